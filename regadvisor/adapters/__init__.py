@@ -1,0 +1,1 @@
+"""Strengths as plain numbers into configured objects of other libraries."""

@@ -1,0 +1,52 @@
+"""Candidates as data: a kind of regularizer with the ranges its strengths are searched in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """An interval of strengths, searched on a log scale unless `is_log` is false.
+
+    `hard_low` and `hard_high` are the limits to which an optimum on the edge may widen the range.
+    """
+
+    low: float
+    high: float
+    is_log: bool = True
+    hard_low: float = 0.0
+    hard_high: float = math.inf
+
+    def at(self, share: float) -> float:
+        """Return the strength at `share` of the way from low (0) to high (1).
+
+        Examples
+        --------
+        >>> round(Range(low=0.01, high=1.0).at(0.5), 6)
+        0.1
+        """
+        if self.is_log:
+            return float(math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low))))
+        return self.low + share * (self.high - self.low)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A kind, the ranges of its strengths, and the strengths to try first.
+
+    `portfolio` holds points in order of promise; a short search tries only its beginning.
+    The baseline has no ranges and one empty point.
+    """
+
+    kind: Kind
+    coupling: Coupling
+    ranges: dict[str, Range] = field(default_factory=dict)
+    portfolio: tuple[dict[str, float], ...] = ({},)
+
+    def regularizer(self, strengths: dict[str, float]) -> Regularizer:
+        """Return the regularizer of this kind with the given strengths."""
+        return Regularizer(**strengths, coupling=self.coupling)

@@ -1,0 +1,1 @@
+"""Which of two kinds is better, and how sure that is."""

@@ -1,0 +1,1 @@
+"""What the features look like, measured without training a candidate."""

@@ -1,0 +1,73 @@
+"""Every error regadvisor raises on purpose, as one tree.
+
+Messages follow one form: *name* must be *rule*, got *value*; then what to do. Errors about data and
+arguments are also ``ValueError``, so callers who expect scikit-learn's behaviour need not know this tree.
+
+- :class:`RegadvisorError`
+
+  - :class:`DataError`: the data cannot be used as it is (exit code 1 on the command line)
+  - :class:`ParameterError`: an argument is out of its rule (exit code 2)
+  - :class:`StrengthError`: the advice has no strengths, so nothing can be built from it
+  - :class:`RecordError`: a saved advice cannot be read
+  - :class:`StorageError`: the journal of an earlier run does not fit this one
+  - :class:`MissingDependencyError`: an optional package is not installed
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class RegadvisorError(Exception):
+    """Base of every error that regadvisor raises on purpose."""
+
+
+class DataError(RegadvisorError, ValueError):
+    """The data cannot be used as it is; the message says what to change."""
+
+
+class ParameterError(RegadvisorError, ValueError):
+    """An argument is out of its rule; the message names the rule and the value."""
+
+
+class StrengthError(RegadvisorError, ValueError):
+    """The advice has no strengths (it was given without data), so nothing can be built from it."""
+
+
+class RecordError(RegadvisorError, ValueError):
+    """A saved advice cannot be read: damaged, or written in another format."""
+
+
+class StorageError(RegadvisorError, ValueError):
+    """The journal of an earlier run cannot be continued with these data or these settings."""
+
+
+class MissingDependencyError(RegadvisorError, ImportError):
+    """An optional package is needed here and is not installed."""
+
+
+def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional package, or say how to install it.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module to import.
+    extra : str
+        The extra of regadvisor that installs it.
+    purpose : str
+        What it is needed for, as in "reading polars frames".
+
+    Raises
+    ------
+    MissingDependencyError
+        If the module cannot be imported; the message is the install command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise MissingDependencyError(
+            f"{package} must be installed for {purpose}: pip install 'regadvisor[{extra}]'"
+        ) from error

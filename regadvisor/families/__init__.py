@@ -1,0 +1,1 @@
+"""The models that candidates are trained as."""

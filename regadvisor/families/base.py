@@ -1,0 +1,152 @@
+"""What a family of models has to offer: train many candidates on the same folds, cheaply together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.records import Training
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fold:
+    """One split of the sample: row numbers into the sample, never overlapping."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One candidate configuration, to be trained on every fold."""
+
+    regularizer: Regularizer
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """What one job gave on all folds.
+
+    Attributes
+    ----------
+    losses : ndarray of float64, shape (n_rows,)
+        Held-out loss per row of the sample: log loss (natural, probabilities clipped at
+        ``thresholds.PROBABILITY_FLOOR``), or squared error over the variance of the sample's target.
+        NaN for rows that are in no test fold (forward-in-time validation).
+    train_losses : ndarray of float64, shape (n_folds,)
+        Mean loss on the training rows of each fold, in the same unit.
+    zeroed : ndarray of float64, shape (n_encoded_features,)
+        Share of folds in which all weights of the feature were exactly zero.
+    converged : bool
+        Whether every fold's fit converged (networks: stayed finite).
+    is_limit : bool
+        The baseline does not exist (separable classes, p > n) and stands for a vanishing penalty.
+    epochs : ndarray of float64, shape (n_folds,), or None
+        Epoch used to score each fold, chosen without that fold (networks).
+    sum_lr : float or None
+        Σ lr over the steps of one training of those epochs, mean over folds (networks).
+    fit_s : float
+        Seconds, this job's share of a batch.
+    """
+
+    job: Job
+    losses: NDArray[np.float64]
+    train_losses: NDArray[np.float64]
+    zeroed: NDArray[np.float64]
+    converged: bool
+    is_limit: bool = False
+    epochs: NDArray[np.float64] | None = None
+    sum_lr: float | None = None
+    fit_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """The sample preprocessed inside every fold, ready to train on. Families subclass it.
+
+    Attributes
+    ----------
+    folds : tuple of Fold
+    n_rows : int
+        Rows of the sample.
+    n_features : int
+        Features after encoding, of the first fold (one-hot columns may differ between folds).
+    feature_names : tuple of str
+        Names after encoding, of the preprocessing fitted on the whole sample.
+    constant_losses : ndarray of float64, shape (n_rows,)
+        Held-out loss per row of predicting the training folds' class shares or mean.
+    """
+
+    folds: tuple[Fold, ...]
+    n_rows: int
+    n_features: int
+    feature_names: tuple[str, ...]
+    constant_losses: NDArray[np.float64]
+
+
+class Family(Protocol):
+    """A family of models; see ``families/linear.py`` and ``families/neural/family.py``."""
+
+    name: str
+    coupling: Coupling
+    kinds: tuple[Kind, ...]
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> Prepared:
+        """Fit the preprocessing inside each fold and keep the encoded folds."""
+
+    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
+        """Return the search range and portfolio of every kind, fitting these data."""
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+    ) -> list[Fit]:
+        """Train all jobs on all folds together; jobs cut by the deadline are left out of the result.
+
+        `on_fit` is called once for every finished job, as soon as it is known.
+        """
+
+    def probe_s(self, prepared: Prepared) -> float:
+        """Return measured seconds per job on these folds: a small batch is timed, at most about 1 s."""
+
+    def full_run_s(self, sample: Table, n_rows: int) -> float:
+        """Return the projected seconds of one full training run on `n_rows` rows like the sample's."""
+
+    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
+        """Return the strengths for `n_rows` rows and one sentence on how they were carried over."""
+
+    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything."""
+
+    def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
+        """Return documented default strengths, for advice without validation."""
+
+
+def row_losses_classification(
+    probabilities: NDArray[np.floating[Any]], codes: NDArray[np.intp], floor: float
+) -> NDArray[np.float64]:
+    """Return the log loss of each row.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_rows, n_classes)
+    codes : ndarray of int, shape (n_rows,)
+    floor : float
+        Lowest probability, so that one sure mistake stays finite.
+    """
+    picked = probabilities[np.arange(len(codes)), codes].astype(np.float64)
+    losses: NDArray[np.float64] = -np.log(np.clip(picked, floor, 1.0))
+    return losses

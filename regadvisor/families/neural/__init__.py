@@ -1,0 +1,1 @@
+"""Networks, trained many at once along a leading model axis."""

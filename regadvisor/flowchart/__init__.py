@@ -1,0 +1,1 @@
+"""The flowchart: its tables, the judges of its questions, and the walk."""

@@ -1,0 +1,304 @@
+"""The flowchart as data.
+
+A chart is one literal table: for every question, what each reply leads to. The walker in ``walk.py`` only
+looks things up here; the pictures in the terminal, the report and the docs are drawn from the same table.
+
+Two rules for this file. A row says *where a reply leads*, never how it is found: judging is done in
+``questions.py``. And what a reader of the printed chart needs to know stands in the table: no edge is
+added or bent anywhere else, except that :func:`without` closes the gap where a question does not apply
+(a linear model has no dropout).
+
+The classic chart is the published flowchart, exactly as its picture is drawn. The extended chart keeps its
+questions and their order, carries a *pick* along, and adds: a comparison with the constant (Q4s), L2 after
+L1+L2 has won (Q7), dropout (Q8, Q9) and the step to the full size (Q10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from regadvisor.errors import ParameterError
+from regadvisor.records import Reply
+from regadvisor.regularizer import KINDS, Kind
+
+#: Where a walk can end: at a kind, at the pick it carries, or at "no signal".
+NO_SIGNAL = "no signal"
+PICK = "the pick"
+OUTCOMES: tuple[str, ...] = (*KINDS, PICK, NO_SIGNAL)
+
+#: What an edge may do to the pick. :data:`BOTH` is dropout+L1 if that scored better than dropout+L2, else
+#: dropout+L2.
+BOTH: Literal["dropout and penalty"] = "dropout and penalty"
+PickChange = Kind | Literal["dropout and penalty"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """Where one reply leads."""
+
+    to: str
+    #: What the chart does on this edge (a yellow box of the picture).
+    action: str | None = None
+    #: What the pick becomes; None keeps it.
+    pick: PickChange | None = None
+    #: The pick changes only if one of these questions is (or would be) answered yes.
+    if_any_yes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question of the chart: its words, which judge answers it, and where the replies lead."""
+
+    text: str
+    #: Name of the judge in ``questions.py``.
+    judge: str
+    edges: dict[Reply, Edge]
+    #: The two sides of a comparison: a kind, ``"the pick"``, ``"constant"``, ``"any"`` or :data:`BOTH`.
+    compares: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart: its questions by name, the first of them, and how comparisons are read."""
+
+    name: str
+    start: str
+    questions: dict[str, Question] = field(default_factory=dict)
+    #: ``"sign"``: a comparison replies better or worse by the sign of the mean difference;
+    #: ``"interval"``: better, same, worse or unsure by posterior mass.
+    comparisons: Literal["sign", "interval"] = "interval"
+
+
+def _to(to: str, *, pick: PickChange | None = None, if_any_yes: tuple[str, ...] = ()) -> Edge:
+    return Edge(to=to, pick=pick, if_any_yes=if_any_yes)
+
+
+_Q1 = "Can you take a sub sample with the same distribution?"
+_Q2 = "Do you have resources available for validation?"
+_Q3 = "Do you have prior knowledge about the data set?"
+_Q3A = "Are your features correlated?"
+_Q3B = 'Do you need the "entire picture"?'
+_Q4 = "How well does L1+L2 perform compared to the baseline?"
+_SAMPLE = "generate a sub sample"
+_TRAIN = "train a baseline without regularization, try L1+L2"
+
+CLASSIC = Chart(
+    name="classic",
+    start="Q1",
+    comparisons="sign",
+    questions={
+        "Q1": Question(
+            text=_Q1,
+            judge="same_distribution",
+            edges={"yes": Edge(to="Q2", action=_SAMPLE), "no": _to("Q3")},
+        ),
+        "Q2": Question(
+            text=_Q2,
+            judge="resources",
+            edges={"yes": Edge(to="Q4", action=_TRAIN), "no": _to("Q3")},
+        ),
+        "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
+        "Q3a": Question(text=_Q3A, judge="correlated", edges={"yes": _to("l2"), "no": _to("Q3b")}),
+        "Q3b": Question(text=_Q3B, judge="whole_picture", edges={"yes": _to("l2"), "no": _to("l1")}),
+        "Q4": Question(
+            text=_Q4,
+            judge="comparison",
+            compares=("elasticnet", "none"),
+            edges={"better": Edge(to="Q5", action="try L1"), "worse": Edge(to="Q6", action="try L2")},
+        ),
+        "Q5": Question(
+            text="How well does L1 perform compared to L1+L2?",
+            judge="comparison",
+            compares=("l1", "elasticnet"),
+            edges={"better": _to("l1"), "worse": _to("elasticnet")},
+        ),
+        "Q6": Question(
+            text="How well does L2 perform compared to L1+L2?",
+            judge="comparison",
+            compares=("l2", "elasticnet"),
+            edges={"better": _to("l2"), "worse": _to("none")},
+        ),
+    },
+)
+
+EXTENDED = Chart(
+    name="extended",
+    start="Q1",
+    questions={
+        "Q1": Question(
+            text=_Q1,
+            judge="same_distribution",
+            edges={
+                "yes": Edge(to="Q2", action=_SAMPLE),
+                "no": _to("Q3"),
+                "unsure": Edge(to="Q2", action=_SAMPLE),
+            },
+        ),
+        "Q2": Question(
+            text=_Q2,
+            judge="resources",
+            edges={"yes": Edge(to="Q4s", action=_TRAIN), "no": _to("Q3")},
+        ),
+        "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
+        "Q3a": Question(
+            text=_Q3A,
+            judge="correlated",
+            edges={"yes": _to("l2"), "no": _to("Q3b"), "unsure": _to("Q3b")},
+        ),
+        "Q3b": Question(
+            text=_Q3B,
+            judge="whole_picture",
+            edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")},
+        ),
+        "Q4s": Question(
+            text="Does any candidate beat the constant?",
+            judge="comparison",
+            compares=("any", "constant"),
+            edges={
+                "better": _to("Q4", pick="none"),
+                "same": _to(NO_SIGNAL),
+                "worse": _to(NO_SIGNAL),
+                "unsure": _to("Q4", pick="none"),
+            },
+        ),
+        "Q4": Question(
+            text=_Q4,
+            judge="comparison",
+            compares=("elasticnet", "none"),
+            edges={
+                "better": _to("Q5", pick="elasticnet"),
+                "same": _to("Q6"),
+                "worse": _to("Q6"),
+                "unsure": _to("Q6"),
+            },
+        ),
+        "Q5": Question(
+            text="How well does L1 perform compared to the pick?",
+            judge="comparison",
+            compares=("l1", PICK),
+            edges={
+                "better": _to("Q7", pick="l1"),
+                "same": _to("Q7", pick="l1"),
+                "worse": _to("Q7"),
+                "unsure": _to("Q7"),
+            },
+        ),
+        "Q6": Question(
+            text="How well does L2 perform compared to no regularization?",
+            judge="comparison",
+            compares=("l2", "none"),
+            edges={
+                "better": _to("Q8", pick="l2"),
+                "same": _to("Q8", pick="none"),
+                "worse": _to("Q8", pick="none"),
+                "unsure": _to("Q8", pick="l2"),
+            },
+        ),
+        "Q7": Question(
+            text="How well does L2 perform compared to the pick?",
+            judge="comparison",
+            compares=("l2", PICK),
+            edges={
+                "better": _to("Q8", pick="l2"),
+                "same": _to("Q8", pick="l2"),
+                "worse": _to("Q8"),
+                "unsure": _to("Q8", pick="l2", if_any_yes=("Q3a", "Q3b")),
+            },
+        ),
+        "Q8": Question(
+            text="How well does dropout perform compared to the pick?",
+            judge="comparison",
+            compares=("dropout", PICK),
+            edges={
+                "better": _to("Q9", pick="dropout"),
+                "same": _to("Q9"),
+                "worse": _to("Q9"),
+                "unsure": _to("Q9"),
+            },
+        ),
+        "Q9": Question(
+            text="How well does dropout with the best penalty perform compared to the pick?",
+            judge="comparison",
+            compares=(BOTH, PICK),
+            edges={
+                "better": _to("Q10", pick=BOTH),
+                "same": _to("Q10"),
+                "worse": _to("Q10"),
+                "unsure": _to("Q10"),
+            },
+        ),
+        "Q10": Question(
+            text="Does the pick's gain over no regularization survive at the full size?",
+            judge="full_size",
+            edges={"yes": _to(PICK), "same": _to("none"), "no": _to("none"), "unsure": _to(PICK)},
+        ),
+    },
+)
+
+
+def without(chart: Chart, *names: str) -> Chart:
+    """Return `chart` without some questions: edges into one go where its "worse" (else "no") leads.
+
+    Examples
+    --------
+    >>> "Q8" in without(EXTENDED, "Q8", "Q9").questions
+    False
+    """
+    questions = dict(chart.questions)
+    for name in names:
+        removed = questions.pop(name)
+        past = removed.edges.get("worse") or removed.edges["no"]
+        questions = {
+            key: replace(
+                question,
+                edges={r: replace(e, to=past.to) if e.to == name else e for r, e in question.edges.items()},
+            )
+            for key, question in questions.items()
+        }
+    return replace(chart, questions=questions)
+
+
+def resolve(chart: str | Chart, *, has_dropout: bool) -> Chart:
+    """Return the chart to walk for a family: a chart by name or the caller's own.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown or a chart of the caller's is not well formed (see :func:`check`).
+    """
+    named = {"classic": CLASSIC, "extended": EXTENDED}
+    if isinstance(chart, str):
+        if chart not in named:
+            raise ParameterError(f"chart must be one of {sorted(named)} or a Chart, got {chart!r}")
+        chart = named[chart]
+    check(chart)
+    dropout_questions = [name for name, q in chart.questions.items() if "dropout" in str(q.compares)]
+    return chart if has_dropout else without(chart, *dropout_questions)
+
+
+def check(chart: Chart) -> None:
+    """Raise ParameterError unless every edge leads somewhere, all is reachable and nothing loops."""
+    if chart.start not in chart.questions:
+        raise ParameterError(f"chart.start must be one of its questions, got {chart.start!r}")
+    on_path: list[str] = []
+    done: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in on_path:
+            raise ParameterError(f"chart must not loop, got {' → '.join([*on_path, name])}")
+        if name in done or name in OUTCOMES:
+            return
+        if name not in chart.questions:
+            raise ParameterError(f"chart must lead to a question or one of {OUTCOMES}, got {name!r}")
+        on_path.append(name)
+        for edge in chart.questions[name].edges.values():
+            visit(edge.to)
+        done.add(on_path.pop())
+
+    visit(chart.start)
+    unreachable = sorted(set(chart.questions) - done)
+    if unreachable:
+        raise ParameterError(
+            f"every question of a chart must be reachable, got {unreachable} without a way in"
+        )

@@ -1,0 +1,455 @@
+"""What was measured and what was decided, as plain frozen data.
+
+Nothing in this file computes. Evidence is what a question reads; a :class:`Step` is one question
+answered; the :class:`Record` is everything that happened, and can be saved as JSON and rendered later
+without the data, torch or scikit-learn. Numbers are plain Python numbers, never NumPy's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from regadvisor.regularizer import Kind, Regularizer
+
+Task = Literal["binary", "multiclass", "regression"]
+Reply = Literal["yes", "no", "better", "same", "worse", "unsure"]
+Number = float | int | str | bool | None
+
+#: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
+FORMAT = 1
+
+
+# --------------------------------------------------------------------------------------- the data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One feature column as the preprocessing sees it.
+
+    ``date`` columns become numbers (parts of the date); ``categorical`` ones are one-hot encoded.
+    """
+
+    name: str | int
+    kind: Literal["numeric", "categorical", "date"]
+    has_missing: bool = False
+    #: Distinct values (categorical columns only).
+    n_levels: int | None = None
+    is_constant: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something about the data or the run that the reader should know, and what was done about it."""
+
+    #: A stable name for programs, as in ``"duplicate-columns"``.
+    code: str
+    #: One sentence for people.
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """What the data are: enough to build a pipeline and to recognise the same data again."""
+
+    #: ``array``: a numeric 2-D array; ``sparse``: a SciPy sparse matrix; ``frame``: a data frame.
+    container: Literal["array", "sparse", "frame"]
+    task: Task
+    n_rows: int
+    columns: tuple[Column, ...]
+    target_name: str | None = None
+    #: Class labels in the order of the codes (classification only), as text or numbers.
+    classes: tuple[Number, ...] | None = None
+    #: Rows of each class, in the order of `classes`.
+    class_counts: tuple[int, ...] | None = None
+    target_mean: float | None = None
+    target_sd: float | None = None
+    n_groups: int | None = None
+    has_time: bool = False
+    has_weights: bool = False
+    #: (height, width) or (channels, height, width) if the rows are images.
+    image_shape: tuple[int, ...] | None = None
+    #: Hash over shapes, types and values; the same data give the same text on every machine.
+    fingerprint: str = ""
+
+    @property
+    def n_features(self) -> int:
+        """Feature columns before encoding."""
+        return len(self.columns)
+
+
+# ------------------------------------------------------------------------- evidence, one per question
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftTest:
+    """One check of Q1 that can find a difference: what was compared, how large, how surprising."""
+
+    #: As in ``"sample against complement"``, ``"blocks in time"``.
+    what: str
+    verdict: Literal["equivalent", "inconclusive", "different"]
+    #: The column with the largest difference, if the check works by column.
+    column: str | None = None
+    #: Size of the difference in the unit named by `unit`.
+    effect: float | None = None
+    unit: str | None = None
+    #: Smallest p-value after correction (Benjamini-Hochberg), if the check is a test.
+    p_value: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEvidence:
+    """Read by Q1: which rows were drawn, whether they look like the whole, and the real risks."""
+
+    n_rows: int
+    n_source: int
+    is_everything: bool
+    verdict: Literal["equivalent", "inconclusive", "different"]
+    #: Why the sample has its size, as one sentence.
+    size_reason: str
+    #: How the folds are made: the risks decide (drift: forward in time; groups: by group).
+    validation: Literal["random", "stratified", "group", "time"]
+    #: Whether a sub sample can be taken at all (``sample=False`` says no).
+    is_allowed: bool = True
+    #: Largest absolute standardised mean difference to the whole, and its column.
+    worst_shift: float | None = None
+    worst_column: str | None = None
+    #: Largest |log variance ratio| to the whole.
+    worst_log_variance_ratio: float | None = None
+    #: Real risks: each is a reason against a plain random draw.
+    has_drift: bool = False
+    is_drift_hint: bool = False
+    has_groups: bool = False
+    n_duplicate_rows: int = 0
+    #: Classes with fewer rows than folds, by label: their rows.
+    rare_classes: tuple[tuple[str, int], ...] = ()
+    tests: tuple[ShiftTest, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceEvidence:
+    """Read by Q2: what the walk is projected to cost against the budget."""
+
+    #: Seconds; None: no limit.
+    budget_s: float | None
+    #: Where the budget comes from: given, or the projected cost of one full run.
+    budget_source: Literal["given", "one full run", "effort"]
+    effort: Literal["quick", "standard", "thorough"]
+    projected_s: float | None = None
+    full_run_s: float | None = None
+    #: Rows per validation fold; too few rows cannot be validated whatever the budget.
+    n_rows: int = 0
+    can_validate: bool = True
+    #: Why not, if not.
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorEvidence:
+    """Read by Q3: what the caller said and what can be measured."""
+
+    correlated: bool | None = None
+    whole_picture: bool | None = None
+    can_measure: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationEvidence:
+    """Read by Q3a. `given` is the caller's word and wins; the measured reply is shown beside it."""
+
+    measured: Literal["yes", "no", "unsure"] | None = None
+    given: bool | None = None
+    #: Share of the variance that common factors explain (eigenvalues above the permutation edge).
+    explained: float | None = None
+    n_factors: int | None = None
+    edge: float | None = None
+    largest_eigenvalue: float | None = None
+    #: Largest variance inflation factor; on a shrunk matrix when p ≥ n/2.
+    vif: float | None = None
+    vif_column: str | None = None
+    is_shrunk: bool = False
+    effective_rank: float | None = None
+    n_columns: int | None = None
+    #: Signed distance of the measured statistic to the threshold that decides (positive: yes).
+    margin: float | None = None
+    margin_unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholePictureEvidence:
+    """Read by Q3b. `given` is the caller's word and wins; the measured reply is shown beside it."""
+
+    measured: Literal["yes", "no", "unsure"] | None = None
+    given: bool | None = None
+    #: Participation ratio of feature scores over p, in [0, 1]: 1 if all features carry equal signal.
+    density: float | None = None
+    #: Mean |correlation| of neighbouring columns minus that of shuffled columns.
+    neighbour_excess: float | None = None
+    #: What the format check saw: ``"columns"``, ``"8x8 grid"``, ``"image array"``.
+    layout: str | None = None
+    n_columns: int | None = None
+    margin: float | None = None
+    margin_unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Kind `a` against kind `b` on paired held-out rows; strengths are picked inside the comparison.
+
+    `difference` is mean loss of `a` minus mean loss of `b`: negative means `a` is better.
+    """
+
+    a: str
+    b: str
+    reply: Literal["better", "same", "worse", "unsure"]
+    difference: float
+    #: Ends of the 95% interval of the difference.
+    low: float
+    high: float
+    #: Half width of the region in which two kinds are called the same, in units of the loss.
+    region: float
+    p_better: float
+    p_same: float
+    p_worse: float
+    #: Mean honest (out-of-bag) losses of both sides.
+    loss_a: float
+    loss_b: float
+    n_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateScore:
+    """One trained candidate: its strengths and what they gave. One row of ``advice.scores``."""
+
+    regularizer: Regularizer
+    #: Mean held-out loss over rows.
+    loss: float
+    fold_losses: tuple[float | None, ...]
+    train_loss: float
+    n_rows: int
+    seed: int
+    converged: bool
+    #: The baseline does not exist and is the limit of a vanishing penalty.
+    is_limit: bool = False
+    #: Held-out loss ended far above the constant's.
+    exploded: bool = False
+    #: Mean epochs trained (networks).
+    epochs: float | None = None
+    #: Σ lr over the steps of one training (networks); strength × Σ lr is what transfers.
+    sum_lr: float | None = None
+    #: Share of the features (after encoding) whose weights were all zero, mean over folds.
+    share_zeroed: float = 0.0
+    fit_s: float = 0.0
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the regularizer."""
+        return self.regularizer.kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroedFeature:
+    """A feature whose weights the pick set to zero, and in which share of the folds."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFacts:
+    """Over- or underfit of one kind: train and held-out loss of its best strength."""
+
+    kind: Kind
+    train_loss: float
+    held_out_loss: float
+    #: Relative gap (held-out − train) / held-out.
+    gap: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreEvidence:
+    """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
+
+    #: As in ``"log loss"`` or ``"squared error / variance of the target"``.
+    loss_name: str
+    constant_loss: float
+    scores: tuple[CandidateScore, ...]
+    #: Honest loss by kind (in-bag selection, out-of-bag scoring), and the best by that measure.
+    honest_losses: dict[str, float]
+    best_kind: Kind
+    #: Comparisons by ``"a:b"``, each pair in both directions; ``"constant"`` is a side, too.
+    comparisons: dict[str, Comparison]
+    #: Candidates that were excluded because they did not converge, by kind.
+    n_excluded: dict[str, int] = field(default_factory=dict)
+    fit_facts: tuple[FitFacts, ...] = ()
+    zeroed: tuple[ZeroedFeature, ...] = ()
+    n_zeroed: int = 0
+    n_encoded_features: int = 0
+    n_folds: int = 5
+    #: What a deadline cut, if it did.
+    cut: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that questions may read. It grows by replacement while the walk asks for more."""
+
+    sample: SampleEvidence | None = None
+    resources: ResourceEvidence | None = None
+    prior: PriorEvidence | None = None
+    correlation: CorrelationEvidence | None = None
+    whole_picture: WholePictureEvidence | None = None
+    scores: ScoreEvidence | None = None
+
+
+# -------------------------------------------------------------------------------------- the decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A reply with its reason."""
+
+    reply: Reply
+    #: One sentence.
+    because: str
+    numbers: dict[str, Number] = field(default_factory=dict)
+    #: What would change the reply, as a clause: "the gain fell below 0.002".
+    flips_if: str | None = None
+    #: Distance to the nearest threshold, in units of the threshold (0: on it). Small means fragile.
+    distance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One question answered: what was asked, the reply and what followed from it."""
+
+    question: str
+    text: str
+    answer: Answer
+    #: What the chart does next, as in "generate a sub sample".
+    action: str | None
+    #: Next question or outcome.
+    to: str
+    pick_before: Kind | None = None
+    pick_after: Kind | None = None
+
+    @property
+    def reply(self) -> Reply:
+        """The reply of the answer."""
+        return self.answer.reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A whole way through a chart."""
+
+    chart: str
+    steps: tuple[Step, ...]
+    #: A kind, or ``"no signal"``.
+    outcome: Kind | Literal["no signal"]
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The questions asked, in order."""
+        return tuple(step.question for step in self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One thing the advice says, with its own support."""
+
+    name: Literal["regularize", "kind", "strength"]
+    statement: str
+    #: Share of walks on resampled rows that agree, in [0, 0.99]; None: nothing was measured.
+    support: float | None
+    is_calibrated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strength:
+    """How strong, where it comes from, and which strengths do as well."""
+
+    #: For the full data.
+    regularizer: Regularizer
+    source: Literal["search", "default", "none"]
+    #: As picked on the sample, before any carrying over to the full data.
+    on_sample: Regularizer | None = None
+    #: How the strength was carried from the sample to all rows, as one sentence.
+    carried: str | None = None
+    #: By strength name: lowest and highest strength that ties with the pick.
+    ties: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the advised model is to be trained on everything; plain numbers for ``build()``."""
+
+    family: Literal["linear", "mlp"]
+    seed: int
+    #: Networks only.
+    hidden: tuple[int, ...] = ()
+    optimizer: str | None = None
+    lr: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the caller asked for, as resolved."""
+
+    model: str
+    task: str
+    chart: str
+    effort: str
+    effort_source: Literal["given", "measured"]
+    budget_s: float | None
+    folds: int
+    random_state: int
+    prefer: str | None = None
+    correlated: bool | None = None
+    whole_picture: bool | None = None
+    device: str = "cpu"
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    """Seconds, by stage and in all. The only part of a record that differs between equal runs."""
+
+    total_s: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    projected_s: float | None = None
+    full_run_s: float | None = None
+    budget_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything that happened, as plain data."""
+
+    format: int
+    #: ``advice``: one kind stands out; ``tie``: several do equally well; ``no_signal``: nothing beats the
+    #: constant; ``cant_tell``: the data are too few to say. Each still names what to start with.
+    status: Literal["advice", "tie", "no_signal", "cant_tell"]
+    data: DataFacts | None
+    settings: Settings
+    evidence: Evidence
+    walk: Walk
+    strength: Strength
+    training: Training | None
+    claims: tuple[Claim, ...]
+    #: Kinds that tie with the outcome (the outcome's own kind left out).
+    ties: tuple[Kind, ...] = ()
+    #: Share of resampled walks by outcome.
+    outcomes: dict[str, float] = field(default_factory=dict)
+    #: What would flip the advice, nearest first, as clauses.
+    flips: tuple[str, ...] = ()
+    #: Rows that would decide it, if the reply is "can't tell".
+    rows_needed: int | None = None
+    notes: tuple[Note, ...] = ()
+    #: Timings are kept last, so that the rest of two equal runs is equal text.
+    timings: Timings = Timings()

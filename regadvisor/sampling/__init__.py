@@ -1,0 +1,1 @@
+"""Drawing the rows to validate on, and checking that they stand for the whole."""

@@ -1,0 +1,1 @@
+"""Training candidates and searching strengths."""
