@@ -1,3 +1,92 @@
-"""regadvisor: which regularizer should this model on this data start with?"""
+"""regadvisor: which regularizer should this model on this data start with?
+
+The public names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from regadvisor.advice import Advice
+    from regadvisor.advising import advise, advise_without_data
+    from regadvisor.errors import (
+        DataError,
+        MissingDependencyError,
+        ParameterError,
+        RecordError,
+        RegadvisorError,
+        StorageError,
+        StrengthError,
+    )
+    from regadvisor.estimator import AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor
+    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.flowchart.chart import CLASSIC, EXTENDED, Chart, Edge, Question
+    from regadvisor.regularizer import Regularizer
+
+_HOME = {
+    "Advice": "advice",
+    "AdvisedClassifier": "estimator",
+    "AdvisedRegressor": "estimator",
+    "CLASSIC": "flowchart.chart",
+    "Chart": "flowchart.chart",
+    "DataError": "errors",
+    "EXTENDED": "flowchart.chart",
+    "Edge": "flowchart.chart",
+    "MissingDependencyError": "errors",
+    "NetworkClassifier": "families.neural.estimator",
+    "NetworkRegressor": "families.neural.estimator",
+    "ParameterError": "errors",
+    "Question": "flowchart.chart",
+    "Recipe": "families.neural.recipe",
+    "RecordError": "errors",
+    "RegadvisorError": "errors",
+    "RegularizationAdvisor": "estimator",
+    "Regularizer": "regularizer",
+    "StorageError": "errors",
+    "StrengthError": "errors",
+    "advise": "advising",
+    "advise_without_data": "advising",
+}
+
+__all__ = [
+    "CLASSIC",
+    "EXTENDED",
+    "Advice",
+    "AdvisedClassifier",
+    "AdvisedRegressor",
+    "Chart",
+    "DataError",
+    "Edge",
+    "MissingDependencyError",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "ParameterError",
+    "Question",
+    "Recipe",
+    "RecordError",
+    "RegadvisorError",
+    "RegularizationAdvisor",
+    "Regularizer",
+    "StorageError",
+    "StrengthError",
+    "__version__",
+    "advise",
+    "advise_without_data",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"regadvisor.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -36,3 +36,131 @@ REPLY_MASS = 0.8
 PROBABILITY_FLOOR = 1e-7
 #: No support or confidence is ever stated above this.
 HIGHEST_SUPPORT = 0.99
+
+# -------------------------------------------------------------- comparisons: losses, overfit, zeroed features
+
+#: A held-out loss counts as at most this many times the constant's mean loss; a run that diverged counts
+#: as just this. Far above anything worth having, and its square is still exact to compare with.
+LARGEST_LOSS = 1e6
+#: Overfit: held-out loss exceeds the train loss by this share of itself … (least squares with p features
+#: expects a gap of about 2p/n, so this is a tenth as many features as rows)
+OVERFIT_GAP = 0.2
+#: … and by this share of the constant's loss: near a perfect fit a large relative gap means nothing.
+OVERFIT_OF_CONSTANT = 0.05
+#: Underfit: even the training rows are fitted no better than this share below the constant's loss.
+UNDERFIT_GAIN = 0.05
+#: A run explodes if its held-out loss is this many times the constant's (the constant needs no training).
+EXPLODED_LOSS = 2.0
+#: A feature is listed as zeroed if its weights were all zero in at least this share of the folds (as in
+#: stability selection, Meinshausen and Bühlmann 2010, whose cut-offs lie between 0.6 and 0.9, a feature
+#: kept in most folds is not called zeroed).
+ZEROED_SHARE = 0.6
+
+# --------------------------------------------------------------------- Q3a and Q3b: the prior knowledge
+
+#: A column or level with fewer rows than this off its most frequent value says nothing about association
+#: (Cochran 1954: expected counts of at least 5): two rare words may share all their three rows by chance.
+FEWEST_ROWS_OFF_MODE = 5
+#: Fewer rows than this are not measured: a correlation of 0.6 is within chance (95%) among ten.
+FEWEST_ROWS_TO_MEASURE = 10
+#: Share of the variance that common factors explain; for equicorrelated columns it is their correlation.
+#: Cohen (1988) calls a correlation of 0.3 medium and 0.1 small; halfway between lies the lower one.
+EXPLAINED_YES = 0.3
+EXPLAINED_NO = 0.2
+#: Variance inflation: 10 is the usual sign of serious collinearity, 5 the stricter one (O'Brien 2007,
+#: Quality & Quantity 41:673; he warns against reading more into them than that).
+VIF_YES = 10.0
+VIF_NO = 5.0
+#: An inflation counts if this share of the columns reach it (for 20 columns or fewer: one of them).
+COLLINEAR_SHARE = 0.05
+
+# ------------------------------------------------------------------------------------- the decision
+
+#: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
+#: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
+CANT_TELL_WIDTH = 10 * SAME_REGION
+#: Support of claims measured on a sub sample is multiplied by this, by rows of the source over rows of
+#: the sample (up to the first number): a small sample flatters regularization. A pilot with networks saw
+#: harm in 33% of choices made on 1,500 of 2,900 to 6,000 rows, against 6% on all rows.
+SUB_SAMPLE_DISCOUNT: tuple[tuple[float, float], ...] = ((1.0, 1.0), (8.0, 0.9), (float("inf"), 0.8))
+
+# ------------------------------------------------------------------------------------- the linear family
+
+#: No penalty is trained as ``LogisticRegression(C=1e6)``: where a best fit exists it is the same to 4 digits,
+#: where none exists (separable classes, p > n) it stands for the limit.
+VANISHING_C = 1e6
+#: A best fit without penalty does not exist if a linear predictor still grows by more than this when the
+#: penalty falls tenfold; separable rows grow by about log(10) = 2.3, the others by less than 0.01.
+LIMIT_GROWTH = 1.0
+#: Noise sd in the default L1 strength ``sd · sqrt(2·log(p)/n)`` (universal threshold: Donoho and Johnstone
+#: 1994; Bickel, Ritov and Tsybakov 2009): the largest sd of a class indicator, and that of a standardised
+#: target of which features explain three quarters.
+DEFAULT_NOISE_SD = 0.5
+
+# --------------------------------------------------------------------------- the data and their encoding
+
+#: ``task="auto"``: whole numbers with at most so many distinct values are classes …
+GUESS_MOST_CLASSES = 20
+#: … if there are at least so many rows per value, on average.
+GUESS_ROWS_PER_CLASS = 2
+#: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
+FEWEST_ROWS_PER_CLASS = 2
+#: Text columns with more distinct values than this share of their rows look like an identifier.
+ID_LEVEL_SHARE = 0.9
+#: One-hot columns per category at most; the most frequent levels are kept, the rest share one column.
+MOST_CATEGORIES = 50
+#: Levels with a smaller share of the rows share one column. A share, not a count, so that sample and full
+#: data get the same columns; standardised, a 0.5% column is at most 14 standard deviations from 0.
+RAREST_CATEGORY_SHARE = 0.005
+#: In small data a level needs at least so many rows of its own.
+RAREST_CATEGORY_ROWS = 3
+#: Smooth clip of robustly scaled features, x / sqrt(1 + (x / limit)²) (RealMLP, Holzmüller et al. 2024, B.2).
+SMOOTH_CLIP_LIMIT = 3.0
+
+# -------------------------------------------------------------------------------------------- the search
+
+#: A run exploded if its held-out loss is above this multiple of the constant's: no sensible model is
+#: three times worse than knowing nothing but the mean.
+EXPLODED = 3.0
+#: The best strength lies on the edge of its range if it is within this share of the range's (log) width.
+EDGE_SHARE = 0.1
+#: An edge on a log scale is moved by this factor, one decade: more than the width in which strengths tie.
+WIDEN_FACTOR = 10.0
+#: An edge on a linear scale (dropout) is moved by this share of the range's width.
+WIDEN_SHARE = 0.5
+#: Dropout is never widened beyond this: fewer units than one in twenty carry nothing.
+HIGHEST_DROPOUT = 0.95
+
+# --------------------------------------------------------------------- networks: how long to train, how strong
+
+#: Steps of a run of unknown length, per √rows: about 400 steps at 800 rows and 1,000 at 4,500, the ~1,200 of
+#: the pilot at its 1,500 to 6,000 rows.
+STEPS_PER_ROOT_ROW = 15.0
+#: Small data sets are not passed over more often than this.
+MOST_EPOCHS = 100
+#: The fewest epochs whose held-out loss is within this share of the best are enough.
+EPOCH_TOLERANCE = 0.005
+
+# ------------------------------------------------------------------- Q1: differences, drift and matching
+
+#: Equally large random draws a sample is compared with; the 97.5% point of 100 is good to about ±1.5 points.
+REFERENCE_DRAWS = 100
+#: Studentised differences may reach this quantile of the reference draws' maxima: two statistics (means and
+#: variances), so each has half of the 5%.
+REFERENCE_QUANTILE = 0.975
+#: A drift in time is material from this standardised difference on (Stuart 2010, Stat. Sci. 25:1, calls
+#: groups comparable for regression up to 0.25).
+DRIFT_SMD = 0.25
+#: False discovery rate of drift tests over columns; they are few and every alarm changes the validation.
+DRIFT_FDR = 0.02
+#: The same material difference as a correlation with the row order: thirds of a line are 2.31 standard
+#: deviations of the position apart, 0.25 / 2.31.
+ORDER_CORRELATION = 0.108
+#: False discovery rate of the hint from the row order.
+ORDER_FDR = 0.01
+#: Rows of the source whose weights stand for matched data must be worth at least so many equal rows.
+MATCH_FEWEST_ROWS = 50
+#: Share of the new rows' distribution that the source may fail to supply.
+MATCH_SHORTFALL = 0.05
+#: With more repeated rows than this share, equal rows are coarse values and not copies of one case.
+COPIES_SHARE = 0.5

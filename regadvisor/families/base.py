@@ -119,8 +119,11 @@ class Family(Protocol):
         `on_fit` is called once for every finished job, as soon as it is known.
         """
 
-    def probe_s(self, prepared: Prepared) -> float:
-        """Return measured seconds per job on these folds: a small batch is timed, at most about 1 s."""
+    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
+        """Return projected seconds per job on a sample of `n_rows` rows.
+
+        A small batch of jobs is timed on `prepared` (at most about 1 s) and scaled to `n_rows`.
+        """
 
     def full_run_s(self, sample: Table, n_rows: int) -> float:
         """Return the projected seconds of one full training run on `n_rows` rows like the sample's."""

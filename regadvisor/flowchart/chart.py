@@ -259,6 +259,29 @@ def without(chart: Chart, *names: str) -> Chart:
     return replace(chart, questions=questions)
 
 
+def sparse_first(chart: Chart) -> Chart:
+    """Return `chart` with ties broken in favour of L1: L2 replaces an L1 pick only where it is better.
+
+    Examples
+    --------
+    >>> sparse_first(EXTENDED).questions["Q7"].edges["same"].pick is None
+    True
+    """
+    questions = {
+        name: replace(
+            question,
+            edges={
+                reply: edge if reply == "better" or edge.pick != "l2" else replace(edge, pick=None)
+                for reply, edge in question.edges.items()
+            },
+        )
+        if question.compares == ("l2", PICK)
+        else question
+        for name, question in chart.questions.items()
+    }
+    return replace(chart, questions=questions)
+
+
 def resolve(chart: str | Chart, *, has_dropout: bool) -> Chart:
     """Return the chart to walk for a family: a chart by name or the caller's own.
 

@@ -1,0 +1,239 @@
+"""Advice: a record, plus what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError
+from regadvisor.records import Claim, DataFacts, Record, Step, Training
+from regadvisor.regularizer import Regularizer
+from regadvisor.report.markdown import to_markdown
+from regadvisor.report.serial import from_json, to_json
+from regadvisor.report.text import to_text
+from regadvisor.report.view import view
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+
+class Advice:
+    """Which regularizer to start with, how strong, how sure, and what would change it.
+
+    Returned by :func:`regadvisor.advise`; read back from a file by :meth:`load`. Rendering needs neither the
+    data nor torch nor scikit-learn.
+
+    Parameters
+    ----------
+    record : Record
+        Everything that happened, as plain data.
+
+    Examples
+    --------
+    >>> from regadvisor import advise_without_data
+    >>> advice = advise_without_data(correlated=False, whole_picture=False)
+    >>> advice.regularizer.kind
+    'l1'
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    # ------------------------------------------------------------------------------------ reading
+
+    @property
+    def record(self) -> Record:
+        """Everything that happened, as plain data."""
+        return self._record
+
+    @property
+    def status(self) -> Literal["advice", "tie", "no_signal", "cant_tell"]:
+        """Whether one kind stands out, several tie, nothing beats the constant, or rows are too few."""
+        return self._record.status
+
+    @property
+    def regularizer(self) -> Regularizer:
+        """The regularizer to start with; strengths are for the full data."""
+        return self._record.strength.regularizer
+
+    @property
+    def verdict(self) -> str:
+        """The sentences a person reads first."""
+        return " ".join(view(self._record).headline)
+
+    @property
+    def confidence(self) -> dict[str, Claim]:
+        """The claims by name: regularize, kind, strength; each with its own support."""
+        return {claim.name: claim for claim in self._record.claims}
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """The questions answered, in order."""
+        return self._record.walk.steps
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Every candidate that was trained, one row each.
+
+        Columns: kind, l1, l2, dropout, loss (mean held-out), train_loss, fold_0 … fold_k, n_rows, seed,
+        converged, is_limit, exploded, epochs, sum_lr, share_zeroed, fit_s.
+        """
+        import pandas as pd
+
+        scores = () if self._record.evidence.scores is None else self._record.evidence.scores.scores
+        return pd.DataFrame(
+            [
+                {
+                    "kind": score.kind,
+                    "l1": score.regularizer.l1,
+                    "l2": score.regularizer.l2,
+                    "dropout": score.regularizer.dropout,
+                    "loss": score.loss,
+                    "train_loss": score.train_loss,
+                    **{f"fold_{i}": loss for i, loss in enumerate(score.fold_losses)},
+                    "n_rows": score.n_rows,
+                    "seed": score.seed,
+                    "converged": score.converged,
+                    "is_limit": score.is_limit,
+                    "exploded": score.exploded,
+                    "epochs": score.epochs,
+                    "sum_lr": score.sum_lr,
+                    "share_zeroed": score.share_zeroed,
+                    "fit_s": score.fit_s,
+                }
+                for score in scores
+            ]
+        )
+
+    def __repr__(self) -> str:
+        lines = view(self._record).headline
+        return "\n".join(["Advice:", *(f"  {line}" for line in lines)])
+
+    # -------------------------------------------------------------------------------------- using
+
+    def build(self) -> Pipeline:
+        """Return the advised model for full training: an unfitted scikit-learn pipeline.
+
+        Preprocessing is part of it; it takes the same kind of `X` as ``advise`` did, and `y` as it is.
+
+        Raises
+        ------
+        StrengthError
+            If the advice was given without data.
+        """
+        facts, training = self._trainable()
+        if training.family == "mlp":
+            from regadvisor.families.neural.build import build_mlp
+
+            return build_mlp(facts, self.regularizer, training)
+        from regadvisor.families.linear_build import build_linear
+
+        return build_linear(facts, self.regularizer, seed=training.seed)
+
+    def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:
+        """Return code that trains the advised model, to be pasted where `X` and `y` are defined.
+
+        Parameters
+        ----------
+        target : {"sklearn", "torch"}
+            "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop.
+
+        Raises
+        ------
+        ParameterError
+            If `target` is unknown.
+        StrengthError
+            If the advice was given without data.
+        """
+        if target not in ("sklearn", "torch"):
+            raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
+        facts, training = self._trainable()
+        pipeline = self.build()
+        comment = view(self._record).headline[0]
+        if target == "sklearn":
+            from regadvisor.adapters.code import sklearn_snippet
+
+            return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
+        preprocessor = pipeline[:-1]
+        strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
+        n_classes = len(facts.classes or ())
+        if training.family == "mlp":
+            from regadvisor.families.neural.snippet import mlp_torch_snippet
+
+            return mlp_torch_snippet(
+                preprocessor,
+                training=training,
+                regularizer=self.regularizer,
+                task=facts.task,
+                n_classes=n_classes,
+            )
+        from regadvisor.adapters.torch_linear import linear_torch_snippet
+
+        return linear_torch_snippet(
+            preprocessor,
+            task=facts.task,
+            l1=strengths["l1"],
+            l2=strengths["l2"],
+            n_classes=n_classes,
+        )
+
+    def _trainable(self) -> tuple[DataFacts, Training]:
+        self.regularizer.strengths()
+        if self._record.data is None or self._record.training is None:
+            raise StrengthError(
+                "this advice was given without data, so nothing can be built from it; call advise(X, y) with data"
+            )
+        return self._record.data, self._record.training
+
+    # -------------------------------------------------------------------------- rendering and saving
+
+    def to_text(self, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
+        """Return the report as text for a terminal of `width` columns."""
+        return to_text(view(self._record), width=width, color=color, verbose=verbose)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """Return the report as Markdown; with `path`, write it there as well."""
+        return _written(to_markdown(view(self._record)), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the record as JSON; with `path`, write it there as well (see :meth:`load`)."""
+        return _written(to_json(self._record), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Advice:
+        """Return the advice that ``to_json(path)`` wrote.
+
+        Raises
+        ------
+        RecordError
+            If the file is not an advice, is damaged, or was written by a newer regadvisor.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise RecordError(
+                f"path must be a readable advice file, got {str(path)!r}: {error.strerror}"
+            ) from error
+        return cls(from_json(content))
+
+    def check_same_data(self, X: Any, y: Any) -> None:
+        """Raise DataError unless `X` and `y` are the data that this advice is about.
+
+        For the job that loads a saved advice: compares fingerprints.
+        """
+        from regadvisor.data.source import make_table
+
+        facts = make_table(X, y, task="auto" if self._record.data is None else self._record.data.task).facts
+        known = None if self._record.data is None else self._record.data.fingerprint
+        if facts.fingerprint != known:
+            raise DataError(
+                f"X and y must be the data of this advice (fingerprint {known}), got {facts.fingerprint}; "
+                "ask for new advice, or go on without this check if the rows are only more of the same"
+            )
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text

@@ -1,0 +1,337 @@
+"""advise(): from data to advice. The only module that knows every stage.
+
+source → sample → (question ⇄ evidence) → decision → record. Each arrow is one line of :func:`advise`.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from regadvisor import __version__
+from regadvisor.advice import Advice
+from regadvisor.arguments import (
+    check_budget,
+    check_choice,
+    check_flag,
+    check_folds,
+    check_seed,
+    check_storage,
+    resolve_model,
+)
+from regadvisor.budget import choose_rung
+from regadvisor.data.files import read_frame, split_columns
+from regadvisor.data.source import make_table
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.deciding import Decider, Decision
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
+from regadvisor.flowchart.walk import walk
+from regadvisor.gathering import Gatherer, Progress, Request
+from regadvisor.records import (
+    FORMAT,
+    Claim,
+    CorrelationEvidence,
+    Evidence,
+    Note,
+    PriorEvidence,
+    Record,
+    Settings,
+    Strength,
+    Timings,
+    Walk,
+    WholePictureEvidence,
+)
+from regadvisor.regularizer import LABELS, Regularizer
+
+#: Stages that need random numbers; the order is part of "same seed, same answer".
+STAGES = ("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model")
+
+
+def advise(
+    X: Any,
+    y: Any,
+    *,
+    model: str = "auto",
+    recipe: Recipe | None = None,
+    task: str = "auto",
+    budget: float | Literal["auto"] | None = "auto",
+    effort: Literal["quick", "standard", "thorough"] | None = None,
+    sample: Any = "auto",
+    match: Any = None,
+    chart: str | Chart = "extended",
+    correlated: bool | None = None,
+    whole_picture: bool | None = None,
+    prefer: Literal["sparse"] | None = None,
+    groups: Any = None,
+    time: Any = None,
+    sample_weight: Any = None,
+    folds: int = 5,
+    random_state: int = 0,
+    device: str = "auto",
+    storage: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Advice:
+    """Advise which regularizer to start with, how strong, how sure, and what would change it.
+
+    Walks the flowchart: draws a stratified sample, trains candidates on paired folds where the walk needs
+    them, and compares them. See ``docs/method.md`` and the README for how to read the result.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, data frame (pandas, polars, pyarrow), shape (n_rows, n_features), or path
+        Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
+        JSONL file is read, and `y` is then the name of its target column.
+    y : array, shape (n_rows,), or str
+        Target. Rows whose target is missing are dropped, with a note.
+    model : {"auto", "linear", "mlp"}
+        What will be trained. "auto": a linear model for tables, a network for image arrays.
+    recipe : Recipe, optional
+        How networks are trained; see :class:`regadvisor.Recipe`.
+    task : {"auto", "binary", "multiclass", "classification", "regression"}
+    budget : float, "auto" or None
+        Seconds for the whole advice. 0: nothing is trained and the prior branch answers. "auto": the
+        projected cost of one full run, at least 5 and at most 60 s; no limit if `effort` is given.
+    effort : {"quick", "standard", "thorough"}, optional
+        Rung of the effort ladder: sample size and number of fits. None: the largest that fits the budget.
+        Given an effort, equal calls return equal advice.
+    sample : "auto", int, float, array of row numbers, or False
+        Rows to validate on: a number, a share, the rows themselves; False: no sub sample can be taken.
+    match : like X, optional
+        Rows the model will be used on: the sample is drawn to look like them.
+    chart : {"extended", "classic"} or Chart
+    correlated, whole_picture : bool, optional
+        Prior knowledge; it wins over what is measured.
+    prefer : {"sparse"}, optional
+        Break ties in favour of L1.
+    groups, time : array, shape (n_rows,), optional
+        Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
+    sample_weight : array, shape (n_rows,), optional
+    folds : int, default 5
+    random_state : int, default 0
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained.
+    storage : path, optional
+        Journal file; an interrupted run called again with it continues without repeating finished fits.
+    progress : callable (stage, share_done), optional
+
+    Returns
+    -------
+    Advice
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; the message says what to change.
+    ParameterError
+        If an argument is out of its rule.
+    StorageError
+        If the journal belongs to other data or settings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> advice = advise(X, y, effort="quick")
+    >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
+    True
+    """
+    started = clock.perf_counter()
+    since = clock.monotonic()
+    seed = check_seed(random_state)
+    check_choice("effort", effort, ("quick", "standard", "thorough"), optional=True)
+    check_choice("prefer", prefer, ("sparse",), optional=True)
+    check_flag("correlated", correlated)
+    check_flag("whole_picture", whole_picture)
+    table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
+    family = resolve_model(model, table.facts, recipe=recipe, device=device)
+    way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+    way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
+    request = Request(
+        sample=sample,
+        match=None if match is None else _features(match),
+        correlated=correlated,
+        whole_picture=whole_picture,
+        folds=check_folds(folds),
+        seeds=_seeds(seed),
+        storage=check_storage(storage),
+        progress=progress,
+    )
+    rung = choose_rung(
+        table,
+        family,
+        folds=request.folds,
+        seed=request.seeds["pilot"],
+        budget=check_budget(budget),
+        effort=effort,
+        storage=request.storage,
+    )
+    deadline = Deadline.never() if rung.budget_s is None else Deadline(at_s=since + rung.budget_s)
+    gatherer = Gatherer(table=table, family=family, request=request, rung=rung, deadline=deadline)
+    gatherer.stages["pilot"] = clock.perf_counter() - started
+
+    way, evidence = walk(way_chart, Evidence(), gatherer)
+    with gatherer.stage("decide"):
+        decision = _decide(way_chart, way, evidence, gatherer)
+    settings = Settings(
+        model=family.name,
+        task=table.facts.task,
+        chart=way_chart.name,
+        effort=rung.effort.name,
+        effort_source=rung.effort_source,
+        budget_s=rung.budget_s,
+        folds=folds,
+        random_state=seed,
+        prefer=prefer,
+        correlated=correlated,
+        whole_picture=whole_picture,
+        device=device,
+        version=__version__,
+    )
+    timings = gatherer.timings(total_s=clock.perf_counter() - started)
+    return Advice(_record(decision, way, evidence, settings, timings, gatherer))
+
+
+def advise_without_data(
+    *,
+    chart: str | Chart = "extended",
+    correlated: bool | None = None,
+    whole_picture: bool | None = None,
+) -> Advice:
+    """Advise by prior knowledge alone: walk Q3, Q3a and Q3b without any data.
+
+    Strengths are unknown without data, so ``build()`` and ``apply()`` of the result raise StrengthError.
+
+    Examples
+    --------
+    >>> advise_without_data(correlated=True).regularizer.kind
+    'l2'
+    """
+    check_flag("correlated", correlated)
+    check_flag("whole_picture", whole_picture)
+    way_chart = resolve(chart, has_dropout=False)
+    if "Q3" not in way_chart.questions:
+        raise ParameterError(
+            "chart must have a question Q3 to be walked without data; pass 'classic' or 'extended'"
+        )
+    known = correlated is not None or whole_picture is not None
+    evidence = Evidence(
+        prior=PriorEvidence(correlated=correlated, whole_picture=whole_picture, can_measure=False),
+        correlation=CorrelationEvidence(given=correlated),
+        whole_picture=WholePictureEvidence(given=whole_picture),
+    )
+    way, evidence = walk(replace(way_chart, start="Q3"), evidence)
+    kind = "l2" if way.outcome == NO_SIGNAL else way.outcome
+    statement = f"Start with {LABELS[kind]}."
+    return Advice(
+        Record(
+            format=FORMAT,
+            status="advice",
+            data=None,
+            settings=Settings(
+                model="none",
+                task="none",
+                chart=way_chart.name,
+                effort="none",
+                effort_source="given",
+                budget_s=0.0,
+                folds=0,
+                random_state=0,
+                correlated=correlated,
+                whole_picture=whole_picture,
+                version=__version__,
+            ),
+            evidence=evidence,
+            walk=way,
+            strength=Strength(regularizer=Regularizer.unknown(kind), source="none"),
+            training=None,
+            claims=(Claim(name="kind", statement=statement, support=None),),
+            notes=() if known else (Note(code="nothing-known", text="Nothing was said about the features."),),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------ its parts
+
+
+def _table(X: Any, y: Any, **rows: Any) -> Table:
+    """Return the checked table of what the caller passed: arrays and frames, or a path and a column."""
+    if not isinstance(X, str | Path):
+        return make_table(X, y, **rows)
+    if not isinstance(y, str):
+        raise ParameterError(
+            f"y must be the name of the target column when X is a path, got {type(y).__name__}"
+        )
+    named = {key: rows.pop(key) if isinstance(rows.get(key), str) else None for key in ("groups", "time")}
+    file = read_frame(X)
+    split = split_columns(file.frame, target=y, **named)
+    table = make_table(
+        split.X,
+        split.y,
+        target_name=y,
+        task=rows["task"],
+        sample_weight=rows["sample_weight"],
+        groups=split.groups if split.groups is not None else rows.get("groups"),
+        time=split.time if split.time is not None else rows.get("time"),
+    )
+    return replace(table, notes=(*file.notes, *table.notes))
+
+
+def _features(X: Any) -> Table:
+    """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression")
+
+
+def _seeds(random_state: int) -> dict[str, int]:
+    """Return one seed a stage, spawned from the caller's: stages never share random numbers."""
+    children = np.random.SeedSequence(random_state).spawn(len(STAGES))
+    return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
+
+
+def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer) -> Decision:
+    return Decider(
+        chart=way_chart,
+        walk=way,
+        evidence=evidence,
+        gather=gatherer.remember(evidence),
+        family=gatherer.family,
+        n_rows=gatherer.table.n_rows,
+        n_features=gatherer.table.facts.n_features,
+        seeds=gatherer.request.seeds,
+        n_draws=gatherer.effort.n_draws,
+        trained=gatherer.trained,
+    ).decide()
+
+
+def _record(
+    decision: Decision,
+    way: Walk,
+    evidence: Evidence,
+    settings: Settings,
+    timings: Timings,
+    gatherer: Gatherer,
+) -> Record:
+    return Record(
+        format=FORMAT,
+        status=decision.status,
+        data=gatherer.table.facts,
+        settings=settings,
+        evidence=replace(evidence, scores=decision.scores),
+        walk=way,
+        strength=decision.strength,
+        training=decision.training,
+        claims=decision.claims,
+        ties=decision.ties,
+        outcomes=decision.outcomes,
+        flips=decision.flips,
+        rows_needed=decision.rows_needed,
+        notes=(*gatherer.table.notes, *gatherer.notes),
+        timings=timings,
+    )

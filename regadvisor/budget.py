@@ -1,0 +1,162 @@
+"""Which rung of the effort ladder the budget allows (Q2: do you have resources for validation?)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.families.base import Family
+from regadvisor.records import ResourceEvidence
+from regadvisor.sampling.folds import make_folds
+from regadvisor.search.plan import EFFORTS, Effort, can_validate, choose_effort
+from regadvisor.search.tune import read_settings
+
+#: Rows of the pilot that is timed; enough for the fixed cost of a fit not to dominate.
+_PILOT_ROWS = 500
+#: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
+_RESERVE = (0.1, 0.4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """The chosen effort and the numbers behind the choice."""
+
+    effort: Effort
+    effort_source: Literal["given", "measured"]
+    budget_s: float | None
+    budget_source: Literal["given", "one full run", "effort"]
+    n_source: int
+    projected_s: float | None = None
+    full_run_s: float | None = None
+    #: Why nothing can be validated, if so.
+    obstacle: str | None = None
+
+    @property
+    def reserve_s(self) -> float:
+        """Seconds to keep for what comes after training."""
+        if self.budget_s is None:
+            return 0.0
+        return max(_RESERVE[0] * self.budget_s, _RESERVE[1])
+
+    def resources(self, *, n_sample: int) -> ResourceEvidence:
+        """Return what Q2 reads."""
+        return ResourceEvidence(
+            budget_s=self.budget_s,
+            budget_source=self.budget_source,
+            effort=self.effort.name,
+            projected_s=self.projected_s,
+            full_run_s=self.full_run_s,
+            n_rows=n_sample,
+            can_validate=self.obstacle is None,
+            obstacle=self.obstacle,
+        )
+
+
+def choose_rung(
+    table: Table,
+    family: Family,
+    *,
+    folds: int,
+    seed: int,
+    budget: float | Literal["auto"] | None,
+    effort: str | None,
+    storage: Path | None = None,
+) -> Rung:
+    """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
+
+    Parameters
+    ----------
+    budget : float, "auto" or None
+        Seconds. ``"auto"``: no limit if an effort is given, else the projected cost of one full run
+        within ``thresholds.AUTO_BUDGET_S``. None: no limit.
+    effort : str or None
+        A name of the ladder; None: measured.
+    """
+    started = time.perf_counter()
+    stored = None if storage is None else read_settings(storage)
+    resumed = None if stored is None else stored.get("effort")
+    given = effort or (None if resumed is None else str(resumed))
+    obstacle = _obstacle(table, budget)
+    if obstacle is not None or (given is not None and budget in ("auto", None)):
+        return Rung(
+            effort=EFFORTS[given or "quick"],
+            effort_source="measured" if given is None else "given",
+            budget_s=0.0 if budget == 0 else None,
+            budget_source="given" if budget == 0 else "effort",
+            n_source=table.n_rows,
+            obstacle=obstacle,
+        )
+    pilot = _Pilot(table, family, folds=folds, seed=seed)
+    full_run_s = pilot.full_run_s()
+    budget_s = float(budget) if isinstance(budget, int | float) else _auto_budget_s(budget, full_run_s)
+    overhead_s = pilot.overhead_s + time.perf_counter() - started
+    choice = choose_effort(
+        family.name,
+        family.kinds,
+        pilot.job_s,
+        overhead_s=overhead_s,
+        budget_s=float("inf") if budget_s is None else budget_s,
+        n_rows_available=table.n_rows,
+    )
+    chosen = choice.effort if given is None else EFFORTS[given]
+    if budget_s is not None and not can_validate(
+        family.name, pilot.job_s, overhead_s=overhead_s, budget_s=budget_s, n_rows_available=table.n_rows
+    ):
+        obstacle = (
+            f"Even the smallest walk does not fit in {budget_s:g} s (projected: {choice.projected_s:.1f} s)."
+        )
+    return Rung(
+        effort=chosen,
+        effort_source="measured" if given is None else "given",
+        budget_s=budget_s,
+        budget_source="one full run" if budget == "auto" else "given",
+        n_source=table.n_rows,
+        projected_s=choice.projected_s,
+        full_run_s=full_run_s,
+        obstacle=obstacle,
+    )
+
+
+def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | None:
+    if budget == 0:
+        return "The budget is 0 s, so nothing is trained."
+    if table.n_rows < thresholds.FEWEST_ROWS_TO_VALIDATE:
+        fewest = thresholds.FEWEST_ROWS_TO_VALIDATE
+        return f"{table.n_rows} rows are too few to validate on (at least {fewest} are needed)."
+    return None
+
+
+def _auto_budget_s(budget: object, full_run_s: float) -> float | None:
+    low, high = thresholds.AUTO_BUDGET_S
+    return min(max(full_run_s, low), high) if budget == "auto" else None
+
+
+class _Pilot:
+    """A few hundred rows on which the family's cost is measured."""
+
+    def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
+        self._table, self._family = table, family
+        rng = np.random.default_rng(seed)
+        n_pilot = min(table.n_rows, _PILOT_ROWS)
+        rows = np.sort(rng.choice(table.n_rows, size=n_pilot, replace=False))
+        self._rows = table.take(rows)
+        start = time.perf_counter()
+        self._prepared = family.prepare(
+            self._rows, make_folds(self._rows, folds=folds, seed=seed).folds, seed=seed
+        )
+        #: Preparing grows with the rows; the questions and comparisons take about as long again.
+        self.overhead_s = 2 * (time.perf_counter() - start) + 0.5
+
+    def job_s(self, n_rows: int) -> float:
+        """Return projected seconds of one job on `n_rows` rows."""
+        return self._family.probe_s(self._prepared, n_rows=n_rows)
+
+    def full_run_s(self) -> float:
+        """Return projected seconds of one full run on all rows."""
+        return self._family.full_run_s(self._rows, self._table.n_rows)

@@ -1,0 +1,192 @@
+"""The held-out losses of every configuration on the same rows: what all comparisons start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.errors import ParameterError
+
+#: Sides of a comparison that are not kinds: the best of everything, and predicting the mean or class shares.
+ANY = "any"
+CONSTANT = "constant"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """Held-out losses of every configuration of every kind, paired by row.
+
+    Rows in no test fold (``fold == -1``) and rows of weight zero are dropped when the panel is made, so
+    every array has `n_rows` entries afterwards. A configuration with a loss that is not finite in any
+    held-out row has diverged: all its losses are set to a ceiling far above the constant's, so that it
+    counts as worse than anything that did not diverge and every number stays finite.
+
+    Parameters
+    ----------
+    losses : mapping of str to ndarray, shape (n_configs, n_rows)
+        By kind, in order of simplicity (ties go to the first). Each kind has its own number of
+        configurations.
+    constant : ndarray, shape (n_rows,)
+        Held-out loss of predicting the mean or the class shares.
+    fold : ndarray of int, shape (n_rows,)
+        Test fold of each row, in ``-1 … n_folds - 1``; -1: never held out.
+    n_folds : int
+        Folds of the cross-validation, at least 2.
+    weight : ndarray, shape (n_rows,), optional
+        Row weights, at least 0; a weight of 2 counts like the row twice.
+    cluster : ndarray of int, shape (n_rows,), optional
+        Rows that belong together (a group, copies of one row, a block of time) share a number. They are
+        resampled together, and at least two clusters are needed.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n_rows,)
+        Where the kept rows were in the arrays given.
+    diverged : dict of str to ndarray of bool, shape (n_configs,)
+        Which configurations had a loss that was not finite.
+
+    Raises
+    ------
+    ParameterError
+        If shapes, folds, weights or clusters break the rules above, or fewer than two clusters are left.
+
+    Examples
+    --------
+    >>> panel = Panel(losses={"none": np.array([[1.0, 2.0, np.nan]])}, constant=np.ones(3),
+    ...               fold=np.array([0, 1, -1]), n_folds=2)
+    >>> panel.n_rows, panel.mean_losses("none").tolist()
+    (2, [1.5])
+    """
+
+    losses: Mapping[str, NDArray[np.float64]]
+    constant: NDArray[np.float64]
+    fold: NDArray[np.intp]
+    n_folds: int
+    weight: NDArray[np.float64] | None = None
+    cluster: NDArray[np.intp] | None = None
+    rows: NDArray[np.intp] = field(init=False)
+    diverged: dict[str, NDArray[np.bool_]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fold = np.asarray(self.fold, dtype=np.intp)
+        weight = None if self.weight is None else np.asarray(self.weight, dtype=np.float64)
+        _check_rows(fold, self.n_folds, weight, self.cluster, len(self.constant))
+        is_kept = (fold >= 0) if weight is None else (fold >= 0) & (weight > 0)
+        rows = np.flatnonzero(is_kept).astype(np.intp)
+        constant = np.asarray(self.constant, dtype=np.float64)[rows]
+        if not np.isfinite(constant).all():
+            raise ParameterError("constant must be finite in every held-out row; check the folds' rows")
+        kept, diverged = _kept_losses(self.losses, rows, len(fold), constant)
+        cluster = None if self.cluster is None else np.asarray(self.cluster)[rows]
+        if cluster is not None:
+            cluster = np.unique(cluster, return_inverse=True)[1].astype(np.intp)
+        values = {
+            "losses": kept,
+            "constant": constant,
+            "fold": fold[rows],
+            "weight": None if weight is None else weight[rows],
+            "cluster": cluster,
+            "rows": rows,
+            "diverged": diverged,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # frozen for everybody else
+        if self.n_clusters < 2:
+            what = "rows" if cluster is None else "clusters"
+            raise ParameterError(
+                f"held-out {what} must be at least 2, got {self.n_clusters}; give more rows or finer clusters"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds, in the order given."""
+        return tuple(self.losses)
+
+    @property
+    def n_rows(self) -> int:
+        """Held-out rows."""
+        return len(self.rows)
+
+    @cached_property
+    def n_clusters(self) -> int:
+        """Clusters, or rows where no clusters were given."""
+        return self.n_rows if self.cluster is None else int(self.cluster.max(initial=-1)) + 1
+
+    @cached_property
+    def share(self) -> NDArray[np.float64]:
+        """Weight of each row (n_rows,) as a share of the sum of all weights."""
+        if self.weight is None:
+            return np.full(self.n_rows, 1.0 / self.n_rows)
+        return np.asarray(self.weight / self.weight.sum())
+
+    @cached_property
+    def cells(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The cell (fold × cluster) of each row (n_rows,), and the fold of each cell (n_cells,)."""
+        cluster = np.arange(self.n_rows) if self.cluster is None else self.cluster
+        codes, cell = np.unique(self.fold * self.n_clusters + cluster, return_inverse=True)
+        return cell.astype(np.intp), (codes // self.n_clusters).astype(np.intp)
+
+    def cluster_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over the rows of each cluster, shape (..., n_clusters) for (..., n_rows)."""
+        if self.cluster is None:
+            return values
+        flat = values.reshape(-1, self.n_rows)
+        sums = [np.bincount(self.cluster, weights=row, minlength=self.n_clusters) for row in flat]
+        return np.stack(sums).reshape((*values.shape[:-1], self.n_clusters))
+
+    def mean_losses(self, kind: str) -> NDArray[np.float64]:
+        """Return the weighted mean held-out loss of each configuration of `kind`, shape (n_configs,)."""
+        return np.asarray(self.losses[kind] @ self.share)
+
+
+def _check_rows(
+    fold: NDArray[np.intp],
+    n_folds: int,
+    weight: NDArray[np.float64] | None,
+    cluster: NDArray[np.intp] | None,
+    n_rows: int,
+) -> None:
+    """Raise if what belongs to the rows does not fit together."""
+    if n_folds < 2:
+        raise ParameterError(f"n_folds must be at least 2, got {n_folds}")
+    for name, values in (("fold", fold), ("weight", weight), ("cluster", cluster)):
+        if values is not None and np.shape(values) != (n_rows,):
+            raise ParameterError(f"{name} must have one entry per row ({n_rows}), got {np.shape(values)}")
+    if len(fold) and (fold.min() < -1 or fold.max() >= n_folds):
+        raise ParameterError(f"fold must be in -1 … {n_folds - 1}, got {fold.min()} … {fold.max()}")
+    if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ParameterError("weight must be finite and at least 0 in every row; drop the other rows")
+
+
+def _kept_losses(
+    losses: Mapping[str, NDArray[Any]],
+    rows: NDArray[np.intp],
+    n_given: int,
+    constant: NDArray[np.float64],
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.bool_]]]:
+    """Return the losses of the kept rows, bounded, and which configurations diverged, by kind."""
+    if not losses:
+        raise ParameterError("losses must hold at least one kind, got none")
+    kept: dict[str, NDArray[np.float64]] = {}
+    for kind, values in losses.items():
+        if kind in (ANY, CONSTANT):
+            raise ParameterError(f"kinds must not be named 'any' or 'constant', got {kind!r}")
+        if np.ndim(values) != 2 or np.shape(values)[1] != n_given or not np.shape(values)[0]:
+            raise ParameterError(
+                f"losses[{kind!r}] must be (n_configs, {n_given}), n_configs > 0, got {np.shape(values)}"
+            )
+        kept[kind] = np.asarray(values, dtype=np.float64)[:, rows]
+    diverged = {kind: np.asarray(~np.isfinite(values).all(axis=1)) for kind, values in kept.items()}
+    # A ceiling in units of the constant keeps every result free of the unit of the loss.
+    scale = float(constant.mean()) if len(constant) else 0.0
+    ceiling = thresholds.LARGEST_LOSS * (scale if scale > 0 else 1.0)
+    for kind, values in kept.items():
+        values[diverged[kind]] = ceiling
+        np.minimum(values, ceiling, out=values)
+    return kept, diverged

@@ -1,0 +1,80 @@
+"""Sentences and lists about the fits: over- and underfit, and the features that were zeroed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.errors import ParameterError
+from regadvisor.records import FitFacts, ZeroedFeature
+from regadvisor.regularizer import LABELS, Kind
+
+
+def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_loss: float) -> FitFacts:
+    """Say whether a kind at its best strength over- or underfits.
+
+    Parameters
+    ----------
+    kind : str
+    train_loss, held_out_loss : float
+        Mean losses of the best strength, in the same unit.
+    constant_loss : float
+        Mean held-out loss of predicting the mean or the class shares.
+
+    Returns
+    -------
+    FitFacts
+        With `gap` as the share of the held-out loss that training does not show (0 for a perfect fit).
+
+    Examples
+    --------
+    >>> fit_facts("none", train_loss=0.02, held_out_loss=0.41, constant_loss=0.69).text
+    'With no regularizer the model overfits: train loss 0.02, held out 0.41, constant 0.69.'
+    """
+    behind = held_out_loss - train_loss
+    gap = behind / held_out_loss if held_out_loss > 0 else 0.0
+    is_large = behind > thresholds.OVERFIT_OF_CONSTANT * constant_loss
+    if not held_out_loss <= thresholds.EXPLODED_LOSS * constant_loss:
+        what = "explodes"
+    elif gap > thresholds.OVERFIT_GAP and is_large:
+        what = "overfits"
+    elif train_loss > (1.0 - thresholds.UNDERFIT_GAIN) * constant_loss:
+        what = "hardly learns the training rows"
+    else:
+        what = "fits"
+    text = (
+        f"With {LABELS[kind]} the model {what}: train loss {train_loss:.3g}, "
+        f"held out {held_out_loss:.3g}, constant {constant_loss:.3g}."
+    )
+    return FitFacts(kind=kind, train_loss=train_loss, held_out_loss=held_out_loss, gap=gap, text=text)
+
+
+def zeroed_features(
+    names: Sequence[str], shares: NDArray[np.float64], *, at_least: float = thresholds.ZEROED_SHARE
+) -> tuple[ZeroedFeature, ...]:
+    """Return the features zeroed in at least a share of the folds, most often first, then as given.
+
+    Parameters
+    ----------
+    names : sequence of str, length n_encoded_features
+    shares : ndarray, shape (n_encoded_features,)
+        Share of the folds in which all weights of the feature were zero.
+    at_least : float, default ``thresholds.ZEROED_SHARE``
+
+    Raises
+    ------
+    ParameterError
+        If there is not one share per name.
+
+    Examples
+    --------
+    >>> [f.name for f in zeroed_features(["age", "pay", "zip"], np.array([0.6, 0.0, 1.0]))]
+    ['zip', 'age']
+    """
+    if len(names) != len(shares):
+        raise ParameterError(f"shares must have one entry per name ({len(names)}), got {len(shares)}")
+    order = np.argsort(-np.asarray(shares), kind="stable")
+    return tuple(ZeroedFeature(name=names[i], share=float(shares[i])) for i in order if shares[i] >= at_least)

@@ -1,0 +1,210 @@
+"""Arrays, lists, sparse matrices and images, brought into one of the containers of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.frames import as_frame
+from regadvisor.errors import DataError
+
+if TYPE_CHECKING:
+    Values = NDArray[Any] | sparse.csr_array | pd.DataFrame
+
+#: Numbers of channels by which an image axis is told from height and width.
+_CHANNELS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Container:
+    """What the caller passed as X, in one of three containers, not yet looked into.
+
+    `is_from_array` marks a frame that was made from an array of objects or texts.
+    """
+
+    values: Values
+    kind: Literal["array", "sparse", "frame"]
+    image_shape: tuple[int, ...] | None = None
+    is_from_array: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        n_rows, n_columns = self.values.shape
+        return int(n_rows), int(n_columns)
+
+    def take(self, rows: NDArray[np.intp]) -> Container:
+        """Return the container of the given rows."""
+        values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
+        return Container(
+            values=values, kind=self.kind, image_shape=self.image_shape, is_from_array=self.is_from_array
+        )
+
+
+def contain(X: Any) -> Container:
+    """Return X in its container; nothing is copied unless it must be converted.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix, data frame (pandas, polars, pyarrow), or images
+        Images are arrays of shape (n, h, w), (n, h, w, c) or (n, c, h, w).
+
+    Raises
+    ------
+    DataError
+        If X is no table of at least one column and two rows.
+
+    Examples
+    --------
+    >>> contain(np.zeros((3, 8, 8))).image_shape
+    (8, 8)
+    """
+    frame = as_frame(X)
+    if frame is not None:
+        container = Container(values=frame, kind="frame")
+    elif sparse.issparse(X):
+        container = Container(values=_csr(X), kind="sparse")
+    else:
+        container = _from_array(_as_array(X))
+    _check_shape(container.shape)
+    return container
+
+
+def _check_shape(shape: tuple[int, int]) -> None:
+    n_rows, n_columns = shape
+    if n_columns == 0:
+        raise DataError(
+            f"X must have at least one column, got 0 feature(s) (shape={shape}) while a minimum of 1 is "
+            "required"
+        )
+    if n_rows == 0:
+        raise DataError(
+            f"X must have at least 2 rows, got 0 sample(s) (shape={shape}) while a minimum of 1 is required"
+        )
+    if n_rows == 1:
+        raise DataError(
+            f"X must have at least 2 rows, got 1 sample(s) (shape={shape}, n_samples=1); nothing can be "
+            "learned from one row"
+        )
+
+
+def _as_array(X: Any) -> NDArray[Any]:
+    if isinstance(X, str | bytes | dict) or X is None:
+        raise DataError(f"X must be a table (array, sparse matrix or data frame), got {type(X).__name__}")
+    try:
+        array = np.asarray(X)
+        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+            # A list with numbers and texts: NumPy would turn the numbers into text.
+            array = np.asarray(X, dtype=object)
+    except ValueError as error:
+        raise DataError(f"every row of X must have the same number of values: {error}") from error
+    if array.ndim < 2:
+        raise DataError(
+            f"X must be two-dimensional (rows, features), got an array of shape {array.shape}. Reshape your "
+            "data with X.reshape(-1, 1) if it has a single feature, X.reshape(1, -1) if it is a single row"
+        )
+    if array.ndim > 4:
+        raise DataError(
+            f"X must have 2 dimensions, or 3 or 4 for images, got an array of shape {array.shape}; reshape "
+            "it to (rows, features)"
+        )
+    return array
+
+
+def _from_array(array: NDArray[Any]) -> Container:
+    if array.dtype.kind == "c":
+        raise DataError(
+            "X must hold real numbers, got complex ones. Complex data not supported: pass real and imaginary "
+            "parts as columns"
+        )
+    if array.dtype.kind == "V":
+        raise DataError("X must be a plain array, got a structured one; pass pandas.DataFrame(X)")
+    image_shape = None
+    if array.ndim > 2:
+        array, image_shape = flatten_images(array)
+    if array.dtype.kind in "OUSMmT":
+        if image_shape is not None:
+            raise DataError(f"images must hold numbers, got dtype {array.dtype}")
+        texts = array if array.dtype.kind in "Mm" else array.astype(object)
+        return Container(values=pd.DataFrame(texts, copy=False), kind="frame", is_from_array=True)
+    return Container(values=as_floats(array), kind="array", image_shape=image_shape)
+
+
+def as_floats(array: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as float32 or float64, whichever holds them exactly (integers up to 2**53).
+
+    Examples
+    --------
+    >>> as_floats(np.array([1, 2], dtype=np.uint8)).dtype, as_floats(np.array([1, 2])).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    dtype = array.dtype
+    if dtype in (np.float32, np.float64) and dtype.isnative:
+        return array
+    is_small = dtype.kind in "biuf" and (dtype.itemsize < 4 or dtype.kind == "b")
+    return array.astype(np.float32 if is_small or (dtype.kind == "f" and dtype.itemsize == 4) else np.float64)
+
+
+def image_layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """Return (channels, height, width) or (height, width) of one row, and whether channels come last.
+
+    Channels come last if only the last axis is as short as channels are; one channel is no channel axis.
+
+    Examples
+    --------
+    >>> image_layout((32, 32, 3)), image_layout((3, 32, 32)), image_layout((28, 28, 1))
+    (((3, 32, 32), True), ((3, 32, 32), False), ((28, 28), False))
+    """
+    if len(shape) == 2:
+        return shape, False
+    first, middle, last = shape
+    is_last = last in _CHANNELS and first not in _CHANNELS
+    n_channels, height, width = (last, first, middle) if is_last else (first, middle, last)
+    if n_channels == 1:
+        return (height, width), False
+    return (n_channels, height, width), is_last
+
+
+def flatten_images(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return images as rows, and the shape to which one row can be put back.
+
+    Parameters
+    ----------
+    array : ndarray, shape (n, h, w), (n, h, w, c) or (n, c, h, w)
+
+    Returns
+    -------
+    rows : ndarray, shape (n, c * h * w)
+        A view, unless channels come last: those are moved to the front.
+    image_shape : tuple of int
+        ``(h, w)`` or ``(c, h, w)``.
+    """
+    image_shape, is_last = image_layout(array.shape[1:])
+    if is_last:
+        array = np.moveaxis(array, -1, 1)
+    return array.reshape(array.shape[0], int(np.prod(image_shape))), image_shape
+
+
+def _csr(matrix: Any) -> sparse.csr_array:
+    if matrix.dtype.kind == "c":
+        raise DataError("X must hold real numbers, got complex ones. Complex data not supported")
+    if matrix.dtype.kind not in "biuf":
+        raise DataError(f"a sparse X must hold numbers, got dtype {matrix.dtype}")
+    if matrix.ndim != 2:
+        raise DataError(f"a sparse X must be two-dimensional, got shape {matrix.shape}. Reshape your data")
+    csr = sparse.csr_array(matrix)
+    if csr.dtype not in (np.float32, np.float64):
+        csr = csr.astype(np.float64)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    # scikit-learn's solvers take 32-bit indices only.
+    if csr.indices.dtype != np.int32 and max(csr.nnz, *csr.shape) < 2**31:
+        parts = (csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int32))
+        csr = sparse.csr_array(parts, shape=csr.shape)
+    return csr

@@ -1,0 +1,373 @@
+"""What every feature column is, and what is odd about the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.arrays import Container
+from regadvisor.data.frames import FrameColumn, read_column
+from regadvisor.data.levels import Levels, microseconds
+from regadvisor.data.wording import counted, listed
+from regadvisor.errors import DataError
+from regadvisor.records import Column, Note
+from regadvisor.thresholds import ID_LEVEL_SHARE, MOST_CATEGORIES
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Values
+
+#: Rows by which columns are told apart before whole columns are compared.
+_N_PROBE_ROWS = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnStats:
+    """Of each numeric column: smallest and largest value (NaN if there is none), sum, and missing values."""
+
+    low: NDArray[Any]
+    high: NDArray[Any]
+    total: NDArray[Any]
+    has_missing: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """Features after reading: the values of the table, the facts, and the parts other checks need.
+
+    Attributes
+    ----------
+    values : ndarray, csr_array or DataFrame
+        As in :class:`regadvisor.data.table.Table`.
+    numbers : ndarray or csr_array, shape (n_rows, n_numeric)
+        The numeric columns.
+    numeric_at : list of int
+        Positions of the numeric columns among all columns.
+    levels : dict of int to Levels
+        Categorical columns by position.
+    dates : dict of int to ndarray of float64
+        Date columns by position, in microseconds.
+    """
+
+    values: Values
+    kind: Literal["array", "sparse", "frame"]
+    columns: tuple[Column, ...]
+    numbers: NDArray[Any] | sparse.csr_array
+    numeric_at: list[int]
+    levels: dict[int, Levels] = field(default_factory=dict)
+    dates: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+
+def read_columns(container: Container) -> Columns:
+    """Return what the columns are.
+
+    Raises
+    ------
+    DataError
+        If a column holds infinite values or containers.
+    """
+    if isinstance(container.values, pd.DataFrame):
+        return _read_frame(container, container.values)
+    numbers = container.values
+    stats = _sparse_stats(numbers) if sparse.issparse(numbers) else dense_stats(numbers)
+    names = list(range(container.shape[1]))
+    _check_finite(numbers, stats, names)
+    columns = _numeric_columns(names, stats)
+    notes = _notes(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
+    return Columns(
+        values=numbers,
+        kind=container.kind,
+        columns=columns,
+        numbers=numbers,
+        numeric_at=names,
+        notes=notes,
+    )
+
+
+def _read_frame(container: Container, frame: pd.DataFrame) -> Columns:
+    names = [name if isinstance(name, str) else int(name) for name in frame.columns]
+    read = [read_column(frame.iloc[:, j]) for j in range(len(names))]
+    numeric_at = [j for j, column in enumerate(read) if column.kind == "numeric"]
+    values = _replaced(frame, read)
+    numbers = _block(values, numeric_at)
+    stats = dense_stats(numbers)
+    numeric_names = [names[j] for j in numeric_at]
+    _check_finite(numbers, stats, numeric_names)
+
+    facts = dict(zip(numeric_at, _numeric_columns(numeric_names, stats), strict=True))
+    levels = {j: column.levels for j, column in enumerate(read) if column.levels is not None}
+    dates = {j: _dates(frame.iloc[:, j]) for j, column in enumerate(read) if column.kind == "date"}
+    facts |= {j: _categorical_column(names[j], level) for j, level in levels.items()}
+    facts |= {j: _date_column(names[j], date) for j, date in dates.items()}
+    columns = tuple(facts[j] for j in range(len(names)))
+
+    copies = _duplicates(numbers, stats, numeric_names)
+    copies += _copied_levels({names[j]: level for j, level in levels.items() if not facts[j].is_constant})
+    missing = _all_missing(numeric_names, stats)
+    missing += [names[j] for j, level in levels.items() if level.texts.size == 0]
+    missing += [names[j] for j, date in dates.items() if np.isnan(date).all()]
+    is_array = container.is_from_array and len(numeric_at) == len(names)
+    return Columns(
+        values=numbers if is_array else values,
+        kind="array" if is_array else "frame",
+        columns=columns,
+        numbers=numbers,
+        numeric_at=numeric_at,
+        levels=levels,
+        dates=dates,
+        notes=_doubts(names, read)
+        + _notes(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
+    )
+
+
+def _replaced(frame: pd.DataFrame, read: Sequence[FrameColumn]) -> pd.DataFrame:
+    """Return the frame with the columns that had to be converted; the others are not copied."""
+    is_same = [column.values.dtype == dtype for column, dtype in zip(read, frame.dtypes, strict=True)]
+    if all(is_same) and not any(column.doubt for column in read):
+        return frame
+    result = pd.concat([column.values for column in read], axis=1)
+    result.columns = frame.columns
+    return result
+
+
+def _block(frame: pd.DataFrame, at: list[int]) -> NDArray[Any]:
+    block = frame.to_numpy() if len(at) == frame.shape[1] else frame.iloc[:, at].to_numpy()
+    if block.dtype.kind not in "iuf":  # no numeric column at all
+        block = np.empty((len(frame), 0))
+    return block
+
+
+def _dates(column: pd.Series[Any]) -> NDArray[np.float64]:
+    values = microseconds(column)
+    if np.isnan(values).sum() > column.isna().sum():
+        raise DataError(
+            f"every value of column {column.name!r} must be a date that pandas can read; convert it with "
+            "pandas.to_datetime, or leave the column out"
+        )
+    return values
+
+
+# ------------------------------------------------------------------------------------------- facts
+
+
+def dense_stats(numbers: NDArray[Any]) -> ColumnStats:
+    """Return the column statistics of an array (n_rows, n_columns) of at least one row."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = np.fmin.reduce(numbers, axis=0), np.fmax.reduce(numbers, axis=0)
+        total = numbers.sum(axis=0)
+        has_missing = np.zeros(numbers.shape[1], dtype=np.bool_)
+        # A sum is NaN for missing values, but also for inf - inf: look again, at these columns only.
+        for j in np.flatnonzero(np.isnan(total)) if numbers.dtype.kind == "f" else ():
+            has_missing[j] = np.isnan(numbers[:, j]).any()
+    return ColumnStats(low=low, high=high, total=total, has_missing=has_missing)
+
+
+def _sparse_stats(numbers: sparse.csr_array) -> ColumnStats:
+    columns = numbers.tocsc()
+    n_rows, n_columns = numbers.shape
+    low, high, total = np.full(n_columns, np.nan), np.full(n_columns, np.nan), np.zeros(n_columns)
+    filled = np.flatnonzero(np.diff(columns.indptr))
+    starts = columns.indptr[:-1][filled]
+    with np.errstate(invalid="ignore"):
+        if filled.size:
+            low[filled] = np.fmin.reduceat(columns.data, starts)
+            high[filled] = np.fmax.reduceat(columns.data, starts)
+            total[filled] = np.add.reduceat(columns.data, starts)
+        has_zero = np.diff(columns.indptr) < n_rows
+        low[has_zero] = np.fmin(low[has_zero], 0.0)
+        high[has_zero] = np.fmax(high[has_zero], 0.0)
+    has_missing = np.zeros(n_columns, dtype=np.bool_)
+    has_missing[numbers.indices[np.isnan(numbers.data)]] = True
+    return ColumnStats(low=low, high=high, total=total, has_missing=has_missing)
+
+
+def _check_finite(
+    numbers: NDArray[Any] | sparse.csr_array, stats: ColumnStats, names: Sequence[str | int]
+) -> None:
+    if stats.low.dtype.kind != "f":
+        return
+    found = np.flatnonzero(np.isinf(stats.low) | np.isinf(stats.high)).tolist()
+    if not found:
+        return
+    first = found[0]
+    column = numbers[:, [first]]
+    values = column.data if sparse.issparse(column) else column
+    n_infinite = int(np.isinf(values).sum())
+    more = f", and in {counted(len(found) - 1, 'more column')}" if len(found) > 1 else ""
+    raise DataError(
+        f"X must hold finite numbers or NaN (missing), got infinity (inf) in column {names[first]!r} "
+        f"({counted(n_infinite, 'value')}){more}; replace them, for example with NaN"
+    )
+
+
+def _numeric_columns(names: Sequence[str | int], stats: ColumnStats) -> tuple[Column, ...]:
+    is_constant = ~(stats.low < stats.high)
+    return tuple(
+        Column(name=name, kind="numeric", has_missing=missing, is_constant=constant)
+        for name, missing, constant in zip(
+            names, stats.has_missing.tolist(), is_constant.tolist(), strict=True
+        )
+    )
+
+
+def _categorical_column(name: str | int, levels: Levels) -> Column:
+    n_levels = len(levels.texts)
+    return Column(
+        name=name,
+        kind="categorical",
+        has_missing=bool((levels.codes < 0).any()),
+        n_levels=n_levels,
+        is_constant=n_levels < 2,
+    )
+
+
+def _date_column(name: str | int, values: NDArray[np.float64]) -> Column:
+    present = values[~np.isnan(values)]
+    is_constant = present.size == 0 or bool(present.min() == present.max())
+    return Column(name=name, kind="date", has_missing=present.size < values.size, is_constant=is_constant)
+
+
+def _all_missing(names: Sequence[str | int], stats: ColumnStats) -> list[str | int]:
+    if stats.low.dtype.kind != "f":
+        return []
+    return [names[j] for j in np.flatnonzero(np.isnan(stats.low)).tolist()]
+
+
+# -------------------------------------------------------------------------------------- exact copies
+
+
+def _digest(values: NDArray[Any]) -> bytes:
+    return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
+
+
+def _duplicates(
+    numbers: NDArray[Any] | sparse.csr_array, stats: ColumnStats, names: Sequence[str | int]
+) -> list[tuple[str | int, str | int]]:
+    """Return pairs (first column, its copy). Constant columns are left out: they have their own note."""
+    varying = np.flatnonzero(stats.low < stats.high)
+    columns = numbers.tocsc() if sparse.issparse(numbers) else numbers
+    rows = np.unique(np.linspace(0, columns.shape[0] - 1, _N_PROBE_ROWS).astype(np.intp))
+    probe = None if sparse.issparse(columns) else np.ascontiguousarray(columns[rows].T)
+
+    def quick(j: int) -> bytes:
+        key = bytes(stats.low[j].tobytes() + stats.high[j].tobytes() + stats.total[j].tobytes())
+        return key if probe is None else key + probe[j].tobytes()
+
+    def whole(j: int) -> bytes:
+        if not sparse.issparse(columns):
+            return _digest(columns[:, j])
+        part = slice(columns.indptr[j], columns.indptr[j + 1])
+        return _digest(columns.indices[part]) + _digest(columns.data[part])
+
+    pairs = []
+    for group in _grouped([int(j) for j in varying], quick):
+        for same in _grouped(group, whole):
+            pairs += [(names[same[0]], names[j]) for j in same[1:]]
+    return pairs
+
+
+def _grouped(items: Sequence[int], key: Any) -> list[list[int]]:
+    groups: dict[bytes, list[int]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _copied_levels(levels: dict[str | int, Levels]) -> list[tuple[str | int, str | int]]:
+    names = list(levels)
+
+    def key(j: int) -> bytes:
+        level = levels[names[j]]
+        return _digest(level.codes) + "\0".join(level.texts.tolist()).encode("utf-8", errors="replace")
+
+    return [(names[g[0]], names[j]) for g in _grouped(range(len(names)), key) for j in g[1:]]
+
+
+# -------------------------------------------------------------------------------------------- notes
+
+
+def _doubts(names: Sequence[str | int], read: Sequence[FrameColumn]) -> tuple[Note, ...]:
+    def note(code: str, text: str) -> tuple[Note, ...]:
+        found = [name for name, column in zip(names, read, strict=True) if column.doubt == code]
+        if not found:
+            return ()
+        what = counted(len(found), "column")
+        return (Note(code=code, text=text.format(what=what, names=listed(found))),)
+
+    return note(
+        "parsed-as-numbers",
+        "{what} came as objects or text but hold numbers throughout and are used as numbers: {names}.",
+    ) + note(
+        "mixed-types",
+        "{what} mix numbers, text or other types and are used as categories: {names}.",
+    )
+
+
+def _notes(
+    columns: Sequence[Column],
+    levels: dict[str | int, Levels],
+    copies: Sequence[tuple[str | int, str | int]],
+    missing: Sequence[str | int],
+) -> tuple[Note, ...]:
+    notes = []
+    if missing:
+        text = f"{counted(len(missing), 'column')} without any value: {listed(missing)}; they carry nothing."
+        notes.append(Note(code="all-missing-columns", text=text))
+    constant = [column.name for column in columns if column.is_constant and column.name not in set(missing)]
+    if constant:
+        text = (
+            f"{counted(len(constant), 'column')} with a single value: {listed(constant)}; they carry nothing."
+        )
+        notes.append(Note(code="constant-columns", text=text))
+    if copies:
+        pairs = ", ".join(f"{copy!r} = {first!r}" for first, copy in copies[:5])
+        more = f" and {len(copies) - 5} more" if len(copies) > 5 else ""
+        text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
+        notes.append(Note(code="duplicate-columns", text=text))
+    ids = [name for name, level in levels.items() if _looks_like_id(level)]
+    if ids:
+        text = (
+            f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
+            "a model nothing as categories; leave it out or turn it into features."
+        )
+        notes.append(Note(code="looks-like-id", text=text))
+    many = [name for name, level in levels.items() if len(level.texts) > MOST_CATEGORIES and name not in ids]
+    if many:
+        text = (
+            f"more than {MOST_CATEGORIES} categories in {listed(many)}: only the most frequent ones are "
+            "kept, the others share one column."
+        )
+        notes.append(Note(code="many-levels", text=text))
+    return tuple(notes)
+
+
+def _looks_like_id(levels: Levels) -> bool:
+    n_present = int((levels.codes >= 0).sum())
+    return len(levels.texts) > max(MOST_CATEGORIES, ID_LEVEL_SHARE * n_present)
+
+
+def equal_columns(columns: Columns, target: NDArray[Any]) -> list[str | int]:
+    """Return the numeric columns that equal `target` (n_rows,) in every row.
+
+    A few rows rule out nearly every column; only what is left is compared in full.
+    """
+    if target.dtype.kind not in "iuf" or not columns.numeric_at:
+        return []
+    numbers = columns.numbers
+    rows = np.unique(np.linspace(0, numbers.shape[0] - 1, _N_PROBE_ROWS).astype(np.intp))
+    head = numbers[rows].toarray() if sparse.issparse(numbers) else numbers[rows]
+    candidates = np.flatnonzero((head == target[rows, None]).all(axis=0))
+    found = []
+    for j in candidates:
+        column = numbers[:, [j]]
+        values = column.toarray() if sparse.issparse(column) else column
+        if np.array_equal(values.ravel(), target):
+            found.append(columns.columns[columns.numeric_at[j]].name)
+    return found

@@ -1,0 +1,175 @@
+"""Data frames of any library as pandas frames, and what each of their columns is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from pandas.api import types as dtypes
+
+from regadvisor.data.levels import Levels, text_levels
+from regadvisor.data.wording import listed
+from regadvisor.errors import DataError, import_optional
+
+if TYPE_CHECKING:
+    AnySeries = pd.Series[Any]
+
+#: A number that is written like a code: leading zeros would be lost.
+_CODE = re.compile(r"^\s*[+-]?0\d")
+_DATE_KINDS = ("date", "datetime", "datetime64", "timedelta", "timedelta64", "period")
+
+
+def as_frame(X: Any) -> pd.DataFrame | None:
+    """Return a pandas frame of a pandas, polars or pyarrow frame; None if X is no frame.
+
+    Raises
+    ------
+    DataError
+        If X is a lazy frame, or its column names are not unique text or numbers.
+    MissingDependencyError
+        If pyarrow is needed for the conversion and not installed.
+    """
+    frame = nw.from_native(X, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise DataError("X must be a frame in memory, got a lazy one; call X.collect() first")
+    if isinstance(frame, nw.DataFrame):
+        if not frame.implementation.is_pandas():
+            import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
+        native = frame.to_pandas()
+    elif isinstance(X, pd.DataFrame):  # narwhals refuses duplicate names itself
+        native = X
+    else:
+        return None
+    _check_names(native)
+    return native
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    names = list(frame.columns)
+    if not frame.columns.is_unique:
+        twice = list(dict.fromkeys(frame.columns[frame.columns.duplicated()]))
+        raise DataError(f"column names of X must be unique, got {listed(twice)} more than once; rename them")
+    n_text = sum(isinstance(name, str) for name in names)
+    n_whole = sum(isinstance(name, int | np.integer) for name in names)
+    if n_text != len(names) and n_whole != len(names):
+        odd = next((name for name in names if not isinstance(name, str)), None)
+        raise DataError(
+            f"column names of X must be all text or all whole numbers, got {odd!r}; "
+            "rename them, for example with X.columns = X.columns.map(str)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameColumn:
+    """One column of a frame, understood.
+
+    `values` is the column for the table: numbers as NumPy numbers, categories as text or as they were.
+    `doubt` names what is odd about the column: numbers that came as objects, or types that are mixed.
+    """
+
+    kind: Literal["numeric", "categorical", "date"]
+    values: AnySeries
+    levels: Levels | None = None
+    doubt: Literal["parsed-as-numbers", "mixed-types"] | None = None
+
+
+def read_column(column: AnySeries) -> FrameColumn:
+    """Return what a column is: numeric, categorical or a date.
+
+    Parameters
+    ----------
+    column : Series
+        Any pandas dtype. Booleans are numbers; text that reads as numbers throughout is numbers, unless
+        leading zeros mark it as a code; a column without any value keeps the kind of its dtype.
+
+    Raises
+    ------
+    DataError
+        If it holds complex numbers or containers.
+
+    Examples
+    --------
+    >>> read_column(pd.Series(["1", "2.5", None])).kind
+    'numeric'
+    >>> read_column(pd.Series(["02139", "10001"])).kind
+    'categorical'
+    """
+    dtype = column.dtype
+    if dtypes.is_complex_dtype(dtype):
+        raise DataError(
+            f"column {column.name!r} must hold real numbers, got complex ones. Complex data not supported"
+        )
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _categorical(column)
+    if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
+        return FrameColumn(kind="numeric", values=_numbers(column))
+    if _is_date_dtype(dtype):
+        return FrameColumn(kind="date", values=column)
+    return _read_objects(column)
+
+
+def _is_date_dtype(dtype: Any) -> bool:
+    if dtypes.is_datetime64_any_dtype(dtype) or dtypes.is_timedelta64_dtype(dtype):
+        return True
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.kind in "Mm"
+    return isinstance(dtype, pd.PeriodDtype)
+
+
+def _numbers(column: AnySeries) -> AnySeries:
+    """Return the column as native integers or floats; nullable, boolean and short ones as float64."""
+    dtype = column.dtype
+    is_plain = isinstance(dtype, np.dtype) and dtype.kind in "iuf" and dtype.isnative
+    if is_plain and dtype not in (np.float16, np.longdouble):
+        return column
+    if isinstance(dtype, pd.SparseDtype):
+        column = pd.Series(np.asarray(column), index=column.index, name=column.name)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.Series(values, index=column.index, name=column.name, copy=False)
+
+
+def _categorical(column: AnySeries, *, doubt: Literal["mixed-types"] | None = None) -> FrameColumn:
+    levels = text_levels(column)
+    if doubt is not None:
+        column = pd.Series(levels.values(), index=column.index, name=column.name, dtype=object)
+    return FrameColumn(kind="categorical", values=column, levels=levels, doubt=doubt)
+
+
+def _read_objects(column: AnySeries) -> FrameColumn:
+    inferred = dtypes.infer_dtype(column, skipna=True)
+    if inferred == "empty":
+        return _categorical(column)
+    if inferred in _DATE_KINDS:
+        return FrameColumn(kind="date", values=column)
+    if inferred == "complex":
+        raise DataError(f"column {column.name!r} must hold real numbers. Complex data not supported")
+    if inferred == "boolean":
+        values = column.astype("boolean").to_numpy(dtype=np.float64, na_value=np.nan)
+        return FrameColumn(
+            kind="numeric", values=pd.Series(values, index=column.index, name=column.name, copy=False)
+        )
+    numbers = _parsed(column)
+    if numbers is not None:
+        return FrameColumn(kind="numeric", values=numbers, doubt="parsed-as-numbers")
+    is_text = inferred in ("string", "bytes")
+    return _categorical(column, doubt=None if is_text else "mixed-types")
+
+
+def _parsed(column: AnySeries) -> AnySeries | None:
+    """Return the column as numbers if every value that is present reads as one, else None."""
+    present = column[column.notna()]
+    head = present.iloc[:1000]
+    if pd.to_numeric(head, errors="coerce").isna().any():
+        return None
+    if any(isinstance(value, str) and _CODE.match(value) for value in head):
+        return None
+    numbers = pd.to_numeric(present, errors="coerce")
+    if numbers.isna().any() or not (dtypes.is_numeric_dtype(numbers.dtype)):
+        return None
+    values = np.full(len(column), np.nan)
+    values[column.notna().to_numpy()] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.Series(values, index=column.index, name=column.name, copy=False)

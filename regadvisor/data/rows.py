@@ -1,0 +1,174 @@
+"""What belongs to each row: one value per row of any library, groups, time and weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types as dtypes
+from scipy import sparse
+
+from regadvisor.data.frames import as_frame
+from regadvisor.data.levels import microseconds
+from regadvisor.data.wording import counted
+from regadvisor.errors import DataError
+
+if TYPE_CHECKING:
+    AnySeries = pd.Series[Any]
+
+
+def as_series(values: Any, *, name: str) -> AnySeries:
+    """Return one value per row as a pandas Series; a single column of a 2-D input is taken out of it.
+
+    Parameters
+    ----------
+    values : array-like, Series of any library, or frame of one column
+    name : str
+        The argument, for messages.
+
+    Raises
+    ------
+    DataError
+        If there is not one value per row.
+
+    Examples
+    --------
+    >>> as_series([[1], [2]], name="y").tolist()
+    [1, 2]
+    """
+    if values is None or isinstance(values, str | bytes | dict) or np.ndim(values) == 0:
+        raise DataError(
+            f"{name} must be a list or an array with one value per row, got {type(values).__name__}"
+            + (f" (requires y to be passed, but the target {name} is None)" if values is None else "")
+        )
+    if sparse.issparse(values):
+        raise DataError(f"{name} must be dense, got a sparse matrix; pass {name}.toarray().ravel()")
+    if isinstance(values, pd.Series):
+        return values
+    frame = as_frame(values)
+    if frame is not None:
+        return _single(frame, name=name)
+    if hasattr(values, "to_pandas"):  # polars and pyarrow
+        return pd.Series(values.to_pandas())
+    array = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
+    if array.ndim == 2:
+        array = _single(pd.DataFrame(array, copy=False), name=name).to_numpy()
+    if array.ndim != 1:
+        raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
+    series = pd.Series(array, copy=False)
+    return series if isinstance(values, np.ndarray) else series.infer_objects()
+
+
+def _single(frame: pd.DataFrame, *, name: str) -> AnySeries:
+    if frame.shape[1] == 1:
+        return frame.iloc[:, 0]
+    if name != "y":
+        raise DataError(
+            f"{name} must be one column, got {counted(frame.shape[1], 'column')}; pass one of them"
+        )
+    raise DataError(
+        f"y must be one target column, got {counted(frame.shape[1], 'column')}: several target columns are "
+        "not supported yet; call advise() once for each of them"
+    )
+
+
+def check_length(values: AnySeries, n_rows: int, *, name: str) -> None:
+    """Raise :class:`DataError` unless there is one value per row of X."""
+    if len(values) != n_rows:
+        raise DataError(
+            f"{name} must have one value per row of X, got {counted(len(values), 'value')} for "
+            f"{counted(n_rows, 'row')}. Found input variables with inconsistent numbers of samples: "
+            f"[{n_rows}, {len(values)}]"
+        )
+
+
+def _check_present(values: AnySeries, *, name: str) -> None:
+    n_missing = int(values.isna().sum())
+    if n_missing:
+        raise DataError(
+            f"{name} must have a value for every row, got NaN or None in {counted(n_missing, 'row')}; "
+            "drop these rows or fill the values in"
+        )
+
+
+def read_groups(values: AnySeries) -> NDArray[np.intp]:
+    """Return group codes (n_rows,) in the order in which groups appear.
+
+    Raises
+    ------
+    DataError
+        If a value is missing or there is only one group.
+
+    Examples
+    --------
+    >>> read_groups(pd.Series(["ann", "bob", "ann"])).tolist()
+    [0, 1, 0]
+    """
+    _check_present(values, name="groups")
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError as error:
+        raise DataError("groups must be text or numbers, got lists or other containers") from error
+    if len(distinct) < 2:
+        raise DataError("groups must have at least 2 different values, got 1; leave groups out")
+    return np.asarray(codes, dtype=np.intp)
+
+
+def read_time(values: AnySeries) -> NDArray[np.float64]:
+    """Return positions in time (n_rows,): numbers as they are, dates in microseconds since 1970.
+
+    Raises
+    ------
+    DataError
+        If a value is missing or infinite, or if the values are neither numbers nor dates.
+
+    Examples
+    --------
+    >>> read_time(pd.Series(["1970-01-01", "1970-01-02"])).tolist()
+    [0.0, 86400000000.0]
+    """
+    _check_present(values, name="time")
+    if dtypes.is_numeric_dtype(values.dtype) and not dtypes.is_complex_dtype(values.dtype):
+        time = values.to_numpy(dtype=np.float64)
+    else:
+        time = microseconds(values)
+        if np.isnan(time).any():
+            bad = values[np.isnan(time)].iloc[0]
+            raise DataError(f"time must be numbers or dates, got {bad!r}; convert it with pandas.to_datetime")
+    if np.isinf(time).any():
+        raise DataError(
+            f"time must be finite, got infinity (inf) in {counted(int(np.isinf(time).sum()), 'row')}"
+        )
+    return time
+
+
+def read_weight(values: AnySeries) -> NDArray[np.float64]:
+    """Return row weights (n_rows,) scaled to a mean of 1.
+
+    Raises
+    ------
+    DataError
+        If a weight is missing, infinite or negative, or if all are 0.
+
+    Examples
+    --------
+    >>> read_weight(pd.Series([0, 1, 3, 4])).tolist()
+    [0.0, 0.5, 1.5, 2.0]
+    """
+    _check_present(values, name="sample_weight")
+    try:
+        weight = values.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample_weight must be numbers, got dtype {values.dtype}") from error
+    if not np.isfinite(weight).all():
+        raise DataError("sample_weight must be finite, got infinity (inf) or NaN")
+    if (weight < 0).any():
+        raise DataError(f"sample_weight must be at least 0 (no negative weights), got {weight.min()}")
+    largest = weight.max(initial=0.0)
+    if largest == 0:
+        raise DataError("sample_weight must be above 0 for some rows, got 0 for all")
+    weight = weight / largest
+    scaled: NDArray[np.float64] = weight / weight.mean()
+    return scaled

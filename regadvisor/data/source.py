@@ -1,0 +1,177 @@
+"""The door for data in memory: whatever the caller has becomes a checked :class:`Table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regadvisor.data.arrays import Container, contain
+from regadvisor.data.columns import Columns, equal_columns, read_columns
+from regadvisor.data.fingerprint import fingerprint
+from regadvisor.data.rows import as_series, check_length, read_groups, read_time, read_weight
+from regadvisor.data.table import Table
+from regadvisor.data.target import Target, read_target
+from regadvisor.data.wording import counted, listed
+from regadvisor.errors import DataError
+from regadvisor.records import DataFacts, Note
+from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
+
+if TYPE_CHECKING:
+    AnySeries = pd.Series[Any]
+
+
+def make_table(
+    X: Any,
+    y: Any,
+    *,
+    task: str = "auto",
+    groups: Any = None,
+    time: Any = None,
+    sample_weight: Any = None,
+    target_name: str | None = None,
+) -> Table:
+    """Check features and target, and return them as a table.
+
+    Nothing is copied that need not be converted (float32 and float64 arrays stay as they are), and the
+    caller's objects are never written to. What is odd but usable becomes a note of the table; rows
+    without a target are dropped with a note.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix, or frame (pandas, polars, pyarrow), shape (n_rows, n_features)
+        Or images of shape (n, h, w), (n, h, w, c) or (n, c, h, w). NaN is a missing value.
+    y : array-like, shape (n_rows,) or (n_rows, 1)
+        Numbers or class labels.
+    task : {"auto", "binary", "multiclass", "classification", "regression"}, default "auto"
+        See :func:`regadvisor.data.target.read_target`.
+    groups, time, sample_weight : array-like, shape (n_rows,), optional
+        Rows that belong together; positions in time (numbers or dates); weights.
+    target_name : str, optional
+        Name for messages; by default the name of the series, if it has one.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; the message says what to change.
+    ParameterError
+        If `task` is no task or contradicts the target.
+
+    Examples
+    --------
+    >>> table = make_table([[1.0, 2.0], [2.0, None], [4.0, 0.0]], ["no", "yes", "no"])
+    >>> table.facts.classes, table.facts.columns[1].has_missing
+    (('no', 'yes'), True)
+    """
+    container = contain(X)
+    n_rows = container.shape[0]
+    series = {"y": as_series(y, name="y")}
+    given = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    series |= {name: as_series(values, name=name) for name, values in given.items() if values is not None}
+    for name, values in series.items():
+        check_length(values, n_rows, name=name)
+    notes = _shape_note(y)
+    target_name = target_name or _name_of(series["y"])
+    container, series, dropped = _drop_without_target(container, series)
+
+    target = read_target(series["y"], task=task)
+    columns = read_columns(container)
+    group_codes = read_groups(series["groups"]) if "groups" in series else None
+    positions = read_time(series["time"]) if "time" in series else None
+    weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
+    notes += dropped + target.notes + columns.notes + _leaks(columns, target) + _few_rows(len(target.y))
+    hashed = fingerprint(columns, target.y, target.classes or ())
+    is_numeric_target = target.task == "regression"
+    facts = DataFacts(
+        container=columns.kind,
+        task=target.task,
+        n_rows=len(target.y),
+        columns=columns.columns,
+        target_name=target_name,
+        classes=target.classes,
+        class_counts=target.class_counts,
+        target_mean=float(target.y.mean()) if is_numeric_target else None,
+        target_sd=float(target.y.std()) if is_numeric_target else None,
+        n_groups=None if group_codes is None else int(group_codes.max()) + 1,
+        has_time=positions is not None,
+        has_weights=weight is not None,
+        image_shape=container.image_shape,
+        fingerprint=hashed,
+    )
+    return Table(
+        X=columns.values,
+        y=target.y,
+        facts=facts,
+        groups=group_codes,
+        time=positions,
+        weight=weight,
+        notes=notes,
+    )
+
+
+def _name_of(values: AnySeries) -> str | None:
+    return values.name if isinstance(values.name, str) else None
+
+
+def _shape_note(y: Any) -> tuple[Note, ...]:
+    if len(getattr(y, "shape", ())) < 2:
+        return ()
+    return (
+        Note(code="column-vector-target", text="y was a table of one column and is used as a plain column."),
+    )
+
+
+def _drop_without_target(
+    container: Container, series: dict[str, AnySeries]
+) -> tuple[Container, dict[str, AnySeries], tuple[Note, ...]]:
+    """Leave out the rows whose target is missing, everywhere."""
+    is_missing = series["y"].isna().to_numpy(dtype=np.bool_)
+    n_missing = int(is_missing.sum())
+    if n_missing == 0:
+        return container, series, ()
+    n_left = len(is_missing) - n_missing
+    if n_left < 2:
+        raise DataError(
+            f"y must have a value in at least 2 rows, got NaN or None in {n_missing:,} of "
+            f"{len(is_missing):,}; there is nothing to learn from rows without a target"
+        )
+    rows: NDArray[np.intp] = np.flatnonzero(~is_missing)
+    kept = {name: values.iloc[rows] for name, values in series.items()}
+    text = f"{counted(n_missing, 'row')} without a target were left out; {counted(n_left, 'row')} remain."
+    return container.take(rows), kept, (Note(code="missing-target", text=text),)
+
+
+def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
+    """Return a warning if a feature equals the target in every row, as values, labels or class codes."""
+    found: list[str | int] = equal_columns(columns, target.y)
+    classes: Sequence[object] = target.classes or ()
+    if classes and all(isinstance(label, int | float) for label in classes):
+        found += equal_columns(columns, np.array(classes, dtype=np.float64)[target.y])
+    texts = np.array([str(label) for label in classes], dtype=object)
+    for j, level in columns.levels.items():
+        # The class of each level, by its first row, decides; then every row must agree.
+        if len(level.texts) == len(texts) and bool((level.codes >= 0).all()):
+            same = texts[target.y] == level.texts[level.codes]
+            found += [columns.columns[j].name] if bool(same.all()) else []
+    if not found:
+        return ()
+    names = list(dict.fromkeys(found))
+    text = (
+        f"{listed(names)} equals the target in every row: a leak? Leave it out if it is not known when "
+        "predictions are made."
+    )
+    return (Note(code="target-among-features", text=text),)
+
+
+def _few_rows(n_rows: int) -> tuple[Note, ...]:
+    if n_rows >= FEWEST_ROWS_TO_VALIDATE:
+        return ()
+    text = f"only {counted(n_rows, 'row')}: too few to validate anything with confidence."
+    return (Note(code="few-rows", text=text),)

@@ -1,0 +1,289 @@
+"""From a finished walk to a decision: the status, the claims, the strength, what would flip it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from regadvisor import thresholds
+from regadvisor.compare.paired import rows_needed
+from regadvisor.compare.summary import fit_facts, zeroed_features
+from regadvisor.compare.support import Resampled, resampled, strength_support, strength_ties
+from regadvisor.families.base import Family, Fit
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart
+from regadvisor.flowchart.walk import Gather, walk
+from regadvisor.gathering import Trained
+from regadvisor.records import (
+    Claim,
+    Comparison,
+    Evidence,
+    ScoreEvidence,
+    Strength,
+    Training,
+    Walk,
+    ZeroedFeature,
+)
+from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
+
+Status = Literal["advice", "tie", "no_signal", "cant_tell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a record says beyond the evidence and the walk."""
+
+    status: Status
+    strength: Strength
+    training: Training | None
+    claims: tuple[Claim, ...]
+    ties: tuple[Kind, ...] = ()
+    outcomes: dict[str, float] = field(default_factory=dict)
+    flips: tuple[str, ...] = ()
+    rows_needed: int | None = None
+    #: The scores, with what is said about the fits of the pick.
+    scores: ScoreEvidence | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decider:
+    """Everything a decision reads; see :meth:`decide`."""
+
+    chart: Chart
+    walk: Walk
+    evidence: Evidence
+    gather: Gather
+    family: Family
+    n_rows: int
+    n_features: int
+    seeds: dict[str, int]
+    n_draws: int
+    trained: Trained | None = None
+
+    def decide(self) -> Decision:
+        """Return the decision of this walk."""
+        if self.trained is None or self.evidence.scores is None:
+            return self._without_training()
+        if self.walk.outcome == NO_SIGNAL:
+            return self._no_signal(self.trained, self.evidence.scores)
+        return self._by_evidence(self.trained, self.evidence.scores, self.walk.outcome)
+
+    # ---------------------------------------------------------------------------- three ways to decide
+
+    def _without_training(self) -> Decision:
+        """Decide by prior knowledge alone: documented default strengths, no support."""
+        kind: Kind = "l2" if self.walk.outcome == NO_SIGNAL else self.walk.outcome
+        regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
+        return Decision(
+            status="advice",
+            strength=Strength(regularizer=regularizer, source="default"),
+            training=self.family.training(
+                None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
+            ),
+            claims=(
+                Claim(name="regularize", statement=_regularize(self.walk.outcome), support=None),
+                Claim(name="kind", statement=f"Start with {LABELS[kind]}.", support=None),
+                Claim(name="strength", statement="A documented default, not measured.", support=None),
+            ),
+            flips=self._flips(),
+        )
+
+    def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:
+        """Nothing beats the constant: build the strongest penalty, which predicts nearly the constant."""
+        draws = resampled(trained.honest, n_draws=self.n_draws, seed=self.seeds["decide"])
+        outcomes = self._outcomes(draws, scores)
+        strongest = self.family.candidates(trained.prepared)["l2"].ranges["l2"].high
+        regularizer = Regularizer(l2=strongest, coupling=self.family.coupling)
+        support = _capped(outcomes.get(NO_SIGNAL, 0.0))
+        return Decision(
+            status="no_signal",
+            strength=Strength(regularizer=regularizer, source="search", on_sample=regularizer),
+            training=self._training(trained, "l2"),
+            claims=(
+                Claim(name="regularize", statement="Nothing beats predicting the constant.", support=support),
+            ),
+            outcomes=outcomes,
+            flips=self._flips(),
+            scores=self._described(trained, scores, "l2"),
+        )
+
+    def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
+        draws = resampled(trained.honest, n_draws=self.n_draws, seed=self.seeds["decide"])
+        outcomes = self._outcomes(draws, scores)
+        ties = self._ties(scores, outcome)
+        against_none = scores.comparisons.get(f"{outcome}:none")
+        status = self._status(outcome, ties, against_none)
+        return Decision(
+            status=status,
+            strength=self._strength(trained, outcome),
+            training=self._training(trained, outcome),
+            claims=self._claims(trained, outcome, outcomes),
+            ties=ties,
+            outcomes=outcomes,
+            flips=self._flips(),
+            rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
+            scores=self._described(trained, scores, outcome),
+        )
+
+    # ------------------------------------------------------------------------------------- its parts
+
+    def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
+        """Walk again on every draw of resampled rows; return the share of walks by outcome."""
+        counts: Counter[str] = Counter()
+        for draw in range(draws.n_draws):
+            comparisons = _LazyComparisons(draws, draw, scores.comparisons)
+            evidence = replace(self.evidence, scores=replace(scores, comparisons=comparisons))
+            counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
+        return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
+
+    def _ties(self, scores: ScoreEvidence, outcome: Kind) -> tuple[Kind, ...]:
+        found = ((kind, scores.comparisons.get(f"{kind}:{outcome}")) for kind in KINDS if kind != outcome)
+        return tuple(kind for kind, comparison in found if comparison and comparison.reply == "same")
+
+    def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
+        decided = any(
+            step.reply in ("better", "same", "worse")
+            for step in self.walk.steps
+            if step.question != "Q4s" and "p_better" in step.answer.numbers
+        )
+        if not decided and self.chart.comparisons == "interval" and _is_wide(against_none):
+            return "cant_tell"
+        return "tie" if outcome != "none" and ties else "advice"
+
+    def _strength(self, trained: Trained, outcome: Kind) -> Strength:
+        fit, fits, best = self._picked(trained, outcome)
+        on_sample = fit.job.regularizer
+        regularizer, carried = self.family.at_full_size(
+            fit, n_sample=trained.prepared.n_rows, n_rows=self.n_rows
+        )
+        strengths = [each.job.regularizer.strengths() for each in fits]
+        ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
+        return Strength(
+            regularizer=regularizer,
+            source="none" if outcome == "none" else "search",
+            on_sample=on_sample,
+            carried=carried,
+            ties=ties,
+        )
+
+    def _picked(self, trained: Trained, kind: Kind) -> tuple[Fit, tuple[Fit, ...], int]:
+        fits = trained.tuned.results.by_kind[kind]
+        best = 0 if kind == "none" else trained.honest.best_config(kind)
+        return fits[best], fits, best
+
+    def _training(self, trained: Trained, kind: Kind) -> Training:
+        fit = self._picked(trained, kind)[0] if kind in trained.tuned.results.by_kind else None
+        return self.family.training(
+            fit, n_sample=trained.prepared.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
+        )
+
+    def _claims(self, trained: Trained, outcome: Kind, outcomes: dict[str, float]) -> tuple[Claim, ...]:
+        discount = self._discount(trained.prepared.n_rows)
+        agrees = sum(share for name, share in outcomes.items() if _needs_penalty(name) == (outcome != "none"))
+        strength = None
+        if outcome != "none":
+            _, fits, best = self._picked(trained, outcome)
+            strengths = [fit.job.regularizer.strengths() for fit in fits]
+            ties = strength_ties(trained.panel, outcome, strengths, best)
+            strength = strength_support(trained.honest, outcome, strengths, ties)
+        return (
+            Claim(name="regularize", statement=_regularize(outcome), support=_capped(agrees * discount)),
+            Claim(
+                name="kind",
+                statement=f"Start with {LABELS[outcome]}.",
+                support=_capped(outcomes.get(outcome, 0.0) * discount),
+            ),
+            Claim(
+                name="strength",
+                statement="The strength is within its tie range.",
+                support=None if strength is None else _capped(strength * discount),
+            ),
+        )
+
+    def _discount(self, n_sample: int) -> float:
+        ratio = self.n_rows / max(n_sample, 1)
+        return next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto)
+
+    def _flips(self) -> tuple[str, ...]:
+        """Return what would lead to another outcome, nearest threshold first."""
+        found: list[tuple[float, str]] = []
+        for step in self.walk.steps:
+            other = _nearest_reply(step.answer.reply, step.answer.numbers.get("difference"))
+            edges = self.chart.questions[step.question].edges
+            if step.answer.flips_if is None or other not in edges:
+                continue
+            instead, _ = walk(self.chart, self.evidence, self.gather, forced={step.question: other})
+            if instead.outcome != self.walk.outcome:
+                label = LABELS.get(instead.outcome, instead.outcome)  # type: ignore[arg-type]
+                distance = step.answer.distance
+                found.append(
+                    (float("inf") if distance is None else distance, f"{label} if {step.answer.flips_if}")
+                )
+        return tuple(text for _, text in sorted(found, key=lambda pair: pair[0]))
+
+    def _described(self, trained: Trained, scores: ScoreEvidence, kind: Kind) -> ScoreEvidence:
+        """Add over- and underfit of none and of `kind`, and the features that `kind` zeroed."""
+        facts = []
+        for each in dict.fromkeys(("none", kind)):
+            if each not in trained.tuned.results.by_kind:
+                continue
+            fit = self._picked(trained, each)[0]
+            facts.append(
+                fit_facts(
+                    each,
+                    train_loss=float(fit.train_losses.mean()),
+                    held_out_loss=float(trained.panel.mean_losses(each).min()),
+                    constant_loss=scores.constant_loss,
+                )
+            )
+        zeroed: tuple[ZeroedFeature, ...] = ()
+        if kind in trained.tuned.results.by_kind:
+            zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
+        return replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
+
+    def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
+        against = "l2" if outcome == "none" else outcome
+        comparison = scores.comparisons.get(f"{against}:none")
+        return None if comparison is None else rows_needed(comparison, comparison.n_rows)
+
+
+class _LazyComparisons(dict[str, Comparison]):
+    """The comparisons of one resampled draw, worked out only for the pairs that a walk asks for."""
+
+    def __init__(self, draws: Resampled, draw: int, observed: dict[str, Comparison]) -> None:
+        super().__init__()
+        self._draws, self._draw, self._observed = draws, draw, observed
+
+    def get(self, pair: str, default: Comparison | None = None) -> Comparison | None:  # type: ignore[override]
+        if pair not in self._observed:
+            return default
+        if pair not in self:
+            a, b = pair.split(":")
+            self[pair] = self._draws.comparison(self._draw, a, b)
+        return self[pair]
+
+
+def _capped(share: float) -> float:
+    return min(share, thresholds.HIGHEST_SUPPORT)
+
+
+def _needs_penalty(outcome: str) -> bool:
+    return outcome not in ("none", NO_SIGNAL)
+
+
+def _regularize(outcome: str) -> str:
+    return "Regularize." if _needs_penalty(outcome) else "No regularizer is needed."
+
+
+def _is_wide(against_none: Comparison | None) -> bool:
+    if against_none is None:
+        return False
+    limit = thresholds.CANT_TELL_WIDTH * against_none.loss_b
+    return against_none.low < -limit and against_none.high > limit
+
+
+def _nearest_reply(reply: str, difference: object) -> str:
+    """Return the reply on the other side of the nearest threshold."""
+    gains = isinstance(difference, float) and difference < 0
+    across = {"yes": "no", "no": "yes", "better": "same", "worse": "same"}
+    return across.get(reply) or ("better" if gains else "worse")

@@ -1,0 +1,240 @@
+"""Pipeline steps: estimators that advise and then train on everything, and a step that only advises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from narwhals.dependencies import is_into_dataframe
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from regadvisor.advising import advise
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    from regadvisor.advice import Advice
+    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.flowchart.chart import Chart
+
+
+class _Advises(BaseEstimator):
+    """What the estimators share: the arguments of ``advise()`` as parameters, and how it is called.
+
+    `X` is passed on as the caller gave it (frames keep their column types); scikit-learn's own checks run
+    first on everything that is not a frame.
+    """
+
+    _task = "auto"
+
+    def __init__(
+        self,
+        *,
+        model: str = "auto",
+        recipe: Recipe | None = None,
+        effort: Literal["quick", "standard", "thorough"] | None = "quick",
+        budget: float | Literal["auto"] | None = "auto",
+        chart: str | Chart = "extended",
+        correlated: bool | None = None,
+        whole_picture: bool | None = None,
+        prefer: Literal["sparse"] | None = None,
+        folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.effort = effort
+        self.budget = budget
+        self.chart = chart
+        self.correlated = correlated
+        self.whole_picture = whole_picture
+        self.prefer = prefer
+        self.folds = folds
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+    def _checked(self, X: Any, *, reset: bool) -> Any:
+        """Return `X` after scikit-learn's checks; a frame only has its names checked."""
+        if is_into_dataframe(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
+        return validate_data(
+            self, X, reset=reset, accept_sparse="csr", ensure_all_finite="allow-nan", dtype="numeric"
+        )
+
+    def _advise(self, X: Any, y: Any, **rows: Any) -> Advice:
+        return advise(
+            X,
+            y,
+            model=self.model,
+            recipe=self.recipe,
+            task=self._task,
+            effort=self.effort,
+            budget=self.budget,
+            chart=self.chart,
+            correlated=self.correlated,
+            whole_picture=self.whole_picture,
+            prefer=self.prefer,
+            folds=self.folds,
+            random_state=self.random_state,
+            **rows,
+        )
+
+
+class _AdvisedEstimator(_Advises):
+    """Advise, then train the advised model on every row."""
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, time: Any) -> Self:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None; pass the target"
+            )
+        X = self._checked(X, reset=True)
+        y = column_or_1d(y, warn=True)
+        if self._task == "classification":
+            check_classification_targets(y)
+        self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
+        weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
+        self.estimator_: Pipeline = self.advice_.build().fit(X, y, **weights)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predictions of the trained model, shape (n_rows,)."""
+        check_is_fitted(self)
+        predicted: NDArray[Any] = self.estimator_.predict(self._checked(X, reset=False))
+        return predicted
+
+
+class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
+    """A classifier that asks which regularizer to use, and then trains with it on everything.
+
+    Parameters
+    ----------
+    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+
+    Attributes
+    ----------
+    advice_ : Advice
+    estimator_ : Pipeline
+        The advised model, trained on all rows.
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray, only if `X` has column names
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = AdvisedClassifier().fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+    _task = "classification"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
+        """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
+        self._fit(X, y, sample_weight, groups, time)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n_rows, n_classes), in the order of ``classes_``."""
+        check_is_fitted(self)
+        probabilities: NDArray[np.float64] = self.estimator_.predict_proba(self._checked(X, reset=False))
+        return probabilities
+
+
+class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
+    """A regressor that asks which regularizer to use, and then trains with it on everything.
+
+    Parameters
+    ----------
+    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+
+    Attributes
+    ----------
+    advice_ : Advice
+    estimator_ : Pipeline
+        The advised model, trained on all rows.
+    n_features_in_ : int
+    feature_names_in_ : ndarray, only if `X` has column names
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> AdvisedRegressor().fit(X, y).score(X, y) > 0.4
+    True
+    """
+
+    _task = "regression"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
+        """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
+        return self._fit(X, y, sample_weight, groups, time)
+
+
+class RegularizationAdvisor(TransformerMixin, _Advises):
+    """A pass-through step: records advice about what flows through it and changes nothing.
+
+    Put it before the model in a pipeline to see, in ``advice_``, which regularizer the data ask for.
+
+    Parameters
+    ----------
+    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+
+    Attributes
+    ----------
+    advice_ : Advice
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> pipeline = make_pipeline(RegularizationAdvisor(), Ridge()).fit(X, y)
+    >>> pipeline[0].advice_.regularizer.coupling
+    'loss'
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Advise on `X` and `y`."""
+        if y is None:
+            raise ValueError("RegularizationAdvisor requires y to be passed, but the target y is None")
+        X = self._checked(X, reset=True)
+        self.advice_ = self._advise(X, column_or_1d(y, warn=True))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return `X` as it is."""
+        check_is_fitted(self)
+        return self._checked(X, reset=False)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns, which pass through unchanged."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        if input_features is not None:
+            return np.asarray(input_features, dtype=object)
+        return np.asarray(
+            [f"x{i}" for i in range(self.n_features_in_)] if names is None else names, dtype=object
+        )

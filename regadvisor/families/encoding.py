@@ -1,0 +1,137 @@
+"""Categories as text and dates as numbers, for frames of any library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from regadvisor.data.frames import as_frame
+from regadvisor.data.levels import as_times, microseconds, text_levels
+
+_DAY_US = 24 * 3600 * 1e6
+#: Parts of a date, in the order of the columns; the hour only where there are times of day.
+_PARTS = ("year", "month", "day", "weekday", "hour", "days")
+
+
+def _frame(X: Any) -> pd.DataFrame:
+    frame = as_frame(X)
+    if frame is not None:
+        return frame
+    array = np.asarray(X)
+    return pd.DataFrame(array if array.dtype.kind in "Mm" else array.astype(object), copy=False)
+
+
+class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn every category into text and every missing value into NaN.
+
+    ``OneHotEncoder`` wants one type a column and knows one missing value; frames mix numbers with text,
+    know ``None``, ``NaN``, ``NaT`` and ``pd.NA``, and an integer column becomes float as soon as one value
+    is missing. After this step 1, 1.0 and ``"1"`` are the same category everywhere.
+
+    Examples
+    --------
+    >>> AsText().fit_transform(pd.DataFrame({"size": ["L", 1, 1.0, None]}, dtype=object)).ravel().tolist()
+    ['L', '1', '1', nan]
+    """
+
+    def fit(self, X: Any, y: Any = None) -> AsText:
+        """Remember the number and the names of the columns."""
+        validate_data(self, _frame(X), skip_check_array=True)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.object_]:
+        """Return an array (n_rows, n_columns) of text and NaN."""
+        check_is_fitted(self, "n_features_in_")
+        frame = _frame(X)
+        validate_data(self, frame, reset=False, skip_check_array=True)
+        texts = np.empty(frame.shape, dtype=object)
+        for j in range(frame.shape[1]):
+            texts[:, j] = text_levels(frame.iloc[:, j]).values()
+        return texts
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        tags.requires_fit = False
+        return tags
+
+
+class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn dates into numbers: year, month, day, weekday (Monday is 0), hour, and days since 1970.
+
+    The hour (with minutes as a fraction) is left out for dates without time of day, and a 0/1 column
+    "missing" is added if values are missing, both as seen by :meth:`fit`. Durations become days. A missing
+    date is NaN in every part; time zones are converted to UTC.
+
+    Attributes
+    ----------
+    parts_ : list of tuple of str
+        Parts of each column.
+
+    Examples
+    --------
+    >>> dates = pd.DataFrame({"sold": pd.to_datetime(["2024-05-01", "2024-05-03"])})
+    >>> DateParts().fit_transform(dates).tolist()
+    [[2024.0, 5.0, 1.0, 2.0, 19844.0], [2024.0, 5.0, 3.0, 4.0, 19846.0]]
+    """
+
+    def fit(self, X: Any, y: Any = None) -> DateParts:
+        """Learn which parts the columns of `X` have."""
+        frame = _frame(X)
+        validate_data(self, frame, skip_check_array=True)
+        self.parts_ = [_parts_of(frame.iloc[:, j]) for j in range(frame.shape[1])]
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the parts (n_rows, n_parts) of all columns, side by side."""
+        check_is_fitted(self, "parts_")
+        frame = _frame(X)
+        validate_data(self, frame, reset=False, skip_check_array=True)
+        columns = [_part(frame.iloc[:, j], part) for j, parts in enumerate(self.parts_) for part in parts]
+        return np.column_stack(columns)
+
+    def get_feature_names_out(self, input_features: Iterable[str] | None = None) -> NDArray[np.object_]:
+        """Return names such as ``"sold_month"``."""
+        check_is_fitted(self, "parts_")
+        names = getattr(self, "feature_names_in_", input_features)
+        if names is None:
+            names = [f"x{j}" for j in range(self.n_features_in_)]
+        texts = [f"{name}_{part}" for name, parts in zip(names, self.parts_, strict=True) for part in parts]
+        return np.array(texts, dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _parts_of(column: pd.Series[Any]) -> tuple[str, ...]:
+    times = as_times(column)
+    missing = ("missing",) if bool(times.isna().any()) else ()
+    if pd.api.types.is_timedelta64_dtype(times.dtype):
+        return ("days", *missing)
+    stamps = microseconds(times)
+    has_hours = bool(np.nanmax(np.mod(stamps, _DAY_US), initial=0.0) > 0)
+    return (*(part for part in _PARTS if part != "hour" or has_hours), *missing)
+
+
+def _part(column: pd.Series[Any], part: str) -> NDArray[np.float64]:
+    if part == "missing":
+        return np.asarray(as_times(column).isna(), dtype=np.float64)
+    stamps = microseconds(column)
+    if part == "days":
+        return stamps / _DAY_US
+    if part == "hour":
+        return np.mod(stamps, _DAY_US) / 3600e6
+    values = getattr(as_times(column).dt, "day_of_week" if part == "weekday" else part)
+    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers

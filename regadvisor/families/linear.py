@@ -1,0 +1,232 @@
+"""The linear family: least squares and logistic regression with none, L1, L2 or both.
+
+Convex, so every fit is exact and needs no seed, no epochs and no learning rate. Strengths are those of
+:class:`~regadvisor.regularizer.Regularizer` with ``coupling="loss"``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from regadvisor import thresholds
+from regadvisor.adapters.sklearn import linear_model
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.linear_data import LinearPrepared, encode_fold
+from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
+from regadvisor.families.linear_problem import OutOfTimeError, Penalty, Solution
+from regadvisor.families.linear_ranges import linear_candidates
+from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.records import Training
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+#: Jobs trained together on a fold. More share more work, fewer lose less when a deadline passes.
+BATCH = 4
+#: Rows on which one full run is timed.
+TIMED_ROWS = 2000
+
+
+class LinearFamily:
+    """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
+
+    Examples
+    --------
+    >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
+    Regularizer(l1=0.0, l2=0.001, dropout=0.0, coupling='loss')
+    """
+
+    name: str = "linear"
+    coupling: Coupling = "loss"
+    kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
+        """Fit the preprocessing inside each fold and keep the encoded folds, dense.
+
+        Parameters
+        ----------
+        sample : Table
+        folds : sequence of Fold
+        seed : int
+            Not used: nothing here is random.
+
+        Raises
+        ------
+        DataError
+            If the dense encoded folds would not fit into memory.
+        """
+        whole = make_preprocessor(sample.facts, for_network=False).fit(sample.X)
+        names = tuple(str(name) for name in whole.get_feature_names_out())
+        encoded = tuple(
+            encode_fold(
+                sample,
+                fold,
+                make_preprocessor(sample.facts, for_network=False),
+                names=names,
+                n_folds=len(folds),
+            )
+            for fold in folds
+        )
+        losses = np.full(sample.n_rows, np.nan)
+        for fold, own in zip(folds, encoded, strict=True):
+            losses[fold.test] = constant_losses(own)
+        return LinearPrepared(
+            folds=tuple(folds),
+            n_rows=sample.n_rows,
+            n_features=encoded[0].problem.n_features,
+            feature_names=names,
+            constant_losses=losses,
+            encoded=encoded,
+        )
+
+    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
+        """Return range and portfolio of every kind, from the gradients and the spectra of these data."""
+        return linear_candidates([fold.problem for fold in _own(prepared).encoded])
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+    ) -> list[Fit]:
+        """Train all jobs on all folds; jobs cut by the deadline are left out of the result."""
+        own = _own(prepared)
+        fits: dict[int, Fit] = {}
+        for batch in _batches(jobs):
+            penalties = [_penalty(jobs[index].regularizer) for index in batch]
+            start = time.perf_counter()
+            try:
+                by_fold = [solve(fold.problem, penalties, deadline=deadline) for fold in own.encoded]
+            except OutOfTimeError:
+                break
+            share_s = (time.perf_counter() - start) / len(batch)
+            for position, index in enumerate(batch):
+                fit = _fit(own, jobs[index], [found[position] for found in by_fold])
+                fits[index] = replace(fit, fit_s=share_s)
+                if on_fit is not None:
+                    on_fit(fits[index])
+        return [fits[index] for index in sorted(fits)]
+
+    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
+        """Return projected seconds per job (all folds) on a sample of `n_rows` rows.
+
+        The middle of each kind's portfolio is trained on one fold, for at most a second; the cost of a pass
+        is proportional to the rows.
+        """
+        own = _own(prepared)
+        portfolio = self.candidates(prepared).values()
+        jobs = [Job(regularizer=candidate.regularizer(candidate.portfolio[0])) for candidate in portfolio]
+        one = replace(own, folds=own.folds[:1], encoded=own.encoded[:1])
+        start = time.perf_counter()
+        n_done = len(self.train(one, jobs, deadline=Deadline.after(1.0)))
+        seconds = time.perf_counter() - start
+        return seconds / max(n_done, 1) * len(own.folds) * n_rows / own.n_rows
+
+    def full_run_s(self, sample: Table, n_rows: int) -> float:
+        """Return the projected seconds of preprocessing and one L2 fit on `n_rows` rows like the sample's."""
+        rows = np.arange(min(sample.n_rows, TIMED_ROWS), dtype=np.intp)
+        part = sample.take(rows)
+        if sample.is_classification and len(np.unique(part.y)) < 2:
+            part = sample
+        model = linear_model(task=sample.facts.task, l1=0.0, l2=1.0 / part.n_rows, n_rows=part.n_rows)
+        start = time.perf_counter()
+        model.fit(make_preprocessor(sample.facts, for_network=False).fit_transform(part.X), part.y)
+        return (time.perf_counter() - start) * n_rows / part.n_rows
+
+    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
+        """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
+
+        Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as
+        n^-1/2 (the largest of the noise gradients it has to silence).
+        """
+        found = picked.job.regularizer
+        if n_rows == n_sample or found.kind == "none":
+            return found, None
+        ratio = n_sample / n_rows
+        carried = replace(found, l2=(found.l2 or 0.0) * ratio, l1=(found.l1 or 0.0) * math.sqrt(ratio))
+        falls = {"l2": "L2 falls as 1/n", "l1": "L1 falls as 1/√n"}
+        falls["elasticnet"] = "L2 falls as 1/n, L1 as 1/√n"
+        return carried, (
+            f"Carried from {n_sample} to {n_rows} rows by theory, not measured: "
+            f"for a linear model the best {falls[found.kind]}."
+        )
+
+    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything: a linear model has no recipe."""
+        return Training(family="linear", seed=seed)
+
+    def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
+        """Return documented default strengths, for advice without validation.
+
+        L2 is scikit-learn's default ``C=1`` (``Ridge(alpha=1)``), that is ``1/n`` per row: a standard normal
+        prior on standardised features. L1 is the universal threshold
+        ``σ·sqrt(2·log(p)/n)``, which silences pure noise features (Donoho and Johnstone 1994; Bickel, Ritov
+        and Tsybakov 2009), with σ of :data:`~regadvisor.thresholds.DEFAULT_NOISE_SD`. Elastic net takes half
+        of each.
+        """
+        l2 = 1.0 / n_rows
+        l1 = thresholds.DEFAULT_NOISE_SD * math.sqrt(2 * math.log(max(n_features, 2)) / n_rows)
+        strengths: dict[Kind, Regularizer] = {
+            "none": Regularizer(),
+            "l2": Regularizer(l2=l2),
+            "l1": Regularizer(l1=l1),
+            "elasticnet": Regularizer(l1=l1 / 2, l2=l2 / 2),
+        }
+        return strengths[kind]
+
+
+def _own(prepared: Prepared) -> LinearPrepared:
+    """Return `prepared` as what this family's `prepare` made it."""
+    return cast(LinearPrepared, prepared)
+
+
+def _penalty(regularizer: Regularizer) -> Penalty:
+    """Return the strengths of a regularizer as the solvers take them.
+
+    Raises
+    ------
+    StrengthError
+        If they are unknown.
+    """
+    strengths = regularizer.strengths()
+    return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))
+
+
+def _batches(jobs: Sequence[Job]) -> Iterator[list[int]]:
+    """Yield job numbers to be trained together: cheap kinds first, otherwise in the order asked."""
+    groups: tuple[tuple[Kind, ...], ...] = (("none", "l2"), ("l1",), ("elasticnet",))
+    for kinds in groups:
+        indices = [index for index, job in enumerate(jobs) if job.regularizer.kind in kinds]
+        for begin in range(0, len(indices), BATCH):
+            yield indices[begin : begin + BATCH]
+
+
+def _fit(prepared: LinearPrepared, job: Job, solutions: Sequence[Solution]) -> Fit:
+    """Score one job's solutions of all folds."""
+    losses = np.full(prepared.n_rows, np.nan)
+    n_names = len(prepared.feature_names)
+    n_zero, n_there = np.zeros(n_names), np.zeros(n_names)
+    for fold, own, solution in zip(prepared.folds, prepared.encoded, solutions, strict=True):
+        losses[fold.test] = held_out_losses(own, solution)
+        is_known = own.positions >= 0
+        n_there[own.positions[is_known]] += 1
+        n_zero[own.positions[is_known]] += np.all(solution.W == 0.0, axis=1)[is_known]
+    pairs = list(zip(prepared.encoded, solutions, strict=True))
+    return Fit(
+        job=job,
+        losses=losses,
+        train_losses=np.array([train_loss(own, solution) for own, solution in pairs]),
+        # A feature that no fold's encoding has (a level seen in test rows only) carries no weight anywhere.
+        zeroed=np.where(n_there > 0, n_zero / np.maximum(n_there, 1), 1.0),
+        converged=all(solution.converged for solution in solutions),
+        is_limit=any(solution.is_limit for solution in solutions),
+    )

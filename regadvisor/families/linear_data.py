@@ -1,0 +1,152 @@
+"""The sample encoded inside every fold, as dense centred matrices ready for the solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError
+from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.linear_problem import Floats, Problem
+
+#: Encoded folds larger than this are refused: solvers work on dense matrices in memory.
+LARGEST_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearFold:
+    """One fold, encoded.
+
+    Attributes
+    ----------
+    problem : Problem
+        The training rows.
+    X_test : ndarray of float64, shape (n_test, n_features)
+        Centred by the training rows' mean, as the training rows are.
+    y_train, y_test : ndarray
+        Class codes, or the target in its own unit.
+    classes : ndarray of int
+        Codes of the classes that the training rows have (classification).
+    n_classes : int
+        Classes of the source (0 for regression).
+    target_mean, target_sd : float
+        Weighted moments of the training target (regression).
+    unit : float
+        Variance of the sample's target, the unit of the squared error (regression).
+    positions : ndarray of int, shape (n_features,)
+        Where the fold's features are among the names of the whole sample's encoding; -1: not there.
+    """
+
+    problem: Problem
+    X_test: Floats
+    y_train: NDArray[Any]
+    y_test: NDArray[Any]
+    classes: NDArray[np.intp]
+    n_classes: int
+    target_mean: float
+    target_sd: float
+    unit: float
+    positions: NDArray[np.intp]
+
+    def class_probabilities(self, Z: Floats) -> Floats:
+        """Return probabilities of all classes of the source, (n, n_classes), from predictors (n, n_outputs).
+
+        A class that the training rows lack gets probability 0.
+        """
+        chances = np.zeros((len(Z), self.n_classes))
+        if len(self.classes) == 1:
+            chances[:, self.classes[0]] = 1.0
+            return chances
+        known = self.problem.probabilities(Z)
+        chances[:, self.classes] = np.hstack([1 - known, known]) if known.shape[1] == 1 else known
+        return chances
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearPrepared(Prepared):
+    """The sample encoded inside every fold."""
+
+    encoded: tuple[LinearFold, ...]
+
+
+def encode_fold(
+    sample: Table, fold: Fold, preprocessor: Any, *, names: Sequence[str], n_folds: int
+) -> LinearFold:
+    """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
+
+    Parameters
+    ----------
+    preprocessor : transformer
+        Unfitted; fitted here.
+    names : sequence of str
+        Names after encoding of the whole sample.
+    n_folds : int
+        Number of folds that will be held in memory together.
+
+    Raises
+    ------
+    DataError
+        If the dense encoded folds would not fit into memory.
+    """
+    train = sample.take(fold.train)
+    encoded = preprocessor.fit_transform(train.X)
+    _check_size(sample.n_rows, encoded.shape[1], n_folds)
+    X, X_test = dense(encoded), dense(preprocessor.transform(sample.take(fold.test).X))
+    weight = np.ones(len(X)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
+    weight = weight / weight.sum()
+    center = weight @ X
+    mean, sd, classes, T = _targets(sample, train.y, weight)
+    where = {name: position for position, name in enumerate(names)}
+    own = preprocessor.get_feature_names_out()
+    return LinearFold(
+        problem=Problem(X=X - center, T=T, weight=weight, is_classification=sample.is_classification),
+        X_test=X_test - center,
+        y_train=train.y,
+        y_test=sample.y[fold.test],
+        classes=classes,
+        n_classes=sample.n_classes,
+        target_mean=mean,
+        target_sd=sd,
+        unit=1.0 if sample.is_classification else float(np.var(sample.y)) or 1.0,
+        positions=np.array([where.get(str(name), -1) for name in own], dtype=np.intp),
+    )
+
+
+def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, float, NDArray[np.intp], Floats]:
+    """Return mean, sd, the classes present and the target as the solvers want it."""
+    if not sample.is_classification:
+        mean = float(weight @ y)
+        sd = float(np.sqrt(weight @ np.square(y - mean))) or 1.0
+        return mean, sd, np.empty(0, dtype=np.intp), ((y - mean) / sd)[:, None]
+    # A class whose rows all weigh nothing is as good as absent.
+    classes = np.unique(y[weight > 0]).astype(np.intp)
+    T = (y[:, None] == classes[None, :]).astype(np.float64)
+    return 0.0, 1.0, classes, T[:, 1:] if len(classes) == 2 else T
+
+
+def dense(encoded: Any) -> Floats:
+    """Return what a preprocessor gave (array, sparse matrix or frame) as a float64 array."""
+    return np.asarray(encoded.toarray() if sparse.issparse(encoded) else encoded, dtype=np.float64)
+
+
+def _check_size(n_rows: int, n_features: int, n_folds: int) -> None:
+    """Refuse folds that would not fit into memory.
+
+    Raises
+    ------
+    DataError
+        If train and test rows of all folds take more than :data:`LARGEST_BYTES`.
+    """
+    size = 8 * n_rows * n_features * n_folds
+    if size > LARGEST_BYTES:
+        raise DataError(
+            f"the features after encoding must fit into {LARGEST_BYTES / 1e9:.0f} GB for all {n_folds} folds, "
+            f"got {n_rows} rows x {n_features} features = {size / 1e9:.1f} GB. "
+            "Give a smaller sample (sample=...), fewer folds, or fewer or coarser categorical columns"
+        )

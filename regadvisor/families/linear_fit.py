@@ -1,0 +1,109 @@
+"""One fold, many strengths: which solver takes which, and what the solutions cost on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from regadvisor import thresholds
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import row_losses_classification
+from regadvisor.families.linear_data import LinearFold
+from regadvisor.families.linear_fista import solve_fista
+from regadvisor.families.linear_newton import solve_newton
+from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time
+from regadvisor.families.linear_quadratic import solve_ridge, solve_sparse_regression
+from regadvisor.families.linear_smooth import solve_smooth
+
+
+def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
+    """Return the solution of every penalty, in their order.
+
+    Penalties without L1 (none, L2) and with L1 (L1, elastic net) go to different solvers; within each,
+    strong penalties come first and the next weaker one starts from their solution.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the deadline passes; nothing is returned then.
+    """
+    check_time(deadline)
+    if problem.is_constant:
+        return [constant_solution(problem)] * len(penalties)
+    dense = [index for index, penalty in enumerate(penalties) if penalty.l1 == 0.0]
+    sparse = [index for index, penalty in enumerate(penalties) if penalty.l1 != 0.0]
+    solutions: dict[int, Solution] = {}
+    if dense:
+        chosen = [penalties[index] for index in dense]
+        if problem.is_classification:
+            found = solve_smooth(problem, chosen, deadline=deadline)
+        else:
+            found = solve_ridge(problem, chosen)
+        solutions.update(zip(dense, found, strict=True))
+    if sparse:
+        chosen = [penalties[index] for index in sparse]
+        if problem.is_classification:
+            found = solve_sparse_classification(problem, chosen, deadline=deadline)
+        else:
+            found = solve_sparse_regression(problem, chosen, deadline=deadline)
+        solutions.update(zip(sparse, found, strict=True))
+    return [solutions[index] for index in range(len(penalties))]
+
+
+def constant_solution(problem: Problem) -> Solution:
+    """Return the model that predicts the class shares or the mean."""
+    W = np.zeros((problem.n_features, problem.n_outputs))
+    return Solution(W=W, b=problem.constant, converged=True)
+
+
+def solve_sparse_classification(
+    problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline
+) -> list[Solution]:
+    """Return L1 and elastic-net classifiers: Newton where few weights are active, else FISTA together.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the deadline passes.
+    """
+    solutions: dict[int, Solution] = {}
+    left: list[tuple[int, Solution]] = []
+    last = constant_solution(problem)
+    for index in sorted(range(len(penalties)), key=lambda i: (-penalties[i].l1, -penalties[i].l2)):
+        solution = solve_newton(problem, penalties[index], last, deadline=deadline)
+        if solution is None:
+            left.append((index, last))
+        else:
+            solutions[index] = last = solution
+    if left:
+        chosen, starts = [penalties[index] for index, _ in left], [start for _, start in left]
+        found = solve_fista(problem, chosen, starts, deadline=deadline)
+        solutions.update(zip((index for index, _ in left), found, strict=True))
+    return [solutions[index] for index in range(len(penalties))]
+
+
+def held_out_losses(fold: LinearFold, solution: Solution) -> Floats:
+    """Return the loss of each test row of the fold, shape (n_test,); units of :class:`~.base.Fit`."""
+    return _row_losses(fold, fold.X_test @ solution.W + solution.b, fold.y_test)
+
+
+def train_loss(fold: LinearFold, solution: Solution) -> float:
+    """Return the weighted mean loss on the training rows, in the same unit."""
+    losses = _row_losses(fold, fold.problem.X @ solution.W + solution.b, fold.y_train)
+    return float(fold.problem.weight @ losses)
+
+
+def constant_losses(fold: LinearFold) -> Floats:
+    """Return the loss of each test row under the training rows' class shares or mean, shape (n_test,)."""
+    Z = np.tile(fold.problem.constant, (len(fold.y_test), 1))
+    return _row_losses(fold, Z, fold.y_test)
+
+
+def _row_losses(fold: LinearFold, Z: Floats, y: np.ndarray) -> Floats:
+    if fold.problem.is_classification:
+        return row_losses_classification(
+            fold.class_probabilities(Z), y.astype(np.intp), thresholds.PROBABILITY_FLOOR
+        )
+    squared = np.square(y - (fold.target_mean + fold.target_sd * Z[:, 0])) / fold.unit
+    return np.asarray(squared, dtype=np.float64)

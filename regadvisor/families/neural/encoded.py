@@ -1,0 +1,182 @@
+"""A sample encoded for networks: preprocessed inside every fold, as one table of float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError
+from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.trainer import TrainingRows
+from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.thresholds import PROBABILITY_FLOOR
+
+#: Encoded folds larger than this are refused.
+MOST_BYTES = 2_000_000_000
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkPrepared(Prepared):
+    """The encoded folds of a sample and the plan by which all candidates are trained on them.
+
+    Attributes
+    ----------
+    rows : TrainingRows
+        Row ``f · n_rows + i`` is row i of the sample as fold f encodes it.
+    loss_scale : ndarray of float64, shape (n_folds,)
+        Turns squared errors on the fold's standardised target into the unit of the losses (1 for classes).
+    weight : ndarray of float64, shape (n_rows,)
+        Row weights, for means of held-out losses.
+    plan : Plan
+    seed : int
+    """
+
+    rows: TrainingRows
+    loss_scale: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    plan: Plan
+    seed: int
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return len(self.folds)
+
+
+def dense(encoded: Any) -> Float32:
+    """Return encoded features as a dense array of float32.
+
+    Raises
+    ------
+    DataError
+        If it would take more than ``MOST_BYTES``.
+    """
+    _check_size(encoded.shape[0] * encoded.shape[1])
+    filled = encoded.toarray() if sparse.issparse(encoded) else np.asarray(encoded)
+    return np.ascontiguousarray(filled, dtype=np.float32)
+
+
+def _check_size(n_values: int) -> None:
+    if 4 * n_values > MOST_BYTES:
+        raise DataError(
+            f"the encoded features must take at most {MOST_BYTES / 1e9:g} GB as float32 in all folds, got "
+            f"{4 * n_values / 1e9:.1f} GB; use a smaller sample, drop columns with very many levels, or "
+            "model='linear'"
+        )
+
+
+def encode_folds(sample: Table, folds: Sequence[Fold]) -> tuple[Float32, tuple[str, ...]]:
+    """Return every row of the sample as every fold encodes it, and the names of the encoded features.
+
+    The columns are those of the preprocessing fitted on the whole sample; one that a fold lacks (a level
+    that only its test rows have) is 0 there.
+
+    Returns
+    -------
+    table : ndarray of float32, shape (n_folds, n_rows, n_features)
+    names : tuple of str
+    """
+    names = _names(make_preprocessor(sample.facts, for_network=True).fit(sample.X))
+    _check_size(len(folds) * sample.n_rows * len(names))
+    table = np.zeros((len(folds), sample.n_rows, len(names)), dtype=np.float32)
+    position = {name: column for column, name in enumerate(names)}
+    for fold, out in zip(folds, table, strict=True):
+        fitted = make_preprocessor(sample.facts, for_network=True).fit(sample.take(fold.train).X)
+        columns = [position.get(name, -1) for name in _names(fitted)]
+        known = np.flatnonzero(np.array(columns) >= 0)
+        encoded = fitted.transform(sample.X)
+        if len(known) < len(columns):
+            encoded = encoded[:, known]
+        out[:, np.array(columns)[known]] = dense(encoded)
+    return table, names
+
+
+def _names(fitted: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in fitted.get_feature_names_out())
+
+
+def encode_target(
+    sample: Table, folds: Sequence[Fold]
+) -> tuple[Float32, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the target as every fold encodes it.
+
+    Returns
+    -------
+    target : ndarray of float32, shape (n_folds, n_rows, n_outputs)
+        One-hot classes, or the target standardised by the (weighted) training rows.
+    loss_scale : ndarray of float64, shape (n_folds,)
+    constant_losses : ndarray of float64, shape (n_rows,)
+        Held-out loss of predicting the training rows' class shares or mean; NaN in no test fold.
+    """
+    weight = row_weight(sample)
+    n_outputs = sample.n_classes if sample.is_classification else 1
+    target = np.empty((len(folds), sample.n_rows, n_outputs), dtype=np.float32)
+    loss_scale = np.ones(len(folds))
+    constant = np.full(sample.n_rows, np.nan)
+    variance = float(np.var(sample.y)) or 1.0
+    for number, fold in enumerate(folds):
+        y, w = sample.y[fold.train], weight[fold.train]
+        if sample.is_classification:
+            target[number] = np.eye(n_outputs, dtype=np.float32)[sample.y]
+            shares = np.bincount(y, weights=w, minlength=n_outputs) / w.sum()
+            constant[fold.test] = -np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))[sample.y[fold.test]]
+        else:
+            mean, sd = weighted_moments(y, w)
+            target[number, :, 0] = (sample.y - mean) / sd
+            loss_scale[number] = sd**2 / variance
+            constant[fold.test] = (sample.y[fold.test] - mean) ** 2 / variance
+    return target, loss_scale, constant
+
+
+def weighted_moments(
+    values: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return weighted mean and standard deviation; a deviation of 0 (a constant) becomes 1.
+
+    Examples
+    --------
+    >>> weighted_moments(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    (2.0, 1.0)
+    """
+    mean = float(np.average(values, weights=weight))
+    sd = float(np.sqrt(np.average((values - mean) ** 2, weights=weight)))
+    return mean, sd if sd > 0 else 1.0
+
+
+def row_weight(sample: Table) -> NDArray[np.float64]:
+    """Return the weights of the sample's rows, shape (n_rows,); ones where it has none."""
+    return np.ones(sample.n_rows) if sample.weight is None else sample.weight
+
+
+def stacked_rows(
+    table: Float32, target: Float32, sample: Table, folds: Sequence[Fold], device: torch.device
+) -> TrainingRows:
+    """Return the folds' tables one below the other, with the rows that each fold trains on.
+
+    Weights are scaled to a mean of 1 over each fold's training rows.
+    """
+    n_rows = sample.n_rows
+    weight = None
+    if sample.weight is not None:
+        scaled = [sample.weight / sample.weight[fold.train].mean() for fold in folds]
+        weight = torch.as_tensor(np.concatenate(scaled), dtype=torch.float32).to(device)
+    return TrainingRows(
+        x=torch.from_numpy(table.reshape(len(folds) * n_rows, -1)).to(device),
+        target=torch.from_numpy(target.reshape(len(folds) * n_rows, -1)).to(device),
+        weight=weight,
+        parts=tuple(
+            torch.from_numpy(number * n_rows + fold.train.astype(np.int64))
+            for number, fold in enumerate(folds)
+        ),
+        is_classification=sample.is_classification,
+    )

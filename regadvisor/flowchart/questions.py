@@ -1,0 +1,318 @@
+"""The judges: pure functions from evidence to an answer with its reason.
+
+A judge declares which fields of the evidence it reads; it gathers nothing and trains nothing. Where a
+chart has no edge for *unsure* (the classic one), the judge gives the reply it leans to and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from regadvisor.flowchart.chart import BOTH, PICK, Question
+from regadvisor.records import (
+    Answer,
+    Comparison,
+    CorrelationEvidence,
+    Evidence,
+    Number,
+    Reply,
+    SampleEvidence,
+    WholePictureEvidence,
+)
+from regadvisor.regularizer import LABELS, Kind
+from regadvisor.wording import number
+
+Mode = Literal["sign", "interval"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What a question reads and how it is answered."""
+
+    needs: tuple[str, ...]
+    answer: Callable[[Question, Evidence, Kind | None, Mode], Answer]
+
+
+def _settle(question: Question, answer: Answer, lean: Reply) -> Answer:
+    """Return the answer, or the reply it leans to where the chart knows no such reply."""
+    if answer.reply in question.edges:
+        return answer
+    because = f"{answer.because} (Leaning to {lean}: this chart knows no {answer.reply}.)"
+    return replace(answer, reply=lean, because=because)
+
+
+# ------------------------------------------------------------------------------------------------ Q1
+
+
+def _same_distribution(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    sample = evidence.sample
+    assert sample is not None
+    numbers: dict[str, Number] = {
+        "n_sample": sample.n_rows,
+        "n_source": sample.n_source,
+        "worst_shift": sample.worst_shift,
+        "worst_column": sample.worst_column,
+    }
+    reply, because = _sample_reply(sample, validates_otherwise="unsure" in question.edges)
+    return _settle(question, Answer(reply=reply, because=because, numbers=numbers), lean="yes")
+
+
+def _sample_reply(sample: SampleEvidence, *, validates_otherwise: bool) -> tuple[Reply, str]:
+    size = f"{sample.n_rows:,} of {sample.n_source:,} rows"
+    if not sample.is_allowed:
+        return "no", "You said that no sub sample can be taken."
+    if sample.verdict == "different":
+        found = next((test.text for test in sample.tests if test.verdict == "different"), "")
+        return "no", f"The sample of {size} differs from the whole. {found}".rstrip()
+    if sample.has_drift:
+        if not validates_otherwise:
+            return "no", "The rows drift in time, so a random sample does not look like the future."
+        return "unsure", "The rows drift in time; validation goes forward in time instead of at random."
+    if sample.has_groups and not validates_otherwise:
+        return "no", "The rows come in groups, so rows of a random sample are not independent of the rest."
+    if sample.is_drift_hint:
+        return "unsure", "Early and late rows differ within a class; if their order is time, pass time=."
+    by = " Groups are kept whole." if sample.has_groups else ""
+    if sample.is_everything:
+        return "yes", f"All {sample.n_rows:,} rows are used.{by}"
+    if sample.verdict == "inconclusive":
+        column = f" (largest: {sample.worst_column})" if sample.worst_column else ""
+        return "unsure", f"{size} neither match the whole closely nor differ from it clearly{column}."
+    shift = (
+        "" if sample.worst_shift is None else f": no mean is off by more than {number(sample.worst_shift)} SD"
+    )
+    return "yes", f"{size}, stratified{shift}.{by}"
+
+
+# ------------------------------------------------------------------------------------------------ Q2
+
+
+def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    resources = evidence.resources
+    assert resources is not None
+    numbers: dict[str, Number] = {"effort": resources.effort, "n_rows": resources.n_rows}
+    if not resources.can_validate:
+        return Answer(reply="no", because=resources.obstacle or "Validation does not fit.", numbers=numbers)
+    if resources.budget_s is None:
+        because = f"Effort {resources.effort!r} was asked for, without a time limit."
+    else:
+        cost = (
+            ""
+            if resources.projected_s is None
+            else f"The walk is projected to take {resources.projected_s:.1f} s, "
+        )
+        source = " (one full run, within 5 to 60 s)" if resources.budget_source == "one full run" else ""
+        because = f"{cost}the budget is {resources.budget_s:.1f} s{source}; effort {resources.effort!r}."
+    return Answer(reply="yes", because=because[0].upper() + because[1:], numbers=numbers)
+
+
+# ----------------------------------------------------------------------------------------- Q3, Q3a, Q3b
+
+
+def _prior_knowledge(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    prior = evidence.prior
+    assert prior is not None
+    if prior.correlated is not None or prior.whole_picture is not None:
+        return Answer(reply="yes", because="You said something about the features.")
+    if prior.can_measure:
+        return Answer(reply="yes", because="The features can be measured without training a model.")
+    return Answer(reply="no", because="Nothing was said about the features and nothing can be measured.")
+
+
+def _given(given: bool, evidence: CorrelationEvidence | WholePictureEvidence, flip: str) -> Answer:
+    reply: Reply = "yes" if given else "no"
+    because = f"You said {reply}."
+    if evidence.measured is not None and evidence.measured != reply:
+        because = f"You said {reply}; the data say {evidence.measured}. Your word counts."
+    return Answer(reply=reply, because=because, flips_if=flip)
+
+
+def _correlated(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    facts = evidence.correlation
+    assert facts is not None
+    if facts.given is not None:
+        return _given(facts.given, facts, "the features are not as correlated as you say")
+    if facts.measured is None:
+        answer = Answer(reply="unsure", because="It was not said and could not be measured.")
+        return _settle(question, answer, lean="no")
+    numbers: dict[str, Number] = {
+        "explained": facts.explained,
+        "n_factors": facts.n_factors,
+        "vif": facts.vif,
+        "vif_column": facts.vif_column,
+        "effective_rank": facts.effective_rank,
+        "margin": facts.margin,
+    }
+    answer = Answer(
+        reply=facts.measured,
+        because=_correlation_text(facts),
+        numbers=numbers,
+        flips_if=_margin_text(facts.margin, facts.margin_unit),
+        distance=None if facts.margin is None else abs(facts.margin),
+    )
+    return _settle(question, answer, lean="no")
+
+
+def _correlation_text(facts: CorrelationEvidence) -> str:
+    parts = []
+    if facts.n_factors is not None and facts.explained is not None:
+        noun = "common factor explains" if facts.n_factors == 1 else "common factors explain"
+        parts.append(f"{facts.n_factors} {noun} {facts.explained:.0%} of the variance")
+    if facts.vif is not None:
+        column = "" if facts.vif_column is None else f" ({facts.vif_column})"
+        parts.append(f"the largest variance inflation is {number(facts.vif)}{column}")
+    text = ", ".join(parts) or "Too few columns to be correlated"
+    return text[0].upper() + text[1:] + "."
+
+
+def _margin_text(margin: float | None, unit: str | None) -> str | None:
+    if margin is None:
+        return None
+    return f"{unit or 'the statistic'} were {number(abs(margin))} {'lower' if margin > 0 else 'higher'}"
+
+
+def _whole_picture(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    facts = evidence.whole_picture
+    assert facts is not None
+    if facts.given is not None:
+        return _given(facts.given, facts, "the signal is spread otherwise than you say")
+    if facts.measured is None:
+        answer = Answer(reply="unsure", because="It was not said and could not be measured.")
+        return _settle(question, answer, lean="yes")
+    numbers: dict[str, Number] = {
+        "density": facts.density,
+        "neighbour_excess": facts.neighbour_excess,
+        "layout": facts.layout,
+        "margin": facts.margin,
+    }
+    answer = Answer(
+        reply=facts.measured,
+        because=_whole_picture_text(facts),
+        numbers=numbers,
+        flips_if=_margin_text(facts.margin, facts.margin_unit),
+        distance=None if facts.margin is None else abs(facts.margin),
+    )
+    return _settle(question, answer, lean="yes")
+
+
+def _whole_picture_text(facts: WholePictureEvidence) -> str:
+    parts = []
+    if facts.layout is not None:
+        parts.append(f"the columns look like neighbours ({facts.layout})")
+    if facts.density is not None:
+        parts.append(f"signal is spread over {facts.density:.0%} of the features")
+    text = " and ".join(parts) or "The columns are separate variables, and too few to judge a spread"
+    return text[0].upper() + text[1:] + "."
+
+
+# ------------------------------------------------------------------------------------------ Q4s to Q9
+
+
+def best_with_dropout(evidence: Evidence) -> Kind:
+    """Return dropout+L1 if it has the lower honest loss, else dropout+L2."""
+    scores = evidence.scores
+    losses = {} if scores is None else scores.honest_losses
+    inf = float("inf")
+    return "dropout_l1" if losses.get("dropout_l1", inf) < losses.get("dropout_l2", inf) else "dropout_l2"
+
+
+def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
+    if side == PICK:
+        return pick or "none"
+    return best_with_dropout(evidence) if side == BOTH else side
+
+
+def _label(side: str) -> str:
+    return {"any": "the best candidate", "constant": "the constant"}.get(side) or LABELS[side]  # type: ignore[index]
+
+
+def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    scores = evidence.scores
+    assert scores is not None
+    assert question.compares is not None
+    a, b = (_side(side, evidence, pick) for side in question.compares)
+    if a == b:
+        return _settle(
+            question, Answer(reply="same", because=f"{_label(a)} is the pick already."), lean="worse"
+        )
+    found = scores.comparisons.get(f"{a}:{b}")
+    if found is None:
+        missing = [_label(side) for side in (a, b) if side not in scores.honest_losses and side != "constant"]
+        because = f"No fit of {' or '.join(missing)} finished, so they cannot be compared."
+        return _settle(question, Answer(reply="unsure", because=because), lean="worse")
+    reply: Reply = found.reply
+    if mode == "sign":
+        reply = "better" if found.difference < 0 else "worse"
+    return Answer(
+        reply=reply,
+        because=_comparison_text(found),
+        numbers={
+            "difference": found.difference,
+            "low": found.low,
+            "high": found.high,
+            "region": found.region,
+            "p_better": found.p_better,
+            "p_same": found.p_same,
+            "p_worse": found.p_worse,
+        },
+        flips_if=_comparison_flip(found, reply, mode),
+        distance=_comparison_distance(found, reply, mode),
+    )
+
+
+def _comparison_text(found: Comparison) -> str:
+    a, b = _label(found.a), _label(found.b)
+    a = a[0].upper() + a[1:]
+    gain = -found.difference
+    low, high = -found.high, -found.low
+    losses = f"{number(found.loss_a)} against {number(found.loss_b)}"
+    if gain < 0:
+        return f"{a} loses {number(-gain)} [{number(-high)}, {number(-low)}] to {b} ({losses})."
+    return f"{a} gains {number(gain)} [{number(low)}, {number(high)}] over {b} ({losses})."
+
+
+def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:
+    """Return how far the mean difference is from the edge of its region, as a share of the loss."""
+    edges = (0.0,) if mode == "sign" else (-found.region, found.region)
+    scale = max(found.loss_b, 1e-12)
+    return min(abs(found.difference - edge) for edge in edges) / scale
+
+
+def _comparison_flip(found: Comparison, reply: Reply, mode: Mode) -> str:
+    a, b = _label(found.a), _label(found.b)
+    gain, region = -found.difference, (0.0 if mode == "sign" else found.region)
+    if reply == "better":
+        return f"the gain of {a} over {b} fell from {number(gain)} to below {number(region)}"
+    if reply == "worse":
+        return f"{a} gained {number(region)} or more over {b} (now {number(gain)})"
+    if reply == "same":
+        return f"{a} and {b} differed by more than {number(region)} (now {number(abs(gain))})"
+    width = number(found.high - found.low)
+    return f"more rows settled {a} against {b} (gain {number(gain)}, interval {width} wide)"
+
+
+# ----------------------------------------------------------------------------------------------- Q10
+
+
+def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    sample = evidence.sample
+    if sample is not None and sample.is_everything:
+        return Answer(
+            reply="yes", because="The gain was measured on all rows, so there is nothing to extrapolate."
+        )
+    size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
+    because = f"The gain was measured{size}; more rows usually need less regularization."
+    return _settle(question, Answer(reply="unsure", because=because), lean="yes")
+
+
+JUDGES: dict[str, Judge] = {
+    "same_distribution": Judge(needs=("sample",), answer=_same_distribution),
+    "resources": Judge(needs=("resources",), answer=_resources),
+    "prior_knowledge": Judge(needs=("prior",), answer=_prior_knowledge),
+    "correlated": Judge(needs=("correlation",), answer=_correlated),
+    "whole_picture": Judge(needs=("whole_picture",), answer=_whole_picture),
+    "comparison": Judge(needs=("scores",), answer=_comparison),
+    "full_size": Judge(needs=("sample",), answer=_full_size),
+}

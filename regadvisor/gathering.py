@@ -1,0 +1,237 @@
+"""Evidence on demand: the walk names a field, and only then is it measured.
+
+The heavy intermediate objects (the sample, the prepared folds, the fits) stay in the :class:`Gatherer`; what
+goes into the evidence is plain data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from regadvisor.budget import Rung
+from regadvisor.compare.honest import Honest, honest_losses
+from regadvisor.compare.paired import compare_all
+from regadvisor.compare.panel import Panel
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.diagnostics.correlation import measure_correlation
+from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.families.base import Family, Prepared
+from regadvisor.records import (
+    CorrelationEvidence,
+    Evidence,
+    Note,
+    PriorEvidence,
+    ResourceEvidence,
+    SampleEvidence,
+    ScoreEvidence,
+    Timings,
+    WholePictureEvidence,
+)
+from regadvisor.sampling.draw import Drawn, draw_sample
+from regadvisor.search.experiment import panel_arrays
+from regadvisor.search.plan import Effort
+from regadvisor.search.tune import Tuned, tune
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What the caller asked for, checked; `seeds` has one seed a stage."""
+
+    sample: Any = "auto"
+    match: Table | None = None
+    correlated: bool | None = None
+    whole_picture: bool | None = None
+    folds: int = 5
+    seeds: dict[str, int] = field(default_factory=dict)
+    storage: Path | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What training gave, for the decision: kept out of the evidence because it is large."""
+
+    prepared: Prepared
+    tuned: Tuned
+    panel: Panel
+    honest: Honest
+
+
+class Gatherer:
+    """Measures fields of the evidence when the walk needs them, each once.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    family : Family
+    request : Request
+    rung : Rung
+        The effort and what it is projected to cost.
+    deadline : Deadline
+        For the whole advice; training ends early enough to leave time for the comparisons.
+    """
+
+    def __init__(
+        self, *, table: Table, family: Family, request: Request, rung: Rung, deadline: Deadline
+    ) -> None:
+        self.table = table
+        self.family = family
+        self.request = request
+        self.rung = rung
+        self.deadline = deadline
+        self.stages: dict[str, float] = {}
+        self.trained: Trained | None = None
+        self._drawn: Drawn | None = None
+        self._measure: dict[str, Callable[[Evidence], Any]] = {
+            "sample": self._sample,
+            "resources": self._resources,
+            "prior": self._prior,
+            "correlation": self._correlation,
+            "whole_picture": self._whole_picture,
+            "scores": self._scores,
+        }
+
+    def __call__(self, evidence: Evidence, needs: tuple[str, ...]) -> Evidence:
+        """Return the evidence with the named fields measured."""
+        for name in needs:
+            if getattr(evidence, name) is None:
+                with self.stage(name):
+                    evidence = replace(evidence, **{name: self._measure[name](evidence)})
+        return evidence
+
+    @property
+    def effort(self) -> Effort:
+        """The effort that the budget or the caller chose."""
+        return self.rung.effort
+
+    @property
+    def drawn(self) -> Drawn:
+        """The sample, drawn on first use."""
+        if self._drawn is None:
+            self._drawn = draw_sample(
+                self.table,
+                n_rows=self.effort.max_rows[self.family.name],
+                sample=self.request.sample,
+                match=self.request.match,
+                folds=self.request.folds,
+                seed=self.request.seeds["sample"],
+            )
+        return self._drawn
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What drawing the sample found worth saying."""
+        return () if self._drawn is None else self._drawn.notes
+
+    def remember(self, evidence: Evidence) -> Callable[[Evidence, tuple[str, ...]], Evidence]:
+        """Return a gatherer for walks that start from `evidence` again and again: each field once."""
+        known = evidence
+
+        def gather(current: Evidence, needs: tuple[str, ...]) -> Evidence:
+            nonlocal known
+            missing = [name for name in needs if getattr(current, name) is None]
+            if not missing:
+                return current
+            known = self(known, tuple(missing))
+            return replace(current, **{name: getattr(known, name) for name in missing})
+
+        return gather
+
+    def timings(self, *, total_s: float) -> Timings:
+        """Return the seconds by stage, with the projections they are held against."""
+        return Timings(
+            total_s=total_s,
+            stages=dict(self.stages),
+            projected_s=self.rung.projected_s,
+            full_run_s=self.rung.full_run_s,
+            budget_s=self.rung.budget_s,
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage and tell the caller's progress that it begins."""
+        start = time.perf_counter()
+        self._say(name, 0.0)
+        yield
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
+
+    def _say(self, stage: str, share: float) -> None:
+        if self.request.progress is not None:
+            self.request.progress(stage, share)
+
+    # ------------------------------------------------------------------------ one method a field
+
+    def _sample(self, evidence: Evidence) -> SampleEvidence:
+        return self.drawn.evidence
+
+    def _resources(self, evidence: Evidence) -> ResourceEvidence:
+        return self.rung.resources(n_sample=self.drawn.table.n_rows)
+
+    def _prior(self, evidence: Evidence) -> PriorEvidence:
+        return PriorEvidence(correlated=self.request.correlated, whole_picture=self.request.whole_picture)
+
+    def _correlation(self, evidence: Evidence) -> CorrelationEvidence:
+        measured = measure_correlation(self._features, seed=self.request.seeds["correlation"])
+        return replace(measured, given=self.request.correlated)
+
+    def _whole_picture(self, evidence: Evidence) -> WholePictureEvidence:
+        measured = measure_whole_picture(self._features, seed=self.request.seeds["whole_picture"])
+        return replace(measured, given=self.request.whole_picture)
+
+    @property
+    def _features(self) -> Table:
+        """The rows that features are measured on: the sample, or all rows where none may be drawn."""
+        return self.drawn.table if self.drawn.table.n_rows > 0 else self.table
+
+    def _scores(self, evidence: Evidence) -> ScoreEvidence:
+        drawn, seeds = self.drawn, self.request.seeds
+        prepared = self.family.prepare(drawn.table, drawn.folds, seed=seeds["folds"])
+        tuned = tune(
+            self.family,
+            prepared,
+            self.effort,
+            seed=seeds["search"],
+            deadline=self.deadline.earlier(self.rung.reserve_s),
+            storage=self.request.storage,
+            fingerprint=self.table.facts.fingerprint,
+            progress=self.request.progress,
+        )
+        self._say("compare", 0.0)
+        panel = Panel(
+            losses=panel_arrays(tuned.results),
+            constant=prepared.constant_losses,
+            fold=drawn.fold_of_row,
+            weight=drawn.table.weight,
+            cluster=drawn.cluster_of_row,
+            n_folds=len(drawn.folds),
+        )
+        honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
+        self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
+        return self._score_evidence(self.trained)
+
+    def _score_evidence(self, trained: Trained) -> ScoreEvidence:
+        results, honest = trained.tuned.results, trained.honest
+        is_class = self.table.is_classification
+        kinds = tuple(results.by_kind)
+        honest_by_kind = {kind: honest.loss(kind) for kind in kinds}
+        return ScoreEvidence(
+            loss_name="log loss" if is_class else "squared error / variance of the target",
+            constant_loss=honest.loss("constant"),
+            scores=results.to_scores(self.drawn.folds, weight=self.drawn.table.weight),
+            honest_losses=honest_by_kind,
+            best_kind=min(honest_by_kind, key=lambda kind: honest_by_kind[kind]),
+            comparisons=compare_all(honest),
+            n_excluded=dict(results.n_excluded),
+            n_folds=len(self.drawn.folds),
+            n_encoded_features=trained.prepared.n_features,
+            cut=trained.tuned.cut,
+        )

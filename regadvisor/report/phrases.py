@@ -1,0 +1,204 @@
+"""Small phrases that every sentence of a report is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from regadvisor.records import Claim
+from regadvisor.regularizer import LABELS, Regularizer
+from regadvisor.thresholds import HIGHEST_SUPPORT
+from regadvisor.wording import number
+
+_NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
+_SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
+
+
+def label(side: str) -> str:
+    """Return the side of a comparison as people write it.
+
+    Examples
+    --------
+    >>> label("dropout_l2"), label("constant"), label("any")
+    ('dropout+L2', 'the constant', 'the best candidate')
+    """
+    special = {"any": "the best candidate", "constant": "the constant", "no signal": "no signal"}
+    return special.get(side) or LABELS[side]  # type: ignore[index]
+
+
+def short_label(side: str) -> str:
+    """Return :func:`label` without its explanation, for tables.
+
+    Examples
+    --------
+    >>> short_label("elasticnet"), short_label("none")
+    ('L1+L2', 'none')
+    """
+    return "none" if side == "none" else label(side).partition(" (")[0]
+
+
+def capital(text: str) -> str:
+    """Return `text` with a capital first letter.
+
+    Examples
+    --------
+    >>> capital("dropout+L2 wins")
+    'Dropout+L2 wins'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """Return `text` as one sentence: capital first, a full stop last.
+
+    Examples
+    --------
+    >>> sentence("rows drift in time")
+    'Rows drift in time.'
+    """
+    text = capital(text.strip())
+    return text if not text or text.endswith((".", "!", "?", ".)", ":")) else f"{text}."
+
+
+def listed(items: Iterable[str], *, most: int = 8) -> str:
+    """Return items as people list them; of more than `most` only the first are named.
+
+    Examples
+    --------
+    >>> listed(["L2", "L1", "dropout"]), listed("abcd", most=2)
+    ('L2, L1 and dropout', 'a, b and 2 more')
+    """
+    names = list(items)
+    if len(names) > most:
+        names = [*names[:most], f"{len(names) - most:,} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def count(n: int, noun: str, nouns: str | None = None) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> count(1, "row"), count(1500, "row"), count(2, "class", "classes")
+    ('1 row', '1,500 rows', '2 classes')
+    """
+    return f"{n:,} {noun if n == 1 else nouns or f'{noun}s'}"
+
+
+def seconds(value: float) -> str:
+    """Return a time in seconds as people say it.
+
+    Examples
+    --------
+    >>> seconds(0.004), seconds(3.21), seconds(12.4), seconds(200), seconds(3900)
+    ('under 0.1 s', '3.2 s', '12 s', '3 min 20 s', '1 h 5 min')
+    """
+    if not math.isfinite(value):
+        return "an unknown time"
+    if value < 0.05:
+        return "under 0.1 s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 120:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
+def strengths(regularizer: Regularizer) -> str:
+    """Return the strengths as part of a sentence, empty for no regularizer.
+
+    Examples
+    --------
+    >>> strengths(Regularizer(l2=3.1e-4)), strengths(Regularizer(l2=1e-3, dropout=0.2))
+    ('strength 0.00031', 'L2 strength 0.001 and dropout rate 0.2')
+    """
+    if not regularizer.has_strengths:
+        return "strength unknown"
+    values = regularizer.strengths()
+    if len(values) == 1:
+        ((name, value),) = values.items()
+        return f"{'rate' if name == 'dropout' else 'strength'} {number(value)}"
+    return listed(f"{_NAMES[name]} {number(value)}" for name, value in values.items())
+
+
+def strength_name(name: str) -> str:
+    """Return the name of a strength as part of a sentence.
+
+    Examples
+    --------
+    >>> strength_name("l2"), strength_name("dropout")
+    ('L2 strength', 'dropout rate')
+    """
+    return _NAMES[name]
+
+
+def short_strengths(regularizer: Regularizer) -> str:
+    """Return the strengths as a cell of a table.
+
+    Examples
+    --------
+    >>> short_strengths(Regularizer(l1=1e-3, l2=3e-4)), short_strengths(Regularizer(l2=0.5))
+    ('L1 0.001, L2 0.0003', '0.5')
+    """
+    if not regularizer.has_strengths:
+        return "unknown"
+    values = regularizer.strengths()
+    if len(values) == 1:
+        return number(next(iter(values.values())))
+    return ", ".join(f"{_SHORT[name]} {number(value)}" for name, value in values.items())
+
+
+def support(claim: Claim | None) -> str:
+    """Return how sure a claim is; never above 99%.
+
+    Examples
+    --------
+    >>> support(Claim(name="kind", statement="L2", support=0.861))
+    'support 0.86 (not calibrated)'
+    >>> support(Claim(name="kind", statement="L2", support=1.0, is_calibrated=True))
+    '99% sure'
+    """
+    if claim is None or claim.support is None:
+        return "no confidence"
+    capped = min(claim.support, HIGHEST_SUPPORT)
+    return f"{capped:.0%} sure" if claim.is_calibrated else f"support {capped:.2f} (not calibrated)"
+
+
+def interval(low: float, high: float) -> str:
+    """Return the ends of an interval.
+
+    Examples
+    --------
+    >>> interval(-0.003, 0.005)
+    '[-0.003, 0.005]'
+    """
+    return f"[{number(low)}, {number(high)}]"
+
+
+def unit(loss_name: str) -> str:
+    """Return the short name of a loss, for sentences.
+
+    Examples
+    --------
+    >>> unit("squared error / variance of the target")
+    'squared error'
+    """
+    return loss_name.partition(" /")[0]
+
+
+def clean(text: str) -> str:
+    """Return `text` on one line and without control characters, which names of columns may hold.
+
+    Examples
+    --------
+    >>> clean("a" + chr(10) + "b" + chr(27) + "[31m")
+    'a b�[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)

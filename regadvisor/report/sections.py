@@ -1,0 +1,203 @@
+"""The sections of a report that are lists of sentences."""
+
+from __future__ import annotations
+
+from regadvisor.records import DataFacts, FitFacts, Record, SampleEvidence, ScoreEvidence, ZeroedFeature
+from regadvisor.regularizer import KINDS
+from regadvisor.report.phrases import (
+    capital,
+    count,
+    label,
+    listed,
+    seconds,
+    sentence,
+    short_strengths,
+    strength_name,
+    strengths,
+    support,
+)
+from regadvisor.wording import number
+
+_FOLDS = {
+    "random": "random folds",
+    "stratified": "stratified folds",
+    "group": "folds by group",
+    "time": "folds forward in time",
+}
+_STRENGTH_MEANS = {
+    "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on standardised features",
+    "decoupled": "weights shrink by lr·l2 of themselves and lr·l1 per step, as AdamW's weight_decay does",
+}
+
+
+def context(record: Record) -> str:
+    """Return what the data and the settings are, on one line."""
+    settings = record.settings
+    family = settings.model if record.training is None else record.training.family
+    parts = [
+        *([] if record.data is None else _data(record.data)),
+        *([] if record.data is None and record.training is None else [f"{family} model"]),
+        f"{record.walk.chart} chart",
+        *(["without data"] if record.data is None else []),
+        *([] if record.data is None else [f"seed {settings.random_state}"]),
+    ]
+    return " · ".join(parts)
+
+
+def _data(data: DataFacts) -> list[str]:
+    size = f"{count(data.n_rows, 'row')} × {count(data.n_features, 'feature')}"
+    if data.task == "regression":
+        return [size, "regression" if data.target_name is None else f"regression on {data.target_name}"]
+    counts = data.class_counts or ()
+    shares = f" ({' / '.join(f'{n:,}' for n in counts)})" if 0 < len(counts) <= 4 else ""
+    of = "" if data.target_name is None else f" of {data.target_name}"
+    return [size, f"{count(len(data.classes or counts), 'class', 'classes')}{of}{shares}"]
+
+
+def claims(record: Record) -> tuple[str, ...]:
+    """Return each claim with its own support."""
+    measured = [claim for claim in record.claims if claim.support is not None]
+    if record.claims and not measured:
+        return ("No confidence: nothing was measured.",)
+    return tuple(f"{claim.statement.rstrip('.')}: {support(claim)}." for claim in measured)
+
+
+def strength(record: Record) -> tuple[str, ...]:
+    """Return how strong, where that comes from, and which strengths do as well."""
+    facts = record.strength
+    regularizer = facts.regularizer
+    if regularizer.kind == "none" or not regularizer.has_strengths:
+        return ()
+    lines = [capital(strengths(regularizer)) + _for_rows(record) + "."]
+    if facts.source == "default":
+        lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
+    if facts.on_sample is not None and facts.on_sample != regularizer:
+        lines.append(f"On the sample {short_strengths(facts.on_sample)} was best.")
+    if facts.carried is not None:
+        lines.append(sentence(facts.carried))
+    for name, (low, high) in sorted(facts.ties.items()):
+        lines.append(f"Any {strength_name(name)} from {number(low)} to {number(high)} does as well.")
+    if regularizer.kind != "dropout":
+        lines.append(f"It means: {_STRENGTH_MEANS[regularizer.coupling]}.")
+    return tuple(lines)
+
+
+def _for_rows(record: Record) -> str:
+    return "" if record.data is None else f" for all {count(record.data.n_rows, 'row')}"
+
+
+def sample(record: Record) -> tuple[str, ...]:
+    """Return which rows were validated on, why so many, whether they match the whole, and the risks."""
+    facts = record.evidence.sample
+    if facts is None:
+        return ()
+    scores = record.evidence.scores
+    if facts.is_everything:
+        size = f"All {count(facts.n_rows, 'row')}"
+    else:
+        share = facts.n_rows / facts.n_source if facts.n_source else 0.0
+        size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')} ({share:.0%})"
+    folds = _FOLDS[facts.validation] if scores is None else f"{scores.n_folds} {_FOLDS[facts.validation]}"
+    lines = [f"{size}, {folds}.", sentence(facts.size_reason)]
+    if not facts.is_everything:
+        lines.append(_match(facts))
+    lines += [sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text]
+    return tuple(line for line in (*lines, *_risks(facts)) if line)
+
+
+def _match(facts: SampleEvidence) -> str:
+    worst = ""
+    if facts.worst_shift is not None:
+        column = "" if facts.worst_column is None else f" ({facts.worst_column})"
+        worst = f": the largest mean shift is {number(facts.worst_shift)} SD{column}"
+    words = {
+        "equivalent": "It has the distribution of the whole",
+        "inconclusive": "Whether it has the distribution of the whole stays open",
+        "different": "It differs from the whole",
+    }
+    return f"{words[facts.verdict]}{worst}."
+
+
+def _risks(facts: SampleEvidence) -> list[str]:
+    lines = []
+    if facts.has_drift:
+        lines.append("Risk: the rows drift in time.")
+    elif facts.is_drift_hint:
+        lines.append("Risk: the row order hints at drift; give time= if the rows are ordered in time.")
+    if facts.has_groups:
+        lines.append("Risk: rows come in groups.")
+    if facts.n_duplicate_rows:
+        lines.append(f"Risk: {count(facts.n_duplicate_rows, 'duplicate row')}.")
+    if facts.rare_classes:
+        rare = listed((f"{name} ({count(n, 'row')})" for name, n in facts.rare_classes), most=5)
+        lines.append(f"Risk: fewer rows than folds in {rare}.")
+    return lines
+
+
+def fit(scores: ScoreEvidence) -> tuple[str, ...]:
+    """Return over- and underfit, runs that exploded, and zeroed features."""
+    ordered = sorted(scores.fit_facts, key=lambda facts: KINDS.index(facts.kind))
+    lines = [_fit_line(facts) for facts in ordered]
+    exploded = [score.kind for score in scores.scores if score.exploded]
+    if exploded:
+        names = listed(label(kind) for kind in KINDS if kind in exploded)
+        lines.append(f"{count(len(exploded), 'run')} exploded (loss far above the constant's): {names}.")
+    if scores.n_zeroed:
+        ranked = sorted(scores.zeroed, key=lambda feature: (-feature.share, feature.name))
+        names = listed((_zeroed(feature) for feature in ranked), most=6)
+        listing = f": {names}" if ranked else ""
+        of = f" of {count(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
+        lines.append(f"The pick zeroes {scores.n_zeroed:,}{of}{listing}.")
+    return tuple(lines)
+
+
+def _zeroed(feature: ZeroedFeature) -> str:
+    return feature.name if feature.share >= 1 else f"{feature.name} (in {feature.share:.0%} of the folds)"
+
+
+def _fit_line(facts: FitFacts) -> str:
+    losses = f"{number(facts.train_loss)} in training, {number(facts.held_out_loss)} held out"
+    return f"{capital(label(facts.kind))}: {losses}. {sentence(facts.text)}".rstrip()
+
+
+def cost(record: Record) -> tuple[str, ...]:
+    """Return the projected and the actual cost, beside one full run, and where the time went."""
+    timings, settings = record.timings, record.settings
+    if not timings.total_s:
+        return ()
+    lines = []
+    projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
+    full = "" if timings.full_run_s is None else f"; one full run takes about {seconds(timings.full_run_s)}"
+    lines.append(f"Took {seconds(timings.total_s)}{projected}{full}.")
+    budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
+    picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
+    lines.append(f"Effort {settings.effort} ({picked}), {budget}.")
+    stages = sorted(timings.stages.items(), key=lambda item: (-item[1], item[0]))
+    if stages:
+        lines.append(f"Most of it: {listed(f'{name} {seconds(took)}' for name, took in stages[:3])}.")
+    return tuple(lines)
+
+
+def notes(record: Record) -> tuple[str, ...]:
+    """Return what the reader should know about the data and the run."""
+    lines = [sentence(note.text) for note in record.notes]
+    scores = record.evidence.scores
+    if scores is not None and scores.cut is not None:
+        lines.append(f"Cut by the deadline: {scores.cut.rstrip('.')}.")
+    return tuple(dict.fromkeys(lines))
+
+
+def next_steps(record: Record) -> tuple[str, ...]:
+    """Return how to go on from here."""
+    if not record.strength.regularizer.has_strengths:
+        return ("regadvisor.advise(X, y) with data finds the strength.",)
+    if record.training is None:
+        return ("advice.apply(model) sets it on your own model; a copy, the original stays as it is.",)
+    library = "sklearn" if record.training.family == "linear" else "torch"
+    lines = ["advice.build().fit(X, y) trains the advised model on everything."]
+    lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
+    if record.status == "cant_tell":
+        lines.append("More rows, or more time (budget=60), would tell more.")
+    elif record.strength.source == "default" and record.data is not None:
+        lines.append("With more time, validation can replace the default: advise(X, y, budget=60).")
+    return tuple(lines)

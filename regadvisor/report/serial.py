@@ -1,0 +1,184 @@
+"""A record as JSON text and back, exactly.
+
+The text is documented, versioned (``format`` comes first, see ``records.FORMAT``) and deterministic: equal
+records give equal bytes. Members stand in the order of the fields of :class:`~regadvisor.records.Record`;
+members of mappings are sorted by name.
+
+JSON has no NaN and no infinity, and both occur (a run that diverged has an infinite loss). They are written
+as an object, ``{"$float": "inf"}`` (or ``"-inf"``, ``"nan"``), which cannot be mistaken for a text such as a
+column called ``inf``, and come back as the number they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from regadvisor.errors import RecordError
+from regadvisor.records import FORMAT, Record
+
+#: The only member of the object that stands for a number that JSON cannot write.
+FLOAT_KEY = "$float"
+
+_DO = "save it again with advice.to_json(path) or `regadvisor advise … -o advice.json`"
+
+
+def to_json(record: Record) -> str:
+    """Return `record` as JSON text, indented by two spaces, ending in a newline.
+
+    Raises
+    ------
+    RecordError
+        If a field holds a value of another type than it declares.
+
+    Examples
+    --------
+    >>> text = to_json(record)  # doctest: +SKIP
+    >>> from_json(text) == record  # doctest: +SKIP
+    True
+    """
+    import msgspec
+
+    try:
+        # There and back once: an int in a float field becomes the float it equals, so equal records
+        # give equal bytes.
+        plain = msgspec.to_builtins(record, order="deterministic", enc_hook=_plain_number)
+        plain = msgspec.to_builtins(msgspec.convert(plain, Record), order="deterministic")
+    except (msgspec.ValidationError, TypeError, NotImplementedError, OverflowError) as error:
+        raise RecordError(
+            f"record must hold plain values of the declared types, got {error}; please report this as a bug"
+        ) from error
+    encoded = msgspec.json.encode(_portable(plain))
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+
+
+def from_json(text: str | bytes) -> Record:
+    """Return the record that :func:`to_json` wrote.
+
+    Members that this version does not know are ignored.
+
+    Raises
+    ------
+    RecordError
+        If the text is no JSON, is not an advice, is damaged, or has a newer format than this version reads.
+
+    Examples
+    --------
+    >>> from_json("{}")
+    Traceback (most recent call last):
+    ...
+    regadvisor.errors.RecordError: advice must be a JSON object with a format number, got one without: ...
+    """
+    import msgspec
+
+    plain = _parsed(text)
+    _check_format(plain)
+    try:
+        return msgspec.convert(_restored(plain), Record)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
+
+
+def without_timings(text: str) -> str:
+    """Return the JSON text of a record without what differs between two equal runs.
+
+    Left out are the timings, every member whose name ends in ``_s`` (seconds), and the reason of each answer
+    that is about time (question Q2), together with the flips it gave.
+
+    Examples
+    --------
+    >>> without_timings('{"loss": 0.5, "fit_s": 0.01}')
+    '{\\n  "loss": 0.5\\n}\\n'
+    """
+    plain = _untimed(json.loads(text))
+    steps = plain.get("walk", {}).get("steps", []) if isinstance(plain, dict) else []
+    dropped = set()
+    for step in steps:
+        if step["question"] == "Q2":
+            dropped.add(step["answer"].pop("flips_if"))
+            for name in ("because", "distance"):
+                step["answer"].pop(name)
+    if dropped:
+        plain["flips"] = [clause for clause in plain["flips"] if clause not in dropped]
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+# ------------------------------------------------------------------------------------------- writing
+
+
+def _plain_number(value: object) -> object:
+    """Return the plain number in a NumPy scalar, without importing NumPy."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise NotImplementedError(f"a value of type {type(value).__name__}")
+
+
+def _portable(value: Any) -> Any:
+    """Return `value` with everything JSON cannot hold written another way."""
+    if isinstance(value, dict):
+        return {_portable(key): _portable(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_portable(member) for member in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {FLOAT_KEY: str(value)}
+    if isinstance(value, str) and not value.isascii():
+        # A file read with the wrong encoding leaves lone surrogates in names; UTF-8 cannot hold them.
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def _parsed(text: str | bytes) -> Any:
+    import msgspec
+
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        return msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RecordError(
+            f"advice must be JSON, got {len(raw):,} bytes that are not ({error}). "
+            f"The file may be truncated: {_DO}"
+        ) from error
+
+
+def _check_format(plain: Any) -> None:
+    """Raise RecordError unless the text says that it is an advice in a format that is known here."""
+    number = plain.get("format") if isinstance(plain, dict) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        got = "one without" if isinstance(plain, dict) else type(plain).__name__
+        raise RecordError(f"advice must be a JSON object with a format number, got {got}: {_DO}")
+    if number > FORMAT:
+        settings = plain.get("settings")
+        version = settings.get("version") if isinstance(settings, dict) else None
+        known = isinstance(version, str) and version != ""
+        by = f" (written by regadvisor {version})" if known else ""
+        do = f"pip install 'regadvisor>={version}'" if known else "pip install --upgrade regadvisor"
+        raise RecordError(f"advice must be of format {FORMAT} or older, got {number}{by}: {do}")
+    if number < 1:
+        raise RecordError(f"advice must be of format 1 to {FORMAT}, got {number}: {_DO}")
+
+
+def _restored(value: Any) -> Any:
+    """Return `value` with the numbers that :func:`_portable` wrote as objects."""
+    if isinstance(value, dict):
+        if value.keys() == {FLOAT_KEY} and value[FLOAT_KEY] in ("inf", "-inf", "nan"):
+            return float(value[FLOAT_KEY])
+        return {key: _restored(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_restored(member) for member in value]
+    return value
+
+
+def _untimed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _untimed(member)
+            for key, member in value.items()
+            if key != "timings" and not key.endswith("_s")
+        }
+    if isinstance(value, list):
+        return [_untimed(member) for member in value]
+    return value

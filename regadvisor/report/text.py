@@ -1,0 +1,183 @@
+"""A view as text for a terminal or a file."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from regadvisor.report.phrases import capital
+from regadvisor.report.view import View
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+_REPLY_STYLES = {"yes": "green", "better": "green", "no": "red", "worse": "red", "same": "cyan"}
+#: A narrower console would break every cell of the tables.
+_NARROWEST = 48
+
+
+def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
+    """Return the report as text, ending in a newline.
+
+    Parameters
+    ----------
+    view : View
+    width : int, default 88
+        Columns of the terminal; at least 48 are used.
+    color : bool, default False
+        Whether to use the colours of the terminal (ANSI codes). Nothing is said by colour alone.
+    verbose : bool, default False
+        Adds every comparison and every candidate with its folds.
+    """
+    console = _console(max(width, _NARROWEST), color=color)
+    console.print(_headline(view))
+    console.print(view.context, style="dim")
+    _path(console, view, verbose=verbose)
+    _candidates(console, view)
+    _sections(console, view)
+    if verbose:
+        _comparisons(console, view)
+        _scores(console, view)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _console(width: int, *, color: bool) -> Console:
+    from rich.console import Console
+
+    # An empty environment: COLUMNS, NO_COLOR or TERM must not change what a file holds.
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+
+
+def _title(console: Console, title: str) -> None:
+    console.print()
+    console.print(title, style="bold")
+
+
+def _headline(view: View) -> RenderableType:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    text = Text()
+    for place, line in enumerate(view.headline):
+        text.append(f"{line} ", style="bold" if place == 0 else "")
+    text.rstrip()
+    return Panel(text, title=view.title, title_align="left")
+
+
+def _path(console: Console, view: View, *, verbose: bool) -> None:
+    from rich.text import Text
+
+    if not view.path:
+        return
+    _title(console, "Why")
+    grid = _grid()
+    for row in view.path:
+        reply = Text(row.reply, style=f"bold {_REPLY_STYLES.get(row.reply, 'yellow')}")
+        grid.add_row(Text(f"  {row.question}"), reply, Text(row.text))
+        because = Text(row.because, style="dim")
+        if verbose and row.action:
+            because.append(f" Then {row.action}.")
+        if row.pick:
+            because.append(f" {capital(row.pick)}.", style="bold not dim")
+        grid.add_row("", "", because)
+    console.print(grid)
+
+
+def _candidates(console: Console, view: View) -> None:
+    if not view.candidates:
+        return
+    _title(console, f"Candidates by held-out {view.loss_name}")
+    table = _table("", "kind", "best strength", "loss", "gain over none, 95%", "reply", "tried")
+    for row in view.candidates:
+        cells = (row.kind, row.strength, row.loss, row.gain, row.reply, row.tried)
+        _add(table, ">" if row.is_pick else "", *cells, style="bold" if row.is_pick else "")
+    console.print(table)
+    remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
+    below = ([] if view.disagreement is None else [view.disagreement]) + [f"({r})" for r in remarks]
+    for line in below:
+        _indented(console, line)
+
+
+def _sections(console: Console, view: View) -> None:
+    """Print the lists of sentences beside their titles."""
+    from rich.text import Text
+
+    console.print()
+    grid = _grid()
+    for title, lines in (
+        ("How sure", view.claims),
+        ("Flips too", view.flips),
+        ("Strength", view.strength),
+        ("Fit", view.fit),
+        ("Sample", view.sample),
+        ("Cost", view.cost),
+        ("Notes", view.notes),
+        ("Next", view.next_steps),
+    ):
+        for place, line in enumerate(lines):
+            grid.add_row(Text("" if place else title, style="bold"), Text(line))
+    console.print(grid)
+
+
+def _grid() -> Table:
+    """Return a grid whose last column wraps."""
+    from rich.table import Table
+
+    return Table.grid(padding=(0, 2, 0, 0))
+
+
+def _indented(console: Console, line: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def _comparisons(console: Console, view: View) -> None:
+    if not view.comparisons:
+        return
+    _title(console, "Every comparison")
+    table = _table("sides", "gain [95%]", "reply", "better / same / worse")
+    for row in view.comparisons:
+        _add(table, row.sides, row.gain, row.reply, row.masses)
+    console.print(table)
+
+
+def _scores(console: Console, view: View) -> None:
+    if not view.scores:
+        return
+    _title(console, "Every candidate")
+    table = _table("kind", "strength", "rows", "loss", "training", "folds", "remarks")
+    for row in view.scores:
+        _add(table, row.kind, row.strength, row.rows, row.loss, row.train_loss, row.folds, row.remarks)
+    console.print(table)
+
+
+def _table(*headers: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for header in headers:
+        right = header in ("loss", "training", "tried", "rows")
+        table.add_column(header, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str, style: str = "") -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells), style=style)

@@ -1,0 +1,209 @@
+"""The sentences a person reads first: what to start with, how sure, what it cost, what would flip it."""
+
+from __future__ import annotations
+
+from regadvisor.records import Claim, Comparison, Record, ScoreEvidence, Step
+from regadvisor.regularizer import KINDS, LABELS, Kind
+from regadvisor.report.phrases import (
+    capital,
+    count,
+    interval,
+    label,
+    listed,
+    seconds,
+    sentence,
+    strengths,
+    support,
+    unit,
+)
+from regadvisor.wording import number
+
+
+def headline(record: Record) -> tuple[str, ...]:
+    """Return the verdict of `record`, one sentence per item, the most important first."""
+    if record.status == "cant_tell":
+        return (*_cant_tell(record), *_cost(record))
+    if record.status == "no_signal":
+        first = _no_signal(record)
+    elif record.strength.source == "default" or record.evidence.scores is None:
+        first = _untrained(record)
+    elif record.status == "tie":
+        first = _tie(record, record.evidence.scores)
+    elif record.walk.outcome == "none":
+        first = _none(record, record.evidence.scores)
+    else:
+        first = (f"Start with {start(record)}.", _sure(record))
+    return (*first, *_cost(record), *_flip(record))
+
+
+def start(record: Record) -> str:
+    """Return what to start with, as in ``"L2, strength 0.00031"``."""
+    regularizer = record.strength.regularizer
+    if regularizer.kind == "none":
+        return LABELS["none"]
+    how = strengths(regularizer)
+    source = "default " if record.strength.source == "default" else ""
+    return f"{regularizer.label}, {source}{how}"
+
+
+def main_claim(record: Record) -> Claim | None:
+    """Return the claim the verdict rests on: whether to regularize (ties, none), else which kind."""
+    by_name: dict[str, Claim] = {claim.name: claim for claim in record.claims}
+    is_about_whether = record.status == "tie" or record.walk.outcome == "none"
+    first, second = ("regularize", "kind") if is_about_whether else ("kind", "regularize")
+    return by_name.get(first) or by_name.get(second)
+
+
+def best_regularizer(scores: ScoreEvidence) -> Kind | None:
+    """Return the kind with the lowest honest loss, no regularizer left out."""
+    kinds = [kind for kind in KINDS if kind != "none" and kind in scores.honest_losses]
+    return min(kinds, key=lambda kind: scores.honest_losses[kind], default=None)
+
+
+def _sure(record: Record) -> str:
+    return sentence(support(main_claim(record)))
+
+
+def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+    first = f"No regularizer needed: {support(main_claim(record))}."
+    best = best_regularizer(scores)
+    found = None if best is None else scores.comparisons.get(f"{best}:none")
+    return (first,) if found is None else (first, _gain(record, scores, found))
+
+
+def _gain(record: Record, scores: ScoreEvidence, found: Comparison) -> str:
+    """Return how much the best regularizer gains over none, and why that is not enough."""
+    gain, low, high = -found.difference, -found.high, -found.low
+    if gain < 0:
+        cost = f"{number(-gain)} {interval(-high, -low)}"
+        return f"Even the best one ({label(found.a)}) costs {cost} {unit(scores.loss_name)}."
+    text = (
+        f"The best one ({label(found.a)}) gains {number(gain)} {interval(low, high)} {unit(scores.loss_name)}"
+    )
+    last = record.walk.steps[-1] if record.walk.steps else None
+    if last is not None and last.question == "Q10" and last.reply != "yes":
+        return f"{text} on the sample; at the full size the gain does not survive."
+    return f"{text}, less than a tie." if gain <= found.region else f"{text}."
+
+
+def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+    pick = record.strength.regularizer.kind
+    tied: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind == pick or kind in record.ties)
+    losses = [scores.honest_losses[kind] for kind in tied if kind in scores.honest_losses]
+    within = (
+        f" (within {number(max(losses) - min(losses))} {unit(scores.loss_name)})" if len(losses) > 1 else ""
+    )
+    tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
+    if "none" not in tied:
+        return (
+            f"Regularize: {support(main_claim(record))}.",
+            tie,
+            f"Start with {start(record)}{_why(record)}.",
+        )
+    return (tie, f"Start with {start(record)}{_why(record)}.")
+
+
+def _why(record: Record) -> str:
+    """Return why one of several tied kinds is the start, if that can be said in a word."""
+    pick = record.strength.regularizer.kind
+    if record.settings.prefer == "sparse" and pick == "l1":
+        return ", the sparsest"
+    if all(KINDS.index(pick) < KINDS.index(kind) for kind in record.ties):
+        return ", the simplest"
+    return ": in doubt a mild penalty is safer than none" if pick == "l2" and "none" in record.ties else ""
+
+
+def _no_signal(record: Record) -> tuple[str, ...]:
+    is_regression = record.settings.task == "regression" or (
+        record.data is not None and record.data.task == "regression"
+    )
+    what = "mean" if is_regression else "class shares"
+    sentences = [f"Nothing beats predicting the {what}: {support(main_claim(record))}."]
+    scores = record.evidence.scores
+    if scores is not None and scores.best_kind in scores.honest_losses:
+        best = number(scores.honest_losses[scores.best_kind])
+        constant = number(scores.constant_loss)
+        also = "as does the constant" if best == constant else f"the constant {constant}"
+        name = label(scores.best_kind)
+        sentences.append(f"The best candidate ({name}) reaches {best} {unit(scores.loss_name)}, {also}.")
+    sentences.append(f"If you train anyway, take the strongest penalty: {start(record)}.")
+    return tuple(sentences)
+
+
+def _untrained(record: Record) -> tuple[str, ...]:
+    """Return the verdict of the prior branch: nothing was trained, so there is no confidence."""
+    if record.strength.source == "none" and record.strength.regularizer.kind != "none":
+        return (f"Start with {record.strength.regularizer.label}.", "Its strength is unknown without data.")
+    why = _gave_up(record)
+    reason = () if why is None else (sentence(why.answer.because),)
+    return (f"Start with {start(record)}.", "No confidence: no candidate was trained.", *reason)
+
+
+def _gave_up(record: Record) -> Step | None:
+    """Return the step that sent the walk past training."""
+    return next((step for step in record.walk.steps if step.to == "Q3"), None)
+
+
+def _cant_tell(record: Record) -> tuple[str, ...]:
+    until = f"Until then start with {start(record)}."
+    scores, sample = record.evidence.scores, record.evidence.sample
+    if scores is None or sample is None:
+        why = _gave_up(record)
+        reason = "the data are too few" if why is None else why.answer.because.rstrip(".")
+        return (f"Can't tell yet: {reason[:1].lower()}{reason[1:]}{_needed(record)}.", until)
+    widest = _open_comparison(record, scores)
+    leaves = (
+        "leave no comparison that counts"
+        if widest is None
+        else f"leave an interval of {number(widest.high - widest.low)} {unit(scores.loss_name)}"
+    )
+    return (f"Can't tell yet: {count(sample.n_rows, 'row')} {leaves}{_needed(record)}.", until)
+
+
+def _needed(record: Record) -> str:
+    """Return how many rows would decide it, as a clause."""
+    if record.rows_needed is None or record.data is None:
+        return ""
+    if record.rows_needed <= record.data.n_rows:
+        return f"; a sample of about {record.rows_needed:,} rows would decide it"
+    return f"; about {record.rows_needed - record.data.n_rows:,} more rows would decide it"
+
+
+def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None:
+    """Return the comparison with no regularizer that is left open."""
+    pick = record.strength.regularizer.kind
+    side = best_regularizer(scores) if pick == "none" else pick
+    return scores.comparisons.get(f"{side}:none")
+
+
+def _cost(record: Record) -> tuple[str, ...]:
+    timings = record.timings
+    if not timings.total_s:
+        return ()
+    full = "" if timings.full_run_s is None else f" (one full run: {seconds(timings.full_run_s)})"
+    return (f"It cost {seconds(timings.total_s)}{full}.",)
+
+
+def flips_left(record: Record) -> tuple[str, ...]:
+    """Return the flips that :func:`headline` does not say."""
+    left = record.flips if record.status == "cant_tell" else record.flips[1:]
+    return tuple(sentence(_flip_clause(clause)) for clause in left)
+
+
+def _flip(record: Record) -> tuple[str, ...]:
+    return (f"It would flip {_flip_clause(record.flips[0])}.",) if record.flips else ()
+
+
+def _flip_clause(clause: str) -> str:
+    """Return a flip after the word "flip": a clause that names another outcome first gets a "to".
+
+    Examples
+    --------
+    >>> _flip_clause("L2 if the gain fell"), _flip_clause("the gain fell")
+    ('to L2 if the gain fell', 'if the gain fell')
+    """
+    clause = clause.rstrip(".")
+    if clause.startswith(("to ", "if ")):
+        return clause
+    names_outcome = any(clause.startswith(f"{name} if ") for name in (*LABELS.values(), "no signal"))
+    return f"{'to' if names_outcome else 'if'} {clause}"

@@ -1,0 +1,317 @@
+"""The words of a report, decided once for every format.
+
+:func:`view` turns a record into a :class:`View`: sentences and cells, all text, in the order in which they
+are shown. The renderers (``text.py``, ``markdown.py``) only lay them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
+
+from regadvisor.records import CandidateScore, Comparison, Record, ScoreEvidence, Step
+from regadvisor.regularizer import KINDS, Kind, Regularizer
+from regadvisor.report import sections
+from regadvisor.report.phrases import (
+    clean,
+    interval,
+    label,
+    sentence,
+    short_label,
+    short_strengths,
+    unit,
+)
+from regadvisor.report.verdict import flips_left, headline
+from regadvisor.wording import number
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathRow:
+    """One question answered."""
+
+    question: str
+    text: str
+    reply: str
+    because: str
+    #: What the chart does next, or empty.
+    action: str
+    #: What the pick became if it changed ("pick: L2"), or the outcome on the last row ("outcome: L2").
+    pick: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRow:
+    """One kind: its best strength and how it compares with no regularizer. Better gains are positive."""
+
+    kind: str
+    strength: str
+    loss: str
+    #: Gain over no regularizer with its 95% interval; empty for none itself.
+    gain: str
+    reply: str
+    tried: str
+    remarks: str
+    is_pick: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """One pair of kinds; the simpler one is on the right."""
+
+    sides: str
+    gain: str
+    reply: str
+    #: Posterior mass of better / same / worse.
+    masses: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """One trained candidate with its folds."""
+
+    kind: str
+    strength: str
+    rows: str
+    loss: str
+    train_loss: str
+    folds: str
+    remarks: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """All that a report says, as text."""
+
+    #: Program and version.
+    title: str
+    #: What the data and the settings are, on one line.
+    context: str
+    headline: tuple[str, ...]
+    path: tuple[PathRow, ...]
+    #: As in "log loss", for the heading of the table of candidates; empty if nothing was trained.
+    loss_name: str
+    candidates: tuple[CandidateRow, ...]
+    comparisons: tuple[ComparisonRow, ...]
+    #: Where the chart's answer and the plain best differ; None where they agree.
+    disagreement: str | None
+    claims: tuple[str, ...]
+    strength: tuple[str, ...]
+    sample: tuple[str, ...]
+    fit: tuple[str, ...]
+    cost: tuple[str, ...]
+    #: What else would flip the advice; the nearest flip stands in the headline.
+    flips: tuple[str, ...]
+    notes: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    #: Every trained candidate, best first, for a verbose report.
+    scores: tuple[ScoreRow, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The headline on one line."""
+        return " ".join(self.headline)
+
+
+def view(record: Record) -> View:
+    """Return the words for `record`.
+
+    The result depends on nothing but the record, and is the same for a record that was saved and loaded.
+    """
+    scores = record.evidence.scores
+    return _cleaned(
+        View(
+            title=f"regadvisor {record.settings.version}".rstrip(),
+            context=sections.context(record),
+            headline=headline(record),
+            path=tuple(_path_row(step, record) for step in record.walk.steps),
+            loss_name="" if scores is None else scores.loss_name,
+            candidates=() if scores is None else _candidates(record, scores),
+            comparisons=() if scores is None else _comparisons(scores),
+            disagreement=None if scores is None else _disagreement(record, scores),
+            claims=sections.claims(record),
+            strength=sections.strength(record),
+            sample=sections.sample(record),
+            fit=() if scores is None else sections.fit(scores),
+            cost=sections.cost(record),
+            flips=flips_left(record),
+            notes=sections.notes(record),
+            next_steps=sections.next_steps(record),
+            scores=() if scores is None else _scores(scores),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------- the path
+
+
+def _path_row(step: Step, record: Record) -> PathRow:
+    return PathRow(
+        question=step.question,
+        text=step.text,
+        reply=step.reply,
+        because=sentence(step.answer.because),
+        action=step.action or "",
+        pick=_pick_text(step, is_last=step is record.walk.steps[-1], outcome=record.walk.outcome),
+    )
+
+
+def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
+    if is_last:
+        return f"outcome: {label(outcome)}"
+    if step.pick_after is not None and step.pick_after != step.pick_before:
+        return f"pick: {short_label(step.pick_after)}"
+    return ""
+
+
+# ---------------------------------------------------------------------------------- what was measured
+
+
+def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ...]:
+    """Return one row per kind, the lowest honest loss first, and the constant last."""
+    tried = {score.kind for score in scores.scores} | set(scores.honest_losses) | set(scores.n_excluded)
+    kinds = [kind for kind in KINDS if kind in tried]
+    kinds.sort(key=lambda kind: scores.honest_losses.get(kind, float("inf")))
+    rows = [_candidate(kind, record, scores) for kind in kinds]
+    constant = CandidateRow(
+        kind="the constant",
+        strength="",
+        loss=number(scores.constant_loss),
+        gain=_gain(scores.comparisons.get("constant:none")),
+        reply=_reply(scores.comparisons.get("constant:none")),
+        tried="",
+        remarks="",
+        is_pick=False,
+    )
+    return (*rows, constant)
+
+
+def _candidate(kind: Kind, record: Record, scores: ScoreEvidence) -> CandidateRow:
+    own = [score for score in scores.scores if score.kind == kind]
+    at_size = [score for score in own if score.n_rows == max(other.n_rows for other in own)]
+    is_pick = kind == record.strength.regularizer.kind
+    picked = record.strength.on_sample if is_pick else None
+    best = picked or _best(at_size)
+    loss = scores.honest_losses.get(kind)
+    found = scores.comparisons.get(f"{kind}:none")
+    return CandidateRow(
+        kind=short_label(kind),
+        strength="" if best is None or kind == "none" else short_strengths(best),
+        loss="–" if loss is None else number(loss),
+        gain=_gain(found),
+        reply=_reply(found),
+        tried=f"{len({score.regularizer for score in at_size}):,}",
+        remarks=_remarks(at_size, scores.n_excluded.get(kind, 0)),
+        is_pick=is_pick,
+    )
+
+
+def _best(at_size: list[CandidateScore]) -> Regularizer | None:
+    """Return the strengths with the lowest mean loss over seeds; fits that failed come last."""
+    by_strength: dict[Regularizer, list[CandidateScore]] = {}
+    for score in at_size:
+        by_strength.setdefault(score.regularizer, []).append(score)
+
+    def rank(regularizer: Regularizer) -> tuple[bool, float]:
+        own = by_strength[regularizer]
+        return (not all(s.converged for s in own), sum(s.loss for s in own) / len(own))
+
+    return min(by_strength, key=rank, default=None)
+
+
+def _remarks(at_size: list[CandidateScore], n_excluded: int) -> str:
+    parts = []
+    if any(score.is_limit for score in at_size):
+        parts.append("limit of a vanishing penalty")
+    n_exploded = sum(score.exploded for score in at_size)
+    if n_exploded:
+        parts.append(f"{n_exploded:,} exploded")
+    if n_excluded:
+        parts.append(f"{n_excluded:,} excluded")
+    return ", ".join(parts)
+
+
+def _gain(found: Comparison | None) -> str:
+    """Return the gain of `a` over `b` with its interval: the difference with its sign turned."""
+    if found is None:
+        return ""
+    gain = -found.difference
+    return f"{'+' if gain > 0 else ''}{number(gain)} {interval(-found.high, -found.low)}"
+
+
+def _reply(found: Comparison | None) -> str:
+    return "" if found is None else found.reply
+
+
+def _comparisons(scores: ScoreEvidence) -> tuple[ComparisonRow, ...]:
+    """Return every pair once, the simpler side (or the constant) on the right."""
+    order = {side: place for place, side in enumerate(("constant", *KINDS, "any"))}
+    pairs = [found for found in scores.comparisons.values() if order[found.a] > order[found.b]]
+    pairs.sort(key=lambda found: (order[found.b], order[found.a]))
+    return tuple(
+        ComparisonRow(
+            sides=f"{short_label(found.a)} against {short_label(found.b)}",
+            gain=_gain(found),
+            reply=found.reply,
+            masses=f"{found.p_better:.2f} / {found.p_same:.2f} / {found.p_worse:.2f}",
+        )
+        for found in pairs
+    )
+
+
+def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
+    outcome, best = record.walk.outcome, scores.best_kind
+    losses = scores.honest_losses
+    if outcome in ("no signal", best) or best not in losses or outcome not in losses:
+        return None
+    found = scores.comparisons.get(f"{best}:{outcome}")
+    clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
+    how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
+    return (
+        f"The chart's answer is {short_label(outcome)}; the lowest held-out loss has {short_label(best)} "
+        f"({number(losses[best])} against {number(losses[outcome])} {unit(scores.loss_name)}; {how})."
+    )
+
+
+def _scores(scores: ScoreEvidence) -> tuple[ScoreRow, ...]:
+    place = {kind: index for index, kind in enumerate(KINDS)}
+    ranked = sorted(scores.scores, key=lambda s: (-s.n_rows, place[s.kind], s.loss, s.seed))
+    return tuple(
+        ScoreRow(
+            kind=short_label(score.kind),
+            strength="" if score.kind == "none" else short_strengths(score.regularizer),
+            rows=f"{score.n_rows:,}",
+            loss=number(score.loss),
+            train_loss=number(score.train_loss),
+            folds=" ".join("–" if loss is None else number(loss) for loss in score.fold_losses),
+            remarks=_score_remarks(score),
+        )
+        for score in ranked
+    )
+
+
+def _score_remarks(score: CandidateScore) -> str:
+    parts = [
+        "" if score.converged else "did not converge",
+        "limit" if score.is_limit else "",
+        "exploded" if score.exploded else "",
+        "" if score.epochs is None else f"{number(score.epochs)} epochs",
+        f"{score.share_zeroed:.0%} zeroed" if score.share_zeroed else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+# ------------------------------------------------------------------------------------------- cleaning
+
+
+def _cleaned(value: _T) -> _T:
+    """Return a view whose texts hold no control characters: names come from files nobody checked."""
+    if isinstance(value, str):
+        return clean(value)  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(_cleaned(item) for item in value)  # type: ignore[return-value]
+    if is_dataclass(value) and not isinstance(value, type):
+        changes = {field.name: _cleaned(getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **changes)
+    return value

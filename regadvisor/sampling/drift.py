@@ -1,0 +1,258 @@
+"""Do the data change over time, or along the order in which the rows stand?
+
+Time is the caller's word and is taken seriously; the row order is only a hint. Both compare features within
+class or target bin, so data sorted by target look like shuffled ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.records import ShiftTest
+from regadvisor.sampling.difference import classifier_test
+from regadvisor.sampling.encode import Encoded, encode_target, fit_encoder
+from regadvisor.sampling.strata import target_bins
+
+#: Rows and columns looked at; a material drift shows in 5,000 rows.
+_MOST_ROWS = 5_000
+_MOST_COLUMNS = 200
+#: Blocks in time (a multiple of 3), by the fewest rows that fill them.
+_BLOCKS = ((240, 24), (60, 12))
+_CLASSIFIER_PARTS = 4
+#: Target bins within which features are compared, each with its own slope.
+_BINS = 10
+#: If less than this of the position varies within class or target, the rows are sorted by the target.
+_FREE_POSITION = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _View:
+    """Some rows of the source: features, target and what the target leaves unexplained of the features."""
+
+    features: Encoded
+    within: NDArray[np.float64]
+    target: Encoded
+    rows: NDArray[np.intp]
+    y: NDArray[np.float64]
+    is_classification: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Contrasts:
+    """Differences between thirds of the time, in standard deviations; shape (n_contrasts, n_columns)."""
+
+    smd: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+
+
+def time_drift(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bool, tuple[ShiftTest, ...]]:
+    """Return whether features or target drift over time, and the tests behind it.
+
+    The rows are cut into 24 blocks in time (12 if there are few). The first third is compared with the last,
+    and the middle with both. The spread between blocks of a third is the yardstick (a t-test on block
+    means), so neighbouring rows may be alike without raising an alarm: a naive test would count
+    each of them as new. A drift has to be significant over all columns (Benjamini and Hochberg) and as
+    large as 0.25 standard deviations. If no single column drifts, a linear classifier is asked to tell the first
+    third from the last on blocks that it has not seen.
+
+    Parameters
+    ----------
+    table : Table
+        With ``time``.
+    keys : ndarray of uint64
+        See :func:`regadvisor.sampling.keys.row_keys`.
+    """
+    what = "blocks in time"
+    n_blocks = next((blocks for fewest, blocks in _BLOCKS if table.n_rows >= fewest), 0)
+    if not n_blocks or table.time is None or len(np.unique(table.time)) < 3:
+        text = "too few rows or points in time to compare blocks"
+        return False, (ShiftTest(what=what, verdict="inconclusive", text=text),)
+    view = _view(table, keys, seed=seed)
+    order = np.lexsort((keys[view.rows], table.time[view.rows]))
+    within, target = view.within[order], view.target.values[order].astype(np.float64)
+    tests = [
+        _block_test(within, view.features.names, n_blocks, f"{what}, features within class or target bin"),
+        _block_test(target, view.target.names, n_blocks, f"{what}, target"),
+    ]
+    if not any(test.verdict == "different" for test in tests):
+        tests.append(_classifier_in_time(within, f"{what}, linear classifier"))
+    return any(test.verdict == "different" for test in tests), tuple(tests)
+
+
+def order_hint(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bool, ShiftTest]:
+    """Return whether features change along the row order in a way that the target does not explain.
+
+    For every column: the generalised covariance measure (Shah and Peters 2020) of its ranks and the position
+    (and the distance from the middle), given class or target. Data sorted by the target leave no position
+    unexplained and give no hint. A hint has to be significant at a false discovery rate of 1% and a
+    correlation of at least 0.108.
+    """
+    what = "row order, within class or target bin"
+    if table.n_rows < _BLOCKS[-1][0]:
+        return False, ShiftTest(what=what, verdict="inconclusive", text="too few rows to compare blocks")
+    view = _view(table, keys, seed=seed)
+    place = stats.rankdata(view.rows) / len(view.rows) - 0.5
+    functions = np.column_stack([place, np.abs(place) - np.abs(place).mean()])
+    free = _within_target(functions, view.y, view.is_classification)
+    is_free = free.var(axis=0) > _FREE_POSITION * functions.var(axis=0)
+    ranks = stats.rankdata(view.features.values, axis=0)
+    left = _within_target(ranks, view.y, view.is_classification)
+    left = left[:, left.std(axis=0) > 1e-6 * len(ranks)]
+    if not is_free.any() or not left.shape[1]:
+        return False, ShiftTest(what=what, verdict="equivalent", text="the rows are sorted by the target")
+    names = [name for name, keep in zip(view.features.names, _varies(ranks, view), strict=True) if keep]
+    correlation, p_value = _covariance_measure(left, free[:, is_free])
+    adjusted = stats.false_discovery_control(p_value)
+    found = (adjusted <= thresholds.ORDER_FDR) & (np.abs(correlation) >= thresholds.ORDER_CORRELATION)
+    worst = int(np.argmax(np.where(found, np.abs(correlation), 0)) if found.any() else np.argmin(adjusted))
+    return bool(found.any()), ShiftTest(
+        what=what,
+        verdict="inconclusive" if found.any() else "equivalent",
+        column=names[worst],
+        effect=float(np.abs(correlation[worst])),
+        unit="correlation",
+        p_value=float(adjusted[worst]),
+        text=f"{int(found.sum())} of {len(names)} columns change along the row order; "
+        f"most surprising {names[worst]} (correlation {correlation[worst]:+.3f}, p = {adjusted[worst]:.2g})",
+    )
+
+
+def _varies(ranks: NDArray[np.float64], view: _View) -> NDArray[np.bool_]:
+    left = _within_target(ranks, view.y, view.is_classification)
+    is_varying: NDArray[np.bool_] = left.std(axis=0) > 1e-6 * len(ranks)
+    return is_varying
+
+
+def _view(table: Table, keys: NDArray[np.uint64], *, seed: int) -> _View:
+    # The smallest keys are a random choice of rows, the same one in whatever order they stand.
+    rows = np.arange(table.n_rows, dtype=np.intp)
+    if table.n_rows > _MOST_ROWS:
+        rows = np.sort(np.argpartition(keys, _MOST_ROWS)[:_MOST_ROWS]).astype(np.intp)
+    part = table.take(rows)
+    encoder = fit_encoder(part.X, table.facts.columns, seed=seed, most_columns=_MOST_COLUMNS)
+    features = encoder.encode(part.X)
+    y = np.asarray(part.y, dtype=np.float64)
+    within = _within_target(features.values.astype(np.float64), y, table.is_classification)
+    return _View(
+        features=features,
+        within=within,
+        target=encode_target(part),
+        rows=rows,
+        y=y,
+        is_classification=table.is_classification,
+    )
+
+
+def _within_target(
+    values: NDArray[np.float64], y: NDArray[np.float64], is_classification: bool
+) -> NDArray[np.float64]:
+    """Return columns minus their class mean, or minus a line on the target's rank within target bins.
+
+    With a line and not only a mean, data sorted by a numeric target leave nothing of the position.
+    """
+    strata = y.astype(np.intp) if is_classification else target_bins(y, _BINS)
+    rank = stats.rankdata(y)
+    left = np.empty_like(values)
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        centred = values[rows] - values[rows].mean(axis=0)
+        if not is_classification:
+            line = rank[rows] - rank[rows].mean()
+            scale = float(line @ line)
+            if scale > 0:
+                centred = centred - np.outer(line, line @ centred / scale)
+        left[rows] = centred
+    return left
+
+
+def _covariance_measure(
+    left: NDArray[np.float64], free: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return signed correlation and p-value per column, of the more surprising position function.
+
+    With two functions the p-value is doubled (Bonferroni).
+    """
+    n = len(left)
+    mean = left.T @ free / n
+    spread = np.sqrt(np.maximum(np.square(left).T @ np.square(free) / n - mean**2, 1e-300))
+    p_value = 2.0 * stats.norm.sf(np.abs(np.sqrt(n) * mean / spread))
+    correlation = mean / np.outer(left.std(axis=0), free.std(axis=0))
+    best = np.argmin(p_value, axis=1)
+    rows = np.arange(len(best))
+    return correlation[rows, best], np.minimum(1.0, p_value[rows, best] * free.shape[1])
+
+
+def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: int, what: str) -> ShiftTest:
+    if not values.shape[1]:
+        return ShiftTest(what=what, verdict="equivalent", text="no column varies")
+    contrasts = _contrasts(values, n_blocks)
+    adjusted = stats.false_discovery_control(contrasts.p_value.ravel()).reshape(contrasts.p_value.shape)
+    size = np.abs(contrasts.smd)
+    found = (adjusted <= thresholds.DRIFT_FDR) & (size >= thresholds.DRIFT_SMD)
+    pick = np.where(found, size, 0.0).argmax() if found.any() else adjusted.argmin()
+    contrast, column = np.unravel_index(int(pick), size.shape)
+    parts = ("last third against first", "middle third against the rest")[int(contrast)]
+    n_found = int(found.any(axis=0).sum())
+    return ShiftTest(
+        what=what,
+        verdict="different" if n_found else "equivalent",
+        column=names[int(column)],
+        effect=float(size[contrast, column]),
+        unit="standard deviations",
+        p_value=float(adjusted[contrast, column]),
+        text=f"{n_found} of {len(names)} columns drift; most telling {names[int(column)]}, {parts}: "
+        f"{contrasts.smd[contrast, column]:+.2f} standard deviations (p = {adjusted[contrast, column]:.2g})",
+    )
+
+
+def _contrasts(values: NDArray[np.float64], n_blocks: int) -> _Contrasts:
+    """Return both contrasts of thirds; their error is the spread of block means within thirds."""
+    n, third = len(values), n_blocks // 3
+    block = np.arange(n) * n_blocks // n
+    starts = np.searchsorted(block, np.arange(n_blocks))
+    sizes = np.diff(np.append(starts, n))[:, None]
+    means = (np.add.reduceat(values, starts, axis=0) / sizes).reshape(3, third, -1)
+    by_third = means.mean(axis=1)
+    # Within thirds, so that a drift does not hide itself by inflating the unit it is measured in.
+    which = block // third
+    spread = np.sqrt(np.mean([values[which == t].var(axis=0) for t in range(3)], axis=0))
+    between = np.sqrt(means.var(axis=1, ddof=1).mean(axis=0))
+    first = by_third[2] - by_third[0]
+    middle = by_third[1] - (by_third[0] + by_third[2]) / 2
+    difference = np.stack([first, middle])
+    error = between * np.sqrt(np.array([[2.0], [1.5]]) / third)
+    tiny = 1e-9 * (spread + np.abs(difference).max(axis=0) + 1e-300)
+    t = np.abs(difference) / np.maximum(error, tiny)
+    return _Contrasts(
+        smd=difference / np.maximum(spread, tiny), p_value=2.0 * stats.t.sf(t, df=3 * (third - 1))
+    )
+
+
+def _classifier_in_time(within: NDArray[np.float64], what: str) -> ShiftTest:
+    """Tell the first third from the last; held out are stretches of time, one of each third at once."""
+    third = len(within) // 3
+    values = np.vstack([within[:third], within[-third:]]).astype(np.float32)
+    labels = np.repeat(np.array([False, True]), third)
+    parts = np.tile(np.arange(third) * _CLASSIFIER_PARTS // third, 2).astype(np.intp)
+    if not values.shape[1]:
+        return ShiftTest(what=what, verdict="equivalent", text="no column varies")
+    result = classifier_test(values, labels, parts)
+    least = float(stats.norm.cdf(thresholds.DRIFT_SMD / np.sqrt(2.0)))
+    # The stretches have to agree: one odd stretch is no drift.
+    error = float(result.aucs.std(ddof=1)) / np.sqrt(len(result.aucs))
+    agrees = result.auc - 0.5 > float(stats.t.ppf(0.95, df=len(result.aucs) - 1)) * error
+    is_found = result.auc >= least and agrees and result.p_value <= thresholds.DRIFT_FDR / 2
+    return ShiftTest(
+        what=what,
+        verdict="different" if is_found else "equivalent",
+        effect=result.auc,
+        unit="AUC",
+        p_value=result.p_value,
+        text=f"first and last third are told apart with AUC {result.auc:.3f} (p = {result.p_value:.2g})",
+    )

@@ -1,0 +1,262 @@
+"""Columns of any kind as standardised numbers, for the checks of Q1 (never for training)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.table import Table
+from regadvisor.records import Column
+
+if TYPE_CHECKING:
+    from regadvisor.data.table import Features
+
+#: Categorical columns are judged on their most frequent levels.
+_MOST_LEVELS = 10
+#: Cells encoded at most (80 MB of float32); beyond this a seeded choice of columns is judged.
+MOST_CELLS = 20_000_000
+#: The target's number among the source columns.
+TARGET = -1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """Columns as numbers, standardised by the source's mean and standard deviation.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n_rows, n_encoded)
+    names : tuple of str
+    origin : ndarray of intp, shape (n_encoded,)
+        Feature column each one comes from; :data:`TARGET` for the target.
+    is_indicator : ndarray of bool, shape (n_encoded,)
+        Whether it says only yes or no: a level, or "is missing".
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    origin: NDArray[np.intp]
+    is_indicator: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[np.intp]) -> Encoded:
+        """Return the given rows."""
+        return replace(self, values=self.values[rows])
+
+    def columns(self, chosen: NDArray[np.intp]) -> Encoded:
+        """Return the given encoded columns."""
+        return Encoded(
+            values=self.values[:, chosen],
+            names=tuple(self.names[j] for j in chosen),
+            origin=self.origin[chosen],
+            is_indicator=self.is_indicator[chosen],
+        )
+
+    def joined(self, other: Encoded) -> Encoded:
+        """Return the columns of both, side by side."""
+        return Encoded(
+            values=np.hstack([self.values, other.values]),
+            names=self.names + other.names,
+            origin=np.concatenate([self.origin, other.origin]),
+            is_indicator=np.concatenate([self.is_indicator, other.is_indicator]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoder:
+    """How to turn features into numbers, fitted on the source; see :func:`fit_encoder`."""
+
+    numeric: NDArray[np.intp]
+    fill: NDArray[np.float64]
+    with_missing: NDArray[np.intp]
+    levels: tuple[tuple[int, tuple[Any, ...]], ...]
+    names: tuple[str, ...]
+    origin: NDArray[np.intp]
+    is_indicator: NDArray[np.bool_]
+    mean: NDArray[np.float64]
+    sd: NDArray[np.float64]
+    #: Feature columns judged, of how many.
+    n_judged: int
+    n_columns: int
+
+    def encode(self, X: Features) -> Encoded:
+        """Return the features as numbers, standardised as the source was; constant columns are left out."""
+        raw = _raw(X, self.numeric, self.fill, self.with_missing, self.levels)
+        kept = self.sd > 0.0
+        # Standardised before the cast: float32 keeps 7 digits of a value, whatever its offset was.
+        raw = raw[:, kept] if not kept.all() else raw
+        raw -= self.mean[kept]
+        raw /= self.sd[kept]
+        return Encoded(
+            values=raw.astype(np.float32),
+            names=tuple(name for name, keep in zip(self.names, kept, strict=True) if keep),
+            origin=self.origin[kept],
+            is_indicator=self.is_indicator[kept],
+        )
+
+
+def fit_encoder(
+    X: Features, columns: Sequence[Column], *, seed: int, most_columns: int | None = None
+) -> Encoder:
+    """Return the encoder of a feature table.
+
+    Numeric columns keep their values (the median where missing) and get a column "is missing" if any is;
+    categorical ones become one column for each of their 10 most frequent levels. If the result would hold
+    more than 20 million cells, or there are more than `most_columns` features, a random choice is judged.
+
+    Parameters
+    ----------
+    X : ndarray, csr_array or DataFrame, shape (n_rows, n_features); images are flattened
+    columns : sequence of Column
+        Facts by feature; may be empty, then a frame's types decide.
+    seed : int
+        Chooses the columns where there are too many.
+    """
+    n_rows, n_columns = int(X.shape[0]), int(np.prod(X.shape[1:]))
+    allowed = min(n_columns, max(20, MOST_CELLS // max(1, n_rows)), most_columns or n_columns)
+    chosen = np.arange(n_columns, dtype=np.intp)
+    if allowed < n_columns:
+        rng = np.random.default_rng([seed, 11])
+        chosen = np.sort(rng.choice(n_columns, size=allowed, replace=False)).astype(np.intp)
+    is_level = np.array([_is_categorical(X, int(j), columns) for j in chosen], dtype=np.bool_)
+    numeric = chosen[~is_level]
+    block = _numbers(X, numeric)
+    n_missing = np.isnan(block).sum(axis=0)
+    fill = np.zeros(len(numeric))
+    for i in np.flatnonzero((n_missing > 0) & (n_missing < n_rows)):
+        fill[i] = np.median(block[~np.isnan(block[:, i]), i])
+    levels = tuple((int(j), _frequent_levels(X, int(j))) for j in chosen[is_level])
+    with_missing = np.flatnonzero(n_missing > 0).astype(np.intp)
+    names, origin, is_indicator = _labels(X, columns, numeric, with_missing, levels)
+    raw = _raw(X, numeric, fill, with_missing, levels, block=block)
+    mean = raw.mean(axis=0)
+    sd = raw.std(axis=0)
+    return Encoder(
+        numeric=numeric,
+        fill=fill,
+        with_missing=with_missing,
+        levels=levels,
+        names=names,
+        origin=origin,
+        is_indicator=is_indicator,
+        mean=mean,
+        # A spread of rounding errors is none.
+        sd=np.where(sd > 1e-10 * np.maximum(np.abs(mean), 1e-300), sd, 0.0),
+        n_judged=len(chosen),
+        n_columns=n_columns,
+    )
+
+
+def encode_target(table: Table) -> Encoded:
+    """Return the target as standardised numbers: one column per class, or the value."""
+    if table.is_classification:
+        codes = np.arange(max(table.n_classes, int(table.y.max()) + 1))
+        raw = (table.y[:, None] == codes).astype(np.float64)
+        labels = table.facts.classes or tuple(codes.tolist())
+        names = tuple(f"target = {label}" for label in labels)
+    else:
+        raw, names = np.asarray(table.y, dtype=np.float64)[:, None], ("target",)
+    sd = raw.std(axis=0)
+    kept = np.flatnonzero(sd > 0)
+    values = (raw[:, kept] - raw[:, kept].mean(axis=0)) / sd[kept]
+    return Encoded(
+        values=values.astype(np.float32),
+        names=tuple(names[j] for j in kept),
+        origin=np.full(len(kept), TARGET, dtype=np.intp),
+        is_indicator=np.full(len(kept), table.is_classification),
+    )
+
+
+def _raw(
+    X: Features,
+    numeric: NDArray[np.intp],
+    fill: NDArray[np.float64],
+    with_missing: NDArray[np.intp],
+    levels: tuple[tuple[int, tuple[Any, ...]], ...],
+    *,
+    block: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    block = _numbers(X, numeric) if block is None else block
+    missing = np.isnan(block)
+    filled = np.where(missing, fill, block)
+    parts = [filled, missing[:, with_missing].astype(np.float64)]
+    parts += [_level_columns(X, column, values) for column, values in levels]
+    return np.hstack(parts)
+
+
+def _numbers(X: Features, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the chosen numeric columns as float64, NaN where missing, shape (n_rows, n_chosen)."""
+    if sparse.issparse(X):
+        return np.asarray(sparse.csr_array(X)[:, chosen].toarray(), dtype=np.float64)
+    if isinstance(X, np.ndarray):
+        flat = X.reshape(len(X), -1)
+        every = len(chosen) == flat.shape[1]
+        return np.asarray(flat if every else flat[:, chosen], dtype=np.float64)
+    if not len(chosen):
+        return np.zeros((len(X), 0))
+    return np.column_stack([_series_numbers(X.iloc[:, int(j)]) for j in chosen])
+
+
+def _series_numbers(series: Any) -> NDArray[np.float64]:
+    from pandas.api.types import is_datetime64_any_dtype
+
+    if is_datetime64_any_dtype(series.dtype):
+        days = series.dt.tz_localize(None).to_numpy(dtype="datetime64[s]")
+        return np.where(np.isnat(days), np.nan, days.astype(np.int64).astype(np.float64))
+    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _is_categorical(X: Features, j: int, columns: Sequence[Column]) -> bool:
+    if sparse.issparse(X) or isinstance(X, np.ndarray):
+        return False
+    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+
+    dtype = X.iloc[:, j].dtype
+    is_number = is_numeric_dtype(dtype) or is_bool_dtype(dtype) or is_datetime64_any_dtype(dtype)
+    named = len(columns) == X.shape[1] and columns[j].kind == "categorical"
+    return bool(named or not is_number)
+
+
+def _frequent_levels(X: Any, j: int) -> tuple[Any, ...]:
+    """Return the most frequent levels of a column; ties are ordered by their text, not by position."""
+    counts = X.iloc[:, j].value_counts(dropna=True)
+    ranked = sorted(zip(counts.index, counts, strict=True), key=lambda pair: (-pair[1], str(pair[0])))
+    return tuple(level for level, count in ranked[:_MOST_LEVELS] if count > 0)
+
+
+def _level_columns(X: Any, j: int, levels: tuple[Any, ...]) -> NDArray[np.float64]:
+    """Return 0/1 columns for the levels and, last, for "is missing"."""
+    series = X.iloc[:, j]
+    columns = np.zeros((len(series), len(levels) + 1))
+    position = {level: i for i, level in enumerate(levels)}
+    slots = series.astype(object).map(position).to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.flatnonzero(~np.isnan(slots))
+    columns[known, slots[known].astype(np.intp)] = 1.0
+    columns[:, -1] = series.isna().to_numpy()
+    return columns
+
+
+def _labels(
+    X: Features,
+    columns: Sequence[Column],
+    numeric: NDArray[np.intp],
+    with_missing: NDArray[np.intp],
+    levels: tuple[tuple[int, tuple[Any, ...]], ...],
+) -> tuple[tuple[str, ...], NDArray[np.intp], NDArray[np.bool_]]:
+    def name(j: int) -> str:
+        if len(columns) > j:
+            return str(columns[j].name)
+        return str(X.columns[j]) if hasattr(X, "columns") else f"column {j}"
+
+    names = [name(int(j)) for j in numeric]
+    names += [f"{name(int(numeric[i]))} is missing" for i in with_missing]
+    origin = [*numeric.tolist(), *numeric[with_missing].tolist()]
+    for j, values in levels:
+        names += [f"{name(j)} = {value}" for value in values] + [f"{name(j)} is missing"]
+        origin += [j] * (len(values) + 1)
+    is_indicator = np.arange(len(names)) >= len(numeric)
+    return tuple(names), np.asarray(origin, dtype=np.intp), is_indicator

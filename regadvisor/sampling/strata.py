@@ -1,0 +1,304 @@
+"""Strata, and the designs that draw rows from them: by class or target bin, spread over time, by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regadvisor.data.table import Table
+from regadvisor.sampling.keys import canonical_order, group_keys
+
+#: Quantile bins of a regression target; with 10, stratification removes nearly all between-bin noise.
+TARGET_BINS = 10
+#: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
+_GROUPS_PER_FOLD = 4
+
+
+class Design(Protocol):
+    """A way of drawing rows that can be repeated with other random numbers."""
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return drawn row numbers, sorted."""
+
+    def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return inverse-probability weights of drawn rows (mean 1), or None if all are equal."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowDesign:
+    """Rows drawn at random within strata.
+
+    Attributes
+    ----------
+    members : tuple of ndarray of intp
+        Row numbers of each stratum, in canonical order (or in the order of time).
+    take : ndarray of intp, shape (n_strata,)
+        Rows to draw from each.
+    is_spread : bool
+        Draw one row from each of equally long slices of a stratum instead of anywhere in it.
+    is_weighted : bool
+        Whether a stratum was drawn beyond its share, so that rows need weights.
+    """
+
+    members: tuple[NDArray[np.intp], ...]
+    take: NDArray[np.intp]
+    is_spread: bool = False
+    is_weighted: bool = False
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return drawn row numbers, sorted."""
+        parts = []
+        for members, count in zip(self.members, self.take.tolist(), strict=True):
+            if count >= len(members):
+                parts.append(members)
+            elif self.is_spread:
+                edges = np.floor(np.linspace(0, len(members), count + 1)).astype(np.intp)
+                parts.append(members[rng.integers(edges[:-1], edges[1:])])
+            elif count:
+                parts.append(members[rng.choice(len(members), size=count, replace=False, shuffle=False)])
+        return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.intp)
+
+    def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return (share in the source) / (share in the sample) of each row's stratum, or None."""
+        if not self.is_weighted:
+            return None
+        sizes = np.array([len(members) for members in self.members], dtype=np.float64)
+        by_row = np.zeros(int(sizes.sum()))
+        for members, size, count in zip(self.members, sizes, self.take, strict=True):
+            by_row[members] = size / count if count else 0.0
+        weights: NDArray[np.float64] = by_row[rows] / by_row[rows].mean()
+        return weights
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupDesign:
+    """Whole groups drawn at random, groups of all kinds in turn.
+
+    Where whole groups would leave too few of them (`n_groups` is given), that many groups are drawn and
+    then rows within them.
+
+    Attributes
+    ----------
+    groups : ndarray of intp, shape (n_rows,)
+    strata : ndarray of intp, shape (n_rows,)
+        Class or target bin of each row.
+    ranked : ndarray of intp
+        Group codes that occur, in canonical order.
+    kinds : ndarray of intp, shape (n_ranked,)
+        What each ranked group mostly holds: its commonest class or target bin.
+    order : ndarray of intp, shape (n_rows,)
+        Canonical order of the rows.
+    """
+
+    groups: NDArray[np.intp]
+    strata: NDArray[np.intp]
+    ranked: NDArray[np.intp]
+    kinds: NDArray[np.intp]
+    order: NDArray[np.intp]
+    n_rows: int
+    least: int
+    n_groups: int | None = None
+    must_hold_all_strata: bool = False
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return drawn row numbers, sorted."""
+        queue = self._queue(rng)
+        sizes = np.bincount(self.groups)[queue]
+        if self.n_groups is not None:
+            return self._rows_within(queue[: self.n_groups], rng)
+        filled = np.cumsum(sizes)
+        # The last group comes in only if that leaves the size nearer to the wanted one.
+        last = min(int(np.searchsorted(filled, self.n_rows)), len(queue) - 1)
+        before = int(filled[last - 1]) if last else 0
+        count = last if last and self.n_rows - before <= filled[last] - self.n_rows else last + 1
+        return np.flatnonzero(self._mask(self._with_all_strata(queue, count)))
+
+    def weights(self, rows: NDArray[np.intp]) -> None:
+        """Return None: every group has the same chance."""
+
+    def _queue(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the groups in random order with all kinds in proportion from the beginning on."""
+        sizes = np.bincount(self.groups)[self.ranked].astype(np.float64)
+        place = np.zeros(len(self.ranked))
+        for kind in np.unique(self.kinds):
+            members = rng.permutation(np.flatnonzero(self.kinds == kind))
+            ends = np.cumsum(sizes[members])
+            place[members] = (ends - rng.random(len(members)) * sizes[members]) / ends[-1]
+        return self.ranked[np.argsort(place, kind="stable")]
+
+    def _with_all_strata(self, queue: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+        chosen = queue[:count]
+        if not self.must_hold_all_strata:
+            return chosen
+        for stratum in np.unique(self.strata):
+            held = self._mask(chosen)
+            if not (held & (self.strata == stratum)).any():
+                with_it = np.unique(self.groups[self.strata == stratum])
+                chosen = np.append(chosen, queue[np.isin(queue, with_it)][:1])
+        return chosen
+
+    def _rows_within(self, chosen: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+        inside = self.order[self._mask(chosen)[self.order]]
+        members = _split(inside, self.strata)
+        sizes = np.array([len(rows) for rows in members])
+        return RowDesign(members=members, take=allocate(sizes, self.n_rows, least=self.least)).draw(rng)
+
+    def _mask(self, chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
+        is_chosen = np.zeros(int(self.groups.max()) + 1, dtype=np.bool_)
+        is_chosen[chosen] = True
+        return is_chosen[self.groups]
+
+
+def strata_codes(table: Table, *, n_bins: int = TARGET_BINS) -> NDArray[np.intp]:
+    """Return the class code of each row, or the quantile bin of its target."""
+    if table.is_classification:
+        return np.asarray(table.y, dtype=np.intp)
+    return target_bins(table.y, n_bins)
+
+
+def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
+    """Return quantile bins 0, 1, … of a numeric target; equal values share a bin.
+
+    Examples
+    --------
+    >>> target_bins(np.array([0.0, 3.0, 1.0, 2.0]), 2).tolist()
+    [0, 1, 0, 1]
+    >>> target_bins(np.array([0.0, 0.0, 0.0, 5.0]), 2).tolist()
+    [0, 0, 0, 1]
+    """
+    if not len(y):
+        return np.zeros(0, dtype=np.intp)
+    centred = (stats.rankdata(y) - 0.5) * n_bins / len(y)
+    bins = np.minimum(np.floor(centred), n_bins - 1).astype(np.intp)
+    return np.unique(bins, return_inverse=True)[1].astype(np.intp)
+
+
+def allocate(sizes: NDArray[np.intp], n_rows: int, *, least: int = 0) -> NDArray[np.intp]:
+    """Return how many rows to take from each stratum: in proportion, by largest remainder.
+
+    No stratum gives fewer than `least` rows (or all it has, if that is less), even if the sum then exceeds
+    `n_rows`, and none more than it has.
+
+    Examples
+    --------
+    >>> allocate(np.array([90, 10]), 20).tolist()
+    [18, 2]
+    >>> allocate(np.array([980, 16, 4]), 100, least=5).tolist()
+    [91, 5, 4]
+    """
+    n_rows = min(n_rows, int(sizes.sum()))
+    floors = np.minimum(sizes, least)
+    free = np.ones(len(sizes), dtype=np.bool_)
+    share = np.zeros(len(sizes))
+    while free.any():
+        left = max(0, n_rows - int(floors[~free].sum()))
+        share = np.where(free, sizes * left / max(1, sizes[free].sum()), floors)
+        short = free & (share < floors)
+        if not short.any():
+            break
+        free &= ~short
+    take = np.where(free, np.floor(share), floors).astype(np.intp)
+    missing = n_rows - int(take.sum())
+    if missing > 0 and free.any():
+        remainder = np.where(free & (take < sizes), share - take, -1.0)
+        take[np.argsort(-remainder, kind="stable")[:missing]] += 1
+    return take
+
+
+def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint64]) -> Design:
+    """Return the design for `n_rows` of the table: whole groups, or rows spread over time, or rows.
+
+    Parameters
+    ----------
+    table : Table
+    n_rows : int
+        Rows wanted; more are drawn where every class must give `folds` rows.
+    folds : int
+        Rows that every class gives, if it has them.
+    keys : ndarray of uint64
+        See :func:`regadvisor.sampling.keys.row_keys`.
+    """
+    order = canonical_order(table, keys)
+    strata = strata_codes(table)
+    if table.groups is not None and len(np.unique(table.groups)) < table.n_rows:
+        return _group_design(table, n_rows, folds=folds, keys=keys, order=order, strata=strata)
+    if table.time is not None:
+        order = order[np.argsort(table.time[order], kind="stable")]
+    members = _split(order, strata)
+    sizes = np.array([len(rows) for rows in members], dtype=np.intp)
+    take = allocate(sizes, n_rows, least=folds if table.is_classification else 0)
+    fair = np.ceil(sizes * min(n_rows, table.n_rows) / sizes.sum())
+    return RowDesign(
+        members=members,
+        take=take,
+        is_spread=table.time is not None,
+        is_weighted=bool((take > fair).any()),
+    )
+
+
+def plain_design(n_source: int, n_rows: int) -> RowDesign:
+    """Return the design of a simple random draw, against which given rows are judged."""
+    return RowDesign(members=(np.arange(n_source, dtype=np.intp),), take=np.array([n_rows], dtype=np.intp))
+
+
+def whole_groups_design(table: Table, rows: NDArray[np.intp], keys: NDArray[np.uint64]) -> GroupDesign | None:
+    """Return the design of drawing whole groups if the given rows are whole groups, else None."""
+    if table.groups is None:
+        return None
+    taken = np.bincount(table.groups[rows], minlength=int(table.groups.max()) + 1)
+    sizes = np.bincount(table.groups)
+    n_groups = int((sizes > 0).sum())
+    if n_groups == table.n_rows or not ((taken == 0) | (taken == sizes)).all():
+        return None
+    order = canonical_order(table, keys)
+    design = _group_design(table, len(rows), folds=0, keys=keys, order=order, strata=strata_codes(table))
+    # Given groups were stratified by nothing that is known.
+    return GroupDesign(
+        groups=design.groups,
+        strata=design.strata,
+        ranked=design.ranked,
+        kinds=np.zeros_like(design.kinds),
+        order=order,
+        n_rows=len(rows),
+        least=0,
+    )
+
+
+def _group_design(
+    table: Table,
+    n_rows: int,
+    *,
+    folds: int,
+    keys: NDArray[np.uint64],
+    order: NDArray[np.intp],
+    strata: NDArray[np.intp],
+) -> GroupDesign:
+    assert table.groups is not None  # the caller looked
+    present = np.unique(table.groups)
+    ranked = present[np.argsort(group_keys(table.groups, keys)[present], kind="stable")]
+    counts = np.zeros((int(present.max()) + 1, int(strata.max()) + 1), dtype=np.intp)
+    np.add.at(counts, (table.groups, strata), 1)
+    wanted = min(len(ranked), _GROUPS_PER_FOLD * folds)
+    would_come = n_rows / (table.n_rows / len(ranked))
+    return GroupDesign(
+        groups=table.groups,
+        strata=strata,
+        ranked=ranked.astype(np.intp),
+        kinds=counts.argmax(axis=1)[ranked],
+        order=order,
+        n_rows=n_rows,
+        least=folds if table.is_classification else 0,
+        n_groups=wanted if would_come < wanted else None,
+        must_hold_all_strata=table.is_classification,
+    )
+
+
+def _split(rows: NDArray[np.intp], strata: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+    """Return the rows of each stratum, keeping their order."""
+    by_stratum = rows[np.argsort(strata[rows], kind="stable")]
+    counts = np.bincount(strata[rows])
+    return tuple(part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part))

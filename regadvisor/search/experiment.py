@@ -1,0 +1,174 @@
+"""What a search gave: every candidate fit in a fixed order, as a table of scores and as arrays of losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.families.base import Fit, Prepared
+from regadvisor.records import CandidateScore
+from regadvisor.regularizer import Kind, Regularizer
+
+Losses = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """One candidate that was trained on every fold, and its place in the search of its kind."""
+
+    kind: Kind
+    #: Position in the order in which the search of this kind asked for its candidates.
+    number: int
+    fit: Fit
+
+    @property
+    def regularizer(self) -> Regularizer:
+        """The regularizer that was trained."""
+        return self.fit.job.regularizer
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The strengths by name."""
+        return self.regularizer.strengths()
+
+    @property
+    def seed(self) -> int:
+        """The seed it was trained with."""
+        return self.fit.job.seed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Results:
+    """All candidate fits of a search: by kind in the order of ``regularizer.KINDS``, then as asked for.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The folds and the constant's losses, which all fits share.
+    trials : tuple of Trial
+        Every finished fit, those that did not converge among them.
+    weight : ndarray of float64, shape (n_rows,) or None
+        Row weights of the means.
+    """
+
+    prepared: Prepared
+    trials: tuple[Trial, ...]
+    weight: Losses | None = None
+
+    @cached_property
+    def is_tested(self) -> NDArray[np.bool_]:
+        """Which rows are in a test fold, shape (n_rows,)."""
+        mask = np.zeros(self.prepared.n_rows, dtype=bool)
+        for fold in self.prepared.folds:
+            mask[fold.test] = True
+        return mask
+
+    @cached_property
+    def constant_loss(self) -> float:
+        """Mean held-out loss of the constant."""
+        return self.mean_loss(self.prepared.constant_losses)
+
+    @cached_property
+    def used(self) -> tuple[Trial, ...]:
+        """The trials that count: all of the baseline's, and those of the others that converged."""
+        return tuple(trial for trial in self.trials if trial.kind == "none" or self.is_usable(trial.fit))
+
+    @cached_property
+    def by_kind(self) -> dict[Kind, tuple[Fit, ...]]:
+        """The fits that count, by kind; a kind without any is left out."""
+        grouped: dict[Kind, list[Fit]] = {}
+        for trial in self.used:
+            grouped.setdefault(trial.kind, []).append(trial.fit)
+        return {kind: tuple(fits) for kind, fits in grouped.items()}
+
+    @property
+    def n_excluded(self) -> dict[Kind, int]:
+        """How many fits were excluded because they did not converge, by kind (kinds with none left out)."""
+        counts: dict[Kind, int] = {}
+        for trial in self.trials:
+            if trial.kind != "none" and not self.is_usable(trial.fit):
+                counts[trial.kind] = counts.get(trial.kind, 0) + 1
+        return counts
+
+    def is_usable(self, fit: Fit) -> bool:
+        """Whether a fit converged and its loss is finite on every tested row."""
+        return fit.converged and bool(np.isfinite(fit.losses[self.is_tested]).all())
+
+    def mean_loss(self, losses: Losses, rows: NDArray[np.intp] | None = None) -> float:
+        """Return the weighted mean over the tested rows, or over the given rows.
+
+        It is infinite or NaN where a loss is.
+        """
+        chosen = np.flatnonzero(self.is_tested) if rows is None else rows
+        weight = None if self.weight is None else self.weight[chosen]
+        if not len(chosen) or (weight is not None and weight.sum() <= 0):
+            return float("nan")
+        return float(np.average(losses[chosen], weights=weight))
+
+    def finite_losses(self, fit: Fit) -> Losses:
+        """Return a fit's row losses with every lost one (a run that diverged) set far above the constant's.
+
+        A baseline that diverges counts as worse than anything that did not, and is never dropped;
+        the value, ``thresholds.EXPLODED`` times the constant's mean loss, is the bar it has passed.
+        """
+        is_lost = self.is_tested & ~np.isfinite(fit.losses)
+        if not is_lost.any():
+            return fit.losses
+        return np.where(is_lost, thresholds.EXPLODED * self.constant_loss, fit.losses)
+
+
+def to_scores(results: Results) -> tuple[CandidateScore, ...]:
+    """Return one row of the score table per finished fit, those that did not converge among them."""
+    return tuple(_score(results, trial.fit) for trial in results.trials)
+
+
+def _score(results: Results, fit: Fit) -> CandidateScore:
+    """Return the row of one fit; numbers that are lost (a run that diverged) are replaced or None."""
+    loss = results.mean_loss(results.finite_losses(fit))
+    folds = (results.mean_loss(fit.losses, fold.test) for fold in results.prepared.folds)
+    is_finite = bool(np.isfinite(fit.losses[results.is_tested]).all())
+    train_loss = float(np.mean(fit.train_losses)) if len(fit.train_losses) else loss
+    bar = thresholds.EXPLODED * results.constant_loss
+    return CandidateScore(
+        regularizer=fit.job.regularizer,
+        loss=loss,
+        fold_losses=tuple(value if np.isfinite(value) else None for value in folds),
+        train_loss=train_loss if np.isfinite(train_loss) else bar,
+        n_rows=results.prepared.n_rows,
+        seed=fit.job.seed,
+        converged=fit.converged,
+        is_limit=fit.is_limit,
+        exploded=not is_finite or loss > bar,
+        epochs=None if fit.epochs is None else float(np.mean(fit.epochs)),
+        sum_lr=fit.sum_lr,
+        share_zeroed=float(np.mean(fit.zeroed)) if len(fit.zeroed) else 0.0,
+        fit_s=fit.fit_s,
+    )
+
+
+def panel_arrays(results: Results) -> dict[Kind, Losses]:
+    """Return the held-out row losses that the comparisons work on, by kind.
+
+    The seeds of the baseline become one configuration, the mean of their row losses: choosing among
+    seeds would flatter it, and the mean has no more noise than a kind's chosen strength.
+
+    Returns
+    -------
+    dict of ndarray, shape (n_configs, n_rows)
+        In the order of :func:`panel_fits`; NaN for rows that are in no test fold. A kind of which no
+        fit converged is left out.
+    """
+    panel: dict[Kind, Losses] = {}
+    for kind, fits in results.by_kind.items():
+        losses = np.stack([results.finite_losses(fit) for fit in fits])
+        panel[kind] = losses.mean(axis=0, keepdims=True) if kind == "none" else losses
+    return panel
+
+
+def panel_fits(results: Results) -> dict[Kind, tuple[Fit, ...]]:
+    """Return the fit behind each row of :func:`panel_arrays` (for the baseline that of its first seed)."""
+    return {kind: fits[:1] if kind == "none" else fits for kind, fits in results.by_kind.items()}

@@ -1,0 +1,87 @@
+"""Talking to a person in a terminal: print, complain, show progress, ask.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from regadvisor.flowchart.chart import Chart
+
+#: Columns of a report in a file, and the most in a wide terminal: long lines are hard to read.
+_WIDTH, _WIDEST = 88, 110
+
+_HINTS = {
+    "Q3": "Anything at all: that they move together, that they are pixels, that most are noise.",
+    "Q3a": "yes: many move together (lengths, neighbouring pixels); no: each tells its own story.",
+    "Q3b": "yes: they form one picture, as in images, spectra, time series; no: some may be left out.",
+}
+_LETTERS = {"y": "yes", "n": "no", "?": "unsure"}
+
+
+def say(text: str | bytes) -> None:
+    """Print to stdout. A reader who left (``| head``) is no error, nor is a terminal without UTF-8."""
+    try:
+        try:
+            click.echo(text, nl=False)
+        except UnicodeEncodeError:
+            encoding = click.get_text_stream("stdout").encoding or "ascii"
+            click.echo(str(text).encode(encoding, "replace"), nl=False)
+    except BrokenPipeError:
+        # Whatever is still buffered goes nowhere, or Python complains at its exit.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), click.get_text_stream("stdout").fileno())
+
+
+def complain(message: str) -> None:
+    """Print an error to stderr."""
+    click.echo(f"error: {message}", err=True)
+
+
+def look() -> tuple[int, bool]:
+    """Return the width and whether to use colours: for a terminal its own, else those of a file."""
+    if not click.get_text_stream("stdout").isatty():
+        return _WIDTH, False
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, _WIDEST), "NO_COLOR" not in os.environ
+
+
+@contextmanager
+def progress(*, is_shown: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """One bar on stderr, if a person is looking at it."""
+    if not (is_shown and click.get_text_stream("stderr").isatty()):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("read", total=1.0)
+
+        def progress(stage: str, share_done: float) -> None:
+            bar.update(task, description=stage.replace("_", " "), completed=share_done)
+
+        yield progress
+
+
+def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
+    """Walk the chart from Q3, asking each question it gets to; return the replies by question."""
+    replies = {**replies, "Q3": "yes"} if replies else dict(replies)
+    name = "Q3"
+    while name in chart.questions:
+        question = chart.questions[name]
+        if name not in replies:
+            click.echo(f"{name}  {question.text}\n    {_HINTS[name]}", err=True)
+            choices = [letter for letter, reply in _LETTERS.items() if reply in question.edges]
+            replies[name] = _LETTERS[click.prompt("   ", type=click.Choice(choices), err=True)]
+        name = next(edge.to for reply, edge in question.edges.items() if reply == replies[name])
+    return replies

@@ -1,0 +1,325 @@
+"""The charts are total, reachable and loop-free, and the walker does what the tables say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from regadvisor.errors import ParameterError
+from regadvisor.flowchart.chart import (
+    BOTH,
+    CLASSIC,
+    EXTENDED,
+    NO_SIGNAL,
+    OUTCOMES,
+    PICK,
+    Chart,
+    Edge,
+    check,
+    resolve,
+    sparse_first,
+    without,
+)
+from regadvisor.flowchart.questions import JUDGES
+from regadvisor.flowchart.walk import walk
+from regadvisor.records import (
+    Comparison,
+    CorrelationEvidence,
+    Evidence,
+    PriorEvidence,
+    ResourceEvidence,
+    SampleEvidence,
+    ScoreEvidence,
+    WholePictureEvidence,
+)
+
+LINEAR = without(EXTENDED, "Q8", "Q9")
+CHARTS = [CLASSIC, EXTENDED, LINEAR, sparse_first(EXTENDED)]
+KINDS = ("none", "l2", "l1", "elasticnet", "dropout", "dropout_l2", "dropout_l1")
+
+#: What each judge can reply in each kind of chart: the charts must have an edge for every one.
+REPLIES = {
+    "same_distribution": ({"yes", "no"}, {"yes", "no", "unsure"}),
+    "resources": ({"yes", "no"}, {"yes", "no"}),
+    "prior_knowledge": ({"yes", "no"}, {"yes", "no"}),
+    "correlated": ({"yes", "no"}, {"yes", "no", "unsure"}),
+    "whole_picture": ({"yes", "no"}, {"yes", "no", "unsure"}),
+    "comparison": ({"better", "worse"}, {"better", "same", "worse", "unsure"}),
+    "full_size": ({"yes", "no"}, {"yes", "same", "no", "unsure"}),
+}
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_every_reply_of_every_judge_leads_somewhere(chart: Chart) -> None:
+    check(chart)
+    for name, question in chart.questions.items():
+        expected = REPLIES[question.judge][0 if chart.name == "classic" else 1]
+        assert set(question.edges) == expected, name
+        assert question.judge in JUDGES
+        for edge in question.edges.values():
+            assert edge.to in chart.questions or edge.to in OUTCOMES
+
+
+def _paths(chart: Chart, name: str, so_far: tuple[tuple[str, str], ...] = ()) -> list[tuple[tuple, str]]:
+    if name in OUTCOMES:
+        return [(so_far, name)]
+    edges = chart.questions[name].edges.items()
+    return [p for reply, edge in edges for p in _paths(chart, edge.to, (*so_far, (name, reply)))]
+
+
+def test_the_classic_chart_is_the_published_one() -> None:
+    ways = {" ".join(f"{q}{r[0]}" for q, r in path): outcome for path, outcome in _paths(CLASSIC, "Q1")}
+    prior = {
+        "Q3n": "elasticnet",
+        "Q3y Q3ay": "l2",
+        "Q3y Q3an Q3by": "l2",
+        "Q3y Q3an Q3bn": "l1",
+    }
+    expected = {
+        **{f"Q1n {way}": kind for way, kind in prior.items()},
+        **{f"Q1y Q2n {way}": kind for way, kind in prior.items()},
+        "Q1y Q2y Q4b Q5b": "l1",
+        "Q1y Q2y Q4b Q5w": "elasticnet",
+        "Q1y Q2y Q4w Q6b": "l2",
+        "Q1y Q2y Q4w Q6w": "none",
+    }
+    assert ways == expected
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_every_path_can_be_walked_and_ends_where_the_table_says(chart: Chart) -> None:
+    for path, outcome in _paths(chart, chart.start):
+        found, _ = walk(chart, evidence(), forced=dict(path))
+        assert tuple((step.question, step.reply) for step in found.steps) == path
+        if outcome != PICK:
+            assert found.outcome == outcome
+        else:
+            assert found.outcome == (found.steps[-1].pick_after or "none")
+
+
+def test_walks_of_the_extended_chart_reach_every_kind_and_no_signal() -> None:
+    outcomes = {walk(EXTENDED, evidence(), forced=dict(p))[0].outcome for p, _ in _paths(EXTENDED, "Q1")}
+    assert outcomes >= {"none", "l2", "l1", "elasticnet", "dropout", "dropout_l1", NO_SIGNAL}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (replace(CLASSIC, start="Q9"), "start"),
+        (replace(CLASSIC, questions={**CLASSIC.questions, "Q7": CLASSIC.questions["Q6"]}), "reachable"),
+        (
+            replace(
+                CLASSIC,
+                questions={
+                    **CLASSIC.questions,
+                    "Q3a": replace(
+                        CLASSIC.questions["Q3a"], edges={"yes": Edge(to="Q3"), "no": Edge(to="Q3b")}
+                    ),
+                },
+            ),
+            "loop",
+        ),
+        (
+            replace(
+                CLASSIC,
+                questions={
+                    **CLASSIC.questions,
+                    "Q3b": replace(
+                        CLASSIC.questions["Q3b"], edges={"yes": Edge(to="lasso"), "no": Edge(to="l1")}
+                    ),
+                },
+            ),
+            "lead to",
+        ),
+    ],
+)
+def test_a_broken_chart_is_refused(broken: Chart, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        resolve(broken, has_dropout=True)
+
+
+def test_unknown_chart_name_lists_the_charts() -> None:
+    with pytest.raises(ParameterError, match=r"'classic', 'extended'.*got 'clasic'"):
+        resolve("clasic", has_dropout=False)
+
+
+def test_dropout_questions_leave_the_chart_of_a_linear_model() -> None:
+    chart = resolve("extended", has_dropout=False)
+    assert "Q8" not in chart.questions
+    assert "Q9" not in chart.questions
+    assert chart.questions["Q7"].edges["better"].to == "Q10"
+    assert chart.questions["Q6"].edges["same"].to == "Q10"
+
+
+# ----------------------------------------------------------------------- judged walks on made evidence
+
+
+def compared(a: str, b: str, reply: str, difference: float) -> Comparison:
+    masses = {"better": (0.9, 0.05, 0.05), "same": (0.05, 0.9, 0.05), "worse": (0.05, 0.05, 0.9)}
+    p = masses.get(reply, (0.4, 0.3, 0.3))
+    return Comparison(
+        a=a,
+        b=b,
+        reply=reply,  # type: ignore[arg-type]
+        difference=difference,
+        low=difference - 0.01,
+        high=difference + 0.01,
+        region=0.002,
+        p_better=p[0],
+        p_same=p[1],
+        p_worse=p[2],
+        loss_a=0.4 + difference,
+        loss_b=0.4,
+        n_rows=500,
+    )
+
+
+def evidence(**changes: object) -> Evidence:
+    """Evidence in which every kind gains as much as its place: later kinds in KINDS are better."""
+    gains = {kind: 0.02 * i for i, kind in enumerate(KINDS)} | {"constant": -0.3}
+    gains.update(changes.pop("gains", {}))  # type: ignore[call-overload]
+    comparisons = {}
+    for a, b in product(gains, gains):
+        if a != b:
+            d = gains[b] - gains[a]
+            reply = "same" if abs(d) < 0.001 else "better" if d < 0 else "worse"
+            comparisons[f"{a}:{b}"] = compared(a, b, reply, d)
+    best = max(gains.values())
+    comparisons["any:constant"] = compared("any", "constant", "better", gains["constant"] - best)
+    comparisons.update(changes.pop("comparisons", {}))  # type: ignore[call-overload]
+    whole = {
+        "sample": SampleEvidence(
+            n_rows=500,
+            n_source=500,
+            is_everything=True,
+            verdict="equivalent",
+            size_reason="",
+            validation="stratified",
+        ),
+        "resources": ResourceEvidence(budget_s=10.0, budget_source="given", effort="quick", projected_s=3.0),
+        "prior": PriorEvidence(),
+        "correlation": CorrelationEvidence(measured="no"),
+        "whole_picture": WholePictureEvidence(measured="no"),
+        "scores": ScoreEvidence(
+            loss_name="log loss",
+            constant_loss=0.69,
+            scores=(),
+            honest_losses={kind: 0.4 - gains[kind] for kind in KINDS},
+            best_kind="l1",
+            comparisons=comparisons,
+        ),
+    }
+    return Evidence(**{**whole, **changes})  # type: ignore[arg-type]
+
+
+def asked(found: object) -> str:
+    return " ".join(f"{step.question}:{step.reply}" for step in found.steps)  # type: ignore[attr-defined]
+
+
+def test_elastic_net_wins_then_l1_is_tried_then_l2() -> None:
+    found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.05}))
+    assert asked(found) == "Q1:yes Q2:yes Q4s:better Q4:better Q5:same Q7:worse Q10:yes"
+    assert found.outcome == "l1"
+
+
+def test_in_a_tie_the_simplest_kind_wins() -> None:
+    found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
+    assert found.outcome == "l2"
+    sparse, _ = walk(sparse_first(LINEAR), evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
+    assert sparse.outcome == "l1"
+
+
+def test_none_is_a_first_class_outcome() -> None:
+    gains = dict.fromkeys(KINDS, 0.0)
+    assert walk(EXTENDED, evidence(gains=gains))[0].outcome == "none"
+
+
+@pytest.mark.parametrize("reply", ["same", "worse"])
+def test_nothing_beats_the_constant(reply: str) -> None:
+    comparison = compared("any", "constant", reply, 0.0)
+    found, _ = walk(EXTENDED, evidence(comparisons={"any:constant": comparison}))
+    assert found.outcome == NO_SIGNAL
+
+
+def test_unsure_l2_is_taken_rather_than_none() -> None:
+    unsure = {"l2:none": compared("l2", "none", "unsure", -0.001)}
+    found, _ = walk(LINEAR, evidence(gains=dict.fromkeys(KINDS, 0.0), comparisons=unsure))
+    assert found.outcome == "l2"
+
+
+@pytest.mark.parametrize(("measured", "outcome"), [("yes", "l2"), ("no", "l1"), ("unsure", "l1")])
+def test_unsure_l2_replaces_l1_only_where_features_are_correlated(measured: str, outcome: str) -> None:
+    changed = evidence(
+        gains={"elasticnet": 0.1, "l1": 0.12, "l2": 0.12},
+        comparisons={"l2:l1": compared("l2", "l1", "unsure", 0.001)},
+        correlation=CorrelationEvidence(measured=measured),  # type: ignore[arg-type]
+    )
+    assert walk(LINEAR, changed)[0].outcome == outcome
+
+
+def test_dropout_with_the_best_penalty_can_win() -> None:
+    found, _ = walk(EXTENDED, evidence())
+    assert found.outcome == "dropout_l1"
+    assert EXTENDED.questions["Q9"].edges["better"].pick == BOTH
+    l2_better, _ = walk(EXTENDED, evidence(gains={"dropout_l2": 0.5}))
+    assert l2_better.outcome == "dropout_l2"
+
+
+def test_a_given_answer_wins_and_the_disagreement_is_said() -> None:
+    said = evidence(
+        resources=ResourceEvidence(
+            budget_s=0.0, budget_source="given", effort="quick", can_validate=False, obstacle="No budget."
+        ),
+        correlation=CorrelationEvidence(measured="no", given=True),
+    )
+    found, _ = walk(EXTENDED, said)
+    assert found.outcome == "l2"
+    assert "the data say no" in found.steps[-1].answer.because
+
+
+def test_classic_reads_comparisons_by_sign() -> None:
+    tiny = {"elasticnet:none": compared("elasticnet", "none", "same", -1e-9)}
+    found, _ = walk(CLASSIC, evidence(comparisons=tiny))
+    assert found.steps[2].reply == "better"
+
+
+@pytest.mark.parametrize(("chart", "reply"), [(CLASSIC, "no"), (EXTENDED, "unsure")])
+def test_drift_sends_only_the_classic_chart_away_from_validation(chart: Chart, reply: str) -> None:
+    drifting = SampleEvidence(
+        n_rows=500,
+        n_source=500,
+        is_everything=True,
+        verdict="equivalent",
+        size_reason="",
+        validation="time",
+        has_drift=True,
+    )
+    assert walk(chart, evidence(sample=drifting))[0].steps[0].reply == reply
+
+
+def test_evidence_is_gathered_only_when_the_walk_gets_there() -> None:
+    full = evidence(
+        sample=SampleEvidence(
+            n_rows=0,
+            n_source=500,
+            is_everything=False,
+            is_allowed=False,
+            verdict="inconclusive",
+            size_reason="",
+            validation="random",
+        ),
+        correlation=CorrelationEvidence(measured="yes"),
+    )
+    gathered = []
+
+    def gather(known: Evidence, needs: tuple[str, ...]) -> Evidence:
+        missing = [name for name in needs if getattr(known, name) is None]
+        gathered.extend(missing)
+        return replace(known, **{name: getattr(full, name) for name in missing})
+
+    found, known = walk(EXTENDED, Evidence(), gather)
+    assert found.outcome == "l2"
+    assert gathered == ["sample", "prior", "correlation"]
+    assert known.scores is None

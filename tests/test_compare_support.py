@@ -1,0 +1,159 @@
+"""Resampled comparisons, tied strengths and the summaries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_compare_panel import made
+
+from regadvisor.compare.honest import honest_losses
+from regadvisor.compare.paired import compare, spread
+from regadvisor.compare.panel import Panel
+from regadvisor.compare.summary import fit_facts, zeroed_features
+from regadvisor.compare.support import resampled, strength_support, strength_ties
+from regadvisor.errors import ParameterError
+
+GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
+
+
+def clustered(n=300):
+    rng = np.random.default_rng(1)
+    cluster = np.arange(n) // 6
+    shift = rng.normal(size=n // 6)[cluster]
+    row = rng.exponential(size=n)
+    losses = {"none": row[None], "l2": row + 0.3 * shift + 0.5 * rng.normal(size=(4, n))}
+    fold = cluster % 5
+    return Panel(losses=losses, constant=row + 0.2, fold=fold, n_folds=5, cluster=cluster)
+
+
+@pytest.mark.parametrize("panel", [made(), clustered(), made(weight=np.linspace(0.2, 3, 200))])
+@pytest.mark.parametrize("pair", [("l2", "none"), ("any", "constant")])
+def test_draws_spread_like_the_posterior(panel, pair):
+    honest = honest_losses(panel, seed=0)
+    n_draws = 4000
+    draws = resampled(honest, seed=1, n_draws=n_draws)
+    differences = [draws.comparison(draw, *pair).difference for draw in range(n_draws)]
+    measured = spread(honest.of(pair[0]) - honest.of(pair[1]), panel)
+    sd = np.sqrt(measured.variance)
+    # Three standard errors of a mean and of a standard deviation, and 2% for the ratio of random sums.
+    assert np.mean(differences) == pytest.approx(measured.mean, abs=0.05 * sd)
+    assert np.std(differences) == pytest.approx(sd, rel=3 / np.sqrt(2 * n_draws) + 0.02)
+
+
+def test_a_draw_keeps_the_scale_and_moves_the_mean():
+    honest = honest_losses(made(), seed=0)
+    draws = resampled(honest, seed=1, n_draws=20)
+    observed = compare(honest, "l2", "none")
+    for draw in range(draws.n_draws):
+        drawn = draws.comparison(draw, "l2", "none")
+        assert drawn.high - drawn.low == pytest.approx(observed.high - observed.low)
+        assert (drawn.region, drawn.n_rows) == (observed.region, observed.n_rows)
+        assert drawn.loss_a - drawn.loss_b == pytest.approx(drawn.difference)
+
+
+def test_all_pairs_of_a_draw_move_together_and_swap_exactly():
+    """Without any fold part the stretch is common, so differences add up as they do on one sample."""
+    honest = honest_losses(made(sizes=(("none", 1), ("l2", 3), ("l1", 2))), seed=0)
+    draws = resampled(honest, seed=1, n_draws=30)
+    pairs = [("l2", "none"), ("l2", "l1"), ("l1", "none")]
+    no_folds = all(spread(honest.of(a) - honest.of(b), honest.panel).folds == 0 for a, b in pairs)
+    for draw in range(30):
+        ab, ac, cb = (draws.comparison(draw, *pair) for pair in pairs)
+        ba = draws.comparison(draw, "none", "l2")
+        assert (ba.difference, ba.p_better, ba.p_same) == (-ab.difference, ab.p_worse, ab.p_same)
+        shifts = [r.difference - compare(honest, r.a, r.b).difference for r in (ab, ac, cb)]
+        raw = draws.losses[draw] - [honest.loss(side) for side in honest.sides]
+        at = [honest.sides.index(side) for side in ("l2", "none", "l1")]
+        assert np.sign(shifts[0]) == np.sign(raw[at[0]] - raw[at[1]])
+        if no_folds:
+            assert shifts[0] == pytest.approx(shifts[1] + shifts[2])
+
+
+def test_identical_kinds_are_the_same_in_every_draw():
+    row = np.random.default_rng(0).exponential(size=(1, 50))
+    panel = made(50, losses={"none": row, "l2": row})
+    draws = resampled(honest_losses(panel, seed=0), seed=0, n_draws=10)
+    assert {draws.comparison(draw, "l2", "none").reply for draw in range(10)} == {"same"}
+
+
+def test_draws_are_determined_by_the_seed():
+    honest = honest_losses(made(), seed=0)
+    one, two, other = (resampled(honest, seed=seed, n_draws=5) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.losses, two.losses)
+    assert (one.losses != other.losses).any()
+    with pytest.raises(ParameterError, match="n_draws"):
+        resampled(honest, seed=0, n_draws=0)
+    with pytest.raises(ParameterError, match="must differ"):
+        one.comparison(0, "l2", "l2")
+    with pytest.raises(ParameterError, match="must be one of"):
+        one.comparison(0, "l2", "l1")
+
+
+def valley(n=400, noise=0.02):
+    """Losses by strength with a flat bottom in the middle: +1, +0.001, 0, +0.002, +0.5, diverged."""
+    rng = np.random.default_rng(0)
+    row = rng.exponential(size=n)
+    above = np.array([1.0, 0.001, 0.0, 0.002, 0.5, np.inf])
+    losses = row + above[:, None] + noise * rng.normal(size=(6, n))
+    losses[2] = row
+    return Panel(losses={"l2": losses}, constant=row + 1, fold=np.arange(n) % 5, n_folds=5)
+
+
+def test_ties_are_the_strengths_not_clearly_worse_than_the_best():
+    assert strength_ties(valley(), "l2", GRID, 2) == {"l2": (0.01, 1.0)}
+    assert strength_ties(valley(noise=20.0), "l2", GRID, 2)["l2"][1] == 10.0
+
+
+def test_ties_of_two_strengths_are_the_box_around_them():
+    strengths = [{"l1": 10.0**-k, "l2": float(k)} for k in range(6)]
+    assert strength_ties(valley(), "l2", strengths, 2) == {"l1": (1e-3, 1e-1), "l2": (1.0, 3.0)}
+
+
+def test_the_baseline_has_no_strengths_to_tie_and_full_support():
+    panel = made()
+    assert strength_ties(panel, "none", [{}], 0) == {}
+    assert strength_support(honest_losses(panel, seed=0), "none", [{}], {}) == 1.0
+
+
+def test_strength_support_is_the_share_of_picks_within_the_ties():
+    honest = honest_losses(made(), seed=0)
+    frequency = honest.selection_frequency("l2")
+    support = strength_support(honest, "l2", GRID, {"l2": (0.01, 1.0)})
+    assert support == pytest.approx(frequency[1:4].sum())
+    assert 0 < support < 1
+
+
+def test_wrong_strengths_are_named():
+    with pytest.raises(ParameterError, match="strengths must have one entry"):
+        strength_ties(valley(), "l2", GRID[:3], 2)
+    with pytest.raises(ParameterError, match="best must be"):
+        strength_ties(valley(), "l2", GRID, 6)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "says"),
+    [
+        (0.02, 0.41, "overfits"),
+        (0.40, 0.41, "fits"),
+        (0.001, 0.01, "fits"),
+        (0.68, 0.69, "hardly learns the training rows"),
+        (0.01, 5.0, "explodes"),
+    ],
+)
+def test_fit_facts_name_what_happened(train, held_out, says):
+    facts = fit_facts("l2", train_loss=train, held_out_loss=held_out, constant_loss=0.69)
+    assert facts.text.startswith(f"With L2 the model {says}: train loss {train:.3g}, ")
+    assert facts.gap == pytest.approx(1 - train / held_out)
+
+
+def test_a_perfect_fit_has_no_gap():
+    facts = fit_facts("none", train_loss=0.0, held_out_loss=0.0, constant_loss=1.0)
+    assert (facts.gap, " fits:" in facts.text) == (0.0, True)
+
+
+def test_zeroed_features_come_most_often_first():
+    found = zeroed_features(["a", "b", "c", "d"], np.array([0.8, 0.2, 1.0, 0.8]))
+    assert [(f.name, f.share) for f in found] == [("c", 1.0), ("a", 0.8), ("d", 0.8)]
+    assert len(zeroed_features(["a", "b"], np.zeros(2), at_least=0.0)) == 2
+    with pytest.raises(ParameterError, match="one entry per name"):
+        zeroed_features(["a"], np.zeros(2))
