@@ -39,7 +39,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Ridge with a strength (mean loss) on the columns from the first to before the second number."""
+    """Ridge with a strength (per row) on the columns from the first number to before the second."""
 
     l2: float
     columns: tuple[int, int] = (0, 36)

@@ -15,7 +15,10 @@ from regadvisor.report.view import view
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from sklearn.pipeline import Pipeline
+
+    from regadvisor.adapters.torch_module import ProximalAdamW
 
 
 class Advice:
@@ -131,6 +134,92 @@ class Advice:
 
         return build_linear(facts, self.regularizer, seed=training.seed)
 
+    def apply(self, target: Any) -> Any:
+        """Return a configured copy of the caller's own estimator or module; `target` is not changed.
+
+        Parameters
+        ----------
+        target : scikit-learn estimator, Pipeline or torch.nn.Module
+            A linear model of scikit-learn gets the strengths and a scaler in front. A module gets the
+            dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
+
+        Raises
+        ------
+        ParameterError
+            If `target` cannot express the regularizer.
+        StrengthError
+            If the advice was given without data.
+        """
+        facts, training = self._trainable()
+        strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
+        is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
+        if is_module != (training.family == "mlp"):
+            wanted = "a torch.nn.Module" if training.family == "mlp" else "a scikit-learn estimator"
+            raise ParameterError(
+                f"target must be {wanted}, since this advice is about model={training.family!r}, got "
+                f"{type(target).__name__}; strengths of the two are never converted into each other"
+            )
+        if is_module:
+            from regadvisor.adapters.torch_module import with_dropout
+
+            return with_dropout(target, strengths["dropout"])
+        from regadvisor.adapters.sklearn_apply import configured
+
+        return configured(
+            target,
+            l1=strengths["l1"],
+            l2=strengths["l2"],
+            n_rows=facts.n_rows,
+            sd_y=1.0 if facts.target_sd is None else facts.target_sd,
+        )
+
+    def optimizer(
+        self,
+        module: torch.nn.Module,
+        *,
+        lr: float,
+        steps: int,
+        schedule: Literal["constant", "flat-cosine"] = "flat-cosine",
+    ) -> ProximalAdamW:
+        """Return AdamW with the advised decay and proximal L1 step, for the caller's own training loop.
+
+        The strengths are carried over at equal strength × Σ lr, the number that transfers between
+        learning rates and lengths (Wang and Aitchison 2025).
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Its weights of two or more dimensions are penalised; biases, norms and embeddings are not.
+        lr : float
+            Highest learning rate.
+        steps : int
+            Optimizer steps of the whole run.
+        schedule : {"constant", "flat-cosine"}
+            Learning rate over the steps; it is part of the optimizer, no scheduler is needed.
+
+        Raises
+        ------
+        ParameterError
+            If the advice is not about a network.
+        """
+        facts, training = self._trainable()
+        if training.family != "mlp":
+            raise ParameterError(
+                "optimizer() must be asked of advice about a network; use advise(model='mlp')"
+            )
+        from regadvisor.adapters.torch_module import ProximalAdamW
+        from regadvisor.families.neural.recipe import Recipe
+        from regadvisor.families.neural.schedule import full_run_rates, learning_rates
+
+        rates = learning_rates(steps, lr=lr, schedule=schedule)
+        recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule)
+        advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
+        ratio = float(advised.sum() / rates.sum())
+        strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
+        return ProximalAdamW(
+            module, l1=strengths["l1"] * ratio, l2=strengths["l2"] * ratio, rates=rates.tolist()
+        )
+
     def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:
         """Return code that trains the advised model, to be pasted where `X` and `y` are defined.
 
@@ -182,7 +271,7 @@ class Advice:
         self.regularizer.strengths()
         if self._record.data is None or self._record.training is None:
             raise StrengthError(
-                "this advice was given without data, so nothing can be built from it; call advise(X, y) with data"
+                "this advice was given without data, so nothing can be built from it; call advise(X, y)"
             )
         return self._record.data, self._record.training
 

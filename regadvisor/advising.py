@@ -31,7 +31,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
+from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
 from regadvisor.records import (
@@ -227,8 +227,6 @@ def advise_without_data(
         whole_picture=WholePictureEvidence(given=whole_picture),
     )
     way, evidence = walk(replace(way_chart, start="Q3"), evidence)
-    kind = "l2" if way.outcome == NO_SIGNAL else way.outcome
-    statement = f"Start with {LABELS[kind]}."
     return Advice(
         Record(
             format=FORMAT,
@@ -249,9 +247,9 @@ def advise_without_data(
             ),
             evidence=evidence,
             walk=way,
-            strength=Strength(regularizer=Regularizer.unknown(kind), source="none"),
+            strength=Strength(regularizer=Regularizer.unknown(way.kind), source="none"),
             training=None,
-            claims=(Claim(name="kind", statement=statement, support=None),),
+            claims=(Claim(name="kind", statement=f"Start with {LABELS[way.kind]}.", support=None),),
             notes=() if known else (Note(code="nothing-known", text="Nothing was said about the features."),),
         )
     )

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 MODELS = ("auto", "linear", "mlp")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...], *, optional: bool = False) -> None:
     """Raise unless `value` is one of `choices` (or None, if optional)."""
     if (optional and value is None) or (isinstance(value, str) and value in choices):
@@ -41,7 +49,7 @@ def check_budget(value: Any) -> float | Literal["auto"] | None:
     """
     if value is None or (isinstance(value, str) and value == "auto"):
         return value  # type: ignore[no-any-return, return-value, unused-ignore]
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if _is_number(value):
         seconds = float(value)
         if math.isinf(seconds) and seconds > 0:
             return None
@@ -55,14 +63,14 @@ def check_budget(value: Any) -> float | Literal["auto"] | None:
 
 def check_folds(value: Any) -> int:
     """Return the number of folds, an integer of at least 2."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 2:
+    if _is_integer(value) and value >= 2:
         return int(value)
     raise ParameterError(f"folds must be an integer of at least 2, got {value!r}")
 
 
 def check_seed(value: Any) -> int:
     """Return the random seed, an integer of at least 0."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0:
+    if _is_integer(value) and value >= 0:
         return int(value)
     raise ParameterError(
         f"random_state must be an integer of at least 0, got {value!r}; equal advice needs a fixed seed"

@@ -96,21 +96,25 @@ def choose_rung(
     full_run_s = pilot.full_run_s()
     budget_s = float(budget) if isinstance(budget, int | float) else _auto_budget_s(budget, full_run_s)
     overhead_s = pilot.overhead_s + time.perf_counter() - started
+    limit_s = float("inf") if budget_s is None else budget_s
     choice = choose_effort(
-        family.name,
-        family.kinds,
-        pilot.job_s,
+        family_name=family.name,
+        kinds=family.kinds,
+        seconds_per_job=pilot.job_s,
         overhead_s=overhead_s,
-        budget_s=float("inf") if budget_s is None else budget_s,
+        budget_s=limit_s,
         n_rows_available=table.n_rows,
     )
     chosen = choice.effort if given is None else EFFORTS[given]
-    if budget_s is not None and not can_validate(
-        family.name, pilot.job_s, overhead_s=overhead_s, budget_s=budget_s, n_rows_available=table.n_rows
+    if not can_validate(
+        family_name=family.name,
+        kinds=family.kinds,
+        seconds_per_job=pilot.job_s,
+        overhead_s=overhead_s,
+        budget_s=limit_s,
+        n_rows_available=table.n_rows,
     ):
-        obstacle = (
-            f"Even the smallest walk does not fit in {budget_s:g} s (projected: {choice.projected_s:.1f} s)."
-        )
+        obstacle = f"Even the smallest walk does not fit in {budget_s:g} s."
     return Rung(
         effort=chosen,
         effort_source="measured" if given is None else "given",

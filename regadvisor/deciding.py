@@ -66,13 +66,13 @@ class Decider:
             return self._without_training()
         if self.walk.outcome == NO_SIGNAL:
             return self._no_signal(self.trained, self.evidence.scores)
-        return self._by_evidence(self.trained, self.evidence.scores, self.walk.outcome)
+        return self._by_evidence(self.trained, self.evidence.scores, self.walk.kind)
 
     # ---------------------------------------------------------------------------- three ways to decide
 
     def _without_training(self) -> Decision:
         """Decide by prior knowledge alone: documented default strengths, no support."""
-        kind: Kind = "l2" if self.walk.outcome == NO_SIGNAL else self.walk.outcome
+        kind = self.walk.kind
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
             status="advice",

@@ -34,7 +34,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.sampling.draw import Drawn, draw_sample
-from regadvisor.search.experiment import panel_arrays
+from regadvisor.search.experiment import panel_arrays, to_scores
 from regadvisor.search.plan import Effort
 from regadvisor.search.tune import Tuned, tune
 
@@ -203,11 +203,12 @@ class Gatherer:
             deadline=self.deadline.earlier(self.rung.reserve_s),
             storage=self.request.storage,
             fingerprint=self.table.facts.fingerprint,
+            weight=drawn.table.weight,
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
         panel = Panel(
-            losses=panel_arrays(tuned.results),
+            losses={**panel_arrays(tuned.results)},
             constant=prepared.constant_losses,
             fold=drawn.fold_of_row,
             weight=drawn.table.weight,
@@ -226,11 +227,11 @@ class Gatherer:
         return ScoreEvidence(
             loss_name="log loss" if is_class else "squared error / variance of the target",
             constant_loss=honest.loss("constant"),
-            scores=results.to_scores(self.drawn.folds, weight=self.drawn.table.weight),
-            honest_losses=honest_by_kind,
+            scores=to_scores(results),
+            honest_losses={**honest_by_kind},
             best_kind=min(honest_by_kind, key=lambda kind: honest_by_kind[kind]),
             comparisons=compare_all(honest),
-            n_excluded=dict(results.n_excluded),
+            n_excluded={**results.n_excluded},
             n_folds=len(self.drawn.folds),
             n_encoded_features=trained.prepared.n_features,
             cut=trained.tuned.cut,

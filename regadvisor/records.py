@@ -15,6 +15,7 @@ from regadvisor.regularizer import Kind, Regularizer
 Task = Literal["binary", "multiclass", "regression"]
 Reply = Literal["yes", "no", "better", "same", "worse", "unsure"]
 Number = float | int | str | bool | None
+Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
 FORMAT = 1
@@ -348,7 +349,12 @@ class Walk:
     chart: str
     steps: tuple[Step, ...]
     #: A kind, or ``"no signal"``.
-    outcome: Kind | Literal["no signal"]
+    outcome: Outcome
+
+    @property
+    def kind(self) -> Kind:
+        """The kind to start with: the outcome, or L2 (at its strongest) where there is no signal."""
+        return "l2" if self.outcome == "no signal" else self.outcome
 
     @property
     def questions(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from regadvisor.advice import Advice
     from regadvisor.flowchart.chart import Chart
+    from regadvisor.records import Record
+
+#: Exit codes; 0 is advice, a tie or no signal included.
+DATA_ERROR, USAGE, BELOW_SUPPORT, CANT_TELL, INTERRUPTED = 1, 2, 3, 4, 130
+
+YES_NO = click.Choice(["yes", "no"])
+CHART = click.Choice(["classic", "extended"])
 
 #: Columns of a report in a file, and the most in a wide terminal: long lines are hard to read.
 _WIDTH, _WIDEST = 88, 110
@@ -32,12 +41,12 @@ def say(text: str | bytes) -> None:
         try:
             click.echo(text, nl=False)
         except UnicodeEncodeError:
-            encoding = click.get_text_stream("stdout").encoding or "ascii"
+            encoding = sys.stdout.encoding or "ascii"
             click.echo(str(text).encode(encoding, "replace"), nl=False)
     except BrokenPipeError:
         # Whatever is still buffered goes nowhere, or Python complains at its exit.
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), click.get_text_stream("stdout").fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: str) -> None:
@@ -47,17 +56,39 @@ def complain(message: str) -> None:
 
 def look() -> tuple[int, bool]:
     """Return the width and whether to use colours: for a terminal its own, else those of a file."""
-    if not click.get_text_stream("stdout").isatty():
+    if not sys.stdout.isatty():
         return _WIDTH, False
     import shutil
 
     return min(shutil.get_terminal_size().columns, _WIDEST), "NO_COLOR" not in os.environ
 
 
+def report(advice: Advice, *, verbose: bool = False) -> None:
+    """Print the report of an advice."""
+    width, color = look()
+    say(advice.to_text(width=width, color=color, verbose=verbose))
+
+
+def leave(record: Record, fail_under: float | None = None) -> None:
+    """Leave with the code of the record; see the help of the program."""
+    if record.status == "cant_tell":
+        raise click.exceptions.Exit(CANT_TELL)
+    if fail_under is None:
+        return
+    from regadvisor.report.verdict import main_claim
+
+    claim = main_claim(record)
+    support = None if claim is None else claim.support
+    if support is None or support < fail_under:
+        got = "there is none" if support is None else f"it is {support:.2f}"
+        click.echo(f"the support must be at least {fail_under}: {got}", err=True)
+        raise click.exceptions.Exit(BELOW_SUPPORT)
+
+
 @contextmanager
 def progress(*, is_shown: bool) -> Iterator[Callable[[str, float], None] | None]:
     """One bar on stderr, if a person is looking at it."""
-    if not (is_shown and click.get_text_stream("stderr").isatty()):
+    if not (is_shown and sys.stderr.isatty()):
         yield None
         return
     from rich.console import Console
@@ -82,6 +113,8 @@ def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
         if name not in replies:
             click.echo(f"{name}  {question.text}\n    {_HINTS[name]}", err=True)
             choices = [letter for letter, reply in _LETTERS.items() if reply in question.edges]
-            replies[name] = _LETTERS[click.prompt("   ", type=click.Choice(choices), err=True)]
+            replies[name] = _LETTERS[
+                click.prompt("   ", type=click.Choice(choices, case_sensitive=False), err=True)
+            ]
         name = next(edge.to for reply, edge in question.edges.items() if reply == replies[name])
     return replies

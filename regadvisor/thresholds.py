@@ -73,6 +73,21 @@ VIF_YES = 10.0
 VIF_NO = 5.0
 #: An inflation counts if this share of the columns reach it (for 20 columns or fewer: one of them).
 COLLINEAR_SHARE = 0.05
+#: Share of the features that carry signal, counted once where they repeat one another: normally
+#: distributed effects of independent features give 1/3, and estimates of it scatter by about a quarter.
+#: One feature in seven or fewer is what is called sparse.
+DENSITY_YES = 0.25
+DENSITY_NO = 0.15
+#: Below this many columns a share of them is too coarse to be judged.
+FEWEST_COLUMNS_FOR_DENSITY = 30
+#: Total signal below this many standard deviations of that of permuted targets is too faint to locate.
+FAINT_SIGNAL_Z = 3.0
+#: Lower quartile of the neighbours' |correlation|, as a share of the way from shuffled columns to 1.
+#: Shuffled columns and tables give about 0 or less (a quartile is held against a mean).
+NEIGHBOURS_YES = 0.2
+NEIGHBOURS_NO = 0.1
+#: The smallest layout is a grid of 4 by 4; fewer neighbours have no quartile to speak of.
+FEWEST_COLUMNS_FOR_LAYOUT = 16
 
 # ------------------------------------------------------------------------------------- the decision
 
@@ -152,7 +167,7 @@ REFERENCE_QUANTILE = 0.975
 #: groups comparable for regression up to 0.25).
 DRIFT_SMD = 0.25
 #: False discovery rate of drift tests over columns; they are few and every alarm changes the validation.
-DRIFT_FDR = 0.02
+DRIFT_FDR = 0.01
 #: The same material difference as a correlation with the row order: thirds of a line are 2.31 standard
 #: deviations of the position apart, 0.25 / 2.31.
 ORDER_CORRELATION = 0.108
@@ -164,3 +179,8 @@ MATCH_FEWEST_ROWS = 50
 MATCH_SHORTFALL = 0.05
 #: With more repeated rows than this share, equal rows are coarse values and not copies of one case.
 COPIES_SHARE = 0.5
+#: Defaults without validation: l2·Σlr and l1·Σlr of the middle of what real sets ask for, and the rate
+#: between the two that Srivastava et al. 2014 tried most.
+DEFAULT_L2_SUM = 2.0
+DEFAULT_L1_SUM = 0.06
+DEFAULT_DROPOUT = 0.25

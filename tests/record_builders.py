@@ -157,7 +157,7 @@ EVERYTHING = SampleEvidence(
     n_source=569,
     is_everything=True,
     verdict="equivalent",
-    size_reason="569 rows are few enough to use all of them",
+    size_reason="All 569 rows: no more than the 5,000 wanted, so none is left out",
     validation="stratified",
 )
 RESOURCES = ResourceEvidence(
@@ -204,8 +204,14 @@ def _linear_scores() -> ScoreEvidence:
         comparisons=found,
         n_excluded={"l1": 1},
         fit_facts=(
-            FitFacts(kind="l2", train_loss=0.0582, held_out_loss=0.0761, gap=0.235, text="a small gap"),
-            FitFacts(kind="none", train_loss=0.001, held_out_loss=0.1253, gap=0.992, text="it overfits"),
+            FitFacts(
+                kind="l2",
+                train_loss=0.0582,
+                held_out_loss=0.0761,
+                gap=0.235,
+                text="With L2 the model fits: train loss 0.0582, held out 0.0761.",
+            ),
+            FitFacts(kind="none", train_loss=0.001, held_out_loss=0.1253, gap=0.992, text=""),
         ),
         n_encoded_features=30,
     )
@@ -335,7 +341,10 @@ def no_signal() -> Record:
         data=data,
         settings=replace(SETTINGS, model="linear", effort="quick", effort_source="given", budget_s=None),
         evidence=Evidence(
-            sample=replace(EVERYTHING, n_rows=200, n_source=200, validation="random"), scores=scores
+            sample=replace(
+                EVERYTHING, n_rows=200, n_source=200, size_reason="All 200 rows: few", validation="random"
+            ),
+            scores=scores,
         ),
         walk=walked(LINEAR, said),
         strength=Strength(regularizer=Regularizer(l2=10.0), source="search"),
@@ -430,7 +439,7 @@ def without_data(chart: Chart = EXTENDED, kind: Kind = "l1", said: Said | None =
         walk=walked(replace(chart, start="Q3"), said),
         strength=Strength(regularizer=Regularizer.unknown(kind), source="none"),
         training=None,
-        claims=(Claim(name="kind", statement="L1", support=None),),
+        claims=(Claim(name="kind", statement="Start with L1.", support=None),),
     )
 
 

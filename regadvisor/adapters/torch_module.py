@@ -1,4 +1,4 @@
-"""Strengths into the caller's own torch module: dropout rates, and an optimizer with the right decay groups."""
+"""Strengths into the caller's own torch module: dropout rates, and an optimizer with its decay groups."""
 
 from __future__ import annotations
 

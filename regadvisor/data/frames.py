@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types as dtypes
 
-from regadvisor.data.levels import Levels, text_levels
+from regadvisor.data.levels import Levels, as_times, text_levels
 from regadvisor.data.wording import listed
 from regadvisor.errors import DataError, import_optional
 
@@ -33,17 +33,19 @@ def as_frame(X: Any) -> pd.DataFrame | None:
     MissingDependencyError
         If pyarrow is needed for the conversion and not installed.
     """
-    frame = nw.from_native(X, pass_through=True)
+    if isinstance(X, pd.DataFrame):
+        _check_names(X)
+        return X
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"column names of X must be unique; rename them ({error})") from error
     if isinstance(frame, nw.LazyFrame):
         raise DataError("X must be a frame in memory, got a lazy one; call X.collect() first")
-    if isinstance(frame, nw.DataFrame):
-        if not frame.implementation.is_pandas():
-            import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
-        native = frame.to_pandas()
-    elif isinstance(X, pd.DataFrame):  # narwhals refuses duplicate names itself
-        native = X
-    else:
+    if not isinstance(frame, nw.DataFrame):
         return None
+    import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
+    native = frame.to_pandas()
     _check_names(native)
     return native
 
@@ -67,7 +69,8 @@ def _check_names(frame: pd.DataFrame) -> None:
 class FrameColumn:
     """One column of a frame, understood.
 
-    `values` is the column for the table: numbers as NumPy numbers, categories as text or as they were.
+    `values` is the column for the table: numbers as NumPy numbers, categories as text or
+    as they were, dates as naive UTC ``datetime64`` (durations as ``timedelta64``).
     `doubt` names what is odd about the column: numbers that came as objects, or types that are mixed.
     """
 
@@ -108,7 +111,7 @@ def read_column(column: AnySeries) -> FrameColumn:
     if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
         return FrameColumn(kind="numeric", values=_numbers(column))
     if _is_date_dtype(dtype):
-        return FrameColumn(kind="date", values=column)
+        return FrameColumn(kind="date", values=as_times(column))
     return _read_objects(column)
 
 
@@ -144,7 +147,7 @@ def _read_objects(column: AnySeries) -> FrameColumn:
     if inferred == "empty":
         return _categorical(column)
     if inferred in _DATE_KINDS:
-        return FrameColumn(kind="date", values=column)
+        return FrameColumn(kind="date", values=as_times(column))
     if inferred == "complex":
         raise DataError(f"column {column.name!r} must hold real numbers. Complex data not supported")
     if inferred == "boolean":

@@ -101,8 +101,9 @@ def as_times(column: AnySeries) -> AnySeries:
         return column
     if pd.api.types.infer_dtype(column, skipna=True) in ("timedelta", "timedelta64"):
         return pd.to_timedelta(column, errors="coerce")
-    # One pass for every form; utc=True also accepts values with different offsets.
-    times = pd.to_datetime(column, errors="coerce", utc=True)
+    # Text counts in ISO form only: 01/02/2024 is January here and February there. utc=True also accepts
+    # values with different offsets.
+    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
     return times.dt.tz_localize(None)
 
 

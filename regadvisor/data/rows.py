@@ -38,7 +38,11 @@ def as_series(values: Any, *, name: str) -> AnySeries:
     >>> as_series([[1], [2]], name="y").tolist()
     [1, 2]
     """
-    if values is None or isinstance(values, str | bytes | dict) or np.ndim(values) == 0:
+    if (
+        not hasattr(values, "__len__")
+        or isinstance(values, str | bytes | dict)
+        or getattr(values, "shape", None) == ()
+    ):
         raise DataError(
             f"{name} must be a list or an array with one value per row, got {type(values).__name__}"
             + (f" (requires y to be passed, but the target {name} is None)" if values is None else "")
@@ -136,7 +140,10 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
         time = microseconds(values)
         if np.isnan(time).any():
             bad = values[np.isnan(time)].iloc[0]
-            raise DataError(f"time must be numbers or dates, got {bad!r}; convert it with pandas.to_datetime")
+            raise DataError(
+                f"time must be numbers or dates (as text: ISO dates such as 2024-05-31), got {bad!r}; "
+                "convert it with pandas.to_datetime"
+            )
     if np.isinf(time).any():
         raise DataError(
             f"time must be finite, got infinity (inf) in {counted(int(np.isinf(time).sum()), 'row')}"

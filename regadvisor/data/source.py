@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,13 +71,9 @@ def make_table(
     (('no', 'yes'), True)
     """
     container = contain(X)
-    n_rows = container.shape[0]
-    series = {"y": as_series(y, name="y")}
-    given = {"groups": groups, "time": time, "sample_weight": sample_weight}
-    series |= {name: as_series(values, name=name) for name, values in given.items() if values is not None}
-    for name, values in series.items():
-        check_length(values, n_rows, name=name)
-    notes = _shape_note(y)
+    series = _row_series(
+        {"y": y, "groups": groups, "time": time, "sample_weight": sample_weight}, n_rows=container.shape[0]
+    )
     target_name = target_name or _name_of(series["y"])
     container, series, dropped = _drop_without_target(container, series)
 
@@ -86,10 +82,37 @@ def make_table(
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
-    notes += dropped + target.notes + columns.notes + _leaks(columns, target) + _few_rows(len(target.y))
-    hashed = fingerprint(columns, target.y, target.classes or ())
-    is_numeric_target = target.task == "regression"
-    facts = DataFacts(
+    notes = (
+        _shape_note(y)
+        + dropped
+        + target.notes
+        + columns.notes
+        + _leaks(columns, target)
+        + _few_rows(len(target.y))
+    )
+    rows = {"groups": group_codes, "time": positions, "weight": weight}
+    return Table(
+        X=columns.values,
+        y=target.y,
+        facts=_facts(columns, target, rows, image_shape=container.image_shape, target_name=target_name),
+        groups=group_codes,
+        time=positions,
+        weight=weight,
+        notes=notes,
+    )
+
+
+def _facts(
+    columns: Columns,
+    target: Target,
+    rows: Mapping[str, NDArray[Any] | None],
+    *,
+    image_shape: tuple[int, ...] | None,
+    target_name: str | None,
+) -> DataFacts:
+    is_number = target.task == "regression"
+    groups = rows["groups"]
+    return DataFacts(
         container=columns.kind,
         task=target.task,
         n_rows=len(target.y),
@@ -97,23 +120,26 @@ def make_table(
         target_name=target_name,
         classes=target.classes,
         class_counts=target.class_counts,
-        target_mean=float(target.y.mean()) if is_numeric_target else None,
-        target_sd=float(target.y.std()) if is_numeric_target else None,
-        n_groups=None if group_codes is None else int(group_codes.max()) + 1,
-        has_time=positions is not None,
-        has_weights=weight is not None,
-        image_shape=container.image_shape,
-        fingerprint=hashed,
+        target_mean=float(target.y.mean()) if is_number else None,
+        target_sd=float(target.y.std()) if is_number else None,
+        n_groups=None if groups is None else int(groups.max()) + 1,
+        has_time=rows["time"] is not None,
+        has_weights=rows["weight"] is not None,
+        image_shape=image_shape,
+        fingerprint=fingerprint(columns, target.y, target.classes or ()),
     )
-    return Table(
-        X=columns.values,
-        y=target.y,
-        facts=facts,
-        groups=group_codes,
-        time=positions,
-        weight=weight,
-        notes=notes,
-    )
+
+
+def _row_series(given: Mapping[str, Any], *, n_rows: int) -> dict[str, AnySeries]:
+    """Return what was given for the rows as series of the right length; the target must be given."""
+    series = {
+        name: as_series(values, name=name)
+        for name, values in given.items()
+        if values is not None or name == "y"
+    }
+    for name, values in series.items():
+        check_length(values, n_rows, name=name)
+    return series
 
 
 def _name_of(values: AnySeries) -> str | None:

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regadvisor.data.levels import microseconds
 from regadvisor.data.table import Table
 from regadvisor.thresholds import FEWEST_ROWS_OFF_MODE
 
@@ -126,13 +127,13 @@ def categorical_basis(values: pd.Series[Any]) -> NDArray[np.float64]:
     """Return an orthonormal basis of the centred level indicators, shape (n_rows, n_levels − 1).
 
     "Missing" is a level of its own. Levels beyond the ``MOST_LEVELS`` most frequent and those with fewer
-    than ``FEWEST_ROWS_OFF_MODE`` rows are one level, or join the most frequent one if they are fewer than that
-    together. Columns have mean 0 and mean square 1.
+    than ``FEWEST_ROWS_OFF_MODE`` rows are one level, or join the most frequent one if even together they
+    are fewer than that. Columns have mean 0 and mean square 1.
 
     Examples
     --------
-    >>> basis = categorical_basis(pd.Series(list("aabbccaabbcc")))
-    >>> (basis.T @ basis / 12).round(12).tolist()
+    >>> basis = categorical_basis(pd.Series(list("abc" * 5)))
+    >>> (basis.T @ basis / 15).round(12).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     n_rows = len(values)
@@ -178,21 +179,12 @@ def encode(table: Table, *, rng: np.random.Generator, max_rows: int, max_columns
     )
 
 
-def as_numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """Return a numeric, boolean or date column as float64 with NaN for missing values."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        stamps = column.astype("int64").to_numpy(dtype=np.float64, copy=True)
-        stamps[column.isna().to_numpy()] = np.nan
-        return stamps
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
 def _encode_frame(frame: pd.DataFrame, kinds: list[str], names: list[str | int]) -> Blocks:
-    numeric = [j for j, kind in enumerate(kinds) if kind != "categorical"]
+    numbers = {j: _numbers(frame.iloc[:, j], kind) for j, kind in enumerate(kinds) if kind != "categorical"}
     blocks: dict[int, NDArray[np.float64]] = {}
-    if numeric:
-        ranks, varies = standardised_ranks(np.column_stack([as_numbers(frame.iloc[:, j]) for j in numeric]))
-        blocks = {j: ranks[:, [i]] for i, j in enumerate(numeric) if varies[i]}
+    if numbers:
+        ranks, varies = standardised_ranks(np.column_stack(list(numbers.values())))
+        blocks = {j: ranks[:, [i]] for i, j in enumerate(numbers) if varies[i]}
     for j, kind in enumerate(kinds):
         if kind == "categorical":
             basis = categorical_basis(frame.iloc[:, j])
@@ -206,6 +198,10 @@ def _encode_frame(frame: pd.DataFrame, kinds: list[str], names: list[str | int])
         names=tuple(names[j] for j in kept),
         is_categorical=np.array([kinds[j] == "categorical" for j in kept], dtype=bool),
     )
+
+
+def _numbers(column: pd.Series[Any], kind: str) -> NDArray[np.float64]:
+    return microseconds(column) if kind == "date" else np.asarray(column, dtype=np.float64)
 
 
 def correlation_matrix(blocks: Blocks) -> NDArray[np.float64]:
@@ -229,7 +225,7 @@ def association_matrix(blocks: Blocks, correlation: NDArray[np.float64]) -> NDAr
     """
     starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])
     if not blocks.is_categorical.any():
-        return np.minimum(np.abs(correlation), 1.0)
+        return np.clip(np.abs(correlation), 0.0, 1.0)
     squared = np.add.reduceat(np.add.reduceat(correlation**2, starts, axis=0), starts, axis=1)
     free = blocks.sizes.astype(np.float64)  # levels − 1; 1 for a numeric column
     n = len(blocks.values)

@@ -131,7 +131,7 @@ def _judge(
     common = float(np.sort(factors)[-rank])
     statistics = [
         (explained / EXPLAINED_YES, explained - EXPLAINED_YES, _EXPLAINED_UNIT),
-        (common / VIF_YES, common - VIF_YES, _VIF_UNIT if rank == 1 else _COMMON_VIF_UNIT),
+        ((common - 1.0) / (VIF_YES - 1.0), common - VIF_YES, _VIF_UNIT if rank == 1 else _COMMON_VIF_UNIT),
     ]
     closeness, margin, unit = max(statistics)
     if closeness >= 1:
@@ -234,6 +234,6 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Infl
     return Inflation(factors=np.maximum(factors, 1.0), is_shrunk=is_shrunk)
 
 
-def _block_inflation(inverse: NDArray[np.float64], own: NDArray[np.bool_]) -> float:
+def _block_inflation(inverse: NDArray[np.floating[Any]], own: NDArray[np.bool_]) -> float:
     _, log_determinant = np.linalg.slogdet(inverse[np.ix_(own, own)])
     return float(np.exp(log_determinant / own.sum()))

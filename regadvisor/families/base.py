@@ -131,8 +131,8 @@ class Family(Protocol):
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over."""
 
-    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
-        """Return how the advised model is to be trained on everything."""
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything; `picked` None: nothing was trained."""
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""

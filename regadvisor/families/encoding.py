@@ -27,7 +27,7 @@ def _frame(X: Any) -> pd.DataFrame:
     return pd.DataFrame(array if array.dtype.kind in "Mm" else array.astype(object), copy=False)
 
 
-class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Turn every category into text and every missing value into NaN.
 
     ``OneHotEncoder`` wants one type a column and knows one missing value; frames mix numbers with text,
@@ -60,11 +60,10 @@ class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ig
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
-        tags.requires_fit = False
         return tags
 
 
-class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class DateParts(TransformerMixin, BaseEstimator):
     """Turn dates into numbers: year, month, day, weekday (Monday is 0), hour, and days since 1970.
 
     The hour (with minutes as a fraction) is left out for dates without time of day, and a 0/1 column

@@ -24,7 +24,7 @@ from regadvisor.families.linear_data import LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear_problem import OutOfTimeError, Penalty, Solution
 from regadvisor.families.linear_ranges import linear_candidates
-from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.families.preprocess import feature_names, make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -63,7 +63,7 @@ class LinearFamily:
             If the dense encoded folds would not fit into memory.
         """
         whole = make_preprocessor(sample.facts, for_network=False).fit(sample.X)
-        names = tuple(str(name) for name in whole.get_feature_names_out())
+        names = feature_names(whole, sample.facts)
         encoded = tuple(
             encode_fold(
                 sample,

@@ -14,6 +14,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.linear_problem import Floats, Problem
+from regadvisor.families.preprocess import feature_names
 
 #: Encoded folds larger than this are refused: solvers work on dense matrices in memory.
 LARGEST_BYTES = 2_000_000_000
@@ -103,7 +104,7 @@ def encode_fold(
     center = weight @ X
     mean, sd, classes, T = _targets(sample, train.y, weight)
     where = {name: position for position, name in enumerate(names)}
-    own = preprocessor.get_feature_names_out()
+    own = feature_names(preprocessor, sample.facts)
     return LinearFold(
         problem=Problem(X=X - center, T=T, weight=weight, is_classification=sample.is_classification),
         X_test=X_test - center,
@@ -114,7 +115,7 @@ def encode_fold(
         target_mean=mean,
         target_sd=sd,
         unit=1.0 if sample.is_classification else float(np.var(sample.y)) or 1.0,
-        positions=np.array([where.get(str(name), -1) for name in own], dtype=np.intp),
+        positions=np.array([where.get(name, -1) for name in own], dtype=np.intp),
     )
 
 
@@ -132,7 +133,8 @@ def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, flo
 
 def dense(encoded: Any) -> Floats:
     """Return what a preprocessor gave (array, sparse matrix or frame) as a float64 array."""
-    return np.asarray(encoded.toarray() if sparse.issparse(encoded) else encoded, dtype=np.float64)
+    values = sparse.csr_array(encoded).toarray() if sparse.issparse(encoded) else encoded
+    return np.asarray(values, dtype=np.float64)
 
 
 def _check_size(n_rows: int, n_features: int, n_folds: int) -> None:
@@ -146,7 +148,7 @@ def _check_size(n_rows: int, n_features: int, n_folds: int) -> None:
     size = 8 * n_rows * n_features * n_folds
     if size > LARGEST_BYTES:
         raise DataError(
-            f"the features after encoding must fit into {LARGEST_BYTES / 1e9:.0f} GB for all {n_folds} folds, "
-            f"got {n_rows} rows x {n_features} features = {size / 1e9:.1f} GB. "
+            f"the features after encoding must fit into {LARGEST_BYTES / 1e9:.0f} GB "
+            f"for all {n_folds} folds, got {n_rows} rows x {n_features} features = {size / 1e9:.1f} GB. "
             "Give a smaller sample (sample=...), fewer folds, or fewer or coarser categorical columns"
         )

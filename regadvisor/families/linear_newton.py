@@ -16,19 +16,15 @@ from scipy import linalg
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time
-from regadvisor.families.linear_quadratic import minimise_quadratic
+from regadvisor.families.linear_quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
 
 #: More active weights than this are left to the first-order solver.
 MOST_ACTIVE = 900
 #: Largest violation of the optimality conditions at a solution, in units of the gradient of the mean loss.
 TOLERANCE = 1e-6
 STEPS = 200
-#: Weights that may join the working set in one step (more once more are active).
-NEWCOMERS = 60
-#: Weights whose gradient is above this share of l1 join the working set before they violate.
-NEAR = 0.9
-#: Passes of coordinate descent within one Newton step.
-PASSES = 300
+#: Rounds of descent and exact steps within one Newton step.
+ROUNDS = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,20 +34,6 @@ class _Model:
     H: Floats
     H_b: Floats
     inverse_b: Floats
-
-
-def violation(gradient: Floats, W: Floats, penalty: Penalty) -> Floats:
-    """Return how far each weight is from optimal: 0 everywhere exactly at the solution.
-
-    Parameters
-    ----------
-    gradient, W : ndarray, shape (n_features, n_outputs)
-        Gradient of the mean loss alone, and the weights.
-    """
-    smooth = gradient + penalty.l2 * W
-    return np.where(
-        W != 0, np.abs(smooth + penalty.l1 * np.sign(W)), np.maximum(np.abs(smooth) - penalty.l1, 0)
-    )
 
 
 def solve_newton(
@@ -74,37 +56,22 @@ def solve_newton(
         worst = max(float(violation(gradient, W, penalty).max()), float(np.abs(R.sum(0)).max()))
         if worst <= TOLERANCE:
             return Solution(W=W, b=b, converged=True)
-        active = _working_set(gradient, W, penalty)
-        if active is None:
+        if int((W != 0).sum()) > MOST_ACTIVE - NEWCOMERS:
             return None
-        j, k = active
-        step_w, step_b = _newton_step(problem, P, R, gradient[j, k], W[j, k], active, penalty, worst)
-        moved = _search(problem, Z, R, W[j, k], step_w, step_b, active, penalty)
+        # By output, so that the blocks of one class are contiguous.
+        flat = working_set(gradient.T, W.T, penalty.l1, most=MOST_ACTIVE)
+        k, j = np.divmod(flat, problem.n_features)
+        active = (j, k)
+        new, step_b = _newton_step(problem, P, R, gradient[j, k], W[j, k], active, penalty, worst)
+        moved = _search(problem, Z, R, W[j, k], new - W[j, k], step_b, active, penalty)
         if moved is None:
             # Rounding, not a failure, if already near: no step improves the objective any more.
             return Solution(W=W, b=b, converged=worst <= 100 * TOLERANCE)
         share, Z = moved
-        W[j, k] = np.where(share == 1.0, W[j, k] + step_w, W[j, k] + share * step_w)
+        # A whole step lands on the exact zeros of the model's solution.
+        W[j, k] = new if share == 1.0 else W[j, k] + share * (new - W[j, k])
         b = b + share * step_b
     return Solution(W=W, b=b, converged=False)
-
-
-def _working_set(
-    gradient: Floats, W: Floats, penalty: Penalty
-) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-    """Return features and outputs of the weights to move next, by output; None if they are too many."""
-    active = W != 0
-    n_active = int(active.sum())
-    if n_active > MOST_ACTIVE - NEWCOMERS:
-        return None
-    outside = np.where(active, 0.0, np.abs(gradient))
-    # The worst violators first: most of the others settle once these have moved.
-    room = min(max(NEWCOMERS, n_active), MOST_ACTIVE - n_active)
-    floor = NEAR * penalty.l1
-    if int((outside > floor).sum()) > room:
-        floor = float(np.partition(outside, -room, axis=None)[-room])
-    k, j = np.nonzero((active | (outside >= max(floor, np.finfo(float).tiny))).T)
-    return j, k
 
 
 def _curvature(problem: Problem, P: Floats, active: tuple[NDArray[np.intp], NDArray[np.intp]]) -> _Model:
@@ -140,7 +107,7 @@ def _newton_step(
     penalty: Penalty,
     worst: float,
 ) -> tuple[Floats, Floats]:
-    """Return the step of the active weights and of the intercepts."""
+    """Return the new active weights and the step of the intercepts."""
     model = _curvature(problem, P, active)
     gradient_b = R.sum(0)
     reduced = gradient - model.H_b @ (model.inverse_b @ gradient_b)
@@ -148,18 +115,17 @@ def _newton_step(
     # |target|² of the working response, at least qᵀH⁺q; see minimise_quadratic.
     chances = np.clip(P * (1 - P) if problem.n_outputs == 1 else P, 1e-6, None)
     offset = float(w @ Hw - 2 * w @ reduced + (R**2 / (problem.weight[:, None] * chances)).sum())
-    tol = float(np.clip(0.01 * worst**2, 1e-14, 1e-4))
+    # Far from the solution the model is not worth solving closely.
     new, _ = minimise_quadratic(
         model.H,
         Hw - reduced,
-        max(offset, 1e-8),
         penalty=penalty,
         start=w,
-        tol=tol / max(offset, 1e-8),
-        max_iter=PASSES,
+        offset=max(offset, 1e-8),
+        tol=max(0.05 * worst, 0.25 * TOLERANCE),
+        rounds=ROUNDS,
     )
-    step = new - w
-    return step, -model.inverse_b @ (gradient_b + model.H_b.T @ step)
+    return new, -model.inverse_b @ (gradient_b + model.H_b.T @ (new - w))
 
 
 def _search(

@@ -81,15 +81,15 @@ class Problem:
     @property
     def n_features(self) -> int:
         """Number of features."""
-        return self.X.shape[1]
+        return int(self.X.shape[1])
 
     @property
     def n_outputs(self) -> int:
         """Columns of the target."""
-        return self.T.shape[1]
+        return int(self.T.shape[1])
 
     def targets(self, Z: Floats) -> Floats:
-        """Return `T` with axes of length 1 put in, so that it fits linear predictors (n_rows, …, n_outputs)."""
+        """Return `T` with axes of length 1 put in, to fit predictors of shape (n_rows, …, n_outputs)."""
         return self.T.reshape(len(self.T), *(1,) * (Z.ndim - 2), self.n_outputs)
 
     def probabilities(self, Z: Floats) -> Floats:
@@ -138,7 +138,7 @@ class Problem:
     @property
     def is_constant(self) -> bool:
         """Whether the target has one value only, so that the constant model is the answer."""
-        return bool(np.all(self.T == self.T[0]))
+        return bool(np.all(self.T[0] == self.T))
 
     @property
     def largest_eigenvalue(self) -> float:

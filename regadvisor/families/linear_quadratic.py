@@ -6,36 +6,59 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time
 
-#: Duality gap at which a regression is solved, as a share of the target's variance.
-GAP = 1e-7
-#: Passes over all features; a pass is cheap, and a fit that does not converge is lost.
-PASSES = 20_000
-#: With more features than this, and fewer rows than features, the Gram matrix is not worth its cost.
+#: Largest violation of the optimality conditions at a solution, relative to the largest possible gradient.
+TOLERANCE = 1e-6
+#: Passes of coordinate descent before the exact steps take over, and rounds of both.
+PASSES, ROUNDS = 100, 40
+#: Exact steps in one round.
+EXACT_STEPS = 50
+#: Up to this many features the whole Gram matrix is made at once.
 LARGEST_GRAM = 1000
+#: Features that may join the working set at once (more once more are active).
+NEWCOMERS = 60
+
+
+def violation(gradient: Floats, w: Floats, penalty: Penalty) -> Floats:
+    """Return how far each weight is from optimal: 0 everywhere exactly at the solution.
+
+    Parameters
+    ----------
+    gradient, w : ndarray of equal shape
+        Gradient of the smooth loss alone, and the weights.
+    """
+    smooth = gradient + penalty.l2 * w
+    at_zero = np.maximum(np.abs(smooth) - penalty.l1, 0.0)
+    return np.where(w != 0, np.abs(smooth + penalty.l1 * np.sign(w)), at_zero)
 
 
 def minimise_quadratic(
-    Q: Floats, q: Floats, offset: float, *, penalty: Penalty, start: Floats, tol: float, max_iter: int
+    Q: Floats, q: Floats, *, penalty: Penalty, start: Floats, offset: float, tol: float, rounds: int
 ) -> tuple[Floats, bool]:
-    """Minimise ``½ wᵀQw − qᵀw + l1·Σ|w| + (l2/2)·Σw²`` by scikit-learn's coordinate descent.
+    """Minimise ``½ wᵀQw − qᵀw + l1·Σ|w| + (l2/2)·Σw²``.
+
+    scikit-learn's coordinate descent finds the active weights; where they are so collinear that it crawls,
+    the system is solved for them exactly (feature-sign search: Lee, Battle, Raina and Ng 2007).
 
     Parameters
     ----------
     Q : ndarray, shape (n, n), symmetric and positive semidefinite
     q : ndarray, shape (n,)
-    offset : float
-        An upper bound of ``qᵀQ⁺q``: the squared norm of a target that these moments can belong to.
-        The duality gap is measured against it.
     start : ndarray, shape (n,)
         First guess; not written into.
+    offset : float
+        An upper bound of ``qᵀQ⁺q``: the squared norm of a target that these moments can belong to.
     tol : float
-        Duality gap as a share of `offset`.
+        Largest violation of the optimality conditions.
+    rounds : int
+        Rounds of descent and exact steps before giving up; what is reached so far is returned.
 
     Returns
     -------
@@ -45,30 +68,80 @@ def minimise_quadratic(
     Examples
     --------
     >>> w, ok = minimise_quadratic(
-    ...     np.eye(2), np.array([3.0, 0.5]), 10.0, penalty=Penalty(l1=1.0), start=np.zeros(2),
-    ...     tol=1e-10, max_iter=100)
+    ...     np.eye(2), np.array([3.0, 0.5]), penalty=Penalty(l1=1.0), start=np.zeros(2), offset=10.0,
+    ...     tol=1e-9, rounds=1)
     >>> w.tolist(), ok
     ([2.0, 0.0], True)
     """
+    Q, q = np.ascontiguousarray(Q), np.ascontiguousarray(q)
+    w = np.array(start, dtype=np.float64)
+    for _ in range(rounds):
+        w = _descend(Q, q, offset, penalty, w, tol)
+        if violation(Q @ w - q, w, penalty).max(initial=0.0) <= tol:
+            return w, True
+        w, converged = _solve_active(Q, q, penalty, w, tol)
+        if converged:
+            return w, True
+    return w, False
+
+
+def _descend(Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Floats, tol: float) -> Floats:
+    """Some passes of scikit-learn's coordinate descent."""
     # enet_path takes the moments as they are if the checks are off; X and y then only give n_samples = 1
-    # and the norm of y.
+    # and the norm of y, against which the duality gap is measured.
     alpha = penalty.l1 + penalty.l2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        _, W, gaps, n_iter = enet_path(
+        W = enet_path(
             np.zeros((1, len(q)), order="F"),
             np.array([np.sqrt(offset)]),
             l1_ratio=penalty.l1 / alpha,
             alphas=[alpha],
-            precompute=np.ascontiguousarray(Q),
-            Xy=np.ascontiguousarray(q),
-            coef_init=np.array(start, dtype=np.float64),
+            precompute=Q,
+            Xy=q,
+            coef_init=start.copy(),
             check_input=False,
-            return_n_iter=True,
-            tol=tol,
-            max_iter=max_iter,
-        )
-    return W[:, 0], bool(n_iter[0] < max_iter or gaps[0] <= tol * offset)
+            tol=tol * tol / offset,
+            max_iter=PASSES,
+        )[1]
+    return np.asarray(W[:, 0], dtype=np.float64)
+
+
+def _solve_active(Q: Floats, q: Floats, penalty: Penalty, w: Floats, tol: float) -> tuple[Floats, bool]:
+    """Solve for the active weights exactly, letting one go or come at a time.
+
+    With signs fixed the problem is a linear system. A weight that would change its sign on the way to its
+    solution stops the way at zero and leaves; at the solution the worst violator comes in.
+    """
+    w, signs = w.copy(), np.sign(w)
+    for _ in range(EXACT_STEPS):
+        active = np.flatnonzero(signs)
+        H = Q[np.ix_(active, active)]
+        # More active weights than the rows can tell apart: a trace of ridge chooses among equals.
+        H[np.diag_indices_from(H)] += penalty.l2 + 1e-12 * max(np.trace(H), 1e-300)
+        try:
+            factor = linalg.cho_factor(H, overwrite_a=True, check_finite=False)
+            target = linalg.cho_solve(factor, q[active] - penalty.l1 * signs[active], check_finite=False)
+        except linalg.LinAlgError:
+            return w, False
+        step = target - w[active]
+        crossing = (target * signs[active] < 0) & (step != 0)
+        ways = np.full(len(active), np.inf)
+        ways[crossing] = -w[active][crossing] / step[crossing]
+        way = min(float(ways.min(initial=np.inf)), 1.0)
+        w[active] += way * step
+        if way < 1.0:
+            gone = active[ways <= way]
+            w[gone] = signs[gone] = 0.0
+            continue
+        wrong = violation(Q @ w - q, w, penalty)
+        if wrong.max(initial=0.0) <= tol:
+            return w, True
+        worst = int(wrong.argmax())
+        if signs[worst] != 0:
+            return w, False
+        signs[worst] = np.sign(q[worst] - Q[worst] @ w)
+    return w, False
 
 
 def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
@@ -101,40 +174,59 @@ def solve_sparse_regression(
     OutOfTimeError
         If the deadline passes between two strengths.
     """
-    A = np.asfortranarray(np.sqrt(problem.weight)[:, None] * problem.X)
+    A = np.sqrt(problem.weight)[:, None] * problem.X
     t = np.sqrt(problem.weight) * problem.T[:, 0]
-    uses_gram = problem.n_features <= max(LARGEST_GRAM, len(A))
-    Q, q = (A.T @ A if uses_gram else np.empty((0, 0))), A.T @ t
+    Q = A.T @ A if problem.n_features <= LARGEST_GRAM else None
     w = np.zeros(problem.n_features)
     solutions: dict[int, Solution] = {}
     for index in sorted(range(len(penalties)), key=lambda i: (-penalties[i].l1, -penalties[i].l2)):
         check_time(deadline)
-        penalty = penalties[index]
-        if uses_gram:
-            w, converged = minimise_quadratic(
-                Q, q, float(t @ t), penalty=penalty, start=w, tol=GAP, max_iter=PASSES
-            )
-        else:
-            w, converged = _descend(A, t, penalty, w)
+        w, converged = _solve_one(
+            A, Q, t, penalties[index], w, TOLERANCE * max(problem.l1_max, 1e-12), deadline
+        )
         solutions[index] = Solution(W=w[:, None], b=problem.constant, converged=converged)
     return [solutions[index] for index in range(len(penalties))]
 
 
-def _descend(A: Floats, t: Floats, penalty: Penalty, start: Floats) -> tuple[Floats, bool]:
-    """Coordinate descent on the rows themselves, ``√weight``-scaled: for far more features than rows."""
-    alpha = (penalty.l1 + penalty.l2) / len(A)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        _, W, _, n_iter = enet_path(
-            A,
-            t,
-            l1_ratio=penalty.l1 / (penalty.l1 + penalty.l2),
-            alphas=[alpha],
-            precompute=False,
-            coef_init=start.copy(),
-            check_input=False,
-            return_n_iter=True,
-            tol=GAP,
-            max_iter=PASSES,
+def _solve_one(
+    A: Floats, Q: Floats | None, t: Floats, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
+) -> tuple[Floats, bool]:
+    """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large."""
+    offset = float(t @ t)
+    if Q is not None:
+        return minimise_quadratic(Q, A.T @ t, penalty=penalty, start=w, offset=offset, tol=tol, rounds=ROUNDS)
+    for _ in range(ROUNDS):
+        check_time(deadline)
+        gradient = A.T @ (A @ w - t)
+        if violation(gradient, w, penalty).max() <= 2 * tol:
+            return w, True
+        chosen = working_set(gradient, w, penalty.l1, most=len(w))
+        part = A[:, chosen]
+        w = w.copy()
+        w[chosen], _ = minimise_quadratic(
+            part.T @ part, part.T @ t, penalty=penalty, start=w[chosen], offset=offset, tol=tol, rounds=ROUNDS
         )
-    return W[:, 0], bool(n_iter[0] < PASSES)
+    return w, False
+
+
+def working_set(gradient: Floats, w: Floats, l1: float, *, most: int) -> NDArray[np.intp]:
+    """Return flat positions of the weights to move next: the active ones and the worst violators.
+
+    Most of the other violators settle once the worst have moved. Weights within a tenth of violating may
+    join as well.
+
+    Parameters
+    ----------
+    gradient, w : ndarray of equal shape
+    l1 : float
+    most : int
+        Largest working set.
+    """
+    active = (w != 0).ravel()
+    outside = np.where(active, 0.0, np.abs(gradient).ravel())
+    room = min(max(NEWCOMERS, int(active.sum())), most - int(active.sum()), len(outside))
+    floor = 0.9 * l1
+    if room > 0 and int((outside > floor).sum()) > room:
+        floor = float(np.partition(outside, -room)[-room])
+    joins = (outside >= floor) & (outside > 0) if room > 0 else np.zeros_like(active)
+    return np.flatnonzero(active | joins)

@@ -78,7 +78,8 @@ def _solve_limit(
     """Fit without penalty, or with a vanishing one where the classes are separable.
 
     Where a best fit without penalty exists, a penalty ten times smaller changes nothing; where it does not,
-    the linear predictors keep growing by about log(10) (Albert and Anderson 1984; Rosset, Zhu and Hastie 2004).
+    the linear predictors keep growing by about log(10) (Albert and Anderson 1984; Rosset, Zhu and Hastie
+    2004).
     """
     vanishing = 1.0 / (thresholds.VANISHING_C * len(features))
     # The way down in steps: each fit is then a few iterations from the last.
@@ -88,8 +89,13 @@ def _solve_limit(
     before = _fit(problem, model, features, rotation, vanishing * 10)
     check_time(deadline)
     last = _fit(problem, model, features, rotation, vanishing)
-    growth = problem.X @ (last.W - before.W) + (last.b - before.b)
+    Z = problem.X @ last.W + last.b
+    growth = Z - (problem.X @ before.W + before.b)
     if problem.n_outputs > 1:
         growth = growth - growth.mean(axis=1, keepdims=True)
-    is_limit = bool(np.abs(growth).max() > thresholds.LIMIT_GROWTH)
+        is_separated = bool(np.all(Z.argmax(1) == problem.T.argmax(1)))
+    else:
+        is_separated = bool(np.all((Z > 0) == (problem.T > 0.5)))
+    # L-BFGS stops where the gradient vanishes, so complete separation is asked about directly.
+    is_limit = is_separated or bool(np.abs(growth).max() > thresholds.LIMIT_GROWTH)
     return Solution(W=last.W, b=last.b, converged=last.converged or is_limit, is_limit=is_limit)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from regadvisor.thresholds import SMOOTH_CLIP_LIMIT
 
 
-class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Centre by the median, scale by the interquartile range, and clip smoothly.
 
     ``z = (x − median) / IQR`` becomes ``z / sqrt(1 + (z / limit)²)``, so outliers stay ordered but never

@@ -53,7 +53,7 @@ def _path(view: View) -> list[str]:
 def _candidates(view: View) -> list[str]:
     if not view.candidates:
         return []
-    lines = [_row(["kind", "best strength", "loss", "gain over none [95%]", "reply", "tried", "remarks"])]
+    lines = [_row(["kind", "best strength", "loss", "gain over none [95%]", "reply", "runs", "remarks"])]
     lines.append("|---|---|--:|---|---|--:|---|")
     for row in view.candidates:
         cells = [row.kind, row.strength, row.loss, row.gain, row.reply, row.tried, row.remarks]

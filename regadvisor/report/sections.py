@@ -92,13 +92,13 @@ def sample(record: Record) -> tuple[str, ...]:
     if facts is None:
         return ()
     scores = record.evidence.scores
+    folds = _FOLDS[facts.validation] if scores is None else f"{scores.n_folds} {_FOLDS[facts.validation]}"
     if facts.is_everything:
-        size = f"All {count(facts.n_rows, 'row')}"
+        lines = [sentence(facts.size_reason), f"Validated on {folds}."]
     else:
         share = facts.n_rows / facts.n_source if facts.n_source else 0.0
         size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')} ({share:.0%})"
-    folds = _FOLDS[facts.validation] if scores is None else f"{scores.n_folds} {_FOLDS[facts.validation]}"
-    lines = [f"{size}, {folds}.", sentence(facts.size_reason)]
+        lines = [f"{size}, validated on {folds}.", sentence(facts.size_reason)]
     if not facts.is_everything:
         lines.append(_match(facts))
     lines += [sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text]
@@ -122,8 +122,6 @@ def _risks(facts: SampleEvidence) -> list[str]:
     lines = []
     if facts.has_drift:
         lines.append("Risk: the rows drift in time.")
-    elif facts.is_drift_hint:
-        lines.append("Risk: the row order hints at drift; give time= if the rows are ordered in time.")
     if facts.has_groups:
         lines.append("Risk: rows come in groups.")
     if facts.n_duplicate_rows:
@@ -156,8 +154,10 @@ def _zeroed(feature: ZeroedFeature) -> str:
 
 
 def _fit_line(facts: FitFacts) -> str:
+    if facts.text:
+        return sentence(facts.text)
     losses = f"{number(facts.train_loss)} in training, {number(facts.held_out_loss)} held out"
-    return f"{capital(label(facts.kind))}: {losses}. {sentence(facts.text)}".rstrip()
+    return f"{capital(label(facts.kind))}: {losses}."
 
 
 def cost(record: Record) -> tuple[str, ...]:

@@ -31,12 +31,6 @@ def to_json(record: Record) -> str:
     ------
     RecordError
         If a field holds a value of another type than it declares.
-
-    Examples
-    --------
-    >>> text = to_json(record)  # doctest: +SKIP
-    >>> from_json(text) == record  # doctest: +SKIP
-    True
     """
     import msgspec
 
@@ -99,8 +93,9 @@ def without_timings(text: str) -> str:
             dropped.add(step["answer"].pop("flips_if"))
             for name in ("because", "distance"):
                 step["answer"].pop(name)
-    if dropped:
-        plain["flips"] = [clause for clause in plain["flips"] if clause not in dropped]
+    if isinstance(plain, dict) and "flips" in plain:
+        told = tuple(clause for clause in dropped if clause)
+        plain["flips"] = [flip for flip in plain["flips"] if not (told and flip.endswith(told))]
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -100,10 +100,11 @@ def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
     _title(console, f"Candidates by held-out {view.loss_name}")
-    table = _table("", "kind", "best strength", "loss", "gain over none, 95%", "reply", "tried")
+    table = _table("  kind", "best strength", "loss", "gain over none, 95%", "reply", "runs")
     for row in view.candidates:
-        cells = (row.kind, row.strength, row.loss, row.gain, row.reply, row.tried)
-        _add(table, ">" if row.is_pick else "", *cells, style="bold" if row.is_pick else "")
+        kind = f"{'>' if row.is_pick else ' '} {row.kind}"
+        cells = (row.strength, row.loss, row.gain, row.reply, row.tried)
+        _add(table, kind, *cells, style="bold" if row.is_pick else "")
     console.print(table)
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
     below = ([] if view.disagreement is None else [view.disagreement]) + [f"({r})" for r in remarks]
@@ -172,7 +173,7 @@ def _table(*headers: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for header in headers:
-        right = header in ("loss", "training", "tried", "rows")
+        right = header in ("loss", "training", "runs", "rows")
         table.add_column(header, justify="right" if right else "left", overflow="fold")
     return table
 

@@ -175,7 +175,7 @@ def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ..
     kinds.sort(key=lambda kind: scores.honest_losses.get(kind, float("inf")))
     rows = [_candidate(kind, record, scores) for kind in kinds]
     constant = CandidateRow(
-        kind="the constant",
+        kind="constant",
         strength="",
         loss=number(scores.constant_loss),
         gain=_gain(scores.comparisons.get("constant:none")),

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from regadvisor import thresholds
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.encode import TARGET, Encoded
+from regadvisor.sampling.equivalence import Verdict
 
 #: Rows of each side in tests by column, and in the classifier test (beyond, the power is ample).
 _MOST_ROWS_BY_COLUMN = 10_000
@@ -33,16 +34,13 @@ _INVERSE_PENALTY = 0.1
 class ClassifierTest:
     """What a linear classifier that tells two sets of rows apart achieves on rows it has not seen.
 
-    `aucs` are by fold; `p_value` is one-sided.
+    `auc` is the mean over parts, 0.5 if the sets cannot be told apart; `p_value` is one-sided and takes rows
+    as independent; `ranks` (n_rows,) are the held-out scores' ranks within their part, in (0, 1).
     """
 
-    aucs: NDArray[np.float64]
+    auc: float
     p_value: float
-
-    @property
-    def auc(self) -> float:
-        """Mean area under the ROC curve; 0.5 if the sets cannot be told apart."""
-        return float(self.aucs.mean())
+    ranks: NDArray[np.float64]
 
 
 def judge_difference(a: Encoded, b: Encoded, *, what: str, rng: np.random.Generator) -> list[ShiftTest]:
@@ -75,15 +73,17 @@ def classifier_test(
         Held-out part of each row; every part holds both labels.
     """
     values = np.clip(values, -_CLIP, _CLIP)
+    ranks = np.zeros(len(labels))
     aucs, zs = [], []
     for part in np.unique(parts):
         test = parts == part
         scores = fit_classifier(values[~test], labels[~test]).decision_function(values[test])
+        ranks[test] = (stats.rankdata(scores) - 0.5) / len(scores)
         auc, z = _mann_whitney(scores, labels[test])
         aucs.append(auc)
         zs.append(z)
     z = float(np.sum(zs) / np.sqrt(2 * len(zs)))
-    return ClassifierTest(aucs=np.array(aucs), p_value=float(stats.norm.sf(z)))
+    return ClassifierTest(auc=float(np.mean(aucs)), p_value=float(stats.norm.sf(z)), ranks=ranks)
 
 
 def fit_classifier(values: NDArray[np.float32], labels: NDArray[np.bool_]) -> LogisticRegression:
@@ -117,15 +117,12 @@ def _mann_whitney(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> tup
 def _column_tests(a: Encoded, b: Encoded, what: str, level: float, rng: np.random.Generator) -> ShiftTest:
     a, b = _some_rows(a, _MOST_ROWS_BY_COLUMN, rng), _some_rows(b, _MOST_ROWS_BY_COLUMN, rng)
     tested, n_all = _some_columns(a, _MOST_COLUMNS_TESTED, rng)
-    names, effects, p_values = [], [], []
-    for name, effect, p_value in _each_column(a.columns(tested), b.columns(tested)):
-        names.append(name)
-        effects.append(effect)
-        p_values.append(p_value)
-    if not names:
+    results = list(_each_column(a.columns(tested), b.columns(tested)))
+    if not results:
         return ShiftTest(what=f"{what}, column by column", verdict="equivalent", text="no column varies")
-    adjusted = stats.false_discovery_control(p_values)
-    effect = np.array(effects)
+    names = [result[0] for result in results]
+    effect = np.array([result[1] for result in results])
+    adjusted = stats.false_discovery_control([result[2] for result in results])
     found = (adjusted <= level) & (effect > thresholds.EQUIVALENT_SMD)
     worst = int(np.argmax(np.where(found, effect, 0))) if found.any() else int(np.argmin(adjusted))
     part = "" if len(tested) == n_all else f", on {len(tested)} of {n_all:,} encoded columns"
@@ -196,11 +193,12 @@ def _classifier_verdict(
         effect=result.auc,
         unit="AUC",
         p_value=result.p_value,
-        text=f"a logistic regression tells them apart with AUC {result.auc:.3f} (p = {result.p_value:.2g}){part}",
+        text=f"a logistic regression tells them apart with AUC {result.auc:.3f} "
+        f"(p = {result.p_value:.2g}){part}",
     )
 
 
-def _verdict(is_found: bool, effect: float) -> str:
+def _verdict(is_found: bool, effect: float) -> Verdict:
     if is_found:
         return "different"
     return "equivalent" if effect <= thresholds.EQUIVALENT_SMD else "inconclusive"

@@ -68,7 +68,7 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoder:
-    """How to turn features into numbers, fitted on the source; see :func:`fit_encoder`."""
+    """How to turn features into numbers, fitted on the source; see :func:`fit_encode`."""
 
     numeric: NDArray[np.intp]
     fill: NDArray[np.float64]
@@ -85,24 +85,26 @@ class Encoder:
 
     def encode(self, X: Features) -> Encoded:
         """Return the features as numbers, standardised as the source was; constant columns are left out."""
-        raw = _raw(X, self.numeric, self.fill, self.with_missing, self.levels)
+        block = _numbers(X, self.numeric)
+        return self._standardised(_raw(X, block, self.fill, self.with_missing, self.levels))
+
+    def _standardised(self, raw: NDArray[np.float64]) -> Encoded:
         kept = self.sd > 0.0
         # Standardised before the cast: float32 keeps 7 digits of a value, whatever its offset was.
-        raw = raw[:, kept] if not kept.all() else raw
-        raw -= self.mean[kept]
-        raw /= self.sd[kept]
+        values = (raw if kept.all() else raw[:, kept]) - self.mean[kept]
+        values /= self.sd[kept]
         return Encoded(
-            values=raw.astype(np.float32),
+            values=values.astype(np.float32),
             names=tuple(name for name, keep in zip(self.names, kept, strict=True) if keep),
             origin=self.origin[kept],
             is_indicator=self.is_indicator[kept],
         )
 
 
-def fit_encoder(
+def fit_encode(
     X: Features, columns: Sequence[Column], *, seed: int, most_columns: int | None = None
-) -> Encoder:
-    """Return the encoder of a feature table.
+) -> tuple[Encoder, Encoded]:
+    """Return the encoder of a feature table, and the table encoded.
 
     Numeric columns keep their values (the median where missing) and get a column "is missing" if any is;
     categorical ones become one column for each of their 10 most frequent levels. If the result would hold
@@ -132,10 +134,9 @@ def fit_encoder(
     levels = tuple((int(j), _frequent_levels(X, int(j))) for j in chosen[is_level])
     with_missing = np.flatnonzero(n_missing > 0).astype(np.intp)
     names, origin, is_indicator = _labels(X, columns, numeric, with_missing, levels)
-    raw = _raw(X, numeric, fill, with_missing, levels, block=block)
-    mean = raw.mean(axis=0)
-    sd = raw.std(axis=0)
-    return Encoder(
+    raw = _raw(X, block, fill, with_missing, levels)
+    mean, sd = raw.mean(axis=0), raw.std(axis=0)
+    encoder = Encoder(
         numeric=numeric,
         fill=fill,
         with_missing=with_missing,
@@ -149,6 +150,7 @@ def fit_encoder(
         n_judged=len(chosen),
         n_columns=n_columns,
     )
+    return encoder, encoder._standardised(raw)
 
 
 def encode_target(table: Table) -> Encoded:
@@ -173,16 +175,16 @@ def encode_target(table: Table) -> Encoded:
 
 def _raw(
     X: Features,
-    numeric: NDArray[np.intp],
+    block: NDArray[np.float64],
     fill: NDArray[np.float64],
     with_missing: NDArray[np.intp],
     levels: tuple[tuple[int, tuple[Any, ...]], ...],
-    *,
-    block: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    block = _numbers(X, numeric) if block is None else block
+    """Return numbers, "is missing" and levels side by side; may be `block` itself, so never written into."""
     missing = np.isnan(block)
-    filled = np.where(missing, fill, block)
+    filled = np.where(missing, fill, block) if missing.any() else block
+    if not len(with_missing) and not levels:
+        return filled
     parts = [filled, missing[:, with_missing].astype(np.float64)]
     parts += [_level_columns(X, column, values) for column, values in levels]
     return np.hstack(parts)

@@ -86,9 +86,9 @@ class Results:
         return {kind: tuple(fits) for kind, fits in grouped.items()}
 
     @property
-    def n_excluded(self) -> dict[Kind, int]:
+    def n_excluded(self) -> dict[str, int]:
         """How many fits were excluded because they did not converge, by kind (kinds with none left out)."""
-        counts: dict[Kind, int] = {}
+        counts: dict[str, int] = {}
         for trial in self.trials:
             if trial.kind != "none" and not self.is_usable(trial.fit):
                 counts[trial.kind] = counts.get(trial.kind, 0) + 1
@@ -150,7 +150,7 @@ def _score(results: Results, fit: Fit) -> CandidateScore:
     )
 
 
-def panel_arrays(results: Results) -> dict[Kind, Losses]:
+def panel_arrays(results: Results) -> dict[str, Losses]:
     """Return the held-out row losses that the comparisons work on, by kind.
 
     The seeds of the baseline become one configuration, the mean of their row losses: choosing among
@@ -162,7 +162,7 @@ def panel_arrays(results: Results) -> dict[Kind, Losses]:
         In the order of :func:`panel_fits`; NaN for rows that are in no test fold. A kind of which no
         fit converged is left out.
     """
-    panel: dict[Kind, Losses] = {}
+    panel: dict[str, Losses] = {}
     for kind, fits in results.by_kind.items():
         losses = np.stack([results.finite_losses(fit) for fit in fits])
         panel[kind] = losses.mean(axis=0, keepdims=True) if kind == "none" else losses

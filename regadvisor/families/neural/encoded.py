@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.families.preprocess import feature_names, make_preprocessor
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
 #: Encoded folds larger than this are refused.
@@ -39,6 +38,8 @@ class NetworkPrepared(Prepared):
         Row weights, for means of held-out losses.
     plan : Plan
     seed : int
+    n_source : int
+        Rows of the data that the sample was drawn from.
     """
 
     rows: TrainingRows
@@ -46,6 +47,7 @@ class NetworkPrepared(Prepared):
     weight: NDArray[np.float64]
     plan: Plan
     seed: int
+    n_source: int
 
     @property
     def n_folds(self) -> int:
@@ -62,7 +64,7 @@ def dense(encoded: Any) -> Float32:
         If it would take more than ``MOST_BYTES``.
     """
     _check_size(encoded.shape[0] * encoded.shape[1])
-    filled = encoded.toarray() if sparse.issparse(encoded) else np.asarray(encoded)
+    filled = encoded.toarray() if hasattr(encoded, "toarray") else encoded
     return np.ascontiguousarray(filled, dtype=np.float32)
 
 
@@ -86,23 +88,20 @@ def encode_folds(sample: Table, folds: Sequence[Fold]) -> tuple[Float32, tuple[s
     table : ndarray of float32, shape (n_folds, n_rows, n_features)
     names : tuple of str
     """
-    names = _names(make_preprocessor(sample.facts, for_network=True).fit(sample.X))
+    facts = sample.facts
+    names = feature_names(make_preprocessor(facts, for_network=True).fit(sample.X), facts)
     _check_size(len(folds) * sample.n_rows * len(names))
     table = np.zeros((len(folds), sample.n_rows, len(names)), dtype=np.float32)
-    position = {name: column for column, name in enumerate(names)}
     for fold, out in zip(folds, table, strict=True):
-        fitted = make_preprocessor(sample.facts, for_network=True).fit(sample.take(fold.train).X)
-        columns = [position.get(name, -1) for name in _names(fitted)]
-        known = np.flatnonzero(np.array(columns) >= 0)
-        encoded = fitted.transform(sample.X)
-        if len(known) < len(columns):
-            encoded = encoded[:, known]
-        out[:, np.array(columns)[known]] = dense(encoded)
+        fitted = make_preprocessor(facts, for_network=True).fit(sample.take(fold.train).X)
+        encoded = dense(fitted.transform(sample.X))
+        own_names = feature_names(fitted, facts)
+        if own_names == names:
+            out[:] = encoded
+        else:
+            _, at, own_at = np.intersect1d(names, own_names, return_indices=True)
+            out[:, at] = encoded[:, own_at]
     return table, names
-
-
-def _names(fitted: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in fitted.get_feature_names_out())
 
 
 def encode_target(
@@ -138,9 +137,7 @@ def encode_target(
     return target, loss_scale, constant
 
 
-def weighted_moments(
-    values: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[float, float]:
+def weighted_moments(values: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Return weighted mean and standard deviation; a deviation of 0 (a constant) becomes 1.
 
     Examples

@@ -64,10 +64,10 @@ class Layout:
         """
         weights, biases, start = [], [], 0
         for n_in, n_out in self.shapes:
-            weights.append(flat[:, start : start + n_in * n_out].unflatten(1, (n_in, n_out)))
+            weights.append(flat[:, start : start + n_in * n_out].view(-1, n_in, n_out))
             start += n_in * n_out
         for _, n_out in self.shapes:
-            biases.append(flat[:, start : start + n_out].unflatten(1, (1, n_out)))
+            biases.append(flat[:, start : start + n_out].view(-1, 1, n_out))
             start += n_out
         return weights, biases
 

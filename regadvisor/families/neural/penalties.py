@@ -1,7 +1,7 @@
 """The decoupled penalties, per network: ``w ← soft((1 − lr·l2)·w, lr·l1)`` around the optimizer's step.
 
-Decay before the step is AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); the soft threshold after it is the
-proximal step of lr·l1·|w| and gives exact zeros (Yun et al. 2021, arXiv:2007.07869, do the same for Adam).
+Decay before the step is AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); the soft threshold after it is
+the proximal step of lr·l1·|w| and gives exact zeros (Yun et al. 2021, arXiv:2007.07869, do so with Adam).
 Biases are exempt.
 """
 

@@ -78,7 +78,8 @@ def choose_checkpoints(
         return chosen
     for number in range(len(folds)):
         others = np.concatenate([fold.test for k, fold in enumerate(folds) if k != number])
-        means = np.average(held_out[:, others].astype(np.float64), axis=1, weights=weight[others])
+        with np.errstate(invalid="ignore", over="ignore"):
+            means = np.average(held_out[:, others].astype(np.float64), axis=1, weights=weight[others])
         chosen[number] = fewest_epochs(means)
     return chosen
 
@@ -103,8 +104,13 @@ class Scoreboard:
         self._zeroed = np.zeros((*shape, n_folds, len(prepared.feature_names)), dtype=bool)
         self._train_rows = [_spread(fold.train, len(fold.test)) for fold in prepared.folds]
 
-    def record(self, epochs: int, stack: NetStack) -> None:
+    def record(self, stack: NetStack) -> None:
         """Take the losses of all networks as they are now."""
+        with np.errstate(invalid="ignore", over="ignore"):  # a network that exploded is scored, too
+            self._record(stack)
+        self._seen += 1
+
+    def _record(self, stack: NetStack) -> None:
         prepared, at, n_folds = self._prepared, self._seen, self._prepared.n_folds
         zeroed = (stack.weights[0] == 0).all(-1).cpu().numpy()
         self._zeroed[at] = zeroed.reshape(len(self._jobs), n_folds, -1)
@@ -115,7 +121,6 @@ class Scoreboard:
             rows = self._train_rows[number]
             losses = self._losses(stack, networks, number, rows).astype(np.float64)
             self._train[at, :, number] = scale * np.average(losses, axis=1, weights=prepared.weight[rows])
-        self._seen += 1
 
     def _losses(
         self, stack: NetStack, networks: Tensor, fold: int, rows: NDArray[np.intp]
@@ -125,7 +130,7 @@ class Scoreboard:
         table_rows = torch.from_numpy(rows.astype(np.int64)).to(data.x.device) + fold * self._prepared.n_rows
         size = max(16, EVALUATED_AT_ONCE // (len(networks) * max(stack.layout.widths)))
         parts = []
-        for part in table_rows.split(size):
+        for part in torch.split(table_rows, size):
             outputs = predict(stack.layout, networks, data.x[part])
             parts.append(row_losses(outputs, data.target[part], is_classification=data.is_classification))
         return np.concatenate(parts, axis=1)

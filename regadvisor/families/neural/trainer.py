@@ -157,7 +157,7 @@ class StackTrainer:
     def run(
         self,
         *,
-        at_checkpoint: Callable[[int, NetStack], None] | None = None,
+        at_checkpoint: Callable[[NetStack], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> bool:
         """Train all epochs of the plan; return whether they were all made.
@@ -165,7 +165,7 @@ class StackTrainer:
         Parameters
         ----------
         at_checkpoint : callable, optional
-            Called with the epochs made and the stack at every checkpoint of the plan.
+            Called with the stack at every checkpoint of the plan.
         should_stop : callable, optional
             Asked before every epoch.
         """
@@ -174,16 +174,20 @@ class StackTrainer:
                 return False
             self.run_epoch(epoch)
             if at_checkpoint is not None and epoch + 1 in self.plan.checkpoints:
-                at_checkpoint(epoch + 1, self.stack)
+                at_checkpoint(self.stack)
         return True
 
     def run_epoch(self, epoch: int) -> None:
         """Make the steps of one epoch (counted from 0)."""
+        n_steps, batches = self.plan.n_steps, self.draw_epoch()
+        for step in range(n_steps):
+            self.train_step(batches[:, step], float(self.plan.rates[epoch * n_steps + step]))
+
+    def draw_epoch(self) -> Tensor:
+        """Return the rows of the next epoch's batches, shape (n_models, n_steps, batch)."""
         plan = self.plan
         order = torch.stack([stream.epoch(plan.n_steps, plan.batch) for stream in self._streams])
-        batches = order[self._stream_of].to(self.device)
-        for step in range(plan.n_steps):
-            self.train_step(batches[:, step], float(plan.rates[epoch * plan.n_steps + step]))
+        return order[self._stream_of].to(self.device)
 
     def train_step(self, batch: Tensor, lr: float) -> None:
         """Make one step of all networks; `batch` holds their rows, shape (n_models, batch)."""
@@ -210,7 +214,7 @@ class StackTrainer:
         if self._dropped is None:
             return []
         stream_of = self._stream_of[self._dropped]
-        used, position = stream_of.unique(return_inverse=True)
+        used, position = torch.unique(stream_of, return_inverse=True)
         keep = []
         for units in self.stack.layout.widths[1:-1]:
             noise = torch.stack([self._streams[int(i)].noise(self.plan.batch, units) for i in used])

@@ -1,0 +1,16 @@
+"""Regression, and the same question for a network: the diabetes data."""
+
+from sklearn.datasets import load_diabetes
+
+import regadvisor
+
+X, y = load_diabetes(return_X_y=True, as_frame=True)
+
+linear = regadvisor.advise(X, y, effort="quick")
+print(linear)
+
+network = regadvisor.advise(X, y, model="mlp", effort="quick")
+print(network)
+print(network.scores.groupby("kind")["loss"].min().sort_values())
+
+print(linear.snippet("sklearn"))

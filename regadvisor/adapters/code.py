@@ -1,0 +1,284 @@
+"""From an unfitted scikit-learn object to the Python code that makes it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regadvisor.errors import ParameterError
+
+#: Longest line of generated code.
+WIDTH = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """Runnable Python: import lines, sorted, and one expression (possibly over several lines)."""
+
+    imports: tuple[str, ...]
+    expression: str
+
+
+@dataclass(frozen=True)
+class _Call:
+    """``head`` item, item … ``tail``: a call, a list, a tuple. Items are (prefix, value)."""
+
+    head: str
+    items: tuple[tuple[str, _Node], ...]
+    tail: str
+
+
+_Node = str | _Call
+
+
+def estimator_code(estimator: Any) -> Code:
+    """Return the code that makes an equal unfitted object, naming only parameters that are not the default.
+
+    Parameters
+    ----------
+    estimator : object
+        A scikit-learn estimator, transformer or pipeline, of classes and functions that can be imported.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter has no code: a lambda, a local function, an object of unknown state.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> code = estimator_code(LogisticRegression(C=np.inf))
+    >>> code.imports
+    ('from sklearn.linear_model import LogisticRegression',)
+    >>> code.expression
+    'LogisticRegression(C=float("inf"))'
+    """
+    imports: set[str] = set()
+    return Code(expression=_render(_node(estimator, imports), 0, 0), imports=tuple(sorted(imports)))
+
+
+def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
+    """Return a script that makes `pipeline`, and fits it on `X` and `y`, which have to exist.
+
+    Parameters
+    ----------
+    pipeline : estimator
+    task : {"binary", "multiclass", "regression"}
+    verdict_comment : str
+        What the advice says; put on top as a comment.
+
+    Raises
+    ------
+    ParameterError
+        If the pipeline holds something that has no code.
+    """
+    code = estimator_code(pipeline)
+    use = "model.predict(X_new)" if task == "regression" else "model.predict_proba(X_new)"
+    return "\n".join(
+        [
+            *comment(verdict_comment),
+            *code.imports,
+            "",
+            f"model = {code.expression}",
+            "model.fit(X, y)",
+            f"# Then: {use}",
+            "",
+        ]
+    )
+
+
+def comment(text: str) -> list[str]:
+    """Return text as comment lines.
+
+    Examples
+    --------
+    >>> comment("one\\ntwo")
+    ['# one', '# two']
+    """
+    return [f"# {line}".rstrip() for line in text.splitlines()]
+
+
+# ------------------------------------------------------------------------------------ values into nodes
+
+
+def _node(value: Any, imports: set[str]) -> _Node:
+    """Return the expression tree of a value and note what it imports."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, complex, bytes)):
+        return repr(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else f'float("{value}")'
+    if isinstance(value, (list, tuple, set, frozenset, dict, slice, range)):
+        return _collection(value, imports)
+    if isinstance(value, (np.ndarray, np.dtype, np.ufunc)):
+        return _numpy(value, imports)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return _imported(value, imports)
+    if isinstance(value, functools.partial):
+        return _partial(value, imports)
+    return _constructor(value, imports)
+
+
+def _quoted(text: str) -> str:
+    """Return a string literal, in double quotes where that needs no escaping."""
+    literal = repr(text)
+    return (
+        f'"{literal[1:-1]}"' if literal[0] == "'" and '"' not in literal and "\\" not in literal else literal
+    )
+
+
+def _collection(value: Any, imports: set[str]) -> _Node:
+    """Return a list, tuple, set, dict, slice or range."""
+    if isinstance(value, dict):
+        pairs = tuple(
+            (f"{_flat(_node(key, imports))}: ", _node(item, imports)) for key, item in value.items()
+        )
+        return _Call("{", pairs, "}")
+    if isinstance(value, (slice, range)):
+        return repr(value)
+    items = tuple(("", _node(item, imports)) for item in value)
+    if isinstance(value, list):
+        return _Call("[", items, "]")
+    if isinstance(value, tuple):
+        return _Call("(", items, ",)" if len(items) == 1 else ")")
+    name = type(value).__name__
+    return _Call("{", items, "}") if items and name == "set" else _Call(f"{name}([", items, "])")
+
+
+def _numpy(value: Any, imports: set[str]) -> _Node:
+    """Return an array, a dtype or a universal function."""
+    imports.add("import numpy as np")
+    if isinstance(value, np.ufunc):
+        return f"np.{value.__name__}"
+    if isinstance(value, np.dtype):
+        return f"np.dtype({_quoted(value.str if value.names is None else str(value))})"
+    dtype = "object" if value.dtype == object else _quoted(str(value.dtype))
+    return _Call("np.array(", (("", _node(value.tolist(), imports)), ("dtype=", dtype)), ")")
+
+
+def _imported(value: Any, imports: set[str]) -> str:
+    """Return the name of a class or function and note its import.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be imported by its name.
+    """
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<unknown>")
+    if module == "builtins":
+        return str(name)
+    if (module or "").partition(".")[0] == "numpy" and getattr(np, name, None) is value:
+        imports.add("import numpy as np")
+        return f"np.{name}"
+    public = _public_module(module, name, value) if module else None
+    if public is None:
+        raise ParameterError(
+            f"every function and class in the model must be importable to be written as code, got {value!r}. "
+            "Define it in a module, or use the model object itself"
+        )
+    imports.add(f"from {public} import {name}")
+    return str(name)
+
+
+def _public_module(module: str, name: str, value: Any) -> str | None:
+    """Return the shortest public module that offers `value` as `name`, or None."""
+    if module == "__main__" or "<" in name or "." in name:
+        return None
+    parts = module.split(".")
+    first_private = next((i for i, part in enumerate(parts) if part.startswith("_")), len(parts))
+    for n_parts in (*range(first_private, 0, -1), len(parts)):
+        candidate = ".".join(parts[:n_parts])
+        if getattr(importlib.import_module(candidate), name, None) is value:
+            return candidate
+    return None
+
+
+def _partial(value: functools.partial[Any], imports: set[str]) -> _Node:
+    """Return a ``functools.partial``."""
+    imports.add("from functools import partial")
+    items = [("", _node(value.func, imports)), *(("", _node(arg, imports)) for arg in value.args)]
+    items += [(f"{key}=", _node(arg, imports)) for key, arg in value.keywords.items()]
+    return _Call("partial(", tuple(items), ")")
+
+
+def _constructor(value: Any, imports: set[str]) -> _Node:
+    """Return the constructor call of an object that keeps its parameters under their names.
+
+    Raises
+    ------
+    ParameterError
+        If it does not.
+    """
+    signature = inspect.signature(type(value).__init__)
+    name = _imported(type(value), imports)
+    items: list[tuple[str, _Node]] = []
+    may_be_positional = True
+    for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        given = _parameter(value, parameter.name)
+        is_required = parameter.default is parameter.empty
+        if not is_required and _is_same(given, parameter.default):
+            may_be_positional = False
+            continue
+        may_be_positional &= is_required and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        items.append(("" if may_be_positional else f"{parameter.name}=", _node(given, imports)))
+    return _Call(f"{name}(", tuple(items), ")")
+
+
+def _parameter(value: Any, name: str) -> Any:
+    """Return a constructor parameter of an object.
+
+    Raises
+    ------
+    ParameterError
+        If the object does not keep it.
+    """
+    if not hasattr(value, name):
+        raise ParameterError(
+            f"every object in the model must keep its constructor's parameters to be written as code, "
+            f"got {value!r} without {name!r}. Use the model object itself"
+        )
+    return getattr(value, name)
+
+
+def _is_same(given: Any, default: Any) -> bool:
+    """Whether a parameter has its default value (arrays never count as default)."""
+    if given is default:
+        return True
+    if type(given) is not type(default) or isinstance(given, np.ndarray):
+        return False
+    if isinstance(given, float) and math.isnan(given):
+        return math.isnan(default)
+    return isinstance(given, (bool, int, float, str, tuple, list, dict)) and bool(given == default)
+
+
+# -------------------------------------------------------------------------------------- nodes into text
+
+
+def _flat(node: _Node) -> str:
+    """Return an expression on one line."""
+    if isinstance(node, str):
+        return node
+    return node.head + ", ".join(prefix + _flat(item) for prefix, item in node.items) + node.tail
+
+
+def _render(node: _Node, indent: int, used: int) -> str:
+    """Return an expression on one line if it fits after `used` characters, else one item per line."""
+    flat = _flat(node)
+    if isinstance(node, str) or not node.items or indent + used + len(flat) <= WIDTH:
+        return flat
+    inner = indent + 4
+    lines = [
+        " " * inner + prefix + _render(item, inner, len(prefix) + 1) + "," for prefix, item in node.items
+    ]
+    return "\n".join([node.head, *lines, " " * indent + node.tail.lstrip(",")])

@@ -1,0 +1,176 @@
+"""Strengths into scikit-learn models, and the conversions at the border to each library.
+
+Inside, strengths mean: minimise ``mean loss + l1·Σ|w| + (l2/2)·Σw²`` on standardised features, with half the
+squared error of a standardised target (regression) or the log loss (classification). Every library writes
+its objective differently; one function per rule, each tested against the library. With sample weights,
+`n_rows` is the sum of the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+
+#: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
+LBFGS_TOL = 1e-5
+#: SAGA stops when no weight moves by more than this share of the largest in a pass over the rows.
+SAGA_TOL = 1e-4
+#: Generous: a model that stops early is another model than the one that was validated.
+MAX_ITER = 10_000
+
+
+def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
+    """Return `alpha` and `l1_ratio` of ``ElasticNet`` on a standardised target.
+
+    The objective is ``‖y − Xw‖²/(2n) + alpha·l1_ratio·Σ|w| + alpha·(1 − l1_ratio)/2·Σw²``; sample weights are
+    scaled to a mean of 1 by scikit-learn, so their sum does not matter here.
+
+    Examples
+    --------
+    >>> elasticnet_params(0.25, 0.75)
+    {'alpha': 1.0, 'l1_ratio': 0.25}
+    """
+    alpha = l1 + l2
+    return {"alpha": alpha, "l1_ratio": l1 / alpha if alpha else 0.0}
+
+
+def ridge_alpha(l2: float, n_rows: float) -> float:
+    """Return `alpha` of ``Ridge``, whose objective is ``‖y − Xw‖² + alpha·Σw²`` (a sum over rows).
+
+    Examples
+    --------
+    >>> ridge_alpha(0.5, 200)
+    100.0
+    """
+    return n_rows * l2
+
+
+def logistic_params(l1: float, l2: float, n_rows: float) -> dict[str, float]:
+    """Return `C` and `l1_ratio` of ``LogisticRegression``.
+
+    The objective is ``C·Σ loss + l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²``. Not for
+    ``solver="liblinear"``, which penalises the intercept.
+
+    Examples
+    --------
+    >>> logistic_params(0.0, 0.01, 1000)
+    {'C': 0.1, 'l1_ratio': 0.0}
+    >>> logistic_params(0.0, 0.0, 1000)
+    {'C': inf, 'l1_ratio': 0.0}
+    """
+    total = l1 + l2
+    if total == 0.0:
+        return {"C": np.inf, "l1_ratio": 0.0}
+    return {"C": 1.0 / (n_rows * total), "l1_ratio": l1 / total}
+
+
+def raw_target(l1: float, l2: float, sd_y: float) -> tuple[float, float]:
+    """Return the strengths for a target in its own unit, whose standard deviation is `sd_y`.
+
+    Weights and gradients both grow with the target's unit: an L1 penalty has to follow, L2 does not.
+
+    Examples
+    --------
+    >>> raw_target(0.1, 0.3, 20.0)
+    (2.0, 0.3)
+    """
+    return l1 * sd_y, l2
+
+
+def torch_mse(l1: float, l2: float) -> tuple[float, float]:
+    """Return the strengths for a loss that is the squared error without the ½, as torch's ``MSELoss``.
+
+    Examples
+    --------
+    >>> torch_mse(0.1, 0.3)
+    (0.2, 0.6)
+    """
+    return 2 * l1, 2 * l2
+
+
+def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
+    """Return `alpha` of scikit-learn's ``MLPClassifier`` or ``MLPRegressor``.
+
+    Their penalty is ``alpha/2·Σw²`` divided by the rows of the batch. L1 cannot be expressed.
+
+    Parameters
+    ----------
+    l2 : float
+    n_rows_per_step : float
+        The batch size; for ``solver="lbfgs"`` all rows.
+
+    Examples
+    --------
+    >>> mlp_alpha(0.01, 200)
+    2.0
+    """
+    return n_rows_per_step * l2
+
+
+def keras_params(l1: float, l2: float) -> dict[str, float]:
+    """Return `l1` and `l2` of Keras's ``L1L2``, whose penalty is ``l1·Σ|w| + l2·Σw²`` without the ½.
+
+    For coupling "loss"; half the squared error is then meant, so double both for ``loss="mse"``.
+
+    Examples
+    --------
+    >>> keras_params(0.1, 0.3)
+    {'l1': 0.1, 'l2': 0.15}
+    """
+    return {"l1": l1, "l2": l2 / 2}
+
+
+def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None) -> BaseEstimator:
+    """Return the unfitted scikit-learn model with these strengths.
+
+    Parameters
+    ----------
+    task : {"binary", "multiclass", "regression"}
+    l1, l2 : float
+        Strengths for standardised features and a standardised target; see :func:`on_standardised_target`.
+    n_rows : float
+        Rows (or sum of the weights) it will be trained on.
+    seed : int, optional
+        Order in which SAGA visits the rows (L1 classification only).
+
+    Examples
+    --------
+    >>> linear_model(task="regression", l1=0.0, l2=0.1, n_rows=50)
+    Ridge(alpha=5.0)
+    >>> linear_model(task="binary", l1=0.0, l2=0.0, n_rows=50).C
+    inf
+    """
+    if task == "regression":
+        return _regressor(l1, l2, n_rows)
+    # 1.0 and 0.0 exactly, so that scikit-learn sees a pure penalty.
+    params: dict[str, Any] = dict(logistic_params(l1, l2, n_rows))
+    if l1 == 0.0:
+        return LogisticRegression(**params, solver="lbfgs", tol=LBFGS_TOL, max_iter=MAX_ITER)
+    return LogisticRegression(**params, solver="saga", tol=SAGA_TOL, max_iter=MAX_ITER, random_state=seed)
+
+
+def _regressor(l1: float, l2: float, n_rows: float) -> BaseEstimator:
+    """Return the least-squares model with these strengths."""
+    if l1 == 0.0 and l2 == 0.0:
+        return LinearRegression()
+    if l1 == 0.0:
+        return Ridge(alpha=ridge_alpha(l2, n_rows))
+    if l2 == 0.0:
+        return Lasso(alpha=l1, max_iter=MAX_ITER)
+    return ElasticNet(**elasticnet_params(l1, l2), max_iter=MAX_ITER)
+
+
+def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
+    """Return `model` trained on the standardised target and predicting in the target's own unit.
+
+    Examples
+    --------
+    >>> on_standardised_target(Lasso(alpha=0.1)).regressor
+    Lasso(alpha=0.1)
+    """
+    return TransformedTargetRegressor(regressor=model, transformer=StandardScaler())

@@ -1,0 +1,259 @@
+"""The command ``regadvisor advise``: read a table, ask for advice, print and write it."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from regadvisor import terminal
+from regadvisor.errors import RegadvisorError
+
+if TYPE_CHECKING:
+    from regadvisor.advice import Advice
+
+_EXTENSIONS = (".json", ".md", ".txt")
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | Literal["auto"]:
+    """Return a number of seconds of at least 0, or "auto"."""
+    if value == "auto":
+        return "auto"
+    with suppress(ValueError):
+        if 0 <= float(value) < math.inf:
+            return float(value)
+    raise click.BadParameter(f"must be a number of seconds of at least 0 or 'auto', got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """The options of ``regadvisor advise``, as click checked them."""
+
+    data: str
+    target: str
+    model: str
+    task: str
+    budget: float | Literal["auto"]
+    effort: Literal["quick", "standard", "thorough"] | None
+    seed: int
+    chart: str
+    correlated: str | None
+    whole_picture: str | None
+    groups: str | None
+    time: str | None
+    drop: tuple[str, ...]
+    prefer: Literal["sparse"] | None
+    fail_under: float | None
+    storage: Path | None
+    resume: bool
+    as_json: bool
+    output: Path | None
+    quiet: bool
+    verbose: bool
+
+
+@click.command(no_args_is_help=True)
+@click.argument("data")
+@click.option("--target", metavar="COL", required=True, help="The column to predict.")
+@click.option("--model", type=click.Choice(["auto", "linear", "mlp"]), default="auto", show_default=True)
+@click.option(
+    "--task",
+    type=click.Choice(["auto", "classification", "binary", "multiclass", "regression"]),
+    default="auto",
+    show_default=True,
+)
+@click.option(
+    "--budget",
+    metavar="SECONDS",
+    callback=_seconds,
+    default="auto",
+    show_default=True,
+    help="Seconds for the advice. auto: the cost of one full run, 5 to 60 s. 0: train nothing.",
+)
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    help="How much to try; equal calls then give equal advice, and there is no time limit unless --budget "
+    "says so. Default: what fits the budget.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--chart", type=terminal.CHART, default="extended", show_default=True)
+@click.option("--correlated", type=terminal.YES_NO, help="Are your features correlated? Default: measured.")
+@click.option(
+    "--whole-picture", type=terminal.YES_NO, help='Do you need the "entire picture"? Default: measured.'
+)
+@click.option("--groups", metavar="COL", help="Rows with the same value stay in one fold; no feature.")
+@click.option("--time", metavar="COL", help="Validate forward along this column; no feature.")
+@click.option("--drop", metavar="COL", multiple=True, help="A column to leave out. May be repeated.")
+@click.option("--prefer", type=click.Choice(["sparse"]), help="Break ties in favour of L1.")
+@click.option(
+    "--fail-under",
+    metavar="SHARE",
+    type=click.FloatRange(0.0, 0.99),
+    help="Exit with 3 if the support is below this (prior advice has none).",
+)
+@click.option(
+    "--storage", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Journal file."
+)
+@click.option("--resume", is_flag=True, help="Go on with the journal of an interrupted run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead of the report.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the advice as well: .json (can be loaded again), .md or .txt.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the verdict on one line.")
+@click.option("-v", "--verbose", is_flag=True, help="Every comparison, candidate and fold.")
+def advise(**given: Any) -> None:
+    """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, or - for stdin.
+
+    Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal, which
+    is removed at the end; if the run is interrupted, the same command with --resume goes on. --storage puts
+    the journal elsewhere and keeps it. An old journal is never overwritten.
+
+    \b
+    Examples:
+      regadvisor advise data.csv --target price --drop id
+      regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
+      cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
+      regadvisor advise data.csv --target y -q --fail-under 0.8 || echo "have a look"
+    """
+    _run(_Request(**given))
+
+
+def _run(request: _Request) -> None:
+    if request.output is not None:
+        _check_output(request.output)
+    journal = _journal(request)
+    existed = journal is not None and journal.exists()
+    is_ours = journal is not None and request.storage is None and not existed
+    try:
+        advice = _advice(request, journal)
+    except KeyboardInterrupt:
+        terminal.complain(f"interrupted; {_saved(journal)}")
+        raise click.exceptions.Exit(terminal.INTERRUPTED) from None
+    except RegadvisorError:
+        # A journal of a run that could not start would only stand in the way of the next one.
+        if is_ours and journal is not None:
+            journal.unlink(missing_ok=True)
+        raise
+    if request.output is not None:
+        _write(advice, request.output)
+    if journal is not None and request.storage is None:
+        journal.unlink(missing_ok=True)
+    _show(advice, request)
+    terminal.leave(advice.record, request.fail_under)
+
+
+def _advice(request: _Request, journal: Path | None) -> Advice:
+    """Read the table, ask for advice, and add what reading had to say."""
+    from dataclasses import replace
+
+    import regadvisor
+    from regadvisor.data.files import read_frame, split_columns
+
+    stdin = sys.stdin.buffer if request.data == "-" else None
+    file = read_frame(request.data, stdin=stdin)
+    split = split_columns(
+        file.frame, target=request.target, drop=request.drop, groups=request.groups, time=request.time
+    )
+    with terminal.progress(is_shown=not request.quiet) as progress:
+        advice = regadvisor.advise(
+            split.X,
+            split.y,
+            model=request.model,
+            task=request.task,
+            budget=request.budget,
+            effort=request.effort,
+            chart=request.chart,
+            correlated=_flag(request.correlated),
+            whole_picture=_flag(request.whole_picture),
+            prefer=request.prefer,
+            groups=split.groups,
+            time=split.time,
+            random_state=request.seed,
+            storage=journal,
+            progress=progress,
+        )
+    if not file.notes:
+        return advice
+    return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))
+
+
+def _flag(answer: str | None) -> bool | None:
+    return None if answer is None else answer == "yes"
+
+
+def _journal(request: _Request) -> Path | None:
+    """Return the path of the journal, if there is to be one; see the help of ``advise``."""
+    path = request.storage
+    if path is None and request.output is not None:
+        path = request.output.with_name(f"{request.output.name}.journal")
+    if path is None:
+        if request.resume:
+            raise click.UsageError(
+                "--resume must come with --storage PATH or -o PATH, which name the journal."
+            )
+        return None
+    is_there = path.exists() and path.stat().st_size > 0
+    if is_there and not request.resume:
+        raise click.UsageError(
+            f"{path} is the journal of an interrupted run: give --resume to go on with it, or delete it."
+        )
+    if request.resume and not is_there and not request.quiet:
+        click.echo(f"nothing to resume in {path}; starting from the beginning", err=True)
+    return path
+
+
+def _saved(journal: Path | None) -> str:
+    """Return what an interrupted run leaves behind, and how to go on."""
+    if journal is None:
+        return "nothing was saved (-o PATH or --storage PATH would keep what is known)"
+    if not journal.exists() or journal.stat().st_size == 0:
+        return "nothing was known yet"
+    return f"what is known is saved in {journal}: run the same command with --resume"
+
+
+def _show(advice: Advice, request: _Request) -> None:
+    if request.as_json:
+        terminal.say(advice.to_json().encode())
+    elif request.quiet:
+        terminal.say(f"{advice.verdict}\n")
+    else:
+        terminal.report(advice, verbose=request.verbose)
+
+
+def _check_output(path: Path) -> None:
+    """Raise before anything costly is done for a file that could not be written."""
+    if path.suffix not in _EXTENSIONS:
+        raise click.BadParameter(
+            f"must end in {', '.join(_EXTENSIONS)}, got {str(path)!r}", param_hint="'-o'"
+        )
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise click.BadParameter(
+            f"must be in a folder that exists and can be written, got {str(path)!r}", param_hint="'-o'"
+        )
+
+
+def _write(advice: Advice, path: Path) -> None:
+    """Write the advice in the format its ending names, whole or not at all."""
+    renders: dict[str, Callable[[], str]] = {
+        ".json": advice.to_json,
+        ".md": advice.to_markdown,
+        ".txt": advice.to_text,
+    }
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(renders[path.suffix]().encode())
+        part.replace(path)
+    except OSError as error:
+        raise RegadvisorError(f"cannot write {path}: {error.strerror}") from error

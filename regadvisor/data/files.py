@@ -1,0 +1,305 @@
+"""The door for files: CSV, Parquet and JSON lines, from a path or from standard input."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pandas as pd
+
+from regadvisor.data.parsing import parse_csv, parse_json_lines
+from regadvisor.data.wording import listed
+from regadvisor.errors import DataError, import_optional
+from regadvisor.records import Note
+
+if TYPE_CHECKING:
+    AnySeries = pd.Series[Any]
+
+#: What a name may end in (before an optional .gz), and how it is read.
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+_SUPPORTED = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON lines (.jsonl, .ndjson)"
+#: First bytes of files that are something else.
+_FOREIGN = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"SQLite format 3": "an SQLite database",
+    b"\x93NUMPY": "a NumPy array file",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"ARROW1": "an Arrow (Feather) file",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FileData:
+    """A file as a frame, and what was done to read it."""
+
+    frame: pd.DataFrame
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """The columns of a frame by what they are for."""
+
+    X: pd.DataFrame
+    y: AnySeries
+    groups: AnySeries | None = None
+    time: AnySeries | None = None
+
+
+def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) -> FileData:
+    """Read a table from a file.
+
+    CSV: the separator (comma, semicolon, tab or bar) is found by itself, as is a decimal comma; text is
+    UTF-8, with or without a byte order mark, UTF-16 with one, or else Windows-1252. Empty fields, the usual
+    markers (NA, NaN, null, …) and ``?`` are missing values. Columns that hold ISO dates throughout become
+    dates.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file ending in .csv, .tsv, .txt, .jsonl, .ndjson (each also with .gz) or .parquet; ``"-"`` reads
+        standard input, whose format is found from its content.
+    stdin : file, optional
+        Read instead of ``sys.stdin``.
+
+    Returns
+    -------
+    FileData
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it is not a table in one of these formats.
+    MissingDependencyError
+        If it is Parquet and pyarrow is not installed.
+
+    Examples
+    --------
+    >>> read_frame("-", stdin=io.StringIO("a;b\\n1,5;x\\n2,5;?\\n")).frame["a"].tolist()
+    [1.5, 2.5]
+    """
+    if str(path) == "-":
+        name, content = "standard input", _read_stream(stdin)
+        expected = None
+    else:
+        name, expected = repr(str(path)), _format_of(Path(path))
+        content = _read_file(Path(path))
+    content = _unpacked(content, name)
+    if not content.strip():
+        raise DataError(f"{name} must hold a table, got an empty file")
+    found = _sniffed(content, name)
+    if expected == "parquet" and found != "parquet":
+        raise DataError(
+            f"{name} must be a Parquet file, got something else (it does not start with PAR1); rename it to "
+            "what it is, such as .csv"
+        )
+    if expected in ("csv", "jsonl") and found == "parquet":
+        raise DataError(f"{name} must be {expected.upper()}, got a Parquet file; rename it to .parquet")
+    return _parsed(content, name, expected or found)
+
+
+def _parsed(content: bytes, name: str, kind: str) -> FileData:
+    notes: tuple[Note, ...] = ()
+    if kind == "parquet":
+        frame = _parse_parquet(content, name)
+    elif kind == "jsonl":
+        frame, notes = parse_json_lines(content, name)
+    else:
+        frame, notes = parse_csv(content, name)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"column names in {name} must be unique, got {listed(list(twice))} more than once")
+    if len(frame) == 0:
+        raise DataError(f"{name} must hold rows, got only column names: {listed(list(frame.columns))}")
+    return FileData(frame=frame, notes=(*notes, *_index_note(frame)))
+
+
+def _format_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    ending = suffixes[-1] if suffixes else ""
+    if path.is_dir() or not path.exists():
+        return _FORMATS.get(ending, "")  # a better error follows when it is read
+    if ending not in _FORMATS:
+        hint = "; write one object a line: frame.to_json(path, orient='records', lines=True)"
+        raise DataError(
+            f"path must name a file that is {_SUPPORTED}, each but Parquet also with .gz, got {str(path)!r}"
+            + (hint if ending == ".json" else "; convert it, or rename it if it is one of these")
+        )
+    return _FORMATS[ending]
+
+
+def _read_file(path: Path) -> bytes:
+    if path.is_dir():
+        raise DataError(f"path must name a file, got the directory {str(path)!r}; name a file in it")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"path must name an existing file, got {str(path)!r}; it is looked for in {str(Path.cwd())!r}"
+            if not path.is_absolute()
+            else f"path must name an existing file, got {str(path)!r}; check the spelling"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"path must name a readable file, got {str(path)!r}: {reason}") from error
+
+
+def _read_stream(stdin: IO[bytes] | IO[str] | None) -> bytes:
+    content = sys.stdin.buffer.read() if stdin is None else stdin.read()
+    return content.encode("utf-8") if isinstance(content, str) else content
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{name} must be a whole gzip file, got a damaged or truncated one ({error}); copy it again"
+        ) from error
+
+
+def _sniffed(content: bytes, name: str) -> str:
+    """Return the format that the first bytes show."""
+    if content.startswith(b"PAR1"):
+        return "parquet"
+    for magic, what in _FOREIGN.items():
+        if content.startswith(magic):
+            raise DataError(f"{name} must be {_SUPPORTED}, got {what}; save the table as CSV")
+    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in content[:65536] and not is_utf16:
+        raise DataError(f"{name} must be {_SUPPORTED}, got a binary file; save the table as CSV")
+    return "jsonl" if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else "csv"
+
+
+def _parse_parquet(content: bytes, name: str) -> pd.DataFrame:
+    import_optional("pyarrow", extra="parquet", purpose="reading Parquet files")
+    try:
+        frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are among these
+        raise DataError(
+            f"{name} must be a whole Parquet file, got a damaged or truncated one ({error}); copy it again"
+        ) from error
+    frame.columns = frame.columns.map(str)
+    return frame
+
+
+def _index_note(frame: pd.DataFrame) -> tuple[Note, ...]:
+    unnamed = [name for name in frame.columns if name.startswith("Unnamed: ")]
+    if not unnamed:
+        return ()
+    text = (
+        f"a column without a name ({listed(unnamed)}) looks like saved row numbers; leave it out if it is: "
+        f"--drop {unnamed[0]!r}."
+    )
+    return (Note(code="unnamed-column", text=text),)
+
+
+# ------------------------------------------------------------------------------------- roles of columns
+
+
+def split_columns(
+    frame: pd.DataFrame,
+    *,
+    target: str | Sequence[str],
+    drop: Sequence[str] = (),
+    groups: str | None = None,
+    time: str | None = None,
+) -> Split:
+    """Split a frame into features, target, groups and time; columns in `drop` are left out.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    target : str
+        Name of the target column.
+    drop : sequence of str
+        Names of columns that are no features.
+    groups, time : str, optional
+        Names of the columns with groups and times; they are no features either.
+
+    Raises
+    ------
+    DataError
+        If a name is no column (with similar names), has two roles, or no feature is left.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"age": [1, 2], "id": [7, 8], "price": [3.0, 4.0]})
+    >>> list(split_columns(frame, target="price", drop=["id"]).X)
+    ['age']
+    """
+    target = _one_target(frame, target)
+    roles: dict[str, str] = {}
+    named = [("target", target), ("groups", groups), ("time", time), *(("drop", name) for name in drop)]
+    for role, name in named:
+        if name is None:
+            continue
+        _check_column(frame, name, role=role)
+        if roles.setdefault(name, role) != role:
+            raise DataError(
+                f"column {name!r} must have one role, got it as {roles[name]} and as {role}; name it once"
+            )
+    features = [name for name in frame.columns if name not in roles]
+    if not features:
+        raise DataError(
+            f"at least one feature column must be left, got none: every column "
+            f"({listed(list(frame.columns))}) is target, groups, time or dropped"
+        )
+    return Split(
+        X=frame[features],
+        y=frame[target],
+        groups=None if groups is None else frame[groups],
+        time=None if time is None else frame[time],
+    )
+
+
+def _one_target(frame: pd.DataFrame, target: str | Sequence[str]) -> str:
+    if isinstance(target, str) and target not in frame.columns:
+        parts = [part.strip() for part in target.split(",")]
+        targets = parts if len(parts) > 1 and all(part in frame.columns for part in parts) else [target]
+    else:
+        targets = [target] if isinstance(target, str) else list(target)
+    if len(targets) != 1:
+        raise DataError(
+            f"target must be one column, got {len(targets)}: several target columns are not supported yet; "
+            "ask once for each and drop the others"
+        )
+    return targets[0]
+
+
+def _check_column(frame: pd.DataFrame, name: str, *, role: str) -> None:
+    if name in frame.columns:
+        return
+    names = [str(column) for column in frame.columns]
+    by_folded = {column.casefold().strip(): column for column in names}
+    close = [by_folded[found] for found in get_close_matches(name.casefold().strip(), by_folded, n=3)]
+    hint = f"did you mean {listed(close)}?" if close else f"the columns are {listed(names, limit=10)}"
+    raise DataError(f"{role} must name a column, got {name!r}; {hint}")

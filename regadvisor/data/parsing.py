@@ -1,0 +1,213 @@
+"""CSV and JSON lines as frames: separators, encodings, missing values and dates."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from regadvisor.data.wording import counted, listed
+from regadvisor.errors import DataError
+from regadvisor.records import Note
+
+Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
+
+_SEPARATORS = (",", ";", "\t", "|")
+#: Lines by which the separator is found.
+_N_SNIFFED_LINES = 50
+_ISO_DATE = (
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+)
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
+
+
+def parse_csv(content: bytes, name: str) -> Parsed:
+    """Return the table in the bytes of a CSV file; `name` is what messages call the file.
+
+    Raises
+    ------
+    DataError
+        If the text is no table with a line of column names.
+
+    Examples
+    --------
+    >>> parse_csv(b"a\\tb\\n1\\t?\\n", "example")[0].isna().to_numpy().tolist()
+    [[False, True]]
+    """
+    text, notes = _decoded(content, name)
+    lines = _first_lines(text)
+    separator = _separator(lines)
+    header = next(csv.reader([lines[0]], delimiter=separator, skipinitialspace=True))
+    _check_header(header, name)
+    is_comma = separator != "," and _has_decimal_comma(lines[1:], separator)
+    try:
+        with warnings.catch_warnings():
+            # Lines longer than the header are cut with no more than a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                decimal="," if is_comma else ".",
+                na_values=["?"],
+                skipinitialspace=True,
+                index_col=False,
+                low_memory=False,
+                on_bad_lines="error",
+            )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
+        reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
+        raise DataError(
+            f"{name} must be a table with as many fields in every line as there are column names "
+            f"({len(header)}), got: {reason}; check for a damaged line or unquoted {separator!r}"
+        ) from error
+    if is_comma:
+        notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
+    return _with_dates(frame, notes)
+
+
+def _decoded(content: bytes, name: str) -> tuple[str, tuple[Note, ...]]:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return content.decode("utf-16"), ()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name} must be text, got damaged UTF-16; save it as UTF-8") from error
+    try:
+        return content.decode("utf-8-sig"), ()
+    except UnicodeDecodeError:
+        # Five bytes mean nothing in Windows-1252; they are kept as Latin-1 has them.
+        try:
+            text, encoding = content.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            text, encoding = content.decode("latin-1"), "Latin-1"
+    note = f"The file is not UTF-8 and was read as {encoding}; save it as UTF-8 if letters look wrong."
+    return text, (Note(code="encoding-guessed", text=note),)
+
+
+def _first_lines(text: str) -> list[str]:
+    lines = []
+    for line in io.StringIO(text):
+        if line.strip():
+            lines.append(line.rstrip("\r\n"))
+        if len(lines) == _N_SNIFFED_LINES:
+            break
+    return lines
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the separator that gives the most fields, the same number in (nearly) every line."""
+
+    def score(separator: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        share = sum(width == widths[0] for width in widths) / len(widths)
+        return (round(share, 1) if widths[0] > 1 else 0.0, widths[0])
+
+    return max(_SEPARATORS, key=score)
+
+
+def _check_header(header: list[str], name: str) -> None:
+    twice = [column for column in dict.fromkeys(header) if column and header.count(column) > 1]
+    if twice:
+        raise DataError(
+            f"column names in {name} must be unique, got {listed(twice)} more than once; rename them"
+        )
+    if all(_is_number(column) for column in header):
+        raise DataError(
+            f"the first line of {name} must hold the column names, got only numbers "
+            f"({listed(header, limit=3)}); add a line with names"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _has_decimal_comma(lines: list[str], separator: str) -> bool:
+    fields = [field.strip() for row in csv.reader(lines, delimiter=separator) for field in row]
+    has_comma = any(_DECIMAL_COMMA.fullmatch(field) for field in fields)
+    return has_comma and not any(_DECIMAL_POINT.fullmatch(field) for field in fields)
+
+
+def parse_json_lines(content: bytes, name: str) -> Parsed:
+    """Return the table in the bytes of a file of JSON objects, one a line.
+
+    Raises
+    ------
+    DataError
+        If a line is no JSON object.
+
+    Examples
+    --------
+    >>> parse_json_lines(b'{"a": 1}\\n{"a": 2, "b": "x"}\\n', "example")[0].shape
+    (2, 2)
+    """
+    text, notes = _decoded(content, name)
+    rows = []
+    # Not splitlines(): it also splits at characters that JSON allows inside text.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"every line of {name} must be a JSON object, got an error in line {number}: {error.msg}; "
+                "the file may be cut off, or hold one object over several lines"
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(
+                f'every line of {name} must be a JSON object such as {{"age": 3}}, got {type(row).__name__} '
+                f"in line {number}"
+            )
+        rows.append(row)
+    frame = pd.DataFrame.from_records(rows)
+    nested = [column for column in frame if _is_nested(frame[column])]
+    if nested:
+        raise DataError(
+            f"values in {name} must be text, numbers or booleans, got lists or objects in {listed(nested)}; "
+            "flatten them into columns, for example with pandas.json_normalize"
+        )
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    for column in texts:
+        values = frame[column]
+        frame[column] = values.mask(values == "?").infer_objects()
+    return _with_dates(frame, notes)
+
+
+def _is_nested(values: pd.Series[Any]) -> bool:
+    return values.dtype == object and any(isinstance(value, list | dict) for value in values)
+
+
+def _with_dates(frame: pd.DataFrame, notes: tuple[Note, ...]) -> Parsed:
+    """Turn text columns that hold ISO dates throughout into dates."""
+    found = []
+    for name in frame.columns:
+        column = frame[name]
+        if not pd.api.types.is_string_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+            continue
+        present = column.dropna()
+        if present.empty or not all(isinstance(value, str) for value in present.iloc[:100]):
+            continue
+        if not present.str.fullmatch(_ISO_DATE).fillna(False).all():
+            continue
+        try:
+            times = pd.to_datetime(column, format="ISO8601", utc=True)
+        except (ValueError, OverflowError):  # such as 30 February: not dates after all
+            continue
+        frame[name] = times.dt.tz_localize(None)
+        found.append(name)
+    if found:
+        what = counted(len(found), "column")
+        text = f"{what} with ISO dates were read as dates: {listed(found)}."
+        notes += (Note(code="parsed-dates", text=text),)
+    return frame, notes

@@ -1,0 +1,67 @@
+"""What training costs, from a few timed steps."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from regadvisor.families.base import Job
+from regadvisor.families.neural.batches import trainer_for
+from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.schedule import sample_plan
+from regadvisor.families.neural.trainer import StackTrainer
+from regadvisor.regularizer import Regularizer
+
+#: Seconds of steps to time, and steps before them: the first ones fill buffers and start threads.
+TIMED_S = 0.4
+WARM_UP_STEPS = 3
+FEWEST_STEPS = 5
+
+
+def time_steps(trainer: StackTrainer) -> float:
+    """Return the seconds of one step of all networks of a trainer (whose training goes on by a few steps)."""
+    plan, made, start = trainer.plan, 0, 0.0
+    while True:
+        rows = trainer.draw_epoch()
+        for step in range(plan.n_steps):
+            if made == WARM_UP_STEPS:
+                start = time.perf_counter()
+            timed = made - WARM_UP_STEPS
+            if timed >= FEWEST_STEPS and time.perf_counter() - start > TIMED_S:
+                return (time.perf_counter() - start) / timed
+            trainer.train_step(rows[:, step], float(plan.rates[0]))
+            made += 1
+
+
+def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe) -> float:
+    """Return the seconds of one step of a single network without regularization."""
+    return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe.hidden))
+
+
+def seconds_per_job(prepared: NetworkPrepared, recipe: Recipe, *, n_rows: int) -> float:
+    """Return the seconds of one job on all folds of a sample of `n_rows` rows.
+
+    One job of each cost class is timed on the given folds; steps and evaluations are counted for `n_rows`.
+    """
+    jobs = [Job(regularizer=regularizer) for regularizer in _KINDS]
+    step_s = time_steps(trainer_for(prepared, jobs, recipe.hidden)) / len(jobs)
+    share = float(np.mean([len(fold.train) for fold in prepared.folds])) / prepared.n_rows
+    n_train = max(1, round(share * n_rows))
+    n_source = max(n_rows, prepared.n_source)
+    plan = sample_plan(recipe, n_train=n_train, n_sample=n_rows, n_source=n_source)
+    trained = prepared.n_folds * len(plan.rates) * plan.batch
+    # Held-out rows and as many training rows are looked at; a forward pass is a third of a step.
+    evaluated = 2 * len(plan.checkpoints) * n_rows
+    per_row_s = step_s / (prepared.n_folds * prepared.plan.batch)
+    return per_row_s * (trained + evaluated / 3)
+
+
+_KINDS = (
+    Regularizer(coupling="decoupled"),
+    Regularizer(l2=1.0, coupling="decoupled"),
+    Regularizer(l1=1e-3, l2=1.0, coupling="decoupled"),
+    Regularizer(l1=1e-3, dropout=0.25, coupling="decoupled"),
+    Regularizer(dropout=0.25, coupling="decoupled"),
+)

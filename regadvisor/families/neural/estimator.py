@@ -1,0 +1,243 @@
+"""The network of the mlp family as scikit-learn estimators: what ``build()`` hands to the caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.encoded import dense, weighted_moments
+from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.schedule import Plan, planned_epochs
+from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
+from regadvisor.regularizer import Regularizer
+
+
+class _Network(BaseEstimator):
+    """What both estimators share: parameters, one training run, the forward pass."""
+
+    def __init__(
+        self,
+        *,
+        hidden: tuple[int, ...] = (128, 64),
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        lr: float = 2e-3,
+        batch_size: int = 128,
+        epochs: int | None = None,
+        schedule: str = "flat-cosine",
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.hidden = hidden
+        self.l1 = l1
+        self.l2 = l2
+        self.dropout = dropout
+        self.lr = lr
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.schedule = schedule
+        self.random_state = random_state
+        self.device = device
+
+    def _train(self, X: Any, target: NDArray[Any], weight: NDArray[Any], *, is_classification: bool) -> None:
+        """Train one network on all rows and keep its weights as NumPy arrays.
+
+        Shape
+        -----
+        X : (n_rows, n_features), array or sparse
+        target : (n_rows, n_outputs)
+        weight : (n_rows,)
+        """
+        recipe = Recipe(
+            lr=self.lr,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            schedule=self.schedule,
+            hidden=tuple(self.hidden),
+        )
+        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling="decoupled")
+        n_rows = X.shape[0]
+        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
+        device = torch.device(self.device)
+        rows = TrainingRows(
+            x=torch.from_numpy(dense(X)).to(device),
+            target=torch.as_tensor(target, dtype=torch.float32).to(device),
+            weight=torch.as_tensor(weight, dtype=torch.float32).to(device),
+            parts=(torch.arange(n_rows),),
+            is_classification=is_classification,
+        )
+        trainer = StackTrainer(
+            rows,
+            [Member(seed=self._seed())],
+            Strengths.of([regularizer]),
+            plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
+            hidden=recipe.hidden,
+        )
+        trainer.run()
+        stack = trainer.stack
+        self.coefs_ = [weights[0].cpu().numpy().copy() for weights in stack.weights]
+        self.intercepts_ = [bias[0, 0].cpu().numpy().copy() for bias in stack.biases]
+        if not all(np.isfinite(coef).all() for coef in self.coefs_):
+            raise ParameterError(
+                f"lr must be low enough for training to stay finite, got {self.lr!r}; lower it"
+            )
+
+    def _seed(self) -> int:
+        """Return the seed: an int as it is, so that a plain torch script can repeat the run."""
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    def _weight(self, sample_weight: ArrayLike | None, X: Any) -> NDArray[np.float64]:
+        """Return the row weights with a mean of 1, shape (n_rows,)."""
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if weight.sum() <= 0:
+            raise ParameterError("sample_weight must hold a positive number, got only zeros")
+        scaled: NDArray[np.float64] = weight / weight.mean()
+        return scaled
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """Return the outputs of the last layer, shape (n_rows, n_outputs)."""
+        check_is_fitted(self)
+        hidden = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        last = len(self.coefs_) - 1
+        for layer, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            hidden = hidden @ coef + intercept
+            if layer < last:
+                np.maximum(hidden, 0.0, out=hidden)
+        outputs: NDArray[np.float64] = hidden.astype(np.float64)
+        return outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class NetworkClassifier(ClassifierMixin, _Network):
+    """A multilayer perceptron classifier trained by AdamW with decoupled L1, L2 and dropout.
+
+    Per step ``w ← soft((1 − lr·l2)·w, lr·l1)`` around Adam's own step; biases are exempt. The loss is the log
+    loss of a softmax over the classes. Features are taken as they are: standardise them first.
+
+    Parameters
+    ----------
+    hidden : tuple of int, default (128, 64)
+        Units of the (rectified linear) hidden layers.
+    l1, l2 : float, default 0
+        Decoupled strengths; see :class:`~regadvisor.regularizer.Regularizer`.
+    dropout : float, default 0
+        Share of hidden units dropped.
+    lr : float, default 2e-3
+    batch_size : int, default 128
+        Most rows per step.
+    epochs : int or None, default None
+        ``None``: planned from the number of rows (steps grow with its square root).
+    schedule : {"flat-cosine", "constant"}, default "flat-cosine"
+    random_state : int, RandomState or None
+        Starting values, order of the rows and dropped units.
+    device : str, default "cpu"
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    coefs_ : list of ndarray of float32, shape (n_in, n_out)
+        Weights of every layer.
+    intercepts_ : list of ndarray of float32, shape (n_out,)
+    n_epochs_ : int
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = NetworkClassifier(epochs=20, l2=0.1, random_state=0).fit((X - X.mean(0)) / X.std(0), y)
+    >>> model.predict_proba((X[:2] - X.mean(0)) / X.std(0)).shape
+    (2, 3)
+    """
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NetworkClassifier:
+        """Train on all rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_rows, n_features)
+        y : array-like, shape (n_rows,)
+            Class labels.
+        sample_weight : array-like, shape (n_rows,), optional
+            Scaled to a mean of 1.
+        """
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32)
+        check_classification_targets(y)
+        weight = self._weight(sample_weight, X)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self._train(X, np.eye(len(self.classes_))[codes], weight, is_classification=True)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n_rows, n_classes), in the order of ``classes_``."""
+        probabilities: NDArray[np.float64] = softmax(self._outputs(X), axis=1)
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each row, shape (n_rows,)."""
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
+
+
+class NetworkRegressor(RegressorMixin, _Network):
+    """A multilayer perceptron regressor trained by AdamW with decoupled L1, L2 and dropout.
+
+    The loss is half the squared error on the target standardised inside. Parameters as in
+    :class:`NetworkClassifier`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, n_epochs_, n_features_in_
+        As in :class:`NetworkClassifier`.
+    y_mean_, y_scale_ : float
+        Mean and standard deviation of the training target.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> X, y = make_regression(n_samples=200, n_features=5, random_state=0)
+    >>> NetworkRegressor(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NetworkRegressor:
+        """Train on all rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_rows, n_features)
+        y : array-like, shape (n_rows,)
+            Target in its own unit.
+        sample_weight : array-like, shape (n_rows,), optional
+            Scaled to a mean of 1.
+        """
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32, y_numeric=True)
+        weight = self._weight(sample_weight, X)
+        target = np.asarray(y, dtype=np.float64)
+        self.y_mean_, self.y_scale_ = weighted_moments(target, weight)
+        standardised = (target - self.y_mean_) / self.y_scale_
+        self._train(X, standardised[:, None], weight, is_classification=False)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predicted target, shape (n_rows,)."""
+        predicted: NDArray[np.float64] = self._outputs(X)[:, 0] * self.y_scale_ + self.y_mean_
+        return predicted

@@ -1,0 +1,206 @@
+"""The mlp family: multilayer perceptrons, all candidates and folds trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.errors import ParameterError
+from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.neural import cost
+from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
+from regadvisor.families.neural.encoded import (
+    NetworkPrepared,
+    encode_folds,
+    encode_target,
+    row_weight,
+    stacked_rows,
+)
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.schedule import (
+    carried_epochs,
+    full_run_rates,
+    planned_epochs,
+    sample_plan,
+)
+from regadvisor.families.neural.strengths import PER_SUM_LR, candidate, default_regularizer
+from regadvisor.records import Training
+from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device of a name; ``"auto"`` is CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such device.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        resolved = torch.device(name)
+        torch.zeros(1, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        raise ParameterError(
+            f"device must be 'auto', 'cpu' or a torch device of this machine, got {device!r}"
+        ) from error
+    return resolved
+
+
+class MLPFamily:
+    """Multilayer perceptrons trained by AdamW with decoupled penalties.
+
+    Parameters
+    ----------
+    recipe : Recipe, optional
+        How one full run trains; the same for all candidates.
+    device : str, default "cpu"
+        A torch device, or "auto".
+
+    Notes
+    -----
+    All runs on the sample have one length and one schedule. Where the recipe names no epochs, each fold is
+    scored at an epoch that the other folds choose (the fewest within 0.5% of the best). The full run makes
+    as many epochs as :func:`~regadvisor.families.neural.schedule.carried_epochs` says, with the schedule
+    compressed to them: a run that stops early on the sample has seen little of the schedule's falling half,
+    the full run sees all of it. So the full run tends to end somewhat better than its score.
+    """
+
+    name: str = "mlp"
+    coupling: Coupling = "decoupled"
+    kinds: tuple[Kind, ...] = KINDS
+
+    def __init__(self, recipe: Recipe | None = None, device: str = "cpu") -> None:
+        self.recipe = recipe or Recipe()
+        self.device = resolve_device(device)
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
+        """Fit the preprocessing inside each fold and keep the encoded folds.
+
+        Raises
+        ------
+        DataError
+            If the encoded folds would take more than 2 GB.
+        """
+        table, names = encode_folds(sample, folds)
+        target, loss_scale, constant_losses = encode_target(sample, folds)
+        n_train = round(float(np.mean([len(fold.train) for fold in folds])))
+        plan = sample_plan(self.recipe, n_train=n_train, n_sample=sample.n_rows, n_source=sample.facts.n_rows)
+        return NetworkPrepared(
+            folds=tuple(folds),
+            n_rows=sample.n_rows,
+            n_features=len(names),
+            feature_names=names,
+            constant_losses=constant_losses,
+            rows=stacked_rows(table, target, sample, folds, self.device),
+            loss_scale=loss_scale,
+            weight=row_weight(sample),
+            plan=plan,
+            seed=seed,
+            n_source=sample.facts.n_rows,
+        )
+
+    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
+        """Return the search range and portfolio of every kind, in units of this run's Σ lr."""
+        sum_lr = _network(prepared).plan.sum_lr()
+        return {kind: candidate(kind, sum_lr) for kind in self.kinds}
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+    ) -> list[Fit]:
+        """Train all jobs on all folds, in batches and in the given order.
+
+        The deadline is checked before every epoch; jobs of a batch that it cuts are left out.
+        """
+        data = _network(prepared)
+        has_deadline = np.isfinite(deadline.at_s)
+        size = n_jobs_at_once(data, self.recipe.hidden, has_deadline=bool(has_deadline))
+        fits: list[Fit] = []
+        for batch in in_batches(jobs, size):
+            trained = train_batch(data, batch, self.recipe.hidden, deadline)
+            if trained is None:
+                break
+            fits.extend(trained)
+            for fit in trained:
+                if on_fit is not None:
+                    on_fit(fit)
+        return fits
+
+    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
+        """Return projected seconds per job on a sample of `n_rows` rows; takes at most about 1 s."""
+        return cost.seconds_per_job(_network(prepared), self.recipe, n_rows=n_rows)
+
+    def full_run_s(self, sample: Table, n_rows: int) -> float:
+        """Return the projected seconds of one run of the recipe on `n_rows` rows, steps alone.
+
+        Without epochs in the recipe this is the planned length, not that of an early stop.
+        """
+        first = Fold(train=np.arange(sample.n_rows), test=np.arange(0))
+        prepared = self.prepare(sample, [first], seed=0)
+        n_steps = len(full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows)))
+        return cost.seconds_per_step(prepared, self.recipe) * n_steps
+
+    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
+        """Return the strengths that keep strength × Σ lr in the full run; dropout stays as it is."""
+        regularizer = picked.job.regularizer
+        carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
+        if not carried:
+            return regularizer, None
+        on_sample = float(picked.sum_lr or 0.0)
+        epochs = self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows)
+        in_full = float(full_run_rates(self.recipe, n_rows=n_rows, epochs=epochs).sum())
+        factor = on_sample / in_full
+        moved = {name: getattr(regularizer, name) * factor for name in carried}
+        return replace(regularizer, **moved), (
+            f"strength × Σ lr is kept: Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in the full "
+            f"run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
+        )
+
+    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised network is to be trained on everything."""
+        recipe = self.recipe
+        return Training(
+            family="mlp",
+            seed=seed,
+            hidden=recipe.hidden,
+            optimizer=recipe.optimizer,
+            lr=recipe.lr,
+            batch_size=recipe.batch_size,
+            epochs=self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
+            schedule=recipe.schedule,
+        )
+
+    def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
+        """Return documented default strengths for one run of the recipe on `n_rows` rows."""
+        rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
+        return default_regularizer(kind, float(rates.sum()))
+
+    def _full_epochs(self, n_rows: int) -> int:
+        """Return the epochs of a full run that no sample has told the length of."""
+        return self.recipe.epochs or planned_epochs(n_rows, self.recipe.batch_size)
+
+    def _carried_epochs(self, picked: Fit, *, n_sample: int, n_rows: int) -> int:
+        """Return the epochs of the full run: the recipe's, or those that the sample's stand for."""
+        if self.recipe.epochs is not None:
+            return self.recipe.epochs
+        if picked.epochs is None:
+            return self._full_epochs(n_rows)
+        return carried_epochs(float(np.mean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+
+
+def _network(prepared: Prepared) -> NetworkPrepared:
+    """Return what this family prepared, as its own type."""
+    if not isinstance(prepared, NetworkPrepared):
+        raise ParameterError(f"prepared must come from MLPFamily.prepare, got {type(prepared).__name__}")
+    return prepared

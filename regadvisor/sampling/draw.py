@@ -1,0 +1,244 @@
+"""Question Q1 from end to end: draw the sample, judge it, ask about the real risks, make the folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.data.table import Table
+from regadvisor.errors import ParameterError
+from regadvisor.families.base import Fold
+from regadvisor.records import Note, SampleEvidence, ShiftTest
+from regadvisor.sampling.describe import describe_notes, describe_size, rare_classes
+from regadvisor.sampling.drift import order_hint, time_drift
+from regadvisor.sampling.folds import make_folds
+from regadvisor.sampling.judge import Judgement, judge_all, judge_match, judge_sample
+from regadvisor.sampling.keys import canonical_order, row_keys
+from regadvisor.sampling.match import Matching, check_new, match_rows
+from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
+from regadvisor.sampling.strata import Design, make_design, plain_design, whole_groups_design
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drawn:
+    """The sample, its folds and what Q1 may know about it.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n_sample,)
+        Row numbers into the source, sorted.
+    table : Table
+        The sample; with weights (mean 1) where the caller has some or a class was drawn beyond its share.
+    folds : tuple of Fold
+        Row numbers into the sample.
+    fold_of_row : ndarray of intp, shape (n_sample,)
+        Fold that tests the row, -1 if none does.
+    cluster_of_row : ndarray of intp, shape (n_sample,) or None
+        Rows that are not independent share a number: groups, blocks in time, or copies.
+    evidence : SampleEvidence
+    notes : tuple of Note
+    """
+
+    rows: NDArray[np.intp]
+    table: Table
+    folds: tuple[Fold, ...]
+    fold_of_row: NDArray[np.intp]
+    cluster_of_row: NDArray[np.intp] | None
+    evidence: SampleEvidence
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Selection:
+    """Chosen rows with inverse-probability weights, and the design that reference draws come from."""
+
+    rows: NDArray[np.intp]
+    weight: NDArray[np.float64] | None = None
+    design: Design | None = None
+    by_cluster: bool = False
+    matching: Matching | None = None
+
+
+def draw_sample(
+    table: Table,
+    *,
+    n_rows: int,
+    sample: SampleArgument = "auto",
+    match: Table | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    size_reason: str | None = None,
+) -> Drawn:
+    """Draw a sample that has the distribution of the whole, show that it has, and split it into folds.
+
+    The draw is proportional by class or target bin, with at least `folds` rows of every class that has them
+    (weighted back to their share); whole groups are drawn where there are groups, and rows spread over time
+    where there is a time. The result depends on the rows and the seed, not on the order of the rows.
+
+    Parameters
+    ----------
+    table : Table
+        The source.
+    n_rows : int
+        Rows for ``sample="auto"``; everything is used if the source has no more.
+    sample : "auto", int, float, array of int, array of bool, or False
+        Rows, a share of them, which rows, or that no sample can be taken.
+    match : Table, optional
+        Rows the model will be used on; only their features are read. The sample is drawn to match them.
+    folds : int
+        Folds wanted, at least 2.
+    seed : int
+    size_reason : str, optional
+        Why `n_rows`, as one sentence; it is put before the measured reason.
+
+    Raises
+    ------
+    ParameterError
+        If `sample`, `match`, `n_rows` or `folds` is out of its rule.
+    DataError
+        If groups, time or classes leave nothing to validate on; see :func:`make_folds`.
+
+    Examples
+    --------
+    >>> from regadvisor.records import DataFacts
+    >>> facts = DataFacts(container="array", task="binary", n_rows=90, columns=(), classes=("a", "b"))
+    >>> X = np.random.default_rng(0).normal(size=(90, 3))
+    >>> drawn = draw_sample(Table(X=X, y=np.arange(90) % 3 // 2, facts=facts), n_rows=30)
+    >>> drawn.table.n_rows, np.bincount(drawn.table.y).tolist(), drawn.evidence.verdict
+    (30, [20, 10], 'equivalent')
+    """
+    if folds < 2:
+        raise ParameterError(f"folds must be at least 2, got {folds}; 5 is usual")
+    if n_rows < 1:
+        raise ParameterError(f"n_rows must be at least 1, got {n_rows}; leave the size to the effort")
+    request = read_request(sample, n_rows=n_rows, n_source=table.n_rows)
+    if not request.is_allowed:
+        return _nothing(table)
+    if match is not None:
+        check_new(table, match)
+    keys = row_keys(table)
+    selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
+    judgement = _judge(table, selection, match, seed=seed)
+    drawn_table = _taken(table, selection)
+    folding = make_folds(drawn_table, folds=folds, seed=seed, keys=keys[selection.rows])
+    has_drift, is_hint, risks = _risks(table, keys, seed=seed)
+    evidence = SampleEvidence(
+        n_rows=len(selection.rows),
+        n_source=table.n_rows,
+        is_everything=len(selection.rows) == table.n_rows,
+        verdict=judgement.verdict,
+        size_reason=describe_size(
+            table, drawn_table, request, is_matched=match is not None, reason=size_reason
+        ),
+        validation=folding.scheme,
+        worst_shift=judgement.worst_shift,
+        worst_column=judgement.worst_column,
+        worst_log_variance_ratio=judgement.worst_log_variance_ratio,
+        has_drift=has_drift,
+        is_drift_hint=is_hint,
+        has_groups=table.groups is not None and len(np.unique(table.groups)) < table.n_rows,
+        n_duplicate_rows=folding.n_duplicates,
+        rare_classes=rare_classes(drawn_table, folds),
+        tests=(*judgement.tests, *risks),
+    )
+    notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
+    return Drawn(
+        rows=selection.rows,
+        table=drawn_table,
+        folds=folding.folds,
+        fold_of_row=folding.fold_of_row,
+        cluster_of_row=folding.cluster_of_row,
+        evidence=evidence,
+        notes=(*notes, *folding.notes),
+    )
+
+
+def _select(
+    table: Table,
+    request: SampleRequest,
+    match: Table | None,
+    *,
+    folds: int,
+    seed: int,
+    keys: NDArray[np.uint64],
+) -> _Selection:
+    if request.rows is not None:
+        by_group = whole_groups_design(table, request.rows, keys)
+        plain = plain_design(table.n_rows, len(request.rows))
+        return _Selection(rows=request.rows, design=by_group or plain, by_cluster=by_group is not None)
+    rng = np.random.default_rng([seed, 1])
+    if match is not None:
+        matching = match_rows(
+            table, match, n_rows=request.n_rows, order=canonical_order(table, keys), seed=seed
+        )
+        return _Selection(rows=matching.design.draw(rng), matching=matching)
+    if request.n_rows >= table.n_rows:
+        return _Selection(rows=np.arange(table.n_rows, dtype=np.intp))
+    design = make_design(table, request.n_rows, folds=folds, keys=keys)
+    rows = design.draw(rng)
+    by_cluster = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
+    return _Selection(rows=rows, weight=design.weights(rows), design=design, by_cluster=by_cluster)
+
+
+def _judge(table: Table, selection: _Selection, match: Table | None, *, seed: int) -> Judgement:
+    if match is not None:
+        return judge_match(table, selection.rows, match, selection.matching, seed=seed)
+    if len(selection.rows) == table.n_rows or selection.design is None:
+        return judge_all(table.n_rows)
+    return judge_sample(
+        table,
+        selection.rows,
+        selection.weight,
+        selection.design,
+        by_cluster=selection.by_cluster,
+        seed=seed,
+    )
+
+
+def _taken(table: Table, selection: _Selection) -> Table:
+    """Return the sample; the caller's weights times the inverse-probability ones, scaled to a mean of 1."""
+    weight = selection.weight
+    if table.weight is not None:
+        own = table.weight[selection.rows]
+        weight = own if weight is None else own * weight
+    if weight is not None:
+        weight = weight / weight.mean()
+    return table.take(selection.rows, weight=weight)
+
+
+def _risks(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bool, bool, tuple[ShiftTest, ...]]:
+    """Return whether there is drift, whether the row order hints at some, and the tests."""
+    if table.time is not None:
+        has_drift, tests = time_drift(table, keys, seed=seed)
+        return has_drift, False, tests
+    if table.groups is not None:
+        return False, False, ()  # rows stand by group as a rule, which says nothing about time
+    is_hint, test = order_hint(table, keys, seed=seed)
+    return False, is_hint, (test,)
+
+
+def _nothing(table: Table) -> Drawn:
+    """Return the empty sample of ``sample=False``."""
+    nothing = np.zeros(0, dtype=np.intp)
+    has_groups = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
+    evidence = SampleEvidence(
+        n_rows=0,
+        n_source=table.n_rows,
+        is_everything=False,
+        verdict="inconclusive",
+        size_reason="no sub sample can be taken, as the caller said",
+        validation="time" if table.time is not None else "group" if has_groups else "random",
+        is_allowed=False,
+        has_groups=has_groups,
+    )
+    return Drawn(
+        rows=nothing,
+        table=table.take(nothing),
+        folds=(),
+        fold_of_row=nothing,
+        cluster_of_row=None,
+        evidence=evidence,
+        notes=(),
+    )

@@ -1,0 +1,297 @@
+"""One set of folds for every candidate: stratified, by group, or forward in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError
+from regadvisor.families.base import Fold
+from regadvisor.records import Note
+from regadvisor.sampling.forward import forward_in_time, time_clusters
+from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys
+from regadvisor.sampling.strata import TARGET_BINS, strata_codes
+
+Scheme = Literal["random", "stratified", "group", "time"]
+
+#: StratifiedGroupKFold tries every group in every fold; beyond this many GroupKFold has to do.
+_MOST_GROUPS_STRATIFIED = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Folding:
+    """How a sample is validated.
+
+    Attributes
+    ----------
+    folds : tuple of Fold
+        Row numbers into the sample, sorted; empty if the rows cannot be split at all.
+    fold_of_row : ndarray of intp, shape (n_rows,)
+        Number of the fold that tests the row, -1 if none does.
+    cluster_of_row : ndarray of intp, shape (n_rows,) or None
+        Rows that are not independent share a number: groups, blocks in time, or copies. None: all are.
+    n_duplicates : int
+        Rows that repeat another one.
+    """
+
+    folds: tuple[Fold, ...]
+    fold_of_row: NDArray[np.intp]
+    cluster_of_row: NDArray[np.intp] | None
+    scheme: Scheme
+    n_duplicates: int
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Split:
+    folds: tuple[Fold, ...]
+    cluster: NDArray[np.intp] | None
+    scheme: Scheme
+    notes: tuple[Note, ...] = ()
+
+
+def make_folds(
+    sample: Table, *, folds: int = 5, seed: int = 0, keys: NDArray[np.uint64] | None = None
+) -> Folding:
+    """Split a sample into folds; the same rows get the same folds in whatever order they stand.
+
+    - With ``time``: forward in time (expanding window); with groups as well, none is on both sides.
+    - With ``groups``: whole groups, stratified as well as groups allow.
+    - Else stratified by class or target bin and shuffled; copies of a row stay in one fold. A class of one
+      row is always in training; one of fewer rows than folds is spread over different folds.
+
+    Every training part of a classification holds at least two classes.
+
+    Parameters
+    ----------
+    sample : Table
+    folds : int
+        Folds wanted; fewer are made (with a note) where rows, groups or points in time do not suffice.
+    seed : int
+    keys : ndarray of uint64, optional
+        See :func:`regadvisor.sampling.keys.row_keys`; computed if not given.
+
+    Raises
+    ------
+    DataError
+        If there is one group only or one class only, or if groups or time leave no two folds.
+
+    Examples
+    --------
+    >>> from regadvisor.records import DataFacts
+    >>> facts = DataFacts(container="array", task="binary", n_rows=20, columns=(), classes=("a", "b"))
+    >>> table = Table(X=np.arange(20.0)[:, None], y=np.arange(20) % 2, facts=facts)
+    >>> folding = make_folds(table, folds=5)
+    >>> [len(fold.test) for fold in folding.folds], folding.scheme
+    ([4, 4, 4, 4, 4], 'stratified')
+    """
+    n = sample.n_rows
+    keys = row_keys(sample) if keys is None else keys
+    copies, n_duplicates = duplicate_clusters(keys)
+    if n < 4:
+        split = _unsplit(n)
+    else:
+        _check_classes(sample)
+        groups = _group_numbers(sample, keys)
+        if sample.time is not None:
+            split = _forward(sample, groups, folds=folds, seed=seed, keys=keys)
+        elif groups is not None:
+            split = _grouped(sample, groups, folds=folds, seed=seed, keys=keys)
+        else:
+            split = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
+    notes = split.notes
+    if 0 < len(split.folds) < folds:
+        text = f"{len(split.folds)} folds instead of {folds}: the {n:,} rows do not give more."
+        notes = (*notes, Note(code="fewer-folds", text=text))
+    return Folding(
+        folds=split.folds,
+        fold_of_row=_tested_in(split.folds, n),
+        cluster_of_row=split.cluster,
+        scheme=split.scheme,
+        n_duplicates=n_duplicates,
+        notes=notes,
+    )
+
+
+def _unsplit(n: int) -> _Split:
+    notes = (Note(code="too-few-rows", text=f"{n} rows cannot be split into folds."),) if n else ()
+    return _Split(folds=(), cluster=None, scheme="random", notes=notes)
+
+
+def _check_classes(sample: Table) -> None:
+    if sample.is_classification and len(np.unique(sample.y)) < 2:
+        raise DataError(
+            "the sample must hold at least two classes, got one; draw more rows or choose others with sample="
+        )
+
+
+def _group_numbers(sample: Table, keys: NDArray[np.uint64]) -> NDArray[np.intp] | None:
+    """Return groups as numbers 0, 1, … in canonical order; None if every row is its own group."""
+    if sample.groups is None:
+        return None
+    present, number = np.unique(sample.groups, return_inverse=True)
+    if len(present) == 1:
+        raise DataError(
+            "groups must name at least two groups, got one; leave out groups= or check the column"
+        )
+    if len(present) == sample.n_rows:
+        return None
+    place = np.empty(len(present), dtype=np.intp)
+    place[np.argsort(group_keys(number, keys), kind="stable")] = np.arange(len(present))
+    return place[number]
+
+
+def _forward(
+    sample: Table, groups: NDArray[np.intp] | None, *, folds: int, seed: int, keys: NDArray[np.uint64]
+) -> _Split:
+    assert sample.time is not None  # the caller looked
+    made, text = forward_in_time(sample, groups, folds=min(folds, sample.n_rows // 2), seed=seed, keys=keys)
+    kept = _usable(sample, made, argument="time=")
+    notes = [Note(code="forward-in-time", text=text)] if text else []
+    late = _late_classes(sample, kept)
+    if late:
+        text = f"Classes missing from the first training part: {', '.join(late)}."
+        notes.append(Note(code="late-classes", text=text))
+    cluster = groups
+    if cluster is None:
+        cluster = time_clusters(sample.time, _tested_in(kept, sample.n_rows))
+    return _Split(folds=kept, cluster=cluster, scheme="time", notes=tuple(notes))
+
+
+def _grouped(
+    sample: Table, groups: NDArray[np.intp], *, folds: int, seed: int, keys: NDArray[np.uint64]
+) -> _Split:
+    """Leave whole groups out; rows are handed over in canonical order, so their own order is no matter."""
+    n_groups = int(groups.max()) + 1
+    n_folds = min(folds, n_groups)
+    order = canonical_order(sample, keys)
+    labels = _common_strata(strata_codes(sample, n_bins=min(TARGET_BINS, sample.n_rows // n_folds)), n_folds)
+    if n_groups <= _MOST_GROUPS_STRATIFIED:
+        splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    else:
+        splitter = GroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    of_row = np.full(sample.n_rows, -1, dtype=np.intp)
+    for k, (_, test) in enumerate(splitter.split(order[:, None], labels[order], groups[order])):
+        of_row[order[test]] = k
+    made = _usable(sample, _complements(of_row), argument="groups=")
+    return _Split(folds=made, cluster=groups, scheme="group")
+
+
+def _shuffled(
+    sample: Table,
+    copies: NDArray[np.intp],
+    n_duplicates: int,
+    *,
+    folds: int,
+    seed: int,
+    keys: NDArray[np.uint64],
+) -> _Split:
+    n = sample.n_rows
+    n_folds = min(folds, n // 2)
+    strata = strata_codes(sample, n_bins=max(1, min(TARGET_BINS, n // n_folds)))
+    order = canonical_order(sample, keys)
+    are_copies = n_duplicates <= thresholds.COPIES_SHARE * n
+    units = copies if are_copies and n_duplicates else np.arange(n, dtype=np.intp)
+    notes: tuple[Note, ...] = ()
+    if not are_copies:
+        text = f"{n_duplicates:,} of {n:,} rows repeat another one: taken as coarse values, not as copies."
+        notes = (Note(code="coarse-rows", text=text),)
+    of_row = _dealt(order, strata, units, n_folds=n_folds, rng=np.random.default_rng([seed, 21]))
+    if not sample.is_classification:
+        of_row = np.maximum(of_row, 0)  # a target value is no class: none has to stay in training
+    made = _trainable(sample, _complements(of_row))
+    if len(made) < 2:
+        return _unsplit(n)
+    cluster = copies if are_copies and n_duplicates else None
+    scheme: Scheme = "stratified" if len(np.unique(strata)) > 1 else "random"
+    return _Split(folds=made, cluster=cluster, scheme=scheme, notes=notes)
+
+
+def _dealt(
+    order: NDArray[np.intp],
+    strata: NDArray[np.intp],
+    units: NDArray[np.intp],
+    *,
+    n_folds: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Deal the units (rows, or sets of copies) of each stratum to the folds in turn, large ones first.
+
+    Each stratum goes on where the last one ended, so folds differ by about one unit. A stratum of one row is
+    dealt to no fold (-1). One that consists of copies of one row is dealt row by row, or a training part
+    would lack it.
+    """
+    of_row = np.full(len(order), -1, dtype=np.intp)
+    turn = 0
+    for stratum in np.unique(strata):
+        rows = rng.permutation(order[strata[order] == stratum])
+        if len(rows) == 1:
+            continue
+        _, first, unit, size = np.unique(
+            units[rows], return_index=True, return_inverse=True, return_counts=True
+        )
+        if len(size) == 1:
+            first, unit, size = np.arange(len(rows)), np.arange(len(rows)), np.ones(len(rows), dtype=np.intp)
+        # By size, then by the random order of the rows.
+        place = np.empty(len(size), dtype=np.intp)
+        place[np.lexsort((first, -size))] = np.arange(len(size))
+        of_row[rows] = (turn + place[unit]) % n_folds
+        turn = (turn + len(size)) % n_folds
+    return of_row
+
+
+def _common_strata(strata: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:
+    """Return strata with those too rare for every fold merged into the largest."""
+    counts = np.bincount(strata)
+    return np.where(counts[strata] < n_folds, int(np.argmax(counts)), strata).astype(np.intp)
+
+
+def _complements(of_row: NDArray[np.intp]) -> tuple[Fold, ...]:
+    """Return one fold for each number that occurs: its rows against all others."""
+    return tuple(
+        Fold(train=np.flatnonzero(of_row != k), test=np.flatnonzero(of_row == k))
+        for k in np.unique(of_row[of_row >= 0])
+    )
+
+
+def _trainable(sample: Table, made: tuple[Fold, ...]) -> tuple[Fold, ...]:
+    """Return the folds that can be trained: no empty part, and two classes in training."""
+
+    def is_trainable(fold: Fold) -> bool:
+        has_classes = not sample.is_classification or len(np.unique(sample.y[fold.train])) > 1
+        return len(fold.train) > 0 and len(fold.test) > 0 and has_classes
+
+    return tuple(fold for fold in made if is_trainable(fold))
+
+
+def _usable(sample: Table, made: tuple[Fold, ...], *, argument: str) -> tuple[Fold, ...]:
+    """Return the folds that can be trained, or raise if fewer than two are left."""
+    kept = _trainable(sample, made)
+    if len(kept) < 2:
+        raise DataError(
+            f"{argument} must leave at least two folds that can be trained (rows and two classes on the "
+            f"training side), got {len(kept)} of {len(made)}; give more rows or leave out {argument}"
+        )
+    return kept
+
+
+def _late_classes(sample: Table, made: tuple[Fold, ...]) -> list[str]:
+    """Return labels of the classes that the first training part does not hold."""
+    if not sample.is_classification:
+        return []
+    labels = sample.facts.classes or tuple(range(int(sample.y.max()) + 1))
+    late = np.setdiff1d(np.unique(sample.y), np.unique(sample.y[made[0].train]))
+    return [str(labels[int(code)]) for code in late]
+
+
+def _tested_in(made: tuple[Fold, ...], n_rows: int) -> NDArray[np.intp]:
+    of_row = np.full(n_rows, -1, dtype=np.intp)
+    for k, fold in enumerate(made):
+        of_row[fold.test] = k
+    return of_row

@@ -1,0 +1,195 @@
+"""Each conversion at the border against the library itself, by minimising our objective with SciPy."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from regadvisor.adapters.sklearn import (
+    elasticnet_params,
+    keras_params,
+    linear_model,
+    logistic_params,
+    mlp_alpha,
+    on_standardised_target,
+    raw_target,
+    ridge_alpha,
+    torch_mse,
+)
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def X():
+    X = np.random.default_rng(0).standard_normal((N, 4))
+    return (X - X.mean(0)) / X.std(0)
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    y = X @ [1.0, -1.0, 0.3, 0.0] + 0.5 * np.random.default_rng(1).standard_normal(N)
+    return (y - y.mean()) / y.std()
+
+
+@pytest.fixture(scope="module")
+def weight():
+    return np.random.default_rng(2).uniform(0.2, 3.0, N)
+
+
+def minimiser(X, y, *, l1, l2, weight=None, is_logistic=False):
+    """Weights and intercept that minimise mean loss + l1·Σ|w| + (l2/2)·Σw², to machine precision.
+
+    The absolute value is smooth after splitting w into positive and negative parts; the exact zeros found
+    that way are then fixed and the rest polished by Newton's method.
+    """
+    share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+    p = X.shape[1]
+
+    def gradient_of(w, b):
+        z = X @ w + b
+        residual = share * ((expit(z) if is_logistic else z) - y)
+        return X.T @ residual + l2 * w, residual.sum(), z
+
+    def objective(v):
+        w, b = v[:p] - v[p : 2 * p], v[-1]
+        g, g_b, z = gradient_of(w, b)
+        loss = np.logaddexp(0, z) - y * z if is_logistic else 0.5 * (z - y) ** 2
+        value = share @ loss + l1 * v[: 2 * p].sum() + l2 / 2 * w @ w
+        return value, np.concatenate([g + l1, l1 - g, [g_b]])
+
+    bounds = [(0, None)] * (2 * p) + [(None, None)]
+    v = minimize(
+        objective, np.zeros(2 * p + 1), jac=True, method="L-BFGS-B", bounds=bounds,
+        options={"ftol": 1e-16, "gtol": 1e-12, "maxiter": 10_000},
+    ).x  # fmt: skip
+    w, b = v[:p] - v[p : 2 * p], v[-1]
+    w[np.abs(w) < 1e-7] = 0.0
+    active = np.flatnonzero(w)
+    for _ in range(20):
+        g, g_b, z = gradient_of(w, b)
+        curvature = share * (expit(z) * expit(-z) if is_logistic else 1.0)
+        A = np.column_stack([X[:, active], np.ones(len(X))])
+        H = A.T @ (curvature[:, None] * A) + np.diag([l2] * len(active) + [0.0])
+        step = np.linalg.solve(H, np.append(g[active] + l1 * np.sign(w[active]), g_b))
+        w[active] -= step[:-1]
+        b -= step[-1]
+    return w, b
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.1, 0.0), (0.0, 0.2), (0.05, 0.3)])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_elastic_net(X, y, weight, l1, l2, is_weighted):
+    weight = weight if is_weighted else None
+    w, b = minimiser(X, y, l1=l1, l2=l2, weight=weight)
+    if l1 == 0.0:
+        n_rows = N if weight is None else weight.sum()
+        model = Ridge(alpha=ridge_alpha(l2, n_rows))
+    else:
+        model = ElasticNet(**elasticnet_params(l1, l2), tol=1e-14, max_iter=100_000)
+    model.fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.coef_, w, atol=1e-7)
+    assert model.intercept_ == pytest.approx(b, abs=1e-7)
+
+
+def test_lasso_is_elastic_net_with_all_l1(X, y):
+    w, _ = minimiser(X, y, l1=0.1, l2=0.0)
+    np.testing.assert_allclose(Lasso(alpha=0.1, tol=1e-14).fit(X, y).coef_, w, atol=1e-7)
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.0, 0.05), (0.05, 0.0), (0.02, 0.05)])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_logistic_regression(X, y, weight, l1, l2, is_weighted):
+    weight = weight if is_weighted else None
+    labels = (y + np.random.default_rng(3).standard_normal(N) > 0).astype(float)
+    w, b = minimiser(X, labels, l1=l1, l2=l2, weight=weight, is_logistic=True)
+    n_rows = N if weight is None else weight.sum()
+    solver = "saga" if l1 else "newton-cholesky"
+    model = LogisticRegression(
+        **logistic_params(l1, l2, n_rows), solver=solver, tol=1e-10, max_iter=100_000, random_state=0
+    ).fit(X, labels, sample_weight=weight)
+    np.testing.assert_allclose(model.coef_[0], w, atol=1e-6)
+    assert model.intercept_[0] == pytest.approx(b, abs=1e-6)
+
+
+def test_a_target_in_its_own_unit(X, y):
+    sd = 37.0
+    l1, l2 = raw_target(0.05, 0.2, sd)
+    scaled, _ = minimiser(X, y, l1=0.05, l2=0.2)
+    raw = ElasticNet(**elasticnet_params(l1, l2), tol=1e-14, max_iter=100_000).fit(X, sd * y + 5)
+    np.testing.assert_allclose(raw.coef_, sd * scaled, rtol=1e-7, atol=1e-7)
+    wrapped = on_standardised_target(ElasticNet(**elasticnet_params(0.05, 0.2), tol=1e-14, max_iter=100_000))
+    np.testing.assert_allclose(wrapped.fit(X, sd * y + 5).predict(X), raw.predict(X), rtol=1e-7)
+
+
+def test_squared_error_without_the_half(X, y):
+    rng = np.random.default_rng(4)
+    l1, l2 = torch_mse(0.1, 0.3)
+    for _ in range(5):
+        w = rng.standard_normal(4)
+        z = torch.tensor(X @ w)
+        theirs = float(torch.nn.MSELoss()(z, torch.tensor(y))) + l1 * np.abs(w).sum() + l2 / 2 * w @ w
+        ours = 0.5 * np.mean((X @ w - y) ** 2) + 0.1 * np.abs(w).sum() + 0.15 * w @ w
+        assert theirs == pytest.approx(2 * ours, rel=1e-12)
+
+
+@pytest.mark.parametrize("is_logistic", [False, True])
+def test_perceptron_of_scikit_learn(X, y, is_logistic):
+    target = (y > 0.1).astype(int) if is_logistic else y
+    w, _ = minimiser(X, target, l1=0.0, l2=0.2, is_logistic=is_logistic)
+    kind = MLPClassifier if is_logistic else MLPRegressor
+    model = kind(
+        hidden_layer_sizes=(),
+        alpha=mlp_alpha(0.2, N),
+        solver="lbfgs",
+        tol=1e-14,
+        max_iter=5000,
+        random_state=0,
+    ).fit(X, target)
+    np.testing.assert_allclose(model.coefs_[0][:, 0], w, atol=1e-5)
+
+
+def test_penalty_of_keras():
+    w = np.random.default_rng(5).standard_normal(20)
+    given = keras_params(0.1, 0.3)
+    # keras.regularizers.L1L2.__call__: l1 * sum(abs(x)) + l2 * sum(square(x))
+    theirs = given["l1"] * np.abs(w).sum() + given["l2"] * np.square(w).sum()
+    assert theirs == pytest.approx(0.1 * np.abs(w).sum() + 0.3 / 2 * w @ w, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("task", "l1", "l2", "expected"),
+    [
+        ("regression", 0.0, 0.0, LinearRegression),
+        ("regression", 0.0, 0.1, Ridge),
+        ("regression", 0.1, 0.0, Lasso),
+        ("regression", 0.1, 0.1, ElasticNet),
+        ("binary", 0.0, 0.0, LogisticRegression),
+        ("binary", 0.0, 0.1, LogisticRegression),
+        ("multiclass", 0.1, 0.0, LogisticRegression),
+        ("multiclass", 0.1, 0.1, LogisticRegression),
+    ],
+)
+def test_the_native_model_fits_without_a_warning(X, y, task, l1, l2, expected):
+    model = linear_model(task=task, l1=l1, l2=l2, n_rows=N, seed=0)
+    assert type(model) is expected
+    noise = np.random.default_rng(6).standard_normal(N)
+    target = {"regression": y, "binary": y + noise > 0, "multiclass": np.digitize(y + noise, [-0.8, 0.8])}[
+        task
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, target)
+    if task == "binary":
+        w, _ = minimiser(X, target.astype(float), l1=l1, l2=l2, is_logistic=True)
+        np.testing.assert_allclose(model.coef_[0], w, atol=1e-3)
+    if task == "regression":
+        w, _ = minimiser(X, y, l1=l1, l2=l2)
+        np.testing.assert_allclose(model.coef_, w, atol=1e-4)

@@ -1,0 +1,118 @@
+"""How long networks train and at which rates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.schedule import (
+    Plan,
+    carried_epochs,
+    full_run_rates,
+    learning_rates,
+    planned_epochs,
+    sample_plan,
+    spread_checkpoints,
+    steps_per_epoch,
+)
+
+
+def test_flat_cosine_is_torchs_cosine_after_a_flat_half() -> None:
+    rates = learning_rates(40, lr=0.1, schedule="flat-cosine")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    expected = []
+    for _ in range(20):
+        expected.append(annealing.get_last_lr()[0])
+        optimizer.step()
+        annealing.step()
+    np.testing.assert_allclose(rates[:20], 0.1)
+    np.testing.assert_allclose(rates[20:], expected, rtol=1e-12)
+
+
+def test_constant_schedule_sums_to_steps_times_lr() -> None:
+    assert learning_rates(30, lr=0.1, schedule="constant").sum() == pytest.approx(3.0)
+
+
+@given(n_rows=st.integers(1, 100_000), batch_size=st.integers(1, 1_000))
+def test_an_epoch_is_cut_into_equal_batches_that_lose_less_than_one_row_each(
+    n_rows: int, batch_size: int
+) -> None:
+    plan = Plan.of(Recipe(batch_size=batch_size), n_rows=n_rows, epochs=1)
+    assert 1 <= plan.batch <= batch_size
+    assert 0 <= n_rows - plan.batch * plan.n_steps < plan.n_steps
+
+
+@given(st.integers(200, 50_000), st.integers(1, 40))
+def test_planned_steps_grow_with_the_root_of_the_rows(n_rows: int, factor: int) -> None:
+    def steps(n: int) -> int:
+        return planned_epochs(n, 16) * steps_per_epoch(n, 16)
+
+    ratio = steps(n_rows * factor) / steps(n_rows)
+    # Whole epochs: each side is off by at most half an epoch.
+    slack = 0.5 / planned_epochs(n_rows, 16) + 0.5 / planned_epochs(n_rows * factor, 16)
+    if planned_epochs(n_rows * factor, 16) > 1:
+        assert ratio == pytest.approx(math.sqrt(factor), rel=2.2 * slack + 0.05)
+
+
+@given(st.floats(1, 500), st.integers(10, 10_000), st.integers(1, 100))
+def test_carried_epochs_are_the_geometric_mean_of_equal_epochs_and_equal_steps(
+    epochs: float, n_from: int, factor: int
+) -> None:
+    n_to = n_from * factor
+    equal_epochs, equal_steps = epochs, epochs * n_from / n_to
+    expected = math.sqrt(equal_epochs * equal_steps)
+    assert abs(carried_epochs(epochs, n_from=n_from, n_to=n_to) - max(1.0, expected)) <= 0.5
+
+
+def test_carrying_the_planned_length_gives_the_planned_length() -> None:
+    carried = carried_epochs(planned_epochs(2_000, 1), n_from=2_000, n_to=8_000)
+    assert carried == planned_epochs(8_000, 1)
+
+
+@given(st.integers(1, 200))
+def test_checkpoints_ascend_and_end_with_the_last_epoch(epochs: int) -> None:
+    checkpoints = spread_checkpoints(epochs)
+    assert list(checkpoints) == sorted(set(checkpoints))
+    assert checkpoints[0] >= 1
+    assert checkpoints[-1] == epochs
+    assert len(checkpoints) <= 12
+
+
+def test_given_epochs_are_trained_to_the_end() -> None:
+    plan = sample_plan(Recipe(epochs=10), n_train=800, n_sample=1_000, n_source=4_000)
+    assert plan.epochs == 20
+    assert plan.checkpoints == (20,)
+    assert plan.sum_lr() == pytest.approx(plan.rates.sum())
+
+
+def test_sum_lr_counts_the_epochs_made() -> None:
+    plan = sample_plan(Recipe(), n_train=800, n_sample=1_000, n_source=1_000)
+    assert plan.sum_lr(2) == pytest.approx(2 * plan.n_steps * 2e-3)
+    assert plan.sum_lr(plan.epochs) == pytest.approx(plan.sum_lr())
+    assert len(plan.rates) == len(full_run_rates(Recipe(), n_rows=800, epochs=plan.epochs))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": "sgd"},
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"schedule": "linear"},
+        {"hidden": (8, 0)},
+    ],
+)
+def test_a_recipe_out_of_its_rules_is_refused_by_name(wrong: dict[str, object]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(ParameterError, match=f"^{name} must .*got"):
+        Recipe(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,413 @@
+"""The words of a report, and their two renderings compared as text with golden files."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from record_builders import (
+    EVERYTHING,
+    GOLDEN,
+    RECORDS,
+    advice,
+    cant_tell,
+    comparison,
+    golden_reports,
+    network,
+    no_signal,
+    none,
+    prior,
+    tie,
+    without_data,
+)
+
+from regadvisor.records import Claim, Comparison, Record, ScoreEvidence, Timings, ZeroedFeature
+from regadvisor.regularizer import KINDS, Regularizer
+from regadvisor.report.markdown import to_markdown
+from regadvisor.report.phrases import seconds, support
+from regadvisor.report.text import to_text
+from regadvisor.report.verdict import headline, main_claim
+from regadvisor.report.view import view
+
+REPORTS = golden_reports()
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def scores_of(record: Record) -> ScoreEvidence:
+    assert record.evidence.scores is not None
+    return record.evidence.scores
+
+
+def with_comparison(record: Record, found: Comparison) -> Record:
+    scores = scores_of(record)
+    changed = replace(scores, comparisons={**scores.comparisons, f"{found.a}:{found.b}": found})
+    return replace(record, evidence=replace(record.evidence, scores=changed))
+
+
+# ----------------------------------------------------------------------------------- whole reports
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_report_is_the_golden_text(name: str) -> None:
+    """If the change is meant: ``python tests/record_builders.py``, and read the difference."""
+    assert REPORTS[name] == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == set(REPORTS)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("width", [20, 60, 88, 110])
+def test_lines_fit_the_width_and_end_clean(name: str, width: int) -> None:
+    lines = to_text(view(RECORDS[name]()), width=width).splitlines()
+    assert all(len(line) <= max(width, 48) for line in lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_colour_says_nothing_that_the_plain_text_does_not(name: str) -> None:
+    words = view(RECORDS[name]())
+    coloured = to_text(words, color=True)
+    assert "\x1b[" in coloured
+    plain = [line.rstrip() for line in ANSI.sub("", coloured).splitlines()]
+    assert plain == to_text(words).splitlines()
+
+
+def test_the_environment_does_not_change_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = to_text(view(advice()))
+    for name, value in {"COLUMNS": "50", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    assert to_text(view(advice())) == expected
+
+
+def test_a_normal_report_stays_short() -> None:
+    assert len(to_text(view(advice())).splitlines()) <= 60
+
+
+def test_verbose_adds_every_candidate_and_fold() -> None:
+    record = network()
+    text = to_text(view(record), verbose=True, width=160)
+    for score in scores_of(record).scores:
+        folds = [f"{loss:.3g}" for loss in score.fold_losses if loss is not None]
+        assert " ".join(folds) in text
+    assert text.startswith(to_text(view(record), width=160).split("Why")[0])
+
+
+# -------------------------------------------------------------------------------------- the verdict
+
+
+def test_advice_says_what_how_sure_at_which_cost_and_what_flips_it() -> None:
+    assert headline(advice()) == (
+        "Start with L2, strength 0.0031.",
+        "Support 0.86 (not calibrated).",
+        "It cost 12 s (one full run: 40 s).",
+        "It would flip to L1+L2 (elastic net) if L1+L2 (elastic net) and L2 differed by more than 0.0005 "
+        "(now 0.0003).",
+    )
+
+
+def test_a_tie_names_the_tied_kinds_their_distance_and_the_simplest() -> None:
+    assert headline(tie())[:3] == (
+        "Regularize: 99% sure.",
+        "L2, L1 and L1+L2 (elastic net) tie (within 0.0042 log loss).",
+        "Start with L2, strength 0.0031, the simplest.",
+    )
+
+
+def test_a_tie_with_none_does_not_say_regularize() -> None:
+    verdict = headline(replace(tie(), ties=("none",)))
+    assert verdict[0] == "No regularizer and L2 tie (within 0.0491 log loss)."
+    assert verdict[1] == "Start with L2, strength 0.0031: in doubt a mild penalty is safer than none."
+
+
+def test_a_preference_for_sparse_is_not_called_the_simplest() -> None:
+    record = tie()
+    record = replace(
+        record,
+        ties=("l2",),
+        settings=replace(record.settings, prefer="sparse"),
+        strength=replace(record.strength, regularizer=Regularizer(l1=0.002)),
+    )
+    assert headline(record)[2] == "Start with L1, strength 0.002, the sparsest."
+    other = replace(record, settings=advice().settings)
+    assert headline(other)[2] == "Start with L1, strength 0.002."
+
+
+def test_none_says_what_the_best_one_would_gain() -> None:
+    assert headline(none())[:2] == (
+        "No regularizer needed: 91% sure.",
+        "The best one (L2) gains 0.001 [-0.003, 0.005] log loss, less than a tie.",
+    )
+
+
+def test_none_says_when_regularizing_costs() -> None:
+    record = none()
+    losses = {"l2": 0.33, "none": 0.3121}
+    costs = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
+    assert headline(costs)[1] == "Even the best one (L2) costs 0.02 [0.01, 0.03] log loss."
+
+
+def test_none_says_when_the_gain_does_not_survive() -> None:
+    record = with_comparison(
+        none(), comparison("l2", "none", 0.02, 0.01, "better", {"l2": 0.29, "none": 0.3121})
+    )
+    last = record.walk.steps[-1]
+    lost = replace(last, answer=replace(last.answer, reply="no"), to="none")
+    record = replace(record, walk=replace(record.walk, steps=(*record.walk.steps[:-1], lost)))
+    assert headline(record)[1].endswith("on the sample; at the full size the gain does not survive.")
+
+
+def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> None:
+    assert headline(cant_tell())[:2] == (
+        "Can't tell yet: 60 rows leave an interval of 0.4 log loss; about 400 more rows would decide it.",
+        "Until then start with L2, strength 0.05.",
+    )
+    assert "rows would decide" not in headline(replace(cant_tell(), rows_needed=None))[0]
+
+
+def test_cant_tell_asks_for_a_larger_sample_if_there_are_rows() -> None:
+    record = cant_tell()
+    assert record.data is not None
+    record = replace(record, data=replace(record.data, n_rows=5000))
+    assert "; a sample of about 460 rows would decide it." in headline(record)[0]
+
+
+def test_cant_tell_without_training_gives_the_reason() -> None:
+    record = replace(prior(), status="cant_tell")
+    assert headline(record)[0] == "Can't tell yet: 12 rows cannot be split into folds."
+
+
+@pytest.mark.parametrize(("task", "what"), [("regression", "mean"), ("binary", "class shares")])
+def test_no_signal_names_what_is_not_beaten(task: str, what: str) -> None:
+    record = no_signal()
+    assert record.data is not None
+    record = replace(record, data=replace(record.data, task=task))
+    verdict = headline(record)
+    assert verdict[0] == f"Nothing beats predicting the {what}: support 0.97 (not calibrated)."
+    assert "If you train anyway, take the strongest penalty: L2, strength 10." in verdict
+
+
+def test_the_prior_branch_has_a_default_strength_and_no_confidence() -> None:
+    assert headline(prior())[:3] == (
+        "Start with L2, default strength 0.083.",
+        "No confidence: no candidate was trained.",
+        "12 rows cannot be split into folds.",
+    )
+
+
+def test_without_data_the_strength_is_unknown() -> None:
+    assert headline(without_data()) == ("Start with L1.", "Its strength is unknown without data.")
+    assert view(without_data()).next_steps == ("regadvisor.advise(X, y) with data finds the strength.",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("none", "no regularizer"),
+        ("l2", "L2, strength 0.2"),
+        ("l1", "L1, strength 0.1"),
+        ("elasticnet", "L1+L2 (elastic net), L1 strength 0.1 and L2 strength 0.2"),
+        ("dropout", "dropout, rate 0.3"),
+        ("dropout_l2", "dropout+L2, L2 strength 0.2 and dropout rate 0.3"),
+        ("dropout_l1", "dropout+L1, L1 strength 0.1 and dropout rate 0.3"),
+    ],
+)
+def test_every_kind_can_be_the_start(kind: str, how: str) -> None:
+    values = {"l1": 0.1, "l2": 0.2, "dropout": 0.3}
+    from regadvisor.regularizer import STRENGTHS
+
+    regularizer = Regularizer(**{name: values[name] for name in STRENGTHS[kind]})  # type: ignore[index]
+    record = cant_tell()
+    record = replace(record, strength=replace(record.strength, regularizer=regularizer))
+    assert headline(record)[1] == f"Until then start with {how}."
+
+
+@given(st.floats(min_value=0.0, max_value=1.0), st.booleans())
+def test_no_support_is_ever_above_99_percent(share: float, is_calibrated: bool) -> None:
+    said = support(Claim(name="kind", statement="L2", support=share, is_calibrated=is_calibrated))
+    figure = float(re.findall(r"[\d.]+", said)[0])
+    assert figure <= (99 if is_calibrated else 0.99)
+    assert abs(figure / (100 if is_calibrated else 1) - min(share, 0.99)) <= 0.005 + 1e-12
+
+
+def test_the_claim_behind_the_verdict() -> None:
+    assert [main_claim(build()).name for build in (advice, tie, none)] == [  # type: ignore[union-attr]
+        "kind",
+        "regularize",
+        "regularize",
+    ]
+    assert main_claim(replace(advice(), claims=())) is None
+
+
+# ------------------------------------------------------------------------------------- its sections
+
+
+def test_the_table_has_one_row_per_kind_ranked_by_honest_loss() -> None:
+    record = network()
+    rows = view(record).candidates
+    honest = scores_of(record).honest_losses
+    assert [row.loss for row in rows[:-1]] == [f"{loss:.3g}" for loss in sorted(honest.values())]
+    assert rows[-1].kind == "constant"
+    assert [row.kind for row in rows if row.is_pick] == ["dropout"]
+    assert len(rows) == len(set(honest)) + 1 <= len(KINDS) + 1
+
+
+def test_gains_are_differences_with_their_sign_turned() -> None:
+    rows = {row.kind: row for row in view(advice()).candidates}
+    assert rows["L2"].gain == "+0.0491 [0.0301, 0.0681]"
+    assert rows["L2"].reply == "better"
+    assert rows["constant"].gain == "-0.535 [-0.575, -0.495]"
+    assert rows["none"].gain == ""
+
+
+def test_strengths_of_smaller_samples_are_not_shown_as_the_best() -> None:
+    rows = {row.kind: row for row in view(advice()).candidates}
+    assert rows["L2"].tried == "2"
+    assert rows["L1"].strength == "0.002"
+    assert rows["L1"].remarks == "1 excluded"
+    assert rows["none"].remarks == "limit of a vanishing penalty"
+
+
+def test_a_kind_whose_fits_all_failed_is_shown_without_a_loss() -> None:
+    rows = {row.kind: row for row in view(no_signal()).candidates}
+    assert rows["none"].loss == "–"
+    assert rows["none"].remarks == "1 exploded"
+
+
+def test_every_pair_is_compared_once_the_simpler_side_last() -> None:
+    rows = view(advice()).comparisons
+    pairs = scores_of(advice()).comparisons
+    assert len(rows) == len(pairs) / 2
+    assert rows[0].sides == "none against the constant"
+    assert "L1+L2 against L2" in [row.sides for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [("same", "the two tie"), ("unsure", "do not settle"), ("better", "the difference is clear")],
+)
+def test_where_the_chart_and_the_plain_best_differ_the_report_says_how_clearly(
+    reply: str, words: str
+) -> None:
+    found = scores_of(advice()).comparisons["elasticnet:l2"]
+    record = with_comparison(advice(), replace(found, reply=reply))  # type: ignore[arg-type]
+    said = view(record).disagreement
+    assert said is not None
+    assert words in said
+    assert "(0.0759 against 0.0762 log loss" in said
+
+
+def test_where_they_agree_nothing_is_said() -> None:
+    record = advice()
+    agreed = replace(scores_of(record), best_kind="l2")
+    assert view(replace(record, evidence=replace(record.evidence, scores=agreed))).disagreement is None
+    assert view(no_signal()).disagreement is None
+
+
+def test_the_path_names_the_picks_and_ends_with_the_outcome() -> None:
+    rows = view(advice()).path
+    assert [row.pick for row in rows if row.pick] == ["pick: none", "pick: L1+L2", "pick: L2", "outcome: L2"]
+    assert rows[-1].pick == "outcome: L2"
+    assert rows[0].action == "generate a sub sample"
+
+
+def test_risks_of_the_sample_are_listed() -> None:
+    record = network()
+    sample = replace(EVERYTHING, has_drift=True, has_groups=True, rare_classes=(("a", 1), ("b", 2)))
+    lines = view(replace(record, evidence=replace(record.evidence, sample=sample))).sample
+    assert "Risk: the rows drift in time." in lines
+    assert "Risk: rows come in groups." in lines
+    assert "Risk: fewer rows than folds in a (1 row) and b (2 rows)." in lines
+
+
+def test_many_zeroed_features_are_counted_and_the_steadiest_named() -> None:
+    record = network()
+    zeroed = tuple(ZeroedFeature(name=f"z{i}", share=1.0 - i / 20) for i in range(12))
+    scores = replace(scores_of(record), zeroed=zeroed, n_zeroed=12, n_encoded_features=64)
+    line = view(replace(record, evidence=replace(record.evidence, scores=scores))).fit[-1]
+    assert line.startswith("The pick zeroes 12 of 64 features: z0, z1 (in 95% of the folds), ")
+    assert line.endswith("and 6 more.")
+
+
+def test_names_from_the_data_cannot_steer_the_terminal_or_the_markup() -> None:
+    words = view(network())
+    text = to_text(words)
+    assert "\x1b" not in text
+    assert "[red]x" in text
+    assert "Column [bold]when[/bold] was read" in text
+    markdown = to_markdown(words)
+    assert "age\\_\\|in years" in markdown
+    assert "\\[bold\\]when" in markdown
+
+
+def test_markdown_tables_have_equally_many_cells_in_every_row() -> None:
+    table = [line for line in to_markdown(view(network())).splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert len(table) == len(view(network()).candidates) + 2
+
+
+def test_a_view_does_not_change_with_the_order_of_mappings() -> None:
+    record = network()
+    scores = scores_of(record)
+    turned = replace(
+        scores,
+        honest_losses=dict(reversed(scores.honest_losses.items())),
+        comparisons=dict(reversed(scores.comparisons.items())),
+    )
+    record_turned = replace(
+        record,
+        evidence=replace(record.evidence, scores=turned),
+        timings=replace(record.timings, stages=dict(reversed(record.timings.stages.items()))),
+    )
+    assert view(record_turned) == view(record)
+
+
+def test_a_bare_record_is_rendered() -> None:
+    record = replace(
+        advice(),
+        evidence=replace(advice().evidence, scores=None, sample=None),
+        walk=replace(advice().walk, steps=()),
+        claims=(),
+        flips=(),
+        timings=Timings(),
+        training=None,
+    )
+    text = to_text(view(record))
+    assert "Start with L2, strength 0.0031. No confidence: no candidate was trained." in " ".join(
+        text.split()
+    )
+
+
+@given(st.floats(min_value=0.05, max_value=1e6))
+def test_seconds_are_right_to_five_percent(value: float) -> None:
+    units = {"s": 1, "min": 60, "h": 3600}
+    parts = re.findall(r"([\d.,]+) (s|min|h)\b", seconds(value))
+    said = sum(float(figure.replace(",", "")) * units[unit] for figure, unit in parts)
+    assert math.isclose(said, value, rel_tol=0.05, abs_tol=0.05)
+
+
+# ------------------------------------------------------------------------------------------- weight
+
+
+def test_rendering_a_record_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, regadvisor.report.text, regadvisor.report.markdown, regadvisor.report.serial as s\n"
+        "from regadvisor.report.view import view\n"
+        "record = s.from_json(sys.stdin.buffer.read())\n"
+        "regadvisor.report.text.to_text(view(record)); regadvisor.report.markdown.to_markdown(view(record))\n"
+        "heavy = {'numpy', 'scipy', 'sklearn', 'pandas', 'torch', 'optuna'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    from regadvisor.report.serial import to_json
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=to_json(network()).encode(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()

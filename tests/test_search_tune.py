@@ -1,0 +1,312 @@
+"""The search: counts, order, determinism, widening, deadlines, and that it says nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from search_fakes import ONE, NetworkFamily, RidgeFamily, make_effort
+
+from regadvisor import thresholds
+from regadvisor.candidates import Range
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Job
+from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.widening import covering, widened
+
+
+def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = None, **effort: int) -> Tuned:
+    return tune(
+        family,
+        family.prepared(),
+        make_effort(**effort),
+        seed=seed,
+        deadline=Deadline.never() if deadline is None else deadline,
+    )
+
+
+def described(tuned: Tuned) -> list[tuple[object, ...]]:
+    return [
+        (trial.kind, trial.number, trial.regularizer, trial.seed, trial.fit.losses.tobytes())
+        for trial in tuned.results.trials
+    ]
+
+
+def counts(tuned: Tuned) -> dict[str, int]:
+    return dict(Counter(trial.kind for trial in tuned.results.trials))
+
+
+def test_the_same_seed_gives_the_same_search() -> None:
+    assert described(search(NetworkFamily(), seed=3)) == described(search(NetworkFamily(), seed=3))
+    assert described(search(NetworkFamily(), seed=3)) != described(search(NetworkFamily(), seed=4))
+
+
+def test_the_global_random_state_is_neither_read_nor_written() -> None:
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first = described(search(RidgeFamily()))
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    np.random.seed(99)  # noqa: NPY002
+    assert described(search(RidgeFamily())) == first
+
+
+def test_every_kind_gets_its_trials() -> None:
+    tuned = search(NetworkFamily(), n_widenings=0)
+    expected = {"none": 3, "l2": 7, "l1": 7, "dropout": 3, "elasticnet": 9, "dropout_l2": 9}
+    assert counts(tuned) == expected
+    assert list(counts(tuned)) == list(expected)
+    assert tuned.cut is None
+    assert tuned.n_resumed == 0
+
+
+def test_a_short_search_is_the_beginning_of_the_portfolio() -> None:
+    family = RidgeFamily()
+    tuned = search(family, one=3, two=3, seeds=1, n_widenings=0)
+    strengths = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
+    assert strengths == list(ONE[:3])
+    assert len(family.calls) == 1
+
+
+def test_the_portfolio_comes_first_and_is_trained_in_one_call() -> None:
+    family = RidgeFamily()
+    search(family, n_widenings=0)
+    portfolio = family.calls[0]
+    assert Counter(job.regularizer.kind for job in portfolio) == {
+        "none": 3,
+        "l2": 5,
+        "l1": 5,
+        "elasticnet": 6,
+    }
+    assert len(family.calls) == 2
+
+
+def test_jobs_are_interleaved_baseline_first() -> None:
+    family = RidgeFamily()
+    search(family)
+    order = [job.regularizer.kind for job in family.calls[0]]
+    assert order == ["none", "l2", "l1", "elasticnet"] * 3 + ["l2", "l1", "elasticnet"] * 2 + ["elasticnet"]
+
+
+def test_only_the_baseline_has_several_seeds() -> None:
+    tuned = search(RidgeFamily())
+    seeds = {
+        kind: {trial.seed for trial in tuned.results.trials if trial.kind == kind}
+        for kind in ("none", "l2", "l1", "elasticnet")
+    }
+    assert len(seeds["none"]) == 3
+    assert seeds["l2"] == seeds["l1"] == seeds["elasticnet"]
+    assert seeds["l2"] < seeds["none"]
+
+
+def test_the_search_finds_what_a_grid_finds() -> None:
+    family = RidgeFamily(noise=2.0)
+    prepared = family.prepared()
+    tuned = search(family, one=30, two=6, n_widenings=0)
+    grid = np.geomspace(family.penalty.low, family.penalty.high, 400)
+    candidate = family.candidates(prepared)["l2"]
+    fits = [family._fit(prepared, Job(regularizer=candidate.regularizer({"l2": l2}))) for l2 in grid]
+    lowest = min(fit.losses.mean() for fit in fits)
+    found = min(fit.losses.mean() for fit in tuned.results.by_kind["l2"])
+    assert found <= 1.002 * lowest
+
+
+def test_fits_that_fail_are_excluded_and_do_not_stop_the_search() -> None:
+    def is_strong(job: Job) -> bool:
+        return job.regularizer.kind == "l2" and job.regularizer.strengths()["l2"] > 0.5
+
+    tuned = search(RidgeFamily(failing=is_strong), n_widenings=0)
+    failed = [trial for trial in tuned.results.trials if is_strong(trial.fit.job)]
+    assert len(failed) >= 2
+    assert counts(tuned)["l2"] == 7
+    assert tuned.results.n_excluded == {"l2": len(failed)}
+    assert len(tuned.results.by_kind["l2"]) == 7 - len(failed)
+
+
+def test_a_family_that_fails_at_everything_ends() -> None:
+    tuned = search(RidgeFamily(failing=lambda job: True))
+    assert counts(tuned) == {"none": 3, "l2": 7, "l1": 7, "elasticnet": 9}
+    assert tuple(tuned.results.by_kind) == ("none",)
+
+
+def test_fits_are_taken_from_the_result_if_the_family_calls_nobody_back() -> None:
+    assert described(search(RidgeFamily(uses_callback=False))) == described(search(RidgeFamily()))
+
+
+# ---------------------------------------------------------------------------------------- deadlines
+
+
+def test_a_deadline_in_the_past_trains_nothing() -> None:
+    family = RidgeFamily()
+    tuned = search(family, deadline=Deadline.after(0.0))
+    assert family.calls == []
+    assert tuned.results.trials == ()
+    assert tuned.cut == "the deadline left out 26 of 26 candidate fits"
+
+
+def test_what_the_family_leaves_out_is_said_and_every_kind_has_something() -> None:
+    tuned = search(RidgeFamily(n_at_most=6), one=5, two=6, n_widenings=0)
+    assert counts(tuned) == {"none": 2, "l2": 2, "l1": 1, "elasticnet": 1}
+    assert tuned.cut == "the deadline left out 13 of 19 candidate fits"
+
+
+def test_the_deadline_is_checked_before_every_round() -> None:
+    class Expiring(Deadline):
+        def expired(self) -> bool:
+            return bool(family.calls) and len(family.trained) == len(family.calls[0]) == 19
+
+    family = RidgeFamily()
+    tuned = search(family, deadline=Expiring(at_s=np.inf), n_widenings=0)
+    assert len(family.calls) == 1
+    assert tuned.cut == "the deadline left out 7 of 26 candidate fits"
+
+
+def test_progress_rises_to_one() -> None:
+    shares: list[float] = []
+    family = RidgeFamily()
+    tune(
+        family,
+        family.prepared(),
+        make_effort(n_widenings=0),
+        seed=0,
+        deadline=Deadline.never(),
+        progress=lambda stage, share: shares.append(share),
+    )
+    assert shares == sorted(shares)
+    assert len(shares) == 26
+    assert shares[-1] == 1.0
+
+
+# ----------------------------------------------------------------------------------------- widening
+
+
+def test_an_optimum_on_the_upper_edge_widens_the_range() -> None:
+    # Pure noise: the stronger the penalty the better, so the best lies on the edge.
+    family = RidgeFamily(noise=100.0)
+    tuned = search(family, one=5, two=6, n_widenings=2)
+    tried = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
+    assert len(tried) == 5 + 2 * 2
+    assert tried[5:] == pytest.approx([10**1.5, 1e2, 10**2.5, 1e3], rel=1e-12)
+    assert tuned.cut is None
+
+
+def test_a_hard_limit_is_respected() -> None:
+    penalty = Range(low=1e-3, high=1e1, hard_high=20.0)
+    family = RidgeFamily(noise=100.0, penalty=penalty)
+    tuned = search(family, n_widenings=2)
+    tried = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
+    assert max(tried) == 20.0
+
+
+def test_an_optimum_inside_widens_nothing() -> None:
+    tuned = search(RidgeFamily(noise=1.0), one=5, two=6, n_widenings=2)
+    assert counts(tuned) == {"none": 3, "l2": 5, "l1": 5, "elasticnet": 6}
+
+
+def test_a_lower_edge_moves_only_below_the_baseline() -> None:
+    span = Range(low=0.5, high=50.0, hard_low=1e-4)
+
+    class Strong(RidgeFamily):
+        def candidates(self, prepared):  # type: ignore[no-untyped-def]
+            found = dict(super().candidates(prepared))
+            portfolio = tuple({"l2": value} for value in (0.5, 5.0, 50.0))
+            found["l2"] = type(found["l2"])(
+                kind="l2", coupling="loss", ranges={"l2": span}, portfolio=portfolio
+            )
+            return found
+
+    helped = search(Strong(noise=1.0), one=3, two=3, n_widenings=1)
+    tried = [trial.strengths["l2"] for trial in helped.results.trials if trial.kind == "l2"]
+    assert tried[3:] == pytest.approx([0.5 / 10**0.5, 0.05], rel=1e-12)
+    clean = search(Strong(noise=0.01), one=3, two=3, n_widenings=1)
+    assert counts(clean)["l2"] == 3
+
+
+def test_the_search_goes_on_in_the_wider_range() -> None:
+    family = RidgeFamily(noise=100.0)
+    tuned = search(family, one=14, two=6, n_widenings=2)
+    tried = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
+    assert len(tried) == 14 + 4
+    assert any(
+        value > 10 and not np.isclose(np.log10(value) * 2, round(np.log10(value) * 2)) for value in tried
+    )
+
+
+STRENGTH = st.floats(1e-6, 1e6)
+
+
+@given(low=STRENGTH, width=st.floats(1.5, 1e6), share=st.floats(0, 1), may_go_down=st.booleans())
+def test_widening_on_a_log_scale(low: float, width: float, share: float, may_go_down: bool) -> None:
+    span = Range(low=low, high=low * width, hard_low=low / 3, hard_high=low * width * 1e3)
+    best = min(max(span.at(share), span.low), span.high)
+    ranges, points = widened({"l2": span}, {"l2": best}, may_go_down=may_go_down)
+    wider = ranges["l2"]
+    if 0.11 < share < 0.89:
+        assert (wider, points) == (span, [])
+    if share > 0.91:
+        assert (wider.low, wider.high) == (span.low, span.high * thresholds.WIDEN_FACTOR)
+    if share < 0.09:
+        assert (wider.low < span.low) == may_go_down
+        assert wider.low >= span.hard_low
+    assert len(points) == (0 if wider == span else 2)
+    for point in points:
+        assert wider.low <= point["l2"] <= wider.high
+        assert not span.low < point["l2"] < span.high
+
+
+def test_widening_on_a_linear_scale_stays_below_one() -> None:
+    span = Range(low=0.1, high=0.7, is_log=False)
+    ranges, points = widened({"dropout": span}, {"dropout": 0.7}, may_go_down=True)
+    assert ranges["dropout"].high == thresholds.HIGHEST_DROPOUT
+    assert [point["dropout"] for point in points] == pytest.approx([0.825, 0.95], rel=1e-12)
+    ranges, points = widened({"dropout": span}, {"dropout": 0.1}, may_go_down=True)
+    assert (ranges["dropout"], points) == (span, [])
+
+
+def test_widening_one_strength_keeps_the_other_at_its_best() -> None:
+    span = Range(low=0.01, high=1.0)
+    ranges, points = widened({"l1": span, "l2": span}, {"l1": 1.0, "l2": 0.1}, may_go_down=False)
+    assert ranges == {"l1": Range(low=0.01, high=10.0), "l2": span}
+    assert [point["l2"] for point in points] == [0.1, 0.1]
+
+
+def test_a_range_without_width_is_left_alone() -> None:
+    span = Range(low=0.5, high=0.5)
+    assert widened({"l2": span}, {"l2": 0.5}, may_go_down=True) == ({"l2": span}, [])
+    assert covering(span, []) == span
+
+
+# -------------------------------------------------------------------------------------------- silence
+
+
+def test_nothing_is_printed_logged_or_left_behind(capfd: pytest.CaptureFixture[str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    root = logging.getLogger("optuna")
+    loggers = [
+        root,
+        *(logging.getLogger(name) for name in logging.root.manager.loggerDict if "optuna" in name),
+    ]
+    before = [(logger.level, logger.propagate, list(logger.filters)) for logger in loggers]
+    root.addHandler(handler)
+    try:
+        family = RidgeFamily(noise=100.0)
+        for _ in range(2):
+            tune(
+                family,
+                family.prepared(),
+                make_effort(),
+                seed=0,
+                deadline=Deadline.never(),
+                storage=tmp_path / "journal.log",
+            )
+    finally:
+        root.removeHandler(handler)
+    assert [(logger.level, logger.propagate, list(logger.filters)) for logger in loggers] == before
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    assert records == []
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,257 @@
+"""A record as JSON text: exact there and back, one text per record, and honest errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from record_builders import RECORDS, advice, network, no_signal
+
+from regadvisor.errors import RecordError
+from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Note, Record
+from regadvisor.regularizer import Regularizer
+from regadvisor.report.serial import from_json, to_json, without_timings
+from regadvisor.report.view import view
+
+# ------------------------------------------------------------------------------- a small vocabulary
+
+ints = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+numbers = st.none() | st.booleans() | ints | st.floats() | st.text(max_size=8)
+share = st.floats(min_value=0.0, max_value=0.9)
+strength = st.none() | st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
+regularizers = st.one_of(
+    st.builds(Regularizer, l1=strength, l2=strength),
+    st.builds(Regularizer, l2=strength, dropout=share, coupling=st.just("decoupled")),
+)
+scores = st.builds(
+    CandidateScore,
+    regularizer=regularizers,
+    loss=st.floats(),
+    fold_losses=st.lists(st.none() | st.floats(), max_size=5).map(tuple),
+    train_loss=st.floats(),
+    n_rows=st.integers(0, 10**9),
+    seed=st.integers(0, 2**63),
+    converged=st.booleans(),
+    epochs=st.none() | st.floats(),
+    sum_lr=st.none() | st.floats(),
+    fit_s=st.floats(),
+)
+answers = st.builds(
+    Answer,
+    reply=st.sampled_from(["yes", "no", "better", "same", "worse", "unsure"]),
+    because=st.text(max_size=20),
+    numbers=st.dictionaries(st.text(max_size=8), numbers, max_size=4),
+    flips_if=st.none() | st.text(max_size=8),
+    distance=st.none() | st.floats(),
+)
+columns = st.builds(Column, name=ints | st.text(max_size=8), kind=st.just("numeric"))
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    base = advice()
+    measured = base.evidence.scores
+    assert base.data is not None
+    assert measured is not None
+    step = replace(base.walk.steps[0], answer=draw(answers))
+    return replace(
+        base,
+        data=replace(base.data, columns=tuple(draw(st.lists(columns, max_size=3)))),
+        walk=replace(base.walk, steps=(step, *base.walk.steps[1:])),
+        evidence=replace(
+            base.evidence,
+            scores=replace(
+                measured,
+                scores=tuple(draw(st.lists(scores, max_size=3))),
+                honest_losses=draw(st.dictionaries(st.sampled_from(["l1", "l2"]), st.floats())),
+            ),
+        ),
+        outcomes=draw(st.dictionaries(st.text(max_size=4), st.floats(), max_size=3)),
+        notes=tuple(draw(st.lists(st.builds(Note, code=st.just("x"), text=st.text()), max_size=2))),
+    )
+
+
+# ---------------------------------------------------------------------------------------- round trip
+
+
+@settings(max_examples=60, deadline=None)
+@given(record=records())
+def test_a_record_comes_back_exactly(record: Record) -> None:
+    text = to_json(record)
+    back = from_json(text)
+    # NaN is not equal to itself, so the representations are compared; of mappings, the members.
+    assert _sorted_repr(back) == _sorted_repr(record)
+    assert to_json(back) == text
+    assert to_json(from_json(text.encode())) == text
+
+
+def _sorted_repr(value: object) -> object:
+    if isinstance(value, dict):
+        return sorted((key, _sorted_repr(member)) for key, member in value.items())
+    if isinstance(value, tuple):
+        return [_sorted_repr(member) for member in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return [(f.name, _sorted_repr(getattr(value, f.name))) for f in fields(value)]  # type: ignore[arg-type]
+    return repr(value)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_sort_of_record_comes_back_and_reads_the_same(name: str) -> None:
+    record = RECORDS[name]()
+    back = from_json(to_json(record))
+    assert _sorted_repr(back) == _sorted_repr(record)
+    assert view(back) == view(record)
+
+
+def test_the_text_is_json_with_the_format_first_and_the_timings_last() -> None:
+    plain = json.loads(to_json(advice()))
+    assert next(iter(plain)) == "format"
+    assert list(plain)[-1] == "timings"
+    assert plain["format"] == FORMAT
+    assert list(plain) == [field.name for field in fields(Record)]
+    assert to_json(advice()).endswith("}\n")
+
+
+def test_infinite_losses_survive_and_are_valid_json() -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    text = to_json(no_signal())
+    plain = json.loads(text, parse_constant=refuse)
+    assert plain["evidence"]["scores"]["scores"][0]["loss"] == {"$float": "inf"}
+    scores = from_json(text).evidence.scores
+    assert scores is not None
+    assert scores.scores[0].loss == math.inf
+
+
+def test_a_column_called_inf_stays_a_text() -> None:
+    record = advice()
+    assert record.data is not None
+    record = replace(record, data=replace(record.data, columns=(Column(name="inf", kind="numeric"),)))
+    back = from_json(to_json(record))
+    assert back == record
+
+
+def test_equal_records_give_equal_bytes() -> None:
+    record = advice()
+    turned = replace(record, outcomes=dict(reversed(record.outcomes.items())))
+    as_int = replace(record, settings=replace(record.settings, budget_s=40))
+    as_numpy = replace(record, settings=replace(record.settings, budget_s=np.float64(40.0)))
+    assert turned == record == as_int == as_numpy
+    assert to_json(turned) == to_json(record) == to_json(as_int) == to_json(as_numpy)
+
+
+def test_lone_surrogates_do_not_break_the_text() -> None:
+    record = replace(advice(), notes=(Note(code="name", text="caf\udce9"),))
+    assert from_json(to_json(record)).notes[0].text == "caf\\udce9"
+
+
+def test_a_value_of_a_wrong_type_is_reported_when_it_is_written() -> None:
+    with pytest.raises(RecordError, match="report this as a bug"):
+        to_json(replace(advice(), rows_needed=object()))
+    with pytest.raises(RecordError, match="report this as a bug"):
+        to_json(replace(advice(), rows_needed="many"))
+
+
+# -------------------------------------------------------------------------------------------- errors
+
+
+def _changed(**changes: object) -> str:
+    return json.dumps({**json.loads(to_json(advice())), **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must be JSON"),
+        ("not json", "must be JSON"),
+        (to_json(advice())[:-200], "truncated"),
+        ("[" * 100_000, "must be JSON"),
+        (b"\xff\xfe{}", "must be JSON"),
+        ("[]", "got list"),
+        ("null", "got NoneType"),
+        ('{"a": 1}', "format number"),
+        (_changed(format="1"), "format number"),
+        (_changed(format=True), "format number"),
+        (_changed(format=0), "format 1 to"),
+        (_changed(status="maybe"), r"\$.status"),
+        (_changed(walk=None), r"\$.walk"),
+        ('{"format": 1}', "missing required field"),
+    ],
+)
+def test_what_is_no_advice_is_refused_with_what_to_do(text: str | bytes, says: str) -> None:
+    with pytest.raises(RecordError, match=says) as error:
+        from_json(text)
+    assert "save it again" in str(error.value)
+
+
+def test_a_newer_format_says_which_version_writes_it() -> None:
+    newer = _changed(format=FORMAT + 1, settings={"version": "9.1.0"})
+    with pytest.raises(RecordError, match=r"regadvisor 9\.1\.0.*pip install 'regadvisor>=9\.1\.0'"):
+        from_json(newer)
+    with pytest.raises(RecordError, match="--upgrade"):
+        from_json(_changed(format=FORMAT + 1, settings=None))
+
+
+def test_a_strength_out_of_its_rule_is_refused() -> None:
+    text = to_json(advice()).replace('"l2": 0.0031,', '"l2": -1.0,')
+    with pytest.raises(RecordError, match="l2 must be a finite number"):
+        from_json(text)
+
+
+def test_unknown_members_and_a_byte_order_mark_are_ignored() -> None:
+    assert from_json(_changed(later="x")) == advice()
+    assert from_json(b"\xef\xbb\xbf" + to_json(advice()).encode()) == advice()
+
+
+# ------------------------------------------------------------------------------------------- timings
+
+
+def test_without_timings_two_runs_are_equal_text() -> None:
+    first = network()
+    measured = first.evidence.scores
+    assert measured is not None
+    assert first.evidence.resources is not None
+    step = first.walk.steps[1]
+    slower = replace(
+        first,
+        timings=replace(first.timings, total_s=99.0),
+        evidence=replace(
+            first.evidence,
+            resources=replace(first.evidence.resources, projected_s=77.0),
+            scores=replace(measured, scores=tuple(replace(s, fit_s=s.fit_s * 3) for s in measured.scores)),
+        ),
+        walk=replace(
+            first.walk,
+            steps=(
+                first.walk.steps[0],
+                replace(step, answer=replace(step.answer, because="The walk is projected to take 77 s.")),
+                *first.walk.steps[2:],
+            ),
+        ),
+    )
+    assert to_json(slower) != to_json(first)
+    assert without_timings(to_json(slower)) == without_timings(to_json(first))
+
+
+def test_without_timings_keeps_every_loss() -> None:
+    first = network()
+    measured = first.evidence.scores
+    assert measured is not None
+    other = replace(first.evidence, scores=replace(measured, constant_loss=0.7))
+    changed = without_timings(to_json(replace(first, evidence=other)))
+    assert changed != without_timings(to_json(first))
+
+
+def test_without_timings_drops_the_flip_of_the_question_about_time() -> None:
+    record = advice()
+    step = record.walk.steps[1]
+    timed = replace(step, answer=replace(step.answer, flips_if="the budget were 9 s"))
+    steps = (record.walk.steps[0], timed, *record.walk.steps[2:])
+    record = replace(record, walk=replace(record.walk, steps=steps), flips=("L2 if the budget were 9 s", "x"))
+    assert json.loads(without_timings(to_json(record)))["flips"] == ["x"]
