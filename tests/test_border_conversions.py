@@ -27,8 +27,8 @@ from regadvisor.adapters.sklearn import (
 N = 60
 
 
-@pytest.fixture(scope="module")
-def X():
+@pytest.fixture(name="X", scope="module")
+def features():
     X = np.random.default_rng(0).standard_normal((N, 4))
     return (X - X.mean(0)) / X.std(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,8 @@ def test_code_names_only_what_differs_from_the_default():
 def test_code_gives_the_object_back(step):
     again = evaluate(estimator_code(step))
     assert type(again) is type(step)
-    assert repr(again) == repr(clone(step))
+    # Objects without a repr of their own print their address.
+    assert re.sub(" at 0x[0-9a-f]+", "", repr(again)) == re.sub(" at 0x[0-9a-f]+", "", repr(clone(step)))
     assert estimator_code(again) == estimator_code(step)
 
 

@@ -44,6 +44,8 @@ from regadvisor.thresholds import (
 _LAYOUT_ROWS = 500
 _LAYOUT_COLUMNS = 4000
 _PAIRS = 400
+#: So many columns have few enough pairs that all of them are looked at.
+_FEW = 64
 _DENSITY_COLUMNS = 2000
 _PERMUTATIONS = 20
 
@@ -321,10 +323,11 @@ class _Pairs:
         columns = np.flatnonzero(self._varies)
         if columns.size < FEWEST_COLUMNS_FOR_LAYOUT:
             return None
-        left, right = np.triu_indices(columns.size, k=1)
-        if left.size > 5 * _PAIRS:
-            picked = self._rng.integers(left.size, size=5 * _PAIRS)
-            left, right = left[picked], right[picked]
+        if columns.size <= _FEW:
+            left, right = np.triu_indices(columns.size, k=1)
+        else:
+            left = self._rng.integers(columns.size, size=5 * _PAIRS)
+            right = (left + self._rng.integers(1, columns.size, size=5 * _PAIRS)) % columns.size
         return float(self._correlations(columns[left], columns[right]).mean())
 
     def neighbours(self, direction: _Direction) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
@@ -133,8 +132,7 @@ def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, flo
 
 def dense(encoded: Any) -> Floats:
     """Return what a preprocessor gave (array, sparse matrix or frame) as a float64 array."""
-    values = sparse.csr_array(encoded).toarray() if sparse.issparse(encoded) else encoded
-    return np.asarray(values, dtype=np.float64)
+    return np.asarray(encoded.toarray() if hasattr(encoded, "toarray") else encoded, dtype=np.float64)
 
 
 def _check_size(n_rows: int, n_features: int, n_folds: int) -> None:

@@ -39,7 +39,10 @@ class _Model:
 def solve_newton(
     problem: Problem, penalty: Penalty, start: Solution, *, deadline: Deadline
 ) -> Solution | None:
-    """Return the solution, or None where more than :data:`MOST_ACTIVE` weights are active.
+    """Return the solution, or None where this solver is not the right one.
+
+    That is where more than :data:`MOST_ACTIVE` weights are active, or in the rare case that it does not
+    converge.
 
     Raises
     ------
@@ -65,13 +68,13 @@ def solve_newton(
         new, step_b = _newton_step(problem, P, R, gradient[j, k], W[j, k], active, penalty, worst)
         moved = _search(problem, Z, R, W[j, k], new - W[j, k], step_b, active, penalty)
         if moved is None:
-            # Rounding, not a failure, if already near: no step improves the objective any more.
-            return Solution(W=W, b=b, converged=worst <= 100 * TOLERANCE)
+            # No step improves the objective: rounding if already near, else the model was solved badly.
+            return Solution(W=W, b=b, converged=True) if worst <= 10 * TOLERANCE else None
         share, Z = moved
         # A whole step lands on the exact zeros of the model's solution.
         W[j, k] = new if share == 1.0 else W[j, k] + share * (new - W[j, k])
         b = b + share * step_b
-    return Solution(W=W, b=b, converged=False)
+    return None
 
 
 def _curvature(problem: Problem, P: Floats, active: tuple[NDArray[np.intp], NDArray[np.intp]]) -> _Model:
@@ -93,7 +96,10 @@ def _curvature(problem: Problem, P: Floats, active: tuple[NDArray[np.intp], NDAr
             H[own, own] += XA[:, own].T @ (weight * U[:, own])
             H_b[own, c] += problem.weight @ U[:, own]
         H[np.diag_indices_from(H)] += 1e-9
-    inverse_b = linalg.pinvh(H_bb)
+    if problem.n_outputs > 1:
+        # Softmax does not see a number common to all intercepts; neither do gradients, so any curvature will do.
+        H_bb = H_bb + 1.0
+    inverse_b = linalg.inv(H_bb)
     return _Model(H=H - H_b @ inverse_b @ H_b.T, H_b=H_b, inverse_b=inverse_b)
 
 

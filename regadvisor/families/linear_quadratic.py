@@ -79,10 +79,18 @@ def minimise_quadratic(
         w = _descend(Q, q, offset, penalty, w, tol)
         if violation(Q @ w - q, w, penalty).max(initial=0.0) <= tol:
             return w, True
-        w, converged = _solve_active(Q, q, penalty, w, tol)
+        exact, converged = _solve_active(Q, q, penalty, w, tol)
         if converged:
-            return w, True
+            return exact, True
+        # Among features that cannot be told apart the exact steps may run along a flat valley.
+        if _value(Q, q, penalty, exact) < _value(Q, q, penalty, w):
+            w = exact
     return w, False
+
+
+def _value(Q: Floats, q: Floats, penalty: Penalty, w: Floats) -> float:
+    """Return the objective of :func:`minimise_quadratic`."""
+    return float(w @ (0.5 * (Q @ w) - q)) + penalty.value(w)
 
 
 def _descend(Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Floats, tol: float) -> Floats:

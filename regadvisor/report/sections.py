@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from regadvisor.records import DataFacts, FitFacts, Record, SampleEvidence, ScoreEvidence, ZeroedFeature
+from regadvisor.records import (
+    DataFacts,
+    FitFacts,
+    Record,
+    SampleEvidence,
+    ScoreEvidence,
+    Strength,
+    ZeroedFeature,
+)
 from regadvisor.regularizer import KINDS
 from regadvisor.report.phrases import (
     capital,
@@ -73,13 +81,23 @@ def strength(record: Record) -> tuple[str, ...]:
         lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
     if facts.on_sample is not None and facts.on_sample != regularizer:
         lines.append(f"On the sample {short_strengths(facts.on_sample)} was best.")
+    lines += _tie_ranges(facts)
     if facts.carried is not None:
         lines.append(sentence(facts.carried))
-    for name, (low, high) in sorted(facts.ties.items()):
-        lines.append(f"Any {strength_name(name)} from {number(low)} to {number(high)} does as well.")
     if regularizer.kind != "dropout":
         lines.append(f"It means: {_STRENGTH_MEANS[regularizer.coupling]}.")
     return tuple(lines)
+
+
+def _tie_ranges(facts: Strength) -> list[str]:
+    """Return the strengths that do as well; they were measured on the sample."""
+    is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
+    there = " there" if is_carried else ""
+    return [
+        f"Any {strength_name(name)} from {number(low)} to {number(high)} does as well{there}."
+        for name, (low, high) in sorted(facts.ties.items())
+        if low < high
+    ]
 
 
 def _for_rows(record: Record) -> str:
@@ -93,16 +111,14 @@ def sample(record: Record) -> tuple[str, ...]:
         return ()
     scores = record.evidence.scores
     folds = _FOLDS[facts.validation] if scores is None else f"{scores.n_folds} {_FOLDS[facts.validation]}"
-    if facts.is_everything:
-        lines = [sentence(facts.size_reason), f"Validated on {folds}."]
-    else:
-        share = facts.n_rows / facts.n_source if facts.n_source else 0.0
-        size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')} ({share:.0%})"
-        lines = [f"{size}, validated on {folds}.", sentence(facts.size_reason)]
+    size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')}"
+    is_said = facts.is_everything or facts.size_reason.startswith(size)
+    lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
     if not facts.is_everything:
         lines.append(_match(facts))
     lines += [sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text]
-    return tuple(line for line in (*lines, *_risks(facts)) if line)
+    told = {note.code for note in record.notes}
+    return tuple(line for line in (*lines, *_risks(facts, told)) if line)
 
 
 def _match(facts: SampleEvidence) -> str:
@@ -118,15 +134,16 @@ def _match(facts: SampleEvidence) -> str:
     return f"{words[facts.verdict]}{worst}."
 
 
-def _risks(facts: SampleEvidence) -> list[str]:
+def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
+    """Return the risks of the sample that no note tells already."""
     lines = []
     if facts.has_drift:
         lines.append("Risk: the rows drift in time.")
     if facts.has_groups:
         lines.append("Risk: rows come in groups.")
-    if facts.n_duplicate_rows:
+    if facts.n_duplicate_rows and "duplicate-rows" not in told:
         lines.append(f"Risk: {count(facts.n_duplicate_rows, 'duplicate row')}.")
-    if facts.rare_classes:
+    if facts.rare_classes and "rare-classes" not in told:
         rare = listed((f"{name} ({count(n, 'row')})" for name, n in facts.rare_classes), most=5)
         lines.append(f"Risk: fewer rows than folds in {rare}.")
     return lines

@@ -205,7 +205,8 @@ def _described(
     if worst_ratio is not None:
         text += f", largest |log variance ratio| {worst_ratio:.3f}"
     if verdict == "equivalent":
-        beyond = smd[worst] > thresholds.EQUIVALENT_SMD
+        log_limit = np.log(thresholds.EQUIVALENT_VARIANCE_RATIO)
+        beyond = smd[worst] > thresholds.EQUIVALENT_SMD or (worst_ratio or 0.0) > log_limit
         text += ": no more than equally large random draws have" if beyond else ": within the limits"
     else:
         numeric = np.flatnonzero(~whole.is_indicator)

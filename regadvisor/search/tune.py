@@ -93,16 +93,8 @@ def tune(
         If `storage` is not a journal, belongs to other data or settings, or is in use.
     """
     candidates = family.candidates(prepared)
-    searches = [
-        _Search(
-            candidates[kind],
-            n_trials=effort.trials(family.name, kind),
-            n_widenings=effort.n_widenings,
-            seed=seed,
-        )
-        for kind in KINDS
-        if kind in family.kinds and kind in candidates
-    ]
+    kinds = [kind for kind in KINDS if kind in family.kinds and kind in candidates]
+    searches = [_Search(candidates[kind], effort, effort.trials(family.name, kind), seed) for kind in kinds]
     empty = Results(prepared=prepared, trials=(), weight=weight)
     with ExitStack() as stack:
         log = None if storage is None else stack.enter_context(_open(storage))
@@ -122,11 +114,11 @@ def tune(
 class _Search:
     """The study of one kind: its portfolio, then TPE, wider where the best lies on the edge."""
 
-    def __init__(self, candidate: Candidate, *, n_trials: int, n_widenings: int, seed: int) -> None:
+    def __init__(self, candidate: Candidate, effort: Effort, n_trials: int, seed: int) -> None:
         self.kind: Kind = candidate.kind
         self.candidate = candidate
         self.n_planned = n_trials
-        self.n_widenings = n_widenings if candidate.ranges else 0
+        self.n_widenings = effort.n_widenings if candidate.ranges else 0
         self.seed = seed
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         points = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials

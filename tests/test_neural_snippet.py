@@ -1,0 +1,105 @@
+"""The printed torch script gives the model of ``build()``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_diabetes, load_iris
+
+from regadvisor.data.source import make_table
+from regadvisor.errors import StrengthError
+from regadvisor.families.neural.build import build_mlp
+from regadvisor.families.neural.snippet import mlp_torch_snippet
+from regadvisor.records import Training
+from regadvisor.regularizer import Regularizer
+
+TRAINING = Training(
+    family="mlp",
+    seed=11,
+    hidden=(24, 12),
+    optimizer="adamw",
+    lr=3e-3,
+    batch_size=64,
+    epochs=25,
+    schedule="flat-cosine",
+)
+REGULARIZERS = {
+    "none": Regularizer(coupling="decoupled"),
+    "l2": Regularizer(l2=2.0, coupling="decoupled"),
+    "l1": Regularizer(l1=0.1, coupling="decoupled"),
+    "dropout_l2": Regularizer(l2=1.0, dropout=0.25, coupling="decoupled"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny products on several threads of a shared machine mostly wait for each other."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[Any, dict[str, Any]]:
+    """Return the fitted pipeline of ``build`` and the names that the script leaves."""
+    facts = make_table(X, y).facts
+    pipeline = build_mlp(facts, regularizer, training)
+    script = mlp_torch_snippet(
+        pipeline[:-1],
+        training=training,
+        regularizer=regularizer,
+        task=facts.task,
+        n_classes=len(facts.classes or ()),
+        verdict_comment="Start with this.",
+    )
+    assert script.startswith("# Start with this.\n")
+    names: dict[str, Any] = {"X": X, "y": y}
+    exec(compile(script, "script", "exec"), names)
+    return pipeline.fit(X, y), names
+
+
+@pytest.mark.parametrize("kind", REGULARIZERS)
+def test_classes(kind: str) -> None:
+    X, codes = load_iris(return_X_y=True)
+    y = np.array(["a", "b", "c"])[codes]
+    pipeline, names = both(X, y, REGULARIZERS[kind], TRAINING)
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+    assert (names["predict"](X) == pipeline.predict(X)).all()
+
+
+@pytest.mark.parametrize("kind", REGULARIZERS)
+def test_numbers(kind: str) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    pipeline, names = both(X, y, REGULARIZERS[kind], TRAINING)
+    np.testing.assert_allclose(names["predict"](X) / y.std(), pipeline.predict(X) / y.std(), atol=1e-4)
+
+
+def test_frames_with_categories_and_a_constant_schedule() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"size": rng.normal(size=120), "colour": rng.choice(["red", "blue"], 120)})
+    X.loc[5:9, "size"] = np.nan
+    y = (X["colour"] == "red").to_numpy() ^ (rng.random(120) < 0.1)
+    training = Training(
+        family="mlp",
+        seed=0,
+        hidden=(),
+        optimizer="adamw",
+        lr=1e-2,
+        batch_size=500,
+        epochs=30,
+        schedule="constant",
+    )
+    pipeline, names = both(X, y, REGULARIZERS["none"], training)
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+
+
+def test_unknown_strengths_have_no_script() -> None:
+    with pytest.raises(StrengthError):
+        mlp_torch_snippet(
+            None, training=TRAINING, regularizer=Regularizer.unknown("l2"), task="binary", n_classes=2
+        )
