@@ -147,6 +147,7 @@ def advise(
     seed = check_seed(random_state)
     check_choice("effort", effort, ("quick", "standard", "thorough"), optional=True)
     check_choice("prefer", prefer, ("sparse",), optional=True)
+    check_choice("device", device, ("auto", "cpu", "cuda"))
     check_flag("correlated", correlated)
     check_flag("whole_picture", whole_picture)
     table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)

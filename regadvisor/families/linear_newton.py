@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time
@@ -97,9 +96,9 @@ def _curvature(problem: Problem, P: Floats, active: tuple[NDArray[np.intp], NDAr
             H_b[own, c] += problem.weight @ U[:, own]
         H[np.diag_indices_from(H)] += 1e-9
     if problem.n_outputs > 1:
-        # Softmax does not see a number common to all intercepts; neither do gradients, so any curvature will do.
-        H_bb = H_bb + 1.0
-    inverse_b = linalg.inv(H_bb)
+        # Softmax does not see a number common to all intercepts, nor do gradients: any curvature will do.
+        H_bb = H_bb + 1.0 + 1e-9 * np.eye(len(H_bb))
+    inverse_b = np.linalg.inv(H_bb)
     return _Model(H=H - H_b @ inverse_b @ H_b.T, H_b=H_b, inverse_b=inverse_b)
 
 

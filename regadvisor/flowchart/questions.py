@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from regadvisor import thresholds
 from regadvisor.flowchart.chart import BOTH, PICK, Question
 from regadvisor.records import (
     Answer,
@@ -150,7 +151,7 @@ def _correlated(question: Question, evidence: Evidence, pick: Kind | None, mode:
         because=_correlation_text(facts),
         numbers=numbers,
         flips_if=_margin_text(facts.margin, facts.margin_unit),
-        distance=None if facts.margin is None else abs(facts.margin),
+        distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
     )
     return _settle(question, answer, lean="no")
 
@@ -192,7 +193,7 @@ def _whole_picture(question: Question, evidence: Evidence, pick: Kind | None, mo
         because=_whole_picture_text(facts),
         numbers=numbers,
         flips_if=_margin_text(facts.margin, facts.margin_unit),
-        distance=None if facts.margin is None else abs(facts.margin),
+        distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
     )
     return _settle(question, answer, lean="yes")
 
@@ -242,9 +243,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
         missing = [_label(side) for side in (a, b) if side not in scores.honest_losses and side != "constant"]
         because = f"No fit of {' or '.join(missing)} finished, so they cannot be compared."
         return _settle(question, Answer(reply="unsure", because=because), lean="worse")
-    reply: Reply = found.reply
-    if mode == "sign":
-        reply = "better" if found.difference < 0 else "worse"
+    reply = _reply(question, found, mode)
     return Answer(
         reply=reply,
         because=_comparison_text(found),
@@ -260,6 +259,15 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
         flips_if=_comparison_flip(found, reply, mode),
         distance=_comparison_distance(found, reply, mode),
     )
+
+
+def _reply(question: Question, found: Comparison, mode: Mode) -> Reply:
+    """Return the reply of a comparison: by sign, or by mass; a signal has to be shown, not doubted."""
+    if mode == "sign":
+        return "better" if found.difference < 0 else "worse"
+    if question.compares == ("any", "constant") and found.p_better < thresholds.SIGNAL_MASS:
+        return "same" if found.p_same > found.p_worse else "worse"
+    return found.reply
 
 
 def _comparison_text(found: Comparison) -> str:

@@ -195,7 +195,7 @@ def _numbers(X: Features, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
     if sparse.issparse(X):
         return np.asarray(sparse.csr_array(X)[:, chosen].toarray(), dtype=np.float64)
     if isinstance(X, np.ndarray):
-        flat = X.reshape(len(X), -1)
+        flat = X.reshape(len(X), int(np.prod(X.shape[1:])))
         every = len(chosen) == flat.shape[1]
         return np.asarray(flat if every else flat[:, chosen], dtype=np.float64)
     if not len(chosen):

@@ -80,7 +80,7 @@ def _feature_keys(X: Features) -> NDArray[np.uint64]:
 
 
 def _dense_keys(X: NDArray[Any]) -> NDArray[np.uint64]:
-    flat = X.reshape(len(X), -1)
+    flat = X.reshape(len(X), int(np.prod(X.shape[1:])))
     n_rows, n_columns = flat.shape
     columns = _column_keys(1, n_columns)
     keys = np.zeros(n_rows, dtype=np.uint64)

@@ -102,12 +102,12 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     source_bin, new_bin = np.searchsorted(edges, source_score), np.searchsorted(edges, new_score)
     available = np.bincount(source_bin, minlength=len(edges) + 1)
     wanted = np.bincount(new_bin, minlength=len(edges) + 1) / len(new_score)
-    ratio = wanted / np.maximum(available / len(source_score), 1e-300)
-    weight = np.where(available > 0, ratio, 0.0)[source_bin]
     size = _largest_size(wanted, available, min(n_rows, len(source_score)))
     take = np.minimum(_rounded(wanted, size), available)
     members = tuple(order[source_bin[order] == b] for b in range(len(edges) + 1))
-    effective = weight.sum() ** 2 / max(float(np.square(weight).sum()), 1e-300)
+    # Kish's number with the weights wanted / available; half a row where there is none, so that what the
+    # source lacks counts against it.
+    effective = 1.0 / np.sum(np.square(wanted) / (available + 0.5))
     return Matching(
         design=RowDesign(members=members, take=take),
         n_rows=int(take.sum()),
