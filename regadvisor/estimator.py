@@ -8,8 +8,9 @@ import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from regadvisor.advising import advise
 
@@ -99,8 +100,12 @@ class _AdvisedEstimator(_Advises):
             )
         X = self._checked(X, reset=True)
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
         if self._task == "classification":
             check_classification_targets(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
         self.estimator_: Pipeline = self.advice_.build().fit(X, y, **weights)

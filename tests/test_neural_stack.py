@@ -241,6 +241,19 @@ def test_stopping_ends_before_the_next_epoch() -> None:
     assert seen == []
 
 
+def test_moments_without_gradient_become_zero_not_subnormal() -> None:
+    rows = make_rows(n_classes=3)
+    plan = make_plan(epochs=450)
+    trainer = StackTrainer(
+        rows, [Member(seed=4)], Strengths.of([decoupled(l1=3.0)]), plan=plan, hidden=HIDDEN
+    )
+    assert trainer.run()
+    moment = trainer._adam.state[trainer.stack.flat]["exp_avg"]
+    subnormal = (moment != 0) & (moment.abs() < torch.finfo(torch.float32).tiny)
+    assert int((trainer.stack.weights[0] == 0).sum()) > 0
+    assert not bool(subnormal.any())
+
+
 def test_span_covers_every_strength() -> None:
     assert span(np.zeros(4)) is None
     assert span(np.array([0.0, 2.0, 0.0, 1.0, 0.0])) == slice(1, 4)

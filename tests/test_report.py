@@ -154,6 +154,12 @@ def test_none_says_when_regularizing_costs() -> None:
     assert headline(costs)[1] == "Even the best one (L2) costs 0.02 [0.01, 0.03] log loss."
 
 
+def test_a_loss_within_a_tie_is_not_called_a_cost() -> None:
+    found = comparison("l2", "none", -0.0003, 0.001, "same", {"l2": 0.3124, "none": 0.3121})
+    said = headline(with_comparison(none(), found))[1]
+    assert said == "The best one (L2) gains -0.0003 [-0.0013, 0.0007] log loss, less than a tie."
+
+
 def test_none_says_when_the_gain_does_not_survive() -> None:
     record = with_comparison(
         none(), comparison("l2", "none", 0.02, 0.01, "better", {"l2": 0.29, "none": 0.3121})

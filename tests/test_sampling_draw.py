@@ -89,20 +89,15 @@ def test_few_large_groups_are_all_kept_and_thinned():
 
 def test_rows_are_spread_over_time():
     time = np.random.default_rng(0).permutation(2000).astype(float)
-    drawn = draw_sample(noisy_classes(2000, 2, seed=0, time=time), n_rows=200)
+    table = noisy_classes(2000, 2, seed=0, time=time)
+    drawn = draw_sample(table, n_rows=200)
     for code in (0, 1):
         # One row from each of equally long slices of a class: its k-th row is in its k-th slice.
         ours = np.sort(drawn.table.time[drawn.table.y == code])
-        members = np.sort(time[draw_of(drawn, time, code)])
+        members = np.sort(time[table.y == code])
         edges = np.floor(np.linspace(0, len(members), len(ours) + 1)).astype(int)
         assert (np.searchsorted(members, ours) >= edges[:-1]).all()
         assert (np.searchsorted(members, ours) < edges[1:]).all()
-
-
-def draw_of(drawn, time, code):
-    """Return the rows of one class in the source of the test above."""
-    table = noisy_classes(2000, 2, seed=0)
-    return np.flatnonzero(table.y == code)
 
 
 @given(n=st.integers(30, 200), share=st.floats(0.05, 1.0), folds=st.integers(2, 6), seed=st.integers(0, 99))

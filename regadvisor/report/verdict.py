@@ -74,7 +74,7 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
 def _gain(record: Record, scores: ScoreEvidence, found: Comparison) -> str:
     """Return how much the best regularizer gains over none, and why that is not enough."""
     gain, low, high = -found.difference, -found.high, -found.low
-    if gain < 0:
+    if gain < -found.region:
         cost = f"{number(-gain)} {interval(-high, -low)}"
         return f"Even the best one ({label(found.a)}) costs {cost} {unit(scores.loss_name)}."
     text = (
