@@ -267,17 +267,17 @@ def _table(X: Any, y: Any, **rows: Any) -> Table:
         raise ParameterError(
             f"y must be the name of the target column when X is a path, got {type(y).__name__}"
         )
-    named = {key: rows.pop(key) if isinstance(rows.get(key), str) else None for key in ("groups", "time")}
+    columns = {key: rows[key] if isinstance(rows[key], str) else None for key in ("groups", "time")}
     file = read_frame(X)
-    split = split_columns(file.frame, target=y, **named)
+    split = split_columns(file.frame, target=y, groups=columns["groups"], time=columns["time"])
     table = make_table(
         split.X,
         split.y,
         target_name=y,
         task=rows["task"],
         sample_weight=rows["sample_weight"],
-        groups=split.groups if split.groups is not None else rows.get("groups"),
-        time=split.time if split.time is not None else rows.get("time"),
+        groups=rows["groups"] if columns["groups"] is None else split.groups,
+        time=rows["time"] if columns["time"] is None else split.time,
     )
     return replace(table, notes=(*file.notes, *table.notes))
 

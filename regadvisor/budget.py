@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table
@@ -19,6 +20,9 @@ from regadvisor.search.tune import read_settings
 
 #: Rows of the pilot that is timed; enough for the fixed cost of a fit not to dominate.
 _PILOT_ROWS = 500
+_PILOT_CLASS_ROWS = 10
+#: Rows of the one fit that a full run is projected from.
+_FULL_RUN_ROWS = 4_000
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
 _RESERVE = (0.1, 0.4)
 
@@ -145,22 +149,28 @@ class _Pilot:
     """A few hundred rows on which the family's cost is measured."""
 
     def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
-        self._table, self._family = table, family
-        rng = np.random.default_rng(seed)
-        n_pilot = min(table.n_rows, _PILOT_ROWS)
-        rows = np.sort(rng.choice(table.n_rows, size=n_pilot, replace=False))
-        self._rows = table.take(rows)
+        self._table, self._family, self._seed = table, family, seed
+        sample = table.take(_some_rows(table, _PILOT_ROWS, seed))
         start = time.perf_counter()
-        self._prepared = family.prepare(
-            self._rows, make_folds(self._rows, folds=folds, seed=seed).folds, seed=seed
-        )
+        prepared = family.prepare(sample, make_folds(sample, folds=folds, seed=seed).folds, seed=seed)
         #: Preparing grows with the rows; the questions and comparisons take about as long again.
         self.overhead_s = 2 * (time.perf_counter() - start) + 0.5
-
-    def job_s(self, n_rows: int) -> float:
-        """Return projected seconds of one job on `n_rows` rows."""
-        return self._family.probe_s(self._prepared, n_rows=n_rows)
+        #: Rows of a sample → projected seconds of one job.
+        self.job_s = family.probe(prepared)
 
     def full_run_s(self) -> float:
         """Return projected seconds of one full run on all rows."""
-        return self._family.full_run_s(self._rows, self._table.n_rows)
+        rows = _some_rows(self._table, _FULL_RUN_ROWS, self._seed)
+        return self._family.full_run_s(self._table.take(rows), self._table.n_rows)
+
+
+def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
+    """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
+    shuffled = np.random.default_rng(seed).permutation(table.n_rows)
+    chosen = [shuffled[:n_rows]]
+    if table.is_classification:
+        codes = table.y[shuffled]
+        chosen += [
+            shuffled[np.flatnonzero(codes == code)[:_PILOT_CLASS_ROWS]] for code in range(table.n_classes)
+        ]
+    return np.unique(np.concatenate(chosen))

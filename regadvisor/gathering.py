@@ -223,13 +223,13 @@ class Gatherer:
         results, honest = trained.tuned.results, trained.honest
         is_class = self.table.is_classification
         kinds = tuple(results.by_kind)
-        honest_by_kind = {kind: honest.loss(kind) for kind in kinds}
+        honest_by_kind: dict[str, float] = {kind: honest.loss(kind) for kind in kinds}
         return ScoreEvidence(
             loss_name="log loss" if is_class else "squared error / variance of the target",
             constant_loss=honest.loss("constant"),
             scores=to_scores(results),
-            honest_losses={**honest_by_kind},
-            best_kind=min(honest_by_kind, key=lambda kind: honest_by_kind[kind]),
+            honest_losses=honest_by_kind,
+            best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=len(self.drawn.folds),

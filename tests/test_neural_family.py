@@ -344,7 +344,7 @@ def test_costs_are_positive_and_grow_with_the_rows() -> None:
     table = cancer()
     mlp = MLPFamily(SMALL)
     prepared = mlp.prepare(table, make_folds(table), seed=0)
-    assert mlp.probe_s(prepared, n_rows=240) > 0
+    assert mlp.probe(prepared)(240) > 0
     assert mlp.full_run_s(table, 100_000) > mlp.full_run_s(table, 240) > 0
 
 

@@ -119,11 +119,8 @@ class Family(Protocol):
         `on_fit` is called once for every finished job, as soon as it is known.
         """
 
-    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
-        """Return projected seconds per job on a sample of `n_rows` rows.
-
-        A small batch of jobs is timed on `prepared` (at most about 1 s) and scaled to `n_rows`.
-        """
+    def probe(self, prepared: Prepared) -> Callable[[int], float]:
+        """Time a small batch of jobs (at most about 1 s); return rows of a sample → seconds per job."""
 
     def full_run_s(self, sample: Table, n_rows: int) -> float:
         """Return the projected seconds of one full training run on `n_rows` rows like the sample's."""

@@ -31,7 +31,7 @@ from regadvisor.regularizer import Coupling, Kind, Regularizer
 #: Jobs trained together on a fold. More share more work, fewer lose less when a deadline passes.
 BATCH = 4
 #: Rows on which one full run is timed.
-TIMED_ROWS = 2000
+TIMED_ROWS = 4000
 
 
 class LinearFamily:
@@ -116,8 +116,8 @@ class LinearFamily:
                     on_fit(fits[index])
         return [fits[index] for index in sorted(fits)]
 
-    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
-        """Return projected seconds per job (all folds) on a sample of `n_rows` rows.
+    def probe(self, prepared: Prepared) -> Callable[[int], float]:
+        """Time some jobs; return rows of a sample → seconds per job (all folds).
 
         The middle of each kind's portfolio is trained on one fold, for at most a second; the cost of a pass
         is proportional to the rows.
@@ -129,7 +129,8 @@ class LinearFamily:
         start = time.perf_counter()
         n_done = len(self.train(one, jobs, deadline=Deadline.after(1.0)))
         seconds = time.perf_counter() - start
-        return seconds / max(n_done, 1) * len(own.folds) * n_rows / own.n_rows
+        per_row_s = seconds / max(n_done, 1) * len(own.folds) / own.n_rows
+        return lambda n_rows: per_row_s * n_rows
 
     def full_run_s(self, sample: Table, n_rows: int) -> float:
         """Return the projected seconds of preprocessing and one L2 fit on `n_rows` rows like the sample's."""
@@ -160,7 +161,7 @@ class LinearFamily:
             f"for a linear model the best {falls[found.kind]}."
         )
 
-    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything: a linear model has no recipe."""
         return Training(family="linear", seed=seed)
 

@@ -1,8 +1,16 @@
-"""Question Q1 from end to end: draw the sample, judge it, ask about the real risks, make the folds."""
+"""Question Q1 from end to end: draw the sample, judge it, ask about the real risks, make the folds.
+
+>>> from regadvisor.records import DataFacts
+>>> facts = DataFacts(container="array", task="binary", n_rows=90, columns=(), classes=("a", "b"))
+>>> X = np.random.default_rng(0).normal(size=(90, 3))
+>>> drawn = draw_sample(Table(X=X, y=np.arange(90) % 3 // 2, facts=facts), n_rows=30)
+>>> drawn.table.n_rows, np.bincount(drawn.table.y).tolist(), drawn.evidence.verdict
+(30, [20, 10], 'equivalent')
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +21,7 @@ from regadvisor.families.base import Fold
 from regadvisor.records import Note, SampleEvidence, ShiftTest
 from regadvisor.sampling.describe import describe_notes, describe_size, rare_classes
 from regadvisor.sampling.drift import order_hint, time_drift
-from regadvisor.sampling.folds import make_folds
+from regadvisor.sampling.folds import Folding, make_folds
 from regadvisor.sampling.judge import Judgement, judge_all, judge_match, judge_sample
 from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
@@ -74,8 +82,8 @@ def draw_sample(
     """Draw a sample that has the distribution of the whole, show that it has, and split it into folds.
 
     The draw is proportional by class or target bin, with at least `folds` rows of every class that has them
-    (weighted back to their share); whole groups are drawn where there are groups, and rows spread over time
-    where there is a time. The result depends on the rows and the seed, not on the order of the rows.
+    (weighted back to their share); whole groups where there are groups, rows spread over time where there is
+    a time. The result does not depend on the order of the rows.
 
     Parameters
     ----------
@@ -83,10 +91,9 @@ def draw_sample(
         The source.
     n_rows : int
         Rows for ``sample="auto"``; everything is used if the source has no more.
-    sample : "auto", int, float, array of int, array of bool, or False
-        Rows, a share of them, which rows, or that no sample can be taken.
+    sample : "auto", int, float, array of int or bool, or False (no sample can be taken)
     match : Table, optional
-        Rows the model will be used on; only their features are read. The sample is drawn to match them.
+        Rows the model will be used on (features only); the sample is drawn to match them.
     folds : int
         Folds wanted, at least 2.
     seed : int
@@ -99,20 +106,8 @@ def draw_sample(
         If `sample`, `match`, `n_rows` or `folds` is out of its rule.
     DataError
         If groups, time or classes leave nothing to validate on; see :func:`make_folds`.
-
-    Examples
-    --------
-    >>> from regadvisor.records import DataFacts
-    >>> facts = DataFacts(container="array", task="binary", n_rows=90, columns=(), classes=("a", "b"))
-    >>> X = np.random.default_rng(0).normal(size=(90, 3))
-    >>> drawn = draw_sample(Table(X=X, y=np.arange(90) % 3 // 2, facts=facts), n_rows=30)
-    >>> drawn.table.n_rows, np.bincount(drawn.table.y).tolist(), drawn.evidence.verdict
-    (30, [20, 10], 'equivalent')
     """
-    if folds < 2:
-        raise ParameterError(f"folds must be at least 2, got {folds}; 5 is usual")
-    if n_rows < 1:
-        raise ParameterError(f"n_rows must be at least 1, got {n_rows}; leave the size to the effort")
+    _check_sizes(folds, n_rows)
     request = read_request(sample, n_rows=n_rows, n_source=table.n_rows)
     if not request.is_allowed:
         return _nothing(table)
@@ -121,37 +116,63 @@ def draw_sample(
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
     judgement = _judge(table, selection, match, seed=seed)
-    drawn_table = _taken(table, selection)
-    folding = make_folds(drawn_table, folds=folds, seed=seed, keys=keys[selection.rows])
-    has_drift, is_hint, risks = _risks(table, keys, seed=seed)
-    evidence = SampleEvidence(
-        n_rows=len(selection.rows),
-        n_source=table.n_rows,
-        is_everything=len(selection.rows) == table.n_rows,
-        verdict=judgement.verdict,
-        size_reason=describe_size(
-            table, drawn_table, request, is_matched=match is not None, reason=size_reason
-        ),
+    drawn = _taken(table, selection)
+    folding = make_folds(drawn, folds=folds, seed=seed, keys=keys[selection.rows])
+    reason = describe_size(table, drawn, request, is_matched=match is not None, reason=size_reason)
+    evidence = replace(
+        _with_risks(table, judgement, reason, keys=keys, seed=seed),
+        n_rows=drawn.n_rows,
+        is_everything=drawn.n_rows == table.n_rows,
         validation=folding.scheme,
+        n_duplicate_rows=folding.n_duplicates,
+        rare_classes=rare_classes(drawn, folds),
+    )
+    notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
+    return _drawn(selection.rows, drawn, folding, evidence, notes=(*notes, *folding.notes))
+
+
+def _drawn(
+    rows: NDArray[np.intp],
+    table: Table,
+    folding: Folding,
+    evidence: SampleEvidence,
+    *,
+    notes: tuple[Note, ...],
+) -> Drawn:
+    return Drawn(
+        rows=rows,
+        table=table,
+        folds=folding.folds,
+        fold_of_row=folding.fold_of_row,
+        cluster_of_row=folding.cluster_of_row,
+        evidence=evidence,
+        notes=notes,
+    )
+
+
+def _check_sizes(folds: int, n_rows: int) -> None:
+    if folds < 2:
+        raise ParameterError(f"folds must be at least 2, got {folds}; 5 is usual")
+    if n_rows < 1:
+        raise ParameterError(f"n_rows must be at least 1, got {n_rows}; leave the size to the effort")
+
+
+def _with_risks(
+    table: Table, judgement: Judgement, size_reason: str, *, keys: NDArray[np.uint64], seed: int
+) -> SampleEvidence:
+    """Return the evidence on the source: the verdict, drift, and groups; the caller adds the sample's."""
+    has_drift, is_hint, risks = _risks(table, keys, seed=seed)
+    return replace(
+        _nothing(table).evidence,
+        is_allowed=True,
+        verdict=judgement.verdict,
+        size_reason=size_reason,
         worst_shift=judgement.worst_shift,
         worst_column=judgement.worst_column,
         worst_log_variance_ratio=judgement.worst_log_variance_ratio,
         has_drift=has_drift,
         is_drift_hint=is_hint,
-        has_groups=table.groups is not None and len(np.unique(table.groups)) < table.n_rows,
-        n_duplicate_rows=folding.n_duplicates,
-        rare_classes=rare_classes(drawn_table, folds),
         tests=(*judgement.tests, *risks),
-    )
-    notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
-    return Drawn(
-        rows=selection.rows,
-        table=drawn_table,
-        folds=folding.folds,
-        fold_of_row=folding.fold_of_row,
-        cluster_of_row=folding.cluster_of_row,
-        evidence=evidence,
-        notes=(*notes, *folding.notes),
     )
 
 

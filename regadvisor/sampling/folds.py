@@ -22,6 +22,8 @@ Scheme = Literal["random", "stratified", "group", "time"]
 
 #: StratifiedGroupKFold tries every group in every fold; beyond this many GroupKFold has to do.
 _MOST_GROUPS_STRATIFIED = 2_000
+#: Two folds of two rows are the least that can be called folds.
+_FEWEST_ROWS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +68,7 @@ def make_folds(
     - Else stratified by class or target bin and shuffled; copies of a row stay in one fold. A class of one
       row is always in training; one of fewer rows than folds is spread over different folds.
 
-    Every training part of a classification holds at least two classes.
+    Every training part holds at least two classes.
 
     Parameters
     ----------
@@ -94,17 +96,16 @@ def make_folds(
     n = sample.n_rows
     keys = row_keys(sample) if keys is None else keys
     copies, n_duplicates = duplicate_clusters(keys)
-    if n < 4:
+    _check_classes(sample)
+    groups = _group_numbers(sample, keys)
+    if n < _FEWEST_ROWS:
         split = _unsplit(n)
+    elif sample.time is not None:
+        split = _forward(sample, groups, folds=folds, seed=seed, keys=keys)
+    elif groups is not None:
+        split = _grouped(sample, groups, folds=folds, seed=seed, keys=keys)
     else:
-        _check_classes(sample)
-        groups = _group_numbers(sample, keys)
-        if sample.time is not None:
-            split = _forward(sample, groups, folds=folds, seed=seed, keys=keys)
-        elif groups is not None:
-            split = _grouped(sample, groups, folds=folds, seed=seed, keys=keys)
-        else:
-            split = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
+        split = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
     notes = split.notes
     if 0 < len(split.folds) < folds:
         text = f"{len(split.folds)} folds instead of {folds}: the {n:,} rows do not give more."
@@ -125,7 +126,7 @@ def _unsplit(n: int) -> _Split:
 
 
 def _check_classes(sample: Table) -> None:
-    if sample.is_classification and len(np.unique(sample.y)) < 2:
+    if sample.n_rows >= _FEWEST_ROWS and sample.is_classification and len(np.unique(sample.y)) < 2:
         raise DataError(
             "the sample must hold at least two classes, got one; draw more rows or choose others with sample="
         )
@@ -133,7 +134,7 @@ def _check_classes(sample: Table) -> None:
 
 def _group_numbers(sample: Table, keys: NDArray[np.uint64]) -> NDArray[np.intp] | None:
     """Return groups as numbers 0, 1, … in canonical order; None if every row is its own group."""
-    if sample.groups is None:
+    if sample.groups is None or sample.n_rows < _FEWEST_ROWS:
         return None
     present, number = np.unique(sample.groups, return_inverse=True)
     if len(present) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -40,22 +41,26 @@ def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe) -> float:
     return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe.hidden))
 
 
-def seconds_per_job(prepared: NetworkPrepared, recipe: Recipe, *, n_rows: int) -> float:
-    """Return the seconds of one job on all folds of a sample of `n_rows` rows.
+def job_projection(prepared: NetworkPrepared, recipe: Recipe) -> Callable[[int], float]:
+    """Return rows of a sample → seconds of one job on all folds.
 
-    One job of each cost class is timed on the given folds; steps and evaluations are counted for `n_rows`.
+    One job of each cost class is timed on the given folds; steps and evaluations are counted for the rows.
     """
     jobs = [Job(regularizer=regularizer) for regularizer in _KINDS]
     step_s = time_steps(trainer_for(prepared, jobs, recipe.hidden)) / len(jobs)
     share = float(np.mean([len(fold.train) for fold in prepared.folds])) / prepared.n_rows
-    n_train = max(1, round(share * n_rows))
-    n_source = max(n_rows, prepared.n_source)
-    plan = sample_plan(recipe, n_train=n_train, n_sample=n_rows, n_source=n_source)
-    trained = prepared.n_folds * len(plan.rates) * plan.batch
-    # Held-out rows and as many training rows are looked at; a forward pass is a third of a step.
-    evaluated = 2 * len(plan.checkpoints) * n_rows
     per_row_s = step_s / (prepared.n_folds * prepared.plan.batch)
-    return per_row_s * (trained + evaluated / 3)
+
+    def seconds(n_rows: int) -> float:
+        n_train = max(1, round(share * n_rows))
+        n_source = max(n_rows, prepared.n_source)
+        plan = sample_plan(recipe, n_train=n_train, n_sample=n_rows, n_source=n_source)
+        trained = prepared.n_folds * len(plan.rates) * plan.batch
+        # Held-out rows and as many training rows are looked at; a forward pass is a third of a step.
+        evaluated = 2 * len(plan.checkpoints) * n_rows
+        return per_row_s * (trained + evaluated / 3)
+
+    return seconds
 
 
 _KINDS = (

@@ -137,9 +137,9 @@ class MLPFamily:
                     on_fit(fit)
         return fits
 
-    def probe_s(self, prepared: Prepared, *, n_rows: int) -> float:
-        """Return projected seconds per job on a sample of `n_rows` rows; takes at most about 1 s."""
-        return cost.seconds_per_job(_network(prepared), self.recipe, n_rows=n_rows)
+    def probe(self, prepared: Prepared) -> Callable[[int], float]:
+        """Time some steps, for at most about 1 s; return rows of a sample → seconds per job."""
+        return cost.job_projection(_network(prepared), self.recipe)
 
     def full_run_s(self, sample: Table, n_rows: int) -> float:
         """Return the projected seconds of one run of the recipe on `n_rows` rows, steps alone.
@@ -167,7 +167,7 @@ class MLPFamily:
             f"run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
         )
 
-    def training(self, picked: Fit, *, n_sample: int, n_rows: int, seed: int) -> Training:
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""
         recipe = self.recipe
         return Training(
@@ -190,11 +190,11 @@ class MLPFamily:
         """Return the epochs of a full run that no sample has told the length of."""
         return self.recipe.epochs or planned_epochs(n_rows, self.recipe.batch_size)
 
-    def _carried_epochs(self, picked: Fit, *, n_sample: int, n_rows: int) -> int:
+    def _carried_epochs(self, picked: Fit | None, *, n_sample: int, n_rows: int) -> int:
         """Return the epochs of the full run: the recipe's, or those that the sample's stand for."""
         if self.recipe.epochs is not None:
             return self.recipe.epochs
-        if picked.epochs is None:
+        if picked is None or picked.epochs is None:
             return self._full_epochs(n_rows)
         return carried_epochs(float(np.mean(picked.epochs)), n_from=n_sample, n_to=n_rows)
 

@@ -23,8 +23,8 @@ from regadvisor.families.neural.schedule import Plan
 #: and the order: so networks with and without dropout see the same rows.
 DROPOUT_SEED_OFFSET = 2**32
 
-#: Adam's first moment of a weight without gradient (dead units, zeros of L1) shrinks by 0.9 a step until it is
-#: a subnormal number, and processors are slow with these (measured: steps took 2.5 times as long). So moments
+#: Adam's first moment of a weight without gradient (dead units, zeros of L1) shrinks by 0.9 a step until it
+#: is subnormal, and processors are slow with such numbers (measured: a step took 2.5 times as long). So moments
 #: below this, which move no weight, are set to 0 after every so many steps.
 TINY_MOMENT = 1e-30
 STEPS_BETWEEN_FLUSHES = 100
