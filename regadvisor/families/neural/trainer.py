@@ -24,8 +24,8 @@ from regadvisor.families.neural.schedule import Plan
 DROPOUT_SEED_OFFSET = 2**32
 
 #: Adam's first moment of a weight without gradient (dead units, zeros of L1) shrinks by 0.9 a step until it
-#: is subnormal, and processors are slow with such numbers (measured: a step took 2.5 times as long). So moments
-#: below this, which move no weight, are set to 0 after every so many steps.
+#: is subnormal, and processors are slow with such numbers (measured: a step took 2.5 times as long). So
+#: moments below this, which move no weight, are set to 0 after every so many steps.
 TINY_MOMENT = 1e-30
 STEPS_BETWEEN_FLUSHES = 100
 
