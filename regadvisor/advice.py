@@ -203,7 +203,7 @@ class Advice:
             If the advice is not about a network.
         """
         facts, training = self._trainable()
-        if training.family != "mlp":
+        if training.lr is None or training.batch_size is None or training.schedule is None:
             raise ParameterError(
                 "optimizer() must be asked of advice about a network; use advise(model='mlp')"
             )

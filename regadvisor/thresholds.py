@@ -146,7 +146,7 @@ WIDEN_SHARE = 0.5
 #: Dropout is never widened beyond this: fewer units than one in twenty carry nothing.
 HIGHEST_DROPOUT = 0.95
 
-# --------------------------------------------------------------------- networks: how long to train, how strong
+# ---------------------------------------------------------------- networks: how long to train, how strong
 
 #: Steps of a run of unknown length, per √rows: about 400 steps at 800 rows and 1,000 at 4,500, the ~1,200 of
 #: the pilot at its 1,500 to 6,000 rows.

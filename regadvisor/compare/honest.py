@@ -15,6 +15,7 @@ instead of a bootstrap sample removes up to a third of this, and calls equal kin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,14 @@ class Honest:
 
     def loss(self, side: str) -> float:
         """Return the (weighted) mean honest loss of one side."""
-        return float(self.of(side) @ self.panel.share)
+        if side not in self._means:
+            self.of(side)
+        return self._means[side]
+
+    @cached_property
+    def _means(self) -> dict[str, float]:
+        """Mean losses by side; the walks on resampled rows ask for them thousands of times."""
+        return dict(zip(self.sides, (self.losses @ self.panel.share).tolist(), strict=True))
 
     def kind_losses(self) -> dict[str, float]:
         """Return the mean honest loss of every kind."""

@@ -140,10 +140,13 @@ class Problem:
         """Whether the target has one value only, so that the constant model is the answer."""
         return bool(np.all(self.T[0] == self.T))
 
-    @property
+    @cached_property
     def largest_eigenvalue(self) -> float:
         """Largest eigenvalue of the weighted covariance ``Xᵀ·diag(weight)·X``."""
-        return float(self.spectrum[1][0] ** 2)
+        A = np.sqrt(self.weight)[:, None] * self.X
+        gram = A.T @ A if A.shape[1] <= A.shape[0] else A @ A.T
+        last = len(gram) - 1
+        return float(linalg.eigvalsh(gram, subset_by_index=[last, last])[0])
 
 
 def _svd_from_gram(A: Floats) -> tuple[Floats, Floats, Floats]:
