@@ -22,7 +22,7 @@ from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solutio
 LARGEST_NEWTON = 300
 #: Largest gradient of the mean loss at a solution. Newton gets to the tight one in a step or two more, and
 #: has to: the gradient that tells a vanishing penalty from none is about as small as the penalty.
-TOLERANCE, TIGHT = 1e-5, 1e-10
+TOLERANCE, TIGHT = 1e-6, 1e-10
 ITERATIONS = 5000
 
 
