@@ -18,8 +18,9 @@ from regadvisor.sampling.folds import make_folds
 from regadvisor.search.plan import EFFORTS, Effort, can_validate, choose_effort
 from regadvisor.search.tune import read_settings
 
-#: Rows of the pilot that is timed; enough for the fixed cost of a fit not to dominate.
-_PILOT_ROWS = 500
+#: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
+_PILOT_ROWS = (500, 2_000)
+_PILOT_CELLS = 100_000
 _PILOT_CLASS_ROWS = 10
 #: Rows of the one fit that a full run is projected from.
 _FULL_RUN_ROWS = 4_000
@@ -150,7 +151,9 @@ class _Pilot:
 
     def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
         self._table, self._family, self._seed = table, family, seed
-        sample = table.take(_some_rows(table, _PILOT_ROWS, seed))
+        few, many = _PILOT_ROWS
+        n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
+        sample = table.take(_some_rows(table, n_pilot, seed))
         start = time.perf_counter()
         prepared = family.prepare(sample, make_folds(sample, folds=folds, seed=seed).folds, seed=seed)
         #: Preparing grows with the rows; the questions and comparisons take about as long again.

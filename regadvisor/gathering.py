@@ -40,6 +40,11 @@ from regadvisor.search.tune import Tuned, tune
 
 Progress = Callable[[str, float], None]
 
+#: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
+#: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
+MOST_CELLS = 25_000_000
+FEWEST_ROWS = 200
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
@@ -119,13 +124,18 @@ class Gatherer:
         if self._drawn is None:
             self._drawn = draw_sample(
                 self.table,
-                n_rows=self.effort.max_rows[self.family.name],
+                n_rows=min(self.effort.max_rows[self.family.name], self._most_rows),
                 sample=self.request.sample,
                 match=self.request.match,
                 folds=self.request.folds,
                 seed=self.request.seeds["sample"],
             )
         return self._drawn
+
+    @property
+    def _most_rows(self) -> int:
+        """Rows whose encoded folds fit into memory, with room for one-hot columns."""
+        return max(MOST_CELLS // max(self.table.facts.n_features, 1), FEWEST_ROWS)
 
     @property
     def notes(self) -> tuple[Note, ...]:

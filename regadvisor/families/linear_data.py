@@ -94,7 +94,9 @@ def encode_fold(
     DataError
         If the dense encoded folds would not fit into memory.
     """
-    train = sample.take(fold.train)
+    # Rows that weigh nothing have no say in the fit, and would divide by zero in it.
+    rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
+    train = sample.take(rows)
     encoded = preprocessor.fit_transform(train.X)
     _check_size(sample.n_rows, encoded.shape[1], n_folds)
     X, X_test = dense(encoded), dense(preprocessor.transform(sample.take(fold.test).X))

@@ -6,7 +6,7 @@ sigmoid, as in scikit-learn) and the number of classes above two (softmax).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +116,11 @@ class Problem:
             np.log(shares / (1 - shares)) if self.n_outputs == 1 else np.log(shares), dtype=np.float64
         )
 
+    def some_rows(self, step: int) -> Problem:
+        """Return the problem of every `step`-th row, to see what rows cost."""
+        X, weight = self.X[::step], self.weight[::step] / self.weight[::step].sum()
+        return replace(self, X=X - weight @ X, T=self.T[::step], weight=weight)
+
     @cached_property
     def l1_max(self) -> float:
         """The smallest `l1` at which every weight is zero: the largest gradient at the constant model."""
@@ -162,7 +167,7 @@ def _svd_from_gram(A: Floats) -> tuple[Floats, Floats, Floats]:
     and come back as zero.
     """
     is_wide = A.shape[1] > A.shape[0]
-    values, vectors = linalg.eigh(A @ A.T if is_wide else A.T @ A)
+    values, vectors = linalg.eigh(A @ A.T if is_wide else A.T @ A, driver="evd")
     keep = values[::-1] > values[-1] * max(A.shape) * np.finfo(float).eps
     s = np.sqrt(values[::-1][keep])
     vectors = vectors[:, ::-1][:, keep]
