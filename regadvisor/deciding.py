@@ -64,6 +64,8 @@ class Decider:
         """Return the decision of this walk."""
         if self.trained is None or self.evidence.scores is None:
             return self._without_training()
+        if self.walk.kind not in self.trained.tuned.results.by_kind:
+            return self._without_training()  # the deadline left out every fit of the outcome
         if self.walk.outcome == NO_SIGNAL:
             return self._no_signal(self.trained, self.evidence.scores)
         return self._by_evidence(self.trained, self.evidence.scores, self.walk.kind)
@@ -71,11 +73,11 @@ class Decider:
     # ---------------------------------------------------------------------------- three ways to decide
 
     def _without_training(self) -> Decision:
-        """Decide by prior knowledge alone: documented default strengths, no support."""
+        """Decide without fits of the outcome: documented default strengths, no support."""
         kind = self.walk.kind
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
-            status="advice",
+            status="advice" if self.evidence.scores is None else "cant_tell",
             strength=Strength(regularizer=regularizer, source="default"),
             training=self.family.training(
                 None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
@@ -86,6 +88,7 @@ class Decider:
                 Claim(name="strength", statement="A documented default, not measured.", support=None),
             ),
             flips=self._flips(),
+            scores=self.evidence.scores,
         )
 
     def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:

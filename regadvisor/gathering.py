@@ -124,13 +124,19 @@ class Gatherer:
         if self._drawn is None:
             self._drawn = draw_sample(
                 self.table,
-                n_rows=min(self.effort.max_rows[self.family.name], self._most_rows),
+                n_rows=min(self.rung.n_rows, self._most_rows),
                 sample=self.request.sample,
                 match=self.request.match,
                 folds=self.request.folds,
                 seed=self.request.seeds["sample"],
+                size_reason=self.rung.size_reason,
             )
         return self._drawn
+
+    @property
+    def training_deadline(self) -> Deadline:
+        """When training has to end, to leave time for the comparisons and the decision."""
+        return self.deadline.earlier(self.rung.reserve_s)
 
     @property
     def _most_rows(self) -> int:
@@ -210,13 +216,15 @@ class Gatherer:
             prepared,
             self.effort,
             seed=seeds["search"],
-            deadline=self.deadline.earlier(self.rung.reserve_s),
+            deadline=self.training_deadline,
             storage=self.request.storage,
             fingerprint=self.table.facts.fingerprint,
             weight=drawn.table.weight,
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
+        if not tuned.results.by_kind:
+            return self._nothing_finished(tuned)
         panel = Panel(
             losses={**panel_arrays(tuned.results)},
             constant=prepared.constant_losses,
@@ -229,13 +237,29 @@ class Gatherer:
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
         return self._score_evidence(self.trained)
 
+    def _nothing_finished(self, tuned: Tuned) -> ScoreEvidence:
+        """Return the evidence of a search that the deadline ended before its first fit."""
+        return ScoreEvidence(
+            loss_name=self._loss_name,
+            constant_loss=tuned.results.constant_loss,
+            scores=(),
+            honest_losses={},
+            best_kind="none",
+            comparisons={},
+            n_folds=len(self.drawn.folds),
+            cut=tuned.cut,
+        )
+
+    @property
+    def _loss_name(self) -> str:
+        return "log loss" if self.table.is_classification else "squared error / variance of the target"
+
     def _score_evidence(self, trained: Trained) -> ScoreEvidence:
         results, honest = trained.tuned.results, trained.honest
-        is_class = self.table.is_classification
         kinds = tuple(results.by_kind)
         honest_by_kind: dict[str, float] = {kind: honest.loss(kind) for kind in kinds}
         return ScoreEvidence(
-            loss_name="log loss" if is_class else "squared error / variance of the target",
+            loss_name=self._loss_name,
             constant_loss=honest.loss("constant"),
             scores=to_scores(results),
             honest_losses=honest_by_kind,

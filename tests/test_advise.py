@@ -11,6 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 
 import regadvisor
 from regadvisor import Advice, Chart, DataError, ParameterError, advise, advise_without_data
+from regadvisor.deadline import Deadline
 from regadvisor.report.serial import without_timings
 
 
@@ -280,3 +281,15 @@ def test_scores_hold_every_candidate() -> None:
     assert {"fold_0", "fold_4", "loss", "train_loss", "converged", "is_limit"} <= set(scores.columns)
     folds = scores[[c for c in scores.columns if c.startswith("fold_")]].to_numpy()
     np.testing.assert_allclose(folds.mean(axis=1), scores["loss"], rtol=0.05)
+
+
+def test_a_deadline_that_passes_at_once_still_names_a_start(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from regadvisor.gathering import Gatherer
+
+    monkeypatch.setattr(Gatherer, "training_deadline", property(lambda self: Deadline.after(0.0)))
+    advice = advise(*load_wine(return_X_y=True), effort="quick")
+    assert advice.status == "cant_tell"
+    assert advice.record.strength.source == "default"
+    assert "deadline" in advice.record.evidence.scores.cut  # type: ignore[union-attr, operator]
+    assert "0" in advice.to_text()
+    assert advice.build().fit(*load_wine(return_X_y=True)) is not None

@@ -344,8 +344,9 @@ def test_costs_are_positive_and_grow_with_the_rows() -> None:
     table = cancer()
     mlp = MLPFamily(SMALL)
     prepared = mlp.prepare(table, make_folds(table), seed=0)
-    assert mlp.probe(prepared)(240) > 0
-    assert mlp.full_run_s(table, 100_000) > mlp.full_run_s(table, 240) > 0
+    costs = mlp.probe(prepared)
+    assert costs.job_s(2_400) > costs.job_s(240) > 0
+    assert costs.full_run_s(100_000) > costs.full_run_s(240) > 0
 
 
 @pytest.mark.parametrize("n_rows", [240, 2_400, 100_000])

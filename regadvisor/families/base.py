@@ -93,6 +93,22 @@ class Prepared:
     constant_losses: NDArray[np.float64]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Costs:
+    """Projected seconds, from rows in: preprocessing is not part of them.
+
+    Attributes
+    ----------
+    job_s : callable
+        Rows of a sample → seconds of one job on all folds.
+    full_run_s : callable
+        Rows → seconds of one full training run on so many.
+    """
+
+    job_s: Callable[[int], float]
+    full_run_s: Callable[[int], float]
+
+
 class Family(Protocol):
     """A family of models; see ``families/linear.py`` and ``families/neural/family.py``."""
 
@@ -119,11 +135,8 @@ class Family(Protocol):
         `on_fit` is called once for every finished job, as soon as it is known.
         """
 
-    def probe(self, prepared: Prepared) -> Callable[[int], float]:
-        """Time a small batch of jobs (at most about 1 s); return rows of a sample → seconds per job."""
-
-    def full_run_s(self, sample: Table, n_rows: int) -> float:
-        """Return the projected seconds of one full training run on `n_rows` rows like the sample's."""
+    def probe(self, prepared: Prepared) -> Costs:
+        """Time a small batch of fits, for at most about 1 s, and project from it."""
 
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over."""

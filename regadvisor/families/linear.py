@@ -17,14 +17,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from regadvisor import thresholds
-from regadvisor.adapters.sklearn import linear_model
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared
 from regadvisor.families.linear_data import LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
-from regadvisor.families.linear_problem import OutOfTimeError, Penalty, Problem, Solution
+from regadvisor.families.linear_problem import Floats, OutOfTimeError, Penalty, Problem, Solution
 from regadvisor.families.linear_ranges import linear_candidates
 from regadvisor.families.preprocess import feature_names, make_preprocessor
 from regadvisor.records import Training
@@ -32,8 +31,6 @@ from regadvisor.regularizer import Coupling, Kind, Regularizer
 
 #: Folds with more numbers than this get all threads.
 LARGEST_SINGLE_THREAD = 2_000_000
-#: Rows on which one full run is timed.
-TIMED_ROWS = 4000
 
 
 class LinearFamily:
@@ -120,35 +117,32 @@ class LinearFamily:
                 on_fit(fits[-1])
         return fits
 
-    def probe(self, prepared: Prepared) -> Callable[[int], float]:
-        """Time some jobs; return rows of a sample → seconds per job (all folds).
+    def probe(self, prepared: Prepared) -> Costs:
+        """Time some fits and project from them.
 
-        The middle of each kind's portfolio is trained on one fold and on a quarter of its rows, for at most
-        about a second: what a fit costs however few the rows, and what each row adds.
+        The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit
+        costs however few the rows, and what each row adds. A full run is an L2 fit. The baseline is left
+        out: it is one fit of many, and by far the slowest where it does not exist.
         """
         own = _own(prepared)
-        kinds = self.candidates(prepared).values()
-        # The baseline is one fit, and the slowest by far where it does not exist: each kind counts by its fits.
-        penalties = {_penalty(kind.regularizer(kind.portfolio[0])): len(kind.portfolio) for kind in kinds}
+        kinds = [kind for name, kind in self.candidates(prepared).items() if name != "none"]
+        penalties = [_penalty(kind.regularizer(kind.portfolio[0])) for kind in kinds]
+        counts = [len(kind.portfolio) for kind in kinds]
         problem = own.encoded[0].problem
-        n_train = len(problem.X)
-        _seconds_per_fit(problem.some_rows(4), penalties)  # loads what the first call loads
-        few_s = _seconds_per_fit(problem.some_rows(4), penalties)
-        all_s = _seconds_per_fit(problem, penalties)
-        per_row_s = max(all_s - few_s, 0.0) / max(n_train - n_train // 4, 1)
-        n_folds, share = len(own.folds), n_train / own.n_rows
-        return lambda n_rows: n_folds * max(all_s + per_row_s * (share * n_rows - n_train), few_s / 4)
+        n_train, n_folds = len(problem.X), len(own.folds)
+        few = problem.some_rows(4)
+        _seconds(few, penalties[:1])  # loads what the first call loads
+        few_s, all_s = _seconds(few, penalties), _seconds(problem, penalties)
+        slope_s = np.maximum(all_s - few_s, 0.0) / max(n_train - len(few.X), 1)
 
-    def full_run_s(self, sample: Table, n_rows: int) -> float:
-        """Return the projected seconds of preprocessing and one L2 fit on `n_rows` rows like the sample's."""
-        rows = np.arange(min(sample.n_rows, TIMED_ROWS), dtype=np.intp)
-        part = sample.take(rows)
-        if sample.is_classification and len(np.unique(part.y)) < 2:
-            part = sample
-        model = linear_model(task=sample.facts.task, l1=0.0, l2=1.0 / part.n_rows, n_rows=part.n_rows)
-        start = time.perf_counter()
-        model.fit(make_preprocessor(sample.facts, for_network=False).fit_transform(part.X), part.y)
-        return (time.perf_counter() - start) * n_rows / part.n_rows
+        def fit_s(n_rows: float) -> Floats:
+            return np.maximum(all_s + slope_s * (n_rows - n_train), few_s / 4)
+
+        share = n_train / own.n_rows
+        return Costs(
+            job_s=lambda n_rows: n_folds * float(np.average(fit_s(share * n_rows), weights=counts)),
+            full_run_s=lambda n_rows: float(fit_s(n_rows)[[kind.kind for kind in kinds].index("l2")]),
+        )
 
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
@@ -219,15 +213,15 @@ def _penalty(regularizer: Regularizer) -> Penalty:
     return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))
 
 
-def _seconds_per_fit(problem: Problem, penalties: Mapping[Penalty, int]) -> float:
-    """Return the mean seconds of a fit, penalties counted by their weight; each gets at most 0.2 s."""
+def _seconds(problem: Problem, penalties: Sequence[Penalty]) -> Floats:
+    """Return the seconds of fitting each penalty; a fit is stopped where it can be after 0.2 s."""
     seconds = []
     for penalty in penalties:
         start = time.perf_counter()
         with suppress(OutOfTimeError):
             solve(problem, [penalty], deadline=Deadline.after(0.2))
         seconds.append(time.perf_counter() - start)
-    return float(np.average(seconds, weights=list(penalties.values())))
+    return np.array(seconds)
 
 
 def _fit(prepared: LinearPrepared, job: Job, solutions: Sequence[Solution]) -> Fit:

@@ -12,7 +12,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared
 from regadvisor.families.neural import cost
 from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
 from regadvisor.families.neural.encoded import (
@@ -137,19 +137,19 @@ class MLPFamily:
                     on_fit(fit)
         return fits
 
-    def probe(self, prepared: Prepared) -> Callable[[int], float]:
-        """Time some steps, for at most about 1 s; return rows of a sample → seconds per job."""
-        return cost.job_projection(_network(prepared), self.recipe)
+    def probe(self, prepared: Prepared) -> Costs:
+        """Time some steps, for at most about 1 s, and project from them.
 
-    def full_run_s(self, sample: Table, n_rows: int) -> float:
-        """Return the projected seconds of one run of the recipe on `n_rows` rows, steps alone.
-
-        Without epochs in the recipe this is the planned length, not that of an early stop.
+        Without epochs in the recipe a full run has the planned length, not that of an early stop.
         """
-        first = Fold(train=np.arange(sample.n_rows), test=np.arange(0))
-        prepared = self.prepare(sample, [first], seed=0)
-        n_steps = len(full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows)))
-        return cost.seconds_per_step(prepared, self.recipe) * n_steps
+        own = _network(prepared)
+        step_s = cost.seconds_per_step(own, self.recipe)
+
+        def full_run_s(n_rows: int) -> float:
+            rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
+            return step_s * len(rates)
+
+        return Costs(job_s=cost.job_projection(own, self.recipe), full_run_s=full_run_s)
 
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths that keep strength × Σ lr in the full run; dropout stays as it is."""
