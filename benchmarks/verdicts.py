@@ -59,17 +59,15 @@ def line(row: pd.Series, record: dict, seconds: float, memory_mb: float, code: i
     limit = record["timings"]["budget_s"]
     budget = "–" if limit is None else f"{limit:.0f}"
     sample = record["evidence"]["sample"]["n_rows"]
-    return (
-        f"| {row['name']} | {row.kind} | {row.n:,} × {row.p:,} | {sample:,} | {record['settings']['effort']} | "
-        f"{record['walk']['outcome']} | {record['status']} | {strengths or '–'} | {support} | {loss} | "
-        f"{seconds:.1f} ({budget}) | {memory_mb:.0f} | {code} |"
-    )
+    cells = [row["name"], row.kind, f"{row.n:,} × {row.p:,}", f"{sample:,}", record["settings"]["effort"]]
+    cells += [record["walk"]["outcome"], record["status"], strengths or "–", support, loss]
+    cells += [f"{seconds:.1f} ({budget})", f"{memory_mb:.0f}", str(code)]
+    return f"| {' | '.join(cells)} |"
 
 
-HEADER = (
-    "| data set | kind | rows × columns | sample | effort | outcome | status | strength | support: regularize/kind | "
-    "best loss (none) | seconds (budget) | peak MB | exit |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
-)
+COLUMNS = ["data set", "kind", "rows × columns", "sample", "effort", "outcome", "status", "strength"]
+COLUMNS += ["support: regularize/kind", "best loss (none)", "seconds (budget)", "peak MB", "exit"]
+HEADER = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from regadvisor.regularizer import Regularizer
 from regadvisor.report.markdown import to_markdown
 from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.text import to_text
+from regadvisor.report.verdict import start
 from regadvisor.report.view import view
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class Advice:
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
         pipeline = self.build()
-        comment = view(self._record).headline[0]
+        comment = f"Start with {start(self._record)}."
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 

@@ -81,7 +81,7 @@ def advise(
     """Advise which regularizer to start with, how strong, how sure, and what would change it.
 
     Walks the flowchart: draws a stratified sample, trains candidates on paired folds where the walk needs
-    them, and compares them. See ``docs/method.md`` and the README for how to read the result.
+    them, and compares them. The README says how to read the result.
 
     Parameters
     ----------

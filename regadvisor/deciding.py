@@ -216,9 +216,10 @@ class Decider:
             if step.answer.flips_if is None or other not in edges:
                 continue
             instead, _ = walk(self.chart, self.evidence, self.gather, forced={step.question: other})
-            if instead.outcome != self.walk.outcome:
+            distance = step.answer.distance
+            is_near = distance is None or distance <= thresholds.FARTHEST_FLIP
+            if instead.outcome != self.walk.outcome and is_near:
                 label = LABELS.get(instead.outcome, instead.outcome)  # type: ignore[arg-type]
-                distance = step.answer.distance
                 found.append(
                     (float("inf") if distance is None else distance, f"{label} if {step.answer.flips_if}")
                 )

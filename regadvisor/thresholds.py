@@ -94,6 +94,9 @@ FEWEST_COLUMNS_FOR_LAYOUT = 16
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
 #: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
 CANT_TELL_WIDTH = 10 * SAME_REGION
+#: A flip is named if its threshold is at most this share of the loss away: "if the gain of 87% were gone"
+#: tells nobody anything.
+FARTHEST_FLIP = 0.25
 #: Support of claims measured on a sub sample is multiplied by this, by rows of the source over rows of
 #: the sample (up to the first number): a small sample flatters regularization. A pilot with networks saw
 #: harm in 33% of choices made on 1,500 of 2,900 to 6,000 rows, against 6% on all rows.

@@ -81,7 +81,7 @@ def _gain(record: Record, scores: ScoreEvidence, found: Comparison) -> str:
         f"The best one ({label(found.a)}) gains {number(gain)} {interval(low, high)} {unit(scores.loss_name)}"
     )
     last = record.walk.steps[-1] if record.walk.steps else None
-    if last is not None and last.question == "Q10" and last.reply != "yes":
+    if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
         return f"{text} on the sample; at the full size the gain does not survive."
     return f"{text}, less than a tie." if gain <= found.region else f"{text}."
 

@@ -1,0 +1,54 @@
+"""Write what the docs show from what the program does: the charts, and the outputs in the README.
+
+usage: python docs/build.py            (tests/test_docs.py fails where docs/charts.md is out of date)
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from regadvisor.flowchart.chart import CLASSIC, EXTENDED
+from regadvisor.flowchart.draw import to_ascii, to_mermaid
+
+ROOT = Path(__file__).parent.parent
+
+
+def charts_page() -> str:
+    """Return docs/charts.md."""
+    parts = ["# The charts", "Drawn from the tables in `regadvisor/flowchart/chart.py` by `docs/build.py`."]
+    for chart in (CLASSIC, EXTENDED):
+        parts += [f"## {chart.name.capitalize()}", f"```mermaid\n{to_mermaid(chart).rstrip()}\n```"]
+        parts += [f"```text\n{to_ascii(chart).rstrip()}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def output(*words: str) -> str:
+    """Return what a command prints."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    return "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
+
+
+def readme(page: str) -> str:
+    """Return the README with its three outputs as they are now."""
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    outputs = iter([output("-c", example[1]), output("-m", "regadvisor", "demo")])
+    page = re.sub(
+        r"```text\n(?!  Q1  Can|@@CHART).*?```",
+        lambda _: f"```text\n{next(outputs)}\n```",
+        page,
+        flags=re.DOTALL,
+    )
+    chart = to_ascii(CLASSIC).rstrip()
+    return re.sub(
+        r"(draws it:\n\n)```text\n.*?```", lambda m: f"{m[1]}```text\n{chart}\n```", page, flags=re.DOTALL
+    )
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/charts.md").write_text(charts_page(), encoding="utf-8")
+    page = ROOT / "README.md"
+    page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
