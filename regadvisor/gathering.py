@@ -193,7 +193,11 @@ class Gatherer:
         return self.rung.resources(n_sample=self.drawn.table.n_rows)
 
     def _prior(self, evidence: Evidence) -> PriorEvidence:
-        return PriorEvidence(correlated=self.request.correlated, whole_picture=self.request.whole_picture)
+        return PriorEvidence(
+            correlated=self.request.correlated,
+            whole_picture=self.request.whole_picture,
+            can_measure=self.table.facts.n_features > 1,
+        )
 
     def _correlation(self, evidence: Evidence) -> CorrelationEvidence:
         measured = measure_correlation(self._features, seed=self.request.seeds["correlation"])

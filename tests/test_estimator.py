@@ -14,8 +14,22 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from regadvisor import AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor
 
+#: Advice compares folds of rows: a row of weight 2 lies in one fold, two equal rows count as two.
+NOT_MEANT = "the folds are made of rows, so weights cannot act there as repeated rows do"
 
-@parametrize_with_checks([AdvisedClassifier(), AdvisedRegressor(), RegularizationAdvisor()])
+
+def expected_failures(estimator: object) -> dict[str, str]:
+    names = (
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    )
+    return {} if isinstance(estimator, RegularizationAdvisor) else dict.fromkeys(names, NOT_MEANT)
+
+
+@parametrize_with_checks(
+    [AdvisedClassifier(), AdvisedRegressor(), RegularizationAdvisor()],
+    expected_failed_checks=expected_failures,
+)
 def test_scikit_learn_s_checks(estimator, check) -> None:  # type: ignore[no-untyped-def]
     check(estimator)
 
