@@ -73,7 +73,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 def test_a_journal_of_other_data_is_refused(tmp_path: Path) -> None:
     X, y = load_wine(return_X_y=True)
     advise(X, y, effort="quick", storage=tmp_path / "run.journal")
-    with pytest.raises(StorageError, match="delete|remove|another"):
+    with pytest.raises(StorageError, match=r"delete|remove|another"):
         advise(X[:-1], y[:-1], effort="quick", storage=tmp_path / "run.journal")
 
 
