@@ -18,6 +18,7 @@ from regadvisor.families.neural.encoded import dense, weighted_moments
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan, planned_epochs
+from regadvisor.families.neural.threads import one_thread
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
 from regadvisor.regularizer import Regularizer
 
@@ -84,7 +85,8 @@ class _Network(BaseEstimator):
             plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
             hidden=recipe.hidden,
         )
-        trainer.run()
+        with one_thread():
+            trainer.run()
         stack = trainer.stack
         self.coefs_ = [weights[0].cpu().numpy().copy() for weights in stack.weights]
         self.intercepts_ = [bias[0, 0].cpu().numpy().copy() for bias in stack.biases]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from regadvisor.families.neural.schedule import (
     sample_plan,
 )
 from regadvisor.families.neural.strengths import PER_SUM_LR, candidate, default_regularizer
+from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 
@@ -126,11 +128,14 @@ class MLPFamily:
         data = _network(prepared)
         has_deadline = np.isfinite(deadline.at_s)
         size = n_jobs_at_once(data, self.recipe.hidden, has_deadline=bool(has_deadline))
+        # As many batches as workers, at least: a network is the same whatever it is trained with.
+        size = max(1, min(size, math.ceil(len(jobs) / n_workers())))
         fits: list[Fit] = []
-        for batch in in_batches(jobs, size):
-            trained = train_batch(data, batch, self.recipe.hidden, deadline)
-            if trained is None:
-                break
+
+        def train(batch: list[Job]) -> list[Fit]:
+            return train_batch(data, batch, self.recipe.hidden, deadline) or []
+
+        for trained in side_by_side(train, in_batches(jobs, size)):
             fits.extend(trained)
             for fit in trained:
                 if on_fit is not None:
@@ -143,13 +148,16 @@ class MLPFamily:
         Without epochs in the recipe a full run has the planned length, not that of an early stop.
         """
         own = _network(prepared)
-        step_s = cost.seconds_per_step(own, self.recipe)
+        with one_thread():
+            step_s = cost.seconds_per_step(own, self.recipe)
+            one_worker_s = cost.job_projection(own, self.recipe)
+        gain = speed_up()
 
         def full_run_s(n_rows: int) -> float:
             rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
             return step_s * len(rates)
 
-        return Costs(job_s=cost.job_projection(own, self.recipe), full_run_s=full_run_s)
+        return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths that keep strength × Σ lr in the full run; dropout stays as it is."""
