@@ -3,9 +3,9 @@
 usage: python benchmarks/agreement.py DATA_DIR [--effort standard] [--only NAME,NAME] [--write]
 
 Both sides use all rows and the same folds with the preprocessing inside. The grid is that of
-``LogisticRegressionCV`` (20 strengths × l1_ratio 0, .5, 1) or ``ElasticNetCV`` and ``RidgeCV`` (100 strengths ×
-l1_ratio .1, .5, .9, 1, and 60 for ridge), fitted by scikit-learn's own solvers. The grid is scored the way
-scikit-learn does it: the best of it all, on the folds it was chosen on; so is ours.
+``LogisticRegressionCV`` (20 strengths × l1_ratio 0, .5, 1) or of ``ElasticNetCV`` and ``RidgeCV`` (100 strengths
+× l1_ratio .1, .5, .9, 1, and 60 for ridge), fitted by scikit-learn's own solvers. It is scored as scikit-learn
+does it, by the best of it all on the folds it was chosen on; so is ours.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def line(path: Path, effort: str) -> str:
     grid = grid_loss(table, prepared.encoded)
     grid_s = time.process_time() - start
     return (
-        f"| {path.stem} | {table.n_rows:,} × {prepared.n_features:,} | {best[1]} | {best[0]:.4f} | {grid:.4f} "
-        f"| {100 * (best[0] / grid - 1):+.2f}% | {ours_s:.1f} | {grid_s:.1f} |"
+        f"| {path.stem} | {table.n_rows:,} × {prepared.n_features:,} | {best[1]} | {best[0]:.4f} "
+        f"| {grid:.4f} | {100 * (best[0] / grid - 1):+.2f}% | {ours_s:.1f} | {grid_s:.1f} |"
     )
 
 

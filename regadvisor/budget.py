@@ -138,7 +138,7 @@ def _measured(
     """Time a pilot and take the highest rung that fits, or the lowest one on fewer rows."""
     pilot = _Pilot(table, family, folds=folds, seed=seed)
     full_run_s = pilot.full_run_s(table.n_rows)
-    low, high = thresholds.AUTO_BUDGET_S
+    low, high = thresholds.AUTO_BUDGET_S[family.name]
     budget_s = min(max(full_run_s, low), high) if budget == "auto" else budget
     limit_s = float("inf") if budget_s is None else budget_s
     most = EFFORTS[effort].max_rows[family.name] if effort else table.n_rows

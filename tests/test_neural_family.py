@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -263,11 +264,11 @@ def test_an_expired_deadline_trains_nothing() -> None:
 def test_batches_are_smaller_with_a_deadline_and_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     table = cancer()
     prepared = MLPFamily().prepare(table, make_folds(table), seed=0)
-    free = n_jobs_at_once(prepared, (128, 64), has_deadline=False)
+    free = n_jobs_at_once(prepared, (128, 64), left_s=math.inf)
     assert free * 3 <= batches.MOST_NETWORKS
     monkeypatch.setattr(batches, "ASSUMED_SPEED", 1e9)
-    assert n_jobs_at_once(prepared, (128, 64), has_deadline=True) < free
-    assert n_jobs_at_once(prepared, (20_000, 20_000), has_deadline=False) == 1
+    assert n_jobs_at_once(prepared, (128, 64), left_s=0.5) < free
+    assert n_jobs_at_once(prepared, (20_000, 20_000), left_s=math.inf) == 1
 
 
 # ------------------------------------------------------------------------------------- kinds of data

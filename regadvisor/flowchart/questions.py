@@ -104,7 +104,9 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             if resources.projected_s is None
             else f"The walk is projected to take {resources.projected_s:.1f} s, "
         )
-        source = " (one full run, within 5 to 60 s)" if resources.budget_source == "one full run" else ""
+        source = (
+            " (the cost of one full run, within bounds)" if resources.budget_source == "one full run" else ""
+        )
         because = f"{cost}the budget is {resources.budget_s:.1f} s{source}; effort {resources.effort!r}."
     return Answer(reply="yes", because=because[0].upper() + because[1:], numbers=numbers)
 

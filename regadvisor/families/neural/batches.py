@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -20,13 +21,15 @@ from regadvisor.families.neural.trainer import Member, StackTrainer
 MOST_NETWORKS = 64
 #: Memory of one batch of networks, in bytes.
 BATCH_BYTES = 300_000_000
-#: With a deadline, a batch is cut to about these seconds at this speed (operations per second).
+#: With a deadline, a batch is cut to about this share of the time left, and at most to these seconds, at this
+#: speed of one thread (operations per second): what a deadline finds unfinished is lost.
+BATCH_SHARE = 0.2
 BATCH_S = 3.0
-ASSUMED_SPEED = 60e9
+ASSUMED_SPEED = 40e9
 
 
-def n_jobs_at_once(prepared: NetworkPrepared, hidden: tuple[int, ...], *, has_deadline: bool) -> int:
-    """Return how many jobs are trained together, at least 1.
+def n_jobs_at_once(prepared: NetworkPrepared, hidden: tuple[int, ...], *, left_s: float) -> int:
+    """Return how many jobs are trained together, at least 1; `left_s` may be infinite.
 
     It changes memory and time, never a result: networks do not see each other (tested to the bit).
     """
@@ -35,9 +38,9 @@ def n_jobs_at_once(prepared: NetworkPrepared, hidden: tuple[int, ...], *, has_de
     # Parameters, gradient and two moments; inputs; outputs, gates, slopes and dropout of every layer.
     floats = 5 * layout.n_parameters + plan.batch * (layout.widths[0] + 5 * sum(layout.widths[1:]))
     networks = min(MOST_NETWORKS, BATCH_BYTES // (4 * floats))
-    if has_deadline:
+    if math.isfinite(left_s):
         operations = 6.0 * layout.n_weights * plan.batch * len(plan.rates)
-        networks = min(networks, int(BATCH_S * ASSUMED_SPEED / operations))
+        networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) * ASSUMED_SPEED / operations))
     return int(max(1, networks // prepared.n_folds))
 
 

@@ -126,8 +126,7 @@ class MLPFamily:
         The deadline is checked before every epoch; jobs of a batch that it cuts are left out.
         """
         data = _network(prepared)
-        has_deadline = np.isfinite(deadline.at_s)
-        size = n_jobs_at_once(data, self.recipe.hidden, has_deadline=bool(has_deadline))
+        size = n_jobs_at_once(data, self.recipe.hidden, left_s=deadline.left_s)
         # As many batches as workers, at least: a network is the same whatever it is trained with.
         size = max(1, min(size, math.ceil(len(jobs) / n_workers())))
         fits: list[Fit] = []
