@@ -3,9 +3,9 @@
 usage: python benchmarks/agreement.py DATA_DIR [--effort standard] [--only NAME,NAME] [--write]
 
 Both sides use all rows and the same folds with the preprocessing inside. The grid is that of
-``LogisticRegressionCV`` (20 strengths × l1_ratio 0, .5, 1) or of ``ElasticNetCV`` and ``RidgeCV`` (100 strengths
-× l1_ratio .1, .5, .9, 1, and 60 for ridge), fitted by scikit-learn's own solvers. It is scored as scikit-learn
-does it, by the best of it all on the folds it was chosen on; so is ours.
+``LogisticRegressionCV`` (20 strengths x l1_ratio 0, .5, 1) or of ``ElasticNetCV`` and ``RidgeCV`` (100
+strengths x l1_ratio .1, .5, .9, 1, and 60 for ridge), fitted by scikit-learn's own solvers. It is scored as
+scikit-learn does it, by the best of it all on the folds it was chosen on; so is ours.
 """
 
 from __future__ import annotations

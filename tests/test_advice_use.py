@@ -1,0 +1,122 @@
+"""What can be done with advice: the caller's own estimator, module and training loop, and printed code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
+from torch import nn
+
+from regadvisor import Advice, ParameterError, advise
+
+
+@pytest.fixture(scope="module")
+def cancer() -> Advice:
+    return advise(*load_breast_cancer(return_X_y=True), effort="quick")
+
+
+@pytest.fixture(scope="module")
+def network() -> Advice:
+    return advise(*load_wine(return_X_y=True), model="mlp", effort="quick")
+
+
+def test_apply_gives_the_caller_s_estimator_the_model_of_build(cancer: Advice) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    mine = LogisticRegression(tol=1e-8, max_iter=5_000)
+    applied = cancer.apply(mine).fit(X, y)
+    np.testing.assert_allclose(applied.predict_proba(X), cancer.build().fit(X, y).predict_proba(X), atol=2e-3)
+    assert mine.get_params() == LogisticRegression(tol=1e-8, max_iter=5_000).get_params()
+
+
+@pytest.mark.parametrize(("prefer", "estimator"), [(None, ElasticNet()), ("sparse", ElasticNet())])
+def test_apply_puts_regression_strengths_in_the_unit_of_the_target(prefer, estimator) -> None:  # type: ignore[no-untyped-def]
+    X, y = load_diabetes(return_X_y=True)
+    advice = advise(X, y, effort="quick", prefer=prefer)
+    applied = advice.apply(estimator).fit(X, y)
+    built = advice.build().fit(X, y)
+    np.testing.assert_allclose(applied.predict(X), built.predict(X), rtol=1e-3)
+
+
+def test_a_pipeline_keeps_its_steps_and_must_scale(cancer: Advice) -> None:
+    applied = cancer.apply(make_pipeline(StandardScaler(), LogisticRegression()))
+    assert [name for name, _ in applied.steps] == ["standardscaler", "logisticregression"]
+    with pytest.raises(ParameterError, match="without a scaler"):
+        cancer.apply(make_pipeline(PolynomialFeatures(), LogisticRegression()))
+
+
+@pytest.mark.parametrize("target", [SVC(), Ridge(alpha=1.0).fit, nn.Linear(30, 2)])
+def test_what_cannot_express_the_regularizer_is_refused(cancer: Advice, target: object) -> None:
+    with pytest.raises((ParameterError, TypeError)):
+        cancer.apply(target)
+
+
+def test_each_estimator_refuses_the_kind_it_lacks() -> None:
+    from regadvisor.adapters.sklearn_apply import configured
+
+    for estimator, l1, l2 in [
+        (Ridge(), 0.1, 0.0),
+        (Lasso(), 0.0, 0.1),
+        (LinearRegression(), 0.1, 0.1),
+        (ElasticNet(), 0.0, 0.0),
+    ]:
+        with pytest.raises(ParameterError, match="estimator must be"):
+            configured(estimator, l1=l1, l2=l2, n_rows=100, sd_y=1.0)
+
+
+def test_the_optimizer_trains_the_caller_s_module_with_the_advised_decay(network: Advice) -> None:
+    X, y = load_wine(return_X_y=True)
+    inputs = torch.tensor(StandardScaler().fit_transform(X), dtype=torch.float32)
+    targets = torch.tensor(y)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(13, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 3))
+    mine = network.apply(net)
+    assert mine is not net
+    assert mine[2].p == network.regularizer.dropout
+    optimizer = network.optimizer(mine, lr=5e-3, steps=200)
+    for _ in range(200):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(mine(inputs), targets).backward()
+        optimizer.step()
+    assert (mine.eval()(inputs).argmax(1) == targets).float().mean() > 0.95
+    decays = {group["weight_decay"] for group in optimizer.param_groups}
+    assert 0.0 in decays
+
+
+def test_strength_times_sum_lr_is_what_the_optimizer_keeps(network: Advice) -> None:
+    net = nn.Linear(13, 3)
+
+    def totals(steps: int, lr: float) -> tuple[float, float]:
+        optimizer = network.optimizer(net, lr=lr, steps=steps, schedule="constant")
+        group = optimizer.param_groups[0]
+        return group["weight_decay"] * steps * lr, group["l1"] * steps * lr
+
+    np.testing.assert_allclose(totals(100, 1e-3), totals(5_000, 3e-4), rtol=1e-9)
+
+
+def test_linear_advice_has_no_optimizer(cancer: Advice) -> None:
+    with pytest.raises(ParameterError, match="mlp"):
+        cancer.optimizer(nn.Linear(2, 2), lr=1e-3, steps=10)
+
+
+@pytest.mark.parametrize("target", ["sklearn", "torch"])
+@pytest.mark.parametrize("model", ["cancer", "network"])
+def test_snippets_run_as_printed_and_give_the_same_model(
+    target: str, model: str, request: pytest.FixtureRequest
+) -> None:
+    advice: Advice = request.getfixturevalue(model)
+    X, y = (load_breast_cancer if model == "cancer" else load_wine)(return_X_y=True)
+    space = {"X": X, "y": y}
+    exec(advice.snippet(target), space)  # type: ignore[arg-type]
+    predict = space.get("predict_proba") or space["model"].predict_proba
+    expected = advice.build().fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(np.asarray(predict(X)), expected, atol=2e-3)
+
+
+def test_an_unknown_snippet_is_named(cancer: Advice) -> None:
+    with pytest.raises(ParameterError, match="'sklearn' or 'torch'"):
+        cancer.snippet("keras")  # type: ignore[arg-type]
