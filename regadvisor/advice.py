@@ -127,13 +127,9 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
-        if training.family == "mlp":
-            from regadvisor.families.neural.build import build_mlp
+        from regadvisor.families.build import build_model
 
-            return build_mlp(facts, self.regularizer, training)
-        from regadvisor.families.linear_build import build_linear
-
-        return build_linear(facts, self.regularizer, seed=training.seed)
+        return build_model(facts, self.regularizer, training)
 
     def apply(self, target: Any) -> Any:
         """Return a configured copy of the caller's own estimator or module; `target` is not changed.

@@ -19,6 +19,7 @@ from regadvisor.arguments import (
     check_choice,
     check_flag,
     check_folds,
+    check_scoring,
     check_seed,
     check_storage,
     resolve_model,
@@ -49,6 +50,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import LABELS, Regularizer
+from regadvisor.reporting import Scoring
 
 #: Stages that need random numbers; the order is part of "same seed, same answer".
 STAGES = ("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model")
@@ -72,6 +74,7 @@ def advise(
     groups: Any = None,
     time: Any = None,
     sample_weight: Any = None,
+    scoring: Scoring | None = None,
     folds: int = 5,
     random_state: int = 0,
     device: str = "auto",
@@ -113,6 +116,8 @@ def advise(
     groups, time : array, shape (n_rows,), optional
         Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
     sample_weight : array, shape (n_rows,), optional
+    scoring : str or callable, optional
+        A score of scikit-learn's to report for the pick and for no regularization; it never decides.
     folds : int, default 5
     random_state : int, default 0
     device : {"auto", "cpu", "cuda"}
@@ -159,6 +164,7 @@ def advise(
         match=None if match is None else _features(match),
         correlated=correlated,
         whole_picture=whole_picture,
+        scoring=check_scoring(scoring),
         folds=check_folds(folds),
         seeds=_seeds(seed),
         storage=check_storage(storage),
@@ -306,6 +312,8 @@ def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer)
         seeds=gatherer.request.seeds,
         n_draws=gatherer.effort.n_draws,
         trained=gatherer.trained,
+        sample=gatherer.drawn if gatherer.request.scoring is not None else None,
+        scoring=gatherer.request.scoring,
     ).decide()
 
 

@@ -77,6 +77,19 @@ def check_seed(value: Any) -> int:
     )
 
 
+def check_scoring(value: Any) -> Any:
+    """Return a scorer's name that scikit-learn knows, a callable, or None."""
+    if value is None or callable(value):
+        return value
+    from sklearn.metrics import get_scorer_names
+
+    if value in get_scorer_names():
+        return value
+    raise ParameterError(
+        f"scoring must be a callable, None or one of sklearn.metrics.get_scorer_names(), got {value!r}"
+    )
+
+
 def check_storage(value: Any) -> Path | None:
     """Return the path of the journal, whose folder must exist."""
     if value is None:

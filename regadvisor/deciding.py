@@ -25,6 +25,8 @@ from regadvisor.records import (
     ZeroedFeature,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
+from regadvisor.reporting import Scoring, reported_scores
+from regadvisor.sampling.draw import Drawn
 
 Status = Literal["advice", "tie", "no_signal", "cant_tell"]
 
@@ -59,6 +61,9 @@ class Decider:
     seeds: dict[str, int]
     n_draws: int
     trained: Trained | None = None
+    #: The sample, and the caller's own score to report on it.
+    sample: Drawn | None = None
+    scoring: Scoring | None = None
 
     def decide(self) -> Decision:
         """Return the decision of this walk."""
@@ -243,7 +248,28 @@ class Decider:
         zeroed: tuple[ZeroedFeature, ...] = ()
         if kind in trained.tuned.results.by_kind:
             zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
-        return replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
+        described = replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
+        if self.scoring is None or self.sample is None:
+            return described
+        return replace(
+            described,
+            reported=self._reported(trained, kind),
+            reported_name=getattr(self.scoring, "__name__", None) or str(self.scoring),
+        )
+
+    def _reported(self, trained: Trained, kind: Kind) -> dict[str, float]:
+        assert self.sample is not None
+        assert self.scoring is not None
+        n_sample = trained.prepared.n_rows
+        models: dict[Kind, tuple[Regularizer, Training]] = {}
+        for each in dict.fromkeys(("none", kind)):
+            if each in trained.tuned.results.by_kind:
+                fit = self._picked(trained, each)[0]
+                training = self.family.training(
+                    fit, n_sample=n_sample, n_rows=n_sample, seed=self.seeds["model"]
+                )
+                models[each] = (fit.job.regularizer, training)
+        return reported_scores(self.sample.table, self.sample.folds, models, self.scoring)
 
     def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
         against = "l2" if outcome == "none" else outcome

@@ -54,6 +54,7 @@ class Request:
     match: Table | None = None
     correlated: bool | None = None
     whole_picture: bool | None = None
+    scoring: Any = None
     folds: int = 5
     seeds: dict[str, int] = field(default_factory=dict)
     storage: Path | None = None

@@ -291,6 +291,9 @@ class ScoreEvidence:
     n_folds: int = 5
     #: What a deadline cut, if it did.
     cut: str | None = None
+    #: The caller's own score of none and of the pick, by kind: reported, never deciding.
+    reported: dict[str, float] = field(default_factory=dict)
+    reported_name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

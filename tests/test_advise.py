@@ -293,3 +293,17 @@ def test_a_deadline_that_passes_at_once_still_names_a_start(monkeypatch) -> None
     assert "deadline" in advice.record.evidence.scores.cut  # type: ignore[union-attr, operator]
     assert "0" in advice.to_text()
     assert advice.build().fit(*load_wine(return_X_y=True)) is not None
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp"])
+def test_the_caller_s_score_is_reported_and_decides_nothing(model: str) -> None:
+    X, y = load_wine(return_X_y=True)
+    plain = advise(X, y, model=model, effort="quick")
+    scored = advise(X, np.array(["a", "b", "c"])[y], model=model, effort="quick", scoring="accuracy")
+    assert scored.regularizer == plain.regularizer
+    reported = scored.record.evidence.scores.reported  # type: ignore[union-attr]
+    assert set(reported) == {"none", scored.regularizer.kind}
+    assert reported[scored.regularizer.kind] > 0.9
+    assert "Your accuracy" in " ".join(scored.to_text().split())
+    with pytest.raises(ParameterError, match="scoring must be"):
+        advise(X, y, scoring="accurracy")

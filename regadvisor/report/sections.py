@@ -163,6 +163,9 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
         listing = f": {names}" if ranked else ""
         of = f" of {count(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
         lines.append(f"The pick zeroes {scores.n_zeroed:,}{of}{listing}.")
+    if scores.reported:
+        named = listed(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
+        lines.append(f"Your {scores.reported_name}, which decides nothing: {named}.")
     return tuple(lines)
 
 
