@@ -24,11 +24,9 @@ from regadvisor.arguments import (
     check_storage,
     resolve_model,
 )
-from regadvisor.budget import choose_rung
 from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
 from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.recipe import Recipe
@@ -45,12 +43,12 @@ from regadvisor.records import (
     Record,
     Settings,
     Strength,
-    Timings,
     Walk,
     WholePictureEvidence,
 )
 from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.reporting import Scoring
+from regadvisor.search.plan import EFFORTS
 
 #: Stages that need random numbers; the order is part of "same seed, same answer".
 STAGES = ("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model")
@@ -147,62 +145,34 @@ def advise(
     >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
     True
     """
-    started = clock.perf_counter()
-    since = clock.monotonic()
-    seed = check_seed(random_state)
-    check_choice("effort", effort, ("quick", "standard", "thorough"), optional=True)
-    check_choice("prefer", prefer, ("sparse",), optional=True)
-    check_choice("device", device, ("auto", "cpu", "cuda"))
-    check_flag("correlated", correlated)
-    check_flag("whole_picture", whole_picture)
-    table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
-    family = resolve_model(model, table.facts, recipe=recipe, device=device)
-    way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-    way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
+    started = clock.monotonic()
     request = Request(
         sample=sample,
-        match=None if match is None else _features(match),
-        correlated=correlated,
-        whole_picture=whole_picture,
+        correlated=check_flag("correlated", correlated),
+        whole_picture=check_flag("whole_picture", whole_picture),
+        prefer=check_choice("prefer", prefer, ("sparse",), optional=True),
+        budget=check_budget(budget),
+        effort=check_choice("effort", effort, tuple(EFFORTS), optional=True),
+        device=check_choice("device", device, ("auto", "cpu", "cuda")),
         scoring=check_scoring(scoring),
         folds=check_folds(folds),
-        seeds=_seeds(seed),
+        random_state=check_seed(random_state),
+        seeds=_seeds(random_state),
         storage=check_storage(storage),
         progress=progress,
     )
-    rung = choose_rung(
-        table,
-        family,
-        folds=request.folds,
-        seed=request.seeds["pilot"],
-        budget=check_budget(budget),
-        effort=effort,
-        storage=request.storage,
-    )
-    deadline = Deadline.never() if rung.budget_s is None else Deadline(at_s=since + rung.budget_s)
-    gatherer = Gatherer(table=table, family=family, request=request, rung=rung, deadline=deadline)
-    gatherer.stages["pilot"] = clock.perf_counter() - started
+    table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
+    if match is not None:
+        request = replace(request, match=_features(match))
+    family = resolve_model(model, table.facts, recipe=recipe, device=device)
+    way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+    way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
 
+    gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer)
-    settings = Settings(
-        model=family.name,
-        task=table.facts.task,
-        chart=way_chart.name,
-        effort=rung.effort.name,
-        effort_source=rung.effort_source,
-        budget_s=rung.budget_s,
-        folds=folds,
-        random_state=seed,
-        prefer=prefer,
-        correlated=correlated,
-        whole_picture=whole_picture,
-        device=device,
-        version=__version__,
-    )
-    timings = gatherer.timings(total_s=clock.perf_counter() - started)
-    return Advice(_record(decision, way, evidence, settings, timings, gatherer))
+    return Advice(_record(decision, way, evidence, gatherer))
 
 
 def advise_without_data(
@@ -317,19 +287,12 @@ def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer)
     ).decide()
 
 
-def _record(
-    decision: Decision,
-    way: Walk,
-    evidence: Evidence,
-    settings: Settings,
-    timings: Timings,
-    gatherer: Gatherer,
-) -> Record:
+def _record(decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer) -> Record:
     return Record(
         format=FORMAT,
         status=decision.status,
         data=gatherer.table.facts,
-        settings=settings,
+        settings=_settings(way, gatherer),
         evidence=replace(evidence, scores=decision.scores),
         walk=way,
         strength=decision.strength,
@@ -340,5 +303,24 @@ def _record(
         flips=decision.flips,
         rows_needed=decision.rows_needed,
         notes=(*gatherer.table.notes, *gatherer.notes),
-        timings=timings,
+        timings=gatherer.timings(),
+    )
+
+
+def _settings(way: Walk, gatherer: Gatherer) -> Settings:
+    request, rung = gatherer.request, gatherer.rung
+    return Settings(
+        model=gatherer.family.name,
+        task=gatherer.table.facts.task,
+        chart=way.chart,
+        effort=rung.effort.name,
+        effort_source=rung.effort_source,
+        budget_s=rung.budget_s,
+        folds=request.folds,
+        random_state=request.random_state,
+        prefer=request.prefer,
+        correlated=request.correlated,
+        whole_picture=request.whole_picture,
+        device=request.device,
+        version=__version__,
     )

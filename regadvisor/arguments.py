@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from regadvisor.errors import ParameterError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from regadvisor.families.base import Family
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.records import DataFacts
+
+T = TypeVar("T")
 
 MODELS = ("auto", "linear", "mlp")
 
@@ -25,18 +27,19 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def check_choice(name: str, value: object, choices: tuple[str, ...], *, optional: bool = False) -> None:
-    """Raise unless `value` is one of `choices` (or None, if optional)."""
+def check_choice(name: str, value: T, choices: tuple[str, ...], *, optional: bool = False) -> T:
+    """Return `value` if it is one of `choices` (or None, if optional)."""
     if (optional and value is None) or (isinstance(value, str) and value in choices):
-        return
+        return value
     also = " or None" if optional else ""
     raise ParameterError(f"{name} must be one of {', '.join(map(repr, choices))}{also}, got {value!r}")
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raise unless `value` is True, False or None."""
-    if value is not None and not isinstance(value, bool):
-        raise ParameterError(f"{name} must be True, False or None, got {value!r}")
+def check_flag(name: str, value: T) -> T:
+    """Return `value` if it is True, False or None."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise ParameterError(f"{name} must be True, False or None, got {value!r}")
 
 
 def check_budget(value: Any) -> float | Literal["auto"] | None:

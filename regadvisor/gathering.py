@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from regadvisor.budget import Rung
+from regadvisor.budget import Rung, choose_rung
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
@@ -54,8 +54,13 @@ class Request:
     match: Table | None = None
     correlated: bool | None = None
     whole_picture: bool | None = None
+    prefer: str | None = None
+    budget: float | Literal["auto"] | None = "auto"
+    effort: str | None = None
+    device: str = "auto"
     scoring: Any = None
     folds: int = 5
+    random_state: int = 0
     seeds: dict[str, int] = field(default_factory=dict)
     storage: Path | None = None
     progress: Progress | None = None
@@ -80,21 +85,27 @@ class Gatherer:
         All rows.
     family : Family
     request : Request
+    started_s : float
+        When the advice began, on the monotonic clock: its budget runs from there.
+
+    Attributes
+    ----------
     rung : Rung
         The effort and what it is projected to cost.
     deadline : Deadline
         For the whole advice; training ends early enough to leave time for the comparisons.
     """
 
-    def __init__(
-        self, *, table: Table, family: Family, request: Request, rung: Rung, deadline: Deadline
-    ) -> None:
+    def __init__(self, *, table: Table, family: Family, request: Request, started_s: float) -> None:
         self.table = table
         self.family = family
         self.request = request
-        self.rung = rung
-        self.deadline = deadline
+        self.started_s = started_s
         self.stages: dict[str, float] = {}
+        with self.stage("pilot"):
+            self.rung = self._choose_rung()
+        budget_s = self.rung.budget_s
+        self.deadline = Deadline.never() if budget_s is None else Deadline(at_s=started_s + budget_s)
         self.trained: Trained | None = None
         self._drawn: Drawn | None = None
         self._measure: dict[str, Callable[[Evidence], Any]] = {
@@ -163,10 +174,22 @@ class Gatherer:
 
         return gather
 
-    def timings(self, *, total_s: float) -> Timings:
+    def _choose_rung(self) -> Rung:
+        request = self.request
+        return choose_rung(
+            self.table,
+            self.family,
+            folds=request.folds,
+            seed=request.seeds["pilot"],
+            budget=request.budget,
+            effort=request.effort,
+            storage=request.storage,
+        )
+
+    def timings(self) -> Timings:
         """Return the seconds by stage, with the projections they are held against."""
         return Timings(
-            total_s=total_s,
+            total_s=time.monotonic() - self.started_s,
             stages=dict(self.stages),
             projected_s=self.rung.projected_s,
             full_run_s=self.rung.full_run_s,

@@ -124,38 +124,46 @@ def _prior_knowledge(question: Question, evidence: Evidence, pick: Kind | None, 
     return Answer(reply="no", because="Nothing was said about the features and nothing can be measured.")
 
 
-def _given(given: bool, evidence: CorrelationEvidence | WholePictureEvidence, flip: str) -> Answer:
-    reply: Reply = "yes" if given else "no"
-    because = f"You said {reply}."
-    if evidence.measured is not None and evidence.measured != reply:
-        because = f"You said {reply}; the data say {evidence.measured}. Your word counts."
-    return Answer(reply=reply, because=because, flips_if=flip)
+def _feature_answer(
+    question: Question,
+    facts: CorrelationEvidence | WholePictureEvidence,
+    *,
+    because: str,
+    numbers: dict[str, Number],
+    lean: Reply,
+) -> Answer:
+    """Answer Q3a or Q3b: the caller's word wins, else what was measured counts."""
+    if facts.given is not None:
+        reply: Reply = "yes" if facts.given else "no"
+        said = f"You said {reply}"
+        agrees = facts.measured in (None, reply)
+        because = f"{said}." if agrees else f"{said}; the data say {facts.measured}. Your word counts."
+        return Answer(reply=reply, because=because, flips_if=f"what you said were not {reply}")
+    if facts.measured is None:
+        answer = Answer(reply="unsure", because="It was not said and could not be measured.")
+        return _settle(question, answer, lean)
+    answer = Answer(
+        reply=facts.measured,
+        because=because,
+        numbers={**numbers, "margin": facts.margin},
+        flips_if=_margin_text(facts.margin, facts.margin_unit),
+        distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
+    )
+    return _settle(question, answer, lean)
 
 
 def _correlated(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     facts = evidence.correlation
     assert facts is not None
-    if facts.given is not None:
-        return _given(facts.given, facts, "the features are not as correlated as you say")
-    if facts.measured is None:
-        answer = Answer(reply="unsure", because="It was not said and could not be measured.")
-        return _settle(question, answer, lean="no")
     numbers: dict[str, Number] = {
         "explained": facts.explained,
         "n_factors": facts.n_factors,
         "vif": facts.vif,
         "vif_column": facts.vif_column,
         "effective_rank": facts.effective_rank,
-        "margin": facts.margin,
     }
-    answer = Answer(
-        reply=facts.measured,
-        because=_correlation_text(facts),
-        numbers=numbers,
-        flips_if=_margin_text(facts.margin, facts.margin_unit),
-        distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
-    )
-    return _settle(question, answer, lean="no")
+    because = _correlation_text(facts)
+    return _feature_answer(question, facts, because=because, numbers=numbers, lean="no")
 
 
 def _correlation_text(facts: CorrelationEvidence) -> str:
@@ -179,25 +187,13 @@ def _margin_text(margin: float | None, unit: str | None) -> str | None:
 def _whole_picture(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     facts = evidence.whole_picture
     assert facts is not None
-    if facts.given is not None:
-        return _given(facts.given, facts, "the signal is spread otherwise than you say")
-    if facts.measured is None:
-        answer = Answer(reply="unsure", because="It was not said and could not be measured.")
-        return _settle(question, answer, lean="yes")
     numbers: dict[str, Number] = {
         "density": facts.density,
         "neighbour_excess": facts.neighbour_excess,
         "layout": facts.layout,
-        "margin": facts.margin,
     }
-    answer = Answer(
-        reply=facts.measured,
-        because=_whole_picture_text(facts),
-        numbers=numbers,
-        flips_if=_margin_text(facts.margin, facts.margin_unit),
-        distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
-    )
-    return _settle(question, answer, lean="yes")
+    because = _whole_picture_text(facts)
+    return _feature_answer(question, facts, because=because, numbers=numbers, lean="yes")
 
 
 def _whole_picture_text(facts: WholePictureEvidence) -> str:
