@@ -98,7 +98,8 @@ def advise(
     task : {"auto", "binary", "multiclass", "classification", "regression"}
     budget : float, "auto" or None
         Seconds for the whole advice. 0: nothing is trained and the prior branch answers. "auto": the
-        projected cost of one full run, at least 5 and at most 60 s; no limit if `effort` is given.
+        projected cost of one full run, or of the smallest search if that is more, at least 5 and at
+        most 60 s; no limit if `effort` is given.
     effort : {"quick", "standard", "thorough"}, optional
         Rung of the effort ladder: sample size and number of fits. None: the largest that fits the budget.
         Given an effort, equal calls return equal advice.

@@ -17,7 +17,7 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Family
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
-from regadvisor.search.plan import EFFORTS, Effort, can_validate, choose_effort
+from regadvisor.search.plan import EFFORTS, Effort, can_validate, choose_effort, projected_s
 from regadvisor.search.tune import read_settings, write_settings
 
 T = TypeVar("T")
@@ -89,8 +89,8 @@ def choose_rung(
     Parameters
     ----------
     budget : float, "auto" or None
-        Seconds. ``"auto"``: no limit if an effort is given, else the projected cost of one full run
-        within ``thresholds.AUTO_BUDGET_S``. None: no limit.
+        Seconds. ``"auto"``: no limit if an effort is given, else the projected cost of one full run (or of
+        the lowest rung, if that is more) within ``thresholds.AUTO_BUDGET_S``. None: no limit.
     effort : str or None
         A name of the ladder; None: measured.
     """
@@ -138,8 +138,7 @@ def _measured(
     """Time a pilot and take the highest rung that fits, or the lowest one on fewer rows."""
     pilot = _Pilot(table, family, folds=folds, seed=seed)
     full_run_s = pilot.full_run_s(table.n_rows)
-    low, high = thresholds.AUTO_BUDGET_S[family.name]
-    budget_s = min(max(full_run_s, low), high) if budget == "auto" else budget
+    budget_s = _auto_budget_s(pilot, table, family) if budget == "auto" else budget
     limit_s = float("inf") if budget_s is None else budget_s
     most = EFFORTS[effort].max_rows[family.name] if effort else table.n_rows
     for n_rows in (most, *(rows for rows in _FEWER_ROWS if rows < min(most, table.n_rows))):
@@ -169,6 +168,22 @@ def _measured(
         full_run_s=full_run_s,
         obstacle=None if fits else f"Even the smallest walk does not fit into {limit_s:.3g} s.",
     )
+
+
+def _auto_budget_s(pilot: _Pilot, table: Table, family: Family) -> float:
+    """Return what one full run costs, or the lowest rung if that costs more, within bounds."""
+    n_rows = min(_FEWER_ROWS[0], table.n_rows)
+    lowest_s = projected_s(
+        EFFORTS["quick"],
+        family.name,
+        family.kinds,
+        seconds_per_job=pilot.job_s,
+        overhead_s=pilot.overhead_s(n_rows),
+        n_rows_available=n_rows,
+    )
+    low, high = thresholds.AUTO_BUDGET_S
+    wanted_s = max(pilot.full_run_s(table.n_rows), thresholds.AUTO_BUDGET_MARGIN * lowest_s)
+    return min(max(wanted_s, low), high)
 
 
 def _projected(ask: Callable[..., T], **walk: Any) -> T:

@@ -20,10 +20,11 @@ SHIFT_FDR = 0.05
 
 # ----------------------------------------------------------------------------------- Q2: the resources
 
-#: Bounds of ``budget="auto"`` in seconds around the projected cost of one full run, by family. Below 15 s a
-#: network search ends before it can compare seven kinds even on a few hundred rows (about 6 s at 500 rows
-#: on two cores, torch's import not counted), so a smaller default would never validate.
-AUTO_BUDGET_S = {"linear": (5.0, 60.0), "mlp": (15.0, 60.0)}
+#: Bounds of ``budget="auto"`` in seconds: around the projected cost of one full run, or of the lowest rung of
+#: the effort ladder where that costs more (a small network search is dearer than one small network).
+AUTO_BUDGET_S = (5.0, 60.0)
+#: The lowest rung may take this much longer than projected within such a budget.
+AUTO_BUDGET_MARGIN = 1.25
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
 
