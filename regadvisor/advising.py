@@ -181,8 +181,17 @@ def advise_without_data(
     chart: str | Chart = "extended",
     correlated: bool | None = None,
     whole_picture: bool | None = None,
+    prior_knowledge: bool | None = None,
 ) -> Advice:
     """Advise by prior knowledge alone: walk Q3, Q3a and Q3b without any data.
+
+    Parameters
+    ----------
+    chart : {"extended", "classic"} or Chart
+    correlated, whole_picture : bool, optional
+        Replies to Q3a and Q3b; None: don't know.
+    prior_knowledge : bool, optional
+        Reply to Q3; None: yes if one of the two is given.
 
     Strengths are unknown without data, so ``build()`` and ``apply()`` of the result raise StrengthError.
 
@@ -193,14 +202,18 @@ def advise_without_data(
     """
     check_flag("correlated", correlated)
     check_flag("whole_picture", whole_picture)
+    check_flag("prior_knowledge", prior_knowledge)
     way_chart = resolve(chart, has_dropout=False)
     if "Q3" not in way_chart.questions:
         raise ParameterError(
             "chart must have a question Q3 to be walked without data; pass 'classic' or 'extended'"
         )
-    known = correlated is not None or whole_picture is not None
+    is_given = correlated is not None or whole_picture is not None
+    known = is_given if prior_knowledge is None else prior_knowledge
     evidence = Evidence(
-        prior=PriorEvidence(correlated=correlated, whole_picture=whole_picture, can_measure=False),
+        prior=PriorEvidence(
+            correlated=correlated, whole_picture=whole_picture, can_measure=False, is_known=prior_knowledge
+        ),
         correlation=CorrelationEvidence(given=correlated),
         whole_picture=WholePictureEvidence(given=whole_picture),
     )

@@ -155,7 +155,12 @@ def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
         return {"yes": True, "no": False}.get(replies.get(name, "unsure"))
 
     terminal.report(
-        regadvisor.advise_without_data(chart=chart, correlated=said("Q3a"), whole_picture=said("Q3b"))
+        regadvisor.advise_without_data(
+            chart=chart,
+            correlated=said("Q3a"),
+            whole_picture=said("Q3b"),
+            prior_knowledge=replies.get("Q3") == "yes",
+        )
     )
 
 

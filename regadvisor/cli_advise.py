@@ -75,7 +75,8 @@ class _Request:
     callback=_seconds,
     default="auto",
     show_default=True,
-    help="Seconds for the advice. auto: the cost of one full run, 5 to 60 s. 0: train nothing.",
+    help="Seconds for the advice. auto: the cost of one full run or of the smallest search, 5 to 60 s. "
+    "0: train nothing.",
 )
 @click.option(
     "--effort",

@@ -153,6 +153,8 @@ class PriorEvidence:
     correlated: bool | None = None
     whole_picture: bool | None = None
     can_measure: bool = True
+    #: The caller's own reply to Q3 (``regadvisor ask``).
+    is_known: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

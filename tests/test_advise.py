@@ -131,6 +131,8 @@ def test_without_data_strengths_are_unknown() -> None:
     assert advise_without_data(correlated=True).regularizer.kind == "l2"
     assert advise_without_data(correlated=False, whole_picture=True).regularizer.kind == "l2"
     assert advise_without_data(correlated=False, whole_picture=False).regularizer.kind == "l1"
+    assert advise_without_data(prior_knowledge=True).regularizer.kind == "l2"
+    assert advise_without_data(correlated=False, prior_knowledge=True).regularizer.kind == "l2"
     nothing = advise_without_data()
     assert nothing.regularizer.kind == "elasticnet"
     with pytest.raises(regadvisor.StrengthError, match="Call advise"):

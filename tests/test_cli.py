@@ -443,7 +443,9 @@ def test_ask_asks_only_what_the_walk_gets_to(
 ) -> None:
     result = run("ask", input="\n".join(typed.split()) + "\n")
     assert result.exit_code == 0
-    assert asked == [{"chart": "extended", "correlated": correlated, "whole_picture": whole_picture}]
+    known = {"prior_knowledge": n_questions > 1}
+    given = {"chart": "extended", "correlated": correlated, "whole_picture": whole_picture}
+    assert asked == [given | known]
     questions = [EXTENDED.questions[name].text for name in ("Q3", "Q3a", "Q3b")]
     assert [text in result.stderr for text in questions] == [place < n_questions for place in range(3)]
     assert result.stdout == Advice(without_data()).to_text()
@@ -454,7 +456,8 @@ def test_ask_takes_no_unsure_where_the_chart_knows_none(asked: list[dict[str, An
     assert "unsure" not in CLASSIC.questions["Q3a"].edges
     result = run("ask", "--chart", "classic", input="y\n?\nn\ny\n")
     assert result.exit_code == 0
-    assert asked == [{"chart": "classic", "correlated": False, "whole_picture": True}]
+    given = {"chart": "classic", "correlated": False, "whole_picture": True}
+    assert asked == [given | {"prior_knowledge": True}]
 
 
 def test_ask_asks_nothing_that_was_given(asked: list[dict[str, Any]]) -> None:

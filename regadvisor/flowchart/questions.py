@@ -117,7 +117,9 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
 def _prior_knowledge(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     prior = evidence.prior
     assert prior is not None
-    if prior.correlated is not None or prior.whole_picture is not None:
+    if prior.is_known is False:
+        return Answer(reply="no", because="You said that you know nothing about the features.")
+    if prior.is_known or prior.correlated is not None or prior.whole_picture is not None:
         return Answer(reply="yes", because="You said something about the features.")
     if prior.can_measure:
         return Answer(reply="yes", because="The features can be measured without training a model.")
