@@ -24,6 +24,10 @@ LARGEST_NEWTON = 300
 #: has to: the gradient that tells a vanishing penalty from none is about as small as the penalty.
 TOLERANCE, TIGHT = 1e-6, 1e-10
 ITERATIONS = 5000
+#: On the way to a vanishing penalty L-BFGS crawls along directions that hardly matter to any other
+#: candidate: on 10 classes of 99 collinear features 5,000 iterations a step took 81 s (500: 4.5 s) for a
+#: baseline that loses by far. What has not settled after these counts as the limit, and is labelled so.
+LIMIT_ITERATIONS = 500
 
 
 def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -74,7 +78,7 @@ def _fit(
     return Solution(
         W=rotation @ coef.T,
         b=model.intercept_.copy(),
-        converged=bool(model.n_iter_[0] < ITERATIONS),
+        converged=bool(model.n_iter_[0] < model.max_iter),
     )
 
 
@@ -88,6 +92,7 @@ def _solve_limit(
     2004).
     """
     vanishing = 1.0 / (thresholds.VANISHING_C * len(features))
+    model.set_params(max_iter=LIMIT_ITERATIONS)
     # The way down in steps: each fit is then a few iterations from the last.
     for factor in (1e4, 1e2):
         check_time(deadline)
@@ -95,6 +100,7 @@ def _solve_limit(
     before = _fit(problem, model, features, rotation, vanishing * 10)
     check_time(deadline)
     last = _fit(problem, model, features, rotation, vanishing)
+    model.set_params(max_iter=ITERATIONS)
     Z = problem.X @ last.W + last.b
     growth = Z - (problem.X @ before.W + before.b)
     if problem.n_outputs > 1:
@@ -103,5 +109,6 @@ def _solve_limit(
     else:
         is_separated = bool(np.all((Z > 0) == (problem.T > 0.5)))
     # L-BFGS stops where the gradient vanishes, so complete separation is asked about directly.
-    is_limit = is_separated or bool(np.abs(growth).max() > thresholds.LIMIT_GROWTH)
-    return Solution(W=last.W, b=last.b, converged=last.converged or is_limit, is_limit=is_limit)
+    grows = bool(np.abs(growth).max() > thresholds.LIMIT_GROWTH)
+    is_limit = is_separated or grows or not last.converged
+    return Solution(W=last.W, b=last.b, converged=True, is_limit=is_limit)
