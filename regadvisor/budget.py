@@ -82,6 +82,7 @@ def choose_rung(
     seed: int,
     budget: float | Literal["auto"] | None,
     effort: str | None,
+    started_s: float,
     storage: Path | None = None,
 ) -> Rung:
     """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
@@ -93,6 +94,8 @@ def choose_rung(
         the lowest rung, if that is more) within ``thresholds.AUTO_BUDGET_S``. None: no limit.
     effort : str or None
         A name of the ladder; None: measured.
+    started_s : float
+        When the advice began, on the monotonic clock: what was spent on imports and reading counts.
     """
     obstacle = _obstacle(table, budget)
     if obstacle is not None:
@@ -109,7 +112,9 @@ def choose_rung(
     if effort is not None and budget in ("auto", None):
         rung = _unlimited(effort, family, is_given=True)
     else:
-        rung = _measured(table, family, folds=folds, seed=seed, budget=budget, effort=effort)
+        rung = _measured(
+            table, family, folds=folds, seed=seed, budget=budget, effort=effort, started_s=started_s
+        )
     if storage is not None:
         write_settings(storage, _settings(rung))
     return rung
@@ -134,9 +139,10 @@ def _measured(
     seed: int,
     budget: float | Literal["auto"] | None,
     effort: str | None,
+    started_s: float,
 ) -> Rung:
     """Time a pilot and take the highest rung that fits, or the lowest one on fewer rows."""
-    pilot = _Pilot(table, family, folds=folds, seed=seed)
+    pilot = _Pilot(table, family, folds=folds, seed=seed, started_s=started_s)
     full_run_s = pilot.full_run_s(table.n_rows)
     budget_s = _auto_budget_s(pilot, table, family) if budget == "auto" else budget
     limit_s = float("inf") if budget_s is None else budget_s
@@ -223,14 +229,15 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
 class _Pilot:
     """A few hundred rows on which the family's cost is measured."""
 
-    def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
+    def __init__(self, table: Table, family: Family, *, folds: int, seed: int, started_s: float) -> None:
         few, many = _PILOT_ROWS
         n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
         sample = table.take(_some_rows(table, n_pilot, seed))
-        self._started = time.perf_counter()
+        self._started_s = started_s
+        begin = time.perf_counter()
         folding = make_folds(sample, folds=folds, seed=seed)
         prepared = family.prepare(sample, folding.folds, seed=seed)
-        self._prepare_s = (time.perf_counter() - self._started) / sample.n_rows
+        self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
         self._n_folds = len(folding.folds)
         self._costs = family.probe(prepared)
         #: Rows of a sample → projected seconds of one job.
@@ -238,7 +245,7 @@ class _Pilot:
 
     def overhead_s(self, n_rows: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""
-        spent_s = time.perf_counter() - self._started
+        spent_s = time.monotonic() - self._started_s
         return spent_s + self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
 
     def full_run_s(self, n_rows: int) -> float:

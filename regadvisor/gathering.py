@@ -184,6 +184,7 @@ class Gatherer:
             budget=request.budget,
             effort=request.effort,
             storage=request.storage,
+            started_s=self.started_s,
         )
 
     def timings(self) -> Timings:

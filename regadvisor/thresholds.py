@@ -24,7 +24,7 @@ SHIFT_FDR = 0.05
 #: the effort ladder where that costs more (a small network search is dearer than one small network).
 AUTO_BUDGET_S = (5.0, 60.0)
 #: The lowest rung may take this much longer than projected within such a budget.
-AUTO_BUDGET_MARGIN = 1.25
+AUTO_BUDGET_MARGIN = 1.5
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
 
