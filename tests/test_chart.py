@@ -283,6 +283,8 @@ def test_classic_reads_comparisons_by_sign() -> None:
     tiny = {"elasticnet:none": compared("elasticnet", "none", "same", -1e-9)}
     found, _ = walk(CLASSIC, evidence(comparisons=tiny))
     assert found.steps[2].reply == "better"
+    equal = {"elasticnet:none": compared("elasticnet", "none", "same", 0.0)}
+    assert walk(CLASSIC, evidence(comparisons=equal))[0].steps[2].reply == "worse"
 
 
 @pytest.mark.parametrize(("chart", "reply"), [(CLASSIC, "no"), (EXTENDED, "unsure")])

@@ -239,11 +239,6 @@ def compare_all(honest: Honest) -> dict[str, Comparison]:
     return {f"{a}:{b}": compare(honest, a, b) for a, b in pairs}
 
 
-def by_sign(comparison: Comparison) -> Literal["better", "worse"]:
-    """Return the reply of the classic chart: better if the mean difference is negative, else worse."""
-    return "better" if comparison.difference < 0 else "worse"
-
-
 def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
     """Return about how many rows would decide a comparison, or None if more than 100 times as many.
 
