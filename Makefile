@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format clean
+.PHONY: bench-speed bench-questions demo test check format clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
@@ -22,12 +22,29 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# make bench-regret DATA=folder OUT=folder [FAMILY=linear] [SETS=core] [SPLITS=5] [ARGS="--effort quick --write"]
+FAMILY ?= mlp
+SETS ?= core
+SPLITS ?= 5
+bench-regret: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/regret.py --data $(DATA) --out $(OUT) \
+		--family $(FAMILY) --sets $(SETS) --splits $(SPLITS) $(ARGS)
+
 # torch comes first and alone: a range, or another package asking for torch, may take a build of many gigabytes.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
+
+# Where real data sets lie: `make bench-questions DATA=folder`. On an idle machine: bench-speed measures times.
+DATA_OPTION := $(if $(DATA),--data $(DATA))
+
+bench-speed: $(STAMP)
+	$(BIN)/python benchmarks/speed.py all $(DATA_OPTION) --write
+
+bench-questions: $(STAMP)
+	$(BIN)/python benchmarks/questions.py $(DATA_OPTION) --write
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,11 +15,14 @@ from regadvisor.report.verdict import start
 from regadvisor.report.view import view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     import torch
     from sklearn.pipeline import Pipeline
 
-    from regadvisor.adapters.torch_module import ProximalAdamW
+    from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
+    from regadvisor.families.neural.losses import LossFunction
 
 
 class Advice:
@@ -32,6 +35,11 @@ class Advice:
     ----------
     record : Record
         Everything that happened, as plain data.
+    module : callable or torch.nn.Module, optional
+        The caller's own factory or module that the advice is about. It is kept beside the record for
+        :meth:`build` and is not saved with it.
+    loss : callable, optional
+        The caller's own loss, likewise.
 
     Examples
     --------
@@ -41,8 +49,16 @@ class Advice:
     'l1'
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(
+        self,
+        record: Record,
+        *,
+        module: Callable[..., Any] | torch.nn.Module | None = None,
+        loss: LossFunction | None = None,
+    ) -> None:
         self._record = record
+        self._module = module
+        self._loss = loss
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -116,20 +132,47 @@ class Advice:
 
     # -------------------------------------------------------------------------------------- using
 
-    def build(self) -> Pipeline:
+    def build(
+        self,
+        *,
+        module: Callable[..., Any] | torch.nn.Module | None = None,
+        loss: LossFunction | None = None,
+    ) -> Pipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
-        Preprocessing is part of it; it takes the same kind of `X` as ``advise`` did, and `y` as it is.
+        Preprocessing is part of it; it takes the same kind of `X` as ``advise`` did, and `y` as it is. A
+        module of your own is trained by the same engine, as one network.
+
+        Parameters
+        ----------
+        module : callable or torch.nn.Module, optional
+            The factory or module that the advice is about. Only needed where the advice was loaded: a file
+            does not hold it.
+        loss : callable, optional
+            The recipe's own loss, likewise.
 
         Raises
         ------
         StrengthError
             If the advice was given without data.
+        ParameterError
+            If the module or the loss is needed and not known.
         """
         facts, training = self._trainable()
+        if module is not None and training.family != "module":
+            raise ParameterError(
+                f"module must be None, since this advice is about model={training.family!r}, got "
+                f"{type(module).__name__}"
+            )
         from regadvisor.families.build import build_model
 
-        return build_model(facts, self.regularizer, training)
+        return build_model(
+            facts,
+            self.regularizer,
+            training,
+            module=self._module if module is None else module,
+            loss=self._loss if loss is None else loss,
+        )
 
     def apply(self, target: Any) -> Any:
         """Return a configured copy of the caller's own estimator or module; `target` is not changed.
@@ -150,8 +193,8 @@ class Advice:
         facts, training = self._trainable()
         strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
-        if is_module != (training.family == "mlp"):
-            wanted = "a torch.nn.Module" if training.family == "mlp" else "a scikit-learn estimator"
+        if is_module != (training.family != "linear"):
+            wanted = "a scikit-learn estimator" if training.family == "linear" else "a torch.nn.Module"
             raise ParameterError(
                 f"target must be {wanted}, since this advice is about model={training.family!r}, got "
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
@@ -176,45 +219,59 @@ class Advice:
         *,
         lr: float,
         steps: int,
-        schedule: Literal["constant", "flat-cosine"] = "flat-cosine",
-    ) -> ProximalAdamW:
-        """Return AdamW with the advised decay and proximal L1 step, for the caller's own training loop.
+        schedule: Literal["constant", "cosine", "flat-cosine"] | None = None,
+    ) -> ProximalAdamW | ProximalSGD:
+        """Return the recipe's optimizer with the advised penalties, for the caller's own training loop.
 
-        The strengths are carried over at equal strength × Σ lr, the number that transfers between
-        learning rates and lengths (Wang and Aitchison 2025).
+        AdamW or SGD with momentum. Decoupled strengths are carried over at equal strength × Σ lr, the number
+        that transfers between learning rates and lengths (Wang and Aitchison 2025), and act around the step;
+        the L1 step gives exact zeros. Strengths in the loss are taken as they are: ``step()`` adds the
+        penalty's gradient, so leave it out of your own loss. A ``clip_norm`` of the recipe is applied in
+        ``step()``, too.
 
         Parameters
         ----------
         module : torch.nn.Module
-            Its weights of two or more dimensions are penalised; biases, norms and embeddings are not.
+            Its weights of two or more dimensions are penalised; biases, norms and embeddings are not, and
+            what the recipe's patterns say.
         lr : float
             Highest learning rate.
         steps : int
             Optimizer steps of the whole run.
-        schedule : {"constant", "flat-cosine"}
-            Learning rate over the steps; it is part of the optimizer, no scheduler is needed.
+        schedule : {"constant", "cosine", "flat-cosine"}, optional
+            Learning rate over the steps; it is part of the optimizer, no scheduler is needed. By default the
+            recipe's.
 
         Raises
         ------
         ParameterError
-            If the advice is not about a network.
+            If the advice is not about a network, or a pattern fits no parameter of `module`.
         """
         facts, training = self._trainable()
         if training.lr is None or training.batch_size is None or training.schedule is None:
             raise ParameterError(
                 "optimizer() must be asked of advice about a network; use advise(model='mlp')"
             )
-        from regadvisor.adapters.torch_module import ProximalAdamW
+        from regadvisor.adapters.torch_module import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
-        rates = learning_rates(steps, lr=lr, schedule=schedule)
+        rates = learning_rates(steps, lr=lr, schedule=schedule or training.schedule)
         recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule)
         advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
-        ratio = float(advised.sum() / rates.sum())
+        ratio = float(advised.sum() / rates.sum()) if training.coupling == "decoupled" else 1.0
         strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
-        return ProximalAdamW(
-            module, l1=strengths["l1"] * ratio, l2=strengths["l2"] * ratio, rates=rates.tolist()
+        return make_optimizer(
+            module,
+            optimizer=training.optimizer or "adamw",
+            momentum=training.momentum or 0.0,
+            l1=strengths["l1"] * ratio,
+            l2=strengths["l2"] * ratio,
+            rates=rates.tolist(),
+            coupling=training.coupling,
+            clip_norm=training.clip_norm,
+            exempt=training.exempt,
+            penalised=training.penalised,
         )
 
     def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:
@@ -223,20 +280,23 @@ class Advice:
         Parameters
         ----------
         target : {"sklearn", "torch"}
-            "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop.
+            "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop; for a module of
+            your own ("torch" only) a loop around it.
 
         Raises
         ------
         ParameterError
-            If `target` is unknown.
+            If `target` is unknown, or there is no such code for this advice.
         StrengthError
             If the advice was given without data.
         """
         if target not in ("sklearn", "torch"):
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
-        pipeline = self.build()
         comment = f"Start with {start(self._record)}."
+        if training.family == "module":
+            return self._module_snippet(target, facts, training, comment)
+        pipeline = self.build()
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 
@@ -264,6 +324,19 @@ class Advice:
             n_classes=n_classes,
         )
 
+    def _module_snippet(self, target: str, facts: DataFacts, training: Training, comment: str) -> str:
+        """Return a training loop around the caller's own module."""
+        if target == "sklearn":
+            raise ParameterError(
+                "target must be 'torch' for advice about a module of your own, got 'sklearn'; advice.build() "
+                "is a scikit-learn pipeline with it"
+            )
+        from regadvisor.families.neural.module_snippet import module_torch_snippet
+
+        return module_torch_snippet(
+            facts, training=training, regularizer=self.regularizer, verdict_comment=comment
+        )
+
     def _trainable(self) -> tuple[DataFacts, Training]:
         self.regularizer.strengths()
         if self._record.data is None or self._record.training is None:
@@ -289,6 +362,8 @@ class Advice:
     @classmethod
     def load(cls, path: str | Path) -> Advice:
         """Return the advice that ``to_json(path)`` wrote.
+
+        A module or loss of your own is not in the file: hand it to :meth:`build`.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time as clock
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -50,6 +50,14 @@ from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.reporting import Scoring
 from regadvisor.search.plan import EFFORTS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sklearn.base import BaseEstimator
+    from torch import nn
+
+    Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator
+
 #: Stages that need random numbers; the order is part of "same seed, same answer".
 STAGES = ("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model")
 
@@ -58,7 +66,7 @@ def advise(
     X: Any,
     y: Any,
     *,
-    model: str = "auto",
+    model: Model = "auto",
     recipe: Recipe | None = None,
     task: str = "auto",
     budget: float | Literal["auto"] | None = "auto",
@@ -91,8 +99,19 @@ def advise(
         JSONL file is read, and `y` is then the name of its target column.
     y : array, shape (n_rows,), or str
         Target. Rows whose target is missing are dropped, with a note.
-    model : {"auto", "linear", "mlp"}
-        What will be trained. "auto": a linear model for tables, a network for image arrays.
+    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module or scikit-learn estimator
+        What will be trained. "auto": a linear model for tables, a network for image arrays. "cnn": a small
+        convolutional network, for image arrays.
+
+        A factory (a class or function) returns a new ``torch.nn.Module`` and is called with those of
+        `n_features`, `n_outputs` and `input_shape` that its signature names. Features are counted after
+        encoding; outputs are the logits of the classes, or 1 for regression; images come as (channels,
+        height, width). Each seed gets starting values of its own. Given a module, every network starts from
+        a copy of its weights. Modules are trained as `recipe` says; candidates without dropout train with
+        the module's dropout layers at rate 0.
+
+        A linear model of scikit-learn (alone or at the end of a pipeline) is "linear", its MLPClassifier and
+        MLPRegressor are "mlp" with their layers, batch size and learning rate.
     recipe : Recipe, optional
         How networks are trained; see :class:`regadvisor.Recipe`.
     task : {"auto", "binary", "multiclass", "classification", "regression"}
@@ -173,7 +192,12 @@ def advise(
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer)
-    return Advice(_record(decision, way, evidence, gatherer))
+    record = _record(decision, way, evidence, gatherer)
+    return Advice(
+        record,
+        module=getattr(family, "model", None),
+        loss=None if recipe is None else recipe.loss,
+    )
 
 
 def advise_without_data(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MODELS = ("auto", "linear", "mlp")
+MODELS = ("auto", "linear", "mlp", "cnn")
 
 
 def _is_number(value: Any) -> bool:
@@ -105,23 +105,36 @@ def check_storage(value: Any) -> Path | None:
     return path
 
 
+def is_module(model: Any) -> bool:
+    """Return whether `model` is a torch module, or a class or function that makes one.
+
+    Torch is not imported for that: whoever passes a module has done so.
+
+    Examples
+    --------
+    >>> is_module("linear"), is_module(lambda n_features: None)
+    (False, True)
+    """
+    if isinstance(model, str) or hasattr(model, "get_params"):
+        return False
+    return callable(model)
+
+
 def resolve_model(model: Any, facts: DataFacts, *, recipe: Recipe | None, device: str) -> Family:
     """Return the family of `model`; "auto" is linear for tables and a network for images or a recipe.
 
     Raises
     ------
     ParameterError
-        If the model is unknown, or a recipe is given for a model that is not a network.
+        If the model is unknown or does not fit the data, or a recipe is given for a model that is not a
+        network.
     """
+    if is_module(model) or (isinstance(model, str) and model == "cnn"):
+        from regadvisor.families.neural.module_family import ModuleFamily
+
+        return ModuleFamily(model, facts, recipe=recipe, device=device)
     if not isinstance(model, str):
-        raise ParameterError(
-            f"model must be one of {', '.join(map(repr, MODELS))}, got a {type(model).__name__}; "
-            "modules and estimators of your own are not supported yet"
-        )
-    if model == "cnn":
-        raise ParameterError(
-            "model must be one of 'auto', 'linear', 'mlp', got 'cnn': not supported yet; use 'mlp'"
-        )
+        model, recipe = _estimator(model, facts, recipe)
     check_choice("model", model, MODELS)
     is_network = model == "mlp" or (model == "auto" and (facts.image_shape is not None or recipe is not None))
     if is_network:
@@ -134,3 +147,78 @@ def resolve_model(model: Any, facts: DataFacts, *, recipe: Recipe | None, device
     from regadvisor.families.linear import LinearFamily
 
     return LinearFamily()
+
+
+# ------------------------------------------------------------------------------ scikit-learn estimators
+
+#: Linear estimators of scikit-learn that have the losses of the linear family; True: classifiers.
+_LINEAR = {
+    "LogisticRegression": True,
+    "SGDClassifier": True,
+    "LinearRegression": False,
+    "Ridge": False,
+    "Lasso": False,
+    "ElasticNet": False,
+    "SGDRegressor": False,
+}
+_MLP = {"MLPClassifier": True, "MLPRegressor": False}
+#: Estimators with a choice of losses, and the one that is the linear family's.
+_LOSSES = {"SGDClassifier": "log_loss", "SGDRegressor": "squared_error"}
+
+
+def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> tuple[str, Recipe | None]:
+    """Return the name of the family that a scikit-learn estimator belongs to, and its recipe.
+
+    Raises
+    ------
+    ParameterError
+        If the estimator is not supported, is for the other task, or cannot be written as a recipe.
+    """
+    last = model
+    while hasattr(last, "steps") and last.steps:
+        last = last.steps[-1][1]
+    name, is_classification = type(last).__name__, facts.task != "regression"
+    known = {**_LINEAR, **_MLP} if type(last).__module__.startswith("sklearn.") else {}
+    if name not in known:
+        hint = "; pass its module class as model=" if hasattr(last, "module") else ""
+        raise ParameterError(
+            f"model must be one of {', '.join(map(repr, MODELS))}, a torch.nn.Module or a factory of one, or "
+            f"an estimator of scikit-learn among {', '.join((*_LINEAR, *_MLP))} (alone or as the last step "
+            f"of a pipeline), got {name}{hint}"
+        )
+    if known[name] != is_classification:
+        wanted = "a classifier" if is_classification else "a regressor"
+        raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
+    if name in _LOSSES and last.loss != _LOSSES[name]:
+        raise ParameterError(f"model must have loss={_LOSSES[name]!r}, got {name}(loss={last.loss!r})")
+    if name in _LINEAR:
+        return "linear", recipe
+    return "mlp", _recipe_of(last) if recipe is None else recipe
+
+
+def _recipe_of(estimator: Any) -> Recipe:
+    """Return how scikit-learn's MLP trains, as a recipe.
+
+    Its ``max_iter`` bounds a run that it ends by itself, so it is no number of epochs unless it was set.
+    """
+    from regadvisor.families.neural.recipe import Recipe
+
+    params = estimator.get_params()
+    solver, activation = params["solver"], params["activation"]
+    if activation != "relu" or solver not in ("adam", "sgd"):
+        raise ParameterError(
+            "model must have activation='relu' and solver='adam' or 'sgd' to be trained as a network here, "
+            f"got activation={activation!r}, solver={solver!r}; pass a torch module for anything else"
+        )
+    hidden = params["hidden_layer_sizes"]
+    defaults = type(estimator)().get_params()
+    return Recipe(
+        hidden=tuple(int(units) for units in (hidden if hasattr(hidden, "__iter__") else (hidden,))),
+        optimizer="adamw" if solver == "adam" else "sgd",
+        momentum=float(params["momentum"]),
+        lr=float(params["learning_rate_init"]),
+        # As scikit-learn's "auto" has it.
+        batch_size=200 if params["batch_size"] == "auto" else int(params["batch_size"]),
+        epochs=None if params["max_iter"] == defaults["max_iter"] else int(params["max_iter"]),
+        schedule="constant",
+    )

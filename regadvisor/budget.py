@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +15,8 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Family
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
-from regadvisor.search.plan import EFFORTS, Effort, can_validate, choose_effort, projected_s
+from regadvisor.search.plan import EFFORTS, Effort, Walk
 from regadvisor.search.tune import read_settings, write_settings
-
-T = TypeVar("T")
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (500, 2_000)
@@ -28,10 +24,6 @@ _PILOT_CELLS = 100_000
 _PILOT_CLASS_ROWS = 10
 #: The questions and comparisons: in multiples of preparing the folds, and in seconds.
 _QUESTIONS = (1.5, 0.8)
-#: Rows that the preparation is projected for; the higher rungs are not decided by it.
-_LOWEST_ROWS = 1_500
-#: Samples that are tried, in this order, where even the lowest rung does not fit the budget.
-_FEWER_ROWS = (1_000, 500)
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
 _RESERVE = (0.1, 0.4)
 
@@ -44,7 +36,7 @@ class Rung:
     effort_source: Literal["given", "measured"]
     budget_s: float | None
     budget_source: Literal["given", "one full run", "effort"]
-    #: Most rows of the sample: the effort's, or fewer where only these fit the budget.
+    #: Rows to learn from: the effort's, or fewer where only these fit the budget.
     n_rows: int
     #: Why the sample is smaller than the effort's, if it is.
     size_reason: str | None = None
@@ -90,8 +82,7 @@ def choose_rung(
     Parameters
     ----------
     budget : float, "auto" or None
-        Seconds. ``"auto"``: no limit if an effort is given, else the projected cost of one full run (or of
-        the lowest rung, if that is more) within ``thresholds.AUTO_BUDGET_S``. None: no limit.
+        Seconds. ``"auto"``: no limit if an effort is given, else see :func:`auto_budget`. None: no limit.
     effort : str or None
         A name of the ladder; None: measured.
     started_s : float
@@ -99,7 +90,7 @@ def choose_rung(
     """
     obstacle = _obstacle(table, budget)
     if obstacle is not None:
-        known = _unlimited(effort or "quick", family, is_given=effort is not None)
+        known = _unlimited(effort or "quick", family, table.n_rows, is_given=effort is not None)
         return replace(
             known,
             obstacle=obstacle,
@@ -110,7 +101,7 @@ def choose_rung(
     if stored is not None:
         return _resumed(stored)
     if effort is not None and budget in ("auto", None):
-        rung = _unlimited(effort, family, is_given=True)
+        rung = _unlimited(effort, family, table.n_rows, is_given=True)
     else:
         rung = _measured(
             table, family, folds=folds, seed=seed, budget=budget, effort=effort, started_s=started_s
@@ -120,14 +111,14 @@ def choose_rung(
     return rung
 
 
-def _unlimited(effort: str, family: Family, *, is_given: bool) -> Rung:
+def _unlimited(effort: str, family: Family, n_available: int, *, is_given: bool) -> Rung:
     chosen = EFFORTS[effort]
     return Rung(
         effort=chosen,
         effort_source="given" if is_given else "measured",
         budget_s=None,
         budget_source="effort",
-        n_rows=chosen.max_rows[family.name],
+        n_rows=chosen.rows(family.name, n_available),
     )
 
 
@@ -141,60 +132,66 @@ def _measured(
     effort: str | None,
     started_s: float,
 ) -> Rung:
-    """Time a pilot and take the highest rung that fits, or the lowest one on fewer rows."""
+    """Time a pilot and take the highest rung that fits."""
     pilot = _Pilot(table, family, folds=folds, seed=seed, started_s=started_s)
     full_run_s = pilot.full_run_s(table.n_rows)
-    budget_s = _auto_budget_s(pilot, table, family) if budget == "auto" else budget
-    limit_s = float("inf") if budget_s is None else budget_s
-    most = EFFORTS[effort].max_rows[family.name] if effort else table.n_rows
-    for n_rows in (most, *(rows for rows in _FEWER_ROWS if rows < min(most, table.n_rows))):
-        walk = partial(
-            _projected,
-            family_name=family.name,
-            kinds=family.kinds,
-            seconds_per_job=pilot.job_s,
-            overhead_s=pilot.overhead_s(min(n_rows, table.n_rows, _LOWEST_ROWS)),
-            budget_s=limit_s,
-            n_rows_available=min(n_rows, table.n_rows),
-        )
-        choice = walk(choose_effort)
-        if choice.fits or effort is not None:
-            break
-    chosen = EFFORTS[effort] if effort else choice.effort
-    is_fewer = n_rows < min(chosen.max_rows[family.name], table.n_rows)
-    fits = walk(can_validate)
+    walk = Walk(
+        family_name=family.name,
+        kinds=family.kinds,
+        n_folds=folds,
+        seconds_per_job=pilot.job_s,
+        overhead_s=pilot.overhead_s,
+        n_available=table.n_rows,
+    )
+    if budget == "auto":
+        lowest_s = walk.choose(0.0).projected_s
+        aim_s, budget_s = auto_budget(full_run_s, lowest_s=lowest_s, n_rows=table.n_rows)
+    else:
+        aim_s = budget_s = float("inf") if budget is None else budget
+    choice = walk.choose(aim_s, EFFORTS[effort] if effort else None)
+    is_fewer = choice.n_rows < choice.effort.rows(family.name, table.n_rows)
     return Rung(
-        effort=chosen,
+        effort=choice.effort,
         effort_source="given" if effort else "measured",
-        budget_s=limit_s if budget_s is not None else None,
+        budget_s=None if budget is None else budget_s,
         budget_source="one full run" if budget == "auto" else "given",
-        n_rows=min(n_rows, chosen.max_rows[family.name]),
-        size_reason=f"no more fit into {limit_s:g} s" if is_fewer else None,
+        n_rows=choice.n_rows,
+        size_reason=f"no more fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
         full_run_s=full_run_s,
-        obstacle=None if fits else f"Even the smallest walk does not fit into {limit_s:.3g} s.",
+        obstacle=(
+            None
+            if walk.can_validate(budget_s)
+            else f"Even the smallest walk does not fit into {budget_s:.3g} s."
+        ),
     )
 
 
-def _auto_budget_s(pilot: _Pilot, table: Table, family: Family) -> float:
-    """Return what one full run costs, or the lowest rung if that costs more, within bounds."""
-    n_rows = min(_FEWER_ROWS[0], table.n_rows)
-    lowest_s = projected_s(
-        EFFORTS["quick"],
-        family.name,
-        family.kinds,
-        seconds_per_job=pilot.job_s,
-        overhead_s=pilot.overhead_s(n_rows),
-        n_rows_available=n_rows,
-    )
+def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[float, float]:
+    """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
+
+    The aim is one full run, and a falling share of it from 50,000 rows on: a longer full run does not need
+    a longer search. Small data get up to 5 s whatever their full run takes; nothing gets less than the
+    lowest rung. The deadline leaves a margin for projections that were too low.
+
+    Parameters
+    ----------
+    full_run_s, lowest_s : float
+        Projected seconds of one full run, and of the lowest rung.
+    n_rows : int
+        Rows of the data.
+
+    Examples
+    --------
+    >>> aims = [auto_budget(n * 4e-5, lowest_s=1.0, n_rows=n)[0] for n in (1_000, 50_000, 200_000, 10**6)]
+    >>> [round(aim, 1) for aim in aims]
+    [5.0, 2.0, 2.6, 3.6]
+    """
     low, high = thresholds.AUTO_BUDGET_S
-    wanted_s = max(pilot.full_run_s(table.n_rows), thresholds.AUTO_BUDGET_MARGIN * lowest_s)
-    return min(max(wanted_s, low), high)
-
-
-def _projected(ask: Callable[..., T], **walk: Any) -> T:
-    """Ask the ladder about a walk; a partial of this keeps what all askings share."""
-    return ask(**walk)
+    share = min(1.0, thresholds.AUTO_FULL_RUN_ROWS / n_rows) ** thresholds.AUTO_SHARE_EXPONENT
+    floor_s = low * min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows) ** 0.6
+    aim_s = min(max(share * full_run_s, floor_s, lowest_s), high)
+    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 
 
 def _settings(rung: Rung) -> dict[str, str | int | float]:

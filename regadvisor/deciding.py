@@ -162,7 +162,7 @@ class Decider:
         fit, fits, best = self._picked(trained, outcome)
         on_sample = fit.job.regularizer
         regularizer, carried = self.family.at_full_size(
-            fit, n_sample=trained.prepared.n_rows, n_rows=self.n_rows
+            fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows
         )
         strengths = [each.job.regularizer.strengths() for each in fits]
         ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
@@ -182,11 +182,11 @@ class Decider:
     def _training(self, trained: Trained, kind: Kind) -> Training:
         fit = self._picked(trained, kind)[0] if kind in trained.tuned.results.by_kind else None
         return self.family.training(
-            fit, n_sample=trained.prepared.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
+            fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
         )
 
     def _claims(self, trained: Trained, outcome: Kind, outcomes: dict[str, float]) -> tuple[Claim, ...]:
-        discount = self._discount(trained.prepared.n_rows)
+        discount = self._discount(trained.prepared.n_learned)
         agrees = sum(share for name, share in outcomes.items() if _needs_penalty(name) == (outcome != "none"))
         strength = None
         if outcome != "none":
@@ -260,7 +260,7 @@ class Decider:
     def _reported(self, trained: Trained, kind: Kind) -> dict[str, float]:
         assert self.sample is not None
         assert self.scoring is not None
-        n_sample = trained.prepared.n_rows
+        n_sample = trained.prepared.n_learned
         models: dict[Kind, tuple[Regularizer, Training]] = {}
         for each in dict.fromkeys(("none", kind)):
             if each in trained.tuned.results.by_kind:

@@ -33,6 +33,7 @@ from regadvisor.records import (
     Timings,
     WholePictureEvidence,
 )
+from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
 from regadvisor.search.plan import Effort
@@ -134,16 +135,35 @@ class Gatherer:
     def drawn(self) -> Drawn:
         """The sample, drawn on first use."""
         if self._drawn is None:
-            self._drawn = draw_sample(
-                self.table,
-                n_rows=min(self.rung.n_rows, self._most_rows),
-                sample=self.request.sample,
-                match=self.request.match,
-                folds=self.request.folds,
-                seed=self.request.seeds["sample"],
-                size_reason=self.rung.size_reason,
-            )
+            n_rows = min(self.rung.n_rows, self._most_rows)
+            self._drawn = self._draw_blocks(n_rows) or self._draw(n_rows)
         return self._drawn
+
+    def _draw(self, n_rows: int) -> Drawn:
+        return draw_sample(
+            self.table,
+            n_rows=n_rows,
+            sample=self.request.sample,
+            match=self.request.match,
+            folds=self.request.folds,
+            seed=self.request.seeds["sample"],
+            size_reason=self.rung.size_reason,
+        )
+
+    def _draw_blocks(self, n_rows: int) -> Drawn | None:
+        """Return a sample whose folds share no training row, where networks have the rows for it.
+
+        A linear model is cheap enough to learn from all of the rows.
+        """
+        request, table = self.request, self.table
+        is_plain = isinstance(request.sample, str) and request.match is None
+        if self.family.name == "linear" or not is_plain or table.groups is not None or table.time is not None:
+            return None
+        n_train = n_rows - n_rows // request.folds
+        n_drawn = rows_for_blocks(n_train, request.folds, table.n_rows)
+        if n_drawn is None or n_drawn > self._most_rows:
+            return None
+        return in_blocks(self._draw(n_drawn), n_train=n_train, seed=request.seeds["sample"])
 
     @property
     def training_deadline(self) -> Deadline:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from regadvisor.regularizer import Kind, Regularizer
+from regadvisor.regularizer import Coupling, Kind, Regularizer
 
 Task = Literal["binary", "multiclass", "regression"]
 Reply = Literal["yes", "no", "better", "same", "worse", "unsure"]
@@ -110,7 +110,7 @@ class SampleEvidence:
     #: Why the sample has its size, as one sentence.
     size_reason: str
     #: How the folds are made: the risks decide (drift: forward in time; groups: by group).
-    validation: Literal["random", "stratified", "group", "time"]
+    validation: Literal["random", "stratified", "group", "time", "blocks"]
     #: Whether a sub sample can be taken at all (``sample=False`` says no).
     is_allowed: bool = True
     #: Largest absolute standardised mean difference to the whole, and its column.
@@ -237,6 +237,8 @@ class CandidateScore:
     is_limit: bool = False
     #: Held-out loss ended far above the constant's.
     exploded: bool = False
+    #: Behind others of its kind on the first folds, so not trained on the rest: `loss` is of those folds.
+    is_stopped: bool = False
     #: Mean epochs trained (networks).
     epochs: float | None = None
     #: Σ lr over the steps of one training (networks); strength × Σ lr is what transfers.
@@ -397,7 +399,7 @@ class Strength:
 class Training:
     """How the advised model is to be trained on everything; plain numbers for ``build()``."""
 
-    family: Literal["linear", "mlp"]
+    family: Literal["linear", "mlp", "module"]
     seed: int
     #: Networks only.
     hidden: tuple[int, ...] = ()
@@ -406,6 +408,20 @@ class Training:
     batch_size: int | None = None
     epochs: int | None = None
     schedule: str | None = None
+    #: Networks only, as in ``Recipe``; the defaults are those of records that do not know them.
+    momentum: float | None = None
+    clip_norm: float | None = None
+    coupling: Coupling = "decoupled"
+    exempt: tuple[str, ...] = ()
+    penalised: tuple[str, ...] | None = None
+    transform: str = "standard"
+    #: Whether the caller's own loss function was trained; it cannot be part of a record.
+    has_own_loss: bool = False
+    #: The caller's own module: the name of its factory or class (``"cnn"``: ours); it is not in the record.
+    module: str | None = None
+    #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
+    engine: Literal["vmap", "loop"] | None = None
+    engine_reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

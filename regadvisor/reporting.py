@@ -24,6 +24,9 @@ def reported_scores(
     folds: Sequence[Fold],
     models: dict[Kind, tuple[Regularizer, Training]],
     scoring: Scoring,
+    *,
+    module: Any = None,
+    loss: Callable[..., Any] | None = None,
 ) -> dict[str, float]:
     """Return the mean score over the folds of each kind, by scikit-learn's ``cross_val_score``.
 
@@ -35,13 +38,22 @@ def reported_scores(
     models : mapping from kind
         Strengths as picked on the sample, and how to train.
     scoring : str or callable
+    module, loss : optional
+        The caller's own factory or module, and loss, where the models need them. Nothing is reported of
+        models that cannot be built without.
     """
+    needed = [(training.family, training.module, training.has_own_loss) for _, training in models.values()]
+    if any(
+        (family == "module" and module is None and name != "cnn") or (own and loss is None)
+        for family, name, own in needed
+    ):
+        return {}
     y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
     n_train = round(float(np.mean([len(fold.train) for fold in folds])))
     facts = replace(sample.facts, n_rows=n_train)
     splits = [(fold.train, fold.test) for fold in folds]
     found = {}
     for kind, (regularizer, training) in models.items():
-        model = build_model(facts, regularizer, training)
+        model = build_model(facts, regularizer, training, module=module, loss=loss)
         found[str(kind)] = float(np.mean(cross_val_score(model, sample.X, y, cv=splits, scoring=scoring)))
     return found

@@ -20,11 +20,16 @@ SHIFT_FDR = 0.05
 
 # ----------------------------------------------------------------------------------- Q2: the resources
 
-#: Bounds of ``budget="auto"`` in seconds: around the projected cost of one full run, or of the lowest rung of
-#: the effort ladder where that costs more (a small network search is dearer than one small network).
+#: Bounds of ``budget="auto"`` in seconds, around the projected cost of one full run.
 AUTO_BUDGET_S = (5.0, 60.0)
-#: The lowest rung may take this much longer than projected within such a budget.
+#: A search may take this much longer than projected within such a budget.
 AUTO_BUDGET_MARGIN = 1.5
+#: From so many rows on the search gets a falling share of one full run, ∝ rows to this negative power: at
+#: twenty times the rows a tenth of it.
+AUTO_FULL_RUN_ROWS = 50_000
+AUTO_SHARE_EXPONENT = 0.8
+#: Up to so many rows a search gets the lower bound in any case, above it less.
+AUTO_SMALL_ROWS = 10_000
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
 
@@ -151,6 +156,11 @@ WIDEN_FACTOR = 10.0
 WIDEN_SHARE = 0.5
 #: Dropout is never widened beyond this: fewer units than one in twenty carry nothing.
 HIGHEST_DROPOUT = 0.95
+#: A kind whose best loss is this share above the best of all is searched no further: ten times the region in
+#: which kinds are the same, which a few more strengths do not make up for.
+FAR_BEHIND = 10 * SAME_REGION
+#: A search whose last batch lowered its best loss by less than this share of it has settled: a fifth of the region.
+SETTLED_GAIN = SAME_REGION / 5
 
 # ---------------------------------------------------------------- networks: how long to train, how strong
 
@@ -197,3 +207,10 @@ DEFAULT_DROPOUT = 0.25
 #: targets the mass exceeds 0.67 in 5% of the draws at 60 to 200 rows and in fewer at more rows
 #: (``tests/test_advise.py`` repeats it on the diabetes data).
 SIGNAL_MASS = 0.7
+
+# ------------------------------------------------------------- networks: defaults with the penalty in the loss
+
+#: Defaults without validation: l2·n and l1·√n. At 1,000 rows they are the first points of the portfolios
+#: (``families/neural/strengths.py``).
+DEFAULT_L2_IN_LOSS = 3.0
+DEFAULT_L1_IN_LOSS = 0.01

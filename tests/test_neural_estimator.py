@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,11 +121,59 @@ def test_l1_leaves_exact_zeros_in_the_weights() -> None:
     assert not any((intercept == 0).any() for intercept in model.intercepts_)
 
 
-@pytest.mark.parametrize("wrong", [{"lr": -1}, {"l2": -1.0}, {"dropout": 1.0}, {"schedule": "cosine"}])
+@pytest.mark.parametrize("wrong", [{"lr": -1}, {"l2": -1.0}, {"dropout": 1.0}, {"schedule": "linear"}])
 def test_a_parameter_out_of_its_rule_is_named(wrong: dict[str, object]) -> None:
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ParameterError, match=f"^{next(iter(wrong))} must"):
         NetworkClassifier(**wrong).fit(X, y)  # type: ignore[arg-type]
+
+
+def test_several_targets_are_several_outputs() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    both = np.column_stack([y, -2.0 * y + 3.0])
+    model = NetworkRegressor(epochs=20, lr=1e-2, random_state=0).fit(20 * X, both)
+    assert model.predict(20 * X).shape == both.shape
+    assert model.y_mean_.shape == (2,)
+    assert model.score(20 * X, both) > 0.4
+
+
+def test_recipe_options_reach_the_training() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    plain = NetworkRegressor(epochs=5, random_state=0).fit(20 * X, y)
+    options: list[dict[str, object]] = [
+        {"optimizer": "sgd", "lr": 0.05, "momentum": 0.5},
+        {"clip_norm": 0.01},
+        {"coupling": "loss", "l2": 0.1},
+        {"schedule": "cosine"},
+        {"loss": torch.nn.functional.smooth_l1_loss, "l2": 0.1},
+    ]
+    for chosen in options:
+        other = clone(plain).set_params(**chosen).fit(20 * X, y)
+        assert np.isfinite(other.predict(20 * X)).all()
+        assert not np.allclose(other.predict(20 * X), plain.predict(20 * X))
+
+
+def test_build_wants_the_own_loss_that_was_trained() -> None:
+    facts = make_table(*load_diabetes(return_X_y=True)).facts
+    training = replace(TRAINING, has_own_loss=True)
+    with pytest.raises(ParameterError, match=r"^loss must be the function"):
+        build_mlp(facts, Regularizer(coupling="decoupled"), training)
+    loss = torch.nn.functional.l1_loss
+    assert build_mlp(facts, Regularizer(coupling="decoupled"), training, loss)[-1].loss is loss
+
+
+def test_build_in_the_coupling_of_the_training() -> None:
+    facts = make_table(*load_diabetes(return_X_y=True)).facts
+    training = replace(TRAINING, coupling="loss", optimizer="sgd", momentum=0.7, exempt=("0.weight",))
+    model = build_mlp(facts, Regularizer(l2=0.1), training)[-1]
+    found = {name: model.get_params()[name] for name in ("coupling", "optimizer", "momentum", "exempt", "l2")}
+    assert found == {
+        "coupling": "loss",
+        "optimizer": "sgd",
+        "momentum": 0.7,
+        "exempt": ("0.weight",),
+        "l2": 0.1,
+    }
 
 
 def test_a_training_that_explodes_is_an_error() -> None:
@@ -158,6 +207,13 @@ def test_build_passes_every_number_on() -> None:
         "batch_size": 50,
         "epochs": 7,
         "schedule": "constant",
+        "optimizer": "adamw",
+        "momentum": 0.9,
+        "clip_norm": None,
+        "coupling": "decoupled",
+        "exempt": (),
+        "penalised": None,
+        "loss": None,
         "random_state": 3,
         "device": "cpu",
     }

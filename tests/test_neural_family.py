@@ -27,6 +27,7 @@ from regadvisor.families.neural import batches, encoded, family
 from regadvisor.families.neural.batches import member_seed, n_jobs_at_once
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
+from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints, fewest_epochs
 from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES
@@ -264,11 +265,12 @@ def test_an_expired_deadline_trains_nothing() -> None:
 def test_batches_are_smaller_with_a_deadline_and_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     table = cancer()
     prepared = MLPFamily().prepare(table, make_folds(table), seed=0)
-    free = n_jobs_at_once(prepared, (128, 64), left_s=math.inf)
+    free = n_jobs_at_once(prepared, left_s=math.inf)
     assert free * 3 <= batches.MOST_NETWORKS
     monkeypatch.setattr(batches, "ASSUMED_SPEED", 1e9)
-    assert n_jobs_at_once(prepared, (128, 64), left_s=0.5) < free
-    assert n_jobs_at_once(prepared, (20_000, 20_000), left_s=math.inf) == 1
+    assert n_jobs_at_once(prepared, left_s=0.5) < free
+    huge = NetArchitecture.of(Recipe(hidden=(20_000, 20_000)), prepared.n_features, 2)
+    assert n_jobs_at_once(replace(prepared, architecture=huge), left_s=math.inf) == 1
 
 
 # ------------------------------------------------------------------------------------- kinds of data

@@ -103,7 +103,14 @@ def test_sum_lr_counts_the_epochs_made() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"optimizer": "sgd"},
+        {"optimizer": "adam"},
+            {"momentum": 1.0},
+            {"clip_norm": 0.0},
+            {"coupling": "both"},
+            {"transform": "log"},
+            {"exempt": "0.weight"},
+            {"penalised": "0.weight"},
+            {"loss": "log"},
         {"lr": 0.0},
         {"lr": math.nan},
         {"batch_size": 0},

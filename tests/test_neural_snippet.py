@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from sklearn.datasets import load_diabetes, load_iris
 
 from regadvisor.data.source import make_table
-from regadvisor.errors import StrengthError
+from regadvisor.errors import ParameterError, StrengthError
 from regadvisor.families.neural.build import build_mlp
 from regadvisor.families.neural.snippet import mlp_torch_snippet
 from regadvisor.records import Training
@@ -96,6 +97,52 @@ def test_frames_with_categories_and_a_constant_schedule() -> None:
     )
     pipeline, names = both(X, y, REGULARIZERS["none"], training)
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+
+
+LOSS_REGULARIZERS = {
+    "none": Regularizer(),
+    "l2": Regularizer(l2=0.02),
+    "elasticnet": Regularizer(l1=1e-3, l2=1e-2),
+    "dropout_l1": Regularizer(l1=1e-3, dropout=0.2),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("coupling", ["decoupled", "loss"])
+@pytest.mark.parametrize("kind", LOSS_REGULARIZERS)
+def test_every_option_of_the_recipe_is_written_out(optimizer: str, coupling: str, kind: str) -> None:
+    training = replace(
+        TRAINING,
+        optimizer=optimizer,
+        momentum=0.8 if optimizer == "sgd" else None,
+        coupling=coupling,  # type: ignore[arg-type]
+        clip_norm=0.5,
+        schedule="cosine",
+        exempt=("2.weight",),
+        epochs=10,
+    )
+    regularizer = replace(LOSS_REGULARIZERS[kind], coupling=training.coupling)
+    X, y = load_iris(return_X_y=True)
+    pipeline, names = both(X, y, regularizer, training)
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+
+
+def test_features_as_they_are() -> None:
+    X, y = load_iris(return_X_y=True)
+    pipeline, names = both(X, y, REGULARIZERS["l2"], replace(TRAINING, transform="none"))
+    assert np.array_equal(pipeline[0].fit_transform(X), X)
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+
+
+def test_an_own_loss_has_no_script() -> None:
+    with pytest.raises(ParameterError, match=r"own loss function"):
+        mlp_torch_snippet(
+            None,
+            training=replace(TRAINING, has_own_loss=True),
+            regularizer=REGULARIZERS["l2"],
+            task="binary",
+            n_classes=2,
+        )
 
 
 def test_unknown_strengths_have_no_script() -> None:

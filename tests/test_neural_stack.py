@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from regadvisor.families.neural.nets import Layout, NetStack, initial_parameters, predict
+from regadvisor.families.neural.architecture import Stack
+from regadvisor.families.neural.nets import Layout, NetArchitecture, NetStack, initial_parameters, predict
+from regadvisor.families.neural.optimizers import Adam
 from regadvisor.families.neural.penalties import Strengths, span
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
@@ -53,9 +55,24 @@ def make_plan(*, epochs: int = 12, batch_size: int = 32) -> Plan:
     return Plan.of(Recipe(lr=5e-3, batch_size=batch_size), n_rows=70, epochs=epochs)
 
 
+def make_trainer(
+    rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan
+) -> StackTrainer:
+    recipe = Recipe(hidden=HIDDEN)
+    return StackTrainer(
+        rows,
+        members,
+        Strengths.of(regularizers),
+        plan=plan,
+        architecture=NetArchitecture.of(recipe, rows.x.shape[1], rows.target.shape[1]),
+        recipe=recipe,
+    )
+
+
 def train(rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan) -> NetStack:
-    trainer = StackTrainer(rows, members, Strengths.of(regularizers), plan=plan, hidden=HIDDEN)
+    trainer = make_trainer(rows, members, regularizers, plan)
     assert trainer.run()
+    assert isinstance(trainer.stack, NetStack)
     return trainer.stack
 
 
@@ -87,7 +104,7 @@ def loss_of(rows: TrainingRows, outputs: torch.Tensor, batch: torch.Tensor) -> t
 def train_alone(rows: TrainingRows, member: Member, regularizer: Regularizer, plan: Plan) -> nn.ModuleList:
     """The plain loop: nn.Linear layers, autograd, torch's AdamW, soft thresholds."""
     layout = Layout(widths=(rows.x.shape[1], *HIDDEN, rows.target.shape[1]))
-    stream = Stream(member, layout, rows.parts[member.part])
+    stream = Stream(member, NetArchitecture(layout=layout), rows.parts[member.part])
     layers = as_module(layout, stream.initial)
     l1, l2, dropout = regularizer.l1 or 0.0, regularizer.l2 or 0.0, regularizer.dropout or 0.0
     groups = [
@@ -141,7 +158,7 @@ def test_gradient_is_that_of_autograd(n_classes: int) -> None:
     layout = Layout(widths=(6, *HIDDEN, rows.target.shape[1]))
     initial = initial_parameters(layout, torch.Generator().manual_seed(3))
     batch = torch.arange(20)
-    stack = NetStack(layout, initial.clone(), is_classification=n_classes > 0, batch=20)
+    stack = NetStack(layout, initial.clone(), loss="log" if n_classes else "squared", batch=20)
     assert rows.weight is not None
     stack.compute_gradient(rows.x[batch][None], rows.target[batch][None], weight=rows.weight[batch][None])
     layers = as_module(layout, initial)
@@ -174,7 +191,7 @@ def test_candidates_of_one_fold_start_equal_and_see_the_same_rows() -> None:
     rows = make_rows()
     members = [Member(seed=5, part=0), Member(seed=6, part=1), Member(seed=5, part=0)]
     regularizers = [decoupled(), decoupled(), decoupled(l2=1.0)]
-    trainer = StackTrainer(rows, members, Strengths.of(regularizers), plan=make_plan(), hidden=HIDDEN)
+    trainer = make_trainer(rows, members, regularizers, make_plan())
     assert torch.equal(trainer.stack.flat[0], trainer.stack.flat[2])
     assert not torch.equal(trainer.stack.flat[0], trainer.stack.flat[1])
     batches = trainer.draw_epoch()
@@ -224,7 +241,7 @@ def test_biases_are_never_shrunk() -> None:
 
 
 def test_a_part_smaller_than_an_epoch_is_shuffled_again() -> None:
-    stream = Stream(Member(seed=0), Layout(widths=(1, 1)), torch.arange(100, 110))
+    stream = Stream(Member(seed=0), NetArchitecture(layout=Layout(widths=(1, 1))), torch.arange(100, 110))
     batches = stream.epoch(3, 8)
     counts = np.bincount(batches.flatten().numpy() - 100, minlength=10)
     assert batches.shape == (3, 8)
@@ -232,11 +249,9 @@ def test_a_part_smaller_than_an_epoch_is_shuffled_again() -> None:
 
 
 def test_stopping_ends_before_the_next_epoch() -> None:
-    trainer = StackTrainer(
-        make_rows(), [Member(seed=0)], Strengths.of([decoupled()]), plan=make_plan(), hidden=HIDDEN
-    )
+    trainer = make_trainer(make_rows(), [Member(seed=0)], [decoupled()], make_plan())
     answers = iter([False, False, True])
-    seen: list[NetStack] = []
+    seen: list[Stack] = []
     assert not trainer.run(at_checkpoint=seen.append, should_stop=lambda: next(answers))
     assert seen == []
 
@@ -244,13 +259,12 @@ def test_stopping_ends_before_the_next_epoch() -> None:
 def test_moments_without_gradient_become_zero_not_subnormal() -> None:
     rows = make_rows(n_classes=3)
     plan = make_plan(epochs=450)
-    trainer = StackTrainer(
-        rows, [Member(seed=4)], Strengths.of([decoupled(l1=3.0)]), plan=plan, hidden=HIDDEN
-    )
+    trainer = make_trainer(rows, [Member(seed=4)], [decoupled(l1=3.0)], plan)
     assert trainer.run()
-    moment = trainer._adam.state[trainer.stack.flat]["exp_avg"]
+    assert isinstance(trainer._optimizer, Adam)
+    moment = trainer._optimizer.moment
     subnormal = (moment != 0) & (moment.abs() < torch.finfo(torch.float32).tiny)
-    assert int((trainer.stack.weights[0] == 0).sum()) > 0
+    assert bool((trainer.stack.flat == 0).any())
     assert not bool(subnormal.any())
 
 

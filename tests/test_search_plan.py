@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regadvisor import thresholds
+from regadvisor.budget import auto_budget
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
-from regadvisor.search.plan import EFFORTS, can_validate, choose_effort, n_jobs, projected_s
+from regadvisor.search.plan import EFFORTS, Walk, n_jobs
 
 LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 NAMES = ("quick", "standard", "thorough")
@@ -38,7 +41,7 @@ def test_kinds_with_as_many_strengths_get_as_many_trials() -> None:
 def test_rows_are_those_there_are_at_most() -> None:
     assert EFFORTS["quick"].rows("linear", 400) == 400
     assert EFFORTS["quick"].rows("linear", 4_000) == 1_500
-    assert EFFORTS["standard"].rows("mlp", 10**6) == 3_000
+    assert EFFORTS["standard"].rows("mlp", 10**6) == 4_000
 
 
 def test_a_family_that_is_not_listed_counts_as_a_network() -> None:
@@ -52,6 +55,23 @@ def test_jobs_are_counted_once_per_kind_and_seed() -> None:
     assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 2 + 3 + 3 + 2 + 4 + 2 * 3
 
 
+def walk(
+    *,
+    family: str = "mlp",
+    cost: Callable[[int], float] = lambda n_rows: 0.5,
+    overhead_s: float = 0.0,
+    n_rows: int = 50_000,
+) -> Walk:
+    return Walk(
+        family_name=family,
+        kinds=LINEAR if family == "linear" else KINDS,
+        n_folds=5,
+        seconds_per_job=cost,
+        overhead_s=lambda n_rows: overhead_s,
+        n_available=n_rows,
+    )
+
+
 @given(
     budget_s=st.floats(0, 500),
     rate=st.floats(1e-6, 1e-2),
@@ -59,68 +79,73 @@ def test_jobs_are_counted_once_per_kind_and_seed() -> None:
     n_rows=st.integers(20, 100_000),
     family=st.sampled_from(["linear", "mlp"]),
 )
-def test_the_choice_is_the_highest_rung_within_the_budget(
+def test_the_choice_is_the_dearest_that_is_within_the_budget(
     budget_s: float, rate: float, overhead_s: float, n_rows: int, family: str
 ) -> None:
-    kinds = LINEAR if family == "linear" else KINDS
-    costs = {
-        name: overhead_s
-        + n_jobs(EFFORTS[name], family, kinds) * (rate * min(n_rows, EFFORTS[name].max_rows[family]))
-        for name in NAMES
-    }
-    within = [name for name in NAMES if costs[name] <= budget_s]
-    choice = choose_effort(
-        family_name=family,
-        kinds=kinds,
-        seconds_per_job=lambda rows: rate * rows,
-        overhead_s=overhead_s,
-        budget_s=budget_s,
-        n_rows_available=n_rows,
-    )
-    assert choice.effort.name == (within[-1] if within else "quick")
+    asked = walk(family=family, cost=lambda rows: rate * rows, overhead_s=overhead_s, n_rows=n_rows)
+    choice = asked.choose(budget_s)
+    offers = [(name, size) for name in NAMES for size in sorted(asked.sizes(EFFORTS[name]))]
+    costs = {offer: asked.projected_s(EFFORTS[offer[0]], offer[1]) for offer in offers}
+    within = [offer for offer in offers if costs[offer] <= budget_s]
+    assert (choice.effort.name, choice.n_rows) == (within[-1] if within else offers[0])
     assert choice.fits == bool(within)
-    assert choice.projected_s == costs[choice.effort.name]
+    assert choice.projected_s == costs[choice.effort.name, choice.n_rows]
+    assert choice.n_rows <= n_rows
 
 
-def test_no_limit_allows_the_highest_rung() -> None:
-    choice = choose_effort(
-        family_name="mlp",
-        kinds=KINDS,
-        seconds_per_job=lambda rows: 1e3,
-        overhead_s=0.0,
-        budget_s=math.inf,
-        n_rows_available=500,
-    )
-    assert (choice.effort.name, choice.fits) == ("thorough", True)
+def test_no_limit_allows_the_highest_rung_on_all_rows() -> None:
+    choice = walk(cost=lambda rows: 1e3, n_rows=700).choose(math.inf)
+    assert (choice.effort.name, choice.n_rows, choice.fits) == ("thorough", 700, True)
 
 
-def test_the_projection_asks_for_the_cost_at_the_rows_of_the_rung() -> None:
-    asked: list[int] = []
+def test_a_given_effort_is_taken_whatever_it_costs() -> None:
+    choice = walk(cost=lambda rows: 1e3).choose(1.0, EFFORTS["standard"])
+    assert (choice.effort.name, choice.n_rows, choice.fits) == ("standard", 4_000, False)
 
-    def cost(n_rows: int) -> float:
-        asked.append(n_rows)
-        return 0.5
 
-    seconds = projected_s(
-        EFFORTS["standard"], "linear", LINEAR, seconds_per_job=cost, overhead_s=1.0, n_rows_available=9_000
-    )
-    assert asked == [5_000]
-    assert seconds == 1.0 + 29 * 0.5
+def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
+    assert walk().sizes(EFFORTS["standard"]) == [4_000, 3_000, 2_000, 1_500]
+    assert walk(n_rows=800).sizes(EFFORTS["standard"]) == [800]
+    assert walk(n_rows=800).sizes(EFFORTS["quick"]) == [800, 700, 500]
+
+
+def test_the_projection_counts_what_halving_leaves() -> None:
+    linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
+    assert linear == 1.0 + 29 * 0.5
+    # 2 of 5 folds for all, 3 for a third of each kind; the baseline's seeds on all folds.
+    effort = EFFORTS["quick"]
+    fold_fits = 5 * effort.trials("mlp", "none")
+    for kind in KINDS:
+        if kind != "none":
+            n = effort.trials("mlp", kind)
+            fold_fits += 2 * n + 3 * math.ceil(n / 3)
+    assert walk().projected_s(effort, 1_000) == pytest.approx(0.5 * fold_fits / 5)
 
 
 @pytest.mark.parametrize(
     ("budget_s", "expected"), [(0.0, False), (4.9, False), (5.0, True), (math.inf, True)]
 )
 def test_the_smallest_walk_is_four_fits(budget_s: float, expected: bool) -> None:
-    possible = can_validate(
-        family_name="mlp",
-        kinds=KINDS,
-        seconds_per_job=lambda rows: 1.0 if rows == 1_000 else math.nan,
-        overhead_s=1.0,
-        budget_s=budget_s,
-        n_rows_available=50_000,
-    )
-    assert possible is expected
+    cheapest = walk(cost=lambda rows: 1.0 if rows == 500 else math.nan, overhead_s=1.0)
+    assert cheapest.can_validate(budget_s) is expected
+
+
+@given(full_run_s=st.floats(0, 1e5), lowest_s=st.floats(0, 100), n_rows=st.integers(20, 10**8))
+def test_the_automatic_budget_stays_within_its_bounds(
+    full_run_s: float, lowest_s: float, n_rows: int
+) -> None:
+    aim_s, deadline_s = auto_budget(full_run_s, lowest_s=lowest_s, n_rows=n_rows)
+    low, high = thresholds.AUTO_BUDGET_S
+    assert 0 < aim_s <= deadline_s <= high
+    assert deadline_s >= low
+    assert aim_s >= min(lowest_s, high)
+    assert aim_s <= max(full_run_s, lowest_s, low)
+
+
+@pytest.mark.parametrize(("n_rows", "most"), [(50_000, 1.0), (200_000, 0.4), (1_000_000, 0.1)])
+def test_the_automatic_budget_is_a_falling_share_of_a_long_full_run(n_rows: int, most: float) -> None:
+    aim_s, _ = auto_budget(50.0, lowest_s=1.0, n_rows=n_rows)
+    assert aim_s / 50.0 == pytest.approx(most, rel=0.2)
 
 
 def test_every_trained_kind_has_a_count() -> None:

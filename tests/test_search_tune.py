@@ -229,7 +229,7 @@ def test_the_search_goes_on_in_the_wider_range() -> None:
     family = RidgeFamily(noise=100.0)
     tuned = search(family, one=14, two=6, n_widenings=2)
     tried = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
-    assert len(tried) == 14 + 4
+    assert 5 + 4 + 4 <= len(tried) <= 14 + 4  # portfolio, two widenings, and searching until it settles
     assert any(
         value > 10 and not np.isclose(np.log10(value) * 2, round(np.log10(value) * 2)) for value in tried
     )

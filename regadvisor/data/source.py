@@ -180,12 +180,12 @@ def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
     classes: Sequence[object] = target.classes or ()
     if classes and all(isinstance(label, int | float) for label in classes):
         found += equal_columns(columns, np.array(classes, dtype=np.float64)[target.y])
-    texts = np.array([str(label) for label in classes], dtype=object)
+    codes = {str(label): code for code, label in enumerate(classes)}
     for j, level in columns.levels.items():
-        # The class of each level, by its first row, decides; then every row must agree.
-        if len(level.texts) == len(texts) and bool((level.codes >= 0).all()):
-            same = texts[target.y] == level.texts[level.codes]
-            found += [columns.columns[j].name] if bool(same.all()) else []
+        if codes and len(level.texts) == len(codes) and bool((level.codes >= 0).all()):
+            as_class = np.array([codes.get(text, -1) for text in level.texts], dtype=np.intp)
+            same = bool((as_class[level.codes] == target.y).all())
+            found += [columns.columns[j].name] if same else []
     if not found:
         return ()
     names = list(dict.fromkeys(found))

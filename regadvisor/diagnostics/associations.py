@@ -168,8 +168,9 @@ def encode(table: Table, *, rng: np.random.Generator, max_rows: int, max_columns
     if isinstance(X, pd.DataFrame):
         kinds = [table.facts.columns[j].kind for j in columns]
         return _encode_frame(X.iloc[rows, columns], kinds, names)
-    picked = X[rows][:, columns]
-    ranks, varies = standardised_ranks(picked if isinstance(picked, np.ndarray) else picked.toarray())
+    # Rows and columns at once: a wide table is not copied to look at some of its columns.
+    picked = X[np.ix_(rows, columns)] if isinstance(X, np.ndarray) else X[rows][:, columns].toarray()
+    ranks, varies = standardised_ranks(picked)
     kept = np.flatnonzero(varies)
     return Blocks(
         values=ranks[:, kept],

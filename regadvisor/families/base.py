@@ -56,6 +56,8 @@ class Fit:
         Σ lr over the steps of one training of those epochs, mean over folds (networks).
     fit_s : float
         Seconds, this job's share of a batch.
+    folds : tuple of int or None
+        The folds it was trained on; None: all of them. What belongs to the others is NaN.
     """
 
     job: Job
@@ -67,6 +69,7 @@ class Fit:
     epochs: NDArray[np.float64] | None = None
     sum_lr: float | None = None
     fit_s: float = 0.0
+    folds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +94,31 @@ class Prepared:
     n_features: int
     feature_names: tuple[str, ...]
     constant_losses: NDArray[np.float64]
+
+    @property
+    def n_learned(self) -> int:
+        """Rows of a sample whose cross-validation would train on as many rows as these folds do.
+
+        The rows of the sample where the folds are those of a cross-validation; fewer where every fold
+        has training rows of its own, or where they grow over time.
+        """
+        return rows_learned(self.folds, self.n_rows)
+
+
+def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
+    """Return ``Prepared.n_learned`` of folds of a sample of `n_rows` rows.
+
+    Examples
+    --------
+    >>> rows = np.arange(10)
+    >>> rows_learned([Fold(train=rows[:5], test=rows[5:]), Fold(train=rows[5:], test=rows[:5])], 10)
+    10
+    """
+    n_folds = len(folds)
+    if n_folds < 2:
+        return n_rows
+    trained = sum(len(fold.train) for fold in folds) / n_folds
+    return min(n_rows, round(trained * n_folds / (n_folds - 1)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,8 +157,11 @@ class Family(Protocol):
         *,
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
     ) -> list[Fit]:
         """Train all jobs on all folds together; jobs cut by the deadline are left out of the result.
+
+        With `folds` they are trained on these folds alone, and what a fit says of the others is NaN.
 
         `on_fit` is called once for every finished job, as soon as it is known.
         """

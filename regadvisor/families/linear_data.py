@@ -1,4 +1,4 @@
-"""The sample encoded inside every fold, as dense centred matrices ready for the solvers."""
+"""The sample encoded inside every fold, ready for the solvers: dense and centred, or sparse."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
-from regadvisor.families.linear_problem import Floats, Problem
+from regadvisor.families.linear_problem import Floats, Matrix, Problem, dense
 from regadvisor.families.preprocess import feature_names
 
-#: Encoded folds larger than this are refused: solvers work on dense matrices in memory.
+#: Encoded folds larger than this are refused: solvers work on them in memory.
 LARGEST_BYTES = 2_000_000_000
+#: Tables are stored sparse below this share of entries that differ from their column's smallest value (in a
+#: table of words: from "not there") …
+SPARSE_SHARE = 0.1
+#: … if they have at least so many columns: few columns are fast anyway.
+FEWEST_SPARSE_COLUMNS = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,8 +33,8 @@ class LinearFold:
     ----------
     problem : Problem
         The training rows.
-    X_test : ndarray of float64, shape (n_test, n_features)
-        Centred by the training rows' mean, as the training rows are.
+    X_test : ndarray or csr_array of float64, shape (n_test, n_features)
+        Shifted as the training rows are.
     y_train, y_test : ndarray
         Class codes, or the target in its own unit.
     classes : ndarray of int
@@ -44,7 +50,7 @@ class LinearFold:
     """
 
     problem: Problem
-    X_test: Floats
+    X_test: Matrix
     y_train: NDArray[Any]
     y_test: NDArray[Any]
     classes: NDArray[np.intp]
@@ -98,17 +104,16 @@ def encode_fold(
     rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
     train = sample.take(rows)
     encoded = preprocessor.fit_transform(train.X)
-    _check_size(sample.n_rows, encoded.shape[1], n_folds)
-    X, X_test = dense(encoded), dense(preprocessor.transform(sample.take(fold.test).X))
-    weight = np.ones(len(X)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
+    _check_size(encoded, sample.n_rows, n_folds)
+    weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
     weight = weight / weight.sum()
-    center = weight @ X
+    X, X_test = _shifted(encoded, preprocessor.transform(sample.take(fold.test).X), weight)
     mean, sd, classes, T = _targets(sample, train.y, weight)
     where = {name: position for position, name in enumerate(names)}
     own = feature_names(preprocessor, sample.facts)
     return LinearFold(
-        problem=Problem(X=X - center, T=T, weight=weight, is_classification=sample.is_classification),
-        X_test=X_test - center,
+        problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
+        X_test=X_test,
         y_train=train.y,
         y_test=sample.y[fold.test],
         classes=classes,
@@ -132,20 +137,43 @@ def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, flo
     return 0.0, 1.0, classes, T[:, 1:] if len(classes) == 2 else T
 
 
-def dense(encoded: Any) -> Floats:
-    """Return what a preprocessor gave (array, sparse matrix or frame) as a float64 array."""
-    return np.asarray(encoded.toarray() if hasattr(encoded, "toarray") else encoded, dtype=np.float64)
+def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:
+    """Return encoded training and test rows as the solvers take them, all columns shifted alike.
+
+    Shifts change no weight, because the intercept is free. So sparse data are not centred, dense data are
+    (which decouples the intercept), and a dense table of mostly absent words is shifted such that absent
+    is 0 and stored sparse: the fits are those of the dense one.
+    """
+    if hasattr(train, "tocsc"):
+        return sparse.csc_array(train.astype(np.float64)), sparse.csr_array(test.astype(np.float64))
+    X, X_test = dense(train), dense(test)
+    if X.shape[1] >= FEWEST_SPARSE_COLUMNS and X.shape[0]:
+        lowest = X.min(axis=0)
+        if np.count_nonzero(lowest != X) < SPARSE_SHARE * X.size:
+            return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)
+    center = weight @ X
+    return X - center, X_test - center
 
 
-def _check_size(n_rows: int, n_features: int, n_folds: int) -> None:
+def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:
     """Refuse folds that would not fit into memory.
+
+    Parameters
+    ----------
+    encoded : array or sparse matrix
+        Training rows of one fold.
 
     Raises
     ------
     DataError
         If train and test rows of all folds take more than :data:`LARGEST_BYTES`.
     """
-    size = 8 * n_rows * n_features * n_folds
+    n_features = encoded.shape[1]
+    if hasattr(encoded, "nnz"):
+        # A value and an index each; rows and columns of the test rows are stored the other way round.
+        size = 12.0 * encoded.nnz * n_rows / max(encoded.shape[0], 1) * n_folds
+    else:
+        size = 8.0 * n_rows * n_features * n_folds
     if size > LARGEST_BYTES:
         raise DataError(
             f"the features after encoding must fit into {LARGEST_BYTES / 1e9:.0f} GB "

@@ -73,18 +73,19 @@ def solve_fista(
     for iteration in range(ITERATIONS):
         if iteration % LOOK == 0:
             check_time(deadline)
-            _retire(batch, done, batch.residual <= floor, converged=True)
+            _retire(problem, batch, done, batch.residual <= floor, converged=True)
             if not len(batch.index):
                 break
         _advance(problem, batch)
-    _retire(batch, done, np.ones(len(batch.index), dtype=bool), converged=False)
+    _retire(problem, batch, done, np.ones(len(batch.index), dtype=bool), converged=False)
     return [done[i] for i in range(len(penalties))]
 
 
 def _begin(problem: Problem, penalties: Sequence[Penalty], starts: Sequence[Solution]) -> _Batch:
     """Put the first guesses side by side."""
     W = np.stack([start.W for start in starts], axis=1)
-    b = np.stack([start.b for start in starts])
+    # From here on the features are centred, and the intercepts those that go with that.
+    b = np.stack([start.b + problem.mean @ start.W for start in starts])
     Z = _predict(problem, W, b)
     # The logistic loss has curvature of at most 1/4 (two classes) or 1/2 (softmax); usually far less, so
     # the first guess is bold and corrected where it is wrong.
@@ -108,14 +109,22 @@ def _begin(problem: Problem, penalties: Sequence[Penalty], starts: Sequence[Solu
 
 def _predict(problem: Problem, W: Floats, b: Floats) -> Floats:
     """Linear predictors (n_rows, n_models, n_outputs) by one matrix product."""
-    flat = problem.X @ W.reshape(problem.n_features, -1)
+    flat = W.reshape(problem.n_features, -1)
+    flat = problem.X @ flat - problem.mean @ flat
     return np.asarray(flat.reshape(len(flat), *W.shape[1:]) + b, dtype=np.float64)
+
+
+def _gradient(problem: Problem, R: Floats) -> Floats:
+    """Gradients of the centred features (n_features, n_models, n_outputs)."""
+    flat = R.reshape(len(R), -1)
+    gradient = problem.X.T @ flat - np.outer(problem.mean, flat.sum(0))
+    return np.asarray(gradient.reshape(problem.n_features, *R.shape[1:]), dtype=np.float64)
 
 
 def _advance(problem: Problem, batch: _Batch) -> None:
     """One proximal gradient step of every model; a step that was too long is shortened and not taken."""
     R = problem.weight[:, None, None] * (problem.probabilities(batch.Y) - problem.targets(batch.Y))
-    gradient = (problem.X.T @ R.reshape(len(R), -1)).reshape(batch.W.shape)
+    gradient = _gradient(problem, R)
     # Centred features decouple the intercept in the curvature bound: it has a step size of its own.
     L, scale_b = batch.L, 1.0 / max(problem.largest_eigenvalue, 1e-12)
     W = soft(batch.V - gradient / L[:, None], (batch.l1 / L)[:, None]) / (1 + batch.l2 / L)[:, None]
@@ -147,10 +156,14 @@ def _advance(problem: Problem, batch: _Batch) -> None:
     batch.residual = np.where(accepted, size, batch.residual)
 
 
-def _retire(batch: _Batch, done: dict[int, Solution], mask: np.ndarray, *, converged: bool) -> None:
+def _retire(
+    problem: Problem, batch: _Batch, done: dict[int, Solution], mask: np.ndarray, *, converged: bool
+) -> None:
     """Take the models in the mask out of the batch."""
     if not mask.any():
         return
     for i in np.flatnonzero(mask):
-        done[int(batch.index[i])] = Solution(W=batch.W[:, i].copy(), b=batch.b[i].copy(), converged=converged)
+        W = batch.W[:, i].copy()
+        b = batch.b[i] - problem.mean @ W
+        done[int(batch.index[i])] = Solution(W=W, b=b, converged=converged)
     batch.keep(~mask)

@@ -12,7 +12,7 @@ from regadvisor.families.base import row_losses_classification
 from regadvisor.families.linear_data import LinearFold
 from regadvisor.families.linear_fista import solve_fista
 from regadvisor.families.linear_newton import solve_newton
-from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time
+from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solution, check_time, predictors
 from regadvisor.families.linear_quadratic import solve_ridge, solve_sparse_regression
 from regadvisor.families.linear_smooth import solve_smooth
 
@@ -85,12 +85,12 @@ def solve_sparse_classification(
 
 def held_out_losses(fold: LinearFold, solution: Solution) -> Floats:
     """Return the loss of each test row of the fold, shape (n_test,); units of :class:`~.base.Fit`."""
-    return _row_losses(fold, fold.X_test @ solution.W + solution.b, fold.y_test)
+    return _row_losses(fold, predictors(fold.X_test, solution.W, solution.b), fold.y_test)
 
 
 def train_loss(fold: LinearFold, solution: Solution) -> float:
     """Return the weighted mean loss on the training rows, in the same unit."""
-    losses = _row_losses(fold, fold.problem.X @ solution.W + solution.b, fold.y_train)
+    losses = _row_losses(fold, fold.problem.predict(solution.W, solution.b), fold.y_train)
     return float(fold.problem.weight @ losses)
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
-from scipy.sparse.linalg import svds
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, svds
 from scipy.special import expit, logsumexp, softmax
 
 from regadvisor.deadline import Deadline
 
 Floats = NDArray[np.float64]
+#: Features: a dense array, or compressed columns (the training rows) or rows (the test rows).
+Matrix = Floats | sparse.csc_array | sparse.csr_array
 
 
 class OutOfTimeError(Exception):
@@ -51,7 +53,7 @@ class Penalty:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """Weights (n_features, n_outputs) and intercepts (n_outputs,) of one fit, for centred features."""
+    """Weights (n_features, n_outputs) and intercepts (n_outputs,) of one fit, for the problem's features."""
 
     W: Floats
     b: Floats
@@ -65,8 +67,9 @@ class Problem:
 
     Attributes
     ----------
-    X : ndarray of float64, shape (n_rows, n_features)
-        Columns have a weighted mean of zero; the intercept is free, so centring changes no solution.
+    X : ndarray or csc_array of float64, shape (n_rows, n_features)
+        Dense columns have a weighted mean of zero. Sparse ones stay as they are: the intercept is free, so
+        centring changes no weight, and solvers that need it centre by :attr:`mean`.
     T : ndarray of float64, shape (n_rows, n_outputs)
         The standardised target (weighted mean 0, variance 1), the 0/1 label, or one-hot labels.
     weight : ndarray of float64, shape (n_rows,)
@@ -74,10 +77,39 @@ class Problem:
     is_classification : bool
     """
 
-    X: Floats
+    X: Matrix
     T: Floats
     weight: Floats
     is_classification: bool
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return int(self.X.shape[0])
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the features are stored sparse."""
+        return sparse.issparse(self.X)
+
+    @property
+    def n_values(self) -> int:
+        """Numbers that are stored."""
+        return int(self.X.nnz if isinstance(self.X, sparse.sparray) else self.X.size)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether any feature varies."""
+        if isinstance(self.X, sparse.sparray):
+            return bool(np.any(self.X.data))
+        return bool(self.X.any())
+
+    @cached_property
+    def mean(self) -> Floats:
+        """Weighted mean of the features, shape (n_features,): zero if they are dense."""
+        if not self.is_sparse:
+            return np.zeros(self.n_features)
+        return np.asarray(self.X.T @ self.weight, dtype=np.float64)
 
     @property
     def n_features(self) -> int:
@@ -89,6 +121,16 @@ class Problem:
         """Columns of the target."""
         return int(self.T.shape[1])
 
+    def predict(self, W: Floats, b: Floats) -> Floats:
+        """Return the linear predictors of the training rows, shape (n_rows, n_outputs)."""
+        return predictors(self.X, W, b)
+
+    def gradient(self, R: Floats) -> Floats:
+        """Return ``Xᵀ·R`` for weighted residuals `R` (n_rows, n_outputs), shape (n_features, n_outputs)."""
+        if R.shape[1] == 1:
+            return np.asarray(self.X.T @ R[:, 0], dtype=np.float64)[:, None]
+        return np.asarray(self.X.T @ R, dtype=np.float64)
+
     def targets(self, Z: Floats) -> Floats:
         """Return `T` with axes of length 1 put in, to fit predictors of shape (n_rows, …, n_outputs)."""
         return self.T.reshape(len(self.T), *(1,) * (Z.ndim - 2), self.n_outputs)
@@ -97,6 +139,20 @@ class Problem:
         """Return the probabilities of linear predictors, shape (n_rows, …, n_outputs)."""
         chances: Floats = expit(Z) if self.n_outputs == 1 else softmax(Z, axis=-1)
         return chances
+
+    def evaluate(self, Z: Floats) -> tuple[float, Floats]:
+        """Return the weighted mean log loss of linear predictors (n_rows, n_outputs), and probabilities.
+
+        One exponential serves both: SciPy's softmax and logsumexp took longer than all matrix products.
+        """
+        picked = np.einsum("ik,ik->i", self.T, Z)
+        if self.n_outputs == 1:
+            return float(self.weight @ (np.logaddexp(0.0, Z[:, 0]) - picked)), expit(Z)
+        top = Z.max(axis=1)
+        P = np.exp(Z - top[:, None])
+        total = P.sum(axis=1)
+        P /= total[:, None]
+        return float(self.weight @ (np.log(total) + top - picked)), P
 
     def loss(self, Z: Floats) -> Floats:
         """Return the weighted mean log loss of linear predictors (n_rows, …, n_outputs), shape (…)."""
@@ -118,20 +174,23 @@ class Problem:
 
     def some_rows(self, step: int) -> Problem:
         """Return the problem of every `step`-th row, to see what rows cost."""
-        X, weight = self.X[::step], self.weight[::step] / self.weight[::step].sum()
-        return replace(self, X=X - weight @ X, T=self.T[::step], weight=weight)
+        rows = np.arange(0, self.n_rows, step)
+        weight = self.weight[rows] / self.weight[rows].sum()
+        X = self.X.tocsr()[rows].tocsc() if isinstance(self.X, sparse.sparray) else self.X[rows]
+        X = X if self.is_sparse else X - weight @ X
+        return replace(self, X=X, T=self.T[rows], weight=weight)
 
     @cached_property
     def l1_max(self) -> float:
         """The smallest `l1` at which every weight is zero: the largest gradient at the constant model."""
         constant = self.constant
         mean = self.probabilities(constant) if self.is_classification else constant
-        return float(np.abs(self.X.T @ (self.weight[:, None] * (mean - self.T))).max(initial=0.0))
+        return float(np.abs(self.gradient(self.weight[:, None] * (mean - self.T))).max(initial=0.0))
 
     @cached_property
     def spectrum(self) -> tuple[Floats, Floats, Floats]:
         """Thin SVD ``U · diag(s) · Vt`` of ``√weight · X`` without the directions that carry nothing."""
-        A = np.sqrt(self.weight)[:, None] * self.X
+        A = np.sqrt(self.weight)[:, None] * self.centred
         if min(A.shape) > 400:
             U, s, Vt = _svd_from_gram(A)
         else:
@@ -140,6 +199,41 @@ class Problem:
         floor = s.max(initial=0.0) * max(A.shape) * np.finfo(float).eps
         rank = max(1, int((s > floor).sum()))
         return U[:, :rank], s[:rank], Vt[:rank]
+
+    @cached_property
+    def gram_spectrum(self) -> tuple[Floats, Floats]:
+        """Eigenvalues and eigenvectors of the smaller Gram matrix of ``√weight · (X − mean)``.
+
+        Directions that carry nothing are left out.
+        """
+        if self.n_features <= self.n_rows:
+            G = self.gram
+        else:
+            shift = self.X @ self.mean
+            G = dense(self.X @ self.X.T) - shift[:, None] - shift[None, :] + self.mean @ self.mean
+            G *= np.sqrt(np.outer(self.weight, self.weight))
+        values, vectors = linalg.eigh(G, driver="evd")
+        keep = values > values[-1] * max(self.X.shape) * np.finfo(float).eps
+        keep[-1] = True
+        return values[keep], vectors[:, keep]
+
+    @property
+    def centred(self) -> Floats:
+        """The features as a dense centred array: a new one if they are stored sparse."""
+        return dense(self.X) - self.mean if self.is_sparse else np.asarray(self.X)
+
+    @cached_property
+    def gram(self) -> Floats:
+        """Weighted covariance of all features, shape (n_features, n_features): once for all strengths."""
+        return self.some_gram(np.arange(self.n_features))
+
+    def some_gram(self, chosen: NDArray[np.intp]) -> Floats:
+        """Return the weighted covariance of the chosen features, shape (n_chosen, n_chosen)."""
+        part = self.X[:, chosen]
+        if isinstance(part, sparse.sparray):
+            own = weighted_gram(part, self.weight)
+            return own - np.outer(self.mean[chosen], self.mean[chosen])
+        return weighted_gram(part, self.weight)
 
     @property
     def is_constant(self) -> bool:
@@ -152,12 +246,46 @@ class Problem:
 
         It sets the end of a range, so a few Lanczos steps do; a whole spectrum took most of the time.
         """
-        A = np.sqrt(self.weight)[:, None] * self.X
-        if min(A.shape) < 10 or not A.any():
-            return float(linalg.norm(A, 2) ** 2)
+        root = np.sqrt(self.weight)
+        if min(self.X.shape) < 10:
+            return float(linalg.norm(root[:, None] * self.centred, 2) ** 2)
         # Not a vector of ones: centred features are orthogonal to it.
-        start = np.random.default_rng(0).normal(size=min(A.shape))
+        start = np.random.default_rng(0).normal(size=min(self.X.shape))
+        A = self._operator() if self.is_sparse else root[:, None] * self.centred
+        if not self.has_values:
+            return 0.0
         return float(svds(A, k=1, v0=start, tol=1e-2, return_singular_vectors=False)[0] ** 2)
+
+    def _operator(self) -> LinearOperator[np.float64]:
+        """Return ``√weight · (X − mean)`` of sparse features, which is never formed."""
+        X, mean, root = self.X, self.mean, np.sqrt(self.weight)
+        return LinearOperator(
+            X.shape,
+            matvec=lambda v: root * (X @ v.ravel() - mean @ v.ravel()),
+            rmatvec=lambda u: X.T @ (root * u.ravel()) - mean * (root @ u.ravel()),
+            dtype=np.float64,
+        )
+
+
+def weighted_gram(X: Matrix, weight: Floats) -> Floats:
+    """Return ``Xᵀ·diag(weight)·X`` as a dense array."""
+    if isinstance(X, sparse.sparray):
+        root = sparse.diags_array(np.sqrt(weight)) @ X
+        return dense(root.T @ root)
+    A = np.sqrt(weight)[:, None] * X
+    return np.asarray(A.T @ A, dtype=np.float64)
+
+
+def predictors(X: Matrix, W: Floats, b: Floats) -> Floats:
+    """Return ``X·W + b``, shape (n_rows, n_outputs)."""
+    if W.shape[1] == 1:
+        return np.asarray((X @ W[:, 0])[:, None] + b, dtype=np.float64)
+    return np.asarray(X @ W + b, dtype=np.float64)
+
+
+def dense(values: Any) -> Floats:
+    """Return an array, sparse matrix or frame as a float64 array."""
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
 
 
 def _svd_from_gram(A: Floats) -> tuple[Floats, Floats, Floats]:

@@ -17,9 +17,9 @@ from regadvisor.families.linear_problem import Floats, Penalty, Problem, Solutio
 #: Largest violation of the optimality conditions at a solution, relative to the largest possible gradient.
 TOLERANCE = 1e-6
 #: Passes of coordinate descent before the exact steps take over, and rounds of both.
-PASSES, ROUNDS = 100, 40
+PASSES, ROUNDS = 60, 40
 #: Exact steps in one round.
-EXACT_STEPS = 50
+EXACT_STEPS = 30
 #: Up to this many features the whole Gram matrix is made at once.
 LARGEST_GRAM = 1000
 #: Features that may join the working set at once (more once more are active).
@@ -116,10 +116,11 @@ def _descend(Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Float
 
 
 def _solve_active(Q: Floats, q: Floats, penalty: Penalty, w: Floats, tol: float) -> tuple[Floats, bool]:
-    """Solve for the active weights exactly, letting one go or come at a time.
+    """Solve for the active weights exactly, on the way to the solution of one guess of signs to the next.
 
-    With signs fixed the problem is a linear system. A weight that would change its sign on the way to its
-    solution stops the way at zero and leaves; at the solution the worst violator comes in.
+    With signs fixed the problem is a linear system. On the straight way to its solution the objective is
+    convex and piecewise quadratic, with a kink where a weight changes its sign; its lowest point is the next
+    guess. At a solution without changes the worst violators come in.
     """
     w, signs = w.copy(), np.sign(w)
     for _ in range(EXACT_STEPS):
@@ -132,24 +133,51 @@ def _solve_active(Q: Floats, q: Floats, penalty: Penalty, w: Floats, tol: float)
             target = linalg.cho_solve(factor, q[active] - penalty.l1 * signs[active], check_finite=False)
         except linalg.LinAlgError:
             return w, False
-        step = target - w[active]
-        crossing = (target * signs[active] < 0) & (step != 0)
-        ways = np.full(len(active), np.inf)
-        ways[crossing] = -w[active][crossing] / step[crossing]
-        way = min(float(ways.min(initial=np.inf)), 1.0)
-        w[active] += way * step
-        if way < 1.0:
-            gone = active[ways <= way]
-            w[gone] = signs[gone] = 0.0
+        if _walk(Q, penalty, active, target, w, signs):
             continue
         wrong = violation(Q @ w - q, w, penalty)
         if wrong.max(initial=0.0) <= tol:
             return w, True
-        worst = int(wrong.argmax())
-        if signs[worst] != 0:
+        newcomers = wrong * (signs == 0)
+        if newcomers.max(initial=0.0) <= tol:
             return w, False
-        signs[worst] = np.sign(q[worst] - Q[worst] @ w)
+        most = max(1, len(active) // 10)
+        joining = np.argsort(newcomers)[::-1][:most]
+        joining = joining[newcomers[joining] > tol]
+        signs[joining] = np.sign(q[joining] - Q[joining] @ w)
     return w, False
+
+
+def _walk(
+    Q: Floats, penalty: Penalty, active: NDArray[np.intp], target: Floats, w: Floats, signs: Floats
+) -> bool:
+    """Move `w` to the lowest point on the way to `target`; return whether a sign changed. Writes w, signs."""
+    start = w[active]
+    step = target - start
+    crosses = (target * signs[active] < 0) & (step != 0)
+    if not crosses.any():
+        w[active] = target
+        return False
+    at, index = -start[crosses] / step[crosses], active[crosses]
+    order = np.argsort(at, kind="stable")
+    at, index = at[order], index[order]
+    curvature = float(step @ (Q[np.ix_(active, active)] @ step) + penalty.l2 * step @ step)
+    # Slope after each kink: the quadratic's own, which ends at zero at the target, and the kinks so far.
+    kinks = 2 * penalty.l1 * np.cumsum(np.abs(step[crosses])[order])
+    slope = curvature * (at - 1.0) + kinks
+    up = np.flatnonzero(slope >= 0)
+    first = int(up[0]) if len(up) else len(at)
+    before = float(kinks[first - 1]) if first else 0.0
+    # The lowest point lies on the kink at which the slope turns up, or on the piece before it.
+    inside = 1.0 - before / curvature if curvature > 0 else 1.0
+    is_on_kink = first < len(at) and inside >= at[first]
+    way = float(at[first]) if is_on_kink else inside
+    w[active] = start + way * step
+    signs[index[:first]] *= -1.0
+    if is_on_kink:
+        gone = index[at == way]
+        w[gone] = signs[gone] = 0.0
+    return True
 
 
 def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
@@ -158,18 +186,46 @@ def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution
     No penalty on collinear features gives the least squares of smallest norm, the limit of a vanishing
     L2 penalty; `is_limit` says so.
     """
+    if problem.is_sparse:
+        return _solve_sparse_ridge(problem, penalties)
     U, s, Vt = problem.spectrum
     projected = s * (U.T @ (np.sqrt(problem.weight) * problem.T[:, 0]))
     is_deficient = len(s) < problem.n_features
+    weights = [(Vt.T @ (projected / (s**2 + penalty.l2)))[:, None] for penalty in penalties]
     return [
         Solution(
-            W=(Vt.T @ (projected / (s**2 + penalty.l2)))[:, None],
+            W=W,
             b=problem.constant,
             converged=True,
             is_limit=is_deficient and penalty.l2 == 0.0,
         )
-        for penalty in penalties
+        for W, penalty in zip(weights, penalties, strict=True)
     ]
+
+
+def _solve_sparse_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
+    """Return the solutions for sparse features from one eigendecomposition of the smaller Gram matrix.
+
+    The features are never made dense, and no more than the square of the shorter side is held in memory.
+    """
+    t, root = problem.T[:, 0], np.sqrt(problem.weight)
+    is_wide = problem.n_features > problem.n_rows
+    values, vectors = problem.gram_spectrum
+    is_deficient = len(values) < problem.n_features
+    moments = problem.X.T @ (problem.weight * t)
+    projected = vectors.T @ (root * t if is_wide else moments)
+    solutions = []
+    for penalty in penalties:
+        # Features that never vary carry nothing, and no weight.
+        w = vectors @ (projected / np.maximum(values + penalty.l2, 1e-300))
+        if is_wide:
+            u = root * w
+            w = problem.X.T @ u - problem.mean * u.sum()
+        W = np.asarray(w, dtype=np.float64)[:, None]
+        b = problem.constant - problem.mean @ W
+        is_limit = is_deficient and penalty.l2 == 0.0
+        solutions.append(Solution(W=W, b=b, converged=True, is_limit=is_limit))
+    return solutions
 
 
 def solve_sparse_regression(
@@ -182,37 +238,42 @@ def solve_sparse_regression(
     OutOfTimeError
         If the deadline passes between two strengths.
     """
-    A = np.sqrt(problem.weight)[:, None] * problem.X
-    t = np.sqrt(problem.weight) * problem.T[:, 0]
-    Q = A.T @ A if problem.n_features <= LARGEST_GRAM else None
     w = np.zeros(problem.n_features)
     solutions: dict[int, Solution] = {}
     for index in sorted(range(len(penalties)), key=lambda i: (-penalties[i].l1, -penalties[i].l2)):
-        check_time(deadline)
-        w, converged = _solve_one(
-            A, Q, t, penalties[index], w, TOLERANCE * max(problem.l1_max, 1e-12), deadline
-        )
-        solutions[index] = Solution(W=w[:, None], b=problem.constant, converged=converged)
+        w, converged = _solve_one(problem, penalties[index], w, deadline)
+        b = problem.constant - problem.mean @ w
+        solutions[index] = Solution(W=w[:, None], b=b, converged=converged)
     return [solutions[index] for index in range(len(penalties))]
 
 
-def _solve_one(
-    A: Floats, Q: Floats | None, t: Floats, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
-) -> tuple[Floats, bool]:
+def _solve_one(problem: Problem, penalty: Penalty, w: Floats, deadline: Deadline) -> tuple[Floats, bool]:
     """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large."""
-    offset = float(t @ t)
-    if Q is not None:
-        return minimise_quadratic(Q, A.T @ t, penalty=penalty, start=w, offset=offset, tol=tol, rounds=ROUNDS)
+    t = problem.T[:, 0]
+    q = problem.X.T @ (problem.weight * t)
+    offset = float(problem.weight @ np.square(t))
+    tol = TOLERANCE * max(problem.l1_max, 1e-12)
+    if problem.n_features <= LARGEST_GRAM:
+        check_time(deadline)
+        return minimise_quadratic(
+            problem.gram, q, penalty=penalty, start=w, offset=offset, tol=tol, rounds=ROUNDS
+        )
     for _ in range(ROUNDS):
         check_time(deadline)
-        gradient = A.T @ (A @ w - t)
+        R = problem.weight * (problem.X @ w - problem.mean @ w - t)
+        gradient = problem.X.T @ R
         if violation(gradient, w, penalty).max() <= 2 * tol:
             return w, True
         chosen = working_set(gradient, w, penalty.l1, most=len(w))
-        part = A[:, chosen]
         w = w.copy()
         w[chosen], _ = minimise_quadratic(
-            part.T @ part, part.T @ t, penalty=penalty, start=w[chosen], offset=offset, tol=tol, rounds=ROUNDS
+            problem.some_gram(chosen),
+            q[chosen],
+            penalty=penalty,
+            start=w[chosen],
+            offset=offset,
+            tol=tol,
+            rounds=ROUNDS,
         )
     return w, False
 

@@ -76,7 +76,7 @@ def _l1_range(problems: Sequence[Problem]) -> Range:
     """Return the range of L1: from no feature to nearly all."""
     # Features without any signal at all: any strength gives the constant model.
     high = max(max(problem.l1_max for problem in problems), 1e-8)
-    is_wide = any(problem.n_features >= len(problem.X) for problem in problems)
+    is_wide = any(problem.n_features >= problem.n_rows for problem in problems)
     decades = 3 if is_wide else 4
     return Range(low=high / 10**decades, high=high, hard_low=high * 1e-8, hard_high=high)
 
@@ -84,6 +84,6 @@ def _l1_range(problems: Sequence[Problem]) -> Range:
 def _l2_range(problems: Sequence[Problem]) -> Range:
     """Return the range of L2: from a nearly free fit to a nearly constant one."""
     top = max(max(problem.largest_eigenvalue for problem in problems), 1e-8)
-    n_rows = min(len(problem.X) for problem in problems)
+    n_rows = min(problem.n_rows for problem in problems)
     low = min(1e-2 / n_rows, top / 1e3)
     return Range(low=low, high=top, hard_low=low * 1e-5, hard_high=top * 1e4)

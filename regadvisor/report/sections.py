@@ -9,6 +9,7 @@ from regadvisor.records import (
     SampleEvidence,
     ScoreEvidence,
     Strength,
+    Training,
     ZeroedFeature,
 )
 from regadvisor.regularizer import KINDS
@@ -31,6 +32,7 @@ _FOLDS = {
     "stratified": "stratified folds",
     "group": "folds by group",
     "time": "folds forward in time",
+    "blocks": "blocks of rows, each with rows of its own to train on and to test on",
 }
 _STRENGTH_MEANS = {
     "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on standardised features",
@@ -41,7 +43,8 @@ _STRENGTH_MEANS = {
 def context(record: Record) -> str:
     """Return what the data and the settings are, on one line."""
     settings = record.settings
-    family = settings.model if record.training is None else record.training.family
+    training = record.training
+    family = settings.model if training is None else training.module or training.family
     parts = [
         *([] if record.data is None else _data(record.data)),
         *([] if record.data is None and record.training is None else [f"{family} model"]),
@@ -193,9 +196,18 @@ def cost(record: Record) -> tuple[str, ...]:
     picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
     lines.append(f"Effort {settings.effort} ({picked}), {budget}.")
     stages = sorted(timings.stages.items(), key=lambda item: (-item[1], item[0]))
+    if record.training is not None and record.training.engine is not None:
+        lines.append(_engine(record.training))
     if stages:
         lines.append(f"Most of it: {listed(f'{name} {seconds(took)}' for name, took in stages[:3])}.")
     return tuple(lines)
+
+
+def _engine(training: Training) -> str:
+    """Return how the caller's own networks were trained, and why so."""
+    how = {"vmap": "all at once by torch.func.vmap", "loop": "one after the other"}[training.engine or "loop"]
+    reason = "" if training.engine_reason is None else f": {training.engine_reason}"
+    return sentence(f"networks of {training.module} were trained {how}{reason}")
 
 
 def notes(record: Record) -> tuple[str, ...]:
@@ -215,7 +227,10 @@ def next_steps(record: Record) -> tuple[str, ...]:
         return ("advice.apply(model) sets it on your own model; a copy, the original stays as it is.",)
     library = "sklearn" if record.training.family == "linear" else "torch"
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
-    lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
+    if record.training.family == "module":
+        lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")
+    else:
+        lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
     if record.status == "cant_tell":
         lines.append("More rows, or more time (budget=60), would tell more.")
     elif record.strength.source == "default" and record.data is not None:

@@ -140,16 +140,31 @@ def _column_tests(a: Encoded, b: Encoded, what: str, level: float, rng: np.rando
 
 def _each_column(a: Encoded, b: Encoded) -> Iterable[tuple[str, float, float]]:
     """Yield name, effect as a standardised mean difference, and p-value of every column."""
-    for j in np.flatnonzero(~a.is_indicator):
-        result = stats.ks_2samp(a.values[:, j], b.values[:, j], method="asymp")
-        # D of two normal distributions d apart is 2Φ(d/2) - 1.
-        effect = 2.0 * stats.norm.ppf((1.0 + min(float(result.statistic), 1 - 1e-9)) / 2.0)
-        yield a.names[j], float(effect), float(result.pvalue)
+    numeric = np.flatnonzero(~a.is_indicator)
+    statistic = np.array([_kolmogorov_smirnov(a.values[:, j], b.values[:, j]) for j in numeric])
+    # The p-values of scipy.stats.ks_2samp(method="asymp"), for all columns at once.
+    n_equal = np.round(len(a.values) * len(b.values) / (len(a.values) + len(b.values)))
+    p_value = np.clip(stats.kstwo.sf(statistic, n_equal), 0.0, 1.0)
+    # D of two normal distributions d apart is 2Φ(d/2) - 1.
+    effect = 2.0 * stats.norm.ppf((1.0 + np.minimum(statistic, 1 - 1e-9)) / 2.0)
+    for i, j in enumerate(numeric):
+        yield a.names[j], float(effect[i]), float(p_value[i])
     indicators = np.flatnonzero(a.is_indicator)
     for origin in np.unique(a.origin[indicators]):
         levels = indicators[a.origin[indicators] == origin]
         name = "target" if origin == TARGET else a.names[levels[0]].split(" = ")[0]
         yield (name, *_chi_square(a.values[:, levels] > 0, b.values[:, levels] > 0))
+
+
+def _kolmogorov_smirnov(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the largest difference of two empirical distribution functions."""
+    a, b = np.sort(a), np.sort(b)
+    points = np.concatenate([a, b])
+    below = (
+        np.searchsorted(a, points, side="right") / len(a),
+        np.searchsorted(b, points, side="right") / len(b),
+    )
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def _chi_square(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[float, float]:

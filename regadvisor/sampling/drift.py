@@ -130,14 +130,13 @@ def _view(table: Table, keys: NDArray[np.uint64], *, seed: int) -> _View:
     rows = np.arange(table.n_rows, dtype=np.intp)
     if table.n_rows > _MOST_ROWS:
         rows = np.sort(np.argpartition(keys, _MOST_ROWS)[:_MOST_ROWS]).astype(np.intp)
-    part = table.take(rows)
-    _, features = fit_encode(part.X, table.facts.columns, seed=seed, most_columns=_MOST_COLUMNS)
-    y = np.asarray(part.y, dtype=np.float64)
+    _, features = fit_encode(table.X, table.facts.columns, seed=seed, most_columns=_MOST_COLUMNS, rows=rows)
+    y = np.asarray(table.y[rows], dtype=np.float64)
     within = _within_target(features.values.astype(np.float64), y, table.is_classification)
     return _View(
         features=features,
         within=within,
-        target=encode_target(part),
+        target=encode_target(table, rows),
         rows=rows,
         y=y,
         is_classification=table.is_classification,

@@ -16,6 +16,9 @@ from regadvisor.records import Column
 if TYPE_CHECKING:
     from regadvisor.data.table import Features
 
+#: Row numbers, or None for all rows.
+Rows = NDArray[np.intp] | None
+
 #: Categorical columns are judged on their most frequent levels.
 _MOST_LEVELS = 10
 #: Cells encoded at most (80 MB of float32); beyond this a seeded choice of columns is judged.
@@ -83,10 +86,10 @@ class Encoder:
     n_judged: int
     n_columns: int
 
-    def encode(self, X: Features) -> Encoded:
-        """Return the features as numbers, standardised as the source was; constant columns are left out."""
-        block = _numbers(X, self.numeric)
-        return self._standardised(_raw(X, block, self.fill, self.with_missing, self.levels))
+    def encode(self, X: Features, rows: Rows = None) -> Encoded:
+        """Return features (of some rows) as numbers, standardised as the source was; no constant ones."""
+        block = _numbers(X, self.numeric, rows)
+        return self._standardised(_raw(X, block, self.fill, self.with_missing, self.levels, rows=rows))
 
     def _standardised(self, raw: NDArray[np.float64]) -> Encoded:
         kept = self.sd > 0.0
@@ -102,7 +105,12 @@ class Encoder:
 
 
 def fit_encode(
-    X: Features, columns: Sequence[Column], *, seed: int, most_columns: int | None = None
+    X: Features,
+    columns: Sequence[Column],
+    *,
+    seed: int,
+    most_columns: int | None = None,
+    rows: Rows = None,
 ) -> tuple[Encoder, Encoded]:
     """Return the encoder of a feature table, and the table encoded.
 
@@ -117,8 +125,10 @@ def fit_encode(
         Facts by feature; may be empty, then a frame's types decide.
     seed : int
         Chooses the columns where there are too many.
+    rows : ndarray of intp, optional
+        Only these rows are read; all by default.
     """
-    n_rows, n_columns = int(X.shape[0]), int(np.prod(X.shape[1:]))
+    n_rows, n_columns = int(X.shape[0]) if rows is None else len(rows), int(np.prod(X.shape[1:]))
     allowed = min(n_columns, max(20, MOST_CELLS // max(1, n_rows)), most_columns or n_columns)
     chosen = np.arange(n_columns, dtype=np.intp)
     if allowed < n_columns:
@@ -126,15 +136,15 @@ def fit_encode(
         chosen = np.sort(rng.choice(n_columns, size=allowed, replace=False)).astype(np.intp)
     is_level = np.array([_is_categorical(X, int(j), columns) for j in chosen], dtype=np.bool_)
     numeric = chosen[~is_level]
-    block = _numbers(X, numeric)
+    block = _numbers(X, numeric, rows)
     n_missing = np.isnan(block).sum(axis=0)
     fill = np.zeros(len(numeric))
     for i in np.flatnonzero((n_missing > 0) & (n_missing < n_rows)):
         fill[i] = np.median(block[~np.isnan(block[:, i]), i])
-    levels = tuple((int(j), _frequent_levels(X, int(j))) for j in chosen[is_level])
+    levels = tuple((int(j), _frequent_levels(_series(X, int(j), rows))) for j in chosen[is_level])
     with_missing = np.flatnonzero(n_missing > 0).astype(np.intp)
     names, origin, is_indicator = _labels(X, columns, numeric, with_missing, levels)
-    raw = _raw(X, block, fill, with_missing, levels)
+    raw = _raw(X, block, fill, with_missing, levels, rows=rows)
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
     encoder = Encoder(
         numeric=numeric,
@@ -153,15 +163,16 @@ def fit_encode(
     return encoder, encoder._standardised(raw)
 
 
-def encode_target(table: Table) -> Encoded:
-    """Return the target as standardised numbers: one column per class, or the value."""
+def encode_target(table: Table, rows: Rows = None) -> Encoded:
+    """Return the target (of some rows) as standardised numbers: one column per class, or the value."""
+    y = table.y if rows is None else table.y[rows]
     if table.is_classification:
-        codes = np.arange(max(table.n_classes, int(table.y.max()) + 1))
-        raw = (table.y[:, None] == codes).astype(np.float64)
+        codes = np.arange(max(table.n_classes, int(y.max()) + 1))
+        raw = (y[:, None] == codes).astype(np.float64)
         labels = table.facts.classes or tuple(codes.tolist())
         names = tuple(f"target = {label}" for label in labels)
     else:
-        raw, names = np.asarray(table.y, dtype=np.float64)[:, None], ("target",)
+        raw, names = np.asarray(y, dtype=np.float64)[:, None], ("target",)
     sd = raw.std(axis=0)
     kept = np.flatnonzero(sd > 0)
     values = (raw[:, kept] - raw[:, kept].mean(axis=0)) / sd[kept]
@@ -179,6 +190,8 @@ def _raw(
     fill: NDArray[np.float64],
     with_missing: NDArray[np.intp],
     levels: tuple[tuple[int, tuple[Any, ...]], ...],
+    *,
+    rows: Rows,
 ) -> NDArray[np.float64]:
     """Return numbers, "is missing" and levels side by side; may be `block` itself, so never written into."""
     missing = np.isnan(block)
@@ -186,21 +199,28 @@ def _raw(
     if not len(with_missing) and not levels:
         return filled
     parts = [filled, missing[:, with_missing].astype(np.float64)]
-    parts += [_level_columns(X, column, values) for column, values in levels]
+    parts += [_level_columns(_series(X, column, rows), values) for column, values in levels]
     return np.hstack(parts)
 
 
-def _numbers(X: Features, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+def _numbers(X: Features, chosen: NDArray[np.intp], rows: Rows) -> NDArray[np.float64]:
     """Return the chosen numeric columns as float64, NaN where missing, shape (n_rows, n_chosen)."""
     if sparse.issparse(X):
-        return np.asarray(sparse.csr_array(X)[:, chosen].toarray(), dtype=np.float64)
+        taken = sparse.csr_array(X) if rows is None else sparse.csr_array(X)[rows]
+        return np.asarray(taken[:, chosen].toarray(), dtype=np.float64)
     if isinstance(X, np.ndarray):
         flat = X.reshape(len(X), int(np.prod(X.shape[1:])))
-        every = len(chosen) == flat.shape[1]
-        return np.asarray(flat if every else flat[:, chosen], dtype=np.float64)
+        if len(chosen) == flat.shape[1]:
+            return np.asarray(flat if rows is None else flat[rows], dtype=np.float64)
+        return np.asarray(flat[:, chosen] if rows is None else flat[np.ix_(rows, chosen)], dtype=np.float64)
     if not len(chosen):
-        return np.zeros((len(X), 0))
-    return np.column_stack([_series_numbers(X.iloc[:, int(j)]) for j in chosen])
+        return np.zeros((len(X) if rows is None else len(rows), 0))
+    return np.column_stack([_series_numbers(_series(X, int(j), rows)) for j in chosen])
+
+
+def _series(X: Any, j: int, rows: Rows) -> Any:
+    series = X.iloc[:, j]
+    return series if rows is None else series.iloc[rows]
 
 
 def _series_numbers(series: Any) -> NDArray[np.float64]:
@@ -223,16 +243,15 @@ def _is_categorical(X: Features, j: int, columns: Sequence[Column]) -> bool:
     return bool(named or not is_number)
 
 
-def _frequent_levels(X: Any, j: int) -> tuple[Any, ...]:
+def _frequent_levels(series: Any) -> tuple[Any, ...]:
     """Return the most frequent levels of a column; ties are ordered by their text, not by position."""
-    counts = X.iloc[:, j].value_counts(dropna=True)
+    counts = series.value_counts(dropna=True)
     ranked = sorted(zip(counts.index, counts, strict=True), key=lambda pair: (-pair[1], str(pair[0])))
     return tuple(level for level, count in ranked[:_MOST_LEVELS] if count > 0)
 
 
-def _level_columns(X: Any, j: int, levels: tuple[Any, ...]) -> NDArray[np.float64]:
+def _level_columns(series: Any, levels: tuple[Any, ...]) -> NDArray[np.float64]:
     """Return 0/1 columns for the levels and, last, for "is missing"."""
-    series = X.iloc[:, j]
     columns = np.zeros((len(series), len(levels) + 1))
     position = {level: i for i, level in enumerate(levels)}
     slots = series.astype(object).map(position).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,9 +15,9 @@ from regadvisor.sampling.encode import Encoded
 from regadvisor.sampling.strata import Design, plain_design
 
 Verdict = Literal["equivalent", "inconclusive", "different"]
+#: Means of all columns, and variances of the numeric ones.
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-#: Weight cells of reference draws held at once.
-_CHUNK_CELLS = 4_000_000
 #: A variance ratio beyond e^3 is not told apart from any larger one (a rare value was not drawn at all).
 _LARGEST_LOG_RATIO = 3.0
 
@@ -39,6 +40,19 @@ class _Differences:
     log_ratio: NDArray[np.float64]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Frame:
+    """What samples are drawn from and held against: all its rows, unless one of two is given.
+
+    `share`: a source of which the sample is this share, and `whole` only a part. `pooled`: the moments of
+    all rows; samples are then held against the rows that are not in them.
+    """
+
+    whole: Encoded
+    share: float | None = None
+    pooled: Moments | None = None
+
+
 def judge_against_whole(
     whole: Encoded,
     rows: NDArray[np.intp],
@@ -47,6 +61,7 @@ def judge_against_whole(
     *,
     rng: np.random.Generator,
     by_cluster: bool = False,
+    share: float | None = None,
 ) -> Equivalence:
     """Compare a sample with the finite population it was drawn from.
 
@@ -68,10 +83,13 @@ def judge_against_whole(
     by_cluster : bool
         Whole groups were drawn: row-wise tests would count every row of a group as new, so the reference
         draws also decide *different* (none of 100 is as far off).
+    share : float, optional
+        `whole` are only some rows of a large source, of which the sample is this share: the moments of the
+        source are then estimated from the sample, by its share, and the other rows.
     """
-    chosen = _chosen(len(whole.values), rows, weights)
-    sample = _differences(whole, chosen, against_rest=False)
-    reference = _reference(whole, design, rng, against_rest=False)
+    frame = _Frame(whole=whole, share=share)
+    sample = _differences(frame, [(rows, weights)])
+    reference = _reference(frame, design, rng)
     return _judged(whole, sample, reference, what="sample against the whole", by_cluster=by_cluster)
 
 
@@ -87,9 +105,10 @@ def judge_against_new(sample: Encoded, new: Encoded, *, rng: np.random.Generator
         origin=sample.origin,
         is_indicator=sample.is_indicator,
     )
-    chosen = _chosen(n_all, np.arange(n_sample), None)
-    differences = _differences(pooled, chosen, against_rest=True)
-    reference = _reference(pooled, plain_design(n_all, n_sample), rng, against_rest=True)
+    everything = np.arange(n_all, dtype=np.intp)
+    frame = _Frame(whole=pooled, pooled=_moments(pooled, everything, None))
+    differences = _differences(frame, [(everything[:n_sample], None)])
+    reference = _reference(frame, plain_design(n_all, n_sample), rng)
     return _judged(pooled, differences, reference, what="sample against the new rows", by_cluster=False)
 
 
@@ -106,49 +125,73 @@ def identical(n_rows: int) -> Equivalence:
     return Equivalence(test=test, worst_shift=0.0, worst_column=None, worst_log_variance_ratio=0.0)
 
 
-def _chosen(n_rows: int, rows: NDArray[np.intp], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Return one sample as row weights, shape (1, n_rows)."""
-    chosen = np.zeros((1, n_rows), dtype=np.float32)
-    chosen[0, rows] = 1.0 if weights is None else weights
-    return chosen
+def _reference(frame: _Frame, design: Design, rng: np.random.Generator) -> _Differences:
+    draws = (design.draw(rng) for _ in range(thresholds.REFERENCE_DRAWS))
+    return _differences(frame, ((rows, design.weights(rows)) for rows in draws))
 
 
-def _reference(
-    whole: Encoded, design: Design, rng: np.random.Generator, *, against_rest: bool
+def _differences(
+    frame: _Frame, draws: Iterable[tuple[NDArray[np.intp], NDArray[np.float64] | None]]
 ) -> _Differences:
-    n_rows = len(whole.values)
-    step = max(1, min(thresholds.REFERENCE_DRAWS, _CHUNK_CELLS // max(1, n_rows)))
-    parts = []
-    for start in range(0, thresholds.REFERENCE_DRAWS, step):
-        count = min(step, thresholds.REFERENCE_DRAWS - start)
-        draws = [design.draw(rng) for _ in range(count)]
-        chosen = np.vstack([_chosen(n_rows, rows, design.weights(rows)) for rows in draws])
-        parts.append(_differences(whole, chosen, against_rest=against_rest))
-    return _Differences(
-        smd=np.vstack([part.smd for part in parts]), log_ratio=np.vstack([part.log_ratio for part in parts])
-    )
-
-
-def _differences(whole: Encoded, chosen: NDArray[np.float32], *, against_rest: bool) -> _Differences:
-    """Return the differences of samples, given as row weights (n_samples, n_rows), to whole or rest.
+    """Return the differences of samples, given as rows and weights, to what the frame holds them against.
 
     Columns have mean 0 and variance 1 over the whole, so first and second moments are all it takes.
     """
-    mean, variance = _moments(whole, chosen)
-    if against_rest:
-        rest_mean, rest_variance = _moments(whole, (chosen == 0).astype(np.float32))
-        mean, variance = mean - rest_mean, (variance + 1e-6) / (rest_variance + 1e-6)
     floor = np.exp(-_LARGEST_LOG_RATIO)
-    return _Differences(smd=mean, log_ratio=np.log(np.clip(variance, floor, 1.0 / floor)))
+    smd, log_ratio = [], []
+    for rows, weights in draws:
+        mean, variance = _moments(frame.whole, rows, weights)
+        if frame.share is not None:
+            mean, variance = _against_source(frame, mean, variance, len(rows), frame.share)
+        if frame.pooled is not None:
+            mean, variance = _against_rest(frame, mean, variance, len(rows), frame.pooled)
+        smd.append(mean)
+        log_ratio.append(np.log(np.clip(variance, floor, 1.0 / floor)))
+    return _Differences(smd=np.array(smd), log_ratio=np.array(log_ratio))
 
 
-def _moments(whole: Encoded, chosen: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return means of all columns and variances of the numeric ones, by sample."""
-    shares = chosen / chosen.sum(axis=1, keepdims=True)
-    mean = (shares @ whole.values).astype(np.float64)
-    is_numeric = ~whole.is_indicator
-    square = (shares @ np.square(whole.values[:, is_numeric])).astype(np.float64)
-    return mean, np.maximum(square - mean[:, is_numeric] ** 2, 0.0)
+def _against_source(
+    frame: _Frame, mean: NDArray[np.float64], variance: NDArray[np.float64], n_drawn: int, share: float
+) -> Moments:
+    """Return moments of a sample relative to those of a source of which it is but a `share`.
+
+    Sample and other rows make up `whole` (mean 0, variance 1) as n_drawn : rest, and the source as share :
+    (1 - share); the moments of the other rows follow from the first and give the second.
+    """
+    is_numeric = ~frame.whole.is_indicator
+    inside = n_drawn / len(frame.whole.values)
+    by_sample = (share - inside) / (1.0 - inside)
+    square = variance + mean[is_numeric] ** 2
+    source_mean, source_square = by_sample * mean, 1.0 + by_sample * (square - 1.0)
+    source_variance = np.maximum(source_square - source_mean[is_numeric] ** 2, 1e-6)
+    return mean - source_mean, variance / source_variance
+
+
+def _against_rest(
+    frame: _Frame, mean: NDArray[np.float64], variance: NDArray[np.float64], n_drawn: int, pooled: Moments
+) -> Moments:
+    """Return moments of a sample relative to those of the rows that are not in it."""
+    is_numeric = ~frame.whole.is_indicator
+    inside = n_drawn / len(frame.whole.values)
+
+    def rest(of_all: NDArray[np.float64], of_sample: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (of_all - inside * of_sample) / (1.0 - inside)
+
+    rest_mean = rest(pooled[0], mean)
+    all_square, square = pooled[1] + pooled[0][is_numeric] ** 2, variance + mean[is_numeric] ** 2
+    rest_variance = np.maximum(rest(all_square, square) - rest_mean[is_numeric] ** 2, 0.0)
+    return mean - rest_mean, (variance + 1e-6) / (rest_variance + 1e-6)
+
+
+def _moments(whole: Encoded, rows: NDArray[np.intp], weights: NDArray[np.float64] | None) -> Moments:
+    """Return the means of all columns and the variances of the numeric ones over some rows."""
+    values = whole.values[rows]
+    shares = np.full(len(rows), 1.0 / len(rows)) if weights is None else weights / weights.sum()
+    shares = shares.astype(np.float32)
+    mean = (shares @ values).astype(np.float64)
+    numeric = values[:, ~whole.is_indicator] if whole.is_indicator.any() else values
+    square = (shares @ np.square(numeric)).astype(np.float64)
+    return mean, np.maximum(square - mean[~whole.is_indicator] ** 2, 0.0)
 
 
 def _judged(

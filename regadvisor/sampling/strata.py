@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from regadvisor.data.table import Table
 from regadvisor.sampling.keys import canonical_order, group_keys
@@ -16,6 +15,8 @@ from regadvisor.sampling.keys import canonical_order, group_keys
 TARGET_BINS = 10
 #: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
 _GROUPS_PER_FOLD = 4
+#: Where rows are drawn within few groups: groups that stand for all, in multiples of those drawn.
+_STAND_IN_GROUPS = 10
 
 
 class Design(Protocol):
@@ -26,6 +27,15 @@ class Design(Protocol):
 
     def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
         """Return inverse-probability weights of drawn rows (mean 1), or None if all are equal."""
+
+    def stand_in(
+        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], Design]:
+        """Return about `most` rows that stand for all, and the design on them.
+
+        They are a `part` of drawn `rows` and others, drawn so that the part cannot be told from any other
+        draw of the new design if `rows` were drawn by the old one.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +83,22 @@ class RowDesign:
         weights: NDArray[np.float64] = by_row[rows] / by_row[rows].mean()
         return weights
 
+    def stand_in(
+        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], RowDesign]:
+        """Return the part with others of every stratum in proportion, and the design on them."""
+        n_source = sum(len(members) for members in self.members)
+        is_free, is_part = np.ones(n_source, dtype=np.bool_), np.zeros(n_source, dtype=np.bool_)
+        is_free[rows], is_part[part] = False, True
+        others = tuple(members[is_free[members]] for members in self.members)
+        sizes = np.array([len(members) for members in others], dtype=np.intp)
+        added = RowDesign(members=others, take=allocate(sizes, most - len(part))).draw(rng)
+        chosen = np.sort(np.concatenate([part, added]))
+        place = _places(chosen, n_source)
+        drawn = [np.count_nonzero(is_part[members]) for members in self.members]
+        kept = tuple(_kept(place[members]) for members in self.members)
+        return chosen, replace(self, members=kept, take=np.array(drawn, dtype=np.intp))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroupDesign:
@@ -119,6 +145,35 @@ class GroupDesign:
 
     def weights(self, rows: NDArray[np.intp]) -> None:
         """Return None: every group has the same chance."""
+
+    def stand_in(
+        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], GroupDesign]:
+        """Return the groups of the rows with others: whole ones, or rows of each if rows are drawn within."""
+        own = np.unique(self.groups[rows])
+        others = self.ranked[~np.isin(self.ranked, own)]
+        queue = np.concatenate([own, rng.permutation(others)])
+        if self.n_groups is None:
+            filled = np.cumsum(np.bincount(self.groups)[queue])
+            queue = queue[: max(len(own), int(np.searchsorted(filled, most)) + 1)]
+            chosen = np.flatnonzero(self._mask(queue))
+        else:
+            inside = self._mask(queue[: max(len(own), _STAND_IN_GROUPS * self.n_groups)])
+            inside[rows] = False
+            members = _split(self.order[inside[self.order]], self.groups)
+            sizes = np.array([len(each) for each in members], dtype=np.intp)
+            added = RowDesign(members=members, take=allocate(sizes, most - len(part))).draw(rng)
+            chosen = np.sort(np.concatenate([part, added]))
+        is_there = np.isin(self.ranked, np.unique(self.groups[chosen]))
+        design = replace(
+            self,
+            groups=self.groups[chosen],
+            strata=self.strata[chosen],
+            ranked=self.ranked[is_there],
+            kinds=self.kinds[is_there],
+            order=_kept(_places(chosen, len(self.groups))[self.order]),
+        )
+        return chosen, design
 
     def _queue(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return the groups in random order with all kinds in proportion from the beginning on."""
@@ -172,9 +227,13 @@ def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """
     if not len(y):
         return np.zeros(0, dtype=np.intp)
-    centred = (stats.rankdata(y) - 0.5) * n_bins / len(y)
-    bins = np.minimum(np.floor(centred), n_bins - 1).astype(np.intp)
-    return np.unique(bins, return_inverse=True)[1].astype(np.intp)
+    # Bins rise with the value, so one sort and the lowest value of each bin give them all.
+    ranked = np.sort(y)
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    mean_rank = (starts + np.append(starts[1:], len(y)) + 1) / 2.0
+    bins = np.minimum(np.floor((mean_rank - 0.5) * n_bins / len(y)), n_bins - 1)
+    lowest = ranked[starts[np.flatnonzero(bins[1:] != bins[:-1]) + 1]]
+    return np.searchsorted(lowest, y, side="right").astype(np.intp)
 
 
 def allocate(sizes: NDArray[np.intp], n_rows: int, *, least: int = 0) -> NDArray[np.intp]:
@@ -299,6 +358,20 @@ def _group_design(
 
 def _split(rows: NDArray[np.intp], strata: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
     """Return the rows of each stratum, keeping their order."""
-    by_stratum = rows[np.argsort(strata[rows], kind="stable")]
-    counts = np.bincount(strata[rows])
+    own = strata[rows]
+    counts = np.bincount(own)
+    if len(counts) <= 1 << 16:
+        own = own.astype(np.uint16)  # NumPy sorts short integers by radix, in a third of the time
+    by_stratum = rows[np.argsort(own, kind="stable")]
     return tuple(part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part))
+
+
+def _places(chosen: NDArray[np.intp], n_source: int) -> NDArray[np.intp]:
+    """Return where each row of the source is among the chosen ones, -1 if it is not."""
+    place = np.full(n_source, -1, dtype=np.intp)
+    place[chosen] = np.arange(len(chosen))
+    return place
+
+
+def _kept(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    return places[places >= 0]

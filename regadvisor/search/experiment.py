@@ -31,6 +31,11 @@ class Trial:
         return self.fit.job.regularizer
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped after the first folds."""
+        return self.fit.folds is not None
+
+    @property
     def strengths(self) -> dict[str, float]:
         """The strengths by name."""
         return self.regularizer.strengths()
@@ -74,8 +79,12 @@ class Results:
 
     @cached_property
     def used(self) -> tuple[Trial, ...]:
-        """The trials that count: all of the baseline's, and those of the others that converged."""
-        return tuple(trial for trial in self.trials if trial.kind == "none" or self.is_usable(trial.fit))
+        """The trials that count: the baseline's, and those of the others that converged on all folds."""
+        return tuple(
+            trial
+            for trial in self.trials
+            if trial.kind == "none" or (not trial.is_stopped and self.is_usable(trial.fit))
+        )
 
     @cached_property
     def by_kind(self) -> dict[Kind, tuple[Fit, ...]]:
@@ -95,8 +104,18 @@ class Results:
         return counts
 
     def is_usable(self, fit: Fit) -> bool:
-        """Whether a fit converged and its loss is finite on every tested row."""
-        return fit.converged and bool(np.isfinite(fit.losses[self.is_tested]).all())
+        """Whether a fit converged and its loss is finite on every row that its folds test."""
+        return fit.converged and bool(np.isfinite(fit.losses[self.tested_by(fit)]).all())
+
+    def tested_by(self, fit: Fit) -> NDArray[np.intp]:
+        """Return the rows that the folds of a fit test, ascending."""
+        if fit.folds is None:
+            return np.flatnonzero(self.is_tested)
+        return np.sort(np.concatenate([self.prepared.folds[fold].test for fold in fit.folds]))
+
+    def fit_loss(self, fit: Fit) -> float:
+        """Return the mean held-out loss of a fit over the rows that its folds test."""
+        return self.mean_loss(fit.losses, None if fit.folds is None else self.tested_by(fit))
 
     def mean_loss(self, losses: Losses, rows: NDArray[np.intp] | None = None) -> float:
         """Return the weighted mean over the tested rows, or over the given rows.
@@ -128,10 +147,12 @@ def to_scores(results: Results) -> tuple[CandidateScore, ...]:
 
 def _score(results: Results, fit: Fit) -> CandidateScore:
     """Return the row of one fit; numbers that are lost (a run that diverged) are replaced or None."""
-    loss = results.mean_loss(results.finite_losses(fit))
+    rows = results.tested_by(fit)
+    loss = results.mean_loss(results.finite_losses(fit), rows)
     folds = (results.mean_loss(fit.losses, fold.test) for fold in results.prepared.folds)
-    is_finite = bool(np.isfinite(fit.losses[results.is_tested]).all())
-    train_loss = float(np.mean(fit.train_losses)) if len(fit.train_losses) else loss
+    is_finite = bool(np.isfinite(fit.losses[rows]).all())
+    trained = slice(None) if fit.folds is None else list(fit.folds)
+    train_loss = float(np.mean(fit.train_losses[trained])) if len(fit.train_losses) else loss
     bar = thresholds.EXPLODED * results.constant_loss
     return CandidateScore(
         regularizer=fit.job.regularizer,
@@ -143,7 +164,8 @@ def _score(results: Results, fit: Fit) -> CandidateScore:
         converged=fit.converged,
         is_limit=fit.is_limit,
         exploded=not is_finite or loss > bar,
-        epochs=None if fit.epochs is None else float(np.mean(fit.epochs)),
+        is_stopped=fit.folds is not None,
+        epochs=None if fit.epochs is None else float(np.mean(fit.epochs[trained])),
         sum_lr=fit.sum_lr,
         share_zeroed=float(np.mean(fit.zeroed)) if len(fit.zeroed) else 0.0,
         fit_s=fit.fit_s,

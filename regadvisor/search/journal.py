@@ -41,7 +41,7 @@ _SYNC_EVERY_S = 1.0
 _BLOCK_BYTES = 1 << 16
 
 #: What may be stored: plain JSON values.
-Attribute = str | int | float | bool | None
+Attribute = str | int | float | bool | list[int] | None
 
 
 # ------------------------------------------------------------------------------------------- the file
@@ -258,6 +258,7 @@ def encode_fit(fit: Fit) -> dict[str, Attribute]:
         "converged": bool(fit.converged),
         "is_limit": bool(fit.is_limit),
         "fit_s": float(fit.fit_s),
+        "folds": None if fit.folds is None else list(fit.folds),
     }
 
 
@@ -269,7 +270,9 @@ def decode_fit(values: Mapping[str, Attribute], job: Job) -> Fit:
     KeyError, ValueError
         If the values are not those of a fit.
     """
-    sum_lr = values["sum_lr"]
+    sum_lr, folds = values["sum_lr"], values.get("folds")
+    if isinstance(sum_lr, list) or not isinstance(folds, list | None):
+        raise ValueError("not a fit")
     return Fit(
         job=job,
         losses=_unpack(values["losses"]),
@@ -279,7 +282,8 @@ def decode_fit(values: Mapping[str, Attribute], job: Job) -> Fit:
         sum_lr=None if sum_lr is None else float(sum_lr),
         converged=bool(values["converged"]),
         is_limit=bool(values["is_limit"]),
-        fit_s=float(values["fit_s"] or 0.0),
+        fit_s=float(str(values["fit_s"])),
+        folds=None if folds is None else tuple(int(fold) for fold in folds),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
+from regadvisor.search.halving import share_of_fits
 
 EffortName = Literal["quick", "standard", "thorough"]
 
@@ -35,10 +36,16 @@ class Effort:
     n_draws: int
     #: How often one kind may widen the range of a strength whose optimum lies on the edge.
     n_widenings: int
+    #: Folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
+    n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
         return min(self.max_rows[_listed(family_name)], n_available)
+
+    def first_folds(self, family_name: str) -> int:
+        """Return the folds all candidates are trained on before the losers are stopped."""
+        return self.n_first_folds[_listed(family_name)]
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -48,9 +55,11 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The effort a budget allows, with its projected cost in seconds."""
+    """The effort and the sample a budget allows, with the projected cost in seconds."""
 
     effort: Effort
+    #: Rows that the candidates learn from.
+    n_rows: int
     projected_s: float
     #: Whether the projection is within the budget; if not, the deadline truncates the run.
     fits: bool
@@ -77,7 +86,7 @@ def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
 EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",
-        max_rows={"linear": 1_500, "mlp": 1_000},
+        max_rows={"linear": 1_500, "mlp": 1_500},
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 4, 2, 3)},
         baseline_seeds={"linear": 1, "mlp": 2},
         n_boot=200,
@@ -86,7 +95,7 @@ EFFORTS: dict[str, Effort] = {
     ),
     "standard": Effort(
         name="standard",
-        max_rows={"linear": 5_000, "mlp": 3_000},
+        max_rows={"linear": 5_000, "mlp": 4_000},
         n_trials={"linear": _counts(8, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 3},
         n_boot=500,
@@ -105,6 +114,10 @@ EFFORTS: dict[str, Effort] = {
 }
 
 
+#: Samples between the efforts' own, in rows: the largest that the time allows is drawn.
+SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
+
+
 def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
     """Return the candidate fits that an effort plans, widenings not counted.
 
@@ -116,90 +129,112 @@ def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
     return sum(effort.trials(family_name, kind) for kind in kinds)
 
 
-def projected_s(
-    effort: Effort,
-    family_name: str,
-    kinds: Sequence[Kind],
-    *,
-    seconds_per_job: Callable[[int], float],
-    overhead_s: float,
-    n_rows_available: int,
-) -> float:
-    """Return the projected seconds of a whole walk: the overhead and every candidate fit.
+def n_whole_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind], *, n_folds: int) -> float:
+    """Return how many fits on all folds the fits of an effort amount to: losers are stopped early.
+
+    Examples
+    --------
+    >>> n_whole_jobs(EFFORTS["quick"], "linear", ("none", "l2"), n_folds=5)
+    6.0
+    """
+    n_first = effort.first_folds(family_name)
+    return sum(
+        effort.trials(family_name, kind)
+        * (
+            1.0
+            if kind == "none"
+            else share_of_fits(effort.trials(family_name, kind), n_folds=n_folds, n_first=n_first)
+        )
+        for kind in kinds
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """What a walk would train, and what that is projected to cost.
 
     Parameters
     ----------
-    effort : Effort
     family_name : str
     kinds : sequence of str
         Kinds that will be trained, ``"none"`` among them.
+    n_folds : int
     seconds_per_job : callable
         Rows of the sample in, seconds of one candidate fit on all folds out.
-    overhead_s : float
-        Seconds that do not depend on the number of fits (preparation, comparisons).
-    n_rows_available : int
+    overhead_s : callable
+        Rows of the sample in, seconds that do not depend on the number of fits out (what was spent already,
+        preparation, comparisons).
+    n_available : int
         Rows there are to draw a sample from.
     """
-    n_rows = effort.rows(family_name, n_rows_available)
-    return overhead_s + n_jobs(effort, family_name, kinds) * seconds_per_job(n_rows)
 
+    family_name: str
+    kinds: Sequence[Kind]
+    n_folds: int
+    seconds_per_job: Callable[[int], float]
+    overhead_s: Callable[[int], float]
+    n_available: int
 
-def choose_effort(
-    *,
-    family_name: str,
-    kinds: Sequence[Kind],
-    seconds_per_job: Callable[[int], float],
-    overhead_s: float,
-    budget_s: float,
-    n_rows_available: int,
-) -> Choice:
-    """Return the highest rung whose projection is within the budget, else the lowest one.
+    def projected_s(self, effort: Effort, n_rows: int) -> float:
+        """Return the projected seconds of the whole walk on a sample of so many rows."""
+        jobs = n_whole_jobs(effort, self.family_name, self.kinds, n_folds=self.n_folds)
+        return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows)
 
-    The parameters are those of :func:`projected_s`; `budget_s` may be infinite.
+    def sizes(self, effort: Effort) -> list[int]:
+        """Return the samples to try at an effort, largest first, down to the effort below."""
+        efforts = list(EFFORTS.values())
+        most = effort.rows(self.family_name, self.n_available)
+        below = efforts.index(effort) - 1
+        least = efforts[below].rows(self.family_name, self.n_available) if below >= 0 else SIZES[0]
+        return [most, *(size for size in reversed(SIZES) if least <= size < most)]
 
-    Examples
-    --------
-    >>> def cost(n_rows): return n_rows * 1e-4
-    >>> walk = dict(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), overhead_s=1.0)
-    >>> choice = choose_effort(seconds_per_job=cost, budget_s=30.0, n_rows_available=9_000, **walk)
-    >>> choice.effort.name, choice.projected_s, choice.fits
-    ('standard', 15.5, True)
-    """
-    choices: list[Choice] = []
-    for effort in EFFORTS.values():
-        seconds = projected_s(
-            effort,
-            family_name,
-            kinds,
-            seconds_per_job=seconds_per_job,
-            overhead_s=overhead_s,
-            n_rows_available=n_rows_available,
-        )
-        choices.append(Choice(effort=effort, projected_s=seconds, fits=seconds <= budget_s))
-    return next((choice for choice in reversed(choices) if choice.fits), choices[0])
+    def choose(self, budget_s: float, effort: Effort | None = None) -> Choice:
+        """Return the highest effort, with the largest sample, that is projected within the budget.
 
+        Where nothing fits, the least sample of the lowest effort. With `effort` given, it is that effort
+        on all its rows.
 
-def can_validate(
-    *,
-    family_name: str,
-    kinds: Sequence[Kind],
-    seconds_per_job: Callable[[int], float],
-    overhead_s: float,
-    budget_s: float,
-    n_rows_available: int,
-) -> bool:
-    """Return whether even the smallest useful walk fits: none, L1, L2 and L1+L2 with one fit each.
+        Parameters
+        ----------
+        budget_s : float
+            Seconds, may be infinite.
+        effort : Effort, optional
 
-    It is trained on the rows of the lowest rung. A budget of 0 is never enough.
+        Examples
+        --------
+        >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
+        ...             seconds_per_job=lambda n: n * 1e-4, overhead_s=lambda n: 1.0, n_available=9_000)
+        >>> choice = walk.choose(30.0)
+        >>> choice.effort.name, choice.n_rows, choice.projected_s
+        ('standard', 5000, 15.5)
+        >>> walk.choose(10.0).n_rows
+        3000
+        """
+        if effort is not None:
+            return self._choice(effort, effort.rows(self.family_name, self.n_available), budget_s)
+        for rung in reversed(EFFORTS.values()):
+            for n_rows in self.sizes(rung):
+                choice = self._choice(rung, n_rows, budget_s)
+                if choice.fits:
+                    return choice
+        return self._choice(EFFORTS["quick"], self.sizes(EFFORTS["quick"])[-1], budget_s)
 
-    Examples
-    --------
-    >>> walk = dict(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), overhead_s=0.5)
-    >>> can_validate(seconds_per_job=lambda n_rows: 0.1, budget_s=1.0, n_rows_available=500, **walk)
-    True
-    >>> can_validate(seconds_per_job=lambda n_rows: 0.1, budget_s=0.0, n_rows_available=500, **walk)
-    False
-    """
-    n_rows = EFFORTS["quick"].rows(family_name, n_rows_available)
-    needed = sum(kind in SMALLEST_WALK for kind in kinds)
-    return budget_s > 0 and overhead_s + needed * seconds_per_job(n_rows) <= budget_s
+    def _choice(self, effort: Effort, n_rows: int, budget_s: float) -> Choice:
+        seconds = self.projected_s(effort, n_rows)
+        return Choice(effort=effort, n_rows=n_rows, projected_s=seconds, fits=seconds <= budget_s)
+
+    def can_validate(self, budget_s: float) -> bool:
+        """Return whether even the smallest useful walk fits: none, L1, L2 and L1+L2 with one fit each.
+
+        It is trained on the least sample. A budget of 0 is never enough.
+
+        Examples
+        --------
+        >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
+        ...             seconds_per_job=lambda n: 0.1, overhead_s=lambda n: 0.5, n_available=500)
+        >>> walk.can_validate(1.0), walk.can_validate(0.0)
+        (True, False)
+        """
+        n_rows = self.sizes(EFFORTS["quick"])[-1]
+        needed = sum(kind in SMALLEST_WALK for kind in self.kinds)
+        return budget_s > 0 and self.overhead_s(n_rows) + needed * self.seconds_per_job(n_rows) <= budget_s

@@ -1,9 +1,9 @@
-"""Rounds of fits: a batch of every search, trained together, each fit told as soon as it is known."""
+"""Rounds of fits: a batch of every search, trained together, the losers stopped after the first folds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from regadvisor.candidates import Range
@@ -11,6 +11,9 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job
 from regadvisor.regularizer import Kind
 from regadvisor.search.experiment import Results
+from regadvisor.search.halving import Stages, merged, survivors
+
+Folds = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +28,14 @@ class Request:
     ranges: dict[str, Range]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Lowest mean losses told so far: of the baseline, and of all kinds. None: nothing was told."""
+
+    baseline: float | None = None
+    best: float | None = None
+
+
 class Search(Protocol):
     """The search of one kind, as the rounds see it."""
 
@@ -36,18 +47,21 @@ class Search(Protocol):
     def best_value(self) -> float | None:
         """The lowest mean loss told so far."""
 
-    def ask(self, baseline: float | None) -> list[Request]:
+    def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch; nothing when the search is done."""
 
     def tell(self, number: int, fit: Fit | None, value: float | None) -> None:
-        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge."""
+        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
+
+        A fit on some folds alone is that of a candidate that was stopped, and `value` its loss there.
+        """
 
 
 class Log(Protocol):
     """The journal, as the rounds see it."""
 
-    def find(self, request: Request) -> Fit | None:
-        """Return the stored fit of a request."""
+    def find(self, request: Request, folds: Folds) -> Fit | None:
+        """Return the stored fit of a request on these folds (None: on all)."""
 
     def append(self, request: Request, fit: Fit, value: float | None) -> None:
         """Store a finished fit."""
@@ -65,6 +79,8 @@ class Rounds:
     log : Log or None
     progress : callable or None
         Called after every fit with what is going on and the share of the planned fits that are done.
+    n_first : int
+        Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
     """
 
     def __init__(
@@ -75,7 +91,11 @@ class Rounds:
         *,
         log: Log | None = None,
         progress: Callable[[str, float], None] | None = None,
+        n_first: int = 0,
     ) -> None:
+        self.stages = Stages.of(len(measure.prepared.folds), n_first)
+        #: Losses on the first folds, by kind and number of the candidate.
+        self.first_values: dict[Kind, dict[int, float | None]] = {}
         self.family = family
         self.measure = measure
         self.searches = searches
@@ -88,38 +108,86 @@ class Rounds:
     def train_next(self, deadline: Deadline) -> bool:
         """Train one batch of every search; False if no search goes on, or fits were cut."""
         baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
-        requests = interleaved([search.ask(baseline) for search in self.searches])
+        told = [search.best_value for search in self.searches if search.best_value is not None]
+        standing = Standing(baseline=baseline, best=min(told, default=None))
+        requests = interleaved([search.ask(standing) for search in self.searches])
+        if self.stages is None:
+            is_complete = self._train(requests, None, deadline, self._tell) is not None
+        else:
+            is_complete = self._train_in_stages(requests, self.stages, deadline)
+        # Once something was cut there is no time for more, and a later run may still complete this round.
+        return bool(requests) and is_complete
+
+    def _train_in_stages(self, requests: Sequence[Request], stages: Stages, deadline: Deadline) -> bool:
+        """Train all on the first folds and the survivors on the rest; whether nothing was cut."""
+        found: dict[int, Fit] = {}
+
+        def keep(request: Request, fit: Fit, value: float | None) -> None:
+            found[id(request)] = fit
+            self.first_values.setdefault(request.search.kind, {})[request.number] = value
+
+        if self._train(requests, stages.first, deadline, keep) is None:
+            for request in requests:
+                if id(request) in found:
+                    request.search.tell(request.number, None, None)
+            return False
+        goes_on = {kind: survivors(values) for kind, values in self.first_values.items()}
+        kept = [
+            request
+            for request in requests
+            if request.search.kind == "none" or request.number in goes_on[request.search.kind]
+        ]
+        surviving = {id(request) for request in kept}
+        for request in requests:
+            if id(request) not in surviving:
+                fit = found[id(request)]
+                self._tell(request, fit, self._value(fit))
+
+        def complete(request: Request, fit: Fit, value: float | None) -> None:
+            whole = merged(found[id(request)], fit, self.measure.prepared)
+            self._tell(request, whole, self._value(whole))
+
+        return self._train(kept, stages.rest, deadline, complete) is not None
+
+    def _train(
+        self,
+        requests: Sequence[Request],
+        folds: Folds,
+        deadline: Deadline,
+        use: Callable[[Request, Fit, float | None], None],
+    ) -> bool | None:
+        """Train what is not in the log, and use every fit as soon as it is known; None if some were cut."""
         waiting: dict[Job, list[Request]] = {}
         for request in requests:
-            stored = None if self.log is None else self.log.find(request)
+            stored = None if self.log is None else self.log.find(request, folds)
             if stored is None:
                 waiting.setdefault(request.job, []).append(request)
             else:
                 self.n_resumed += 1
-                self._tell(request, stored, self._value(stored))
+                use(request, stored, self._value(stored))
 
         def on_fit(fit: Fit) -> None:
             for request in waiting.pop(fit.job, ()):
-                value = self._value(fit)
+                own = fit if folds is None else replace(fit, folds=folds)
+                value = self._value(own)
                 if self.log is not None:
-                    self.log.append(request, fit, value)
-                self._tell(request, fit, value)
+                    self.log.append(request, own, value)
+                use(request, own, value)
 
         if waiting:
+            some = {} if folds is None else {"folds": folds}
+            prepared, jobs = self.measure.prepared, list(waiting)
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
-            for fit in self.family.train(
-                self.measure.prepared, list(waiting), deadline=deadline, on_fit=on_fit
-            ):
+            for fit in self.family.train(prepared, jobs, deadline=deadline, on_fit=on_fit, **some):
                 on_fit(fit)
         for left_out in waiting.values():
             for request in left_out:
                 request.search.tell(request.number, None, None)
-        # Once something was cut there is no time for more, and a later run may still complete this round.
-        return bool(requests) and not waiting
+        return None if waiting else True
 
     def _value(self, fit: Fit) -> float | None:
         """Return the mean held-out loss, or None if the fit did not converge."""
-        return self.measure.mean_loss(fit.losses) if self.measure.is_usable(fit) else None
+        return self.measure.fit_loss(fit) if self.measure.is_usable(fit) else None
 
     def _tell(self, request: Request, fit: Fit, value: float | None) -> None:
         """Tell a search what its candidate gave."""

@@ -23,6 +23,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
+from regadvisor import thresholds
 from regadvisor.candidates import Candidate, Range
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
@@ -31,7 +32,7 @@ from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search import journal
 from regadvisor.search.experiment import Results, Trial
 from regadvisor.search.plan import Effort
-from regadvisor.search.rounds import Request, Rounds
+from regadvisor.search.rounds import Folds, Request, Rounds, Standing
 from regadvisor.search.widening import covering, widened
 
 #: Candidates of a kind that are asked for at once after its portfolio.
@@ -100,7 +101,14 @@ def tune(
         log = None if storage is None else stack.enter_context(_open(storage))
         if log is not None:
             log.claim(journal.identity(family.name, prepared, effort.name, seed, fingerprint))
-        rounds = Rounds(family, empty, searches, log=log, progress=progress)
+        rounds = Rounds(
+            family,
+            empty,
+            searches,
+            log=log,
+            progress=progress,
+            n_first=effort.first_folds(family.name),
+        )
         is_going_on = True
         while is_going_on and not deadline.expired():
             is_going_on = rounds.train_next(deadline)
@@ -130,19 +138,26 @@ class _Search:
         self.study = _new_study(self.kind)
         self.n_asked = 0
         self.round = 0
+        self.asked: dict[int, optuna.Trial] = {}
         self.fits: dict[int, Fit] = {}
+        #: Mean losses of the fits on all folds that converged.
         self.values: dict[int, float] = {}
+        self.best_before: float | None = None
 
     @property
     def best_value(self) -> float | None:
         """The lowest mean loss told so far."""
         return min(self.values.values(), default=None)
 
-    def ask(self, baseline: float | None) -> list[Request]:
+    def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch: the portfolio first; nothing when the search is done."""
         if self.round:
-            self._widen(baseline)
+            self._widen(standing.baseline)
+            if not self.queue and self._is_settled(standing):
+                self.n_planned = self.n_asked
         n_wanted = len(self.queue) or min(BATCH, self.n_planned - self.n_asked)
+        # Points of the portfolio and of a wider range say where to look, not that looking is of no use.
+        self.best_before = None if self.queue else self.best_value
         # Seeded anew for every batch, so that a batch depends only on what was told before it.
         entropy = [self.seed, KINDS.index(self.kind), self.round]
         self.study.sampler = optuna.samplers.TPESampler(
@@ -158,16 +173,23 @@ class _Search:
         """Ask the study for one candidate. Only the baseline is trained with several seeds."""
         trial = self.study.ask(_distributions(self.ranges))
         self.n_asked += 1
+        self.asked[trial.number] = trial
         seed = self.seeds[trial.number] if self.kind == "none" else self.seeds[0]
         job = Job(regularizer=self.candidate.regularizer(trial.params), seed=seed)
         return Request(search=self, number=trial.number, job=job, ranges=dict(self.ranges))
 
     def tell(self, number: int, fit: Fit | None, value: float | None) -> None:
-        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge."""
+        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
+
+        One that was stopped after the first folds is told as pruned, with its loss there.
+        """
         if fit is not None:
             self.fits[number] = fit
         if value is None:
             self.study.tell(number, state=TrialState.FAIL)
+        elif fit is not None and fit.folds is not None:
+            self.asked[number].report(value, step=len(fit.folds))
+            self.study.tell(number, state=TrialState.PRUNED)
         else:
             self.values[number] = value
             self.study.tell(number, value)
@@ -195,6 +217,15 @@ class _Search:
             self.n_widenings -= 1
             self._restart()
 
+    def _is_settled(self, standing: Standing) -> bool:
+        """Whether searching on could not change the outcome: far behind, or no longer getting better."""
+        if self.best_value is None or standing.best is None:
+            return False
+        if self.best_value > (1.0 + thresholds.FAR_BEHIND) * standing.best:
+            return True
+        gained = None if self.best_before is None else self.best_before - self.best_value
+        return gained is not None and gained < thresholds.SETTLED_GAIN * abs(self.best_value)
+
     def _restart(self) -> None:
         """Move what was told to a new study with the present ranges.
 
@@ -205,7 +236,11 @@ class _Search:
         distributions = _distributions(self.ranges)
         for trial in told:
             moved = create_trial(
-                state=trial.state, value=trial.value, params=trial.params, distributions=distributions
+                state=trial.state,
+                value=None if trial.state == TrialState.PRUNED else trial.value,
+                params=trial.params,
+                distributions=distributions,
+                intermediate_values=trial.intermediate_values,
             )
             self.study.add_trial(moved)
 
@@ -269,13 +304,15 @@ class _Journal:
         self.path = path
         self.storage = storage
         self.studies: dict[str, optuna.Study] = {}
-        self.stored: dict[tuple[str, str], Mapping[str, journal.Attribute]] = {}
+        self.stored: dict[tuple[str, str, Folds], Mapping[str, journal.Attribute]] = {}
         for name in optuna.get_all_study_names(storage=storage):
             self.studies[name] = optuna.load_study(study_name=name, storage=storage)
             if name == journal.MAIN_STUDY:
                 continue
             for trial in self.studies[name].get_trials(deepcopy=False):
-                self.stored[name, _key(trial.params, trial.user_attrs["seed"])] = trial.user_attrs
+                key = _key(trial.params, trial.user_attrs["seed"])
+                folds = trial.user_attrs.get("folds")
+                self.stored[name, key, None if folds is None else tuple(folds)] = trial.user_attrs
 
     def study(self, name: str) -> optuna.Study:
         """Return a study of the file, a new one if it is not there yet."""
@@ -308,10 +345,10 @@ class _Journal:
                 + "; give what it was started with, or delete the file to start anew"
             )
 
-    def find(self, request: Request) -> Fit | None:
-        """Return the stored fit of a request."""
+    def find(self, request: Request, folds: Folds) -> Fit | None:
+        """Return the stored fit of a request on these folds (None: on all)."""
         job = request.job
-        values = self.stored.get((request.search.kind, _key(job.regularizer.strengths(), job.seed)))
+        values = self.stored.get((request.search.kind, _key(job.regularizer.strengths(), job.seed), folds))
         try:
             return None if values is None else journal.decode_fit(values, job)
         except (KeyError, ValueError, TypeError) as error:

@@ -8,19 +8,24 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
+import torch
 
 from regadvisor.deadline import Deadline
+from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Job
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.nets import Layout
 from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import Scoreboard
 from regadvisor.families.neural.trainer import Member, StackTrainer
 
 #: Networks at once: more gain nothing on two cores, fewer lose little (measured: 10 to 160 differ by 1.4).
+#: A GPU is only busy with many.
 MOST_NETWORKS = 64
-#: Memory of one batch of networks, in bytes.
+MOST_NETWORKS_CUDA = 1024
+#: Memory of one batch of networks, in bytes; on a GPU this share of what is free there.
 BATCH_BYTES = 300_000_000
+SHARE_OF_FREE_CUDA = 0.5
 #: With a deadline, a batch is cut to about this share of the time left, and at most to these seconds, at this
 #: speed of one thread (operations per second): what a deadline finds unfinished is lost.
 BATCH_SHARE = 0.2
@@ -28,20 +33,37 @@ BATCH_S = 3.0
 ASSUMED_SPEED = 40e9
 
 
-def n_jobs_at_once(prepared: NetworkPrepared, hidden: tuple[int, ...], *, left_s: float) -> int:
+def n_jobs_at_once(prepared: NetworkPrepared, *, left_s: float, n_folds: int | None = None) -> int:
     """Return how many jobs are trained together, at least 1; `left_s` may be infinite.
 
     It changes memory and time, never a result: networks do not see each other (tested to the bit).
+
+    Parameters
+    ----------
+    prepared : NetworkPrepared
+    left_s : float
+        Seconds until the deadline.
+    n_folds : int, optional
+        Folds that a job is trained on; all if not given.
     """
-    rows, plan = prepared.rows, prepared.plan
-    layout = Layout(widths=(rows.x.shape[1], *hidden, rows.target.shape[1]))
-    # Parameters, gradient and two moments; inputs; outputs, gates, slopes and dropout of every layer.
-    floats = 5 * layout.n_parameters + plan.batch * (layout.widths[0] + 5 * sum(layout.widths[1:]))
-    networks = min(MOST_NETWORKS, BATCH_BYTES // (4 * floats))
-    if math.isfinite(left_s):
-        operations = 6.0 * layout.n_weights * plan.batch * len(plan.rates)
+    plan, device = prepared.plan, prepared.rows.x.device
+    is_cuda = device.type == "cuda"
+    floats = prepared.architecture.floats_per_network(plan.batch)
+    networks = min(
+        MOST_NETWORKS_CUDA if is_cuda else MOST_NETWORKS,
+        batch_bytes(device) // (4 * floats),
+    )
+    if math.isfinite(left_s) and not is_cuda:
+        operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
         networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) * ASSUMED_SPEED / operations))
-    return int(max(1, networks // prepared.n_folds))
+    return int(max(1, networks // (n_folds or prepared.n_folds)))
+
+
+def batch_bytes(device: torch.device) -> int:
+    """Return the memory that one batch of networks may take on a device, in bytes."""
+    if device.type != "cuda":
+        return BATCH_BYTES
+    return int(SHARE_OF_FREE_CUDA * torch.cuda.mem_get_info(device)[0])
 
 
 def in_batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
@@ -56,37 +78,117 @@ def member_seed(seed: int, job_seed: int, fold: int) -> int:
     return int(np.random.SeedSequence([seed, job_seed, fold]).generate_state(1)[0])
 
 
-def trainer_for(prepared: NetworkPrepared, jobs: Sequence[Job], hidden: tuple[int, ...]) -> StackTrainer:
-    """Return the trainer of some jobs on all folds; network ``j · n_folds + f`` is job j on fold f."""
-    folds = range(prepared.n_folds)
+def trainer_for(
+    prepared: NetworkPrepared, jobs: Sequence[Job], recipe: Recipe, folds: Sequence[int] | None = None
+) -> StackTrainer:
+    """Return the trainer of some jobs on some folds (default all).
+
+    Network ``j · len(folds) + i`` is job j on the i-th of the folds.
+    """
+    folds = range(prepared.n_folds) if folds is None else folds
     members = [
         Member(seed=member_seed(prepared.seed, job.seed, fold), part=fold) for job in jobs for fold in folds
     ]
     strengths = Strengths.of([job.regularizer for job in jobs for _ in folds])
-    return StackTrainer(prepared.rows, members, strengths, plan=prepared.plan, hidden=hidden)
+    return StackTrainer(
+        prepared.rows,
+        members,
+        strengths,
+        plan=prepared.plan,
+        architecture=prepared.architecture,
+        recipe=recipe,
+    )
 
 
 def train_batch(
-    prepared: NetworkPrepared, jobs: Sequence[Job], hidden: tuple[int, ...], deadline: Deadline
+    prepared: NetworkPrepared,
+    jobs: Sequence[Job],
+    recipe: Recipe,
+    deadline: Deadline,
+    folds: Sequence[int] | None = None,
 ) -> list[Fit] | None:
-    """Train some jobs on all folds together; None if the deadline came first.
+    """Train some jobs on some folds (default all) together; None if the deadline came first.
+
+    Where the memory is too small for all of them, halves are trained one after the other.
 
     Returns
     -------
     list of Fit or None
         In the order of `jobs`.
+
+    Raises
+    ------
+    ParameterError
+        If not even a single network fits into the memory.
     """
     start = time.perf_counter()
+    folds = range(prepared.n_folds) if folds is None else folds
     # Sorted so that the networks with dropout and those with L1 each lie side by side: the others are
     # then not passed over (``penalties.span``).
     order = sorted(range(len(jobs)), key=lambda number: _block(jobs[number]))
-    in_order = [jobs[number] for number in order]
-    scoreboard = Scoreboard(prepared, in_order)
-    trainer = trainer_for(prepared, in_order, hidden)
-    if not trainer.run(at_checkpoint=scoreboard.record, should_stop=deadline.expired):
+    scoreboard = Scoreboard(prepared, [jobs[number] for number in order], folds, own_loss=recipe.loss)
+    if not _train_into(scoreboard, range(len(jobs)), folds, recipe, deadline):
         return None
     fits = scoreboard.fits(seconds=time.perf_counter() - start)
     return [fit for _, fit in sorted(zip(order, fits, strict=True), key=lambda pair: pair[0])]
+
+
+def _train_into(
+    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], recipe: Recipe, deadline: Deadline
+) -> bool:
+    """Train some of a scoreboard's jobs on some folds; return whether they were finished in time."""
+    is_single = len(jobs) == len(folds) == 1
+    # A single network is trained beside its own copy, if there is memory for it: alone it would be rounded
+    # differently (see scoring._at_least_two).
+    for copies in (2, 1) if is_single else (1,):
+        try:
+            return _train_stack(scoreboard, jobs, folds, recipe, deadline, copies)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if is_single and copies == 1:
+                raise ParameterError(
+                    "model must be small enough for the memory of the device, got one that does not fit with "
+                    f"a batch of {scoreboard.prepared.plan.batch} rows; lower batch_size, or the size of the "
+                    "network"
+                ) from error
+        # Outside of the handler: until it is left, the traceback holds on to the memory of the attempt.
+        if scoreboard.prepared.rows.x.device.type == "cuda":
+            torch.cuda.empty_cache()
+    jobs_half, folds_half = len(jobs) // 2, len(folds) // 2
+    if jobs_half:
+        halves = [(jobs[:jobs_half], folds), (jobs[jobs_half:], folds)]
+    else:
+        halves = [(jobs, folds[:folds_half]), (jobs, folds[folds_half:])]
+    return all(_train_into(scoreboard, *half, recipe, deadline) for half in halves)
+
+
+def _train_stack(
+    scoreboard: Scoreboard,
+    jobs: Sequence[int],
+    folds: Sequence[int],
+    recipe: Recipe,
+    deadline: Deadline,
+    copies: int,
+) -> bool:
+    """Train some of a scoreboard's jobs on some folds as one stack; return whether it was in time."""
+    trained = [scoreboard.jobs[number] for number in jobs] * copies
+    trainer = trainer_for(scoreboard.prepared, trained, recipe, folds)
+    return trainer.run(at_checkpoint=scoreboard.recorder(jobs, folds), should_stop=deadline.expired)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
 
 
 def _block(job: Job) -> int:

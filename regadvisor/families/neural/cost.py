@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from regadvisor.families.base import Job
 from regadvisor.families.neural.batches import trainer_for
@@ -24,21 +25,27 @@ FEWEST_STEPS = 5
 def time_steps(trainer: StackTrainer) -> float:
     """Return the seconds of one step of all networks of a trainer (whose training goes on by a few steps)."""
     plan, made, start = trainer.plan, 0, 0.0
+
+    def now() -> float:
+        if trainer.device.type == "cuda":  # steps are only queued there
+            torch.cuda.synchronize(trainer.device)
+        return time.perf_counter()
+
     while True:
         rows = trainer.draw_epoch()
         for step in range(plan.n_steps):
             if made == WARM_UP_STEPS:
-                start = time.perf_counter()
+                start = now()
             timed = made - WARM_UP_STEPS
-            if timed >= FEWEST_STEPS and time.perf_counter() - start > TIMED_S:
-                return (time.perf_counter() - start) / timed
+            if timed >= FEWEST_STEPS and now() - start > TIMED_S:
+                return (now() - start) / timed
             trainer.train_step(rows[:, step], float(plan.rates[0]))
             made += 1
 
 
 def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe) -> float:
     """Return the seconds of one step of a single network without regularization."""
-    return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe.hidden))
+    return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe))
 
 
 def job_projection(prepared: NetworkPrepared, recipe: Recipe) -> Callable[[int], float]:
@@ -47,7 +54,7 @@ def job_projection(prepared: NetworkPrepared, recipe: Recipe) -> Callable[[int],
     One job of each cost class is timed on the given folds; steps and evaluations are counted for the rows.
     """
     jobs = [Job(regularizer=regularizer) for regularizer in _KINDS]
-    step_s = time_steps(trainer_for(prepared, jobs, recipe.hidden)) / len(jobs)
+    step_s = time_steps(trainer_for(prepared, jobs, recipe)) / len(jobs)
     share = float(np.mean([len(fold.train) for fold in prepared.folds])) / prepared.n_rows
     per_row_s = step_s / (prepared.n_folds * prepared.plan.batch)
 

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.neural.architecture import Architecture
+from regadvisor.families.neural.losses import LossFunction, constant_outputs, row_losses
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import feature_names, make_preprocessor
+from regadvisor.families.preprocess import feature_names, flatten, make_preprocessor
+from regadvisor.records import DataFacts
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
 #: Encoded folds larger than this are refused.
@@ -33,10 +39,13 @@ class NetworkPrepared(Prepared):
     rows : TrainingRows
         Row ``f · n_rows + i`` is row i of the sample as fold f encodes it.
     loss_scale : ndarray of float64, shape (n_folds,)
-        Turns squared errors on the fold's standardised target into the unit of the losses (1 for classes).
+        Turns squared errors on the fold's standardised target into the unit of the losses (1 for classes
+        and for the caller's own loss).
     weight : ndarray of float64, shape (n_rows,)
         Row weights, for means of held-out losses.
     plan : Plan
+    architecture : Architecture
+        What is trained.
     seed : int
     n_source : int
         Rows of the data that the sample was drawn from.
@@ -46,6 +55,7 @@ class NetworkPrepared(Prepared):
     loss_scale: NDArray[np.float64]
     weight: NDArray[np.float64]
     plan: Plan
+    architecture: Architecture
     seed: int
     n_source: int
 
@@ -77,7 +87,36 @@ def _check_size(n_values: int) -> None:
         )
 
 
-def encode_folds(sample: Table, folds: Sequence[Fold]) -> tuple[Float32, tuple[str, ...]]:
+def network_preprocessor(facts: DataFacts, transform: str) -> Pipeline | ColumnTransformer:
+    """Return the unfitted preprocessing in front of a network.
+
+    Parameters
+    ----------
+    facts : DataFacts
+    transform : {"standard", "none"}
+        See :class:`~regadvisor.families.neural.recipe.Recipe`.
+
+    Raises
+    ------
+    DataError
+        If features are to be taken as they are and are not all numbers.
+    """
+    if transform == "standard":
+        return make_preprocessor(facts, for_network=True)
+    for column in facts.columns:
+        if column.kind != "numeric" or column.has_missing:
+            what = "missing values" if column.kind == "numeric" else f"{column.kind} values"
+            raise DataError(
+                f"X must hold numbers without missing values for transform='none', got {what} in column "
+                f"{column.name!r}; use transform='standard' or encode them"
+            )
+    images = [] if facts.image_shape is None else [("flatten", FunctionTransformer(flatten))]
+    return Pipeline([*images, ("as_is", FunctionTransformer(validate=True, accept_sparse=True))])
+
+
+def encode_folds(
+    sample: Table, folds: Sequence[Fold], transform: str = "standard"
+) -> tuple[Float32, tuple[str, ...]]:
     """Return every row of the sample as every fold encodes it, and the names of the encoded features.
 
     The columns are those of the preprocessing fitted on the whole sample; one that a fold lacks (a level
@@ -89,11 +128,11 @@ def encode_folds(sample: Table, folds: Sequence[Fold]) -> tuple[Float32, tuple[s
     names : tuple of str
     """
     facts = sample.facts
-    names = feature_names(make_preprocessor(facts, for_network=True).fit(sample.X), facts)
+    names = feature_names(network_preprocessor(facts, transform).fit(sample.X), facts)
     _check_size(len(folds) * sample.n_rows * len(names))
     table = np.zeros((len(folds), sample.n_rows, len(names)), dtype=np.float32)
     for fold, out in zip(folds, table, strict=True):
-        fitted = make_preprocessor(facts, for_network=True).fit(sample.take(fold.train).X)
+        fitted = network_preprocessor(facts, transform).fit(sample.take(fold.train).X)
         encoded = dense(fitted.transform(sample.X))
         own_names = feature_names(fitted, facts)
         if own_names == names:
@@ -105,7 +144,7 @@ def encode_folds(sample: Table, folds: Sequence[Fold]) -> tuple[Float32, tuple[s
 
 
 def encode_target(
-    sample: Table, folds: Sequence[Fold]
+    sample: Table, folds: Sequence[Fold], own_loss: LossFunction | None = None
 ) -> tuple[Float32, NDArray[np.float64], NDArray[np.float64]]:
     """Return the target as every fold encodes it.
 
@@ -115,7 +154,8 @@ def encode_target(
         One-hot classes, or the target standardised by the (weighted) training rows.
     loss_scale : ndarray of float64, shape (n_folds,)
     constant_losses : ndarray of float64, shape (n_rows,)
-        Held-out loss of predicting the training rows' class shares or mean; NaN in no test fold.
+        Held-out loss of predicting the training rows' class shares or mean (with the caller's own loss: of
+        the constant outputs that suit it best); NaN in no test fold.
     """
     weight = row_weight(sample)
     n_outputs = sample.n_classes if sample.is_classification else 1
@@ -128,13 +168,28 @@ def encode_target(
         if sample.is_classification:
             target[number] = np.eye(n_outputs, dtype=np.float32)[sample.y]
             shares = np.bincount(y, weights=w, minlength=n_outputs) / w.sum()
-            constant[fold.test] = -np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))[sample.y[fold.test]]
+            logits = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
+            constant[fold.test] = -logits[sample.y[fold.test]]
         else:
             mean, sd = weighted_moments(y, w)
             target[number, :, 0] = (sample.y - mean) / sd
-            loss_scale[number] = sd**2 / variance
+            logits = np.zeros(1)
+            loss_scale[number] = 1.0 if own_loss else sd**2 / variance
             constant[fold.test] = (sample.y[fold.test] - mean) ** 2 / variance
+        if own_loss is not None:
+            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, logits)
     return target, loss_scale, constant
+
+
+def _own_constant_losses(
+    loss: LossFunction, target: Float32, fold: Fold, start: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,)."""
+    train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
+    outputs = constant_outputs(loss, train, torch.as_tensor(start, dtype=torch.float32))
+    outputs = outputs.expand(1, len(test), -1)
+    losses: NDArray[np.float32] = row_losses(outputs, test, is_classification=False, own=loss)[0]
+    return losses
 
 
 def weighted_moments(values: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:

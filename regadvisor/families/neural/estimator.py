@@ -15,12 +15,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.encoded import dense, weighted_moments
+from regadvisor.families.neural.losses import LossFunction
+from regadvisor.families.neural.nets import Layout, NetArchitecture
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan, planned_epochs
 from regadvisor.families.neural.threads import one_thread
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
-from regadvisor.regularizer import Regularizer
+from regadvisor.regularizer import Coupling, Regularizer
 
 
 class _Network(BaseEstimator):
@@ -37,6 +39,13 @@ class _Network(BaseEstimator):
         batch_size: int = 128,
         epochs: int | None = None,
         schedule: str = "flat-cosine",
+        optimizer: str = "adamw",
+        momentum: float = 0.9,
+        clip_norm: float | None = None,
+        coupling: Coupling = "decoupled",
+        exempt: tuple[str, ...] = (),
+        penalised: tuple[str, ...] | None = None,
+        loss: LossFunction | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -48,6 +57,13 @@ class _Network(BaseEstimator):
         self.batch_size = batch_size
         self.epochs = epochs
         self.schedule = schedule
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.clip_norm = clip_norm
+        self.coupling = coupling
+        self.exempt = exempt
+        self.penalised = penalised
+        self.loss = loss
         self.random_state = random_state
         self.device = device
 
@@ -60,21 +76,16 @@ class _Network(BaseEstimator):
         target : (n_rows, n_outputs)
         weight : (n_rows,)
         """
-        recipe = Recipe(
-            lr=self.lr,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            schedule=self.schedule,
-            hidden=tuple(self.hidden),
-        )
-        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling="decoupled")
+        recipe = self._recipe()
+        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=self.coupling)
         n_rows = X.shape[0]
         self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
         device = torch.device(self.device)
+        is_even = bool((weight == 1.0).all())  # products with 1 change no bit, and cost time
         rows = TrainingRows(
             x=torch.from_numpy(dense(X)).to(device),
             target=torch.as_tensor(target, dtype=torch.float32).to(device),
-            weight=torch.as_tensor(weight, dtype=torch.float32).to(device),
+            weight=None if is_even else torch.as_tensor(weight, dtype=torch.float32).to(device),
             parts=(torch.arange(n_rows),),
             is_classification=is_classification,
         )
@@ -83,17 +94,35 @@ class _Network(BaseEstimator):
             [Member(seed=self._seed())],
             Strengths.of([regularizer]),
             plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
-            hidden=recipe.hidden,
+            architecture=NetArchitecture.of(recipe, X.shape[1], target.shape[1]),
+            recipe=recipe,
         )
         with one_thread():
             trainer.run()
-        stack = trainer.stack
-        self.coefs_ = [weights[0].cpu().numpy().copy() for weights in stack.weights]
-        self.intercepts_ = [bias[0, 0].cpu().numpy().copy() for bias in stack.biases]
+        layout = Layout(widths=(X.shape[1], *recipe.hidden, target.shape[1]))
+        coefs, intercepts = layout.views(trainer.stack.flat)
+        self.coefs_ = [coef[0].cpu().numpy().copy() for coef in coefs]
+        self.intercepts_ = [intercept[0, 0].cpu().numpy().copy() for intercept in intercepts]
         if not all(np.isfinite(coef).all() for coef in self.coefs_):
             raise ParameterError(
                 f"lr must be low enough for training to stay finite, got {self.lr!r}; lower it"
             )
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            schedule=self.schedule,
+            clip_norm=self.clip_norm,
+            coupling=self.coupling,
+            exempt=self.exempt,
+            penalised=self.penalised,
+            loss=self.loss,
+            hidden=tuple(self.hidden),
+        )
 
     def _seed(self) -> int:
         """Return the seed: an int as it is, so that a plain torch script can repeat the run."""
@@ -128,9 +157,10 @@ class _Network(BaseEstimator):
 
 
 class NetworkClassifier(ClassifierMixin, _Network):
-    """A multilayer perceptron classifier trained by AdamW with decoupled L1, L2 and dropout.
+    """A multilayer perceptron classifier with L1, L2 and dropout, trained by AdamW or SGD.
 
-    Per step ``w ← soft((1 − lr·l2)·w, lr·l1)`` around Adam's own step; biases are exempt. The loss is the log
+    Decoupled (the default), per step ``w ← soft((1 − lr·l2)·w, lr·l1)`` around the optimizer's own step; with
+    ``coupling="loss"``, ``l1·Σ|w| + (l2/2)·Σw²`` is added to the loss. Biases are exempt. The loss is the log
     loss of a softmax over the classes. Features are taken as they are: standardise them first.
 
     Parameters
@@ -138,7 +168,7 @@ class NetworkClassifier(ClassifierMixin, _Network):
     hidden : tuple of int, default (128, 64)
         Units of the (rectified linear) hidden layers.
     l1, l2 : float, default 0
-        Decoupled strengths; see :class:`~regadvisor.regularizer.Regularizer`.
+        Strengths in the sense of `coupling`; see :class:`~regadvisor.regularizer.Regularizer`.
     dropout : float, default 0
         Share of hidden units dropped.
     lr : float, default 2e-3
@@ -146,7 +176,18 @@ class NetworkClassifier(ClassifierMixin, _Network):
         Most rows per step.
     epochs : int or None, default None
         ``None``: planned from the number of rows (steps grow with its square root).
-    schedule : {"flat-cosine", "constant"}, default "flat-cosine"
+    schedule : {"flat-cosine", "cosine", "constant"}, default "flat-cosine"
+    optimizer : {"adamw", "sgd"}, default "adamw"
+    momentum : float, default 0.9
+        Of "sgd".
+    clip_norm : float or None, default None
+        Longest gradient.
+    coupling : {"decoupled", "loss"}, default "decoupled"
+    exempt : tuple of str, default ()
+    penalised : tuple of str or None, default None
+        Patterns of parameter names (``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …).
+    loss : callable or None, default None
+        Your own loss of (outputs, target). These and the former as in :class:`~regadvisor.Recipe`.
     random_state : int, RandomState or None
         Starting values, order of the rows and dropped units.
     device : str, default "cpu"
@@ -200,17 +241,17 @@ class NetworkClassifier(ClassifierMixin, _Network):
 
 
 class NetworkRegressor(RegressorMixin, _Network):
-    """A multilayer perceptron regressor trained by AdamW with decoupled L1, L2 and dropout.
+    """A multilayer perceptron regressor with L1, L2 and dropout, trained by AdamW or SGD.
 
-    The loss is half the squared error on the target standardised inside. Parameters as in
-    :class:`NetworkClassifier`.
+    The loss is half the squared error on the target standardised inside, summed over the targets if there are
+    several. Parameters as in :class:`NetworkClassifier`.
 
     Attributes
     ----------
     coefs_, intercepts_, n_epochs_, n_features_in_
         As in :class:`NetworkClassifier`.
-    y_mean_, y_scale_ : float
-        Mean and standard deviation of the training target.
+    y_mean_, y_scale_ : float, or ndarray of shape (n_targets,)
+        Mean and standard deviation of the training target; arrays for a target with two axes.
 
     Examples
     --------
@@ -226,20 +267,34 @@ class NetworkRegressor(RegressorMixin, _Network):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_rows, n_features)
-        y : array-like, shape (n_rows,)
+        y : array-like, shape (n_rows,) or (n_rows, n_targets)
             Target in its own unit.
         sample_weight : array-like, shape (n_rows,), optional
             Scaled to a mean of 1.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32, y_numeric=True)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=np.float32, y_numeric=True, multi_output=True
+        )
         weight = self._weight(sample_weight, X)
         target = np.asarray(y, dtype=np.float64)
-        self.y_mean_, self.y_scale_ = weighted_moments(target, weight)
-        standardised = (target - self.y_mean_) / self.y_scale_
-        self._train(X, standardised[:, None], weight, is_classification=False)
+        if target.ndim == 1:
+            self.y_mean_, self.y_scale_ = weighted_moments(target, weight)
+        else:
+            moments = [weighted_moments(column, weight) for column in target.T]
+            self.y_mean_, self.y_scale_ = np.transpose(moments)
+        standardised = ((target - self.y_mean_) / self.y_scale_).reshape(len(target), -1)
+        self._train(X, standardised, weight, is_classification=False)
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predicted target, shape (n_rows,)."""
-        predicted: NDArray[np.float64] = self._outputs(X)[:, 0] * self.y_scale_ + self.y_mean_
+        """Return the predicted target, shape (n_rows,) or (n_rows, n_targets) as in `fit`."""
+        outputs = self._outputs(X)
+        if np.ndim(self.y_mean_) == 0:
+            outputs = outputs[:, 0]
+        predicted: NDArray[np.float64] = outputs * self.y_scale_ + self.y_mean_
         return predicted
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -13,8 +13,9 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared
+from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared, rows_learned
 from regadvisor.families.neural import cost
+from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
 from regadvisor.families.neural.encoded import (
     NetworkPrepared,
@@ -23,6 +24,7 @@ from regadvisor.families.neural.encoded import (
     row_weight,
     stacked_rows,
 )
+from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
     carried_epochs,
@@ -30,7 +32,14 @@ from regadvisor.families.neural.schedule import (
     planned_epochs,
     sample_plan,
 )
-from regadvisor.families.neural.strengths import PER_SUM_LR, candidate, default_regularizer
+from regadvisor.families.neural.strengths import (
+    PER_SUM_LR,
+    candidate,
+    carried_in_loss,
+    default_in_loss,
+    default_regularizer,
+    loss_candidate,
+)
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
@@ -56,12 +65,12 @@ def resolve_device(device: str) -> torch.device:
 
 
 class MLPFamily:
-    """Multilayer perceptrons trained by AdamW with decoupled penalties.
+    """Multilayer perceptrons, and what families of other networks inherit.
 
     Parameters
     ----------
     recipe : Recipe, optional
-        How one full run trains; the same for all candidates.
+        How one full run trains; the same for all candidates. By default AdamW with decoupled penalties.
     device : str, default "cpu"
         A torch device, or "auto".
 
@@ -75,12 +84,17 @@ class MLPFamily:
     """
 
     name: str = "mlp"
-    coupling: Coupling = "decoupled"
+    coupling: Coupling
     kinds: tuple[Kind, ...] = KINDS
 
     def __init__(self, recipe: Recipe | None = None, device: str = "cpu") -> None:
         self.recipe = recipe or Recipe()
+        self.coupling = self.recipe.coupling
         self.device = resolve_device(device)
+
+    def architecture(self, n_features: int, n_outputs: int) -> Architecture:
+        """Return the network to train on so many encoded features."""
+        return NetArchitecture.of(self.recipe, n_features, n_outputs)
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Fit the preprocessing inside each fold and keep the encoded folds.
@@ -90,10 +104,11 @@ class MLPFamily:
         DataError
             If the encoded folds would take more than 2 GB.
         """
-        table, names = encode_folds(sample, folds)
-        target, loss_scale, constant_losses = encode_target(sample, folds)
+        table, names = encode_folds(sample, folds, self.recipe.transform)
+        target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
-        plan = sample_plan(self.recipe, n_train=n_train, n_sample=sample.n_rows, n_source=sample.facts.n_rows)
+        n_learned = rows_learned(folds, sample.n_rows)
+        plan = sample_plan(self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows)
         return NetworkPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
@@ -104,12 +119,18 @@ class MLPFamily:
             loss_scale=loss_scale,
             weight=row_weight(sample),
             plan=plan,
+            architecture=self.architecture(len(names), target.shape[2]),
             seed=seed,
             n_source=sample.facts.n_rows,
         )
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
-        """Return the search range and portfolio of every kind, in units of this run's Σ lr."""
+        """Return the search range and portfolio of every kind.
+
+        Decoupled strengths in units of this run's Σ lr, those of the loss as they are.
+        """
+        if self.coupling == "loss":
+            return {kind: loss_candidate(kind) for kind in self.kinds}
         sum_lr = _network(prepared).plan.sum_lr()
         return {kind: candidate(kind, sum_lr) for kind in self.kinds}
 
@@ -120,21 +141,38 @@ class MLPFamily:
         *,
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
     ) -> list[Fit]:
         """Train all jobs on all folds, in batches and in the given order.
 
         The deadline is checked before every epoch; jobs of a batch that it cuts are left out.
+
+        Parameters
+        ----------
+        prepared : Prepared
+        jobs : sequence of Job
+        deadline : Deadline
+        on_fit : callable, optional
+            Called with every fit as soon as it is known.
+        folds : sequence of int, optional
+            Train on the folds with these numbers only. Losses of rows that other folds test, and the training
+            losses and epochs of other folds, are NaN then; the other numbers are means over these folds.
+            Where epochs are chosen (none in the recipe), only the given folds choose.
         """
         data = _network(prepared)
-        size = n_jobs_at_once(data, self.recipe.hidden, left_s=deadline.left_s)
-        # As many batches as workers, at least: a network is the same whatever it is trained with.
-        size = max(1, min(size, math.ceil(len(jobs) / n_workers())))
+        chosen = _fold_numbers(folds, data.n_folds)
+        # A GPU is kept busy by one large batch; processors by as many batches as workers. A network is the
+        # same whatever it is trained with.
+        workers = 1 if self.device.type == "cuda" else n_workers()
+        size = n_jobs_at_once(data, left_s=deadline.left_s, n_folds=len(chosen))
+        size = max(1, min(size, math.ceil(len(jobs) / workers)))
         fits: list[Fit] = []
 
         def train(batch: list[Job]) -> list[Fit]:
-            return train_batch(data, batch, self.recipe.hidden, deadline) or []
+            return train_batch(data, batch, self.recipe, deadline, chosen) or []
 
-        for trained in side_by_side(train, in_batches(jobs, size)):
+        run = map if self.device.type == "cuda" else side_by_side
+        for trained in run(train, in_batches(jobs, size)):
             fits.extend(trained)
             for fit in trained:
                 if on_fit is not None:
@@ -159,19 +197,25 @@ class MLPFamily:
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
-        """Return the strengths that keep strength × Σ lr in the full run; dropout stays as it is."""
+        """Return the strengths for the full run; dropout stays as it is.
+
+        Decoupled strengths keep strength × Σ lr. In the loss, L2 falls as 1/n and L1 as 1/√n.
+        """
         regularizer = picked.job.regularizer
         carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
         if not carried:
             return regularizer, None
+        if self.coupling == "loss":
+            return carried_in_loss(regularizer, n_sample=n_sample, n_rows=n_rows)
         on_sample = float(picked.sum_lr or 0.0)
         epochs = self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows)
         in_full = float(full_run_rates(self.recipe, n_rows=n_rows, epochs=epochs).sum())
         factor = on_sample / in_full
         moved = {name: getattr(regularizer, name) * factor for name in carried}
+        kept = ", ".join(f"{name} × Σ lr = {getattr(regularizer, name) * on_sample:.3g}" for name in carried)
         return replace(regularizer, **moved), (
-            f"strength × Σ lr is kept: Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in the full "
-            f"run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
+            f"strength × Σ lr is kept ({kept}): Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in the "
+            f"full run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
         )
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
@@ -186,10 +230,19 @@ class MLPFamily:
             batch_size=recipe.batch_size,
             epochs=self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
             schedule=recipe.schedule,
+            momentum=recipe.momentum if recipe.optimizer == "sgd" else None,
+            clip_norm=recipe.clip_norm,
+            coupling=recipe.coupling,
+            exempt=recipe.exempt,
+            penalised=recipe.penalised,
+            transform=recipe.transform,
+            has_own_loss=recipe.loss is not None,
         )
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths for one run of the recipe on `n_rows` rows."""
+        if self.coupling == "loss":
+            return default_in_loss(kind, n_rows)
         rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
         return default_regularizer(kind, float(rates.sum()))
 
@@ -204,6 +257,17 @@ class MLPFamily:
         if picked is None or picked.epochs is None:
             return self._full_epochs(n_rows)
         return carried_epochs(float(np.mean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+
+
+def _fold_numbers(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:
+    """Return the numbers of the folds to train on, checked."""
+    if folds is None:
+        return tuple(range(n_folds))
+    if not folds or len(set(folds)) < len(folds) or not set(folds) <= set(range(n_folds)):
+        raise ParameterError(
+            f"folds must be different numbers of folds from 0 to {n_folds - 1}, or None, got {tuple(folds)!r}"
+        )
+    return tuple(folds)
 
 
 def _network(prepared: Prepared) -> NetworkPrepared:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
-#: Rows of parameters are padded to whole vector registers of 16 floats. Without it, where a number lands
-#: decides whether it is rounded by vector or by scalar code, and results would depend on the batching.
-REGISTER = 16
+from regadvisor.adapters.torch_module import penalised_names
+from regadvisor.families.neural.architecture import REGISTER
+from regadvisor.families.neural.losses import Loss, fill_slope
+from regadvisor.families.neural.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,17 @@ class Layout:
         """Length of a network's row: weights, biases, padding."""
         used = self.n_weights + sum(self.widths[1:])
         return -(-used // REGISTER) * REGISTER
+
+    @cached_property
+    def columns(self) -> dict[str, slice]:
+        """Where each parameter lies in a network's row, by its name in an ``nn.Sequential``.
+
+        The names are those of alternating linear and rectified layers: ``"0.weight"``, ``"2.weight"``, …
+        """
+        sizes = {f"{2 * k}.weight": n_in * n_out for k, (n_in, n_out) in enumerate(self.shapes)}
+        sizes |= {f"{2 * k}.bias": n_out for k, n_out in enumerate(self.widths[1:])}
+        ends = accumulate(sizes.values())
+        return {name: slice(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True)}
 
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return weights and biases of every layer as views.
@@ -90,6 +103,68 @@ def initial_parameters(layout: Layout, generator: torch.Generator) -> Tensor:
     return flat
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetArchitecture:
+    """Multilayer perceptrons of one layout, and which of their parameters are penalised.
+
+    Parameters
+    ----------
+    layout : Layout
+    exempt : tuple of str, default ()
+    penalised : tuple of str or None, default None
+        Patterns of parameter names; see :class:`~regadvisor.families.neural.recipe.Recipe`.
+
+    Raises
+    ------
+    ParameterError
+        If a pattern fits no parameter (from `stack`).
+    """
+
+    layout: Layout
+    exempt: tuple[str, ...] = ()
+    penalised: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, n_features: int, n_outputs: int) -> NetArchitecture:
+        """Return the perceptron of a recipe for data of these sizes."""
+        layout = Layout(widths=(n_features, *recipe.hidden, n_outputs))
+        return cls(layout=layout, exempt=recipe.exempt, penalised=recipe.penalised)
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of a network's row, padding included."""
+        return self.layout.n_parameters
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Return the starting values of one network, shape (1, n_parameters)."""
+        return initial_parameters(self.layout, generator)
+
+    def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> NetStack:
+        """Return networks with these starting values; see :class:`NetStack`."""
+        return NetStack(self.layout, parameters, batch=batch, loss=loss, penalised=self._penalised_columns())
+
+    def _penalised_columns(self) -> slice | Tensor:
+        """Return the penalised columns: a slice where they lie side by side, else a mask."""
+        by_default = {name: name.endswith("weight") for name in self.layout.columns}
+        names = penalised_names(by_default, exempt=self.exempt, penalised=self.penalised)
+        mask = torch.zeros(self.n_parameters, dtype=torch.bool)
+        for name in names:
+            mask[self.layout.columns[name]] = True
+        at = mask.nonzero().flatten()
+        if len(at) and int(at[-1] - at[0]) + 1 == len(at):
+            return slice(int(at[0]), int(at[-1]) + 1)
+        return mask
+
+    def floats_per_network(self, batch: int) -> int:
+        """Return parameters, gradient and two moments; inputs; outputs, slopes, dropout by layer."""
+        widths = self.layout.widths
+        return 5 * self.n_parameters + batch * (widths[0] + 5 * sum(widths[1:]))
+
+    def operations_per_row(self) -> float:
+        """Return the operations of training on one row."""
+        return 6.0 * self.layout.n_weights
+
+
 class NetStack:
     """Networks of one layout, and the buffers to compute their gradients.
 
@@ -101,10 +176,11 @@ class NetStack:
     layout : Layout
     parameters : Tensor, shape (n_models, n_parameters)
         Starting values; owned and changed by the stack.
-    is_classification : bool
-        Log loss, else half the squared error.
     batch : int
         Rows per step.
+    loss : Loss
+    penalised : slice or Tensor of bool, optional
+        Columns that penalties act on; all weights if not given.
 
     Attributes
     ----------
@@ -113,18 +189,26 @@ class NetStack:
         Views into `flat`; see :meth:`Layout.views`.
     """
 
-    def __init__(self, layout: Layout, parameters: Tensor, *, is_classification: bool, batch: int) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Tensor,
+        *,
+        batch: int,
+        loss: Loss,
+        penalised: slice | Tensor | None = None,
+    ) -> None:
         self.layout = layout
         self.flat = parameters
         self.gradient = torch.zeros_like(parameters)
-        self.is_classification = is_classification
-        self.batch = batch
+        self.penalised = slice(0, layout.n_weights) if penalised is None else penalised
+        self.dropout_shapes = tuple((width,) for width in layout.widths[1:-1])
+        self._loss = loss
         self.weights, self.biases = layout.views(self.flat)
         self._weight_gradients, self._bias_gradients = layout.views(self.gradient)
         n_models = parameters.shape[0]
         self._outputs = [parameters.new_empty(n_models, batch, width) for width in layout.widths[1:]]
         self._deltas = [torch.empty_like(output) for output in self._outputs]
-        self._gates = [torch.empty_like(output) for output in self._outputs[:-1]]
 
     @property
     def n_models(self) -> int:
@@ -151,16 +235,16 @@ class NetStack:
         keep : (n_dropped, batch, n_hidden) per hidden layer: 0 where dropped, else 1 / (1 − rate)
         """
         output = self._forward(x, dropped, keep)
-        delta = self._deltas[-1]
-        if self.is_classification:
-            torch.softmax(output, -1, out=delta)
-            delta.sub_(target)
-        else:
-            torch.sub(output, target, out=delta)
-        if weight is not None:
-            delta.mul_(weight.unsqueeze(-1))
-        delta.mul_(1.0 / self.batch)
-        self._backward(x, delta)
+        fill_slope(self._loss, output, target, weight, self._deltas[-1])
+        self._backward(x, dropped, keep)
+
+    def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
+        """Return the outputs of some networks on the same rows, shape (n_chosen, n_rows, n_outputs)."""
+        return predict(self.layout, self.flat[models], x)
+
+    def zeroed(self) -> Tensor:
+        """Return the features whose first-layer weights are all exactly 0, bool (n_models, n_features)."""
+        return (self.weights[0] == 0).all(-1)
 
     def _forward(self, x: Tensor, dropped: slice | None, keep: Sequence[Tensor]) -> Tensor:
         """Return the outputs of the training pass, keeping what the way back needs."""
@@ -168,25 +252,25 @@ class NetStack:
         for layer, output in enumerate(self._outputs):
             torch.baddbmm(self.biases[layer], hidden, self.weights[layer], out=output)
             hidden = output
-            if layer < len(self._gates):
-                gate = self._gates[layer]
-                # Rectifier and dropout are one factor, 0 or 1 / (1 − rate), used on both ways.
-                torch.gt(output, 0.0, out=gate)
+            if layer < len(self._outputs) - 1:
+                hidden.clamp_min_(0.0)
                 if dropped is not None:
-                    gate[dropped].mul_(keep[layer])
-                hidden.mul_(gate)
+                    hidden[dropped].mul_(keep[layer])
         return hidden
 
-    def _backward(self, x: Tensor, delta: Tensor) -> None:
-        """Fill the gradients from the last layer down; `delta` is the loss's slope by the outputs."""
+    def _backward(self, x: Tensor, dropped: slice | None, keep: Sequence[Tensor]) -> None:
+        """Fill the gradients from the last layer down; the last of `_deltas` is the slope by the outputs."""
         for layer in reversed(range(len(self._outputs))):
-            inputs = self._outputs[layer - 1] if layer else x
+            inputs, delta = self._outputs[layer - 1] if layer else x, self._deltas[layer]
             torch.bmm(inputs.transpose(1, 2), delta, out=self._weight_gradients[layer])
             torch.sum(delta, 1, keepdim=True, out=self._bias_gradients[layer])
             if layer:
                 below = self._deltas[layer - 1]
                 torch.bmm(delta, self.weights[layer].transpose(1, 2), out=below)
-                delta = below.mul_(self._gates[layer - 1])
+                # A unit is 0 where it was rectified or dropped; both let no slope through.
+                torch.ops.aten.threshold_backward(below, inputs, 0.0, grad_input=below)
+                if dropped is not None:
+                    below[dropped].mul_(keep[layer - 1])
 
 
 def predict(layout: Layout, parameters: Tensor, x: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
-"""The decoupled penalties, per network: ``w ← soft((1 − lr·l2)·w, lr·l1)`` around the optimizer's step.
+"""Penalties per network, around the optimizer's step or inside the loss.
 
-Decay before the step is AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); the soft threshold after it is
-the proximal step of lr·l1·|w| and gives exact zeros (Yun et al. 2021, arXiv:2007.07869, do so with Adam).
-Biases are exempt.
+Decoupled: ``w ← soft((1 − lr·l2)·w, lr·l1)``. Decay before the step is AdamW (Loshchilov and Hutter 2019,
+arXiv:1711.05101); the soft threshold after it is the proximal step of lr·l1·|w| and gives exact zeros (Yun et
+al. 2021, arXiv:2007.07869, do so with Adam).
+
+In the loss: ``l1·Σ|w| + (l2/2)·Σw²`` is added to every network's mean loss, so ``l2·w + l1·sign(w)`` to its
+gradient. Weights then hover around zero without reaching it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from regadvisor.regularizer import Regularizer
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strengths:
-    """Strengths of every network, shape (n_models,) each; `l1` and `l2` act per unit of learning rate."""
+    """Strengths of every network, shape (n_models,) each; in the units of the recipe's coupling."""
 
     l1: NDArray[np.float64]
     l2: NDArray[np.float64]
@@ -47,39 +50,82 @@ def span(strengths: NDArray[np.float64]) -> slice | None:
     return slice(int(used[0]), int(used[-1]) + 1) if len(used) else None
 
 
-class Penalty:
-    """Decay and soft threshold of stacked networks.
+def column_runs(columns: slice | Tensor) -> list[slice]:
+    """Return the columns as slices of neighbours.
 
     Parameters
     ----------
-    weights : Tensor, shape (n_models, n_weights)
-        View of the weights without the biases; changed in place.
+    columns : slice or Tensor of bool, shape (n_parameters,)
+
+    Examples
+    --------
+    >>> column_runs(torch.tensor([True, True, False, True]))
+    [slice(0, 2, None), slice(3, 4, None)]
+    """
+    if isinstance(columns, slice):
+        return [columns]
+    padded = np.concatenate([[0], columns.cpu().numpy().astype(np.int8), [0]])
+    edges = np.flatnonzero(np.diff(padded))
+    return [slice(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+class Penalty:
+    """The penalties of stacked networks.
+
+    Parameters
+    ----------
+    flat, gradient : Tensor, shape (n_models, n_parameters)
+        Parameters and their gradient; changed in place.
+    columns : slice or Tensor of bool, shape (n_parameters,)
+        Columns that are penalised.
     strengths : Strengths
     """
 
-    def __init__(self, weights: Tensor, strengths: Strengths) -> None:
+    def __init__(self, flat: Tensor, gradient: Tensor, columns: slice | Tensor, strengths: Strengths) -> None:
         # Only the networks between the first and the last that is penalised are passed over: callers who
         # sort them by kind pay for no others.
-        decayed, thresholded = span(strengths.l2), span(strengths.l1)
-        self._decayed = None if decayed is None else weights[decayed]
-        self._l2 = strengths.l2[decayed] if decayed else strengths.l2
-        self._thresholded = None if thresholded is None else weights[thresholded]
-        self._l1 = strengths.l1[thresholded] if thresholded else strengths.l1
-        self._clipped = None if self._thresholded is None else torch.empty_like(self._thresholded)
+        runs = column_runs(columns)
+        self._l2, self._decayed = _part(flat, runs, strengths.l2)
+        self._l1, self._thresholded = _part(flat, runs, strengths.l1)
+        self._decayed_gradient = _part(gradient, runs, strengths.l2)[1]
+        self._thresholded_gradient = _part(gradient, runs, strengths.l1)[1]
 
     def decay(self, lr: float) -> None:
         """Multiply the weights by ``1 − lr·l2``, at least 0."""
-        if self._decayed is not None:
-            self._decayed.mul_(_column(np.maximum(0.0, 1.0 - lr * self._l2), self._decayed))
+        for weights in self._decayed:
+            weights.mul_(_column(np.maximum(0.0, 1.0 - lr * self._l2), weights))
 
     def soften(self, lr: float) -> None:
         """Move the weights by ``lr·l1`` towards 0, and no further."""
-        if self._thresholded is not None and self._clipped is not None:
-            limit = _column(lr * self._l1, self._thresholded)
-            torch.clamp(self._thresholded, -limit, limit, out=self._clipped)
-            self._thresholded.sub_(self._clipped)
+        limits = np.float32(lr * self._l1)
+        for weights in self._thresholded:
+            if weights.is_cpu:
+                # Network by network: each stays in the cache (measured: 4 times as fast as one call for all).
+                for own, limit in zip(weights.unbind(0), limits.tolist(), strict=True):
+                    torch.ops.aten.softshrink(own, limit, out=own)
+            else:
+                limit = _column(limits, weights)
+                weights.sub_(weights.clamp(-limit, limit))
+
+    def add_gradient(self) -> None:
+        """Add ``l2·w + l1·sign(w)`` to the gradient.
+
+        Every product is rounded before it is added: fused, a number's place would decide how it is rounded.
+        """
+        for weights, gradient in zip(self._decayed, self._decayed_gradient, strict=True):
+            gradient.add_(weights * _column(self._l2, weights))
+        for weights, gradient in zip(self._thresholded, self._thresholded_gradient, strict=True):
+            gradient.add_(weights.sign().mul_(_column(self._l1, weights)))
 
 
-def _column(values: NDArray[np.float64], like: Tensor) -> Tensor:
+def _part(
+    flat: Tensor, runs: list[slice], strengths: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], list[Tensor]]:
+    """Return the strengths of the networks that have any, and views of their penalised columns."""
+    rows = span(strengths)
+    return (strengths, []) if rows is None else (strengths[rows], [flat[rows, run] for run in runs])
+
+
+def _column(values: NDArray[np.floating], like: Tensor) -> Tensor:
     """Return the values as a column, shape (n, 1), of the type and on the device of `like`."""
     return torch.as_tensor(values, dtype=like.dtype).to(like.device).unsqueeze(1)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from regadvisor.errors import ParameterError
+from regadvisor.regularizer import Coupling
 
+if TYPE_CHECKING:
+    from regadvisor.families.neural.losses import LossFunction
+
+OPTIMIZERS = ("adamw", "sgd")
 #: Learning rate schedules; see ``schedule.learning_rates``.
-SCHEDULES = ("flat-cosine", "constant")
+SCHEDULES = ("flat-cosine", "cosine", "constant")
+COUPLINGS = ("decoupled", "loss")
+TRANSFORMS = ("standard", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +25,42 @@ class Recipe:
 
     Parameters
     ----------
-    optimizer : {"adamw"}, default "adamw"
-        Adam with decoupled decay, betas (0.9, 0.999), epsilon 1e-8.
+    optimizer : {"adamw", "sgd"}, default "adamw"
+        Adam (betas 0.9 and 0.999, epsilon 1e-8), or gradient descent with momentum. The penalty is added
+        as `coupling` says, never by the optimizer's own ``weight_decay``.
+    momentum : float, default 0.9
+        Of "sgd" (not Nesterov's); Adam has its own.
     lr : float, default 2e-3
-        Learning rate of the flat part of the schedule.
+        Highest learning rate.
     batch_size : int, default 128
         Most rows per step. An epoch is cut into as few equal batches as this allows.
     epochs : int or None, default None
         Epochs of one full run on all rows, trained to the end. ``None``: planned from the number of rows, and
         stopped where the held-out loss is within 0.5% of the best (``schedule.planned_epochs``).
-    schedule : {"flat-cosine", "constant"}, default "flat-cosine"
-        Constant for the first half of the steps, then a cosine to zero; or constant throughout.
+    schedule : {"flat-cosine", "cosine", "constant"}, default "flat-cosine"
+        Constant for the first half of the steps, then a cosine to zero; a cosine from the first step on; or
+        constant throughout.
+    clip_norm : float or None, default None
+        Longest gradient of a network, over all its parameters; longer ones are scaled down to it. With
+        ``coupling="loss"`` the penalty's gradient is part of it.
+    coupling : {"decoupled", "loss"}, default "decoupled"
+        What penalties are: shrinking per step, or a term of the loss; see
+        :class:`~regadvisor.regularizer.Regularizer`. Only the decoupled L1 gives exact zeros.
+    exempt : tuple of str, default ()
+        Patterns (as in ``fnmatch``) of parameter names that no penalty acts on, besides biases, layers that
+        normalise and embeddings. Networks of the mlp family have the names of an ``nn.Sequential`` of linear
+        and rectified layers: ``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …
+    penalised : tuple of str or None, default None
+        Patterns of the parameters that penalties act on: all these (biases, too, if they are named) less
+        the exempt ones. ``None``: all but the usual exemptions.
+    loss : callable or None, default None
+        Your own loss ``loss(outputs, target)`` of two (batch, n_outputs) tensors: a tensor (batch,) with a
+        number per row, or their mean; smaller is better, not below 0. Class targets are one-hot, numeric
+        ones standardised. It also scores held-out rows. ``None``: log loss, or half the squared error.
+    transform : {"standard", "none"}, default "standard"
+        Preprocess tables as our networks do, or take numeric features without missing values as they are.
     hidden : tuple of int, default (128, 64)
-        Units of each hidden layer.
+        Units of each hidden layer (mlp family).
 
     Raises
     ------
@@ -47,22 +78,48 @@ class Recipe:
     """
 
     optimizer: str = "adamw"
+    momentum: float = 0.9
     lr: float = 2e-3
     batch_size: int = 128
     epochs: int | None = None
     schedule: str = "flat-cosine"
+    clip_norm: float | None = None
+    coupling: Coupling = "decoupled"
+    exempt: tuple[str, ...] = ()
+    penalised: tuple[str, ...] | None = None
+    loss: LossFunction | None = None
+    transform: str = "standard"
     hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
-        if self.optimizer != "adamw":
-            raise ParameterError(f"optimizer must be 'adamw', got {self.optimizer!r}")
+        choices = {
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "coupling": COUPLINGS,
+            "transform": TRANSFORMS,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ParameterError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ParameterError(f"lr must be a positive finite number, got {self.lr!r}")
+        if not 0 <= self.momentum < 1:
+            raise ParameterError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
+        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
+            raise ParameterError(
+                f"clip_norm must be a positive finite number or None, got {self.clip_norm!r}"
+            )
         if self.batch_size < 1:
             raise ParameterError(f"batch_size must be at least 1, got {self.batch_size!r}")
         if self.epochs is not None and self.epochs < 1:
             raise ParameterError(f"epochs must be at least 1 or None, got {self.epochs!r}")
-        if self.schedule not in SCHEDULES:
-            raise ParameterError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
         if any(units < 1 for units in self.hidden):
             raise ParameterError(f"hidden must hold numbers of units of at least 1, got {self.hidden!r}")
+        for name in ("exempt", "penalised"):
+            if isinstance(getattr(self, name), str):
+                raise ParameterError(
+                    f"{name} must be a tuple of patterns, got {getattr(self, name)!r}; "
+                    f"write {name}=({getattr(self, name)!r},)"
+                )
+        if self.loss is not None and not callable(self.loss):
+            raise ParameterError(f"loss must be a callable or None, got {self.loss!r}")

@@ -62,7 +62,8 @@ def carried_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
 def learning_rates(n_steps: int, *, lr: float, schedule: str) -> NDArray[np.float64]:
     """Return the learning rate of every step, shape (n_steps,).
 
-    ``"flat-cosine"``: `lr` for the first half, then ``lr · (1 + cos(π·t)) / 2`` with t from 0 to 1.
+    ``"cosine"``: ``lr · (1 + cos(π·t)) / 2`` with t from 0 to 1 (Loshchilov and Hutter 2017, without
+    restarts); ``"flat-cosine"``: `lr` for the first half, then such a cosine; ``"constant"``: `lr`.
 
     Examples
     --------
@@ -70,8 +71,8 @@ def learning_rates(n_steps: int, *, lr: float, schedule: str) -> NDArray[np.floa
     [1.0, 1.0, 1.0, 0.5]
     """
     rates = np.full(n_steps, lr)
-    if schedule == "flat-cosine":
-        n_flat = n_steps // 2
+    if schedule != "constant":
+        n_flat = n_steps // 2 if schedule == "flat-cosine" else 0
         position = np.arange(n_steps - n_flat) / (n_steps - n_flat)
         rates[n_flat:] *= 0.5 * (1.0 + np.cos(np.pi * position))
     return rates

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from regadvisor.families.base import Fit, Fold, Job
+from regadvisor.families.neural.architecture import Architecture, Stack
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.nets import NetStack, predict
-from regadvisor.thresholds import EPOCH_TOLERANCE, PROBABILITY_FLOOR
+from regadvisor.families.neural.losses import LossFunction, row_losses
+from regadvisor.thresholds import EPOCH_TOLERANCE
 
-#: Numbers per forward pass of an evaluation; it sets its memory.
-EVALUATED_AT_ONCE = 4_000_000
+#: Floats per forward pass of an evaluation; it sets its memory. Rows per pass do not depend on the number of
+#: networks: how a product is cut into parts may decide how it is rounded.
+EVALUATED_FLOATS = 32_000_000
+MOST_ROWS_AT_ONCE = 2048
 
 
-def row_losses(outputs: Tensor, target: Tensor, *, is_classification: bool) -> NDArray[np.float32]:
-    """Return log loss, or squared error on the standardised target, of every row.
-
-    Shape
-    -----
-    outputs : (n_models, n_rows, n_outputs)
-    target : (n_rows, n_outputs)
-    returns : (n_models, n_rows)
-    """
-    if is_classification:
-        log_probability = (torch.log_softmax(outputs, -1) * target).sum(-1)
-        losses = -log_probability.clamp(min=float(np.log(PROBABILITY_FLOOR)))
-    else:
-        losses = (outputs - target).square().sum(-1)
-    result: NDArray[np.float32] = losses.cpu().numpy()
-    return result
+def evaluated_at_once(architecture: Architecture) -> tuple[int, int]:
+    """Return the rows and the networks of one forward pass of an evaluation."""
+    per_row = max(1, architecture.floats_per_network(1) - architecture.floats_per_network(0))
+    n_rows = max(16, min(MOST_ROWS_AT_ONCE, EVALUATED_FLOATS // (2 * per_row)))
+    return n_rows, max(2, EVALUATED_FLOATS // (n_rows * per_row))
 
 
 def fewest_epochs(losses: NDArray[np.float64]) -> int:
@@ -42,7 +33,7 @@ def fewest_epochs(losses: NDArray[np.float64]) -> int:
     Parameters
     ----------
     losses : ndarray, shape (n_checkpoints,)
-        At least 0; what is not finite counts as infinite. The last one is taken if none is finite.
+        What is not finite counts as infinite. The last one is taken if none is finite.
 
     Examples
     --------
@@ -52,7 +43,9 @@ def fewest_epochs(losses: NDArray[np.float64]) -> int:
     finite = np.where(np.isfinite(losses), losses, np.inf)
     if np.isinf(finite.min()):
         return len(losses) - 1
-    return int(np.argmax(finite <= finite.min() * (1.0 + EPOCH_TOLERANCE)))
+    # A caller's own loss may be negative (a likelihood).
+    share = EPOCH_TOLERANCE if finite.min() >= 0 else -EPOCH_TOLERANCE
+    return int(np.argmax(finite <= finite.min() * (1.0 + share)))
 
 
 def choose_checkpoints(
@@ -87,78 +80,128 @@ def choose_checkpoints(
 class Scoreboard:
     """Collects what the networks of some jobs reach at every checkpoint.
 
-    Network ``j · n_folds + f`` of the stack is job j on fold f.
-
     Parameters
     ----------
     prepared : NetworkPrepared
     jobs : sequence of Job
+    folds : sequence of int
+        Numbers of the folds that are trained.
+    own_loss : callable, optional
+        The caller's loss, which then scores.
+
+    Notes
+    -----
+    Each fold is scored at the epoch that the other trained folds choose. If a single one is trained, each
+    half of its held-out rows is scored at the epoch that the other half chooses.
     """
 
-    def __init__(self, prepared: NetworkPrepared, jobs: Sequence[Job]) -> None:
-        n_checkpoints, n_folds = len(prepared.plan.checkpoints), prepared.n_folds
-        self._prepared, self._jobs, self._seen = prepared, jobs, 0
-        shape = (n_checkpoints, len(jobs))
+    def __init__(
+        self,
+        prepared: NetworkPrepared,
+        jobs: Sequence[Job],
+        folds: Sequence[int],
+        *,
+        own_loss: LossFunction | None = None,
+    ) -> None:
+        self.prepared, self.jobs, self._folds, self._own_loss = prepared, jobs, folds, own_loss
+        shape, n_folds = (len(prepared.plan.checkpoints), len(jobs)), prepared.n_folds
         self._held_out = np.full((*shape, prepared.n_rows), np.nan, dtype=np.float32)
         self._train = np.full((*shape, n_folds), np.nan)
         self._zeroed = np.zeros((*shape, n_folds, len(prepared.feature_names)), dtype=bool)
         self._train_rows = [_spread(fold.train, len(fold.test)) for fold in prepared.folds]
+        self._rows_at_once, self._networks_at_once = evaluated_at_once(prepared.architecture)
 
-    def record(self, stack: NetStack) -> None:
-        """Take the losses of all networks as they are now."""
-        with np.errstate(invalid="ignore", over="ignore"):  # a network that exploded is scored, too
-            self._record(stack)
-        self._seen += 1
+    def recorder(self, jobs: Sequence[int], folds: Sequence[int]) -> Callable[[Stack], None]:
+        """Return what takes the losses of a stack as it is at each checkpoint, in turn.
 
-    def _record(self, stack: NetStack) -> None:
-        prepared, at, n_folds = self._prepared, self._seen, self._prepared.n_folds
-        zeroed = (stack.weights[0] == 0).all(-1).cpu().numpy()
-        self._zeroed[at] = zeroed.reshape(len(self._jobs), n_folds, -1)
-        for number, fold in enumerate(prepared.folds):
-            networks = stack.flat[number::n_folds]
-            scale = np.float32(prepared.loss_scale[number])
-            self._held_out[at][:, fold.test] = scale * self._losses(stack, networks, number, fold.test)
+        Network ``j · len(folds) + i`` of the stack is ``jobs[j]`` on ``folds[i]``.
+        """
+        checkpoints = iter(range(len(self.prepared.plan.checkpoints)))
+
+        def record(stack: Stack) -> None:
+            with np.errstate(invalid="ignore", over="ignore"):  # a network that exploded is scored, too
+                self._record(stack, next(checkpoints), np.asarray(jobs), folds)
+
+        return record
+
+    def _record(self, stack: Stack, at: int, jobs: NDArray[np.intp], folds: Sequence[int]) -> None:
+        prepared = self.prepared
+        zeroed = stack.zeroed()[: len(jobs) * len(folds)].cpu().numpy().reshape(len(jobs), len(folds), -1)
+        for i, number in enumerate(folds):
+            fold, scale = prepared.folds[number], np.float32(prepared.loss_scale[number])
+            networks = range(i, len(jobs) * len(folds), len(folds))
+            self._zeroed[at, jobs, number] = zeroed[:, i]
+            held_out = scale * self._losses(stack, networks, number, fold.test)
+            self._held_out[at][np.ix_(jobs, fold.test)] = held_out
             rows = self._train_rows[number]
             losses = self._losses(stack, networks, number, rows).astype(np.float64)
-            self._train[at, :, number] = scale * np.average(losses, axis=1, weights=prepared.weight[rows])
+            self._train[at, jobs, number] = scale * np.average(losses, axis=1, weights=prepared.weight[rows])
 
     def _losses(
-        self, stack: NetStack, networks: Tensor, fold: int, rows: NDArray[np.intp]
+        self, stack: Stack, networks: range, fold: int, rows: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """Return the losses of one fold's networks on some rows of the sample, (n_jobs, n_rows)."""
-        data = self._prepared.rows
-        table_rows = torch.from_numpy(rows.astype(np.int64)).to(data.x.device) + fold * self._prepared.n_rows
-        size = max(16, EVALUATED_AT_ONCE // (len(networks) * max(stack.layout.widths)))
-        parts = []
-        for part in torch.split(table_rows, size):
-            outputs = predict(stack.layout, networks, data.x[part])
-            parts.append(row_losses(outputs, data.target[part], is_classification=data.is_classification))
-        return np.concatenate(parts, axis=1)
+        """Return the losses of one fold's networks on some rows of the sample, (n_networks, n_rows)."""
+        data = self.prepared.rows
+        table_rows = torch.from_numpy(rows.astype(np.int64)).to(data.x.device) + fold * self.prepared.n_rows
+        losses = np.empty((len(networks), len(rows)), dtype=np.float32)
+        for begin in range(0, len(rows), self._rows_at_once):
+            part = table_rows[begin : begin + self._rows_at_once]
+            x, target = data.x[part], data.target[part]
+            for first in range(0, len(networks), self._networks_at_once):
+                some = networks[first : first + self._networks_at_once]
+                outputs = stack.outputs(_at_least_two(some), x)[: len(some)]
+                losses[first : first + len(some), begin : begin + len(part)] = row_losses(
+                    outputs, target, is_classification=data.is_classification, own=self._own_loss
+                )
+        return losses
 
     def fits(self, *, seconds: float) -> list[Fit]:
-        """Return the fits of all jobs, each fold scored at the epoch that the other folds choose."""
-        return [self._fit(number, fit_s=seconds / len(self._jobs)) for number in range(len(self._jobs))]
+        """Return the fits of all jobs."""
+        return [self._fit(number, fit_s=seconds / len(self.jobs)) for number in range(len(self.jobs))]
+
+    def _parts(self) -> list[tuple[int, Fold]]:
+        """Return the trained folds by number; a single one as the two halves of its held-out rows."""
+        numbered = [(number, self.prepared.folds[number]) for number in self._folds]
+        (number, fold), *more = numbered
+        if more or len(fold.test) < 2:
+            return numbered
+        return [(number, Fold(train=fold.train, test=fold.test[half::2])) for half in (0, 1)]
 
     def _fit(self, job: int, *, fit_s: float) -> Fit:
-        prepared = self._prepared
-        held_out = self._held_out[:, job]
-        chosen = choose_checkpoints(held_out, prepared.folds, prepared.weight)
-        epochs = np.array([prepared.plan.checkpoints[at] for at in chosen], dtype=np.float64)
+        prepared, held_out, parts = self.prepared, self._held_out[:, job], self._parts()
+        chosen = choose_checkpoints(held_out, [fold for _, fold in parts], prepared.weight)
+        numbers = np.array([number for number, _ in parts])
         losses = np.full(prepared.n_rows, np.nan)
-        for at, fold in zip(chosen, prepared.folds, strict=True):
+        for at, (_, fold) in zip(chosen, parts, strict=True):
             losses[fold.test] = held_out[at, fold.test]
-        by_fold = np.arange(len(chosen))
-        tested = np.concatenate([fold.test for fold in prepared.folds])
+        epochs = np.array([prepared.plan.checkpoints[at] for at in chosen], dtype=np.float64)
+        by_fold = np.full((2, prepared.n_folds), np.nan)
+        for number in self._folds:
+            own = numbers == number
+            by_fold[:, number] = self._train[chosen[own], job, number].mean(), epochs[own].mean()
+        tested = np.concatenate([fold.test for _, fold in parts])
         return Fit(
-            job=self._jobs[job],
+            job=self.jobs[job],
             losses=losses,
-            train_losses=self._train[chosen, job, by_fold],
-            zeroed=self._zeroed[chosen, job, by_fold].mean(axis=0),
+            train_losses=by_fold[0],
+            zeroed=self._zeroed[chosen, job, numbers].mean(axis=0),
             converged=bool(np.isfinite(held_out[:, tested]).all()),
-            epochs=epochs,
+            epochs=by_fold[1],
             sum_lr=float(np.mean([prepared.plan.sum_lr(int(count)) for count in epochs])),
             fit_s=fit_s,
+            folds=None if len(self._folds) == prepared.n_folds else tuple(self._folds),
         )
+
+
+def _at_least_two(networks: range) -> slice | torch.Tensor:
+    """Return networks to compute together; a single one twice.
+
+    Products of one network and of several come from different kernels where a layer has one unit, and are
+    rounded differently: alone, a network would not be the same to the bit.
+    """
+    if len(networks) == 1:
+        return torch.tensor([networks[0]] * 2)
+    return slice(networks.start, networks.stop, networks.step)
 
 
 def _spread(rows: NDArray[np.intp], n_wanted: int) -> NDArray[np.intp]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from regadvisor.adapters.code import comment, estimator_code
+from regadvisor.adapters.torch_module import penalised_names
+from regadvisor.errors import ParameterError
 from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
@@ -46,14 +48,29 @@ for layer in layers:
     weight = (2 * torch.rand(layer.in_features, layer.out_features, generator=generator) - 1) * bound
     layer.weight.data = weight.T.contiguous()
     layer.bias.data = (2 * torch.rand(layer.out_features, generator=generator) - 1) * bound
-optimizer = torch.optim.AdamW(
-    [
-        {"params": [layer.weight for layer in layers], "weight_decay": l2},
-        {"params": [layer.bias for layer in layers], "weight_decay": 0.0},  # biases are exempt
-    ],
-    lr=lr,
-)
+{optimizer}
+"""
 
+_ADAMW = """\
+optimizer = torch.optim.AdamW(
+    [{"params": penalised, "weight_decay": {decay}}, {"params": exempt, "weight_decay": 0.0}], lr=lr
+)
+"""
+
+_SGD = """\
+optimizer = torch.optim.SGD(penalised + exempt, lr=lr, momentum={momentum})
+"""
+
+_PENALISED = """\
+penalised = [layer.weight for layer in layers]
+exempt = [layer.bias for layer in layers]  # no penalty acts on these
+"""
+
+_PENALISED_BY_NAME = """\
+named = [(f"{2 * k}.{name}", own) for k, layer in enumerate(layers) for name, own in layer.named_parameters()]
+names = {names!r}  # as in nn.Sequential(Linear, ReLU, Linear, …)
+penalised = [own for name, own in named if name in names]
+exempt = [own for name, own in named if name not in names]  # no penalty acts on these
 """
 
 _FORWARD = """\
@@ -84,6 +101,10 @@ def rate_at(step):  # constant for the first half, then a cosine to zero
     flat = n_steps // 2
     return lr * 0.5 * (1 + math.cos(math.pi * max(0.0, (step - flat) / (n_steps - flat))))
 """,
+    "cosine": """\
+def rate_at(step):  # a cosine to zero
+    return lr * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+""",
     "constant": """\
 def rate_at(step):
     return lr
@@ -106,14 +127,27 @@ for epoch in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        loss_of(forward(features[rows]{training}), target[rows]).backward()
-        optimizer.step()
-"""
+        loss = loss_of(forward(features[rows]{training}), target[rows])
+{penalty}        loss.backward()
+{clip}{decay}        optimizer.step()
+{soften}"""
 
+_PENALTY_L2 = """\
+        loss = loss + l2 / 2 * sum(own.square().sum() for own in penalised)
+"""
+_PENALTY_L1 = """\
+        loss = loss + l1 * sum(own.abs().sum() for own in penalised)
+"""
+_CLIP = """\
+        torch.nn.utils.clip_grad_norm_(penalised + exempt, {clip_norm})
+"""
+_DECAY = """\
+        for own in penalised:  # decoupled L2: the decay of SGD itself is not
+            own.data *= 1 - rate * l2
+"""
 _SOFTEN = """\
-        for layer in layers:  # the proximal step of L1: exact zeros
-            weight = layer.weight.data
-            layer.weight.data = weight - weight.clamp(-rate * l1, rate * l1)
+        for own in penalised:  # the proximal step of L1: exact zeros
+            own.data = own.data - own.data.clamp(-rate * l1, rate * l1)
 """
 
 _PREDICT_CLASSES = """\
@@ -137,6 +171,15 @@ def predict(X):
 """
 
 
+_MEANING = {
+    "decoupled": {
+        "l1": "decoupled: w ← soft(w, lr·l1) in every step",
+        "l2": "decoupled: w ← (1 − lr·l2)·w in every step",
+    },
+    "loss": {"l1": "in the loss: l1·Σ|w|", "l2": "in the loss: (l2/2)·Σw²"},
+}
+
+
 def mlp_torch_snippet(
     preprocessor: Any,
     *,
@@ -158,7 +201,7 @@ def mlp_torch_snippet(
     training : Training
         How to train; see ``MLPFamily.training``.
     regularizer : Regularizer
-        Strengths for the full data, coupling "decoupled".
+        Strengths for the full data, in the coupling of `training`.
     task : {"binary", "multiclass", "regression"}
     n_classes : int
         Classes of the data (0 for regression); the script counts those in its own `y`.
@@ -170,40 +213,84 @@ def mlp_torch_snippet(
     StrengthError
         If a strength is unknown.
     ParameterError
-        If the preprocessor holds something that has no code.
+        If the preprocessor holds something that has no code, or the caller's own loss was trained.
     """
+    if training.has_own_loss:
+        raise ParameterError(
+            "snippet('torch') must be asked of advice with a built-in loss, got your own loss function, "
+            "whose code is not known; use advice.optimizer() in your own loop"
+        )
     is_regression = task == "regression"
     code = estimator_code(preprocessor)
     needed = {*code.imports, "import math", "import numpy as np", "import torch"}
     imports = sorted(needed, key=lambda line: (line[0] == "f", line))
     strengths = regularizer.strengths()
-    has_l1, has_dropout = "l1" in strengths, "dropout" in strengths
+    has_dropout = "dropout" in strengths
     forward = _FORWARD_DROPOUT.replace("{offset}", f"{DROPOUT_SEED_OFFSET}") if has_dropout else _FORWARD
-    loop = _LOOP.replace("{rate}", _RATE[str(training.schedule)])
-    loop = loop.replace("{training}", ", is_training=True" if has_dropout else "")
     head = [*comment(verdict_comment), *imports, "", f"preprocess = {code.expression}"]
     parts = [
         "\n".join(head) + "\n",
         _DATA,
         _NUMBERS if is_regression else _CLASSES,
         _settings(training, strengths),
-        _NETWORK,
+        _NETWORK.replace("{optimizer}\n", _penalised(training) + _optimizer(training)),
         forward,
-        loop + (_SOFTEN if has_l1 else ""),
+        _loop(training, strengths),
         _PREDICT_NUMBERS if is_regression else _PREDICT_CLASSES,
     ]
     return "".join(parts)
 
 
+def _penalised(training: Training) -> str:
+    """Return the lines that part the penalised parameters from the others."""
+    if training.penalised is None and not training.exempt:
+        return _PENALISED
+    by_default = {
+        f"{2 * k}.{what}": what == "weight"
+        for k in range(len(training.hidden) + 1)
+        for what in ("weight", "bias")
+    }
+    names = penalised_names(by_default, exempt=training.exempt, penalised=training.penalised)
+    return _PENALISED_BY_NAME.replace("{names!r}", repr(names))
+
+
+def _optimizer(training: Training) -> str:
+    """Return the lines that make the optimizer."""
+    if training.optimizer == "sgd":
+        return _SGD.replace("{momentum}", repr(training.momentum))
+    return _ADAMW.replace("{decay}", "l2" if training.coupling == "decoupled" else "0.0")
+
+
+def _loop(training: Training, strengths: dict[str, float]) -> str:
+    """Return the training loop, with the penalties where the coupling has them."""
+    is_decoupled, is_sgd = training.coupling == "decoupled", training.optimizer == "sgd"
+    has_l1, has_l2 = "l1" in strengths, "l2" in strengths
+    penalty = (_PENALTY_L2 if has_l2 else "") + (_PENALTY_L1 if has_l1 else "")
+    clip = "" if training.clip_norm is None else _CLIP.replace("{clip_norm}", repr(training.clip_norm))
+    parts = {
+        "{rate}": _RATE[str(training.schedule)],
+        "{training}": ", is_training=True" if "dropout" in strengths else "",
+        "{penalty}": "" if is_decoupled else penalty,
+        "{clip}": clip,
+        "{decay}": _DECAY if is_decoupled and is_sgd and has_l2 else "",
+        "{soften}": _SOFTEN if is_decoupled and has_l1 else "",
+    }
+    loop = _LOOP
+    for place, code in parts.items():
+        loop = loop.replace(place, code)
+    return loop
+
+
 def _settings(training: Training, strengths: dict[str, float]) -> str:
     """Return the lines that set how to train and how strong the regularizer is."""
+    meaning = _MEANING[training.coupling]
     lines = [
         f"hidden, lr, batch_size = {training.hidden!r}, {training.lr!r}, {training.batch_size!r}",
         f"epochs, seed = {training.epochs!r}, {training.seed!r}",
-        f"l2 = {strengths.get('l2', 0.0)!r}  # decoupled: w ← (1 − lr·l2)·w in every step",
+        f"l2 = {strengths.get('l2', 0.0)!r}  # {meaning['l2']}",
     ]
     if "l1" in strengths:
-        lines.append(f"l1 = {strengths['l1']!r}  # decoupled: w ← soft(w, lr·l1) in every step")
+        lines.append(f"l1 = {strengths['l1']!r}  # {meaning['l1']}")
     if "dropout" in strengths:
         lines.append(f"dropout = {strengths['dropout']!r}")
     return "\n".join(lines) + "\n\n"

@@ -2,15 +2,27 @@
 
 What a decoupled penalty does to a run depends on strength × Σ lr, the learning rates summed over its steps
 (Wang and Aitchison, ICML 2025, arXiv:2405.13698): ``l2·Σlr = 1`` shrinks a weight that gets no gradient by
-a factor e, ``l1·Σlr = 0.1`` moves it by 0.1 towards 0. Everything here is in these units; divide by Σ lr for
-a :class:`~regadvisor.regularizer.Regularizer`.
+a factor e, ``l1·Σlr = 0.1`` moves it by 0.1 towards 0. Decoupled strengths are in these units here; divide by
+Σ lr for a :class:`~regadvisor.regularizer.Regularizer`.
+
+A penalty in the loss has the loss's own units: what it does depends on the strength and on the number of
+rows, not on Σ lr.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from regadvisor.candidates import Candidate, Range
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
-from regadvisor.thresholds import DEFAULT_DROPOUT, DEFAULT_L1_SUM, DEFAULT_L2_SUM
+from regadvisor.thresholds import (
+    DEFAULT_DROPOUT,
+    DEFAULT_L1_IN_LOSS,
+    DEFAULT_L1_SUM,
+    DEFAULT_L2_IN_LOSS,
+    DEFAULT_L2_SUM,
+)
 
 #: Searched ranges: from barely any effect to clearly too strong on real sets (see the tests).
 RANGES: dict[str, Range] = {
@@ -31,6 +43,22 @@ PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {
     "dropout_l2": ((2.0, 0.25), (0.5, 0.4), (6.0, 0.1), (0.15, 0.25)),
     # (l1, dropout)
     "dropout_l1": ((0.06, 0.25), (0.2, 0.1), (0.015, 0.4), (0.3, 0.4)),
+}
+
+#: The same with ``coupling="loss"``, in units of the loss.
+LOSS_RANGES: dict[str, Range] = {
+    "l2": Range(low=1e-6, high=1e-1, hard_low=1e-9, hard_high=10.0),
+    "l1": Range(low=1e-6, high=1e-2, hard_low=1e-9, hard_high=1.0),
+    "dropout": RANGES["dropout"],
+}
+LOSS_PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {
+    "none": ((),),
+    "l2": ((3e-3,), (3e-4,), (2e-2,), (3e-5,), (8e-2,)),
+    "l1": ((3e-4,), (3e-5,), (2e-3,), (3e-6,), (8e-3,)),
+    "dropout": PORTFOLIOS["dropout"],
+    "elasticnet": ((1e-4, 1e-3), (3e-5, 3e-4), (1e-3, 3e-3), (1e-5, 1e-2), (1e-4, 3e-2), (3e-3, 1e-2)),
+    "dropout_l2": ((3e-3, 0.25), (3e-4, 0.4), (2e-2, 0.1), (3e-5, 0.25)),
+    "dropout_l1": ((1e-4, 0.25), (1e-3, 0.1), (1e-5, 0.4), (1e-3, 0.4)),
 }
 
 #: Strengths that are given per Σ lr; dropout is a share as it is.
@@ -63,6 +91,61 @@ def candidate(kind: Kind, sum_lr: float) -> Candidate:
     points = (dict(zip(STRENGTHS[kind], values, strict=True)) for values in PORTFOLIOS[kind])
     portfolio = tuple(in_actual_units(point, sum_lr) for point in points)
     return Candidate(kind=kind, coupling="decoupled", ranges=ranges, portfolio=portfolio)
+
+
+def loss_candidate(kind: Kind) -> Candidate:
+    """Return ranges and portfolio of a kind with the penalty in the loss.
+
+    Examples
+    --------
+    >>> loss_candidate("l2").portfolio[0]
+    {'l2': 0.003}
+    """
+    names = STRENGTHS[kind]
+    portfolio = tuple(dict(zip(names, values, strict=True)) for values in LOSS_PORTFOLIOS[kind])
+    ranges = {name: LOSS_RANGES[name] for name in names}
+    return Candidate(kind=kind, coupling="loss", ranges=ranges, portfolio=portfolio)
+
+
+def carried_in_loss(
+    regularizer: Regularizer, *, n_sample: int, n_rows: int
+) -> tuple[Regularizer, str | None]:
+    """Return strengths found on a sample for all rows, with the penalty in the loss, and what was done.
+
+    Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as n^-1/2 (the
+    largest of the noise gradients that it has to silence). Σ lr has no part in it.
+
+    Examples
+    --------
+    >>> carried_in_loss(Regularizer(l2=0.1), n_sample=100, n_rows=1_000)[0].l2
+    0.01
+    """
+    if n_rows == n_sample:
+        return regularizer, None
+    ratio = n_sample / n_rows
+    moved = replace(
+        regularizer, l2=(regularizer.l2 or 0.0) * ratio, l1=(regularizer.l1 or 0.0) * math.sqrt(ratio)
+    )
+    rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
+    fallen = " and ".join(rule for name, rule in rules.items() if getattr(regularizer, name))
+    return moved, (
+        f"Carried from {n_sample} to {n_rows} rows by theory, not measured: in the loss, {fallen}; not "
+        "rescaled by Σ lr"
+    )
+
+
+def default_in_loss(kind: Kind, n_rows: int) -> Regularizer:
+    """Return the documented default of a kind for `n_rows` rows, with the penalty in the loss.
+
+    ``l2·n``, ``l1·√n`` and dropout are those of ``thresholds``; a combination takes half of each.
+    """
+    share = 1.0 / max(1, len(STRENGTHS[kind]))
+    values = {
+        "l2": DEFAULT_L2_IN_LOSS / n_rows * share,
+        "l1": DEFAULT_L1_IN_LOSS / math.sqrt(n_rows) * share,
+        "dropout": DEFAULT_DROPOUT * share,
+    }
+    return Regularizer(**{name: values[name] for name in STRENGTHS[kind]}, coupling="loss")
 
 
 def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:

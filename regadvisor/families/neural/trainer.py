@@ -15,19 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regadvisor.families.neural.nets import Layout, NetStack, initial_parameters
+from regadvisor.families.neural.architecture import Architecture, Stack
+from regadvisor.families.neural.losses import training_loss
+from regadvisor.families.neural.optimizers import make_optimizer
 from regadvisor.families.neural.penalties import Penalty, Strengths, span
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
 
 #: Dropped units are drawn from a generator of their own, seeded this far from the one for the starting values
 #: and the order: so networks with and without dropout see the same rows.
 DROPOUT_SEED_OFFSET = 2**32
-
-#: Adam's first moment of a weight without gradient (dead units, zeros of L1) shrinks by 0.9 a step until it
-#: is subnormal, and processors are slow with such numbers (measured: a step took 2.5 times as long). So
-#: moments below this, which move no weight, are set to 0 after every so many steps.
-TINY_MOMENT = 1e-30
-STEPS_BETWEEN_FLUSHES = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +68,7 @@ class Stream:
     Parameters
     ----------
     member : Member
-    layout : Layout
+    architecture : Architecture
     rows : Tensor of int64, shape (n_rows,)
         Rows to train on.
 
@@ -81,11 +78,11 @@ class Stream:
         Starting values.
     """
 
-    def __init__(self, member: Member, layout: Layout, rows: Tensor) -> None:
+    def __init__(self, member: Member, architecture: Architecture, rows: Tensor) -> None:
         self._generator = torch.Generator().manual_seed(member.seed)
         self._dropout_generator = torch.Generator().manual_seed(member.seed + DROPOUT_SEED_OFFSET)
         self._rows = rows
-        self.initial = initial_parameters(layout, self._generator)
+        self.initial = architecture.initial(self._generator)
 
     def epoch(self, n_steps: int, batch: int) -> Tensor:
         """Return the rows of the next epoch's batches, shape (n_steps, batch).
@@ -100,13 +97,13 @@ class Stream:
             wanted -= len(shuffled)
         return self._rows[torch.cat(order)].view(n_steps, batch)
 
-    def noise(self, batch: int, units: int) -> Tensor:
-        """Return the next uniform numbers in [0, 1) of a hidden layer, shape (batch, units)."""
-        return torch.rand(batch, units, generator=self._dropout_generator)
+    def noise(self, batch: int, *shape: int) -> Tensor:
+        """Return the next uniform numbers in [0, 1) of a place that drops, shape (batch, *shape)."""
+        return torch.rand(batch, *shape, generator=self._dropout_generator)
 
 
 class StackTrainer:
-    """Trains a stack of networks by AdamW with decoupled penalties.
+    """Trains a stack of networks as a recipe says.
 
     Parameters
     ----------
@@ -116,12 +113,13 @@ class StackTrainer:
     strengths : Strengths
         Theirs, in the same order.
     plan : Plan
-    hidden : tuple of int
-        Units of the hidden layers.
+    architecture : Architecture
+    recipe : Recipe
+        Optimizer, clipping, coupling and loss (the plan holds rates and lengths).
 
     Attributes
     ----------
-    stack : NetStack
+    stack : Stack
         The networks, trained as far as `run` has come.
     """
 
@@ -132,38 +130,43 @@ class StackTrainer:
         strengths: Strengths,
         *,
         plan: Plan,
-        hidden: tuple[int, ...],
+        architecture: Architecture,
+        recipe: Recipe,
     ) -> None:
         self.rows, self.plan, self.device = rows, plan, rows.x.device
-        layout = Layout(widths=(rows.x.shape[1], *hidden, rows.target.shape[1]))
         distinct = list(dict.fromkeys(members))
-        self._streams = [Stream(member, layout, rows.parts[member.part]) for member in distinct]
+        self._streams = [Stream(member, architecture, rows.parts[member.part]) for member in distinct]
         self._stream_of = torch.tensor([distinct.index(member) for member in members])
         initial = torch.cat([stream.initial for stream in self._streams])[self._stream_of]
-        self.stack = NetStack(
-            layout,
-            initial.to(self.device),
-            is_classification=rows.is_classification,
-            batch=plan.batch,
-        )
-        self._penalty = Penalty(self.stack.flat[:, : layout.n_weights], strengths)
+        loss = training_loss(recipe.loss, is_classification=rows.is_classification)
+        self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
+        flat, gradient = self.stack.flat, self.stack.gradient
+        self._penalty = Penalty(flat, gradient, self.stack.penalised, strengths)
+        self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
+        self._optimizer = make_optimizer(recipe, flat, gradient)
         self._dropped = span(strengths.dropout)
         self._rate, self._scale = self._dropout_factors(strengths.dropout)
-        self.stack.flat.grad = self.stack.gradient
-        self._adam = torch.optim.Adam([self.stack.flat], lr=1.0, fused=True)
-        self._x = self.stack.flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
+        self._keeping = self._streams_that_drop()
+        self._x = flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
+
+    def _streams_that_drop(self) -> tuple[list[Stream], Tensor]:
+        """Return the distinct streams of the networks that drop, and each of these networks' number there."""
+        if self._dropped is None:
+            return [], self._stream_of
+        used, position = torch.unique(self._stream_of[self._dropped], return_inverse=True)
+        return [self._streams[int(number)] for number in used], position.to(self.device)
 
     def _dropout_factors(self, dropout: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-        """Return rate and 1 / (1 − rate) of the networks that drop, shape (n_dropped, 1, 1) each."""
+        """Return rate and 1 / (1 − rate) of the networks that drop, shape (n_dropped,) each."""
         rates = dropout[self._dropped] if self._dropped else dropout
-        rate = torch.as_tensor(rates, dtype=torch.float32, device=self.device).view(-1, 1, 1)
-        scale = torch.as_tensor(1.0 / (1.0 - rates), dtype=torch.float32, device=self.device).view(-1, 1, 1)
+        rate = torch.as_tensor(rates, dtype=torch.float32, device=self.device)
+        scale = torch.as_tensor(1.0 / (1.0 - rates), dtype=torch.float32, device=self.device)
         return rate, scale
 
     def run(
         self,
         *,
-        at_checkpoint: Callable[[NetStack], None] | None = None,
+        at_checkpoint: Callable[[Stack], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> bool:
         """Train all epochs of the plan; return whether they were all made.
@@ -187,50 +190,72 @@ class StackTrainer:
         """Make the steps of one epoch (counted from 0)."""
         n_steps, batches = self.plan.n_steps, self.draw_epoch()
         for step in range(n_steps):
-            made = epoch * n_steps + step
-            self.train_step(batches[:, step], float(self.plan.rates[made]))
-            if made % STEPS_BETWEEN_FLUSHES == STEPS_BETWEEN_FLUSHES - 1:
-                self._flush_moment()
-
-    def _flush_moment(self) -> None:
-        moment = self._adam.state[self.stack.flat]["exp_avg"]
-        moment.copy_(torch.nn.functional.hardshrink(moment, TINY_MOMENT))
+            self.train_step(batches[:, step], float(self.plan.rates[epoch * n_steps + step]))
 
     def draw_epoch(self) -> Tensor:
         """Return the rows of the next epoch's batches, shape (n_models, n_steps, batch)."""
         plan = self.plan
         order = torch.stack([stream.epoch(plan.n_steps, plan.batch) for stream in self._streams])
-        return order[self._stream_of].to(self.device)
+        return to_device(order[self._stream_of], self.device)
 
     def train_step(self, batch: Tensor, lr: float) -> None:
         """Make one step of all networks; `batch` holds their rows, shape (n_models, batch)."""
         flat_rows = batch.reshape(-1)
         torch.index_select(self.rows.x, 0, flat_rows, out=self._x)
-        weight = None if self.rows.weight is None else self.rows.weight[flat_rows].view(batch.shape)
+        weight = (
+            None
+            if self.rows.weight is None
+            else self.rows.weight.index_select(0, flat_rows).view(batch.shape)
+        )
         self.stack.compute_gradient(
             self._x.view(*batch.shape, -1),
-            self.rows.target[flat_rows].view(*batch.shape, -1),
+            self.rows.target.index_select(0, flat_rows).view(*batch.shape, -1),
             weight=weight,
             dropped=self._dropped,
             keep=self._draw_keep(),
         )
-        self._penalty.decay(lr)
-        self._adam.param_groups[0]["lr"] = lr
-        self._adam.step()
-        self._penalty.soften(lr)
+        if not self._is_decoupled:
+            self._penalty.add_gradient()
+        if self._clip_norm is not None:
+            clip(self.stack.gradient, self._clip_norm)
+        if self._is_decoupled:
+            self._penalty.decay(lr)
+        self._optimizer.step(lr)
+        if self._is_decoupled:
+            self._penalty.soften(lr)
 
     def _draw_keep(self) -> list[Tensor]:
-        """Return for each hidden layer 0 for a dropped unit, else 1 / (1 − rate).
+        """Return for each place that drops 0 for a dropped unit, else 1 / (1 − rate).
 
         Networks of one seed compare the same uniform number with their own rate.
         """
         if self._dropped is None:
             return []
-        stream_of = self._stream_of[self._dropped]
-        used, position = torch.unique(stream_of, return_inverse=True)
+        streams, position = self._keeping
         keep = []
-        for units in self.stack.layout.widths[1:-1]:
-            noise = torch.stack([self._streams[int(i)].noise(self.plan.batch, units) for i in used])
-            uniform = noise.to(self.device)[position.to(self.device)]
-            keep.append(torch.ge(uniform, self._rate, out=uniform).mul_(self._scale))
+        for shape in self.stack.dropout_shapes:
+            noise = torch.stack([stream.noise(self.plan.batch, *shape) for stream in streams])
+            uniform = to_device(noise, self.device)[position]
+            column = (-1, *[1] * (uniform.ndim - 1))
+            torch.ge(uniform, self._rate.view(column), out=uniform)
+            keep.append(uniform.mul_(self._scale.view(column)))
         return keep
+
+
+def clip(gradient: Tensor, most: float) -> None:
+    """Scale every network's gradient down to the norm `most`, as ``torch.nn.utils.clip_grad_norm_`` does.
+
+    Shape
+    -----
+    gradient : (n_models, n_parameters), changed in place
+    """
+    # A product with itself: each network's sum is formed alone, whatever the number of networks.
+    norm = torch.bmm(gradient.unsqueeze(1), gradient.unsqueeze(2)).view(-1, 1).sqrt_()
+    gradient.mul_((most / (norm + 1e-6)).clamp_(max=1.0))
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on the device; to a GPU through pinned memory, so that nobody waits for the copy."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -1,0 +1,67 @@
+"""What scikit-learn's ``*CV`` estimators choose by their defaults, and what it costs on the test rows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.families.base import row_losses_classification
+from regadvisor.families.preprocess import make_preprocessor
+
+Losses = dict[str, NDArray[np.float64]]
+
+
+def sklearn_policies(table: Table, *, n_train: int, seed: int) -> Losses:
+    """Return the test losses per row of every ``*CV`` estimator for the task, fitted on the first rows.
+
+    The features are those of the linear family. Defaults are kept but for two: rows are shuffled first (the
+    default folds do not), and the logistic regression chooses by log loss, by which it is judged here.
+    """
+    rows = np.random.default_rng([seed, 29]).permutation(n_train)
+    train, test = table.take(rows), table.take(np.arange(n_train, table.n_rows))
+    preprocessor = make_preprocessor(table.facts, for_network=False).fit(train.X)
+    features = [_dense(preprocessor.transform(part.X)) for part in (train, test)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds
+        if table.is_classification:
+            return _classified(features, train.y, test.y, table.n_classes)
+        return _predicted(features, train.y, test.y, variance=float(np.var(table.y)) or 1.0)
+
+
+def _dense(encoded: Any) -> NDArray[np.float64]:
+    filled = encoded.toarray() if hasattr(encoded, "toarray") else encoded
+    return np.asarray(filled, dtype=np.float64)
+
+
+def _classified(
+    features: list[NDArray[np.float64]], y: NDArray[Any], y_test: NDArray[Any], n_classes: int
+) -> Losses:
+    model = LogisticRegressionCV(Cs=10, l1_ratios=(0.0,), scoring="neg_log_loss", use_legacy_attributes=False)
+    try:
+        model.fit(features[0], y)
+    except ValueError:  # a fold that lacks a class cannot be scored by log loss: the default's own limit
+        return {}
+    chances = np.zeros((len(y_test), n_classes))
+    chances[:, model.classes_] = model.predict_proba(features[1])
+    losses = row_losses_classification(chances, y_test, thresholds.PROBABILITY_FLOOR)
+    return {"LogisticRegressionCV": losses}
+
+
+def _predicted(
+    features: list[NDArray[np.float64]], y: NDArray[Any], y_test: NDArray[Any], *, variance: float
+) -> Losses:
+    mean, sd = float(y.mean()), float(y.std()) or 1.0
+    losses = {}
+    for model in (RidgeCV(), LassoCV(), ElasticNetCV()):
+        model.fit(features[0], (y - mean) / sd)
+        predicted = mean + sd * model.predict(features[1])
+        losses[type(model).__name__] = (y_test - predicted) ** 2 / variance
+    return losses

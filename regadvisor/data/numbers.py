@@ -1,0 +1,93 @@
+"""The numeric columns of any container, read some rows or one column at a time: never copied as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Values
+
+#: Numbers looked at together: they stay in a core's cache through several operations.
+BLOCK_CELLS = 1 << 15
+#: Blocks are multiples of so many rows, save the last and those of very wide tables.
+ROW_MULTIPLE = 16
+#: Numbers of a frame that become one array at a time (16 MB); taking rows of a frame costs time by column.
+_FRAME_CELLS = 1 << 21
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Numbers:
+    """Views of the numeric columns of an array, a sparse matrix or a frame.
+
+    Attributes
+    ----------
+    values : ndarray, csr_array or DataFrame
+        The whole table.
+    at : list of int
+        Positions of the numeric columns in it (all of them, unless it is a frame).
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [0.5, 1.5, 2.5]})
+    >>> numbers = Numbers(values=frame, at=[0, 2])
+    >>> numbers.shape, numbers.rows(np.array([1])).tolist(), numbers.column(1).tolist()
+    ((3, 2), [[2.0, 1.5]], [0.5, 1.5, 2.5])
+    """
+
+    values: Values
+    at: list[int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and numeric columns."""
+        return int(self.values.shape[0]), len(self.at)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the columns are those of a sparse matrix."""
+        return bool(sparse.issparse(self.values))
+
+    def rows(self, rows: NDArray[np.intp] | slice) -> NDArray[Any]:
+        """Return the given rows as a dense array, shape (n_taken, n_numeric)."""
+        if isinstance(self.values, pd.DataFrame):
+            return _as_array(self.values.iloc[rows], self.at)
+        taken = self.values[rows]
+        return taken if isinstance(taken, np.ndarray) else np.asarray(taken.toarray())
+
+    def column(self, j: int) -> NDArray[Any]:
+        """Return the numeric column number `j`, shape (n_rows,); a view where there can be one."""
+        if isinstance(self.values, pd.DataFrame):
+            return np.asarray(self.values.iloc[:, self.at[j]].to_numpy())
+        if isinstance(self.values, np.ndarray):
+            return self.values[:, j]
+        return np.asarray(self.values[:, [j]].toarray()).ravel()
+
+    def blocks(self, cells: int = BLOCK_CELLS) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield blocks of rows of at most about `cells` numbers (dense tables): where they are, the numbers.
+
+        All blocks of a table have one dtype, in which all its numbers fit.
+        """
+        n_rows, n_columns = self.shape
+        step = max(1, cells // max(1, n_columns))
+        step -= step % ROW_MULTIPLE if step > ROW_MULTIPLE else 0
+        wide = max(1, n_rows)
+        if isinstance(self.values, pd.DataFrame):
+            wide = -(-max(step, _FRAME_CELLS // max(1, n_columns)) // step) * step
+        for begin in range(0, n_rows, wide):
+            part = self.rows(slice(begin, begin + wide))  # a view of an array
+            for start in range(0, len(part), step):
+                block = part[start : start + step]
+                yield slice(begin + start, begin + start + len(block)), block
+
+
+def _as_array(frame: pd.DataFrame, at: list[int]) -> NDArray[Any]:
+    if not at:
+        return np.empty((len(frame), 0))
+    return (frame if len(at) == frame.shape[1] else frame.iloc[:, at]).to_numpy()

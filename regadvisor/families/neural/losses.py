@@ -1,0 +1,178 @@
+"""Losses of networks: log loss, half the squared error, or the caller's own function.
+
+A loss is needed in three forms: its slope by the outputs (gradients written out by hand), its mean as a
+differentiable number (automatic differentiation), and its value in every held-out row (scores).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from regadvisor.errors import ParameterError
+from regadvisor.thresholds import PROBABILITY_FLOOR
+
+#: The caller's loss of ``(outputs, target)``, both (batch, n_outputs): a number per row, or their mean.
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+#: "log": log loss of a softmax; "squared": half the squared error, summed over the outputs.
+Loss = Literal["log", "squared"] | LossFunction
+
+
+def training_loss(own: LossFunction | None, *, is_classification: bool) -> Loss:
+    """Return the loss to train with: the caller's own, or the one of the task."""
+    if own is not None:
+        return own
+    return "log" if is_classification else "squared"
+
+
+def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the (weighted) mean loss of a batch as a differentiable scalar.
+
+    Shape
+    -----
+    outputs, target : (batch, n_outputs)
+    weight : (batch,) or None, with a mean of 1
+
+    Raises
+    ------
+    ParameterError
+        If the caller's loss gives neither a number per row nor one number, or one number where rows have
+        weights.
+
+    Examples
+    --------
+    >>> mean_loss("squared", torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [0.0]]))
+    tensor(2.5000)
+    """
+    if loss == "log":
+        losses = -(functional.log_softmax(outputs, -1) * target).sum(-1)
+    elif loss == "squared":
+        losses = 0.5 * (outputs - target).square().sum(-1)
+    else:
+        losses = _called(loss, outputs, target)
+        if losses.ndim == 0 and weight is not None:
+            raise ParameterError(
+                "loss must return one number per row where rows have weights, got a scalar; "
+                "use reduction='none'"
+            )
+    return (losses if weight is None else losses * weight).mean()
+
+
+def fill_slope(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None, out: Tensor) -> None:
+    """Write the derivative of every network's mean loss by its outputs into `out`.
+
+    Shape
+    -----
+    outputs, target, out : (n_models, batch, n_outputs)
+    weight : (n_models, batch) or None
+    """
+    if callable(loss):
+        out.copy_(_slope_of_own(loss, outputs, target, weight))
+        return
+    if loss == "log":
+        torch.softmax(outputs, -1, out=out)
+        out.sub_(target)
+    else:
+        torch.sub(outputs, target, out=out)
+    if weight is not None:
+        out.mul_(weight.unsqueeze(-1))
+    out.mul_(1.0 / outputs.shape[1])
+
+
+def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the slope of the caller's loss by automatic differentiation.
+
+    One call for each network: in one call for all, where a number lies in the batch would decide how it is
+    rounded, and a network would depend on its company.
+    """
+    with torch.enable_grad():
+        leaves = outputs.detach().requires_grad_()
+        weights = [None] * len(outputs) if weight is None else list(weight)
+        means = [mean_loss(loss, *each) for each in zip(leaves, target, weights, strict=True)]
+        (slope,) = torch.autograd.grad(torch.stack(means).sum(), leaves)
+    return slope
+
+
+def row_losses(
+    outputs: Tensor, target: Tensor, *, is_classification: bool, own: LossFunction | None = None
+) -> NDArray[np.float32]:
+    """Return the loss that scores every row.
+
+    The caller's own loss where there is one; else the log loss (with a floor under the probabilities), or
+    the squared error (without the ½) on the standardised target.
+
+    Shape
+    -----
+    outputs : (n_models, n_rows, n_outputs)
+    target : (n_rows, n_outputs)
+    returns : (n_models, n_rows)
+    """
+    if own is not None:
+        losses = torch.stack([_own_row_losses(own, each, target) for each in outputs])
+    elif is_classification:
+        log_probability = (torch.log_softmax(outputs, -1) * target).sum(-1)
+        losses = -log_probability.clamp(min=float(np.log(PROBABILITY_FLOOR)))
+    else:
+        losses = (outputs - target).square().sum(-1)
+    result: NDArray[np.float32] = losses.cpu().numpy()
+    return result
+
+
+def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
+    """Return the caller's loss of every row, shape (n_rows,); a mean is taken of each row alone."""
+    with torch.no_grad():
+        losses = _called(loss, outputs, target)
+        if losses.ndim == 1 and (len(losses) > 1 or len(outputs) == 1):
+            return losses.float()
+        rows = [_called(loss, outputs[i : i + 1], target[i : i + 1]).reshape(()) for i in range(len(outputs))]
+    return torch.stack(rows).float()
+
+
+def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
+    """Return what the caller's loss gives, with its shape checked: (batch,) or ()."""
+    losses = loss(outputs, target)
+    shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+    if shape == (len(outputs), 1):
+        return losses.squeeze(1)
+    if shape not in ((len(outputs),), ()):
+        raise ParameterError(
+            f"loss must return a tensor of shape ({len(outputs)},), one number per row, or a scalar mean, "
+            f"for outputs and target of shape {tuple(outputs.shape)}, got {shape}"
+        )
+    return losses
+
+
+def constant_outputs(loss: LossFunction, target: Tensor, start: Tensor) -> Tensor:
+    """Return the constant outputs that fit the caller's loss best, shape (n_outputs,).
+
+    The mean and the class shares are the best constants of squared error and log loss only; another loss
+    has another (the median, a quantile), and a network is held against that.
+
+    Parameters
+    ----------
+    loss : callable
+    target : Tensor, shape (n_rows, n_outputs)
+    start : Tensor, shape (n_outputs,)
+        Where to start from; kept if nothing better is found.
+    """
+    with torch.enable_grad():
+        constant = start.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
+
+        def evaluate() -> Tensor:
+            optimizer.zero_grad()
+            value = mean_loss(loss, constant.expand(len(target), -1), target)
+            if value.requires_grad:
+                value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        before = float(evaluate().detach())
+        optimizer.step(lambda: float(evaluate().detach()))  # type: ignore[no-untyped-call]
+        after = float(evaluate().detach())
+    return constant.detach() if after < before else start

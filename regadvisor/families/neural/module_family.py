@@ -1,0 +1,156 @@
+"""The module family: the caller's own torch networks, all candidates and folds trained together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from regadvisor.data.table import Table
+from regadvisor.errors import ParameterError
+from regadvisor.families.base import Fit, Fold
+from regadvisor.families.neural.cnn import cnn
+from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.family import MLPFamily
+from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
+from regadvisor.families.neural.module_dropout import has_dropout
+from regadvisor.families.neural.module_source import ModuleSource, name_of
+from regadvisor.families.neural.module_stack import ModuleArchitecture
+from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.records import Column, DataFacts, Training
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
+
+#: Numbers that a date becomes, about: only to make a first module and see whether it has dropout.
+_DATE_PARTS = 6
+
+
+class ModuleFamily(MLPFamily):
+    """The caller's own torch modules, trained as the networks of the mlp family are.
+
+    Every seed gets starting values of its own: the factory is called with torch's generator seeded for it.
+    Given a module instead of a factory, every network is a copy that starts from its weights; the module
+    itself is never changed.
+
+    Candidates without dropout train with all dropout layers at rate 0, whatever rate the module gives them,
+    and dropout candidates set all of them to one rate. A module without dropout layers has no dropout kinds.
+    Dropout that is no layer of its own (``functional.dropout``, ``LSTM(dropout=)``,
+    ``MultiheadAttention(dropout=)``) stays as it is for every candidate.
+
+    Parameters
+    ----------
+    model : callable, torch.nn.Module or "cnn"
+        See :class:`~regadvisor.families.neural.module_source.ModuleSource`.
+    facts : DataFacts
+        Of the data that it will be trained on.
+    recipe : Recipe, optional
+    device : str, default "cpu"
+
+    Raises
+    ------
+    ParameterError
+        If the factory fails, or "cnn" is asked for rows that are no images.
+    """
+
+    name: str = "module"
+
+    def __init__(
+        self,
+        model: Callable[..., Any] | nn.Module | str,
+        facts: DataFacts,
+        *,
+        recipe: Recipe | None = None,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(recipe, device)
+        self.model = checked_model(model, facts)
+        self.label = model if isinstance(model, str) else name_of(model)
+        first = (
+            self.model if isinstance(self.model, nn.Module) else self._source(facts, _about(facts)).draw(0)
+        )
+        self.kinds: tuple[Kind, ...] = tuple(
+            kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
+        )
+        self._last: ModuleArchitecture | None = None
+
+    def _source(self, facts: DataFacts, n_features: int) -> ModuleSource:
+        """Return where networks for so many encoded features come from."""
+        return module_source(self.model, facts, n_features)
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
+        """Encode the folds, and look at the module with a few of their rows.
+
+        Raises
+        ------
+        DataError
+            If the encoded folds would take more than 2 GB.
+        ParameterError
+            If the module does not fit the encoded rows.
+        """
+        image, encoder = channels_first(sample.facts), copy.copy(self)
+        is_scaled = image is not None and self.recipe.transform == "standard"
+        if is_scaled:
+            # Raw pixels first; they are scaled by channel, not by pixel.
+            encoder.recipe = replace(self.recipe, transform="none")
+        prepared = MLPFamily.prepare(encoder, sample, folds, seed=seed)
+        if is_scaled and image is not None:
+            x = scaled_in_folds(prepared.rows.x, folds, image[0])
+            prepared = replace(prepared, rows=replace(prepared.rows, x=x))
+        self._last = examine(
+            self._source(sample.facts, prepared.n_features),
+            prepared.rows.x,
+            recipe=self.recipe,
+            is_classification=sample.is_classification,
+        )
+        return replace(prepared, architecture=self._last)
+
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised network is to be trained on everything, and what trained the sample."""
+        training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
+        last = self._last
+        return replace(
+            training,
+            family="module",
+            hidden=(),
+            module=self.label,
+            engine=None if last is None else last.engine,
+            engine_reason=None if last is None else last.engine_reason,
+        )
+
+
+def checked_model(
+    model: Callable[..., Any] | nn.Module | str, facts: DataFacts
+) -> Callable[..., Any] | nn.Module:
+    """Return the factory or module; "cnn" becomes its factory, for images."""
+    if not isinstance(model, str):
+        return model
+    if model != "cnn":
+        raise ParameterError(f"model must be a factory, a torch.nn.Module or 'cnn', got {model!r}")
+    if facts.image_shape is None:
+        raise ParameterError(
+            "model='cnn' must be given images of shape (n, h, w), (n, h, w, c) or (n, c, h, w), got a table "
+            f"of {facts.n_features} columns; reshape X, or use model='mlp'"
+        )
+    return cnn
+
+
+def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_features: int) -> ModuleSource:
+    """Return where networks for data of these facts come from."""
+    return ModuleSource(
+        model=model,
+        input_shape=channels_first(facts) or (n_features,),
+        n_outputs=1 if facts.task == "regression" else len(facts.classes or ()),
+    )
+
+
+def _about(facts: DataFacts) -> int:
+    """Return about how many features the columns become."""
+    return sum(_width(column) for column in facts.columns)
+
+
+def _width(column: Column) -> int:
+    width = {"numeric": 1, "date": _DATE_PARTS}.get(column.kind, column.n_levels or 1)
+    return width + column.has_missing

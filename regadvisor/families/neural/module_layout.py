@@ -1,0 +1,138 @@
+"""All numbers of a module that differ between networks, as one row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.architecture import REGISTER
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter or buffer: where it lies in a network's row."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+    dtype: torch.dtype
+    is_trained: bool
+
+    @property
+    def stop(self) -> int:
+        """One past its last column."""
+        return self.start + math.prod(self.shape)
+
+    def view(self, flat: Tensor) -> Tensor:
+        """Return it as (n_models, \\*shape), a view into `flat` (n_models, n_parameters)."""
+        return flat[:, self.start : self.stop].view(flat.shape[0], *self.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModuleLayout:
+    """Where everything of a module lies in a network's row.
+
+    Penalised parameters come first, so that a penalty acts on one slice; the other trained ones follow, then
+    what is carried along without being trained (running statistics), then padding.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+    n_penalised : int
+    n_noise : int
+        Columns before the padding that hold the seed of the module's own random numbers: 0 or 1.
+    """
+
+    entries: tuple[Entry, ...]
+    n_penalised: int
+    n_noise: int = 0
+
+    @property
+    def n_used(self) -> int:
+        """Columns of parameters and buffers."""
+        return self.entries[-1].stop
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of a network's row, padding included."""
+        return -(-(self.n_used + self.n_noise) // REGISTER) * REGISTER
+
+    @property
+    def trained(self) -> tuple[Entry, ...]:
+        """Parameters that are trained."""
+        return tuple(entry for entry in self.entries if entry.is_trained)
+
+    @property
+    def carried(self) -> tuple[Entry, ...]:
+        """What differs between networks and is not trained."""
+        return tuple(entry for entry in self.entries if not entry.is_trained)
+
+    def pack(self, module: nn.Module) -> Tensor:
+        """Return a module's numbers as a row, shape (1, n_parameters), on the CPU.
+
+        Raises
+        ------
+        ParameterError
+            If the module has not the parameters of this layout: a factory has to return equal shapes.
+        """
+        state, flat = dict(tensors(module)), torch.zeros(1, self.n_parameters)
+        for entry in self.entries:
+            value = state.get(entry.name)
+            if value is None or tuple(value.shape) != entry.shape:
+                got = "nothing" if value is None else f"shape {tuple(value.shape)}"
+                raise ParameterError(
+                    f"model must return modules of equal shapes, got {got} for {entry.name!r}, which was of "
+                    f"shape {entry.shape} in the first one"
+                )
+            entry.view(flat)[0] = value.detach().to(device="cpu", dtype=torch.float32)
+        return flat
+
+    def unpack(self, row: Tensor, module: nn.Module) -> None:
+        """Write a row (n_parameters,) into the parameters and buffers of `module`."""
+        state = dict(tensors(module))
+        with torch.no_grad():
+            for entry in self.entries:
+                value = entry.view(row.unsqueeze(0))[0]
+                state[entry.name].copy_(value.to(device=state[entry.name].device, dtype=entry.dtype))
+
+
+def tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters, then buffers, by name; shared ones once."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def make_layout(
+    module: nn.Module, *, varying: set[str], penalised: Sequence[str], has_noise: bool
+) -> ModuleLayout:
+    """Return the layout of a module's numbers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    varying : set of str
+        Names of frozen parameters and buffers that differ between networks or change in training.
+    penalised : sequence of str
+        Names of the parameters that a penalty acts on.
+    has_noise : bool
+        Whether the module draws random numbers of its own.
+    """
+    trained = [name for name, value in module.named_parameters() if value.requires_grad]
+    others = [name for name in trained if name not in penalised]
+    state = dict(tensors(module))
+    carried = [name for name in state if name in varying and name not in trained]
+    entries, start = [], 0
+    for name in (*penalised, *others, *carried):
+        value = state[name]
+        entries.append(Entry(name, tuple(value.shape), start, value.dtype, name in trained))
+        start = entries[-1].stop
+    return ModuleLayout(
+        entries=tuple(entries),
+        n_penalised=sum(entry.stop - entry.start for entry in entries[: len(penalised)]),
+        n_noise=int(has_noise),
+    )

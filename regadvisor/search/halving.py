@@ -1,0 +1,118 @@
+"""Successive halving over folds: every candidate on the first folds, only the better third on the rest.
+
+Halving over epochs (Jamieson and Talwalkar 2016; Li et al. 2018) would be unfair here: a penalty pays late
+in a run, when the networks without it begin to overfit. Folds are exchangeable, so the
+candidates of a kind that are behind on the first folds are unlikely to hold the best one on all. Every kind
+keeps at least one candidate, and the baseline is never stopped: comparisons of kinds stay on all folds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from regadvisor.families.base import Fit, Prepared
+
+#: One candidate in so many goes on to the remaining folds.
+REDUCTION = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The folds all candidates are trained on, and those that only the survivors see."""
+
+    first: tuple[int, ...]
+    rest: tuple[int, ...]
+
+    @classmethod
+    def of(cls, n_folds: int, n_first: int) -> Stages | None:
+        """Return the two stages; None where splitting the folds would save nothing.
+
+        Examples
+        --------
+        >>> Stages.of(5, 2)
+        Stages(first=(0, 1), rest=(2, 3, 4))
+        >>> Stages.of(3, 2) is None
+        True
+        """
+        if n_first < 1 or n_folds < n_first + 2:
+            return None
+        folds = tuple(range(n_folds))
+        return cls(first=folds[:n_first], rest=folds[n_first:])
+
+
+def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
+    """Return the fold fits of halving over those of training every candidate on every fold.
+
+    Examples
+    --------
+    >>> share_of_fits(6, n_folds=5, n_first=2)
+    0.6
+    """
+    stages = Stages.of(n_folds, n_first)
+    if stages is None or not n_candidates:
+        return 1.0
+    kept = n_kept(n_candidates)
+    return (n_candidates * n_first + kept * len(stages.rest)) / (n_candidates * n_folds)
+
+
+def n_kept(n_candidates: int) -> int:
+    """Return how many of the candidates go on, at least one.
+
+    Examples
+    --------
+    >>> [n_kept(n) for n in (1, 3, 4, 12)]
+    [1, 1, 2, 4]
+    """
+    return math.ceil(n_candidates / REDUCTION)
+
+
+def survivors(values: Mapping[int, float | None]) -> set[int]:
+    """Return the candidates that go on: the third with the lowest loss on the first folds.
+
+    Parameters
+    ----------
+    values : mapping of int to float or None
+        Mean loss by the number of the candidate; None: it did not converge and never goes on.
+
+    Examples
+    --------
+    >>> sorted(survivors({0: 0.3, 1: 0.1, 2: None, 3: 0.2}))
+    [1, 3]
+    """
+    ranked = sorted((value, number) for number, value in values.items() if value is not None)
+    return {number for _, number in ranked[: n_kept(len(values))]}
+
+
+def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
+    """Return the fit on all folds from the fits on the two parts of them."""
+    assert first.folds is not None
+    assert rest.folds is not None
+    losses = first.losses.copy()
+    train_losses = first.train_losses.copy()
+    epochs = None if first.epochs is None else first.epochs.copy()
+    for fold in rest.folds:
+        rows = prepared.folds[fold].test
+        losses[rows] = rest.losses[rows]
+        train_losses[fold] = rest.train_losses[fold]
+        if epochs is not None and rest.epochs is not None:
+            epochs[fold] = rest.epochs[fold]
+    share = len(first.folds) / (len(first.folds) + len(rest.folds))
+    sum_lr = first.sum_lr
+    if first.sum_lr is not None and rest.sum_lr is not None:
+        sum_lr = share * first.sum_lr + (1.0 - share) * rest.sum_lr
+    return replace(
+        first,
+        losses=losses,
+        train_losses=train_losses,
+        zeroed=np.asarray(share * first.zeroed + (1.0 - share) * rest.zeroed),
+        converged=first.converged and rest.converged,
+        is_limit=first.is_limit or rest.is_limit,
+        epochs=epochs,
+        sum_lr=sum_lr,
+        fit_s=first.fit_s + rest.fit_s,
+        folds=None,
+    )

@@ -1,0 +1,187 @@
+"""What is said about a module that does not fit, before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch import Tensor, nn
+from torch.nn import functional
+
+from regadvisor import ParameterError, Recipe
+from regadvisor.arguments import resolve_model
+from regadvisor.data.source import make_table
+from regadvisor.families.neural.module_dropout import places_of
+from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module_source import ModuleSource
+from regadvisor.families.neural.module_trial import examine
+from regadvisor.records import DataFacts
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS
+
+ROWS = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+
+
+def look_at(
+    model: Any, *, n_outputs: int = 2, is_classification: bool = True, recipe: Recipe | None = None
+) -> Any:
+    source = ModuleSource(model=model, input_shape=(8,), n_outputs=n_outputs)
+    return examine(source, ROWS, recipe=recipe or Recipe(), is_classification=is_classification)
+
+
+class AlwaysDropping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(self.layer(x), 0.5)
+
+
+class ListGiving(AlwaysDropping):
+    def forward(self, x: Tensor) -> Any:
+        return [self.layer(x)]
+
+
+class SoftmaxInside(AlwaysDropping):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.log_softmax(self.layer(x), dim=1)
+
+
+class Unlimited(AlwaysDropping):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) / 0.0
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear(9, 2), r"8 encoded features.*factory that names n_features"),
+        (nn.Linear(8, 5), r"\(rows, 2\) for 2 classes, got \(7, 5\)"),
+        (nn.Sequential(nn.Linear(8, 2), nn.Softmax(1)), "logits"),
+        (nn.Sequential(nn.Linear(8, 1), nn.Sigmoid()), "logits"),
+        (SoftmaxInside, "logits"),
+        (nn.Linear(8, 2).double(), "float32, got torch.float64 in 'weight'"),
+        (lambda: nn.LazyLinear(2), "lazy 'weight'"),
+        (lambda: 3, "got int from"),
+        (lambda width: nn.Linear(width, 2), "may ask for n_features, n_outputs, input_shape"),
+        (nn.Flatten(), "parameters to train"),
+        (nn.Dropout(), "got a dropout layer|parameters to train"),
+        (AlwaysDropping, "training=self.training"),
+        (ListGiving, "must return a tensor, got list"),
+        (Unlimited, "finite"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_the_numbers(model: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        look_at(model)
+
+
+def test_misspelt_patterns_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"got 'wieght'"):
+        look_at(nn.Linear(8, 2), recipe=Recipe(exempt=("wieght",)))
+
+
+def test_one_output_is_enough_for_two_classes_and_right_for_numbers() -> None:
+    single = look_at(nn.Linear(8, 1))
+    assert single.has_one_logit
+    stack = single.stack(single.initial(torch.Generator()), batch=2, loss="log")
+    logits = stack.outputs(slice(0, 1), ROWS)[0]
+    assert logits.shape == (20, 2)
+    assert bool((logits[:, 0] == 0).all())
+    assert not look_at(nn.Linear(8, 1), n_outputs=1, is_classification=False).has_one_logit
+
+
+def test_a_factory_gets_what_its_signature_names() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def factory(input_shape: tuple[int, ...], n_outputs: int, width: int = 4) -> nn.Module:
+        seen.append({"input_shape": input_shape, "n_outputs": n_outputs, "width": width})
+        return nn.Sequential(nn.Linear(input_shape[0], width), nn.Linear(width, n_outputs))
+
+    look_at(factory, n_outputs=5)
+    assert seen[0] == {"input_shape": (8,), "n_outputs": 5, "width": 4}
+
+    class Net(nn.Linear):
+        def __init__(self, n_features: int, n_outputs: int) -> None:
+            super().__init__(n_features, n_outputs)
+
+    assert look_at(Net).source.n_features == 8
+
+
+def test_inputs_of_dropout_need_one_axis_for_the_rows() -> None:
+    with pytest.raises(ParameterError, match="one axis for the rows"):
+        places_of([(5, 5)], [(7, 7)], (5, 7))
+    with pytest.raises(ParameterError, match="equally often"):
+        places_of([(5, 5)], [], (5, 7))
+    (place,) = places_of([(3, 4)], [(3, 4)], (5, 7))
+    assert place.fitted(torch.ones(5, 3, 4)).shape == (3, 4)
+
+
+@pytest.mark.parametrize(("with_dropout", "n_kinds"), [(True, len(KINDS)), (False, len(KINDS) - 3)])
+def test_a_module_without_dropout_has_no_dropout_kinds(with_dropout: bool, n_kinds: int) -> None:
+    facts = make_table(ROWS.numpy(), np.arange(20) % 2).facts
+    layers = [nn.Linear(8, 4), *([nn.Dropout()] if with_dropout else []), nn.Linear(4, 2)]
+    for model in (nn.Sequential(*layers), lambda: nn.Sequential(*layers)):
+        kinds = ModuleFamily(model, facts).kinds
+        assert len(kinds) == n_kinds
+        assert (set(DROPOUT_KINDS) <= set(kinds)) == with_dropout
+
+
+# --------------------------------------------------------------------------------- what model= may be
+
+
+def facts_of(task: str) -> DataFacts:
+    y = np.arange(20) % 2 if task == "binary" else np.linspace(0, 1, 20) ** 2
+    return make_table(ROWS.numpy(), y, task=task).facts
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "family"),
+    [
+        (LogisticRegression(), "binary", "linear"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), "binary", "linear"),
+        (SGDClassifier(loss="log_loss"), "binary", "linear"),
+        (Ridge(), "regression", "linear"),
+        (MLPRegressor(), "regression", "mlp"),
+        (nn.Linear(8, 2), "binary", "module"),
+        (lambda: nn.Linear(8, 1), "regression", "module"),
+    ],
+)
+def test_an_estimator_or_module_finds_its_family(model: Any, task: str, family: str) -> None:
+    assert resolve_model(model, facts_of(task), recipe=None, device="cpu").name == family
+
+
+def test_the_recipe_of_an_mlp_is_that_of_the_estimator() -> None:
+    model = MLPClassifier(
+        (32, 8), solver="sgd", momentum=0.5, learning_rate_init=0.01, batch_size=16, max_iter=7
+    )
+    family: Any = resolve_model(model, facts_of("binary"), recipe=None, device="cpu")
+    expected = Recipe(
+        hidden=(32, 8), optimizer="sgd", momentum=0.5, lr=0.01, batch_size=16, epochs=7, schedule="constant"
+    )
+    assert family.recipe == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "message"),
+    [
+        (SVC(), "binary", r"got SVC"),
+        (Ridge(), "binary", r"model must be a classifier for task='binary', got Ridge"),
+        (LogisticRegression(), "regression", r"must be a regressor"),
+        (SGDClassifier(), "binary", r"loss='log_loss', got SGDClassifier\(loss='hinge'\)"),
+        (MLPClassifier(activation="tanh"), "binary", r"activation='relu'"),
+        ("cnn", "binary", r"images of shape .* got a table of 8 columns"),
+        ("forest", "binary", r"got 'forest'"),
+        (3, "binary", r"got int"),
+    ],
+)
+def test_other_models_are_refused_with_what_is_supported(model: Any, task: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        resolve_model(model, facts_of(task), recipe=None, device="cpu")

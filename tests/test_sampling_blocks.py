@@ -1,0 +1,105 @@
+"""Folds with training rows of their own."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from regadvisor import advise
+from regadvisor.data.source import make_table
+from regadvisor.data.table import Table
+from regadvisor.families.base import rows_learned
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
+from regadvisor.sampling.draw import Drawn, draw_sample
+
+N_TRAIN = 80
+
+
+def table(n_rows: int = 2_000, *, classes: tuple[float, ...] = (0.7, 0.3), seed: int = 0) -> Table:
+    rng = np.random.default_rng(seed)
+    y = rng.choice(len(classes), size=n_rows, p=classes)
+    return make_table(rng.standard_normal((n_rows, 4)) + y[:, None], y, task="classification")
+
+
+def blocks(source: Table, n_train: int = N_TRAIN) -> tuple[Drawn, Drawn | None]:
+    n_drawn = rows_for_blocks(n_train, 5, source.n_rows)
+    assert n_drawn is not None
+    drawn = draw_sample(source, n_rows=n_drawn, folds=5, seed=3)
+    return drawn, in_blocks(drawn, n_train=n_train, seed=3)
+
+
+def test_no_row_is_used_twice() -> None:
+    drawn, cut = blocks(table())
+    assert cut is not None
+    parts = [part for fold in cut.folds for part in (fold.train, fold.test)]
+    for one, other in combinations(parts, 2):
+        assert not np.intersect1d(one, other).size
+    assert sum(map(len, parts)) == drawn.table.n_rows == 800
+
+
+def test_every_fold_trains_on_what_was_asked_and_tests_the_rest_of_its_part() -> None:
+    drawn, cut = blocks(table())
+    assert cut is not None
+    for number, (before, fold) in enumerate(zip(drawn.folds, cut.folds, strict=True)):
+        assert len(fold.train) == N_TRAIN
+        np.testing.assert_array_equal(np.union1d(fold.train, fold.test), before.test)
+        assert set(cut.fold_of_row[fold.test]) == {number}
+        assert set(cut.fold_of_row[fold.train]) == {-1}
+    assert cut.evidence.validation == "blocks"
+    assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN * 5 / 4
+
+
+def test_blocks_have_the_shares_of_the_classes() -> None:
+    drawn, cut = blocks(table())
+    assert cut is not None
+    share = drawn.table.y.mean()
+    for fold in cut.folds:
+        assert drawn.table.y[fold.train].mean() == pytest.approx(share, abs=2 / N_TRAIN)
+
+
+def test_blocks_are_spread_over_a_numeric_target() -> None:
+    rng = np.random.default_rng(1)
+    source = make_table(rng.standard_normal((2_000, 3)), rng.standard_normal(2_000), task="regression")
+    drawn, cut = blocks(source)
+    assert cut is not None
+    means = [drawn.table.y[fold.train].mean() for fold in cut.folds]
+    assert np.abs(means).max() < 0.5 / np.sqrt(N_TRAIN)  # plain random blocks scatter by 1 / √n
+
+
+def test_copies_of_training_rows_are_not_tested() -> None:
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((1_000, 3))[rng.integers(0, 1_000, 4_000)]
+    source = make_table(X, (X[:, 0] > 0).astype(int), task="classification")
+    drawn, cut = blocks(source)
+    assert cut is not None
+    rows = [tuple(row) for row in np.asarray(drawn.table.X)]
+    for fold in cut.folds:
+        assert not {rows[i] for i in fold.train} & {rows[i] for i in fold.test}
+
+
+def test_a_class_too_rare_for_every_block_forbids_them() -> None:
+    source = table(n_rows=5_000, classes=(0.998, 0.002))
+    assert blocks(source)[1] is None
+
+
+def test_too_few_rows_forbid_blocks() -> None:
+    assert rows_for_blocks(800, 5, 5_999) is None
+    assert rows_for_blocks(800, 5, 6_000) == 6_000
+    assert rows_for_blocks(800, 5, 10**6) == 8_000
+
+
+def test_networks_are_validated_on_blocks_and_say_so() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((9_000, 3))
+    y = (X[:, 0] + rng.standard_normal(9_000) > 0).astype(int)
+    advice = advise(X, y, model="mlp", effort="quick", recipe=Recipe(epochs=2, hidden=(8,)))
+    sample = advice.record.evidence.sample
+    assert sample is not None
+    assert (sample.validation, sample.n_rows) == ("blocks", 9_000)
+    assert "share none" in advice.to_text()
+    linear = advise(X, y, model="linear", effort="quick").record.evidence.sample
+    assert linear is not None
+    assert linear.validation == "stratified"

@@ -1,0 +1,184 @@
+"""Stopping losers after the first folds, against training everything everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_fakes import N_FEATURES, N_ROWS, RidgeFamily, make_effort
+
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.search.experiment import Results, panel_arrays, to_scores
+from regadvisor.search.halving import Stages, merged, n_kept, survivors
+from regadvisor.search.tune import Tuned, tune
+
+N_FOLDS = 5
+FIRST = (0, 1)
+
+
+class StagedFamily(RidgeFamily):
+    """Trains on the folds it is told to."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.fold_fits = 0
+
+    def prepared(self) -> Prepared:
+        rows = np.arange(N_ROWS)
+        folds = tuple(
+            Fold(train=np.flatnonzero(rows % N_FOLDS != k), test=np.flatnonzero(rows % N_FOLDS == k))
+            for k in range(N_FOLDS)
+        )
+        constant = (self.y - self.y.mean()) ** 2
+        names = tuple(f"x{i}" for i in range(N_FEATURES))
+        return Prepared(
+            folds=folds, n_rows=N_ROWS, n_features=N_FEATURES, feature_names=names, constant_losses=constant
+        )
+
+    def train(  # type: ignore[override]
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
+    ) -> list[Fit]:
+        fits = []
+        chosen = range(N_FOLDS) if folds is None else folds
+        for job in jobs[: self.n_at_most]:
+            self.fold_fits += len(chosen)
+            losses = np.full(N_ROWS, np.nan)
+            train_losses, epochs = np.full(N_FOLDS, np.nan), np.full(N_FOLDS, np.nan)
+            for k in chosen:
+                fold = prepared.folds[k]
+                weights = self._weights(fold, job.regularizer)
+                errors = (self.y - self.X @ weights) ** 2
+                losses[fold.test], train_losses[k] = errors[fold.test], errors[fold.train].mean()
+                epochs[k] = 10 * k
+            fit = Fit(
+                job=job,
+                losses=losses,
+                train_losses=train_losses,
+                zeroed=np.full(N_FEATURES, float(np.mean(list(chosen)))),
+                converged=not self.failing(job),
+                epochs=epochs,
+                sum_lr=float(np.mean(list(chosen))),
+            )
+            fits.append(fit)
+            if on_fit is not None:
+                on_fit(fit)
+        return fits
+
+
+def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
+    return tune(
+        family,  # type: ignore[arg-type]
+        family.prepared(),
+        make_effort(one=5, two=6, n_widenings=0),
+        seed=0,
+        deadline=Deadline.never(),
+        storage=storage,
+    )
+
+
+def kinds(results: Results, *, is_stopped: bool) -> list[str]:
+    return [trial.kind for trial in results.trials if trial.is_stopped == is_stopped]
+
+
+def test_a_third_of_every_kind_goes_on_and_the_baseline_always() -> None:
+    family = StagedFamily(noise=1.0)
+    results = search(family).results
+    assert kinds(results, is_stopped=False) == ["none"] * 3 + ["l2"] * 2 + ["l1"] * 2 + ["elasticnet"] * 2
+    assert kinds(results, is_stopped=True) == ["l2"] * 3 + ["l1"] * 3 + ["elasticnet"] * 4
+    assert family.fold_fits == 19 * 2 + 9 * 3
+
+
+def test_survivors_are_what_training_on_all_folds_gives() -> None:
+    family = StagedFamily(noise=1.0)
+    results = search(family).results
+    everywhere = StagedFamily(noise=1.0)
+    for trial in results.trials:
+        (whole,) = everywhere.train(results.prepared, [trial.fit.job], deadline=Deadline.never())
+        if not trial.is_stopped:
+            np.testing.assert_array_equal(trial.fit.losses, whole.losses)
+            np.testing.assert_array_equal(trial.fit.train_losses, whole.train_losses)
+            np.testing.assert_array_equal(trial.fit.epochs, whole.epochs)
+            np.testing.assert_allclose(trial.fit.zeroed, whole.zeroed)
+            assert trial.fit.sum_lr == pytest.approx(whole.sum_lr)
+
+
+def test_survivors_lead_on_the_first_folds() -> None:
+    results = search(StagedFamily(noise=1.0)).results
+    rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
+    for kind in ("l2", "l1", "elasticnet"):
+        own = [trial for trial in results.trials if trial.kind == kind]
+        kept = [trial.fit.losses[rows].mean() for trial in own if not trial.is_stopped]
+        stopped = [trial.fit.losses[rows].mean() for trial in own if trial.is_stopped]
+        assert max(kept) <= min(stopped)
+
+
+def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
+    results = search(StagedFamily(noise=1.0)).results
+    assert {kind: len(losses) for kind, losses in panel_arrays(results).items()} == {
+        "none": 1,
+        "l2": 2,
+        "l1": 2,
+        "elasticnet": 2,
+    }
+    assert not results.n_excluded
+    for score, trial in zip(to_scores(results), results.trials, strict=True):
+        assert score.is_stopped == trial.is_stopped
+        assert [loss is None for loss in score.fold_losses] == [trial.is_stopped and k > 1 for k in range(5)]
+        known = [loss for loss in score.fold_losses if loss is not None]
+        assert score.loss == pytest.approx(np.mean(known))  # folds of equal size
+
+
+def test_what_does_not_converge_never_goes_on() -> None:
+    family = StagedFamily(noise=1.0, failing=lambda job: job.regularizer.l2 == 0.1)
+    results = search(family).results
+    failed = [trial for trial in results.trials if trial.regularizer.l2 == 0.1]
+    assert failed
+    assert all(trial.is_stopped for trial in failed)
+    assert results.n_excluded["l2"] == 1
+
+
+@pytest.mark.parametrize("n_first_run", [3, 12, 19])
+def test_a_run_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: int) -> None:
+    journal = tmp_path / "journal"
+    cut = StagedFamily(noise=1.0, n_at_most=n_first_run)
+    search(cut, journal)
+    rest = StagedFamily(noise=1.0)
+    resumed = search(rest, journal).results
+    whole = StagedFamily(noise=1.0)
+    for one, other in zip(resumed.trials, search(whole).results.trials, strict=True):
+        assert one.fit.job == other.fit.job
+        assert one.fit.folds == other.fit.folds
+        np.testing.assert_array_equal(one.fit.losses, other.fit.losses)
+    assert cut.fold_fits + rest.fold_fits == whole.fold_fits
+
+
+def test_two_fits_become_one() -> None:
+    family = StagedFamily(noise=1.0)
+    prepared, stages = family.prepared(), Stages.of(N_FOLDS, 2)
+    assert stages is not None
+    job = Job(regularizer=search(family).results.trials[-1].regularizer)
+    parts = [
+        family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0]
+        for folds in (stages.first, stages.rest)
+    ]
+    from dataclasses import replace
+
+    first, rest = replace(parts[0], folds=stages.first), replace(parts[1], folds=stages.rest)
+    (whole,) = family.train(prepared, [job], deadline=Deadline.never())
+    np.testing.assert_array_equal(merged(first, rest, prepared).losses, whole.losses)
+    assert merged(first, rest, prepared).folds is None
+
+
+def test_survivors_ignore_the_unconverged_and_break_ties_by_number() -> None:
+    assert survivors({0: 1.0, 1: 1.0, 2: None, 3: 1.0}) == {0, 1}
+    assert survivors({0: None}) == set()
+    assert [n_kept(n) for n in range(1, 8)] == [1, 1, 1, 2, 2, 2, 3]
