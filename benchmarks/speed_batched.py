@@ -1,9 +1,9 @@
 """a) Networks trained together against one after another in plain torch: the same recipe, the same results.
 
 The library's side is what a search calls: ``family.train`` on folds, held-out scores included. The other side
-is ``nn.Module`` and ``torch.optim.AdamW``, one network at a time, scored on the same rows; it is made for a few
-of the networks and counted per network. Jobs are a mix of all kinds, as in a search. Every network that both
-sides trained has to have the same held-out loss, up to the rounding that training amplifies.
+is ``nn.Module`` and ``torch.optim.AdamW``, one network at a time, scored on the same rows; it is made for a
+few of the networks and counted per network. Jobs are a mix of all kinds, as in a search. Every network that
+both sides trained has to have the same held-out loss, up to the rounding that training amplifies.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EPOCHS = {"mlp": 15, "module": 10, "cnn": 5}
 
 COLUMNS = (
     "networks|trained|threads|steps each|batched: processor ms per network (wall)"
-    "|one by one: processor ms (wall)|one by one / batched, processor|wall|largest difference of losses|repeats"
+    "|one by one: processor ms (wall)|one by one / batched, processor|wall|largest loss difference|repeats"
 )
 
 

@@ -1,7 +1,7 @@
 """e) How time and peak memory of `advise` grow: with rows, with features, and with the candidates trained.
 
-Every line is a process of its own. Before the clock starts it has imported everything (a small advice) and made
-the data; memory is the peak beyond what it held then, so beyond the caller's own array.
+Every line is a process of its own. Before the clock starts it has imported everything (a small advice) and
+made the data; memory is the peak beyond what it held then, so beyond the caller's own array.
 Effort "quick", so that the same is done at every size; the default budget would change it.
 """
 

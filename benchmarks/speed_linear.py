@@ -2,9 +2,9 @@
 
 ``LogisticRegressionCV(l1_ratios=[0, .25, .5, .75, 1], Cs=20, solver="saga")`` and
 ``ElasticNetCV(l1_ratio=[.25, .5, .75, 1])``, on the features as the library encodes them (encoding not
-counted for scikit-learn, counted for `advise`). scikit-learn's defaults otherwise: fits that do not converge in
-its ``max_iter`` are cheaper than they ought to be, which is to its advantage here. Each side runs in processes
-of its own, one after the other, and scikit-learn's may be cut.
+counted for scikit-learn, counted for `advise`). scikit-learn's defaults otherwise: fits that do not converge
+in its ``max_iter`` are cheaper than they ought to be, which is to its advantage here. Each side runs in
+processes of its own, one after the other, and scikit-learn's may be cut.
 """
 
 from __future__ import annotations

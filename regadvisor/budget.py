@@ -76,6 +76,7 @@ def choose_rung(
     effort: str | None,
     started_s: float,
     storage: Path | None = None,
+    may_block: bool = True,
 ) -> Rung:
     """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
 
@@ -87,6 +88,8 @@ def choose_rung(
         A name of the ladder; None: measured.
     started_s : float
         When the advice began, on the monotonic clock: what was spent on imports and reading counts.
+    may_block : bool
+        Whether folds may have training rows of their own.
     """
     obstacle = _obstacle(table, budget)
     if obstacle is not None:
@@ -104,7 +107,14 @@ def choose_rung(
         rung = _unlimited(effort, family, table.n_rows, is_given=True)
     else:
         rung = _measured(
-            table, family, folds=folds, seed=seed, budget=budget, effort=effort, started_s=started_s
+            table,
+            family,
+            folds=folds,
+            seed=seed,
+            budget=budget,
+            effort=effort,
+            started_s=started_s,
+            may_block=may_block,
         )
     if storage is not None:
         write_settings(storage, _settings(rung))
@@ -131,6 +141,7 @@ def _measured(
     budget: float | Literal["auto"] | None,
     effort: str | None,
     started_s: float,
+    may_block: bool,
 ) -> Rung:
     """Time a pilot and take the highest rung that fits."""
     pilot = _Pilot(table, family, folds=folds, seed=seed, started_s=started_s)
@@ -142,6 +153,7 @@ def _measured(
         seconds_per_job=pilot.job_s,
         overhead_s=pilot.overhead_s,
         n_available=table.n_rows,
+        may_block=may_block,
     )
     if budget == "auto":
         lowest_s = walk.choose(0.0).projected_s

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from regadvisor.budget import Rung, choose_rung
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
@@ -36,7 +38,7 @@ from regadvisor.records import (
 from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
-from regadvisor.search.plan import Effort
+from regadvisor.search.plan import Effort, trained_rows
 from regadvisor.search.tune import Tuned, tune
 
 Progress = Callable[[str, float], None]
@@ -139,31 +141,36 @@ class Gatherer:
             self._drawn = self._draw_blocks(n_rows) or self._draw(n_rows)
         return self._drawn
 
-    def _draw(self, n_rows: int) -> Drawn:
+    def _draw(self, n_rows: int, *, folds: int | None = None) -> Drawn:
         return draw_sample(
             self.table,
             n_rows=n_rows,
             sample=self.request.sample,
             match=self.request.match,
-            folds=self.request.folds,
+            folds=folds or self.request.folds,
             seed=self.request.seeds["sample"],
             size_reason=self.rung.size_reason,
         )
 
     def _draw_blocks(self, n_rows: int) -> Drawn | None:
-        """Return a sample whose folds share no training row, where networks have the rows for it.
-
-        A linear model is cheap enough to learn from all of the rows.
-        """
-        request, table = self.request, self.table
-        is_plain = isinstance(request.sample, str) and request.match is None
-        if self.family.name == "linear" or not is_plain or table.groups is not None or table.time is not None:
+        """Return a sample whose folds share no training row, where networks have the rows for it."""
+        request, n_source = self.request, self.table.n_rows
+        n_blocks = self.effort.blocks(self.family.name, n_rows, n_folds=request.folds, n_source=n_source)
+        if n_blocks is None or not self._may_block:
             return None
-        n_train = n_rows - n_rows // request.folds
-        n_drawn = rows_for_blocks(n_train, request.folds, table.n_rows)
+        n_train = trained_rows(n_rows, request.folds)
+        n_drawn = rows_for_blocks(n_train, n_blocks, n_source)
         if n_drawn is None or n_drawn > self._most_rows:
             return None
-        return in_blocks(self._draw(n_drawn), n_train=n_train, seed=request.seeds["sample"])
+        drawn = self._draw(n_drawn, folds=n_blocks)
+        return in_blocks(drawn, n_train=n_train, seed=request.seeds["sample"])
+
+    @property
+    def _may_block(self) -> bool:
+        """Whether rows are free to be put into blocks: no groups, no time, no rows that were asked for."""
+        request, table = self.request, self.table
+        is_asked = not isinstance(request.sample, str) or request.match is not None
+        return not is_asked and table.groups is None and table.time is None
 
     @property
     def training_deadline(self) -> Deadline:
@@ -204,6 +211,7 @@ class Gatherer:
             budget=request.budget,
             effort=request.effort,
             storage=request.storage,
+            may_block=self._may_block,
             started_s=self.started_s,
         )
 
@@ -269,6 +277,7 @@ class Gatherer:
             storage=self.request.storage,
             fingerprint=self.table.facts.fingerprint,
             weight=drawn.table.weight,
+            in_blocks=drawn.evidence.validation == "blocks",
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
@@ -277,10 +286,10 @@ class Gatherer:
         panel = Panel(
             losses={**panel_arrays(tuned.results)},
             constant=prepared.constant_losses,
-            fold=drawn.fold_of_row,
+            fold=np.where(tuned.results.is_tested, drawn.fold_of_row, -1),
             weight=drawn.table.weight,
             cluster=drawn.cluster_of_row,
-            n_folds=len(drawn.folds),
+            n_folds=tuned.results.n_folds,
         )
         honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
@@ -315,7 +324,7 @@ class Gatherer:
             best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
-            n_folds=len(self.drawn.folds),
+            n_folds=results.n_folds,
             n_encoded_features=trained.prepared.n_features,
             cut=trained.tuned.cut,
         )

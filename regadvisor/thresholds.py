@@ -159,7 +159,8 @@ HIGHEST_DROPOUT = 0.95
 #: A kind whose best loss is this share above the best of all is searched no further: ten times the region in
 #: which kinds are the same, which a few more strengths do not make up for.
 FAR_BEHIND = 10 * SAME_REGION
-#: A search whose last batch lowered its best loss by less than this share of it has settled: a fifth of the region.
+#: A search whose last batch lowered its best loss by less than this share of it has settled: a fifth of
+#: that region.
 SETTLED_GAIN = SAME_REGION / 5
 
 # ---------------------------------------------------------------- networks: how long to train, how strong
@@ -208,7 +209,7 @@ DEFAULT_DROPOUT = 0.25
 #: (``tests/test_advise.py`` repeats it on the diabetes data).
 SIGNAL_MASS = 0.7
 
-# ------------------------------------------------------------- networks: defaults with the penalty in the loss
+# ------------------------------------------------------------ networks: defaults with the penalty in the loss
 
 #: Defaults without validation: l2·n and l1·√n. At 1,000 rows they are the first points of the portfolios
 #: (``families/neural/strengths.py``).

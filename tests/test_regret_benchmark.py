@@ -126,11 +126,6 @@ def test_test_rows_of_unseen_classes_are_left_out() -> None:
     assert set(given.y.iloc[splits.make_split(given, 0).test]) <= {"a", "b"}
 
 
-def test_large_sets_get_two_splits() -> None:
-    assert splits.n_splits(classes(["a", "b"] * 2_500), 5) == 2
-    assert splits.n_splits(classes(["a", "b"] * 2_400), 5) == 5
-
-
 def test_halves_are_complements_of_whole_clusters() -> None:
     cluster = np.repeat(np.arange(5), 3)
     split = splits.Split(number=0, train=np.arange(3), test=np.arange(15), cluster=cluster)
@@ -195,6 +190,7 @@ def test_key_depends_on_rows_recipe_and_family(linear: SimpleNamespace) -> None:
     longer = replace(network, recipe=Recipe(epochs=7))
     keys = {each.key for each in (task, other, network, longer)}
     assert len(keys) == 4
+    assert [splits.n_splits(classes(["a", "b"] * n), 5) for n in (2_400, 2_500)] == [5, 2]
     assert replace(task, recipe=None).key == task.key
 
 
@@ -335,9 +331,6 @@ def test_examples_in_docstrings_run(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------------------------- the whole run
-
-
 def run(folder: Path, out: Path, *words: str) -> None:
     command.main(None, ["--data", str(folder), "--out", str(out), *words])
 
@@ -362,6 +355,8 @@ def test_linear_run_is_resumed_and_summarised(
     monkeypatch.setattr("verdicts.RESULTS", page)
     run(folder, tmp_path, *sets, "--effort", "quick", "--optuna", "--version", "test", "--write")
     again = capsys.readouterr().out
+    run(folder, tmp_path, *sets, "--only", "summary")  # without a version: that which advised last
+    assert "| advise (quick) | 3 |" in capsys.readouterr().out
     assert again.count(": kept (") == 3  # references
     assert again.count("Optuna kept") == 3
     assert len(list(cache.read_lines(tmp_path / "runs.jsonl"))) == 6

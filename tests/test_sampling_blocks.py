@@ -49,7 +49,8 @@ def test_every_fold_trains_on_what_was_asked_and_tests_the_rest_of_its_part() ->
         assert set(cut.fold_of_row[fold.test]) == {number}
         assert set(cut.fold_of_row[fold.train]) == {-1}
     assert cut.evidence.validation == "blocks"
-    assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN * 5 / 4
+    assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN
+    assert rows_learned(drawn.folds, drawn.table.n_rows) == drawn.table.n_rows
 
 
 def test_blocks_have_the_shares_of_the_classes() -> None:
@@ -98,7 +99,7 @@ def test_networks_are_validated_on_blocks_and_say_so() -> None:
     advice = advise(X, y, model="mlp", effort="quick", recipe=Recipe(epochs=2, hidden=(8,)))
     sample = advice.record.evidence.sample
     assert sample is not None
-    assert (sample.validation, sample.n_rows) == ("blocks", 9_000)
+    assert (sample.validation, sample.n_rows) == ("blocks", 3 * 2 * 1_200)
     assert "share none" in advice.to_text()
     linear = advise(X, y, model="linear", effort="quick").record.evidence.sample
     assert linear is not None

@@ -161,6 +161,24 @@ def test_a_run_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: in
     assert cut.fold_fits + rest.fold_fits == whole.fold_fits
 
 
+@pytest.mark.parametrize(("n_rest", "n_folds"), [(9, 5), (8, 5), (7, 2), (2, 2), (0, 2)])
+def test_what_a_deadline_cuts_is_compared_on_the_first_folds(n_rest: int, n_folds: int) -> None:
+    class Cut(StagedFamily):
+        def train(self, prepared: Prepared, jobs: Sequence[Job], **options: object) -> list[Fit]:  # type: ignore[override]
+            self.n_at_most = 19 if options["folds"] == FIRST else n_rest
+            return super().train(prepared, jobs, **options)  # type: ignore[arg-type]
+
+    results = search(Cut(noise=1.0)).results
+    assert results.n_folds == n_folds
+    assert set(results.by_kind) == {"none", "l2", "l1", "elasticnet"}
+    if n_folds == 2:
+        assert {kind: len(fits) for kind, fits in results.by_kind.items()}["l2"] == 5
+        assert not any(score.is_stopped for score in to_scores(results))
+        rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
+        for losses in panel_arrays(results).values():
+            assert np.isfinite(losses[:, rows]).all()
+
+
 def test_two_fits_become_one() -> None:
     family = StagedFamily(noise=1.0)
     prepared, stages = family.prepared(), Stages.of(N_FOLDS, 2)

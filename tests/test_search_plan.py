@@ -119,7 +119,21 @@ def test_the_projection_counts_what_halving_leaves() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             fold_fits += 2 * n + 3 * math.ceil(n / 3)
-    assert walk().projected_s(effort, 1_000) == pytest.approx(0.5 * fold_fits / 5)
+    assert walk(n_rows=1_000).projected_s(effort, 1_000) == pytest.approx(0.5 * fold_fits / 5)
+
+
+def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
+    # Three blocks: one for all candidates, two more for a third of each kind and for the baseline.
+    effort = EFFORTS["quick"]
+    block_fits = 3 * effort.trials("mlp", "none")
+    for kind in KINDS:
+        if kind != "none":
+            n = effort.trials("mlp", kind)
+            block_fits += n + 2 * math.ceil(n / 3)
+    assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
+    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
+    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
+    assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
     unknown = set(asked.effort.split(",")) - set(EFFORTS)
     if unknown:
         raise SystemExit(f"--effort must be of {EFFORTS}, got {sorted(unknown)}")
-    version = asked.version or code_version(Path(regadvisor.__file__).parent)
+    version = asked.version or _default_version(asked)
     if asked.only in (None, "references"):
         _each(asked, "reference", _reference)
     if asked.only in (None, "advice"):
@@ -61,6 +61,14 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
             from verdicts import write
 
             write(f"regret-{asked.family}", text)
+
+
+def _default_version(asked: argparse.Namespace) -> str:
+    """Return the hash of the library's source; for a summary alone, the version that advised last."""
+    runs = [run["version"] for run in read_lines(runs_path(asked.out)) if run["family"] == asked.family]
+    if asked.only == "summary" and runs:
+        return str(runs[-1])
+    return code_version(Path(regadvisor.__file__).parent)
 
 
 def _tasks(asked: argparse.Namespace) -> Iterator[Task]:

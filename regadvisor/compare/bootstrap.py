@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,10 +30,19 @@ def bootstrap_counts(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[
 
 def counted_sums(counts: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``counts @ values.T``: the sum of each row of `values` in each draw, (n_draws, n_values)."""
-    sums = np.zeros((len(counts), len(values)))
+    return counted_sums_of(counts, [values])[0]
+
+
+def counted_sums_of(
+    counts: NDArray[np.uint8], parts: Sequence[NDArray[np.float64]]
+) -> list[NDArray[np.float64]]:
+    """Return :func:`counted_sums` of several arrays; the counts become floats once for all of them."""
+    sums = [np.zeros((len(counts), len(values))) for values in parts]
     for start in range(0, counts.shape[1], CHUNK):
         columns = slice(start, start + CHUNK)
-        sums += counts[:, columns].astype(np.float64) @ values[:, columns].T
+        chunk = counts[:, columns].astype(np.float64)
+        for total, values in zip(sums, parts, strict=True):
+            total += chunk @ values[:, columns].T
     return sums
 
 

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, out_of_bag_shares
+from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums_of, out_of_bag_shares
 from regadvisor.compare.panel import ANY, CONSTANT, Panel
 from regadvisor.errors import ParameterError
 
@@ -131,9 +131,10 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
     counts = bootstrap_counts(panel.n_clusters, n_boot, np.random.default_rng(seed))
     picks: dict[str, NDArray[np.intp]] = {}
     best_sums = np.empty((n_boot, len(panel.kinds)))
-    for number, kind in enumerate(panel.kinds):
-        # The sum of the weights of a draw is the same for all configurations, so sums rank like means.
-        sums = counted_sums(counts, panel.cluster_sums(panel.losses[kind] * panel.share))
+    # The sum of the weights of a draw is the same for all configurations, so sums rank like means.
+    values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
+    by_kind = zip(panel.kinds, counted_sums_of(counts, values), strict=True)
+    for number, (kind, sums) in enumerate(by_kind):
         picks[kind] = np.argmin(sums, axis=1)
         best_sums[:, number] = sums.min(axis=1)
     kind_picks = np.argmin(best_sums, axis=1)

@@ -97,10 +97,9 @@ class Prepared:
 
     @property
     def n_learned(self) -> int:
-        """Rows of a sample whose cross-validation would train on as many rows as these folds do.
+        """Rows that the fits stand for: those of the sample in a cross-validation.
 
-        The rows of the sample where the folds are those of a cross-validation; fewer where every fold
-        has training rows of its own, or where they grow over time.
+        Fewer where every fold has training rows of its own (theirs alone), or where they grow over time.
         """
         return rows_learned(self.folds, self.n_rows)
 
@@ -117,7 +116,12 @@ def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
     n_folds = len(folds)
     if n_folds < 2:
         return n_rows
+    is_trained, is_tested = np.zeros(n_rows, dtype=bool), np.zeros(n_rows, dtype=bool)
+    for fold in folds:
+        is_trained[fold.train] = is_tested[fold.test] = True
     trained = sum(len(fold.train) for fold in folds) / n_folds
+    if not (is_trained & is_tested).any():
+        return round(trained)
     return min(n_rows, round(trained * n_folds / (n_folds - 1)))
 
 

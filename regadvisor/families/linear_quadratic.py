@@ -273,7 +273,8 @@ def _solve_one(problem: Problem, penalty: Penalty, w: Floats, deadline: Deadline
             start=w[chosen],
             offset=offset,
             tol=tol,
-            rounds=ROUNDS,
+            # The set may still be a wrong one: not worth solving to the end.
+            rounds=2,
         )
     return w, False
 

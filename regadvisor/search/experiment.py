@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,19 +58,40 @@ class Results:
         Every finished fit, those that did not converge among them.
     weight : ndarray of float64, shape (n_rows,) or None
         Row weights of the means.
+    folds : tuple of int or None
+        The folds that are compared, where a deadline came before some kind was trained on all; None: all.
     """
 
     prepared: Prepared
     trials: tuple[Trial, ...]
     weight: Losses | None = None
+    folds: tuple[int, ...] | None = None
+
+    @property
+    def n_folds(self) -> int:
+        """Folds that are compared."""
+        return len(self.prepared.folds) if self.folds is None else len(self.folds)
 
     @cached_property
     def is_tested(self) -> NDArray[np.bool_]:
-        """Which rows are in a test fold, shape (n_rows,)."""
+        """Which rows are in a test fold that is compared, shape (n_rows,)."""
         mask = np.zeros(self.prepared.n_rows, dtype=bool)
-        for fold in self.prepared.folds:
-            mask[fold.test] = True
+        for number, fold in enumerate(self.prepared.folds):
+            mask[fold.test] = self.folds is None or number in self.folds
         return mask
+
+    @property
+    def on_first_folds(self) -> Results:
+        """The same trials compared on the first folds alone, if a kind has none that was trained on all."""
+        stopped = [trial for trial in self.trials if trial.is_stopped and self.is_usable(trial.fit)]
+        lacking = {trial.kind for trial in stopped} - set(self.by_kind)
+        if not lacking and ("none" in self.by_kind or not stopped):
+            return self
+        return replace(self, folds=stopped[0].fit.folds)
+
+    def is_stopped(self, trial: Trial) -> bool:
+        """Whether a trial lacks folds that are compared."""
+        return trial.is_stopped and trial.fit.folds != self.folds
 
     @cached_property
     def constant_loss(self) -> float:
@@ -83,7 +104,7 @@ class Results:
         return tuple(
             trial
             for trial in self.trials
-            if trial.kind == "none" or (not trial.is_stopped and self.is_usable(trial.fit))
+            if not self.is_stopped(trial) and (trial.kind == "none" or self.is_usable(trial.fit))
         )
 
     @cached_property
@@ -109,7 +130,7 @@ class Results:
 
     def tested_by(self, fit: Fit) -> NDArray[np.intp]:
         """Return the rows that the folds of a fit test, ascending."""
-        if fit.folds is None:
+        if fit.folds in (None, self.folds):
             return np.flatnonzero(self.is_tested)
         return np.sort(np.concatenate([self.prepared.folds[fold].test for fold in fit.folds]))
 
@@ -142,11 +163,12 @@ class Results:
 
 def to_scores(results: Results) -> tuple[CandidateScore, ...]:
     """Return one row of the score table per finished fit, those that did not converge among them."""
-    return tuple(_score(results, trial.fit) for trial in results.trials)
+    return tuple(_score(results, trial) for trial in results.trials)
 
 
-def _score(results: Results, fit: Fit) -> CandidateScore:
+def _score(results: Results, trial: Trial) -> CandidateScore:
     """Return the row of one fit; numbers that are lost (a run that diverged) are replaced or None."""
+    fit = trial.fit
     rows = results.tested_by(fit)
     loss = results.mean_loss(results.finite_losses(fit), rows)
     folds = (results.mean_loss(fit.losses, fold.test) for fold in results.prepared.folds)
@@ -164,7 +186,7 @@ def _score(results: Results, fit: Fit) -> CandidateScore:
         converged=fit.converged,
         is_limit=fit.is_limit,
         exploded=not is_finite or loss > bar,
-        is_stopped=fit.folds is not None,
+        is_stopped=results.is_stopped(trial),
         epochs=None if fit.epochs is None else float(np.mean(fit.epochs[trained])),
         sum_lr=fit.sum_lr,
         share_zeroed=float(np.mean(fit.zeroed)) if len(fit.zeroed) else 0.0,

@@ -12,11 +12,13 @@ import binascii
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.errors import StorageError
-from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 
 #: The first study of every journal of ours; it carries what the run was asked for.
 MAIN_STUDY = "regadvisor"
@@ -232,18 +234,34 @@ def folds_digest(folds: Sequence[Fold]) -> str:
 
 
 def identity(
-    model: str, prepared: Prepared, effort: str, seed: int, fingerprint: str
+    family: Family, prepared: Prepared, effort: str, seed: int, fingerprint: str
 ) -> dict[str, str | int | float]:
     """Return what two runs must share for their fits to be exchangeable, by the name people know it."""
     return {
         "format": FORMAT,
-        "model": model,
+        "model": family.name,
+        "recipe": _described(getattr(family, "recipe", None)),
+        "module": _described(getattr(family, "model", None)),
         "effort": effort,
         "random_state": seed,
         "rows": prepared.n_rows,
         "folds": folds_digest(prepared.folds),
         "fingerprint": fingerprint,
     }
+
+
+def _described(value: object) -> str:
+    """Return a recipe or a module as text that is the same in another process: no addresses."""
+    if value is None or isinstance(value, str):
+        return str(value)
+    if is_dataclass(value):
+        parts = (f"{each.name}={_described(getattr(value, each.name))}" for each in fields(value))
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, int | float | tuple):
+        return repr(value)
+    name = getattr(value, "__qualname__", None)
+    # A module tells its layers, a function or class its name.
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value)) if name is None else f"{value.__module__}.{name}"
 
 
 def encode_fit(fit: Fit) -> dict[str, Attribute]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
+from regadvisor.sampling.blocks import rows_for_blocks
 from regadvisor.search.halving import share_of_fits
 
 EffortName = Literal["quick", "standard", "thorough"]
@@ -38,14 +39,30 @@ class Effort:
     n_widenings: int
     #: Folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
+    #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
+    most_blocks: int = 5
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
         return min(self.max_rows[_listed(family_name)], n_available)
 
-    def first_folds(self, family_name: str) -> int:
-        """Return the folds all candidates are trained on before the losers are stopped."""
-        return self.n_first_folds[_listed(family_name)]
+    def first_folds(self, family_name: str, *, in_blocks: bool = False) -> int:
+        """Return the folds all candidates are trained on before the losers are stopped.
+
+        A block is tested on as many rows as it trains on, so one is enough.
+        """
+        n_first = self.n_first_folds[_listed(family_name)]
+        return min(n_first, 1) if in_blocks else n_first
+
+    def blocks(self, family_name: str, n_rows: int, *, n_folds: int, n_source: int) -> int | None:
+        """Return how many folds get training rows of their own; None: the rows are cross-validated.
+
+        A linear model is cheap enough to learn from all of the rows.
+        """
+        n_blocks = min(n_folds, self.most_blocks)
+        n_train = trained_rows(n_rows, n_folds)
+        is_possible = rows_for_blocks(n_train, n_blocks, n_source) is not None
+        return n_blocks if is_possible and _listed(family_name) != "linear" else None
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -63,6 +80,17 @@ class Choice:
     projected_s: float
     #: Whether the projection is within the budget; if not, the deadline truncates the run.
     fits: bool
+
+
+def trained_rows(n_rows: int, n_folds: int) -> int:
+    """Return the rows that each fold of a cross-validation of `n_rows` rows trains on.
+
+    Examples
+    --------
+    >>> trained_rows(1_000, 5)
+    800
+    """
+    return n_rows - n_rows // n_folds
 
 
 def _listed(family_name: str) -> str:
@@ -90,6 +118,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 4, 2, 3)},
         baseline_seeds={"linear": 1, "mlp": 2},
         n_boot=200,
+        most_blocks=3,
         n_draws=200,
         n_widenings=1,
     ),
@@ -129,15 +158,16 @@ def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
     return sum(effort.trials(family_name, kind) for kind in kinds)
 
 
-def n_whole_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind], *, n_folds: int) -> float:
+def n_whole_jobs(
+    effort: Effort, family_name: str, kinds: Sequence[Kind], *, n_folds: int, n_first: int
+) -> float:
     """Return how many fits on all folds the fits of an effort amount to: losers are stopped early.
 
     Examples
     --------
-    >>> n_whole_jobs(EFFORTS["quick"], "linear", ("none", "l2"), n_folds=5)
+    >>> n_whole_jobs(EFFORTS["quick"], "linear", ("none", "l2"), n_folds=5, n_first=0)
     6.0
     """
-    n_first = effort.first_folds(family_name)
     return sum(
         effort.trials(family_name, kind)
         * (
@@ -166,6 +196,8 @@ class Walk:
         preparation, comparisons).
     n_available : int
         Rows there are to draw a sample from.
+    may_block : bool
+        Whether folds may have training rows of their own: no groups, no time, no rows that were asked for.
     """
 
     family_name: str
@@ -174,11 +206,17 @@ class Walk:
     seconds_per_job: Callable[[int], float]
     overhead_s: Callable[[int], float]
     n_available: int
+    may_block: bool = True
 
     def projected_s(self, effort: Effort, n_rows: int) -> float:
         """Return the projected seconds of the whole walk on a sample of so many rows."""
-        jobs = n_whole_jobs(effort, self.family_name, self.kinds, n_folds=self.n_folds)
-        return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows)
+        name = self.family_name
+        blocks = effort.blocks(name, n_rows, n_folds=self.n_folds, n_source=self.n_available)
+        in_blocks = blocks is not None and self.may_block
+        n_folds = blocks if blocks is not None and self.may_block else self.n_folds
+        n_first = effort.first_folds(name, in_blocks=in_blocks)
+        jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
+        return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows) * n_folds / self.n_folds
 
     def sizes(self, effort: Effort) -> list[int]:
         """Return the samples to try at an effort, largest first, down to the effort below."""

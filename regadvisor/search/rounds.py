@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -112,7 +112,7 @@ class Rounds:
         standing = Standing(baseline=baseline, best=min(told, default=None))
         requests = interleaved([search.ask(standing) for search in self.searches])
         if self.stages is None:
-            is_complete = self._train(requests, None, deadline, self._tell) is not None
+            is_complete = self._train(requests, None, deadline, self._tell)
         else:
             is_complete = self._train_in_stages(requests, self.stages, deadline)
         # Once something was cut there is no time for more, and a later run may still complete this round.
@@ -126,10 +126,10 @@ class Rounds:
             found[id(request)] = fit
             self.first_values.setdefault(request.search.kind, {})[request.number] = value
 
-        if self._train(requests, stages.first, deadline, keep) is None:
+        if not self._train(requests, stages.first, deadline, keep):
             for request in requests:
                 if id(request) in found:
-                    request.search.tell(request.number, None, None)
+                    self._tell(request, found[id(request)], self._value(found[id(request)]))
             return False
         goes_on = {kind: survivors(values) for kind, values in self.first_values.items()}
         kept = [
@@ -147,7 +147,7 @@ class Rounds:
             whole = merged(found[id(request)], fit, self.measure.prepared)
             self._tell(request, whole, self._value(whole))
 
-        return self._train(kept, stages.rest, deadline, complete) is not None
+        return self._train(kept, stages.rest, deadline, complete, found)
 
     def _train(
         self,
@@ -155,8 +155,12 @@ class Rounds:
         folds: Folds,
         deadline: Deadline,
         use: Callable[[Request, Fit, float | None], None],
-    ) -> bool | None:
-        """Train what is not in the log, and use every fit as soon as it is known; None if some were cut."""
+        found: Mapping[int, Fit] | None = None,
+    ) -> bool:
+        """Train what is not in the log, and use every fit as soon as it is known; whether nothing was cut.
+
+        What is cut is told as far as it was `found` on other folds, by the identity of the request.
+        """
         waiting: dict[Job, list[Request]] = {}
         for request in requests:
             stored = None if self.log is None else self.log.find(request, folds)
@@ -182,8 +186,9 @@ class Rounds:
                 on_fit(fit)
         for left_out in waiting.values():
             for request in left_out:
-                request.search.tell(request.number, None, None)
-        return None if waiting else True
+                known = None if found is None else found[id(request)]
+                request.search.tell(request.number, known, None if known is None else self._value(known))
+        return not waiting
 
     def _value(self, fit: Fit) -> float | None:
         """Return the mean held-out loss, or None if the fit did not converge."""

@@ -64,6 +64,7 @@ def tune(
     storage: str | Path | None = None,
     fingerprint: str = "",
     weight: NDArray[np.float64] | None = None,
+    in_blocks: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
@@ -85,6 +86,8 @@ def tune(
         Identifies the data and the caller's settings; a journal with another one is refused.
     weight : ndarray of float64, shape (n_rows,), optional
         Row weights of the mean held-out loss.
+    in_blocks : bool
+        Whether the folds have training rows of their own.
     progress : callable, optional
         Called with what is going on and the share of the planned fits that are done.
 
@@ -100,20 +103,22 @@ def tune(
     with ExitStack() as stack:
         log = None if storage is None else stack.enter_context(_open(storage))
         if log is not None:
-            log.claim(journal.identity(family.name, prepared, effort.name, seed, fingerprint))
+            log.claim(journal.identity(family, prepared, effort.name, seed, fingerprint))
         rounds = Rounds(
             family,
             empty,
             searches,
             log=log,
             progress=progress,
-            n_first=effort.first_folds(family.name),
+            n_first=effort.first_folds(family.name, in_blocks=in_blocks),
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
             is_going_on = rounds.train_next(deadline)
     trials = tuple(trial for search in searches for trial in search.finished())
-    return Tuned(results=replace(empty, trials=trials), cut=rounds.cut(), n_resumed=rounds.n_resumed)
+    return Tuned(
+        results=replace(empty, trials=trials).on_first_folds, cut=rounds.cut(), n_resumed=rounds.n_resumed
+    )
 
 
 # ------------------------------------------------------------------------------------ one kind's study

@@ -17,7 +17,7 @@ from regadvisor.families.neural.trainer import StackTrainer
 from regadvisor.regularizer import Regularizer
 
 #: Seconds of steps to time, and steps before them: the first ones fill buffers and start threads.
-TIMED_S = 0.4
+TIMED_S = 0.15
 WARM_UP_STEPS = 3
 FEWEST_STEPS = 5
 

@@ -214,8 +214,8 @@ class MLPFamily:
         moved = {name: getattr(regularizer, name) * factor for name in carried}
         kept = ", ".join(f"{name} × Σ lr = {getattr(regularizer, name) * on_sample:.3g}" for name in carried)
         return replace(regularizer, **moved), (
-            f"strength × Σ lr is kept ({kept}): Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in the "
-            f"full run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
+            f"strength × Σ lr is kept ({kept}): Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in "
+            f"the full run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
         )
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:

@@ -97,15 +97,15 @@ class Penalty:
 
     def soften(self, lr: float) -> None:
         """Move the weights by ``lr·l1`` towards 0, and no further."""
-        limits = np.float32(lr * self._l1)
+        limits = (lr * self._l1).astype(np.float32)
         for weights in self._thresholded:
             if weights.is_cpu:
                 # Network by network: each stays in the cache (measured: 4 times as fast as one call for all).
                 for own, limit in zip(weights.unbind(0), limits.tolist(), strict=True):
                     torch.ops.aten.softshrink(own, limit, out=own)
             else:
-                limit = _column(limits, weights)
-                weights.sub_(weights.clamp(-limit, limit))
+                column = _column(limits, weights)
+                weights.sub_(weights.clamp(-column, column))
 
     def add_gradient(self) -> None:
         """Add ``l2·w + l1·sign(w)`` to the gradient.

@@ -117,8 +117,8 @@ def carried_in_loss(
 
     Examples
     --------
-    >>> carried_in_loss(Regularizer(l2=0.1), n_sample=100, n_rows=1_000)[0].l2
-    0.01
+    >>> carried_in_loss(Regularizer(l2=0.5), n_sample=100, n_rows=400)[0].l2
+    0.125
     """
     if n_rows == n_sample:
         return regularizer, None

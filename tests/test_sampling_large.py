@@ -1,0 +1,98 @@
+"""Large sources are judged by some of their rows: same error rates, same estimates, same strata."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sampling_tables import make_table
+from scipy import stats
+
+from regadvisor.sampling import judge
+from regadvisor.sampling.draw import draw_sample
+from regadvisor.sampling.encode import fit_encode
+from regadvisor.sampling.equivalence import judge_against_whole
+from regadvisor.sampling.keys import row_keys
+from regadvisor.sampling.strata import make_design, plain_design, target_bins
+
+
+def classes(n, seed, **rest):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 5))
+    return make_table(X, (X[:, 0] + rng.normal(size=n) > 1).astype(np.intp), **rest)
+
+
+@pytest.fixture
+def small_stand_in(monkeypatch):
+    monkeypatch.setattr(judge, "_STAND_IN_ROWS", 600)
+
+
+def test_a_random_draw_passes_as_often_as_with_all_rows(small_stand_in):
+    def verdict(seed):
+        table = classes(6_000, seed)
+        rows = np.random.default_rng(seed).choice(6_000, 150, replace=False) if seed % 2 else "auto"
+        evidence = draw_sample(table, n_rows=150, sample=rows, seed=seed).evidence
+        assert "estimated from 600 of its rows" in evidence.tests[0].text
+        return evidence.verdict
+
+    found = [verdict(seed) for seed in range(60)]
+    assert found.count("different") <= stats.binom.ppf(0.99, 60, 0.05)
+    assert found.count("inconclusive") <= stats.binom.ppf(0.99, 60, 0.10)
+
+
+def test_a_biased_draw_is_still_found(small_stand_in):
+    found = []
+    for seed in range(8):
+        table = classes(6_000, seed)
+        p = np.exp(0.5 * table.X[:, 3])
+        rows = np.random.default_rng(seed).choice(6_000, 400, replace=False, p=p / p.sum())
+        found.append(draw_sample(table, n_rows=1, sample=rows, seed=seed).evidence)
+    assert [evidence.verdict for evidence in found].count("different") >= 7
+    assert {evidence.worst_column for evidence in found} == {"x3"}
+
+
+def test_moments_of_the_source_are_estimated_without_bias():
+    rng = np.random.default_rng(0)
+    X = rng.gamma(2.0, size=(200_000, 1))
+    rows = np.flatnonzero(X[:, 0] > 1.5)[:3_000]
+    seen, design = plain_design(200_000, 3_000).stand_in(rows, rows, 40_000, rng)
+    assert len(seen) == 40_000
+    assert np.isin(rows, seen).all()
+    _, encoded = fit_encode(X, (), seed=0, rows=seen)
+    sample = np.searchsorted(seen, rows)
+    result = judge_against_whole(encoded, sample, None, design, rng=rng, share=3_000 / 200_000)
+    expected = (X[rows].mean() - X.mean()) / X.std()
+    assert result.worst_shift == pytest.approx(expected, rel=0.05)
+    ratio = np.log(X[rows].var() / X.var())
+    assert result.worst_log_variance_ratio == pytest.approx(abs(ratio), abs=0.06)
+
+
+def test_strata_keep_their_shares_and_draws_their_sizes():
+    table = classes(9_000, 0)
+    design = make_design(table, 300, folds=5, keys=row_keys(table))
+    rows = design.draw(np.random.default_rng(0))
+    seen, reduced = design.stand_in(rows, rows, 2_000, np.random.default_rng(1))
+    assert table.y[seen].mean() == pytest.approx(table.y.mean(), abs=0.002)
+    again = reduced.draw(np.random.default_rng(2))
+    np.testing.assert_array_equal(np.bincount(table.y[seen[again]]), np.bincount(table.y[rows]))
+
+
+@pytest.mark.parametrize("n_groups", [9, 900])
+def test_groups_stand_for_all_groups(n_groups, small_stand_in):
+    table = classes(6_000, 1, groups=(np.arange(6_000) % n_groups).astype(np.intp))
+    design = make_design(table, 200, folds=2, keys=row_keys(table))
+    rows = design.draw(np.random.default_rng(0))
+    seen, reduced = design.stand_in(rows, rows, 800, np.random.default_rng(1))
+    assert np.isin(rows, seen).all()
+    assert 750 <= len(seen) <= 850
+    assert 150 <= len(reduced.draw(np.random.default_rng(2))) <= 250
+    assert draw_sample(table, n_rows=150, seed=1).evidence.n_rows > 0
+
+
+@given(
+    st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, 7.0, 7.5]), min_size=1, max_size=60), st.integers(1, 12)
+)
+@settings(max_examples=150, deadline=None)
+def test_target_bins_are_those_of_ranks(values, n_bins):
+    y = np.array(values)
+    bins = np.minimum(np.floor((stats.rankdata(y) - 0.5) * n_bins / len(y)), n_bins - 1)
+    np.testing.assert_array_equal(target_bins(y, n_bins), np.unique(bins, return_inverse=True)[1])
