@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from regadvisor.budget import Rung, choose_rung
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
@@ -286,10 +284,10 @@ class Gatherer:
         panel = Panel(
             losses={**panel_arrays(tuned.results)},
             constant=prepared.constant_losses,
-            fold=np.where(tuned.results.is_tested, drawn.fold_of_row, -1),
+            fold=tuned.results.fold_labels(drawn.fold_of_row),
             weight=drawn.table.weight,
             cluster=drawn.cluster_of_row,
-            n_folds=tuned.results.n_folds,
+            n_folds=max(2, tuned.results.n_folds),
         )
         honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)

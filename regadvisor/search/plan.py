@@ -115,8 +115,8 @@ EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",
         max_rows={"linear": 1_500, "mlp": 1_500},
-        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 4, 2, 3)},
-        baseline_seeds={"linear": 1, "mlp": 2},
+        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
+        baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
         most_blocks=3,
         n_draws=200,

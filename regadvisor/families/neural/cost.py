@@ -45,7 +45,7 @@ def time_steps(trainer: StackTrainer) -> float:
 
 def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe) -> float:
     """Return the seconds of one step of a single network without regularization."""
-    return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe))
+    return time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe, folds=[0]))
 
 
 def job_projection(prepared: NetworkPrepared, recipe: Recipe) -> Callable[[int], float]:

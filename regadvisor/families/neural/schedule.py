@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.thresholds import MOST_EPOCHS, STEPS_PER_ROOT_ROW
+from regadvisor.thresholds import LONGEST_OF_PLANNED, MOST_EPOCHS, STEPS_PER_ROOT_ROW
 
 #: Times the held-out loss is looked at during one run; more cost time, fewer miss the best epoch.
 N_CHECKPOINTS = 12
@@ -150,11 +150,13 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int) -
     Returns
     -------
     Plan
-        With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end.
-        Else `planned_epochs`, with checkpoints from which the best is chosen.
+        With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end; no
+        more than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. Else
+        `planned_epochs`, with checkpoints from which the best is chosen.
     """
     if recipe.epochs is not None:
-        epochs = carried_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)
-        return Plan.of(recipe, n_rows=n_train, epochs=epochs)
+        carried = carried_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)
+        most = round(LONGEST_OF_PLANNED * planned_epochs(n_train, recipe.batch_size))
+        return Plan.of(recipe, n_rows=n_train, epochs=max(recipe.epochs, min(carried, most)))
     epochs = planned_epochs(n_train, recipe.batch_size)
     return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=spread_checkpoints(epochs))
