@@ -182,9 +182,10 @@ def _measured(
 def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[float, float]:
     """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
 
-    The aim is one full run, and a falling share of it from 50,000 rows on: a longer full run does not need
-    a longer search. Small data get up to 5 s whatever their full run takes; nothing gets less than the
-    lowest rung. The deadline leaves a margin for projections that were too low.
+    The aim is a number of full runs that falls with the rows: ``AUTO_FULL_RUNS`` up to ``AUTO_SMALL_ROWS``,
+    one from about 50,000 rows on, and ever less of one beyond. Small models on small data get some seconds
+    in any case, and nothing gets less than the lowest rung. The deadline leaves a margin for
+    projections that were too low.
 
     Parameters
     ----------
@@ -195,14 +196,14 @@ def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[flo
 
     Examples
     --------
-    >>> aims = [auto_budget(n * 4e-5, lowest_s=1.0, n_rows=n)[0] for n in (1_000, 50_000, 200_000, 10**6)]
+    >>> aims = [auto_budget(n * 4e-5, lowest_s=1.0, n_rows=n)[0] for n in (1_000, 10_000, 50_000, 10**6)]
     >>> [round(aim, 1) for aim in aims]
-    [5.0, 2.0, 2.6, 3.6]
+    [4.0, 3.1, 1.8, 1.0]
     """
     low, high = thresholds.AUTO_BUDGET_S
-    share = min(1.0, thresholds.AUTO_FULL_RUN_ROWS / n_rows) ** thresholds.AUTO_SHARE_EXPONENT
-    floor_s = low * min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows) ** 0.6
-    aim_s = min(max(share * full_run_s, floor_s, lowest_s), high)
+    fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
+    full_runs = thresholds.AUTO_FULL_RUNS * fewer**thresholds.AUTO_EXPONENT
+    aim_s = min(max(full_runs * full_run_s, thresholds.AUTO_LEAST_S * fewer, lowest_s), high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 
 

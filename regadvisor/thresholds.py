@@ -24,12 +24,13 @@ SHIFT_FDR = 0.05
 AUTO_BUDGET_S = (5.0, 60.0)
 #: A search may take this much longer than projected within such a budget.
 AUTO_BUDGET_MARGIN = 1.5
-#: From so many rows on the search gets a falling share of one full run, ∝ rows to this negative power: at
-#: twenty times the rows a tenth of it.
-AUTO_FULL_RUN_ROWS = 50_000
-AUTO_SHARE_EXPONENT = 0.8
-#: Up to so many rows a search gets the lower bound in any case, above it less.
-AUTO_SMALL_ROWS = 10_000
+#: Full runs that a search may cost up to so many rows: a dense cross-validation costs about 100 of them. Beyond
+#: these rows, full runs ∝ rows to this negative power, which makes one at 50,000 rows.
+AUTO_FULL_RUNS = 20.0
+AUTO_SMALL_ROWS = 5_000
+AUTO_EXPONENT = 1.3
+#: Seconds that small models on small data get whatever their full run takes; ∝ 1 / rows beyond those rows.
+AUTO_LEAST_S = 4.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
 

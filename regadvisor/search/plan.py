@@ -114,7 +114,7 @@ def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
 EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",
-        max_rows={"linear": 1_500, "mlp": 1_500},
+        max_rows={"linear": 1_500, "mlp": 4_000},
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
@@ -124,7 +124,7 @@ EFFORTS: dict[str, Effort] = {
     ),
     "standard": Effort(
         name="standard",
-        max_rows={"linear": 5_000, "mlp": 4_000},
+        max_rows={"linear": 5_000, "mlp": 8_000},
         n_trials={"linear": _counts(8, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 3},
         n_boot=500,
@@ -133,7 +133,7 @@ EFFORTS: dict[str, Effort] = {
     ),
     "thorough": Effort(
         name="thorough",
-        max_rows={"linear": 20_000, "mlp": 10_000},
+        max_rows={"linear": 20_000, "mlp": 16_000},
         n_trials={"linear": _counts(16, 24, 8, 24), "mlp": _counts(16, 24, 6, 24)},
         baseline_seeds={"linear": 1, "mlp": 5},
         n_boot=1_000,

@@ -26,23 +26,26 @@ from regadvisor.thresholds import (
 
 #: Searched ranges: from barely any effect to clearly too strong on real sets (see the tests).
 RANGES: dict[str, Range] = {
-    "l2": Range(low=0.03, high=30.0, hard_low=1e-3, hard_high=300.0),
-    "l1": Range(low=1e-3, high=1.0, hard_low=1e-5, hard_high=10.0),
+    "l2": Range(low=0.03, high=64.0, hard_low=1e-3, hard_high=600.0),
+    "l1": Range(low=1e-3, high=2.0, hard_low=1e-5, hard_high=20.0),
     "dropout": Range(low=0.05, high=0.6, is_log=False, hard_low=0.01, hard_high=0.9),
 }
 
 #: Points to try first, by kind, in order of promise; values in the order of ``STRENGTHS[kind]``.
 PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {
     "none": ((),),
-    "l2": ((2.0,), (0.5,), (8.0,), (0.1,), (24.0,)),
-    "l1": ((0.06,), (0.2,), (0.015,), (0.6,), (0.004,)),
-    "dropout": ((0.25,), (0.5,), (0.1,)),
+    "l2": ((4.0,), (1.0,), (16.0,), (0.25,), (8.0,), (2.0,)),
+    "l1": ((0.12,), (0.03,), (0.5,), (0.25,), (0.06,), (0.008,)),
+    "dropout": ((0.1,), (0.25,), (0.5,)),
     # (l1, l2)
-    "elasticnet": ((0.03, 1.0), (0.1, 0.5), (0.004, 0.3), (0.1, 4.0), (0.01, 4.0), (0.3, 1.0)),
+    "elasticnet": (
+        *((0.06, 2.0), (0.25, 4.0), (0.015, 0.5), (0.3, 1.0)),
+        *((0.03, 8.0), (0.12, 0.5), (0.004, 0.1), (0.12, 16.0)),
+    ),
     # (l2, dropout)
-    "dropout_l2": ((2.0, 0.25), (0.5, 0.4), (6.0, 0.1), (0.15, 0.25)),
+    "dropout_l2": ((4.0, 0.1), (1.0, 0.25), (16.0, 0.1), (4.0, 0.4), (0.25, 0.1)),
     # (l1, dropout)
-    "dropout_l1": ((0.06, 0.25), (0.2, 0.1), (0.015, 0.4), (0.3, 0.4)),
+    "dropout_l1": ((0.12, 0.1), (0.06, 0.25), (0.4, 0.1), (0.2, 0.4), (0.015, 0.1)),
 }
 
 #: The same with ``coupling="loss"``, in units of the loss.
