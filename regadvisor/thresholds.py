@@ -24,8 +24,8 @@ SHIFT_FDR = 0.05
 AUTO_BUDGET_S = (5.0, 60.0)
 #: A search may take this much longer than projected within such a budget.
 AUTO_BUDGET_MARGIN = 1.5
-#: Full runs that a search may cost up to so many rows: a dense cross-validation costs about 100 of them. Beyond
-#: these rows, full runs ∝ rows to this negative power, which makes one at 50,000 rows.
+#: Full runs that a search may cost up to so many rows; a dense cross-validation costs about 100 of them.
+#: Beyond these rows, full runs ∝ rows to this negative power, which makes one at 50,000 rows.
 AUTO_FULL_RUNS = 20.0
 AUTO_SMALL_ROWS = 5_000
 AUTO_EXPONENT = 1.3
@@ -171,6 +171,12 @@ SETTLED_GAIN = SAME_REGION / 5
 STEPS_PER_ROOT_ROW = 15.0
 #: Small data sets are not passed over more often than this.
 MOST_EPOCHS = 100
+#: Strength × Σ lr of a decoupled penalty falls with the rows to this power, from a sample to all rows.
+#: ``benchmarks/transfer.py`` measures it: noisy labels ask for 0, clean targets for 1; these lose least on
+#: average.
+STRENGTH_EXPONENTS = {"l2": 0.5, "l1": 0.25}
+#: No further than to this many times the rows of the sample.
+FARTHEST_RATIO = 16.0
 #: A sample is trained for at most this many times what it would be trained for on its own. The geometric mean
 #: of equal epochs and equal steps was seen to predict well up to 12 times the sample's rows, where it is 1.3
 #: times as long; at 500 times it would be 7 times as long, and fit every row by heart.

@@ -94,12 +94,12 @@ def test_too_few_rows_forbid_blocks() -> None:
 
 def test_networks_are_validated_on_blocks_and_say_so() -> None:
     rng = np.random.default_rng(5)
-    X = rng.standard_normal((9_000, 3))
-    y = (X[:, 0] + rng.standard_normal(9_000) > 0).astype(int)
+    X = rng.standard_normal((20_000, 3))
+    y = (X[:, 0] + rng.standard_normal(20_000) > 0).astype(int)
     advice = advise(X, y, model="mlp", effort="quick", recipe=Recipe(epochs=2, hidden=(8,)))
     sample = advice.record.evidence.sample
     assert sample is not None
-    assert (sample.validation, sample.n_rows) == ("blocks", 3 * 2 * 1_200)
+    assert (sample.validation, sample.n_rows) == ("blocks", 3 * 2 * 3_200)
     assert "share none" in advice.to_text()
     linear = advise(X, y, model="linear", effort="quick").record.evidence.sample
     assert linear is not None

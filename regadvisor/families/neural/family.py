@@ -39,6 +39,7 @@ from regadvisor.families.neural.strengths import (
     default_in_loss,
     default_regularizer,
     loss_candidate,
+    weaker_at,
 )
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import Training
@@ -199,7 +200,8 @@ class MLPFamily:
     def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
         """Return the strengths for the full run; dropout stays as it is.
 
-        Decoupled strengths keep strength × Σ lr. In the loss, L2 falls as 1/n and L1 as 1/√n.
+        Decoupled strengths keep strength × Σ lr and fall with the rows (``strengths.weaker_at``).
+        In the loss, L2 falls as 1/n and L1 as 1/√n.
         """
         regularizer = picked.job.regularizer
         carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
@@ -210,12 +212,16 @@ class MLPFamily:
         on_sample = float(picked.sum_lr or 0.0)
         epochs = self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows)
         in_full = float(full_run_rates(self.recipe, n_rows=n_rows, epochs=epochs).sum())
-        factor = on_sample / in_full
-        moved = {name: getattr(regularizer, name) * factor for name in carried}
-        kept = ", ".join(f"{name} × Σ lr = {getattr(regularizer, name) * on_sample:.3g}" for name in carried)
+        moved, said = {}, []
+        for name in carried:
+            strength = getattr(regularizer, name) * on_sample
+            weaker = strength * weaker_at(name, n_sample=n_sample, n_rows=n_rows)
+            moved[name] = weaker / in_full
+            change = "" if weaker == strength else f", {weaker:.3g} on {n_rows:,}"
+            said.append(f"{name} × Σ lr is {strength:.3g} on {n_sample:,} rows{change}")
         return replace(regularizer, **moved), (
-            f"strength × Σ lr is kept ({kept}): Σ lr is {on_sample:.3g} on the sample and {in_full:.3g} in "
-            f"the full run of {epochs} epochs, so the strength is multiplied by {factor:.3g}"
+            f"{'; '.join(said)} (Σ lr: {on_sample:.3g} on the sample, {in_full:.3g} in the full run of "
+            f"{epochs} epochs)"
         )
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:

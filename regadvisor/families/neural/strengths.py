@@ -22,6 +22,8 @@ from regadvisor.thresholds import (
     DEFAULT_L1_SUM,
     DEFAULT_L2_IN_LOSS,
     DEFAULT_L2_SUM,
+    FARTHEST_RATIO,
+    STRENGTH_EXPONENTS,
 )
 
 #: Searched ranges: from barely any effect to clearly too strong on real sets (see the tests).
@@ -161,3 +163,18 @@ def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
     units = {"l2": DEFAULT_L2_SUM * share, "l1": DEFAULT_L1_SUM * share, "dropout": DEFAULT_DROPOUT * share}
     chosen = {name: units[name] for name in STRENGTHS[kind]}
     return Regularizer(**in_actual_units(chosen, sum_lr), coupling="decoupled")
+
+
+def weaker_at(name: str, *, n_sample: int, n_rows: int) -> float:
+    """Return the factor by which strength × Σ lr falls from a sample to all rows.
+
+    ``(n_sample / n_rows)`` to the exponent in ``thresholds.STRENGTH_EXPONENTS``; it goes no further than to
+    ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured.
+
+    Examples
+    --------
+    >>> weaker_at("l2", n_sample=1_000, n_rows=4_000), weaker_at("l2", n_sample=500, n_rows=500)
+    (0.5, 1.0)
+    """
+    ratio = min(max(n_rows / n_sample, 1.0), FARTHEST_RATIO)
+    return float(ratio ** -STRENGTH_EXPONENTS[name])
