@@ -100,28 +100,35 @@ def advise(
     y : array, shape (n_rows,), or str
         Target. Rows whose target is missing are dropped, with a note.
     model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module or scikit-learn estimator
-        What will be trained. "auto": a linear model for tables, a network for image arrays. "cnn": a small
-        convolutional network, for image arrays.
+        What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
+        is given. "cnn": a small convolutional network, for image arrays.
 
         A factory (a class or function) returns a new ``torch.nn.Module`` and is called with those of
         `n_features`, `n_outputs` and `input_shape` that its signature names. Features are counted after
         encoding; outputs are the logits of the classes, or 1 for regression; images come as (channels,
         height, width). Each seed gets starting values of its own. Given a module, every network starts from
         a copy of its weights. Modules are trained as `recipe` says; candidates without dropout train with
-        the module's dropout layers at rate 0.
+        the module's dropout layers at rate 0. The record says whether all networks were trained at once
+        (``torch.func.vmap``) or one after the other, and why.
 
-        A linear model of scikit-learn (alone or at the end of a pipeline) is "linear", its MLPClassifier and
-        MLPRegressor are "mlp" with their layers, batch size and learning rate.
+        A linear model of scikit-learn is "linear" (LogisticRegression, LinearRegression, Ridge, Lasso,
+        ElasticNet; SGDClassifier and SGDRegressor with log loss and squared error). Its MLPClassifier and
+        MLPRegressor with rectified units and solver "adam" or "sgd" are "mlp", and without a `recipe` are
+        trained with their own layers, batch size and learning rate. Of a pipeline only the last step counts.
     recipe : Recipe, optional
-        How networks are trained; see :class:`regadvisor.Recipe`.
+        How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
+        how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.
     task : {"auto", "binary", "multiclass", "classification", "regression"}
     budget : float, "auto" or None
-        Seconds for the whole advice. 0: nothing is trained and the prior branch answers. "auto": the
-        projected cost of one full run, or of the smallest search if that is more, at least 5 and at
-        most 60 s; no limit if `effort` is given.
+        Seconds for the whole advice. 0: nothing is trained and the prior branch answers. None: no limit.
+        "auto": no limit if `effort` is given; else the projected cost of 20 full runs up to 5,000 rows, of
+        ever fewer beyond, one at 50,000 rows and a fiftieth at a million; no less than the smallest
+        search costs, nor on small data than 4 s, and at most 60 s. What takes longer than projected is cut at
+        1.5 times that, within 5 to 60 s.
     effort : {"quick", "standard", "thorough"}, optional
-        Rung of the effort ladder: sample size and number of fits. None: the largest that fits the budget.
-        Given an effort, equal calls return equal advice.
+        Rung of the effort ladder: largest sample and number of fits. None: the highest that is projected to
+        fit the budget, with the largest sample that does; rows come before candidates. Given an effort, its
+        largest sample is used, and without a limit of time equal calls return equal advice.
     sample : "auto", int, float, array of row numbers, or False
         Rows to validate on: a number, a share, the rows themselves; False: no sub sample can be taken.
     match : like X, optional

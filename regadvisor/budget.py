@@ -35,7 +35,7 @@ class Rung:
     effort: Effort
     effort_source: Literal["given", "measured"]
     budget_s: float | None
-    budget_source: Literal["given", "one full run", "effort"]
+    budget_source: Literal["given", "automatic", "effort"]
     #: Rows to learn from: the effort's, or fewer where only these fit the budget.
     n_rows: int
     #: Why the sample is smaller than the effort's, if it is.
@@ -157,7 +157,9 @@ def _measured(
     )
     if budget == "auto":
         lowest_s = walk.choose(0.0).projected_s
-        aim_s, budget_s = auto_budget(full_run_s, lowest_s=lowest_s, n_rows=table.n_rows)
+        aim_s, budget_s = auto_budget(
+            full_run_s, lowest_s=lowest_s, n_rows=table.n_rows, is_linear=family.name == "linear"
+        )
     else:
         aim_s = budget_s = float("inf") if budget is None else budget
     choice = walk.choose(aim_s, EFFORTS[effort] if effort else None)
@@ -166,7 +168,7 @@ def _measured(
         effort=choice.effort,
         effort_source="given" if effort else "measured",
         budget_s=None if budget is None else budget_s,
-        budget_source="one full run" if budget == "auto" else "given",
+        budget_source="automatic" if budget == "auto" else "given",
         n_rows=choice.n_rows,
         size_reason=f"no more fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
@@ -179,13 +181,15 @@ def _measured(
     )
 
 
-def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[float, float]:
+def auto_budget(
+    full_run_s: float, *, lowest_s: float, n_rows: int, is_linear: bool = False
+) -> tuple[float, float]:
     """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
 
     The aim is a number of full runs that falls with the rows: ``AUTO_FULL_RUNS`` up to ``AUTO_SMALL_ROWS``,
-    one from about 50,000 rows on, and ever less of one beyond. Small models on small data get some seconds
-    in any case, and nothing gets less than the lowest rung. The deadline leaves a margin for
-    projections that were too low.
+    one from about 50,000 rows on, and ever less of one beyond. Small data and linear models, whose full run
+    is short, get some seconds in any case, and nothing gets less than the lowest rung. The deadline leaves a
+    margin for projections that were too low.
 
     Parameters
     ----------
@@ -193,6 +197,7 @@ def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[flo
         Projected seconds of one full run, and of the lowest rung.
     n_rows : int
         Rows of the data.
+    is_linear : bool
 
     Examples
     --------
@@ -203,7 +208,8 @@ def auto_budget(full_run_s: float, *, lowest_s: float, n_rows: int) -> tuple[flo
     low, high = thresholds.AUTO_BUDGET_S
     fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
     full_runs = thresholds.AUTO_FULL_RUNS * fewer**thresholds.AUTO_EXPONENT
-    aim_s = min(max(full_runs * full_run_s, thresholds.AUTO_LEAST_S * fewer, lowest_s), high)
+    least_s = thresholds.AUTO_LEAST_S * (1.0 if is_linear else fewer)
+    aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 
 

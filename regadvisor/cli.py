@@ -98,7 +98,9 @@ def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Literal["sklearn", "torch"] = "torch" if training and training.family == "mlp" else "sklearn"
+    own: Literal["sklearn", "torch"] = (
+        "sklearn" if training is None or training.family == "linear" else "torch"
+    )
     terminal.say(advice.snippet(library or own).rstrip("\n") + "\n")
 
 

@@ -62,7 +62,9 @@ class _Request:
 @click.command(no_args_is_help=True)
 @click.argument("data")
 @click.option("--target", metavar="COL", required=True, help="The column to predict.")
-@click.option("--model", type=click.Choice(["auto", "linear", "mlp"]), default="auto", show_default=True)
+@click.option(
+    "--model", type=click.Choice(["auto", "linear", "mlp", "cnn"]), default="auto", show_default=True
+)
 @click.option(
     "--task",
     type=click.Choice(["auto", "classification", "binary", "multiclass", "regression"]),
@@ -75,8 +77,8 @@ class _Request:
     callback=_seconds,
     default="auto",
     show_default=True,
-    help="Seconds for the advice. auto: the cost of one full run or of the smallest search, 5 to 60 s. "
-    "0: train nothing.",
+    help="Seconds for the advice. auto: some full runs for few rows, a share of one for many; cut after 5 to "
+    "60 s. 0: train nothing.",
 )
 @click.option(
     "--effort",

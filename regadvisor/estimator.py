@@ -34,7 +34,7 @@ class _Advises(BaseEstimator):
     def __init__(
         self,
         *,
-        model: str = "auto",
+        model: Any = "auto",
         recipe: Recipe | None = None,
         effort: Literal["quick", "standard", "thorough"] | None = "quick",
         budget: float | Literal["auto"] | None = "auto",

@@ -140,6 +140,8 @@ class Gatherer:
         return self._drawn
 
     def _draw(self, n_rows: int, *, folds: int | None = None) -> Drawn:
+        if n_rows >= self.table.n_rows:  # everything: say how many rows were wanted, not how many there are
+            n_rows = max(n_rows, self.effort.max_rows_of(self.family.name))
         return draw_sample(
             self.table,
             n_rows=n_rows,

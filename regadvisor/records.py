@@ -134,8 +134,8 @@ class ResourceEvidence:
 
     #: Seconds; None: no limit.
     budget_s: float | None
-    #: Where the budget comes from: given, or the projected cost of one full run.
-    budget_source: Literal["given", "one full run", "effort"]
+    #: Where the budget comes from: given, or set by rows and full run.
+    budget_source: Literal["given", "automatic", "effort"]
     effort: Literal["quick", "standard", "thorough"]
     projected_s: float | None = None
     full_run_s: float | None = None

@@ -20,7 +20,7 @@ SHIFT_FDR = 0.05
 
 # ----------------------------------------------------------------------------------- Q2: the resources
 
-#: Bounds of ``budget="auto"`` in seconds, around the projected cost of one full run.
+#: Bounds of the deadline that ``budget="auto"`` sets, in seconds; what it aims to spend may be less.
 AUTO_BUDGET_S = (5.0, 60.0)
 #: A search may take this much longer than projected within such a budget.
 AUTO_BUDGET_MARGIN = 1.5
@@ -29,7 +29,8 @@ AUTO_BUDGET_MARGIN = 1.5
 AUTO_FULL_RUNS = 20.0
 AUTO_SMALL_ROWS = 5_000
 AUTO_EXPONENT = 1.3
-#: Seconds that small models on small data get whatever their full run takes; ∝ 1 / rows beyond those rows.
+#: Seconds that linear models get whatever their full run takes, and networks on small data (∝ 1 / rows beyond
+#: those rows).
 AUTO_LEAST_S = 4.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20

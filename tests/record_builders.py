@@ -48,7 +48,7 @@ Said = dict[str, tuple[Reply, str]]
 Q1_ALL: tuple[Reply, str] = ("yes", "All 569 rows are used.")
 Q2_YES: tuple[Reply, str] = (
     "yes",
-    "The walk is projected to take 9.8 s, the budget is 40.0 s (one full run, within 5 to 60 s).",
+    "The walk is projected to take 9.8 s, the budget is 40.0 s (automatic).",
 )
 
 
@@ -162,7 +162,7 @@ EVERYTHING = SampleEvidence(
 )
 RESOURCES = ResourceEvidence(
     budget_s=40.0,
-    budget_source="one full run",
+    budget_source="automatic",
     effort="standard",
     projected_s=9.8,
     full_run_s=40.2,

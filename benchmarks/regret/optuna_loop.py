@@ -21,7 +21,15 @@ def best_of_trials(task: Task, *, seconds: float) -> tuple[Regularizer, int]:
     Every trial is one regularizer on all training rows and all folds, in the ranges of the library. The
     last trial may run over; with none that stayed finite the answer is no regularizer.
     """
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return _best_of_trials(task, seconds=seconds)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _best_of_trials(task: Task, *, seconds: float) -> tuple[Regularizer, int]:
     start = time.process_time()
     table = task.data.table(task.split.train)
     folding = make_folds(table, folds=N_FOLDS, seed=task.split.number)

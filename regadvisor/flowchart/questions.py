@@ -104,9 +104,7 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             if resources.projected_s is None
             else f"The walk is projected to take {resources.projected_s:.1f} s, "
         )
-        source = (
-            " (the cost of one full run, within bounds)" if resources.budget_source == "one full run" else ""
-        )
+        source = " (automatic)" if resources.budget_source == "automatic" else ""
         because = f"{cost}the budget is {resources.budget_s:.1f} s{source}; effort {resources.effort!r}."
     return Answer(reply="yes", because=because[0].upper() + because[1:], numbers=numbers)
 

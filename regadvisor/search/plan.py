@@ -44,7 +44,11 @@ class Effort:
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
-        return min(self.max_rows[_listed(family_name)], n_available)
+        return min(self.max_rows_of(family_name), n_available)
+
+    def max_rows_of(self, family_name: str) -> int:
+        """Return the largest sample of a family."""
+        return self.max_rows[_listed(family_name)]
 
     def first_folds(self, family_name: str, *, in_blocks: bool = False) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.

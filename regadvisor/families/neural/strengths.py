@@ -156,8 +156,9 @@ def default_in_loss(kind: Kind, n_rows: int) -> Regularizer:
 def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
     """Return the documented default of a kind for a run with the given Σ lr.
 
-    ``l2·Σlr``, ``l1·Σlr`` and dropout are those of ``thresholds``, whatever the data: in these units good
-    strengths differ little between sizes. A combination takes half of each, so that it is as strong in all.
+    ``l2·Σlr``, ``l1·Σlr`` and dropout are those of ``thresholds``, whatever the data and their rows:
+    without a sample there is nothing to carry over. A combination takes half of each, so that it is as
+    strong in all.
     """
     share = 1.0 / max(1, len(STRENGTHS[kind]))
     units = {"l2": DEFAULT_L2_SUM * share, "l1": DEFAULT_L1_SUM * share, "dropout": DEFAULT_DROPOUT * share}
