@@ -92,7 +92,7 @@ def main() -> None:
     text = table(arguments.folder)
     print(text)
     if arguments.write:
-        write(text, "transfer")
+        write("transfer", text)
 
 
 if __name__ == "__main__":
