@@ -97,22 +97,23 @@ class Decider:
         )
 
     def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:
-        """Nothing beats the constant: build the strongest penalty, which predicts nearly the constant."""
+        """Nothing beats the constant: build the penalised candidate that came nearest to it."""
         draws = resampled(trained.honest, n_draws=self.n_draws, seed=self.seeds["decide"])
         outcomes = self._outcomes(draws, scores)
-        strongest = self.family.candidates(trained.prepared)["l2"].ranges["l2"].high
-        regularizer = Regularizer(l2=strongest, coupling=self.family.coupling)
+        losses = scores.lowest_losses
+        penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
+        nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
         support = _capped(outcomes.get(NO_SIGNAL, 0.0))
         return Decision(
             status="no_signal",
-            strength=Strength(regularizer=regularizer, source="search", on_sample=regularizer),
-            training=self._training(trained, "l2"),
+            strength=self._strength(trained, nearest),
+            training=self._training(trained, nearest),
             claims=(
                 Claim(name="regularize", statement="Nothing beats predicting the constant.", support=support),
             ),
             outcomes=outcomes,
             flips=self._flips(),
-            scores=self._described(trained, scores, "l2"),
+            scores=self._described(trained, scores, nearest),
         )
 
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
@@ -125,7 +126,7 @@ class Decider:
             status=status,
             strength=self._strength(trained, outcome),
             training=self._training(trained, outcome),
-            claims=self._claims(trained, outcome, outcomes),
+            claims=self._claims(trained, outcome, draws),
             ties=ties,
             outcomes=outcomes,
             flips=self._flips(),
@@ -140,7 +141,8 @@ class Decider:
         counts: Counter[str] = Counter()
         for draw in range(draws.n_draws):
             comparisons = _LazyComparisons(draws, draw, scores.comparisons)
-            evidence = replace(self.evidence, scores=replace(scores, comparisons=comparisons))
+            drawn = replace(scores, comparisons=comparisons, lowest_losses=draws.lowest_losses(draw))
+            evidence = replace(self.evidence, scores=drawn)
             counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
         return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
 
@@ -185,9 +187,10 @@ class Decider:
             fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
         )
 
-    def _claims(self, trained: Trained, outcome: Kind, outcomes: dict[str, float]) -> tuple[Claim, ...]:
+    def _claims(self, trained: Trained, outcome: Kind, draws: Resampled) -> tuple[Claim, ...]:
         discount = self._discount(trained.prepared.n_learned)
-        agrees = sum(share for name, share in outcomes.items() if _needs_penalty(name) == (outcome != "none"))
+        side = [kind for kind in KINDS if _needs_penalty(kind) == (outcome != "none")]
+        agrees = draws.share_near(side)
         strength = None
         if outcome != "none":
             _, fits, best = self._picked(trained, outcome)
@@ -199,7 +202,7 @@ class Decider:
             Claim(
                 name="kind",
                 statement=f"Start with {LABELS[outcome]}.",
-                support=_capped(outcomes.get(outcome, 0.0) * discount),
+                support=_capped(draws.share_near([outcome]) * discount),
             ),
             Claim(
                 name="strength",

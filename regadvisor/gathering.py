@@ -322,6 +322,7 @@ class Gatherer:
             scores=to_scores(results),
             honest_losses=honest_by_kind,
             best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
+            lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,

@@ -286,6 +286,8 @@ class ScoreEvidence:
     best_kind: Kind
     #: Comparisons by ``"a:b"``, each pair in both directions; ``"constant"`` is a side, too.
     comparisons: dict[str, Comparison]
+    #: By kind: the lowest mean held-out loss of its candidates, with the luck of the pick (read by Q9b).
+    lowest_losses: dict[str, float] = field(default_factory=dict)
     #: Candidates that were excluded because they did not converge, by kind.
     n_excluded: dict[str, int] = field(default_factory=dict)
     fit_facts: tuple[FitFacts, ...] = ()
@@ -375,7 +377,8 @@ class Claim:
 
     name: Literal["regularize", "kind", "strength"]
     statement: str
-    #: Share of walks on resampled rows that agree, in [0, 0.99]; None: nothing was measured.
+    #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of walks that end
+    #: there), in [0, 0.99]; None: nothing was measured.
     support: float | None
     is_calibrated: bool = False
 

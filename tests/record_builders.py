@@ -233,6 +233,7 @@ def advice() -> Record:
         "Q4": ("better", "L1+L2 gains 0.0494 [0.0304, 0.0684] over no regularizer (0.0759 against 0.125)."),
         "Q5": ("worse", "L1 loses 0.0042 [0.0011, 0.0073] to L1+L2 (0.0801 against 0.0759)."),
         "Q7": ("same", "L2 loses 0.0003 [-0.0001, 0.0007] to L1+L2 (0.0762 against 0.0759)."),
+        "Q9b": ("no", "It has the lowest loss of all candidates."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     return Record(
@@ -280,6 +281,7 @@ def none() -> Record:
         "Q4s": ("better", "The best candidate gains 0.379 over the constant."),
         "Q4": ("same", "L1+L2 gains 0.0009 [-0.003, 0.0048] over no regularizer."),
         "Q6": ("same", "L2 gains 0.001 [-0.003, 0.005] over no regularizer."),
+        "Q9b": ("no", "It has the lowest loss of all candidates."),
         "Q10": ("yes", "There is no gain to lose."),
     }
     found = both_ways(
@@ -364,6 +366,7 @@ def cant_tell() -> Record:
         "Q4s": ("unsure", "The best candidate gains 0.19 [-0.05, 0.43] over the constant."),
         "Q4": ("unsure", "L1+L2 gains 0.04 [-0.17, 0.25] over no regularizer."),
         "Q6": ("unsure", "L2 gains 0.05 [-0.15, 0.25] over no regularizer."),
+        "Q9b": ("no", "It has the lowest loss of all candidates."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     scores = replace(
@@ -481,6 +484,7 @@ def network() -> Record:
         "Q7": ("same", "L2 gains 0.001 [-0.001, 0.003] over L1+L2."),
         "Q8": ("better", "Dropout gains 0.03 [0.01, 0.05] over L2."),
         "Q9": ("same", "Dropout+L2 gains 0.001 [-0.001, 0.003] over dropout."),
+        "Q9b": ("no", "It has the lowest loss of all candidates."),
         "Q10": ("unsure", "The gain was measured on 1,500 of 12,000 rows; more rows usually need less."),
     }
     l2 = Regularizer(l2=0.05, coupling="decoupled")

@@ -67,7 +67,7 @@ def test_shuffled_targets_have_no_signal() -> None:
     assert "advice" not in found
 
 
-def test_no_signal_builds_the_strongest_penalty() -> None:
+def test_no_signal_builds_what_comes_near_the_constant() -> None:
     X, y = load_diabetes(return_X_y=True)
     y = np.random.default_rng(0).permutation(y)
     advice = advise(X, y, effort="quick")

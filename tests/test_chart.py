@@ -47,6 +47,7 @@ REPLIES = {
     "correlated": ({"yes", "no"}, {"yes", "no", "unsure"}),
     "whole_picture": ({"yes", "no"}, {"yes", "no", "unsure"}),
     "comparison": ({"better", "worse"}, {"better", "same", "worse", "unsure"}),
+    "lowest_loss": ({"yes", "no"}, {"yes", "no"}),
     "full_size": ({"yes", "no"}, {"yes", "same", "no", "unsure"}),
 }
 
@@ -149,8 +150,8 @@ def test_dropout_questions_leave_the_chart_of_a_linear_model() -> None:
     chart = resolve("extended", has_dropout=False)
     assert "Q8" not in chart.questions
     assert "Q9" not in chart.questions
-    assert chart.questions["Q7"].edges["better"].to == "Q10"
-    assert chart.questions["Q6"].edges["same"].to == "Q10"
+    assert chart.questions["Q7"].edges["better"].to == "Q9b"
+    assert chart.questions["Q6"].edges["same"].to == "Q9b"
 
 
 # ----------------------------------------------------------------------- judged walks on made evidence
@@ -220,8 +221,21 @@ def asked(found: object) -> str:
 
 def test_elastic_net_wins_then_l1_is_tried_then_l2() -> None:
     found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.05}))
-    assert asked(found) == "Q1:yes Q2:yes Q4s:better Q4:better Q5:same Q7:worse Q10:yes"
+    assert asked(found) == "Q1:yes Q2:yes Q4s:better Q4:better Q5:same Q7:worse Q9b:no Q10:yes"
     assert found.outcome == "l1"
+
+
+def test_a_candidate_with_a_clearly_lower_loss_overrules_the_comparisons() -> None:
+    made = evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.05})
+
+    def outcome(chart: Chart, **lowest: float) -> str:
+        scores = replace(made.scores, lowest_losses={"l1": 0.3, "elasticnet": 0.3, "none": 0.4, **lowest})
+        return walk(chart, replace(made, scores=scores))[0].outcome
+
+    assert outcome(LINEAR, l2=0.299) == "l2"
+    assert outcome(LINEAR, l2=0.2998) == "l1", "less than a tenth of a percent"
+    assert outcome(LINEAR, elasticnet=0.29, l2=0.291) == "elasticnet", "the lowest of all"
+    assert outcome(sparse_first(LINEAR), l2=0.299) == "l1", "whoever prefers sparse models is not overruled"
 
 
 def test_in_a_tie_the_simplest_kind_wins() -> None:

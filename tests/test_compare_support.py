@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_compare_panel import made
 
+from regadvisor.compare.bootstrap import bootstrap_counts
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
@@ -157,3 +158,27 @@ def test_zeroed_features_come_most_often_first():
     assert len(zeroed_features(["a", "b"], np.zeros(2), at_least=0.0)) == 2
     with pytest.raises(ParameterError, match="one entry per name"):
         zeroed_features(["a"], np.zeros(2))
+
+
+def test_the_lowest_loss_of_a_draw_is_the_stretched_minimum_over_candidates():
+    panel = made()
+    honest = honest_losses(panel, seed=0)
+    draws = resampled(honest, seed=1, n_draws=5)
+    counts = bootstrap_counts(panel.n_clusters, 5, np.random.default_rng(1))
+    for draw in range(5):
+        for kind, lowest in draws.lowest_losses(draw).items():
+            means = panel.losses[kind].mean(axis=1)
+            drawn = [np.average(row, weights=counts[draw]) for row in panel.losses[kind]]
+            stretched = means + np.sqrt(1 + 5 / 4) * (drawn - means)
+            assert lowest == pytest.approx(stretched.min(), rel=1e-12)
+
+
+def test_kinds_that_tie_with_the_best_are_all_near_it():
+    row = np.random.default_rng(0).exponential(size=400)
+    losses = {"none": 1.02 * row[None], "l2": row[None], "l1": 1.004 * row[None]}
+    panel = Panel(losses=losses, constant=2 * row, fold=np.arange(400) % 5, n_folds=5)
+    draws = resampled(honest_losses(panel, seed=0), seed=1, n_draws=50)
+    assert [draws.share_near([kind]) for kind in losses] == [0.0, 1.0, 1.0]
+    assert draws.share_near(["none", "l1"]) == 1.0
+    assert draws.share_near(list(losses)) == 1.0
+    assert draws.share_near([]) == 0.0

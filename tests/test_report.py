@@ -197,7 +197,7 @@ def test_no_signal_names_what_is_not_beaten(task: str, what: str) -> None:
     record = replace(record, data=replace(record.data, task=task))
     verdict = headline(record)
     assert verdict[0] == f"Nothing beats predicting the {what}: support 0.97 (not calibrated)."
-    assert "If you train anyway, take the strongest penalty: L2, strength 10." in verdict
+    assert "If you train anyway, start with L2, strength 10." in verdict
 
 
 def test_the_prior_branch_has_a_default_strength_and_no_confidence() -> None:

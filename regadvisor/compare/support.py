@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums
+from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.paired import judged, masses, same_region, spread
 from regadvisor.compare.panel import Panel
@@ -47,16 +47,37 @@ class Resampled:
     ----------
     losses : ndarray of float64, shape (n_draws, n_sides)
         Resampled mean honest losses, before any stretching.
+    lowest : ndarray of float64, shape (n_draws, n_kinds)
+        Lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by the factor for
+        overlapping training sets alone (Nadeau and Bengio 2003).
     """
 
     honest: Honest
     losses: NDArray[np.float64]
+    lowest: NDArray[np.float64]
     _pairs: Mapping[tuple[str, str], _Pair]
 
     @property
     def n_draws(self) -> int:
         """Number of draws."""
         return len(self.losses)
+
+    def lowest_losses(self, draw: int) -> dict[str, float]:
+        """Return the lowest mean loss of any candidate in one draw, by kind."""
+        return dict(zip(self.honest.panel.kinds, self.lowest[draw].tolist(), strict=True))
+
+    def share_near(self, kinds: Collection[str]) -> float:
+        """Return the share of draws in which the best of `kinds` is no worse than the best of the others.
+
+        "No worse" allows ``thresholds.SAME_REGION``: two that tie are both right. It is 1 without others.
+        """
+        is_named = np.array([kind in kinds for kind in self.honest.panel.kinds])
+        if is_named.all():
+            return 1.0
+        if not is_named.any():
+            return 0.0
+        named, others = self.lowest[:, is_named].min(axis=1), self.lowest[:, ~is_named].min(axis=1)
+        return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
 
     def comparison(self, draw: int, a: str, b: str) -> Comparison:
         """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are.
@@ -118,7 +139,20 @@ def resampled(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: in
     sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
     weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
     pairs = {(a, b): _pair(honest, a, b) for a, b in itertools.combinations(honest.sides, 2)}
-    return Resampled(honest=honest, losses=sums / weights, _pairs=pairs)
+    return Resampled(
+        honest=honest, losses=sums / weights, lowest=_lowest(panel, counts, weights), _pairs=pairs
+    )
+
+
+def _lowest(panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lowest stretched mean loss of each kind's candidates in every draw, (n_draws, n_kinds)."""
+    stretch = math.sqrt(1.0 + panel.n_folds / (panel.n_folds - 1))
+    values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
+    lowest = np.empty((len(counts), len(panel.kinds)))
+    for number, (kind, sums) in enumerate(zip(panel.kinds, counted_sums_of(counts, values), strict=True)):
+        observed = panel.mean_losses(kind)
+        lowest[:, number] = (observed + stretch * (sums / weights - observed)).min(axis=1)
+    return lowest
 
 
 def _pair(honest: Honest, a: str, b: str) -> _Pair:

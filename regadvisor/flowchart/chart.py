@@ -10,7 +10,8 @@ added or bent anywhere else, except that :func:`without` closes the gap where a 
 
 The classic chart is the published flowchart, exactly as its picture is drawn. The extended chart keeps its
 questions and their order, carries a *pick* along, and adds: a comparison with the constant (Q4s), L2 after
-L1+L2 has won (Q7), dropout (Q8, Q9) and the step to the full size (Q10).
+L1+L2 has won (Q7), dropout (Q8, Q9), the plain best of everything that was trained (Q9b) and the step to the
+full size (Q10).
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ OUTCOMES: tuple[str, ...] = (*KINDS, PICK, NO_SIGNAL)
 #: What an edge may do to the pick. :data:`BOTH` is dropout+L1 if that scored better than dropout+L2, else
 #: dropout+L2.
 BOTH: Literal["dropout and penalty"] = "dropout and penalty"
-PickChange = Kind | Literal["dropout and penalty"]
+#: The kind of the candidate with the lowest mean held-out loss of all.
+LOWEST: Literal["the lowest loss"] = "the lowest loss"
+PickChange = Kind | Literal["dropout and penalty", "the lowest loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +225,16 @@ EXTENDED = Chart(
             judge="comparison",
             compares=(BOTH, PICK),
             edges={
-                "better": _to("Q10", pick=BOTH),
-                "same": _to("Q10"),
-                "worse": _to("Q10"),
-                "unsure": _to("Q10"),
+                "better": _to("Q9b", pick=BOTH),
+                "same": _to("Q9b"),
+                "worse": _to("Q9b"),
+                "unsure": _to("Q9b"),
             },
+        ),
+        "Q9b": Question(
+            text="Has a candidate of another kind a lower loss than the pick's best?",
+            judge="lowest_loss",
+            edges={"yes": _to("Q10", pick=LOWEST), "no": _to("Q10")},
         ),
         "Q10": Question(
             text="Does the pick's gain over no regularization survive at the full size?",
@@ -262,11 +270,15 @@ def without(chart: Chart, *names: str) -> Chart:
 def sparse_first(chart: Chart) -> Chart:
     """Return `chart` with ties broken in favour of L1: L2 replaces an L1 pick only where it is better.
 
+    A loss that is merely the lowest replaces nothing, so that question is left out.
+
     Examples
     --------
     >>> sparse_first(EXTENDED).questions["Q7"].edges["same"].pick is None
     True
     """
+    by_loss = [name for name, question in chart.questions.items() if question.judge == "lowest_loss"]
+    chart = without(chart, *by_loss)
     questions = {
         name: replace(
             question,

@@ -22,7 +22,7 @@ from regadvisor.records import (
     SampleEvidence,
     WholePictureEvidence,
 )
-from regadvisor.regularizer import LABELS, Kind
+from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.wording import number
 
 Mode = Literal["sign", "interval"]
@@ -206,7 +206,7 @@ def _whole_picture_text(facts: WholePictureEvidence) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-# ------------------------------------------------------------------------------------------ Q4s to Q9
+# ----------------------------------------------------------------------------------------- Q4s to Q9b
 
 
 def best_with_dropout(evidence: Evidence) -> Kind:
@@ -215,6 +215,40 @@ def best_with_dropout(evidence: Evidence) -> Kind:
     losses = {} if scores is None else scores.honest_losses
     inf = float("inf")
     return "dropout_l1" if losses.get("dropout_l1", inf) < losses.get("dropout_l2", inf) else "dropout_l2"
+
+
+def kind_of_lowest(evidence: Evidence) -> Kind:
+    """Return the kind of the candidate with the lowest mean held-out loss; nothing known: no regularizer."""
+    scores = evidence.scores
+    losses = {} if scores is None else scores.lowest_losses
+    return min((kind for kind in KINDS if kind in losses), key=lambda kind: losses[kind], default="none")
+
+
+def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
+    """Answer whether the best candidate of another kind undercuts that of the pick."""
+    scores = evidence.scores
+    assert scores is not None
+    best, own = kind_of_lowest(evidence), pick or "none"
+    if own not in scores.lowest_losses:
+        reply: Reply = "yes" if scores.lowest_losses else "no"
+        return Answer(reply=reply, because=f"No fit of {_label(own)} finished.")
+    lowest, loss = scores.lowest_losses[best], scores.lowest_losses[own]
+    edge = thresholds.OVERRULED_FROM * loss
+    numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
+    losses = f"{number(lowest)} against {number(loss)}"
+    a, b = _label(best), _label(own)
+    distance = abs(loss - lowest - edge) / max(loss, 1e-12)
+    if loss - lowest > edge:
+        return Answer(
+            reply="yes",
+            because=f"{a[0].upper() + a[1:]} has the lowest loss of all candidates ({losses} of {b}).",
+            numbers=numbers,
+            flips_if=f"the best candidate of {b} came to {number(lowest)} (now {number(loss)})",
+            distance=distance,
+        )
+    leader, how = (b, f" ({number(loss)})") if best == own else (a, f", by too little ({losses})")
+    because = f"{leader[0].upper() + leader[1:]} has the lowest loss of all candidates{how}."
+    return Answer(reply="no", because=because, numbers=numbers)
 
 
 def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
@@ -320,5 +354,6 @@ JUDGES: dict[str, Judge] = {
     "correlated": Judge(needs=("correlation",), answer=_correlated),
     "whole_picture": Judge(needs=("whole_picture",), answer=_whole_picture),
     "comparison": Judge(needs=("scores",), answer=_comparison),
+    "lowest_loss": Judge(needs=("scores",), answer=_lowest_loss),
     "full_size": Judge(needs=("sample",), answer=_full_size),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from regadvisor.flowchart.chart import BOTH, OUTCOMES, PICK, Chart, Edge, PickChange
-from regadvisor.flowchart.questions import JUDGES, best_with_dropout
+from regadvisor.flowchart.chart import BOTH, LOWEST, OUTCOMES, PICK, Chart, Edge, PickChange
+from regadvisor.flowchart.questions import JUDGES, best_with_dropout, kind_of_lowest
 from regadvisor.records import Answer, Evidence, Reply, Step, Walk
 from regadvisor.regularizer import Kind
 
@@ -92,4 +92,6 @@ def _picked(
 
 
 def _kind(change: PickChange, evidence: Evidence) -> Kind:
-    return best_with_dropout(evidence) if change == BOTH else change
+    if change == BOTH:
+        return best_with_dropout(evidence)
+    return kind_of_lowest(evidence) if change == LOWEST else change

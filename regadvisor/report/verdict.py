@@ -32,7 +32,7 @@ def headline(record: Record) -> tuple[str, ...]:
     elif record.walk.outcome == "none":
         first = _none(record, record.evidence.scores)
     else:
-        first = (f"Start with {start(record)}.", _sure(record))
+        first = (f"Start with {start(record)}.", _sure(record), *_overruled(record))
     return (*first, *_cost(record), *_flip(record))
 
 
@@ -62,6 +62,18 @@ def best_regularizer(scores: ScoreEvidence) -> Kind | None:
 
 def _sure(record: Record) -> str:
     return sentence(support(main_claim(record)))
+
+
+def _overruled(record: Record) -> tuple[str, ...]:
+    """Return where the comparisons of kinds alone would have ended, if the lowest loss overruled them."""
+    for step in record.walk.steps:
+        kind = record.strength.regularizer.kind
+        if step.question == "Q9b" and step.reply == "yes" and step.pick_after == kind:
+            return (
+                f"The comparisons alone end at {label(step.pick_before or 'none')}; {label(kind)} has the "
+                "lowest loss of all candidates.",
+            )
+    return ()
 
 
 def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
@@ -126,7 +138,7 @@ def _no_signal(record: Record) -> tuple[str, ...]:
         also = "as does the constant" if best == constant else f"the constant {constant}"
         name = label(scores.best_kind)
         sentences.append(f"The best candidate ({name}) reaches {best} {unit(scores.loss_name)}, {also}.")
-    sentences.append(f"If you train anyway, take the strongest penalty: {start(record)}.")
+    sentences.append(f"If you train anyway, start with {start(record)}.")
     return tuple(sentences)
 
 
