@@ -15,8 +15,8 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Family
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
+from regadvisor.search.log import read_settings, write_settings
 from regadvisor.search.plan import EFFORTS, Effort, Walk
-from regadvisor.search.tune import read_settings, write_settings
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (500, 2_000)

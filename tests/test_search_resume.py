@@ -23,7 +23,8 @@ from regadvisor.errors import StorageError
 from regadvisor.families.base import Fit, Fold, Job
 from regadvisor.regularizer import Regularizer
 from regadvisor.search import journal
-from regadvisor.search.tune import Tuned, read_settings, tune, write_settings
+from regadvisor.search.log import read_settings, write_settings
+from regadvisor.search.tune import Tuned, tune
 
 FIT_FIELDS = ("losses", "train_losses", "zeroed", "epochs")
 

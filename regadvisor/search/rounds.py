@@ -60,10 +60,18 @@ class Search(Protocol):
 class Log(Protocol):
     """The journal, as the rounds see it."""
 
-    def find(self, request: Request, folds: Folds) -> Fit | None:
-        """Return the stored fit of a request on these folds (None: on all)."""
+    def find(self, study: str, job: Job, folds: Folds) -> Fit | None:
+        """Return the stored fit of a job on these folds (None: on all)."""
 
-    def append(self, request: Request, fit: Fit, value: float | None) -> None:
+    def append(
+        self,
+        study: str,
+        fit: Fit,
+        value: float | None,
+        *,
+        number: int = 0,
+        ranges: Mapping[str, Range] | None = None,
+    ) -> None:
         """Store a finished fit."""
 
 
@@ -163,7 +171,7 @@ class Rounds:
         """
         waiting: dict[Job, list[Request]] = {}
         for request in requests:
-            stored = None if self.log is None else self.log.find(request, folds)
+            stored = None if self.log is None else self.log.find(request.search.kind, request.job, folds)
             if stored is None:
                 waiting.setdefault(request.job, []).append(request)
             else:
@@ -175,7 +183,9 @@ class Rounds:
                 own = fit if folds is None else replace(fit, folds=folds)
                 value = self._value(own)
                 if self.log is not None:
-                    self.log.append(request, own, value)
+                    self.log.append(
+                        request.search.kind, own, value, number=request.number, ranges=request.ranges
+                    )
                 use(request, own, value)
 
         if waiting:

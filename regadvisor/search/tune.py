@@ -8,39 +8,32 @@ earlier run was killed at, the result is that of a run that was not.
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
 from regadvisor import thresholds
-from regadvisor.candidates import Candidate, Range
+from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
-from regadvisor.errors import StorageError
 from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search import journal
 from regadvisor.search.experiment import Results, Trial
+from regadvisor.search.log import distributions, opened, quiet
 from regadvisor.search.plan import Effort
-from regadvisor.search.rounds import Folds, Request, Rounds, Standing
+from regadvisor.search.rounds import Request, Rounds, Standing
 from regadvisor.search.widening import covering, widened
 
 #: Candidates of a kind that are asked for at once after its portfolio.
 BATCH = 4
 #: Trials before TPE models anything. The portfolio is the start, so this only guards tiny ones.
 STARTUP_TRIALS = 3
-
-Setting = str | int | float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +94,7 @@ def tune(
     searches = [_Search(candidates[kind], effort, effort.trials(family.name, kind), seed) for kind in kinds]
     empty = Results(prepared=prepared, trials=(), weight=weight)
     with ExitStack() as stack:
-        log = None if storage is None else stack.enter_context(_open(storage))
+        log = None if storage is None else stack.enter_context(opened(storage))
         if log is not None:
             log.claim(journal.identity(family, prepared, effort.name, seed, fingerprint))
         rounds = Rounds(
@@ -176,7 +169,7 @@ class _Search:
 
     def _request(self) -> Request:
         """Ask the study for one candidate. Only the baseline is trained with several seeds."""
-        trial = self.study.ask(_distributions(self.ranges))
+        trial = self.study.ask(distributions(self.ranges))
         self.n_asked += 1
         self.asked[trial.number] = trial
         seed = self.seeds[trial.number] if self.kind == "none" else self.seeds[0]
@@ -238,168 +231,21 @@ class _Search:
         range is the same in all of them; with the old trials restated it goes on modelling all.
         """
         told, self.study = self.study.get_trials(deepcopy=False), _new_study(self.kind)
-        distributions = _distributions(self.ranges)
+        spans = distributions(self.ranges)
         for trial in told:
             moved = create_trial(
                 state=trial.state,
                 value=None if trial.state == TrialState.PRUNED else trial.value,
                 params=trial.params,
-                distributions=distributions,
+                distributions=spans,
                 intermediate_values=trial.intermediate_values,
             )
             self.study.add_trial(moved)
 
 
-def _distributions(ranges: Mapping[str, Range]) -> dict[str, BaseDistribution]:
-    """Return the ranges as Optuna's distributions."""
-    return {name: FloatDistribution(span.low, span.high, log=span.is_log) for name, span in ranges.items()}
-
-
 def _new_study(kind: Kind) -> optuna.Study:
     """Return an empty study in memory."""
-    with _quiet():
+    with quiet():
         return optuna.create_study(
             storage=optuna.storages.InMemoryStorage(), study_name=kind, direction="minimize"
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what Optuna logs on creating a study, in this thread; nobody's log levels are touched."""
-    thread = threading.get_ident()
-
-    def is_wanted(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or threading.get_ident() != thread
-
-    sources = (optuna.storages.InMemoryStorage, optuna.storages.JournalStorage, optuna.Study)
-    loggers = [logging.getLogger(source.__module__) for source in sources]
-    for logger in loggers:
-        logger.addFilter(is_wanted)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(is_wanted)
-
-
-# ----------------------------------------------------------------------------------------- the journal
-
-
-class _Backend(journal.JournalFile, BaseJournalBackend):
-    """The journal file as Optuna's storage wants it."""
-
-
-@contextmanager
-def _open(storage: str | Path) -> Iterator[_Journal]:
-    """Open a journal for this run alone, repaired."""
-    path = Path(storage).absolute()
-    with journal.exclusive(path):
-        journal.repair(path)
-        try:
-            log = _Journal(path, optuna.storages.JournalStorage(_Backend(path)))
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-            raise journal.damaged(path) from error
-        yield log
-
-
-class _Journal:
-    """The fits that are stored, and a place for more: one study per kind, one trial per finished fit."""
-
-    def __init__(self, path: Path, storage: optuna.storages.JournalStorage) -> None:
-        self.path = path
-        self.storage = storage
-        self.studies: dict[str, optuna.Study] = {}
-        self.stored: dict[tuple[str, str, Folds], Mapping[str, journal.Attribute]] = {}
-        for name in optuna.get_all_study_names(storage=storage):
-            self.studies[name] = optuna.load_study(study_name=name, storage=storage)
-            if name == journal.MAIN_STUDY:
-                continue
-            for trial in self.studies[name].get_trials(deepcopy=False):
-                key = _key(trial.params, trial.user_attrs["seed"])
-                folds = trial.user_attrs.get("folds")
-                self.stored[name, key, None if folds is None else tuple(folds)] = trial.user_attrs
-
-    def study(self, name: str) -> optuna.Study:
-        """Return a study of the file, a new one if it is not there yet."""
-        if name not in self.studies:
-            with _quiet():
-                self.studies[name] = optuna.create_study(
-                    storage=self.storage, study_name=name, direction="minimize"
-                )
-        return self.studies[name]
-
-    def claim(self, identity: Mapping[str, Setting]) -> None:
-        """Bind the journal to this run's data and settings.
-
-        Raises
-        ------
-        StorageError
-            If it belongs to others.
-        """
-        main = self.study(journal.MAIN_STUDY)
-        earlier = main.user_attrs.get("identity")
-        if earlier is None:
-            main.set_user_attr("identity", dict(identity))
-            return
-        differing = [name for name in identity if earlier.get(name) != identity[name]]
-        if differing:
-            raise StorageError(
-                f"storage must be the journal of a run on the same data with the same settings, "
-                f"got {str(self.path)!r}: "
-                + ", ".join(f"{name} was {earlier.get(name)!r}, now {identity[name]!r}" for name in differing)
-                + "; give what it was started with, or delete the file to start anew"
-            )
-
-    def find(self, request: Request, folds: Folds) -> Fit | None:
-        """Return the stored fit of a request on these folds (None: on all)."""
-        job = request.job
-        values = self.stored.get((request.search.kind, _key(job.regularizer.strengths(), job.seed), folds))
-        try:
-            return None if values is None else journal.decode_fit(values, job)
-        except (KeyError, ValueError, TypeError) as error:
-            raise journal.damaged(self.path) from error
-
-    def append(self, request: Request, fit: Fit, value: float | None) -> None:
-        """Store a finished fit: one trial, written as one line, so it is there whole or not at all."""
-        trial = create_trial(
-            state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-            value=value,
-            params=request.job.regularizer.strengths(),
-            distributions=_distributions(request.ranges),
-            user_attrs={"number": request.number, **journal.encode_fit(fit)},
-        )
-        self.study(request.search.kind).add_trial(trial)
-
-
-def _key(strengths: Mapping[str, float], seed: int) -> str:
-    """Return what identifies a candidate fit of a kind; numbers as JSON, which keeps every bit."""
-    return json.dumps([sorted(strengths.items()), seed])
-
-
-def read_settings(storage: str | Path) -> dict[str, Setting] | None:
-    """Return the settings an earlier run left in its journal, or None if there is no such run.
-
-    Raises
-    ------
-    StorageError
-        If `storage` is not a journal, or is in use.
-    """
-    if not Path(storage).exists():
-        return None
-    with _open(storage) as log:
-        if journal.MAIN_STUDY not in log.studies:
-            return None
-        settings: dict[str, Setting] | None = log.study(journal.MAIN_STUDY).user_attrs.get("settings")
-        return settings
-
-
-def write_settings(storage: str | Path, settings: Mapping[str, Setting]) -> None:
-    """Leave settings in the journal (the effort chosen, say) for the run that continues this one.
-
-    Raises
-    ------
-    StorageError
-        If `storage` is not a journal, cannot be written, or is in use.
-    """
-    with _open(storage) as log:
-        log.study(journal.MAIN_STUDY).set_user_attr("settings", dict(settings))
