@@ -59,7 +59,10 @@ if TYPE_CHECKING:
     Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator
 
 #: Stages that need random numbers; the order is part of "same seed, same answer".
-STAGES = ("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model")
+STAGES = (
+    *("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model"),
+    "growth",
+)
 
 
 def advise(

@@ -163,9 +163,17 @@ class Decider:
     def _strength(self, trained: Trained, outcome: Kind) -> Strength:
         fit, fits, best = self._picked(trained, outcome)
         on_sample = fit.job.regularizer
+        growth = self.evidence.growth
+        known = growth if growth is not None and growth.kind == outcome else None
         regularizer, carried = self.family.at_full_size(
-            fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows
+            fit,
+            n_sample=trained.prepared.n_learned,
+            n_rows=self.n_rows,
+            drift=0.0 if known is None else known.drift,
         )
+        if known is not None and known.factor != 1.0:
+            regularizer = regularizer.times(known.factor)
+            carried = f"{carried}; times {known.factor:g}, which did best on all rows"
         strengths = [each.job.regularizer.strengths() for each in fits]
         ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
         return Strength(

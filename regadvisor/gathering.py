@@ -22,9 +22,12 @@ from regadvisor.deadline import Deadline
 from regadvisor.diagnostics.correlation import measure_correlation
 from regadvisor.diagnostics.whole_picture import measure_whole_picture
 from regadvisor.families.base import Family, Prepared
+from regadvisor.flowchart.walk import Gather
+from regadvisor.growing import Growing
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
+    GrowthEvidence,
     Note,
     PriorEvidence,
     ResourceEvidence,
@@ -33,6 +36,7 @@ from regadvisor.records import (
     Timings,
     WholePictureEvidence,
 )
+from regadvisor.regularizer import Kind
 from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
@@ -109,21 +113,22 @@ class Gatherer:
         self.deadline = Deadline.never() if budget_s is None else Deadline(at_s=started_s + budget_s)
         self.trained: Trained | None = None
         self._drawn: Drawn | None = None
-        self._measure: dict[str, Callable[[Evidence], Any]] = {
+        self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
             "sample": self._sample,
             "resources": self._resources,
             "prior": self._prior,
             "correlation": self._correlation,
             "whole_picture": self._whole_picture,
             "scores": self._scores,
+            "growth": self._growth,
         }
 
-    def __call__(self, evidence: Evidence, needs: tuple[str, ...]) -> Evidence:
-        """Return the evidence with the named fields measured."""
+    def __call__(self, evidence: Evidence, needs: tuple[str, ...], pick: Kind | None = None) -> Evidence:
+        """Return the evidence with the named fields measured; `pick` is what the walk carries."""
         for name in needs:
             if getattr(evidence, name) is None:
                 with self.stage(name):
-                    evidence = replace(evidence, **{name: self._measure[name](evidence)})
+                    evidence = replace(evidence, **{name: self._measure[name](evidence, pick)})
         return evidence
 
     @property
@@ -187,16 +192,19 @@ class Gatherer:
         """What drawing the sample found worth saying."""
         return () if self._drawn is None else self._drawn.notes
 
-    def remember(self, evidence: Evidence) -> Callable[[Evidence, tuple[str, ...]], Evidence]:
-        """Return a gatherer for walks that start from `evidence` again and again: each field once."""
+    def remember(self, evidence: Evidence) -> Gather:
+        """Return a gatherer for walks that start from `evidence` again and again: each field once.
+
+        It trains nothing: what becomes of a gain at the full size is known for the pick of the first walk.
+        """
         known = evidence
 
-        def gather(current: Evidence, needs: tuple[str, ...]) -> Evidence:
+        def gather(current: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evidence:
             nonlocal known
-            missing = [name for name in needs if getattr(current, name) is None]
+            missing = [name for name in needs if name != "growth" and getattr(current, name) is None]
             if not missing:
                 return current
-            known = self(known, tuple(missing))
+            known = self(known, tuple(missing), pick)
             return replace(current, **{name: getattr(known, name) for name in missing})
 
         return gather
@@ -239,24 +247,24 @@ class Gatherer:
 
     # ------------------------------------------------------------------------ one method a field
 
-    def _sample(self, evidence: Evidence) -> SampleEvidence:
+    def _sample(self, evidence: Evidence, pick: Kind | None) -> SampleEvidence:
         return self.drawn.evidence
 
-    def _resources(self, evidence: Evidence) -> ResourceEvidence:
+    def _resources(self, evidence: Evidence, pick: Kind | None) -> ResourceEvidence:
         return self.rung.resources(n_sample=self.drawn.table.n_rows)
 
-    def _prior(self, evidence: Evidence) -> PriorEvidence:
+    def _prior(self, evidence: Evidence, pick: Kind | None) -> PriorEvidence:
         return PriorEvidence(
             correlated=self.request.correlated,
             whole_picture=self.request.whole_picture,
             can_measure=self.table.facts.n_features > 1,
         )
 
-    def _correlation(self, evidence: Evidence) -> CorrelationEvidence:
+    def _correlation(self, evidence: Evidence, pick: Kind | None) -> CorrelationEvidence:
         measured = measure_correlation(self._features, seed=self.request.seeds["correlation"])
         return replace(measured, given=self.request.correlated)
 
-    def _whole_picture(self, evidence: Evidence) -> WholePictureEvidence:
+    def _whole_picture(self, evidence: Evidence, pick: Kind | None) -> WholePictureEvidence:
         measured = measure_whole_picture(self._features, seed=self.request.seeds["whole_picture"])
         return replace(measured, given=self.request.whole_picture)
 
@@ -265,7 +273,30 @@ class Gatherer:
         """The rows that features are measured on: the sample, or all rows where none may be drawn."""
         return self.drawn.table if self.drawn.table.n_rows > 0 else self.table
 
-    def _scores(self, evidence: Evidence) -> ScoreEvidence:
+    def _growth(self, evidence: Evidence, pick: Kind | None) -> GrowthEvidence | None:
+        """Measure what becomes of the pick's gain on all rows; None where there is nothing to extrapolate."""
+        trained, drawn = self.trained, self.drawn
+        kinds = {} if trained is None else trained.tuned.results.by_kind
+        if trained is None or pick in (None, "none") or not {"none", pick} <= set(kinds):
+            return None
+        if trained.prepared.n_learned >= self.table.n_rows:
+            return None
+        assert pick is not None
+        is_given = isinstance(self.request.budget, int | float)
+        growing = Growing(
+            table=self.table,
+            drawn=drawn,
+            family=self.family,
+            prepared=trained.prepared,
+            panel=trained.panel,
+            seed=self.request.seeds["growth"],
+            deadline=self.training_deadline,
+            full_run_s=self.rung.full_run_s if is_given else None,
+            storage=self.request.storage,
+        )
+        return growing.measure(pick, kinds[pick][trained.honest.best_config(pick)])
+
+    def _scores(self, evidence: Evidence, pick: Kind | None) -> ScoreEvidence:
         drawn, seeds = self.drawn, self.request.seeds
         prepared = self.family.prepare(drawn.table, drawn.folds, seed=seeds["folds"])
         tuned = tune(

@@ -303,6 +303,49 @@ class ScoreEvidence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SizePoint:
+    """What the pick gained over no regularization on one size of sample, scored on the same rows."""
+
+    #: Rows that a model stands for, and the share of the sample's that they are.
+    n_rows: int
+    share: float
+    loss_none: float
+    loss: float
+    #: As a share of the loss of none, with its standard error.
+    gain: float
+    se: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthEvidence:
+    """Read by Q10: what the pick's gain over no regularization is expected to be at the full size."""
+
+    kind: Kind
+    #: Rows that the fits stand for, and all rows.
+    n_sample: int
+    n_rows: int
+    #: ``"measured"``: on several sizes; ``"checked"``: on all rows, too; ``"prior"``: on the sample alone.
+    source: Literal["measured", "checked", "prior"]
+    sizes: tuple[SizePoint, ...]
+    #: Gain at the full size as a share of the loss of none, with its 95% interval.
+    gain: float
+    low: float
+    high: float
+    #: Mass of a gain above, within and below the region in which two losses are the same.
+    p_better: float
+    p_same: float
+    p_worse: float
+    #: Power by which the gain falls with the rows, with its standard deviation.
+    power: float
+    power_sd: float
+    #: What is added to the family's powers by which strengths fall with the rows, and its standard deviation.
+    drift: float = 0.0
+    drift_sd: float | None = None
+    #: Factor on the strengths that did best on all rows, if they were tried there.
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that questions may read. It grows by replacement while the walk asks for more."""
 
@@ -312,6 +355,7 @@ class Evidence:
     correlation: CorrelationEvidence | None = None
     whole_picture: WholePictureEvidence | None = None
     scores: ScoreEvidence | None = None
+    growth: GrowthEvidence | None = None
 
 
 # -------------------------------------------------------------------------------------- the decision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from regadvisor.errors import ParameterError, StrengthError
@@ -114,6 +114,16 @@ class Regularizer:
     def has_strengths(self) -> bool:
         """Whether every strength is a number."""
         return None not in (self.l1, self.l2, self.dropout)
+
+    def times(self, factor: float) -> Regularizer:
+        """Return the regularizer with its penalties times a factor; dropout stays as it is.
+
+        Examples
+        --------
+        >>> Regularizer(l2=0.5, dropout=0.1).times(2.0)
+        Regularizer(l1=0.0, l2=1.0, dropout=0.1, coupling='loss')
+        """
+        return replace(self, l1=(self.l1 or 0.0) * factor, l2=(self.l2 or 0.0) * factor)
 
     def strengths(self) -> dict[str, float]:
         """Return the strengths of this kind by name.

@@ -85,6 +85,9 @@ EXPLAINED_NO = 0.2
 #: Quality & Quantity 41:673; he warns against reading more into them than that).
 VIF_YES = 10.0
 VIF_NO = 5.0
+#: A column that is mostly one value needs so many other rows for each unit of inflation (rule of three: see
+#: ``diagnostics.correlation.variance_inflation``), 30 of them for an inflation of 10.
+ROWS_PER_INFLATION = 3.0
 #: An inflation counts if this share of the columns reach it (for 20 columns or fewer: one of them).
 COLLINEAR_SHARE = 0.05
 #: Share of the features that carry signal, counted once where they repeat one another: normally
@@ -96,12 +99,25 @@ DENSITY_NO = 0.15
 FEWEST_COLUMNS_FOR_DENSITY = 30
 #: Total signal below this many standard deviations of that of permuted targets is too faint to locate.
 FAINT_SIGNAL_Z = 3.0
-#: Lower quartile of the neighbours' |correlation|, as a share of the way from shuffled columns to 1.
-#: Shuffled columns and tables give about 0 or less (a quartile is held against a mean).
+#: Median of the neighbours' correlations, as a share of the way from shuffled columns to 1. Shuffled columns
+#: give about 0.
 NEIGHBOURS_YES = 0.2
 NEIGHBOURS_NO = 0.1
-#: The smallest layout is a grid of 4 by 4; fewer neighbours have no quartile to speak of.
+#: Share of three columns in a row of which the outer two are the least alike. Groups of related columns give
+#: a third to a half, a smooth series 1; halfway between lies "yes". With few columns the share of groups
+#: scatters up to 0.6.
+ORDER_YES = 0.75
+ORDER_NO = 0.6
+#: The smallest layout is a grid of 4 by 4; fewer neighbours have no median to speak of.
 FEWEST_COLUMNS_FOR_LAYOUT = 16
+
+# ------------------------------------------------------------------------------------- Q10: the full size
+
+#: Beyond this many times the rows of the sample a gain is not extrapolated to more than "unsure".
+FARTHEST_EXTRAPOLATION = 8.0
+#: Smaller samples are trained if all rows are more than this many times those of the sample; below, the prior
+#: alone says what becomes of a gain and a strength.
+MEASURED_FROM_RATIO = 2.0
 
 # ------------------------------------------------------------------------------------- the decision
 

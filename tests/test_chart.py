@@ -330,7 +330,7 @@ def test_evidence_is_gathered_only_when_the_walk_gets_there() -> None:
     )
     gathered = []
 
-    def gather(known: Evidence, needs: tuple[str, ...]) -> Evidence:
+    def gather(known: Evidence, needs: tuple[str, ...], pick: str | None) -> Evidence:
         missing = [name for name in needs if getattr(known, name) is None]
         gathered.extend(missing)
         return replace(known, **{name: getattr(full, name) for name in missing})

@@ -173,8 +173,19 @@ class Family(Protocol):
     def probe(self, prepared: Prepared) -> Costs:
         """Time a small batch of fits, for at most about 1 s, and project from it."""
 
-    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
-        """Return the strengths for `n_rows` rows and one sentence on how they were carried over."""
+    def at_full_size(
+        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+    ) -> tuple[Regularizer, str | None]:
+        """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
+
+        `drift` is added to the powers by which penalties fall with the rows: what smaller samples showed.
+        """
+
+    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+        """Return strengths for training on the folds of `target` that stand for those on `source`'s.
+
+        By the same powers as :meth:`at_full_size`; `target` holds fewer training rows of the same sample.
+        """
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything; `picked` None: nothing was trained."""

@@ -151,23 +151,29 @@ class LinearFamily:
             full_run_s=lambda n_rows: float(fit_s(n_rows)[[kind.kind for kind in kinds].index("l2")]),
         )
 
-    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
+    def at_full_size(
+        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+    ) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
 
         Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as
-        n^-1/2 (the largest of the noise gradients it has to silence).
+        n^-1/2 (the largest of the noise gradients it has to silence). `drift` is added to both powers.
         """
         found = picked.job.regularizer
         if n_rows == n_sample or found.kind == "none":
             return found, None
-        ratio = n_sample / n_rows
-        carried = replace(found, l2=(found.l2 or 0.0) * ratio, l1=(found.l1 or 0.0) * math.sqrt(ratio))
+        carried = _scaled(found, n_sample / n_rows, drift)
         falls = {"l2": "L2 falls as 1/n", "l1": "L1 falls as 1/√n"}
         falls["elasticnet"] = "L2 falls as 1/n, L1 as 1/√n"
+        said = f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
         return carried, (
-            f"Carried from {n_sample} to {n_rows} rows by theory, not measured: "
-            f"for a linear model the best {falls[found.kind]}."
+            f"Carried from {n_sample} to {n_rows} rows by theory: "
+            f"for a linear model the best {falls[found.kind]}{said}."
         )
+
+    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+        """Return strengths for training on fewer rows, by the same powers."""
+        return _scaled(regularizer, source.n_learned / target.n_learned)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything: a linear model has no recipe."""
@@ -191,6 +197,15 @@ class LinearFamily:
             "elasticnet": Regularizer(l1=l1 / 2, l2=l2 / 2),
         }
         return strengths[kind]
+
+
+def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regularizer:
+    """Return the strengths for 1/`ratio` times the rows."""
+    return replace(
+        regularizer,
+        l2=(regularizer.l2 or 0.0) * ratio ** (1.0 + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (0.5 + drift),
+    )
 
 
 def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:

@@ -17,6 +17,7 @@ from regadvisor.records import (
     Comparison,
     CorrelationEvidence,
     Evidence,
+    GrowthEvidence,
     Number,
     Reply,
     SampleEvidence,
@@ -337,14 +338,54 @@ def _comparison_flip(found: Comparison, reply: Reply, mode: Mode) -> str:
 
 
 def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
-    sample = evidence.sample
-    if sample is not None and sample.is_everything:
+    sample, growth = evidence.sample, evidence.growth
+    if sample is not None and sample.is_everything and sample.validation != "blocks":
         return Answer(
             reply="yes", because="The gain was measured on all rows, so there is nothing to extrapolate."
         )
-    size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
-    because = f"The gain was measured{size}; more rows usually need less regularization."
-    return _settle(question, Answer(reply="unsure", because=because), lean="yes")
+    if pick == "none":
+        return Answer(reply="yes", because="There is no gain to lose: more rows need less regularization.")
+    if growth is None or growth.kind != pick:
+        size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
+        because = f"The gain was measured{size}; more rows usually need less regularization."
+        return _settle(question, Answer(reply="unsure", because=because), lean="yes")
+    answer = Answer(
+        reply=_growth_reply(growth),
+        because=_growth_text(growth),
+        numbers={
+            "gain": growth.gain,
+            "low": growth.low,
+            "high": growth.high,
+            "power": growth.power,
+            "p_better": growth.p_better,
+            "p_same": growth.p_same,
+            "p_worse": growth.p_worse,
+        },
+        flips_if=f"its gain at {growth.n_rows:,} rows were below {thresholds.SAME_REGION:.1%} of the loss",
+        distance=abs(growth.gain - thresholds.SAME_REGION),
+    )
+    return _settle(question, answer, lean="yes")
+
+
+def _growth_reply(growth: GrowthEvidence) -> Reply:
+    """Return the reply by mass; far beyond the sample nothing is sure unless all rows were trained on."""
+    is_far = growth.n_rows > thresholds.FARTHEST_EXTRAPOLATION * growth.n_sample
+    if is_far and growth.source != "checked":
+        return "unsure"
+    if growth.p_better >= thresholds.REPLY_MASS:
+        return "yes"
+    if growth.p_same >= thresholds.REPLY_MASS:
+        return "same"
+    return "no" if growth.p_worse >= thresholds.REPLY_MASS else "unsure"
+
+
+def _growth_text(growth: GrowthEvidence) -> str:
+    """Return what was measured at which size, and what follows for all rows."""
+    label = _label(growth.kind)
+    label = label[0].upper() + label[1:]
+    measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
+    expected = f"{growth.gain:.1%} [{growth.low:.1%}, {growth.high:.1%}]"
+    return f"{label} takes off the loss without: {measured} rows; expected at all {growth.n_rows:,} rows: {expected}."
 
 
 JUDGES: dict[str, Judge] = {
@@ -355,5 +396,5 @@ JUDGES: dict[str, Judge] = {
     "whole_picture": Judge(needs=("whole_picture",), answer=_whole_picture),
     "comparison": Judge(needs=("scores",), answer=_comparison),
     "lowest_loss": Judge(needs=("scores",), answer=_lowest_loss),
-    "full_size": Judge(needs=("sample",), answer=_full_size),
+    "full_size": Judge(needs=("sample", "growth"), answer=_full_size),
 }

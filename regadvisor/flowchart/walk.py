@@ -10,11 +10,11 @@ from regadvisor.flowchart.questions import JUDGES, best_with_dropout, kind_of_lo
 from regadvisor.records import Answer, Evidence, Reply, Step, Walk
 from regadvisor.regularizer import Kind
 
-#: Returns the evidence with the named fields filled in (as far as they can be).
-Gather = Callable[[Evidence, tuple[str, ...]], Evidence]
+#: Returns the evidence with the named fields filled in, as far as they can be; the last argument is the pick.
+Gather = Callable[[Evidence, tuple[str, ...], Kind | None], Evidence]
 
 
-def keep(evidence: Evidence, needs: tuple[str, ...]) -> Evidence:
+def keep(evidence: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evidence:
     """Gather nothing: for walks over evidence that is already complete."""
     return evidence
 
@@ -34,8 +34,8 @@ def walk(
     evidence : Evidence
         What is known already.
     gather : callable, default: gather nothing
-        Called before each question with the evidence and the names of the fields that the question
-        reads; returns the evidence with those fields. So costly work happens only if the walk gets there.
+        Called before each question with the evidence, the names of the fields that the question reads and
+        the pick; returns the evidence with those fields. So costly work happens only if the walk gets there.
     forced : mapping from question to reply, optional
         Replies to take instead of the judges': "what if" walks.
 
@@ -74,7 +74,7 @@ def _ask(
 ) -> tuple[Answer, Evidence]:
     question = chart.questions[name]
     judge = JUDGES[question.judge]
-    evidence = gather(evidence, judge.needs)
+    evidence = gather(evidence, judge.needs, pick)
     return judge.answer(question, evidence, pick, chart.comparisons), evidence
 
 

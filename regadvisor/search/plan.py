@@ -9,6 +9,8 @@ from typing import Literal
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 from regadvisor.sampling.blocks import rows_for_blocks
 from regadvisor.search.halving import share_of_fits
+from regadvisor.search.sizes import WHOLE_JOBS
+from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 EffortName = Literal["quick", "standard", "thorough"]
 
@@ -220,6 +222,9 @@ class Walk:
         n_folds = blocks if blocks is not None and self.may_block else self.n_folds
         n_first = effort.first_folds(name, in_blocks=in_blocks)
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
+        n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
+        if self.n_available > MEASURED_FROM_RATIO * n_learned:
+            jobs += WHOLE_JOBS
         return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows) * n_folds / self.n_folds
 
     def sizes(self, effort: Effort) -> list[int]:

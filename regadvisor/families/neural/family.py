@@ -197,25 +197,27 @@ class MLPFamily:
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
-    def at_full_size(self, picked: Fit, *, n_sample: int, n_rows: int) -> tuple[Regularizer, str | None]:
+    def at_full_size(
+        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+    ) -> tuple[Regularizer, str | None]:
         """Return the strengths for the full run; dropout stays as it is.
 
         Decoupled strengths keep strength × Σ lr and fall with the rows (``strengths.weaker_at``).
-        In the loss, L2 falls as 1/n and L1 as 1/√n.
+        In the loss, L2 falls as 1/n and L1 as 1/√n. `drift` is added to these powers.
         """
         regularizer = picked.job.regularizer
         carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
         if not carried:
             return regularizer, None
         if self.coupling == "loss":
-            return carried_in_loss(regularizer, n_sample=n_sample, n_rows=n_rows)
+            return carried_in_loss(regularizer, n_sample=n_sample, n_rows=n_rows, drift=drift)
         on_sample = float(picked.sum_lr or 0.0)
         epochs = self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows)
         in_full = float(full_run_rates(self.recipe, n_rows=n_rows, epochs=epochs).sum())
         moved, said = {}, []
         for name in carried:
             strength = getattr(regularizer, name) * on_sample
-            weaker = strength * weaker_at(name, n_sample=n_sample, n_rows=n_rows)
+            weaker = strength * weaker_at(name, n_sample=n_sample, n_rows=n_rows, drift=drift)
             moved[name] = weaker / in_full
             change = "" if weaker == strength else f", {weaker:.3g} on {n_rows:,}"
             said.append(f"{name} × Σ lr is {strength:.3g} on {n_sample:,} rows{change}")
@@ -223,6 +225,18 @@ class MLPFamily:
             f"{'; '.join(said)} (Σ lr: {on_sample:.3g} on the sample, {in_full:.3g} in the full run of "
             f"{epochs} epochs)"
         )
+
+    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+        """Return strengths for training on fewer rows; dropout stays as it is."""
+        few, many = target.n_learned, source.n_learned
+        if self.coupling == "loss":
+            return carried_in_loss(regularizer, n_sample=many, n_rows=few)[0]
+        longer = _network(source).plan.sum_lr() / _network(target).plan.sum_lr()
+        moved = {
+            name: getattr(regularizer, name) * longer / weaker_at(name, n_sample=few, n_rows=many)
+            for name in PER_SUM_LR
+        }
+        return replace(regularizer, **moved)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""
@@ -262,7 +276,7 @@ class MLPFamily:
             return self.recipe.epochs
         if picked is None or picked.epochs is None:
             return self._full_epochs(n_rows)
-        return carried_epochs(float(np.mean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+        return carried_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
 
 
 def _fold_numbers(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

@@ -113,12 +113,13 @@ def loss_candidate(kind: Kind) -> Candidate:
 
 
 def carried_in_loss(
-    regularizer: Regularizer, *, n_sample: int, n_rows: int
+    regularizer: Regularizer, *, n_sample: int, n_rows: int, drift: float = 0.0
 ) -> tuple[Regularizer, str | None]:
     """Return strengths found on a sample for all rows, with the penalty in the loss, and what was done.
 
     Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as n^-1/2 (the
-    largest of the noise gradients that it has to silence). Σ lr has no part in it.
+    largest of the noise gradients that it has to silence). Σ lr has no part in it. `drift` is added to both
+    powers.
 
     Examples
     --------
@@ -129,14 +130,27 @@ def carried_in_loss(
         return regularizer, None
     ratio = n_sample / n_rows
     moved = replace(
-        regularizer, l2=(regularizer.l2 or 0.0) * ratio, l1=(regularizer.l1 or 0.0) * math.sqrt(ratio)
+        regularizer,
+        l2=(regularizer.l2 or 0.0) * ratio ** (1.0 + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (0.5 + drift),
     )
     rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
     fallen = " and ".join(rule for name, rule in rules.items() if getattr(regularizer, name))
     return moved, (
-        f"Carried from {n_sample} to {n_rows} rows by theory, not measured: in the loss, {fallen}; not "
-        "rescaled by Σ lr"
+        f"Carried from {n_sample} to {n_rows} rows by theory: in the loss, {fallen}; not "
+        f"rescaled by Σ lr{adjusted(drift)}"
     )
+
+
+def adjusted(drift: float) -> str:
+    """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
+
+    Examples
+    --------
+    >>> adjusted(0.125), adjusted(0.0)
+    (', +0.12 to the power as smaller samples showed', '')
+    """
+    return f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
 
 
 def default_in_loss(kind: Kind, n_rows: int) -> Regularizer:
@@ -166,11 +180,11 @@ def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
     return Regularizer(**in_actual_units(chosen, sum_lr), coupling="decoupled")
 
 
-def weaker_at(name: str, *, n_sample: int, n_rows: int) -> float:
+def weaker_at(name: str, *, n_sample: int, n_rows: int, drift: float = 0.0) -> float:
     """Return the factor by which strength × Σ lr falls from a sample to all rows.
 
-    ``(n_sample / n_rows)`` to the exponent in ``thresholds.STRENGTH_EXPONENTS``; it goes no further than to
-    ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured.
+    ``(n_sample / n_rows)`` to the exponent in ``thresholds.STRENGTH_EXPONENTS``, plus `drift`; it goes no
+    further than to ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured.
 
     Examples
     --------
@@ -178,4 +192,4 @@ def weaker_at(name: str, *, n_sample: int, n_rows: int) -> float:
     (0.5, 1.0)
     """
     ratio = min(max(n_rows / n_sample, 1.0), FARTHEST_RATIO)
-    return float(ratio ** -STRENGTH_EXPONENTS[name])
+    return float(ratio ** -(STRENGTH_EXPONENTS[name] + drift))

@@ -1,0 +1,117 @@
+"""What was learned across data sets, and the script that fits each part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# ------------------------------------------- how sure a claim is: fitted by benchmarks/calibration.py
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportMap:
+    """From the support of a claim to the probability that it is right; see ``compare/calibration.py``.
+
+    log-odds of the probability = `intercept` + `slope` × log-odds of the support. What "right" means is
+    ``claims_right`` in ``benchmarks/regret/score.py``: on test rows of data sets, against a dense grid.
+
+    Attributes
+    ----------
+    claim : {"regularize", "kind", "strength"}
+    model : {"linear", "network"}
+    intercept, slope : float
+        Fitted on every set, each set worth one case; slope ≥ 0, so more support never means less sure.
+    is_trusted : bool
+        On data sets left out of the fit, the map was better than the base rate (Brier score), the interval
+        of its calibration slope covered 1, and its calibration error was that of a perfect forecaster.
+    fitted_on : str
+        The models whose claims were fitted together.
+    n_sets, n_cases : int
+        Data sets of this model, and its claims on their splits, that the map was tried on.
+    brier, base_brier : float
+        Brier scores on left-out sets: of the map, and of the share of right claims on the other sets.
+    """
+
+    claim: Literal["regularize", "kind", "strength"]
+    model: Literal["linear", "network"]
+    intercept: float
+    slope: float
+    is_trusted: bool
+    fitted_on: str
+    n_sets: int
+    n_cases: int
+    brier: float
+    base_brier: float
+
+
+# The lines up to the next marker are written by `python benchmarks/calibration.py OUT --write`.
+# <calibration>
+# Nothing has been fitted yet: every support is reported as it is, not calibrated.
+SUPPORT_MAPS: tuple[SupportMap, ...] = ()
+# </calibration>
+
+# ----------------------------- from a sample to all rows: fitted by benchmarks/transfer.py
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferPrior:
+    """How strengths and gains change with the number of rows, over data sets.
+
+    Attributes
+    ----------
+    model : {"linear", "network"}
+    exponents : dict of str to (float, float)
+        By strength: mean over sets and sd between sets of the power `e` in "best strength ∝ rows^-e".
+        Strengths are per row for linear models (those of a
+        :class:`~regadvisor.regularizer.Regularizer`) and strength × Σ lr for networks.
+    gain_power : (float, float)
+        Mean and between-set sd of `a` in g(N) = g(n)·(N/n)^-a, where g = 1 − loss / loss of none is the
+        gain of a kind at its best strength.
+    drift_sd : float
+        Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
+    n_sets : int
+        Data sets that it was fitted on; 0: not fitted, assumed.
+    """
+
+    model: Literal["linear", "network"]
+    exponents: dict[str, tuple[float, float]]
+    gain_power: tuple[float, float]
+    drift_sd: float
+    n_sets: int
+
+
+# The lines up to the next marker are written by `python benchmarks/transfer.py OUT --write`.
+# <transfer>
+# Not fitted yet: theory for linear models, a pilot for networks, and wide.
+TRANSFER: tuple[TransferPrior, ...] = (
+    TransferPrior(
+        model="linear",
+        exponents={"l2": (1.0, 0.2), "l1": (0.5, 0.2)},
+        gain_power=(1.0, 0.5),
+        drift_sd=0.01,
+        n_sets=0,
+    ),
+    TransferPrior(
+        model="network",
+        exponents={"l2": (0.5, 0.4), "l1": (0.25, 0.4)},
+        gain_power=(0.5, 0.5),
+        drift_sd=0.02,
+        n_sets=0,
+    ),
+)
+# </transfer>
+
+
+def transfer_prior(model: str) -> TransferPrior:
+    """Return the prior of a model.
+
+    Parameters
+    ----------
+    model : {"linear", "network"}
+
+    Examples
+    --------
+    >>> sorted(transfer_prior("linear").exponents)
+    ['l1', 'l2']
+    """
+    return next(prior for prior in TRANSFER if prior.model == model)
