@@ -41,8 +41,8 @@ FEWEST_ROWS_TO_VALIDATE = 20
 SAME_REGION = 0.005
 #: Q9b: the best candidate of another kind overrules the pick from this share of the loss on. On real sets the
 #: lowest loss of all candidates left no more on the table than the comparisons where the two differed, and
-#: less at its worst (``benchmarks/decision.py``). A tenth of a percent is a fifth of `SAME_REGION`.
-OVERRULED_FROM = 0.001
+#: less at its worst (``benchmarks/decision.py``). Two fifths of `SAME_REGION`: chance differences stay below.
+OVERRULED_FROM = 0.002
 #: Posterior mass a reply needs, else it is unsure (Benavoli et al. 2017 use .95 for a claim; a default
 #: to start with needs less, and 0.8 is the usual power of a planned comparison).
 REPLY_MASS = 0.8

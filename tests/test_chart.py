@@ -232,10 +232,10 @@ def test_a_candidate_with_a_clearly_lower_loss_overrules_the_comparisons() -> No
         scores = replace(made.scores, lowest_losses={"l1": 0.3, "elasticnet": 0.3, "none": 0.4, **lowest})
         return walk(chart, replace(made, scores=scores))[0].outcome
 
-    assert outcome(LINEAR, l2=0.299) == "l2"
-    assert outcome(LINEAR, l2=0.2998) == "l1", "less than a tenth of a percent"
+    assert outcome(LINEAR, l2=0.2993) == "l2"
+    assert outcome(LINEAR, l2=0.2995) == "l1", "less than a fifth of a percent"
     assert outcome(LINEAR, elasticnet=0.29, l2=0.291) == "elasticnet", "the lowest of all"
-    assert outcome(sparse_first(LINEAR), l2=0.299) == "l1", "whoever prefers sparse models is not overruled"
+    assert outcome(sparse_first(LINEAR), l2=0.2993) == "l1", "whoever prefers sparse models is not overruled"
 
 
 def test_in_a_tie_the_simplest_kind_wins() -> None:
