@@ -22,10 +22,11 @@ def sparse_wide(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return X, X[:, :5] @ np.array([3.0, -2.0, 2.0, 1.5, -1.5]) + rng.normal(size=120)
 
 
-def dense_correlated(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def dense_correlated(seed: int = 0, n_factors: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Every feature counts a little, and a few common factors drive them all."""
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(150, 40)) @ rng.normal(size=(40, 200)) / 6 + 0.7 * rng.normal(size=(150, 200))
+    X = rng.normal(size=(150, n_factors)) @ rng.normal(size=(n_factors, 200)) / np.sqrt(n_factors)
+    X += 0.7 * rng.normal(size=(150, 200))
     return X, X @ rng.normal(size=200) / 14 + 0.5 * rng.normal(size=150)
 
 
