@@ -199,6 +199,11 @@ def _series(rng: Rng) -> tuple[Floats, Floats]:
     return X, target_of(X, rng.normal(size=80), rng)
 
 
+def _noisy_series(rng: Rng) -> tuple[Floats, Floats]:
+    X = correlated_normal(300, along(80, 0.95), rng) + 0.5 * rng.normal(size=(300, 80))
+    return X, target_of(X, rng.normal(size=80), rng)
+
+
 def _pictures(rng: Rng) -> tuple[Floats, Floats]:
     smooth = gaussian_filter(rng.normal(size=(400, 14, 14)), sigma=(0, 1.5, 1.5))
     X = smooth.reshape(400, 196)
@@ -209,8 +214,10 @@ PICTURES = (
     ("sparse signal, 800 × 60", _sparse_table, "no"),
     ("groups of 3 related neighbours, one matters", partial(_groups, size=3), "no"),
     ("groups of 5 related neighbours, one matters", partial(_groups, size=5), "no"),
+    ("groups of 10 related neighbours, one matters", partial(_groups, size=10), "no"),
     ("dense signal, 800 × 60", _dense_table, "yes"),
     ("series of 80 points", _series, "yes"),
+    ("series of 80 points, noise of 0.5 sd", _noisy_series, "yes"),
     ("smooth pictures of 14 × 14, flattened", _pictures, "yes"),
 )
 #: Kinds of the index that are pictures, and those that are tables of separate variables.

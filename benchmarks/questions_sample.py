@@ -60,9 +60,9 @@ def mixed(n: int, rng: Rng) -> tuple[object, NDArray[np.float64]]:
     return frame, (frame["x0"] * rng.lognormal(size=n) > 5.0).to_numpy(dtype=float)
 
 
-def wide(n: int, rng: Rng) -> tuple[object, NDArray[np.float64]]:
-    """Return 200 features and a numeric target."""
-    X = rng.normal(size=(n, 200))
+def wide(n: int, rng: Rng, *, p: int = 200) -> tuple[object, NDArray[np.float64]]:
+    """Return many features and a numeric target."""
+    X = rng.normal(size=(n, p))
     return X, X[:, :5].sum(axis=1) + rng.normal(size=n)
 
 
@@ -72,6 +72,8 @@ DESIGNS = (
     Design(name="mixed types, missing, 5% rare class", draw=mixed),
     Design(name="normal × 200", draw=wide),
 )
+#: Tried a third as often, like the real sets: it takes ten times as long.
+WIDEST = Design(name="normal × 1,000", draw=partial(wide, p=1_000))
 
 
 def _table(design: Design, n: int, rng: Rng) -> Table:
@@ -286,10 +288,11 @@ def all_rates(folder: Path | None, *, tries: int, real_tries: int, seed: int) ->
 
 
 def _each(folder: Path | None, *, tries: int, real_tries: int, seed: int) -> Iterator[Rate]:
-    for design in DESIGNS:
-        yield from random_draws(design.name, partial(_fresh, design), tries=tries, seed=seed)
-        yield from shifted_draws(design, tries=tries, seed=seed + 1)
-        yield sorted_rate(design, tries=tries, seed=seed + 2)
+    for design in (*DESIGNS, WIDEST):
+        n_tries = real_tries if design is WIDEST else tries
+        yield from random_draws(design.name, partial(_fresh, design), tries=n_tries, seed=seed)
+        yield from shifted_draws(design, tries=n_tries, seed=seed + 1)
+        yield sorted_rate(design, tries=n_tries, seed=seed + 2)
     yield from drift_rates(tries=tries, seed=seed + 3)
     if folder is not None:
         yield from real_rates(folder, tries=real_tries, seed=seed + 4)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor import thresholds
+from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.summary import fit_facts, zeroed_features
 from regadvisor.compare.support import Resampled, resampled, strength_support, strength_ties
@@ -205,19 +206,23 @@ class Decider:
             strengths = [fit.job.regularizer.strengths() for fit in fits]
             ties = strength_ties(trained.panel, outcome, strengths, best)
             strength = strength_support(trained.honest, outcome, strengths, ties)
-        return (
-            Claim(name="regularize", statement=_regularize(outcome), support=_capped(agrees * discount)),
-            Claim(
-                name="kind",
-                statement=f"Start with {LABELS[outcome]}.",
-                support=_capped(draws.share_near([outcome]) * discount),
-            ),
-            Claim(
-                name="strength",
-                statement="The strength is within its tie range.",
-                support=None if strength is None else _capped(strength * discount),
-            ),
+        supports = {
+            "regularize": (_regularize(outcome), agrees),
+            "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome])),
+            "strength": ("The strength is within its tie range.", strength),
+        }
+        return tuple(
+            self._claim(name, statement, None if share is None else _capped(share * discount))
+            for name, (statement, share) in supports.items()
         )
+
+    def _claim(self, name: str, statement: str, support: float | None) -> Claim:
+        """Return a claim with its probability, where a map from support can be trusted."""
+        probability = None
+        if support is not None:
+            found, is_calibrated = calibrated(name, support, family=self.family.name)
+            probability = found if is_calibrated else None
+        return Claim(name=name, statement=statement, support=support, probability=probability)  # type: ignore[arg-type]
 
     def _discount(self, n_sample: int) -> float:
         ratio = self.n_rows / max(n_sample, 1)

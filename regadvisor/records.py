@@ -18,7 +18,7 @@ Number = float | int | str | bool | None
 Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
-FORMAT = 1
+FORMAT = 2
 
 
 # --------------------------------------------------------------------------------------- the data
@@ -424,7 +424,13 @@ class Claim:
     #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of walks that end
     #: there), in [0, 0.99]; None: nothing was measured.
     support: float | None
-    is_calibrated: bool = False
+    #: Probability that the claim is right, learned across data sets; None: no map to it can be trusted.
+    probability: float | None = None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether there is a probability."""
+        return self.probability is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -268,7 +268,10 @@ def tie() -> Record:
         record,
         status="tie",
         ties=("l1", "elasticnet"),
-        claims=(replace(record.claims[0], is_calibrated=True), replace(record.claims[1], support=0.4)),
+        claims=(
+            replace(record.claims[0], probability=record.claims[0].support),
+            replace(record.claims[1], support=0.4),
+        ),
     )
 
 
@@ -303,9 +306,7 @@ def none() -> Record:
         evidence=Evidence(sample=EVERYTHING, resources=RESOURCES, scores=scores),
         walk=walked(LINEAR, said),
         strength=Strength(regularizer=Regularizer(), source="search"),
-        claims=(
-            Claim(name="regularize", statement="No regularizer needed", support=0.91, is_calibrated=True),
-        ),
+        claims=(Claim(name="regularize", statement="No regularizer needed", support=0.95, probability=0.91),),
         outcomes={"none": 0.91, "l2": 0.09},
         flips=("L2 if L2 gained 0.0016 or more over no regularizer (now 0.001)",),
     )

@@ -264,7 +264,7 @@ def test_a_saved_advice_is_the_same_advice(tmp_path) -> None:  # type: ignore[no
         loaded.check_same_data(X.iloc[1:], y.iloc[1:])
     probabilities = [a.build().fit(X, y).predict_proba(X) for a in (advice, loaded)]
     np.testing.assert_array_equal(*probabilities)
-    assert json.loads(text)["format"] == 1
+    assert json.loads(text)["format"] == FORMAT
 
 
 def test_the_caller_s_own_chart_is_walked() -> None:

@@ -314,6 +314,32 @@ def test_rare_levels_that_meet_by_chance_do_not_inflate() -> None:
     assert measure(frame).measured == "no"
 
 
+@pytest.mark.parametrize(("n_shared", "inflation"), [(9, 3.0), (24, 8.0), (90, 30.0)])
+def test_rare_columns_show_a_third_of_their_rows_as_inflation(n_shared: int, inflation: float) -> None:
+    rng = np.random.default_rng(24)
+    X = rng.standard_normal((1000, 6))
+    X[:, 4] = X[:, 5] = np.arange(1000) < n_shared  # words of a signature: always together
+    evidence = measure(X)
+    # The rule of three: k rows without an exception leave up to 3/k of a column unshared.
+    assert evidence.vif == pytest.approx(inflation)
+    assert evidence.measured == ("no" if inflation < 5 else "unsure" if inflation < 10 else "yes")
+
+
+def test_rare_levels_show_a_third_of_their_rows_as_inflation() -> None:
+    rng = np.random.default_rng(25)
+    level = np.where(np.arange(600) < 6, "rare", np.where(np.arange(600) < 15, "odd", "usual"))
+    frame = pd.DataFrame({"a": level, "b": np.char.upper(level), "c": rng.standard_normal(600)})
+    assert measure(frame).vif == pytest.approx(15 / 3)
+
+
+def test_columns_without_a_majority_value_are_not_capped() -> None:
+    rng = np.random.default_rng(26)
+    X = rng.standard_normal((16, 4))
+    X[:, 3] = X[:, 2]
+    # The inverse of two equal columns with 1e-6 on the diagonal, adjusted for 4 columns of 16 rows.
+    assert measure(X).vif == pytest.approx(0.5e6 * 12 / 15, rel=1e-3)
+
+
 # --------------------------------------------------------------------------------------------- edges
 
 
@@ -390,6 +416,7 @@ REAL = {
     "diamonds": "yes",
     "pd_speech": "yes",
     "smarket": "no",
+    "newsgroup_pcmac": "no",
 }
 
 

@@ -237,7 +237,9 @@ def test_every_kind_can_be_the_start(kind: str, how: str) -> None:
 
 @given(st.floats(min_value=0.0, max_value=1.0), st.booleans())
 def test_no_support_is_ever_above_99_percent(share: float, is_calibrated: bool) -> None:
-    said = support(Claim(name="kind", statement="L2", support=share, is_calibrated=is_calibrated))
+    said = support(
+        Claim(name="kind", statement="L2", support=share, probability=share if is_calibrated else None)
+    )
     figure = float(re.findall(r"[\d.]+", said)[0])
     assert figure <= (99 if is_calibrated else 0.99)
     assert abs(figure / (100 if is_calibrated else 1) - min(share, 0.99)) <= 0.005 + 1e-12

@@ -59,6 +59,62 @@ def test_a_shifted_column_is_found():
     assert {one.evidence.worst_column for one in drawn} == {"x3"}
 
 
+def test_one_shifted_column_among_hundreds_is_found():
+    def draw(seed):
+        X = np.random.default_rng(seed).normal(size=(4000, 400))
+        rows = weighted_rows(np.exp(0.3 * X[:, 7]), 1000, seed)
+        table = make_table(X, np.random.default_rng(seed).integers(0, 2, 4000))
+        return draw_sample(table, n_rows=1, sample=rows, seed=seed).evidence.tests[1]
+
+    tests = [draw(seed) for seed in range(2)]
+    assert {(test.verdict, test.column) for test in tests} == {("different", "x7")}
+    # Columns that were not tested count in the correction: 401 tests, target included.
+    assert all("most suspect of 402 encoded columns" in test.text for test in tests)
+
+
+def test_columns_left_untested_count_in_the_correction():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(600, 250))
+    X[:150, 11] += 0.45
+    _, encoded = fit_encode(X, (), seed=0)
+    a, b = encoded.take(np.arange(150)), encoded.take(np.arange(150, 600))
+    test = judge_difference(a, b, what="a against b", rng=rng)[0]
+    p_values = [stats.ks_2samp(X[:150, j], X[150:, j], method="asymp").pvalue for j in range(250)]
+    # Benjamini and Hochberg's smallest adjusted value is that of the smallest p here, times all columns.
+    assert np.argmin(p_values) == 11
+    assert test.column == "column 11"
+    assert test.p_value == pytest.approx(250 * p_values[11])
+
+
+def test_levels_of_a_column_are_ranked_and_tested_together():
+    rng = np.random.default_rng(4)
+    towns = {f"c{j}": rng.choice(list("uvwxyz"), 1200) for j in range(60)}
+    frame = pd.DataFrame(towns)
+    frame.loc[:399, "c41"] = rng.choice(list("uvw"), 400)
+    _, encoded = fit_encode(frame, (), seed=0)
+    a, b = encoded.take(np.arange(400)), encoded.take(np.arange(400, 1200))
+    test = judge_difference(a, b, what="a against b", rng=rng)[0]
+    assert len(encoded.names) == 360
+    assert (test.verdict, test.column) == ("different", "c41")
+    counts = pd.crosstab(frame["c41"], np.arange(1200) < 400)
+    # 60 columns of levels, each one test however many levels it has.
+    assert test.p_value == pytest.approx(60 * stats.chi2_contingency(counts, correction=False).pvalue)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_kolmogorov_smirnov_with_ties_is_that_of_scipy(decimals):
+    rng = np.random.default_rng(decimals)
+    X = np.round(rng.normal(size=(500, 4)), decimals)
+    X[rng.random(500) < 0.3, 2] = 0.0
+    _, encoded = fit_encode(X, (), seed=0)
+    for j in range(4):
+        a, b = encoded.take(np.arange(180)).columns(np.array([j])), encoded.take(np.arange(180, 500))
+        test = judge_difference(a, b.columns(np.array([j])), what="a against b", rng=rng)[0]
+        expected = stats.ks_2samp(X[:180, j], X[180:, j], method="asymp")
+        assert test.p_value == pytest.approx(expected.pvalue, rel=1e-6)
+        assert test.effect == pytest.approx(2 * stats.norm.ppf((1 + expected.statistic) / 2))
+
+
 def test_a_biased_label_draw_is_found():
     def draw(seed):
         table = noisy_classes(6000, 12, seed=seed, share=0.3)

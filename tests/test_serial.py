@@ -255,3 +255,16 @@ def test_without_timings_drops_the_flip_of_the_question_about_time() -> None:
     steps = (record.walk.steps[0], timed, *record.walk.steps[2:])
     record = replace(record, walk=replace(record.walk, steps=steps), flips=("L2 if the budget were 9 s", "x"))
     assert json.loads(without_timings(to_json(record)))["flips"] == ["x"]
+
+
+def test_a_record_of_the_first_format_is_read() -> None:
+    """It knew no probabilities of claims, and nothing of the full size."""
+    plain = json.loads(to_json(advice()))
+    plain["format"] = 1
+    for claim in plain["claims"]:
+        del claim["probability"]
+        claim["is_calibrated"] = False
+    del plain["evidence"]["growth"], plain["evidence"]["scores"]["lowest_losses"]
+    record = from_json(json.dumps(plain))
+    assert record.claims == advice().claims
+    assert record.evidence.growth is None

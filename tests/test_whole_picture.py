@@ -16,7 +16,8 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from regadvisor.data.table import Table
 from regadvisor.diagnostics.associations import Blocks, standardised_ranks
-from regadvisor.diagnostics.whole_picture import find_layout, measure_whole_picture, signal_density
+from regadvisor.diagnostics.layout import Layout, find_layout
+from regadvisor.diagnostics.whole_picture import measure_whole_picture, signal_density
 from regadvisor.records import Column, DataFacts, Task, WholePictureEvidence
 
 
@@ -236,19 +237,89 @@ def test_wide_images_are_judged_by_their_middle() -> None:
 def test_neighbour_excess_is_measured_against_all_pairs() -> None:
     X = smooth_series(400, 40, seed=16)
     layout = find_layout(table_of(X, np.zeros(400)), np.random.default_rng(0))
-    R = np.abs(pd.DataFrame(X).corr("spearman").to_numpy())
-    shuffled = R[~np.eye(40, dtype=bool)].mean()
-    neighbours = np.diag(R, 1)
+    R = pd.DataFrame(X).corr("spearman").to_numpy()
+    others, neighbours = R[~np.eye(40, dtype=bool)], np.diag(R, 1)
     assert layout is not None
-    assert layout.excess == pytest.approx(neighbours.mean() - shuffled, abs=0.01)
-    closeness = (np.quantile(neighbours, 0.25) - shuffled) / (1 - shuffled)
-    assert layout.closeness == pytest.approx(closeness, abs=0.01)
+    assert layout.excess == pytest.approx(np.abs(neighbours).mean() - np.abs(others).mean(), abs=1e-9)
+    closeness = (np.median(neighbours) - others.mean()) / (1 - others.mean())
+    assert layout.closeness == pytest.approx(closeness, abs=1e-9)
 
 
-def test_groups_of_related_columns_are_no_layout() -> None:
-    rng = np.random.default_rng(17)
-    X = (rng.standard_normal((400, 12, 3)) + 2 * rng.standard_normal((400, 12, 1))).reshape(400, 36)
-    assert measure(X, X[:, 0] + rng.standard_normal(400)).layout is None
+@pytest.mark.parametrize("smooth", [0.5, 0.8])
+def test_order_is_that_of_a_plain_loop(smooth: float) -> None:
+    noise = np.random.default_rng(23).standard_normal((60, 40))
+    X = ndimage.gaussian_filter1d(noise, smooth, axis=1)
+    layout = find_layout(table_of(X, np.zeros(60)), np.random.default_rng(0))
+    R = pd.DataFrame(X).corr("spearman").to_numpy()
+    shares = []
+    for span in (1, 2):  # 40 columns are 16 times as long as spans up to 2
+        triples = [(j, j + span, j + 2 * span) for j in range(40 - 2 * span)]
+        shares.append(np.mean([R[a, c] < min(R[a, b], R[b, c]) for a, b, c in triples]))
+    assert layout is not None
+    assert layout.label == "columns"
+    assert layout.order == pytest.approx(max(shares))
+
+
+def grouped(n_rows: int, sizes: list[int], *, seed: int, noise: float) -> np.ndarray:
+    """Return groups of neighbouring columns that have a factor in common, with loadings of their own."""
+    rng = np.random.default_rng(seed)
+    factors = np.repeat(rng.standard_normal((n_rows, len(sizes))), sizes, axis=1)
+    return factors * rng.uniform(0.7, 1.3, sum(sizes)) + noise * rng.standard_normal(factors.shape)
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+@pytest.mark.parametrize("sizes", [[3] * 12, [5] * 12, [10] * 6, [20] * 3, [30] * 2, [4, 12, 7, 9, 3, 15, 6]])
+def test_groups_of_related_columns_are_no_layout(sizes: list[int], noise: float) -> None:
+    for seed in range(3):
+        X = grouped(300, sizes, seed=seed, noise=noise)
+        layout = find_layout(table_of(X, np.zeros(300)), np.random.default_rng(0))
+        assert layout is not None
+        assert not layout.is_seen
+
+
+def test_a_table_of_groups_of_which_one_matters_does_not_need_the_whole_picture() -> None:
+    replies = []
+    for seed in range(10):
+        X = grouped(600, [5] * 12, seed=seed, noise=1.0)
+        noise = np.random.default_rng(seed).standard_normal(600)
+        replies.append(measure(X, X[:, :5].sum(axis=1) + 3 * noise).measured)
+    assert replies.count("no") >= 9
+
+
+def test_noisy_series_are_seen_over_more_than_one_step() -> None:
+    rng = np.random.default_rng(24)
+    slow = ndimage.gaussian_filter1d(rng.standard_normal((300, 96)), 6.0, axis=1)
+    X = slow / slow.std() + 0.4 * rng.standard_normal((300, 96))
+    R = pd.DataFrame(X).corr("spearman").to_numpy()
+    direct = np.mean([R[j, j + 2] < min(R[j, j + 1], R[j + 1, j + 2]) for j in range(94)])
+    layout = find_layout(table_of(X, np.zeros(300)), np.random.default_rng(0))
+    assert layout is not None
+    assert direct < 0.75
+    assert layout.is_seen
+
+
+def test_opposite_neighbours_are_not_close() -> None:
+    X = smooth_series(300, 40, seed=25) * np.where(np.arange(40) % 2, 1.0, -1.0)
+    layout = find_layout(table_of(X, np.zeros(300)), np.random.default_rng(0))
+    assert layout is not None
+    assert layout.label == "columns of 2 interleaved series"
+
+
+@settings(deadline=None)
+@given(st.floats(-1, 1), st.one_of(st.none(), st.floats(0, 1)))
+def test_a_layout_is_seen_exactly_if_no_part_lacks_anything(closeness: float, order: float | None) -> None:
+    layout = Layout(label="columns", closeness=closeness, order=order, excess=0.0)
+    share, distance, _ = layout.statistic
+    assert (share >= 1) == (distance >= 0)
+    assert not (layout.is_seen and layout.is_absent)
+    if order is not None:
+        assert layout.is_seen == (share >= 1)
+
+
+def test_a_grid_of_pixels_that_hardly_vary_at_the_border_is_found() -> None:
+    data = load_digits()
+    evidence = measure(data.data, data.target)
+    assert (evidence.measured, evidence.layout) == ("yes", "8x8 grid")
 
 
 def test_mixed_tables_have_no_layout() -> None:

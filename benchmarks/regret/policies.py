@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
-from regadvisor.flowchart.chart import resolve
+from regadvisor.flowchart.chart import CLASSIC, EXTENDED, NO_SIGNAL, resolve, without
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
     SampleEvidence,
     ScoreEvidence,
+    Walk,
     WholePictureEvidence,
 )
 from regadvisor.thresholds import EXPLODED
@@ -35,7 +36,9 @@ TUNED = {
     "dropout_l2": "dropout+L2, tuned",
     "dropout_l1": "dropout+L1, tuned",
 }
-CHARTS = {"classic": "classic chart", "extended": "extended chart"}
+#: The chart that the library walks, and the same without the lowest loss of all overruling the comparisons.
+CHART, WITHOUT_LOWEST = "extended chart", "extended chart without Q9b"
+CHARTS = {"classic chart": CLASSIC, CHART: EXTENDED, WITHOUT_LOWEST: without(EXTENDED, "Q9b")}
 N_BOOT = 500
 
 
@@ -70,8 +73,8 @@ def tuned_configs(reference: Reference) -> dict[str, int]:
     return best
 
 
-def chosen_configs(reference: Reference) -> dict[str, int]:
-    """Return the point of the grid that every policy chooses, by policy."""
+def chosen_configs(reference: Reference, honest: Honest | None = None) -> dict[str, int]:
+    """Return the point of the grid that every policy chooses, by policy; `honest` saves its computing."""
     tuned = tuned_configs(reference)
     chosen = {NONE: tuned["none"]}
     chosen |= {label: tuned[kind] for kind, label in TUNED.items() if kind in tuned}
@@ -82,7 +85,7 @@ def chosen_configs(reference: Reference) -> dict[str, int]:
     else:
         small = np.where(np.isfinite(reference.small_cv), reference.small_cv, np.inf)
         chosen["CV on 1,500 rows"] = int(np.argmin(small))
-    return chosen | _by_chart(reference, tuned)
+    return chosen | _by_chart(reference, honest or honest_of(reference))
 
 
 def policy_losses(reference: Reference) -> dict[str, Losses]:
@@ -95,24 +98,33 @@ def policy_losses(reference: Reference) -> dict[str, Losses]:
 # ------------------------------------------------------------------------------------------ the charts
 
 
-def _by_chart(reference: Reference, tuned: dict[str, int]) -> dict[str, int]:
-    """Return where the charts end with the evidence of the dense cross-validation.
+def chart_walks(reference: Reference, honest: Honest) -> dict[str, Walk]:
+    """Return the walk of every chart, by policy, with the evidence of the dense cross-validation.
 
-    Walks begin at the first comparison: there is a sample (everything) and there are resources. Where there
-    is no signal the strongest L2 of the grid is taken.
+    Walks begin at the first comparison: there is a sample (everything) and there are resources.
     """
-    evidence = _evidence(reference)
-    chosen = {}
-    for name, label in CHARTS.items():
-        chart = resolve(name, has_dropout="dropout" in tuned)
+    evidence = _evidence(reference, honest)
+    has_dropout = any(config.kind == "dropout" for config in reference.configs)
+    walks = {}
+    for label, each in CHARTS.items():
+        chart = resolve(each, has_dropout=has_dropout)
         start = "Q4s" if "Q4s" in chart.questions else "Q4"
-        way, _ = walk(replace(chart, start=start), evidence)
-        strongest = max(
-            (number for number, config in enumerate(reference.configs) if config.kind == "l2"),
-            key=lambda number: reference.configs[number].values,
-        )
-        chosen[label] = strongest if way.outcome == "no signal" else tuned[way.kind]
-    return chosen
+        walks[label], _ = walk(replace(chart, start=start), evidence)
+    return walks
+
+
+def _by_chart(reference: Reference, honest: Honest) -> dict[str, int]:
+    """Return the point of the grid that every chart ends at.
+
+    Where there is no signal it is the penalised point with the lowest loss, as the library does.
+    """
+    tuned, means = tuned_configs(reference), cv_means(reference)
+    penalised = [number for kind, number in tuned.items() if kind != NONE]
+    nearest = min(penalised, key=lambda number: means[number])
+    walks = chart_walks(reference, honest)
+    return {
+        label: nearest if way.outcome == NO_SIGNAL else tuned[way.outcome] for label, way in walks.items()
+    }
 
 
 def honest_of(reference: Reference) -> Honest:
@@ -130,9 +142,8 @@ def honest_of(reference: Reference) -> Honest:
     return honest_losses(panel, seed=0, n_boot=N_BOOT)
 
 
-def _evidence(reference: Reference) -> Evidence:
+def _evidence(reference: Reference, honest: Honest) -> Evidence:
     """Return what the charts read, as the library gathers it, from the dense cross-validation."""
-    honest = honest_of(reference)
     n_rows = int(reference.meta["n_train"])
     return Evidence(
         sample=SampleEvidence(
@@ -152,5 +163,6 @@ def _evidence(reference: Reference) -> Evidence:
             honest_losses=honest.kind_losses(),
             best_kind=honest.best_kind,  # type: ignore[arg-type]
             comparisons=compare_all(honest),
+            lowest_losses={kind: float(honest.panel.mean_losses(kind).min()) for kind in honest.panel.kinds},
         ),
     )

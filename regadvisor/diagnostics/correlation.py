@@ -31,6 +31,7 @@ from regadvisor.thresholds import (
     EXPLAINED_NO,
     EXPLAINED_YES,
     FEWEST_ROWS_TO_MEASURE,
+    ROWS_PER_INFLATION,
     VIF_NO,
     VIF_YES,
 )
@@ -212,6 +213,11 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Infl
 
     From p = n/2 on the matrix is shrunk (Ledoit and Wolf 2004), which hides collinear pairs; these still
     show by ``1 / (1 − a²)`` with a column's strongest single association, a lower bound.
+
+    A column that is mostly one value shows what it shares with others in its other rows alone: two words
+    that occur together in all of 5 texts may well do so in 60% of texts. By the rule of three (Hanley and
+    Lippman-Hand 1983, JAMA 249:1743) k rows without an exception leave up to 3/k of it unshared, so no
+    more than k/3 is called inflation there.
     """
     n_rows, n_encoded = blocks.values.shape
     is_shrunk = 2 * n_encoded >= n_rows
@@ -231,7 +237,17 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Infl
         factors = np.maximum(factors, 1.0 / (1.0 - pairs.max(axis=0) ** 2 + _RIDGE))
     else:
         factors *= (n_rows - n_encoded) / (n_rows - 1)
+    factors = np.minimum(factors, _rows_off_majority(blocks) / ROWS_PER_INFLATION)
     return Inflation(factors=np.maximum(factors, 1.0), is_shrunk=is_shrunk)
+
+
+def _rows_off_majority(blocks: Blocks) -> NDArray[np.float64]:
+    """Return how many rows do not have the value that most rows have; infinity where none has a majority."""
+    # A value that more than half of the rows have is the median (of every encoded column of a block).
+    is_median = np.abs(blocks.values - np.median(blocks.values, axis=0)) < 1e-9
+    starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])
+    n_equal = np.logical_and.reduceat(is_median, starts, axis=1).sum(axis=0)
+    return np.where(2 * n_equal > len(is_median), len(is_median) - n_equal, np.inf)
 
 
 def _block_inflation(inverse: NDArray[np.floating[Any]], own: NDArray[np.bool_]) -> float:

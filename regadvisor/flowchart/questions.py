@@ -385,7 +385,7 @@ def _growth_text(growth: GrowthEvidence) -> str:
     label = label[0].upper() + label[1:]
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
     expected = f"{growth.gain:.1%} [{growth.low:.1%}, {growth.high:.1%}]"
-    return f"{label} takes off the loss without: {measured} rows; expected at all {growth.n_rows:,} rows: {expected}."
+    return f"{label} takes off the loss {measured} rows; expected at all {growth.n_rows:,} rows: {expected}."
 
 
 JUDGES: dict[str, Judge] = {

@@ -160,13 +160,14 @@ def support(claim: Claim | None) -> str:
     --------
     >>> support(Claim(name="kind", statement="L2", support=0.861))
     'support 0.86 (not calibrated)'
-    >>> support(Claim(name="kind", statement="L2", support=1.0, is_calibrated=True))
-    '99% sure'
+    >>> support(Claim(name="kind", statement="L2", support=0.861, probability=0.7))
+    '70% sure'
     """
     if claim is None or claim.support is None:
         return "no confidence"
-    capped = min(claim.support, HIGHEST_SUPPORT)
-    return f"{capped:.0%} sure" if claim.is_calibrated else f"support {capped:.2f} (not calibrated)"
+    if claim.probability is not None:
+        return f"{min(claim.probability, HIGHEST_SUPPORT):.0%} sure"
+    return f"support {min(claim.support, HIGHEST_SUPPORT):.2f} (not calibrated)"
 
 
 def interval(low: float, high: float) -> str:

@@ -1,0 +1,106 @@
+"""From the support of a claim to the probability that it is right.
+
+Support says how often a claim comes out again on resampled rows. That is not how often such claims are right:
+resampled rows know nothing of a sample that is not like all rows, or of what every draw gets wrong alike. So
+claims were held against what test rows said, across data sets, and a line in the log-odds was fitted (Platt
+1999, Advances in Large Margin Classifiers, 61–74, on log-odds rather than raw scores, so that intercept 0 and
+slope 1 leave the support as it is; Cox 1958, Biometrika 45:562). ``benchmarks/calibration.py`` fits and tries
+it on data sets left out in turn; ``prior.py`` keeps what came out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from regadvisor.compare.prior import SUPPORT_MAPS, SupportMap
+from regadvisor.errors import ParameterError
+from regadvisor.thresholds import HIGHEST_SUPPORT
+
+
+def calibrated(
+    claim: str, support: float, *, family: str, maps: Sequence[SupportMap] = SUPPORT_MAPS
+) -> tuple[float, bool]:
+    """Return how sure a claim is, and whether that is a probability.
+
+    Parameters
+    ----------
+    claim : {"regularize", "kind", "strength"}
+        Name of the claim. That nothing beats the constant ("no signal") is another claim, and not mapped.
+    support : float
+        Share of walks on resampled rows that agree, in [0, 1].
+    family : str
+        Name of the model family: "linear", or that of any network ("mlp", "module", …).
+    maps : sequence of SupportMap
+        By default those that were fitted across data sets.
+
+    Returns
+    -------
+    sure : float
+        The probability, if the map of this claim and model was better than the base rate on left-out data
+        sets; else the support. Never above ``thresholds.HIGHEST_SUPPORT``.
+    is_calibrated : bool
+        Whether it is the probability.
+
+    Raises
+    ------
+    ParameterError
+        If `support` is not within [0, 1].
+
+    Examples
+    --------
+    >>> halved = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.5, is_trusted=True,
+    ...                     fitted_on="linear", n_sets=40, n_cases=40, brier=0.1, base_brier=0.2)
+    >>> calibrated("kind", 0.9, family="linear", maps=[halved])  # odds of 9 become odds of √9
+    (0.75, True)
+    >>> calibrated("kind", 0.9, family="mlp", maps=[halved])
+    (0.9, False)
+    """
+    if not 0.0 <= support <= 1.0:
+        raise ParameterError(f"support must be a share in [0, 1], got {support!r}")
+    model = model_of(family)
+    for each in maps:
+        if (each.claim, each.model) == (claim, model) and each.is_trusted:
+            return probability(each, support), True
+    return min(support, HIGHEST_SUPPORT), False
+
+
+def probability(fitted: SupportMap, support: float) -> float:
+    """Return what a map makes of a support, whether the map is trusted or not.
+
+    Examples
+    --------
+    >>> flat = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.0, is_trusted=False,
+    ...                   fitted_on="linear", n_sets=40, n_cases=40, brier=0.2, base_brier=0.2)
+    >>> probability(flat, 0.2), probability(flat, 0.9)
+    (0.5, 0.5)
+    """
+    odds = fitted.intercept + fitted.slope * log_odds(support)
+    # The logistic function, without overflow at either end.
+    return min(0.5 + 0.5 * math.tanh(0.5 * odds), HIGHEST_SUPPORT)
+
+
+def log_odds(support: float) -> float:
+    """Return the logarithm of support / (1 − support).
+
+    Support is the share of a few hundred draws: one that is nearer to 0 or 1 than ``HIGHEST_SUPPORT`` is to 1
+    says no more than that, and has finite log-odds.
+
+    Examples
+    --------
+    >>> log_odds(0.5), log_odds(0.0) == -log_odds(1.0) == -log_odds(0.99)
+    (0.0, True)
+    """
+    inside = min(max(support, 1.0 - HIGHEST_SUPPORT), HIGHEST_SUPPORT)
+    return math.log(inside / (1.0 - inside))
+
+
+def model_of(family: str) -> str:
+    """Return which maps a family uses: "linear", or "network" for every other one.
+
+    Examples
+    --------
+    >>> model_of("linear"), model_of("module")
+    ('linear', 'network')
+    """
+    return "linear" if family == "linear" else "network"
