@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 import regadvisor
 from regadvisor import Advice, Chart, DataError, ParameterError, advise, advise_without_data
 from regadvisor.deadline import Deadline
+from regadvisor.records import FORMAT
 from regadvisor.report.serial import without_timings
 
 
