@@ -216,7 +216,7 @@ def test_fixed_policies_are_points_of_the_network_grid() -> None:
 def hand_made(cv: list[float], tested: list[float], kinds: list[str]) -> references.Reference:
     """Return a reference of 40 training and 20 test rows with constant losses per point."""
     n = len(kinds)
-    values = {"none": (), "l2": (1.0,), "l1": (1.0,)}
+    values = {"none": (), "l2": (1.0,), "l1": (1.0,), "elasticnet": (1.0, 1.0)}
     noise = 1e-3 * np.random.default_rng(0).normal(size=(n, 40))
     return references.Reference(
         configs=tuple(grids.Config(kind=kind, values=values[kind]) for kind in kinds),
@@ -251,19 +251,38 @@ def test_a_point_that_diverged_is_not_chosen_and_counts_as_bad() -> None:
     np.testing.assert_allclose(policies.full_means(reference)[1], policies.EXPLODED * 5.0)
 
 
+CHARTED = ["none", "l2", "l1", "elasticnet"]
+
+
+def charted(reference: references.Reference) -> dict[str, str]:
+    """Return the kind that every chart ends at."""
+    chosen = policies.chosen_configs(reference)
+    return {label: reference.configs[chosen[label]].kind for label in policies.CHARTS}
+
+
 def test_charts_walk_to_the_clear_winner() -> None:
-    grid = ["none", "l2", "l1", "elasticnet"]
-    reference = hand_made([2.0, 1.0, 1.5], [2.0, 1.0, 1.5], grid[:3])
-    mixed = grids.Config(kind="elasticnet", values=(1.0, 1.0))
-    rows = reference.cv_losses[:1] - np.float32(0.1)
-    reference = replace(
-        reference,
-        configs=(*reference.configs, mixed),
-        cv_losses=np.concatenate([reference.cv_losses, rows]),
-    )
-    chosen = policies.chosen_configs(replace(reference, test_losses=np.ones((4, 1, 20), dtype=np.float32)))
-    assert reference.configs[chosen["extended chart"]].kind == "l2"
-    assert reference.configs[chosen["classic chart"]].kind == "l1"  # it never tries L2 once L1+L2 has won
+    found = charted(hand_made([2.0, 1.0, 1.5, 1.9], [2.0, 1.0, 1.5, 1.9], CHARTED))
+    assert found == {
+        "classic chart": "l1",  # it never tries L2 once L1+L2 has won
+        "extended chart": "l2",
+        "extended chart without Q9b": "l2",
+    }
+
+
+@pytest.mark.parametrize(("l2", "kind"), [(1.003, "l1"), (1.001, "l2")])
+def test_a_lower_loss_overrules_a_tie_from_a_fifth_of_a_percent_on(l2: float, kind: str) -> None:
+    losses = [2.0, l2, 1.0, 1.002]
+    found = charted(hand_made(losses, losses, CHARTED))
+    assert found["extended chart"] == kind
+    assert found["extended chart without Q9b"] == "l2"
+
+
+def test_without_a_signal_charts_end_at_the_penalised_point_nearest_to_the_constant() -> None:
+    losses = [5.6, 5.9, 5.8, 6.0]
+    reference = hand_made(losses, losses, CHARTED)
+    walks = policies.chart_walks(reference, policies.honest_of(reference))
+    assert walks["extended chart"].outcome == "no signal"
+    assert charted(reference)["extended chart"] == "l1"
 
 
 def test_oracle_is_picked_on_one_half_and_scored_on_the_other() -> None:
