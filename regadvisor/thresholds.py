@@ -182,6 +182,9 @@ HIGHEST_DROPOUT = 0.95
 #: A kind whose best loss is this share above the best of all is searched no further: ten times the region in
 #: which kinds are the same, which a few more strengths do not make up for.
 FAR_BEHIND = 10 * SAME_REGION
+#: Strengths between those tried are tried for kinds whose best loss is within this share of the lowest: twice
+#: the region in which kinds are the same.
+REFINED_WITHIN = 2 * SAME_REGION
 #: A search whose last batch lowered its best loss by less than this share of it has settled: a fifth of
 #: that region.
 SETTLED_GAIN = SAME_REGION / 5

@@ -111,10 +111,11 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
-    assert linear == 1.0 + (29 + 2) * 0.5, "two more for a half and a quarter of the sample"
+    # Two more for a half and a quarter of the sample, 2.2 for each of two refinements.
+    assert linear == pytest.approx(1.0 + (29 + 2 + 2 * 2.2) * 0.5)
     # 2 of 5 folds for all, 3 for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
-    fold_fits = 5 * effort.trials("mlp", "none")
+    fold_fits = 5 * (effort.trials("mlp", "none") + 2.2)
     for kind in KINDS:
         if kind != "none":
             n = effort.trials("mlp", kind)
@@ -130,7 +131,7 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * 2  # a half and a quarter of each block
+    block_fits += 3 * (2 + 2.2)  # a half and a quarter of each block, and a refinement
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -15,7 +16,8 @@ from search_fakes import ONE, NetworkFamily, RidgeFamily, make_effort
 from regadvisor import thresholds
 from regadvisor.candidates import Range
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Job
+from regadvisor.families.base import Fit, Job, Prepared
+from regadvisor.search.refining import between
 from regadvisor.search.tune import Tuned, tune
 from regadvisor.search.widening import covering, widened
 
@@ -310,3 +312,52 @@ def test_nothing_is_printed_logged_or_left_behind(capfd: pytest.CaptureFixture[s
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     assert records == []
     assert capfd.readouterr() == ("", "")
+
+
+# ----------------------------------------------------------------------------------------- refining
+
+
+class Favouring(RidgeFamily):
+    """Every kind but one (and its baseline) has losses 5% higher."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(noise=1.0)
+        self.favoured = kind
+
+    def _fit(self, prepared: Prepared, job: Job) -> Fit:
+        fit = super()._fit(prepared, job)
+        return fit if job.regularizer.kind == self.favoured else replace(fit, losses=1.05 * fit.losses)
+
+
+def test_a_kind_that_may_win_is_tried_between_what_was_tried() -> None:
+    family = Favouring("l2")
+    tuned = search(family, one=5, two=6, n_widenings=0, n_refinements=1)
+    trials = [trial for trial in tuned.results.trials if trial.kind == "l2"]
+    first, added = trials[:5], trials[5:]
+    losses = {trial.strengths["l2"]: tuned.results.fit_loss(trial.fit) for trial in trials}
+    tried = sorted(trial.strengths["l2"] for trial in first)
+    best = min(tried, key=losses.__getitem__)
+    at = tried.index(best)
+    expected = [np.sqrt(best * tried[k]) for k in (at + 1, at - 1)]
+    assert [trial.strengths["l2"] for trial in added] == pytest.approx(expected)
+    assert len(family.calls) == 2, "the portfolio, then the points between"
+    assert tuned.cut is None
+
+
+def test_a_kind_that_is_behind_is_not_refined() -> None:
+    found = counts(search(Favouring("l2"), one=5, two=6, n_widenings=0, n_refinements=1))
+    assert found == {"none": 3, "l2": 7, "l1": 5, "elasticnet": 6}
+
+
+@given(best=st.sampled_from([0.03, 0.12, 0.5]), drop=st.sampled_from([0.0, 0.1, 0.4]))
+def test_points_between_stay_inside_and_apart(best: float, drop: float) -> None:
+    ranges = {"l1": Range(low=0.02, high=0.6)}
+    tried = [{"l1": value} for value in (0.03, 0.12, 0.5)]
+    point = {"l1": best}
+    if drop:
+        ranges["dropout"] = Range(low=0.05, high=0.6, is_log=False)
+        tried, point = [{**each, "dropout": drop} for each in tried], {**point, "dropout": drop}
+    for found in between(ranges, point, tried):
+        assert 0.02 <= found["l1"] <= 0.6
+        assert all(abs(np.log(found["l1"] / each["l1"])) > np.log(1.39) for each in tried)
+        assert found.get("dropout", 0.0) == drop

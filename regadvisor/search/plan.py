@@ -39,6 +39,8 @@ class Effort:
     n_draws: int
     #: How often one kind may widen the range of a strength whose optimum lies on the edge.
     n_widenings: int
+    #: How often strengths between those tried are tried, next to the best of the kinds that may win.
+    n_refinements: int = 0
     #: Folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
@@ -124,6 +126,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
+        n_refinements=1,
         most_blocks=3,
         n_draws=200,
         n_widenings=1,
@@ -134,6 +137,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(8, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 3},
         n_boot=500,
+        n_refinements=2,
         n_draws=500,
         n_widenings=2,
     ),
@@ -149,6 +153,8 @@ EFFORTS: dict[str, Effort] = {
 }
 
 
+#: Fits on all folds that one refinement amounts to: two points of two kinds, one of the four on all folds.
+REFINED_JOBS = 2.2
 #: Samples between the efforts' own, in rows: the largest that the time allows is drawn.
 SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
 
@@ -223,6 +229,7 @@ class Walk:
         n_first = effort.first_folds(name, in_blocks=in_blocks)
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
+        jobs += REFINED_JOBS * effort.n_refinements
         if self.n_available > MEASURED_FROM_RATIO * n_learned:
             jobs += WHOLE_JOBS
         return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows) * n_folds / self.n_folds

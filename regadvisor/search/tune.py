@@ -27,6 +27,7 @@ from regadvisor.search import journal
 from regadvisor.search.experiment import Results, Trial
 from regadvisor.search.log import distributions, opened, quiet
 from regadvisor.search.plan import Effort
+from regadvisor.search.refining import between
 from regadvisor.search.rounds import Request, Rounds, Standing
 from regadvisor.search.widening import covering, widened
 
@@ -125,6 +126,7 @@ class _Search:
         self.candidate = candidate
         self.n_planned = n_trials
         self.n_widenings = effort.n_widenings if candidate.ranges else 0
+        self.n_refinements = effort.n_refinements if candidate.ranges else 0
         self.seed = seed
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         points = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials
@@ -151,6 +153,8 @@ class _Search:
         """Return the next batch: the portfolio first; nothing when the search is done."""
         if self.round:
             self._widen(standing.baseline)
+            if not self.queue:
+                self._refine(standing)
             if not self.queue and self._is_settled(standing):
                 self.n_planned = self.n_asked
         n_wanted = len(self.queue) or min(BATCH, self.n_planned - self.n_asked)
@@ -214,6 +218,18 @@ class _Search:
             self.n_planned += len(self.queue)
             self.n_widenings -= 1
             self._restart()
+
+    def _refine(self, standing: Standing) -> None:
+        """Queue points next to the best, if this kind is among those that may win."""
+        if not self.values or not self.n_refinements or standing.best is None or self.best_value is None:
+            return
+        if self.best_value > (1.0 + thresholds.REFINED_WITHIN) * standing.best:
+            return
+        best = min(self.values, key=lambda number: (self.values[number], number))
+        tried = [fit.job.regularizer.strengths() for fit in self.fits.values()]
+        self.queue = between(self.ranges, self.fits[best].job.regularizer.strengths(), tried)
+        self.n_planned += len(self.queue)
+        self.n_refinements -= 1
 
     def _is_settled(self, standing: Standing) -> bool:
         """Whether searching on could not change the outcome: far behind, or no longer getting better."""
