@@ -192,6 +192,7 @@ class Growing:
             n_rows=n_rows,
             power=prior.gain_power,
             scatter=prior.drift_sd,
+            own_share=prior.own_share,
             region=thresholds.SAME_REGION,
         )
         return GrowthEvidence(

@@ -2,9 +2,9 @@
 
 A gain over no regularization is modelled as ``g(n) = g · (n / n_s)^-a``, as a share of the baseline's loss:
 the variance that a penalty saves falls with the rows. The power a has a normal prior estimated across data
-sets (``prior.py``); the sizes measured here update it. Beyond the sample the posterior is moved along the
-power and widened by the scatter that other sets showed per √(log ratio). No gain is assumed to keep its sign
-by more than that.
+sets (``prior.py``); the sizes measured here update it, for as much as such sizes were seen to tell. From the
+largest size the gain is moved along the power and widened by the scatter that other sets showed per
+√(log ratio). No gain is assumed to keep its sign by more than that.
 
 Sizes are scored on the same rows, so their errors are correlated; they are treated as independent, which
 makes the power less certain than it is.
@@ -70,6 +70,7 @@ def gain_at_full(
     power: tuple[float, float],
     scatter: float,
     region: float,
+    own_share: float = 1.0,
 ) -> GainAtFull:
     """Extrapolate a gain from the sizes at which it was measured.
 
@@ -85,6 +86,9 @@ def gain_at_full(
         Standard deviation of what else happens to a gain, per √(log ratio of sizes).
     region : float
         Half width of the region in which a gain is none, as a share of the loss.
+    own_share : float
+        What the sizes count for the power: their likelihood is raised to this power. The power changes along
+        the sizes, so taken at their word they make intervals too narrow.
 
     Raises
     ------
@@ -110,13 +114,15 @@ def gain_at_full(
     precision = (shape**2 * weights).sum(axis=1)
     level = (shape * gains * weights).sum(axis=1) / precision
     misfit = (weights * (gains - shape * level[:, None]) ** 2).sum(axis=1)
-    logs = -0.5 * (misfit + np.log(precision) + ((powers - power[0]) / power[1]) ** 2)
+    own = misfit + np.log(precision)
+    logs = -0.5 * (own_share * own + ((powers - power[0]) / power[1]) ** 2)
     mass = np.exp(logs - logs.max())
     mass /= mass.sum()
+    last = int(np.argmax([each.n_rows for each in measured]))
     ratio = max(n_rows / largest, 1.0)
     moved = ratio**-powers
-    mean, variance = level * moved, moved**2 / precision + scatter**2 * math.log(ratio)
-    sd = np.sqrt(variance)
+    mean = gains[last] * moved
+    sd = np.sqrt(moved**2 / weights[last] + scatter**2 * math.log(ratio))
     p_worse, p_below = (float(mass @ special.ndtr((edge - mean) / sd)) for edge in (-region, region))
     middle = float(mass @ powers)
     return GainAtFull(
