@@ -9,7 +9,7 @@ keeps at least one candidate, and the baseline is never stopped: comparisons of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ from regadvisor.families.base import Fit, Prepared
 
 #: One candidate in so many goes on to the remaining folds.
 REDUCTION = 3
+#: Folds train on unequally many rows if the largest has more than so many times those of the smallest.
+UNEQUAL = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +30,31 @@ class Stages:
     rest: tuple[int, ...]
 
     @classmethod
-    def of(cls, n_folds: int, n_first: int) -> Stages | None:
+    def of(cls, n_folds: int, n_first: int, n_trained: Sequence[int] | None = None) -> Stages | None:
         """Return the two stages; None where splitting the folds would save nothing.
+
+        Parameters
+        ----------
+        n_folds, n_first : int
+        n_trained : sequence of int, optional
+            Training rows of each fold. Where they differ much (validation forward in time), those with the
+            most come first: early folds are small samples, and ask for stronger penalties.
 
         Examples
         --------
         >>> Stages.of(5, 2)
         Stages(first=(0, 1), rest=(2, 3, 4))
+        >>> Stages.of(4, 1, [100, 200, 300, 400])
+        Stages(first=(3,), rest=(2, 1, 0))
         >>> Stages.of(3, 2) is None
         True
         """
         if n_first < 1 or n_folds < n_first + 2:
             return None
-        folds = tuple(range(n_folds))
-        return cls(first=folds[:n_first], rest=folds[n_first:])
+        folds = list(range(n_folds))
+        if n_trained is not None and max(n_trained) > UNEQUAL * min(n_trained):
+            folds.sort(key=lambda fold: -n_trained[fold])
+        return cls(first=tuple(folds[:n_first]), rest=tuple(folds[n_first:]))
 
 
 def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:

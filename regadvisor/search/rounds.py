@@ -101,7 +101,8 @@ class Rounds:
         progress: Callable[[str, float], None] | None = None,
         n_first: int = 0,
     ) -> None:
-        self.stages = Stages.of(len(measure.prepared.folds), n_first)
+        folds = measure.prepared.folds
+        self.stages = Stages.of(len(folds), n_first, [len(fold.train) for fold in folds])
         #: Losses on the first folds, by kind and number of the candidate.
         self.first_values: dict[Kind, dict[int, float | None]] = {}
         self.family = family
