@@ -156,7 +156,7 @@ def _measured(
         may_block=may_block,
     )
     if budget == "auto":
-        lowest_s = walk.choose(0.0).projected_s
+        lowest_s = walk.lowest_s(least_rows=_least_rows(table.n_rows))
         aim_s, budget_s = auto_budget(
             full_run_s, lowest_s=lowest_s, n_rows=table.n_rows, is_linear=family.name == "linear"
         )
@@ -179,6 +179,12 @@ def _measured(
             else f"Even the smallest walk does not fit into {budget_s:.3g} s."
         ),
     )
+
+
+def _least_rows(n_rows: int) -> int:
+    """Return the rows that an automatic budget learns from in any case: small data are hardly thinned out."""
+    is_small = n_rows <= thresholds.AUTO_SMALL_ROWS
+    return min(n_rows, thresholds.AUTO_LEAST_ROWS) if is_small else 0
 
 
 def auto_budget(

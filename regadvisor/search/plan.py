@@ -277,6 +277,12 @@ class Walk:
         seconds = self.projected_s(effort, n_rows)
         return Choice(effort=effort, n_rows=n_rows, projected_s=seconds, fits=seconds <= budget_s)
 
+    def lowest_s(self, *, least_rows: int = 0) -> float:
+        """Return the projected seconds of the lowest effort on its least sample, or on so many rows."""
+        quick = EFFORTS["quick"]
+        least = self.sizes(quick)[-1]
+        return self.projected_s(quick, min(max(least, least_rows), quick.max_rows_of(self.family_name)))
+
     def can_validate(self, budget_s: float) -> bool:
         """Return whether even the smallest useful walk fits: none, L1, L2 and L1+L2 with one fit each.
 
