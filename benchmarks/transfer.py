@@ -1,98 +1,378 @@
-"""How a network's best strength moves from a sample to all rows: fits ``thresholds.STRENGTH_EXPONENTS``.
+"""How strengths, gains and the length of training move from a sample to all rows; fits ``prior.TRANSFER``.
 
-usage: python benchmarks/transfer.py FOLDER [--write]
+usage: python benchmarks/transfer.py OUT [--write]
 
-FOLDER holds the references that ``benchmarks/regret.py --only references`` made. Each has the cross-validated
-loss of a dense grid on 1,500 rows, trained for the library's length on a sample, and the test loss of the
-same grid trained on all rows. The best strength on the sample (the vertex of a parabola in its logarithm)
-is multiplied by (rows of the sample / all rows) to a power, and the test loss there is held against the
-best test loss of the kind. The power that loses least over sets is the prior; the spread is reported.
+OUT holds the ``sizes-<family>.jsonl`` that ``benchmarks/sizes.py`` made. Three studies, all over data sets:
+
+length     Which length of training on a sample predicts N rows best: by the loss at N of what was best on
+           the sample, and by the gain over none.
+strength   The power by which the best strength falls with the rows: a slope for every set, random effects.
+gain       The power by which the gain over none falls with the rows, and the scatter around that law.
+
+With --write the tables go into RESULTS.md and the parameters into ``regadvisor/compare/prior.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from verdicts import write
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from regret.figures import winsorised
-from regret.references import SMALL_SAMPLE, load_reference
+from regret.figures import interval, percentile_90, winsorised
+from sizes import RULES
+from transfer_fits import (
+    CURVES,
+    THEORY,
+    Model,
+    Numbers,
+    Run,
+    Sets,
+    by_rule,
+    carried_excess,
+    full_of,
+    only,
+    pooled,
+    powers,
+    read,
+)
+from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
-POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-KINDS = ("l2", "l1")
+from regadvisor.compare import prior
+from regadvisor.compare.prior import TransferPrior
+from regadvisor.regularizer import Kind
+from regadvisor.thresholds import STRENGTH_EXPONENTS
 
-Numbers = NDArray[np.float64]
-
-
-def best_at(log_strengths: Numbers, losses: Numbers) -> float:
-    """Return the log strength with the lowest loss: the vertex of the parabola through three points.
-
-    Examples
-    --------
-    >>> round(best_at(np.array([0.0, 1.0, 2.0]), np.exp(np.array([1.0, 0.0, 1.0]))), 6)
-    1.0
-    """
-    at, logs = int(np.argmin(losses)), np.log(losses)
-    if at in (0, len(logs) - 1):
-        return float(log_strengths[at])
-    near = slice(at - 1, at + 2)
-    curve, slope, _ = np.polyfit(log_strengths[near], logs[near], 2)
-    return float(np.clip(-slope / (2 * curve), log_strengths[at - 1], log_strengths[at + 1]))
-
-
-def excess(reference_path: Path, kind: str) -> tuple[int, list[float]] | None:
-    """Return the training rows, and the excess test loss in % by power; None: there is no sample."""
-    reference = load_reference(reference_path)
-    if reference.small_cv is None:
-        return None
-    chosen = [i for i, config in enumerate(reference.configs) if config.kind == kind]
-    logs = np.log([reference.configs[i].values[0] for i in chosen])
-    test = reference.test_losses.astype(np.float64).mean(axis=(1, 2))[chosen]
-    n_rows = int(reference.meta["n_train"])
-    on_sample = best_at(logs, reference.small_cv[chosen])
-    shift = np.log(SMALL_SAMPLE / n_rows)
-    losses = [float(np.interp(on_sample + power * shift, logs, test)) for power in POWERS]
-    return n_rows, [100 * (loss / test.min() - 1) for loss in losses]
+#: Kinds whose gains are followed together: the best of a class is picked anew at every size.
+CLASSES: dict[Model, dict[str, tuple[Kind, ...]]] = {
+    "linear": {"penalties": ("l2", "l1", "elasticnet")},
+    "network": {
+        "penalties": ("l2", "l1", "elasticnet"),
+        "dropout": ("dropout",),
+        "dropout+L2": ("dropout_l2",),
+        "any": ("l2", "l1", "elasticnet", "dropout", "dropout_l2"),
+    },
+}
+#: The class whose law becomes the prior.
+MAIN: dict[Model, str] = {"linear": "penalties", "network": "any"}
+TRIED_POWERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+#: Powers of L2 and L1.
+TRIED_PAIRS: dict[Model, tuple[tuple[float, float], ...]] = {
+    "linear": ((1.0, 0.5), (1.0, 0.75), (1.0, 1.0), (1.5, 0.85), (1.5, 1.0)),
+    "network": ((0.5, 0.25), (0.0, 0.0), (0.25, 0.0), (0.35, 0.0), (0.5, 0.0), (0.75, 0.0)),
+}
+#: Models with fewer sets are not reported.
+FEWEST_SETS = 3
+BEGIN, END = "# <transfer>\n", "# </transfer>\n"
 
 
-def table(folder: Path) -> str:
-    """Return the excess by set and power as Markdown."""
-    lines = ["| set | kind | rows | " + " | ".join(f"power {power:g}" for power in POWERS) + " |"]
-    lines.append("|" + "---|" * (3 + len(POWERS)))
-    for kind in KINDS:
-        rows = []
-        for path in sorted((folder / "references").glob("*-mlp-0-*.npz")):
-            found = excess(path, kind)
-            if found is not None:
-                n_rows, values = found
-                rows.append(values)
-                name = path.name.split("-mlp-")[0]
-                lines.append(
-                    f"| {name} | {kind} | {n_rows:,} | " + " | ".join(f"{v:.2f}" for v in values) + " |"
-                )
-        for name, figures in (
-            ("**mean**", np.mean(rows, axis=0)),
-            ("winsorised", winsorised(np.array(rows).T)),
-        ):
-            lines.append(f"| {name} | {kind} | | " + " | ".join(f"{v:.2f}" for v in figures) + " |")
+def strength_table(sets: Mapping[Model, Sets]) -> str:
+    """Return powers over sets as Markdown, and those of every set."""
+    head = ["model", "strength", "sets", "power, mean ± se", "sd between sets", "theory or pilot"]
+    lines = [_row(*head, "best at an edge"), _rule(len(head) + 1)]
+    columns = {}
+    for model, own in sets.items():
+        assumed = THEORY if model == "linear" else STRENGTH_EXPONENTS
+        for name, found in powers(own, model, "planned").items():
+            columns[f"{model}: {name}"] = found
+            mean, edge = pooled(found), np.mean([each.at_edge for each in found.values()])
+            said = [f"{mean.mean:.2f} ± {mean.error:.2f}", f"{mean.sd:.2f}", str(assumed.get(name, "–"))]
+            lines.append(_row(model, name, str(len(found)), *said, f"{edge:.0%}"))
+    every = [_row("set", *columns), _rule(1 + len(columns))]
+    for name in sorted({each for found in columns.values() for each in found}):
+        own_powers = [found.get(name) for found in columns.values()]
+        every.append(
+            _row(name, *(f"{one.power:.2f} ± {one.error:.2f}" if one else "–" for one in own_powers))
+        )
+    return "\n".join(lines) + "\n\n" + "\n".join(every)
+
+
+# --------------------------------------------------------------------------------------- length
+
+
+def units(exponents: Mapping[str, float], model: Model) -> dict[str, float]:
+    """Return powers in the units of ``sizes.py``: those of linear models have theory's divided out."""
+    return {name: power - (THEORY[name] if model == "linear" else 0.0) for name, power in exponents.items()}
+
+
+def own_exponents(sets: Sets, model: Model, rule: str) -> dict[str, dict[str, float]]:
+    """Return for every set the mean powers of the other sets, trained by the same rule."""
+    found = powers(sets, model, rule)
+    return {
+        left_out: {
+            name: pooled({each: v for each, v in found[name].items() if each != left_out}).mean
+            for name in THEORY
+        }
+        for left_out in sets
+    }
+
+
+def compared(runs: Sequence[Run], ratio: int, rule: str) -> list[Run]:
+    """Return the runs of a rule at a size; of networks, as many samples as every rule has."""
+    at = [run for run in runs if run.ratio == ratio]
+    if not any(run.rules for run in at):
+        return at
+    fewest = min(len(by_rule(at, each)) for each in RULES)
+    return by_rule(at, rule)[:fewest]
+
+
+def excess(sets: Sets, rule: str, ratio: int, exponents: Mapping[str, Mapping[str, float]]) -> Numbers:
+    """Return the mean excess of every set that has this size."""
+    found = []
+    for name, runs in sets.items():
+        full, some = full_of(runs), compared(runs, ratio, rule)
+        if some:
+            found.append(np.mean([carried_excess(run, full, exponents[name]) for run in some]))
+    return np.array(found)
+
+
+def gain_error(sets: Sets, rule: str, ratio: int) -> Numbers:
+    """Return the mean |gain at n − gain at N| over kinds and samples of every set, in % of none's loss."""
+    found = []
+    for runs in sets.values():
+        full, some = full_of(runs), compared(runs, ratio, rule)
+        kinds = full.kinds[1:]
+        gaps = [abs(run.gain([kind]) - full.gain([kind])) for run in some for kind in kinds]
+        if gaps:
+            found.append(100.0 * float(np.mean(gaps)))
+    return np.array(found)
+
+
+def length_table(sets: Mapping[Model, Sets]) -> str:
+    """Return the study of lengths as Markdown."""
+    head = ["model", "N/n", "length", "sets", "excess, powers in use", "90th percentile"]
+    lines = [_row(*head, "excess, own powers", "90th percentile", "error of the gain")]
+    lines.append(_rule(len(head) + 3))
+    for model, own in sets.items():
+        rules = RULES if model == "network" else ("–",)
+        fitted = {rule: own_exponents(own, model, rule) for rule in rules}
+        used = dict.fromkeys(own, units(THEORY if model == "linear" else STRENGTH_EXPONENTS, model))
+        for ratio, rule in itertools.product((2, 4, 16, 64), rules):
+            theirs = {name: units(each, model) for name, each in fitted[rule].items()}
+            figures = [excess(own, rule, ratio, each) for each in (used, theirs)]
+            if len(figures[0]):
+                cells = [_figure(each) for each in figures]
+                said = [cells[0], f"{percentile_90(figures[0]):.1f}", cells[1]]
+                said += [f"{percentile_90(figures[1]):.1f}", _figure(gain_error(own, rule, ratio))]
+                lines.append(_row(model, str(ratio), rule, str(len(figures[0])), *said))
     return "\n".join(lines)
+
+
+def paired_table(sets: Sets) -> str:
+    """Return by how much other lengths are worse than the geometric mean, paired over sets, for networks."""
+    if not sets:
+        return ""
+    lines = [_row("powers", "N/n", "length", "excess less the geometric mean's", "worse on sets"), _rule(5)]
+    fitted = {rule: own_exponents(sets, "network", rule) for rule in RULES}
+    used = dict.fromkeys(sets, STRENGTH_EXPONENTS)
+    for label, ratio, rule in itertools.product(("in use", "own"), (2, 4, 16, 64), ("epochs", "steps")):
+        found = {
+            each: excess(sets, each, ratio, used if label == "in use" else fitted[each])
+            for each in (rule, "geometric")
+        }
+        if len(found[rule]):
+            worse = found[rule] - found["geometric"]
+            lines.append(
+                _row(label, str(ratio), rule, _figure(worse), f"{(worse > 0).sum()} of {len(worse)}")
+            )
+    return "\n".join(lines)
+
+
+def pair_table(sets: Mapping[Model, Sets]) -> str:
+    """Return the excess of the best point of any kind by pairs of powers as Markdown."""
+    ratios = (2, 4, 16, 64)
+    lines = [_row("model", "L2, L1", *(f"N/n = {ratio}" for ratio in ratios)), _rule(2 + len(ratios))]
+    for model, own in sets.items():
+        for l2, l1 in TRIED_PAIRS[model]:
+            exponents = dict.fromkeys(own, units({"l2": l2, "l1": l1}, model))
+            found = [excess(own, "planned", ratio, exponents) for ratio in ratios]
+            cells = [f"{winsorised(v):.2f}, {percentile_90(v):.1f}" if len(v) else "–" for v in found]
+            lines.append(_row(model, f"{l2:g}, {l1:g}", *cells))
+    return "\n".join(lines)
+
+
+def power_table(sets: Mapping[Model, Sets]) -> str:
+    """Return the excess by fixed powers as Markdown, for each kind alone: what a wrong power costs."""
+    shown = [f"power {power:g}" for power in TRIED_POWERS]
+    lines = [_row("model", "kind", "N/n", "sets", *shown), _rule(4 + len(shown))]
+    for (model, own), name, ratio in itertools.product(sets.items(), ("l2", "l1"), (4, 16, 64)):
+        alone = {
+            each: [only(run, CURVES[name]) for run in by_rule(runs, "planned")] for each, runs in own.items()
+        }
+        figures = [
+            excess(alone, "planned", ratio, dict.fromkeys(own, units({name: power}, model)))
+            for power in TRIED_POWERS
+        ]
+        if len(figures[0]):
+            said = [f"{winsorised(each):.2f}" for each in figures]
+            lines.append(_row(model, name, str(ratio), str(len(figures[0])), *said))
+    return "\n".join(lines)
+
+
+# ----------------------------------------------------------------------------------------- gain
+
+
+def gains_of(sets: Sets, kinds: Sequence[Kind]) -> dict[str, Gains]:
+    """Return the gains of some kinds by set trained for the library's length."""
+    found = {}
+    for name, runs in sets.items():
+        by_ratio: dict[int, list[float]] = defaultdict(list)
+        for run in by_rule(runs, "planned"):
+            by_ratio[run.ratio].append(run.gain(kinds))
+        gains = Gains.of(by_ratio)
+        if gains is not None:
+            found[name] = gains
+    return found
+
+
+def foretold_table(model: str, found: Sequence[Foretold]) -> list[str]:
+    """Return how gains at N were foretold by size: median errors, mean scores; not every share."""
+    lines = []
+    shown = sorted({0.0, best_share(found), 1.0})
+    for ratio, share in itertools.product(sorted({each.ratio for each in found}), shown):
+        own = any(each.has_smaller for each in found if each.ratio == ratio)
+        chosen = [each for each in found if (each.ratio, each.share, each.has_smaller) == (ratio, share, own)]
+        if chosen:
+            cells = [str(ratio), str(len(chosen)), f"{share:g}", f"{np.mean([e.inside for e in chosen]):.0%}"]
+            cells += [
+                f"{np.median([e.error for e in chosen]):.1f}",
+                f"{np.mean([e.score for e in chosen]):.0f}",
+            ]
+            lines.append(_row(model, *cells, f"{np.median([e.stays for e in chosen]):.1f}"))
+    return lines
+
+
+def gain_table(sets: Mapping[Model, Sets]) -> tuple[str, dict[Model, tuple[GainLaw, float]]]:
+    """Return the study of gains as Markdown, and the law and the best share of every model's main class."""
+    lines = [_row("model", "kinds", "sets", "power, mean", "sd between sets", "drift sd"), _rule(6)]
+    head = ["model", "N/n", "sets", "own sizes count", "inside 90%", "error", "interval score"]
+    checks = [_row(*head, "error if the gain stays"), _rule(8)]
+    laws: dict[Model, tuple[GainLaw, float]] = {}
+    for model, own in sets.items():
+        for name, kinds in CLASSES[model].items():
+            gains = gains_of(own, kinds)
+            law = fit_gain_law(list(gains.values()))
+            said = [f"{law.power:.2f}", f"{law.power_sd:.2f}", f"{law.drift_sd:.4f}"]
+            lines.append(_row(model, name, str(len(gains)), *said))
+            if name == MAIN[model]:
+                found = all_foretold(gains, law)
+                laws[model] = law, best_share(found)
+                checks += foretold_table(model, found)
+    return "\n".join(lines) + "\n\n" + "\n".join(checks), laws
+
+
+def by_set_table(sets: Mapping[Model, Sets]) -> str:
+    """Return the gains of the main classes by set and size as Markdown."""
+    ratios = (64, 16, 4, 2, 1)
+    lines = [_row("model", "set", "N", *(f"N/n = {ratio}" for ratio in ratios)), _rule(3 + len(ratios))]
+    for model, own in sets.items():
+        for name, runs in sorted(own.items()):
+            cells = []
+            for ratio in ratios:
+                some = [
+                    run.gain(CLASSES[model][MAIN[model]])
+                    for run in by_rule(runs, "planned")
+                    if run.ratio == ratio
+                ]
+                cells.append(f"{np.mean(some):.1%}" if some else "–")
+            lines.append(_row(model, name, f"{full_of(runs).rows:,}", *cells))
+    return "\n".join(lines)
+
+
+# --------------------------------------------------------------------------------------- output
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(n: int) -> str:
+    return f"|{'---|' * n}"
+
+
+def _figure(values: Numbers) -> str:
+    found = interval(values, winsorised)
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def priors(sets: Mapping[Model, Sets], laws: Mapping[Model, tuple[GainLaw, float]]) -> list[TransferPrior]:
+    """Return the parameters that the library uses."""
+    found = []
+    for model, own in sets.items():
+        fitted = {
+            name: pooled(each) for name, each in powers(own, model, "planned").items() if name in THEORY
+        }
+        law, share = laws[model]
+        found.append(
+            TransferPrior(
+                model=model,
+                exponents={name: (round(each.mean, 3), round(each.sd, 3)) for name, each in fitted.items()},
+                gain_power=(round(law.power, 3), round(law.power_sd, 3)),
+                drift_sd=round(law.drift_sd, 5),
+                own_share=share,
+                n_sets=len(own),
+            )
+        )
+    return found
+
+
+def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
+    """Return the source of ``prior.py`` with other parameters between its markers."""
+    before, rest = source.split(BEGIN)
+    after = rest.split(END)[1]
+    lines = [f"# {line}" for line in textwrap.wrap(comment, 108)]
+    lines.append("TRANSFER: tuple[TransferPrior, ...] = (")
+    for each in found:
+        strengths = ", ".join(f'"{name}": {value}' for name, value in each.exponents.items())
+        lines += [
+            "    TransferPrior(",
+            f'        model="{each.model}",',
+            f"        exponents={{{strengths}}},",
+        ]
+        lines += [f"        gain_power={each.gain_power},", f"        drift_sd={each.drift_sd},"]
+        lines.append(f"        own_share={each.own_share},")
+        lines += [f"        n_sets={each.n_sets},", "    ),"]
+    return f"{before}{BEGIN}{chr(10).join(lines)}\n)\n{END}{after}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
-    arguments = parser.parse_args()
-    text = table(arguments.folder)
+    parser.add_argument("folder", type=Path, metavar="OUT")
+    parser.add_argument("--write", action="store_true", help="put the results into RESULTS.md and prior.py")
+    asked = parser.parse_args()
+    files: dict[Model, str] = {"linear": "linear", "network": "mlp"}
+    sets: dict[Model, Sets] = {
+        model: read(asked.folder / f"sizes-{family}.jsonl") for model, family in files.items()
+    }
+    sets = {model: own for model, own in sets.items() if len(own) >= FEWEST_SETS}
+    gain_text, laws = gain_table(sets)
+    parts = {
+        "Length of training on the sample": length_table(sets),
+        "Other lengths against the geometric mean, networks": paired_table(sets.get("network", {})),
+        "Powers of the best strength": strength_table(sets),
+        "What a power costs, each kind alone": power_table(sets),
+        "What a pair of powers costs, best of all kinds: winsorised mean, 90th percentile": pair_table(sets),
+        "Gains over none": gain_text,
+        "Gains over none by set": by_set_table(sets),
+    }
+    text = "\n\n".join(f"**{title}**\n\n{part}" for title, part in parts.items() if part)
     print(text)
-    if arguments.write:
+    if asked.write:
+        from verdicts import write
+
         write("transfer", text)
+        path = Path(str(prior.__file__))
+        names = "; ".join(f"{model}: {', '.join(sorted(own))}" for model, own in sets.items())
+        comment = f"Fitted on {names}."
+        found = priors(sets, laws)
+        path.write_text(rewritten(path.read_text("utf-8"), found, comment), "utf-8")
 
 
 if __name__ == "__main__":

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sizes import SAMPLES, stored
 
 from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.thresholds import SAME_REGION
 
 #: Powers by theory of the best strength per row of a linear model: ``sizes.py`` divides by the rows so.
 THEORY = {"l2": 1.0, "l1": 0.5}
+#: What `best strength` of a kind is about: the strengths that move together.
+CURVES: dict[str, Kind] = {"l2": "l2", "l1": "l1", "l1 and l2 together": "elasticnet"}
 #: A vertex is not known better than to this share of a grid step.
 SHARPEST = 0.25
 FEWEST_SIZES = 3
 
+Model = Literal["linear", "network"]
+Sets = Mapping[str, Sequence["Run"]]
 Numbers = NDArray[np.float64]
 
 
@@ -190,3 +197,81 @@ def random_effects(values: Numbers, errors: Numbers) -> Effects:
     weight = 1.0 / (errors**2 + variance)
     mean = float(np.average(values, weights=weight))
     return Effects(mean=mean, error=float(weight.sum() ** -0.5), sd=math.sqrt(variance))
+
+
+# ------------------------------------------------------------------------------------- runs and sets
+
+
+def read(path: Path) -> dict[str, list[Run]]:
+    """Return the runs of a file by set: those that are complete, with ``FEWEST_SIZES`` sizes or more."""
+    found: dict[str, list[Run]] = defaultdict(list)
+    for line in stored(path):
+        found[line["set"]].append(Run.of(line))
+    return {name: runs for name, runs in found.items() if is_complete(runs)}
+
+
+def is_complete(runs: Sequence[Run]) -> bool:
+    """Return whether a set has all samples of every size that was begun, and enough sizes."""
+    made = Counter(run.ratio for run in by_rule(runs, "planned"))
+    return len(made) >= FEWEST_SIZES and all(made[ratio] == SAMPLES[ratio] for ratio in made)
+
+
+def by_rule(runs: Sequence[Run], rule: str) -> list[Run]:
+    """Return the runs of a rule; all, of linear models."""
+    return [run for run in runs if not run.rules or rule in run.rules]
+
+
+def full_of(runs: Sequence[Run]) -> Run:
+    """Return the run on all rows."""
+    return next(run for run in runs if run.ratio == 1)
+
+
+def only(run: Run, kind: Kind) -> Run:
+    """Return a run with the points of one kind alone, and no rule."""
+    chosen = [at for at, (name, _) in enumerate(run.configs) if name == kind]
+    return Run(
+        ratio=run.ratio,
+        rows=run.rows,
+        rules=frozenset(),
+        configs=tuple(run.configs[at] for at in chosen),
+        losses=run.losses[chosen],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetPower:
+    """The power of one set, per row for linear models, with its standard error.
+
+    `at_edge` is the share of samples whose best strength is the weakest or the strongest that was tried.
+    """
+
+    power: float
+    error: float
+    at_edge: float
+
+
+def set_power(runs: Sequence[Run], name: str, model: Model) -> SetPower:
+    """Return the power of one set for one of ``CURVES``."""
+    curves = [run.curve(CURVES[name]) for run in runs]
+    at = np.array([best_at(*curve) for curve in curves])
+    logs = curves[0][0]
+    errors = np.array([blur(*curve) for curve in curves])
+    slope, error = power_of(np.log([run.rows for run in runs]), at, errors)
+    divided_out = [THEORY[part] for part in name.split() if part in THEORY and model == "linear"]
+    power = slope + (float(np.mean(divided_out)) if divided_out else 0.0)
+    return SetPower(power=power, error=error, at_edge=float(np.isin(at, logs[[0, -1]]).mean()))
+
+
+def powers(sets: Sets, model: Model, rule: str) -> dict[str, dict[str, SetPower]]:
+    """Return the powers by curve and set."""
+    return {
+        name: {each: set_power(by_rule(runs, rule), name, model) for each, runs in sets.items()}
+        for name in CURVES
+    }
+
+
+def pooled(found: Mapping[str, SetPower]) -> Effects:
+    """Return the random effects of the powers of one curve."""
+    return random_effects(
+        np.array([each.power for each in found.values()]), np.array([each.error for each in found.values()])
+    )

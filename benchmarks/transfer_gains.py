@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,9 @@ from scipy import optimize, special, stats
 from transfer_fits import FEWEST_SIZES, Numbers
 
 #: Powers of a set's gain that are integrated over.
-POWERS = np.arange(-2.0, 6.01, 0.1)
+POWERS = np.arange(-2.0, 5.01, 0.05)
+#: What a set's own smaller samples may count for its power.
+SHARES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 #: Gains of samples are not taken to vary less.
 SMALLEST_SD = 1e-3
 
@@ -101,14 +102,17 @@ class GainLaw:
     drift_sd: float
 
     def log_likelihood(self, gains: Gains) -> float:
-        """Return the log density of the gain at N (up to a constant), a set's power integrated out."""
+        """Return the log density of a set's gains (up to a constant), its power integrated out."""
         return float(special.logsumexp(self._log_densities(gains), b=self.weights()))
 
-    def weights(self, gains: Gains | None = None) -> Numbers:
-        """Return the probability of every one of ``POWERS``, without or with the gains of a set."""
+    def weights(self, gains: Gains | None = None, *, share: float = 1.0) -> Numbers:
+        """Return the probability of every one of ``POWERS``, without or with the gains of a set.
+
+        `share` is what the set's own gains count: their likelihood is raised to this power.
+        """
         logs = -0.5 * ((POWERS - self.power) / self.power_sd) ** 2
         if gains is not None:
-            logs = logs + self._log_densities(gains)
+            logs = logs + share * self._log_densities(gains)
         return np.asarray(special.softmax(logs))
 
     def predicted(self, gains: Gains, number: int, levels: Sequence[float], weights: Numbers) -> Numbers:
@@ -125,9 +129,10 @@ class GainLaw:
         return np.array([optimize.brentq(missing, low, high, args=(level,)) for level in levels])
 
     def _log_densities(self, gains: Gains) -> Numbers:
-        """Return the log density of the gain at N under every one of ``POWERS``.
+        """Return the log density of all gains, given that at the smallest size, under each of ``POWERS``.
 
-        The residuals of all sizes share the error at N, and the walk from N down to the nearer size.
+        The residuals of all sizes share the error at N, and the walk from N down to the nearer size. They
+        are gains × (N/n)^-a: the density of the gains themselves has these factors as well.
         """
         fall = np.exp(-POWERS[:, None] * gains.log_ratio)
         residual = gains.full - gains.gain * fall
@@ -136,7 +141,8 @@ class GainLaw:
         covariance = own + walk + gains.full_error**2
         _, log_det = np.linalg.slogdet(covariance)
         solved = np.linalg.solve(covariance, residual[..., None])[..., 0]
-        return np.asarray(-0.5 * (log_det + (residual * solved).sum(axis=1)))
+        factors = POWERS * (gains.log_ratio.sum() - gains.log_ratio.max())
+        return np.asarray(-0.5 * (log_det + (residual * solved).sum(axis=1)) - factors)
 
 
 def fit_gain_law(sets: Sequence[Gains], start: GainLaw | None = None) -> GainLaw:
@@ -152,7 +158,7 @@ def fit_gain_law(sets: Sequence[Gains], start: GainLaw | None = None) -> GainLaw
         return 0.5 * prior - sum(law.log_likelihood(gains) for gains in sets)
 
     bounds = [(-1.0, 4.0), (math.log(0.05), math.log(1.5)), (math.log(1e-4), math.log(0.3))]
-    starts = [(power, 0.3, 0.01) for power in (0.0, 0.5, 1.0)]
+    starts = [(power, 0.4, 0.01) for power in (0.3, 1.0)]
     if start is not None:
         starts = [(start.power, start.power_sd, start.drift_sd)]
     found = [
@@ -173,37 +179,64 @@ def fit_gain_law(sets: Sequence[Gains], start: GainLaw | None = None) -> GainLaw
 class Foretold:
     """How a gain at N was foretold from samples of one size, by a law that was fitted without the set.
 
-    `inside`: the measured gain was in the 90% interval; `error` of its median, in % of none's loss. First by
-    the law alone, then with the set's power narrowed down by its smaller samples (None: there are none).
-    `stays` is the error of taking the gain as it is.
+    Attributes
+    ----------
+    ratio : int
+        N over the rows of the samples.
+    share : float
+        What the set's smaller samples counted for its power; 0: the law alone.
+    inside : bool
+        The measured gain was in the 90% interval.
+    error, stays : float
+        Absolute error of the interval's median, and of taking the gain as it is, in % of none's loss.
+    score : float
+        Interval score (Gneiting and Raftery 2007), smaller is better, in the same unit: the width, and 20
+        times how far outside the gain was.
+    has_smaller : bool
+        There were smaller samples to narrow the power down.
     """
 
+    ratio: int
+    share: float
     inside: bool
     error: float
-    inside_own: bool | None
-    error_own: float | None
     stays: float
+    score: float
+    has_smaller: bool
 
 
-def foretold(law: GainLaw, gains: Gains, number: int) -> Foretold:
-    """Return how the gain at N is foretold from the samples of one size."""
+def foretold(law: GainLaw, gains: Gains, number: int, share: float) -> Foretold:
+    """Return how the gain at N is foretold from the samples of one size, and smaller ones."""
     below = gains.below(number)
-    found: list[tuple[bool, float]] = []
-    for weights in [law.weights()] + ([law.weights(below)] if below else []):
-        low, middle, high = law.predicted(gains, number, (0.05, 0.5, 0.95), weights)
-        found.append((bool(low <= gains.full <= high), 100.0 * abs(float(middle) - gains.full)))
-    inside_own, error_own = found[1] if below else (None, None)
-    stays = 100.0 * abs(float(gains.gain[number]) - gains.full)
+    weights = law.weights(below, share=share)
+    low, middle, high = (100.0 * float(v) for v in law.predicted(gains, number, (0.05, 0.5, 0.95), weights))
+    full = 100.0 * gains.full
     return Foretold(
-        inside=found[0][0], error=found[0][1], inside_own=inside_own, error_own=error_own, stays=stays
+        ratio=round(math.exp(gains.log_ratio[number])),
+        share=share,
+        inside=low <= full <= high,
+        error=abs(middle - full),
+        stays=abs(100.0 * float(gains.gain[number]) - full),
+        score=high - low + 20.0 * (max(low - full, 0.0) + max(full - high, 0.0)),
+        has_smaller=below is not None,
     )
 
 
-def all_foretold(sets: Mapping[str, Gains], start: GainLaw) -> dict[int, list[Foretold]]:
-    """Return by N/n how the gains of all sets were foretold, by laws fitted without each set in turn."""
-    found: dict[int, list[Foretold]] = defaultdict(list)
+def all_foretold(sets: Mapping[str, Gains], start: GainLaw) -> list[Foretold]:
+    """Return how the gains of all sets were foretold, by laws fitted without each set in turn."""
+    found = []
     for name, own in sets.items():
         law = fit_gain_law([each for other, each in sets.items() if other != name], start)
-        for number, log_ratio in enumerate(own.log_ratio):
-            found[round(float(np.exp(log_ratio)))].append(foretold(law, own, number))
-    return dict(sorted(found.items()))
+        for number in range(len(own.gain)):
+            shares = SHARES if own.below(number) else SHARES[:1]
+            found += [foretold(law, own, number, share) for share in shares]
+    return found
+
+
+def best_share(found: Sequence[Foretold]) -> float:
+    """Return the share with the lowest mean score, where there were smaller samples."""
+    scores = {
+        share: np.mean([each.score for each in found if each.share == share and each.has_smaller])
+        for share in SHARES
+    }
+    return min(scores, key=lambda share: scores[share])

@@ -37,6 +37,8 @@ _CHECK_SHARE = 0.8
 _CHECK_CELLS = 25_000_000
 #: The log of a best strength is never taken for better known than this: a third of the grid's step.
 _VERTEX_SE = 0.35
+#: Sets that need no penalty have no best strength: powers are not taken to differ by more than this (sd).
+_WIDEST_DRIFT = 0.5
 #: A smaller drift is not worth a word: over a hundred times the rows it moves a strength by 2%.
 _SMALLEST_DRIFT = 0.005
 
@@ -263,7 +265,7 @@ def _drift(quarter: SizeFits, kind: Kind, prior: TransferPrior) -> tuple[float, 
     se = float(np.std(by_fold, ddof=1)) / math.sqrt(len(folds)) if len(folds) > 1 else math.inf
     steps = math.log(1.0 / min(SHARES))
     names = [name for name in STRENGTHS[kind] if name in prior.exponents]
-    sd = float(np.mean([prior.exponents[name][1] for name in names])) if names else 0.0
+    sd = float(np.mean([min(prior.exponents[name][1], _WIDEST_DRIFT) for name in names])) if names else 0.0
     measured = best(np.concatenate(folds)) / steps
     if not names or not math.isfinite(se):
         return 0.0, sd

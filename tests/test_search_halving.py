@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from search_fakes import N_FEATURES, N_ROWS, RidgeFamily, make_effort
 
+from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.search.experiment import Results, panel_arrays, to_scores
@@ -200,3 +201,20 @@ def test_survivors_ignore_the_unconverged_and_break_ties_by_number() -> None:
     assert survivors({0: 1.0, 1: 1.0, 2: None, 3: 1.0}) == {0, 1}
     assert survivors({0: None}) == set()
     assert [n_kept(n) for n in range(1, 8)] == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
+    """Forward in time the largest folds come first, so the compared ones need not be numbers 0 and 1."""
+    rng = np.random.default_rng(0)
+    folds = tuple(Fold(train=np.arange(20 * k), test=np.arange(20 * k, 20 * (k + 1))) for k in range(1, 5))
+    prepared = Prepared(
+        folds=folds, n_rows=100, n_features=1, feature_names=("x",), constant_losses=np.ones(100)
+    )
+    assert Stages.of(4, 1, [len(fold.train) for fold in folds]) == Stages(first=(3,), rest=(2, 1, 0))
+    results = Results(prepared=prepared, trials=(), folds=(3, 2))
+    labels = results.fold_labels(np.r_[np.full(20, -1), np.repeat(np.arange(4), 20)])
+    assert set(labels[80:]) == {0}
+    assert set(labels[60:80]) == {1}
+    assert set(labels[:60]) == {-1}
+    panel = Panel(losses={"none": rng.random((1, 100))}, constant=np.ones(100), fold=labels, n_folds=2)
+    assert panel.n_rows == 40

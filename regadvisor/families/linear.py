@@ -156,19 +156,19 @@ class LinearFamily:
     ) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
 
-        Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as
-        n^-1/2 (the largest of the noise gradients it has to silence). `drift` is added to both powers.
+        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus `drift`.
         """
         found = picked.job.regularizer
         if n_rows == n_sample or found.kind == "none":
             return found, None
         carried = _scaled(found, n_sample / n_rows, drift)
-        falls = {"l2": "L2 falls as 1/n", "l1": "L1 falls as 1/√n"}
-        falls["elasticnet"] = "L2 falls as 1/n, L1 as 1/√n"
+        powers = thresholds.LINEAR_EXPONENTS
+        falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{powers['l1']:g}"}
+        falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{powers['l1']:g}"
         said = f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
         return carried, (
-            f"Carried from {n_sample} to {n_rows} rows by theory: "
-            f"for a linear model the best {falls[found.kind]}{said}."
+            f"Carried from {n_sample} to {n_rows} rows: for a linear model the best "
+            f"{falls[found.kind]}{said}."
         )
 
     def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
@@ -203,8 +203,8 @@ def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regul
     """Return the strengths for 1/`ratio` times the rows."""
     return replace(
         regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (1.0 + drift),
-        l1=(regularizer.l1 or 0.0) * ratio ** (0.5 + drift),
+        l2=(regularizer.l2 or 0.0) * ratio ** (thresholds.LINEAR_EXPONENTS["l2"] + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (thresholds.LINEAR_EXPONENTS["l1"] + drift),
     )
 
 

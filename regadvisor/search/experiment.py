@@ -79,6 +79,10 @@ class Results:
         the variance for two folds, a factor of 3, is the largest there is.
         """
         labels = np.where(self.is_tested, fold_of_row, -1)
+        if self.folds is not None:  # numbered anew, from 0 on
+            place = np.full(max(self.folds) + 2, -1, dtype=np.intp)
+            place[list(self.folds)] = np.arange(len(self.folds))
+            labels = place[labels]
         if self.n_folds == 1:
             rows = np.flatnonzero(self.is_tested)
             labels[rows] = np.arange(len(rows)) % 2

@@ -188,8 +188,8 @@ def weaker_at(name: str, *, n_sample: int, n_rows: int, drift: float = 0.0) -> f
 
     Examples
     --------
-    >>> weaker_at("l2", n_sample=1_000, n_rows=4_000), weaker_at("l2", n_sample=500, n_rows=500)
-    (0.5, 1.0)
+    >>> round(weaker_at("l2", n_sample=1_000, n_rows=4_000), 3), weaker_at("l1", n_sample=1_000, n_rows=4_000)
+    (0.574, 1.0)
     """
     ratio = min(max(n_rows / n_sample, 1.0), FARTHEST_RATIO)
     return float(ratio ** -(STRENGTH_EXPONENTS[name] + drift))

@@ -1,0 +1,290 @@
+"""benchmarks/sizes.py and transfer.py: samples, lengths, vertices, powers, gains, whole runs that resume."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import sizes  # noqa: I001
+import transfer
+import transfer_fits
+import transfer_gains
+from regret.data import choose_sets, load
+from regadvisor.compare import prior
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with one small set of three classes, one of them too rare, and one of numbers."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 3))
+    frame = pd.DataFrame(X, columns=list("abc"))
+    logit = X @ [1.0, -1.0, 0.0] + rng.logistic(size=700)
+    classes = np.where(logit > 0, "yes", "no")
+    classes[:5] = "rare"
+    frame.assign(target=classes).to_parquet(root / "classes.parquet")
+    frame.assign(target=X[:, 0] + rng.normal(size=700)).to_parquet(root / "numbers.parquet")
+    entries = [("classes", "multiclass", "classes.parquet"), ("numbers", "regression", "numbers.parquet")]
+    index = pd.DataFrame(entries, columns=["name", "task", "file"])
+    index.assign(n=700, p=3, kind="tabular", n_targets=1).to_csv(root / "index.csv", index=False)
+    return root
+
+
+def study(folder: Path, name: str) -> sizes.Study:
+    (entry,) = choose_sets(folder, name)
+    return sizes.make_study(load(folder, entry, max_rows=1_000), most_rows=480)
+
+
+@pytest.mark.parametrize("module", [sizes, transfer_fits, transfer_gains])
+def test_examples(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------- samples
+
+
+@pytest.mark.parametrize("name", ["classes", "numbers"])
+def test_samples_are_disjoint_parts_of_the_training_rows(folder: Path, name: str) -> None:
+    made = study(folder, name)
+    for ratio in (2, 4, 16):
+        samples = made.samples(ratio)
+        rows = np.concatenate(samples)
+        assert len(samples) == sizes.SAMPLES[ratio]
+        assert {len(sample) for sample in samples} == {made.n_full // ratio}
+        assert len(np.unique(rows)) == len(rows)
+        assert np.isin(rows, made.train).all()
+    assert not np.isin(made.test, made.train).any()
+
+
+def test_samples_have_the_shares_of_the_classes(folder: Path) -> None:
+    made = study(folder, "classes")
+    share = (made.data.y.iloc[made.train] == "yes").mean()
+    for sample in made.samples(4):
+        n_yes = (made.data.y.iloc[sample] == "yes").sum()
+        assert abs(n_yes - share * len(sample)) <= 1
+
+
+def test_a_class_too_rare_for_small_samples_is_left_out(folder: Path) -> None:
+    made = study(folder, "classes")
+    assert set(made.data.y.iloc[np.concatenate([made.train, made.test])]) == {"yes", "no"}
+    assert made.fits(4)
+    assert not made.fits(16)  # 30 rows
+
+
+def test_lengths_follow_their_rules() -> None:
+    found = sizes.lengths(1_024, n_full=4_096)
+    full = sizes.full_recipe(4_096).epochs
+    assert full is not None
+    assert found["epochs"] == full
+    assert found["steps"] == 4 * full
+    assert found["geometric"] == 2 * full
+
+
+# ------------------------------------------------------------------------------------ strength
+
+
+def test_the_vertex_of_a_parabola_is_found_between_points() -> None:
+    logs = np.array([-1.0, 0.5, 1.0, 3.0])
+    losses = np.exp(0.3 * (logs - 0.8) ** 2 + 0.1)
+    assert transfer_fits.best_at(logs, losses) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_minimum_on_the_edge_stays_there(sign: float) -> None:
+    logs = np.array([0.0, 1.0, 2.0])
+    assert transfer_fits.best_at(logs, np.exp(sign * logs)) == (2.0 if sign < 0 else 0.0)
+
+
+def simulated_run(ratio: int, *, power: float, shift: float) -> transfer_fits.Run:
+    """Return a run whose l2 curve is a parabola around a best unit strength that falls as rows^-power."""
+    rows = 4_096 // ratio
+    logs = np.linspace(-6.0, 6.0, 9)
+    centre = power * np.log(ratio) - 1.5 + shift
+    losses = np.exp(0.05 * (logs - centre) ** 2)
+    configs = (("none", ()), *(("l2", (float(np.exp(log)),)) for log in logs))
+    return transfer_fits.Run(
+        ratio=ratio,
+        rows=rows,
+        rules=frozenset({"planned"}),
+        configs=configs,  # type: ignore[arg-type]
+        losses=np.concatenate([[2.0], losses]),
+    )
+
+
+def test_the_power_of_a_set_is_recovered() -> None:
+    rng = np.random.default_rng(0)
+    shifts = {ratio: rng.normal(0.0, 0.2, sizes.SAMPLES[ratio]) for ratio in sizes.SAMPLES}
+    runs = [
+        simulated_run(ratio, power=0.6, shift=shift) for ratio in sizes.SAMPLES for shift in shifts[ratio]
+    ]
+    found = transfer_fits.set_power(runs, "l2", "network")
+    assert abs(found.power - 0.6) < 2 * found.error < 0.5
+    linear = transfer_fits.set_power(runs, "l2", "linear")
+    assert linear.power == pytest.approx(found.power + 1.0)
+
+
+def test_weighted_slopes_are_those_of_least_squares() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=9), rng.normal(size=9)
+    expected = stats.linregress(x, y)
+    power, error = transfer_fits.power_of(x, y, np.full(9, 1e-3))
+    assert power == pytest.approx(-expected.slope)
+    assert error == pytest.approx(expected.stderr)
+
+
+def test_carrying_by_the_true_power_leaves_nothing_on_the_table() -> None:
+    power = 3.0 / np.log(16)  # two steps of the grid
+    small, full = (simulated_run(ratio, power=power, shift=0.0) for ratio in (16, 1))
+    assert transfer_fits.carried_excess(small, full, {"l2": power}) == pytest.approx(0.0, abs=1e-9)
+    not_moved = transfer_fits.carried_excess(small, full, {"l2": 0.0})
+    assert not_moved == pytest.approx(100 * np.expm1(0.05 * 3.0**2))
+
+
+def test_random_effects_agree_with_a_plain_loop_and_recover_the_spread() -> None:
+    rng = np.random.default_rng(2)
+    errors = rng.uniform(0.05, 0.2, 400)
+    values = rng.normal(0.7, 0.3, 400) + rng.normal(0.0, errors)
+    found = transfer_fits.random_effects(values, errors)
+    assert abs(found.mean - 0.7) < 3 * found.error
+    assert found.sd == pytest.approx(0.3, abs=0.04)
+    weight = [1 / (error**2 + found.sd**2) for error in errors]
+    plain = sum(w * v for w, v in zip(weight, values, strict=True)) / sum(weight)
+    assert found.mean == pytest.approx(plain)
+
+
+# ---------------------------------------------------------------------------------------- gain
+
+
+def simulated_gains(rng: np.random.Generator, power: float, drift: float) -> transfer_gains.Gains:
+    """Return a set whose gain falls as rows^-power, with scatter and errors."""
+    log_ratio = np.log([2.0, 4.0, 16.0, 64.0])
+    full, error = rng.uniform(0.005, 0.03), 0.003
+    walk = np.cumsum(rng.normal(0.0, drift * np.sqrt(np.diff(log_ratio, prepend=0.0))))
+    return transfer_gains.Gains(
+        log_ratio=log_ratio,
+        gain=(full + walk) * np.exp(power * log_ratio) + rng.normal(0.0, error, 4),
+        error=np.full(4, error),
+        full=full + rng.normal(0.0, error),
+        full_error=error,
+    )
+
+
+def test_the_power_of_gains_is_recovered() -> None:
+    rng = np.random.default_rng(3)
+    sets = [simulated_gains(rng, rng.normal(0.8, 0.3), 0.002) for _ in range(25)]
+    law = transfer_gains.fit_gain_law(sets, transfer_gains.GainLaw(power=0.3, power_sd=0.5, drift_sd=0.01))
+    assert law.power == pytest.approx(0.8, abs=0.2)
+    assert law.power_sd == pytest.approx(0.3, abs=0.2)
+    assert law.drift_sd < 0.006
+
+
+def test_intervals_for_the_full_size_cover() -> None:
+    rng = np.random.default_rng(4)
+    law = transfer_gains.GainLaw(power=0.8, power_sd=0.3, drift_sd=0.004)
+    inside = []
+    for _ in range(150):
+        gains = simulated_gains(rng, rng.normal(0.8, 0.3), 0.004)
+        low, high = law.predicted(gains, 1, (0.05, 0.95), law.weights())
+        inside.append(low <= gains.full <= high)
+    assert stats.binomtest(sum(inside), len(inside), 0.9).pvalue > 0.001
+
+
+def test_own_sizes_narrow_the_power_down() -> None:
+    rng = np.random.default_rng(5)
+    law = transfer_gains.GainLaw(power=1.0, power_sd=1.0, drift_sd=0.002)
+    below = simulated_gains(rng, 0.3, 0.0).below(0)
+    assert below is not None
+    weights = law.weights(below)
+    mean = float(weights @ transfer_gains.POWERS)
+    spread = float(np.sqrt(weights @ (transfer_gains.POWERS - mean) ** 2))
+    assert mean == pytest.approx(0.3, abs=0.15)
+    assert spread < 0.3
+    assert np.allclose(law.weights(below, share=0.0), law.weights())
+
+
+def test_the_share_with_the_best_intervals_is_chosen() -> None:
+    def one(share: float, score: float, *, has_smaller: bool) -> transfer_gains.Foretold:
+        return transfer_gains.Foretold(
+            ratio=4, share=share, inside=True, error=0.0, stays=0.0, score=score, has_smaller=has_smaller
+        )
+
+    scores = dict(zip(transfer_gains.SHARES, (3.0, 2.0, 1.0, 2.0, 3.0, 4.0), strict=True))
+    found = [one(share, score, has_smaller=True) for share, score in scores.items()]
+    alone = one(0.0, -9.0, has_smaller=False)
+    assert transfer_gains.best_share([*found, alone]) == transfer_gains.SHARES[2]
+
+
+# --------------------------------------------------------------------------------------- whole runs
+
+
+def run(folder: Path, out: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    words = ["sizes.py", "--data", str(folder), "--out", str(out), "--family", family]
+    monkeypatch.setattr(sys, "argv", [*words, "--sets", "classes,numbers", "--most-rows", "480"])
+    sizes.main()
+    return sizes.stored(out / f"sizes-{family}.jsonl")
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = run(folder, tmp_path, "linear", monkeypatch)
+    assert len(lines) == 12  # two sets of 1 + 2 + 3 samples
+    path = tmp_path / "sizes-linear.jsonl"
+    whole = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(whole[:7]) + whole[7][:40], "utf-8")
+    again = run(folder, tmp_path, "linear", monkeypatch)
+    assert [line | {"cpu_s": 0} for line in again] == [line | {"cpu_s": 0} for line in lines]
+    assert path.read_text("utf-8").splitlines(keepends=True)[:7] == whole[:7]
+
+
+def test_losses_do_not_depend_on_the_rows_of_the_sample_beside_the_fit(folder: Path) -> None:
+    made = study(folder, "numbers")
+    lines = [sizes.trained(made, rows, [("none", ())], None, 1) for rows in (made.train, made.samples(4)[0])]
+    y = made.data.y
+    for line, rows in zip(lines, (made.train, made.samples(4)[0]), strict=True):
+        squared = ((y.iloc[made.test] - y.iloc[rows].mean()) ** 2).mean()
+        assert line["constant"] == pytest.approx(squared / np.var(y.iloc[made.test]), rel=1e-5)
+
+
+def test_networks_are_trained_for_the_lengths_of_the_rules(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "STEPS", 16)
+    monkeypatch.setattr(sizes, "FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(sizes, "POINTS", {"none": ((),), "l2": ((1.0,),)})
+    made = study(folder, "classes")
+    path = tmp_path / "sizes-mlp.jsonl"
+    assert sizes.measure(made, "mlp", path) > 0
+    lines = sizes.stored(path)
+    for line in lines:
+        expected = sizes.lengths(line["rows"], n_full=made.n_full)
+        assert {expected[rule] for rule in line["rules"]} == {line["epochs"]}
+    assert sizes.measure(made, "mlp", path) == 0
+
+
+def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
+    source = Path(str(prior.__file__)).read_text("utf-8")
+    found = prior.TransferPrior(
+        model="linear",
+        exponents={"l2": (1.0, 0.5)},
+        gain_power=(1.5, 0.5),
+        drift_sd=0.01,
+        own_share=0.1,
+        n_sets=9,
+    )
+    text = transfer.rewritten(source, [found], "Fitted on nothing.")
+    space: dict[str, object] = {"__name__": "regadvisor.compare.prior"}
+    exec(compile(text, "prior.py", "exec", dont_inherit=True), space)
+    (written,) = space["TRANSFER"]  # type: ignore[misc]
+    assert json.dumps(vars(written)) == json.dumps(vars(found))
+    assert text.split(transfer.END)[1] == source.split(transfer.END)[1]
