@@ -111,16 +111,17 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
-    # Two more for a half and a quarter of the sample, 2.2 for each of two refinements.
-    assert linear == pytest.approx(1.0 + (29 + 2 + 2 * 2.2) * 0.5)
-    # 2 of 5 folds for all, 3 for a third of each kind; the baseline's seeds on all folds.
+    # Two more for a half and a quarter of the sample, two for each of two refinements.
+    assert linear == pytest.approx(1.0 + (29 + 2 + 2 * 2) * 0.5)
+    # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
-    fold_fits = 5 * (effort.trials("mlp", "none") + 2.2)
-    for kind in KINDS:
-        if kind != "none":
-            n = effort.trials("mlp", kind)
-            fold_fits += 2 * n + 3 * math.ceil(n / 3)
-    assert walk(n_rows=1_000).projected_s(effort, 1_000) == pytest.approx(0.5 * fold_fits / 5)
+    for n_rows, n_first in ((1_000, 1), (400, 2)):
+        fold_fits = 5 * (effort.trials("mlp", "none") + 2)
+        for kind in KINDS:
+            if kind != "none":
+                n = effort.trials("mlp", kind)
+                fold_fits += n_first * n + (5 - n_first) * math.ceil(n / 3)
+        assert walk(n_rows=n_rows).projected_s(effort, n_rows) == pytest.approx(0.5 * fold_fits / 5)
 
 
 def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
@@ -131,7 +132,7 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (2 + 2.2)  # a half and a quarter of each block, and a refinement
+    block_fits += 3 * (2 + 2)  # a half and a quarter of each block, and a refinement
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None

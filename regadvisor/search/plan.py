@@ -14,6 +14,8 @@ from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 EffortName = Literal["quick", "standard", "thorough"]
 
+#: Rows from which on one fold tells losers from winners.
+MANY_ROWS = 500
 #: The smallest useful walk trains each of these once (the classic chart asks for no more).
 SMALLEST_WALK: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 
@@ -41,7 +43,7 @@ class Effort:
     n_widenings: int
     #: How often strengths between those tried are tried, next to the best of the kinds that may win.
     n_refinements: int = 0
-    #: Folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
+    #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
     most_blocks: int = 5
@@ -54,13 +56,15 @@ class Effort:
         """Return the largest sample of a family."""
         return self.max_rows[_listed(family_name)]
 
-    def first_folds(self, family_name: str, *, in_blocks: bool = False) -> int:
+    def first_folds(self, family_name: str, n_rows: int, *, in_blocks: bool = False) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.
 
-        A block is tested on as many rows as it trains on, so one is enough.
+        One is enough if it is a block, tested on as many rows as it trains on, or if the sample has
+        `MANY_ROWS`: on the references of ``benchmarks/regret.py``, what is then picked after all folds loses
+        no more than after two first folds.
         """
         n_first = self.n_first_folds[_listed(family_name)]
-        return min(n_first, 1) if in_blocks else n_first
+        return min(n_first, 1) if in_blocks or n_rows >= MANY_ROWS else n_first
 
     def blocks(self, family_name: str, n_rows: int, *, n_folds: int, n_source: int) -> int | None:
         """Return how many folds get training rows of their own; None: the rows are cross-validated.
@@ -153,8 +157,8 @@ EFFORTS: dict[str, Effort] = {
 }
 
 
-#: Fits on all folds that one refinement amounts to: two points of two kinds, one of the four on all folds.
-REFINED_JOBS = 2.2
+#: Fits on all folds that one refinement amounts to: two points of two kinds, one or two of them on all folds.
+REFINED_JOBS = 2.0
 #: Samples between the efforts' own, in rows: the largest that the time allows is drawn.
 SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
 
@@ -226,7 +230,7 @@ class Walk:
         blocks = effort.blocks(name, n_rows, n_folds=self.n_folds, n_source=self.n_available)
         in_blocks = blocks is not None and self.may_block
         n_folds = blocks if blocks is not None and self.may_block else self.n_folds
-        n_first = effort.first_folds(name, in_blocks=in_blocks)
+        n_first = effort.first_folds(name, n_rows, in_blocks=in_blocks)
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
         jobs += REFINED_JOBS * effort.n_refinements

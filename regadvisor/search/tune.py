@@ -104,7 +104,7 @@ def tune(
             searches,
             log=log,
             progress=progress,
-            n_first=effort.first_folds(family.name, in_blocks=in_blocks),
+            n_first=effort.first_folds(family.name, prepared.n_rows, in_blocks=in_blocks),
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
