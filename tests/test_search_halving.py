@@ -210,7 +210,7 @@ def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
     prepared = Prepared(
         folds=folds, n_rows=100, n_features=1, feature_names=("x",), constant_losses=np.ones(100)
     )
-    assert Stages.of(4, 1, [len(fold.train) for fold in folds]) == Stages(first=(3,), rest=(2, 1, 0))
+    assert Stages.of(4, 1, [len(fold.train) for fold in folds]) == Stages(first=(3, 2), rest=(1, 0))
     results = Results(prepared=prepared, trials=(), folds=(3, 2))
     labels = results.fold_labels(np.r_[np.full(20, -1), np.repeat(np.arange(4), 20)])
     assert set(labels[80:]) == {0}

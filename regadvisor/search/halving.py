@@ -38,22 +38,24 @@ class Stages:
         n_folds, n_first : int
         n_trained : sequence of int, optional
             Training rows of each fold. Where they differ much (validation forward in time), those with the
-            most come first: early folds are small samples, and ask for stronger penalties.
+            most come first: early folds are small samples, and ask for stronger penalties. And at least two
+            do: one stretch of time is like no other.
 
         Examples
         --------
         >>> Stages.of(5, 2)
         Stages(first=(0, 1), rest=(2, 3, 4))
         >>> Stages.of(4, 1, [100, 200, 300, 400])
-        Stages(first=(3,), rest=(2, 1, 0))
+        Stages(first=(3, 2), rest=(1, 0))
         >>> Stages.of(3, 2) is None
         True
         """
+        folds = list(range(n_folds))
+        if n_first and n_trained is not None and max(n_trained) > UNEQUAL * min(n_trained):
+            n_first = max(n_first, 2)
+            folds.sort(key=lambda fold: -n_trained[fold])
         if n_first < 1 or n_folds < n_first + 2:
             return None
-        folds = list(range(n_folds))
-        if n_trained is not None and max(n_trained) > UNEQUAL * min(n_trained):
-            folds.sort(key=lambda fold: -n_trained[fold])
         return cls(first=tuple(folds[:n_first]), rest=tuple(folds[n_first:]))
 
 
