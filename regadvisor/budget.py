@@ -26,6 +26,7 @@ _PILOT_CLASS_ROWS = 10
 _QUESTIONS = (1.5, 0.8)
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
 _RESERVE = (0.1, 0.4)
+_LATER = 1.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,8 @@ def _measured(
         may_block=may_block,
     )
     if budget == "auto":
-        lowest_s = walk.lowest_s(least_rows=_least_rows(table.n_rows))
+        # A projection holds what was spent so far, so the same one made later is a little higher.
+        lowest_s = _LATER * walk.lowest_s(least_rows=_least_rows(table.n_rows))
         aim_s, budget_s = auto_budget(
             full_run_s, lowest_s=lowest_s, n_rows=table.n_rows, is_linear=family.name == "linear"
         )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regadvisor import thresholds
-from regadvisor.budget import auto_budget
+from regadvisor.budget import _least_rows, auto_budget
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 from regadvisor.search.plan import EFFORTS, Walk, n_jobs
 
@@ -172,3 +172,10 @@ def test_every_trained_kind_has_a_count() -> None:
             assert set(effort.n_trials[family]) == set(KINDS) - {"none"}
             assert all(count >= 2 for count in effort.n_trials[family].values())
     assert all("dropout" in STRENGTHS[kind] for kind in DROPOUT_KINDS)
+
+
+def test_small_data_are_hardly_thinned_out_by_an_automatic_budget() -> None:
+    assert [_least_rows(n) for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 2_000, 0]
+    plan = walk(n_rows=1_257, cost=lambda rows: rows / 1_000)
+    assert plan.lowest_s(least_rows=1_257) == plan.projected_s(EFFORTS["quick"], 1_257)
+    assert plan.lowest_s() == plan.projected_s(EFFORTS["quick"], 500)
