@@ -16,7 +16,7 @@ from regadvisor.families.base import Family
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.log import read_settings, write_settings
-from regadvisor.search.plan import EFFORTS, Effort, Walk
+from regadvisor.search.plan import EFFORTS, Effort, Walk, telling_share
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (500, 2_000)
@@ -155,6 +155,7 @@ def _measured(
         overhead_s=pilot.overhead_s,
         n_available=table.n_rows,
         may_block=may_block,
+        telling_share=telling_share(table.facts.class_counts),
     )
     if budget == "auto":
         # A projection holds what was spent so far, so the same one made later is a little higher.

@@ -40,7 +40,7 @@ from regadvisor.regularizer import Kind
 from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
-from regadvisor.search.plan import Effort, trained_rows
+from regadvisor.search.plan import Effort, telling_share, trained_rows
 from regadvisor.search.tune import Tuned, tune
 
 Progress = Callable[[str, float], None]
@@ -309,6 +309,7 @@ class Gatherer:
             fingerprint=self.table.facts.fingerprint,
             weight=drawn.table.weight,
             in_blocks=drawn.evidence.validation == "blocks",
+            n_telling=telling_share(self.table.facts.class_counts) * drawn.table.n_rows,
             progress=self.request.progress,
         )
         self._say("compare", 0.0)

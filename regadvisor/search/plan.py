@@ -56,15 +56,15 @@ class Effort:
         """Return the largest sample of a family."""
         return self.max_rows[_listed(family_name)]
 
-    def first_folds(self, family_name: str, n_rows: int, *, in_blocks: bool = False) -> int:
+    def first_folds(self, family_name: str, n_telling: float, *, in_blocks: bool = False) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.
 
         One is enough if it is a block, tested on as many rows as it trains on, or if the sample has
-        `MANY_ROWS`: on the references of ``benchmarks/regret.py``, what is then picked after all folds loses
-        no more than after two first folds.
+        `MANY_ROWS` that tell (see :func:`telling_share`): on the references of ``benchmarks/regret.py``, what
+        is then picked after all folds loses no more than after two first folds.
         """
         n_first = self.n_first_folds[_listed(family_name)]
-        return min(n_first, 1) if in_blocks or n_rows >= MANY_ROWS else n_first
+        return min(n_first, 1) if in_blocks or n_telling >= MANY_ROWS else n_first
 
     def blocks(self, family_name: str, n_rows: int, *, n_folds: int, n_source: int) -> int | None:
         """Return how many folds get training rows of their own; None: the rows are cross-validated.
@@ -103,6 +103,21 @@ def trained_rows(n_rows: int, n_folds: int) -> int:
     800
     """
     return n_rows - n_rows // n_folds
+
+
+def telling_share(class_counts: Sequence[int] | None) -> float:
+    """Return the share of rows that tell candidates apart: twice those outside the largest class, at most 1.
+
+    A fold with five rows of a rare class says next to nothing, however many others it holds.
+
+    Examples
+    --------
+    >>> [round(telling_share(counts), 2) for counts in ([50, 50], [96, 4], None)]
+    [1.0, 0.08, 1.0]
+    """
+    if not class_counts:
+        return 1.0
+    return min(1.0, 2.0 * (1.0 - max(class_counts) / sum(class_counts)))
 
 
 def _listed(family_name: str) -> str:
@@ -214,6 +229,8 @@ class Walk:
         Rows there are to draw a sample from.
     may_block : bool
         Whether folds may have training rows of their own: no groups, no time, no rows that were asked for.
+    telling_share : float
+        See :func:`telling_share`.
     """
 
     family_name: str
@@ -223,6 +240,7 @@ class Walk:
     overhead_s: Callable[[int], float]
     n_available: int
     may_block: bool = True
+    telling_share: float = 1.0
 
     def projected_s(self, effort: Effort, n_rows: int) -> float:
         """Return the projected seconds of the whole walk on a sample of so many rows."""
@@ -230,7 +248,7 @@ class Walk:
         blocks = effort.blocks(name, n_rows, n_folds=self.n_folds, n_source=self.n_available)
         in_blocks = blocks is not None and self.may_block
         n_folds = blocks if blocks is not None and self.may_block else self.n_folds
-        n_first = effort.first_folds(name, n_rows, in_blocks=in_blocks)
+        n_first = effort.first_folds(name, self.telling_share * n_rows, in_blocks=in_blocks)
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
         jobs += REFINED_JOBS * effort.n_refinements
@@ -264,9 +282,9 @@ class Walk:
         ...             seconds_per_job=lambda n: n * 1e-4, overhead_s=lambda n: 1.0, n_available=9_000)
         >>> choice = walk.choose(30.0)
         >>> choice.effort.name, choice.n_rows, choice.projected_s
-        ('standard', 5000, 15.5)
+        ('standard', 5000, 17.5)
         >>> walk.choose(10.0).n_rows
-        3000
+        2000
         """
         if effort is not None:
             return self._choice(effort, effort.rows(self.family_name, self.n_available), budget_s)

@@ -59,6 +59,7 @@ def tune(
     fingerprint: str = "",
     weight: NDArray[np.float64] | None = None,
     in_blocks: bool = False,
+    n_telling: float | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
@@ -82,6 +83,8 @@ def tune(
         Row weights of the mean held-out loss.
     in_blocks : bool
         Whether the folds have training rows of their own.
+    n_telling : float, optional
+        Rows that tell candidates apart (``plan.telling_share``); by default all.
     progress : callable, optional
         Called with what is going on and the share of the planned fits that are done.
 
@@ -104,7 +107,9 @@ def tune(
             searches,
             log=log,
             progress=progress,
-            n_first=effort.first_folds(family.name, prepared.n_rows, in_blocks=in_blocks),
+            n_first=effort.first_folds(
+                family.name, prepared.n_rows if n_telling is None else n_telling, in_blocks=in_blocks
+            ),
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
