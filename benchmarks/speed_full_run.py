@@ -73,6 +73,8 @@ def own_run(data: speed_data.Data, advice: Advice, *, epochs: int) -> Timing:
     if one.wall_s * epochs <= FULL_FIT_S:
         return fitted(epochs)
     epoch = fitted(2).plus(one.times(-1.0))
+    if epoch.wall_s <= 0 or epoch.cpu_s <= 0:  # the first call took longer than two epochs
+        epoch = one
     return one.plus(epoch.times(epochs - 1))
 
 

@@ -29,6 +29,13 @@ def independent(n_signal: int) -> Data:
     return X, X[:, :n_signal].sum(axis=1) + 0.5 * rng.normal(size=1500)
 
 
+def hardly_noisy() -> Data:
+    """A penalty costs next to nothing if it is weak, and the weakest L1+L2 is stronger than the weakest L2."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3))
+    return X, X @ np.array([1.0, 1.5, 2.0]) + 0.05 * rng.normal(size=500)
+
+
 def one_column() -> Data:
     X, y = strong_and_long()
     return X[:, :1], y
@@ -39,7 +46,7 @@ NO_BUDGET: dict[str, Any] = {"budget": 0}
 RUNS: dict[str, tuple[Data, dict[str, Any]]] = {
     "Q1y Q2y Q4b Q5b l1": (sparse_wide(0), {}),
     "Q1y Q2y Q4b Q5w elasticnet": (grouped_sparse(), {}),
-    "Q1y Q2y Q4w Q6b l2": (strong_and_long(1), {}),
+    "Q1y Q2y Q4w Q6b l2": (hardly_noisy(), {}),
     "Q1y Q2y Q4w Q6w none": (strong_and_long(0), {}),
     "Q1n Q3y Q3ay l2": (dense_correlated(n_factors=4), NO_SAMPLE),
     "Q1n Q3y Q3an Q3by l2": (independent(60), NO_SAMPLE),

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
 LBFGS_TOL = 1e-5
 #: SAGA stops when no weight moves by more than this share of the largest in a pass over the rows.
-SAGA_TOL = 1e-4
+SAGA_TOL = 1e-5
 #: Generous: a model that stops early is another model than the one that was validated.
 MAX_ITER = 10_000
 
