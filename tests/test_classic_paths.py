@@ -30,7 +30,7 @@ def independent(n_signal: int) -> Data:
 
 
 def hardly_noisy() -> Data:
-    """A penalty costs next to nothing if it is weak, and the weakest L1+L2 is stronger than the weakest L2."""
+    """A weak penalty costs next to nothing, and the weakest L1+L2 is stronger than the weakest L2."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 3))
     return X, X @ np.array([1.0, 1.5, 2.0]) + 0.05 * rng.normal(size=500)

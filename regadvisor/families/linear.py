@@ -102,26 +102,28 @@ class LinearFamily:
 
         Given `folds` (their numbers), only these are trained: rows tested by others have losses of NaN.
 
-        Every fit starts cold: what a job gives must not depend on the jobs beside it, or a run that was
-        killed and resumed would end in other losses. Warm starts saved 7 to 33% of the time.
+        No fit starts from another's solution: what a job gives must not depend on the jobs beside it, or a
+        run that was killed and resumed would end in other losses. They share what depends on a fold alone
+        (its spectrum, Gram matrix and ladder of rough solutions), which is made when it is first needed.
         """
         own = _own(prepared)
         chosen = range(len(own.folds)) if folds is None else folds
         fits: list[Fit] = []
-        for job in jobs:
-            start = time.perf_counter()
-            penalty = _penalty(job.regularizer)
-            try:
-                with _threads(own):
+        # Looking for the libraries whose threads to limit takes as long as some fits: once for all jobs.
+        with _threads(own):
+            for job in jobs:
+                start = time.perf_counter()
+                penalty = _penalty(job.regularizer)
+                try:
                     found = {
                         number: solve(own.encoded[number].problem, [penalty], deadline=deadline)[0]
                         for number in chosen
                     }
-            except OutOfTimeError:
-                break
-            fits.append(replace(_fit(own, job, found), fit_s=time.perf_counter() - start))
-            if on_fit is not None:
-                on_fit(fits[-1])
+                except OutOfTimeError:
+                    break
+                fits.append(replace(_fit(own, job, found), fit_s=time.perf_counter() - start))
+                if on_fit is not None:
+                    on_fit(fits[-1])
         return fits
 
     def probe(self, prepared: Prepared) -> Costs:
@@ -138,8 +140,9 @@ class LinearFamily:
         problem = own.encoded[0].problem
         n_train, n_folds = problem.n_rows, len(own.folds)
         few = problem.some_rows(4)
-        _seconds(few, penalties[:1])  # loads what the first call loads
-        few_s, all_s = _seconds(few, penalties), _seconds(problem, penalties)
+        with _threads(own):
+            _seconds(few, penalties[:1])  # loads what the first call loads
+            few_s, all_s = _seconds(few, penalties), _seconds(problem, penalties)
         slope_s = np.maximum(all_s - few_s, 0.0) / max(n_train - few.n_rows, 1)
 
         def fit_s(n_rows: float) -> Floats:

@@ -9,10 +9,6 @@ from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Regularizer
 
-#: SAGA moves the intercept of sparse data a hundred times more slowly, and stops by what the weights move:
-#: at its usual tolerance the intercept was still far off, and with it the log loss by 3 to 7%.
-SPARSE_SAGA_TOL = 1e-6
-
 
 def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Pipeline:
     """Return the unfitted pipeline to be trained on all ``facts.n_rows`` rows.
@@ -29,8 +25,6 @@ def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Pi
     strengths = regularizer.strengths()
     l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
     model = linear_model(task=facts.task, l1=l1, l2=l2, n_rows=facts.n_rows, seed=seed)
-    if facts.container == "sparse" and facts.task != "regression" and l1 > 0:
-        model.set_params(tol=SPARSE_SAGA_TOL)
     if facts.task == "regression" and l1 > 0:
         model = on_standardised_target(model)
     return Pipeline([("preprocess", make_preprocessor(facts, for_network=False)), ("model", model)])

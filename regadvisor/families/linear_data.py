@@ -133,7 +133,7 @@ def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, flo
         return mean, sd, np.empty(0, dtype=np.intp), ((y - mean) / sd)[:, None]
     # A class whose rows all weigh nothing is as good as absent.
     classes = np.unique(y[weight > 0]).astype(np.intp)
-    T = (y[:, None] == classes[None, :]).astype(np.float64)
+    T = (y[:, None] == classes[None, :]).astype(np.float64, order="F")
     return 0.0, 1.0, classes, T[:, 1:] if len(classes) == 2 else T
 
 
@@ -152,7 +152,8 @@ def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:
         if np.count_nonzero(lowest != X) < SPARSE_SHARE * X.size:
             return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)
     center = weight @ X
-    return X - center, X_test - center
+    centred = np.empty(X.shape, order="F")
+    return np.subtract(X, center, out=centred), X_test - center
 
 
 def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:

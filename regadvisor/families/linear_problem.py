@@ -17,10 +17,16 @@ from scipy.sparse.linalg import LinearOperator, svds
 from scipy.special import expit, logsumexp, softmax
 
 from regadvisor.deadline import Deadline
+from regadvisor.families.linear_spectrum import FEWEST_FOR_GRAM, Spectrum, spectrum_of
 
 Floats = NDArray[np.float64]
 #: Features: a dense array, or compressed columns (the training rows) or rows (the test rows).
 Matrix = Floats | sparse.csc_array | sparse.csr_array
+#: A rough solution that fits start from: weights, stored sparse, and intercepts.
+Rung = tuple[sparse.csc_array, Floats]
+
+#: Features per row from which on a table counts as very wide.
+VERY_WIDE = 4
 
 
 class OutOfTimeError(Exception):
@@ -68,8 +74,9 @@ class Problem:
     Attributes
     ----------
     X : ndarray or csc_array of float64, shape (n_rows, n_features)
-        Dense columns have a weighted mean of zero. Sparse ones stay as they are: the intercept is free, so
-        centring changes no weight, and solvers that need it centre by :attr:`mean`.
+        Dense columns have a weighted mean of zero and lie one after the other in memory, at best. Sparse
+        ones stay as they are: the intercept is free, so centring changes no weight, and solvers that need
+        it centre by :attr:`mean`.
     T : ndarray of float64, shape (n_rows, n_outputs)
         The standardised target (weighted mean 0, variance 1), the 0/1 label, or one-hot labels.
     weight : ndarray of float64, shape (n_rows,)
@@ -145,9 +152,12 @@ class Problem:
 
         One exponential serves both: SciPy's softmax and logsumexp took longer than all matrix products.
         """
-        picked = np.einsum("ik,ik->i", self.T, Z)
         if self.n_outputs == 1:
-            return float(self.weight @ (np.logaddexp(0.0, Z[:, 0]) - picked)), expit(Z)
+            z = Z[:, 0]
+            small = np.exp(-np.abs(z))
+            P = np.where(z >= 0, 1.0, small) / (1.0 + small)
+            return float(self.weight @ (np.log1p(small) + np.maximum(z, 0.0) - self.T[:, 0] * z)), P[:, None]
+        picked = np.einsum("ik,ik->i", self.T, Z)
         top = Z.max(axis=1)
         P = np.exp(Z - top[:, None])
         total = P.sum(axis=1)
@@ -181,6 +191,14 @@ class Problem:
         return replace(self, X=X, T=self.T[rows], weight=weight)
 
     @cached_property
+    def ladder(self) -> list[Rung | None]:
+        """Rough L1 solutions, strongest first, as far as they were needed; see ``linear_ladder``.
+
+        None: too weak a penalty to be reached there.
+        """
+        return []
+
+    @cached_property
     def l1_max(self) -> float:
         """The smallest `l1` at which every weight is zero: the largest gradient at the constant model."""
         constant = self.constant
@@ -188,17 +206,9 @@ class Problem:
         return float(np.abs(self.gradient(self.weight[:, None] * (mean - self.T))).max(initial=0.0))
 
     @cached_property
-    def spectrum(self) -> tuple[Floats, Floats, Floats]:
-        """Thin SVD ``U · diag(s) · Vt`` of ``√weight · X`` without the directions that carry nothing."""
-        A = np.sqrt(self.weight)[:, None] * self.centred
-        if min(A.shape) > 400:
-            U, s, Vt = _svd_from_gram(A)
-        else:
-            U, s, Vt = linalg.svd(A, full_matrices=False)
-        # The usual rank tolerance: largest singular value × larger side × machine epsilon.
-        floor = s.max(initial=0.0) * max(A.shape) * np.finfo(float).eps
-        rank = max(1, int((s > floor).sum()))
-        return U[:, :rank], s[:rank], Vt[:rank]
+    def spectrum(self) -> Spectrum:
+        """The dense features in their singular directions: once for all strengths."""
+        return spectrum_of(self.centred, self.weight)
 
     @cached_property
     def gram_spectrum(self) -> tuple[Floats, Floats]:
@@ -229,7 +239,7 @@ class Problem:
 
     def some_gram(self, chosen: NDArray[np.intp]) -> Floats:
         """Return the weighted covariance of the chosen features, shape (n_chosen, n_chosen)."""
-        part = self.X[:, chosen]
+        part = columns(self.X, chosen)
         if isinstance(part, sparse.sparray):
             own = weighted_gram(part, self.weight)
             return own - np.outer(self.mean[chosen], self.mean[chosen])
@@ -244,13 +254,17 @@ class Problem:
     def largest_eigenvalue(self) -> float:
         """Largest eigenvalue of the weighted covariance ``Xᵀ·diag(weight)·X``, to about a percent.
 
-        It sets the end of a range, so a few Lanczos steps do; a whole spectrum took most of the time.
+        It sets the end of a range, so a few Lanczos steps do; a whole spectrum took most of the time. But a
+        very wide table is read so often by them that its spectrum, which L2 needs anyway, is had sooner.
         """
+        n, p = self.X.shape
+        if not self.is_sparse and n > FEWEST_FOR_GRAM and p >= VERY_WIDE * n:
+            return float(np.square(self.spectrum.s[0]))
         root = np.sqrt(self.weight)
-        if min(self.X.shape) < 10:
+        if min(n, p) < 10:
             return float(linalg.norm(root[:, None] * self.centred, 2) ** 2)
         # Not a vector of ones: centred features are orthogonal to it.
-        start = np.random.default_rng(0).normal(size=min(self.X.shape))
+        start = np.random.default_rng(0).normal(size=min(n, p))
         A = self._operator() if self.is_sparse else root[:, None] * self.centred
         if not self.has_values:
             return 0.0
@@ -267,6 +281,17 @@ class Problem:
         )
 
 
+def constant_solution(problem: Problem) -> Solution:
+    """Return the model that predicts the class shares or the mean."""
+    W = np.zeros((problem.n_features, problem.n_outputs))
+    return Solution(W=W, b=problem.constant, converged=True)
+
+
+def columns(X: Matrix, chosen: NDArray[np.intp]) -> Matrix:
+    """Return some columns; of a dense array column by column in memory, which is how they are stored."""
+    return X[:, chosen] if isinstance(X, sparse.sparray) else X.T[chosen].T
+
+
 def weighted_gram(X: Matrix, weight: Floats) -> Floats:
     """Return ``Xᵀ·diag(weight)·X`` as a dense array."""
     if isinstance(X, sparse.sparray):
@@ -280,28 +305,13 @@ def predictors(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Return ``X·W + b``, shape (n_rows, n_outputs)."""
     if W.shape[1] == 1:
         return np.asarray((X @ W[:, 0])[:, None] + b, dtype=np.float64)
-    return np.asarray(X @ W + b, dtype=np.float64)
+    # Output by output in memory: sums over few outputs are ten times as fast that way.
+    return np.asarray((W.T @ X.T).T + b, dtype=np.float64)
 
 
 def dense(values: Any) -> Floats:
     """Return an array, sparse matrix or frame as a float64 array."""
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
-
-
-def _svd_from_gram(A: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the thin SVD of `A` from the eigenvectors of the smaller Gram matrix.
-
-    Five to ten times as fast as the SVD. Singular values below √ε of the largest are lost in rounding
-    and come back as zero.
-    """
-    is_wide = A.shape[1] > A.shape[0]
-    values, vectors = linalg.eigh(A @ A.T if is_wide else A.T @ A, driver="evd")
-    keep = values[::-1] > values[-1] * max(A.shape) * np.finfo(float).eps
-    s = np.sqrt(values[::-1][keep])
-    vectors = vectors[:, ::-1][:, keep]
-    if is_wide:
-        return vectors, s, (A.T @ vectors / s).T
-    return A @ vectors / s, s, vectors.T
 
 
 def soft(values: Floats, threshold: Any) -> Floats:

@@ -8,29 +8,42 @@ needs. Sparse features stay as they are: a pass over what is not zero costs less
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
+from scipy.linalg import lapack
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from regadvisor import thresholds
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear_problem import Floats, Matrix, Penalty, Problem, Solution, check_time
+from regadvisor.families.linear_curvature import curvature_at
+from regadvisor.families.linear_problem import (
+    Floats,
+    Matrix,
+    Penalty,
+    Problem,
+    Solution,
+    check_time,
+    predictors,
+)
+from regadvisor.families.linear_spectrum import Spectrum
 
-#: Up to this many weights a Newton step (its cost grows with their square) beats L-BFGS.
-LARGEST_NEWTON = 300
+#: Up to this many weights a Newton step (its cost grows with their square) beats L-BFGS; with two classes and
+#: a penalty, where L-BFGS needs few iterations, up to the second number.
+LARGEST_NEWTON, LARGEST_NEWTON_OF_PAIR = 300, 60
 #: Largest gradient of the mean loss at a solution; of L-BFGS in units in which the curvature is about 1, so
 #: that the objective is off by about its square. Newton gets to it in a step or two more.
 TOLERANCE = 1e-10
-LBFGS_TOLERANCE = 1e-6
+LBFGS_TOLERANCE = 1e-7
+#: A Newton step that promised no more than this share of the objective was the last one.
+SETTLED = 1e-9
+#: Shares of a Newton step that are tried.
+SHARES = tuple(0.5**halvings for halvings in range(30))
 ITERATIONS = 5000
 #: Gradients that L-BFGS remembers.
-MEMORY = 20
+MEMORY = 8
 #: On the way to a vanishing penalty solvers crawl along directions that hardly matter to any other
 #: candidate: on 10 classes of 99 collinear features 5,000 iterations a step took 81 s (500: 4.5 s) for a
 #: baseline that loses by far. What has not settled after these counts as the limit, and is labelled so.
@@ -48,18 +61,18 @@ class _Coordinates:
         Weighted mean of `F`, zero for dense ones.
     variance : ndarray, shape (n_coordinates,)
         Weighted variance of `F`.
-    rotation : ndarray, shape (n_features, n_coordinates), or None
-        From weights of the coordinates to weights of the features; None: they are the features.
+    spectrum : Spectrum or None
+        What the coordinates are directions of; None: they are the features.
     """
 
     F: Matrix
     mean: Floats
     variance: Floats
-    rotation: Floats | None
+    spectrum: Spectrum | None
 
     def weights(self, V: Floats) -> Floats:
         """Return weights of the features from weights of the coordinates."""
-        return V if self.rotation is None else np.asarray(self.rotation @ V, dtype=np.float64)
+        return V if self.spectrum is None else self.spectrum.weights(V)
 
 
 def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -71,9 +84,10 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
         If the deadline passes between two strengths.
     """
     at = _coordinates(problem)
-    n_weights = at.F.shape[1] * problem.n_outputs
-    is_small = n_weights <= LARGEST_NEWTON and not problem.is_sparse
-    solver: _Newton | _Lbfgs = _Newton(problem, at) if is_small else _Lbfgs(problem, at, deadline)
+    has_limit = any(penalty.l2 == 0.0 for penalty in penalties)
+    most = LARGEST_NEWTON if has_limit or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
+    is_small = at.F.shape[1] * problem.n_outputs <= most and not problem.is_sparse
+    solver: _Newton | _Lbfgs = _Newton(problem, at, deadline) if is_small else _Lbfgs(problem, at, deadline)
     solutions: dict[int, Solution] = {}
     for index in sorted(range(len(penalties)), key=lambda i: -penalties[i].l2):
         check_time(deadline)
@@ -90,37 +104,78 @@ def _coordinates(problem: Problem) -> _Coordinates:
     if isinstance(problem.X, sparse.sparray):
         squares = problem.X.power(2).T @ problem.weight
         variance = np.maximum(squares - problem.mean**2, 0.0)
-        return _Coordinates(F=problem.X, mean=problem.mean, variance=variance, rotation=None)
-    _, s, Vt = problem.spectrum
-    return _Coordinates(
-        F=problem.X @ Vt.T, mean=np.zeros(len(s)), variance=np.square(s), rotation=np.ascontiguousarray(Vt.T)
-    )
+        return _Coordinates(F=problem.X, mean=problem.mean, variance=variance, spectrum=None)
+    found = problem.spectrum
+    return _Coordinates(F=found.F, mean=np.zeros(len(found.s)), variance=np.square(found.s), spectrum=found)
 
 
 class _Newton:
-    """scikit-learn's Newton solver; each fit starts from the last."""
+    """Newton's method with a line search; each fit starts from the last."""
 
-    def __init__(self, problem: Problem, at: _Coordinates) -> None:
-        self.problem, self.at = problem, at
-        self.codes = problem.T.argmax(1) if problem.n_outputs > 1 else problem.T[:, 0]
-        self.model = LogisticRegression(solver="newton-cholesky", tol=TOLERANCE, warm_start=True)
+    def __init__(self, problem: Problem, at: _Coordinates, deadline: Deadline) -> None:
+        self.problem, self.at, self.deadline = problem, at, deadline
+        self.V, self.c = np.zeros((at.F.shape[1], problem.n_outputs)), problem.constant
 
     def fit(self, l2: float, most_iterations: int) -> Solution:
-        """Fit at one strength."""
-        n_rows = self.problem.n_rows
-        model = self.model.set_params(C=1.0 / (l2 * n_rows), max_iter=most_iterations)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            # A Hessian that is singular to rounding: scikit-learn then goes on with L-BFGS by itself.
-            warnings.simplefilter("ignore", linalg.LinAlgWarning)
-            model.fit(self.at.F, self.codes, sample_weight=self.problem.weight * n_rows)
-        is_pair = len(model.coef_) != self.problem.n_outputs
-        coef = np.vstack([-model.coef_, model.coef_]) if is_pair else model.coef_
-        return Solution(
-            W=self.at.weights(coef.T),
-            b=model.intercept_.copy(),
-            converged=bool(model.n_iter_[0] < model.max_iter),
-        )
+        """Fit at one strength.
+
+        Raises
+        ------
+        OutOfTimeError
+            If the deadline passes.
+        """
+        problem, F = self.problem, self.at.F
+        Z = predictors(F, self.V, self.c)
+        value, P = problem.evaluate(Z)
+        value += 0.5 * l2 * float(np.sum(self.V * self.V))
+        converged = False
+        for _ in range(most_iterations):
+            check_time(self.deadline)
+            R = problem.weight[:, None] * (P - problem.T)
+            G, g = np.asarray(F.T @ R) + l2 * self.V, R.sum(0)
+            worst = max(float(np.abs(G).max(initial=0.0)), float(np.abs(g).max()))
+            if worst <= TOLERANCE:
+                converged = True
+                break
+            D, d = self._direction(P, G, g, l2)
+            slope = float(np.sum(G * D) + g @ d)
+            change = predictors(F, D, d)
+            for share in SHARES:
+                V = self.V + share * D
+                Z_there = Z + share * change
+                there, P_there = problem.evaluate(Z_there)
+                there += 0.5 * l2 * float(np.sum(V * V))
+                if there <= value + 1e-4 * share * slope:
+                    break
+            else:
+                # Nothing lowers the objective: as near as rounding allows.
+                converged = worst <= LBFGS_TOLERANCE
+                break
+            self.V, self.c, Z, P, value = V, self.c + share * d, Z_there, P_there, there
+            # The next step would gain about the square of this one.
+            converged = share == 1.0 and -slope <= SETTLED * value
+            if converged:
+                break
+        W = self.at.weights(self.V)
+        return Solution(W=W, b=self.c - self.problem.mean @ W, converged=converged)
+
+    def _direction(self, P: Floats, G: Floats, g: Floats, l2: float) -> tuple[Floats, Floats]:
+        """Return the Newton step of the weights and of the intercepts."""
+        model = curvature_at(self.at.F, self.problem.weight, P)
+        d = _newton_direction(model.H, l2, model.reduced(G.T.ravel(), g))
+        return d.reshape(G.shape[::-1]).T, model.step_b(d, g)
+
+
+def _newton_direction(H: Floats, l2: float, gradient: Floats) -> Floats:
+    """Return ``-(H + l2)⁻¹·gradient``, with a little more than l2 where that is singular to rounding."""
+    ridge = l2
+    while True:
+        A = H.copy()
+        A[np.diag_indices_from(A)] += ridge
+        factor, info = lapack.dpotrf(A.T, lower=1, clean=0, overwrite_a=1)
+        if not info:
+            return -np.asarray(lapack.dpotrs(factor, gradient, lower=1)[0], dtype=np.float64)
+        ridge = max(10 * ridge, 1e-14 * float(np.trace(H)))
 
 
 class _Lbfgs:
@@ -174,13 +229,10 @@ class _Lbfgs:
     def _loss(self, V: Floats, c: Floats) -> tuple[float, Floats, Floats]:
         """Return the mean loss of the centred coordinates, and its gradients in `V` and `c`."""
         problem, F = self.problem, self.at.F
-        is_single = V.shape[1] == 1
-        Z = (F @ V[:, 0])[:, None] if is_single else F @ V
-        Z = Z + (c - self.at.mean @ V)
-        value, P = problem.evaluate(Z)
+        value, P = problem.evaluate(predictors(F, V, c - self.at.mean @ V))
         R = problem.weight[:, None] * (P - problem.T)
         g = R.sum(0)
-        G = (F.T @ R[:, 0])[:, None] if is_single else F.T @ R
+        G = (F.T @ R[:, 0])[:, None] if len(g) == 1 else F.T @ R
         return value, G - np.outer(self.at.mean, g), g
 
 

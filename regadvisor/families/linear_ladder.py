@@ -1,0 +1,72 @@
+"""Where fits with L1 start: the rungs of a ladder of rough solutions, one ladder for each fold.
+
+Weak penalties are reached over strong ones: started from zero, a weak one lets in far more weights than it
+keeps. The ladder is climbed down as far as it is needed and kept. A rung depends on the fold alone, so a fit
+is the same to the bit whatever was fitted before it, as an interrupted and resumed search needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from scipy import sparse
+
+from regadvisor.families.linear_problem import Penalty, Problem, Rung, Solution, constant_solution
+
+#: Each rung is this much weaker than the one above, and solved to this share of its own l1.
+STRIDE, ROUGH = 10 ** (1 / 3), 0.3
+#: Elastic nets start from the rung at their l1 and this share of their l2: it has about as many weights.
+L2_AS_L1 = 0.3
+
+#: Goes down from a solution until nothing violates the optimality conditions of a penalty by more than a
+#: tolerance; None: the solver is not the right one.
+Descend = Callable[[Penalty, Solution, float], Solution | None]
+
+
+def climb_down(problem: Problem, penalty: Penalty, descend: Descend, *, tol: float) -> Solution:
+    """Return the solution, from the rung above it; where it has not converged, another solver should go on.
+
+    Parameters
+    ----------
+    problem : Problem
+    penalty : Penalty
+    descend : callable
+    tol : float
+        Tolerance of the solution.
+    """
+    strength = penalty.l1 + L2_AS_L1 * penalty.l2
+    n_rungs = 0
+    if 0 < strength < problem.l1_max:
+        n_rungs = int(math.log(problem.l1_max / strength) / math.log(STRIDE))
+    start, is_reached = _rung(problem, n_rungs, descend, tol)
+    found = descend(penalty, start, tol) if is_reached else None
+    return start if found is None else found
+
+
+def _rung(problem: Problem, number: int, descend: Descend, tol: float) -> tuple[Solution, bool]:
+    """Return the rough solution of L1 at ``l1_max / STRIDE**number``, and whether it is this one.
+
+    If not, then it is the last one that could be reached.
+    """
+    ladder, top = problem.ladder, replace(constant_solution(problem), converged=False)
+    while len(ladder) < number:
+        last = _packed(top) if not ladder else ladder[-1]
+        if last is None:
+            break
+        penalty = Penalty(l1=problem.l1_max / STRIDE ** (len(ladder) + 1))
+        found = descend(penalty, _unpacked(last), max(ROUGH * penalty.l1, tol))
+        ladder.append(None if found is None else _packed(found))
+    reached = [rung for rung in ladder[:number] if rung is not None]
+    return _unpacked(reached[-1]) if reached else top, len(reached) == number
+
+
+def _packed(solution: Solution) -> Rung:
+    """Return a solution as a rung, with its weights sparse."""
+    return sparse.csc_array(solution.W), solution.b
+
+
+def _unpacked(rung: Rung) -> Solution:
+    """Return a rung with its weights dense."""
+    return Solution(W=rung[0].toarray(), b=rung[1], converged=False)
