@@ -217,7 +217,7 @@ def auto_budget(
     low, high = thresholds.AUTO_BUDGET_S
     fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
     full_runs = thresholds.AUTO_FULL_RUNS * fewer**thresholds.AUTO_EXPONENT
-    least_s = thresholds.AUTO_LEAST_S * (1.0 if is_linear else fewer)
+    least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S * fewer
     aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 

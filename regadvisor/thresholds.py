@@ -32,9 +32,10 @@ AUTO_EXPONENT = 1.3
 #: Rows that small data learn from at least: on 500 of 721 or 1,257 rows networks left several percent more of
 #: the loss than on all.
 AUTO_LEAST_ROWS = 2_000
-#: Seconds that linear models get whatever their full run takes, and networks on small data (∝ 1 / rows beyond
-#: those rows).
+#: Seconds that networks get on small data whatever their full run takes (∝ 1 / rows beyond those rows), and
+#: that linear models get on any.
 AUTO_LEAST_S = 4.0
+AUTO_LEAST_LINEAR_S = 2.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
 

@@ -46,8 +46,82 @@ class SupportMap:
 
 # The lines up to the next marker are written by `python benchmarks/calibration.py OUT --write`.
 # <calibration>
-# Nothing has been fitted yet: every support is reported as it is, not calibrated.
-SUPPORT_MAPS: tuple[SupportMap, ...] = ()
+# Fitted on 75 runs of advise (default) on 42 data sets (linear, mlp; code v8), 4 without a signal and left
+# out.
+SUPPORT_MAPS: tuple[SupportMap, ...] = (
+    SupportMap(
+        claim="regularize",
+        model="linear",
+        intercept=1.7066,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="both",
+        n_sets=32,
+        n_cases=32,
+        brier=0.1476,
+        base_brier=0.1405,
+    ),
+    SupportMap(
+        claim="regularize",
+        model="network",
+        intercept=2.0242,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="both",
+        n_sets=39,
+        n_cases=39,
+        brier=0.1001,
+        base_brier=0.097,
+    ),
+    SupportMap(
+        claim="kind",
+        model="linear",
+        intercept=1.1189,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="both",
+        n_sets=32,
+        n_cases=32,
+        brier=0.1811,
+        base_brier=0.1821,
+    ),
+    SupportMap(
+        claim="kind",
+        model="network",
+        intercept=0.2517,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="network",
+        n_sets=39,
+        n_cases=39,
+        brier=0.2736,
+        base_brier=0.259,
+    ),
+    SupportMap(
+        claim="strength",
+        model="linear",
+        intercept=1.2542,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="both",
+        n_sets=29,
+        n_cases=29,
+        brier=0.1739,
+        base_brier=0.176,
+    ),
+    SupportMap(
+        claim="strength",
+        model="network",
+        intercept=0.9074,
+        slope=0.0,
+        is_trusted=False,
+        fitted_on="network",
+        n_sets=39,
+        n_cases=39,
+        brier=0.213,
+        base_brier=0.2133,
+    ),
+)
 # </calibration>
 
 # ----------------------------- from a sample to all rows: fitted by benchmarks/transfer.py

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_curvature import Active, curvature_at
@@ -24,6 +25,7 @@ from regadvisor.families.linear_problem import (
     columns,
 )
 from regadvisor.families.linear_quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
+from regadvisor.families.linear_sweeps import sweep
 
 #: More active weights than this are left to the first-order solver.
 MOST_ACTIVE = 1500
@@ -36,6 +38,9 @@ STEPS = 200
 LEAST_VARIANCE, TRACE = 1e-6, 1e-9
 #: Far from the solution the model is not worth solving closely: its tolerance, as a share of what is wrong.
 FORCING = 0.05
+#: Passes over sparse columns before a Hessian is made, and their tolerance (of the root of a duality gap) as
+#: a share of the model's (of a violation).
+SWEEPS, SWEEP_SHARE = 100, 0.1
 #: Rounds of descent and exact steps within one Newton step.
 ROUNDS = 2
 
@@ -121,6 +126,11 @@ def _newton_step(
 ) -> tuple[Floats, Floats]:
     """Return the new active weights and the step of the intercepts."""
     w, gradient_b = here.W[active], R.sum(0)
+    start = w
+    if isinstance(problem.X, sparse.sparray) and problem.n_outputs == 1:
+        start, step_b, is_solved = _swept_step(problem, here, R, active, penalty, tol)
+        if is_solved:
+            return start, step_b
     model = curvature_at(problem.X, problem.weight, here.P, active, least_variance=LEAST_VARIANCE)
     if problem.n_outputs > 1:
         model.H[np.diag_indices_from(model.H)] += TRACE
@@ -133,13 +143,26 @@ def _newton_step(
         model.H,
         Hw - reduced,
         penalty=penalty,
-        start=w,
+        start=start,
         offset=max(offset, 1e-8),
         tol=tol,
         rounds=ROUNDS,
         deadline=deadline,
     )
     return new, model.step_b(new - w, gradient_b)
+
+
+def _swept_step(
+    problem: Problem, here: _Point, R: Floats, active: Active, penalty: Penalty, tol: float
+) -> tuple[Floats, Floats, bool]:
+    """Return the same for two classes of sparse rows, without a Hessian, and whether that was enough."""
+    XA = sparse.csc_array(problem.X[:, active[0]])
+    D = problem.weight * np.maximum(here.P[:, 0] * (1 - here.P[:, 0]), LEAST_VARIANCE)
+    y = here.Z[:, 0] - R[:, 0] / D
+    w, b = sweep(XA, y, D, penalty, (here.W[active], float(here.b[0])), tol=SWEEP_SHARE * tol, passes=SWEEPS)
+    left = D * (XA @ w + b - y)
+    wrong = max(float(violation(XA.T @ left, w, penalty).max(initial=0.0)), abs(float(left.sum())))
+    return w, b - here.b, wrong <= tol
 
 
 def _search(

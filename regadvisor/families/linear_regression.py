@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_ladder import climb_down
@@ -17,12 +18,15 @@ from regadvisor.families.linear_problem import (
     constant_solution,
 )
 from regadvisor.families.linear_quadratic import minimise_quadratic, violation, working_set
+from regadvisor.families.linear_sweeps import sweep
 
 #: Largest violation of the optimality conditions at a solution, relative to the largest possible gradient.
 TOLERANCE = 1e-6
 #: Rounds of descent and exact steps; working sets in turn, rounds of each, and how closely it is solved (as a
 #: share of what is wrong): the set may still be a wrong one.
 ROUNDS, SETS, ROUNDS_OF_SET, FORCING = 40, 100, 2, 0.2
+#: Passes over sparse columns before there are working sets.
+SWEEPS = 500
 #: Up to this many features the whole Gram matrix is made at once.
 LARGEST_GRAM = 1000
 #: So few features are quickly solved for from zero.
@@ -120,6 +124,7 @@ def _solve_one(
             rounds=ROUNDS,
             deadline=deadline,
         )
+    is_swept = False
     for _ in range(SETS):
         check_time(deadline)
         R = problem.weight * (problem.X @ w - problem.mean @ w - t)
@@ -127,6 +132,10 @@ def _solve_one(
         worst = float(violation(gradient, w, penalty).max())
         if worst <= 2 * tol:
             return w, True
+        if isinstance(problem.X, sparse.csc_array) and not is_swept:
+            is_swept = True
+            w, _ = sweep(problem.X, t, problem.weight, penalty, (w, 0.0), tol=tol, passes=SWEEPS)
+            continue
         chosen = working_set(gradient, w, penalty.l1, most=len(w))
         w = w.copy()
         w[chosen], _ = minimise_quadratic(
