@@ -40,7 +40,7 @@ LEAST_VARIANCE, TRACE = 1e-6, 1e-9
 FORCING = 0.05
 #: Passes over sparse columns before a Hessian is made, and their tolerance (of the root of a duality gap) as
 #: a share of the model's (of a violation).
-SWEEPS, SWEEP_SHARE = 100, 0.1
+SWEEPS, SWEEP_SHARE = 60, 0.1
 #: Rounds of descent and exact steps within one Newton step.
 ROUNDS = 2
 
