@@ -24,6 +24,8 @@ LBFGS_TOL = 1e-5
 SAGA_TOL = 1e-5
 #: Generous: a model that stops early is another model than the one that was validated.
 MAX_ITER = 10_000
+#: SAGA's passes over a handful of rows are short, and it needs many of them where the classes are separable.
+SAGA_MAX_ITER = 100_000
 
 
 def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
@@ -153,7 +155,9 @@ def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | 
     params: dict[str, Any] = dict(logistic_params(l1, l2, n_rows))
     if l1 == 0.0:
         return LogisticRegression(**params, solver="lbfgs", tol=LBFGS_TOL, max_iter=MAX_ITER)
-    return LogisticRegression(**params, solver="saga", tol=SAGA_TOL, max_iter=MAX_ITER, random_state=seed)
+    return LogisticRegression(
+        **params, solver="saga", tol=SAGA_TOL, max_iter=SAGA_MAX_ITER, random_state=seed
+    )
 
 
 def _regressor(l1: float, l2: float, n_rows: float) -> BaseEstimator:
