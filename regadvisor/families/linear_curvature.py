@@ -41,7 +41,7 @@ class Curvature:
 
 
 def curvature_at(
-    X: Matrix, weight: Floats, P: Floats, active: Active | None = None, *, least_variance: float = 0.0
+    X: Matrix, weight: Floats, P: Floats, active: Active | None = None, *, least_variance: float = 1e-15
 ) -> Curvature:
     """Return the second-order model where the probabilities are `P` (n_rows, n_outputs).
 
@@ -50,8 +50,8 @@ def curvature_at(
     active : Active, optional
         All weights if left out, by output.
     least_variance : float
-        What a row counts at least, of two classes. Rows that are fitted perfectly count nothing, so
-        separable classes have a flat model without.
+        What a row counts at least, of two classes. Rows that are fitted perfectly count next to nothing, so
+        that separable classes have a nearly flat model.
     """
     n_features, n_outputs = X.shape[1], P.shape[1]
     if active is None and n_outputs > 1:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
-from scipy import sparse
+import numpy as np
 
-from regadvisor.families.linear_problem import Penalty, Problem, Rung, Solution, constant_solution
+from regadvisor.families.linear_problem import Penalty, Problem, Rung, Solution
 
 #: Each rung is this much weaker than the one above, and solved to this share of its own l1.
 STRIDE, ROUGH = 10 ** (1 / 3), 0.3
@@ -50,23 +49,26 @@ def _rung(problem: Problem, number: int, descend: Descend, tol: float) -> tuple[
 
     If not, then it is the last one that could be reached.
     """
-    ladder, top = problem.ladder, replace(constant_solution(problem), converged=False)
-    while len(ladder) < number:
-        last = _packed(top) if not ladder else ladder[-1]
-        if last is None:
-            break
+    ladder = problem.ladder
+    while len(ladder) < number and (not ladder or ladder[-1] is not None):
         penalty = Penalty(l1=problem.l1_max / STRIDE ** (len(ladder) + 1))
-        found = descend(penalty, _unpacked(last), max(ROUGH * penalty.l1, tol))
+        start = _unpacked(problem, ladder[-1] if ladder else None)
+        found = descend(penalty, start, max(ROUGH * penalty.l1, tol))
         ladder.append(None if found is None else _packed(found))
     reached = [rung for rung in ladder[:number] if rung is not None]
-    return _unpacked(reached[-1]) if reached else top, len(reached) == number
+    return _unpacked(problem, reached[-1] if reached else None), len(reached) == number
 
 
 def _packed(solution: Solution) -> Rung:
-    """Return a solution as a rung, with its weights sparse."""
-    return sparse.csc_array(solution.W), solution.b
+    """Return a solution as a rung: what is not zero of its weights."""
+    where = np.flatnonzero(solution.W)
+    return where, solution.W.ravel()[where], solution.b
 
 
-def _unpacked(rung: Rung) -> Solution:
-    """Return a rung with its weights dense."""
-    return Solution(W=rung[0].toarray(), b=rung[1], converged=False)
+def _unpacked(problem: Problem, rung: Rung | None) -> Solution:
+    """Return a rung with all of its weights; None: the constant model."""
+    W = np.zeros((problem.n_features, problem.n_outputs))
+    if rung is None:
+        return Solution(W=W, b=problem.constant, converged=False)
+    W.ravel()[rung[0]] = rung[1]
+    return Solution(W=W, b=rung[2], converged=False)

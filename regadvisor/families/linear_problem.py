@@ -22,8 +22,9 @@ from regadvisor.families.linear_spectrum import FEWEST_FOR_GRAM, Spectrum, spect
 Floats = NDArray[np.float64]
 #: Features: a dense array, or compressed columns (the training rows) or rows (the test rows).
 Matrix = Floats | sparse.csc_array | sparse.csr_array
-#: A rough solution that fits start from: weights, stored sparse, and intercepts.
-Rung = tuple[sparse.csc_array, Floats]
+#: A rough solution that fits start from: flat positions of the weights that are not zero, these weights, and
+#: the intercepts.
+Rung = tuple[NDArray[np.intp], Floats, Floats]
 
 #: Features per row from which on a table counts as very wide.
 VERY_WIDE = 4

@@ -54,28 +54,29 @@ def sweep(
     >>> [round(float(v), 3) for v in (w[0], b)]
     [1.6, 1.2]
     """
-    n_rows = X.shape[0]
     root = np.sqrt(weight)
-    columns = sparse.csc_array(
-        (
-            np.concatenate([INTERCEPT_COLUMN * root, X.data * root[X.indices]]),
-            np.concatenate([np.arange(n_rows, dtype=np.int32), X.indices.astype(np.int32)]),
-            np.concatenate([[0], X.indptr + n_rows]).astype(np.int32),
-        ),
-        shape=(n_rows, X.shape[1] + 1),
-    )
     target = root * y
     strength = penalty.l1 + penalty.l2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = enet_path(
-            columns,
+            _with_intercept(X, root),
             target,
             l1_ratio=penalty.l1 / strength,
-            alphas=[strength / n_rows],
+            alphas=[strength / len(y)],
             coef_init=np.concatenate([[start[1] / INTERCEPT_COLUMN], start[0]]),
             check_input=False,
             tol=tol * tol / max(float(target @ target), 1e-300),
             max_iter=passes,
         )[1][:, 0]
     return np.asarray(found[1:], dtype=np.float64), float(found[0] * INTERCEPT_COLUMN)
+
+
+def _with_intercept(X: sparse.csc_array, root: Floats) -> sparse.csc_array:
+    """Return the columns times the square roots of the weights, with one for the intercept in front."""
+    n_rows = X.shape[0]
+    # 32 bits are what scikit-learn takes.
+    indices = np.concatenate([np.arange(n_rows, dtype=np.int32), X.indices.astype(np.int32)])
+    indptr = np.concatenate([[0], X.indptr + n_rows]).astype(np.int32)
+    data = np.concatenate([INTERCEPT_COLUMN * root, X.data * root[X.indices]])
+    return sparse.csc_array((data, indices, indptr), shape=(n_rows, X.shape[1] + 1))
