@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +214,31 @@ def test_weak_l2_on_separable_classes_is_scikit_learns(task, n_features):
         model.fit(problem.X, codes, sample_weight=problem.weight)
         assert ours.converged
         np.testing.assert_allclose(ours.W.T, model.coef_, atol=2e-4)
+
+
+# ------------------------------------------------------------------------------------------- benchmark
+
+
+def test_the_benchmark_holds_solvers_against_the_lowest_objective(monkeypatch):
+    folder = Path(__file__).parent.parent / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    try:
+        import linear_speed
+
+        task = linear_speed.Task(
+            name="toy",
+            problem=a_problem("binary", n_features=6),
+            penalties=(Penalty(l1=0.05), Penalty(l1=0.01)),
+        )
+        own = linear_speed.ours(task)
+        best = task.objectives(own(1e-10))
+        np.testing.assert_allclose(task.objectives(linear_speed.saga(task, 60.0)(1e-8)), best, rtol=1e-7)
+        far = linear_speed.measure(task, lambda tol: [(W + 1, b) for W, b in own(tol)], best, limit_s=60.0)
+        assert far.gap > linear_speed.GAP
+        assert "gap" in far.cell(1.0)
+        assert linear_speed.measure(task, own, best, limit_s=60.0).gap <= linear_speed.GAP
+    finally:
+        for name in set(sys.modules) - before:
+            if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
