@@ -60,7 +60,15 @@ if TYPE_CHECKING:
 
 #: Stages that need random numbers; the order is part of "same seed, same answer".
 STAGES = (
-    *("pilot", "sample", "correlation", "whole_picture", "folds", "search", "compare", "decide", "model"),
+    "pilot",
+    "sample",
+    "correlation",
+    "whole_picture",
+    "folds",
+    "search",
+    "compare",
+    "decide",
+    "model",
     "growth",
 )
 

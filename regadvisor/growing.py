@@ -27,8 +27,10 @@ from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.folds import make_folds
 from regadvisor.sampling.thinning import thinned
+from regadvisor.search.experiment import Results
 from regadvisor.search.log import opened
-from regadvisor.search.sizes import CHECKED, SHARES, SizeFits, Store, tested, train_size
+from regadvisor.search.rounds import Log
+from regadvisor.search.sizes import CHECKED, SHARES, SizeFits, tested, train_size
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
@@ -90,13 +92,11 @@ class Growing:
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
                 smaller = {share: self._smaller(share, picked, store) for share in SHARES}
-                checked = self._checked(picked, store)
-            for share, fits in smaller.items():
-                if fits is not None:
-                    points.append(self._point(fits, share))
-            quarter = smaller[min(SHARES)]
-            if quarter is not None and len(quarter.picks) > 2:
-                drift, drift_sd = _drift(quarter, kind, prior)
+                quarter = smaller[min(SHARES)]
+                if quarter is not None and len(quarter.picks) > 2:
+                    drift, drift_sd = _drift(quarter, kind, prior)
+                checked = self._checked(picked, drift, store)
+            points += [self._point(fits, share) for share, fits in smaller.items() if fits is not None]
         return self._evidence(kind, points, prior, drift=drift, drift_sd=drift_sd, checked=checked)
 
     @property
@@ -112,7 +112,7 @@ class Growing:
         losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
         return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
 
-    def _smaller(self, share: float, picked: Fit, store: Store | None) -> SizeFits | None:
+    def _smaller(self, share: float, picked: Fit, store: Log | None) -> SizeFits | None:
         """Train on a share of every fold's training rows; None if it cannot be done."""
         folds = thinned(self.drawn, share, seed=self.seed)
         if folds is None or self.deadline.expired():
@@ -130,8 +130,8 @@ class Growing:
             store=store,
         )
 
-    def _checked(self, picked: Fit, store: Store | None) -> SizeFits | None:
-        """Train on all rows but a test fold; None if the budget has no room for it."""
+    def _checked(self, picked: Fit, drift: float, store: Log | None) -> SizeFits | None:
+        """Train on all rows but a test fold, at the strengths advised; None if there is no time for it."""
         runs = 1 + len(CHECKED)
         room_s = _CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
@@ -141,7 +141,7 @@ class Growing:
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
         carried, _ = self.family.at_full_size(
-            picked, n_sample=self.prepared.n_learned, n_rows=self.table.n_rows
+            picked, n_sample=self.prepared.n_learned, n_rows=self.table.n_rows, drift=drift
         )
         return train_size(
             self.family,
@@ -161,9 +161,9 @@ class Growing:
         panel = Panel(
             losses={name: each[None] for name, each in losses.items()},
             constant=prepared.constant_losses,
-            fold=_labels(prepared),
+            fold=Results(prepared=prepared, trials=()).fold_labels(tested(prepared)),
             weight=self.drawn.table.weight if is_sample else self.table.weight,
-            cluster=self.drawn.cluster_of_row if is_sample else None,
+            cluster=self.drawn.cluster_of_row if is_sample else self.table.groups,
             n_folds=max(2, len(prepared.folds)),
         )
         return _size_point(
@@ -215,15 +215,6 @@ class Growing:
             drift_sd=drift_sd,
             factor=factor,
         )
-
-
-def _labels(prepared: Prepared) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Return the fold of each tested row; a single fold is cut in two, as in ``Results.fold_labels``."""
-    labels = tested(prepared)
-    if len(prepared.folds) == 1:
-        rows = np.flatnonzero(labels >= 0)
-        labels[rows] = np.arange(len(rows)) % 2
-    return labels
 
 
 def _size_point(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.regularizer import Regularizer
+from regadvisor.search.rounds import Log
 
 #: Shares of the training rows, with the factors on the carried strengths that are tried there.
 SHARES: Mapping[float, tuple[float, ...]] = {0.5: (1.0,), 0.25: (0.25, 1.0, 4.0)}
@@ -24,16 +24,6 @@ SHARES: Mapping[float, tuple[float, ...]] = {0.5: (1.0,), 0.25: (0.25, 1.0, 4.0)
 WHOLE_JOBS = sum(share * (1 + len(factors)) for share, factors in SHARES.items())
 #: The same for models trained on all rows.
 CHECKED = (0.5, 1.0, 2.0)
-
-
-class Store(Protocol):
-    """Where finished fits are kept; see ``log.py``."""
-
-    def find(self, study: str, job: Job, folds: tuple[int, ...] | None) -> Fit | None:
-        """Return the stored fit of a job."""
-
-    def append(self, study: str, fit: Fit, value: float | None) -> None:
-        """Store a finished fit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +52,7 @@ def train_size(
     seed: int,
     deadline: Deadline,
     study: str,
-    store: Store | None = None,
+    store: Log | None = None,
 ) -> SizeFits | None:
     """Train no regularization and a regularizer, its penalties times each factor.
 
@@ -79,7 +69,7 @@ def train_size(
     deadline : Deadline
     study : str
         Name of these fits in `store`.
-    store : Store, optional
+    store : Log, optional
 
     Returns
     -------
@@ -93,20 +83,26 @@ def train_size(
     found = {job: None if store is None else store.find(study, job, None) for job in jobs}
     missing = [job for job in jobs if found[job] is None]
 
+    is_tested = tested(prepared) >= 0
+
+    def is_usable(fit: Fit) -> bool:
+        """Whether no tested row is lost; a baseline need not have converged to be compared with."""
+        return bool(np.isfinite(fit.losses[is_tested]).all())
+
     def keep(fit: Fit) -> None:
         if found[fit.job] is None:
             found[fit.job] = fit
             if store is not None:
-                store.append(study, fit, None)
+                store.append(study, fit, float(np.nanmean(fit.losses)) if is_usable(fit) else None)
 
     for fit in family.train(prepared, missing, deadline=deadline, on_fit=keep) if missing else ():
         keep(fit)
     fits = [found[job] for job in jobs]
     none, *rest = fits
     picks = {
-        factor: fit for factor, fit in zip(wanted, rest, strict=True) if fit is not None and _is_usable(fit)
+        factor: fit for factor, fit in zip(wanted, rest, strict=True) if fit is not None and is_usable(fit)
     }
-    if none is None or any(fit is None for fit in fits) or 1.0 not in picks or not _is_usable(none):
+    if none is None or any(fit is None for fit in fits) or 1.0 not in picks or not is_usable(none):
         return None
     return SizeFits(prepared=prepared, none=none, picks=picks)
 
@@ -117,8 +113,3 @@ def tested(prepared: Prepared) -> NDArray[np.intp]:
     for number, fold in enumerate(prepared.folds):
         labels[fold.test] = number
     return labels
-
-
-def _is_usable(fit: Fit) -> bool:
-    """Whether no tested row is lost; a baseline need not have converged to be compared with."""
-    return bool(np.isfinite(fit.losses[~np.isnan(fit.losses)]).all()) and bool(np.isfinite(fit.losses).any())
