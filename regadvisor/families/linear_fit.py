@@ -29,8 +29,8 @@ from regadvisor.families.linear_smooth import solve_smooth
 def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
     """Return the solution of every penalty, in their order.
 
-    Penalties without L1 (none, L2) and with L1 (L1, elastic net) go to different solvers. Without L1, the next
-    weaker strength given starts from a stronger one's solution; with L1, from the fold's own ladder.
+    Penalties without L1 (none, L2) and with L1 (L1, elastic net) go to different solvers. Without L1, the
+    next weaker strength given starts from a stronger one's solution; with L1, from the fold's own ladder.
 
     Raises
     ------
