@@ -1,12 +1,13 @@
-"""How fast: five comparisons, each a ratio of two things measured side by side in one run.
+"""How fast: six comparisons, each a ratio of two things measured side by side in one run.
 
-usage: python benchmarks/speed.py a,b,c,d,e|all [--data DIR] [--device cuda] [--small] [--write]
+usage: python benchmarks/speed.py a,b,c,d,e,f|all [--data DIR] [--device cuda] [--small] [--write]
 
 a) processor time per network, trained together against one after another in plain torch
 b) `advise(model="mlp")` against one full run of the model it advises
 c) `advise` against an Optuna loop over plain torch on all rows (that loop is measured once, then cached)
 d) linear `advise` against LogisticRegressionCV and ElasticNetCV on all rows
 e) time and peak memory of `advise` by rows, features and candidates
+f) `advise` inside joblib's workers, several at a time, against one after another
 
 Medians of 5 alternating repeats where they fit; the tables give the number. Run it on an idle machine. Real
 sets (b, c, d) need ``--data``, a folder of Parquet files with a column ``target``. With --write the tables
@@ -26,6 +27,7 @@ import speed_full_run
 import speed_growth
 import speed_linear
 import speed_loop
+import speed_workers
 from speed_measure import machine, markdown
 from verdicts import write
 
@@ -85,6 +87,11 @@ def growth(options: argparse.Namespace) -> str:
     return f"{sizes}\n\n{shown(speed_growth.CANDIDATE_COLUMNS, speed_growth.candidate_lines(counts=counts))}"
 
 
+def workers(options: argparse.Namespace) -> str:
+    size = {"n_rows": 300} if options.small else {}
+    return shown(speed_workers.COLUMNS, speed_workers.lines(repeats=1 if options.small else 5, **size))
+
+
 def shown(columns: str, rows: Rows) -> str:
     """Print a table row by row, as it comes, and return it."""
     print(markdown(columns, []), flush=True)
@@ -101,6 +108,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
     "c": loop,
     "d": linear,
     "e": growth,
+    "f": workers,
 }
 
 
