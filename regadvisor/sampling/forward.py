@@ -10,6 +10,10 @@ from regadvisor.errors import DataError
 from regadvisor.families.base import Fold
 from regadvisor.sampling.keys import canonical_order
 
+#: Share of the rows that are only trained on. What a fold learns from the first sixth (six equal blocks) asks
+#: for stronger penalties than all rows do. Without that fold a dense cross-validation left 1.1% less of the
+#: test loss with networks and 3.6% less with linear models: means of five time-ordered sets, mostly of one.
+FIRST_WINDOW = 1 / 3
 #: Blocks per test fold within which losses may depend on each other.
 _CLUSTERS_PER_FOLD = 10
 #: Where the same groups occur at all times, each fold tests one of so many sets of groups.
@@ -21,11 +25,12 @@ def forward_in_time(
 ) -> tuple[tuple[Fold, ...], str]:
     """Return folds of an expanding window, and a sentence on what is special about them ("" if nothing).
 
-    The rows are cut into `folds` + 1 blocks of about equal size, rows of one point in time staying together;
-    every block but the first is tested once, after training on all rows before it. If the first block
-    holds one class only, it is extended until it holds two. A group that is being tested is left out of
-    training; where that would leave less than half of the training rows (the same groups at all times), fold
-    k tests only the groups of one of three random sets, and trains on the others.
+    The first `FIRST_WINDOW` of the rows are only trained on; the others are cut into `folds` blocks of about
+    equal size, rows of one point in time staying together, and every block is tested once, after training on
+    all rows before it. If the first window holds one class only, it is extended until it holds two. A group
+    that is being tested is left out of training; where that would leave less than half of the training rows
+    (the same groups at all times), fold k tests only the groups of one of three random sets, and trains on
+    the others.
 
     Raises
     ------
@@ -35,7 +40,7 @@ def forward_in_time(
     assert sample.time is not None  # the caller looked
     n = sample.n_rows
     rank = np.searchsorted(np.sort(sample.time), sample.time, side="left")
-    start = max(n // (folds + 1), 1)
+    start = max(round(n * FIRST_WINDOW), 1)
     seen = _rows_until_two_classes(sample, rank) if sample.is_classification else 1
     later = rank[rank >= max(start, seen)]
     if not len(later):
