@@ -9,6 +9,7 @@ from typing import Literal
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.paired import rows_needed
+from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.summary import fit_facts, zeroed_features
 from regadvisor.compare.support import Resampled, resampled, strength_support, strength_ties
 from regadvisor.families.base import Family, Fit
@@ -127,7 +128,7 @@ class Decider:
             status=status,
             strength=self._strength(trained, outcome),
             training=self._training(trained, outcome),
-            claims=self._claims(trained, outcome, draws),
+            claims=self._claims(trained, outcome, draws, signal=self._signal(scores)),
             ties=ties,
             outcomes=outcomes,
             flips=self._flips(),
@@ -196,7 +197,18 @@ class Decider:
             fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
         )
 
-    def _claims(self, trained: Trained, outcome: Kind, draws: Resampled) -> tuple[Claim, ...]:
+    def _signal(self, scores: ScoreEvidence) -> float:
+        """Return the probability that anything beats the constant, where the chart asks for it.
+
+        Without a signal the outcome would be another, whatever the candidates' order: it bounds both claims.
+        """
+        asked = any(step.question == "Q4s" for step in self.walk.steps)
+        against_constant = scores.comparisons.get(f"{ANY}:{CONSTANT}")
+        return against_constant.p_better if asked and against_constant is not None else 1.0
+
+    def _claims(
+        self, trained: Trained, outcome: Kind, draws: Resampled, *, signal: float
+    ) -> tuple[Claim, ...]:
         discount = self._discount(trained.prepared.n_learned)
         side = [kind for kind in KINDS if _needs_penalty(kind) == (outcome != "none")]
         agrees = draws.share_near(side)
@@ -207,8 +219,8 @@ class Decider:
             ties = strength_ties(trained.panel, outcome, strengths, best)
             strength = strength_support(trained.honest, outcome, strengths, ties)
         supports = {
-            "regularize": (_regularize(outcome), agrees),
-            "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome])),
+            "regularize": (_regularize(outcome), agrees * signal),
+            "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome]) * signal),
             "strength": ("The strength is within its tie range.", strength),
         }
         return tuple(
