@@ -4,7 +4,8 @@ usage: python benchmarks/regret.py --data DIR --out FOLDER [--family linear|mlp]
        [--sets core|all|rest|NAME,..] [--splits N] [--max-rows N] [--effort default,quick,..] [--optuna]
        [--only references|advice|summary] [--version NAME] [--write]
 
-DIR holds Parquet files with a column ``target`` (and perhaps ``__group__`` and ``__time__``), npz images, and
+DIR holds Parquet files with a column ``target``, or several ``target__*`` (and perhaps ``__group__`` and
+``__time__``), npz images, and
 an ``index.csv`` with the columns name, task, n, p, kind, n_targets and file. Three stages, each resumable:
 
 references  every point of a dense grid by 5-fold cross-validation on all training rows, then each trained on

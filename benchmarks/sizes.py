@@ -312,7 +312,7 @@ def main() -> None:
     parser.add_argument("--sets", help="names by comma; by default all with enough rows")
     parser.add_argument("--most-rows", type=int, default=8_192)
     asked = parser.parse_args()
-    for entry in choose_sets(asked.data, asked.sets or "all"):
+    for entry in choose_sets(asked.data, asked.sets or "all", most_targets=1):
         is_large = (1 - TEST_SHARE) * entry.n >= FEWEST_TRAINING_ROWS and entry.p <= MOST_COLUMNS
         if not asked.sets and not (is_large and str(entry.file).endswith(".parquet")):
             continue

@@ -3,8 +3,9 @@
 usage: python benchmarks/verdicts.py DATA_DIR [--model linear|mlp] [--only NAME,NAME] [--write]
 
 DATA_DIR holds Parquet files and an ``index.csv`` with the columns name, n, p, kind, n_targets, has_group,
-has_time and file. Every set is a process of its own: what is timed is what a user waits for, the imports and
-the reading of the file included. With --write the table replaces the one in benchmarks/RESULTS.md.
+has_time and file; the target is the column ``target``, or several are the columns ``target__*``. Every set is
+a process of its own: what is timed is what a user waits for, the imports and the reading of the file
+included. With --write the table replaces the one in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -25,10 +26,20 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 def command(row: pd.Series, folder: Path, model: str, seed: int) -> list[str]:
     """Return the command line a user would type for one data set."""
-    words = [sys.executable, "-m", "regadvisor", "advise", str(folder / row.file), "--target", "target"]
+    words = [sys.executable, "-m", "regadvisor", "advise", str(folder / row.file)]
+    words += [word for name in targets(folder / row.file, row.n_targets) for word in ("--target", name)]
     words += ["--groups", "__group__"] if row.has_group else []
     words += ["--time", "__time__"] if row.has_time else []
     return [*words, "--model", model, "--seed", str(seed), "--json"]
+
+
+def targets(path: Path, n_targets: int) -> list[str]:
+    """Return the names of the target columns."""
+    if n_targets == 1:
+        return ["target"]
+    import pyarrow.parquet
+
+    return [name for name in pyarrow.parquet.read_schema(path).names if name.startswith("target__")]
 
 
 def measured(words: list[str]) -> tuple[dict, float, float, int]:
@@ -81,7 +92,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     index = pd.read_csv(arguments.folder / "index.csv")
-    index = index[(index.n_targets == 1) & index.file.str.endswith(".parquet")]
+    index = index[index.file.str.endswith(".parquet")]
     if arguments.only:
         index = index[index.name.isin(arguments.only.split(","))]
     lines = [HEADER]

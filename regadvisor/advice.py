@@ -180,7 +180,8 @@ class Advice:
         Parameters
         ----------
         target : scikit-learn estimator, Pipeline or torch.nn.Module
-            A linear model of scikit-learn gets the strengths and a scaler in front. A module gets the
+            A linear model of scikit-learn gets the strengths and a scaler in front (and with L1 and several
+            targets around it one that standardises them). A module gets the
             dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
 
         Raises
@@ -210,7 +211,7 @@ class Advice:
             l1=strengths["l1"],
             l2=strengths["l2"],
             n_rows=facts.n_rows,
-            sd_y=1.0 if facts.target_sd is None else facts.target_sd,
+            sd_y=None if facts.targets else facts.target_sd or 1.0,
         )
 
     def optimizer(
@@ -313,6 +314,7 @@ class Advice:
                 regularizer=self.regularizer,
                 task=facts.task,
                 n_classes=n_classes,
+                n_targets=facts.n_targets,
             )
         from regadvisor.adapters.torch_linear import linear_torch_snippet
 
@@ -322,6 +324,7 @@ class Advice:
             l1=strengths["l1"],
             l2=strengths["l2"],
             n_classes=n_classes,
+            n_targets=facts.n_targets,
         )
 
     def _module_snippet(self, target: str, facts: DataFacts, training: Training, comment: str) -> str:

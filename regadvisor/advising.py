@@ -107,20 +107,22 @@ def advise(
     ----------
     X : array, sparse matrix, data frame (pandas, polars, pyarrow), shape (n_rows, n_features), or path
         Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
-        JSONL file is read, and `y` is then the name of its target column.
-    y : array, shape (n_rows,), or str
-        Target. Rows whose target is missing are dropped, with a note.
+        JSONL file is read, and `y` is then the name of its target column, or a list of names.
+    y : array or data frame, shape (n_rows,) or (n_rows, n_targets), str or list of str
+        Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
+        numbers, which one model learns together with one regularizer. Each of them is standardised and counts
+        the same. Columns of classes are asked about one at a time.
     model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module or scikit-learn estimator
         What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
         is given. "cnn": a small convolutional network, for image arrays.
 
         A factory (a class or function) returns a new ``torch.nn.Module`` and is called with those of
         `n_features`, `n_outputs` and `input_shape` that its signature names. Features are counted after
-        encoding; outputs are the logits of the classes, or 1 for regression; images come as (channels,
-        height, width). Each seed gets starting values of its own. Given a module, every network starts from
-        a copy of its weights. Modules are trained as `recipe` says; candidates without dropout train with
-        the module's dropout layers at rate 0. The record says whether all networks were trained at once
-        (``torch.func.vmap``) or one after the other, and why.
+        encoding; outputs are the logits of the classes, or a number for each target; images come as
+        (channels, height, width). Each seed gets starting values of its own. Given a module, every network
+        starts from a copy of its weights. Modules are trained as `recipe` says; candidates without dropout
+        train with the module's dropout layers at rate 0. The record says whether all networks were trained at
+        once (``torch.func.vmap``) or one after the other, and why.
 
         A linear model of scikit-learn is "linear" (LogisticRegression, LinearRegression, Ridge, Lasso,
         ElasticNet; SGDClassifier and SGDRegressor with log loss and squared error). Its MLPClassifier and
@@ -295,9 +297,10 @@ def _table(X: Any, y: Any, **rows: Any) -> Table:
     """Return the checked table of what the caller passed: arrays and frames, or a path and a column."""
     if not isinstance(X, str | Path):
         return make_table(X, y, **rows)
-    if not isinstance(y, str):
+    if not isinstance(y, str) and not _are_names(y):
         raise ParameterError(
-            f"y must be the name of the target column when X is a path, got {type(y).__name__}"
+            "y must be the name of the target column, or a list of names, when X is a path, got "
+            f"{type(y).__name__}"
         )
     columns = {key: rows[key] if isinstance(rows[key], str) else None for key in ("groups", "time")}
     file = read_frame(X)
@@ -305,13 +308,17 @@ def _table(X: Any, y: Any, **rows: Any) -> Table:
     table = make_table(
         split.X,
         split.y,
-        target_name=y,
+        target_name=y if isinstance(y, str) else None,
         task=rows["task"],
         sample_weight=rows["sample_weight"],
         groups=rows["groups"] if columns["groups"] is None else split.groups,
         time=rows["time"] if columns["time"] is None else split.time,
     )
     return replace(table, notes=(*file.notes, *table.notes))
+
+
+def _are_names(y: Any) -> bool:
+    return isinstance(y, list | tuple) and all(isinstance(name, str) for name in y)
 
 
 def _features(X: Any) -> Table:

@@ -37,7 +37,7 @@ class _Request:
     """The options of ``regadvisor advise``, as click checked them."""
 
     data: str
-    target: str
+    target: tuple[str, ...]
     model: str
     task: str
     budget: float | Literal["auto"]
@@ -61,7 +61,13 @@ class _Request:
 
 @click.command(no_args_is_help=True)
 @click.argument("data")
-@click.option("--target", metavar="COL", required=True, help="The column to predict.")
+@click.option(
+    "--target",
+    metavar="COL",
+    multiple=True,
+    required=True,
+    help="The column to predict. May be repeated: several targets, all numbers, are learned together.",
+)
 @click.option(
     "--model", type=click.Choice(["auto", "linear", "mlp", "cnn"]), default="auto", show_default=True
 )
@@ -126,6 +132,7 @@ def advise(**given: Any) -> None:
     \b
     Examples:
       regadvisor advise data.csv --target price --drop id
+      regadvisor advise data.csv --target slump --target flow
       regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
       cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
       regadvisor advise data.csv --target y -q --fail-under 0.8 || echo "have a look"

@@ -8,7 +8,7 @@ import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
@@ -99,23 +99,34 @@ class _AdvisedEstimator(_Advises):
                 f"{type(self).__name__} requires y to be passed, but the target y is None; pass the target"
             )
         X = self._checked(X, reset=True)
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
+        values = _target(y) if self._task == "regression" else column_or_1d(y, warn=True)
+        if values.dtype.kind == "f":
+            assert_all_finite(values, input_name="y")
         if self._task == "classification":
-            check_classification_targets(y)
+            check_classification_targets(values)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
+        # A frame of several targets is passed on for the names of its columns.
+        advised = y if values.ndim == 2 and is_into_dataframe(y) else values
+        self.advice_ = self._advise(X, advised, sample_weight=sample_weight, groups=groups, time=time)
         weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
-        self.estimator_: Pipeline = self.advice_.build().fit(X, y, **weights)
+        self.estimator_: Pipeline = self.advice_.build().fit(X, values, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the predictions of the trained model, shape (n_rows,)."""
+        """Return the predictions of the trained model, shape (n_rows,) or (n_rows, n_targets) as in `fit`."""
         check_is_fitted(self)
         predicted: NDArray[Any] = self.estimator_.predict(self._checked(X, reset=False))
         return predicted
+
+
+def _target(y: Any) -> NDArray[Any]:
+    """Return a target as an array: several columns as they are, one as a plain column."""
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    if len(shape) != 2 or shape[1] < 2:
+        return np.asarray(column_or_1d(y, warn=True))
+    values: NDArray[Any] = check_array(y, dtype="numeric", ensure_all_finite=False, input_name="y")
+    return values
 
 
 class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
@@ -162,6 +173,8 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
 class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
     """A regressor that asks which regularizer to use, and then trains with it on everything.
 
+    `y` may have several columns: one model of them all, with one regularizer.
+
     Parameters
     ----------
     model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
@@ -184,6 +197,11 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
     """
 
     _task = "regression"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
         """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
@@ -226,7 +244,7 @@ class RegularizationAdvisor(TransformerMixin, _Advises):
         if y is None:
             raise ValueError("RegularizationAdvisor requires y to be passed, but the target y is None")
         X = self._checked(X, reset=True)
-        self.advice_ = self._advise(X, column_or_1d(y, warn=True))
+        self.advice_ = self._advise(X, y if is_into_dataframe(y) else _target(y))
         return self
 
     def transform(self, X: Any) -> Any:

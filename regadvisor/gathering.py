@@ -342,7 +342,11 @@ class Gatherer:
 
     @property
     def _loss_name(self) -> str:
-        return "log loss" if self.table.is_classification else "squared error / variance of the target"
+        if self.table.is_classification:
+            return "log loss"
+        n_targets = self.table.n_targets
+        several = f", mean of {n_targets} targets" if n_targets > 1 else ""
+        return f"squared error / variance of the target{several}"
 
     def _score_evidence(self, trained: Trained) -> ScoreEvidence:
         results, honest = trained.tuned.results, trained.honest

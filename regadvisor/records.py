@@ -18,7 +18,7 @@ Number = float | int | str | bool | None
 Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
-FORMAT = 2
+FORMAT = 3
 
 
 # --------------------------------------------------------------------------------------- the data
@@ -50,6 +50,16 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TargetFacts:
+    """One of several targets."""
+
+    #: Its number, counted from 0, where the columns have no names.
+    name: str | int
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFacts:
     """What the data are: enough to build a pipeline and to recognise the same data again."""
 
@@ -58,6 +68,7 @@ class DataFacts:
     task: Task
     n_rows: int
     columns: tuple[Column, ...]
+    #: Of a single target, as are its mean and standard deviation (regression).
     target_name: str | None = None
     #: Class labels in the order of the codes (classification only), as text or numbers.
     classes: tuple[Number, ...] | None = None
@@ -65,6 +76,8 @@ class DataFacts:
     class_counts: tuple[int, ...] | None = None
     target_mean: float | None = None
     target_sd: float | None = None
+    #: Several targets, in the order of the columns (regression only); empty where there is one.
+    targets: tuple[TargetFacts, ...] = ()
     n_groups: int | None = None
     has_time: bool = False
     has_weights: bool = False
@@ -77,6 +90,11 @@ class DataFacts:
     def n_features(self) -> int:
         """Feature columns before encoding."""
         return len(self.columns)
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of the target."""
+        return max(1, len(self.targets))
 
 
 # ------------------------------------------------------------------------- evidence, one per question
@@ -277,7 +295,8 @@ class FitFacts:
 class ScoreEvidence:
     """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
 
-    #: As in ``"log loss"`` or ``"squared error / variance of the target"``.
+    #: As in ``"log loss"``, ``"squared error / variance of the target"`` or, of several targets,
+    #: ``"squared error / variance of the target, mean of 3 targets"``.
     loss_name: str
     constant_loss: float
     scores: tuple[CandidateScore, ...]

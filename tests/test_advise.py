@@ -242,7 +242,7 @@ def test_a_bad_argument_is_named_with_its_rule(arguments: dict, message: str) ->
         (np.random.default_rng(0).normal(size=(30, 2)), np.zeros(30), "y must"),
         (np.random.default_rng(0).normal(size=(30, 2)), np.zeros(29), "29"),
         (np.full((30, 2), np.inf), np.arange(30) % 2, "inf"),
-        (np.ones((30, 2)), np.ones((30, 2)), "not supported yet"),
+        (np.ones((30, 2)), np.ones((30, 2)), "target 0 must have at least 2 different values"),
     ],
 )
 def test_unusable_data_is_named_with_its_rule(X: np.ndarray, y: np.ndarray, message: str) -> None:
@@ -312,3 +312,16 @@ def test_the_caller_s_score_is_reported_and_decides_nothing(model: str) -> None:
     assert "Your accuracy" in " ".join(scored.to_text().split())
     with pytest.raises(ParameterError, match="scoring must be"):
         advise(X, y, scoring="accurracy")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 15])
+def test_no_claim_is_surer_than_that_there_is_a_signal(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(120, 8))
+    y = 0.35 * X[:, 0] + rng.normal(size=120)
+    record = advise(X, y, model="linear", effort="quick").record
+    signal = next(step.answer.numbers["p_better"] for step in record.walk.steps if step.question == "Q4s")
+    supports = {claim.name: claim.support for claim in record.claims}
+    assert record.walk.outcome != "no signal"
+    assert 0.7 <= signal < 0.95
+    assert supports["kind"] <= supports["regularize"] <= signal

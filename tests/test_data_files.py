@@ -261,8 +261,11 @@ def test_columns_are_split_by_role():
         ({"target": "age", "groups": "age"}, "one role, got it as target and as groups"),
         ({"target": "age", "time": "city", "groups": "city"}, "as groups and as time"),
         ({"target": "age", "drop": ["age"]}, "as target and as drop"),
-        ({"target": ["age", "height"]}, "several target columns are not supported yet"),
-        ({"target": "age,height"}, "several target columns are not supported yet"),
+        ({"target": ["age", "heigt"]}, "target must name a column, got 'heigt'; did you mean 'height'?"),
+        ({"target": ["age", "age"]}, "target must name each column once, got 'age' more than once"),
+        ({"target": ["age", "height"], "groups": "age"}, "one role, got it as target and as groups"),
+        ({"target": []}, "target must name at least one column"),
+        ({"target": "age,height"}, "repeat it: --target age --target height"),
         ({"target": "age", "drop": ["height", "city", "since", "member"]}, "at least one feature"),
     ],
 )

@@ -202,9 +202,7 @@ def test_any_loss_is_the_one_of_autograd(loss: Loss) -> None:
     architecture.layout.unpack(initial[0], net)
     outputs = net(x[0])
     value = (
-        0.5 * (outputs - target[0]).square().sum(-1).mean()
-        if loss == "squared"
-        else loss(outputs, target[0]).mean()
+        0.5 * (outputs - target[0]).square().mean() if loss == "squared" else loss(outputs, target[0]).mean()
     )
     value.backward()
     for entry in architecture.layout.trained:

@@ -94,7 +94,7 @@ class Plain:
         if self.rows.is_classification:
             losses = nn.functional.cross_entropy(outputs, target.argmax(1), reduction="none")
         else:
-            losses = 0.5 * (outputs - target).square().sum(1)
+            losses = 0.5 * (outputs - target).square().mean(1)
         return (losses if weight is None else losses * weight).mean()
 
     def train(self, regularizer: Regularizer, penalised: list[str] | None = None) -> nn.Sequential:

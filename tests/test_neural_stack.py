@@ -97,7 +97,7 @@ def loss_of(rows: TrainingRows, outputs: torch.Tensor, batch: torch.Tensor) -> t
     if rows.is_classification:
         losses = nn.functional.cross_entropy(outputs, target.argmax(1), reduction="none")
     else:
-        losses = 0.5 * (outputs - target).square().sum(1)
+        losses = 0.5 * (outputs - target).square().mean(1)
     return (losses if rows.weight is None else losses * rows.weight[batch]).mean()
 
 

@@ -45,6 +45,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = pd.DataFrame(index, columns=["name", "task", "n", "p", "file"]).assign(
         kind="tabular", n_targets=1
     )
+    plain.rename(columns={"target": "target__slump"}).assign(
+        target__flow=-2 * plain.target + X[:, 3]
+    ).to_parquet(root / "several.parquet")
+    entry = {"name": "several", "task": "multioutput", "n": 90, "p": 4, "file": "several.parquet"}
+    frame.loc[len(frame)] = {**entry, "kind": "tabular", "n_targets": 2}
     frame.to_csv(root / "index.csv", index=False)
     return root
 
@@ -75,6 +80,7 @@ def classes(labels: list[object]) -> data.DataSet:
 def test_sets_are_chosen_by_name_and_unknown_names_are_refused(folder: Path) -> None:
     assert [entry["name"] for entry in data.choose_sets(folder, "timed,plain")] == ["timed", "plain"]
     assert [entry["name"] for entry in data.choose_sets(folder, "all")][-1] == "image"
+    assert "several" not in [entry["name"] for entry in data.choose_sets(folder, "all", most_targets=1)]
     with pytest.raises(SystemExit, match="nothing"):
         data.choose_sets(folder, "plain,nothing")
 
@@ -150,6 +156,23 @@ def linear(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
         patch.setattr(references, "SMALL_SAMPLE", 40)
         references.make_reference(task, path)
     return SimpleNamespace(task=task, path=path, reference=references.load_reference(path))
+
+
+def test_several_targets_are_one_set(folder: Path, tmp_path: Path) -> None:
+    several = read(folder, "several")
+    assert (list(several.X), list(several.y), several.task) == (list("abcd"), ["slump", "flow"], "regression")
+    task = references.Task.of(several, splits.make_split(several, 0), "linear")
+    path = references.path_of(tmp_path, task)
+    references.make_reference(task, path)
+    reference = references.load_reference(path)
+    assert reference.test_losses.shape[2] == len(task.split.test)
+    split, Y = task.split, several.y.to_numpy()
+    X, train = several.X.to_numpy(), Y[task.split.train]
+    fitted = make_pipeline(StandardScaler(), LinearRegression()).fit(X[split.train], train)
+    expected = ((Y[split.test] - fitted.predict(X[split.test])) ** 2 / Y[split.both].var(axis=0)).mean(axis=1)
+    none = next(number for number, config in enumerate(reference.configs) if config.kind == "none")
+    np.testing.assert_allclose(reference.test_losses[none, 0], expected, rtol=1e-4, atol=1e-6)
+    assert set(reference.sklearn) == {"RidgeCV", "LassoCV", "ElasticNetCV"}
 
 
 def errors(linear: SimpleNamespace, model: object) -> np.ndarray:

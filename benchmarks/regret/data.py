@@ -16,6 +16,8 @@ from regadvisor.data.table import Table
 
 Rows = NDArray[np.intp]
 
+#: What the columns of several targets begin with.
+SEVERAL = "target__"
 #: Sixteen varied sets: 97 to 48,842 rows; tables, text, spectra, images, p > n, time, groups, rare classes,
 #: missing values, no signal at all. Chosen by their entries in index.csv before anything was trained.
 CORE = (
@@ -46,7 +48,7 @@ class DataSet:
     ----------
     X : DataFrame or ndarray of float32, shape (n_rows, n_features)
         Images are flattened.
-    y : Series, shape (n_rows,)
+    y : Series, shape (n_rows,), or DataFrame, shape (n_rows, n_targets)
     groups, time : Series of shape (n_rows,), or None
     fingerprint : str
         Hash of the file and of the rows kept.
@@ -58,7 +60,7 @@ class DataSet:
     kind: str
     task: Literal["classification", "regression"]
     X: pd.DataFrame | NDArray[np.float32]
-    y: pd.Series
+    y: pd.Series | pd.DataFrame
     groups: pd.Series | None
     time: pd.Series | None
     fingerprint: str
@@ -84,14 +86,15 @@ class DataSet:
         return make_table(**self.arguments(rows))
 
 
-def choose_sets(folder: Path, sets: str) -> list[pd.Series]:
+def choose_sets(folder: Path, sets: str, *, most_targets: int | None = None) -> list[pd.Series]:
     """Return the entries of index.csv for ``"core"``, ``"all"``, ``"rest"`` (all but core) or names.
 
-    Sets with several targets are left out. The core panel keeps its own order; the others come smallest
-    first (rows × columns), so that a background run shows many results early.
+    Sets with more than `most_targets` are left out, if it is given. The core panel keeps its own order; the
+    others come smallest first (rows × columns), so that a background run shows many results early.
     """
     index = pd.read_csv(folder / "index.csv")
-    index = index[index.n_targets == 1]
+    if most_targets is not None:
+        index = index[index.n_targets <= most_targets]
     index = index.assign(size=index.n * index.p).sort_values("size", kind="stable")
     names = [name for name in CORE if name in set(index.name)] if sets == "core" else sets.split(",")
     if sets in ("all", "rest"):
@@ -106,12 +109,15 @@ def choose_sets(folder: Path, sets: str) -> list[pd.Series]:
 def load(folder: Path, entry: pd.Series, *, max_rows: int) -> DataSet:
     """Read one data set; of a larger one `max_rows` random rows are kept, in their order.
 
+    The target is the column ``target``, or several targets are the columns ``target__*``.
+
     The draw depends on the name alone, so every split and every run sees the same rows.
     """
     path = folder / entry.file
     frame, X = _read(path)
-    special = [name for name in ("target", "__group__", "__time__") if name in frame]
-    kept = np.flatnonzero(frame["target"].notna().to_numpy())
+    targets = [name for name in frame if name == "target" or str(name).startswith(SEVERAL)]
+    special = [*targets, *(name for name in ("__group__", "__time__") if name in frame)]
+    kept = np.flatnonzero(frame[targets].notna().all(axis=1).to_numpy())
     if len(kept) > max_rows:
         seed = int.from_bytes(hashlib.blake2b(entry["name"].encode(), digest_size=4).digest(), "big")
         kept = np.sort(np.random.default_rng(seed).choice(kept, max_rows, replace=False))
@@ -120,14 +126,18 @@ def load(folder: Path, entry: pd.Series, *, max_rows: int) -> DataSet:
     return DataSet(
         name=str(entry["name"]),
         kind=str(entry.kind),
-        task="regression" if entry.task == "regression" else "classification",
+        task="regression" if entry.task in ("regression", "multioutput") else "classification",
         X=rows.drop(columns=special) if X is None else X[kept],
-        y=rows["target"],
+        y=rows["target"] if targets == ["target"] else rows[targets].rename(columns=_short),
         groups=rows.get("__group__"),
         time=rows.get("__time__"),
         fingerprint=digest,
         n_source=len(frame),
     )
+
+
+def _short(name: str) -> str:
+    return name.removeprefix(SEVERAL)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32] | None]:

@@ -22,7 +22,8 @@ def sklearn_policies(table: Table, *, n_train: int, seed: int) -> Losses:
     """Return the test losses per row of every ``*CV`` estimator for the task, fitted on the first rows.
 
     The features are those of the linear family. Defaults are kept but for two: rows are shuffled first (the
-    default folds do not), and the logistic regression chooses by log loss, by which it is judged here.
+    default folds do not), and the logistic regression chooses by log loss, by which it is judged here. Of
+    several targets each has an estimator, and a strength, of its own.
     """
     rows = np.random.default_rng([seed, 29]).permutation(n_train)
     train, test = table.take(rows), table.take(np.arange(n_train, table.n_rows))
@@ -33,7 +34,11 @@ def sklearn_policies(table: Table, *, n_train: int, seed: int) -> Losses:
         warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds
         if table.is_classification:
             return _classified(features, train.y, test.y, table.n_classes)
-        return _predicted(features, train.y, test.y, variance=float(np.var(table.y)) or 1.0)
+        found = [
+            _predicted(features, y, y_test, variance=float(np.var(whole)) or 1.0)
+            for y, y_test, whole in zip(train.targets.T, test.targets.T, table.targets.T, strict=True)
+        ]
+        return {name: np.mean([losses[name] for losses in found], axis=0) for name in found[0]}
 
 
 def _dense(encoded: Any) -> NDArray[np.float64]:

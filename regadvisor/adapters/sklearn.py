@@ -174,6 +174,8 @@ def _regressor(l1: float, l2: float, n_rows: float) -> BaseEstimator:
 def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
     """Return `model` trained on the standardised target and predicting in the target's own unit.
 
+    Several targets are standardised one by one.
+
     Examples
     --------
     >>> on_standardised_target(Lasso(alpha=0.1)).regressor

@@ -10,16 +10,25 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from regadvisor.adapters.sklearn import elasticnet_params, logistic_params, raw_target, ridge_alpha
+from regadvisor.adapters.sklearn import (
+    elasticnet_params,
+    logistic_params,
+    on_standardised_target,
+    raw_target,
+    ridge_alpha,
+)
 from regadvisor.errors import ParameterError
 
 _SCALERS = (StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler)
 
 
 def configured(
-    estimator: BaseEstimator, *, l1: float, l2: float, n_rows: float, sd_y: float
+    estimator: BaseEstimator, *, l1: float, l2: float, n_rows: float, sd_y: float | None
 ) -> BaseEstimator:
     """Return a copy of `estimator` with these strengths, behind a scaler.
+
+    An L1 penalty follows the unit of its target, and one `alpha` cannot follow several: the model is then put
+    into a ``TransformedTargetRegressor`` that standardises each target and predicts in its own unit.
 
     Parameters
     ----------
@@ -31,8 +40,8 @@ def configured(
         For standardised features and target.
     n_rows : float
         Rows it will be trained on.
-    sd_y : float
-        Standard deviation of the target (regression).
+    sd_y : float or None
+        Standard deviation of the target (regression); None: there are several targets.
 
     Raises
     ------
@@ -61,10 +70,11 @@ def _flat(pipeline: Pipeline) -> list[tuple[str, Any]]:
     return list(pipeline.get_params(deep=True).items())
 
 
-def _set(estimator: BaseEstimator, l1: float, l2: float, n_rows: float, sd_y: float) -> BaseEstimator:
+def _set(estimator: BaseEstimator, l1: float, l2: float, n_rows: float, sd_y: float | None) -> BaseEstimator:
     for kind, rule in _RULES.items():
         if type(estimator) is kind:
-            return estimator.set_params(**rule(l1, l2, n_rows, sd_y))
+            model = estimator.set_params(**rule(l1, l2, n_rows, 1.0 if sd_y is None else sd_y))
+            return on_standardised_target(model) if sd_y is None and l1 > 0 else model
     names = ", ".join(kind.__name__ for kind in _RULES)
     raise ParameterError(
         f"estimator must be one of {names} to be configured, got {type(estimator).__name__}; "

@@ -23,6 +23,16 @@ n_outputs, curvature = 1, 1.0
 def loss_of(z):
     return 0.5 * torch.nn.functional.mse_loss(z, target)
 """,
+    "several": """\
+values = np.asarray(y, dtype=float)
+y_mean, y_sd = values.mean(axis=0), values.std(axis=0)
+target = torch.tensor((values - y_mean) / y_sd, dtype=torch.float64)
+n_outputs, curvature = target.shape[1], 1.0
+
+
+def loss_of(z):  # mean over rows, sum over targets: the penalty is of each target's own weights
+    return 0.5 * torch.nn.functional.mse_loss(z, target) * n_outputs
+""",
     "binary": """\
 classes, codes = np.unique(y, return_inverse=True)
 target = torch.tensor(codes, dtype=torch.float64)[:, None]
@@ -109,6 +119,12 @@ _PREDICT = {
 def predict(X_new):
     return y_mean + y_sd * scores(X_new)[:, 0].numpy()
 """,
+    "several": """\
+
+
+def predict(X_new):
+    return y_mean + y_sd * scores(X_new).numpy()
+""",
     "binary": """\
 
 
@@ -134,7 +150,14 @@ def predict(X_new):
 
 
 def linear_torch_snippet(
-    preprocessor: Any, *, task: str, l1: float, l2: float, n_classes: int, verdict_comment: str = ""
+    preprocessor: Any,
+    *,
+    task: str,
+    l1: float,
+    l2: float,
+    n_classes: int,
+    n_targets: int = 1,
+    verdict_comment: str = "",
 ) -> str:
     """Return a script that trains the advised linear model in torch on `X` and `y`, which have to exist.
 
@@ -150,6 +173,8 @@ def linear_torch_snippet(
         Strengths for standardised features and a standardised target.
     n_classes : int
         Number of classes (0 for regression); two classes share one weight vector.
+    n_targets : int, default 1
+        Columns of a numeric `y`.
     verdict_comment : str, optional
         Put on top as a comment.
 
@@ -158,7 +183,9 @@ def linear_torch_snippet(
     ParameterError
         If the preprocessor holds something that has no code.
     """
-    form = "regression" if task == "regression" else ("binary" if n_classes == 2 else "multiclass")
+    form = "binary" if n_classes == 2 else "multiclass"
+    if task == "regression":
+        form = "regression" if n_targets == 1 else "several"
     code = estimator_code(preprocessor)
     imports = sorted(
         {*code.imports, "import numpy as np", "import torch"}, key=lambda line: (line[0] == "f", line)

@@ -65,7 +65,7 @@ class Split:
     """The columns of a frame by what they are for."""
 
     X: pd.DataFrame
-    y: AnySeries
+    y: AnySeries | pd.DataFrame
     groups: AnySeries | None = None
     time: AnySeries | None = None
 
@@ -238,8 +238,8 @@ def split_columns(
     Parameters
     ----------
     frame : DataFrame
-    target : str
-        Name of the target column.
+    target : str or sequence of str
+        Name of the target column; several names give a frame of several targets.
     drop : sequence of str
         Names of columns that are no features.
     groups, time : str, optional
@@ -248,7 +248,7 @@ def split_columns(
     Raises
     ------
     DataError
-        If a name is no column (with similar names), has two roles, or no feature is left.
+        If a name is no column (with similar names), is named twice or has two roles, or no feature is left.
 
     Examples
     --------
@@ -256,9 +256,14 @@ def split_columns(
     >>> list(split_columns(frame, target="price", drop=["id"]).X)
     ['age']
     """
-    target = _one_target(frame, target)
+    targets = _targets(frame, target)
     roles: dict[str, str] = {}
-    named = [("target", target), ("groups", groups), ("time", time), *(("drop", name) for name in drop)]
+    named = [
+        *(("target", name) for name in targets),
+        ("groups", groups),
+        ("time", time),
+        *(("drop", name) for name in drop),
+    ]
     for role, name in named:
         if name is None:
             continue
@@ -275,24 +280,29 @@ def split_columns(
         )
     return Split(
         X=frame[features],
-        y=frame[target],
+        y=frame[targets[0]] if len(targets) == 1 else frame[targets],
         groups=None if groups is None else frame[groups],
         time=None if time is None else frame[time],
     )
 
 
-def _one_target(frame: pd.DataFrame, target: str | Sequence[str]) -> str:
-    if isinstance(target, str) and target not in frame.columns:
-        parts = [part.strip() for part in target.split(",")]
-        targets = parts if len(parts) > 1 and all(part in frame.columns for part in parts) else [target]
-    else:
-        targets = [target] if isinstance(target, str) else list(target)
-    if len(targets) != 1:
-        raise DataError(
-            f"target must be one column, got {len(targets)}: several target columns are not supported yet; "
-            "ask once for each and drop the others"
-        )
-    return targets[0]
+def _targets(frame: pd.DataFrame, target: str | Sequence[str]) -> list[str]:
+    """Return the names of the target columns."""
+    names = [target] if isinstance(target, str) else list(target)
+    if not names:
+        raise DataError("target must name at least one column, got none")
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise DataError(f"target must name each column once, got {listed(twice)} more than once")
+    for name in names:
+        parts = [part.strip() for part in name.split(",")]
+        if name not in frame.columns and len(parts) > 1 and all(part in frame.columns for part in parts):
+            options = " ".join(f"--target {part}" for part in parts)
+            raise DataError(
+                f"target must name one column at a time, got {name!r}; for several targets repeat it: "
+                f"{options} (in Python y={parts})"
+            )
+    return names
 
 
 def _check_column(frame: pd.DataFrame, name: str, *, role: str) -> None:

@@ -23,8 +23,14 @@ _CODE = re.compile(r"^\s*[+-]?0\d")
 _DATE_KINDS = ("date", "datetime", "datetime64", "timedelta", "timedelta64", "period")
 
 
-def as_frame(X: Any) -> pd.DataFrame | None:
+def as_frame(X: Any, *, name: str = "X") -> pd.DataFrame | None:
     """Return a pandas frame of a pandas, polars or pyarrow frame; None if X is no frame.
+
+    Parameters
+    ----------
+    X : object
+    name : str
+        The argument, for messages.
 
     Raises
     ------
@@ -34,34 +40,36 @@ def as_frame(X: Any) -> pd.DataFrame | None:
         If pyarrow is needed for the conversion and not installed.
     """
     if isinstance(X, pd.DataFrame):
-        _check_names(X)
+        _check_names(X, name)
         return X
     try:
         frame = nw.from_native(X, pass_through=True)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(f"column names of X must be unique; rename them ({error})") from error
+        raise DataError(f"column names of {name} must be unique; rename them ({error})") from error
     if isinstance(frame, nw.LazyFrame):
-        raise DataError("X must be a frame in memory, got a lazy one; call X.collect() first")
+        raise DataError(f"{name} must be a frame in memory, got a lazy one; call {name}.collect() first")
     if not isinstance(frame, nw.DataFrame):
         return None
     import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
     native = frame.to_pandas()
-    _check_names(native)
+    _check_names(native, name)
     return native
 
 
-def _check_names(frame: pd.DataFrame) -> None:
+def _check_names(frame: pd.DataFrame, name: str) -> None:
     names = list(frame.columns)
     if not frame.columns.is_unique:
         twice = list(dict.fromkeys(frame.columns[frame.columns.duplicated()]))
-        raise DataError(f"column names of X must be unique, got {listed(twice)} more than once; rename them")
-    n_text = sum(isinstance(name, str) for name in names)
-    n_whole = sum(isinstance(name, int | np.integer) for name in names)
-    if n_text != len(names) and n_whole != len(names):
-        odd = next((name for name in names if not isinstance(name, str)), None)
         raise DataError(
-            f"column names of X must be all text or all whole numbers, got {odd!r}; "
-            "rename them, for example with X.columns = X.columns.map(str)"
+            f"column names of {name} must be unique, got {listed(twice)} more than once; rename them"
+        )
+    n_text = sum(isinstance(column, str) for column in names)
+    n_whole = sum(isinstance(column, int | np.integer) for column in names)
+    if n_text != len(names) and n_whole != len(names):
+        odd = next((column for column in names if not isinstance(column, str)), None)
+        raise DataError(
+            f"column names of {name} must be all text or all whole numbers, got {odd!r}; "
+            f"rename them, for example with {name}.columns = {name}.columns.map(str)"
         )
 
 

@@ -35,9 +35,40 @@ def as_series(values: Any, *, name: str) -> AnySeries:
 
     Examples
     --------
-    >>> as_series([[1], [2]], name="y").tolist()
+    >>> as_series([[1], [2]], name="time").tolist()
     [1, 2]
     """
+    read = _as_columns(values, name=name)
+    if isinstance(read, pd.Series):
+        return read
+    if read.shape[1] == 1:
+        return read.iloc[:, 0]
+    raise DataError(f"{name} must be one column, got {counted(read.shape[1], 'column')}; pass one of them")
+
+
+def as_target(values: Any) -> AnySeries | pd.DataFrame:
+    """Return the target as a Series, or as a frame if it has several columns.
+
+    Raises
+    ------
+    DataError
+        If there is not one value, or one row of values, per row.
+
+    Examples
+    --------
+    >>> as_target([[1], [2]]).tolist(), as_target([[1, 2], [3, 4]]).shape
+    ([1, 2], (2, 2))
+    """
+    read = _as_columns(values, name="y")
+    if isinstance(read, pd.Series):
+        return read
+    if read.shape[1] == 0:
+        raise DataError("y must have at least one target column, got 0 columns")
+    return read.iloc[:, 0] if read.shape[1] == 1 else read
+
+
+def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
+    """Return what belongs to the rows as a Series, or as a frame if it has two axes."""
     if (
         not hasattr(values, "__len__")
         or isinstance(values, str | bytes | dict)
@@ -51,34 +82,20 @@ def as_series(values: Any, *, name: str) -> AnySeries:
         raise DataError(f"{name} must be dense, got a sparse matrix; pass {name}.toarray().ravel()")
     if isinstance(values, pd.Series):
         return values
-    frame = as_frame(values)
+    frame = as_frame(values, name=name)
     if frame is not None:
-        return _single(frame, name=name)
+        return frame
     if hasattr(values, "to_pandas"):  # polars and pyarrow
         return pd.Series(values.to_pandas())
-    array = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
-    if array.ndim == 2:
-        array = _single(pd.DataFrame(array, copy=False), name=name).to_numpy()
-    if array.ndim != 1:
+    is_array = isinstance(values, np.ndarray)
+    array = values if is_array else np.asarray(values, dtype=object)
+    if array.ndim not in (1, 2):
         raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
-    series = pd.Series(array, copy=False)
-    return series if isinstance(values, np.ndarray) else series.infer_objects()
+    read = pd.Series(array, copy=False) if array.ndim == 1 else pd.DataFrame(array, copy=False)
+    return read if is_array else read.infer_objects()
 
 
-def _single(frame: pd.DataFrame, *, name: str) -> AnySeries:
-    if frame.shape[1] == 1:
-        return frame.iloc[:, 0]
-    if name != "y":
-        raise DataError(
-            f"{name} must be one column, got {counted(frame.shape[1], 'column')}; pass one of them"
-        )
-    raise DataError(
-        f"y must be one target column, got {counted(frame.shape[1], 'column')}: several target columns are "
-        "not supported yet; call advise() once for each of them"
-    )
-
-
-def check_length(values: AnySeries, n_rows: int, *, name: str) -> None:
+def check_length(values: AnySeries | pd.DataFrame, n_rows: int, *, name: str) -> None:
     """Raise :class:`DataError` unless there is one value per row of X."""
     if len(values) != n_rows:
         raise DataError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor.data.summary import distinct_columns, principal_component
 from regadvisor.records import DataFacts, Note
 
 if TYPE_CHECKING:
@@ -28,14 +30,18 @@ class Table:
     ----------
     X : ndarray of float, csr_array or pandas.DataFrame, shape (n_rows, n_features)
         Numeric arrays and frames may hold NaN (missing), never an infinite value.
-    y : ndarray, shape (n_rows,)
-        Class codes ``0 … n_classes - 1`` (intp) or a float64 target.
+    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
+        Class codes ``0 … n_classes - 1`` (intp), a float64 target, or several float64 targets (two axes
+        mean at least two columns).
     groups : ndarray of intp, shape (n_rows,) or None
         Group codes.
     time : ndarray of float64, shape (n_rows,) or None
         Position in time; only its order is used.
     weight : ndarray of float64, shape (n_rows,) or None
         Row weights scaled to a mean of 1.
+    summary : ndarray of float64, shape (n_rows,) or None
+        The :attr:`target_view` of several targets, as the table of all rows has it; None: worked out from
+        the rows that are there.
     """
 
     X: Features
@@ -44,6 +50,7 @@ class Table:
     groups: NDArray[np.intp] | None = None
     time: NDArray[np.float64] | None = None
     weight: NDArray[np.float64] | None = None
+    summary: NDArray[np.float64] | None = None
     notes: tuple[Note, ...] = ()
 
     @property
@@ -61,6 +68,32 @@ class Table:
         """Number of classes of the source (0 for regression)."""
         return len(self.facts.classes or ())
 
+    @property
+    def n_targets(self) -> int:
+        """Columns of the target."""
+        return 1 if self.y.ndim == 1 else int(self.y.shape[1])
+
+    @cached_property
+    def target_view(self) -> NDArray[Any]:
+        """The target as one number per row, shape (n_rows,), for strata, drift, density and the like.
+
+        Class codes, the target, or of several targets their first principal component (see
+        :func:`~regadvisor.data.summary.principal_component`). Fits and losses use `y`.
+        """
+        if self.y.ndim == 1:
+            return self.y
+        return principal_component(self.y) if self.summary is None else self.summary
+
+    @cached_property
+    def different_targets(self) -> NDArray[np.intp]:
+        """Positions of the columns of the target, copies left out, in an order that follows their values."""
+        return np.zeros(1, dtype=np.intp) if self.y.ndim == 1 else distinct_columns(self.y)
+
+    @property
+    def targets(self) -> NDArray[Any]:
+        """The target with two axes, shape (n_rows, n_targets)."""
+        return self.y[:, None] if self.y.ndim == 1 else self.y
+
     def take(self, rows: NDArray[np.intp], *, weight: NDArray[np.float64] | None = None) -> Table:
         """Return the table of the given rows; `weight` (n_taken,) replaces their weights if given."""
         X = self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
@@ -75,4 +108,5 @@ class Table:
             groups=pick(self.groups),
             time=pick(self.time),
             weight=pick(self.weight) if weight is None else weight,
+            summary=pick(self.summary),
         )

@@ -14,7 +14,7 @@ from pandas.api import types as dtypes
 
 from regadvisor.data.wording import counted, listed
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.records import Note, Task
+from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import FEWEST_ROWS_PER_CLASS, GUESS_MOST_CLASSES, GUESS_ROWS_PER_CLASS
 
 if TYPE_CHECKING:
@@ -30,17 +30,20 @@ class Target:
 
     Attributes
     ----------
-    y : ndarray, shape (n_rows,)
+    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
         Class codes (intp) or float64 values.
     task : {"binary", "multiclass", "regression"}
     classes, class_counts : tuple or None
         Labels in the order of the codes, and the rows of each (classification only).
+    targets : tuple of TargetFacts
+        Of several targets; empty for one.
     """
 
     y: NDArray[Any]
     task: Task
     classes: tuple[Label, ...] | None = None
     class_counts: tuple[int, ...] | None = None
+    targets: tuple[TargetFacts, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -69,38 +72,60 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     >>> read_target(pd.Series([0.5, 1.5, 2.5])).task
     'regression'
     """
-    if task not in TASKS:
-        raise ParameterError(f"task must be one of {', '.join(map(repr, TASKS))}, got {task!r}")
-    is_label = _is_label(values)
+    check_task(task)
+    is_label = holds_labels(values)
     if is_label and task != "regression":
         return _classes(values, task=task, is_label=True)
-    numbers = _numbers(values)
-    if task == "regression" or (task == "auto" and not _is_coded(numbers)):
+    numbers = finite_numbers(values)
+    if task == "regression" or (task == "auto" and not is_coded(numbers)):
         return _regression(numbers)
     if task != "auto":
         _check_discrete(numbers, task)
     return _classes(pd.Series(_whole(numbers)), task=task, is_label=False)
 
 
-def _is_label(values: AnySeries) -> bool:
-    """Whether the dtype or the kind of the objects says that the values are classes."""
+def check_task(task: str) -> None:
+    """Raise ParameterError unless `task` is one."""
+    if task not in TASKS:
+        raise ParameterError(f"task must be one of {', '.join(map(repr, TASKS))}, got {task!r}")
+
+
+def holds_labels(values: AnySeries, where: str = "y") -> bool:
+    """Whether the dtype or the kind of the objects says that the values are classes.
+
+    Raises
+    ------
+    DataError
+        If they are complex numbers or dates; `where` they stand is for the message.
+    """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype) or dtypes.is_bool_dtype(dtype):
         return True
     if dtypes.is_complex_dtype(dtype):
-        raise DataError("y must be real numbers or labels, got complex ones. Complex data not supported")
+        raise DataError(
+            f"{where} must be real numbers or labels, got complex ones. Complex data not supported"
+        )
     if dtypes.is_numeric_dtype(dtype):
         return False
     kind = dtypes.infer_dtype(values, skipna=True)
     if kind.startswith(("date", "time", "period")):
         raise DataError(
-            "y must be numbers or labels, got dates. Unknown label type: dates; predict a number instead, "
-            "such as the days since a fixed date"
+            f"{where} must be numbers or labels, got dates. Unknown label type: dates; predict a number "
+            "instead, such as the days since a fixed date"
         )
     return kind not in ("integer", "floating", "mixed-integer-float", "decimal")
 
 
-def _numbers(values: AnySeries) -> NDArray[np.float64]:
+def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
+    """Return the values as numbers; errors say `where` they stand.
+
+    Raises
+    ------
+    ParameterError
+        If they are no numbers.
+    DataError
+        If one is infinite.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     try:
@@ -108,13 +133,13 @@ def _numbers(values: AnySeries) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         example = next((value for value in values if isinstance(value, str)), values.iloc[0])
         raise ParameterError(
-            f"task must fit the target: 'regression' needs numbers, got {example!r} in y; "
+            f"task must fit the target: 'regression' needs numbers, got {example!r} in {where}; "
             "use task='classification' or leave it out"
         ) from error
     n_infinite = int(np.isinf(numbers).sum())
     if n_infinite:
         raise DataError(
-            f"y must be finite, got infinity (inf) in {counted(n_infinite, 'row')}; drop or correct "
+            f"{where} must be finite, got infinity (inf) in {counted(n_infinite, 'row')}; drop or correct "
             "these rows"
         )
     return numbers
@@ -125,7 +150,8 @@ def _whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
     return numbers.astype(np.int64) if is_exact else numbers
 
 
-def _is_coded(numbers: NDArray[np.float64]) -> bool:
+def is_coded(numbers: NDArray[np.float64]) -> bool:
+    """Whether numbers look like codes of classes: whole, few, and each of them often."""
     if not (numbers == np.round(numbers)).all():
         return False
     n_distinct = len(np.unique(numbers))

@@ -128,7 +128,7 @@ def _density(sample: Table, rng: np.random.Generator) -> tuple[float | None, int
 def _encode_target(sample: Table) -> NDArray[np.float64]:
     if sample.is_classification:
         return categorical_basis(pd.Series(sample.y))
-    ranks, varies = standardised_ranks(np.asarray(sample.y, dtype=np.float64)[:, None])
+    ranks, varies = standardised_ranks(np.asarray(sample.target_view, dtype=np.float64)[:, None])
     return ranks[:, varies]
 
 

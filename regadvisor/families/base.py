@@ -40,7 +40,8 @@ class Fit:
     ----------
     losses : ndarray of float64, shape (n_rows,)
         Held-out loss per row of the sample: log loss (natural, probabilities clipped at
-        ``thresholds.PROBABILITY_FLOOR``), or squared error over the variance of the sample's target.
+        ``thresholds.PROBABILITY_FLOOR``), or squared error over the variance of the sample's target; of
+        several targets the mean of these, so that each counts the same whatever its unit.
         NaN for rows that are in no test fold (forward-in-time validation).
     train_losses : ndarray of float64, shape (n_folds,)
         Mean loss on the training rows of each fold, in the same unit.

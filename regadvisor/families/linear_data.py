@@ -35,16 +35,16 @@ class LinearFold:
         The training rows.
     X_test : ndarray or csr_array of float64, shape (n_test, n_features)
         Shifted as the training rows are.
-    y_train, y_test : ndarray
-        Class codes, or the target in its own unit.
+    y_train, y_test : ndarray, shape (n,) or (n, n_targets)
+        Class codes, or the targets in their own units.
     classes : ndarray of int
         Codes of the classes that the training rows have (classification).
     n_classes : int
         Classes of the source (0 for regression).
-    target_mean, target_sd : float
-        Weighted moments of the training target (regression).
-    unit : float
-        Variance of the sample's target, the unit of the squared error (regression).
+    target_mean, target_sd : ndarray, shape (n_targets,)
+        Weighted moments of the training targets (regression).
+    unit : ndarray, shape (n_targets,)
+        Variances of the sample's targets, the units of the squared errors (regression).
     positions : ndarray of int, shape (n_features,)
         Where the fold's features are among the names of the whole sample's encoding; -1: not there.
     """
@@ -55,9 +55,9 @@ class LinearFold:
     y_test: NDArray[Any]
     classes: NDArray[np.intp]
     n_classes: int
-    target_mean: float
-    target_sd: float
-    unit: float
+    target_mean: Floats
+    target_sd: Floats
+    unit: Floats
     positions: NDArray[np.intp]
 
     def class_probabilities(self, Z: Floats) -> Floats:
@@ -108,33 +108,46 @@ def encode_fold(
     weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
     weight = weight / weight.sum()
     X, X_test = _shifted(encoded, preprocessor.transform(sample.take(fold.test).X), weight)
-    mean, sd, classes, T = _targets(sample, train.y, weight)
+    mean, sd, classes, T = _targets(train, weight)
     where = {name: position for position, name in enumerate(names)}
     own = feature_names(preprocessor, sample.facts)
     return LinearFold(
         problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
         X_test=X_test,
-        y_train=train.y,
-        y_test=sample.y[fold.test],
+        y_train=train.y if sample.is_classification else train.targets,
+        y_test=sample.y[fold.test] if sample.is_classification else sample.targets[fold.test],
         classes=classes,
         n_classes=sample.n_classes,
         target_mean=mean,
         target_sd=sd,
-        unit=1.0 if sample.is_classification else float(np.var(sample.y)) or 1.0,
+        unit=np.array([float(np.var(own)) or 1.0 for own in _columns(sample)]),
         positions=np.array([where.get(name, -1) for name in own], dtype=np.intp),
     )
 
 
-def _targets(sample: Table, y: NDArray[Any], weight: Floats) -> tuple[float, float, NDArray[np.intp], Floats]:
-    """Return mean, sd, the classes present and the target as the solvers want it."""
-    if not sample.is_classification:
-        mean = float(weight @ y)
-        sd = float(np.sqrt(weight @ np.square(y - mean))) or 1.0
-        return mean, sd, np.empty(0, dtype=np.intp), ((y - mean) / sd)[:, None]
+def _columns(table: Table) -> list[Floats]:
+    """Return the target's columns, each by itself in memory: sums over one do not depend on the others."""
+    return [np.ascontiguousarray(column, dtype=np.float64) for column in table.targets.T]
+
+
+def _targets(train: Table, weight: Floats) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:
+    """Return means, sds, the classes present and the target as the solvers want it."""
+    if not train.is_classification:
+        columns = _columns(train)
+        mean = np.array([float(weight @ y) for y in columns])
+        sd = np.array(
+            [
+                float(np.sqrt(weight @ np.square(y - center))) or 1.0
+                for y, center in zip(columns, mean, strict=True)
+            ]
+        )
+        T = np.array([(y - c) / s for y, c, s in zip(columns, mean, sd, strict=True)]).T
+        return mean, sd, np.empty(0, dtype=np.intp), T
+    y = train.y
     # A class whose rows all weigh nothing is as good as absent.
     classes = np.unique(y[weight > 0]).astype(np.intp)
     T = (y[:, None] == classes[None, :]).astype(np.float64, order="F")
-    return 0.0, 1.0, classes, T[:, 1:] if len(classes) == 2 else T
+    return np.zeros(1), np.ones(1), classes, T[:, 1:] if len(classes) == 2 else T
 
 
 def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:

@@ -110,5 +110,5 @@ def _row_losses(fold: LinearFold, Z: Floats, y: np.ndarray) -> Floats:
         return row_losses_classification(
             fold.class_probabilities(Z), y.astype(np.intp), thresholds.PROBABILITY_FLOOR
         )
-    squared = np.square(y - (fold.target_mean + fold.target_sd * Z[:, 0])) / fold.unit
-    return np.asarray(squared, dtype=np.float64)
+    squared = np.square(y - (fold.target_mean + fold.target_sd * Z)) / fold.unit
+    return np.asarray(squared.mean(axis=1), dtype=np.float64)

@@ -1,7 +1,9 @@
 """The training rows of one fold as an optimisation problem, and the answer to it.
 
-Shapes: n_rows × n_features `X`; n_outputs is 1 for regression and two classes (one weight vector and the
-sigmoid, as in scikit-learn) and the number of classes above two (softmax).
+Shapes: n_rows × n_features `X`; n_outputs is the number of targets of a regression, 1 for two classes (one
+weight vector and the sigmoid, as in scikit-learn) and the number of classes above two (softmax). The
+objective of several targets is the sum over them of mean ½ squared error and penalty, so each is fitted by
+itself.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ class Problem:
         ones stay as they are: the intercept is free, so centring changes no weight, and solvers that need
         it centre by :attr:`mean`.
     T : ndarray of float64, shape (n_rows, n_outputs)
-        The standardised target (weighted mean 0, variance 1), the 0/1 label, or one-hot labels.
+        The standardised targets (weighted mean 0, variance 1), the 0/1 label, or one-hot labels.
     weight : ndarray of float64, shape (n_rows,)
         Row weights that sum to 1, so that weighted sums are means.
     is_classification : bool

@@ -42,14 +42,15 @@ def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution
     if problem.is_sparse:
         return _solve_sparse_ridge(problem, penalties)
     at = problem.spectrum
-    projected = at.F.T @ (problem.weight * problem.T[:, 0])
     is_deficient = len(at.s) < problem.n_features
     strengths = np.array([penalty.l2 for penalty in penalties])
     # Features that never vary carry nothing, and no weight.
-    weights = at.weights(projected[:, None] / np.maximum(np.square(at.s)[:, None] + strengths, 1e-300))
+    shrunk = np.maximum(np.square(at.s)[:, None] + strengths, 1e-300)
+    projected = [at.F.T @ (problem.weight * t) for t in problem.T.T]
+    weights = [at.weights(moments[:, None] / shrunk) for moments in projected]
     return [
         Solution(
-            W=weights[:, [number]],
+            W=np.column_stack([own[:, number] for own in weights]),
             b=problem.constant,
             converged=True,
             is_limit=is_deficient and penalty.l2 == 0.0,
@@ -63,20 +64,27 @@ def _solve_sparse_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[
 
     The features are never made dense, and no more than the square of the shorter side is held in memory.
     """
-    t, root = problem.T[:, 0], np.sqrt(problem.weight)
+    root = np.sqrt(problem.weight)
     is_wide = problem.n_features > problem.n_rows
     values, vectors = problem.gram_spectrum
     is_deficient = len(values) < problem.n_features
-    moments = problem.X.T @ (problem.weight * t)
-    projected = vectors.T @ (root * t if is_wide else moments)
-    solutions = []
-    for penalty in penalties:
+
+    def project(t: Floats) -> Floats:
+        moments = root * t if is_wide else problem.X.T @ (problem.weight * t)
+        return np.asarray(vectors.T @ moments, dtype=np.float64)
+
+    def weights(projected: Floats, l2: float) -> Floats:
         # Features that never vary carry nothing, and no weight.
-        w = vectors @ (projected / np.maximum(values + penalty.l2, 1e-300))
+        w = vectors @ (projected / np.maximum(values + l2, 1e-300))
         if is_wide:
             u = root * w
             w = problem.X.T @ u - problem.mean * u.sum()
-        W = np.asarray(w, dtype=np.float64)[:, None]
+        return np.asarray(w, dtype=np.float64)
+
+    projections = [project(t) for t in problem.T.T]
+    solutions = []
+    for penalty in penalties:
+        W = np.column_stack([weights(projected, penalty.l2) for projected in projections])
         b = problem.constant - problem.mean @ W
         is_limit = is_deficient and penalty.l2 == 0.0
         solutions.append(Solution(W=W, b=b, converged=True, is_limit=is_limit))
@@ -86,7 +94,7 @@ def _solve_sparse_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[
 def solve_sparse_regression(
     problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline
 ) -> list[Solution]:
-    """Return the L1 or elastic-net solutions.
+    """Return the L1 or elastic-net solutions; several targets are solved for in turn, from common rungs.
 
     Raises
     ------
@@ -95,8 +103,13 @@ def solve_sparse_regression(
     """
 
     def descend(penalty: Penalty, start: Solution, tol: float) -> Solution:
-        w, converged = _solve_one(problem, penalty, start.W[:, 0], tol, deadline)
-        return Solution(W=w[:, None], b=problem.constant - problem.mean @ w, converged=converged)
+        found = [
+            _solve_one(problem, t, penalty, np.ascontiguousarray(w), tol, deadline)
+            for t, w in zip(problem.T.T, start.W.T, strict=True)
+        ]
+        W = np.column_stack([w for w, _ in found])
+        converged = all(is_solved for _, is_solved in found)
+        return Solution(W=W, b=problem.constant - problem.mean @ W, converged=converged)
 
     tol = TOLERANCE * max(problem.l1_max, 1e-12)
     if problem.n_features < FEWEST_FOR_LADDER:
@@ -106,10 +119,14 @@ def solve_sparse_regression(
 
 
 def _solve_one(
-    problem: Problem, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
+    problem: Problem, t: Floats, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
 ) -> tuple[Floats, bool]:
-    """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large."""
-    t = problem.T[:, 0]
+    """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large.
+
+    `t` is the column of the target, shape (n_rows,).
+    """
+    if not t.any():  # one of several targets is constant in these rows
+        return np.zeros_like(w), True
     q = problem.X.T @ (problem.weight * t)
     offset = float(problem.weight @ np.square(t))
     if problem.n_features <= LARGEST_GRAM:

@@ -27,6 +27,8 @@ from regadvisor.report.phrases import (
 )
 from regadvisor.wording import number
 
+#: Targets named in a line.
+_MOST_TARGETS = 6
 _FOLDS = {
     "random": "random folds",
     "stratified": "stratified folds",
@@ -58,11 +60,29 @@ def context(record: Record) -> str:
 def _data(data: DataFacts) -> list[str]:
     size = f"{count(data.n_rows, 'row')} × {count(data.n_features, 'feature')}"
     if data.task == "regression":
-        return [size, "regression" if data.target_name is None else f"regression on {data.target_name}"]
+        return [size, f"regression on {targets(data)}" if targets(data) else "regression"]
     counts = data.class_counts or ()
     shares = f" ({' / '.join(f'{n:,}' for n in counts)})" if 0 < len(counts) <= 4 else ""
     of = "" if data.target_name is None else f" of {data.target_name}"
     return [size, f"{count(len(data.classes or counts), 'class', 'classes')}{of}{shares}"]
+
+
+def targets(data: DataFacts) -> str:
+    """Return the name of the target, or how many there are and their names; empty if that is not known.
+
+    Examples
+    --------
+    >>> from regadvisor.records import TargetFacts
+    >>> facts = tuple(TargetFacts(name=name, mean=0.0, sd=1.0) for name in ("fat", "water"))
+    >>> targets(DataFacts(container="array", task="regression", n_rows=9, columns=(), targets=facts))
+    '2 targets: fat, water'
+    """
+    if not data.targets:
+        return data.target_name or ""
+    said = count(len(data.targets), "target")
+    names = [facts.name for facts in data.targets if isinstance(facts.name, str)]
+    shown = [*names[:_MOST_TARGETS], *(["…"] if len(names) > _MOST_TARGETS else [])]
+    return f"{said}: {', '.join(shown)}" if names else said
 
 
 def claims(record: Record) -> tuple[str, ...]:

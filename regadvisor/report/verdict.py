@@ -129,7 +129,8 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     is_regression = record.settings.task == "regression" or (
         record.data is not None and record.data.task == "regression"
     )
-    what = "mean" if is_regression else "class shares"
+    is_several = record.data is not None and record.data.n_targets > 1
+    what = ("means" if is_several else "mean") if is_regression else "class shares"
     sentences = [f"Nothing beats predicting the {what}: {support(main_claim(record))}."]
     scores = record.evidence.scores
     if scores is not None and scores.best_kind in scores.honest_losses:

@@ -1,7 +1,8 @@
 """Do the data change over time, or along the order in which the rows stand?
 
 Time is the caller's word and is taken seriously; the row order is only a hint. Both compare features within
-class or target bin, so data sorted by target look like shuffled ones.
+class or target bin, so data sorted by target look like shuffled ones. The bins of several targets are those
+of their first principal component; whether the targets themselves drift is looked at one by one.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def _view(table: Table, keys: NDArray[np.uint64], *, seed: int) -> _View:
     if table.n_rows > _MOST_ROWS:
         rows = np.sort(np.argpartition(keys, _MOST_ROWS)[:_MOST_ROWS]).astype(np.intp)
     _, features = fit_encode(table.X, table.facts.columns, seed=seed, most_columns=_MOST_COLUMNS, rows=rows)
-    y = np.asarray(table.y[rows], dtype=np.float64)
+    y = np.asarray(table.target_view[rows], dtype=np.float64)
     within = _within_target(features.values.astype(np.float64), y, table.is_classification)
     return _View(
         features=features,

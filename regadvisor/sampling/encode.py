@@ -164,15 +164,22 @@ def fit_encode(
 
 
 def encode_target(table: Table, rows: Rows = None) -> Encoded:
-    """Return the target (of some rows) as standardised numbers: one column per class, or the value."""
+    """Return the target (of some rows) as standardised numbers: one column per class, or the value.
+
+    Of several targets there is a column for each, copies left out.
+    """
     y = table.y if rows is None else table.y[rows]
     if table.is_classification:
         codes = np.arange(max(table.n_classes, int(y.max()) + 1))
         raw = (y[:, None] == codes).astype(np.float64)
         labels = table.facts.classes or tuple(codes.tolist())
         names = tuple(f"target = {label}" for label in labels)
+    elif table.n_targets == 1:
+        raw, names = np.asarray(y, dtype=np.float64).reshape(-1, 1), ("target",)
     else:
-        raw, names = np.asarray(y, dtype=np.float64)[:, None], ("target",)
+        chosen = table.different_targets
+        called = [facts.name for facts in table.facts.targets] or list(range(table.n_targets))
+        raw, names = y[:, chosen], tuple(f"target {called[j]}" for j in chosen)
     sd = raw.std(axis=0)
     kept = np.flatnonzero(sd > 0)
     values = (raw[:, kept] - raw[:, kept].mean(axis=0)) / sd[kept]

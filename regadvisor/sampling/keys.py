@@ -24,7 +24,8 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     """Return a 64-bit hash of features and target for every row, shape (n_rows,).
 
     The hash is the sum over non-zero cells of a mixed value (SplitMix64, Steele et al. 2014), so a dense
-    and a sparse matrix of the same values give the same keys.
+    and a sparse matrix of the same values give the same keys. Several targets give the same keys in whatever
+    order they stand, and copies of one target those of the one.
 
     Examples
     --------
@@ -36,7 +37,9 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     (True, False)
     """
     features = _feature_keys(table.X)
-    target = cell_hashes(table.y, numbered(0, 1))
+    place, target = numbered(0, 1), np.zeros(table.n_rows, dtype=np.uint64)
+    for j in table.different_targets:
+        target += cell_hashes(table.targets[:, j], place)
     return mix(features ^ target)
 
 

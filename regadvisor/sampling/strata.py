@@ -209,10 +209,10 @@ class GroupDesign:
 
 
 def strata_codes(table: Table, *, n_bins: int = TARGET_BINS) -> NDArray[np.intp]:
-    """Return the class code of each row, or the quantile bin of its target."""
+    """Return the class code of each row, or the quantile bin of its target (of several: of their view)."""
     if table.is_classification:
         return np.asarray(table.y, dtype=np.intp)
-    return target_bins(table.y, n_bins)
+    return target_bins(table.target_view, n_bins)
 
 
 def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:

@@ -145,7 +145,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
-        n_refinements=1,
+        n_refinements=2,
         most_blocks=3,
         n_draws=200,
         n_widenings=1,
@@ -277,8 +277,8 @@ class Walk:
         effort : Effort, optional
         is_automatic : bool
             Whether nobody asked for the budget. Then the highest effort is taken for its rows alone: its
-            candidates cost 1.3 to 1.4 times the standard ones and left the same loss (``benchmarks/regret.py``,
-            33 sets).
+            candidates cost 1.3 to 1.4 times the standard ones and left the same loss
+            (``benchmarks/regret.py``, linear models on 33 sets).
 
         Examples
         --------

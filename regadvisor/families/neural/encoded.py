@@ -38,8 +38,8 @@ class NetworkPrepared(Prepared):
     ----------
     rows : TrainingRows
         Row ``f · n_rows + i`` is row i of the sample as fold f encodes it.
-    loss_scale : ndarray of float64, shape (n_folds,)
-        Turns squared errors on the fold's standardised target into the unit of the losses (1 for classes
+    loss_scale : ndarray of float64, shape (n_folds, n_outputs)
+        Turns squared errors on the fold's standardised targets into the unit of the losses (1 for classes
         and for the caller's own loss).
     weight : ndarray of float64, shape (n_rows,)
         Row weights, for means of held-out losses.
@@ -151,33 +151,35 @@ def encode_target(
     Returns
     -------
     target : ndarray of float32, shape (n_folds, n_rows, n_outputs)
-        One-hot classes, or the target standardised by the (weighted) training rows.
-    loss_scale : ndarray of float64, shape (n_folds,)
+        One-hot classes, or the targets standardised by the (weighted) training rows.
+    loss_scale : ndarray of float64, shape (n_folds, n_outputs)
     constant_losses : ndarray of float64, shape (n_rows,)
         Held-out loss of predicting the training rows' class shares or mean (with the caller's own loss: of
         the constant outputs that suit it best); NaN in no test fold.
     """
     weight = row_weight(sample)
-    n_outputs = sample.n_classes if sample.is_classification else 1
+    n_outputs = sample.n_classes if sample.is_classification else sample.n_targets
     target = np.empty((len(folds), sample.n_rows, n_outputs), dtype=np.float32)
-    loss_scale = np.ones(len(folds))
+    loss_scale = np.ones((len(folds), n_outputs))
     constant = np.full(sample.n_rows, np.nan)
-    variance = float(np.var(sample.y)) or 1.0
     for number, fold in enumerate(folds):
-        y, w = sample.y[fold.train], weight[fold.train]
+        w, start = weight[fold.train], np.zeros(n_outputs)
         if sample.is_classification:
             target[number] = np.eye(n_outputs, dtype=np.float32)[sample.y]
-            shares = np.bincount(y, weights=w, minlength=n_outputs) / w.sum()
-            logits = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
-            constant[fold.test] = -logits[sample.y[fold.test]]
+            shares = np.bincount(sample.y[fold.train], weights=w, minlength=n_outputs) / w.sum()
+            start = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
+            constant[fold.test] = -start[sample.y[fold.test]]
         else:
-            mean, sd = weighted_moments(y, w)
-            target[number, :, 0] = (sample.y - mean) / sd
-            logits = np.zeros(1)
-            loss_scale[number] = 1.0 if own_loss else sd**2 / variance
-            constant[fold.test] = (sample.y[fold.test] - mean) ** 2 / variance
+            squared = np.zeros((n_outputs, len(fold.test)))
+            for j, y in enumerate(sample.targets.T):
+                mean, sd = weighted_moments(y[fold.train], w)
+                variance = float(np.var(y)) or 1.0
+                target[number, :, j] = (y - mean) / sd
+                loss_scale[number, j] = 1.0 if own_loss else sd**2 / variance
+                squared[j] = (y[fold.test] - mean) ** 2 / variance
+            constant[fold.test] = squared.mean(axis=0)
         if own_loss is not None:
-            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, logits)
+            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start)
     return target, loss_scale, constant
 
 

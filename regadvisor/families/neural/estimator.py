@@ -243,7 +243,7 @@ class NetworkClassifier(ClassifierMixin, _Network):
 class NetworkRegressor(RegressorMixin, _Network):
     """A multilayer perceptron regressor with L1, L2 and dropout, trained by AdamW or SGD.
 
-    The loss is half the squared error on the target standardised inside, summed over the targets if there are
+    The loss is half the squared error on the target standardised inside, mean over the targets if there are
     several. Parameters as in :class:`NetworkClassifier`.
 
     Attributes

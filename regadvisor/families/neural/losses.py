@@ -20,7 +20,7 @@ from regadvisor.thresholds import PROBABILITY_FLOOR
 
 #: The caller's loss of ``(outputs, target)``, both (batch, n_outputs): a number per row, or their mean.
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-#: "log": log loss of a softmax; "squared": half the squared error, summed over the outputs.
+#: "log": log loss of a softmax; "squared": half the squared error, mean over the outputs (targets).
 Loss = Literal["log", "squared"] | LossFunction
 
 
@@ -53,7 +53,7 @@ def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None
     if loss == "log":
         losses = -(functional.log_softmax(outputs, -1) * target).sum(-1)
     elif loss == "squared":
-        losses = 0.5 * (outputs - target).square().sum(-1)
+        losses = 0.5 * (outputs - target).square().mean(-1)
     else:
         losses = _called(loss, outputs, target)
         if losses.ndim == 0 and weight is not None:
@@ -75,14 +75,16 @@ def fill_slope(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | Non
     if callable(loss):
         out.copy_(_slope_of_own(loss, outputs, target, weight))
         return
+    n_terms = outputs.shape[1]
     if loss == "log":
         torch.softmax(outputs, -1, out=out)
         out.sub_(target)
     else:
         torch.sub(outputs, target, out=out)
+        n_terms *= outputs.shape[2]
     if weight is not None:
         out.mul_(weight.unsqueeze(-1))
-    out.mul_(1.0 / outputs.shape[1])
+    out.mul_(1.0 / n_terms)
 
 
 def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -100,17 +102,23 @@ def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: T
 
 
 def row_losses(
-    outputs: Tensor, target: Tensor, *, is_classification: bool, own: LossFunction | None = None
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    is_classification: bool,
+    own: LossFunction | None = None,
+    scale: Tensor | None = None,
 ) -> NDArray[np.float32]:
     """Return the loss that scores every row.
 
     The caller's own loss where there is one; else the log loss (with a floor under the probabilities), or
-    the squared error (without the ½) on the standardised target.
+    the squared error (without the ½) on the standardised target, times `scale`, mean over the targets.
 
     Shape
     -----
     outputs : (n_models, n_rows, n_outputs)
     target : (n_rows, n_outputs)
+    scale : (n_outputs,) or None, which is all ones
     returns : (n_models, n_rows)
     """
     if own is not None:
@@ -119,7 +127,8 @@ def row_losses(
         log_probability = (torch.log_softmax(outputs, -1) * target).sum(-1)
         losses = -log_probability.clamp(min=float(np.log(PROBABILITY_FLOOR)))
     else:
-        losses = (outputs - target).square().sum(-1)
+        squared = (outputs - target).square()
+        losses = (squared if scale is None else squared * scale).mean(-1)
     result: NDArray[np.float32] = losses.cpu().numpy()
     return result
 

@@ -142,7 +142,7 @@ def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_fea
     return ModuleSource(
         model=model,
         input_shape=channels_first(facts) or (n_features,),
-        n_outputs=1 if facts.task == "regression" else len(facts.classes or ()),
+        n_outputs=facts.n_targets if facts.task == "regression" else len(facts.classes or ()),
     )
 
 

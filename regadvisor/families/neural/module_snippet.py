@@ -30,6 +30,17 @@ def loss_of(outputs, target):
 
 """
 
+_SEVERAL = """\
+values = np.asarray(y, dtype=float)
+target = torch.as_tensor((values - values.mean(axis=0)) / values.std(axis=0), dtype=torch.float32)
+
+
+def loss_of(outputs, target):
+    return 0.5 * torch.nn.functional.mse_loss(outputs, target)  # mean over rows and targets
+
+
+"""
+
 _MODULE = """\
 module = ...  # yours: rows in, {outputs} out
 
@@ -111,7 +122,7 @@ def module_torch_snippet(
     parts = [
         "\n".join([*head, "", f"preprocess = {code.expression}"]) + "\n\n",
         _DATA.format(shape="" if image is None else f".view(-1, {', '.join(map(str, image))})"),
-        _NUMBERS if facts.task == "regression" else _CLASSES,
+        _target(facts),
         _MODULE.format(outputs=_outputs(facts), dropout=strengths["dropout"]),
         _LOOP.format(
             **loop,
@@ -124,5 +135,13 @@ def module_torch_snippet(
     return "".join(parts)
 
 
+def _target(facts: DataFacts) -> str:
+    if facts.task != "regression":
+        return _CLASSES
+    return _NUMBERS if facts.n_targets == 1 else _SEVERAL
+
+
 def _outputs(facts: DataFacts) -> str:
-    return "one number" if facts.task == "regression" else f"{len(facts.classes or ())} logits"
+    if facts.task != "regression":
+        return f"{len(facts.classes or ())} logits"
+    return "one number" if facts.n_targets == 1 else f"{facts.n_targets} numbers"

@@ -256,7 +256,8 @@ def _check_outputs(
     """Raise ParameterError unless the outputs fit the task."""
     wanted = {source.n_outputs, 1} if is_classification and source.n_outputs == 2 else {source.n_outputs}
     if outputs.shape[1] not in wanted:
-        what = f"{source.n_outputs} classes" if is_classification else "one target"
+        several = f"{source.n_outputs} {'classes' if is_classification else 'targets'}"
+        what = several if source.n_outputs > 1 or is_classification else "one target"
         raise ParameterError(
             f"model must return a tensor of shape (rows, {source.n_outputs}) for {what}, got "
             f"{tuple(outputs.shape)} for {len(outputs)} rows; give a factory that names n_outputs"

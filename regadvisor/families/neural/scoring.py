@@ -128,20 +128,21 @@ class Scoreboard:
         prepared = self.prepared
         zeroed = stack.zeroed()[: len(jobs) * len(folds)].cpu().numpy().reshape(len(jobs), len(folds), -1)
         for i, number in enumerate(folds):
-            fold, scale = prepared.folds[number], np.float32(prepared.loss_scale[number])
+            fold = prepared.folds[number]
             networks = range(i, len(jobs) * len(folds), len(folds))
             self._zeroed[at, jobs, number] = zeroed[:, i]
-            held_out = scale * self._losses(stack, networks, number, fold.test)
+            held_out = self._losses(stack, networks, number, fold.test)
             self._held_out[at][np.ix_(jobs, fold.test)] = held_out
             rows = self._train_rows[number]
             losses = self._losses(stack, networks, number, rows).astype(np.float64)
-            self._train[at, jobs, number] = scale * np.average(losses, axis=1, weights=prepared.weight[rows])
+            self._train[at, jobs, number] = np.average(losses, axis=1, weights=prepared.weight[rows])
 
     def _losses(
         self, stack: Stack, networks: range, fold: int, rows: NDArray[np.intp]
     ) -> NDArray[np.float32]:
         """Return the losses of one fold's networks on some rows of the sample, (n_networks, n_rows)."""
         data = self.prepared.rows
+        scale = torch.as_tensor(self.prepared.loss_scale[fold], dtype=torch.float32).to(data.x.device)
         table_rows = torch.from_numpy(rows.astype(np.int64)).to(data.x.device) + fold * self.prepared.n_rows
         losses = np.empty((len(networks), len(rows)), dtype=np.float32)
         for begin in range(0, len(rows), self._rows_at_once):
@@ -151,7 +152,11 @@ class Scoreboard:
                 some = networks[first : first + self._networks_at_once]
                 outputs = stack.outputs(_at_least_two(some), x)[: len(some)]
                 losses[first : first + len(some), begin : begin + len(part)] = row_losses(
-                    outputs, target, is_classification=data.is_classification, own=self._own_loss
+                    outputs,
+                    target,
+                    is_classification=data.is_classification,
+                    own=self._own_loss,
+                    scale=scale,
                 )
         return losses
 

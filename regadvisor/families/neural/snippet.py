@@ -39,6 +39,18 @@ def loss_of(outputs, target):
 
 """
 
+_SEVERAL = """\
+values = np.asarray(y, dtype=float)
+y_mean, y_scale = values.mean(axis=0), values.std(axis=0)
+target = torch.as_tensor((values - y_mean) / y_scale, dtype=torch.float32)
+n_outputs = target.shape[1]
+
+
+def loss_of(outputs, target):
+    return 0.5 * torch.nn.functional.mse_loss(outputs, target)  # mean over rows and targets
+
+"""
+
 _NETWORK = """\
 generator = torch.Generator().manual_seed(seed)
 widths = [features.shape[1], *hidden, n_outputs]
@@ -170,6 +182,14 @@ def predict(X):
         return forward(encode(preprocess.transform(X)))[:, 0].double().numpy() * y_scale + y_mean
 """
 
+_PREDICT_SEVERAL = """\
+
+
+def predict(X):
+    with torch.no_grad():
+        return forward(encode(preprocess.transform(X))).double().numpy() * y_scale + y_mean
+"""
+
 
 _MEANING = {
     "decoupled": {
@@ -187,6 +207,7 @@ def mlp_torch_snippet(
     regularizer: Regularizer,
     task: str,
     n_classes: int,
+    n_targets: int = 1,
     verdict_comment: str = "",
 ) -> str:
     """Return a script that trains the advised network in torch on `X` and `y`, which have to exist.
@@ -205,6 +226,8 @@ def mlp_torch_snippet(
     task : {"binary", "multiclass", "regression"}
     n_classes : int
         Classes of the data (0 for regression); the script counts those in its own `y`.
+    n_targets : int, default 1
+        Columns of a numeric `y`.
     verdict_comment : str, optional
         Put on top as a comment.
 
@@ -220,7 +243,11 @@ def mlp_torch_snippet(
             "snippet('torch') must be asked of advice with a built-in loss, got your own loss function, "
             "whose code is not known; use advice.optimizer() in your own loop"
         )
-    is_regression = task == "regression"
+    target, predict = _CLASSES, _PREDICT_CLASSES
+    if task == "regression":
+        is_single = n_targets == 1
+        target = _NUMBERS if is_single else _SEVERAL
+        predict = _PREDICT_NUMBERS if is_single else _PREDICT_SEVERAL
     code = estimator_code(preprocessor)
     needed = {*code.imports, "import math", "import numpy as np", "import torch"}
     imports = sorted(needed, key=lambda line: (line[0] == "f", line))
@@ -231,12 +258,12 @@ def mlp_torch_snippet(
     parts = [
         "\n".join(head) + "\n",
         _DATA,
-        _NUMBERS if is_regression else _CLASSES,
+        target,
         _settings(training, strengths),
         _NETWORK.replace("{optimizer}\n", _penalised(training) + _optimizer(training)),
         forward,
         _loop(training, strengths),
-        _PREDICT_NUMBERS if is_regression else _PREDICT_CLASSES,
+        predict,
     ]
     return "".join(parts)
 
