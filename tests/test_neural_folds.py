@@ -19,7 +19,7 @@ from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.base import Fit, Fold, Job
 from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.batches import train_batch
-from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.encoded import NetworkPrepared, dense
 from regadvisor.families.neural.estimator import NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.losses import Loss
@@ -373,3 +373,13 @@ def test_training_losses_of_a_fold_are_those_of_its_rows() -> None:
     ).fit(X[fold.train], y[fold.train])
     errors = (y[fold.test] - model.predict(X[fold.test])) ** 2 / y.var()
     np.testing.assert_allclose(fit.losses[fold.test], errors, rtol=2e-3, atol=1e-4)
+
+
+def test_features_are_copied_only_where_torch_needs_it():
+    X = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert np.shares_memory(dense(X), X)
+    X.flags.writeable = False
+    made = dense(X)
+    assert made.flags.writeable
+    assert not np.shares_memory(made, X)
+    np.testing.assert_array_equal(made, X)

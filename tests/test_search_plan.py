@@ -116,7 +116,7 @@ def test_the_projection_counts_what_halving_leaves() -> None:
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
-        fold_fits = 5 * (effort.trials("mlp", "none") + 2)
+        fold_fits = 5 * (effort.trials("mlp", "none") + 2 * 2)
         for kind in KINDS:
             if kind != "none":
                 n = effort.trials("mlp", kind)
@@ -132,7 +132,7 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (2 + 2)  # a half and a quarter of each block, and a refinement
+    block_fits += 3 * (2 + 2 * 2)  # a half and a quarter of each block, and two refinements
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
@@ -175,7 +175,7 @@ def test_every_trained_kind_has_a_count() -> None:
 
 
 def test_small_data_are_hardly_thinned_out_by_an_automatic_budget() -> None:
-    assert [_least_rows(n) for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 2_000, 0]
+    assert [_least_rows(n) for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 4_000, 0]
     plan = walk(n_rows=1_257, cost=lambda rows: rows / 1_000)
     assert plan.lowest_s(least_rows=1_257) == plan.projected_s(EFFORTS["quick"], 1_257)
     assert plan.lowest_s() == plan.projected_s(EFFORTS["quick"], 500)

@@ -66,7 +66,7 @@ class NetworkPrepared(Prepared):
 
 
 def dense(encoded: Any) -> Float32:
-    """Return encoded features as a dense array of float32.
+    """Return encoded features as a dense array of float32, a copy only where it has to be.
 
     Raises
     ------
@@ -75,7 +75,8 @@ def dense(encoded: Any) -> Float32:
     """
     _check_size(encoded.shape[0] * encoded.shape[1])
     filled = encoded.toarray() if hasattr(encoded, "toarray") else encoded
-    return np.ascontiguousarray(filled, dtype=np.float32)
+    # Writable, though nothing writes into it: torch warns of tensors that share a read-only array.
+    return np.require(filled, np.float32, ["C", "W"])
 
 
 def _check_size(n_values: int) -> None:
