@@ -50,7 +50,7 @@ def full_run(options: argparse.Namespace) -> str:
         options.data,
         sizes=(5_000,) if options.small else speed_full_run.SIZES,
         repeats=1 if options.small else 5,
-        limit_s=240.0,
+        limit_s=options.limit,
         thorough=options.thorough,
     )
     note = f"\\* {speed_full_run.MOST_STEPS:,} steps of the loop, or two epochs of `fit`, made and extended."
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="of section a")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds of one process in d and e")
     parser.add_argument("--thorough", action="store_true", help="b: compare with a thorough search")
+    parser.add_argument("--limit", type=float, default=240.0, help="b: seconds of repeats per case")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()

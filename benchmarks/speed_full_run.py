@@ -144,7 +144,7 @@ def lines(
                 epochs=epochs,
                 repeats=repeats,
                 limit_s=limit_s,
-                thorough=thorough,
+                thorough=thorough and epochs is not None,
             )
             assert found is not None  # no timeout was given
             yield _line(name, recipe, found)

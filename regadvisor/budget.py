@@ -155,6 +155,7 @@ def _measured(
         overhead_s=pilot.overhead_s,
         n_available=table.n_rows,
         may_block=may_block,
+        is_ordered=table.time is not None,
         telling_share=telling_share(table.facts.class_counts),
     )
     if budget == "auto":

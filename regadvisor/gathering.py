@@ -40,7 +40,7 @@ from regadvisor.regularizer import Kind
 from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
-from regadvisor.search.plan import Effort, telling_share, trained_rows
+from regadvisor.search.plan import SIZES, Effort, telling_share, trained_rows
 from regadvisor.search.tune import Tuned, tune
 
 Progress = Callable[[str, float], None]
@@ -160,22 +160,33 @@ class Gatherer:
     def _draw_blocks(self, n_rows: int) -> Drawn | None:
         """Return a sample whose folds share no training row, where networks have the rows for it."""
         request, n_source = self.request, self.table.n_rows
-        n_blocks = self.effort.blocks(self.family.name, n_rows, n_folds=request.folds, n_source=n_source)
+        n_blocks = self.effort.blocks(
+            self.family.name,
+            n_rows,
+            n_folds=request.folds,
+            n_source=n_source,
+            is_ordered=self.table.time is not None,
+        )
         if n_blocks is None or not self._may_block:
             return None
         n_train = trained_rows(n_rows, request.folds)
         n_drawn = rows_for_blocks(n_train, n_blocks, n_source)
         if n_drawn is None or n_drawn > self._most_rows:
             return None
-        drawn = self._draw(n_drawn, folds=n_blocks)
-        return in_blocks(drawn, n_train=n_train, seed=request.seeds["sample"])
+        drawn = self._draw(n_drawn, folds=max(n_blocks, 2))
+        return in_blocks(drawn, n_train=n_train, seed=request.seeds["sample"], is_single=n_blocks == 1)
 
     @property
     def _may_block(self) -> bool:
-        """Whether rows are free to be put into blocks: no groups, no time, no rows that were asked for."""
-        request, table = self.request, self.table
-        is_asked = not isinstance(request.sample, str) or request.match is not None
-        return not is_asked and table.groups is None and table.time is None
+        """Whether rows are free to be put into blocks: no groups, no rows that were asked for.
+
+        And every class is large enough to have rows in the smallest block.
+        """
+        is_asked = not isinstance(self.request.sample, str) or self.request.match is not None
+        counts = self.table.facts.class_counts
+        smallest = trained_rows(SIZES[0], self.request.folds)
+        is_rare = counts is not None and min(counts, default=1) * smallest < sum(counts)
+        return not is_asked and not is_rare and self.table.groups is None
 
     @property
     def training_deadline(self) -> Deadline:

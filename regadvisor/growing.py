@@ -101,8 +101,8 @@ class Growing:
 
     @property
     def _may_thin(self) -> bool:
-        """Whether fewer training rows stand for a smaller sample: not where they grow over time."""
-        return self.drawn.evidence.validation != "time"
+        """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
+        return self.drawn.evidence.validation != "time" or len(self.drawn.folds) == 1
 
     # --------------------------------------------------------------------------------- one size each
 
@@ -154,7 +154,8 @@ class Growing:
             store=store,
         )
 
-    def _point(self, fits: SizeFits, share: float) -> SizePoint:
+    def _point(self, fits: SizeFits, share: float, *, n_rows: int | None = None) -> SizePoint:
+        """Return the gain on one size; `n_rows` are those it stands for, else what its fits stand for."""
         prepared = fits.prepared
         losses = {"none": fits.none.losses, "pick": fits.picks[1.0].losses}
         is_sample = prepared.n_rows == self.drawn.table.n_rows
@@ -166,9 +167,8 @@ class Growing:
             cluster=self.drawn.cluster_of_row if is_sample else self.table.groups,
             n_folds=max(2, len(prepared.folds)),
         )
-        return _size_point(
-            panel.losses["none"][0], panel.losses["pick"][0], panel, prepared.n_learned, share=share
-        )
+        stands_for = prepared.n_learned if n_rows is None else n_rows
+        return _size_point(panel.losses["none"][0], panel.losses["pick"][0], panel, stands_for, share=share)
 
     # ------------------------------------------------------------------------------- what follows
 
@@ -185,7 +185,7 @@ class Growing:
         n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
         factor = 1.0
         if checked is not None:
-            points.append(self._point(checked, n_rows / n_sample))
+            points.append(self._point(checked, n_rows / n_sample, n_rows=n_rows))
             factor = min(
                 checked.picks, key=lambda each: (float(np.nanmean(checked.picks[each].losses)), each)
             )

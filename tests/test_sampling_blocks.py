@@ -86,6 +86,46 @@ def test_a_class_too_rare_for_every_block_forbids_them() -> None:
     assert blocks(source)[1] is None
 
 
+def test_a_rare_class_is_cross_validated() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((20_000, 3))
+    y = np.where(np.arange(20_000) < 30, 2, X[:, 0] > 0).astype(int)
+    record = advise(X, y, model="mlp", effort="quick", recipe=Recipe(epochs=1, hidden=(4,))).record
+    assert record.evidence.sample is not None
+    assert record.evidence.sample.validation == "stratified"
+
+
+def test_a_single_block_is_one_fold_of_all_rows() -> None:
+    drawn = draw_sample(table(), n_rows=240, folds=2, seed=3)
+    cut = in_blocks(drawn, n_train=N_TRAIN, seed=3, is_single=True)
+    assert cut is not None
+    (fold,) = cut.folds
+    assert len(fold.train) == N_TRAIN
+    np.testing.assert_array_equal(np.union1d(fold.train, fold.test), np.arange(240))
+    assert drawn.table.y[fold.train].mean() == pytest.approx(drawn.table.y.mean(), abs=2 / N_TRAIN)
+    assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN
+
+
+def test_a_single_block_in_time_is_tested_on_what_came_after() -> None:
+    rng = np.random.default_rng(0)
+    source = make_table(
+        rng.standard_normal((900, 2)),
+        rng.standard_normal(900),
+        time=rng.permutation(900) // 2,
+        task="regression",
+    )
+    drawn = draw_sample(source, n_rows=240, folds=2, seed=3)
+    cut = in_blocks(drawn, n_train=N_TRAIN, seed=3, is_single=True)
+    assert cut is not None
+    assert drawn.table.time is not None
+    (fold,) = cut.folds
+    assert drawn.table.time[fold.train].max() < drawn.table.time[fold.test].min()
+    assert len(fold.train) == N_TRAIN
+    assert len(fold.test) == pytest.approx(80, abs=2)
+    assert cut.evidence.validation == "time"
+    assert len(np.unique(drawn.cluster_of_row[fold.test])) >= 10
+
+
 def test_too_few_rows_forbid_blocks() -> None:
     assert rows_for_blocks(800, 5, 5_999) is None
     assert rows_for_blocks(800, 5, 6_000) == 6_000
@@ -99,8 +139,10 @@ def test_networks_are_validated_on_blocks_and_say_so() -> None:
     advice = advise(X, y, model="mlp", effort="quick", recipe=Recipe(epochs=2, hidden=(8,)))
     sample = advice.record.evidence.sample
     assert sample is not None
-    assert (sample.validation, sample.n_rows) == ("blocks", 3 * 2 * 3_200)
-    assert "share none" in advice.to_text()
+    assert (sample.validation, sample.n_rows) == ("blocks", 3 * 3_200)
+    assert "3,200 to train on and 6,400 others" in " ".join(advice.to_text().split())
+    assert advice.record.evidence.scores is not None
+    assert advice.record.evidence.scores.n_folds == 1
     linear = advise(X, y, model="linear", effort="quick").record.evidence.sample
     assert linear is not None
     assert linear.validation == "stratified"

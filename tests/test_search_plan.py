@@ -126,7 +126,7 @@ def test_the_projection_counts_what_halving_leaves() -> None:
 
 def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
     # Three blocks: one for all candidates, two more for a third of each kind and for the baseline.
-    effort = EFFORTS["quick"]
+    effort = EFFORTS["standard"]
     block_fits = 3 * effort.trials("mlp", "none")
     for kind in KINDS:
         if kind != "none":
@@ -136,7 +136,13 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
+    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
     assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
+    # A single block: every candidate once, a half and a quarter of it, two refinements of four points.
+    quick = EFFORTS["quick"]
+    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 + 2 * 4
+    assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
+    assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
 
 
 @pytest.mark.parametrize(

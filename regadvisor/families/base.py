@@ -115,13 +115,11 @@ def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
     10
     """
     n_folds = len(folds)
-    if n_folds < 2:
-        return n_rows
     is_trained, is_tested = np.zeros(n_rows, dtype=bool), np.zeros(n_rows, dtype=bool)
     for fold in folds:
         is_trained[fold.train] = is_tested[fold.test] = True
     trained = sum(len(fold.train) for fold in folds) / n_folds
-    if not (is_trained & is_tested).any():
+    if not (is_trained & is_tested).any():  # a single fold, blocks
         return round(trained)
     return min(n_rows, round(trained * n_folds / (n_folds - 1)))
 

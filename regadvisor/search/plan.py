@@ -46,7 +46,7 @@ class Effort:
     #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
-    most_blocks: int = 5
+    most_blocks: int = 3
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
@@ -66,15 +66,20 @@ class Effort:
         n_first = self.n_first_folds[_listed(family_name)]
         return min(n_first, 1) if in_blocks or n_telling >= MANY_ROWS else n_first
 
-    def blocks(self, family_name: str, n_rows: int, *, n_folds: int, n_source: int) -> int | None:
+    def blocks(
+        self, family_name: str, n_rows: int, *, n_folds: int, n_source: int, is_ordered: bool = False
+    ) -> int | None:
         """Return how many folds get training rows of their own; None: the rows are cross-validated.
 
-        A linear model is cheap enough to learn from all of the rows.
+        A linear model is cheap enough to learn from all of the rows. Rows in order of time have one such fold
+        at most: the past, tested on what came after.
         """
         n_blocks = min(n_folds, self.most_blocks)
         n_train = trained_rows(n_rows, n_folds)
         is_possible = rows_for_blocks(n_train, n_blocks, n_source) is not None
-        return n_blocks if is_possible and _listed(family_name) != "linear" else None
+        if not is_possible or (is_ordered and n_blocks > 1) or _listed(family_name) == "linear":
+            return None
+        return n_blocks
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -146,7 +151,7 @@ EFFORTS: dict[str, Effort] = {
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
         n_refinements=2,
-        most_blocks=3,
+        most_blocks=1,
         n_draws=200,
         n_widenings=1,
     ),
@@ -228,7 +233,9 @@ class Walk:
     n_available : int
         Rows there are to draw a sample from.
     may_block : bool
-        Whether folds may have training rows of their own: no groups, no time, no rows that were asked for.
+        Whether folds may have training rows of their own: no groups, no rows that were asked for.
+    is_ordered : bool
+        Whether the rows have times.
     telling_share : float
         See :func:`telling_share`.
     """
@@ -240,18 +247,22 @@ class Walk:
     overhead_s: Callable[[int], float]
     n_available: int
     may_block: bool = True
+    is_ordered: bool = False
     telling_share: float = 1.0
 
     def projected_s(self, effort: Effort, n_rows: int) -> float:
         """Return the projected seconds of the whole walk on a sample of so many rows."""
         name = self.family_name
-        blocks = effort.blocks(name, n_rows, n_folds=self.n_folds, n_source=self.n_available)
+        blocks = effort.blocks(
+            name, n_rows, n_folds=self.n_folds, n_source=self.n_available, is_ordered=self.is_ordered
+        )
         in_blocks = blocks is not None and self.may_block
         n_folds = blocks if blocks is not None and self.may_block else self.n_folds
         n_first = effort.first_folds(name, self.telling_share * n_rows, in_blocks=in_blocks)
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
-        jobs += REFINED_JOBS * effort.n_refinements
+        # On a single block all points that are tried are trained in full.
+        jobs += (2 * REFINED_JOBS if n_folds == n_first else REFINED_JOBS) * effort.n_refinements
         if self.n_available > MEASURED_FROM_RATIO * n_learned:
             jobs += WHOLE_JOBS
         return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_rows) * n_folds / self.n_folds
