@@ -213,7 +213,7 @@ def auto_budget(
     --------
     >>> aims = [auto_budget(n * 4e-5, lowest_s=1.0, n_rows=n)[0] for n in (1_000, 10_000, 50_000, 10**6)]
     >>> [round(aim, 1) for aim in aims]
-    [4.0, 3.2, 2.0, 1.0]
+    [4.0, 2.6, 2.0, 1.2]
     """
     low, high = thresholds.AUTO_BUDGET_S
     fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
