@@ -36,6 +36,11 @@ _FOLDS = {
     "time": "folds forward in time",
     "blocks": "blocks of rows, each with rows of its own to train on and to test on",
 }
+#: The same of a single fold.
+_ONE_FOLD = {
+    "time": "rows later than those to train on",
+    "blocks": "rows other than those to train on",
+}
 _STRENGTH_MEANS = {
     "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on standardised features",
     "decoupled": "weights shrink by lr·l2 of themselves and lr·l1 per step, as AdamW's weight_decay does",
@@ -133,7 +138,7 @@ def sample(record: Record) -> tuple[str, ...]:
     if facts is None:
         return ()
     scores = record.evidence.scores
-    folds = _FOLDS[facts.validation] if scores is None else f"{scores.n_folds} {_FOLDS[facts.validation]}"
+    folds = _folds(facts.validation, None if scores is None else scores.n_folds)
     size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')}"
     is_said = facts.is_everything or facts.size_reason.startswith(size)
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
@@ -142,6 +147,19 @@ def sample(record: Record) -> tuple[str, ...]:
     lines += [sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text]
     told = {note.code for note in record.notes}
     return tuple(line for line in (*lines, *_risks(facts, told)) if line)
+
+
+def _folds(validation: str, n_folds: int | None) -> str:
+    """Return what the candidates were tested on.
+
+    Examples
+    --------
+    >>> _folds("stratified", 5), _folds("stratified", 1), _folds("time", 1)
+    ('5 stratified folds', '1 stratified fold', 'rows later than those to train on')
+    """
+    if n_folds == 1:
+        return _ONE_FOLD.get(validation, f"1 {_FOLDS[validation].replace('folds', 'fold', 1)}")
+    return _FOLDS[validation] if n_folds is None else f"{n_folds} {_FOLDS[validation]}"
 
 
 def _match(facts: SampleEvidence) -> str:
