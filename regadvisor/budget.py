@@ -160,7 +160,7 @@ def _measured(
     )
     if budget == "auto":
         # A projection holds what was spent so far, so the same one made later is a little higher.
-        lowest_s = _LATER * walk.lowest_s(least_rows=_least_rows(table.n_rows))
+        lowest_s = _LATER * walk.lowest_s(least_rows=_least_rows(table.n_rows, family.name))
         aim_s, budget_s = auto_budget(
             full_run_s, lowest_s=lowest_s, n_rows=table.n_rows, is_linear=family.name == "linear"
         )
@@ -185,10 +185,11 @@ def _measured(
     )
 
 
-def _least_rows(n_rows: int) -> int:
+def _least_rows(n_rows: int, family_name: str) -> int:
     """Return the rows that an automatic budget learns from in any case: small data are hardly thinned out."""
-    is_small = n_rows <= thresholds.AUTO_SMALL_ROWS
-    return min(n_rows, thresholds.AUTO_LEAST_ROWS) if is_small else 0
+    if n_rows > thresholds.AUTO_SMALL_ROWS:
+        return 0 if family_name == "linear" else thresholds.AUTO_LEAST_ROWS_OF_MANY
+    return min(n_rows, thresholds.AUTO_LEAST_ROWS)
 
 
 def auto_budget(

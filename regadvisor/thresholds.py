@@ -32,6 +32,9 @@ AUTO_EXPONENT = 1.18
 #: Rows that small data learn from at least: on 500 of 721 or 1,257 rows networks left several percent more of
 #: the loss than on all, and on 2,000 of 2,200 to 4,200 rows 1.7% more than on up to 4,000.
 AUTO_LEAST_ROWS = 4_000
+#: The same of larger data: a network's best regularizer changes fast below (``sampling/blocks.py``), and from
+#: 500 to 1,000 rows the steps grow by the root of two only.
+AUTO_LEAST_ROWS_OF_MANY = 1_000
 #: Seconds that networks get on small data whatever their full run takes (∝ 1 / rows beyond those rows), and
 #: that linear models get on any.
 AUTO_LEAST_S = 4.0
