@@ -61,7 +61,7 @@ def advise_case(name: str, n: int | None, folder: str | None, repeats: int) -> d
 
 
 def sklearn_case(
-    name: str, n: int | None, folder: str | None, repeats: int, limit_s: float
+    name: str, n: int | None, folder: str | None, repeats: int, limit_s: float = TIMEOUT_S / 2
 ) -> dict[str, Any]:
     """Time scikit-learn's search, again within `limit_s`; called in a process of its own."""
     encoded = speed_data.encode(load(name, n, folder), for_network=False)
