@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
-from regadvisor.families.base import rows_learned
+from regadvisor.families.base import Fold, rows_learned
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
@@ -104,6 +105,13 @@ def test_a_single_block_is_one_fold_of_all_rows() -> None:
     np.testing.assert_array_equal(np.union1d(fold.train, fold.test), np.arange(240))
     assert drawn.table.y[fold.train].mean() == pytest.approx(drawn.table.y.mean(), abs=2 / N_TRAIN)
     assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN
+
+
+def test_a_fold_held_out_of_everything_stands_for_everything() -> None:
+    rows = np.arange(100)
+    fold = Fold(train=rows[:70], test=rows[70:])
+    assert rows_learned([fold], 100) == 100
+    assert rows_learned([replace(fold, is_block=True)], 100) == 70
 
 
 def test_a_single_block_in_time_is_tested_on_what_came_after() -> None:

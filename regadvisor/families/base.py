@@ -18,10 +18,14 @@ from regadvisor.regularizer import Coupling, Kind, Regularizer
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fold:
-    """One split of the sample: row numbers into the sample, never overlapping."""
+    """One split of the sample: row numbers into the sample, never overlapping.
+
+    A block is a sample of its own: training on it stands for its rows, not for those of the whole sample.
+    """
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+    is_block: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,8 @@ def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
     10
     """
     n_folds = len(folds)
+    if n_folds < 2 and not folds[0].is_block:
+        return n_rows
     is_trained, is_tested = np.zeros(n_rows, dtype=bool), np.zeros(n_rows, dtype=bool)
     for fold in folds:
         is_trained[fold.train] = is_tested[fold.test] = True

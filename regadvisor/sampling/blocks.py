@@ -73,7 +73,7 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
             test = test[~np.isin(drawn.cluster_of_row[test], drawn.cluster_of_row[train])]
         if not len(test) or _misses_class(drawn, train):
             return None
-        folds.append(Fold(train=train, test=test))
+        folds.append(Fold(train=train, test=test, is_block=True))
         fold_of_row[test] = number
     if not folds:
         return None
@@ -82,7 +82,7 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
         drawn.evidence,
         validation="blocks" if drawn.table.time is None else "time",
         size_reason=(
-            f"{drawn.table.n_rows:,} of {drawn.evidence.n_source:,} rows: {_blocks(len(folds), n_train)} and "
+            f"{drawn.table.n_rows:,} of {drawn.evidence.n_source:,} rows: {_blocks(len(folds), len(folds[0].train))} and "
             f"{n_test:,} others to test on"
         ),
     )

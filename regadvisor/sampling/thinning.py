@@ -46,7 +46,7 @@ def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None
         train = np.sort(order[:n_wanted])
         if drawn.table.is_classification and _lacks_class(drawn, fold.train, train):
             return None
-        folds.append(Fold(train=train, test=fold.test))
+        folds.append(Fold(train=train, test=fold.test, is_block=fold.is_block))
     return tuple(folds)
 
 
