@@ -82,7 +82,7 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
         drawn.evidence,
         validation="blocks" if drawn.table.time is None else "time",
         size_reason=(
-            f"{drawn.table.n_rows:,} of {drawn.evidence.n_source:,} rows: {_blocks(len(folds), len(folds[0].train))} and "
+            f"{drawn.table.n_rows:,} of {drawn.evidence.n_source:,} rows: {_blocks(folds)} and "
             f"{n_test:,} others to test on"
         ),
     )
@@ -100,10 +100,11 @@ def _parts(drawn: Drawn, *, is_single: bool) -> list[tuple[NDArray[np.intp], NDA
     return [(everything[~late], everything[late])] if not late.all() else []
 
 
-def _blocks(n_blocks: int, n_train: int) -> str:
-    if n_blocks == 1:
+def _blocks(folds: list[Fold]) -> str:
+    n_train = len(folds[0].train)
+    if len(folds) == 1:
         return f"{n_train:,} to train on"
-    return f"{n_blocks} blocks of {n_train:,} rows to train on, which share none,"
+    return f"{len(folds)} blocks of {n_train:,} rows to train on, which share none,"
 
 
 def _spread(
