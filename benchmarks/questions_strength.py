@@ -200,7 +200,7 @@ def used_exponent(law: Law) -> float:
     fit = Fit(
         job=Job(regularizer=regularizer), losses=nothing, train_losses=nothing, zeroed=nothing, converged=True
     )
-    carried, _ = LinearFamily().at_full_size(fit, n_sample=100, n_rows=1000)
+    carried, _ = LinearFamily().at_full_size(fit, n_sample=100, n_rows=1000, n_features=1)
     return float(np.log10(getattr(carried, law.penalty)))
 
 

@@ -229,6 +229,7 @@ def trained(
     losses = scale * np.array([fit.losses[fold.test].mean() for fit in fits])
     return {
         "rows": len(rows),
+        "n_features": prepared.n_features,
         "epochs": epochs,
         "sum_lr": sum_lr,
         "configs": [[kind, list(values)] for kind, values in grid],

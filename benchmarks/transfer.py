@@ -2,11 +2,12 @@
 
 usage: python benchmarks/transfer.py OUT [--write]
 
-OUT holds the ``sizes-<family>.jsonl`` that ``benchmarks/sizes.py`` made. Three studies, all over data sets:
+OUT holds the ``sizes-<family>.jsonl`` that ``benchmarks/sizes.py`` made. Four studies, all over data sets:
 
 length     Which length of training on a sample predicts N rows best: by the loss at N of what was best on
            the sample, and by the gain over none.
 strength   The power by which the best strength falls with the rows: a slope for every set, random effects.
+carrying   What a kind's loss is worth on a sample, given that its strengths have to be carried to N rows.
 gain       The power by which the gain over none falls with the rows, and the scatter around that law.
 
 With --write the tables go into RESULTS.md and the parameters into ``regadvisor/compare/prior.py``.
@@ -28,16 +29,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from regret.figures import interval, percentile_90, winsorised
 from sizes import RULES
+from transfer_carry import carry_costs, carry_table
 from transfer_fits import (
     CURVES,
     THEORY,
     Model,
     Numbers,
     Run,
+    SetPower,
     Sets,
     by_rule,
     carried_excess,
     full_of,
+    law_error,
+    law_of,
     only,
     pooled,
     powers,
@@ -46,7 +51,8 @@ from transfer_fits import (
 from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
 from regadvisor.compare import prior
-from regadvisor.compare.prior import TransferPrior
+from regadvisor.compare.prior import PowerLaw, TransferPrior
+from regadvisor.families.neural.strengths import exponent
 from regadvisor.regularizer import Kind
 from regadvisor.thresholds import STRENGTH_EXPONENTS
 
@@ -75,16 +81,20 @@ BEGIN, END = "# <transfer>\n", "# </transfer>\n"
 
 def strength_table(sets: Mapping[Model, Sets]) -> str:
     """Return powers over sets as Markdown, and those of every set."""
-    head = ["model", "strength", "sets", "power, mean ± se", "sd between sets", "theory or pilot"]
-    lines = [_row(*head, "best at an edge"), _rule(len(head) + 1)]
+    head = ["model", "strength", "sets", "power, mean ± se", "sd between sets", "theory", "best at an edge"]
+    head += ["power by features", "error on sets left out", "of the mean"]
+    lines = [_row(*head), _rule(len(head))]
     columns = {}
     for model, own in sets.items():
-        assumed = THEORY if model == "linear" else STRENGTH_EXPONENTS
+        assumed = THEORY if model == "linear" else {}
         for name, found in powers(own, model, "planned").items():
             columns[f"{model}: {name}"] = found
             mean, edge = pooled(found), np.mean([each.at_edge for each in found.values()])
             said = [f"{mean.mean:.2f} ± {mean.error:.2f}", f"{mean.sd:.2f}", str(assumed.get(name, "–"))]
-            lines.append(_row(model, name, str(len(found)), *said, f"{edge:.0%}"))
+            law, errors = law_of(own, found), law_error(own, found)
+            line = f"{law.intercept:.2f} {law.slope:+.2f} ln p"
+            said += [f"{edge:.0%}", line, *(f"{error:.2f}" for error in errors)]
+            lines.append(_row(model, name, str(len(found)), *said))
     every = [_row("set", *columns), _rule(1 + len(columns))]
     for name in sorted({each for found in columns.values() for each in found}):
         own_powers = [found.get(name) for found in columns.values()]
@@ -100,6 +110,16 @@ def strength_table(sets: Mapping[Model, Sets]) -> str:
 def units(exponents: Mapping[str, float], model: Model) -> dict[str, float]:
     """Return powers in the units of ``sizes.py``: those of linear models have theory's divided out."""
     return {name: power - (THEORY[name] if model == "linear" else 0.0) for name, power in exponents.items()}
+
+
+def used_exponents(sets: Sets, model: Model) -> dict[str, dict[str, float]]:
+    """Return for every set the powers that the library uses, in the units of ``sizes.py``."""
+    if model == "linear":
+        return dict.fromkeys(sets, units(THEORY, model))
+    return {
+        name: {each: exponent(each, full_of(runs).n_features) for each in STRENGTH_EXPONENTS}
+        for name, runs in sets.items()
+    }
 
 
 def own_exponents(sets: Sets, model: Model, rule: str) -> dict[str, dict[str, float]]:
@@ -153,7 +173,7 @@ def length_table(sets: Mapping[Model, Sets]) -> str:
     for model, own in sets.items():
         rules = RULES if model == "network" else ("–",)
         fitted = {rule: own_exponents(own, model, rule) for rule in rules}
-        used = dict.fromkeys(own, units(THEORY if model == "linear" else STRENGTH_EXPONENTS, model))
+        used = used_exponents(own, model)
         for ratio, rule in itertools.product((2, 4, 16, 64), rules):
             theirs = {name: units(each, model) for name, each in fitted[rule].items()}
             figures = [excess(own, rule, ratio, each) for each in (used, theirs)]
@@ -171,7 +191,7 @@ def paired_table(sets: Sets) -> str:
         return ""
     lines = [_row("powers", "N/n", "length", "excess less the geometric mean's", "worse on sets"), _rule(5)]
     fitted = {rule: own_exponents(sets, "network", rule) for rule in RULES}
-    used = dict.fromkeys(sets, STRENGTH_EXPONENTS)
+    used = used_exponents(sets, "network")
     for label, ratio, rule in itertools.product(("in use", "own"), (2, 4, 16, 64), ("epochs", "steps")):
         found = {
             each: excess(sets, each, ratio, used if label == "in use" else fitted[each])
@@ -302,21 +322,30 @@ def _figure(values: Numbers) -> str:
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
+def prior_law(sets: Sets, model: Model, found: Mapping[str, SetPower]) -> PowerLaw:
+    """Return the law of a strength's power; a mean for linear models, where features make no difference."""
+    if model == "linear":
+        mean = pooled(found)
+        return PowerLaw(intercept=round(mean.mean, 3), slope=0.0, sd=round(mean.sd, 3))
+    law = law_of(sets, found)
+    return PowerLaw(intercept=round(law.intercept, 3), slope=round(law.slope, 3), sd=round(law.sd, 3))
+
+
 def priors(sets: Mapping[Model, Sets], laws: Mapping[Model, tuple[GainLaw, float]]) -> list[TransferPrior]:
     """Return the parameters that the library uses."""
     found = []
     for model, own in sets.items():
-        fitted = {
-            name: pooled(each) for name, each in powers(own, model, "planned").items() if name in THEORY
-        }
+        fitted = {name: each for name, each in powers(own, model, "planned").items() if name in THEORY}
         law, share = laws[model]
+        costs = carry_costs(sets)
         found.append(
             TransferPrior(
                 model=model,
-                exponents={name: (round(each.mean, 3), round(each.sd, 3)) for name, each in fitted.items()},
+                exponents={name: prior_law(own, model, each) for name, each in fitted.items()},
                 gain_power=(round(law.power, 3), round(law.power_sd, 3)),
                 drift_sd=round(law.drift_sd, 5),
                 own_share=share,
+                carry_costs={**costs[model]},
                 n_sets=len(own),
             )
         )
@@ -330,14 +359,13 @@ def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
     lines = [f"# {line}" for line in textwrap.wrap(comment, 108)]
     lines.append("TRANSFER: tuple[TransferPrior, ...] = (")
     for each in found:
-        strengths = ", ".join(f'"{name}": {value}' for name, value in each.exponents.items())
-        lines += [
-            "    TransferPrior(",
-            f'        model="{each.model}",',
-            f"        exponents={{{strengths}}},",
-        ]
+        lines += ["    TransferPrior(", f'        model="{each.model}",', "        exponents={"]
+        lines += [f'            "{name}": {law},' for name, law in each.exponents.items()]
+        lines.append("        },")
         lines += [f"        gain_power={each.gain_power},", f"        drift_sd={each.drift_sd},"]
         lines.append(f"        own_share={each.own_share},")
+        costs = [f'            "{kind}": {cost},' for kind, cost in each.carry_costs.items()]
+        lines += ["        carry_costs={", *costs, "        },"] if costs else ["        carry_costs={},"]
         lines += [f"        n_sets={each.n_sets},", "    ),"]
     return f"{before}{BEGIN}{chr(10).join(lines)}\n)\n{END}{after}"
 
@@ -359,6 +387,7 @@ def main() -> None:
         "Powers of the best strength": strength_table(sets),
         "What a power costs, each kind alone": power_table(sets),
         "What a pair of powers costs, best of all kinds: winsorised mean, 90th percentile": pair_table(sets),
+        "Excess by what carrying costs, networks": carry_table(sets.get("network", {})),
         "Gains over none": gain_text,
         "Gains over none by set": by_set_table(sets),
     }

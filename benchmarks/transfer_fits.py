@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sizes import SAMPLES, stored
 
+from regadvisor.compare.carrying import carried_loss
+from regadvisor.compare.prior import PowerLaw
 from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.thresholds import SAME_REGION
 
@@ -42,6 +44,10 @@ class Run:
         In the units of ``sizes.py``.
     losses : ndarray, shape (n_configs,)
         Mean test loss, over seeds as well; infinite where the training failed.
+    constant : float
+        Test loss of the constant.
+    n_features : int
+        Features after encoding.
     """
 
     ratio: int
@@ -49,6 +55,8 @@ class Run:
     rules: frozenset[str]
     configs: tuple[tuple[Kind, tuple[float, ...]], ...]
     losses: Numbers
+    constant: float
+    n_features: int
 
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> Run:
@@ -60,6 +68,8 @@ class Run:
             rules=frozenset(line["rules"]),
             configs=tuple((kind, tuple(values)) for kind, values in line["configs"]),
             losses=np.where(np.isfinite(losses), losses, np.inf),
+            constant=line["constant"],
+            n_features=line["n_features"],
         )
 
     @cached_property
@@ -113,18 +123,31 @@ def best_at(log_strengths: Numbers, losses: Numbers) -> float:
     return float(np.clip(-slope / (2 * curve), log_strengths[at - 1], log_strengths[at + 1]))
 
 
-def carried_excess(run: Run, full: Run, powers: Mapping[str, float]) -> float:
+def carried_excess(
+    run: Run,
+    full: Run,
+    powers: Mapping[str, float],
+    *,
+    costs: Mapping[Kind, float] | None = None,
+    farthest: float = math.inf,
+) -> float:
     """Return by how many % the best point of a sample, carried to N, is above the best point at N.
 
     Its strengths (in the units of ``sizes.py``) fall as (N/n)^-power; the loss there is read off the curve of
-    its kind at N, a line in logs between points. Dropout stays as it is.
+    its kind at N, a line in logs between points. Dropout stays as it is. With `costs` a kind's losses on the
+    sample count as so much higher per ln²(N/n); strengths fall no further than to `farthest` times the rows.
     """
-    kind, values = run.configs[int(np.argmin(run.losses))]
+    log_ratio = math.log(full.rows / run.rows)
+    expected = [
+        carried_loss(loss, (costs or {}).get(kind, 0.0) * log_ratio**2, constant=run.constant)
+        for (kind, _), loss in zip(run.configs, run.losses.tolist(), strict=True)
+    ]
+    kind, values = run.configs[int(np.argmin(expected))]
     at = full.configs.index((kind, values))
     names = [name for name in STRENGTHS[kind] if name != "dropout"]
     log_loss = float(np.log(full.losses[at]))
     if names:
-        fall = float(np.mean([powers[name] for name in names])) * math.log(full.rows / run.rows)
+        fall = float(np.mean([powers[name] for name in names])) * min(log_ratio, math.log(farthest))
         logs, losses = full.curve(kind)
         log_loss = float(np.interp(log_strength(kind, values) - fall, logs, np.log(losses)))
     return 100.0 * (math.exp(log_loss) / float(full.losses.min()) - 1.0)
@@ -235,6 +258,8 @@ def only(run: Run, kind: Kind) -> Run:
         rules=frozenset(),
         configs=tuple(run.configs[at] for at in chosen),
         losses=run.losses[chosen],
+        constant=run.constant,
+        n_features=run.n_features,
     )
 
 
@@ -268,6 +293,28 @@ def powers(sets: Sets, model: Model, rule: str) -> dict[str, dict[str, SetPower]
         name: {each: set_power(by_rule(runs, rule), name, model) for each, runs in sets.items()}
         for name in CURVES
     }
+
+
+def law_of(sets: Sets, found: Mapping[str, SetPower]) -> PowerLaw:
+    """Return the power as a line in the log of the features, by least squares over sets."""
+    logs = np.log([full_of(sets[name]).n_features for name in found])
+    values = np.array([each.power for each in found.values()])
+    slope, intercept = np.polyfit(logs, values, 1)
+    residual = values - intercept - slope * logs
+    sd = math.sqrt(float(residual @ residual) / max(len(values) - 2, 1))
+    return PowerLaw(intercept=float(intercept), slope=float(slope), sd=sd)
+
+
+def law_error(sets: Sets, found: Mapping[str, SetPower]) -> tuple[float, float]:
+    """Return the root mean squared errors on sets left out: of the law, and of the mean of the others."""
+    by_law, by_mean = [], []
+    for name in found:
+        others = {each: power for each, power in found.items() if each != name}
+        law = law_of(sets, others)
+        foretold = law.intercept + law.slope * math.log(full_of(sets[name]).n_features)
+        by_law.append(found[name].power - foretold)
+        by_mean.append(found[name].power - np.mean([each.power for each in others.values()]))
+    return float(np.sqrt(np.mean(np.square(by_law)))), float(np.sqrt(np.mean(np.square(by_mean))))
 
 
 def pooled(found: Mapping[str, SetPower]) -> Effects:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
+from regadvisor.compare.carrying import carry_costs
+from regadvisor.compare.prior import transfer_prior
 from regadvisor.data.table import Table
 from regadvisor.families.base import Family
 from regadvisor.records import ResourceEvidence
@@ -157,6 +159,7 @@ def _measured(
         may_block=may_block,
         is_ordered=table.time is not None,
         telling_share=telling_share(table.facts.class_counts),
+        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
     )
     if budget == "auto":
         # A projection holds what was spent so far, so the same one made later is a little higher.
@@ -183,6 +186,17 @@ def _measured(
             else f"Even the smallest walk does not fit into {budget_s:.3g} s."
         ),
     )
+
+
+def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float]:
+    """Return by kind what carrying the family's strengths to more rows is expected to cost.
+
+    Measured for linear models and for networks with decoupled penalties; with others nothing is known.
+    """
+    if family.name != "linear" and family.coupling != "decoupled":
+        return {}
+    prior = transfer_prior("linear" if family.name == "linear" else "network")
+    return carry_costs(prior, n_from=n_from, n_to=n_to)
 
 
 def _least_rows(n_rows: int, family_name: str) -> int:

@@ -100,7 +100,7 @@ class Decider:
 
     def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:
         """Nothing beats the constant: build the penalised candidate that came nearest to it."""
-        draws = resampled(trained.honest, n_draws=self.n_draws, seed=self.seeds["decide"])
+        draws = self._draws(trained, scores)
         outcomes = self._outcomes(draws, scores)
         losses = scores.lowest_losses
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
@@ -119,7 +119,7 @@ class Decider:
         )
 
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
-        draws = resampled(trained.honest, n_draws=self.n_draws, seed=self.seeds["decide"])
+        draws = self._draws(trained, scores)
         outcomes = self._outcomes(draws, scores)
         ties = self._ties(scores, outcome)
         against_none = scores.comparisons.get(f"{outcome}:none")
@@ -137,6 +137,14 @@ class Decider:
         )
 
     # ------------------------------------------------------------------------------------- its parts
+
+    def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
+        return resampled(
+            trained.honest,
+            n_draws=self.n_draws,
+            seed=self.seeds["decide"],
+            carry_costs=scores.carry_costs,
+        )
 
     def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
         """Walk again on every draw of resampled rows; return the share of walks by outcome."""
@@ -171,7 +179,9 @@ class Decider:
             fit,
             n_sample=trained.prepared.n_learned,
             n_rows=self.n_rows,
+            n_features=trained.prepared.n_features,
             drift=0.0 if known is None else known.drift,
+            is_forward=self.evidence.sample is not None and self.evidence.sample.validation == "time",
         )
         if known is not None and known.factor != 1.0:
             regularizer = regularizer.times(known.factor)

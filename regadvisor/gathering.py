@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from regadvisor.budget import Rung, choose_rung
+from regadvisor.budget import Rung, carry_costs_of, choose_rung
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
@@ -321,6 +321,7 @@ class Gatherer:
             weight=drawn.table.weight,
             in_blocks=drawn.evidence.validation == "blocks",
             n_telling=telling_share(self.table.facts.class_counts) * drawn.table.n_rows,
+            carry_costs=self._carry_costs(prepared),
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
@@ -337,6 +338,9 @@ class Gatherer:
         honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
         return self._score_evidence(self.trained)
+
+    def _carry_costs(self, prepared: Prepared) -> dict[str, float]:
+        return carry_costs_of(self.family, n_from=prepared.n_learned, n_to=self.table.n_rows)
 
     def _nothing_finished(self, tuned: Tuned) -> ScoreEvidence:
         """Return the evidence of a search that the deadline ended before its first fit."""
@@ -370,6 +374,9 @@ class Gatherer:
             honest_losses=honest_by_kind,
             best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
             lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
+            carry_costs={
+                kind: cost for kind, cost in self._carry_costs(trained.prepared).items() if kind in kinds
+            },
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,

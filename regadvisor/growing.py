@@ -102,7 +102,12 @@ class Growing:
     @property
     def _may_thin(self) -> bool:
         """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
-        return self.drawn.evidence.validation != "time" or len(self.drawn.folds) == 1
+        return not self._is_forward or len(self.drawn.folds) == 1
+
+    @property
+    def _is_forward(self) -> bool:
+        """Whether later rows were tested."""
+        return self.drawn.evidence.validation == "time"
 
     # --------------------------------------------------------------------------------- one size each
 
@@ -118,7 +123,9 @@ class Growing:
         if folds is None or self.deadline.expired():
             return None
         prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
-        carried = self.family.carried(picked.job.regularizer, source=self.prepared, target=prepared)
+        carried = self.family.carried(
+            picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
+        )
         return train_size(
             self.family,
             prepared,
@@ -141,7 +148,12 @@ class Growing:
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
         carried, _ = self.family.at_full_size(
-            picked, n_sample=self.prepared.n_learned, n_rows=self.table.n_rows, drift=drift
+            picked,
+            n_sample=self.prepared.n_learned,
+            n_rows=self.table.n_rows,
+            n_features=self.prepared.n_features,
+            drift=drift,
+            is_forward=self._is_forward,
         )
         return train_size(
             self.family,
@@ -256,7 +268,7 @@ def _drift(quarter: SizeFits, kind: Kind, prior: TransferPrior) -> tuple[float, 
     se = float(np.std(by_fold, ddof=1)) / math.sqrt(len(folds)) if len(folds) > 1 else math.inf
     steps = math.log(1.0 / min(SHARES))
     names = [name for name in STRENGTHS[kind] if name in prior.exponents]
-    sd = float(np.mean([min(prior.exponents[name][1], _WIDEST_DRIFT) for name in names])) if names else 0.0
+    sd = float(np.mean([min(prior.exponents[name].sd, _WIDEST_DRIFT) for name in names])) if names else 0.0
     measured = best(np.concatenate(folds)) / steps
     if not names or not math.isfinite(se):
         return 0.0, sd

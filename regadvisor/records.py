@@ -307,6 +307,8 @@ class ScoreEvidence:
     comparisons: dict[str, Comparison]
     #: By kind: the lowest mean held-out loss of its candidates, with the luck of the pick (read by Q9b).
     lowest_losses: dict[str, float] = field(default_factory=dict)
+    #: By kind: what carrying its strengths to all rows is expected to add, as a share of its loss (Q9b).
+    carry_costs: dict[str, float] = field(default_factory=dict)
     #: Candidates that were excluded because they did not converge, by kind.
     n_excluded: dict[str, int] = field(default_factory=dict)
     fit_facts: tuple[FitFacts, ...] = ()

@@ -25,6 +25,7 @@ from regadvisor.flowchart.chart import (
 from regadvisor.flowchart.questions import JUDGES
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
+    Answer,
     Comparison,
     CorrelationEvidence,
     Evidence,
@@ -236,6 +237,35 @@ def test_a_candidate_with_a_clearly_lower_loss_overrules_the_comparisons() -> No
     assert outcome(LINEAR, l2=0.2995) == "l1", "less than a fifth of a percent"
     assert outcome(LINEAR, elasticnet=0.29, l2=0.291) == "elasticnet", "the lowest of all"
     assert outcome(sparse_first(LINEAR), l2=0.2993) == "l1", "whoever prefers sparse models is not overruled"
+
+
+def test_the_lowest_loss_is_the_one_expected_of_all_rows() -> None:
+    made = evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1})
+
+    def asked_last(lowest: dict[str, float], **costs: float) -> Answer:
+        scores = replace(made.scores, lowest_losses={"none": 0.4, **lowest}, carry_costs=costs)
+        found, _ = walk(LINEAR, replace(made, scores=scores))
+        return next(step.answer for step in found.steps if step.question == "Q9b")
+
+    lowest = {"l2": 0.30, "l1": 0.31, "elasticnet": 0.32}
+    assert asked_last(lowest).reply == "no"
+    overruled = asked_last(lowest, l2=0.05, elasticnet=0.1)
+    assert (overruled.reply, overruled.numbers["lowest_kind"]) == ("yes", "l1")
+    assert overruled.numbers["pick_loss"] == pytest.approx(0.315)
+    assert overruled.because == (
+        "L1 has the lowest loss of all candidates (0.31 against 0.315 of L2), with what carrying strengths "
+        "to all rows is expected to add: 0.015 to that of L2."
+    )
+    kept = asked_last(lowest, l2=0.02)
+    assert kept.reply == "no"
+    assert "0.006 to that of L2" in kept.because
+
+
+def test_carrying_takes_no_more_than_half_of_what_a_kind_is_ahead_of_the_constant() -> None:
+    made = evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1})  # the constant has 0.69
+    lowest = {"none": 0.7, "l2": 0.63, "l1": 0.67, "elasticnet": 0.7}
+    scores = replace(made.scores, lowest_losses=lowest, carry_costs={"l2": 0.5})
+    assert walk(LINEAR, replace(made, scores=scores))[0].outcome == "l2"
 
 
 def test_in_a_tie_the_simplest_kind_wins() -> None:

@@ -31,7 +31,7 @@ from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints, fewest_epochs
-from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES
+from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES, exponent
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.regularizer import KINDS, STRENGTHS, Regularizer
 
@@ -359,18 +359,21 @@ def test_strength_times_sum_lr_falls_as_documented_to_the_full_size(n_rows: int)
     prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
     jobs = [Job(regularizer=decoupled(l1=0.2, l2=1.0)), Job(regularizer=decoupled(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=Deadline.never())
-    carried, sentence = mlp.at_full_size(both, n_sample=240, n_rows=n_rows)
+    size = {"n_sample": 240, "n_rows": n_rows, "n_features": 30}
+    carried, sentence = mlp.at_full_size(both, **size)
     training = mlp.training(both, n_sample=240, n_rows=n_rows, seed=3)
     n_steps = int(np.ceil(n_rows / 64)) * (training.epochs or 0)
     flat = n_steps // 2
     cosine = 0.5 * (1 + np.cos(np.pi * np.arange(n_steps - flat) / (n_steps - flat)))
     sum_lr = 5e-3 * (flat + cosine.sum())
     ratio = min(n_rows / 240, thresholds.FARTHEST_RATIO)
-    assert (carried.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0) / ratio**0.4)
+    assert (carried.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0) / ratio ** exponent("l2", 30))
     assert (carried.l1 or 0) * sum_lr == pytest.approx(0.2 * (both.sum_lr or 0) / 1.0)
     assert sentence is not None
     assert "Σ lr" in sentence
-    assert mlp.at_full_size(dropout, n_sample=240, n_rows=n_rows) == (dropout.job.regularizer, None)
+    forward, _ = mlp.at_full_size(both, **size, is_forward=True)
+    assert (forward.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0))
+    assert mlp.at_full_size(dropout, **size) == (dropout.job.regularizer, None)
 
 
 def test_the_full_run_makes_the_epochs_of_the_recipe_or_those_that_were_chosen() -> None:

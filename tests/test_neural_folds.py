@@ -258,13 +258,15 @@ def test_strengths_in_the_loss_fall_with_the_rows_alone() -> None:
     mlp, prepared = prepare(replace(SMALL, coupling="loss", epochs=4))
     jobs = [Job(regularizer=Regularizer(l1=1e-3, l2=1e-2)), Job(regularizer=Regularizer(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=NEVER)
-    carried, sentence = mlp.at_full_size(both, n_sample=442, n_rows=4 * 442)
+    carried, sentence = mlp.at_full_size(both, n_sample=442, n_rows=4 * 442, n_features=10)
     assert carried.l2 == pytest.approx(1e-2 / 4)
     assert carried.l1 == pytest.approx(1e-3 / 2)
     assert sentence is not None
     assert "L2 as 1/n and L1 as 1/√n; not rescaled by Σ lr" in sentence
-    assert mlp.at_full_size(both, n_sample=442, n_rows=442) == (both.job.regularizer, None)
-    assert mlp.at_full_size(dropout, n_sample=442, n_rows=4_420) == (dropout.job.regularizer, None)
+    same = mlp.at_full_size(both, n_sample=442, n_rows=442, n_features=10)
+    assert same == (both.job.regularizer, None)
+    stays = mlp.at_full_size(dropout, n_sample=442, n_rows=4_420, n_features=10)
+    assert stays == (dropout.job.regularizer, None)
 
 
 def test_a_strong_penalty_in_the_loss_gives_the_constant() -> None:

@@ -181,7 +181,7 @@ def test_every_trained_kind_has_a_count() -> None:
 
 
 def test_small_data_are_hardly_thinned_out_by_an_automatic_budget() -> None:
-    assert [_least_rows(n, "mlp") for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 4_000, 1_000]
+    assert [_least_rows(n, "mlp") for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 4_000, 1_500]
     assert [_least_rows(n, "linear") for n in (4_200, 60_000)] == [4_000, 0]
     plan = walk(n_rows=1_257, cost=lambda rows: rows / 1_000)
     assert plan.lowest_s(least_rows=1_257) == plan.projected_s(EFFORTS["quick"], 1_257)

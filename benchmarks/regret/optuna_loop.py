@@ -51,7 +51,8 @@ def _best_of_trials(task: Task, *, seconds: float) -> tuple[Regularizer, int]:
     if not finished:
         return Regularizer(coupling=family.coupling), len(fits)
     best = fits[min(finished)[1]][1]
-    return family.at_full_size(best, n_sample=table.n_rows, n_rows=table.n_rows)[0], len(fits)
+    everything = {"n_sample": table.n_rows, "n_rows": table.n_rows, "n_features": prepared.n_features}
+    return family.at_full_size(best, **everything)[0], len(fits)
 
 
 def _suggested(trial: optuna.Trial, candidates: Mapping[Kind, Candidate]) -> Regularizer:

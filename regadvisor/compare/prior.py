@@ -128,16 +128,28 @@ SUPPORT_MAPS: tuple[SupportMap, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class PowerLaw:
+    """The power `e` in "best strength ∝ rows^-e", by the number of features.
+
+    e = `intercept` + `slope` · ln(features after encoding), with the standard deviation `sd` between sets.
+    """
+
+    intercept: float
+    slope: float
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferPrior:
     """How strengths and gains change with the number of rows, over data sets.
 
     Attributes
     ----------
     model : {"linear", "network"}
-    exponents : dict of str to (float, float)
-        By strength: mean over sets and sd between sets of the power `e` in "best strength ∝ rows^-e".
-        Strengths are per row for linear models (those of a
-        :class:`~regadvisor.regularizer.Regularizer`) and strength × Σ lr for networks.
+    exponents : dict of str to PowerLaw
+        By strength: the power by which it falls with the rows. Strengths are per row for linear models (those
+        of a :class:`~regadvisor.regularizer.Regularizer`) and strength × Σ lr for networks. Linear models' do
+        not depend on the features.
     gain_power : (float, float)
         Mean and between-set sd of `a` in g(N) = g(n)·(N/n)^-a, where g = 1 − loss / loss of none is the
         gain of a kind at its best strength.
@@ -147,15 +159,19 @@ class TransferPrior:
         What the gains on smaller samples of the same data may count for its `a`: their likelihood is raised
         to this power. `a` changes along the sizes, so that taken at their word (1) they make intervals for
         larger sizes too narrow; this share had the best interval score on sets left out.
+    carry_costs : dict of str to float
+        By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
+        share of the loss per ln²(N/n); see :mod:`~regadvisor.compare.carrying`.
     n_sets : int
         Data sets that it was fitted on; 0: not fitted, assumed.
     """
 
     model: Literal["linear", "network"]
-    exponents: dict[str, tuple[float, float]]
+    exponents: dict[str, PowerLaw]
     gain_power: tuple[float, float]
     drift_sd: float
     own_share: float
+    carry_costs: dict[str, float]
     n_sets: int
 
 
@@ -168,18 +184,32 @@ class TransferPrior:
 TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
         model="linear",
-        exponents={"l2": (1.464, 0.951), "l1": (0.847, 0.35)},
+        exponents={
+            "l2": PowerLaw(intercept=1.464, slope=0.0, sd=0.951),
+            "l1": PowerLaw(intercept=0.847, slope=0.0, sd=0.35),
+        },
         gain_power=(0.762, 0.543),
         drift_sd=0.01012,
         own_share=0.0,
+        carry_costs={},
         n_sets=14,
     ),
     TransferPrior(
         model="network",
-        exponents={"l2": (0.345, 0.542), "l1": (0.018, 0.366)},
+        exponents={
+            "l2": PowerLaw(intercept=1.733, slope=-0.444, sd=0.271),
+            "l1": PowerLaw(intercept=0.999, slope=-0.31, sd=0.288),
+        },
         gain_power=(0.287, 0.231),
         drift_sd=0.05133,
         own_share=0.05,
+        carry_costs={
+            "l2": 0.0025,
+            "dropout": 0.0025,
+            "elasticnet": 0.03,
+            "dropout_l2": 0.03,
+            "dropout_l1": 0.03,
+        },
         n_sets=14,
     ),
 )

@@ -6,15 +6,17 @@ import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, counted_sums_of
+from regadvisor.compare.carrying import carried_loss
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.paired import judged, masses, same_region, spread
-from regadvisor.compare.panel import Panel
+from regadvisor.compare.panel import CONSTANT, Panel
 from regadvisor.errors import ParameterError
 from regadvisor.records import Comparison
 
@@ -50,11 +52,14 @@ class Resampled:
     lowest : ndarray of float64, shape (n_draws, n_kinds)
         Lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by the factor for
         overlapping training sets alone (Nadeau and Bengio 2003).
+    carry_costs : dict of str to float
+        By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
     """
 
     honest: Honest
     losses: NDArray[np.float64]
     lowest: NDArray[np.float64]
+    carry_costs: Mapping[str, float]
     _pairs: Mapping[tuple[str, str], _Pair]
 
     @property
@@ -69,15 +74,30 @@ class Resampled:
     def share_near(self, kinds: Collection[str]) -> float:
         """Return the share of draws in which the best of `kinds` is no worse than the best of the others.
 
-        "No worse" allows ``thresholds.SAME_REGION``: two that tie are both right. It is 1 without others.
+        Losses are those expected of all rows. "No worse" allows ``thresholds.SAME_REGION``: two that tie
+        are both right. It is 1 without others.
         """
         is_named = np.array([kind in kinds for kind in self.honest.panel.kinds])
         if is_named.all():
             return 1.0
         if not is_named.any():
             return 0.0
-        named, others = self.lowest[:, is_named].min(axis=1), self.lowest[:, ~is_named].min(axis=1)
+        expected = self._carried
+        named, others = expected[:, is_named].min(axis=1), expected[:, ~is_named].min(axis=1)
         return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
+
+    @cached_property
+    def _carried(self) -> NDArray[np.float64]:
+        """The lowest losses with what carrying strengths to all rows adds, shape (n_draws, n_kinds)."""
+        constant = self.honest.loss(CONSTANT)
+        carried = self.lowest.copy()
+        for number, kind in enumerate(self.honest.panel.kinds):
+            cost = self.carry_costs.get(kind, 0.0)
+            if cost > 0:
+                carried[:, number] = [
+                    carried_loss(loss, cost, constant=constant) for loss in self.lowest[:, number].tolist()
+                ]
+        return carried
 
     def comparison(self, draw: int, a: str, b: str) -> Comparison:
         """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are.
@@ -107,7 +127,13 @@ class Resampled:
         )
 
 
-def resampled(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: int = 200) -> Resampled:
+def resampled(
+    honest: Honest,
+    *,
+    seed: int | np.random.SeedSequence,
+    n_draws: int = 200,
+    carry_costs: Mapping[str, float] | None = None,
+) -> Resampled:
     """Resample rows (clusters) and keep the mean losses of all sides in every draw.
 
     Parameters
@@ -116,6 +142,8 @@ def resampled(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: in
     seed : int or SeedSequence
     n_draws : int, default 200
         The standard error of a share over 200 draws is at most 0.035.
+    carry_costs : mapping of str to float, optional
+        See :class:`Resampled`; none if not given.
 
     Raises
     ------
@@ -140,7 +168,11 @@ def resampled(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: in
     weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
     pairs = {(a, b): _pair(honest, a, b) for a, b in itertools.combinations(honest.sides, 2)}
     return Resampled(
-        honest=honest, losses=sums / weights, lowest=_lowest(panel, counts, weights), _pairs=pairs
+        honest=honest,
+        losses=sums / weights,
+        lowest=_lowest(panel, counts, weights),
+        carry_costs=carry_costs or {},
+        _pairs=pairs,
     )
 
 

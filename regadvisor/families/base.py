@@ -179,14 +179,25 @@ class Family(Protocol):
         """Time a small batch of fits, for at most about 1 s, and project from it."""
 
     def at_full_size(
-        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+        self,
+        picked: Fit,
+        *,
+        n_sample: int,
+        n_rows: int,
+        n_features: int,
+        drift: float = 0.0,
+        is_forward: bool = False,
     ) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
 
+        `n_features` are those after encoding; how fast penalties of networks fall depends on them, and on
+        whether the pick was tested on later rows (`is_forward`).
         `drift` is added to the powers by which penalties fall with the rows: what smaller samples showed.
         """
 
-    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+    def carried(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
         """Return strengths for training on the folds of `target` that stand for those on `source`'s.
 
         By the same powers as :meth:`at_full_size`; `target` holds fewer training rows of the same sample.

@@ -155,11 +155,19 @@ class LinearFamily:
         )
 
     def at_full_size(
-        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+        self,
+        picked: Fit,
+        *,
+        n_sample: int,
+        n_rows: int,
+        n_features: int,
+        drift: float = 0.0,
+        is_forward: bool = False,
     ) -> tuple[Regularizer, str | None]:
         """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
 
-        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus `drift`.
+        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus `drift`,
+        whatever the number of features and however they were validated.
         """
         found = picked.job.regularizer
         if n_rows == n_sample or found.kind == "none":
@@ -174,7 +182,9 @@ class LinearFamily:
             f"{falls[found.kind]}{said}."
         )
 
-    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+    def carried(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
         """Return strengths for training on fewer rows, by the same powers."""
         return _scaled(regularizer, source.n_learned / target.n_learned)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from regadvisor import thresholds
+from regadvisor.compare.carrying import carried_loss
 from regadvisor.flowchart.chart import BOTH, PICK, Question
 from regadvisor.records import (
     Answer,
@@ -21,6 +22,7 @@ from regadvisor.records import (
     Number,
     Reply,
     SampleEvidence,
+    ScoreEvidence,
     WholePictureEvidence,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
@@ -219,10 +221,17 @@ def best_with_dropout(evidence: Evidence) -> Kind:
 
 
 def kind_of_lowest(evidence: Evidence) -> Kind:
-    """Return the kind of the candidate with the lowest mean held-out loss; nothing known: no regularizer."""
-    scores = evidence.scores
-    losses = {} if scores is None else scores.lowest_losses
+    """Return the kind of the candidate with the lowest loss expected of all rows; nothing known: none."""
+    losses = {} if evidence.scores is None else _losses_at_full_size(evidence.scores)
     return min((kind for kind in KINDS if kind in losses), key=lambda kind: losses[kind], default="none")
+
+
+def _losses_at_full_size(scores: ScoreEvidence) -> dict[str, float]:
+    """Return the lowest loss by kind, with what carrying its strengths to all rows is expected to cost."""
+    return {
+        kind: carried_loss(loss, scores.carry_costs.get(kind, 0.0), constant=scores.constant_loss)
+        for kind, loss in scores.lowest_losses.items()
+    }
 
 
 def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
@@ -233,23 +242,34 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
     if own not in scores.lowest_losses:
         reply: Reply = "yes" if scores.lowest_losses else "no"
         return Answer(reply=reply, because=f"No fit of {_label(own)} finished.")
-    lowest, loss = scores.lowest_losses[best], scores.lowest_losses[own]
+    expected = _losses_at_full_size(scores)
+    lowest, loss = expected[best], expected[own]
     edge = thresholds.OVERRULED_FROM * loss
     numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
     losses = f"{number(lowest)} against {number(loss)}"
     a, b = _label(best), _label(own)
+    paid = _carried_text(scores, expected, best, own)
     distance = abs(loss - lowest - edge) / max(loss, 1e-12)
     if loss - lowest > edge:
         return Answer(
             reply="yes",
-            because=f"{a[0].upper() + a[1:]} has the lowest loss of all candidates ({losses} of {b}).",
+            because=f"{a[0].upper() + a[1:]} has the lowest loss of all candidates ({losses} of {b}){paid}.",
             numbers=numbers,
             flips_if=f"the best candidate of {b} came to {number(lowest)} (now {number(loss)})",
             distance=distance,
         )
     leader, how = (b, f" ({number(loss)})") if best == own else (a, f", by too little ({losses})")
-    because = f"{leader[0].upper() + leader[1:]} has the lowest loss of all candidates{how}."
+    because = f"{leader[0].upper() + leader[1:]} has the lowest loss of all candidates{how}{paid}."
     return Answer(reply="no", because=because, numbers=numbers)
+
+
+def _carried_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Kind) -> str:
+    """Return a clause on what the losses of some kinds hold for being carried to all rows, if they do."""
+    added = {kind: expected[kind] - scores.lowest_losses[kind] for kind in dict.fromkeys(kinds)}
+    said = [f"{number(rise)} to that of {_label(kind)}" for kind, rise in added.items() if rise > 0]
+    if not said:
+        return ""
+    return f", with what carrying strengths to all rows is expected to add: {' and '.join(said)}"
 
 
 def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
@@ -16,6 +16,8 @@ EffortName = Literal["quick", "standard", "thorough"]
 
 #: Rows from which on one fold tells losers from winners.
 MANY_ROWS = 500
+#: Combinations that lose this share of the loss when they are carried to all rows get one candidate.
+ONE_CANDIDATE_FROM = 0.05
 #: The smallest useful walk trains each of these once (the classic chart asks for no more).
 SMALLEST_WALK: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 
@@ -80,6 +82,21 @@ class Effort:
         if not is_possible or (is_ordered and n_blocks > 1) or _listed(family_name) == "linear":
             return None
         return n_blocks
+
+    def sparing(self, family_name: str, carry_costs: Mapping[str, float]) -> Effort:
+        """Return the effort with a single candidate of each combination that costs too much to carry.
+
+        Such a kind is trained because the chart asks for it; only far ahead on the sample could it win. L2
+        alone is still searched: where nothing else beats the constant it says whether there is a signal.
+        """
+        name = _listed(family_name)
+        spared = {
+            kind
+            for kind, cost in carry_costs.items()
+            if cost >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1  # type: ignore[index]
+        }
+        n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
+        return replace(self, n_trials={**self.n_trials, name: n_trials})
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -238,6 +255,8 @@ class Walk:
         Whether the rows have times.
     telling_share : float
         See :func:`telling_share`.
+    carry_costs : callable
+        Rows that fits stand for → what carrying the strengths of a kind to all rows costs, by kind.
     """
 
     family_name: str
@@ -249,6 +268,7 @@ class Walk:
     may_block: bool = True
     is_ordered: bool = False
     telling_share: float = 1.0
+    carry_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
 
     def projected_s(self, effort: Effort, n_rows: int) -> float:
         """Return the projected seconds of the whole walk on a sample of so many rows."""
@@ -259,8 +279,9 @@ class Walk:
         in_blocks = blocks is not None and self.may_block
         n_folds = blocks if blocks is not None and self.may_block else self.n_folds
         n_first = effort.first_folds(name, self.telling_share * n_rows, in_blocks=in_blocks)
-        jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         n_learned = trained_rows(n_rows, self.n_folds) if in_blocks else n_rows
+        effort = effort.sparing(name, self.carry_costs(n_learned))
+        jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         # On a single block all points that are tried are trained in full.
         jobs += (2 * REFINED_JOBS if n_folds == n_first else REFINED_JOBS) * effort.n_refinements
         if self.n_available > MEASURED_FROM_RATIO * n_learned:

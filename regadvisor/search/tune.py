@@ -8,9 +8,10 @@ earlier run was killed at, the result is that of a run that was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
+from regadvisor.compare.carrying import carried_loss
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.regularizer import KINDS, Kind
@@ -60,6 +62,7 @@ def tune(
     weight: NDArray[np.float64] | None = None,
     in_blocks: bool = False,
     n_telling: float | None = None,
+    carry_costs: Mapping[str, float] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
@@ -85,6 +88,9 @@ def tune(
         Whether the folds have training rows of their own.
     n_telling : float, optional
         Rows that tell candidates apart (``plan.telling_share``); by default all.
+    carry_costs : mapping of str to float, optional
+        By kind: what carrying its strengths to all rows is expected to add, as a share of its loss. Kinds are
+        searched for as long as they may win there.
     progress : callable, optional
         Called with what is going on and the share of the planned fits that are done.
 
@@ -95,8 +101,20 @@ def tune(
     """
     candidates = family.candidates(prepared)
     kinds = [kind for kind in KINDS if kind in family.kinds and kind in candidates]
-    searches = [_Search(candidates[kind], effort, effort.trials(family.name, kind), seed) for kind in kinds]
     empty = Results(prepared=prepared, trials=(), weight=weight)
+    effort = effort.sparing(family.name, carry_costs or {})
+    searches = [
+        _Search(
+            candidates[kind],
+            effort,
+            effort.trials(family.name, kind),
+            seed,
+            carried=partial(
+                carried_loss, cost=(carry_costs or {}).get(kind, 0.0), constant=empty.constant_loss
+            ),
+        )
+        for kind in kinds
+    ]
     with ExitStack() as stack:
         log = None if storage is None else stack.enter_context(opened(storage))
         if log is not None:
@@ -126,8 +144,18 @@ def tune(
 class _Search:
     """The study of one kind: its portfolio, then TPE, wider where the best lies on the edge."""
 
-    def __init__(self, candidate: Candidate, effort: Effort, n_trials: int, seed: int) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        effort: Effort,
+        n_trials: int,
+        seed: int,
+        *,
+        carried: Callable[[float], float],
+    ) -> None:
         self.kind: Kind = candidate.kind
+        #: Loss on the sample → loss expected once the strengths are carried to all rows.
+        self.carried = carried
         self.candidate = candidate
         self.n_planned = n_trials
         self.n_widenings = effort.n_widenings if candidate.ranges else 0
@@ -151,8 +179,9 @@ class _Search:
 
     @property
     def best_value(self) -> float | None:
-        """The lowest mean loss told so far."""
-        return min(self.values.values(), default=None)
+        """The lowest mean loss told so far, with what carrying it to all rows is expected to add."""
+        lowest = min(self.values.values(), default=None)
+        return None if lowest is None else self.carried(lowest)
 
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch: the portfolio first; nothing when the search is done."""

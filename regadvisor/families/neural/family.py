@@ -198,7 +198,14 @@ class MLPFamily:
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
     def at_full_size(
-        self, picked: Fit, *, n_sample: int, n_rows: int, drift: float = 0.0
+        self,
+        picked: Fit,
+        *,
+        n_sample: int,
+        n_rows: int,
+        n_features: int,
+        drift: float = 0.0,
+        is_forward: bool = False,
     ) -> tuple[Regularizer, str | None]:
         """Return the strengths for the full run; dropout stays as it is.
 
@@ -217,7 +224,14 @@ class MLPFamily:
         moved, said = {}, []
         for name in carried:
             strength = getattr(regularizer, name) * on_sample
-            weaker = strength * weaker_at(name, n_sample=n_sample, n_rows=n_rows, drift=drift)
+            weaker = strength * weaker_at(
+                name,
+                n_sample=n_sample,
+                n_rows=n_rows,
+                n_features=n_features,
+                drift=drift,
+                is_forward=is_forward,
+            )
             moved[name] = weaker / in_full
             change = "" if weaker == strength else f", {weaker:.3g} on {n_rows:,}"
             said.append(f"{name} × Σ lr is {strength:.3g} on {n_sample:,} rows{change}")
@@ -226,14 +240,18 @@ class MLPFamily:
             f"{epochs} epochs)"
         )
 
-    def carried(self, regularizer: Regularizer, *, source: Prepared, target: Prepared) -> Regularizer:
+    def carried(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
         """Return strengths for training on fewer rows; dropout stays as it is."""
         few, many = target.n_learned, source.n_learned
         if self.coupling == "loss":
             return carried_in_loss(regularizer, n_sample=many, n_rows=few)[0]
         longer = _network(source).plan.sum_lr() / _network(target).plan.sum_lr()
         moved = {
-            name: getattr(regularizer, name) * longer / weaker_at(name, n_sample=few, n_rows=many)
+            name: getattr(regularizer, name)
+            * longer
+            / weaker_at(name, n_sample=few, n_rows=many, n_features=source.n_features, is_forward=is_forward)
             for name in PER_SUM_LR
         }
         return replace(regularizer, **moved)

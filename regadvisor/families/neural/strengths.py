@@ -22,6 +22,7 @@ from regadvisor.thresholds import (
     DEFAULT_L1_SUM,
     DEFAULT_L2_IN_LOSS,
     DEFAULT_L2_SUM,
+    EXPONENT_RANGE,
     FARTHEST_RATIO,
     STRENGTH_EXPONENTS,
 )
@@ -180,16 +181,41 @@ def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
     return Regularizer(**in_actual_units(chosen, sum_lr), coupling="decoupled")
 
 
-def weaker_at(name: str, *, n_sample: int, n_rows: int, drift: float = 0.0) -> float:
+def weaker_at(
+    name: str,
+    *,
+    n_sample: int,
+    n_rows: int,
+    n_features: int,
+    drift: float = 0.0,
+    is_forward: bool = False,
+) -> float:
     """Return the factor by which strength × Σ lr falls from a sample to all rows.
 
-    ``(n_sample / n_rows)`` to the exponent in ``thresholds.STRENGTH_EXPONENTS``, plus `drift`; it goes no
-    further than to ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured.
+    ``(n_sample / n_rows)`` to the power of :func:`exponent`, plus `drift`; it goes no further than to
+    ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured. What was found forward
+    in time stays: that later rows are different does not average out with more of the earlier ones.
 
     Examples
     --------
-    >>> round(weaker_at("l2", n_sample=1_000, n_rows=4_000), 3), weaker_at("l1", n_sample=1_000, n_rows=4_000)
-    (0.574, 1.0)
+    >>> round(weaker_at("l2", n_sample=1_000, n_rows=4_000, n_features=20), 3)
+    0.565
+    >>> weaker_at("l1", n_sample=1_000, n_rows=4_000, n_features=20)
+    1.0
     """
     ratio = min(max(n_rows / n_sample, 1.0), FARTHEST_RATIO)
-    return float(ratio ** -(STRENGTH_EXPONENTS[name] + drift))
+    power = 0.0 if is_forward else exponent(name, n_features)
+    return float(ratio ** -(power + drift))
+
+
+def exponent(name: str, n_features: int) -> float:
+    """Return the power by which strength × Σ lr of a penalty falls with the rows (``STRENGTH_EXPONENTS``).
+
+    Examples
+    --------
+    >>> [round(exponent("l2", features), 2) for features in (5, 20, 100)]
+    [1.0, 0.41, 0.0]
+    """
+    intercept, slope = STRENGTH_EXPONENTS[name]
+    low, high = EXPONENT_RANGE
+    return min(max(intercept + slope * math.log(max(n_features, 1)), low), high)

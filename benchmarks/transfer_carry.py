@@ -1,0 +1,139 @@
+"""What carrying a kind's strengths to more rows costs: fits ``carry_costs`` of ``prior.TRANSFER``.
+
+L1 of networks asks for about the same strength × Σ lr at every size. L2, and above all the combinations, do
+not, and by how much they move differs between data sets. So a kind that is a little better than L1 on a
+sample is worse than L1 at N rows, once both are carried there. A cost ∝ ln²(N/n) on the losses of the sample
+makes up for that; it is the one with the lowest excess over sets and sizes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from regret.figures import interval, winsorised
+from transfer_fits import Model, Numbers, Run, Sets, by_rule, carried_excess, full_of, law_of, powers
+
+from regadvisor.compare.prior import PowerLaw
+from regadvisor.regularizer import KINDS, STRENGTHS, Kind
+from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO, STRENGTH_EXPONENTS
+
+RATIOS = (2, 4, 16, 64)
+#: Costs that are tried, in shares of the loss per ln²(N/n): of L2 and dropout alone, and of combinations.
+#: `sizes.py` has no dropout with L1; it is taken for a combination like the others.
+TRIED_ALONE = (0.0, 0.0025, 0.005, 0.01)
+TRIED_COMBINED = (0.0, 0.005, 0.01, 0.02, 0.03)
+
+Costs = Mapping[Kind, float]
+
+
+def costs_of(alone: float, combined: float) -> dict[Kind, float]:
+    """Return the costs by kind; kinds that cost nothing are left out.
+
+    Examples
+    --------
+    >>> costs_of(0.01, 0.0)
+    {'l2': 0.01, 'dropout': 0.01}
+    """
+    moved: list[Kind] = [kind for kind in KINDS if kind not in ("none", "l1")]
+    every = {kind: combined if len(STRENGTHS[kind]) > 1 else alone for kind in moved}
+    return {kind: each for kind, each in every.items() if each > 0}
+
+
+def laws_without(sets: Sets, left_out: str) -> dict[str, PowerLaw]:
+    """Return the law of L2's power fitted without a set, and that of L1, which stays as it is."""
+    others = {name: runs for name, runs in sets.items() if name != left_out}
+    law = law_of(others, powers(others, "network", "planned")["l2"])
+    return {"l2": law, "l1": PowerLaw(intercept=STRENGTH_EXPONENTS["l1"][0], slope=0.0, sd=0.0)}
+
+
+def excess_of(runs: Sequence[Run], ratio: int, laws: Mapping[str, PowerLaw], costs: Costs) -> float:
+    """Return the mean excess of a set's samples of one size, in %; NaN without such a size."""
+    full = full_of(runs)
+    exponents = {
+        name: float(np.clip(law.intercept + law.slope * np.log(full.n_features), *EXPONENT_RANGE))
+        for name, law in laws.items()
+    }
+    found = [
+        carried_excess(run, full, exponents, costs=costs, farthest=FARTHEST_RATIO)
+        for run in by_rule(runs, "planned")
+        if run.ratio == ratio
+    ]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _mean_excess(found: Numbers) -> float:
+    """Return the mean over sizes of the winsorised mean over sets."""
+    return float(np.mean([winsorised(_known(column)) for column in found.T]))
+
+
+def _known(column: Numbers) -> Numbers:
+    return column[np.isfinite(column)]
+
+
+class CarryStudy:
+    """Every cost that is tried on every set, and which is best.
+
+    Strengths are carried by the law of the powers that was fitted on the other sets.
+
+    Parameters
+    ----------
+    sets : mapping of str to runs
+    """
+
+    def __init__(self, sets: Sets) -> None:
+        self.names = list(sets)
+        laws = {name: laws_without(sets, name) for name in sets}
+        self.tried = {
+            (alone, combined): np.array(
+                [
+                    [excess_of(runs, ratio, laws[name], costs_of(alone, combined)) for ratio in RATIOS]
+                    for name, runs in sets.items()
+                ]
+            )
+            for alone, combined in itertools.product(TRIED_ALONE, TRIED_COMBINED)
+        }
+
+    def best(self, left_out: int | None = None) -> tuple[float, float]:
+        """Return the two costs with the lowest mean excess over all sets, or all but one."""
+        kept = [at for at in range(len(self.names)) if at != left_out]
+        return min(self.tried, key=lambda each: (_mean_excess(self.tried[each][kept]), each))
+
+    def left_out(self) -> Numbers:
+        """Return the excess of every set with the costs that were best on the others."""
+        return np.array([self.tried[self.best(at)][at] for at in range(len(self.names))])
+
+    def rows(self) -> list[tuple[str, Numbers]]:
+        """Return label and excess of every row of the table: less and more than the best of either cost."""
+        alone, combined = self.best()
+        shown = {(0.0, 0.0), *((each, combined) for each in TRIED_ALONE)}
+        shown |= {(alone, each) for each in TRIED_COMBINED}
+        found = [(f"{100 * a:g}%, {100 * b:g}%", self.tried[a, b]) for a, b in sorted(shown)]
+        return [*found, ("best on the other sets", self.left_out())]
+
+
+def carry_costs(sets: Mapping[Model, Sets]) -> dict[Model, dict[Kind, float]]:
+    """Return the fitted costs by model; linear models lose too little to be worth any."""
+    return {
+        model: costs_of(*CarryStudy(own).best()) if model == "network" else {} for model, own in sets.items()
+    }
+
+
+def carry_table(sets: Sets) -> str:
+    """Return the study as Markdown, for networks."""
+    if not sets:
+        return ""
+    study = CarryStudy(sets)
+    head = ["cost alone, combined", *(f"N/n = {ratio}" for ratio in RATIOS)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for label, found in study.rows():
+        lines.append(f"| {label} | {' | '.join(_figure(_known(column)) for column in found.T)} |")
+    alone, combined = study.best()
+    lines.append(f"\nBest: {100 * alone:g}% for L2 and for dropout, {100 * combined:g}% for combinations.")
+    return "\n".join(lines)
+
+
+def _figure(values: Numbers) -> str:
+    found = interval(values, winsorised)
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"

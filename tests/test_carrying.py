@@ -1,0 +1,143 @@
+"""What carrying strengths to all rows costs: the rule, and everything that reads it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import regadvisor
+from regadvisor import thresholds
+from regadvisor.budget import carry_costs_of
+from regadvisor.compare.carrying import MOST_LOST, carried_loss, carry_costs
+from regadvisor.compare.honest import honest_losses
+from regadvisor.compare.panel import Panel
+from regadvisor.compare.prior import PowerLaw, transfer_prior
+from regadvisor.compare.support import resampled
+from regadvisor.families.linear import LinearFamily
+from regadvisor.families.neural.family import MLPFamily
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.strengths import exponent, weaker_at
+from regadvisor.regularizer import KINDS
+from regadvisor.search.plan import EFFORTS, ONE_CANDIDATE_FROM
+
+NETWORK = replace(
+    transfer_prior("network"),
+    carry_costs={"l2": 0.01, "elasticnet": 0.03},
+)
+
+
+# ------------------------------------------------------------------------------------- the rule
+
+
+def test_the_cost_grows_with_the_squared_log_of_the_ratio() -> None:
+    found = carry_costs(NETWORK, n_from=500, n_to=4_000)
+    assert found == pytest.approx({"l2": 0.01 * math.log(8) ** 2, "elasticnet": 0.03 * math.log(8) ** 2})
+    assert carry_costs(NETWORK, n_from=500, n_to=500) == {}
+    assert carry_costs(NETWORK, n_from=500, n_to=400) == {}
+
+
+def test_nothing_is_extrapolated_beyond_what_was_measured() -> None:
+    farthest = carry_costs(NETWORK, n_from=1, n_to=thresholds.FARTHEST_RATIO)
+    assert carry_costs(NETWORK, n_from=1, n_to=10**6) == farthest
+
+
+@given(
+    loss=st.floats(0.0, 2.0), cost=st.floats(0.0, 1.0), constant=st.floats(0.0, 2.0), more=st.floats(0.0, 1.0)
+)
+def test_a_carried_loss_keeps_half_of_the_lead_over_the_constant(
+    loss: float, cost: float, constant: float, more: float
+) -> None:
+    carried = carried_loss(loss, cost, constant=constant)
+    assert carried >= loss
+    if loss < constant:
+        assert constant - carried >= (1.0 - MOST_LOST) * (constant - loss) - 1e-12
+    else:
+        assert carried == loss
+    assert carried_loss(loss, cost + more, constant=constant) >= carried
+    assert carried_loss(loss + more, cost, constant=constant) >= carried - 1e-12
+
+
+def test_networks_with_decoupled_penalties_pay_and_others_do_not() -> None:
+    decoupled = carry_costs_of(MLPFamily(Recipe()), n_from=1_000, n_to=16_000)
+    assert set(decoupled) == set(KINDS) - {"none", "l1"}
+    assert carry_costs_of(MLPFamily(Recipe(coupling="loss")), n_from=1_000, n_to=16_000) == {}
+    assert carry_costs_of(LinearFamily(), n_from=1_000, n_to=16_000) == {}
+
+
+# ------------------------------------------------------------------------- powers by the features
+
+
+def test_powers_follow_the_fitted_law_within_their_range() -> None:
+    law = transfer_prior("network").exponents["l2"]
+    for features in (6, 20, 40):
+        assert exponent("l2", features) == pytest.approx(
+            law.intercept + law.slope * math.log(features), abs=0.02
+        )
+    low, high = thresholds.EXPONENT_RANGE
+    assert (exponent("l2", 1), exponent("l2", 10_000)) == (high, low)
+    assert {exponent("l1", features) for features in (1, 10, 1_000)} == {0.0}
+
+
+def test_linear_powers_do_not_depend_on_the_features() -> None:
+    laws = transfer_prior("linear").exponents
+    assert all(law == PowerLaw(intercept=law.intercept, slope=0.0, sd=law.sd) for law in laws.values())
+
+
+def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:
+    few = weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10)
+    assert few == pytest.approx(16 ** -exponent("l2", 10))
+    assert weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10, is_forward=True) == 1.0
+    forward = weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10, is_forward=True, drift=0.25)
+    assert forward == pytest.approx(0.5)
+
+
+# ----------------------------------------------------------------------------- who reads the costs
+
+
+def test_the_support_of_a_kind_is_about_the_losses_expected_of_all_rows() -> None:
+    row = np.random.default_rng(0).exponential(size=400)
+    losses = {"none": 1.3 * row[None], "l2": row[None], "l1": 1.02 * row[None]}
+    panel = Panel(losses=losses, constant=2 * row, fold=np.arange(400) % 5, n_folds=5)
+    honest = honest_losses(panel, seed=0)
+    free = resampled(honest, seed=1, n_draws=50)
+    paid = resampled(honest, seed=1, n_draws=50, carry_costs={"l2": 0.05})
+    assert (free.share_near(["l2"]), free.share_near(["l1"])) == (1.0, 0.0)
+    assert (paid.share_near(["l2"]), paid.share_near(["l1"])) == (0.0, 1.0)
+    assert free.lowest_losses(7) == paid.lowest_losses(7), "the losses themselves stay those of the sample"
+
+
+def test_combinations_that_cost_too_much_get_one_candidate() -> None:
+    quick = EFFORTS["quick"]
+    dear = dict.fromkeys(("l2", "dropout", "elasticnet", "dropout_l2"), ONE_CANDIDATE_FROM)
+    spared = quick.sparing("mlp", dear)
+    changed = {kind for kind in KINDS if spared.trials("mlp", kind) != quick.trials("mlp", kind)}
+    assert changed == {"elasticnet", "dropout_l2"}
+    assert {spared.trials("mlp", kind) for kind in changed} == {1}
+    cheap = {kind: cost - 1e-9 for kind, cost in dear.items()}
+    assert quick.sparing("mlp", cheap).n_trials == quick.n_trials
+    assert spared.n_trials["linear"] == quick.n_trials["linear"]
+
+
+# ------------------------------------------------------------------------------------ a whole run
+
+
+def test_a_network_of_many_rows_pays_and_a_linear_model_does_not() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12_000, 8))
+    y = X[:, 0] + 0.5 * np.sin(3 * X[:, 1]) + 0.5 * rng.normal(size=12_000)
+    recipe = Recipe(hidden=(8,), epochs=2)
+    network = regadvisor.advise(X, y, model="mlp", recipe=recipe, effort="quick", random_state=0)
+    scores = network.record.evidence.scores
+    assert scores is not None
+    n_learned = network.record.evidence.growth.n_sample if network.record.evidence.growth else 3_200
+    expected = carry_costs(transfer_prior("network"), n_from=n_learned, n_to=12_000)
+    assert scores.carry_costs == pytest.approx({kind: expected[kind] for kind in scores.carry_costs})
+    assert set(scores.carry_costs) == set(expected)
+    linear = regadvisor.advise(X, y, effort="quick", random_state=0).record.evidence.scores
+    assert linear is not None
+    assert linear.carry_costs == {}
