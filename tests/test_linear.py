@@ -159,9 +159,7 @@ def test_quadratics_are_minimised(seed, n_features, n_rows, l1, l2):
     model = ElasticNet(
         alpha=l1 + l2, l1_ratio=l1 / (l1 + l2), fit_intercept=False, tol=1e-12, max_iter=200_000
     )
-    with (
-        warnings.catch_warnings()
-    ):  # it crawls on near copies; still a bound
+    with warnings.catch_warnings():  # it crawls on near copies; still a bound
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(A, t)
 
