@@ -1,13 +1,14 @@
 """From the pick on the sample to its gain at the full size: the evidence of Q10.
 
 Where the sample is much smaller than the data, the pick and no regularization are also trained on a half and
-a quarter of each fold's training rows; where a budget was given that has room for it, on all rows, too. What
-follows from these sizes is the work of ``compare/transfer.py``.
+a quarter of each fold's training rows (of a single fold only where that can decide); where a budget was given
+that has room for it, on all rows, too. What follows from these sizes is the work of ``compare/transfer.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,8 @@ class Growing:
         if self.table.n_rows > thresholds.MEASURED_FROM_RATIO * self.prepared.n_learned and self._may_thin:
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
-                smaller = {share: self._smaller(share, picked, store) for share in SHARES}
-                quarter = smaller[min(SHARES)]
+                smaller = {share: self._smaller(share, picked, store) for share in self._shares}
+                quarter = smaller.get(min(SHARES))
                 if quarter is not None and len(quarter.picks) > 2:
                     drift, drift_sd = _drift(quarter, kind, prior)
                 checked = self._checked(picked, drift, store)
@@ -103,6 +104,18 @@ class Growing:
     def _may_thin(self) -> bool:
         """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
         return not self._is_forward or len(self.drawn.folds) == 1
+
+    @property
+    def _shares(self) -> Mapping[float, tuple[float, ...]]:
+        """Shares of the training rows to train on, and the factors on the pick's strengths that are tried.
+
+        How the best strength moves takes folds to know (:func:`_drift`). A single one tells how the gain
+        moves alone, which far beyond the sample makes no difference to Q10.
+        """
+        if len(self.drawn.folds) > 1:
+            return SHARES
+        is_far = self.table.n_rows > thresholds.FARTHEST_EXTRAPOLATION * self.prepared.n_learned
+        return {} if is_far else dict.fromkeys(SHARES, (1.0,))
 
     @property
     def _is_forward(self) -> bool:
@@ -130,7 +143,7 @@ class Growing:
             self.family,
             prepared,
             carried,
-            factors=SHARES[share],
+            factors=self._shares[share],
             seed=picked.job.seed,
             deadline=self.deadline,
             study=f"{share:g} of the rows",

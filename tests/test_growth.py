@@ -21,6 +21,7 @@ from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.linear import LinearFamily
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
@@ -241,6 +242,23 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     assert growth.sizes[-1].n_rows == 2_500
     assert growth.factor in (0.5, 1.0, 2.0)
     assert advice.path[-1].reply != "unsure" or growth.p_better < 0.8
+
+
+@pytest.mark.parametrize(("n_rows", "shares"), [(9_000, [0.25, 0.5, 1.0]), (30_000, [1.0])])
+def test_a_single_block_is_thinned_only_where_that_can_decide(n_rows: int, shares: list[float]) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 6))
+    y = 0.3 * X[:, 0] + rng.normal(size=n_rows)
+    recipe = Recipe(hidden=(32,), epochs=6)
+    advice = advise(X, y, model="mlp", recipe=recipe, effort="quick")
+    assert advice.record.evidence.sample is not None
+    assert advice.record.evidence.sample.validation == "blocks"
+    growth = advice.record.evidence.growth
+    assert growth is not None
+    assert growth.n_sample == 3_200
+    assert [point.share for point in growth.sizes] == shares
+    assert growth.drift == 0.0
+    assert growth.source == ("measured" if len(shares) > 1 else "prior")
 
 
 def test_a_sample_of_everything_extrapolates_nothing() -> None:

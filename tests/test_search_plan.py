@@ -138,10 +138,12 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
     assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
-    # A single block: every candidate once, a half and a quarter of it, two refinements of four points.
+    # A single block: every candidate once, two refinements of four points, and up to 8 times its rows a half
+    # and a quarter of it.
     quick = EFFORTS["quick"]
-    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 + 2 * 4
+    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 * 4
     assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
+    assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * (fits + 2) / 5)
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
 
 
