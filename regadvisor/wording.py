@@ -20,3 +20,14 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.3g}".replace("e-0", "e-")
+
+
+def adjusted(drift: float) -> str:
+    """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
+
+    Examples
+    --------
+    >>> adjusted(0.125), adjusted(0.0)
+    (', +0.12 to the power as smaller samples showed', '')
+    """
+    return f", {drift:+.2f} to the power as smaller samples showed" if drift else ""

@@ -477,7 +477,7 @@ def network() -> Record:
     }
     losses |= {"constant": 0.69}
     said: Said = {
-        "Q1": ("unsure", "Early and late rows differ within a class; if their order is time, pass time=."),
+        "Q1": ("unsure", "Early and late rows of like target differ; if their order is time, pass time=."),
         "Q2": Q2_YES,
         "Q4s": ("better", "The best candidate gains 0.25 [0.22, 0.28] over the constant."),
         "Q4": ("better", "L1+L2 gains 0.049 [0.03, 0.068] over no regularizer."),

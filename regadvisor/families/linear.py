@@ -28,6 +28,7 @@ from regadvisor.families.linear_ranges import linear_candidates
 from regadvisor.families.preprocess import feature_names, make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
+from regadvisor.wording import adjusted
 
 #: Folds with more numbers than this get all threads.
 LARGEST_SINGLE_THREAD = 2_000_000
@@ -176,10 +177,9 @@ class LinearFamily:
         powers = thresholds.LINEAR_EXPONENTS
         falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{powers['l1']:g}"}
         falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{powers['l1']:g}"
-        said = f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
         return carried, (
             f"Carried from {n_sample} to {n_rows} rows: for a linear model the best "
-            f"{falls[found.kind]}{said}."
+            f"{falls[found.kind]}{adjusted(drift)}."
         )
 
     def carried(

@@ -44,6 +44,7 @@ from regadvisor.families.neural.strengths import (
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
+from regadvisor.wording import adjusted
 
 
 def resolve_device(device: str) -> torch.device:
@@ -237,7 +238,7 @@ class MLPFamily:
             said.append(f"{name} × Σ lr is {strength:.3g} on {n_sample:,} rows{change}")
         return replace(regularizer, **moved), (
             f"{'; '.join(said)} (Σ lr: {on_sample:.3g} on the sample, {in_full:.3g} in the full run of "
-            f"{epochs} epochs)"
+            f"{epochs} epochs){adjusted(drift)}"
         )
 
     def carried(

@@ -26,6 +26,7 @@ from regadvisor.thresholds import (
     FARTHEST_RATIO,
     STRENGTH_EXPONENTS,
 )
+from regadvisor.wording import adjusted
 
 #: Searched ranges: from barely any effect to clearly too strong on real sets (see the tests).
 RANGES: dict[str, Range] = {
@@ -141,17 +142,6 @@ def carried_in_loss(
         f"Carried from {n_sample} to {n_rows} rows by theory: in the loss, {fallen}; not "
         f"rescaled by Σ lr{adjusted(drift)}"
     )
-
-
-def adjusted(drift: float) -> str:
-    """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
-
-    Examples
-    --------
-    >>> adjusted(0.125), adjusted(0.0)
-    (', +0.12 to the power as smaller samples showed', '')
-    """
-    return f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
 
 
 def default_in_loss(kind: Kind, n_rows: int) -> Regularizer:
