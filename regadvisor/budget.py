@@ -159,6 +159,7 @@ def _measured(
         may_block=may_block,
         is_ordered=table.time is not None,
         telling_share=telling_share(table.facts.class_counts),
+        train_share=pilot.train_share,
         carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
     )
     if budget == "auto":
@@ -280,6 +281,8 @@ class _Pilot:
         prepared = family.prepare(sample, folding.folds, seed=seed)
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
         self._n_folds = len(folding.folds)
+        #: Share of the rows that a fold trains on.
+        self.train_share = float(np.mean([len(fold.train) for fold in folding.folds])) / sample.n_rows
         self._costs = family.probe(prepared)
         #: Rows of a sample → projected seconds of one job.
         self.job_s = self._costs.job_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -145,6 +146,15 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
     assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
     assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * (fits + 2) / 5)
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
+
+
+def test_a_block_forward_in_time_costs_what_its_rows_cost() -> None:
+    """Folds forward in time were timed on 60% of the rows, a block trains on 80% of them."""
+    random = walk(n_rows=50_000, cost=lambda rows: rows / 1_000)
+    forward = replace(random, is_ordered=True, train_share=0.6)
+    quick = EFFORTS["quick"]
+    assert forward.projected_s(quick, 1_500) == pytest.approx(random.projected_s(quick, 2_000), rel=0.01)
+    assert replace(random, train_share=0.8).projected_s(quick, 1_500) == random.projected_s(quick, 1_500)
 
 
 @pytest.mark.parametrize(
