@@ -1,5 +1,7 @@
 """The draw: which rows, which weights, which sentences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sampling_tables import make_table, noisy_classes, noisy_values
 
 from regadvisor.errors import DataError, ParameterError
+from regadvisor.sampling import draw
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.strata import target_bins
 
@@ -188,3 +191,22 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
         "Quick effort takes 400 rows; 400 of 5,000 rows: standard error of a standardised mean difference "
         ".050; every class has at least 200 rows"
     )
+
+
+@pytest.mark.parametrize("verdicts", [("different", "equivalent"), ("different", "different")])
+def test_rows_that_differ_by_chance_are_drawn_once_more(verdicts, monkeypatch):
+    table = noisy_classes(120, 3, seed=0)
+    first = draw_sample(table, n_rows=60, seed=4)
+    judge, left = draw._judge, list(verdicts)
+    monkeypatch.setattr(
+        draw, "_judge", lambda *args, **kwargs: replace(judge(*args, **kwargs), verdict=left.pop(0))
+    )
+    second = draw_sample(table, n_rows=60, seed=4)
+    assert not left
+    assert second.evidence.verdict == verdicts[1]
+    assert second.rows.tolist() != first.rows.tolist()
+    assert "drawn-again" in {note.code for note in second.notes}
+    assert "drawn-again" not in {note.code for note in first.notes}
+    left[:] = ["different"]
+    given = draw_sample(table, n_rows=60, sample=first.rows, seed=4)
+    assert given.evidence.verdict == "different", "rows that were asked for are not drawn again"

@@ -28,6 +28,9 @@ from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
 from regadvisor.sampling.strata import Design, make_design, plain_design, whole_groups_design
 
+#: A second draw's seed lies this far from the first one's.
+_AGAIN = 1_000_003
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
@@ -85,6 +88,9 @@ def draw_sample(
     (weighted back to their share); whole groups where there are groups, rows spread over time where there is
     a time. The result does not depend on the order of the rows.
 
+    About one random draw in fifty looks different by chance. Such rows, if nobody asked for them, are drawn
+    once more: the question is whether a sample like the whole *can* be drawn.
+
     Parameters
     ----------
     table : Table
@@ -116,6 +122,10 @@ def draw_sample(
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
     judgement = _judge(table, selection, match, seed=seed)
+    is_again = judgement.verdict == "different" and _may_draw_again(table, request, match)
+    if is_again:
+        selection = _select(table, request, match, folds=folds, seed=seed + _AGAIN, keys=keys)
+        judgement = _judge(table, selection, match, seed=seed + _AGAIN)
     drawn = _taken(table, selection)
     folding = make_folds(drawn, folds=folds, seed=seed, keys=keys[selection.rows])
     reason = describe_size(table, drawn, request, is_matched=match is not None, reason=size_reason)
@@ -127,8 +137,18 @@ def draw_sample(
         n_duplicate_rows=folding.n_duplicates,
         rare_classes=rare_classes(drawn, folds),
     )
-    notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
+    notes = describe_notes(
+        evidence,
+        is_weighted=selection.weight is not None,
+        is_second=is_again,
+        n_asked=request.n_asked,
+    )
     return _drawn(selection.rows, drawn, folding, evidence, notes=(*notes, *folding.notes))
+
+
+def _may_draw_again(table: Table, request: SampleRequest, match: Table | None) -> bool:
+    """Whether rows are drawn at random and others may look like the whole (groups differ as a rule)."""
+    return match is None and request.rows is None and table.groups is None and request.n_rows < table.n_rows
 
 
 def _drawn(
