@@ -69,6 +69,7 @@ POINTS: dict[Kind, tuple[tuple[float, ...], ...]] = {
     "dropout": ((0.1,), (0.25,)),
     "elasticnet": ((0.015, 0.5), (0.06, 2.0), (0.25, 8.0)),
     "dropout_l2": ((1.0, 0.25), (4.0, 0.1), (16.0, 0.1)),
+    "dropout_l1": ((0.03, 0.1), (0.12, 0.25), (0.5, 0.1)),
 }
 #: Linear: strengths of a kind, over the family's range at N; L1 stops short of the constant model.
 N_LINEAR, TOP_OF_L1 = 8, 0.7

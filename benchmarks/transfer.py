@@ -331,13 +331,16 @@ def prior_law(sets: Sets, model: Model, found: Mapping[str, SetPower]) -> PowerL
     return PowerLaw(intercept=round(law.intercept, 3), slope=round(law.slope, 3), sd=round(law.sd, 3))
 
 
-def priors(sets: Mapping[Model, Sets], laws: Mapping[Model, tuple[GainLaw, float]]) -> list[TransferPrior]:
+def priors(
+    sets: Mapping[Model, Sets],
+    laws: Mapping[Model, tuple[GainLaw, float]],
+    costs: Mapping[Model, Mapping[Kind, float]],
+) -> list[TransferPrior]:
     """Return the parameters that the library uses."""
     found = []
     for model, own in sets.items():
         fitted = {name: each for name, each in powers(own, model, "planned").items() if name in THEORY}
         law, share = laws[model]
-        costs = carry_costs(sets)
         found.append(
             TransferPrior(
                 model=model,
@@ -380,6 +383,7 @@ def main() -> None:
         model: read(asked.folder / f"sizes-{family}.jsonl") for model, family in files.items()
     }
     sets = {model: own for model, own in sets.items() if len(own) >= FEWEST_SETS}
+    planned = {model: read(asked.folder / f"sizes-{files[model]}.jsonl", "planned") for model in sets}
     gain_text, laws = gain_table(sets)
     parts = {
         "Length of training on the sample": length_table(sets),
@@ -387,7 +391,7 @@ def main() -> None:
         "Powers of the best strength": strength_table(sets),
         "What a power costs, each kind alone": power_table(sets),
         "What a pair of powers costs, best of all kinds: winsorised mean, 90th percentile": pair_table(sets),
-        "Excess by what carrying costs, networks": carry_table(sets.get("network", {})),
+        "Excess by what carrying costs, networks": carry_table(planned.get("network", {})),
         "Gains over none": gain_text,
         "Gains over none by set": by_set_table(sets),
     }
@@ -400,7 +404,7 @@ def main() -> None:
         path = Path(str(prior.__file__))
         names = "; ".join(f"{model}: {', '.join(sorted(own))}" for model, own in sets.items())
         comment = f"Fitted on {names}."
-        found = priors(sets, laws)
+        found = priors(sets, laws, carry_costs(planned))
         path.write_text(rewritten(path.read_text("utf-8"), found, comment), "utf-8")
 
 

@@ -16,28 +16,31 @@ from regret.figures import interval, winsorised
 from transfer_fits import Model, Numbers, Run, Sets, by_rule, carried_excess, full_of, law_of, powers
 
 from regadvisor.compare.prior import PowerLaw
-from regadvisor.regularizer import KINDS, STRENGTHS, Kind
+from regadvisor.regularizer import Kind
 from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO, STRENGTH_EXPONENTS
 
 RATIOS = (2, 4, 16, 64)
-#: Costs that are tried, in shares of the loss per ln²(N/n): of L2 and dropout alone, and of combinations.
-#: `sizes.py` has no dropout with L1; it is taken for a combination like the others.
+#: Costs that are tried, in shares of the loss per ln²(N/n): of L2 and dropout alone, of combinations with L2,
+#: and of dropout with L1.
 TRIED_ALONE = (0.0, 0.0025, 0.005, 0.01)
-TRIED_COMBINED = (0.0, 0.005, 0.01, 0.02, 0.03)
+TRIED_WITH_L2 = (0.0, 0.005, 0.01, 0.02, 0.03)
+TRIED_WITH_L1 = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03)
+ALONE: tuple[Kind, ...] = ("l2", "dropout")
+WITH_L2: tuple[Kind, ...] = ("elasticnet", "dropout_l2")
+WITH_L1: tuple[Kind, ...] = ("dropout_l1",)
 
 Costs = Mapping[Kind, float]
 
 
-def costs_of(alone: float, combined: float) -> dict[Kind, float]:
+def costs_of(alone: float, with_l2: float, with_l1: float) -> dict[Kind, float]:
     """Return the costs by kind; kinds that cost nothing are left out.
 
     Examples
     --------
-    >>> costs_of(0.01, 0.0)
-    {'l2': 0.01, 'dropout': 0.01}
+    >>> costs_of(0.01, 0.0, 0.02)
+    {'l2': 0.01, 'dropout': 0.01, 'dropout_l1': 0.02}
     """
-    moved: list[Kind] = [kind for kind in KINDS if kind not in ("none", "l1")]
-    every = {kind: combined if len(STRENGTHS[kind]) > 1 else alone for kind in moved}
+    every = dict.fromkeys(ALONE, alone) | dict.fromkeys(WITH_L2, with_l2) | dict.fromkeys(WITH_L1, with_l1)
     return {kind: each for kind, each in every.items() if each > 0}
 
 
@@ -86,17 +89,17 @@ class CarryStudy:
         self.names = list(sets)
         laws = {name: laws_without(sets, name) for name in sets}
         self.tried = {
-            (alone, combined): np.array(
+            tried: np.array(
                 [
-                    [excess_of(runs, ratio, laws[name], costs_of(alone, combined)) for ratio in RATIOS]
+                    [excess_of(runs, ratio, laws[name], costs_of(*tried)) for ratio in RATIOS]
                     for name, runs in sets.items()
                 ]
             )
-            for alone, combined in itertools.product(TRIED_ALONE, TRIED_COMBINED)
+            for tried in itertools.product(TRIED_ALONE, TRIED_WITH_L2, TRIED_WITH_L1)
         }
 
-    def best(self, left_out: int | None = None) -> tuple[float, float]:
-        """Return the two costs with the lowest mean excess over all sets, or all but one."""
+    def best(self, left_out: int | None = None) -> tuple[float, float, float]:
+        """Return the three costs with the lowest mean excess over all sets, or all but one."""
         kept = [at for at in range(len(self.names)) if at != left_out]
         return min(self.tried, key=lambda each: (_mean_excess(self.tried[each][kept]), each))
 
@@ -105,11 +108,14 @@ class CarryStudy:
         return np.array([self.tried[self.best(at)][at] for at in range(len(self.names))])
 
     def rows(self) -> list[tuple[str, Numbers]]:
-        """Return label and excess of every row of the table: less and more than the best of either cost."""
-        alone, combined = self.best()
-        shown = {(0.0, 0.0), *((each, combined) for each in TRIED_ALONE)}
-        shown |= {(alone, each) for each in TRIED_COMBINED}
-        found = [(f"{100 * a:g}%, {100 * b:g}%", self.tried[a, b]) for a, b in sorted(shown)]
+        """Return label and excess of every row of the table: less and more than the best of each cost."""
+        best = self.best()
+        shown = {(0.0, 0.0, 0.0)}
+        for at, values in enumerate((TRIED_ALONE, TRIED_WITH_L2, TRIED_WITH_L1)):
+            shown |= {(*best[:at], value, *best[at + 1 :]) for value in values}  # type: ignore[misc]
+        found = [
+            (", ".join(f"{100 * each:g}%" for each in tried), self.tried[tried]) for tried in sorted(shown)
+        ]
         return [*found, ("best on the other sets", self.left_out())]
 
 
@@ -125,12 +131,14 @@ def carry_table(sets: Sets) -> str:
     if not sets:
         return ""
     study = CarryStudy(sets)
-    head = ["cost alone, combined", *(f"N/n = {ratio}" for ratio in RATIOS)]
+    head = ["cost alone, with L2, dropout+L1", *(f"N/n = {ratio}" for ratio in RATIOS)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for label, found in study.rows():
         lines.append(f"| {label} | {' | '.join(_figure(_known(column)) for column in found.T)} |")
-    alone, combined = study.best()
-    lines.append(f"\nBest: {100 * alone:g}% for L2 and for dropout, {100 * combined:g}% for combinations.")
+    alone, with_l2, with_l1 = (f"{100 * each:g}%" for each in study.best())
+    lines.append(
+        f"\nBest: L2 and dropout alone {alone}, combinations with L2 {with_l2}, dropout with L1 {with_l1}."
+    )
     return "\n".join(lines)
 
 

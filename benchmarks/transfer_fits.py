@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -225,12 +225,30 @@ def random_effects(values: Numbers, errors: Numbers) -> Effects:
 # ------------------------------------------------------------------------------------- runs and sets
 
 
-def read(path: Path) -> dict[str, list[Run]]:
-    """Return the runs of a file by set: those that are complete, with ``FEWEST_SIZES`` sizes or more."""
+def read(path: Path, rule: str | None = None) -> dict[str, list[Run]]:
+    """Return the runs of a file by set: those that are complete, with ``FEWEST_SIZES`` sizes or more.
+
+    With `rule` only the runs of that rule. All runs of a set have the same points, those that all of them
+    were trained with: points that were added later were trained for the library's own length alone.
+    """
     found: dict[str, list[Run]] = defaultdict(list)
     for line in stored(path):
         found[line["set"]].append(Run.of(line))
-    return {name: runs for name, runs in found.items() if is_complete(runs)}
+    complete = {name: runs for name, runs in found.items() if is_complete(runs)}
+    if rule is not None:
+        complete = {name: by_rule(runs, rule) for name, runs in complete.items()}
+    return {name: with_common_points(runs) for name, runs in complete.items()}
+
+
+def with_common_points(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with the points that all of them have."""
+    common = set.intersection(*(set(run.configs) for run in runs))
+    return [chosen(run, [at for at, config in enumerate(run.configs) if config in common]) for run in runs]
+
+
+def chosen(run: Run, points: Sequence[int]) -> Run:
+    """Return a run with some of its points."""
+    return replace(run, configs=tuple(run.configs[at] for at in points), losses=run.losses[list(points)])
 
 
 def is_complete(runs: Sequence[Run]) -> bool:
@@ -251,16 +269,8 @@ def full_of(runs: Sequence[Run]) -> Run:
 
 def only(run: Run, kind: Kind) -> Run:
     """Return a run with the points of one kind alone, and no rule."""
-    chosen = [at for at, (name, _) in enumerate(run.configs) if name == kind]
-    return Run(
-        ratio=run.ratio,
-        rows=run.rows,
-        rules=frozenset(),
-        configs=tuple(run.configs[at] for at in chosen),
-        losses=run.losses[chosen],
-        constant=run.constant,
-        n_features=run.n_features,
-    )
+    own = [at for at, (name, _) in enumerate(run.configs) if name == kind]
+    return replace(chosen(run, own), rules=frozenset())
 
 
 @dataclass(frozen=True, kw_only=True)

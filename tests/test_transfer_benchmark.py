@@ -170,6 +170,14 @@ def test_the_law_of_the_power_is_a_line_in_the_log_of_the_features() -> None:
     assert by_mean > 0.4
 
 
+def test_all_runs_of_a_set_keep_the_points_that_all_of_them_have() -> None:
+    full, small = (simulated_run(ratio, power=0.5, shift=0.0) for ratio in (1, 4))
+    more = replace(small, configs=(("l1", (1.0,)), *small.configs), losses=np.append(9.0, small.losses))
+    kept = transfer_fits.with_common_points([full, more])
+    assert [run.configs for run in kept] == [full.configs, small.configs]
+    np.testing.assert_array_equal(kept[1].losses, small.losses)
+
+
 def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
     """L2 is a little better than L1 on the sample, and far off once it is carried by the wrong power."""
     rng = np.random.default_rng(5)

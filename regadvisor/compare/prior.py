@@ -197,8 +197,8 @@ TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
         model="network",
         exponents={
-            "l2": PowerLaw(intercept=1.733, slope=-0.444, sd=0.271),
-            "l1": PowerLaw(intercept=0.999, slope=-0.31, sd=0.288),
+            "l2": PowerLaw(intercept=1.731, slope=-0.443, sd=0.271),
+            "l1": PowerLaw(intercept=0.998, slope=-0.309, sd=0.289),
         },
         gain_power=(0.287, 0.231),
         drift_sd=0.05133,
@@ -208,7 +208,7 @@ TRANSFER: tuple[TransferPrior, ...] = (
             "dropout": 0.0025,
             "elasticnet": 0.03,
             "dropout_l2": 0.03,
-            "dropout_l1": 0.03,
+            "dropout_l1": 0.02,
         },
         n_sets=14,
     ),
