@@ -192,7 +192,7 @@ def _measured(
 def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float]:
     """Return by kind what carrying the family's strengths to more rows is expected to cost.
 
-    Measured for linear models and for networks with decoupled penalties; with others nothing is known.
+    Nothing for linear models, whose strengths are carried well; of penalties in the loss nothing is known.
     """
     if family.name != "linear" and family.coupling != "decoupled":
         return {}

@@ -12,7 +12,7 @@ from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.summary import fit_facts, zeroed_features
 from regadvisor.compare.support import Resampled, resampled, strength_support, strength_ties
-from regadvisor.families.base import Family, Fit
+from regadvisor.families.base import Carry, Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
 from regadvisor.gathering import Trained
@@ -175,14 +175,15 @@ class Decider:
         on_sample = fit.job.regularizer
         growth = self.evidence.growth
         known = growth if growth is not None and growth.kind == outcome else None
-        regularizer, carried = self.family.at_full_size(
-            fit,
+        sample = self.evidence.sample
+        carry = Carry(
             n_sample=trained.prepared.n_learned,
             n_rows=self.n_rows,
             n_features=trained.prepared.n_features,
             drift=0.0 if known is None else known.drift,
-            is_forward=self.evidence.sample is not None and self.evidence.sample.validation == "time",
+            is_forward=sample is not None and sample.validation == "time",
         )
+        regularizer, carried = self.family.at_full_size(fit, carry)
         if known is not None and known.factor != 1.0:
             regularizer = regularizer.times(known.factor)
             carried = f"{carried}; times {known.factor:g}, which did best on all rows"

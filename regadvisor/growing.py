@@ -22,7 +22,7 @@ from regadvisor.compare.prior import TransferPrior, transfer_prior
 from regadvisor.compare.transfer import GainAt, gain_at_full, shrunk, vertex
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Family, Fit, Fold, Prepared
+from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.sampling.draw import Drawn
@@ -160,14 +160,14 @@ class Growing:
             return None
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
-        carried, _ = self.family.at_full_size(
-            picked,
+        carry = Carry(
             n_sample=self.prepared.n_learned,
             n_rows=self.table.n_rows,
             n_features=self.prepared.n_features,
             drift=drift,
             is_forward=self._is_forward,
         )
+        carried, _ = self.family.at_full_size(picked, carry)
         return train_size(
             self.family,
             prepared,

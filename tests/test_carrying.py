@@ -18,6 +18,7 @@ from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.prior import PowerLaw, transfer_prior
 from regadvisor.compare.support import resampled
+from regadvisor.families.base import Carry
 from regadvisor.families.linear import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
@@ -89,11 +90,10 @@ def test_linear_powers_do_not_depend_on_the_features() -> None:
 
 
 def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:
-    few = weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10)
-    assert few == pytest.approx(16 ** -exponent("l2", 10))
-    assert weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10, is_forward=True) == 1.0
-    forward = weaker_at("l2", n_sample=500, n_rows=8_000, n_features=10, is_forward=True, drift=0.25)
-    assert forward == pytest.approx(0.5)
+    carry = Carry(n_sample=500, n_rows=8_000, n_features=10)
+    assert weaker_at("l2", carry) == pytest.approx(16 ** -exponent("l2", 10))
+    assert weaker_at("l2", replace(carry, is_forward=True)) == 1.0
+    assert weaker_at("l2", replace(carry, is_forward=True, drift=0.25)) == pytest.approx(0.5)
 
 
 # ----------------------------------------------------------------------------- who reads the costs

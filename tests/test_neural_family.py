@@ -23,7 +23,7 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.base import Fit, Fold, Job
+from regadvisor.families.base import Carry, Fit, Fold, Job
 from regadvisor.families.neural import batches, encoded, family
 from regadvisor.families.neural.batches import member_seed, n_jobs_at_once
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
@@ -359,8 +359,8 @@ def test_strength_times_sum_lr_falls_as_documented_to_the_full_size(n_rows: int)
     prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
     jobs = [Job(regularizer=decoupled(l1=0.2, l2=1.0)), Job(regularizer=decoupled(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=Deadline.never())
-    size = {"n_sample": 240, "n_rows": n_rows, "n_features": 30}
-    carried, sentence = mlp.at_full_size(both, **size)
+    carry = Carry(n_sample=240, n_rows=n_rows, n_features=30)
+    carried, sentence = mlp.at_full_size(both, carry)
     training = mlp.training(both, n_sample=240, n_rows=n_rows, seed=3)
     n_steps = int(np.ceil(n_rows / 64)) * (training.epochs or 0)
     flat = n_steps // 2
@@ -371,9 +371,9 @@ def test_strength_times_sum_lr_falls_as_documented_to_the_full_size(n_rows: int)
     assert (carried.l1 or 0) * sum_lr == pytest.approx(0.2 * (both.sum_lr or 0) / 1.0)
     assert sentence is not None
     assert "Σ lr" in sentence
-    forward, _ = mlp.at_full_size(both, **size, is_forward=True)
+    forward, _ = mlp.at_full_size(both, replace(carry, is_forward=True))
     assert (forward.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0))
-    assert mlp.at_full_size(dropout, **size) == (dropout.job.regularizer, None)
+    assert mlp.at_full_size(dropout, carry) == (dropout.job.regularizer, None)
 
 
 def test_the_full_run_makes_the_epochs_of_the_recipe_or_those_that_were_chosen() -> None:

@@ -16,7 +16,7 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.base import Fit, Fold, Job
+from regadvisor.families.base import Carry, Fit, Fold, Job
 from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.batches import train_batch
 from regadvisor.families.neural.encoded import NetworkPrepared, dense
@@ -258,14 +258,14 @@ def test_strengths_in_the_loss_fall_with_the_rows_alone() -> None:
     mlp, prepared = prepare(replace(SMALL, coupling="loss", epochs=4))
     jobs = [Job(regularizer=Regularizer(l1=1e-3, l2=1e-2)), Job(regularizer=Regularizer(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=NEVER)
-    carried, sentence = mlp.at_full_size(both, n_sample=442, n_rows=4 * 442, n_features=10)
+    carried, sentence = mlp.at_full_size(both, Carry(n_sample=442, n_rows=4 * 442, n_features=10))
     assert carried.l2 == pytest.approx(1e-2 / 4)
     assert carried.l1 == pytest.approx(1e-3 / 2)
     assert sentence is not None
     assert "L2 as 1/n and L1 as 1/√n; not rescaled by Σ lr" in sentence
-    same = mlp.at_full_size(both, n_sample=442, n_rows=442, n_features=10)
+    same = mlp.at_full_size(both, Carry(n_sample=442, n_rows=442, n_features=10))
     assert same == (both.job.regularizer, None)
-    stays = mlp.at_full_size(dropout, n_sample=442, n_rows=4_420, n_features=10)
+    stays = mlp.at_full_size(dropout, Carry(n_sample=442, n_rows=4_420, n_features=10))
     assert stays == (dropout.job.regularizer, None)
 
 

@@ -82,8 +82,7 @@ class Resampled:
             return 1.0
         if not is_named.any():
             return 0.0
-        expected = self._carried
-        named, others = expected[:, is_named].min(axis=1), expected[:, ~is_named].min(axis=1)
+        named, others = self._carried[:, is_named].min(axis=1), self._carried[:, ~is_named].min(axis=1)
         return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
 
     @cached_property

@@ -146,6 +146,29 @@ class Costs:
     full_run_s: Callable[[int], float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Carry:
+    """From the rows that a regularizer was found on to those it is for: what its strengths depend on there.
+
+    Attributes
+    ----------
+    n_sample, n_rows : int
+        Rows that the fits stand for, and all rows.
+    n_features : int
+        Features after encoding: how fast penalties of networks fall depends on them.
+    drift : float
+        Added to the powers by which penalties fall with the rows: what smaller samples showed.
+    is_forward : bool
+        Whether the regularizer was tested on later rows: then penalties of networks do not fall.
+    """
+
+    n_sample: int
+    n_rows: int
+    n_features: int
+    drift: float = 0.0
+    is_forward: bool = False
+
+
 class Family(Protocol):
     """A family of models; see ``families/linear.py`` and ``families/neural/family.py``."""
 
@@ -178,22 +201,8 @@ class Family(Protocol):
     def probe(self, prepared: Prepared) -> Costs:
         """Time a small batch of fits, for at most about 1 s, and project from it."""
 
-    def at_full_size(
-        self,
-        picked: Fit,
-        *,
-        n_sample: int,
-        n_rows: int,
-        n_features: int,
-        drift: float = 0.0,
-        is_forward: bool = False,
-    ) -> tuple[Regularizer, str | None]:
-        """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
-
-        `n_features` are those after encoding; how fast penalties of networks fall depends on them, and on
-        whether the pick was tested on later rows (`is_forward`).
-        `drift` is added to the powers by which penalties fall with the rows: what smaller samples showed.
-        """
+    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were carried over."""
 
     def carried(
         self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False

@@ -20,7 +20,7 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared
+from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared
 from regadvisor.families.linear_data import LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear_problem import Floats, OutOfTimeError, Penalty, Problem, Solution
@@ -155,31 +155,22 @@ class LinearFamily:
             full_run_s=lambda n_rows: float(fit_s(n_rows)[[kind.kind for kind in kinds].index("l2")]),
         )
 
-    def at_full_size(
-        self,
-        picked: Fit,
-        *,
-        n_sample: int,
-        n_rows: int,
-        n_features: int,
-        drift: float = 0.0,
-        is_forward: bool = False,
-    ) -> tuple[Regularizer, str | None]:
-        """Return the strengths for `n_rows` rows and one sentence on how they were carried over.
+    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were carried over.
 
-        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus `drift`,
+        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus the drift,
         whatever the number of features and however they were validated.
         """
         found = picked.job.regularizer
-        if n_rows == n_sample or found.kind == "none":
+        if carry.n_rows == carry.n_sample or found.kind == "none":
             return found, None
-        carried = _scaled(found, n_sample / n_rows, drift)
+        carried = _scaled(found, carry.n_sample / carry.n_rows, carry.drift)
         powers = thresholds.LINEAR_EXPONENTS
         falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{powers['l1']:g}"}
         falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{powers['l1']:g}"
         return carried, (
-            f"Carried from {n_sample} to {n_rows} rows: for a linear model the best "
-            f"{falls[found.kind]}{adjusted(drift)}."
+            f"Carried from {carry.n_sample} to {carry.n_rows} rows: for a linear model the best "
+            f"{falls[found.kind]}{adjusted(carry.drift)}."
         )
 
     def carried(

@@ -13,7 +13,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Costs, Fit, Fold, Job, Prepared, rows_learned
+from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, rows_learned
 from regadvisor.families.neural import cost
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
@@ -198,63 +198,49 @@ class MLPFamily:
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
-    def at_full_size(
-        self,
-        picked: Fit,
-        *,
-        n_sample: int,
-        n_rows: int,
-        n_features: int,
-        drift: float = 0.0,
-        is_forward: bool = False,
-    ) -> tuple[Regularizer, str | None]:
+    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
         """Return the strengths for the full run; dropout stays as it is.
 
         Decoupled strengths keep strength × Σ lr and fall with the rows (``strengths.weaker_at``).
-        In the loss, L2 falls as 1/n and L1 as 1/√n. `drift` is added to these powers.
+        In the loss, L2 falls as 1/n and L1 as 1/√n. The drift is added to these powers.
         """
         regularizer = picked.job.regularizer
         carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
         if not carried:
             return regularizer, None
         if self.coupling == "loss":
-            return carried_in_loss(regularizer, n_sample=n_sample, n_rows=n_rows, drift=drift)
+            return carried_in_loss(
+                regularizer, n_sample=carry.n_sample, n_rows=carry.n_rows, drift=carry.drift
+            )
         on_sample = float(picked.sum_lr or 0.0)
-        epochs = self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows)
-        in_full = float(full_run_rates(self.recipe, n_rows=n_rows, epochs=epochs).sum())
+        epochs = self._carried_epochs(picked, n_sample=carry.n_sample, n_rows=carry.n_rows)
+        in_full = float(full_run_rates(self.recipe, n_rows=carry.n_rows, epochs=epochs).sum())
         moved, said = {}, []
         for name in carried:
             strength = getattr(regularizer, name) * on_sample
-            weaker = strength * weaker_at(
-                name,
-                n_sample=n_sample,
-                n_rows=n_rows,
-                n_features=n_features,
-                drift=drift,
-                is_forward=is_forward,
-            )
+            weaker = strength * weaker_at(name, carry)
             moved[name] = weaker / in_full
-            change = "" if weaker == strength else f", {weaker:.3g} on {n_rows:,}"
-            said.append(f"{name} × Σ lr is {strength:.3g} on {n_sample:,} rows{change}")
+            change = "" if weaker == strength else f", {weaker:.3g} on {carry.n_rows:,}"
+            said.append(f"{name} × Σ lr is {strength:.3g} on {carry.n_sample:,} rows{change}")
         return replace(regularizer, **moved), (
             f"{'; '.join(said)} (Σ lr: {on_sample:.3g} on the sample, {in_full:.3g} in the full run of "
-            f"{epochs} epochs){adjusted(drift)}"
+            f"{epochs} epochs){adjusted(carry.drift)}"
         )
 
     def carried(
         self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
     ) -> Regularizer:
         """Return strengths for training on fewer rows; dropout stays as it is."""
-        few, many = target.n_learned, source.n_learned
+        up = Carry(
+            n_sample=target.n_learned,
+            n_rows=source.n_learned,
+            n_features=source.n_features,
+            is_forward=is_forward,
+        )
         if self.coupling == "loss":
-            return carried_in_loss(regularizer, n_sample=many, n_rows=few)[0]
+            return carried_in_loss(regularizer, n_sample=up.n_rows, n_rows=up.n_sample)[0]
         longer = _network(source).plan.sum_lr() / _network(target).plan.sum_lr()
-        moved = {
-            name: getattr(regularizer, name)
-            * longer
-            / weaker_at(name, n_sample=few, n_rows=many, n_features=source.n_features, is_forward=is_forward)
-            for name in PER_SUM_LR
-        }
+        moved = {name: getattr(regularizer, name) * longer / weaker_at(name, up) for name in PER_SUM_LR}
         return replace(regularizer, **moved)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:

@@ -15,6 +15,7 @@ import math
 from dataclasses import replace
 
 from regadvisor.candidates import Candidate, Range
+from regadvisor.families.base import Carry
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.thresholds import (
     DEFAULT_DROPOUT,
@@ -171,31 +172,22 @@ def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
     return Regularizer(**in_actual_units(chosen, sum_lr), coupling="decoupled")
 
 
-def weaker_at(
-    name: str,
-    *,
-    n_sample: int,
-    n_rows: int,
-    n_features: int,
-    drift: float = 0.0,
-    is_forward: bool = False,
-) -> float:
+def weaker_at(name: str, carry: Carry) -> float:
     """Return the factor by which strength × Σ lr falls from a sample to all rows.
 
-    ``(n_sample / n_rows)`` to the power of :func:`exponent`, plus `drift`; it goes no further than to
+    ``n_sample / n_rows`` to the power of :func:`exponent`, plus the drift; it goes no further than to
     ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured. What was found forward
     in time stays: that later rows are different does not average out with more of the earlier ones.
 
     Examples
     --------
-    >>> round(weaker_at("l2", n_sample=1_000, n_rows=4_000, n_features=20), 3)
-    0.565
-    >>> weaker_at("l1", n_sample=1_000, n_rows=4_000, n_features=20)
-    1.0
+    >>> carry = Carry(n_sample=1_000, n_rows=4_000, n_features=20)
+    >>> round(weaker_at("l2", carry), 3), weaker_at("l1", carry)
+    (0.565, 1.0)
     """
-    ratio = min(max(n_rows / n_sample, 1.0), FARTHEST_RATIO)
-    power = 0.0 if is_forward else exponent(name, n_features)
-    return float(ratio ** -(power + drift))
+    ratio = min(max(carry.n_rows / carry.n_sample, 1.0), FARTHEST_RATIO)
+    power = 0.0 if carry.is_forward else exponent(name, carry.n_features)
+    return float(ratio ** -(power + carry.drift))
 
 
 def exponent(name: str, n_features: int) -> float:
