@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,25 @@ def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
         assert score.loss == pytest.approx(np.mean(known))  # folds of equal size
 
 
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(noise: float) -> None:
+    family = StagedFamily(noise=noise)
+    effort = replace(make_effort(one=5, two=6, n_widenings=0), n_refinements=2)
+    results = tune(family, family.prepared(), effort, seed=0, deadline=Deadline.never()).results  # type: ignore[arg-type]
+    rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
+    n_later, n_gone_on = 0, 0
+    for kind, n_portfolio in (("l2", 5), ("l1", 5), ("elasticnet", 6)):
+        own = [trial for trial in results.trials if trial.kind == kind]
+        leader = min(
+            (trial for trial in own[:n_portfolio] if not trial.is_stopped), key=lambda t: t.fit.losses.mean()
+        )
+        later = own[n_portfolio:]
+        gone_on = [trial for trial in later if not trial.is_stopped]
+        assert all(trial.fit.losses[rows].mean() < leader.fit.losses[rows].mean() for trial in gone_on)
+        n_later, n_gone_on = n_later + len(later), n_gone_on + len(gone_on)
+    assert n_gone_on < n_later
+
+
 def test_what_does_not_converge_never_goes_on() -> None:
     family = StagedFamily(noise=1.0, failing=lambda job: job.regularizer.l2 == 0.1)
     results = search(family).results
@@ -189,8 +209,6 @@ def test_two_fits_become_one() -> None:
         family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0]
         for folds in (stages.first, stages.rest)
     ]
-    from dataclasses import replace
-
     first, rest = replace(parts[0], folds=stages.first), replace(parts[1], folds=stages.rest)
     (whole,) = family.train(prepared, [job], deadline=Deadline.never())
     np.testing.assert_array_equal(merged(first, rest, prepared).losses, whole.losses)
