@@ -112,15 +112,16 @@ def test_the_support_of_a_kind_is_about_the_losses_expected_of_all_rows() -> Non
 
 
 def test_combinations_that_cost_too_much_get_one_candidate() -> None:
-    quick = EFFORTS["quick"]
+    standard = EFFORTS["standard"]
     dear = dict.fromkeys(("l2", "dropout", "elasticnet", "dropout_l2"), ONE_CANDIDATE_FROM)
-    spared = quick.sparing("mlp", dear)
-    changed = {kind for kind in KINDS if spared.trials("mlp", kind) != quick.trials("mlp", kind)}
+    spared = standard.sparing("mlp", dear)
+    changed = {kind for kind in KINDS if spared.trials("mlp", kind) != standard.trials("mlp", kind)}
     assert changed == {"elasticnet", "dropout_l2"}
     assert {spared.trials("mlp", kind) for kind in changed} == {1}
+    assert [kind for kind in KINDS if spared.mixes(kind)] == ["dropout_l1"]
     cheap = {kind: cost - 1e-9 for kind, cost in dear.items()}
-    assert quick.sparing("mlp", cheap).n_trials == quick.n_trials
-    assert spared.n_trials["linear"] == quick.n_trials["linear"]
+    assert standard.sparing("mlp", cheap) == standard
+    assert spared.n_trials["linear"] == standard.n_trials["linear"]
 
 
 # ------------------------------------------------------------------------------------ a whole run

@@ -36,7 +36,7 @@ def test_kinds_with_as_many_strengths_get_as_many_trials() -> None:
         for family in ("linear", "mlp"):
             assert effort.trials(family, "l1") == effort.trials(family, "l2")
             assert effort.trials(family, "dropout_l1") == effort.trials(family, "dropout_l2")
-            assert effort.trials(family, "elasticnet") >= effort.trials(family, "l2")
+            assert all(effort.mixes(kind) == (len(STRENGTHS[kind]) == 2) for kind in KINDS)
 
 
 def test_rows_are_those_there_are_at_most() -> None:
@@ -51,9 +51,9 @@ def test_a_family_that_is_not_listed_counts_as_a_network() -> None:
 
 
 def test_jobs_are_counted_once_per_kind_and_seed() -> None:
-    assert n_jobs(EFFORTS["standard"], "linear", LINEAR) == 1 + 8 + 8 + 12
-    assert n_jobs(EFFORTS["standard"], "mlp", KINDS) == 3 + 6 + 6 + 3 + 3 * 8
-    assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 1 + 3 + 3 + 2 + 3 + 2 * 2
+    assert n_jobs(EFFORTS["standard"], "linear", LINEAR) == 1 + 8 + 8 + 12 + 1
+    assert n_jobs(EFFORTS["standard"], "mlp", KINDS) == 3 + 6 + 6 + 3 + 3 * (8 + 1)
+    assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 1 + 3 + 3 + 2 + 3 * (2 + 1)
 
 
 def walk(
@@ -112,12 +112,12 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
-    # Two more for a half and a quarter of the sample, two for each of two refinements.
-    assert linear == pytest.approx(1.0 + (29 + 2 + 2 * 2) * 0.5)
+    # One mix, two more for a half and a quarter of the sample, two for each of two refinements.
+    assert linear == pytest.approx(1.0 + (29 + 1 + 2 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
-        fold_fits = 5 * (effort.trials("mlp", "none") + 2 * 2)
+        fold_fits = 5 * (effort.trials("mlp", "none") + 3 + 2 * 2)  # three mixes, two refinements
         for kind in KINDS:
             if kind != "none":
                 n = effort.trials("mlp", kind)
@@ -133,16 +133,16 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (2 + 2 * 2)  # a half and a quarter of each block, and two refinements
+    block_fits += 3 * (3 + 2 + 2 * 2)  # mixes, a half and a quarter of each block, and two refinements
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
     assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
-    # A single block: every candidate once, two refinements of four points, and up to 8 times its rows a half
-    # and a quarter of it.
+    # A single block: every candidate and three mixes once, two refinements of four points, and up to 8 times
+    # its rows a half and a quarter of it.
     quick = EFFORTS["quick"]
-    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 * 4
+    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 3 + 2 * 4
     assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
     assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * (fits + 2) / 5)
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
@@ -188,7 +188,7 @@ def test_every_trained_kind_has_a_count() -> None:
     for effort in EFFORTS.values():
         for family in ("linear", "mlp"):
             assert set(effort.n_trials[family]) == set(KINDS) - {"none"}
-            assert all(count >= 2 for count in effort.n_trials[family].values())
+            assert all(effort.n_trials[family][kind] + effort.mixes(kind) >= 2 for kind in KINDS[1:])
     assert all("dropout" in STRENGTHS[kind] for kind in DROPOUT_KINDS)
 
 

@@ -50,6 +50,8 @@ class Effort:
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
     most_blocks: int = 3
+    #: Combinations that get no candidate but those of the portfolio.
+    spared: frozenset[Kind] = frozenset()
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
@@ -91,13 +93,17 @@ class Effort:
         alone is still searched: where nothing else beats the constant it says whether there is a signal.
         """
         name = _listed(family_name)
-        spared = {
+        spared: set[Kind] = {
             kind
-            for kind, cost in carry_costs.items()
-            if cost >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1  # type: ignore[index]
+            for kind in self.n_trials[name]
+            if carry_costs.get(kind, 0.0) >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
         }
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
-        return replace(self, n_trials={**self.n_trials, name: n_trials})
+        return replace(self, n_trials={**self.n_trials, name: n_trials}, spared=self.spared | spared)
+
+    def mixes(self, kind: Kind) -> bool:
+        """Return whether a candidate of this kind is mixed from what is best of its parts alone."""
+        return len(STRENGTHS[kind]) > 1 and kind not in self.spared
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -165,7 +171,7 @@ EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",
         max_rows={"linear": 1_500, "mlp": 4_000},
-        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
+        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 2, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
         n_refinements=2,
@@ -202,14 +208,14 @@ SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
 
 
 def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
-    """Return the candidate fits that an effort plans, widenings not counted.
+    """Return the candidate fits that an effort plans, widenings and refinements not counted.
 
     Examples
     --------
     >>> n_jobs(EFFORTS["quick"], "linear", ("none", "l2", "l1", "elasticnet"))
-    17
+    18
     """
-    return sum(effort.trials(family_name, kind) for kind in kinds)
+    return sum(effort.trials(family_name, kind) + effort.mixes(kind) for kind in kinds)
 
 
 def n_whole_jobs(
@@ -222,15 +228,15 @@ def n_whole_jobs(
     >>> n_whole_jobs(EFFORTS["quick"], "linear", ("none", "l2"), n_folds=5, n_first=0)
     6.0
     """
-    return sum(
-        effort.trials(family_name, kind)
-        * (
-            1.0
-            if kind == "none"
-            else share_of_fits(effort.trials(family_name, kind), n_folds=n_folds, n_first=n_first)
-        )
-        for kind in kinds
-    )
+
+    def whole(kind: Kind) -> float:
+        n_trials = effort.trials(family_name, kind)
+        if kind == "none":
+            return n_trials
+        # A mix goes on if it leads: here it is taken to.
+        return n_trials * share_of_fits(n_trials, n_folds=n_folds, n_first=n_first) + effort.mixes(kind)
+
+    return sum(map(whole, kinds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,7 +331,7 @@ class Walk:
         ...             seconds_per_job=lambda n: n * 1e-4, overhead_s=lambda n: 1.0, n_available=9_000)
         >>> choice = walk.choose(30.0)
         >>> choice.effort.name, choice.n_rows, choice.projected_s
-        ('standard', 5000, 17.5)
+        ('standard', 5000, 18.0)
         >>> walk.choose(10.0).n_rows
         2000
         >>> from dataclasses import replace

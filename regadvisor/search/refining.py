@@ -1,4 +1,4 @@
-"""Strengths between those that were tried, next to the best of a kind that may still win."""
+"""Where to look next: between the strengths that were tried, and at mixes of what is best alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from regadvisor.candidates import Range
 CLOSEST = 1.4
 #: Two strengths move together, by this factor; so does a single one that has no tried neighbour.
 STEP = 2.0
+#: Share of its best strength alone that a penalty gets beside another regularizer: two do the work of one.
+#: Dropout stays whole. Replayed on the references of ``benchmarks/regret.py``, this point added to the fixed
+#: ones brought 2% more of the data sets within half a percent of the best, and none further away.
+MIXED_SHARE = 0.5
 
 
 def between(
@@ -50,6 +54,36 @@ def between(
         if not any(_is_near(point, other) for other in tried):
             points.append(point)
     return points
+
+
+def mixed(
+    ranges: Mapping[str, Range], alone: Mapping[str, float], tried: Sequence[Mapping[str, float]]
+) -> list[dict[str, float]]:
+    """Return the point that combines the strengths best alone, unless it was as good as tried.
+
+    Parameters
+    ----------
+    ranges : mapping of str to Range
+        By name of the strength; those on a log scale are penalties.
+    alone : mapping of str to float
+        The best strength of every kind that has no other. Without one of the parts there is no mix.
+    tried : sequence of mapping of str to float
+
+    Examples
+    --------
+    >>> span = Range(low=0.01, high=10.0)
+    >>> mixed({"l1": span, "l2": span}, {"l1": 0.1, "l2": 4.0, "dropout": 0.2}, [])
+    [{'l1': 0.05, 'l2': 2.0}]
+    >>> mixed({"l1": span, "l2": span}, {"l1": 0.1}, [])
+    []
+    """
+    if not ranges.keys() <= alone.keys():
+        return []
+    point = {
+        name: min(max(alone[name] * (MIXED_SHARE if span.is_log else 1.0), span.low), span.high)
+        for name, span in ranges.items()
+    }
+    return [] if any(_is_near(point, other) for other in tried) else [point]
 
 
 def _factor(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from regadvisor.candidates import Range
@@ -30,10 +30,19 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Lowest mean losses told so far: of the baseline, and of all kinds. None: nothing was told."""
+    """What was told so far.
+
+    Attributes
+    ----------
+    baseline, best : float or None
+        Lowest mean losses: of the baseline, and of all kinds. None: nothing was told.
+    alone : mapping of str to float
+        By name: the best strength of the kind that has no other.
+    """
 
     baseline: float | None = None
     best: float | None = None
+    alone: Mapping[str, float] = field(default_factory=dict)
 
 
 class Search(Protocol):
@@ -46,6 +55,10 @@ class Search(Protocol):
     @property
     def best_value(self) -> float | None:
         """The lowest mean loss told so far."""
+
+    @property
+    def best_strengths(self) -> Mapping[str, float]:
+        """The strengths of the lowest mean loss told so far; empty if nothing was told."""
 
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch; nothing when the search is done."""
@@ -120,7 +133,9 @@ class Rounds:
         """Train one batch of every search; False if no search goes on, or fits were cut."""
         baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
         told = [search.best_value for search in self.searches if search.best_value is not None]
-        standing = Standing(baseline=baseline, best=min(told, default=None))
+        best_strengths = [search.best_strengths for search in self.searches]
+        alone = {name: value for each in best_strengths if len(each) == 1 for name, value in each.items()}
+        standing = Standing(baseline=baseline, best=min(told, default=None), alone=alone)
         requests = interleaved([search.ask(standing) for search in self.searches])
         if self.stages is None:
             is_complete = self._train(requests, None, deadline, self._tell)

@@ -29,7 +29,7 @@ from regadvisor.search import journal
 from regadvisor.search.experiment import Results, Trial
 from regadvisor.search.log import distributions, opened, quiet
 from regadvisor.search.plan import Effort
-from regadvisor.search.refining import between
+from regadvisor.search.refining import between, mixed
 from regadvisor.search.rounds import Request, Rounds, Standing
 from regadvisor.search.widening import covering, widened
 
@@ -160,6 +160,7 @@ class _Search:
         self.n_planned = n_trials
         self.n_widenings = effort.n_widenings if candidate.ranges else 0
         self.n_refinements = effort.n_refinements if candidate.ranges else 0
+        self.is_mixed = effort.mixes(candidate.kind)
         self.seed = seed
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         points = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials
@@ -183,10 +184,20 @@ class _Search:
         lowest = min(self.values.values(), default=None)
         return None if lowest is None else self.carried(lowest)
 
+    @property
+    def best_strengths(self) -> Mapping[str, float]:
+        """The strengths of the lowest mean loss told so far; empty if nothing was told."""
+        return self.fits[self._best()].job.regularizer.strengths() if self.values else {}
+
+    def _best(self) -> int:
+        """Return the candidate with the lowest mean loss told so far."""
+        return min(self.values, key=lambda number: (self.values[number], number))
+
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch: the portfolio first; nothing when the search is done."""
         if self.round:
             self._widen(standing.baseline)
+            self._mix(standing)
             if not self.queue:
                 self._refine(standing)
             if not self.queue and self._is_settled(standing):
@@ -242,16 +253,24 @@ class _Search:
         """
         if not self.values or not self.n_widenings:
             return
-        best = min(self.values, key=lambda number: (self.values[number], number))
         self.ranges, self.queue = widened(
             self.ranges,
-            self.fits[best].job.regularizer.strengths(),
-            may_go_down=len(self.ranges) == 1 and (baseline is None or self.values[best] < baseline),
+            self.best_strengths,
+            may_go_down=len(self.ranges) == 1 and (baseline is None or self.values[self._best()] < baseline),
         )
         if self.queue:
             self.n_planned += len(self.queue)
             self.n_widenings -= 1
             self._restart()
+
+    def _mix(self, standing: Standing) -> None:
+        """Queue what combines the strengths that are best alone, once: after the portfolios."""
+        if not self.is_mixed:
+            return
+        self.is_mixed = False
+        points = mixed(self.ranges, standing.alone, [*self._tried(), *self.queue])
+        self.queue += points
+        self.n_planned += len(points)
 
     def _refine(self, standing: Standing) -> None:
         """Queue points next to the best, if this kind is among those that may win."""
@@ -259,11 +278,13 @@ class _Search:
             return
         if self.best_value > (1.0 + thresholds.REFINED_WITHIN) * standing.best:
             return
-        best = min(self.values, key=lambda number: (self.values[number], number))
-        tried = [fit.job.regularizer.strengths() for fit in self.fits.values()]
-        self.queue = between(self.ranges, self.fits[best].job.regularizer.strengths(), tried)
+        self.queue = between(self.ranges, self.best_strengths, self._tried())
         self.n_planned += len(self.queue)
         self.n_refinements -= 1
+
+    def _tried(self) -> list[dict[str, float]]:
+        """Return the strengths of all fits so far."""
+        return [fit.job.regularizer.strengths() for fit in self.fits.values()]
 
     def _is_settled(self, standing: Standing) -> bool:
         """Whether searching on could not change the outcome: far behind, or no longer getting better."""

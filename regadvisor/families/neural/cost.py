@@ -16,8 +16,8 @@ from regadvisor.families.neural.schedule import sample_plan
 from regadvisor.families.neural.trainer import StackTrainer
 from regadvisor.regularizer import Regularizer
 
-#: Steps are timed for so many seconds, within these numbers of steps. Small networks are through with the most
-#: after 0.03 s; on the smallest samples, 0.15 s were a twentieth of the whole advice.
+#: Steps are timed for so many seconds, within these numbers of steps. Small networks are through with the
+#: most after 0.03 s; on the smallest samples, 0.15 s were a twentieth of the whole advice.
 TIMED_S = 0.15
 FEWEST_STEPS, MOST_STEPS = 5, 100
 #: Steps before them: the first ones fill buffers and start threads.
