@@ -27,10 +27,16 @@ def network() -> Advice:
 
 def test_apply_gives_the_caller_s_estimator_the_model_of_build(cancer: Advice) -> None:
     X, y = load_breast_cancer(return_X_y=True)
-    mine = LogisticRegression(tol=1e-8, max_iter=5_000)
+    mine = LogisticRegression(tol=1e-6, max_iter=20_000)
     applied = cancer.apply(mine).fit(X, y)
     np.testing.assert_allclose(applied.predict_proba(X), cancer.build().fit(X, y).predict_proba(X), atol=2e-3)
-    assert mine.get_params() == LogisticRegression(tol=1e-8, max_iter=5_000).get_params()
+    assert mine.get_params() == LogisticRegression(tol=1e-6, max_iter=20_000).get_params()
+
+
+def test_apply_raises_the_iterations_of_a_slow_solver_and_never_lowers_them(cancer: Advice) -> None:
+    assert cancer.regularizer.l1 > 0
+    models = [cancer.apply(LogisticRegression(max_iter=n)).steps[-1][1] for n in (100, 20_000)]
+    assert [model.max_iter for model in models] == [5_000, 20_000]
 
 
 @pytest.mark.parametrize(("prefer", "estimator"), [(None, ElasticNet()), ("sparse", ElasticNet())])

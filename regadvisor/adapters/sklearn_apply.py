@@ -20,6 +20,8 @@ from regadvisor.adapters.sklearn import (
 from regadvisor.errors import ParameterError
 
 _SCALERS = (StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler)
+#: SAGA, the solver of L1, gets at least so many passes: the estimator's default is for faster ones.
+_SAGA_LEAST_ITER = 5_000
 
 
 def configured(
@@ -73,7 +75,10 @@ def _flat(pipeline: Pipeline) -> list[tuple[str, Any]]:
 def _set(estimator: BaseEstimator, l1: float, l2: float, n_rows: float, sd_y: float | None) -> BaseEstimator:
     for kind, rule in _RULES.items():
         if type(estimator) is kind:
-            model = estimator.set_params(**rule(l1, l2, n_rows, 1.0 if sd_y is None else sd_y))
+            params = rule(l1, l2, n_rows, 1.0 if sd_y is None else sd_y)
+            if params.get("solver") == "saga":
+                params["max_iter"] = max(_SAGA_LEAST_ITER, estimator.get_params()["max_iter"])
+            model = estimator.set_params(**params)
             return on_standardised_target(model) if sd_y is None and l1 > 0 else model
     names = ", ".join(kind.__name__ for kind in _RULES)
     raise ParameterError(
@@ -84,7 +89,7 @@ def _set(estimator: BaseEstimator, l1: float, l2: float, n_rows: float, sd_y: fl
 
 def _logistic(l1: float, l2: float, n_rows: float, sd_y: float) -> dict[str, object]:
     params: dict[str, object] = dict(logistic_params(l1, l2, n_rows))
-    return params | ({"solver": "saga", "max_iter": 5_000} if l1 > 0 else {"solver": "lbfgs"})
+    return params | {"solver": "saga" if l1 > 0 else "lbfgs"}
 
 
 def _elasticnet(l1: float, l2: float, n_rows: float, sd_y: float) -> dict[str, object]:
