@@ -36,7 +36,9 @@ def test_kinds_with_as_many_strengths_get_as_many_trials() -> None:
         for family in ("linear", "mlp"):
             assert effort.trials(family, "l1") == effort.trials(family, "l2")
             assert effort.trials(family, "dropout_l1") == effort.trials(family, "dropout_l2")
-            assert all(effort.mixes(kind) == (len(STRENGTHS[kind]) == 2) for kind in KINDS)
+            assert effort.trials(family, "elasticnet") >= effort.trials(family, "l2")
+            mixed = [kind for kind in KINDS if effort.mixes(family, kind)]
+            assert mixed == (["elasticnet", "dropout_l2", "dropout_l1"] if family == "linear" else [])
 
 
 def test_rows_are_those_there_are_at_most() -> None:
@@ -52,8 +54,8 @@ def test_a_family_that_is_not_listed_counts_as_a_network() -> None:
 
 def test_jobs_are_counted_once_per_kind_and_seed() -> None:
     assert n_jobs(EFFORTS["standard"], "linear", LINEAR) == 1 + 8 + 8 + 12 + 1
-    assert n_jobs(EFFORTS["standard"], "mlp", KINDS) == 3 + 6 + 6 + 3 + 3 * (8 + 1)
-    assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 1 + 3 + 3 + 2 + 3 * (2 + 1)
+    assert n_jobs(EFFORTS["standard"], "mlp", KINDS) == 3 + 6 + 6 + 3 + 3 * 8
+    assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 1 + 3 + 3 + 2 + 3 + 2 * 2
 
 
 def walk(
@@ -117,7 +119,7 @@ def test_the_projection_counts_what_halving_leaves() -> None:
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
-        fold_fits = 5 * (effort.trials("mlp", "none") + 3 + 2 * 2)  # three mixes, two refinements
+        fold_fits = 5 * (effort.trials("mlp", "none") + 2 * 2)
         for kind in KINDS:
             if kind != "none":
                 n = effort.trials("mlp", kind)
@@ -133,16 +135,16 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (3 + 2 + 2 * 2)  # mixes, a half and a quarter of each block, and two refinements
+    block_fits += 3 * (2 + 2 * 2)  # a half and a quarter of each block, and two refinements
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
     assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
-    # A single block: every candidate and three mixes once, two refinements of four points, and up to 8 times
-    # its rows a half and a quarter of it.
+    # A single block: every candidate once, two refinements of four points, and up to 8 times its rows a half
+    # and a quarter of it.
     quick = EFFORTS["quick"]
-    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 3 + 2 * 4
+    fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 * 4
     assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
     assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * (fits + 2) / 5)
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
@@ -188,7 +190,7 @@ def test_every_trained_kind_has_a_count() -> None:
     for effort in EFFORTS.values():
         for family in ("linear", "mlp"):
             assert set(effort.n_trials[family]) == set(KINDS) - {"none"}
-            assert all(effort.n_trials[family][kind] + effort.mixes(kind) >= 2 for kind in KINDS[1:])
+            assert all(count >= 2 for count in effort.n_trials[family].values())
     assert all("dropout" in STRENGTHS[kind] for kind in DROPOUT_KINDS)
 
 

@@ -50,8 +50,8 @@ class Effort:
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
     most_blocks: int = 3
-    #: Combinations that get no candidate but those of the portfolio.
-    spared: frozenset[Kind] = frozenset()
+    #: Families whose combinations are also tried at a mix of what is best alone (``search/refining.py``).
+    mixing: frozenset[str] = frozenset({"linear"})
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
@@ -99,11 +99,11 @@ class Effort:
             if carry_costs.get(kind, 0.0) >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
         }
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
-        return replace(self, n_trials={**self.n_trials, name: n_trials}, spared=self.spared | spared)
+        return replace(self, n_trials={**self.n_trials, name: n_trials})
 
-    def mixes(self, kind: Kind) -> bool:
+    def mixes(self, family_name: str, kind: Kind) -> bool:
         """Return whether a candidate of this kind is mixed from what is best of its parts alone."""
-        return len(STRENGTHS[kind]) > 1 and kind not in self.spared
+        return _listed(family_name) in self.mixing and len(STRENGTHS[kind]) > 1
 
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
@@ -171,7 +171,7 @@ EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",
         max_rows={"linear": 1_500, "mlp": 4_000},
-        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 2, 2, 2)},
+        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
         n_refinements=2,
@@ -215,7 +215,7 @@ def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
     >>> n_jobs(EFFORTS["quick"], "linear", ("none", "l2", "l1", "elasticnet"))
     18
     """
-    return sum(effort.trials(family_name, kind) + effort.mixes(kind) for kind in kinds)
+    return sum(effort.trials(family_name, kind) + effort.mixes(family_name, kind) for kind in kinds)
 
 
 def n_whole_jobs(
@@ -233,8 +233,8 @@ def n_whole_jobs(
         n_trials = effort.trials(family_name, kind)
         if kind == "none":
             return n_trials
-        # A mix goes on if it leads: here it is taken to.
-        return n_trials * share_of_fits(n_trials, n_folds=n_folds, n_first=n_first) + effort.mixes(kind)
+        share = share_of_fits(n_trials, n_folds=n_folds, n_first=n_first)
+        return n_trials * share + effort.mixes(family_name, kind)
 
     return sum(map(whole, kinds))
 

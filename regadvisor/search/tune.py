@@ -109,6 +109,7 @@ def tune(
             effort,
             effort.trials(family.name, kind),
             seed,
+            is_mixed=effort.mixes(family.name, kind),
             carried=partial(
                 carried_loss, cost=(carry_costs or {}).get(kind, 0.0), constant=empty.constant_loss
             ),
@@ -151,6 +152,7 @@ class _Search:
         n_trials: int,
         seed: int,
         *,
+        is_mixed: bool,
         carried: Callable[[float], float],
     ) -> None:
         self.kind: Kind = candidate.kind
@@ -160,7 +162,8 @@ class _Search:
         self.n_planned = n_trials
         self.n_widenings = effort.n_widenings if candidate.ranges else 0
         self.n_refinements = effort.n_refinements if candidate.ranges else 0
-        self.is_mixed = effort.mixes(candidate.kind)
+        #: Whether a mix is still to be tried.
+        self.is_mixed = is_mixed
         self.seed = seed
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         points = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials
