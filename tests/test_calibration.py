@@ -361,13 +361,14 @@ def test_claims_are_read_by_version_and_without_those_that_were_not_judged(scrip
     cases = simulated(script, n_sets=4, intercept=0.0, slope=1.0)
     written(tmp_path, cases, version="a")
     written(tmp_path, cases, version="b")
-    with pytest.raises(SystemExit, match=r"--version must be one of \['a', 'b'\]"):
+    with pytest.raises(SystemExit, match=r"--version must name one or more of \['a', 'b'\]"):
         script.read_claims(tmp_path, [], None)
     with pytest.raises(SystemExit, match="no claims of --version 'c'"):
         script.read_claims(tmp_path, [], "c")
     claims = script.read_claims(tmp_path, [], "b")
     assert len(claims) == 8
     assert len(script.read_claims(tmp_path, ["mlp"], "b")) == 4
+    assert len(script.read_claims(tmp_path, [], "a,b")) == 16
     claims[0]["status"] = "no_signal"
     claims[1]["support"]["kind"] = None
     assert script.cases_of(claims, "kind").support == pytest.approx(cases.support[2:])
