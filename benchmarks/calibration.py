@@ -90,7 +90,9 @@ def read_claims(out: Path, families: Sequence[str], version: str | None) -> list
     found = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
     versions = sorted({claim["version"] for claim in found})
     if version is None and len(versions) > 1:
-        raise SystemExit(f"--version must name one or more of {versions}: claims of different code are not one sample")
+        raise SystemExit(
+            f"--version must name one or more of {versions}: claims of different code are not one sample"
+        )
     asked = versions if version is None else version.split(",")
     if not set(asked) <= set(versions) or not found:
         raise SystemExit(f"no claims of --version {version!r} in {out}: run benchmarks/regret.py first")
@@ -378,7 +380,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="OUT")
     parser.add_argument("--family", default="", help="linear, mlp or both by comma; by default every file")
-    parser.add_argument("--version", help="names of the code that advised, if there are several: what one says must hold for all")
+    parser.add_argument(
+        "--version",
+        help="names of the code that advised, if there are several: what one says must hold for all",
+    )
     parser.add_argument("--write", action="store_true", help="put the results into RESULTS.md and prior.py")
     asked = parser.parse_args()
     families = [name for name in asked.family.split(",") if name]
