@@ -57,8 +57,12 @@ class Search(Protocol):
         """The lowest mean loss told so far."""
 
     @property
+    def leader(self) -> int | None:
+        """The candidate with the lowest mean loss told so far, on all folds."""
+
+    @property
     def best_strengths(self) -> Mapping[str, float]:
-        """The strengths of the lowest mean loss told so far; empty if nothing was told."""
+        """The strengths of the leader; empty if nothing was told."""
 
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch; nothing when the search is done."""
@@ -118,8 +122,6 @@ class Rounds:
         self.stages = Stages.of(len(folds), n_first, [len(fold.train) for fold in folds])
         #: Losses on the first folds, by kind and number of the candidate.
         self.first_values: dict[Kind, dict[int, float | None]] = {}
-        #: Losses on all folds of those that went on, likewise.
-        self.whole_values: dict[Kind, dict[int, float]] = {}
         self.family = family
         self.measure = measure
         self.searches = searches
@@ -157,7 +159,8 @@ class Rounds:
                 if id(request) in found:
                     self._tell(request, found[id(request)], self._value(found[id(request)]))
             return False
-        goes_on = {kind: survivors(values, self._leader(kind)) for kind, values in self.first_values.items()}
+        leaders = {search.kind: search.leader for search in self.searches}
+        goes_on = {kind: survivors(values, leaders[kind]) for kind, values in self.first_values.items()}
         kept = [
             request
             for request in requests
@@ -171,10 +174,7 @@ class Rounds:
 
         def complete(request: Request, fit: Fit, value: float | None) -> None:
             whole = merged(found[id(request)], fit, self.measure.prepared)
-            whole_value = self._value(whole)
-            if whole_value is not None:
-                self.whole_values.setdefault(request.search.kind, {})[request.number] = whole_value
-            self._tell(request, whole, whole_value)
+            self._tell(request, whole, self._value(whole))
 
         return self._train(kept, stages.rest, deadline, complete, found)
 
@@ -220,11 +220,6 @@ class Rounds:
                 known = None if found is None else found[id(request)]
                 request.search.tell(request.number, known, None if known is None else self._value(known))
         return not waiting
-
-    def _leader(self, kind: Kind) -> int | None:
-        """Return the candidate of a kind with the lowest loss on all folds so far."""
-        values = self.whole_values.get(kind, {})
-        return min(values, key=lambda number: (values[number], number), default=None)
 
     def _value(self, fit: Fit) -> float | None:
         """Return the mean held-out loss, or None if the fit did not converge."""

@@ -188,13 +188,14 @@ class _Search:
         return None if lowest is None else self.carried(lowest)
 
     @property
-    def best_strengths(self) -> Mapping[str, float]:
-        """The strengths of the lowest mean loss told so far; empty if nothing was told."""
-        return self.fits[self._best()].job.regularizer.strengths() if self.values else {}
+    def leader(self) -> int | None:
+        """The candidate with the lowest mean loss told so far, on all folds."""
+        return min(self.values, key=lambda number: (self.values[number], number), default=None)
 
-    def _best(self) -> int:
-        """Return the candidate with the lowest mean loss told so far."""
-        return min(self.values, key=lambda number: (self.values[number], number))
+    @property
+    def best_strengths(self) -> Mapping[str, float]:
+        """The strengths of the leader; empty if nothing was told."""
+        return {} if self.leader is None else self.fits[self.leader].job.regularizer.strengths()
 
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch: the portfolio first; nothing when the search is done."""
@@ -259,7 +260,7 @@ class _Search:
         self.ranges, self.queue = widened(
             self.ranges,
             self.best_strengths,
-            may_go_down=len(self.ranges) == 1 and (baseline is None or self.values[self._best()] < baseline),
+            may_go_down=len(self.ranges) == 1 and (baseline is None or min(self.values.values()) < baseline),
         )
         if self.queue:
             self.n_planned += len(self.queue)
