@@ -213,9 +213,9 @@ def auto_budget(
     """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
 
     The aim is a number of full runs that falls with the rows: ``AUTO_FULL_RUNS`` up to ``AUTO_SMALL_ROWS``,
-    one from about 50,000 rows on, and ever less of one beyond. Small data and linear models, whose full run
-    is short, get some seconds in any case, and nothing gets less than the lowest rung. The deadline leaves a
-    margin for projections that were too low.
+    one from about 50,000 rows on, and ever less of one beyond. Where a full run is short the aim is some
+    seconds in any case, and it is never less than the lowest rung. The deadline leaves a margin for
+    projections that were too low.
 
     Parameters
     ----------
@@ -227,14 +227,14 @@ def auto_budget(
 
     Examples
     --------
-    >>> aims = [auto_budget(n * 4e-5, lowest_s=1.0, n_rows=n)[0] for n in (1_000, 10_000, 50_000, 10**6)]
+    >>> aims = [auto_budget(n * 4e-4, lowest_s=1.0, n_rows=n)[0] for n in (500, 10_000, 50_000, 10**6)]
     >>> [round(aim, 1) for aim in aims]
-    [4.0, 2.6, 2.0, 1.2]
+    [4.0, 26.5, 19.8, 11.6]
     """
     low, high = thresholds.AUTO_BUDGET_S
     fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
     full_runs = thresholds.AUTO_FULL_RUNS * fewer**thresholds.AUTO_EXPONENT
-    least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S * fewer
+    least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
     aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 

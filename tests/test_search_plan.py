@@ -182,8 +182,14 @@ def test_the_automatic_budget_stays_within_its_bounds(
 
 @pytest.mark.parametrize(("n_rows", "most"), [(5_000, 20.0), (50_000, 1.0), (200_000, 0.4), (1_000_000, 0.1)])
 def test_the_automatic_budget_is_a_falling_share_of_a_long_full_run(n_rows: int, most: float) -> None:
-    aim_s, _ = auto_budget(2.0, lowest_s=0.1, n_rows=n_rows)
-    assert aim_s / 2.0 <= 1.01 * most
+    aim_s, _ = auto_budget(60.0, lowest_s=0.1, n_rows=n_rows)
+    assert aim_s / 60.0 <= 1.01 * most
+
+
+def test_a_short_full_run_gets_some_seconds_whatever_the_rows() -> None:
+    for n_rows in (500, 20_000, 10**6):
+        assert auto_budget(0.1, lowest_s=0.1, n_rows=n_rows)[0] == thresholds.AUTO_LEAST_S
+        assert auto_budget(0.1, lowest_s=0.1, n_rows=n_rows, is_linear=True)[0] < thresholds.AUTO_LEAST_S
 
 
 def test_every_trained_kind_has_a_count() -> None:

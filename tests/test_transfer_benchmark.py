@@ -203,6 +203,34 @@ def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
         assert np.isnan(transfer_carry.excess_of(runs, 64, law, {}))
 
 
+def test_dropout_that_loses_its_gain_with_the_rows_costs_more_than_l2() -> None:
+    """Dropout beats L2 by 2% on the samples and loses by 10% at N; L2 itself is carried as it should be."""
+
+    def made(ratio: int, n_features: int) -> transfer_fits.Run:
+        run = simulated_run(ratio, power=0.5, shift=0.0)
+        strengths = [values for kind, values in run.configs if kind == "l2"]
+        others = [("l1", values) for values in strengths]
+        others += [("elasticnet", (values[0], values[0])) for values in strengths]
+        dropout = run.losses.min() * (0.98 if ratio > 2 else 1.1)
+        worse = 1.5 * run.losses[-len(strengths) :]
+        return replace(
+            run,
+            n_features=n_features,
+            configs=(*run.configs, *others, ("dropout", (0.1,))),  # type: ignore[arg-type]
+            losses=np.concatenate([run.losses, worse, worse, [dropout]]),
+        )
+
+    ratios = (1, *transfer_carry.RATIOS)
+    sets = {str(number): [made(ratio, number) for ratio in ratios] for number in (10, 20, 40, 80)}
+    found = transfer_carry.CarryStudy(sets)
+    costs = transfer_carry.costs_of(found.best())
+    assert "dropout" in costs
+    assert "l2" not in costs
+    assert costs["dropout"] * np.log(4) ** 2 >= 0.02
+    assert found.tried[(0.0,) * len(transfer_carry.GROUPS)][:, 1:].min() > 9.9  # dropout is chosen
+    assert found.left_out().max() < 6.0  # L2 is, off by at most half a step of its grid
+
+
 def test_random_effects_agree_with_a_plain_loop_and_recover_the_spread() -> None:
     rng = np.random.default_rng(2)
     errors = rng.uniform(0.05, 0.2, 400)

@@ -179,8 +179,9 @@ class TransferPrior:
 # <transfer>
 # Fitted on linear: adult, bike_hour, california_housing, caravan, chicago_ridership, diamonds,
 # electricity_nsw, house_8L, mammography, phoneme, robot_wall, spambase, splice, wine_quality_white; network:
-# adult, bike_hour, california_housing, caravan, chicago_ridership, diamonds, electricity_nsw, house_8L,
-# mammography, phoneme, robot_wall, spambase, splice, wine_quality_white.
+# adult, ailerons, bank32nh, bank8fm, bike_hour, california_housing, caravan, chicago_ridership, cpu_act,
+# diamonds, electricity_nsw, elevators, fried, house_8L, kin8nm, letter, mammography, nursery, optdigits,
+# page_blocks, pendigits, phoneme, pol, robot_wall, spambase, splice, waveform5000, wine_quality_white.
 TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
         model="linear",
@@ -197,20 +198,19 @@ TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
         model="network",
         exponents={
-            "l2": PowerLaw(intercept=1.731, slope=-0.443, sd=0.271),
-            "l1": PowerLaw(intercept=0.998, slope=-0.309, sd=0.289),
+            "l2": PowerLaw(intercept=1.334, slope=-0.337, sd=0.375),
+            "l1": PowerLaw(intercept=1.025, slope=-0.292, sd=0.383),
         },
-        gain_power=(0.287, 0.231),
-        drift_sd=0.05133,
-        own_share=0.05,
+        gain_power=(0.284, 0.227),
+        drift_sd=0.03757,
+        own_share=0.0,
         carry_costs={
-            "l2": 0.0025,
-            "dropout": 0.0025,
-            "elasticnet": 0.03,
-            "dropout_l2": 0.03,
+            "dropout": 0.02,
+            "elasticnet": 0.02,
+            "dropout_l2": 0.02,
             "dropout_l1": 0.02,
         },
-        n_sets=14,
+        n_sets=28,
     ),
 )
 # </transfer>

@@ -183,7 +183,7 @@ def weaker_at(name: str, carry: Carry) -> float:
     --------
     >>> carry = Carry(n_sample=1_000, n_rows=4_000, n_features=20)
     >>> round(weaker_at("l2", carry), 3), weaker_at("l1", carry)
-    (0.565, 1.0)
+    (0.649, 1.0)
     """
     ratio = min(max(carry.n_rows / carry.n_sample, 1.0), FARTHEST_RATIO)
     power = 0.0 if carry.is_forward else exponent(name, carry.n_features)
@@ -196,7 +196,7 @@ def exponent(name: str, n_features: int) -> float:
     Examples
     --------
     >>> [round(exponent("l2", features), 2) for features in (5, 20, 100)]
-    [1.0, 0.41, 0.0]
+    [0.78, 0.31, 0.0]
     """
     intercept, slope = STRENGTH_EXPONENTS[name]
     low, high = EXPONENT_RANGE
