@@ -134,10 +134,10 @@ def advise(
     task : {"auto", "binary", "multiclass", "classification", "regression"}
     budget : float, "auto" or None
         Seconds for the whole advice. 0: nothing is trained and the prior branch answers. None: no limit.
-        "auto": no limit if `effort` is given; else the projected cost of 15 full runs up to 5,000 rows, of
-        ever fewer beyond, one at 50,000 rows and a thirtieth at a million; no less than the smallest
-        search costs, nor than 2 s (networks on small data 4 s), and at most 60 s. What takes longer than
-        projected is cut at 1.5 times that, within 5 to 60 s.
+        "auto": no limit if `effort` is given; else the projected cost of 10 full runs up to 5,000 rows, of
+        ever fewer beyond, one at 50,000 rows and a twentieth at a million; no less than the smallest search
+        costs, nor than 2 s (networks 4 s), and at most 60 s. What takes longer than projected is cut at 1.5
+        times that, within 5 to 60 s.
     effort : {"quick", "standard", "thorough"}, optional
         Rung of the effort ladder: largest sample and number of fits. None: the highest that is projected to
         fit the budget, with the largest sample that does; rows come before candidates. Given an effort, its

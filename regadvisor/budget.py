@@ -229,11 +229,10 @@ def auto_budget(
     --------
     >>> aims = [auto_budget(n * 4e-4, lowest_s=1.0, n_rows=n)[0] for n in (500, 10_000, 50_000, 10**6)]
     >>> [round(aim, 1) for aim in aims]
-    [4.0, 26.5, 19.8, 11.6]
+    [4.0, 20.0, 20.0, 20.0]
     """
     low, high = thresholds.AUTO_BUDGET_S
-    fewer = min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
-    full_runs = thresholds.AUTO_FULL_RUNS * fewer**thresholds.AUTO_EXPONENT
+    full_runs = thresholds.AUTO_FULL_RUNS * min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
     least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
     aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)

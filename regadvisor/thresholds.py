@@ -25,10 +25,9 @@ AUTO_BUDGET_S = (5.0, 60.0)
 #: A search may take this much longer than projected within such a budget.
 AUTO_BUDGET_MARGIN = 1.5
 #: Full runs that a search may cost up to so many rows; a dense cross-validation costs about 100 of them.
-#: Beyond these rows, full runs ∝ rows to this negative power, which makes one at 50,000 rows.
-AUTO_FULL_RUNS = 15.0
+#: Beyond these rows, full runs ∝ 1 / rows, which makes one at 50,000 rows.
+AUTO_FULL_RUNS = 10.0
 AUTO_SMALL_ROWS = 5_000
-AUTO_EXPONENT = 1.18
 #: Rows that small data learn from at least: on 500 of 721 or 1,257 rows networks left several percent more of
 #: the loss than on all, and on 2,000 of 2,200 to 4,200 rows 1.7% more than on up to 4,000.
 AUTO_LEAST_ROWS = 4_000
