@@ -95,7 +95,8 @@ class Growing:
                 smaller = {share: self._smaller(share, picked, store) for share in self._shares}
                 quarter = smaller.get(min(SHARES))
                 if quarter is not None and len(quarter.picks) > 2:
-                    drift, drift_sd = _drift(quarter, kind, prior)
+                    measure = Results(prepared=quarter.prepared, trials=(), weight=self.drawn.table.weight)
+                    drift, drift_sd = _drift(quarter, kind, prior, measure)
                 checked = self._checked(picked, drift, store)
             points += [self._point(fits, share) for share, fits in smaller.items() if fits is not None]
         return self._evidence(kind, points, prior, drift=drift, drift_sd=drift_sd, checked=checked)
@@ -211,9 +212,8 @@ class Growing:
         factor = 1.0
         if checked is not None:
             points.append(self._point(checked, n_rows / n_sample, n_rows=n_rows))
-            factor = min(
-                checked.picks, key=lambda each: (float(np.nanmean(checked.picks[each].losses)), each)
-            )
+            measure = Results(prepared=checked.prepared, trials=(), weight=self.table.weight)
+            factor = min(checked.picks, key=lambda each: (measure.fit_loss(checked.picks[each]), each))
         found = gain_at_full(
             [GainAt(n_rows=point.n_rows, gain=point.gain, se=point.se) for point in points],
             n_rows=n_rows,
@@ -264,26 +264,30 @@ def _size_point(
     )
 
 
-def _drift(quarter: SizeFits, kind: Kind, prior: TransferPrior) -> tuple[float, float]:
+def _drift(quarter: SizeFits, kind: Kind, prior: TransferPrior, measure: Results) -> tuple[float, float]:
     """Return what is added to the powers by which strengths fall, and its standard deviation.
 
     The strength carried down from the sample is held against what does best there: if that is m times as
-    strong, strengths fall faster by the power log m / log(ratio of the rows).
+    strong, strengths fall faster by the power log m / log(ratio of the rows). `measure` says what a fit's
+    mean loss is.
     """
     factors = sorted(quarter.picks)
     logs = [math.log(factor) for factor in factors]
 
     def best(rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
-        return vertex(logs, [float(quarter.picks[factor].losses[rows].mean()) for factor in factors])
+        return vertex(logs, [measure.mean_loss(quarter.picks[factor].losses, rows) for factor in factors])
 
-    folds = [fold.test for fold in quarter.prepared.folds]
-    by_fold = [best(rows) for rows in folds]
-    se = float(np.std(by_fold, ddof=1)) / math.sqrt(len(folds)) if len(folds) > 1 else math.inf
-    steps = math.log(1.0 / min(SHARES))
+    # A fold whose rows all weigh nothing says nothing.
+    some = quarter.picks[factors[0]].losses
+    folds = [
+        fold.test for fold in quarter.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
+    ]
     names = [name for name in STRENGTHS[kind] if name in prior.exponents]
     sd = float(np.mean([min(prior.exponents[name].sd, _WIDEST_DRIFT) for name in names])) if names else 0.0
-    measured = best(np.concatenate(folds)) / steps
-    if not names or not math.isfinite(se):
+    if not names or len(folds) < 2:
         return 0.0, sd
+    se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
+    steps = math.log(1.0 / min(SHARES))
+    measured = best(np.concatenate(folds)) / steps
     drift, drift_sd = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
     return (drift if abs(drift) >= _SMALLEST_DRIFT else 0.0), drift_sd

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from test_sampling_blocks import blocks, table
 
 from regadvisor import advise
+from regadvisor.compare.prior import transfer_prior
 from regadvisor.compare.transfer import GainAt, gain_at_full, shrunk, vertex
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
@@ -24,10 +26,12 @@ from regadvisor.families.linear import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
+from regadvisor.growing import _drift
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.thinning import thinned
+from regadvisor.search.experiment import Results
 from regadvisor.search.log import opened
 from regadvisor.search.sizes import train_size
 
@@ -259,6 +263,30 @@ def test_a_single_block_is_thinned_only_where_that_can_decide(n_rows: int, share
     assert [point.share for point in growth.sizes] == shares
     assert growth.drift == 0.0
     assert growth.source == ("measured" if len(shares) > 1 else "prior")
+
+
+def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
+    """On the first half of every fold 4 times the strength is best, on the second half a quarter of it."""
+    factors = {0.25: (3.0, 1.0), 1.0: (1.9, 1.9), 4.0: (1.0, 3.0)}
+    noise = np.random.default_rng(0).normal(0.0, 0.01, 60)
+    is_first = np.arange(60) % 20 < 10
+    fits = {
+        factor: SimpleNamespace(losses=np.where(is_first, first, second) + noise)
+        for factor, (first, second) in factors.items()
+    }
+    folds = tuple(SimpleNamespace(test=np.arange(start, start + 20)) for start in (0, 20, 40))
+    quarter = SimpleNamespace(picks=fits, prepared=SimpleNamespace(folds=folds, n_rows=60))
+    prior = transfer_prior("network")
+
+    def drift(weight: np.ndarray | None) -> float:
+        measure = Results(prepared=quarter.prepared, trials=(), weight=weight)  # type: ignore[arg-type]
+        return _drift(quarter, "l2", prior, measure)[0]  # type: ignore[arg-type]
+
+    assert drift(is_first.astype(float)) > 0.2
+    assert drift((~is_first).astype(float)) < -0.2
+    assert abs(drift(None)) < 0.1
+    only_one = np.where(np.arange(60) < 20, 1.0, 0.0)
+    assert drift(only_one) == 0.0, "one fold does not tell"
 
 
 def test_a_sample_of_everything_extrapolates_nothing() -> None:
