@@ -11,7 +11,7 @@ from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.summary import fit_facts, zeroed_features
-from regadvisor.compare.support import Resampled, resampled, strength_support, strength_ties
+from regadvisor.compare.support import Resampled, resampled, strength_ties
 from regadvisor.families.base import Carry, Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
@@ -223,16 +223,12 @@ class Decider:
         discount = self._discount(trained.prepared.n_learned)
         side = [kind for kind in KINDS if _needs_penalty(kind) == (outcome != "none")]
         agrees = draws.share_near(side)
-        strength = None
-        if outcome != "none":
-            _, fits, best = self._picked(trained, outcome)
-            strengths = [fit.job.regularizer.strengths() for fit in fits]
-            ties = strength_ties(trained.panel, outcome, strengths, best)
-            strength = strength_support(trained.honest, outcome, strengths, ties)
+        strength = None if outcome == "none" else draws.share_of_strength(outcome)
+        region = f"{thresholds.SAME_REGION:.1%}"
         supports = {
             "regularize": (_regularize(outcome), agrees * signal),
             "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome]) * signal),
-            "strength": ("The strength is within its tie range.", strength),
+            "strength": (f"Its strength is within {region} of the best tried.", strength),
         }
         return tuple(
             self._claim(name, statement, None if share is None else _capped(share * discount))

@@ -253,7 +253,7 @@ def advice() -> Record:
         claims=(
             Claim(name="regularize", statement="Regularize.", support=1.0),
             Claim(name="kind", statement="Start with L2.", support=0.86),
-            Claim(name="strength", statement="The strength is within its tie range.", support=0.71),
+            Claim(name="strength", statement="Its strength is within 0.5% of the best tried.", support=0.71),
         ),
         outcomes={"l2": 0.86, "elasticnet": 0.14},
         flips=flips,

@@ -11,7 +11,7 @@ from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.summary import fit_facts, zeroed_features
-from regadvisor.compare.support import resampled, strength_support, strength_ties
+from regadvisor.compare.support import resampled, strength_ties
 from regadvisor.errors import ParameterError
 
 GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
@@ -113,15 +113,30 @@ def test_ties_of_two_strengths_are_the_box_around_them():
 def test_the_baseline_has_no_strengths_to_tie_and_full_support():
     panel = made()
     assert strength_ties(panel, "none", [{}], 0) == {}
-    assert strength_support(honest_losses(panel, seed=0), "none", [{}], {}) == 1.0
+    assert resampled(honest_losses(panel, seed=0), seed=1).share_of_strength("none") == 1.0
 
 
-def test_strength_support_is_the_share_of_picks_within_the_ties():
-    honest = honest_losses(made(), seed=0)
-    frequency = honest.selection_frequency("l2")
-    support = strength_support(honest, "l2", GRID, {"l2": (0.01, 1.0)})
-    assert support == pytest.approx(frequency[1:4].sum())
-    assert 0 < support < 1
+@pytest.mark.parametrize("panel", [made(), clustered(), made(weight=np.linspace(0.2, 3, 200))])
+def test_the_share_of_a_strength_is_that_of_a_plain_loop_over_resampled_rows(panel):
+    honest = honest_losses(panel, seed=0)
+    draws = resampled(honest, seed=1, n_draws=60)
+    losses, observed = panel.losses["l2"], panel.losses["l2"] @ panel.share
+    cluster = np.arange(panel.n_rows) if panel.cluster is None else panel.cluster
+    stretch = np.sqrt(1 + 5 / 4)
+    n_near = 0
+    for counts in bootstrap_counts(panel.n_clusters, 60, np.random.default_rng(1)):
+        weight = panel.share * counts[cluster]
+        drawn = observed + stretch * (losses @ weight / weight.sum() - observed)
+        n_near += drawn[observed.argmin()] <= drawn.min() + 0.005 * abs(drawn.min())
+    assert draws.share_of_strength("l2") == pytest.approx(n_near / 60)
+
+
+def test_a_strength_far_ahead_is_sure_and_one_of_equals_is_not():
+    def share(noise: float) -> float:
+        return resampled(honest_losses(valley(noise=noise), seed=0), seed=1).share_of_strength("l2")
+
+    assert share(0.0) == 1.0
+    assert share(3.0) < 0.8
 
 
 def test_wrong_strengths_are_named():

@@ -86,11 +86,6 @@ class Honest:
         """Return the configuration of `kind` picked on all rows; ties go to the lowest number."""
         return int(np.argmin(self.panel.mean_losses(kind)))
 
-    def selection_frequency(self, kind: str) -> NDArray[np.float64]:
-        """Return in which share of the draws each configuration was picked, shape (n_configs,)."""
-        counts = np.bincount(self.picks[kind], minlength=len(self.panel.losses[kind]))
-        return np.asarray(counts / len(self.picks[kind]))
-
     def kind_frequency(self) -> dict[str, float]:
         """Return in which share of the draws each kind held the best configuration of all."""
         counts = np.bincount(self.kind_picks, minlength=len(self.panel.kinds))

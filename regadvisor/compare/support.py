@@ -52,6 +52,8 @@ class Resampled:
     lowest : ndarray of float64, shape (n_draws, n_kinds)
         Lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by the factor for
         overlapping training sets alone (Nadeau and Bengio 2003).
+    best : ndarray of float64, shape (n_draws, n_kinds)
+        Mean loss, stretched alike, of each kind's candidate that is best on all rows.
     carry_costs : dict of str to float
         By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
     """
@@ -59,6 +61,7 @@ class Resampled:
     honest: Honest
     losses: NDArray[np.float64]
     lowest: NDArray[np.float64]
+    best: NDArray[np.float64]
     carry_costs: Mapping[str, float]
     _pairs: Mapping[tuple[str, str], _Pair]
 
@@ -84,6 +87,15 @@ class Resampled:
             return 0.0
         named, others = self._carried[:, is_named].min(axis=1), self._carried[:, ~is_named].min(axis=1)
         return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
+
+    def share_of_strength(self, kind: str) -> float:
+        """Return the share of draws in which the strengths best on all rows are no worse than any of `kind`.
+
+        "No worse" allows ``thresholds.SAME_REGION``. It is 1 for a kind with a single candidate.
+        """
+        at = self.honest.panel.kinds.index(kind)
+        lowest, best = self.lowest[:, at], self.best[:, at]
+        return float(np.mean(best <= lowest + thresholds.SAME_REGION * np.abs(lowest)))
 
     @cached_property
     def _carried(self) -> NDArray[np.float64]:
@@ -166,24 +178,30 @@ def resampled(
     sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
     weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
     pairs = {(a, b): _pair(honest, a, b) for a, b in itertools.combinations(honest.sides, 2)}
+    lowest, best = _by_kind(panel, counts, weights)
     return Resampled(
         honest=honest,
         losses=sums / weights,
-        lowest=_lowest(panel, counts, weights),
+        lowest=lowest,
+        best=best,
         carry_costs=carry_costs or {},
         _pairs=pairs,
     )
 
 
-def _lowest(panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the lowest stretched mean loss of each kind's candidates in every draw, (n_draws, n_kinds)."""
+def _by_kind(
+    panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return stretched mean losses, (n_draws, n_kinds): the lowest of a draw, and of the best on all rows."""
     stretch = math.sqrt(1.0 + panel.n_folds / (panel.n_folds - 1))
     values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
     lowest = np.empty((len(counts), len(panel.kinds)))
+    best = np.empty_like(lowest)
     for number, (kind, sums) in enumerate(zip(panel.kinds, counted_sums_of(counts, values), strict=True)):
         observed = panel.mean_losses(kind)
-        lowest[:, number] = (observed + stretch * (sums / weights - observed)).min(axis=1)
-    return lowest
+        drawn = observed + stretch * (sums / weights - observed)
+        lowest[:, number], best[:, number] = drawn.min(axis=1), drawn[:, np.argmin(observed)]
+    return lowest, best
 
 
 def _pair(honest: Honest, a: str, b: str) -> _Pair:
@@ -250,23 +268,3 @@ def _is_tied(losses: NDArray[np.float64], best: NDArray[np.float64], panel: Pane
     scale = math.sqrt(measured.variance)
     _, _, p_worse = masses(measured.mean, scale=scale, df=measured.df, region=region)
     return p_worse < thresholds.REPLY_MASS
-
-
-def strength_support(
-    honest: Honest,
-    kind: str,
-    strengths: Sequence[Mapping[str, float]],
-    ties: Mapping[str, tuple[float, float]],
-) -> float:
-    """Return the share of bootstrap draws whose pick of strengths lies within the tied ranges, in [0, 1].
-
-    Parameters
-    ----------
-    honest : Honest
-    kind : str
-    strengths : sequence of mapping, length n_configs
-    ties : mapping of str to (float, float)
-        From :func:`strength_ties`; without strengths every draw agrees.
-    """
-    inside = [all(low <= s[name] <= high for name, (low, high) in ties.items()) for s in strengths]
-    return float(honest.selection_frequency(kind) @ np.array(inside, dtype=np.float64))
