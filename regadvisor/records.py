@@ -456,7 +456,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Strength:
-    """How strong, where it comes from, and which strengths do as well."""
+    """How strong, where it comes from, and which strengths are not clearly worse."""
 
     #: For the full data.
     regularizer: Regularizer

@@ -99,7 +99,7 @@ def claims(record: Record) -> tuple[str, ...]:
 
 
 def strength(record: Record) -> tuple[str, ...]:
-    """Return how strong, where that comes from, and which strengths do as well."""
+    """Return how strong, where that comes from, and which strengths are not clearly worse."""
     facts = record.strength
     regularizer = facts.regularizer
     if regularizer.kind == "none" or not regularizer.has_strengths:
@@ -118,11 +118,11 @@ def strength(record: Record) -> tuple[str, ...]:
 
 
 def _tie_ranges(facts: Strength) -> list[str]:
-    """Return the strengths that do as well; they were measured on the sample."""
+    """Return the strengths that are not clearly worse; they were measured on the sample."""
     is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
     there = " there" if is_carried else ""
     return [
-        f"Any {strength_name(name)} from {number(low)} to {number(high)} does as well{there}."
+        f"No {strength_name(name)} from {number(low)} to {number(high)} is clearly worse{there}."
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]
