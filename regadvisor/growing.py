@@ -1,7 +1,7 @@
 """From the pick on the sample to its gain at the full size: the evidence of Q10.
 
 Where the sample is much smaller than the data, the pick and no regularization are also trained on a half and
-a quarter of each fold's training rows (of a single fold only where that can decide); where a budget was given
+a quarter of each fold's training rows (of a single fold not far beyond the sample); where a budget was given
 that has room for it, on all rows, too. What follows from these sizes is the work of ``compare/transfer.py``.
 """
 
@@ -111,7 +111,8 @@ class Growing:
         """Shares of the training rows to train on, and the factors on the pick's strengths that are tried.
 
         How the best strength moves takes folds to know (:func:`_drift`). A single one tells how the gain
-        moves alone, which far beyond the sample makes no difference to Q10.
+        moves alone. That is reported; for Q10 it counts by the prior's ``own_share``, and far beyond the
+        sample it makes no difference.
         """
         if len(self.drawn.folds) > 1:
             return SHARES
