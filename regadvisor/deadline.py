@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
     """A point on the monotonic clock; work checks it between epochs and folds.
+
+    Deadlines made from one another end together when one of them is cancelled, as Ctrl-C does.
 
     Examples
     --------
@@ -20,6 +23,7 @@ class Deadline:
     """
 
     at_s: float
+    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
@@ -34,12 +38,35 @@ class Deadline:
     @property
     def left_s(self) -> float:
         """Seconds left, at least 0; infinite if there is no limit."""
-        return max(0.0, self.at_s - time.monotonic())
+        return 0.0 if self.is_cancelled else max(0.0, self.at_s - time.monotonic())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether there is a limit at all."""
+        return math.isfinite(self.at_s)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether work has to end now, whatever the clock says."""
+        return self._cancelled.is_set()
 
     def expired(self) -> bool:
         """Whether the time is up."""
-        return time.monotonic() >= self.at_s
+        return self.is_cancelled or time.monotonic() >= self.at_s
+
+    def cancel(self) -> None:
+        """Let this deadline, and all that were made from it, expire now."""
+        self._cancelled.set()
 
     def earlier(self, seconds: float) -> Deadline:
-        """Return a deadline `seconds` before this one, to leave time for what comes after."""
-        return Deadline(at_s=self.at_s - seconds)
+        """Return a deadline `seconds` before this one, to leave time for what comes after.
+
+        Examples
+        --------
+        >>> whole = Deadline.never()
+        >>> part = whole.earlier(1.0)
+        >>> whole.cancel()
+        >>> part.expired()
+        True
+        """
+        return replace(self, at_s=self.at_s - seconds)

@@ -158,6 +158,77 @@ class RidgeFamily:
         return np.linalg.solve(X.T @ X + len(y) * strength * np.eye(N_FEATURES), X.T @ y)
 
 
+class StagedFamily(RidgeFamily):
+    """Trains on the folds it is told to; `raising` says what is raised in place of a fit."""
+
+    n_folds = 5
+
+    def __init__(
+        self, *, raising: Callable[[Job], BaseException | None] = lambda job: None, **options: object
+    ) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.raising = raising
+        self.fold_fits = 0
+        self.legs: list[tuple[tuple[int, ...], list[Kind]]] = []
+
+    def prepared(self) -> Prepared:
+        rows = np.arange(N_ROWS)
+        folds = tuple(
+            Fold(
+                train=np.flatnonzero(rows % self.n_folds != k), test=np.flatnonzero(rows % self.n_folds == k)
+            )
+            for k in range(self.n_folds)
+        )
+        constant = (self.y - self.y.mean()) ** 2
+        names = tuple(f"x{i}" for i in range(N_FEATURES))
+        return Prepared(
+            folds=folds, n_rows=N_ROWS, n_features=N_FEATURES, feature_names=names, constant_losses=constant
+        )
+
+    def train(  # type: ignore[override]
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
+    ) -> list[Fit]:
+        fits = []
+        chosen = range(self.n_folds) if folds is None else folds
+        self.legs.append((tuple(chosen), [job.regularizer.kind for job in jobs]))
+        for job in jobs[: self.n_at_most]:
+            if deadline.expired():
+                break
+            error = self.raising(job)
+            if error is not None:
+                raise error
+            time.sleep(self.pause_s * len(chosen))
+            self.fold_fits += len(chosen)
+            losses = np.full(N_ROWS, np.nan)
+            train_losses, epochs = np.full(self.n_folds, np.nan), np.full(self.n_folds, np.nan)
+            for k in chosen:
+                fold = prepared.folds[k]
+                weights = self._weights(fold, job.regularizer)
+                errors = (self.y - self.X @ weights) ** 2
+                losses[fold.test], train_losses[k] = errors[fold.test], errors[fold.train].mean()
+                epochs[k] = 10 * k
+            fit = Fit(
+                job=job,
+                losses=losses,
+                train_losses=train_losses,
+                zeroed=np.full(N_FEATURES, float(np.mean(list(chosen)))),
+                converged=not self.failing(job),
+                epochs=epochs,
+                sum_lr=float(np.mean(list(chosen))),
+                fit_s=self.pause_s * len(chosen),
+            )
+            fits.append(fit)
+            if on_fit is not None:
+                on_fit(fit)
+        return fits
+
+
 class NetworkFamily(RidgeFamily):
     """The same with dropout's kinds."""
 

@@ -295,7 +295,7 @@ def test_a_deadline_that_passes_at_once_still_names_a_start(monkeypatch) -> None
     advice = advise(*load_wine(return_X_y=True), effort="quick")
     assert advice.status == "cant_tell"
     assert advice.record.strength.source == "default"
-    assert "deadline" in advice.record.evidence.scores.cut  # type: ignore[union-attr, operator]
+    assert "time was up" in advice.record.evidence.scores.cut  # type: ignore[union-attr, operator]
     assert "0" in advice.to_text()
     assert advice.build().fit(*load_wine(return_X_y=True)) is not None
 

@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from search_fakes import N_FEATURES, N_ROWS, RidgeFamily, make_effort
+from search_fakes import StagedFamily, make_effort
 
 from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.families.base import Fit, Fold, Job, Prepared, folds_in_order
 from regadvisor.search.experiment import Results, panel_arrays, to_scores
 from regadvisor.search.halving import Stages, merged, n_kept, survivors
 from regadvisor.search.tune import Tuned, tune
 
-N_FOLDS = 5
+N_FOLDS = StagedFamily.n_folds
 FIRST = (0, 1)
-
-
-class StagedFamily(RidgeFamily):
-    """Trains on the folds it is told to."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.fold_fits = 0
-
-    def prepared(self) -> Prepared:
-        rows = np.arange(N_ROWS)
-        folds = tuple(
-            Fold(train=np.flatnonzero(rows % N_FOLDS != k), test=np.flatnonzero(rows % N_FOLDS == k))
-            for k in range(N_FOLDS)
-        )
-        constant = (self.y - self.y.mean()) ** 2
-        names = tuple(f"x{i}" for i in range(N_FEATURES))
-        return Prepared(
-            folds=folds, n_rows=N_ROWS, n_features=N_FEATURES, feature_names=names, constant_losses=constant
-        )
-
-    def train(  # type: ignore[override]
-        self,
-        prepared: Prepared,
-        jobs: Sequence[Job],
-        *,
-        deadline: Deadline,
-        on_fit: Callable[[Fit], None] | None = None,
-        folds: Sequence[int] | None = None,
-    ) -> list[Fit]:
-        fits = []
-        chosen = range(N_FOLDS) if folds is None else folds
-        for job in jobs[: self.n_at_most]:
-            self.fold_fits += len(chosen)
-            losses = np.full(N_ROWS, np.nan)
-            train_losses, epochs = np.full(N_FOLDS, np.nan), np.full(N_FOLDS, np.nan)
-            for k in chosen:
-                fold = prepared.folds[k]
-                weights = self._weights(fold, job.regularizer)
-                errors = (self.y - self.X @ weights) ** 2
-                losses[fold.test], train_losses[k] = errors[fold.test], errors[fold.train].mean()
-                epochs[k] = 10 * k
-            fit = Fit(
-                job=job,
-                losses=losses,
-                train_losses=train_losses,
-                zeroed=np.full(N_FEATURES, float(np.mean(list(chosen)))),
-                converged=not self.failing(job),
-                epochs=epochs,
-                sum_lr=float(np.mean(list(chosen))),
-            )
-            fits.append(fit)
-            if on_fit is not None:
-                on_fit(fit)
-        return fits
 
 
 def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
@@ -202,7 +147,7 @@ def test_what_a_deadline_cuts_is_compared_on_the_first_folds(n_rest: int, n_fold
 
 def test_two_fits_become_one() -> None:
     family = StagedFamily(noise=1.0)
-    prepared, stages = family.prepared(), Stages.of(N_FOLDS, 2)
+    prepared, stages = family.prepared(), Stages.of(range(N_FOLDS), 2)
     assert stages is not None
     job = Job(regularizer=search(family).results.trials[-1].regularizer)
     parts = [
@@ -228,7 +173,8 @@ def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
     prepared = Prepared(
         folds=folds, n_rows=100, n_features=1, feature_names=("x",), constant_losses=np.ones(100)
     )
-    assert Stages.of(4, 1, [len(fold.train) for fold in folds]) == Stages(first=(3, 2), rest=(1, 0))
+    order = folds_in_order([len(fold.train) for fold in folds])
+    assert Stages.of(order, 2) == Stages(first=(3, 2), rest=(1, 0))
     results = Results(prepared=prepared, trials=(), folds=(3, 2))
     labels = results.fold_labels(np.r_[np.full(20, -1), np.repeat(np.arange(4), 20)])
     assert set(labels[80:]) == {0}

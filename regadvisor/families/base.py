@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+#: Folds train on unequally many rows if the largest has more than so many times those of the smallest.
+UNEQUAL = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +79,19 @@ class Fit:
     fit_s: float = 0.0
     folds: tuple[int, ...] | None = None
 
+    def covers(self, folds: Collection[int] | None) -> bool:
+        """Return whether the job was trained on all of these folds; None: on all there are.
+
+        Examples
+        --------
+        >>> some = np.zeros(3)
+        >>> job = Job(regularizer=Regularizer())
+        >>> fit = Fit(job=job, losses=some, train_losses=some, zeroed=some, converged=True, folds=(0, 2))
+        >>> fit.covers((2,)), fit.covers((1, 2)), fit.covers(None)
+        (True, False, False)
+        """
+        return self.folds is None or (folds is not None and set(folds) <= set(self.folds))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
@@ -107,6 +123,34 @@ class Prepared:
         Fewer where every fold has training rows of its own (theirs alone), or where they grow over time.
         """
         return rows_learned(self.folds, self.n_rows)
+
+
+def folds_in_order(n_trained: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the folds in the order in which they are trained.
+
+    Where they train on unequally many rows (validation forward in time), those with the most come first:
+    early folds are small samples, and ask for stronger penalties.
+
+    Examples
+    --------
+    >>> folds_in_order([80, 80, 80]), folds_in_order([100, 200, 300, 400])
+    ((0, 1, 2), (3, 2, 1, 0))
+    """
+    folds = list(range(len(n_trained)))
+    if are_unequal(n_trained):
+        folds.sort(key=lambda fold: -n_trained[fold])
+    return tuple(folds)
+
+
+def are_unequal(n_trained: Sequence[int]) -> bool:
+    """Return whether some folds train on far more rows than others.
+
+    Examples
+    --------
+    >>> are_unequal([80, 81]), are_unequal([100, 200])
+    (False, True)
+    """
+    return max(n_trained) > UNEQUAL * min(n_trained)
 
 
 def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
@@ -195,7 +239,8 @@ class Family(Protocol):
 
         With `folds` they are trained on these folds alone, and what a fit says of the others is NaN.
 
-        `on_fit` is called once for every finished job, as soon as it is known.
+        `on_fit` is called for every finished job as soon as it is known. A job that the deadline cut between
+        two folds may be given with those that were finished (``Fit.folds``).
         """
 
     def probe(self, prepared: Prepared) -> Costs:

@@ -20,8 +20,8 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared
-from regadvisor.families.linear_data import LinearPrepared, encode_fold
+from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.linear_data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear_problem import Floats, OutOfTimeError, Penalty, Problem, Solution
 from regadvisor.families.linear_ranges import linear_candidates
@@ -48,7 +48,7 @@ class LinearFamily:
     kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
-        """Fit the preprocessing inside each fold and keep the encoded folds, dense.
+        """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
 
         Parameters
         ----------
@@ -62,33 +62,32 @@ class LinearFamily:
         DataError
             If the dense encoded folds would not fit into memory.
         """
-        whole = make_preprocessor(sample.facts, for_network=False).fit(sample.X)
-        names = feature_names(whole, sample.facts)
-        encoded = tuple(
-            encode_fold(
-                sample,
-                fold,
-                make_preprocessor(sample.facts, for_network=False),
-                names=names,
-                n_folds=len(folds),
-            )
-            for fold in folds
-        )
+        facts = sample.facts
+        names = feature_names(make_preprocessor(facts, for_network=False).fit(sample.X), facts)
+
+        def encode(number: int) -> LinearFold:
+            preprocessor = make_preprocessor(facts, for_network=False)
+            return encode_fold(sample, folds[number], preprocessor, names=names, n_folds=len(folds))
+
         losses = np.full(sample.n_rows, np.nan)
-        for fold, own in zip(folds, encoded, strict=True):
-            losses[fold.test] = constant_losses(own)
+        for fold in folds:
+            losses[fold.test] = constant_losses(
+                encode_fold(sample, fold, None, names=names, n_folds=len(folds))
+            )
+        encoded = EncodedFolds(encode, len(folds))
         return LinearPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
-            n_features=encoded[0].problem.n_features,
+            n_features=encoded[_largest(folds)].problem.n_features,
             feature_names=names,
             constant_losses=losses,
             encoded=encoded,
         )
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
-        """Return range and portfolio of every kind, from the gradients and the spectra of these data."""
-        return linear_candidates([fold.problem for fold in _own(prepared).encoded])
+        """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""
+        own = _own(prepared)
+        return linear_candidates([own.encoded[_largest(own.folds)].problem])
 
     def train(
         self,
@@ -113,16 +112,15 @@ class LinearFamily:
         # Looking for the libraries whose threads to limit takes as long as some fits: once for all jobs.
         with _threads(own):
             for job in jobs:
-                start = time.perf_counter()
-                penalty = _penalty(job.regularizer)
-                try:
-                    found = {
-                        number: solve(own.encoded[number].problem, [penalty], deadline=deadline)[0]
-                        for number in chosen
-                    }
-                except OutOfTimeError:
+                if deadline.expired():
                     break
-                fits.append(replace(_fit(own, job, found), fit_s=time.perf_counter() - start))
+                start = time.perf_counter()
+                found = _solutions(own, job, chosen, deadline)
+                if not found:
+                    break
+                is_whole = len(found) == len(own.folds)
+                fit = replace(_fit(own, job, found), folds=None if is_whole else tuple(found))
+                fits.append(replace(fit, fit_s=time.perf_counter() - start))
                 if on_fit is not None:
                     on_fit(fits[-1])
         return fits
@@ -203,6 +201,23 @@ class LinearFamily:
         return strengths[kind]
 
 
+def _largest(folds: Sequence[Fold]) -> int:
+    """Return the number of the fold that is trained first."""
+    return folds_in_order([len(fold.train) for fold in folds])[0]
+
+
+def _solutions(
+    prepared: LinearPrepared, job: Job, folds: Sequence[int], deadline: Deadline
+) -> dict[int, Solution]:
+    """Return the job's solutions by the number of their fold, as many as there was time for."""
+    penalty = _penalty(job.regularizer)
+    found: dict[int, Solution] = {}
+    with suppress(OutOfTimeError):
+        for number in folds:
+            found[number] = solve(prepared.encoded[number].problem, [penalty], deadline=deadline)[0]
+    return found
+
+
 def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regularizer:
     """Return the strengths for 1/`ratio` times the rows."""
     return replace(
@@ -218,7 +233,8 @@ def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
     Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to 10 s
     with two. Undone on leaving.
     """
-    is_small = max(fold.problem.n_values for fold in prepared.encoded) <= LARGEST_SINGLE_THREAD
+    largest = prepared.encoded[_largest(prepared.folds)].problem
+    is_small = largest.n_values <= LARGEST_SINGLE_THREAD
     return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
 
 

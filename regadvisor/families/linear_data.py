@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,22 +74,48 @@ class LinearFold:
         return chances
 
 
+class EncodedFolds(Sequence[LinearFold]):
+    """The folds, each encoded when it is first asked for: a first result needs one of them alone.
+
+    Parameters
+    ----------
+    encode : callable
+        Number of a fold → the fold, encoded.
+    n_folds : int
+    """
+
+    def __init__(self, encode: Callable[[int], LinearFold], n_folds: int) -> None:
+        self._encode = encode
+        self._folds: list[LinearFold | None] = [None] * n_folds
+
+    def __len__(self) -> int:
+        return len(self._folds)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
+        found = self._folds[number]
+        if found is None:
+            found = self._folds[number] = self._encode(range(len(self))[number])
+        return found
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearPrepared(Prepared):
     """The sample encoded inside every fold."""
 
-    encoded: tuple[LinearFold, ...]
+    encoded: Sequence[LinearFold]
 
 
 def encode_fold(
-    sample: Table, fold: Fold, preprocessor: Any, *, names: Sequence[str], n_folds: int
+    sample: Table, fold: Fold, preprocessor: Any | None, *, names: Sequence[str], n_folds: int
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
     Parameters
     ----------
-    preprocessor : transformer
-        Unfitted; fitted here.
+    preprocessor : transformer or None
+        Unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
     names : sequence of str
         Names after encoding of the whole sample.
     n_folds : int
@@ -103,14 +129,20 @@ def encode_fold(
     # Rows that weigh nothing have no say in the fit, and would divide by zero in it.
     rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
     train = sample.take(rows)
-    encoded = preprocessor.fit_transform(train.X)
-    _check_size(encoded, sample.n_rows, n_folds)
     weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
     weight = weight / weight.sum()
-    X, X_test = _shifted(encoded, preprocessor.transform(sample.take(fold.test).X), weight)
+    X: Matrix
+    X_test: Matrix
+    own: tuple[str, ...]
+    if preprocessor is None:
+        X, X_test, own = np.zeros((len(rows), 0)), np.zeros((len(fold.test), 0)), ()
+    else:
+        encoded = preprocessor.fit_transform(train.X)
+        _check_size(encoded, sample.n_rows, n_folds)
+        X, X_test = _shifted(encoded, preprocessor.transform(sample.take(fold.test).X), weight)
+        own = feature_names(preprocessor, sample.facts)
     mean, sd, classes, T = _targets(train, weight)
     where = {name: position for position, name in enumerate(names)}
-    own = feature_names(preprocessor, sample.facts)
     return LinearFold(
         problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
         X_test=X_test,
@@ -120,7 +152,7 @@ def encode_fold(
         n_classes=sample.n_classes,
         target_mean=mean,
         target_sd=sd,
-        unit=np.array([float(np.var(own)) or 1.0 for own in _columns(sample)]),
+        unit=np.array([float(np.var(column)) or 1.0 for column in _columns(sample)]),
         positions=np.array([where.get(name, -1) for name in own], dtype=np.intp),
     )
 

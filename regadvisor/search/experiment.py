@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.families.base import Fit, Prepared
+from regadvisor.families.base import Fit, Prepared, folds_in_order
 from regadvisor.records import CandidateScore
 from regadvisor.regularizer import Kind, Regularizer
 
@@ -32,7 +32,7 @@ class Trial:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was stopped after the first folds."""
+        """Whether it was stopped before it was trained on all folds."""
         return self.fit.folds is not None
 
     @property
@@ -97,17 +97,35 @@ class Results:
         return mask
 
     @property
-    def on_first_folds(self) -> Results:
-        """The same trials compared on the first folds alone, if a kind has none that was trained on all."""
-        stopped = [trial for trial in self.trials if trial.is_stopped and self.is_usable(trial.fit)]
-        lacking = {trial.kind for trial in stopped} - set(self.by_kind)
-        if not lacking and ("none" in self.by_kind or not stopped):
+    def on_common_folds(self) -> Results:
+        """The same trials compared on the folds that every kind has a candidate on.
+
+        A deadline may leave some kinds on fewer folds than others. Every kind that was trained at all is
+        compared, on the folds that the best covered candidate of each has.
+        """
+        widest: dict[Kind, frozenset[int]] = {}
+        for trial in self.trials:
+            if trial.kind == "none" or self.is_usable(trial.fit):
+                found = frozenset(self._folds_of(trial.fit))
+                widest[trial.kind] = max(widest.get(trial.kind, frozenset()), found, key=len)
+        common = frozenset(self._folds_of(None)).intersection(*widest.values())
+        if len(common) == len(self.prepared.folds):
             return self
-        return replace(self, folds=stopped[0].fit.folds)
+        return replace(self, folds=tuple(fold for fold in self.order if fold in common))
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """The folds in the order in which they are trained."""
+        return folds_in_order([len(fold.train) for fold in self.prepared.folds])
+
+    def _folds_of(self, fit: Fit | None) -> tuple[int, ...]:
+        """Return the folds that a fit was trained on; of no fit, all folds."""
+        every = tuple(range(len(self.prepared.folds)))
+        return every if fit is None or fit.folds is None else fit.folds
 
     def is_stopped(self, trial: Trial) -> bool:
         """Whether a trial lacks folds that are compared."""
-        return trial.is_stopped and trial.fit.folds != self.folds
+        return not trial.fit.covers(self.folds)
 
     @cached_property
     def constant_loss(self) -> float:
@@ -141,18 +159,18 @@ class Results:
         return counts
 
     def is_usable(self, fit: Fit) -> bool:
-        """Whether a fit converged and its loss is finite on every row that its folds test."""
+        """Whether a fit converged and its loss is finite on every row that it is judged by."""
         return fit.converged and bool(np.isfinite(fit.losses[self.tested_by(fit)]).all())
 
     def tested_by(self, fit: Fit) -> NDArray[np.intp]:
-        """Return the rows that the folds of a fit test, ascending."""
-        if fit.folds in (None, self.folds):
+        """Return the rows that a fit is judged by, ascending: those compared, or of the folds it has."""
+        if fit.covers(self.folds):
             return np.flatnonzero(self.is_tested)
-        return np.sort(np.concatenate([self.prepared.folds[fold].test for fold in fit.folds]))
+        return np.sort(np.concatenate([self.prepared.folds[fold].test for fold in self._folds_of(fit)]))
 
     def fit_loss(self, fit: Fit) -> float:
-        """Return the mean held-out loss of a fit over the rows that its folds test."""
-        return self.mean_loss(fit.losses, None if fit.folds is None else self.tested_by(fit))
+        """Return the mean held-out loss of a fit over the rows that it is judged by."""
+        return self.mean_loss(fit.losses, self.tested_by(fit))
 
     def mean_loss(self, losses: Losses, rows: NDArray[np.intp] | None = None) -> float:
         """Return the weighted mean over the tested rows, or over the given rows.

@@ -18,8 +18,6 @@ from regadvisor.families.base import Fit, Prepared
 
 #: One candidate in so many goes on to the remaining folds.
 REDUCTION = 3
-#: Folds train on unequally many rows if the largest has more than so many times those of the smallest.
-UNEQUAL = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,31 +28,24 @@ class Stages:
     rest: tuple[int, ...]
 
     @classmethod
-    def of(cls, n_folds: int, n_first: int, n_trained: Sequence[int] | None = None) -> Stages | None:
+    def of(cls, folds: Sequence[int], n_first: int) -> Stages | None:
         """Return the two stages; None where splitting the folds would save nothing.
 
         Parameters
         ----------
-        n_folds, n_first : int
-        n_trained : sequence of int, optional
-            Training rows of each fold. Where they differ much (validation forward in time), those with the
-            most come first: early folds are small samples, and ask for stronger penalties. And at least two
-            do: one stretch of time is like no other.
+        folds : sequence of int
+            Numbers of the folds, in the order in which they are trained.
+        n_first : int
+            Folds of the first stage; 0: there are no stages.
 
         Examples
         --------
-        >>> Stages.of(5, 2)
+        >>> Stages.of(range(5), 2)
         Stages(first=(0, 1), rest=(2, 3, 4))
-        >>> Stages.of(4, 1, [100, 200, 300, 400])
-        Stages(first=(3, 2), rest=(1, 0))
-        >>> Stages.of(3, 2) is None
+        >>> Stages.of(range(3), 2) is None
         True
         """
-        folds = list(range(n_folds))
-        if n_first and n_trained is not None and max(n_trained) > UNEQUAL * min(n_trained):
-            n_first = max(n_first, 2)
-            folds.sort(key=lambda fold: -n_trained[fold])
-        if n_first < 1 or n_folds < n_first + 2:
+        if n_first < 1 or len(folds) < n_first + 2:
             return None
         return cls(first=tuple(folds[:n_first]), rest=tuple(folds[n_first:]))
 
@@ -67,7 +58,7 @@ def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
     >>> share_of_fits(6, n_folds=5, n_first=2)
     0.6
     """
-    stages = Stages.of(n_folds, n_first)
+    stages = Stages.of(range(n_folds), n_first)
     if stages is None or not n_candidates:
         return 1.0
     kept = n_kept(n_candidates)
@@ -110,7 +101,7 @@ def survivors(values: Mapping[int, float | None], leader: int | None = None) -> 
 
 
 def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
-    """Return the fit on all folds from the fits on the two parts of them."""
+    """Return the fit of one job from its fits on two sets of folds that share none."""
     assert first.folds is not None
     assert rest.folds is not None
     losses = first.losses.copy()
@@ -122,7 +113,8 @@ def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
         train_losses[fold] = rest.train_losses[fold]
         if epochs is not None and rest.epochs is not None:
             epochs[fold] = rest.epochs[fold]
-    share = len(first.folds) / (len(first.folds) + len(rest.folds))
+    folds = (*first.folds, *rest.folds)
+    share = len(first.folds) / len(folds)
     sum_lr = first.sum_lr
     if first.sum_lr is not None and rest.sum_lr is not None:
         sum_lr = share * first.sum_lr + (1.0 - share) * rest.sum_lr
@@ -136,5 +128,5 @@ def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
         epochs=epochs,
         sum_lr=sum_lr,
         fit_s=first.fit_s + rest.fit_s,
-        folds=None,
+        folds=None if len(folds) == len(prepared.folds) else folds,
     )

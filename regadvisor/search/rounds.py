@@ -1,19 +1,52 @@
-"""Rounds of fits: a batch of every search, trained together, the losers stopped after the first folds."""
+"""Rounds of fits: a batch of every search, trained together, and every finished fit counts at once.
+
+A round trains what the searches ask for in *legs*. A leg is a set of jobs and a set of folds:
+
+1. Under a deadline the first leg is the chart's own: no regularization, L1+L2, L2 and L1, one strength each,
+   on one fold. So an answer exists after four small fits.
+2. Their cost is then known, and the plan is made again (:func:`affordable`): with too little time for all of
+   it, first the folds become fewer, then the candidates.
+3. The other legs train the batch on the first folds, and the better third of each kind on the rest
+   (``halving.py``).
+
+What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early; the
+searches are then told what is known, and the kinds are compared on the folds they share
+(``Results.on_common_folds``).
+
+To resume is to make the same legs again, with the fits that are in the journal read instead of trained.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from regadvisor.candidates import Range
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Family, Fit, Job
-from regadvisor.regularizer import Kind
+from regadvisor.families.base import Family, Fit, Job, are_unequal
+from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.experiment import Results
-from regadvisor.search.halving import Stages, merged, survivors
+from regadvisor.search.halving import Stages, merged, n_kept, survivors
 
-Folds = tuple[int, ...] | None
+Folds = tuple[int, ...]
+
+#: The chart's first fits, in the order in which they are trained.
+OPENING: tuple[Kind, ...] = ("none", "elasticnet", "l2", "l1")
+#: What is given up where the time does not suffice, least first: folds to train on (None: all), and the share
+#: of every kind's candidates (at least one each). Strengths differ by factors and folds by luck, so folds go
+#: first, but one fold alone last.
+CUTS: tuple[tuple[int | None, float], ...] = (
+    (None, 1.0),
+    (3, 1.0),
+    (2, 1.0),
+    (2, 0.6),
+    (1, 0.6),
+    (1, 0.3),
+    (1, 0.0),
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,6 +59,11 @@ class Request:
     job: Job
     #: The ranges it was chosen from.
     ranges: dict[str, Range]
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that is searched."""
+        return self.search.kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +105,17 @@ class Search(Protocol):
     def ask(self, standing: Standing) -> list[Request]:
         """Return the next batch; nothing when the search is done."""
 
-    def tell(self, number: int, fit: Fit | None, value: float | None) -> None:
-        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
+    def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
+        """Tell what a candidate gave: no fit if nothing is known of it, no value if it did not converge.
 
-        A fit on some folds alone is that of a candidate that was stopped, and `value` its loss there.
+        One that `is_stopped` lacks folds that others have, and `value` is its loss on those that it has.
         """
 
 
 class Log(Protocol):
     """The journal, as the rounds see it."""
 
-    def find(self, study: str, job: Job, folds: Folds) -> Fit | None:
+    def find(self, study: str, job: Job, folds: Folds | None) -> Fit | None:
         """Return the stored fit of a job on these folds (None: on all)."""
 
     def append(
@@ -101,6 +139,7 @@ class Rounds:
     measure : Results
         Results without trials: says what a fit's loss is, and whether it counts.
     searches : sequence of Search
+    deadline : Deadline
     log : Log or None
     progress : callable or None
         Called after every fit with what is going on and the share of the planned fits that are done.
@@ -114,123 +153,221 @@ class Rounds:
         measure: Results,
         searches: Sequence[Search],
         *,
+        deadline: Deadline,
         log: Log | None = None,
         progress: Callable[[str, float], None] | None = None,
         n_first: int = 0,
     ) -> None:
-        folds = measure.prepared.folds
-        self.stages = Stages.of(len(folds), n_first, [len(fold.train) for fold in folds])
+        #: The folds to train on, in this order.
+        self.folds: Folds = measure.order
+        n_trained = [len(fold.train) for fold in measure.prepared.folds]
+        # One stretch of time is like no other, so at least two are looked at.
+        self._n_first = max(n_first, 2) if n_first and are_unequal(n_trained) else n_first
         #: Losses on the first folds, by kind and number of the candidate.
         self.first_values: dict[Kind, dict[int, float | None]] = {}
         self.family = family
         self.measure = measure
         self.searches = searches
+        self.deadline = deadline
         self.log = log
         self.progress = progress
-        self.n_done = 0
+        #: What is known of every job, and why others failed.
+        self.known: dict[Job, Fit] = {}
+        self.failed: dict[Job, Exception] = {}
+        #: Candidates that were told with all that was planned for them, by kind.
+        self.n_done: Counter[Kind] = Counter()
         #: Fits that were taken from the log.
         self.n_resumed = 0
+        self.is_interrupted = False
+        #: Candidates that a plan made anew left out.
+        self._n_left_out = 0
+        self._is_open = deadline.is_finite
 
-    def train_next(self, deadline: Deadline) -> bool:
+    def train_next(self) -> bool:
         """Train one batch of every search; False if no search goes on, or fits were cut."""
+        requests = interleaved([search.ask(self._standing()) for search in self.searches])
+        try:
+            kept = self._open(requests) if self._is_open else requests
+            whole, losers = self._train_in_stages(kept)
+        except KeyboardInterrupt:
+            self.deadline.cancel()
+            self.is_interrupted = True
+            whole, losers = requests, []
+        stopped = {id(request) for request in losers}
+        for request in requests:
+            self._tell(request, is_stopped=id(request) in stopped)
+        # Once something was cut there is no time for more, and a later run may still complete this round.
+        return bool(requests) and all(self._is_complete(request, self.folds) for request in whole)
+
+    def _standing(self) -> Standing:
         baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
         told = [search.best_value for search in self.searches if search.best_value is not None]
         best_strengths = [search.best_strengths for search in self.searches]
         alone = {name: value for each in best_strengths if len(each) == 1 for name, value in each.items()}
-        standing = Standing(baseline=baseline, best=min(told, default=None), alone=alone)
-        requests = interleaved([search.ask(standing) for search in self.searches])
-        if self.stages is None:
-            is_complete = self._train(requests, None, deadline, self._tell)
-        else:
-            is_complete = self._train_in_stages(requests, self.stages, deadline)
-        # Once something was cut there is no time for more, and a later run may still complete this round.
-        return bool(requests) and is_complete
+        return Standing(baseline=baseline, best=min(told, default=None), alone=alone)
 
-    def _train_in_stages(self, requests: Sequence[Request], stages: Stages, deadline: Deadline) -> bool:
-        """Train all on the first folds and the survivors on the rest; whether nothing was cut."""
-        found: dict[int, Fit] = {}
+    # ------------------------------------------------------------------------------------- the legs
 
-        def keep(request: Request, fit: Fit, value: float | None) -> None:
-            found[id(request)] = fit
-            self.first_values.setdefault(request.search.kind, {})[request.number] = value
+    def _open(self, requests: Sequence[Request]) -> list[Request]:
+        """Train the chart's first fits on one fold, and return the requests that there is time for."""
+        self._is_open = False
+        first: dict[Kind, Request] = {}
+        for request in requests:
+            first.setdefault(request.kind, request)
+        opening = [first[kind] for kind in OPENING if kind in first]
+        start = time.monotonic()
+        for some in (opening[:2], opening[2:]):
+            if not self._train(some, self.folds[:1]):
+                return opening
+        costs = _costs(
+            {request.kind: self.known[request.job].fit_s for request in opening if request.job in self.known},
+            took_s=time.monotonic() - start,
+        )
+        planned = Counter({search.kind: search.n_planned for search in self.searches})
+        n_folds, n_kept_of = affordable(
+            planned, costs, n_folds=len(self.folds), n_first=self._n_first, left_s=self.deadline.left_s
+        )
+        self.folds = self.folds[:n_folds]
+        place: Counter[Kind] = Counter()
+        kept = []
+        for request in requests:
+            place[request.kind] += 1
+            if place[request.kind] <= n_kept_of[request.kind]:
+                kept.append(request)
+        self._n_left_out = planned.total() - sum(n_kept_of.values())
+        for search in self.searches:
+            search.n_planned = n_kept_of[search.kind]
+        return kept
 
-        if not self._train(requests, stages.first, deadline, keep):
-            for request in requests:
-                if id(request) in found:
-                    self._tell(request, found[id(request)], self._value(found[id(request)]))
-            return False
+    def _train_in_stages(self, requests: Sequence[Request]) -> tuple[list[Request], list[Request]]:
+        """Train all on the first folds and the survivors on the rest; return survivors and losers."""
+        stages = Stages.of(self.folds, self._n_first)
+        if stages is None:
+            self._train(requests, self.folds)
+            return list(requests), []
+        if not self._train(requests, stages.first):
+            return list(requests), []
+        for request in requests:
+            known = self.known.get(request.job)
+            value = None if known is None else self._value_on(known, stages.first)
+            self.first_values.setdefault(request.kind, {})[request.number] = value
         leaders = {search.kind: search.leader for search in self.searches}
         goes_on = {kind: survivors(values, leaders[kind]) for kind, values in self.first_values.items()}
         kept = [
             request
             for request in requests
-            if request.search.kind == "none" or request.number in goes_on[request.search.kind]
+            if request.kind == "none" or request.number in goes_on[request.kind]
         ]
-        surviving = {id(request) for request in kept}
+        self._train(kept, self.folds)
+        staying = {id(request) for request in kept}
+        return kept, [request for request in requests if id(request) not in staying]
+
+    def _train(self, requests: Sequence[Request], folds: Folds) -> bool:
+        """Train what is not known of the requests on these folds; whether nothing was cut."""
+        for lacking, some in self._by_lacking(requests, folds).items():
+            stored = self._read(some, lacking)
+            waiting = {job: each for job, each in some.items() if job not in stored}
+            if waiting and not self.deadline.expired():
+                self._train_leg(list(waiting), lacking, some)
+        return all(self._is_complete(request, folds) for request in requests)
+
+    def _by_lacking(self, requests: Sequence[Request], folds: Folds) -> dict[Folds, dict[Job, list[Request]]]:
+        """Return the jobs by the folds that they lack."""
+        groups: dict[Folds, dict[Job, list[Request]]] = {}
         for request in requests:
-            if id(request) not in surviving:
-                fit = found[id(request)]
-                self._tell(request, fit, self._value(fit))
+            known = self.known.get(request.job)
+            lacking = tuple(fold for fold in folds if known is None or not known.covers((fold,)))
+            if lacking and request.job not in self.failed:
+                groups.setdefault(lacking, {}).setdefault(request.job, []).append(request)
+        return groups
 
-        def complete(request: Request, fit: Fit, value: float | None) -> None:
-            whole = merged(found[id(request)], fit, self.measure.prepared)
-            self._tell(request, whole, self._value(whole))
-
-        return self._train(kept, stages.rest, deadline, complete, found)
-
-    def _train(
-        self,
-        requests: Sequence[Request],
-        folds: Folds,
-        deadline: Deadline,
-        use: Callable[[Request, Fit, float | None], None],
-        found: Mapping[int, Fit] | None = None,
-    ) -> bool:
-        """Train what is not in the log, and use every fit as soon as it is known; whether nothing was cut.
-
-        What is cut is told as far as it was `found` on other folds, by the identity of the request.
-        """
-        waiting: dict[Job, list[Request]] = {}
-        for request in requests:
-            stored = None if self.log is None else self.log.find(request.search.kind, request.job, folds)
-            if stored is None:
-                waiting.setdefault(request.job, []).append(request)
-            else:
-                self.n_resumed += 1
-                use(request, stored, self._value(stored))
+    def _train_leg(self, jobs: Sequence[Job], folds: Folds, some: Mapping[Job, list[Request]]) -> None:
+        """Train jobs on folds; where one of several fails, each is trained alone."""
+        is_all = len(folds) == len(self.measure.prepared.folds)
 
         def on_fit(fit: Fit) -> None:
-            for request in waiting.pop(fit.job, ()):
-                own = fit if folds is None else replace(fit, folds=folds)
-                value = self._value(own)
-                if self.log is not None:
-                    self.log.append(
-                        request.search.kind, own, value, number=request.number, ranges=request.ranges
-                    )
-                use(request, own, value)
+            own = fit if fit.folds is not None else replace(fit, folds=folds)
+            if fit.job in self.known and self.known[fit.job].covers(own.folds):
+                return  # told already
+            self._keep(own)
+            request = some[fit.job][0]
+            if self.log is not None:
+                stored = replace(own, folds=None) if len(own.folds or ()) == len(folds) and is_all else own
+                self.log.append(
+                    request.kind, stored, self._value(own), number=request.number, ranges=request.ranges
+                )
+            self._say()
 
-        if waiting:
-            some = {} if folds is None else {"folds": folds}
-            prepared, jobs = self.measure.prepared, list(waiting)
+        only = {} if is_all else {"folds": folds}
+        try:
+            found = self.family.train(
+                self.measure.prepared, jobs, deadline=self.deadline, on_fit=on_fit, **only
+            )
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
-            for fit in self.family.train(prepared, jobs, deadline=deadline, on_fit=on_fit, **some):
+            for fit in found:
                 on_fit(fit)
-        for left_out in waiting.values():
-            for request in left_out:
-                known = None if found is None else found[id(request)]
-                request.search.tell(request.number, known, None if known is None else self._value(known))
-        return not waiting
+        except Exception as error:  # whatever a caller's own module or loss may raise
+            left = [job for job in jobs if job not in self.known or not self.known[job].covers(folds)]
+            if len(jobs) == 1:
+                self.failed[jobs[0]] = error
+            else:
+                for job in left:
+                    self._train_leg([job], folds, some)
+
+    def _read(self, some: Mapping[Job, list[Request]], folds: Folds) -> set[Job]:
+        """Take what the log holds of these jobs on these folds; return the jobs that lack nothing then."""
+        if self.log is None:
+            return set()
+        found = set()
+        for job, (request, *_) in some.items():
+            is_all = len(folds) == len(self.measure.prepared.folds)
+            stored = self.log.find(request.kind, job, None if is_all else folds)
+            if stored is not None:
+                self.n_resumed += 1
+                self._keep(stored if stored.folds is not None else replace(stored, folds=folds))
+                found.add(job)
+        return found
+
+    def _keep(self, fit: Fit) -> None:
+        """Add what a leg found to what is known of a job."""
+        before = self.known.get(fit.job)
+        if before is not None:
+            fit = merged(before, fit, self.measure.prepared)
+        elif len(fit.folds or ()) == len(self.measure.prepared.folds):
+            fit = replace(fit, folds=None)
+        self.known[fit.job] = fit
+
+    # ------------------------------------------------------------------------------------ telling
+
+    def _is_complete(self, request: Request, folds: Folds) -> bool:
+        """Whether nothing was cut of a request on these folds: it is known, or failed."""
+        known = self.known.get(request.job)
+        return request.job in self.failed or (known is not None and known.covers(folds))
+
+    def _tell(self, request: Request, *, is_stopped: bool) -> None:
+        """Tell a search what is known of its candidate."""
+        known = self.known.get(request.job)
+        is_whole = known is not None and known.covers(self.folds)
+        if is_whole or (is_stopped and known is not None):
+            self.n_done[request.kind] += 1
+        value = None if known is None else self._value(known)
+        request.search.tell(request.number, known, value, is_stopped=not is_whole)
+        self._say()
 
     def _value(self, fit: Fit) -> float | None:
         """Return the mean held-out loss, or None if the fit did not converge."""
         return self.measure.fit_loss(fit) if self.measure.is_usable(fit) else None
 
-    def _tell(self, request: Request, fit: Fit, value: float | None) -> None:
-        """Tell a search what its candidate gave."""
-        request.search.tell(request.number, fit, value)
-        self.n_done += 1
+    def _value_on(self, fit: Fit, folds: Folds) -> float | None:
+        """Return the mean held-out loss on some folds."""
+        on_these = replace(self.measure, folds=folds)
+        return on_these.fit_loss(fit) if on_these.is_usable(fit) else None
+
+    def _say(self) -> None:
         if self.progress is not None:
-            self.progress("training candidates", self.n_done / max(self.n_planned, 1))
+            n_fold_fits = sum(len(fit.folds or self.folds) for fit in self.known.values())
+            share = max(self.n_done.total(), n_fold_fits / len(self.folds)) / max(self.n_planned, 1)
+            self.progress("training candidates", min(1.0, share))
 
     @property
     def n_planned(self) -> int:
@@ -238,9 +375,81 @@ class Rounds:
         return sum(search.n_planned for search in self.searches)
 
     def cut(self) -> str | None:
-        """Return what the deadline left out, as a clause."""
-        n_left = self.n_planned - self.n_done
-        return f"the deadline left out {n_left} of {self.n_planned} candidate fits" if n_left else None
+        """Return what was not trained of what was planned, as a clause that names what was."""
+        n_wanted, n_done = self.n_planned + self._n_left_out, self.n_done.total()
+        n_all = len(self.measure.prepared.folds)
+        is_cut = n_done + len(self.failed) < n_wanted or len(self.folds) < n_all
+        if not is_cut and not self.failed:
+            return None
+        parts = []
+        if is_cut:
+            cause = "Ctrl-C came" if self.is_interrupted else "the time was up"
+            parts.append(f"{cause} after {n_done} of {n_wanted} fits ({self._done()})")
+        if len(self.folds) < n_all:
+            parts.append(f"only {len(self.folds)} of {n_all} folds were used")
+        if self.failed:
+            error = next(iter(self.failed.values()))
+            parts.append(f"{len(self.failed)} fits failed ({type(error).__name__}: {error})")
+        return "; ".join(parts)
+
+    def _done(self) -> str:
+        """Return the fits that were done, by kind."""
+        names = (f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
+        return ", ".join(names) or "none was finished"
+
+
+def _costs(fit_s: Mapping[Kind, float], *, took_s: float) -> dict[Kind, float]:
+    """Return the seconds of one fit on one fold, by kind, scaled to add up to the time that passed."""
+    total_s = sum(fit_s.values())
+    scale = took_s / total_s if total_s > 0 else 0.0
+    return {kind: max(seconds * scale, 1e-9) for kind, seconds in fit_s.items()}
+
+
+def affordable(
+    planned: Mapping[Kind, int], costs: Mapping[Kind, float], *, n_folds: int, n_first: int, left_s: float
+) -> tuple[int, dict[Kind, int]]:
+    """Return the folds to train on and the candidates of every kind that the time left allows.
+
+    Parameters
+    ----------
+    planned : mapping of Kind to int
+        Candidates by kind.
+    costs : mapping of Kind to float
+        Measured seconds of one fit on one fold, by kind. Kinds that were not measured cost as much as the
+        dearest of the others.
+    n_folds, n_first : int
+        Folds, and those that all candidates are trained on before losers are stopped (0: none is stopped).
+    left_s : float
+
+    Returns
+    -------
+    n_folds : int
+    candidates : dict of Kind to int
+
+    Examples
+    --------
+    >>> planned, costs = {"none": 1, "l2": 8, "l1": 8}, {"none": 1.0, "l2": 0.1, "l1": 0.1}
+    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=60.0)
+    (5, {'none': 1, 'l2': 8, 'l1': 8})
+    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=4.5)
+    (2, {'none': 1, 'l2': 5, 'l1': 5})
+    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=0.5)
+    (1, {'none': 1, 'l2': 1, 'l1': 1})
+    """
+    dearest = max(costs.values(), default=0.0)
+    for most_folds, share in CUTS:
+        folds = n_folds if most_folds is None else min(most_folds, n_folds)
+        kept = {kind: min(n, max(1, int(n * share + 0.5))) for kind, n in planned.items()}
+        is_staged = Stages.of(range(folds), n_first) is not None
+        needed_s = 0.0
+        for kind, n in kept.items():
+            fold_fits: float = n * folds
+            if is_staged and kind != "none":
+                fold_fits = n * n_first + n_kept(n) * (folds - n_first)
+            needed_s += fold_fits * costs.get(kind, dearest)
+        if needed_s <= left_s:
+            break
+    return folds, kept
 
 
 def interleaved(batches: Sequence[Sequence[Request]]) -> list[Request]:

@@ -48,6 +48,8 @@ class Tuned:
     cut: str | None
     #: Fits that were taken from the journal of an earlier run.
     n_resumed: int
+    #: Whether Ctrl-C ended the search.
+    is_interrupted: bool = False
 
 
 def tune(
@@ -98,6 +100,10 @@ def tune(
     ------
     StorageError
         If `storage` is not a journal, belongs to other data or settings, or is in use.
+    KeyboardInterrupt
+        If it came before the first fit was finished. Later it ends the search, and what is known counts.
+    Exception
+        If every fit failed: what the first one raised.
     """
     candidates = family.candidates(prepared)
     kinds = [kind for kind in KINDS if kind in family.kinds and kind in candidates]
@@ -124,6 +130,7 @@ def tune(
             family,
             empty,
             searches,
+            deadline=deadline,
             log=log,
             progress=progress,
             n_first=effort.first_folds(
@@ -132,11 +139,24 @@ def tune(
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
-            is_going_on = rounds.train_next(deadline)
+            is_going_on = rounds.train_next()
+    if not rounds.known:
+        _raise_the_cause(rounds)
     trials = tuple(trial for search in searches for trial in search.finished())
     return Tuned(
-        results=replace(empty, trials=trials).on_first_folds, cut=rounds.cut(), n_resumed=rounds.n_resumed
+        results=replace(empty, trials=trials).on_common_folds,
+        cut=rounds.cut(),
+        n_resumed=rounds.n_resumed,
+        is_interrupted=rounds.is_interrupted,
     )
+
+
+def _raise_the_cause(rounds: Rounds) -> None:
+    """Raise what kept every fit from being finished, if it was not the time."""
+    if rounds.is_interrupted:
+        raise KeyboardInterrupt
+    if rounds.failed:
+        raise next(iter(rounds.failed.values()))
 
 
 # ------------------------------------------------------------------------------------ one kind's study
@@ -229,17 +249,17 @@ class _Search:
         job = Job(regularizer=self.candidate.regularizer(trial.params), seed=seed)
         return Request(search=self, number=trial.number, job=job, ranges=dict(self.ranges))
 
-    def tell(self, number: int, fit: Fit | None, value: float | None) -> None:
+    def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
         """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
 
-        One that was stopped after the first folds is told as pruned, with its loss there.
+        One that was stopped before the last fold is told as pruned, with its loss so far.
         """
         if fit is not None:
             self.fits[number] = fit
         if value is None:
             self.study.tell(number, state=TrialState.FAIL)
-        elif fit is not None and fit.folds is not None:
-            self.asked[number].report(value, step=len(fit.folds))
+        elif is_stopped:
+            self.asked[number].report(value, step=len(fit.folds or ()) if fit is not None else 0)
             self.study.tell(number, state=TrialState.PRUNED)
         else:
             self.values[number] = value

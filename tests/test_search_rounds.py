@@ -1,0 +1,169 @@
+"""Never empty-handed: the first fits, plans made anew, Ctrl-C and errors in one fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from search_fakes import StagedFamily, make_effort
+
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Job
+from regadvisor.regularizer import KINDS, Kind
+from regadvisor.search.experiment import to_scores
+from regadvisor.search.rounds import affordable
+from regadvisor.search.tune import Tuned, tune
+
+PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}
+
+
+def search(
+    family: StagedFamily, *, deadline: Deadline | None = None, storage: Path | None = None, n_first: int = 0
+) -> Tuned:
+    effort = make_effort(one=5, two=6, seeds=1, n_widenings=0)
+    return tune(
+        family,  # type: ignore[arg-type]
+        family.prepared(),
+        replace(effort, n_first_folds={"mlp": n_first}),
+        seed=0,
+        deadline=deadline or Deadline.after(600.0),
+        storage=storage,
+    )
+
+
+def losses(tuned: Tuned) -> dict[str, float]:
+    return {repr(trial.fit.job): float(np.nansum(trial.fit.losses)) for trial in tuned.results.trials}
+
+
+def test_under_a_deadline_the_charts_own_fits_come_first_on_one_fold() -> None:
+    family = StagedFamily()
+    search(family)
+    assert family.legs[:2] == [((0,), ["none", "elasticnet"]), ((0,), ["l2", "l1"])]
+
+
+def test_without_one_nothing_comes_before_the_batches() -> None:
+    family = StagedFamily()
+    search(family, deadline=Deadline.never())
+    assert family.legs[0][0] == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("n_first", [0, 2])
+def test_the_first_fits_change_no_result_and_are_not_trained_twice(n_first: int) -> None:
+    hurried, calm = StagedFamily(), StagedFamily()
+    first, second = search(hurried, n_first=n_first), search(calm, deadline=Deadline.never(), n_first=n_first)
+    assert losses(first) == losses(second)
+    assert first.cut is second.cut is None
+    assert hurried.fold_fits == calm.fold_fits
+    assert [trial.is_stopped for trial in first.results.trials] == [
+        trial.is_stopped for trial in second.results.trials
+    ]
+
+
+def test_a_deadline_after_the_first_fits_leaves_a_comparison_of_all_kinds_on_their_fold() -> None:
+    class Ending(StagedFamily):
+        def train(self, prepared, jobs, **options):  # type: ignore[no-untyped-def, override]
+            if len(self.legs) == 2:
+                options["deadline"].cancel()
+            return super().train(prepared, jobs, **options)
+
+    tuned = search(Ending())
+    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2", "l1"}
+    assert tuned.results.folds == (0,)
+    assert not any(score.is_stopped for score in to_scores(tuned.results))
+    assert tuned.cut is not None
+    assert tuned.cut.startswith("the time was up after 0 of 17 fits")
+
+
+def test_the_plan_is_made_again_from_what_the_first_fits_cost() -> None:
+    # 17 candidates on five folds take 8.5 s at 0.1 s each: a deadline of 2.5 s has room for far fewer.
+    family = StagedFamily(pause_s=0.1)
+    tuned = search(family, deadline=Deadline.after(2.5))
+    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2", "l1"}
+    assert 1 <= tuned.results.n_folds < 5
+    assert tuned.cut is not None
+    assert "folds were used" in tuned.cut
+    assert Counter(trial.kind for trial in tuned.results.trials)["l2"] >= 1
+
+
+def test_ctrl_c_after_a_fit_leaves_what_is_known() -> None:
+    def interrupting(job: Job) -> BaseException | None:
+        return KeyboardInterrupt() if job.regularizer.kind == "l1" else None
+
+    tuned = search(StagedFamily(raising=interrupting))
+    assert tuned.is_interrupted
+    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2"}
+    assert tuned.results.folds == (0,)
+    assert tuned.cut is not None
+    assert tuned.cut.startswith("Ctrl-C came after")
+
+
+def test_ctrl_c_before_any_fit_goes_through() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        search(StagedFamily(raising=lambda job: KeyboardInterrupt()))
+
+
+def test_an_error_in_one_fit_leaves_the_others() -> None:
+    def failing(job: Job) -> BaseException | None:
+        return RuntimeError("bad weights") if job.regularizer.l2 == 0.01 else None
+
+    failed, whole = search(StagedFamily(raising=failing)), search(StagedFamily())
+    lost = {key for key in losses(whole) if "l2=0.01," in key}
+    assert lost
+    assert losses(failed) == {key: value for key, value in losses(whole).items() if key not in lost}
+    assert failed.cut == f"{len(lost)} fits failed (RuntimeError: bad weights)"
+
+
+def test_an_error_in_every_fit_is_raised() -> None:
+    with pytest.raises(ValueError, match="no such layer"):
+        search(StagedFamily(raising=lambda job: ValueError("no such layer")))
+
+
+def test_an_interrupted_run_is_continued_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+
+    def interrupting(job: Job) -> BaseException | None:
+        return KeyboardInterrupt() if job.regularizer.l1 == 1.0 else None
+
+    first = StagedFamily(raising=interrupting)
+    assert search(first, storage=path, n_first=2).is_interrupted
+    second, whole = StagedFamily(), StagedFamily()
+    assert losses(search(second, storage=path, n_first=2)) == losses(search(whole, n_first=2))
+    assert first.fold_fits + second.fold_fits == whole.fold_fits
+
+
+# ------------------------------------------------------------------------------------- what is affordable
+
+
+@given(
+    left_s=st.floats(0.0, 100.0),
+    costs=st.lists(st.floats(1e-3, 1.0), min_size=4, max_size=4),
+    n_folds=st.integers(1, 5),
+)
+def test_what_is_afforded_fits_into_the_time_or_is_the_least_there_is(
+    left_s: float, costs: list[float], n_folds: int
+) -> None:
+    by_kind = dict(zip(PLANNED, costs, strict=True))
+    folds, kept = affordable(PLANNED, by_kind, n_folds=n_folds, n_first=0, left_s=left_s)
+    needed_s = folds * sum(kept[kind] * by_kind[kind] for kind in PLANNED)
+    assert needed_s <= left_s * (1 + 1e-9) or (folds, set(kept.values())) == (1, {1})
+    more = affordable(PLANNED, by_kind, n_folds=n_folds, n_first=0, left_s=2 * left_s + 1)
+    assert (more[0] * sum(more[1].values())) >= folds * sum(kept.values())
+
+
+@pytest.mark.parametrize(("left_s", "n_folds", "n_l2"), [(145, 5, 8), (144, 3, 8), (87, 3, 8), (86, 2, 8)])
+def test_what_fits_is_counted_in_fold_fits(left_s: float, n_folds: int, n_l2: int) -> None:
+    costs = dict.fromkeys(PLANNED, 1.0)  # 29 candidates on 5, 3 and 2 folds
+    found = affordable(PLANNED, costs, n_folds=5, n_first=0, left_s=left_s)
+    assert (found[0], found[1]["l2"]) == (n_folds, n_l2)
+
+
+def test_kinds_that_were_not_measured_cost_as_much_as_the_dearest() -> None:
+    planned: dict[Kind, int] = dict.fromkeys(KINDS, 4)
+    costs: dict[Kind, float] = {"none": 1.0, "l2": 2.0}
+    assert affordable(planned, costs, n_folds=1, n_first=0, left_s=52.0)[1]["dropout"] == 4
+    assert affordable(planned, costs, n_folds=1, n_first=0, left_s=51.0)[1]["dropout"] < 4
