@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,16 +15,22 @@ from regadvisor import thresholds
 from regadvisor.compare.carrying import carry_costs
 from regadvisor.compare.prior import transfer_prior
 from regadvisor.data.table import Table
-from regadvisor.families.base import Family
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Family, folds_in_order
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.log import read_settings, write_settings
-from regadvisor.search.plan import EFFORTS, Effort, Walk, telling_share
+from regadvisor.search.plan import EFFORTS, SIZES, Effort, Walk, telling_share
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (500, 2_000)
 _PILOT_CELLS = 100_000
 _PILOT_CLASS_ROWS = 10
+#: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
+_PILOT_SHARE, _PILOT_S = 1 / 3, 10.0
+#: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
+#: busy machine errs, and what is cut costs no more than the budget.
+_TRIED_WITHIN = 2.0
 #: The questions and comparisons: in multiples of preparing the folds, and in seconds.
 _QUESTIONS = (1.5, 0.8)
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
@@ -47,6 +54,8 @@ class Rung:
     full_run_s: float | None = None
     #: Why nothing can be validated, if so.
     obstacle: str | None = None
+    #: Whether a single fold is all that there is time for.
+    is_smallest: bool = False
 
     @property
     def reserve_s(self) -> float:
@@ -147,31 +156,46 @@ def _measured(
     may_block: bool,
 ) -> Rung:
     """Time a pilot and take the highest rung that fits."""
-    pilot = _Pilot(table, family, folds=folds, seed=seed, started_s=started_s)
+    given_s = None if budget == "auto" else float("inf") if budget is None else budget
+    pilot_s = _PILOT_S if given_s is None else _PILOT_SHARE * given_s
+    pilot = _Pilot(
+        table,
+        family,
+        folds=folds,
+        seed=seed,
+        started_s=started_s,
+        deadline=Deadline(at_s=started_s + pilot_s),
+    )
+    if pilot.fit_s is None:
+        return _smallest(family, table, given_s, effort)
     full_run_s = pilot.full_run_s(table.n_rows)
     walk = Walk(
         family_name=family.name,
         kinds=family.kinds,
         n_folds=folds,
-        seconds_per_job=pilot.job_s,
+        fit_s=pilot.fit_s,
         overhead_s=pilot.overhead_s,
         n_available=table.n_rows,
         may_block=may_block,
         is_ordered=table.time is not None,
         telling_share=telling_share(table.facts.class_counts),
-        train_share=pilot.train_share,
         carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
     )
-    if budget == "auto":
+    if given_s is None:
         # A projection holds what was spent so far, so the same one made later is a little higher.
-        lowest_s = _LATER * walk.lowest_s(least_rows=_least_rows(table.n_rows, family.name))
+        enough, is_linear = EFFORTS["standard"], family.name == "linear"
         aim_s, budget_s = auto_budget(
-            full_run_s, lowest_s=lowest_s, n_rows=table.n_rows, is_linear=family.name == "linear"
+            full_run_s,
+            enough_s=_LATER * walk.projected_s(enough, enough.rows(family.name, table.n_rows)),
+            lowest_s=_LATER * walk.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            n_rows=table.n_rows,
+            is_linear=is_linear,
         )
     else:
-        aim_s = budget_s = float("inf") if budget is None else budget
+        aim_s = budget_s = given_s
     choice = walk.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
     is_fewer = choice.n_rows < choice.effort.rows(family.name, table.n_rows)
+    smallest_s = walk.smallest_s
     return Rung(
         effort=choice.effort,
         effort_source="given" if effort else "measured",
@@ -183,9 +207,25 @@ def _measured(
         full_run_s=full_run_s,
         obstacle=(
             None
-            if walk.can_validate(budget_s)
-            else f"Even the smallest walk does not fit into {budget_s:.3g} s."
+            if smallest_s <= _TRIED_WITHIN * budget_s
+            else f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
         ),
+        is_smallest=effort is None and not choice.fits and choice.projected_s > _TRIED_WITHIN * budget_s,
+    )
+
+
+def _smallest(family: Family, table: Table, given_s: float | None, effort: str | None) -> Rung:
+    """Return the smallest walk: the pilot took its share of the budget before it knew what a fit costs."""
+    budget_s = thresholds.AUTO_MOST_S if given_s is None else given_s
+    chosen = EFFORTS[effort or "quick"]
+    return Rung(
+        effort=chosen,
+        effort_source="given" if effort else "measured",
+        budget_s=budget_s,
+        budget_source="automatic" if given_s is None else "given",
+        n_rows=min(chosen.rows(family.name, table.n_rows), SIZES[0]),
+        size_reason=f"no more fit into {budget_s:.2g} s",
+        is_smallest=True,
     )
 
 
@@ -200,41 +240,45 @@ def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float
     return carry_costs(prior, n_from=n_from, n_to=n_to)
 
 
-def _least_rows(n_rows: int, family_name: str) -> int:
-    """Return the rows that an automatic budget learns from in any case: small data are hardly thinned out."""
-    if n_rows > thresholds.AUTO_SMALL_ROWS:
-        return 0 if family_name == "linear" else thresholds.AUTO_LEAST_ROWS_OF_MANY
-    return min(n_rows, thresholds.AUTO_LEAST_ROWS)
-
-
 def auto_budget(
-    full_run_s: float, *, lowest_s: float, n_rows: int, is_linear: bool = False
+    full_run_s: float, *, enough_s: float, lowest_s: float, n_rows: int, is_linear: bool = False
 ) -> tuple[float, float]:
     """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
 
-    The aim is a number of full runs that falls with the rows: ``AUTO_FULL_RUNS`` up to ``AUTO_SMALL_ROWS``,
-    one from about 50,000 rows on, and ever less of one beyond. Where a full run is short the aim is some
-    seconds in any case, and it is never less than the lowest rung. The deadline leaves a margin for
-    projections that were too low.
+    Up to ``AUTO_SMALL_ROWS`` rows the aim is as much as the evidence needs, at most two minutes. Beyond, it
+    is a number of full runs that falls with the rows: one at 50,000, a twentieth at a million; no less than
+    some seconds or the lowest rung, and no more than a minute. Where a single full run takes longer than
+    these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
+    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin.
 
     Parameters
     ----------
-    full_run_s, lowest_s : float
-        Projected seconds of one full run, and of the lowest rung.
+    full_run_s, enough_s, lowest_s : float
+        Projected seconds of one full run, of as much as the evidence needs, and of the lowest rung.
     n_rows : int
         Rows of the data.
     is_linear : bool
 
     Examples
     --------
-    >>> aims = [auto_budget(n * 4e-4, lowest_s=1.0, n_rows=n)[0] for n in (500, 10_000, 50_000, 10**6)]
-    >>> [round(aim, 1) for aim in aims]
-    [4.0, 20.0, 20.0, 20.0]
+    >>> def aim(n_rows):
+    ...     return auto_budget(n_rows * 4e-4, enough_s=30.0, lowest_s=1.0, n_rows=n_rows)[0]
+    >>> [round(aim(n_rows), 1) for n_rows in (500, 5_000, 10_000, 50_000, 10**6)]
+    [30.0, 30.0, 20.0, 16.0, 20.0]
     """
-    low, high = thresholds.AUTO_BUDGET_S
-    full_runs = thresholds.AUTO_FULL_RUNS * min(1.0, thresholds.AUTO_SMALL_ROWS / n_rows)
-    least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
-    aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
+    low = thresholds.AUTO_LEAST_DEADLINE_S
+    run_s = min(full_run_s, thresholds.AUTO_LONGEST_S)
+    if n_rows <= thresholds.AUTO_SMALL_ROWS:
+        high = max(thresholds.AUTO_MOST_S, run_s)
+        aim_s = min(enough_s, high)
+    else:
+        high = max(thresholds.AUTO_MOST_S_OF_MANY, run_s)
+        least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
+        full_runs = thresholds.AUTO_FULL_RUNS * thresholds.AUTO_FULL_RUNS_ROWS / n_rows
+        aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
+        if n_rows >= thresholds.AUTO_CHEAP_ROWS:
+            high = min(high, max(run_s, low))
+            aim_s = min(aim_s, thresholds.AUTO_CHEAP_SHARE * high)
     return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
 
 
@@ -245,6 +289,7 @@ def _settings(rung: Rung) -> dict[str, str | int | float]:
         "effort_source": rung.effort_source,
         "budget_source": rung.budget_source,
         "n_rows": rung.n_rows,
+        "is_smallest": rung.is_smallest,
     }
     optional = {
         name: getattr(rung, name) for name in ("budget_s", "projected_s", "full_run_s", "size_reason")
@@ -268,32 +313,37 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
 
 
 class _Pilot:
-    """A few hundred rows on which the family's cost is measured."""
+    """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
 
-    def __init__(self, table: Table, family: Family, *, folds: int, seed: int, started_s: float) -> None:
+    def __init__(
+        self, table: Table, family: Family, *, folds: int, seed: int, started_s: float, deadline: Deadline
+    ) -> None:
         few, many = _PILOT_ROWS
         n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
         sample = table.take(_some_rows(table, n_pilot, seed))
-        self._started_s = started_s
+        self._started_s, self._n_folds = started_s, folds
         begin = time.perf_counter()
-        folding = make_folds(sample, folds=folds, seed=seed)
-        prepared = family.prepare(sample, folding.folds, seed=seed)
+        made = make_folds(sample, folds=folds, seed=seed).folds
+        fold = made[folds_in_order([len(each.train) for each in made])[0]]
+        prepared = family.prepare(sample, [fold], seed=seed)
+        #: Preparing one fold, per row.
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
-        self._n_folds = len(folding.folds)
-        #: Share of the rows that a fold trains on.
-        self.train_share = float(np.mean([len(fold.train) for fold in folding.folds])) / sample.n_rows
-        self._costs = family.probe(prepared)
-        #: Rows of a sample → projected seconds of one job.
-        self.job_s = self._costs.job_s
+        #: Rows that a fold trains on → projected seconds of one fit; None: there was no time to measure it.
+        self.fit_s: Callable[[int], float] | None = None
+        if deadline.expired():
+            return
+        self._costs = family.probe(prepared, deadline=deadline)
+        share = len(fold.train) / sample.n_rows
+        self.fit_s = lambda n_train: self._costs.job_s(max(1, round(n_train / share)))
 
     def overhead_s(self, n_rows: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""
         spent_s = time.monotonic() - self._started_s
-        return spent_s + self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
+        return spent_s + self._n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
 
     def full_run_s(self, n_rows: int) -> float:
         """Return projected seconds of one full run, preprocessing included."""
-        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows / max(self._n_folds, 1)
+        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
 
 
 def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:

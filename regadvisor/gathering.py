@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from regadvisor.budget import Rung, carry_costs_of, choose_rung
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
@@ -21,7 +23,7 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.diagnostics.correlation import measure_correlation
 from regadvisor.diagnostics.whole_picture import measure_whole_picture
-from regadvisor.families.base import Family, Prepared
+from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.flowchart.walk import Gather
 from regadvisor.growing import Growing
 from regadvisor.records import (
@@ -112,6 +114,7 @@ class Gatherer:
         budget_s = self.rung.budget_s
         self.deadline = Deadline.never() if budget_s is None else Deadline(at_s=started_s + budget_s)
         self.trained: Trained | None = None
+        self._failures: list[Exception] = []
         self._drawn: Drawn | None = None
         self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
             "sample": self._sample,
@@ -141,7 +144,8 @@ class Gatherer:
         """The sample, drawn on first use."""
         if self._drawn is None:
             n_rows = min(self.rung.n_rows, self._most_rows)
-            self._drawn = self._draw_blocks(n_rows) or self._draw(n_rows)
+            drawn = self._draw_blocks(n_rows) or self._draw(n_rows)
+            self._drawn = _on_one_fold(drawn) if self.rung.is_smallest else drawn
         return self._drawn
 
     def _draw(self, n_rows: int, *, folds: int | None = None) -> Drawn:
@@ -200,8 +204,27 @@ class Gatherer:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What drawing the sample found worth saying."""
-        return () if self._drawn is None else self._drawn.notes
+        """What is worth saying of the sample and of how the run ended."""
+        drawn = () if self._drawn is None else self._drawn.notes
+        failed = tuple(
+            Note(
+                code="failed",
+                text=f"Training on fewer rows failed ({type(error).__name__}: {error}): what becomes of the "
+                "gain on all rows is taken from other data sets.",
+            )
+            for error in self._failures
+        )
+        interrupted = Note(
+            code="interrupted",
+            text="The run was interrupted: this is the best of what was known then.",
+        )
+        return (*drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training."""
+        is_cut = self.trained is not None and self.trained.tuned.is_interrupted
+        return is_cut or (self.deadline.is_cancelled and not self._failures)
 
     def remember(self, evidence: Evidence) -> Gather:
         """Return a gatherer for walks that start from `evidence` again and again: each field once.
@@ -305,7 +328,15 @@ class Gatherer:
             full_run_s=self.rung.full_run_s if is_given else None,
             storage=self.request.storage,
         )
-        return growing.measure(pick, kinds[pick][trained.honest.best_config(pick)])
+        picked = kinds[pick][trained.honest.best_config(pick)]
+        try:
+            return growing.measure(pick, picked)
+        except KeyboardInterrupt:
+            self.deadline.cancel()
+        except Exception as error:  # whatever a caller's own module may raise
+            self._failures.append(error)
+            self.deadline.cancel()
+        return growing.measure(pick, picked)  # the time is up: from the sample alone
 
     def _scores(self, evidence: Evidence, pick: Kind | None) -> ScoreEvidence:
         drawn, seeds = self.drawn, self.request.seeds
@@ -383,3 +414,13 @@ class Gatherer:
             n_encoded_features=trained.prepared.n_features,
             cut=trained.tuned.cut,
         )
+
+
+def _on_one_fold(drawn: Drawn) -> Drawn:
+    """Return the sample with a single fold, the first that would be trained: all that there is time for."""
+    if len(drawn.folds) < 2:
+        return drawn
+    number = folds_in_order([len(fold.train) for fold in drawn.folds])[0]
+    is_tested = drawn.fold_of_row == number
+    fold_of_row = np.where(is_tested, 0, -1).astype(np.intp)
+    return replace(drawn, folds=(drawn.folds[number],), fold_of_row=fold_of_row)

@@ -20,20 +20,22 @@ SHIFT_FDR = 0.05
 
 # ----------------------------------------------------------------------------------- Q2: the resources
 
-#: Bounds of the deadline that ``budget="auto"`` sets, in seconds; what it aims to spend may be less.
-AUTO_BUDGET_S = (5.0, 60.0)
-#: A search may take this much longer than projected within such a budget.
+#: ``budget="auto"``: up to so many rows as much as the evidence needs …
+AUTO_SMALL_ROWS = 6_000
+#: … but at most two minutes, and at most a minute beyond; or one full run, if that takes longer and no more
+#: than ten minutes.
+AUTO_MOST_S, AUTO_MOST_S_OF_MANY, AUTO_LONGEST_S = 120.0, 60.0, 600.0
+#: Beyond the small rows, full runs ∝ 1 / rows: ten at 5,000 rows, one at 50,000. A dense cross-validation
+#: costs about 100 of them.
+AUTO_FULL_RUNS, AUTO_FULL_RUNS_ROWS = 10.0, 5_000
+#: A search may take this much longer than projected, and is never cut earlier than so many seconds.
 AUTO_BUDGET_MARGIN = 1.5
-#: Full runs that a search may cost up to so many rows; a dense cross-validation costs about 100 of them.
-#: Beyond these rows, full runs ∝ 1 / rows, which makes one at 50,000 rows.
-AUTO_FULL_RUNS = 10.0
-AUTO_SMALL_ROWS = 5_000
-#: Rows that small data learn from at least: on 500 of 721 or 1,257 rows networks left several percent more of
-#: the loss than on all, and on 2,000 of 2,200 to 4,200 rows 1.7% more than on up to 4,000.
-AUTO_LEAST_ROWS = 4_000
-#: The same of larger data: a network's best regularizer changes fast below (``sampling/blocks.py``), and from
-#: 500 to 1,000 rows the steps grow by the root of two only.
-AUTO_LEAST_ROWS_OF_MANY = 1_500
+AUTO_LEAST_DEADLINE_S = 5.0
+#: From so many rows on, advice costs less than one full run; it aims at this share of it.
+AUTO_CHEAP_ROWS, AUTO_CHEAP_SHARE = 50_000, 0.8
+#: Rows that networks learn from at least on more than the small rows: their best regularizer changes fast
+#: below (``sampling/blocks.py``), and from 500 to 1,000 rows the steps grow by the root of two only.
+AUTO_LEAST_ROWS = 1_500
 #: Seconds that networks, and that linear models, get whatever their full run takes.
 AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0

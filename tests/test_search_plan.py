@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regadvisor import thresholds
-from regadvisor.budget import _least_rows, auto_budget
+from regadvisor.budget import auto_budget
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 from regadvisor.search.plan import EFFORTS, Walk, n_jobs
 
@@ -69,7 +68,7 @@ def walk(
         family_name=family,
         kinds=LINEAR if family == "linear" else KINDS,
         n_folds=5,
-        seconds_per_job=cost,
+        fit_s=lambda n_train: cost(round(1.25 * n_train)) / 5,
         overhead_s=lambda n_rows: overhead_s,
         n_available=n_rows,
     )
@@ -150,48 +149,60 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
 
 
-def test_a_block_forward_in_time_costs_what_its_rows_cost() -> None:
-    """Folds forward in time were timed on 60% of the rows, a block trains on 80% of them."""
-    random = walk(n_rows=50_000, cost=lambda rows: rows / 1_000)
-    forward = replace(random, is_ordered=True, train_share=0.6)
-    quick = EFFORTS["quick"]
-    assert forward.projected_s(quick, 1_500) == pytest.approx(random.projected_s(quick, 2_000), rel=0.01)
-    assert replace(random, train_share=0.8).projected_s(quick, 1_500) == random.projected_s(quick, 1_500)
+def test_the_smallest_walk_is_four_fits_on_one_fold() -> None:
+    cheapest = walk(cost=lambda rows: 5.0 if rows == 500 else math.nan, overhead_s=1.0)
+    assert cheapest.smallest_s == 5.0
 
 
-@pytest.mark.parametrize(
-    ("budget_s", "expected"), [(0.0, False), (4.9, False), (5.0, True), (math.inf, True)]
+@given(
+    full_run_s=st.floats(0, 1e5),
+    enough_s=st.floats(0.1, 1e4),
+    lowest_s=st.floats(0.1, 100),
+    n_rows=st.integers(20, 10**8),
 )
-def test_the_smallest_walk_is_four_fits(budget_s: float, expected: bool) -> None:
-    cheapest = walk(cost=lambda rows: 1.0 if rows == 500 else math.nan, overhead_s=1.0)
-    assert cheapest.can_validate(budget_s) is expected
-
-
-@given(full_run_s=st.floats(0, 1e5), lowest_s=st.floats(0, 100), n_rows=st.integers(20, 10**8))
 def test_the_automatic_budget_stays_within_its_bounds(
-    full_run_s: float, lowest_s: float, n_rows: int
+    full_run_s: float, enough_s: float, lowest_s: float, n_rows: int
 ) -> None:
-    aim_s, deadline_s = auto_budget(full_run_s, lowest_s=lowest_s, n_rows=n_rows)
-    low, high = thresholds.AUTO_BUDGET_S
-    assert 0 < aim_s <= deadline_s <= high
-    assert deadline_s >= low
-    assert aim_s >= min(lowest_s, high)
-    most = thresholds.AUTO_FULL_RUNS * full_run_s
-    assert aim_s <= max(most, lowest_s, low)
+    aim_s, deadline_s = auto_budget(full_run_s, enough_s=enough_s, lowest_s=lowest_s, n_rows=n_rows)
+    assert 0 < aim_s <= deadline_s
+    most = 120.0 if n_rows <= thresholds.AUTO_SMALL_ROWS else 60.0
+    assert deadline_s <= max(most, min(full_run_s, 600.0))
+    assert deadline_s >= 5.0
+    if n_rows >= 50_000:
+        assert deadline_s <= max(full_run_s, 5.0)
 
 
-@pytest.mark.parametrize(
-    ("n_rows", "most"), [(5_000, 10.0), (50_000, 1.0), (200_000, 0.25), (1_000_000, 0.05)]
-)
-def test_the_automatic_budget_is_a_falling_share_of_a_long_full_run(n_rows: int, most: float) -> None:
-    run_s = 50.0 / most  # an aim of 50 s, within the bounds
-    assert auto_budget(run_s, lowest_s=0.1, n_rows=n_rows)[0] / run_s == pytest.approx(most)
+def test_small_data_get_what_the_evidence_needs_up_to_two_minutes() -> None:
+    def budget(enough_s: float, full_run_s: float = 1.0) -> tuple[float, float]:
+        return auto_budget(full_run_s, enough_s=enough_s, lowest_s=1.0, n_rows=6_000)
+
+    assert budget(40.0) == (40.0, 60.0)
+    assert budget(100.0) == (100.0, 120.0)
+    assert budget(1e4) == (120.0, 120.0)
+    # A full run that takes longer is the limit, up to ten minutes.
+    assert budget(1e4, full_run_s=300.0) == (300.0, 300.0)
+    assert budget(1e4, full_run_s=3_000.0) == (600.0, 600.0)
+
+
+@pytest.mark.parametrize(("n_rows", "runs"), [(10_000, 5.0), (25_000, 2.0)])
+def test_the_automatic_budget_is_a_falling_number_of_full_runs(n_rows: int, runs: float) -> None:
+    run_s = 50.0 / runs  # an aim of 50 s, within the bounds
+    assert auto_budget(run_s, enough_s=1e4, lowest_s=0.1, n_rows=n_rows)[0] / run_s == pytest.approx(runs)
+
+
+@pytest.mark.parametrize("n_rows", [50_000, 200_000, 1_000_000])
+def test_from_50_000_rows_on_advice_costs_less_than_a_full_run(n_rows: int) -> None:
+    aim_s, deadline_s = auto_budget(30.0, enough_s=1e4, lowest_s=20.0, n_rows=n_rows)
+    assert aim_s < deadline_s <= 30.0
 
 
 def test_a_short_full_run_gets_some_seconds_whatever_the_rows() -> None:
-    for n_rows in (500, 20_000, 10**6):
-        assert auto_budget(0.1, lowest_s=0.1, n_rows=n_rows)[0] == thresholds.AUTO_LEAST_S
-        assert auto_budget(0.1, lowest_s=0.1, n_rows=n_rows, is_linear=True)[0] < thresholds.AUTO_LEAST_S
+    for n_rows in (7_000, 20_000):
+        aims = [
+            auto_budget(0.1, enough_s=0.1, lowest_s=0.1, n_rows=n_rows, is_linear=is_linear)[0]
+            for is_linear in (False, True)
+        ]
+        assert aims == [thresholds.AUTO_LEAST_S, thresholds.AUTO_LEAST_LINEAR_S]
 
 
 def test_every_trained_kind_has_a_count() -> None:
@@ -202,9 +213,7 @@ def test_every_trained_kind_has_a_count() -> None:
     assert all("dropout" in STRENGTHS[kind] for kind in DROPOUT_KINDS)
 
 
-def test_small_data_are_hardly_thinned_out_by_an_automatic_budget() -> None:
-    assert [_least_rows(n, "mlp") for n in (300, 1_257, 4_200, 60_000)] == [300, 1_257, 4_000, 1_500]
-    assert [_least_rows(n, "linear") for n in (4_200, 60_000)] == [4_000, 0]
+def test_the_lowest_rung_may_be_asked_for_more_rows() -> None:
     plan = walk(n_rows=1_257, cost=lambda rows: rows / 1_000)
     assert plan.lowest_s(least_rows=1_257) == plan.projected_s(EFFORTS["quick"], 1_257)
     assert plan.lowest_s() == plan.projected_s(EFFORTS["quick"], 500)

@@ -243,8 +243,8 @@ class Family(Protocol):
         two folds may be given with those that were finished (``Fit.folds``).
         """
 
-    def probe(self, prepared: Prepared) -> Costs:
-        """Time a small batch of fits, for at most about 1 s, and project from it."""
+    def probe(self, prepared: Prepared, *, deadline: Deadline) -> Costs:
+        """Time a small batch of fits, for at most about 1 s and within the deadline, and project from it."""
 
     def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
         """Return the strengths for all rows and one sentence on how they were carried over."""

@@ -32,6 +32,8 @@ from regadvisor.wording import adjusted
 
 #: Folds with more numbers than this get all threads.
 LARGEST_SINGLE_THREAD = 2_000_000
+#: Seconds after which a fit that is timed is stopped.
+LONGEST_TIMED_S = 0.5
 
 
 class LinearFamily:
@@ -125,7 +127,7 @@ class LinearFamily:
                     on_fit(fits[-1])
         return fits
 
-    def probe(self, prepared: Prepared) -> Costs:
+    def probe(self, prepared: Prepared, *, deadline: Deadline) -> Costs:
         """Time some fits and project from them.
 
         The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit
@@ -140,8 +142,8 @@ class LinearFamily:
         n_train, n_folds = problem.n_rows, len(own.folds)
         few = problem.some_rows(4)
         with _threads(own):
-            _seconds(few, penalties[:1])  # loads what the first call loads
-            few_s, all_s = _seconds(few, penalties), _seconds(problem, penalties)
+            _seconds(few, penalties[:1], deadline)  # loads what the first call loads
+            few_s, all_s = _seconds(few, penalties, deadline), _seconds(problem, penalties, deadline)
         slope_s = np.maximum(all_s - few_s, 0.0) / max(n_train - few.n_rows, 1)
 
         def fit_s(n_rows: float) -> Floats:
@@ -255,13 +257,13 @@ def _penalty(regularizer: Regularizer) -> Penalty:
     return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))
 
 
-def _seconds(problem: Problem, penalties: Sequence[Penalty]) -> Floats:
-    """Return the seconds of fitting each penalty; a fit is stopped where it can be after 0.2 s."""
+def _seconds(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> Floats:
+    """Return the seconds of fitting each penalty; one that takes too long is stopped if it can be."""
     seconds = []
     for penalty in penalties:
         start = time.perf_counter()
         with suppress(OutOfTimeError):
-            solve(problem, [penalty], deadline=Deadline.after(0.2))
+            solve(problem, [penalty], deadline=Deadline.after(min(LONGEST_TIMED_S, deadline.left_s)))
         seconds.append(time.perf_counter() - start)
     return np.array(seconds)
 

@@ -249,8 +249,8 @@ class Walk:
     kinds : sequence of str
         Kinds that will be trained, ``"none"`` among them.
     n_folds : int
-    seconds_per_job : callable
-        Rows of the sample in, seconds of one candidate fit on all folds out.
+    fit_s : callable
+        Rows that a fold trains on in, seconds of one candidate fit on that fold out.
     overhead_s : callable
         Rows of the sample in, seconds that do not depend on the number of fits out (what was spent already,
         preparation, comparisons).
@@ -264,22 +264,18 @@ class Walk:
         See :func:`telling_share`.
     carry_costs : callable
         Rows that fits stand for → what carrying the strengths of a kind to all rows costs, by kind.
-    train_share : float, optional
-        Share of the rows that a fold trained on where `seconds_per_job` was timed: where folds go forward in
-        time it is less than in a block.
     """
 
     family_name: str
     kinds: Sequence[Kind]
     n_folds: int
-    seconds_per_job: Callable[[int], float]
+    fit_s: Callable[[int], float]
     overhead_s: Callable[[int], float]
     n_available: int
     may_block: bool = True
     is_ordered: bool = False
     telling_share: float = 1.0
     carry_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
-    train_share: float | None = None
 
     def projected_s(self, effort: Effort, n_rows: int) -> float:
         """Return the projected seconds of the whole walk on a sample of so many rows."""
@@ -298,8 +294,7 @@ class Walk:
         farthest = FARTHEST_EXTRAPOLATION if n_folds == 1 else math.inf
         if MEASURED_FROM_RATIO < self.n_available / n_learned <= farthest:
             jobs += WHOLE_JOBS
-        n_timed = round(n_learned / self.train_share) if in_blocks and self.train_share else n_rows
-        return self.overhead_s(n_rows) + jobs * self.seconds_per_job(n_timed) * n_folds / self.n_folds
+        return self.overhead_s(n_rows) + jobs * n_folds * self.fit_s(trained_rows(n_rows, self.n_folds))
 
     def sizes(self, effort: Effort) -> list[int]:
         """Return the samples to try at an effort, largest first, down to the effort below."""
@@ -328,7 +323,7 @@ class Walk:
         Examples
         --------
         >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...             seconds_per_job=lambda n: n * 1e-4, overhead_s=lambda n: 1.0, n_available=9_000)
+        ...             fit_s=lambda n: n * 2.5e-5, overhead_s=lambda n: 1.0, n_available=9_000)
         >>> choice = walk.choose(30.0)
         >>> choice.effort.name, choice.n_rows, choice.projected_s
         ('standard', 5000, 18.0)
@@ -361,18 +356,17 @@ class Walk:
         least = self.sizes(quick)[-1]
         return self.projected_s(quick, min(max(least, least_rows), quick.max_rows_of(self.family_name)))
 
-    def can_validate(self, budget_s: float) -> bool:
-        """Return whether even the smallest useful walk fits: none, L1, L2 and L1+L2 with one fit each.
-
-        It is trained on the least sample. A budget of 0 is never enough.
+    @property
+    def smallest_s(self) -> float:
+        """Projected seconds of the smallest useful walk: the chart's first fits, on one fold of few rows.
 
         Examples
         --------
         >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...             seconds_per_job=lambda n: 0.1, overhead_s=lambda n: 0.5, n_available=500)
-        >>> walk.can_validate(1.0), walk.can_validate(0.0)
-        (True, False)
+        ...             fit_s=lambda n: 0.1, overhead_s=lambda n: 0.5, n_available=500)
+        >>> walk.smallest_s
+        0.9
         """
         n_rows = self.sizes(EFFORTS["quick"])[-1]
         needed = sum(kind in SMALLEST_WALK for kind in self.kinds)
-        return budget_s > 0 and self.overhead_s(n_rows) + needed * self.seconds_per_job(n_rows) <= budget_s
+        return self.overhead_s(n_rows) + needed * self.fit_s(trained_rows(n_rows, self.n_folds))

@@ -181,7 +181,7 @@ class MLPFamily:
                     on_fit(fit)
         return fits
 
-    def probe(self, prepared: Prepared) -> Costs:
+    def probe(self, prepared: Prepared, *, deadline: Deadline = Deadline.never()) -> Costs:  # noqa: B008
         """Time some steps, for at most about 1 s, and project from them.
 
         Without epochs in the recipe a full run has the planned length, not that of an early stop.
