@@ -23,8 +23,8 @@ from regadvisor.search.log import read_settings, write_settings
 from regadvisor.search.plan import EFFORTS, SIZES, Effort, Walk, telling_share
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
-_PILOT_ROWS = (500, 2_000)
-_PILOT_CELLS = 100_000
+_PILOT_ROWS = (200, 2_000)
+_PILOT_CELLS = 200_000
 _PILOT_CLASS_ROWS = 10
 #: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
 _PILOT_SHARE, _PILOT_S = 1 / 3, 10.0

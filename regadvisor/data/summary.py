@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 #: Loadings whose sum is below this have no sign of their own: the targets pull both ways alike.
 _NO_SIGN = 1e-8
@@ -43,6 +44,17 @@ def _digest(values: NDArray[Any]) -> bytes:
     return blake2b(values.data, digest_size=16).digest()
 
 
+def _first_loadings(Z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the first eigenvector of ``Z·Zᵀ``, from the smaller of the two Gram matrices of `Z`."""
+    is_wide = Z.shape[0] > Z.shape[1]
+    G = Z.T @ Z if is_wide else Z @ Z.T
+    top = linalg.eigh(G, subset_by_index=[len(G) - 1, len(G) - 1])[1][:, 0]
+    if not is_wide:
+        return np.asarray(top, dtype=np.float64)
+    loadings = Z @ top
+    return np.asarray(loadings / np.linalg.norm(loadings), dtype=np.float64)
+
+
 def principal_component(Y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the first principal component of the standardised columns, shape (n_rows,).
 
@@ -66,7 +78,7 @@ def principal_component(Y: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.ascontiguousarray(chosen[:, 0])
     columns = [np.ascontiguousarray(column) for column in chosen.T]
     Z = np.array([(column - column.mean()) / (column.std() or 1.0) for column in columns])
-    loadings = np.linalg.eigh(Z @ Z.T / len(chosen))[1][:, -1]
+    loadings = _first_loadings(Z)
     total = float(loadings.sum())
     sign = np.sign(total if abs(total) > _NO_SIGN else loadings[np.argmax(np.abs(loadings) > _NO_SIGN)])
     view = np.zeros(len(chosen))

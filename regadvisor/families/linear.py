@@ -72,10 +72,10 @@ class LinearFamily:
             return encode_fold(sample, folds[number], preprocessor, names=names, n_folds=len(folds))
 
         losses = np.full(sample.n_rows, np.nan)
+        target = replace(sample, X=np.empty((sample.n_rows, 0)))
         for fold in folds:
-            losses[fold.test] = constant_losses(
-                encode_fold(sample, fold, None, names=names, n_folds=len(folds))
-            )
+            own = encode_fold(target, fold, None, names=names, n_folds=len(folds))
+            losses[fold.test] = constant_losses(own)
         encoded = EncodedFolds(encode, len(folds))
         return LinearPrepared(
             folds=tuple(folds),

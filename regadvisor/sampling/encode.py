@@ -21,8 +21,10 @@ Rows = NDArray[np.intp] | None
 
 #: Categorical columns are judged on their most frequent levels.
 _MOST_LEVELS = 10
-#: Cells encoded at most (80 MB of float32); beyond this a seeded choice of columns is judged.
-MOST_CELLS = 20_000_000
+#: Cells encoded at most (20 MB of float32); beyond this a seeded choice of columns is judged.
+MOST_CELLS = 5_000_000
+#: Most targets that are compared.
+MOST_TARGETS = 100
 #: The target's number among the source columns.
 TARGET = -1
 
@@ -116,7 +118,7 @@ def fit_encode(
 
     Numeric columns keep their values (the median where missing) and get a column "is missing" if any is;
     categorical ones become one column for each of their 10 most frequent levels. If the result would hold
-    more than 20 million cells, or there are more than `most_columns` features, a random choice is judged.
+    more than 5 million cells, or there are more than `most_columns` features, a random choice is judged.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def fit_encode(
 def encode_target(table: Table, rows: Rows = None) -> Encoded:
     """Return the target (of some rows) as standardised numbers: one column per class, or the value.
 
-    Of several targets there is a column for each, copies left out.
+    Of several targets there is a column for each, copies left out, up to :data:`MOST_TARGETS`.
     """
     y = table.y if rows is None else table.y[rows]
     if table.is_classification:
@@ -177,7 +179,7 @@ def encode_target(table: Table, rows: Rows = None) -> Encoded:
     elif table.n_targets == 1:
         raw, names = np.asarray(y, dtype=np.float64).reshape(-1, 1), ("target",)
     else:
-        chosen = table.different_targets
+        chosen = table.different_targets[:MOST_TARGETS]
         called = [facts.name for facts in table.facts.targets] or list(range(table.n_targets))
         raw, names = y[:, chosen], tuple(f"target {called[j]}" for j in chosen)
     sd = raw.std(axis=0)
