@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import lapack
 
 from regadvisor.families.linear_problem import Floats, Matrix, columns, weighted_gram
 
@@ -64,6 +65,20 @@ def curvature_at(
     inverse_b = np.asarray(np.linalg.inv(H_bb), dtype=np.float64)
     H -= (H_b @ inverse_b) @ H_b.T
     return Curvature(H=H, H_b=H_b, inverse_b=inverse_b)
+
+
+def newton_direction(H: Floats, l2: float, gradient: Floats) -> Floats:
+    """Return ``-(H + l2)⁻¹·gradient``, with a little more than l2 where that is singular to rounding."""
+    ridge = l2
+    while True:
+        A = H.copy()
+        A[np.diag_indices_from(A)] += ridge
+        factor, info = lapack.dpotrf(A.T, lower=1, clean=0, overwrite_a=1)
+        if not info:
+            return -np.asarray(lapack.dpotrs(factor, gradient, lower=1)[0], dtype=np.float64)
+        if not np.isfinite(A).all():
+            raise np.linalg.LinAlgError("the curvature is not finite")
+        ridge = max(10 * ridge, 1e-14 * float(np.trace(H)), np.finfo(float).tiny)
 
 
 def _of_pair(XA: Matrix, D: Floats) -> tuple[Floats, Floats, Floats]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from sklearn import config_context
@@ -11,7 +12,6 @@ from regadvisor import thresholds
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import row_losses_classification
 from regadvisor.families.linear_data import LinearFold
-from regadvisor.families.linear_fista import solve_fista
 from regadvisor.families.linear_newton import solve_newton
 from regadvisor.families.linear_problem import (
     Floats,
@@ -41,51 +41,55 @@ def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline)
     if problem.is_constant:
         return [constant_solution(problem)] * len(penalties)
     # Checking the arguments of scikit-learn's solvers took a third of the time on small folds.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
+    with config_context(assume_finite=True, skip_parameter_validation=True), np.errstate(all="ignore"):
         return _solve(problem, penalties, deadline)
 
 
 def _solve(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> list[Solution]:
     """Return the solution of every penalty, in their order."""
-    dense = [index for index, penalty in enumerate(penalties) if penalty.l1 == 0.0]
-    sparse = [index for index, penalty in enumerate(penalties) if penalty.l1 != 0.0]
     solutions: dict[int, Solution] = {}
-    if dense:
-        chosen = [penalties[index] for index in dense]
-        if problem.is_classification:
-            found = solve_smooth(problem, chosen, deadline=deadline)
-        else:
-            found = solve_ridge(problem, chosen)
-        solutions.update(zip(dense, found, strict=True))
-    if sparse:
-        chosen = [penalties[index] for index in sparse]
-        if problem.is_classification:
-            found = solve_sparse_classification(problem, chosen, deadline=deadline)
-        else:
-            found = solve_sparse_regression(problem, chosen, deadline=deadline)
-        solutions.update(zip(sparse, found, strict=True))
+    for solver in (_smooth, _sparse):
+        chosen = [i for i, penalty in enumerate(penalties) if (penalty.l1 != 0.0) == (solver is _sparse)]
+        found = _survived(solver, problem, [penalties[i] for i in chosen], deadline)
+        solutions.update(zip(chosen, found, strict=True))
     return [solutions[index] for index in range(len(penalties))]
 
 
-def solve_sparse_classification(
-    problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline
-) -> list[Solution]:
-    """Return L1 and elastic-net classifiers: Newton where few weights are active, else FISTA together.
+def _smooth(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> list[Solution]:
+    """Solve for penalties without L1."""
+    if problem.is_classification:
+        return solve_smooth(problem, penalties, deadline=deadline)
+    return solve_ridge(problem, penalties)
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes.
-    """
-    found = [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
-    left = [index for index, solution in enumerate(found) if not solution.converged]
-    if left:
-        chosen, starts = [penalties[index] for index in left], [found[index] for index in left]
-        for index, solution in zip(
-            left, solve_fista(problem, chosen, starts, deadline=deadline), strict=True
-        ):
-            found[index] = solution
-    return found
+
+def _sparse(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> list[Solution]:
+    """Solve for penalties with L1."""
+    if problem.is_classification:
+        return [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
+    return solve_sparse_regression(problem, penalties, deadline=deadline)
+
+
+def _survived(
+    solver: Callable[[Problem, Sequence[Penalty], Deadline], list[Solution]],
+    problem: Problem,
+    penalties: Sequence[Penalty],
+    deadline: Deadline,
+) -> list[Solution]:
+    """Return what a solver found; a fit that fails is the constant model, and has not converged."""
+    if not penalties:
+        return []
+    try:
+        found = solver(problem, penalties, deadline)
+    except (np.linalg.LinAlgError, ArithmeticError, ValueError):
+        if len(penalties) > 1:  # one of them may have spoiled it for the others
+            return [_survived(solver, problem, [penalty], deadline)[0] for penalty in penalties]
+        return [replace(constant_solution(problem), converged=False)]
+    return [
+        solution
+        if np.isfinite(solution.W).all() and np.isfinite(solution.b).all()
+        else replace(constant_solution(problem), converged=False)
+        for solution in found
+    ]
 
 
 def held_out_losses(fold: LinearFold, solution: Solution) -> Floats:

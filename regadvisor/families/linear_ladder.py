@@ -20,12 +20,12 @@ STRIDE, ROUGH = 10 ** (1 / 3), 0.3
 L2_AS_L1 = 0.3
 
 #: Goes down from a solution until nothing violates the optimality conditions of a penalty by more than a
-#: tolerance; None: the solver is not the right one.
-Descend = Callable[[Penalty, Solution, float], Solution | None]
+#: tolerance.
+Descend = Callable[[Penalty, Solution, float], Solution]
 
 
 def climb_down(problem: Problem, penalty: Penalty, descend: Descend, *, tol: float) -> Solution:
-    """Return the solution, from the rung above it; where it has not converged, another solver should go on.
+    """Return the solution, reached from the rung above it.
 
     Parameters
     ----------
@@ -39,24 +39,17 @@ def climb_down(problem: Problem, penalty: Penalty, descend: Descend, *, tol: flo
     n_rungs = 0
     if 0 < strength < problem.l1_max:
         n_rungs = int(math.log(problem.l1_max / strength) / math.log(STRIDE))
-    start, is_reached = _rung(problem, n_rungs, descend, tol)
-    found = descend(penalty, start, tol) if is_reached else None
-    return start if found is None else found
+    return descend(penalty, _rung(problem, n_rungs, descend, tol), tol)
 
 
-def _rung(problem: Problem, number: int, descend: Descend, tol: float) -> tuple[Solution, bool]:
-    """Return the rough solution of L1 at ``l1_max / STRIDE**number``, and whether it is this one.
-
-    If not, then it is the last one that could be reached.
-    """
+def _rung(problem: Problem, number: int, descend: Descend, tol: float) -> Solution:
+    """Return the rough solution of L1 at ``l1_max / STRIDE**number``; number 0 is the constant model."""
     ladder = problem.ladder
-    while len(ladder) < number and (not ladder or ladder[-1] is not None):
+    while len(ladder) < number:
         penalty = Penalty(l1=problem.l1_max / STRIDE ** (len(ladder) + 1))
         start = _unpacked(problem, ladder[-1] if ladder else None)
-        found = descend(penalty, start, max(ROUGH * penalty.l1, tol))
-        ladder.append(None if found is None else _packed(found))
-    reached = [rung for rung in ladder[:number] if rung is not None]
-    return _unpacked(problem, reached[-1] if reached else None), len(reached) == number
+        ladder.append(_packed(descend(penalty, start, max(ROUGH * penalty.l1, tol))))
+    return _unpacked(problem, ladder[number - 1] if number else None)
 
 
 def _packed(solution: Solution) -> Rung:

@@ -1,9 +1,10 @@
-"""L1 and elastic-net classification with few active weights: proximal Newton on a working set.
+"""Classification by Newton's method: L1 and elastic net on a working set, and L2 with few weights.
 
 Each step minimises the second-order model of the loss plus the penalty over the weights that are active or
 about to be (glmnet's and newGLMNET's scheme: Friedman, Hastie, Tibshirani 2010; Yuan, Ho, Lin 2012), by
-scikit-learn's compiled coordinate descent, followed by a line search. Converges in some ten steps however
-ill-conditioned the features are; a step costs n_rows × n_active², so it is given up where many are active.
+scikit-learn's compiled coordinate descent, followed by a line search. Some ten steps converge however
+ill-conditioned the features are. A step costs n_rows × n_active², so where many weights are active, the worst
+of them take turns.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear_curvature import Active, curvature_at
+from regadvisor.families.linear_curvature import Active, curvature_at, newton_direction
 from regadvisor.families.linear_ladder import climb_down
 from regadvisor.families.linear_problem import (
     Floats,
@@ -27,8 +29,9 @@ from regadvisor.families.linear_problem import (
 from regadvisor.families.linear_quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
 from regadvisor.families.linear_sweeps import sweep
 
-#: More active weights than this are left to the first-order solver.
-MOST_ACTIVE = 1500
+#: At most so many weights move in one step. Blocks of this size were three times as fast as a first-order
+#: solver for all weights on 3,289 words, 1,673 of them active.
+LARGEST_BLOCK = 1500
 #: Largest violation of the optimality conditions at a solution, in units of the gradient of the mean loss. At
 #: 1e-6, held-out losses of the weakest penalties were off by up to 0.2%; this is one step in twenty more.
 TOLERANCE = 1e-7
@@ -67,10 +70,7 @@ class _Point:
 
 
 def solve_newton(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> Solution:
-    """Return the solution, or the rung that another solver should start from: that has not converged.
-
-    That is where more than :data:`MOST_ACTIVE` weights are active, or in the rare case that the steps do not
-    converge.
+    """Return the L1 or elastic-net solution, reached over the fold's ladder.
 
     Raises
     ------
@@ -80,15 +80,23 @@ def solve_newton(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> S
     return climb_down(
         problem,
         penalty,
-        lambda stage, start, tol: _descend(problem, stage, start, tol, deadline),
+        lambda stage, start, tol: descend(problem, stage, start, tol=tol, deadline=deadline),
         tol=TOLERANCE,
     )
 
 
-def _descend(
-    problem: Problem, penalty: Penalty, start: Solution, tol: float, deadline: Deadline
-) -> Solution | None:
-    """Take Newton steps until no weight violates the optimality conditions by more than `tol`."""
+def descend(
+    problem: Problem, penalty: Penalty, start: Solution, *, tol: float = TOLERANCE, deadline: Deadline
+) -> Solution:
+    """Take Newton steps until no weight violates the optimality conditions by more than `tol`.
+
+    Without L1 every weight moves in every step.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the deadline passes between two steps.
+    """
     Z = problem.predict(start.W, start.b)
     value, P = problem.evaluate(Z)
     here = _Point(W=start.W, b=start.b, Z=Z, P=P, value=value)
@@ -96,22 +104,28 @@ def _descend(
         check_time(deadline)
         R = problem.weight[:, None] * (here.P - problem.T)
         gradient = problem.gradient(R)
-        worst = max(float(violation(gradient, here.W, penalty).max()), float(np.abs(R.sum(0)).max()))
+        wrong = violation(gradient, here.W, penalty)
+        worst = max(float(wrong.max()), float(np.abs(R.sum(0)).max()))
         if worst <= tol:
             return Solution(W=here.W, b=here.b, converged=True)
-        if np.count_nonzero(here.W) > MOST_ACTIVE - NEWCOMERS:
-            return None
-        # By output, so that the blocks of one class are contiguous.
-        flat = working_set(gradient.T, here.W.T, penalty.l1, most=MOST_ACTIVE)
-        k, j = np.divmod(flat, problem.n_features)
+        k, j = np.divmod(_moving(gradient, here.W, wrong, penalty), problem.n_features)
         model_tol = max(FORCING * worst, 0.25 * tol)
         new, step_b = _newton_step(problem, here, R, gradient[j, k], (j, k), penalty, model_tol, deadline)
         there = _search(problem, here, R, new, step_b, (j, k), penalty)
         if there is None:
             # No step improves the objective: rounding if already near, else the model was solved badly.
-            return Solution(W=here.W, b=here.b, converged=True) if worst <= 10 * tol else None
+            return Solution(W=here.W, b=here.b, converged=worst <= 10 * tol)
         here = there
-    return None
+    return Solution(W=here.W, b=here.b, converged=False)
+
+
+def _moving(gradient: Floats, W: Floats, wrong: Floats, penalty: Penalty) -> NDArray[np.intp]:
+    """Return flat positions of the weights that move next, by output, so that each class is contiguous."""
+    if penalty.l1 == 0.0:
+        return np.arange(W.size)
+    if np.count_nonzero(W) <= LARGEST_BLOCK - NEWCOMERS:
+        return working_set(gradient.T, W.T, penalty.l1, most=LARGEST_BLOCK)
+    return np.sort(np.argsort(-wrong.T.ravel(), kind="stable")[:LARGEST_BLOCK])
 
 
 def _newton_step(
@@ -127,7 +141,7 @@ def _newton_step(
     """Return the new active weights and the step of the intercepts."""
     w, gradient_b = here.W[active], R.sum(0)
     start = w
-    if isinstance(problem.X, sparse.sparray) and problem.n_outputs == 1:
+    if isinstance(problem.X, sparse.sparray) and problem.n_outputs == 1 and penalty.l1:
         start, step_b, is_solved = _swept_step(problem, here, R, active, penalty, tol)
         if is_solved:
             return start, step_b
@@ -135,6 +149,9 @@ def _newton_step(
     if problem.n_outputs > 1:
         model.H[np.diag_indices_from(model.H)] += TRACE
     reduced = model.reduced(gradient, gradient_b)
+    if penalty.l1 == 0.0:
+        new = w + newton_direction(model.H, penalty.l2, reduced + penalty.l2 * w)
+        return new, model.step_b(new - w, gradient_b)
     Hw = model.H @ w
     # |target|² of the working response, at least qᵀH⁺q; see minimise_quadratic.
     chances = np.maximum(here.P * (1 - here.P) if problem.n_outputs == 1 else here.P, LEAST_VARIANCE)
@@ -158,7 +175,8 @@ def _swept_step(
     """Return the same for two classes of sparse rows, without a Hessian, and whether that was enough."""
     XA = sparse.csc_array(problem.X[:, active[0]])
     D = problem.weight * np.maximum(here.P[:, 0] * (1 - here.P[:, 0]), LEAST_VARIANCE)
-    y = here.Z[:, 0] - R[:, 0] / D
+    # Weights that do not move stay in the predictors: only these columns' part is fitted.
+    y = XA @ here.W[active] + here.b[0] - R[:, 0] / D
     w, b = sweep(XA, y, D, penalty, (here.W[active], float(here.b[0])), tol=SWEEP_SHARE * tol, passes=SWEEPS)
     left = D * (XA @ w + b - y)
     wrong = max(float(violation(XA.T @ left, w, penalty).max(initial=0.0)), abs(float(left.sum())))

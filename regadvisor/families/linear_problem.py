@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, svds
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, softmax
 
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear_spectrum import FEWEST_FOR_GRAM, Spectrum, spectrum_of
+from regadvisor.families.linear_spectrum import Spectrum, spectrum_of
 
 Floats = NDArray[np.float64]
 #: Features: a dense array, or compressed columns (the training rows) or rows (the test rows).
@@ -28,8 +27,8 @@ Matrix = Floats | sparse.csc_array | sparse.csr_array
 #: the intercepts.
 Rung = tuple[NDArray[np.intp], Floats, Floats]
 
-#: Features per row from which on a table counts as very wide.
-VERY_WIDE = 4
+#: Products with the features by which their largest eigenvalue is known to about a percent.
+LANCZOS_STEPS = 12
 
 
 class OutOfTimeError(Exception):
@@ -107,13 +106,6 @@ class Problem:
         """Numbers that are stored."""
         return int(self.X.nnz if isinstance(self.X, sparse.sparray) else self.X.size)
 
-    @property
-    def has_values(self) -> bool:
-        """Whether any feature varies."""
-        if isinstance(self.X, sparse.sparray):
-            return bool(np.any(self.X.data))
-        return bool(self.X.any())
-
     @cached_property
     def mean(self) -> Floats:
         """Weighted mean of the features, shape (n_features,): zero if they are dense."""
@@ -141,12 +133,8 @@ class Problem:
             return np.asarray(self.X.T @ R[:, 0], dtype=np.float64)[:, None]
         return np.asarray(self.X.T @ R, dtype=np.float64)
 
-    def targets(self, Z: Floats) -> Floats:
-        """Return `T` with axes of length 1 put in, to fit predictors of shape (n_rows, …, n_outputs)."""
-        return self.T.reshape(len(self.T), *(1,) * (Z.ndim - 2), self.n_outputs)
-
     def probabilities(self, Z: Floats) -> Floats:
-        """Return the probabilities of linear predictors, shape (n_rows, …, n_outputs)."""
+        """Return the probabilities of linear predictors, shape (…, n_outputs)."""
         chances: Floats = expit(Z) if self.n_outputs == 1 else softmax(Z, axis=-1)
         return chances
 
@@ -166,12 +154,6 @@ class Problem:
         total = P.sum(axis=1)
         P /= total[:, None]
         return float(self.weight @ (np.log(total) + top - picked)), P
-
-    def loss(self, Z: Floats) -> Floats:
-        """Return the weighted mean log loss of linear predictors (n_rows, …, n_outputs), shape (…)."""
-        picked = (self.targets(Z) * Z).sum(-1)
-        total = np.logaddexp(0.0, Z[..., 0]) if self.n_outputs == 1 else logsumexp(Z, axis=-1)
-        return np.asarray(np.tensordot(self.weight, total - picked, (0, 0)), dtype=np.float64)
 
     @cached_property
     def constant(self) -> Floats:
@@ -254,34 +236,37 @@ class Problem:
         return bool(np.all(self.T[0] == self.T))
 
     @cached_property
+    def variance(self) -> Floats:
+        """Weighted variance of the features, shape (n_features,)."""
+        if isinstance(self.X, sparse.sparray):
+            squares = self.X.power(2).T @ self.weight
+            return np.asarray(np.maximum(squares - np.square(self.mean), 0.0), dtype=np.float64)
+        return np.asarray(self.weight @ np.square(self.X), dtype=np.float64)
+
+    @cached_property
     def largest_eigenvalue(self) -> float:
         """Largest eigenvalue of the weighted covariance ``Xᵀ·diag(weight)·X``, to about a percent.
 
-        It sets the end of a range, so a few Lanczos steps do; a whole spectrum took most of the time. But a
-        very wide table is read so often by them that its spectrum, which L2 needs anyway, is had sooner.
+        It only sets the end of a range, so a few Lanczos steps do; the features are never centred or copied.
         """
-        n, p = self.X.shape
-        if not self.is_sparse and n > FEWEST_FOR_GRAM and p >= VERY_WIDE * n:
-            return float(np.square(self.spectrum.s[0]))
-        root = np.sqrt(self.weight)
-        if min(n, p) < 10:
-            return float(linalg.norm(root[:, None] * self.centred, 2) ** 2)
-        # Not a vector of ones: centred features are orthogonal to it.
-        start = np.random.default_rng(0).normal(size=min(n, p))
-        A = self._operator() if self.is_sparse else root[:, None] * self.centred
-        if not self.has_values:
-            return 0.0
-        return float(svds(A, k=1, v0=start, tol=1e-2, return_singular_vectors=False)[0] ** 2)
-
-    def _operator(self) -> LinearOperator[np.float64]:
-        """Return ``√weight · (X − mean)`` of sparse features, which is never formed."""
-        X, mean, root = self.X, self.mean, np.sqrt(self.weight)
-        return LinearOperator(
-            X.shape,
-            matvec=lambda v: root * (X @ v.ravel() - mean @ v.ravel()),
-            rmatvec=lambda u: X.T @ (root * u.ravel()) - mean * (root @ u.ravel()),
-            dtype=np.float64,
-        )
+        v = np.random.default_rng(0).normal(size=self.n_features)
+        v, last, off = v / linalg.norm(v), np.zeros_like(v), 0.0
+        diagonal: list[float] = []
+        off_diagonal: list[float] = []
+        for _ in range(min(LANCZOS_STEPS, self.n_features)):
+            u = self.weight * (self.X @ v - self.mean @ v)
+            image = self.X.T @ u - self.mean * u.sum() - off * last
+            diagonal.append(float(image @ v))
+            image = image - diagonal[-1] * v
+            off = float(np.sqrt(image @ image))
+            if not np.isfinite(off) or off <= 1e-9 * abs(diagonal[0]):
+                break
+            off_diagonal.append(off)
+            v, last = image / off, v
+        T = np.diag(diagonal)
+        for i, value in enumerate(off_diagonal[: len(diagonal) - 1]):
+            T[i, i + 1] = T[i + 1, i] = value
+        return max(float(np.linalg.eigvalsh(T)[-1]), 0.0) if np.isfinite(T).all() else 0.0
 
 
 def constant_solution(problem: Problem) -> Solution:
@@ -315,14 +300,3 @@ def predictors(X: Matrix, W: Floats, b: Floats) -> Floats:
 def dense(values: Any) -> Floats:
     """Return an array, sparse matrix or frame as a float64 array."""
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
-
-
-def soft(values: Floats, threshold: Any) -> Floats:
-    """Return `values` pulled towards zero by `threshold`; exact zeros inside it.
-
-    Examples
-    --------
-    >>> soft(np.array([-3.0, 0.5, 2.0]), 1.0)
-    array([-2.,  0.,  1.])
-    """
-    return np.asarray(np.sign(values) * np.maximum(np.abs(values) - threshold, 0.0), dtype=np.float64)

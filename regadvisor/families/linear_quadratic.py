@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import enet_path
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear_problem import Floats, Penalty, check_time
+from regadvisor.families.linear_sweeps import descend
 
 #: Passes of coordinate descent before the exact steps take over.
 PASSES = 30
@@ -95,35 +92,13 @@ def minimise_quadratic(
     Q, q = np.ascontiguousarray(Q), np.ascontiguousarray(q)
     w = np.array(start, dtype=np.float64)
     for _ in range(rounds):
-        w = _descend(Q, q, offset, penalty, w, tol)
+        w = descend(Q, q, offset, penalty, w, tol=tol, passes=PASSES)
         if violation(Q @ w - q, w, penalty).max(initial=0.0) <= tol:
             return w, True
         w = _settle(Q, q, penalty, w, tol, deadline)
         if violation(Q @ w - q, w, penalty).max(initial=0.0) <= tol:
             return w, True
     return w, False
-
-
-def _descend(Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Floats, tol: float) -> Floats:
-    """Some passes of scikit-learn's coordinate descent."""
-    # enet_path takes the moments as they are if the checks are off; X and y then only give n_samples = 1
-    # and the norm of y, against which the duality gap is measured.
-    alpha = penalty.l1 + penalty.l2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        W = enet_path(
-            np.zeros((1, len(q)), order="F"),
-            np.array([np.sqrt(offset)]),
-            l1_ratio=penalty.l1 / alpha,
-            alphas=[alpha],
-            precompute=Q,
-            Xy=q,
-            coef_init=start.copy(),
-            check_input=False,
-            tol=tol * tol / offset,
-            max_iter=PASSES,
-        )[1]
-    return np.asarray(W[:, 0], dtype=np.float64)
 
 
 def _settle(

@@ -1,8 +1,11 @@
-"""Coordinate descent on the columns of sparse features: a pass touches only what is not zero."""
+"""scikit-learn's coordinate descent, some passes at a time: on a Gram matrix, or on sparse columns.
+
+A pass over sparse columns touches only what is not zero.
+"""
 
 from __future__ import annotations
 
-import warnings
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -10,9 +13,35 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from regadvisor.families.linear_problem import Floats, Penalty
+from regadvisor.quiet import ignoring
 
 #: The intercept is the weight of one more column of this number: so large that its penalty is none.
 INTERCEPT_COLUMN = 1e6
+#: Nothing here is random, but without a generator scikit-learn draws a seed from NumPy's global one. Making
+#: one takes as long as a small fit.
+_UNUSED = np.random.RandomState(0)
+
+
+def descend(
+    Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Floats, *, tol: float, passes: int
+) -> Floats:
+    """Make some passes towards the minimum of ``½ wᵀQw − qᵀw + l1·Σ|w| + (l2/2)·Σw²``.
+
+    Parameters
+    ----------
+    Q : ndarray, shape (n, n), C order
+    q, start : ndarray, shape (n,)
+    offset : float
+        At least ``qᵀQ⁺q``, against which the duality gap is measured.
+    tol : float
+        Square root of the duality gap at which to stop.
+    passes : int
+        At most so many passes.
+    """
+    # enet_path takes the moments as they are if the checks are off; X and y then only give n_samples = 1
+    # and the norm of y.
+    X, y = np.zeros((1, len(q)), order="F"), np.array([np.sqrt(offset)])
+    return _passes(X, y, penalty, start, tol, passes, precompute=Q, Xy=q)
 
 
 def sweep(
@@ -25,7 +54,7 @@ def sweep(
     tol: float,
     passes: int,
 ) -> tuple[Floats, float]:
-    """Minimise ``½ Σ weight·(y − Xw − b)² + l1·Σ|w| + (l2/2)·Σw²`` by some passes of coordinate descent.
+    """Make some passes towards the minimum of ``½ Σ weight·(y − Xw − b)² + l1·Σ|w| + (l2/2)·Σw²``.
 
     scikit-learn's own intercept centres the columns, which makes a pass several times as long.
 
@@ -55,21 +84,30 @@ def sweep(
     [1.6, 1.2]
     """
     root = np.sqrt(weight)
-    target = root * y
+    first = np.concatenate([[start[1] / INTERCEPT_COLUMN], start[0]])
+    found = _passes(_with_intercept(X, root), root * y, penalty, first, tol, passes, precompute=False)
+    return found[1:], float(found[0] * INTERCEPT_COLUMN)
+
+
+def _passes(
+    X: Any, y: Floats, penalty: Penalty, start: Floats, tol: float, passes: int, **moments: Any
+) -> Floats:
+    """Return the weights after some passes, whether or not they have converged."""
     strength = penalty.l1 + penalty.l2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = enet_path(
-            _with_intercept(X, root),
-            target,
+    with ignoring(ConvergenceWarning):
+        W = enet_path(
+            X,
+            y,
             l1_ratio=penalty.l1 / strength,
             alphas=[strength / len(y)],
-            coef_init=np.concatenate([[start[1] / INTERCEPT_COLUMN], start[0]]),
+            coef_init=start.copy(),
             check_input=False,
-            tol=tol * tol / max(float(target @ target), 1e-300),
+            tol=tol * tol / max(float(y @ y), 1e-300),
             max_iter=passes,
-        )[1][:, 0]
-    return np.asarray(found[1:], dtype=np.float64), float(found[0] * INTERCEPT_COLUMN)
+            random_state=_UNUSED,
+            **moments,
+        )[1]
+    return np.asarray(W[:, 0], dtype=np.float64)
 
 
 def _with_intercept(X: sparse.csc_array, root: Floats) -> sparse.csc_array:
