@@ -36,7 +36,6 @@ from transfer_fits import (
     Model,
     Numbers,
     Run,
-    SetPower,
     Sets,
     by_rule,
     carried_excess,
@@ -51,10 +50,9 @@ from transfer_fits import (
 from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
 from regadvisor.compare import prior
-from regadvisor.compare.prior import PowerLaw, TransferPrior
+from regadvisor.compare.prior import STRENGTH_LAWS, TransferPrior
 from regadvisor.families.neural.strengths import exponent
 from regadvisor.regularizer import Kind
-from regadvisor.thresholds import STRENGTH_EXPONENTS
 
 #: Kinds whose gains are followed together: the best of a class is picked anew at every size.
 CLASSES: dict[Model, dict[str, tuple[Kind, ...]]] = {
@@ -115,9 +113,10 @@ def units(exponents: Mapping[str, float], model: Model) -> dict[str, float]:
 def used_exponents(sets: Sets, model: Model) -> dict[str, dict[str, float]]:
     """Return for every set the powers that the library uses, in the units of ``sizes.py``."""
     if model == "linear":
-        return dict.fromkeys(sets, units(THEORY, model))
+        linear = {name: law.intercept for name, law in STRENGTH_LAWS["linear"].items()}
+        return dict.fromkeys(sets, units(linear, model))
     return {
-        name: {each: exponent(each, full_of(runs).n_features) for each in STRENGTH_EXPONENTS}
+        name: {each: exponent(each, full_of(runs).n_features) for each in STRENGTH_LAWS["decoupled"]}
         for name, runs in sets.items()
     }
 
@@ -269,12 +268,12 @@ def foretold_table(model: str, found: Sequence[Foretold]) -> list[str]:
     return lines
 
 
-def gain_table(sets: Mapping[Model, Sets]) -> tuple[str, dict[Model, tuple[GainLaw, float]]]:
-    """Return the study of gains as Markdown, and the law and the best share of every model's main class."""
+def gain_table(sets: Mapping[Model, Sets]) -> tuple[str, dict[Model, GainLaw]]:
+    """Return the study of gains as Markdown, and the law of every model's main class."""
     lines = [_row("model", "kinds", "sets", "power, mean", "sd between sets", "drift sd"), _rule(6)]
     head = ["model", "N/n", "sets", "own sizes count", "inside 90%", "error", "interval score"]
     checks = [_row(*head, "error if the gain stays"), _rule(8)]
-    laws: dict[Model, tuple[GainLaw, float]] = {}
+    laws: dict[Model, GainLaw] = {}
     for model, own in sets.items():
         for name, kinds in CLASSES[model].items():
             gains = gains_of(own, kinds)
@@ -283,7 +282,7 @@ def gain_table(sets: Mapping[Model, Sets]) -> tuple[str, dict[Model, tuple[GainL
             lines.append(_row(model, name, str(len(gains)), *said))
             if name == MAIN[model]:
                 found = all_foretold(gains, law)
-                laws[model] = law, best_share(found)
+                laws[model] = law
                 checks += foretold_table(model, found)
     return "\n".join(lines) + "\n\n" + "\n".join(checks), laws
 
@@ -322,32 +321,20 @@ def _figure(values: Numbers) -> str:
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
-def prior_law(sets: Sets, model: Model, found: Mapping[str, SetPower]) -> PowerLaw:
-    """Return the law of a strength's power; a mean for linear models, where features make no difference."""
-    if model == "linear":
-        mean = pooled(found)
-        return PowerLaw(intercept=round(mean.mean, 3), slope=0.0, sd=round(mean.sd, 3))
-    law = law_of(sets, found)
-    return PowerLaw(intercept=round(law.intercept, 3), slope=round(law.slope, 3), sd=round(law.sd, 3))
-
-
 def priors(
     sets: Mapping[Model, Sets],
-    laws: Mapping[Model, tuple[GainLaw, float]],
+    laws: Mapping[Model, GainLaw],
     costs: Mapping[Model, Mapping[Kind, float]],
 ) -> list[TransferPrior]:
     """Return the parameters that the library uses."""
     found = []
     for model, own in sets.items():
-        fitted = {name: each for name, each in powers(own, model, "planned").items() if name in THEORY}
-        law, share = laws[model]
+        law = laws[model]
         found.append(
             TransferPrior(
                 model=model,
-                exponents={name: prior_law(own, model, each) for name, each in fitted.items()},
                 gain_power=(round(law.power, 3), round(law.power_sd, 3)),
                 drift_sd=round(law.drift_sd, 5),
-                own_share=share,
                 carry_costs={**costs[model]},
                 n_sets=len(own),
             )
@@ -362,11 +349,8 @@ def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
     lines = [f"# {line}" for line in textwrap.wrap(comment, 108)]
     lines.append("TRANSFER: tuple[TransferPrior, ...] = (")
     for each in found:
-        lines += ["    TransferPrior(", f'        model="{each.model}",', "        exponents={"]
-        lines += [f'            "{name}": {law},' for name, law in each.exponents.items()]
-        lines.append("        },")
+        lines += ["    TransferPrior(", f'        model="{each.model}",']
         lines += [f"        gain_power={each.gain_power},", f"        drift_sd={each.drift_sd},"]
-        lines.append(f"        own_share={each.own_share},")
         costs = [f'            "{kind}": {cost},' for kind, cost in each.carry_costs.items()]
         lines += ["        carry_costs={", *costs, "        },"] if costs else ["        carry_costs={},"]
         lines += [f"        n_sets={each.n_sets},", "    ),"]

@@ -16,9 +16,9 @@ import numpy as np
 from regret.figures import interval, winsorised
 from transfer_fits import Model, Numbers, Run, Sets, by_rule, carried_excess, full_of, law_of, powers
 
-from regadvisor.compare.prior import PowerLaw
+from regadvisor.compare.prior import STRENGTH_LAWS, PowerLaw
 from regadvisor.regularizer import Kind
-from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO, STRENGTH_EXPONENTS
+from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO
 
 RATIOS = (2, 4, 16, 64)
 #: Kinds that cost the same, and the costs that are tried for each group, in shares of the loss per ln²(N/n).
@@ -53,7 +53,7 @@ def laws_without(sets: Sets, left_out: str) -> dict[str, PowerLaw]:
     """Return the law of L2's power fitted without a set, and that of L1, which stays as it is."""
     others = {name: runs for name, runs in sets.items() if name != left_out}
     law = law_of(others, powers(others, "network", "planned")["l2"])
-    return {"l2": law, "l1": PowerLaw(intercept=STRENGTH_EXPONENTS["l1"][0], slope=0.0, sd=0.0)}
+    return {"l2": law, "l1": STRENGTH_LAWS["decoupled"]["l1"]}
 
 
 def excess_of(runs: Sequence[Run], ratio: int, laws: Mapping[str, PowerLaw], costs: Costs) -> float:

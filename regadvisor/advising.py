@@ -356,7 +356,7 @@ def _record(decision: Decision, way: Walk, evidence: Evidence, gatherer: Gathere
         status=decision.status,
         data=gatherer.table.facts,
         settings=_settings(way, gatherer),
-        evidence=replace(evidence, scores=decision.scores),
+        evidence=replace(gatherer.with_measured(evidence), scores=decision.scores),
         walk=way,
         strength=decision.strength,
         training=decision.training,

@@ -116,6 +116,7 @@ class Gatherer:
         self.trained: Trained | None = None
         self._failures: list[Exception] = []
         self._drawn: Drawn | None = None
+        self._measured: dict[str, Any] = {}
         self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
             "sample": self._sample,
             "resources": self._resources,
@@ -131,8 +132,14 @@ class Gatherer:
         for name in needs:
             if getattr(evidence, name) is None:
                 with self.stage(name):
-                    evidence = replace(evidence, **{name: self._measure[name](evidence, pick)})
+                    self._measured[name] = self._measure[name](evidence, pick)
+                evidence = replace(evidence, **{name: self._measured[name]})
         return evidence
+
+    def with_measured(self, evidence: Evidence) -> Evidence:
+        """Return the evidence of a walk with what walks on resampled rows have measured besides."""
+        missing = [name for name in self._measured if getattr(evidence, name) is None]
+        return replace(evidence, **{name: self._measured[name] for name in missing})
 
     @property
     def effort(self) -> Effort:
@@ -269,11 +276,12 @@ class Gatherer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and tell the caller's progress that it begins."""
-        start = time.perf_counter()
+        """Time a stage, without the stages inside it, and tell the caller's progress that it begins."""
+        start, others = time.perf_counter(), sum(self.stages.values())
         self._say(name, 0.0)
         yield
-        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
+        inside = sum(self.stages.values()) - others
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start - inside
 
     def _say(self, stage: str, share: float) -> None:
         if self.request.progress is not None:

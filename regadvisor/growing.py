@@ -1,8 +1,9 @@
-"""From the pick on the sample to its gain at the full size: the evidence of Q10.
+"""From the pick on the sample to its gain and its strengths at the full size: the evidence of Q10.
 
-Where the sample is much smaller than the data, the pick and no regularization are also trained on a half and
-a quarter of each fold's training rows (of a single fold not far beyond the sample); where a budget was given
-that has room for it, on all rows, too. What follows from these sizes is the work of ``compare/transfer.py``.
+Where the sample is much smaller than the data, the pick is also trained on a quarter of each fold's training
+rows, weaker and stronger: how its best strength moves from there to the sample is how it moves on. Where a
+budget was given that has room for it, the pick and no regularization are trained on all rows, too. The gain
+is extrapolated from the largest size by ``compare/transfer.py``.
 """
 
 from __future__ import annotations
@@ -12,26 +13,27 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from regadvisor import thresholds
 from regadvisor.compare.paired import spread
 from regadvisor.compare.panel import Panel
-from regadvisor.compare.prior import TransferPrior, transfer_prior
-from regadvisor.compare.transfer import GainAt, gain_at_full, shrunk, vertex
+from regadvisor.compare.prior import PowerLaw, strength_laws, transfer_prior
+from regadvisor.compare.transfer import gain_at_full, shrunk, vertex
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
 from regadvisor.records import GrowthEvidence, SizePoint
-from regadvisor.regularizer import STRENGTHS, Kind
+from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.folds import make_folds
 from regadvisor.sampling.thinning import thinned
 from regadvisor.search.experiment import Results
 from regadvisor.search.log import opened
 from regadvisor.search.rounds import Log
-from regadvisor.search.sizes import CHECKED, SHARES, SizeFits, tested, train_size
+from regadvisor.search.sizes import CHECKED, FACTORS, SHARE, tested, train_size
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
@@ -40,8 +42,6 @@ _CHECK_SHARE = 0.8
 _CHECK_CELLS = 25_000_000
 #: The log of a best strength is never taken for better known than this: a third of the grid's step.
 _VERTEX_SE = 0.35
-#: Sets that need no penalty have no best strength: powers are not taken to differ by more than this (sd).
-_WIDEST_DRIFT = 0.5
 #: A smaller drift is not worth a word: over a hundred times the rows it moves a strength by 2%.
 _SMALLEST_DRIFT = 0.005
 
@@ -85,39 +85,19 @@ class Growing:
         picked : Fit
             The fit of its best strengths on the sample.
         """
-        prior = transfer_prior("linear" if self.family.name == "linear" else "network")
-        points = [self._on_sample(kind)]
         drift, drift_sd = 0.0, None
-        checked: SizeFits | None = None
+        checked: tuple[SizePoint, float] | None = None
         if self.table.n_rows > thresholds.MEASURED_FROM_RATIO * self.prepared.n_learned and self._may_thin:
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
-                smaller = {share: self._smaller(share, picked, store) for share in self._shares}
-                quarter = smaller.get(min(SHARES))
-                if quarter is not None and len(quarter.picks) > 2:
-                    measure = Results(prepared=quarter.prepared, trials=(), weight=self.drawn.table.weight)
-                    drift, drift_sd = _drift(quarter, kind, prior, measure)
+                drift, drift_sd = self._drift(kind, picked, store)
                 checked = self._checked(picked, drift, store)
-            points += [self._point(fits, share) for share, fits in smaller.items() if fits is not None]
-        return self._evidence(kind, points, prior, drift=drift, drift_sd=drift_sd, checked=checked)
+        return self._evidence(kind, checked, drift=drift, drift_sd=drift_sd)
 
     @property
     def _may_thin(self) -> bool:
         """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
         return not self._is_forward or len(self.drawn.folds) == 1
-
-    @property
-    def _shares(self) -> Mapping[float, tuple[float, ...]]:
-        """Shares of the training rows to train on, and the factors on the pick's strengths that are tried.
-
-        How the best strength moves takes folds to know (:func:`_drift`). A single one tells how the gain
-        moves alone. That is reported; for Q10 it counts by the prior's ``own_share``, and far beyond the
-        sample it makes no difference.
-        """
-        if len(self.drawn.folds) > 1:
-            return SHARES
-        is_far = self.table.n_rows > thresholds.FARTHEST_EXTRAPOLATION * self.prepared.n_learned
-        return {} if is_far else dict.fromkeys(SHARES, (1.0,))
 
     @property
     def _is_forward(self) -> bool:
@@ -132,28 +112,46 @@ class Growing:
         losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
         return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
 
-    def _smaller(self, share: float, picked: Fit, store: Log | None) -> SizeFits | None:
-        """Train on a share of every fold's training rows; None if it cannot be done."""
-        folds = thinned(self.drawn, share, seed=self.seed)
-        if folds is None or self.deadline.expired():
-            return None
+    def _drift(self, kind: Kind, picked: Fit, store: Log | None) -> tuple[float, float | None]:
+        """Return the drift of the pick's strengths and its standard deviation; 0 and None if not measured.
+
+        The pick is trained on a share of every fold's training rows. It takes several folds to know how the
+        best strength moves, and a penalty to have one.
+        """
+        of_family = strength_laws(name=self.family.name, coupling=self.family.coupling)
+        laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
+        if not laws or len(self.drawn.folds) < 2 or self.deadline.expired():
+            return 0.0, None
+        folds = thinned(self.drawn, SHARE, seed=self.seed)
+        if folds is None:
+            return 0.0, None
         prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
         carried = self.family.carried(
             picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
         )
-        return train_size(
+        tried = {factor: carried.times(factor) for factor in FACTORS}
+        fits = train_size(
             self.family,
             prepared,
-            carried,
-            factors=self._shares[share],
+            list(tried.values()),
             seed=picked.job.seed,
             deadline=self.deadline,
-            study=f"{share:g} of the rows",
+            study=f"{SHARE:g} of the rows",
             store=store,
         )
+        if fits is None or len(fits) < len(tried):
+            return 0.0, None
+        measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
+        return drift_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
 
-    def _checked(self, picked: Fit, drift: float, store: Log | None) -> SizeFits | None:
-        """Train on all rows but a test fold, at the strengths advised; None if there is no time for it."""
+    def _checked(self, picked: Fit, drift: float, store: Log | None) -> tuple[SizePoint, float] | None:
+        """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
+
+        Returns
+        -------
+        (SizePoint, float) or None
+            The gain there, and the factor on the strengths that did best.
+        """
         runs = 1 + len(CHECKED)
         room_s = _CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
@@ -170,76 +168,76 @@ class Growing:
             is_forward=self._is_forward,
         )
         carried, _ = self.family.at_full_size(picked, carry)
-        return train_size(
+        none = Regularizer(coupling=carried.coupling)
+        has_penalty = bool(carried.l1 or carried.l2)
+        tried = {factor: carried.times(factor) for factor in CHECKED if has_penalty or factor == 1.0}
+        fits = train_size(
             self.family,
             prepared,
-            carried,
-            factors=CHECKED,
+            [none, *tried.values()],
             seed=picked.job.seed,
             deadline=self.deadline,
             study="all rows",
             store=store,
         )
+        if fits is None or none not in fits or carried not in fits:
+            return None
+        measure = Results(prepared=prepared, trials=(), weight=self.table.weight)
+        usable = {factor: fits[each] for factor, each in tried.items() if each in fits}
+        best = min(usable, key=lambda factor: (measure.fit_loss(usable[factor]), factor))
+        return self._point_of_all_rows(prepared, fits[none], fits[carried]), best
 
-    def _point(self, fits: SizeFits, share: float, *, n_rows: int | None = None) -> SizePoint:
-        """Return the gain on one size; `n_rows` are those it stands for, else what its fits stand for."""
-        prepared = fits.prepared
-        losses = {"none": fits.none.losses, "pick": fits.picks[1.0].losses}
-        is_sample = prepared.n_rows == self.drawn.table.n_rows
+    def _point_of_all_rows(self, prepared: Prepared, none: Fit, pick: Fit) -> SizePoint:
+        """Return the gain that was measured on all rows."""
         panel = Panel(
-            losses={name: each[None] for name, each in losses.items()},
+            losses={"none": none.losses[None], "pick": pick.losses[None]},
             constant=prepared.constant_losses,
             fold=Results(prepared=prepared, trials=()).fold_labels(tested(prepared)),
-            weight=self.drawn.table.weight if is_sample else self.table.weight,
-            cluster=self.drawn.cluster_of_row if is_sample else self.table.groups,
-            n_folds=max(2, len(prepared.folds)),
+            weight=self.table.weight,
+            cluster=self.table.groups,
+            n_folds=2,
         )
-        stands_for = prepared.n_learned if n_rows is None else n_rows
-        return _size_point(panel.losses["none"][0], panel.losses["pick"][0], panel, stands_for, share=share)
+        share = self.table.n_rows / self.prepared.n_learned
+        losses = panel.losses["none"][0], panel.losses["pick"][0]
+        return _size_point(*losses, panel, self.table.n_rows, share=share)
 
     # ------------------------------------------------------------------------------- what follows
 
     def _evidence(
         self,
         kind: Kind,
-        points: list[SizePoint],
-        prior: TransferPrior,
+        checked: tuple[SizePoint, float] | None,
         *,
         drift: float,
         drift_sd: float | None,
-        checked: SizeFits | None,
     ) -> GrowthEvidence:
         n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
-        factor = 1.0
-        if checked is not None:
-            points.append(self._point(checked, n_rows / n_sample, n_rows=n_rows))
-            measure = Results(prepared=checked.prepared, trials=(), weight=self.table.weight)
-            factor = min(checked.picks, key=lambda each: (measure.fit_loss(checked.picks[each]), each))
+        points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
+        prior = transfer_prior("linear" if self.family.name == "linear" else "network")
         found = gain_at_full(
-            [GainAt(n_rows=point.n_rows, gain=point.gain, se=point.se) for point in points],
-            n_rows=n_rows,
+            points[-1].gain,
+            points[-1].se,
+            ratio=n_rows / points[-1].n_rows,
             power=prior.gain_power,
             scatter=prior.drift_sd,
-            own_share=prior.own_share,
             region=thresholds.SAME_REGION,
         )
+        source: Literal["measured", "checked", "prior"] = "prior" if drift_sd is None else "measured"
         return GrowthEvidence(
             kind=kind,
             n_sample=n_sample,
             n_rows=n_rows,
-            source="checked" if checked is not None else "measured" if len(points) > 1 else "prior",
-            sizes=tuple(sorted(points, key=lambda point: point.n_rows)),
+            source=source if checked is None else "checked",
+            sizes=tuple(points),
             gain=found.gain,
             low=found.low,
             high=found.high,
             p_better=found.p_better,
             p_same=found.p_same,
             p_worse=found.p_worse,
-            power=found.power,
-            power_sd=found.power_sd,
             drift=drift,
             drift_sd=drift_sd,
-            factor=factor,
+            factor=1.0 if checked is None else checked[1],
         )
 
 
@@ -265,30 +263,39 @@ def _size_point(
     )
 
 
-def _drift(quarter: SizeFits, kind: Kind, prior: TransferPrior, measure: Results) -> tuple[float, float]:
+def drift_of(
+    fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results
+) -> tuple[float, float]:
     """Return what is added to the powers by which strengths fall, and its standard deviation.
 
-    The strength carried down from the sample is held against what does best there: if that is m times as
-    strong, strengths fall faster by the power log m / log(ratio of the rows). `measure` says what a fit's
-    mean loss is.
+    The strengths carried down from the sample are held against what does best there: if those are m times as
+    strong, strengths fall faster by the power log m / log(ratio of the rows).
+
+    Parameters
+    ----------
+    fits : mapping of float to Fit
+        On a quarter of the training rows, by the factor on the carried strengths.
+    laws : mapping of str to PowerLaw
+        Of the strengths of the pick.
+    measure : Results
+        The quarter's folds; it says what the mean loss of a fit is.
     """
-    factors = sorted(quarter.picks)
+    factors = sorted(fits)
     logs = [math.log(factor) for factor in factors]
 
     def best(rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
-        return vertex(logs, [measure.mean_loss(quarter.picks[factor].losses, rows) for factor in factors])
+        return vertex(logs, [measure.mean_loss(fits[factor].losses, rows) for factor in factors])
 
     # A fold whose rows all weigh nothing says nothing.
-    some = quarter.picks[factors[0]].losses
+    some = fits[factors[0]].losses
     folds = [
-        fold.test for fold in quarter.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
+        fold.test for fold in measure.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
     ]
-    names = [name for name in STRENGTHS[kind] if name in prior.exponents]
-    sd = float(np.mean([min(prior.exponents[name].sd, _WIDEST_DRIFT) for name in names])) if names else 0.0
-    if not names or len(folds) < 2:
+    sd = float(np.mean([law.sd for law in laws.values()]))
+    if len(folds) < 2:
         return 0.0, sd
     se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
-    steps = math.log(1.0 / min(SHARES))
+    steps = math.log(1.0 / SHARE)
     measured = best(np.concatenate(folds)) / steps
     drift, drift_sd = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
     return (drift if abs(drift) >= _SMALLEST_DRIFT else 0.0), drift_sd

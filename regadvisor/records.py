@@ -18,7 +18,7 @@ Number = float | int | str | bool | None
 Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
-FORMAT = 3
+FORMAT = 4
 
 
 # --------------------------------------------------------------------------------------- the data
@@ -345,10 +345,11 @@ class GrowthEvidence:
     #: Rows that the fits stand for, and all rows.
     n_sample: int
     n_rows: int
-    #: ``"measured"``: on several sizes; ``"checked"``: on all rows, too; ``"prior"``: on the sample alone.
+    #: ``"measured"``: the strengths were tried on fewer rows as well; ``"checked"``: the gain was measured on
+    #: all rows; ``"prior"``: all is known from the sample alone.
     source: Literal["measured", "checked", "prior"]
     sizes: tuple[SizePoint, ...]
-    #: Gain at the full size as a share of the loss of none, with its 95% interval.
+    #: Gain at the full size as a share of the loss of none: its median and 95% interval.
     gain: float
     low: float
     high: float
@@ -356,9 +357,6 @@ class GrowthEvidence:
     p_better: float
     p_same: float
     p_worse: float
-    #: Power by which the gain falls with the rows, with its standard deviation.
-    power: float
-    power_sd: float
     #: What is added to the family's powers by which strengths fall with the rows, and its standard deviation.
     drift: float = 0.0
     drift_sd: float | None = None

@@ -71,8 +71,9 @@ OVERFIT_GAP = 0.2
 OVERFIT_OF_CONSTANT = 0.05
 #: Underfit: even the training rows are fitted no better than this share below the constant's loss.
 UNDERFIT_GAIN = 0.05
-#: A run explodes if its held-out loss is this many times the constant's (the constant needs no training).
-EXPLODED_LOSS = 2.0
+#: A run exploded if its held-out loss is above this multiple of the constant's: no sensible model is three
+#: times worse than knowing nothing but the mean. A baseline's lost losses count as just this.
+EXPLODED = 3.0
 #: A feature is listed as zeroed if its weights were all zero in at least this share of the folds (as in
 #: stability selection, Meinshausen and Bühlmann 2010, whose cut-offs lie between 0.6 and 0.9, a feature
 #: kept in most folds is not called zeroed).
@@ -153,11 +154,6 @@ LIMIT_GROWTH = 1.0
 #: target of which features explain three quarters.
 DEFAULT_NOISE_SD = 0.5
 
-#: Per row, a linear model's best strength falls with the rows to this power. L2: theory, the prior does not
-#: grow with the data. L1: about the mean over 14 data sets (``compare/prior.py``: 0.85); theory's 0.5 is for
-#: choosing the features that count, and left 1.1% of the loss instead of 0.2% at 16 times the rows.
-LINEAR_EXPONENTS = {"l2": 1.0, "l1": 0.85}
-
 # --------------------------------------------------------------------------- the data and their encoding
 
 #: ``task="auto"``: whole numbers with at most so many distinct values are classes …
@@ -180,9 +176,6 @@ SMOOTH_CLIP_LIMIT = 3.0
 
 # -------------------------------------------------------------------------------------------- the search
 
-#: A run exploded if its held-out loss is above this multiple of the constant's: no sensible model is
-#: three times worse than knowing nothing but the mean.
-EXPLODED = 3.0
 #: The best strength lies on the edge of its range if it is within this share of the range's (log) width.
 EDGE_SHARE = 0.1
 #: An edge on a log scale is moved by this factor, one decade: more than the width in which strengths tie.
@@ -208,12 +201,8 @@ SETTLED_GAIN = SAME_REGION / 5
 STEPS_PER_ROOT_ROW = 15.0
 #: Small data sets are not passed over more often than this.
 MOST_EPOCHS = 100
-#: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to the power
-#: intercept + slope · ln(features), within this range: with 5 features the best L2 falls as n^-0.8, with 50
-#: or more it stays. Fitted on 28 data sets (``benchmarks/transfer.py``): on sets left out it foretells the
-#: power to ± 0.38, their mean to ± 0.50. L1 moves as well, but leaving it as it is costs less: too weak is
-#: worse.
-STRENGTH_EXPONENTS = {"l2": (1.33, -0.34), "l1": (0.0, 0.0)}
+#: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within
+#: this range (``compare.prior.STRENGTH_LAWS``).
 EXPONENT_RANGE = (0.0, 1.0)
 #: No further than to this many times the rows of the sample, the most that was measured.
 FARTHEST_RATIO = 64.0

@@ -16,14 +16,14 @@ from regadvisor.budget import carry_costs_of
 from regadvisor.compare.carrying import MOST_LOST, carried_loss, carry_costs
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.panel import Panel
-from regadvisor.compare.prior import PowerLaw, transfer_prior
+from regadvisor.compare.prior import STRENGTH_LAWS, strength_laws, transfer_prior
 from regadvisor.compare.support import resampled
-from regadvisor.families.base import Carry
+from regadvisor.families.base import Carry, Fit, Job
 from regadvisor.families.linear import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.strengths import exponent, weaker_at
-from regadvisor.regularizer import KINDS
+from regadvisor.families.neural.strengths import carried_in_loss, exponent, weaker_at
+from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.search.plan import EFFORTS, ONE_CANDIDATE_FROM
 
 NETWORK = replace(
@@ -74,19 +74,38 @@ def test_networks_with_decoupled_penalties_pay_and_others_do_not() -> None:
 
 
 def test_powers_follow_the_fitted_law_within_their_range() -> None:
-    law = transfer_prior("network").exponents["l2"]
+    law = STRENGTH_LAWS["decoupled"]["l2"]
     for features in (6, 20, 40):
-        assert exponent("l2", features) == pytest.approx(
-            law.intercept + law.slope * math.log(features), abs=0.02
-        )
+        assert exponent("l2", features) == pytest.approx(law.intercept + law.slope * math.log(features))
     low, high = thresholds.EXPONENT_RANGE
     assert (exponent("l2", 1), exponent("l2", 10_000)) == (high, low)
     assert {exponent("l1", features) for features in (1, 10, 1_000)} == {0.0}
 
 
-def test_linear_powers_do_not_depend_on_the_features() -> None:
-    laws = transfer_prior("linear").exponents
-    assert all(law == PowerLaw(intercept=law.intercept, slope=0.0, sd=law.sd) for law in laws.values())
+def test_every_family_has_its_own_laws_in_one_table() -> None:
+    families = (LinearFamily(), MLPFamily(Recipe()), MLPFamily(Recipe(coupling="loss")))
+    laws = [strength_laws(name=each.name, coupling=each.coupling) for each in families]
+    assert laws == [STRENGTH_LAWS["linear"], STRENGTH_LAWS["decoupled"], STRENGTH_LAWS["loss"]]
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.2, -0.3])
+def test_linear_strengths_fall_by_their_powers_and_the_drift(drift: float) -> None:
+    found = Regularizer(l1=0.1, l2=0.4)
+    fit = Fit(
+        job=Job(regularizer=found),
+        losses=np.zeros(1),
+        train_losses=np.zeros(1),
+        zeroed=np.zeros(1),
+        converged=True,
+    )
+    carry = Carry(n_sample=500, n_rows=8_000, n_features=10, drift=drift)
+    carried, sentence = LinearFamily().at_full_size(fit, carry)
+    assert carried.l2 == pytest.approx(0.4 * 16 ** -(1.0 + drift))
+    assert carried.l1 == pytest.approx(0.1 * 16 ** -(0.85 + drift))
+    assert sentence is not None
+    in_loss, _ = carried_in_loss(found, n_sample=500, n_rows=8_000, drift=drift)
+    assert in_loss.l2 == pytest.approx(0.4 * 16 ** -(1.0 + drift))
+    assert in_loss.l1 == pytest.approx(0.1 * 16 ** -(0.5 + drift))
 
 
 def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from search_fakes import RidgeFamily
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from test_sampling_blocks import blocks, table
 
 from regadvisor import advise
-from regadvisor.compare.prior import transfer_prior
-from regadvisor.compare.transfer import GainAt, gain_at_full, shrunk, vertex
+from regadvisor.compare.prior import STRENGTH_LAWS, transfer_prior
+from regadvisor.compare.transfer import GainAtFull, gain_at_full, shrunk, vertex
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
@@ -26,7 +27,7 @@ from regadvisor.families.linear import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
-from regadvisor.growing import _drift
+from regadvisor.growing import drift_of
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
@@ -38,71 +39,88 @@ from regadvisor.search.sizes import train_size
 # ----------------------------------------------------------------------------------- the extrapolation
 
 
-def sizes(power: float, se: float = 1e-4, level: float = 0.1) -> list[GainAt]:
-    return [GainAt(n_rows=n, gain=level * (n / 800) ** -power, se=se) for n in (200, 400, 800)]
+def at_full(
+    gain: float, se: float, *, ratio: float, scatter: float = 0.0, power: tuple[float, float] = (0.5, 0.3)
+) -> GainAtFull:
+    return gain_at_full(gain, se, ratio=ratio, power=power, scatter=scatter, region=0.005)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, -0.3])
-def test_a_clear_power_is_followed(power: float) -> None:
-    found = gain_at_full(sizes(power), n_rows=6_400, power=(0.5, 0.5), scatter=0.0, region=0.005)
-    assert found.power == pytest.approx(power, abs=0.02)
-    assert found.gain == pytest.approx(0.1 * 8**-power, rel=0.03)
+def test_a_known_power_is_followed(power: float) -> None:
+    found = at_full(0.1, 0.01, ratio=8.0, power=(power, 1e-4))
+    assert found.gain == pytest.approx(0.1 * 8**-power, rel=1e-3)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * 0.01 * 8**-power, rel=1e-3)
 
 
-def test_the_posterior_is_that_of_numerical_integration() -> None:
-    measured = [GainAt(n_rows=200, gain=0.2, se=0.05), GainAt(n_rows=800, gain=0.12, se=0.04)]
-    mean, sd, ratio = 0.6, 0.4, 5.0
+@pytest.mark.parametrize(
+    ("gain", "se", "ratio", "scatter"),
+    [(0.12, 0.04, 5.0, 0.0), (0.02, 0.001, 3.0, 0.02), (-0.03, 0.02, 8.0, 0.01), (0.006, 0.004, 2.0, 0.01)],
+)
+def test_masses_and_quantiles_are_those_of_numerical_integration(
+    gain: float, se: float, ratio: float, scatter: float
+) -> None:
+    mean, sd = 0.6, 0.4
 
-    def joint(level: float, power: float) -> float:
-        chance = stats.norm.pdf(0.12, level, 0.04) * stats.norm.pdf(0.2, level * 4**power, 0.05)
-        return float(chance * stats.norm.pdf(power, mean, sd))
+    def below(value: float) -> float:
+        def density(power: float) -> float:
+            kept = ratio**-power
+            spread = math.sqrt((kept * se) ** 2 + scatter**2 * math.log(ratio))
+            return float(stats.norm.cdf(value, gain * kept, spread) * stats.norm.pdf(power, mean, sd))
 
-    area = {"epsabs": 1e-7}
-    total = integrate.dblquad(joint, -1.5, 2.5, -0.3, 0.5, **area)[0]
-    kept = integrate.dblquad(lambda g, a: ratio**-a * joint(g, a), -1.5, 2.5, -0.3, 0.5, **area)[0]
-    found = gain_at_full(measured, n_rows=4_000, power=(mean, sd), scatter=0.0, region=0.005)
-    assert found.gain == pytest.approx(0.12 * kept / total, rel=2e-3)
+        return float(integrate.quad(density, mean - 6 * sd, mean + 6 * sd, limit=200)[0])
+
+    found = at_full(gain, se, ratio=ratio, scatter=scatter, power=(mean, sd))
+    assert found.p_worse == pytest.approx(below(-0.005), abs=2e-4)
+    assert found.p_same == pytest.approx(below(0.005) - below(-0.005), abs=2e-4)
+    assert found.p_better == pytest.approx(1.0 - below(0.005), abs=2e-4)
+    quantiles = [below(value) for value in (found.low, found.gain, found.high)]
+    assert quantiles == pytest.approx([0.025, 0.5, 0.975], abs=2e-4)
 
 
-def test_sizes_that_count_for_nothing_leave_the_prior() -> None:
-    found = gain_at_full(sizes(1.0), n_rows=8_000, power=(0.5, 0.2), scatter=0.0, region=0.005, own_share=0.0)
-    assert (found.power, found.power_sd) == pytest.approx((0.5, 0.2), abs=1e-3)
+def test_nothing_is_extrapolated_where_the_gain_was_measured_on_everything() -> None:
+    for ratio in (1.0, 0.8):
+        found = at_full(0.03, 0.01, ratio=ratio, scatter=0.2)
+        assert found.gain == pytest.approx(0.03)
+        assert (found.low, found.high) == pytest.approx((0.03 - 0.0196, 0.03 + 0.0196), abs=1e-4)
+        assert found.p_better == pytest.approx(stats.norm.sf(0.005, 0.03, 0.01), abs=1e-6)
 
 
-def test_nothing_is_extrapolated_where_the_sample_is_everything() -> None:
-    found = gain_at_full(
-        [GainAt(n_rows=500, gain=0.03, se=0.01)], n_rows=500, power=(1.0, 0.5), scatter=0.2, region=0.005
-    )
-    assert found.gain == pytest.approx(0.03)
-    assert (found.low, found.high) == pytest.approx((0.03 - 0.0196, 0.03 + 0.0196), abs=1e-4)
-    assert found.p_better == pytest.approx(stats.norm.sf(0.005, 0.03, 0.01), abs=1e-6)
+def test_the_scatter_of_other_sets_widens_the_interval_with_the_root_of_the_log_ratio() -> None:
+    """With a gain of 0 the power makes no difference, and the scatter is all there is."""
+    for ratio in (2.0, 8.0, 100.0):
+        found = at_full(0.0, 1e-9, ratio=ratio, scatter=0.03)
+        assert found.high == pytest.approx(1.96 * 0.03 * math.sqrt(math.log(ratio)), rel=1e-3)
+        assert found.low == pytest.approx(-found.high)
+        assert found.gain == pytest.approx(0.0, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     gain=st.floats(-0.5, 0.9),
     se=st.floats(1e-3, 0.5),
-    ratio=st.floats(1.0, 200.0),
-    further=st.floats(1.1, 10.0),
+    ratio=st.floats(1.5, 200.0),
+    scatter=st.floats(0.02, 0.1),
 )
 def test_masses_add_up_and_intervals_widen_with_the_scatter(
-    gain: float, se: float, ratio: float, further: float
+    gain: float, se: float, ratio: float, scatter: float
 ) -> None:
-    measured = [GainAt(n_rows=1_000, gain=gain, se=se)]
-    narrow, wide = (
-        gain_at_full(
-            measured, n_rows=1_000 * ratio * further, power=(0.5, 0.3), scatter=scatter, region=0.005
-        )
-        for scatter in (0.0, 0.1)
-    )
+    narrow, wide = at_full(gain, se, ratio=ratio), at_full(gain, se, ratio=ratio, scatter=scatter)
     assert narrow.p_better + narrow.p_same + narrow.p_worse == pytest.approx(1.0)
-    assert narrow.low <= narrow.high
-    assert wide.high - wide.low >= narrow.high - narrow.low - 1e-9
+    assert narrow.low < narrow.gain < narrow.high
+    assert wide.high - wide.low > narrow.high - narrow.low
 
 
-def test_an_empty_measurement_is_refused() -> None:
-    with pytest.raises(ParameterError, match="measured must not be empty"):
-        gain_at_full([], n_rows=10, power=(1.0, 1.0), scatter=0.0, region=0.005)
+@given(gain=st.floats(1e-3, 0.9), ratio=st.floats(1.0, 1e3), model=st.sampled_from(["linear", "network"]))
+def test_no_more_is_foretold_than_was_seen(gain: float, ratio: float, model: str) -> None:
+    """The mean over powers grew without bound with the rows, and foretold gains that nobody had seen."""
+    prior = transfer_prior(model)
+    found = at_full(gain, 1e-4, ratio=ratio, scatter=prior.drift_sd, power=prior.gain_power)
+    assert found.gain <= gain + 1e-4, "a hundredth of a percent of the loss"
+
+
+def test_a_power_without_width_is_refused() -> None:
+    with pytest.raises(ParameterError, match="standard deviation of the power must be above 0, got 0"):
+        at_full(0.1, 0.01, ratio=2.0, power=(1.0, 0.0))
 
 
 @given(at=st.floats(-0.9, 0.9), curve=st.floats(0.1, 10.0))
@@ -159,19 +177,18 @@ def test_a_size_is_trained_as_scikit_learn_trains_it() -> None:
     fits = train_size(
         family,
         prepared,
-        Regularizer(l2=0.1),
-        factors=(0.5, 1.0),
+        [Regularizer(), Regularizer(l2=0.05), Regularizer(l2=0.1)],
         seed=0,
         deadline=Deadline.never(),
         study="half",
     )
     assert fits is not None
     X, y = np.asarray(drawn.table.X), drawn.table.y
-    for factor, fit in fits.picks.items():
+    for regularizer, fit in fits.items():
         for fold in folds:
             scaler = StandardScaler().fit(X[fold.train])
             centre, sd = y[fold.train].mean(), y[fold.train].std()
-            model = Ridge(alpha=0.1 * factor * len(fold.train))
+            model = Ridge(alpha=regularizer.l2 * len(fold.train))
             model.fit(scaler.transform(X[fold.train]), (y[fold.train] - centre) / sd)
             predicted = model.predict(scaler.transform(X[fold.test])) * sd + centre
             expected = (predicted - y[fold.test]) ** 2
@@ -196,8 +213,7 @@ def test_fits_of_a_size_are_taken_from_the_journal(tmp_path: Path) -> None:
                 train_size(
                     each,
                     prepared,
-                    Regularizer(l2=0.1),
-                    factors=(1.0, 4.0),
+                    [Regularizer(l2=0.1), Regularizer(l2=0.4)],
                     seed=0,
                     deadline=Deadline.never(),
                     study="quarter",
@@ -207,8 +223,20 @@ def test_fits_of_a_size_are_taken_from_the_journal(tmp_path: Path) -> None:
     first, second = found
     assert first is not None
     assert second is not None
-    np.testing.assert_array_equal(first.none.losses, second.none.losses)
-    np.testing.assert_array_equal(first.picks[4.0].losses, second.picks[4.0].losses)
+    assert list(first) == list(second) == [Regularizer(l2=0.1), Regularizer(l2=0.4)]
+    for one, other in zip(first.values(), second.values(), strict=True):
+        np.testing.assert_array_equal(one.losses, other.losses)
+
+
+def test_a_size_that_a_deadline_cuts_is_none_and_lost_rows_are_left_out() -> None:
+    family = RidgeFamily(failing=lambda job: job.regularizer.l2 == 0.4)
+    wanted = [Regularizer(l2=0.1), Regularizer(l2=0.4)]
+    rest = {"seed": 0, "deadline": Deadline.never(), "study": "quarter"}
+    found = train_size(family, family.prepared(), wanted, **rest)  # type: ignore[arg-type]
+    assert found is not None
+    assert list(found) == [Regularizer(l2=0.1)]
+    cut = RidgeFamily(n_at_most=1)
+    assert train_size(cut, cut.prepared(), wanted, **rest) is None  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------- the advice
@@ -220,21 +248,21 @@ def wide_regression(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return X, X @ rng.normal(size=80) / 12 + rng.normal(size=n_rows)
 
 
-def test_a_gain_that_falls_with_the_rows_is_seen_to_fall() -> None:
+def test_far_beyond_the_sample_nothing_is_promised() -> None:
     X, y = wide_regression(4_000)
     advice = advise(X, y, sample=300, effort="quick")
     growth = advice.record.evidence.growth
     assert growth is not None
     assert growth.source == "measured"
-    gains = [point.gain for point in growth.sizes]
-    assert [point.share for point in growth.sizes] == [0.25, 0.5, 1.0]
-    assert gains == sorted(gains, reverse=True)
+    (seen,) = growth.sizes
+    assert (seen.n_rows, seen.share) == (300, 1.0)
     # Least squares with p of n rows in excess loses about p / n, so the gain falls about as 1/n.
-    assert 0.5 < growth.power < 1.6
-    assert 0.0 < growth.gain < gains[-1] / 2
+    assert 0.0 < growth.gain < seen.gain / 2
     assert growth.low < growth.gain < growth.high
     assert advice.path[-1].question == "Q10"
     assert advice.path[-1].reply == "unsure", "13 times the rows of the sample are too far"
+    assert f"takes off the loss {seen.gain:.1%} at 300 rows; " in advice.path[-1].answer.because
+    assert advice.path[-1].answer.because.endswith("at 13 times as many, all 4,000, is not known.")
 
 
 def test_all_rows_are_tried_where_the_budget_has_room() -> None:
@@ -248,21 +276,19 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     assert advice.path[-1].reply != "unsure" or growth.p_better < 0.8
 
 
-@pytest.mark.parametrize(("n_rows", "shares"), [(9_000, [0.25, 0.5, 1.0]), (30_000, [1.0])])
-def test_a_single_block_is_thinned_only_where_that_can_decide(n_rows: int, shares: list[float]) -> None:
+def test_a_single_block_is_not_thinned() -> None:
+    """One fold does not tell how the best strength moves, and nothing else of a smaller sample decides."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 6))
-    y = 0.3 * X[:, 0] + rng.normal(size=n_rows)
-    recipe = Recipe(hidden=(32,), epochs=6)
-    advice = advise(X, y, model="mlp", recipe=recipe, effort="quick")
+    X = rng.normal(size=(9_000, 6))
+    y = 0.3 * X[:, 0] + rng.normal(size=9_000)
+    advice = advise(X, y, model="mlp", recipe=Recipe(hidden=(32,), epochs=6), effort="quick")
     assert advice.record.evidence.sample is not None
     assert advice.record.evidence.sample.validation == "blocks"
     growth = advice.record.evidence.growth
     assert growth is not None
     assert growth.n_sample == 3_200
-    assert [point.share for point in growth.sizes] == shares
-    assert growth.drift == 0.0
-    assert growth.source == ("measured" if len(shares) > 1 else "prior")
+    assert [point.share for point in growth.sizes] == [1.0]
+    assert (growth.drift, growth.drift_sd, growth.source) == (0.0, None, "prior")
 
 
 def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
@@ -275,12 +301,12 @@ def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
         for factor, (first, second) in factors.items()
     }
     folds = tuple(SimpleNamespace(test=np.arange(start, start + 20)) for start in (0, 20, 40))
-    quarter = SimpleNamespace(picks=fits, prepared=SimpleNamespace(folds=folds, n_rows=60))
-    prior = transfer_prior("network")
+    prepared = SimpleNamespace(folds=folds, n_rows=60)
+    laws = {"l2": STRENGTH_LAWS["decoupled"]["l2"]}
 
     def drift(weight: np.ndarray | None) -> float:
-        measure = Results(prepared=quarter.prepared, trials=(), weight=weight)  # type: ignore[arg-type]
-        return _drift(quarter, "l2", prior, measure)[0]  # type: ignore[arg-type]
+        measure = Results(prepared=prepared, trials=(), weight=weight)  # type: ignore[arg-type]
+        return drift_of(fits, laws, measure)[0]  # type: ignore[arg-type]
 
     assert drift(is_first.astype(float)) > 0.2
     assert drift((~is_first).astype(float)) < -0.2
@@ -320,8 +346,6 @@ def growth(**changes: object) -> GrowthEvidence:
         p_better=0.9,
         p_same=0.05,
         p_worse=0.05,
-        power=0.5,
-        power_sd=0.2,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -335,6 +359,8 @@ def growth(**changes: object) -> GrowthEvidence:
         ({"p_better": 0.5}, "unsure"),
         ({"n_rows": 9_000}, "unsure"),
         ({"n_rows": 9_000, "source": "checked"}, "yes"),
+        ({"n_rows": 8_000}, "yes"),
+        ({"n_rows": 8_001}, "unsure"),
         ({"kind": "l1"}, "unsure"),
     ],
 )

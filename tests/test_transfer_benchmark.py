@@ -357,10 +357,8 @@ def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
     source = Path(str(prior.__file__)).read_text("utf-8")
     found = prior.TransferPrior(
         model="linear",
-        exponents={"l2": prior.PowerLaw(intercept=1.0, slope=-0.5, sd=0.25)},
         gain_power=(1.5, 0.5),
         drift_sd=0.01,
-        own_share=0.1,
         carry_costs={"l2": 0.01, "elasticnet": 0.02},
         n_sets=9,
     )

@@ -37,7 +37,7 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
     behind = held_out_loss - train_loss
     gap = behind / held_out_loss if held_out_loss > 0 else 0.0
     is_large = behind > thresholds.OVERFIT_OF_CONSTANT * constant_loss
-    if not held_out_loss <= thresholds.EXPLODED_LOSS * constant_loss:
+    if not held_out_loss <= thresholds.EXPLODED * constant_loss:
         what = "explodes"
     elif gap > thresholds.OVERFIT_GAP and is_large:
         what = "overfits"

@@ -1,13 +1,10 @@
-"""From sizes that were measured to the full size: gains and strengths, shrunk to what other data sets did.
+"""From the gain on a sample to the gain at the full size, and how a measured power is shrunk.
 
 A gain over no regularization is modelled as ``g(n) = g · (n / n_s)^-a``, as a share of the baseline's loss:
-the variance that a penalty saves falls with the rows. The power a has a normal prior estimated across data
-sets (``prior.py``); the sizes measured here update it, for as much as such sizes were seen to tell. From the
-largest size the gain is moved along the power and widened by the scatter that other sets showed per
-√(log ratio). No gain is assumed to keep its sign by more than that.
-
-Sizes are scored on the same rows, so their errors are correlated; they are treated as independent, which
-makes the power less certain than it is.
+the variance that a penalty saves falls with the rows. The power a is normal over data sets (``prior.py``).
+Smaller samples of the same data say too little about their own a to count: on sets left out, intervals were
+best without them (``benchmarks/transfer.py``). So the gain on the sample is moved along the power and widened
+by the scatter that other sets showed per √(log ratio). No gain is assumed to keep its sign by more than that.
 """
 
 from __future__ import annotations
@@ -17,26 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
+from scipy import optimize, special
 
 from regadvisor.errors import ParameterError
 
-#: Powers on which the posterior is computed: this many, this many prior standard deviations to both sides.
-_N_POWERS = 201
-_REACH = 4.0
+#: The normal distribution of the power: points in standard deviations, and their probabilities.
+_POINTS = np.linspace(-4.0, 4.0, 201)
+_MASS = np.exp(-0.5 * _POINTS**2) / np.exp(-0.5 * _POINTS**2).sum()
 #: A gain is never taken for better known than this, as a share of the loss.
 _SMALLEST_SE = 1e-6
-_TAILS = (0.025, 0.975)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GainAt:
-    """The gain of a kind over none on one size: a share of the loss of none, with its standard error."""
-
-    n_rows: float
-    gain: float
-    se: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +32,10 @@ class GainAtFull:
     Attributes
     ----------
     gain, low, high : float
-        Posterior mean and 95% interval, as shares of the loss of none.
+        Median and 95% interval, as shares of the loss of none. The mean would be misleading: a few powers
+        far below 0, at which gains grow without bound, would rule it.
     p_better, p_same, p_worse : float
         Mass of a gain above, within and below ± the region.
-    power, power_sd : float
-        Posterior of the power by which the gain falls with the rows.
     """
 
     gain: float
@@ -59,96 +44,61 @@ class GainAtFull:
     p_better: float
     p_same: float
     p_worse: float
-    power: float
-    power_sd: float
 
 
 def gain_at_full(
-    measured: Sequence[GainAt],
-    *,
-    n_rows: float,
-    power: tuple[float, float],
-    scatter: float,
-    region: float,
-    own_share: float = 1.0,
+    gain: float, se: float, *, ratio: float, power: tuple[float, float], scatter: float, region: float
 ) -> GainAtFull:
-    """Extrapolate a gain from the sizes at which it was measured.
+    """Extrapolate a gain from the rows on which it was measured to the full size.
 
     Parameters
     ----------
-    measured : sequence of GainAt
-        The largest size is where the extrapolation starts.
-    n_rows : float
-        The full size.
+    gain, se : float
+        As measured, a share of the loss of none, with its standard error.
+    ratio : float
+        The full size over the rows on which it was measured; below 1 it counts as 1.
     power : (float, float)
-        Mean and standard deviation of the power's prior.
+        Mean and standard deviation of the power by which gains fall with the rows.
     scatter : float
-        Standard deviation of what else happens to a gain, per √(log ratio of sizes).
+        Standard deviation of what else happens to a gain, per √(log ratio).
     region : float
         Half width of the region in which a gain is none, as a share of the loss.
-    own_share : float
-        What the sizes count for the power: their likelihood is raised to this power. The power changes along
-        the sizes, so taken at their word they make intervals too narrow.
 
     Raises
     ------
     ParameterError
-        If nothing was measured, or the prior has no width.
+        If the power has no width.
 
     Examples
     --------
-    >>> sizes = [GainAt(n_rows=n, gain=40.0 / n, se=0.001) for n in (250, 500, 1_000)]
-    >>> found = gain_at_full(sizes, n_rows=4_000, power=(0.5, 0.5), scatter=0.0, region=0.005)
-    >>> round(found.power, 1), round(found.gain, 3)
-    (1.0, 0.01)
+    >>> found = gain_at_full(0.04, 0.001, ratio=4.0, power=(1.0, 0.1), scatter=0.0, region=0.005)
+    >>> round(found.gain, 3), round(found.low, 3), round(found.high, 3), round(found.p_better, 2)
+    (0.01, 0.008, 0.013, 1.0)
     """
-    if not measured or not power[1] > 0:
-        raise ParameterError("measured must not be empty, and the prior of the power must have a width")
-    powers = power[0] + power[1] * np.linspace(-_REACH, _REACH, _N_POWERS)
-    largest = max(each.n_rows for each in measured)
-    gains = np.array([each.gain for each in measured])
-    weights = 1.0 / np.square([max(each.se, _SMALLEST_SE) for each in measured])
-    ratios = np.array([each.n_rows / largest for each in measured])
-    shape = ratios[None] ** -powers[:, None]
-    # For a given power the gain at the largest size is a weighted mean; a flat prior on it is integrated out.
-    precision = (shape**2 * weights).sum(axis=1)
-    level = (shape * gains * weights).sum(axis=1) / precision
-    misfit = (weights * (gains - shape * level[:, None]) ** 2).sum(axis=1)
-    own = misfit + np.log(precision)
-    logs = -0.5 * (own_share * own + ((powers - power[0]) / power[1]) ** 2)
-    mass = np.exp(logs - logs.max())
-    mass /= mass.sum()
-    last = int(np.argmax([each.n_rows for each in measured]))
-    ratio = max(n_rows / largest, 1.0)
-    moved = ratio**-powers
-    mean = gains[last] * moved
-    sd = np.sqrt(moved**2 / weights[last] + scatter**2 * math.log(ratio))
-    p_worse, p_below = (float(mass @ special.ndtr((edge - mean) / sd)) for edge in (-region, region))
-    middle = float(mass @ powers)
-    return GainAtFull(
-        gain=float(mass @ mean),
-        low=_quantile(_TAILS[0], mean, sd, mass),
-        high=_quantile(_TAILS[1], mean, sd, mass),
-        p_better=1.0 - p_below,
-        p_same=p_below - p_worse,
-        p_worse=p_worse,
-        power=middle,
-        power_sd=math.sqrt(float(mass @ (powers - middle) ** 2)),
+    if not power[1] > 0:
+        raise ParameterError(f"the standard deviation of the power must be above 0, got {power[1]}")
+    ratio = max(ratio, 1.0)
+    kept = ratio ** -(power[0] + power[1] * _POINTS)
+    mean = gain * kept
+    sd = np.hypot(kept * max(se, _SMALLEST_SE), scatter * math.sqrt(math.log(ratio)))
+
+    def below(value: float) -> float:
+        return float(_MASS @ special.ndtr((value - mean) / sd))
+
+    ends = float((mean - 8 * sd).min()), float((mean + 8 * sd).max())
+    low, middle, high = (
+        float(optimize.brentq(lambda value, share=share: below(value) - share, *ends, xtol=1e-12))
+        for share in (0.025, 0.5, 0.975)
     )
-
-
-def _quantile(
-    share: float, mean: NDArray[np.float64], sd: NDArray[np.float64], mass: NDArray[np.float64]
-) -> float:
-    """Return a quantile of a mixture of normals, by bisection."""
-    low, high = float((mean - 8 * sd).min()), float((mean + 8 * sd).max())
-    for _ in range(80):
-        middle = (low + high) / 2
-        if float(mass @ special.ndtr((middle - mean) / sd)) < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    p_worse, p_not_better = below(-region), below(region)
+    return GainAtFull(
+        gain=middle,
+        low=low,
+        high=high,
+        p_better=1.0 - p_not_better,
+        p_same=p_not_better - p_worse,
+        p_worse=p_worse,
+    )
 
 
 def vertex(logs: Sequence[float], losses: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
+from regadvisor.compare.prior import STRENGTH_LAWS
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
@@ -158,16 +159,16 @@ class LinearFamily:
     def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
         """Return the strengths for all rows and one sentence on how they were carried over.
 
-        Per row, they fall with the rows to the powers of ``thresholds.LINEAR_EXPONENTS``, plus the drift,
+        Per row, they fall with the rows to the powers of ``prior.STRENGTH_LAWS``, plus the drift,
         whatever the number of features and however they were validated.
         """
         found = picked.job.regularizer
         if carry.n_rows == carry.n_sample or found.kind == "none":
             return found, None
         carried = _scaled(found, carry.n_sample / carry.n_rows, carry.drift)
-        powers = thresholds.LINEAR_EXPONENTS
-        falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{powers['l1']:g}"}
-        falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{powers['l1']:g}"
+        l1_power = STRENGTH_LAWS["linear"]["l1"].intercept
+        falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{l1_power:g}"}
+        falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{l1_power:g}"
         return carried, (
             f"Carried from {carry.n_sample} to {carry.n_rows} rows: for a linear model the best "
             f"{falls[found.kind]}{adjusted(carry.drift)}."
@@ -222,10 +223,11 @@ def _solutions(
 
 def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regularizer:
     """Return the strengths for 1/`ratio` times the rows."""
+    laws = STRENGTH_LAWS["linear"]
     return replace(
         regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (thresholds.LINEAR_EXPONENTS["l2"] + drift),
-        l1=(regularizer.l1 or 0.0) * ratio ** (thresholds.LINEAR_EXPONENTS["l1"] + drift),
+        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + drift),
     )
 
 

@@ -376,7 +376,6 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             "gain": growth.gain,
             "low": growth.low,
             "high": growth.high,
-            "power": growth.power,
             "p_better": growth.p_better,
             "p_same": growth.p_same,
             "p_worse": growth.p_worse,
@@ -389,8 +388,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
 
 def _growth_reply(growth: GrowthEvidence) -> Reply:
     """Return the reply by mass; far beyond the sample nothing is sure unless all rows were trained on."""
-    is_far = growth.n_rows > thresholds.FARTHEST_EXTRAPOLATION * growth.n_sample
-    if is_far and growth.source != "checked":
+    if _is_too_far(growth):
         return "unsure"
     if growth.p_better >= thresholds.REPLY_MASS:
         return "yes"
@@ -399,13 +397,25 @@ def _growth_reply(growth: GrowthEvidence) -> Reply:
     return "no" if growth.p_worse >= thresholds.REPLY_MASS else "unsure"
 
 
+def _is_too_far(growth: GrowthEvidence) -> bool:
+    return growth.source != "checked" and (
+        growth.n_rows > thresholds.FARTHEST_EXTRAPOLATION * growth.n_sample
+    )
+
+
 def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
     label = _label(growth.kind)
     label = label[0].upper() + label[1:]
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
+    seen = f"{label} takes off the loss {measured} rows"
+    if _is_too_far(growth):
+        times = growth.n_rows / growth.n_sample
+        return (
+            f"{seen}; what is left of it at {times:.0f} times as many, all {growth.n_rows:,}, is not known."
+        )
     expected = f"{growth.gain:.1%} [{growth.low:.1%}, {growth.high:.1%}]"
-    return f"{label} takes off the loss {measured} rows; expected at all {growth.n_rows:,} rows: {expected}."
+    return f"{seen}; expected at all {growth.n_rows:,} rows: {expected}."
 
 
 JUDGES: dict[str, Judge] = {

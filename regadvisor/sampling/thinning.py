@@ -1,7 +1,6 @@
-"""The folds of a sample with fewer training rows: what would smaller samples have said?
+"""The folds of a sample with fewer training rows: which strengths would a smaller sample have asked for?
 
-Gains and strengths at several sizes tell what becomes of them at the full size. The tested rows stay, so
-every size is scored on the same rows.
+That tells how strengths move with the rows. The tested rows stay, so every size is scored on the same rows.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -11,7 +10,7 @@ from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 from regadvisor.sampling.blocks import rows_for_blocks
 from regadvisor.search.halving import share_of_fits
 from regadvisor.search.sizes import WHOLE_JOBS
-from regadvisor.thresholds import FARTHEST_EXTRAPOLATION, MEASURED_FROM_RATIO
+from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 EffortName = Literal["quick", "standard", "thorough"]
 
@@ -291,8 +290,7 @@ class Walk:
         jobs = n_whole_jobs(effort, name, self.kinds, n_folds=n_folds, n_first=n_first)
         # On a single block all points that are tried are trained in full.
         jobs += (2 * REFINED_JOBS if n_folds == n_first else REFINED_JOBS) * effort.n_refinements
-        farthest = FARTHEST_EXTRAPOLATION if n_folds == 1 else math.inf
-        if MEASURED_FROM_RATIO < self.n_available / n_learned <= farthest:
+        if n_folds > 1 and self.n_available > MEASURED_FROM_RATIO * n_learned:
             jobs += WHOLE_JOBS
         return self.overhead_s(n_rows) + jobs * n_folds * self.fit_s(trained_rows(n_rows, self.n_folds))
 

@@ -1,14 +1,11 @@
-"""The pick and no regularization on parts of the sample, and on all rows: what becomes of a gain?
+"""Fits on other sizes than the sample's: what smaller samples and all rows say about the strengths.
 
-A half and a quarter of every fold's training rows are trained with the strengths carried to them, scored on
-the rows that the folds test. On the quarter the pick is also tried stronger and weaker, to see how its best
-strength moves. What an earlier run has stored is not trained again.
+What an earlier run has stored is not trained again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,53 +15,33 @@ from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.regularizer import Regularizer
 from regadvisor.search.rounds import Log
 
-#: Shares of the training rows, with the factors on the carried strengths that are tried there.
-SHARES: Mapping[float, tuple[float, ...]] = {0.5: (1.0,), 0.25: (0.25, 1.0, 4.0)}
-#: What they amount to in fits on the whole sample, those without a penalty among them.
-WHOLE_JOBS = sum(share * (1 + len(factors)) for share, factors in SHARES.items())
-#: The same for models trained on all rows.
+#: The share of the training rows on which the pick is tried again, and the factors on its strengths.
+SHARE = 0.25
+FACTORS = (0.25, 1.0, 4.0)
+#: What they amount to in fits on the whole sample.
+WHOLE_JOBS = SHARE * len(FACTORS)
+#: The factors for models trained on all rows.
 CHECKED = (0.5, 1.0, 2.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SizeFits:
-    """Fits on one size.
-
-    Attributes
-    ----------
-    prepared : Prepared
-    none : Fit
-    picks : dict of float to Fit
-        By the factor on the strengths that were carried to this size.
-    """
-
-    prepared: Prepared
-    none: Fit
-    picks: dict[float, Fit]
 
 
 def train_size(
     family: Family,
     prepared: Prepared,
-    carried: Regularizer,
+    regularizers: Sequence[Regularizer],
     *,
-    factors: Sequence[float],
     seed: int,
     deadline: Deadline,
     study: str,
     store: Log | None = None,
-) -> SizeFits | None:
-    """Train no regularization and a regularizer, its penalties times each factor.
+) -> dict[Regularizer, Fit] | None:
+    """Train regularizers on the folds of one size.
 
     Parameters
     ----------
     family : Family
     prepared : Prepared
         The size's folds.
-    carried : Regularizer
-        Strengths carried to this size.
-    factors : sequence of float
-        Applied to L1 and L2 together; a regularizer without either is trained as it is.
+    regularizers : sequence of Regularizer
     seed : int
     deadline : Deadline
     study : str
@@ -73,20 +50,16 @@ def train_size(
 
     Returns
     -------
-    SizeFits or None
-        None if the deadline cut a fit, or none or the carried strengths did not converge.
+    dict of Regularizer to Fit, or None
+        The fits that lost no tested row; those that did not converge are among them. None if the deadline cut
+        one.
     """
-    has_penalty = bool(carried.l1 or carried.l2)
-    wanted = {factor: carried.times(factor) for factor in factors if has_penalty or factor == 1.0}
-    jobs = [Job(regularizer=Regularizer(coupling=carried.coupling), seed=seed)]
-    jobs += [Job(regularizer=each, seed=seed) for each in wanted.values()]
+    jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None) for job in jobs}
     missing = [job for job in jobs if found[job] is None]
-
     is_tested = tested(prepared) >= 0
 
     def is_usable(fit: Fit) -> bool:
-        """Whether no tested row is lost; a baseline need not have converged to be compared with."""
         return bool(np.isfinite(fit.losses[is_tested]).all())
 
     def keep(fit: Fit) -> None:
@@ -97,14 +70,10 @@ def train_size(
 
     for fit in family.train(prepared, missing, deadline=deadline, on_fit=keep) if missing else ():
         keep(fit)
-    fits = [found[job] for job in jobs]
-    none, *rest = fits
-    picks = {
-        factor: fit for factor, fit in zip(wanted, rest, strict=True) if fit is not None and is_usable(fit)
-    }
-    if none is None or any(fit is None for fit in fits) or 1.0 not in picks or not is_usable(none):
+    fits = [fit for fit in found.values() if fit is not None]
+    if len(fits) < len(jobs):
         return None
-    return SizeFits(prepared=prepared, none=none, picks=picks)
+    return {fit.job.regularizer: fit for fit in fits if is_usable(fit)}
 
 
 def tested(prepared: Prepared) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ import math
 from dataclasses import replace
 
 from regadvisor.candidates import Candidate, Range
+from regadvisor.compare.prior import STRENGTH_LAWS
 from regadvisor.families.base import Carry
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.thresholds import (
@@ -25,7 +26,6 @@ from regadvisor.thresholds import (
     DEFAULT_L2_SUM,
     EXPONENT_RANGE,
     FARTHEST_RATIO,
-    STRENGTH_EXPONENTS,
 )
 from regadvisor.wording import adjusted
 
@@ -131,11 +131,11 @@ def carried_in_loss(
     """
     if n_rows == n_sample:
         return regularizer, None
-    ratio = n_sample / n_rows
+    ratio, laws = n_sample / n_rows, STRENGTH_LAWS["loss"]
     moved = replace(
         regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (1.0 + drift),
-        l1=(regularizer.l1 or 0.0) * ratio ** (0.5 + drift),
+        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + drift),
     )
     rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
     fallen = " and ".join(rule for name, rule in rules.items() if getattr(regularizer, name))
@@ -191,13 +191,13 @@ def weaker_at(name: str, carry: Carry) -> float:
 
 
 def exponent(name: str, n_features: int) -> float:
-    """Return the power by which strength × Σ lr of a penalty falls with the rows (``STRENGTH_EXPONENTS``).
+    """Return the power by which strength × Σ lr of a penalty falls with the rows (``STRENGTH_LAWS``).
 
     Examples
     --------
     >>> [round(exponent("l2", features), 2) for features in (5, 20, 100)]
     [0.78, 0.31, 0.0]
     """
-    intercept, slope = STRENGTH_EXPONENTS[name]
+    law = STRENGTH_LAWS["decoupled"][name]
     low, high = EXPONENT_RANGE
-    return min(max(intercept + slope * math.log(max(n_features, 1)), low), high)
+    return min(max(law.intercept + law.slope * math.log(max(n_features, 1)), low), high)

@@ -1,0 +1,584 @@
+"""From a finished walk to a decision: status, claims, strength, ties, flips, outcomes, on made searches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from decision_builders import (
+    LINEAR,
+    N_DRAWS,
+    SEEDS,
+    N,
+    RecordingFamily,
+    decider,
+    evidence_of,
+    growth_of,
+    rows,
+    scores_of,
+    shifts,
+    trained,
+)
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_chart import compared
+
+from regadvisor import thresholds
+from regadvisor.compare.calibration import calibrated
+from regadvisor.compare.paired import rows_needed
+from regadvisor.compare.support import resampled, strength_ties
+from regadvisor.data.source import make_table
+from regadvisor.deciding import _nearest_reply
+from regadvisor.families.linear import LinearFamily
+from regadvisor.flowchart.chart import CLASSIC, NO_SIGNAL
+from regadvisor.flowchart.walk import walk
+from regadvisor.records import (
+    Comparison,
+    CorrelationEvidence,
+    ResourceEvidence,
+    SampleEvidence,
+    WholePictureEvidence,
+)
+from regadvisor.regularizer import KINDS, Regularizer
+from regadvisor.sampling.draw import draw_sample
+
+BASE = rows()
+
+
+def clear(**factors: float) -> dict[str, list[tuple[dict[str, float], np.ndarray]]]:
+    """Losses without any doubt: those of none, times a factor for each penalty."""
+    chosen = {"none": 1.0, "l2": 0.6, "l1": 0.8, "elasticnet": 0.7, **factors}
+    strengths = {"none": {}, "l2": {"l2": 0.1}, "l1": {"l1": 0.1}, "elasticnet": {"l1": 0.1, "l2": 0.1}}
+    return {kind: [(strengths[kind], factor * BASE)] for kind, factor in chosen.items()}
+
+
+def doubtful(noise: float = 0.05) -> dict[str, list[tuple[dict[str, float], np.ndarray]]]:
+    """L2 a little better than L1, with much noise between them; both are far better than none."""
+    losses = clear(elasticnet=0.9)
+    losses["l2"] = [({"l2": 0.1}, 0.598 * BASE + shifts(noise, 1))]
+    losses["l1"] = [({"l1": 0.1}, 0.6 * BASE + shifts(noise, 2))]
+    return losses
+
+
+def claim(decision: Any, name: str) -> Any:
+    return next(each for each in decision.claims if each.name == name)
+
+
+# -------------------------------------------------------------------------------------------- status
+
+
+def test_the_outcome_of_the_walk_is_advised_with_its_strength() -> None:
+    found = trained(clear())
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    assert decision.status == "advice"
+    assert decision.strength.regularizer == Regularizer(l2=0.1)
+    assert decision.strength.source == "search"
+    assert decision.ties == ()
+    assert decision.rows_needed is None
+    assert [each.name for each in decision.claims] == ["regularize", "kind", "strength"]
+    assert claim(decision, "kind").statement == "Start with L2."
+    assert claim(decision, "regularize").statement == "Regularize."
+    assert claim(decision, "strength").statement == "Its strength is within 0.5% of the best tried."
+
+
+def test_kinds_that_are_the_same_as_the_outcome_tie_in_order_of_simplicity() -> None:
+    found = trained(clear(l1=0.601, elasticnet=0.6005))
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    assert decision.status == "tie"
+    assert decision.strength.regularizer.kind == "l2"
+    assert decision.ties == ("l1", "elasticnet")
+
+
+def test_no_regularization_that_ties_is_still_an_advice() -> None:
+    found = trained(clear(l2=1.0, l1=1.001, elasticnet=1.3))
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    assert (decision.status, decision.ties) == ("advice", ("l2", "l1"))
+    assert decision.strength.regularizer == Regularizer()
+    assert decision.strength.source == "none"
+    assert decision.strength.ties == {}
+    assert claim(decision, "regularize").statement == "No regularizer is needed."
+    assert claim(decision, "strength").support is None
+
+
+def unsure(a: str, b: str, *, half: float) -> Comparison:
+    return replace(compared(a, b, "unsure", 0.0), low=-half, high=half, loss_a=1.0, loss_b=1.0)
+
+
+def undecided(*, half: float, **decided: Comparison) -> dict[str, Comparison]:
+    """Comparisons none of which is decided, but that there is a signal."""
+    pairs = [(a, b) for a in KINDS[:5] for b in KINDS[:5] if a != b]
+    found = {f"{a}:{b}": unsure(a, b, half=half) for a, b in pairs}
+    found["any:constant"] = compared("any", "constant", "better", -0.5)
+    return found | {name.replace("_", ":"): each for name, each in decided.items()}
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "chart", "status"),
+    [
+        (undecided(half=0.0501), LINEAR, "cant_tell"),
+        (undecided(half=0.0499), LINEAR, "advice"),
+        (
+            undecided(half=0.0501, elasticnet_none=compared("elasticnet", "none", "worse", 0.1)),
+            LINEAR,
+            "advice",
+        ),
+        (undecided(half=0.0501), CLASSIC, "advice"),
+    ],
+)
+def test_nothing_can_be_told_if_nothing_was_decided_and_gain_and_harm_are_possible(
+    comparisons: dict[str, Comparison], chart: Any, status: str
+) -> None:
+    """Every loss is 1, so ten times the region of the same is 0.05; the classic chart goes by the sign."""
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    scores = scores_of(found, comparisons=comparisons)
+    decision = decider(found, evidence_of(scores), chart=chart).decide()
+    assert decision.status == status
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.2, 0.04), (-0.04, 0.2)])
+def test_an_interval_that_allows_only_gain_or_only_harm_tells_enough(low: float, high: float) -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    comparisons = undecided(half=0.06)
+    comparisons["l2:none"] = replace(comparisons["l2:none"], low=low, high=high)
+    decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
+    assert decision.status == "advice"
+
+
+@pytest.mark.parametrize("outcome", ["l2", "none"])
+def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(outcome: str) -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    comparisons = undecided(half=0.3)
+    comparisons["l2:none"] = replace(comparisons["l2:none"], difference=-0.04, n_rows=N)
+    comparisons["none:l2"] = replace(comparisons["none:l2"], difference=0.9)
+    way, _ = walk(LINEAR, evidence_of(scores_of(found, comparisons=comparisons)))
+    made = decider(found, evidence_of(scores_of(found, comparisons=comparisons)))
+    made = replace(made, walk=replace(way, outcome=outcome))  # type: ignore[arg-type]
+    expected = rows_needed(comparisons["l2:none"], N)
+    assert expected is not None
+    assert made._rows_needed(made.evidence.scores, outcome) == expected  # type: ignore[arg-type]
+    if outcome == "l2":
+        assert (made.decide().status, made.decide().rows_needed) == ("cant_tell", expected)
+
+
+# ---------------------------------------------------------------------------------- without training
+
+
+def no_budget() -> ResourceEvidence:
+    return ResourceEvidence(
+        budget_s=0.0, budget_source="given", effort="quick", can_validate=False, obstacle="No budget."
+    )
+
+
+def test_without_validation_the_strength_is_a_documented_default_without_support() -> None:
+    evidence = evidence_of(None, resources=no_budget(), correlation=CorrelationEvidence(measured="yes"))
+    family = RecordingFamily()
+    decision = decider(None, evidence, n_rows=700, family=family).decide()
+    assert decision.status == "advice"
+    assert decision.strength.source == "default"
+    assert decision.strength.regularizer == LinearFamily().defaults("l2", n_rows=700, n_features=4)
+    assert [(each.name, each.support) for each in decision.claims] == [
+        ("regularize", None),
+        ("kind", None),
+        ("strength", None),
+    ]
+    assert [each.statement for each in decision.claims] == [
+        "Regularize.",
+        "Start with L2.",
+        "A documented default, not measured.",
+    ]
+    assert family.trainings == [(None, 700, 700, SEEDS["model"])]
+    assert decision.scores is None
+    assert decision.outcomes == {}
+
+
+def test_without_validation_what_was_measured_may_still_flip_the_kind() -> None:
+    near = CorrelationEvidence(measured="yes", explained=0.31, margin=0.01, margin_unit="the explained share")
+    decision = decider(None, evidence_of(None, resources=no_budget(), correlation=near)).decide()
+    assert decision.flips == ("L1 if the explained share were 0.01 lower",)
+
+
+def test_an_outcome_without_a_finished_fit_cannot_be_told() -> None:
+    losses = clear()
+    del losses["l2"]
+    found = trained(losses)
+    scores = scores_of(found)
+    scores = replace(scores, lowest_losses={**scores.lowest_losses, "l2": 0.1})
+    made = decider(found, evidence_of(scores))
+    assert made.walk.outcome == "l2"
+    decision = made.decide()
+    assert decision.status == "cant_tell"
+    assert decision.strength.source == "default"
+    assert decision.scores is scores
+
+
+# --------------------------------------------------------------------------------------------- claims
+
+
+def draws_of(found: Any, **options: Any) -> Any:
+    return resampled(found.honest, n_draws=N_DRAWS, seed=SEEDS["decide"], **options)
+
+
+def test_support_is_the_share_of_resampled_rows_that_agree() -> None:
+    losses = doubtful()
+    losses["l2"].append(({"l2": 1.0}, 0.6 * BASE + shifts(0.05, 5)))
+    found = trained(losses)
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    outcome = decision.strength.regularizer.kind
+    assert outcome == "l2"
+    draws = draws_of(found)
+    assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
+    for name, share in (
+        ("kind", draws.share_near([outcome])),
+        ("strength", draws.share_of_strength(outcome)),
+    ):
+        assert 0.05 < share < 0.95
+        assert claim(decision, name).support == pytest.approx(share)
+
+
+@pytest.mark.parametrize("outcome", ["none", "l2"])
+def test_regularize_is_about_the_side_that_the_outcome_is_on(outcome: str) -> None:
+    losses = clear(l1=1.4, elasticnet=1.4)
+    losses["l2"] = [({"l2": 0.1}, BASE + shifts(0.1, 3) + (0.004 if outcome == "none" else -0.004))]
+    found = trained(losses)
+    scores = scores_of(found)
+    made = decider(found, evidence_of(scores))
+    made = replace(made, walk=replace(made.walk, outcome=outcome))  # type: ignore[arg-type]
+    draws = draws_of(found)
+    side = ["none"] if outcome == "none" else ["l2", "l1", "elasticnet"]
+    share = draws.share_near(side)
+    assert 0.3 < share < 0.97
+    assert share != draws.share_near(["l2"] if outcome == "none" else ["none"])
+    assert claim(made.decide(), "regularize").support == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "factor"), [(N, 1.0), (N - 1, 1.0), (N + 1, 0.9), (8 * N, 0.9), (8 * N + 1, 0.8), (10**9, 0.8)]
+)
+def test_support_on_a_sub_sample_is_discounted_by_how_small_it_is(n_rows: int, factor: float) -> None:
+    found = trained(doubtful())
+    evidence = evidence_of(scores_of(found))
+    whole, part = (decider(found, evidence, n_rows=n).decide() for n in (N, n_rows))
+    assert claim(part, "kind").support == pytest.approx(factor * claim(whole, "kind").support)
+    assert claim(part, "regularize").support == pytest.approx(min(factor, thresholds.HIGHEST_SUPPORT))
+    assert claim(part, "strength").support == pytest.approx(min(factor, thresholds.HIGHEST_SUPPORT))
+
+
+def test_the_probability_of_a_signal_bounds_both_claims_where_the_chart_asks_for_it() -> None:
+    found = trained(doubtful())
+    scores = scores_of(found)
+    faint = replace(scores.comparisons["any:constant"], p_better=0.75, reply="unsure")
+    comparisons = {**scores.comparisons, "any:constant": faint}
+    sure = decider(found, evidence_of(scores)).decide()
+    doubted = decider(found, evidence_of(replace(scores, comparisons=comparisons))).decide()
+    assert claim(doubted, "regularize").support == pytest.approx(0.75)
+    assert claim(doubted, "kind").support == pytest.approx(0.75 * claim(sure, "kind").support)
+    assert claim(doubted, "strength").support == claim(sure, "strength").support
+    classic = decider(found, evidence_of(replace(scores, comparisons=comparisons)), chart=CLASSIC).decide()
+    assert claim(classic, "regularize").support == thresholds.HIGHEST_SUPPORT
+
+
+def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:
+    found = trained(doubtful())
+    evidence = evidence_of(scores_of(found))
+    linear = decider(found, evidence).decide()
+    assert {each.probability for each in linear.claims} == {None}
+    network = decider(found, evidence, family=RecordingFamily("mlp")).decide()
+    support = claim(network, "regularize").support
+    assert claim(network, "regularize").probability == calibrated("regularize", support, family="mlp")[0]
+    assert claim(network, "kind").probability is None
+
+
+def test_what_carrying_costs_counts_in_the_support() -> None:
+    found = trained(doubtful())
+    free = scores_of(found)
+    dear = replace(free, carry_costs={"l1": 0.5, "elasticnet": 0.5, "l2": 0.0})
+    before, after = (decider(found, evidence_of(scores)).decide() for scores in (free, dear))
+    assert before.strength.regularizer.kind == after.strength.regularizer.kind == "l2"
+    assert claim(before, "kind").support < 0.95
+    assert claim(after, "kind").support == thresholds.HIGHEST_SUPPORT
+
+
+# ------------------------------------------------------------------------------------------- outcomes
+
+
+@pytest.mark.parametrize("chart", [LINEAR, CLASSIC])
+def test_outcomes_are_those_of_walks_on_resampled_rows(chart: Any) -> None:
+    """Each draw has its own comparisons and its own lowest losses; the observed ones decide nothing there."""
+    found = trained(doubtful())
+    evidence = evidence_of(scores_of(found))
+    decision = decider(found, evidence, chart=chart).decide()
+    draws, scores = draws_of(found), scores_of(found)
+    counts: Counter[str] = Counter()
+    for draw in range(N_DRAWS):
+        pairs = (pair.split(":") for pair in scores.comparisons)
+        drawn = replace(
+            scores,
+            comparisons={f"{a}:{b}": draws.comparison(draw, a, b) for a, b in pairs},
+            lowest_losses=draws.lowest_losses(draw),
+        )
+        counts[walk(chart, replace(evidence, scores=drawn))[0].outcome] += 1
+    assert decision.outcomes == {name: count / N_DRAWS for name, count in counts.items()}
+    assert sum(decision.outcomes.values()) == pytest.approx(1.0)
+    assert list(decision.outcomes) == sorted(decision.outcomes, key=[*KINDS, NO_SIGNAL].index)
+    if chart is LINEAR:
+        assert min(decision.outcomes["l1"], decision.outcomes["l2"]) > 0.1, "L1 and L2 change places"
+
+
+def test_resampled_walks_ask_for_missing_evidence_but_not_for_unknown_comparisons() -> None:
+    found = trained(clear())
+    scores = scores_of(found)
+    known = {pair: each for pair, each in scores.comparisons.items() if "elasticnet" not in pair}
+    asked: list[tuple[str, ...]] = []
+
+    def gather(current: Any, needs: tuple[str, ...], pick: Any) -> Any:
+        asked.append(needs)
+        return current
+
+    evidence = evidence_of(replace(scores, comparisons=known))
+    decision = decider(found, evidence, gather=gather).decide()
+    assert decision.outcomes == {"l2": 1.0}, "Q4 is unsure in every draw, as it is on all rows"
+    assert ("sample",) in asked
+    assert ("scores",) in asked
+
+
+# ------------------------------------------------------------------------------------------- strength
+
+
+SAMPLED = SampleEvidence(
+    n_rows=N,
+    n_source=4 * N,
+    is_everything=False,
+    verdict="equivalent",
+    size_reason="",
+    validation="stratified",
+)
+
+
+@pytest.mark.parametrize(("kind", "power"), [("l2", 1.0), ("l1", 0.85)])
+@pytest.mark.parametrize("drift", [0.0, 0.25, -0.5])
+def test_strengths_are_carried_with_the_drift_that_smaller_samples_showed(
+    kind: str, power: float, drift: float
+) -> None:
+    found = trained(clear(**{"l2": 0.9, kind: 0.5}))
+    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind, drift=drift))
+    decision = decider(found, evidence, n_rows=4 * N).decide()
+    carried = decision.strength.regularizer
+    assert carried.kind == kind
+    assert getattr(carried, kind) == pytest.approx(0.1 * 4 ** -(power + drift))
+    assert decision.strength.on_sample == Regularizer(**{kind: 0.1})
+    assert decision.strength.carried is not None
+    assert "200 to 800 rows" in decision.strength.carried
+
+
+def test_the_factor_that_did_best_on_all_rows_is_applied_and_said() -> None:
+    found = trained(clear())
+    sampled = {"sample": SAMPLED}
+    plain, doubled = (
+        decider(
+            found, evidence_of(scores_of(found), growth=growth_of(factor=factor), **sampled), n_rows=4 * N
+        )
+        for factor in (1.0, 2.0)
+    )
+    one, two = plain.decide().strength, doubled.decide().strength
+    assert two.regularizer.l2 == pytest.approx(2.0 * (one.regularizer.l2 or 0.0))
+    assert one.carried is not None
+    assert "times" not in one.carried
+    assert two.carried == f"{one.carried}; times 2, which did best on all rows"
+
+
+def test_what_is_known_of_another_kind_does_not_move_the_strength() -> None:
+    found = trained(clear())
+    other = growth_of("l1", drift=0.5, factor=2.0)
+    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=other)
+    decision = decider(found, evidence, n_rows=4 * N).decide()
+    assert decision.strength.regularizer.l2 == pytest.approx(0.1 / 4)
+
+
+@pytest.mark.parametrize(("validation", "is_forward"), [("time", True), ("stratified", False)])
+def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forward: bool) -> None:
+    found = trained(clear(), n_features=6)
+    family = RecordingFamily()
+    evidence = evidence_of(scores_of(found), sample=replace(SAMPLED, validation=validation))
+    decider(found, evidence, n_rows=4 * N, family=family).decide()
+    (carry,) = family.carries
+    assert (carry.n_sample, carry.n_rows, carry.n_features) == (N, 4 * N, 6)
+    assert (carry.drift, carry.is_forward) == (0.0, is_forward)
+    fit = found.tuned.results.by_kind["l2"][0]
+    assert family.trainings == [(fit, N, 4 * N, SEEDS["model"])]
+
+
+def test_the_best_candidate_is_picked_and_its_ties_are_reported() -> None:
+    losses = clear()
+    losses["l2"] = [({"l2": 10.0**k}, 0.6 * BASE + extra) for k, extra in enumerate((0.2, 0.0005, 0.0, 0.3))]
+    found = trained(losses)
+    strength = decider(found, evidence_of(scores_of(found))).decide().strength
+    assert strength.on_sample == Regularizer(l2=100.0)
+    fits = found.tuned.results.by_kind["l2"]
+    strengths = [fit.job.regularizer.strengths() for fit in fits]
+    assert strength.ties == strength_ties(found.panel, "l2", strengths, 2) == {"l2": (10.0, 100.0)}
+
+
+def test_the_first_of_the_baselines_seeds_stands_for_no_regularization() -> None:
+    losses = clear(l2=1.2, l1=1.2, elasticnet=1.2)
+    losses["none"] = [({}, BASE), ({}, 0.9 * BASE)]
+    found = trained(losses)
+    family = RecordingFamily()
+    decision = decider(found, evidence_of(scores_of(found)), family=family).decide()
+    assert decision.strength.regularizer == Regularizer()
+    assert family.trainings[0][0] is found.tuned.results.by_kind["none"][0]
+
+
+# ------------------------------------------------------------------------------------------ no signal
+
+
+def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
+    losses = clear(none=3.0, l2=2.02, l1=2.01, elasticnet=2.03)
+    found = trained(losses)
+    evidence = evidence_of(scores_of(found))
+    decision = decider(found, evidence).decide()
+    assert decision.status == "no_signal"
+    assert decision.strength.regularizer == Regularizer(l1=0.1)
+    assert [each.name for each in decision.claims] == ["regularize"]
+    assert claim(decision, "regularize").statement == "Nothing beats predicting the constant."
+    assert decision.outcomes == {NO_SIGNAL: 1.0}
+    assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
+    assert claim(decision, "regularize").probability is None
+    assert decision.scores is not None
+    assert [fact.kind for fact in decision.scores.fit_facts] == ["none", "l1"]
+
+
+def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -> None:
+    losses = clear(none=3.0, l1=2.2, elasticnet=2.2)
+    losses["l2"] = [({"l2": 0.1}, 2.0 * BASE + shifts(0.4, 4))]
+    found = trained(losses)
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    assert decision.status == "no_signal"
+    assert 0.2 < decision.outcomes[NO_SIGNAL] < 0.99
+    assert claim(decision, "regularize").support == decision.outcomes[NO_SIGNAL]
+
+
+def test_without_a_signal_and_a_penalty_nothing_is_penalised() -> None:
+    found = trained({"none": clear()["none"]}, constant=0.9 * BASE)
+    scores = scores_of(found)
+    made = decider(found, evidence_of(scores))
+    made = replace(made, walk=replace(made.walk, outcome="no signal"))
+    # The walk's kind (L2) has no fit, so nothing can be told; what is built then is the default.
+    assert made.decide().strength.source == "default"
+    direct = made._no_signal(found, scores)
+    assert direct.strength.regularizer == Regularizer()
+
+
+# ---------------------------------------------------------------------------------------------- flips
+
+
+def flips(*, signal: float, gain: float, behind: float) -> tuple[str, ...]:
+    """Return the flips of a walk that ends at L1, by how far three replies are from their thresholds.
+
+    Distances are shares of the loss: that any candidate beats the constant (else: no signal), that L1+L2
+    beats none (else L2 does), and that L2 is worse than L1 (else L2).
+    """
+    found = trained(clear(l1=0.6, l2=0.6, elasticnet=0.6))
+    scores = scores_of(found, lowest_losses=dict.fromkeys(found.panel.kinds, 0.6))
+    made = {
+        "any:constant": compared("any", "constant", "better", -0.002 - 0.4 * signal),
+        "elasticnet:none": compared("elasticnet", "none", "better", -0.002 - 0.4 * gain),
+        "l1:elasticnet": compared("l1", "elasticnet", "better", -0.01),
+        "l2:l1": compared("l2", "l1", "worse", 0.002 + 0.4 * behind),
+        "l2:none": compared("l2", "none", "better", -0.1),
+        "l1:none": compared("l1", "none", "better", -0.1),
+    }
+    decision = decider(found, evidence_of(replace(scores, comparisons=made))).decide()
+    assert decision.strength.regularizer.kind == "l1"
+    return decision.flips
+
+
+def test_flips_lead_to_another_outcome_and_the_nearest_comes_first() -> None:
+    said = {
+        "signal": "no signal if the gain of the best candidate over the constant fell from",
+        "gain": "L2 if the gain of L1+L2 (elastic net) over no regularizer fell from",
+        "behind": "L2 if L2 gained 0.002 or more over L1 (now",
+    }
+    for order in (("signal", "gain", "behind"), ("behind", "gain", "signal"), ("gain", "behind", "signal")):
+        found = flips(**{name: 0.05 * (place + 1) for place, name in enumerate(order)})
+        assert [flip[: len(said[name])] for flip, name in zip(found, order, strict=True)] == [
+            said[name] for name in order
+        ], "a tie of L1 with L1+L2 would change nothing, and is not named"
+
+
+@pytest.mark.parametrize(("distance", "is_near"), [(0.2499, True), (0.2501, False)])
+def test_a_flip_that_is_far_away_is_not_named(distance: float, is_near: bool) -> None:
+    assert len(flips(signal=0.5, gain=0.5, behind=distance)) == is_near
+
+
+def test_a_flip_of_unknown_distance_comes_last() -> None:
+    measured = WholePictureEvidence(measured="no", margin=-0.1, margin_unit="the density")
+    evidence = evidence_of(
+        None, resources=no_budget(), correlation=CorrelationEvidence(given=False), whole_picture=measured
+    )
+    assert decider(None, evidence).decide().flips == (
+        "L2 if the density were 0.1 higher",
+        "L2 if what you said were not no",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "difference", "other"),
+    [
+        ("better", -0.1, "same"),
+        ("worse", 0.1, "same"),
+        ("yes", None, "no"),
+        ("no", None, "yes"),
+        ("same", -0.001, "better"),
+        ("same", 0.001, "worse"),
+        ("unsure", -0.001, "better"),
+        ("unsure", 0.0, "worse"),
+        ("unsure", None, "worse"),
+    ],
+)
+def test_the_nearest_reply_is_across_the_nearest_threshold(
+    reply: str, difference: float | None, other: str
+) -> None:
+    assert _nearest_reply(reply, difference) == other
+
+
+# ------------------------------------------------------------------------- what is said about the fits
+
+
+def test_fits_of_none_and_of_the_outcome_are_described() -> None:
+    found = trained(clear(l1=0.5, l2=0.9))
+    decision = decider(found, evidence_of(scores_of(found))).decide()
+    scores = decision.scores
+    assert scores is not None
+    assert [fact.kind for fact in scores.fit_facts] == ["none", "l1"]
+    none, l1 = scores.fit_facts
+    assert (none.train_loss, none.held_out_loss) == pytest.approx((0.25 * BASE.mean(), BASE.mean()))
+    assert (l1.train_loss, l1.held_out_loss) == pytest.approx((0.125 * BASE.mean(), 0.5 * BASE.mean()))
+    assert f"constant {scores.constant_loss:.3g}" in none.text
+    # Zeroed in 0, a third, two thirds and all of the folds; from 0.6 on a feature is listed.
+    assert [(each.name, each.share) for each in scores.zeroed] == [("x3", 1.0), ("x2", pytest.approx(2 / 3))]
+    assert scores.n_zeroed == 2
+    assert scores.reported == {}
+
+
+def test_the_caller_s_score_is_that_of_none_and_of_the_outcome_on_the_sample() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 4))
+    y = X[:, 0] + rng.normal(size=N)
+    drawn = draw_sample(make_table(X, y), n_rows=N, folds=5)
+    found = trained(clear())
+    decision = decider(
+        found, evidence_of(scores_of(found)), sample=drawn, scoring="r2", n_rows=4 * N
+    ).decide()
+    assert decision.scores is not None
+    assert decision.scores.reported_name == "r2"
+    splits = [(fold.train, fold.test) for fold in drawn.folds]
+    X, y = np.asarray(drawn.table.X), drawn.table.y
+    for kind, model in (("none", LinearRegression()), ("l2", Ridge(alpha=0.1 * N * 4 / 5))):
+        pipeline = make_pipeline(StandardScaler(), model)
+        expected = np.mean(cross_val_score(pipeline, X, y, cv=splits, scoring="r2"))
+        assert decision.scores.reported[kind] == pytest.approx(expected, rel=1e-6)
