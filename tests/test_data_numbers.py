@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from regadvisor.data.columns import dense_stats
-from regadvisor.data.hashing import cell_hashes, numbered, sparse_column_hashes, sparse_row_hashes
+from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_column_hashes, sparse_row_sums
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.source import make_table
 
@@ -52,7 +52,11 @@ def test_row_and_column_hashes_of_sparse_are_those_of_dense():
     dense = RNG.poisson(0.2, size=(3_000, 90)).astype(float)
     matrix = sparse.csr_array(dense)
     by_cell = cell_hashes(dense, numbered(1, 90))
-    np.testing.assert_array_equal(sparse_row_hashes(matrix), by_cell.sum(axis=1, dtype=np.uint64))
+    sums = sparse_row_sums(matrix, lambda values, at: cell_hashes(values, numbered(1, 90)[at]))
+    np.testing.assert_array_equal(sums, by_cell.sum(axis=1, dtype=np.uint64))
+    sums = sparse_row_sums(matrix, lambda values, at: mix((values + at).astype(np.uint64)))  # zeros count
+    by_cell = mix((dense + np.arange(90)).astype(np.uint64))
+    np.testing.assert_array_equal(sums, by_cell.sum(axis=1, dtype=np.uint64))
     by_cell = cell_hashes(dense, numbered(1, 3_000)[:, None])
     np.testing.assert_array_equal(sparse_column_hashes(matrix), by_cell.sum(axis=0, dtype=np.uint64))
 

@@ -20,7 +20,7 @@ def shuffled(table, seed):
 
 def test_everything_is_equivalent_by_identity():
     drawn = draw_sample(noisy_classes(120, 3, seed=0), n_rows=500)
-    assert drawn.rows.tolist() == list(range(120))
+    assert np.sort(drawn.rows).tolist() == list(range(120))
     assert drawn.evidence.is_everything
     assert drawn.evidence.verdict == "equivalent"
     assert drawn.evidence.size_reason.startswith("all 120 rows: no more than the 500 wanted")
@@ -64,12 +64,12 @@ def test_the_same_seed_draws_the_same_rows_in_whatever_order_they_stand():
     table = noisy_classes(800, 3, seed=2)
     order = np.argsort(table.y, kind="stable")
     a, b = draw_sample(table, n_rows=200, seed=5), draw_sample(table.take(order), n_rows=200, seed=5)
-    np.testing.assert_array_equal(a.rows, np.sort(order[b.rows]))
-    of_row = dict(zip(order[b.rows].tolist(), b.fold_of_row.tolist(), strict=True))
-    assert [of_row[row] for row in a.rows.tolist()] == a.fold_of_row.tolist()
+    np.testing.assert_array_equal(a.rows, order[b.rows])
+    np.testing.assert_array_equal(a.fold_of_row, b.fold_of_row)
+    np.testing.assert_array_equal(a.table.X, b.table.X)  # so batches are the same, too
     assert a.evidence.verdict == b.evidence.verdict
     other = draw_sample(table, n_rows=200, seed=6)
-    assert not np.array_equal(a.rows, other.rows)
+    assert set(a.rows) != set(other.rows)
 
 
 def test_whole_groups_come_in_where_there_are_many():
@@ -95,12 +95,11 @@ def test_rows_are_spread_over_time():
     table = noisy_classes(2000, 2, seed=0, time=time)
     drawn = draw_sample(table, n_rows=200)
     for code in (0, 1):
-        # One row from each of equally long slices of a class: its k-th row is in its k-th slice.
-        ours = np.sort(drawn.table.time[drawn.table.y == code])
+        # One row from each of equally long slices of a class, so any stretch has its share, give or take one.
         members = np.sort(time[table.y == code])
-        edges = np.floor(np.linspace(0, len(members), len(ours) + 1)).astype(int)
-        assert (np.searchsorted(members, ours) >= edges[:-1]).all()
-        assert (np.searchsorted(members, ours) < edges[1:]).all()
+        is_drawn = np.isin(members, drawn.table.time[drawn.table.y == code])
+        up_to = np.append(0, np.cumsum(is_drawn)) - np.arange(len(members) + 1) * is_drawn.mean()
+        assert np.ptp(up_to) < 2.0
 
 
 @given(n=st.integers(30, 200), share=st.floats(0.05, 1.0), folds=st.integers(2, 6), seed=st.integers(0, 99))
@@ -111,7 +110,7 @@ def test_sizes_and_folds_add_up(n, share, folds, seed):
     wanted = max(1, round(share * n))
     least = sum(min(folds, count) for count in np.bincount(table.y))
     assert len(drawn.rows) == max(wanted, least)
-    assert (np.diff(drawn.rows) > 0).all()
+    assert len(np.unique(drawn.rows)) == len(drawn.rows)
     np.testing.assert_array_equal(drawn.table.y, table.y[drawn.rows])
     for k, fold in enumerate(drawn.folds):
         np.testing.assert_array_equal(np.flatnonzero(drawn.fold_of_row == k), fold.test)
@@ -124,7 +123,7 @@ def test_given_rows_and_masks_are_taken_as_they_are():
     mask = np.isin(np.arange(300), rows)
     for given_rows in (rows, mask, rows.tolist()):
         drawn = draw_sample(table, n_rows=9, sample=given_rows)
-        np.testing.assert_array_equal(drawn.rows, np.sort(rows))
+        np.testing.assert_array_equal(np.sort(drawn.rows), np.sort(rows))
 
 
 def test_no_sample_can_be_taken():

@@ -6,7 +6,7 @@ column, so a cell of value 0 need not be stored to count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,16 +70,23 @@ def cell_hashes(
     return bits
 
 
-def sparse_row_hashes(matrix: sparse.csr_array) -> NDArray[np.uint64]:
-    """Return the sum of the cell hashes of each row of a sparse matrix, shape (n_rows,)."""
-    columns = numbered(1, int(matrix.shape[1]))
-    hashes = np.zeros(int(matrix.shape[0]), dtype=np.uint64)
+def sparse_row_sums(
+    matrix: sparse.csr_array, cells: Callable[[NDArray[Any], NDArray[Any]], NDArray[np.uint64]]
+) -> NDArray[np.uint64]:
+    """Return the sum over each row of what `cells` makes of values and their columns, shape (n_rows,).
+
+    Values that are not stored count as zeros.
+    """
+    n_columns = int(matrix.shape[1])
+    zeros = cells(np.zeros(n_columns), np.arange(n_columns))
+    hashes = np.full(int(matrix.shape[0]), zeros.sum(dtype=np.uint64))
     for rows, entries in _row_blocks(matrix):
-        cells = cell_hashes(matrix.data[entries], columns[matrix.indices[entries]])
+        columns = matrix.indices[entries]
+        differences = cells(matrix.data[entries], columns) - zeros[columns]
         # Differences of a running sum that wraps around: right for empty rows, unlike reduceat.
-        running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(cells, dtype=np.uint64))
+        running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(differences, dtype=np.uint64))
         ends = matrix.indptr[rows.start : rows.stop + 1] - entries.start
-        hashes[rows] = running[ends[1:]] - running[ends[:-1]]
+        hashes[rows] += running[ends[1:]] - running[ends[:-1]]
     return hashes
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regadvisor.families.base import Fold
 from regadvisor.sampling.draw import Drawn
-from regadvisor.sampling.strata import strata_codes
+from regadvisor.sampling.strata import one_per_slice, target_line
 
 #: Rows to test on, per row to train on: as many (a single block: twice), at least half, else none is made.
 MOST_TESTED = 1.0
@@ -45,8 +45,8 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
     """Return the sample with a block of training rows of its own for every fold.
 
     The rows that a fold tests now (or all rows, for a single block) are divided into `n_train` to train on,
-    spread evenly over the classes or the target, and the others to test on. Copies of a training row are not
-    tested. With times the last third of the rows is tested, and the block drawn from those before.
+    spread evenly over the classes or the target, its extreme values too, and the others to test on. Copies of
+    a training row are not tested. With times the last third of the rows is tested, and the block drawn from those before.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
         None if a class would be missing from a block, or all rows are of one time.
     """
     rng = np.random.default_rng(seed)
-    strata = strata_codes(drawn.table)
+    line = target_line(drawn.table, np.arange(drawn.table.n_rows, dtype=np.uint64))
     folds, fold_of_row = [], np.full(drawn.table.n_rows, -1, dtype=np.intp)
     for number, (early, rows) in enumerate(_parts(drawn, is_single=is_single)):
-        train = _spread(early, strata, min(n_train, len(early)), rng)
+        train = _spread(early, line, min(n_train, len(early)), rng)
         test = np.setdiff1d(rows, train)
         if drawn.cluster_of_row is not None:
             test = test[~np.isin(drawn.cluster_of_row[test], drawn.cluster_of_row[train])]
@@ -108,14 +108,12 @@ def _blocks(folds: list[Fold]) -> str:
 
 
 def _spread(
-    rows: NDArray[np.intp], strata: NDArray[np.intp], n_wanted: int, rng: np.random.Generator
+    rows: NDArray[np.intp], line: NDArray[np.float64], n_wanted: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return `n_wanted` of the rows, every stratum in proportion, sorted."""
+    """Return `n_wanted` of the rows, every stretch of the line in proportion, sorted."""
     shuffled = rng.permutation(rows)
-    ordered = shuffled[np.argsort(strata[shuffled], kind="stable")]
-    start = rng.uniform(0.0, len(rows) / n_wanted)
-    at = (start + np.arange(n_wanted) * (len(rows) / n_wanted)).astype(np.intp)
-    return np.sort(ordered[np.minimum(at, len(rows) - 1)])
+    ordered = shuffled[np.argsort(line[shuffled], kind="stable")]
+    return np.sort(ordered[one_per_slice(len(rows), n_wanted, rng)])
 
 
 def _misses_class(drawn: Drawn, train: NDArray[np.intp]) -> bool:

@@ -39,7 +39,8 @@ class Drawn:
     Attributes
     ----------
     rows : ndarray of intp, shape (n_sample,)
-        Row numbers into the source, sorted.
+        Row numbers into the source, in an order that does not depend on the source's: what is drawn by
+        position from now on, batches for example, is the same in whatever order the rows arrived.
     table : Table
         The sample; with weights (mean 1) where the caller has some or a class was drawn beyond its share.
     folds : tuple of Fold
@@ -121,11 +122,11 @@ def draw_sample(
         check_new(table, match)
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
-    judgement = _judge(table, selection, match, seed=seed)
+    judgement = _judge(table, selection, match, seed=seed, keys=keys)
     is_again = judgement.verdict == "different" and _may_draw_again(table, request, match)
     if is_again:
         selection = _select(table, request, match, folds=folds, seed=seed + _AGAIN, keys=keys)
-        judgement = _judge(table, selection, match, seed=seed + _AGAIN)
+        judgement = _judge(table, selection, match, seed=seed + _AGAIN, keys=keys)
     drawn = _taken(table, selection)
     folding = make_folds(drawn, folds=folds, seed=seed, keys=keys[selection.rows])
     reason = describe_size(table, drawn, request, is_matched=match is not None, reason=size_reason)
@@ -205,6 +206,22 @@ def _select(
     seed: int,
     keys: NDArray[np.uint64],
 ) -> _Selection:
+    """Return the chosen rows, smallest key first."""
+    selection = _chosen(table, request, match, folds=folds, seed=seed, keys=keys)
+    order = np.argsort(keys[selection.rows], kind="stable")
+    weight = None if selection.weight is None else selection.weight[order]
+    return replace(selection, rows=selection.rows[order], weight=weight)
+
+
+def _chosen(
+    table: Table,
+    request: SampleRequest,
+    match: Table | None,
+    *,
+    folds: int,
+    seed: int,
+    keys: NDArray[np.uint64],
+) -> _Selection:
     if request.rows is not None:
         by_group = whole_groups_design(table, request.rows, keys)
         plain = plain_design(table.n_rows, len(request.rows))
@@ -223,7 +240,9 @@ def _select(
     return _Selection(rows=rows, weight=design.weights(rows), design=design, by_cluster=by_cluster)
 
 
-def _judge(table: Table, selection: _Selection, match: Table | None, *, seed: int) -> Judgement:
+def _judge(
+    table: Table, selection: _Selection, match: Table | None, *, seed: int, keys: NDArray[np.uint64]
+) -> Judgement:
     if match is not None:
         return judge_match(table, selection.rows, match, selection.matching, seed=seed)
     if len(selection.rows) == table.n_rows or selection.design is None:
@@ -235,6 +254,7 @@ def _judge(table: Table, selection: _Selection, match: Table | None, *, seed: in
         selection.design,
         by_cluster=selection.by_cluster,
         seed=seed,
+        keys=keys,
     )
 
 

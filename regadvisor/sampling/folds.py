@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from regadvisor import thresholds
+from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold
 from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
 from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys
-from regadvisor.sampling.strata import TARGET_BINS, strata_codes
+from regadvisor.sampling.strata import TARGET_BINS, deviations, strata_codes
 
 Scheme = Literal["random", "stratified", "group", "time"]
 
@@ -65,8 +66,9 @@ def make_folds(
 
     - With ``time``: forward in time (expanding window); with groups as well, none is on both sides.
     - With ``groups``: whole groups, stratified as well as groups allow.
-    - Else stratified by class or target bin and shuffled; copies of a row stay in one fold. A class of one
-      row is always in training; one of fewer rows than folds is spread over different folds.
+    - Else stratified and shuffled; copies of a row stay in one fold. A class of one row is always in
+      training; one of fewer rows than folds is spread over different folds. So are extreme target values: see
+      :func:`_dealt_outside_in`.
 
     Every training part holds at least two classes.
 
@@ -195,7 +197,6 @@ def _shuffled(
 ) -> _Split:
     n = sample.n_rows
     n_folds = min(folds, n // 2)
-    strata = strata_codes(sample, n_bins=max(1, min(TARGET_BINS, n // n_folds)))
     order = canonical_order(sample, keys)
     are_copies = n_duplicates <= thresholds.COPIES_SHARE * n
     units = copies if are_copies and n_duplicates else np.arange(n, dtype=np.intp)
@@ -203,14 +204,16 @@ def _shuffled(
     if not are_copies:
         text = f"{n_duplicates:,} of {n:,} rows repeat another one: taken as coarse values, not as copies."
         notes = (Note(code="coarse-rows", text=text),)
-    of_row = _dealt(order, strata, units, n_folds=n_folds, rng=np.random.default_rng([seed, 21]))
-    if not sample.is_classification:
-        of_row = np.maximum(of_row, 0)  # a target value is no class: none has to stay in training
+    rng = np.random.default_rng([seed, 21])
+    if sample.is_classification:
+        of_row = _dealt(order, sample.y, units, n_folds=n_folds, rng=rng)
+    else:
+        of_row = _dealt_outside_in(sample.target_view, keys, units, n_folds=n_folds, rng=rng)
     made = _trainable(sample, _complements(of_row))
     if len(made) < 2:
         return _unsplit(n)
     cluster = copies if are_copies and n_duplicates else None
-    scheme: Scheme = "stratified" if len(np.unique(strata)) > 1 else "random"
+    scheme: Scheme = "stratified" if np.ptp(sample.target_view) > 0 else "random"
     return _Split(folds=made, cluster=cluster, scheme=scheme, notes=notes)
 
 
@@ -226,11 +229,12 @@ def _dealt(
 
     Each stratum goes on where the last one ended, so folds differ by about one unit. A stratum of one row is
     dealt to no fold (-1). One that consists of copies of one row is dealt row by row, or a training part
-    would lack it.
+    would lack it. Strata come in the order of their first rows: what a class is called does not matter.
     """
     of_row = np.full(len(order), -1, dtype=np.intp)
     turn = 0
-    for stratum in np.unique(strata):
+    names, first_row = np.unique(strata[order], return_index=True)
+    for stratum in names[np.argsort(first_row)]:
         rows = rng.permutation(order[strata[order] == stratum])
         if len(rows) == 1:
             continue
@@ -245,6 +249,36 @@ def _dealt(
         of_row[rows] = (turn + place[unit]) % n_folds
         turn = (turn + len(size)) % n_folds
     return of_row
+
+
+def _dealt_outside_in(
+    y: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    units: NDArray[np.intp],
+    *,
+    n_folds: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Deal the units to the folds by a numeric target, the most extreme first.
+
+    Units are taken as many at a time as there are folds, from both ends towards the median, and every fold
+    gets one of them. Those above the median go round the folds forwards, those below backwards, which
+    leaves one for every fold. So of the rows beyond any value, above, below or on both sides, no fold has
+    more than one more than another. Which of those that come at once on one side gets which fold is luck.
+    Sets of copies are dealt before single rows, larger ones first.
+    """
+    _, first, unit, size = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
+    away, luck = deviations(y, keys)[first], mix(keys[first] ^ rng.integers(1 << 63, dtype=np.uint64))
+    order = np.lexsort((luck, -np.abs(away), -size))
+    is_above = away[order] > 0
+    at_once = np.arange(len(order)) // n_folds
+    place = np.where(is_above, np.cumsum(is_above), np.cumsum(~is_above)) - 1
+    by_place = np.lexsort((place, is_above, at_once))
+    by_luck = np.lexsort((luck[order], place // n_folds, is_above, at_once))
+    place[by_luck] = place[by_place]
+    of_unit = np.empty_like(place)
+    of_unit[order] = np.where(is_above, place, -1 - place) % n_folds
+    return rng.permutation(n_folds)[of_unit][unit].astype(np.intp)
 
 
 def _common_strata(strata: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:

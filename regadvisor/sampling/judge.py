@@ -54,8 +54,12 @@ def judge_sample(
     *,
     by_cluster: bool,
     seed: int,
+    keys: NDArray[np.uint64],
 ) -> Judgement:
-    """Judge a sample against the whole, and against the complement if that is at least 20% of the rows."""
+    """Judge a sample against the whole, and against the complement if that is at least 20% of the rows.
+
+    Rows come in the order of their `keys` (n_source,), so that nothing depends on the order of the source.
+    """
     view = _view(table.n_rows, rows, weight, design, by_cluster=by_cluster, seed=seed)
     _, features = fit_encode(table.X, table.facts.columns, seed=seed, rows=view.rows)
     whole = features.joined(encode_target(table, view.rows))
@@ -72,8 +76,10 @@ def judge_sample(
         kept = view.sample
         if view.weight is not None:
             kept = kept[rng.random(len(kept)) < view.weight / view.weight.max()]
+        left = np.flatnonzero(is_left)
+        left = left[np.argsort((keys if view.rows is None else keys[view.rows])[left])]
         tests = judge_difference(
-            whole.take(kept), whole.take(np.flatnonzero(is_left)), what="sample against complement", rng=rng
+            whole.take(kept), whole.take(left), what="sample against complement", rng=rng
         )
     return _judged(against_whole, tests)
 

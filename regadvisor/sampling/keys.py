@@ -1,31 +1,107 @@
-"""A number for every row that depends on its values alone, not on where the row stands.
+"""A number for every row that depends on what the row says, not on where it stands or what it is measured in.
 
 Drawing and folding go through these keys, so a data set gives the same sample and the same folds in
-whatever order its rows arrive; and equal keys are duplicate rows.
+whatever order its rows and columns arrive, in whatever units and number type; and equal keys are duplicate
+rows.
+
+A key that hashed values would change with every unit. One that hashed exact ranks would not, but float32
+makes ties of neighbours, every tie moves all ranks above it, and sorting is slow: 3 million rows of 20
+columns took 7 s. So numbers are put on a grid of distances from the column's mean, in standard deviations:
+
+- A distance does not change with the unit, the zero point or the sign of a column, beyond rounding.
+- The grid is coarse (an eighth of a standard deviation), so rounding seldom matters: float32 is off by 6e-8
+  of the value, and moves one cell in about two million. That row gets another key; the others keep theirs.
+- The grid's lines lie at odd places, where the values of discrete columns do not: a class of half the rows is
+  exactly 1 standard deviation from the mean. Values at the mean itself have no line near them.
+- Text and categories count by value, and by how many rows have the value. Classes count by their number of
+  rows alone, so their names and order do not matter.
+- What the cells of a row say is added up. Columns are told apart by what they hold, never by their place.
+
+Few rows share all cells of the coarse grid. Those that do are looked at again on a fine one, and those
+that still do by their exact values, where columns count by place. So different rows get different keys, and
+copies equal ones. Only rows that mirror each other about the mean, or swap the values of two columns that are
+distributed alike, get keys that depend on the unit or the order of columns.
+
+Cells are mixed by SplitMix64 (Steele, Lea, Flood 2014).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
+from pandas.util import hash_pandas_object
 from scipy import sparse
 
-from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_row_hashes
-from regadvisor.data.numbers import Numbers
+from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_row_sums
+from regadvisor.data.levels import microseconds
+from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
 from regadvisor.data.table import Table
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Features
 
+#: Lines of the coarse and the fine grid per standard deviation, and how far the first is from the mean.
+_COARSE, _FINE = 8.0, 2048.0
+_SHIFT = 0.381966
+#: A random number for each cell of the grid; the last is that of missing values.
+_GRID = numbered(1, 1 << 16)
+_MISSING = len(_GRID) - 1
+#: A spread of less than this share of the mean is one of rounding errors.
+_ROUNDING = 1e-13
+
+#: Numbers looked at together: many small operations each, so more than elsewhere.
+_BLOCK_CELLS = 1 << 16
+#: Hashes values of the columns at the given positions of a part.
+_Cells = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.uint64]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """Numeric columns that are read together, a random number for each one's place, and what scales them.
+
+    Targets have one place, so that their order does not matter.
+    """
+
+    numbers: Numbers
+    places: NDArray[np.uint64]
+    is_target: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scale:
+    """Mean and inverse standard deviation of the columns of a part; 0 for constant ones."""
+
+    mean: NDArray[np.float64]
+    inverse_sd: NDArray[np.float64]
+
+    def cells(self, lines: float) -> _Cells:
+        """Return what hashes a value's place on a grid of so many lines per standard deviation."""
+
+        def hashed(values: NDArray[Any], at: NDArray[Any]) -> NDArray[np.uint64]:
+            place = np.subtract(values, self.mean[at], dtype=np.float64)
+            np.abs(place, out=place)
+            place *= self.inverse_sd[at] * lines
+            place += _SHIFT
+            np.fmin(place, _MISSING - 1, out=place)
+            if np.isnan(values.min(initial=0.0)):
+                place[np.isnan(values)] = _MISSING
+            hashes: NDArray[np.uint64] = _GRID.take(place.astype(np.uint16))
+            return hashes
+
+        return hashed
+
 
 def row_keys(table: Table) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of features and target for every row, shape (n_rows,).
+    """Return a 64-bit key of features and target for every row, shape (n_rows,).
 
-    The hash is the sum over non-zero cells of a mixed value (SplitMix64, Steele et al. 2014), so a dense
-    and a sparse matrix of the same values give the same keys. Several targets give the same keys in whatever
-    order they stand, and copies of one target those of the one.
+    Equal rows have equal keys, in a dense and a sparse matrix alike. Of equal targets one counts.
 
     Examples
     --------
@@ -36,11 +112,27 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    features = _feature_keys(table.X)
-    place, target = numbered(0, 1), np.zeros(table.n_rows, dtype=np.uint64)
-    for j in table.different_targets:
-        target += cell_hashes(table.targets[:, j], place)
-    return mix(features ^ target)
+    counts = np.bincount(table.y) if table.is_classification else None
+    scales = [_scale(part) for part in _parts(table, counts)]
+
+    def on_grid(part_of: Table, lines: float) -> NDArray[np.uint64]:
+        keys = np.zeros(part_of.n_rows, dtype=np.uint64)
+        for part, scale in zip(_parts(part_of, counts), scales, strict=True):
+            keys += _row_sums(part, scale.cells(lines))
+        return keys
+
+    keys = mix(on_grid(table, _COARSE) + _text_sums(table.X, by_place=False))
+    tied = _shared(keys)
+    if len(tied):
+        rows, own = table.take(tied) if len(tied) < len(keys) else table, keys[tied]
+        exact = _exact(rows)
+        mixed = _shared_by_others(own, exact)
+        if len(mixed):
+            own[mixed] = mix(own[mixed] + on_grid(rows.take(mixed), _FINE))
+            mixed = _shared_by_others(own, exact)
+            own[mixed] = mix(own[mixed] + exact[mixed])
+            keys[tied] = own
+    return keys
 
 
 def canonical_order(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -77,48 +169,159 @@ def duplicate_clusters(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]
     return cluster.astype(np.intp), len(keys) - len(distinct)
 
 
-def _feature_keys(X: Features) -> NDArray[np.uint64]:
-    if sparse.issparse(X):
-        return sparse_row_hashes(sparse.csr_array(X))
-    if isinstance(X, np.ndarray):
-        flat = X.reshape(len(X), int(np.prod(X.shape[1:])))
-        return _number_keys(Numbers(values=flat, at=list(range(flat.shape[1]))))
-    return _frame_keys(X)
+# ------------------------------------------------------------------------------------------- reading rows
 
 
-def _number_keys(numbers: Numbers) -> NDArray[np.uint64]:
-    columns = numbered(1, numbers.values.shape[1])[numbers.at]
-    keys = np.zeros(numbers.shape[0], dtype=np.uint64)
-    for where, block in numbers.blocks():
-        has_missing = bool(np.isnan(block.min(initial=0.0)))
-        keys[where] = cell_hashes(block, columns, has_missing=has_missing).sum(axis=1, dtype=np.uint64)
-    return keys
+def _parts(table: Table, counts: NDArray[np.intp] | None) -> Iterator[_Part]:
+    """Yield the numeric features and the targets; with `counts`, classes as their numbers of rows."""
+    X = table.X
+    if hasattr(X, "iloc"):
+        yield from _frame_parts(X)
+    else:
+        values = X if sparse.issparse(X) else X.reshape(len(X), int(np.prod(X.shape[1:])))
+        width = int(values.shape[1])
+        yield _Part(numbers=Numbers(values=values, at=list(range(width))), places=numbered(1, width))
+    y = table.targets[:, table.different_targets] if counts is None else counts[table.targets]
+    numbers = Numbers(values=y, at=list(range(y.shape[1])))
+    yield _Part(numbers=numbers, places=np.repeat(numbered(0, 1), y.shape[1]), is_target=True)
 
 
-def _frame_keys(X: Any) -> NDArray[np.uint64]:
-    """Return the sum of the cells' hashes; plain numbers in blocks of rows, the rest column by column."""
-    from pandas.api.types import is_numeric_dtype
-
+def _frame_parts(X: Any) -> Iterator[_Part]:
+    """Yield the plain numbers of a frame in one part, other numbers and dates column by column."""
+    places = numbered(1, X.shape[1])
     plain = [j for j, dtype in enumerate(X.dtypes) if isinstance(dtype, np.dtype) and dtype.kind in "iuf"]
-    keys = _number_keys(Numbers(values=X, at=plain)) if plain else np.zeros(len(X), dtype=np.uint64)
-    columns = numbered(1, X.shape[1])
-    for j in np.setdiff1d(np.arange(X.shape[1]), plain):
+    yield _Part(numbers=Numbers(values=X, at=plain), places=places[plain])
+    for j in np.setdiff1d(np.flatnonzero([not _is_text(dtype) for dtype in X.dtypes]), plain):
         series = X.iloc[:, int(j)]
-        if is_numeric_dtype(series.dtype):
-            keys += cell_hashes(series.to_numpy(dtype=np.float64, na_value=np.nan), columns[j : j + 1])
+        if series.dtype.kind in "mM":
+            values = microseconds(series)
         else:
-            keys += mix(_object_hashes(series) ^ columns[j])
+            values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        yield _Part(numbers=Numbers(values=values[:, None], at=[0]), places=places[j : j + 1])
+
+
+def _is_text(dtype: Any) -> bool:
+    return not is_numeric_dtype(dtype) and dtype.kind not in "mM"
+
+
+def _row_sums(part: _Part, cells: _Cells) -> NDArray[np.uint64]:
+    """Return the sum over a part's columns of the cells' hashes, shape (n_rows,)."""
+    numbers = part.numbers
+    if numbers.is_sparse:
+        return sparse_row_sums(sparse.csr_array(numbers.values), cells)
+    sums = np.zeros(numbers.shape[0], dtype=np.uint64)
+    for where, block in numbers.blocks(_BLOCK_CELLS):
+        wide, columns = _wide(block)
+        sums[where] = np.einsum("ij->i", cells(wide, columns).reshape(block.shape))
+    return mix(sums) if part.is_target else sums
+
+
+def _wide(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return a block with rows side by side where that is a view, and which column each of its columns is.
+
+    NumPy is slow on short rows.
+    """
+    n_rows, n_columns = block.shape
+    if n_rows % ROW_MULTIPLE or not block.flags.c_contiguous:
+        return block, _repeated(n_columns, 1)
+    return block.reshape(-1, ROW_MULTIPLE * n_columns), _repeated(n_columns, ROW_MULTIPLE)
+
+
+@lru_cache(maxsize=4)
+def _repeated(n_columns: int, times: int) -> NDArray[np.intp]:
+    return np.tile(np.arange(n_columns), times)
+
+
+def _scale(part: _Part) -> _Scale:
+    """Return mean and inverse standard deviation of the columns, missing values left out."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = (_sparse_moments if part.numbers.is_sparse else _moments)(part.numbers)
+        sd = np.sqrt(variance)
+        is_known = np.isfinite(sd) & (sd > _ROUNDING * np.abs(mean))
+    return _Scale(
+        mean=np.where(is_known, mean, 0.0),
+        inverse_sd=np.where(is_known, 1.0 / np.where(is_known, sd, 1.0), 0.0),
+    )
+
+
+def _moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of dense columns, in one pass over their distances from the first row."""
+    n_columns = numbers.shape[1]
+    near, total, squares, count = np.zeros((4, n_columns))
+    for where, block in numbers.blocks(_BLOCK_CELLS):
+        if where.start == 0:
+            near = np.nan_to_num(block[0].astype(np.float64))
+        wide, columns = _wide(block)
+        values = np.subtract(wide, near[columns], dtype=np.float64)
+        if np.isnan(block.min(initial=0.0)):
+            missing = np.isnan(values)
+            values[missing] = 0.0
+            count -= missing.reshape(block.shape).sum(axis=0)
+        count += len(block)
+        ones = np.ones(len(values))
+        total += (ones @ values).reshape(-1, n_columns).sum(axis=0)
+        np.square(values, out=values)
+        squares += (ones @ values).reshape(-1, n_columns).sum(axis=0)
+    count = np.maximum(count, 1.0)
+    return near + total / count, np.maximum(squares / count - np.square(total / count), 0.0)
+
+
+def _sparse_moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    matrix: Any = numbers.values
+    n_columns = numbers.shape[1]
+    is_there = ~np.isnan(matrix.data)
+    values, columns = matrix.data[is_there].astype(np.float64), matrix.indices[is_there]
+
+    def sums(entries: NDArray[np.float64] | None, at: NDArray[Any] = columns) -> NDArray[np.float64]:
+        return np.bincount(at, weights=entries, minlength=n_columns).astype(np.float64)
+
+    count = np.maximum(numbers.shape[0] - sums(None, matrix.indices[~is_there]), 1.0)
+    mean = sums(values) / count
+    zeros = np.maximum(count - sums(None), 0.0) * np.square(mean)
+    return mean, (sums(np.square(values - mean[columns])) + zeros) / count
+
+
+# ------------------------------------------------------------------------------- text, exact values, ties
+
+
+def _exact(table: Table) -> NDArray[np.uint64]:
+    """Return a hash of the rows' values, columns counting by their place."""
+    keys = _text_sums(table.X, by_place=True)
+    for part in _parts(table, None):
+        keys += _row_sums(part, lambda values, at, places=part.places: cell_hashes(values, places[at]))
     return keys
 
 
-def _object_hashes(series: Any) -> NDArray[np.uint64]:
-    """Return pandas' hash of every value; of repeated texts it is worked out once."""
-    import pandas as pd
-    from pandas.util import hash_pandas_object
+def _text_sums(X: Features, *, by_place: bool) -> NDArray[np.uint64]:
+    """Return the sum of the hashes of a frame's categories and texts, with a column's place or without.
 
-    if pd.api.types.is_string_dtype(series.dtype) and series.dtype != object:
-        codes, distinct = pd.factorize(series, use_na_sentinel=False)
+    Without, a value counts with its number of rows: "yes" of one column is not that of another.
+    """
+    sums = np.zeros(int(X.shape[0]), dtype=np.uint64)
+    if not isinstance(X, pd.DataFrame):
+        return sums
+    places = numbered(1, X.shape[1])
+    for j in np.flatnonzero([_is_text(dtype) for dtype in X.dtypes]).tolist():
+        codes, distinct = pd.factorize(X.iloc[:, j], use_na_sentinel=False)
         first = np.zeros(len(distinct), dtype=np.intp)
         first[codes[::-1]] = np.arange(len(codes))[::-1]  # of equal indices the last one counts
-        return np.asarray(hash_pandas_object(series.iloc[first], index=False), dtype=np.uint64)[codes]
-    return np.asarray(hash_pandas_object(series, index=False), dtype=np.uint64)
+        hashes = np.asarray(hash_pandas_object(X.iloc[first, j], index=False), dtype=np.uint64)
+        own = places[j] if by_place else numbered(0, len(X) + 1)[np.bincount(codes)]
+        sums += mix(hashes ^ own)[codes]
+    return sums
+
+
+def _shared(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return the rows that are not alone with their key."""
+    ranked = np.sort(keys)
+    repeated = ranked[1:][ranked[1:] == ranked[:-1]]
+    return np.flatnonzero(pd.Series(keys).isin(repeated) if len(repeated) else repeated)
+
+
+def _shared_by_others(keys: NDArray[np.uint64], exact: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return the rows whose key is also that of a row with other values."""
+    cluster, distinct = pd.factorize(keys)
+    one, is_mixed = np.empty_like(distinct), np.zeros(len(distinct), dtype=np.bool_)
+    one[cluster] = exact
+    is_mixed[cluster[exact != one[cluster]]] = True
+    return np.flatnonzero(is_mixed[cluster])

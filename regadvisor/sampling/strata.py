@@ -1,4 +1,4 @@
-"""Strata, and the designs that draw rows from them: by class or target bin, spread over time, by group."""
+"""Strata, and the designs that draw rows: by class, spread over the target or over time, by group."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from regadvisor.sampling.keys import canonical_order, group_keys
 
 #: Quantile bins of a regression target; with 10, stratification removes nearly all between-bin noise.
 TARGET_BINS = 10
+#: Steps in which distances from the median are rounded: 1/16,384 of the next power of two.
+_MANTISSA = 1 << 14
 #: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
 _GROUPS_PER_FOLD = 4
 #: Where rows are drawn within few groups: groups that stand for all, in multiples of those drawn.
@@ -45,7 +47,7 @@ class RowDesign:
     Attributes
     ----------
     members : tuple of ndarray of intp
-        Row numbers of each stratum, in canonical order (or in the order of time).
+        Row numbers of each stratum, in canonical order (or in the order of the target or of time).
     take : ndarray of intp, shape (n_strata,)
         Rows to draw from each.
     is_spread : bool
@@ -65,9 +67,8 @@ class RowDesign:
         for members, count in zip(self.members, self.take.tolist(), strict=True):
             if count >= len(members):
                 parts.append(members)
-            elif self.is_spread:
-                edges = np.floor(np.linspace(0, len(members), count + 1)).astype(np.intp)
-                parts.append(members[rng.integers(edges[:-1], edges[1:])])
+            elif self.is_spread and count:
+                parts.append(members[one_per_slice(len(members), count, rng)])
             elif count:
                 parts.append(members[rng.choice(len(members), size=count, replace=False, shuffle=False)])
         return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.intp)
@@ -215,6 +216,58 @@ def strata_codes(table: Table, *, n_bins: int = TARGET_BINS) -> NDArray[np.intp]
     return target_bins(table.target_view, n_bins)
 
 
+def one_per_slice(n: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return `count` of the places 0 … n - 1, one from each of equally long slices.
+
+    The first slice begins at a random place and the last ends there, so all places have the same chance.
+
+    Examples
+    --------
+    >>> one_per_slice(8, 4, np.random.default_rng(0)).tolist()
+    [2, 3, 5, 7]
+    """
+    edges = np.floor((np.arange(count + 1) + rng.random()) * (n / count)).astype(np.intp)
+    edges[-1] = edges[0] + n
+    return np.sort(rng.integers(edges[:-1], edges[1:]) % n)
+
+
+def deviations(y: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return how far a numeric target is from its median, in a form that knows no units.
+
+    In units of the median distance, rounded to four digits so that neither a change of unit nor float32
+    separates what is equal; and turned so that the most extreme row is above (the one with the largest key
+    of several).
+
+    Examples
+    --------
+    >>> keys = np.arange(5, dtype=np.uint64)
+    >>> deviations(np.array([3.0, 1.0, 2.0, 4.0, 90.0]), keys).tolist()
+    [0.0, -2.0, -1.0, 1.0, 87.0]
+    >>> deviations(-np.array([3.0, 1.0, 2.0, 4.0, 90.0]) / 7.0, keys).tolist()
+    [0.0, -2.0, -1.0, 1.0, 87.0]
+    """
+    if not len(y):
+        return np.zeros(0)
+    largest = np.abs(y).max()
+    away = y / largest if largest > 0.0 else y  # squares and sums of 1e300 overflow
+    away = away - np.median(away)
+    distance = np.abs(away)
+    unit = np.median(distance) or distance.mean() or 1.0
+    mantissa, exponent = np.frexp(away / unit)
+    away = np.ldexp(np.round(mantissa * _MANTISSA) / _MANTISSA, exponent)
+    away = np.where(np.abs(away) < 1.0 / _MANTISSA, 0.0, away)
+    extreme = np.lexsort((keys, np.abs(away)))[-1]
+    return -away + 0.0 if away[extreme] < 0 else away  # + 0.0: no negative zero
+
+
+def target_line(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return numbers along which every stretch should keep its share: the target, or the first row of a class."""
+    if not table.is_classification:
+        return deviations(table.target_view, keys)
+    _, first, code = np.unique(table.y, return_index=True, return_inverse=True)
+    return first[code].astype(np.float64)
+
+
 def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """Return quantile bins 0, 1, … of a numeric target; equal values share a bin.
 
@@ -287,6 +340,10 @@ def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint6
         return _group_design(table, n_rows, folds=folds, keys=keys, order=order, strata=strata)
     if table.time is not None:
         order = order[np.argsort(table.time[order], kind="stable")]
+    elif not table.is_classification:
+        # From the lowest target to the highest, so every part of its range keeps its share, the ends too.
+        order = order[np.argsort(deviations(table.target_view, keys)[order], kind="stable")]
+        strata = np.zeros_like(strata)
     members = _split(order, strata)
     sizes = np.array([len(rows) for rows in members], dtype=np.intp)
     take = allocate(sizes, n_rows, least=folds if table.is_classification else 0)
@@ -294,7 +351,7 @@ def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint6
     return RowDesign(
         members=members,
         take=take,
-        is_spread=table.time is not None,
+        is_spread=table.time is not None or not table.is_classification,
         is_weighted=bool((take > fair).any()),
     )
 
@@ -357,13 +414,14 @@ def _group_design(
 
 
 def _split(rows: NDArray[np.intp], strata: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
-    """Return the rows of each stratum, keeping their order."""
+    """Return the rows of each stratum, keeping their order; strata in the order of their first rows."""
     own = strata[rows]
     counts = np.bincount(own)
     if len(counts) <= 1 << 16:
         own = own.astype(np.uint16)  # NumPy sorts short integers by radix, in a third of the time
-    by_stratum = rows[np.argsort(own, kind="stable")]
-    return tuple(part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part))
+    by_stratum = np.argsort(own, kind="stable")
+    parts = [part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part)]
+    return tuple(rows[part] for part in sorted(parts, key=lambda part: int(part[0])))
 
 
 def _places(chosen: NDArray[np.intp], n_source: int) -> NDArray[np.intp]:
