@@ -140,8 +140,9 @@ class Advice:
     ) -> Pipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
-        Preprocessing is part of it; it takes the same kind of `X` as ``advise`` did, and `y` as it is. A
-        module of your own is trained by the same engine, as one network.
+        Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of weight 0
+        (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the same
+        engine, as one network.
 
         Parameters
         ----------
@@ -297,12 +298,16 @@ class Advice:
         comment = f"Start with {start(self._record)}."
         if training.family == "module":
             return self._module_snippet(target, facts, training, comment)
+        from sklearn.pipeline import Pipeline
+
         pipeline = self.build()
+        if facts.is_plain_y:  # what build() does more is not needed
+            pipeline = Pipeline(pipeline.steps)
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 
             return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        preprocessor = pipeline[:-1]
+        preprocessor = Pipeline(pipeline.steps[:-1])
         strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
         n_classes = len(facts.classes or ())
         if training.family == "mlp":
@@ -315,6 +320,7 @@ class Advice:
                 task=facts.task,
                 n_classes=n_classes,
                 n_targets=facts.n_targets,
+                is_plain_y=facts.is_plain_y,
             )
         from regadvisor.adapters.torch_linear import linear_torch_snippet
 
@@ -325,6 +331,7 @@ class Advice:
             l2=strengths["l2"],
             n_classes=n_classes,
             n_targets=facts.n_targets,
+            is_plain_y=facts.is_plain_y,
         )
 
     def _module_snippet(self, target: str, facts: DataFacts, training: Training, comment: str) -> str:

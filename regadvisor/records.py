@@ -83,6 +83,10 @@ class DataFacts:
     has_weights: bool = False
     #: (height, width) or (channels, height, width) if the rows are images.
     image_shape: tuple[int, ...] | None = None
+    #: Whether scikit-learn reads the numbers of X, or y, by itself. If not, what is fitted to these data reads
+    #: them first, as advise() did: text, objects, nullable and sparse columns; rows without a target.
+    is_plain_x: bool = True
+    is_plain_y: bool = True
     #: Hash over shapes, types and values; the same data give the same text on every machine.
     fingerprint: str = ""
 

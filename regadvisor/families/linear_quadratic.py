@@ -122,6 +122,7 @@ def _descend(Q: Floats, q: Floats, offset: float, penalty: Penalty, start: Float
             check_input=False,
             tol=tol * tol / offset,
             max_iter=PASSES,
+            random_state=0,  # or it draws from NumPy's global state
         )[1]
     return np.asarray(W[:, 0], dtype=np.float64)
 

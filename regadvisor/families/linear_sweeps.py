@@ -68,6 +68,7 @@ def sweep(
             check_input=False,
             tol=tol * tol / max(float(target @ target), 1e-300),
             max_iter=passes,
+            random_state=0,  # or it draws from NumPy's global state
         )[1][:, 0]
     return np.asarray(found[1:], dtype=np.float64), float(found[0] * INTERCEPT_COLUMN)
 
