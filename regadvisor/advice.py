@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError
+from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.markdown import to_markdown
@@ -13,6 +13,7 @@ from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.text import to_text
 from regadvisor.report.verdict import start
 from regadvisor.report.view import view
+from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
+
+
+#: Larger files are no advice: one about a million columns takes a third of it.
+_MOST_BYTES = 500_000_000
 
 
 class Advice:
@@ -381,11 +386,18 @@ class Advice:
             If the file is not an advice, is damaged, or was written by a newer regadvisor.
         """
         try:
-            content = Path(path).read_bytes()
-        except OSError as error:
+            size = Path(path).stat().st_size
+            content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
+        except (OSError, ValueError, TypeError) as error:
             raise RecordError(
-                f"path must be a readable advice file, got {str(path)!r}: {error.strerror}"
+                f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; give the path that "
+                "advice.to_json(path) wrote to"
             ) from error
+        if size > _MOST_BYTES:
+            raise RecordError(
+                f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never "
+                "as large: give the path that advice.to_json(path) wrote to"
+            )
         return cls(from_json(content))
 
     def check_same_data(self, X: Any, y: Any) -> None:
@@ -406,5 +418,5 @@ class Advice:
 
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(text, path)
     return text

@@ -33,6 +33,7 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
+from regadvisor.global_state import left_as_found
 from regadvisor.records import (
     FORMAT,
     Claim,
@@ -73,6 +74,7 @@ STAGES = (
 )
 
 
+@left_as_found()
 def advise(
     X: Any,
     y: Any,

@@ -100,8 +100,10 @@ def check_storage(value: Any) -> Path | None:
     if not isinstance(value, str | Path):
         raise ParameterError(f"storage must be the path of a journal file or None, got {value!r}")
     path = Path(value)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ParameterError(f"storage must be a file in a folder that exists, got {str(path)!r}")
+    if path.is_dir() or not path.parent.is_dir() or "\0" in str(path):
+        raise ParameterError(
+            f"storage must be a file in a folder that exists, got {str(path)!r}; make the folder, or give another"
+        )
     return path
 
 
