@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
+from regadvisor.foreign import check_ours
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.markdown import to_markdown
@@ -145,9 +146,9 @@ class Advice:
     ) -> Pipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
-        Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of weight 0
-        (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the same
-        engine, as one network.
+        Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of
+        weight 0 (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the
+        same engine, as one network.
 
         Parameters
         ----------
@@ -198,6 +199,7 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
+        _check_target(target)
         strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
         if is_module != (training.family != "linear"):
@@ -222,7 +224,7 @@ class Advice:
 
     def optimizer(
         self,
-        module: torch.nn.Module,
+        module: torch.nn.Module | Any,
         *,
         lr: float,
         steps: int,
@@ -259,6 +261,11 @@ class Advice:
             raise ParameterError(
                 "optimizer() must be asked of advice about a network; use advise(model='mlp')"
             )
+        import torch
+
+        if not isinstance(module, torch.nn.Module):
+            got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
+            raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
         from regadvisor.adapters.torch_module import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
@@ -390,8 +397,8 @@ class Advice:
             content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
         except (OSError, ValueError, TypeError) as error:
             raise RecordError(
-                f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; give the path that "
-                "advice.to_json(path) wrote to"
+                f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; give the path "
+                "that advice.to_json(path) wrote to"
             ) from error
         if size > _MOST_BYTES:
             raise RecordError(
@@ -414,6 +421,14 @@ class Advice:
                 f"X and y must be the data of this advice (fingerprint {known}), got {facts.fingerprint}; "
                 "ask for new advice, or go on without this check if the rows are only more of the same"
             )
+
+
+def _check_target(target: Any) -> None:
+    """Raise ParameterError for what apply() cannot configure: a class, or a model of another library."""
+    if isinstance(target, type):
+        name = target.__name__
+        raise ParameterError(f"target must be an estimator or a module, got the class {name}; pass {name}()")
+    check_ours(target)
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -19,6 +19,7 @@ from regadvisor.arguments import (
     check_choice,
     check_flag,
     check_folds,
+    check_progress,
     check_scoring,
     check_seed,
     check_storage,
@@ -201,7 +202,7 @@ def advise(
         random_state=check_seed(random_state),
         seeds=_seeds(random_state),
         storage=check_storage(storage),
-        progress=progress,
+        progress=check_progress(progress),
     )
     table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
     if match is not None:

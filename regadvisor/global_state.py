@@ -1,8 +1,8 @@
 """What ``advise()`` shares with the rest of the process, left as it was found.
 
 Filters of warnings and numbers of threads belong to the process, and the usual way to set them for a while is
-to keep the old value and put it back. Of two calls in two threads the second keeps what the first has set, and
-puts that back when the first is long gone: scikit-learn does so with filters (before Python 3.14), and
+to keep the old value and put it back. Of two calls in two threads the second keeps what the first has set,
+and puts that back when the first is long gone: scikit-learn does so with filters (before Python 3.14),
 threadpoolctl and torch with threads. So the last of several calls puts back what the first one found. A call
 that runs alone has nothing to put back.
 """
@@ -44,7 +44,7 @@ class _Found:
 
 
 def _of_the_process(work: Callable[[], Any]) -> Any:
-    """Return ``work()`` of a new thread: torch's setting is one of the process and one of each older thread."""
+    """Return ``work()`` of a new thread, which has torch's setting of the process, not of an older thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
 

@@ -7,8 +7,8 @@ without the data, torch or scikit-learn. Numbers are plain Python numbers, never
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
@@ -91,8 +91,8 @@ class DataFacts:
     has_weights: bool = False
     #: (height, width) or (channels, height, width) if the rows are images.
     image_shape: tuple[int, ...] | None = None
-    #: Whether scikit-learn reads the numbers of X, or y, by itself. If not, what is fitted to these data reads
-    #: them first, as advise() did: text, objects, nullable and sparse columns; rows without a target.
+    #: Whether scikit-learn reads the numbers of X, or y, by itself. If not, what is fitted to these data
+    #: reads them first, as advise() did: text, objects, nullable and sparse columns; rows without a target.
     is_plain_x: bool = True
     is_plain_y: bool = True
     #: Hash over shapes, types and values; the same data give the same text on every machine.
@@ -338,7 +338,13 @@ class ScoreEvidence:
     reported_name: str | None = None
 
     def __post_init__(self) -> None:
-        for by_kind in (self.honest_losses, self.lowest_losses, self.carry_costs, self.n_excluded, self.reported):
+        for by_kind in (
+            self.honest_losses,
+            self.lowest_losses,
+            self.carry_costs,
+            self.n_excluded,
+            self.reported,
+        ):
             _check_kinds(by_kind)
 
 

@@ -35,6 +35,6 @@ def write_whole(text: str, path: str | Path) -> None:
 
 def _refused(path: Path, error: Exception) -> StorageError:
     return StorageError(
-        f"path must be a file that can be written, got {str(path)!r} ({reason_of(error)}); free some space, or "
-        "give another path in an existing folder"
+        f"path must be a file that can be written, got {str(path)!r} ({reason_of(error)}); free some space, "
+        "or give another path in an existing folder"
     )

@@ -190,7 +190,9 @@ def linear_torch_snippet(
     if task == "regression":
         form = "regression" if n_targets == 1 else "several"
     code = estimator_code(preprocessor)
-    needed = {*code.imports, "import numpy as np", "import torch"} | (set() if is_plain_y else {READ_ROWS_IMPORT})
+    needed = {*code.imports, "import numpy as np", "import torch"} | (
+        set() if is_plain_y else {READ_ROWS_IMPORT}
+    )
     imports = sorted(needed, key=lambda line: (line[0] == "f", line))
     head = "\n".join([*comment(verdict_comment), *imports, "", f"preprocess = {code.expression}", ""])
     strengths = f"l1, l2 = {l1!r}, {l2!r}  # mean loss + l1·Σ|w| + (l2/2)·Σw²\n"

@@ -149,8 +149,8 @@ def _dates(column: pd.Series[Any]) -> NDArray[np.float64]:
     values = microseconds(column)
     if np.isnan(values).sum() > column.isna().sum():
         raise DataError(
-            f"every value of column {shown(column.name)} must be a date that pandas can read; convert it with "
-            "pandas.to_datetime, or leave the column out"
+            f"every value of column {shown(column.name)} must be a date that pandas can read; convert it "
+            "with pandas.to_datetime, or leave the column out"
         )
     return values
 

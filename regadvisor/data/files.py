@@ -167,7 +167,8 @@ def _read_file(path: Path) -> bytes:
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(
-            f"path must name a readable file, got {str(path)!r}: {reason_of(error)}; check its name and rights"
+            f"path must name a readable file, got {str(path)!r}: {reason_of(error)}; check its name "
+            "and rights"
         ) from error
 
 

@@ -193,7 +193,8 @@ def _check_real(column: AnySeries) -> None:
     is_complex = dtypes.is_complex_dtype(column.dtype)
     if is_complex or (column.dtype == object and dtypes.infer_dtype(column, skipna=True) == "complex"):
         raise DataError(
-            f"column {shown(column.name)} must hold real numbers, got complex ones. Complex data not supported"
+            f"column {shown(column.name)} must hold real numbers, got complex ones. Complex data not "
+            "supported: pass real and imaginary parts as columns"
         )
 
 
@@ -243,8 +244,8 @@ def as_numbers(column: AnySeries) -> AnySeries:
     if not is_number.all():
         example = present.iloc[int(np.argmin(is_number))]
         raise DataError(
-            f"column {shown(column.name)} must hold numbers, got {shown(example)}; correct this value, or pass "
-            "None for a missing one"
+            f"column {shown(column.name)} must hold numbers, got {shown(example)}; correct this value, or "
+            "pass None for a missing one"
         )
     values = np.full(len(column), np.nan)
     values[is_present] = numbers

@@ -43,7 +43,7 @@ def check_magnitude(low: NDArray[Any], high: NDArray[Any], names: Sequence[str |
     j = int(np.argmax(wrong))
     where = names if isinstance(names, str) else f"column {shown(names[j])} of X"
     raise DataError(
-        f"{where} must hold numbers whose largest is between {SMALLEST_VALUE:g} and {LARGEST_VALUE:g} in size "
-        f"(or 0), or their squares are no numbers; got {largest[j]:.3g}; change the unit (divide by "
+        f"{where} must hold numbers whose largest is between {SMALLEST_VALUE:g} and {LARGEST_VALUE:g} in "
+        f"size (or 0), or their squares are no numbers; got {largest[j]:.3g}; change the unit (divide by "
         f"{largest[j]:.0e}) or take the logarithm"
     )

@@ -71,7 +71,7 @@ def as_target(values: Any) -> AnySeries | pd.DataFrame:
 def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     """Return what belongs to the rows as a Series, or as a frame if it has two axes."""
     if (
-        not hasattr(values, "__len__")
+        not (hasattr(values, "__len__") or hasattr(values, "__array__"))
         or isinstance(values, str | bytes | dict)
         or getattr(values, "shape", None) == ()
     ):
@@ -201,7 +201,7 @@ def read_weight(values: AnySeries) -> NDArray[np.float64]:
         raise DataError(f"sample_weight must be at least 0 (no negative weights), got {weight.min()}")
     largest = weight.max(initial=0.0)
     if largest == 0:
-        raise DataError("sample_weight must be above 0 for some rows, got 0 for all")
+        raise DataError("sample_weight must be above 0 for some rows, got only zeros")
     return scaled_weight(weight / largest)
 
 

@@ -268,8 +268,8 @@ def _few_rows(n_rows: int, weight: NDArray[np.float64] | None) -> tuple[Note, ..
         return ()
     if n_rows >= FEWEST_ROWS_TO_VALIDATE:
         text = (
-            f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}: too "
-            "few to validate anything with confidence."
+            f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}: "
+            "too few to validate anything with confidence."
         )
         return (Note(code="few-rows", text=text),)
     text = f"only {counted(n_rows, 'row')}: too few to validate anything with confidence."

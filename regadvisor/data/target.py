@@ -224,7 +224,8 @@ def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
         codes, distinct = pd.factorize(values)
     except TypeError as error:
         raise DataError(
-            "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label a row"
+            "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label "
+            "a row"
         ) from error
     plain = [_plain(label) for label in np.asarray(distinct, dtype=object)]
     if len({isinstance(label, str) for label in plain}) > 1:

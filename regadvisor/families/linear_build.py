@@ -12,8 +12,9 @@ from regadvisor.regularizer import Regularizer
 def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> AdvisedPipeline:
     """Return the unfitted pipeline to be trained on all ``facts.n_rows`` rows.
 
-    Steps ``preprocess`` and ``model``. Sample weights go in as ``fit(X, y, model__sample_weight=w)``. The target of an L1 or elastic-net regression is standardised inside the model (the other
-    strengths do not depend on its unit).
+    Steps ``preprocess`` and ``model``. Sample weights go in as ``fit(X, y, model__sample_weight=w)``. The
+    target of an L1 or elastic-net regression is standardised inside the model (the other strengths do not
+    depend on its unit).
 
     Raises
     ------

@@ -20,7 +20,8 @@ class AdvisedPipeline(Pipeline):
     Examples
     --------
     >>> from sklearn.linear_model import Ridge
-    >>> AdvisedPipeline([("model", Ridge(alpha=0.0))]).fit([[0], [1], [5]], [0, 2, None]).predict([[3]]).round(6)
+    >>> pipeline = AdvisedPipeline([("model", Ridge(alpha=0.0))])
+    >>> pipeline.fit([[0], [1], [5]], [0, 2, None]).predict([[3]]).round(6)
     array([6.])
     """
 

@@ -73,8 +73,8 @@ def exclusive(path: Path) -> Iterator[None]:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise StorageError(
-                f"storage must be a plain file, got {str(path)!r}, which is a device or a pipe; give the name of a "
-                "new file"
+                f"storage must be a plain file, got {str(path)!r}, which is a device or a pipe; give the "
+                "name of a new file"
             )
         _lock(handle, path)
         yield
@@ -149,8 +149,8 @@ class JournalFile:
         except OSError as error:
             raise StorageError(
                 f"storage must be a file that can be written to the end, got {str(self._path)!r} "
-                f"({reason_of(error)}); what was stored is whole: free some space, then run the same again with "
-                "this storage (on the command line: with --resume) to go on"
+                f"({reason_of(error)}); what was stored is whole: free some space, then run the same again "
+                "with this storage (on the command line: with --resume) to go on"
             ) from error
         self._unread += [json.loads(line) for line in lines]
 

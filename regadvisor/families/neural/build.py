@@ -63,4 +63,6 @@ def build_mlp(
         loss=loss,
         random_state=training.seed,
     )
-    return AdvisedPipeline([("preprocess", network_preprocessor(facts, training.transform)), ("model", model)])
+    return AdvisedPipeline(
+        [("preprocess", network_preprocessor(facts, training.transform)), ("model", model)]
+    )
