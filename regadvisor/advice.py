@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError
+from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
+from regadvisor.foreign import check_ours
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.markdown import to_markdown
@@ -13,6 +14,7 @@ from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.text import to_text
 from regadvisor.report.verdict import start
 from regadvisor.report.view import view
+from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
     from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
+
+
+#: Larger files are no advice: one about a million columns takes a third of it.
+_MOST_BYTES = 500_000_000
 
 
 class Advice:
@@ -140,8 +146,9 @@ class Advice:
     ) -> Pipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
-        Preprocessing is part of it; it takes the same kind of `X` as ``advise`` did, and `y` as it is. A
-        module of your own is trained by the same engine, as one network.
+        Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of
+        weight 0 (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the
+        same engine, as one network.
 
         Parameters
         ----------
@@ -192,6 +199,7 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
+        _check_target(target)
         strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
         if is_module != (training.family != "linear"):
@@ -216,7 +224,7 @@ class Advice:
 
     def optimizer(
         self,
-        module: torch.nn.Module,
+        module: torch.nn.Module | Any,
         *,
         lr: float,
         steps: int,
@@ -253,6 +261,11 @@ class Advice:
             raise ParameterError(
                 "optimizer() must be asked of advice about a network; use advise(model='mlp')"
             )
+        import torch
+
+        if not isinstance(module, torch.nn.Module):
+            got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
+            raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
         from regadvisor.adapters.torch_module import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
@@ -297,12 +310,16 @@ class Advice:
         comment = f"Start with {start(self._record)}."
         if training.family == "module":
             return self._module_snippet(target, facts, training, comment)
+        from sklearn.pipeline import Pipeline
+
         pipeline = self.build()
+        if facts.is_plain_y:  # what build() does more is not needed
+            pipeline = Pipeline(pipeline.steps)
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 
             return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        preprocessor = pipeline[:-1]
+        preprocessor = Pipeline(pipeline.steps[:-1])
         strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
         n_classes = len(facts.classes or ())
         if training.family == "mlp":
@@ -315,6 +332,7 @@ class Advice:
                 task=facts.task,
                 n_classes=n_classes,
                 n_targets=facts.n_targets,
+                is_plain_y=facts.is_plain_y,
             )
         from regadvisor.adapters.torch_linear import linear_torch_snippet
 
@@ -325,6 +343,7 @@ class Advice:
             l2=strengths["l2"],
             n_classes=n_classes,
             n_targets=facts.n_targets,
+            is_plain_y=facts.is_plain_y,
         )
 
     def _module_snippet(self, target: str, facts: DataFacts, training: Training, comment: str) -> str:
@@ -374,11 +393,18 @@ class Advice:
             If the file is not an advice, is damaged, or was written by a newer regadvisor.
         """
         try:
-            content = Path(path).read_bytes()
-        except OSError as error:
+            size = Path(path).stat().st_size
+            content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
+        except (OSError, ValueError, TypeError) as error:
             raise RecordError(
-                f"path must be a readable advice file, got {str(path)!r}: {error.strerror}"
+                f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; give the path "
+                "that advice.to_json(path) wrote to"
             ) from error
+        if size > _MOST_BYTES:
+            raise RecordError(
+                f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never "
+                "as large: give the path that advice.to_json(path) wrote to"
+            )
         return cls(from_json(content))
 
     def check_same_data(self, X: Any, y: Any) -> None:
@@ -397,7 +423,15 @@ class Advice:
             )
 
 
+def _check_target(target: Any) -> None:
+    """Raise ParameterError for what apply() cannot configure: a class, or a model of another library."""
+    if isinstance(target, type):
+        name = target.__name__
+        raise ParameterError(f"target must be an estimator or a module, got the class {name}; pass {name}()")
+    check_ours(target)
+
+
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(text, path)
     return text

@@ -19,6 +19,7 @@ from regadvisor.arguments import (
     check_choice,
     check_flag,
     check_folds,
+    check_progress,
     check_scoring,
     check_seed,
     check_storage,
@@ -33,6 +34,7 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
+from regadvisor.global_state import left_as_found
 from regadvisor.records import (
     FORMAT,
     Claim,
@@ -73,6 +75,7 @@ STAGES = (
 )
 
 
+@left_as_found()
 def advise(
     X: Any,
     y: Any,
@@ -199,7 +202,7 @@ def advise(
         random_state=check_seed(random_state),
         seeds=_seeds(random_state),
         storage=check_storage(storage),
-        progress=progress,
+        progress=check_progress(progress),
     )
     table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
     if match is not None:

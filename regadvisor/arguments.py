@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from regadvisor.errors import ParameterError
+from regadvisor.foreign import check_ours
 
 if TYPE_CHECKING:
     from regadvisor.families.base import Family
@@ -93,6 +94,16 @@ def check_scoring(value: Any) -> Any:
     )
 
 
+def check_progress(value: Any) -> Any:
+    """Return a callable or None."""
+    if value is None or callable(value):
+        return value
+    raise ParameterError(
+        f"progress must be a callable of (stage, share_done) or None, got {value!r}; "
+        "pass progress=print to watch"
+    )
+
+
 def check_storage(value: Any) -> Path | None:
     """Return the path of the journal, whose folder must exist."""
     if value is None:
@@ -100,8 +111,11 @@ def check_storage(value: Any) -> Path | None:
     if not isinstance(value, str | Path):
         raise ParameterError(f"storage must be the path of a journal file or None, got {value!r}")
     path = Path(value)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ParameterError(f"storage must be a file in a folder that exists, got {str(path)!r}")
+    if path.is_dir() or not path.parent.is_dir() or "\0" in str(path):
+        raise ParameterError(
+            f"storage must be a file in a folder that exists, got {str(path)!r}; make the folder, "
+            "or give another"
+        )
     return path
 
 
@@ -132,6 +146,7 @@ def resolve_model(model: Any, facts: DataFacts, *, recipe: Recipe | None, device
     if is_module(model) or (isinstance(model, str) and model == "cnn"):
         from regadvisor.families.neural.module_family import ModuleFamily
 
+        check_ours(model)
         return ModuleFamily(model, facts, recipe=recipe, device=device)
     if not isinstance(model, str):
         model, recipe = _estimator(model, facts, recipe)
@@ -174,17 +189,18 @@ def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> tuple[str
     ParameterError
         If the estimator is not supported, is for the other task, or cannot be written as a recipe.
     """
+    check_ours(model)
     last = model
     while hasattr(last, "steps") and last.steps:
         last = last.steps[-1][1]
     name, is_classification = type(last).__name__, facts.task != "regression"
     known = {**_LINEAR, **_MLP} if type(last).__module__.startswith("sklearn.") else {}
     if name not in known:
-        hint = "; pass its module class as model=" if hasattr(last, "module") else ""
+        nearest = "LogisticRegression()" if is_classification else "Ridge()"
         raise ParameterError(
             f"model must be one of {', '.join(map(repr, MODELS))}, a torch.nn.Module or a factory of one, or "
             f"an estimator of scikit-learn among {', '.join((*_LINEAR, *_MLP))} (alone or as the last step "
-            f"of a pipeline), got {name}{hint}"
+            f"of a pipeline), got {name}; pass the nearest of these, such as model={nearest}"
         )
     if known[name] != is_classification:
         wanted = "a classifier" if is_classification else "a regressor"

@@ -57,7 +57,7 @@ def main() -> None:
       2    wrong usage
       3    the support is below --fail-under
       4    can't tell yet
-      130  interrupted
+      130  interrupted; 143 terminated (SIGTERM)
     """
 
 

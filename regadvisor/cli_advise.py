@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from regadvisor import terminal
-from regadvisor.errors import RegadvisorError
+from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
     from regadvisor.advice import Advice
@@ -147,20 +148,25 @@ def _run(request: _Request) -> None:
     existed = journal is not None and journal.exists()
     is_ours = journal is not None and request.storage is None and not existed
     try:
-        advice = _advice(request, journal)
+        with terminal.ended_kindly():
+            advice = _advice(request, journal)
+    except terminal.TerminatedError:
+        terminal.complain(f"terminated; {_saved(journal)}")
+        raise click.exceptions.Exit(terminal.TERMINATED) from None
     except KeyboardInterrupt:
         terminal.complain(f"interrupted; {_saved(journal)}")
         raise click.exceptions.Exit(terminal.INTERRUPTED) from None
-    except RegadvisorError:
+    except RegadvisorError as error:
         # A journal of a run that could not start would only stand in the way of the next one.
-        if is_ours and journal is not None:
+        if is_ours and journal is not None and not isinstance(error, StorageError):
             journal.unlink(missing_ok=True)
         raise
-    if request.output is not None:
-        _write(advice, request.output)
-    if journal is not None and request.storage is None:
+    problem = None if request.output is None else _write(advice, request.output)
+    if problem is None and journal is not None and request.storage is None:
         journal.unlink(missing_ok=True)
     _show(advice, request)
+    if problem is not None:
+        raise RegadvisorError(f"{problem}; {_saved(journal)}")
     terminal.leave(advice.record, request.fail_under)
 
 
@@ -254,16 +260,15 @@ def _check_output(path: Path) -> None:
         )
 
 
-def _write(advice: Advice, path: Path) -> None:
-    """Write the advice in the format its ending names, whole or not at all."""
+def _write(advice: Advice, path: Path) -> str | None:
+    """Write the advice in the format its ending names, whole or not at all; return what went wrong."""
     renders: dict[str, Callable[[], str]] = {
         ".json": advice.to_json,
         ".md": advice.to_markdown,
         ".txt": advice.to_text,
     }
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(renders[path.suffix]().encode())
-        part.replace(path)
-    except OSError as error:
-        raise RegadvisorError(f"cannot write {path}: {error.strerror}") from error
+        write_whole(renders[path.suffix](), path)
+    except StorageError as error:
+        return str(error)
+    return None

@@ -9,7 +9,7 @@ arguments are also ``ValueError``, so callers who expect scikit-learn's behaviou
   - :class:`ParameterError`: an argument is out of its rule (exit code 2)
   - :class:`StrengthError`: the advice has no strengths, so nothing can be built from it
   - :class:`RecordError`: a saved advice cannot be read
-  - :class:`StorageError`: the journal of an earlier run does not fit this one
+  - :class:`StorageError`: a file cannot be written, or the journal of an earlier run does not fit this one
   - :class:`MissingDependencyError`: an optional package is not installed
 """
 
@@ -40,11 +40,22 @@ class RecordError(RegadvisorError, ValueError):
 
 
 class StorageError(RegadvisorError, ValueError):
-    """The journal of an earlier run cannot be continued with these data or these settings."""
+    """A file cannot be written, or the journal of an earlier run does not fit these data or settings."""
 
 
 class MissingDependencyError(RegadvisorError, ImportError):
     """An optional package is needed here and is not installed."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return what the operating system says, without the number and the path.
+
+    Examples
+    --------
+    >>> reason_of(OSError(28, "No space left on device")), reason_of(ValueError("embedded null byte"))
+    ('No space left on device', 'embedded null byte')
+    """
+    return str(getattr(error, "strerror", None) or error)
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:

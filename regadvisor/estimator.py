@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-from sklearn.utils import assert_all_finite, check_array
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.advising import advise
+from regadvisor.data.rows import as_target
+from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.global_state import left_as_found
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -22,7 +27,25 @@ if TYPE_CHECKING:
     from regadvisor.flowchart.chart import Chart
 
 
-class _Advises(BaseEstimator):
+class _DataTypeError(DataError, TypeError):
+    """Data of a type that scikit-learn does not take, for which its convention is a TypeError."""
+
+
+@contextmanager
+def _as_data_errors() -> Iterator[None]:
+    """Make errors of scikit-learn's checks ours; their words stay."""
+    try:
+        yield
+    except RegadvisorError:
+        raise
+    except (TypeError, ValueError) as error:
+        kind = _DataTypeError if isinstance(error, TypeError) else DataError
+        raise kind(
+            f"X must be a table as in fit() and predict() of scikit-learn, got an error: {error}"
+        ) from error
+
+
+class AdvisorParameters(BaseEstimator):
     """What the estimators share: the arguments of ``advise()`` as parameters, and how it is called.
 
     `X` is passed on as the caller gave it (frames keep their column types); scikit-learn's own checks run
@@ -64,12 +87,13 @@ class _Advises(BaseEstimator):
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Return `X` after scikit-learn's checks; a frame only has its names checked."""
-        if is_into_dataframe(X):
-            validate_data(self, X, skip_check_array=True, reset=reset)
-            return X
-        return validate_data(
-            self, X, reset=reset, accept_sparse="csr", ensure_all_finite="allow-nan", dtype="numeric"
-        )
+        with _as_data_errors():
+            if is_into_dataframe(X):
+                validate_data(self, X, skip_check_array=True, reset=reset)
+                return X
+            return validate_data(
+                self, X, reset=reset, accept_sparse="csr", ensure_all_finite="allow-nan", dtype="numeric"
+            )
 
     def _advise(self, X: Any, y: Any, **rows: Any) -> Advice:
         return advise(
@@ -90,43 +114,42 @@ class _Advises(BaseEstimator):
         )
 
 
-class _AdvisedEstimator(_Advises):
-    """Advise, then train the advised model on every row."""
+class _AdvisedEstimator(AdvisorParameters):
+    """Advise, then train the advised model on every row that has a target and a weight."""
 
+    @left_as_found()
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, time: Any) -> Self:
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None; pass the target"
-            )
+        _check_target(self, y)
         X = self._checked(X, reset=True)
-        values = _target(y) if self._task == "regression" else column_or_1d(y, warn=True)
-        if values.dtype.kind == "f":
-            assert_all_finite(values, input_name="y")
-        if self._task == "classification":
-            check_classification_targets(values)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        # A frame of several targets is passed on for the names of its columns.
-        advised = y if values.ndim == 2 and is_into_dataframe(y) else values
-        self.advice_ = self._advise(X, advised, sample_weight=sample_weight, groups=groups, time=time)
+        self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
-        self.estimator_: Pipeline = self.advice_.build().fit(X, values, **weights)
+        self.estimator_: Pipeline = self.advice_.build().fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predictions of the trained model, shape (n_rows,) or (n_rows, n_targets) as in `fit`."""
+        return self._predicted("predict", X)
+
+    def _predicted(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
-        predicted: NDArray[Any] = self.estimator_.predict(self._checked(X, reset=False))
+        X = self._checked(X, reset=False)
+        with _as_data_errors():
+            predicted: NDArray[Any] = getattr(self.estimator_, method)(X)
         return predicted
 
 
-def _target(y: Any) -> NDArray[Any]:
-    """Return a target as an array: several columns as they are, one as a plain column."""
-    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
-    if len(shape) != 2 or shape[1] < 2:
-        return np.asarray(column_or_1d(y, warn=True))
-    values: NDArray[Any] = check_array(y, dtype="numeric", ensure_all_finite=False, input_name="y")
-    return values
+def _check_target(estimator: BaseEstimator, y: Any) -> None:
+    """Raise DataError if there is no target; warn, as scikit-learn does, of one that is a column."""
+    if y is None:
+        raise DataError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None; pass the target"
+        )
+    if as_target(y).ndim == 1 and len(getattr(y, "shape", ())) == 2:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected; it is used as y.ravel().",
+            DataConversionWarning,
+            stacklevel=4,
+        )
 
 
 class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
@@ -165,9 +188,7 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, shape (n_rows, n_classes), in the order of ``classes_``."""
-        check_is_fitted(self)
-        probabilities: NDArray[np.float64] = self.estimator_.predict_proba(self._checked(X, reset=False))
-        return probabilities
+        return self._predicted("predict_proba", X)
 
 
 class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
@@ -208,7 +229,7 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
         return self._fit(X, y, sample_weight, groups, time)
 
 
-class RegularizationAdvisor(TransformerMixin, _Advises):
+class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
     """A pass-through step: records advice about what flows through it and changes nothing.
 
     Put it before the model in a pipeline to see, in ``advice_``, which regularizer the data ask for.
@@ -241,10 +262,8 @@ class RegularizationAdvisor(TransformerMixin, _Advises):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Advise on `X` and `y`."""
-        if y is None:
-            raise ValueError("RegularizationAdvisor requires y to be passed, but the target y is None")
-        X = self._checked(X, reset=True)
-        self.advice_ = self._advise(X, y if is_into_dataframe(y) else _target(y))
+        _check_target(self, y)
+        self.advice_ = self._advise(self._checked(X, reset=True), y)
         return self
 
     def transform(self, X: Any) -> Any:

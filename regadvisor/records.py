@@ -7,10 +7,11 @@ without the data, torch or scikit-learn. Numbers are plain Python numbers, never
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from regadvisor.regularizer import Coupling, Kind, Regularizer
+from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 
 Task = Literal["binary", "multiclass", "regression"]
 Reply = Literal["yes", "no", "better", "same", "worse", "unsure"]
@@ -19,6 +20,13 @@ Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
 FORMAT = 4
+
+
+def _check_kinds(names: Iterable[str], *, also: tuple[str, ...] = ()) -> None:
+    """Raise ValueError unless all are kinds, or what else is compared: a file may have been edited."""
+    for name in names:
+        if name not in KINDS and name not in also:
+            raise ValueError(f"a kind must be one of {', '.join(map(repr, (*KINDS, *also)))}, got {name!r}")
 
 
 # --------------------------------------------------------------------------------------- the data
@@ -83,6 +91,10 @@ class DataFacts:
     has_weights: bool = False
     #: (height, width) or (channels, height, width) if the rows are images.
     image_shape: tuple[int, ...] | None = None
+    #: Whether scikit-learn reads the numbers of X, or y, by itself. If not, what is fitted to these data
+    #: reads them first, as advise() did: text, objects, nullable and sparse columns; rows without a target.
+    is_plain_x: bool = True
+    is_plain_y: bool = True
     #: Hash over shapes, types and values; the same data give the same text on every machine.
     fingerprint: str = ""
 
@@ -238,6 +250,9 @@ class Comparison:
     loss_b: float
     n_rows: int
 
+    def __post_init__(self) -> None:
+        _check_kinds((self.a, self.b), also=("constant", "any"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateScore:
@@ -321,6 +336,16 @@ class ScoreEvidence:
     #: The caller's own score of none and of the pick, by kind: reported, never deciding.
     reported: dict[str, float] = field(default_factory=dict)
     reported_name: str | None = None
+
+    def __post_init__(self) -> None:
+        for by_kind in (
+            self.honest_losses,
+            self.lowest_losses,
+            self.carry_costs,
+            self.n_excluded,
+            self.reported,
+        ):
+            _check_kinds(by_kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,12 @@ Results go to stdout, everything else to stderr.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from regadvisor.records import Record
 
 #: Exit codes; 0 is advice, a tie or no signal included.
-DATA_ERROR, USAGE, BELOW_SUPPORT, CANT_TELL, INTERRUPTED = 1, 2, 3, 4, 130
+DATA_ERROR, USAGE, BELOW_SUPPORT, CANT_TELL, INTERRUPTED, TERMINATED = 1, 2, 3, 4, 130, 143
 
 YES_NO = click.Choice(["yes", "no"])
 CHART = click.Choice(["classic", "extended"])
@@ -83,6 +85,27 @@ def leave(record: Record, fail_under: float | None = None) -> None:
         got = "there is none" if support is None else f"it is {support:.2f}"
         click.echo(f"the support must be at least {fail_under}: {got}", err=True)
         raise click.exceptions.Exit(BELOW_SUPPORT)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM), as job schedulers do."""
+
+
+@contextmanager
+def ended_kindly() -> Iterator[None]:
+    """Inside, SIGTERM is an exception, as Ctrl-C is; only the main thread can have it so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -41,6 +41,9 @@ AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
+#: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of
+#: anything larger or smaller are no numbers (``data/magnitude.py``).
+SMALLEST_VALUE, LARGEST_VALUE = 1e-100, 1e100
 
 # ---------------------------------------------------------------------------- Q4 to Q9: the comparisons
 

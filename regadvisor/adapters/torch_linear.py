@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regadvisor.adapters.code import comment, estimator_code
+from regadvisor.adapters.code import READ_ROWS_IMPORT, comment, estimator_code, read_rows
 
 _DATA = """\
 A = preprocess.fit_transform(X)
@@ -157,6 +157,7 @@ def linear_torch_snippet(
     l2: float,
     n_classes: int,
     n_targets: int = 1,
+    is_plain_y: bool = True,
     verdict_comment: str = "",
 ) -> str:
     """Return a script that trains the advised linear model in torch on `X` and `y`, which have to exist.
@@ -175,6 +176,8 @@ def linear_torch_snippet(
         Number of classes (0 for regression); two classes share one weight vector.
     n_targets : int, default 1
         Columns of a numeric `y`.
+    is_plain_y : bool, default True
+        Whether every row has a target, and as a plain number or label.
     verdict_comment : str, optional
         Put on top as a comment.
 
@@ -187,11 +190,13 @@ def linear_torch_snippet(
     if task == "regression":
         form = "regression" if n_targets == 1 else "several"
     code = estimator_code(preprocessor)
-    imports = sorted(
-        {*code.imports, "import numpy as np", "import torch"}, key=lambda line: (line[0] == "f", line)
+    needed = {*code.imports, "import numpy as np", "import torch"} | (
+        set() if is_plain_y else {READ_ROWS_IMPORT}
     )
+    imports = sorted(needed, key=lambda line: (line[0] == "f", line))
     head = "\n".join([*comment(verdict_comment), *imports, "", f"preprocess = {code.expression}", ""])
     strengths = f"l1, l2 = {l1!r}, {l2!r}  # mean loss + l1·Σ|w| + (l2/2)·Σw²\n"
     fit = _PROXIMAL if l1 > 0 else _SMOOTH
-    body = [_DATA, strengths, _TARGET[form], "", _LAYER, fit, _SCORES, _PREDICT[form]]
+    reading = [] if is_plain_y else [read_rows(task)]
+    body = [*reading, _DATA, strengths, _TARGET[form], "", _LAYER, fit, _SCORES, _PREDICT[form]]
     return head + "\n".join(part.rstrip("\n") if part else "" for part in body).rstrip() + "\n"

@@ -270,6 +270,23 @@ def _soften(weights: Tensor, threshold: float) -> None:
     weights.copy_(weights.sign() * (weights.abs() - threshold).clamp_(min=0.0))
 
 
+def copied(module: nn.Module) -> nn.Module:
+    """Return a copy of a module.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        raise ParameterError(
+            f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: {error}; keep no "
+            "results of a pass in it (for torch.nn.utils.weight_norm use torch.nn.utils.parametrizations.weight_norm)"
+        ) from error
+
+
 def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     """Return a copy of `module` whose dropout layers all drop `rate` of their units.
 
@@ -278,7 +295,7 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     ParameterError
         If dropout is advised and the module has no dropout layer to set.
     """
-    configured = copy.deepcopy(module)
+    configured = copied(module)
     layers = [part for part in configured.modules() if isinstance(part, _DROPOUT)]
     if rate > 0 and not layers:
         raise ParameterError(

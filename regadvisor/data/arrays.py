@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.frames import as_frame
+from regadvisor.data.wording import listed
 from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
@@ -93,16 +94,44 @@ def _check_shape(shape: tuple[int, int]) -> None:
         )
 
 
+def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
+    """Return an array of what the caller passed as `name`.
+
+    Raises
+    ------
+    DataError
+        If it cannot be one, or is of a kind that scikit-learn does not take.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise DataError(
+            f"{name} must be a plain array, got a masked one; pass {name}.astype(float).filled(numpy.nan)"
+        )
+    if isinstance(values, np.matrix):
+        raise DataError(f"{name} must be a plain array, got a numpy.matrix; pass numpy.asarray({name})")
+    try:
+        array = np.asarray(values, dtype=dtype)
+    except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors
+        raise DataError(
+            f"every row of {name} must have the same number of values, got {type(values).__name__}: {error}; "
+            "pass an array, a list of equal rows or a data frame"
+        ) from error
+    if array.dtype.kind == "V":
+        raise DataError(
+            f"{name} must be a plain array, got a structured one with the fields "
+            f"{listed(array.dtype.names or [])}; pass one of them, {name}['field'], or pandas.DataFrame({name})"
+        )
+    return array
+
+
 def _as_array(X: Any) -> NDArray[Any]:
     if isinstance(X, str | bytes | dict) or X is None:
-        raise DataError(f"X must be a table (array, sparse matrix or data frame), got {type(X).__name__}")
-    try:
-        array = np.asarray(X)
-        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-            # A list with numbers and texts: NumPy would turn the numbers into text.
-            array = np.asarray(X, dtype=object)
-    except ValueError as error:
-        raise DataError(f"every row of X must have the same number of values: {error}") from error
+        raise DataError(
+            f"X must be a table, got {type(X).__name__}; pass an array, a sparse matrix or a data frame"
+        )
+    array = plain_array(X, name="X")
+    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+        # A list with numbers and texts: NumPy would turn the numbers into text.
+        array = np.asarray(X, dtype=object)
     if array.ndim < 2:
         raise DataError(
             f"X must be two-dimensional (rows, features), got an array of shape {array.shape}. Reshape your "
@@ -122,8 +151,6 @@ def _from_array(array: NDArray[Any]) -> Container:
             "X must hold real numbers, got complex ones. Complex data not supported: pass real and imaginary "
             "parts as columns"
         )
-    if array.dtype.kind == "V":
-        raise DataError("X must be a plain array, got a structured one; pass pandas.DataFrame(X)")
     image_shape = None
     if array.ndim > 2:
         array, image_shape = flatten_images(array)

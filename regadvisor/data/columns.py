@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.arrays import Container
-from regadvisor.data.frames import FrameColumn, read_column
+from regadvisor.data.frames import FrameColumn, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
 from regadvisor.data.levels import Levels, microseconds
+from regadvisor.data.magnitude import check_magnitude
 from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
-from regadvisor.data.wording import counted, listed
+from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note
 from regadvisor.thresholds import ID_LEVEL_SHARE, MOST_CATEGORIES
@@ -58,6 +59,8 @@ class Columns:
         Categorical columns by position.
     dates : dict of int to ndarray of float64
         Date columns by position, in microseconds.
+    is_plain : bool
+        Whether scikit-learn reads the numbers of what the caller passed by itself.
     """
 
     values: Values
@@ -66,6 +69,7 @@ class Columns:
     numbers: Numbers
     levels: dict[int, Levels] = field(default_factory=dict)
     dates: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    is_plain: bool = True
     notes: tuple[Note, ...] = ()
 
 
@@ -125,6 +129,7 @@ def _read_frame(container: Container, frame: pd.DataFrame) -> Columns:
         numbers=numbers,
         levels=levels,
         dates=dates,
+        is_plain=all(is_plain(frame.dtypes.iloc[j]) for j in numeric_at),
         notes=_doubts(names, read)
         + _notes(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
     )
@@ -144,8 +149,8 @@ def _dates(column: pd.Series[Any]) -> NDArray[np.float64]:
     values = microseconds(column)
     if np.isnan(values).sum() > column.isna().sum():
         raise DataError(
-            f"every value of column {column.name!r} must be a date that pandas can read; convert it with "
-            "pandas.to_datetime, or leave the column out"
+            f"every value of column {shown(column.name)} must be a date that pandas can read; convert it "
+            "with pandas.to_datetime, or leave the column out"
         )
     return values
 
@@ -207,6 +212,7 @@ def _check_finite(numbers: Numbers, stats: ColumnStats, names: Sequence[str | in
         return
     found = np.flatnonzero(np.isinf(stats.low) | np.isinf(stats.high)).tolist()
     if not found:
+        check_magnitude(stats.low, stats.high, names)
         return
     first = found[0]
     n_infinite = int(np.isinf(numbers.column(first)).sum())

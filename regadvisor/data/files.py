@@ -16,7 +16,7 @@ import pandas as pd
 
 from regadvisor.data.parsing import parse_csv, parse_json_lines
 from regadvisor.data.wording import listed
-from regadvisor.errors import DataError, import_optional
+from regadvisor.errors import DataError, import_optional, reason_of
 from regadvisor.records import Note
 
 if TYPE_CHECKING:
@@ -165,9 +165,11 @@ def _read_file(path: Path) -> bytes:
             if not path.is_absolute()
             else f"path must name an existing file, got {str(path)!r}; check the spelling"
         ) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"path must name a readable file, got {str(path)!r}: {reason}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"path must name a readable file, got {str(path)!r}: {reason_of(error)}; check its name "
+            "and rights"
+        ) from error
 
 
 def _read_stream(stdin: IO[bytes] | IO[str] | None) -> bytes:

@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api import types as dtypes
 
 from regadvisor.data.levels import Levels, as_times, text_levels
-from regadvisor.data.wording import listed
+from regadvisor.data.wording import listed, shown
 from regadvisor.errors import DataError, import_optional
 
 if TYPE_CHECKING:
@@ -50,10 +50,32 @@ def as_frame(X: Any, *, name: str = "X") -> pd.DataFrame | None:
         raise DataError(f"{name} must be a frame in memory, got a lazy one; call {name}.collect() first")
     if not isinstance(frame, nw.DataFrame):
         return None
-    import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
-    native = frame.to_pandas()
+    native: pd.DataFrame = to_pandas(frame, name=name)
     _check_names(native, name)
     return native
+
+
+def to_pandas(values: Any, *, name: str) -> Any:
+    """Return the pandas form of a frame or series of another library.
+
+    Raises
+    ------
+    DataError
+        If its library cannot convert it.
+    MissingDependencyError
+        If pyarrow is needed for that and not installed.
+    """
+    import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
+    try:
+        return values.to_pandas()
+    except BaseException as error:
+        # A panic inside polars (a column name with NUL) is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise DataError(
+            f"{name} must be a frame that its library can convert to pandas, got {type(error).__name__}: "
+            f"{error}; rename or convert the column that it names"
+        ) from error
 
 
 def _check_names(frame: pd.DataFrame, name: str) -> None:
@@ -66,9 +88,9 @@ def _check_names(frame: pd.DataFrame, name: str) -> None:
     n_text = sum(isinstance(column, str) for column in names)
     n_whole = sum(isinstance(column, int | np.integer) for column in names)
     if n_text != len(names) and n_whole != len(names):
-        odd = next((column for column in names if not isinstance(column, str)), None)
+        odd = shown(next((column for column in names if not isinstance(column, str)), None))
         raise DataError(
-            f"column names of {name} must be all text or all whole numbers, got {odd!r}; "
+            f"column names of {name} must be all text or all whole numbers, got {odd}; "
             f"rename them, for example with {name}.columns = {name}.columns.map(str)"
         )
 
@@ -110,10 +132,7 @@ def read_column(column: AnySeries) -> FrameColumn:
     'categorical'
     """
     dtype = column.dtype
-    if dtypes.is_complex_dtype(dtype):
-        raise DataError(
-            f"column {column.name!r} must hold real numbers, got complex ones. Complex data not supported"
-        )
+    _check_real(column)
     if isinstance(dtype, pd.CategoricalDtype):
         return _categorical(column)
     if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
@@ -129,6 +148,11 @@ def _is_date_dtype(dtype: Any) -> bool:
     if isinstance(dtype, pd.ArrowDtype):
         return dtype.kind in "Mm"
     return isinstance(dtype, pd.PeriodDtype)
+
+
+def is_plain(dtype: Any) -> bool:
+    """Whether scikit-learn reads columns of this dtype as numbers by itself: NumPy's own numbers."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
 def _numbers(column: AnySeries) -> AnySeries:
@@ -156,13 +180,8 @@ def _read_objects(column: AnySeries) -> FrameColumn:
         return _categorical(column)
     if inferred in _DATE_KINDS:
         return FrameColumn(kind="date", values=as_times(column))
-    if inferred == "complex":
-        raise DataError(f"column {column.name!r} must hold real numbers. Complex data not supported")
     if inferred == "boolean":
-        values = column.astype("boolean").to_numpy(dtype=np.float64, na_value=np.nan)
-        return FrameColumn(
-            kind="numeric", values=pd.Series(values, index=column.index, name=column.name, copy=False)
-        )
+        return FrameColumn(kind="numeric", values=as_numbers(column))
     numbers = _parsed(column)
     if numbers is not None:
         return FrameColumn(kind="numeric", values=numbers, doubt="parsed-as-numbers")
@@ -170,17 +189,64 @@ def _read_objects(column: AnySeries) -> FrameColumn:
     return _categorical(column, doubt=None if is_text else "mixed-types")
 
 
+def _check_real(column: AnySeries) -> None:
+    is_complex = dtypes.is_complex_dtype(column.dtype)
+    if is_complex or (column.dtype == object and dtypes.infer_dtype(column, skipna=True) == "complex"):
+        raise DataError(
+            f"column {shown(column.name)} must hold real numbers, got complex ones. Complex data not "
+            "supported: pass real and imaginary parts as columns"
+        )
+
+
 def _parsed(column: AnySeries) -> AnySeries | None:
     """Return the column as numbers if every value that is present reads as one, else None."""
-    present = column[column.notna()]
-    head = present.iloc[:1000]
-    if pd.to_numeric(head, errors="coerce").isna().any():
-        return None
+    head = column[column.notna()].iloc[:1000]
+    try:
+        if pd.to_numeric(head, errors="coerce").isna().any():
+            return None
+    except OverflowError as error:
+        raise DataError(
+            f"column {shown(column.name)} must hold numbers below 1e308, got a larger whole number; divide "
+            "the column, or take its logarithm"
+        ) from error
     if any(isinstance(value, str) and _CODE.match(value) for value in head):
         return None
-    numbers = pd.to_numeric(present, errors="coerce")
-    if numbers.isna().any() or not (dtypes.is_numeric_dtype(numbers.dtype)):
+    try:
+        return as_numbers(column)
+    except DataError:
         return None
+
+
+def as_numbers(column: AnySeries) -> AnySeries:
+    """Return a column that holds numbers, in whatever form, as plain ones; what is missing is NaN.
+
+    Raises
+    ------
+    DataError
+        If a value is no number.
+
+    Examples
+    --------
+    >>> as_numbers(pd.Series(["1", 2, True, pd.NA], dtype=object)).tolist()
+    [1.0, 2.0, 1.0, nan]
+    """
+    dtype = column.dtype
+    _check_real(column)
+    if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
+        return _numbers(column)
+    is_present = column.notna().to_numpy(dtype=np.bool_)
+    present = column.astype(object)[is_present]
+    try:
+        numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        is_number = ~np.isnan(numbers)
+    except (TypeError, ValueError):  # lists and the like, dates
+        numbers, is_number = np.empty(0), np.zeros(1, dtype=np.bool_)
+    if not is_number.all():
+        example = present.iloc[int(np.argmin(is_number))]
+        raise DataError(
+            f"column {shown(column.name)} must hold numbers, got {shown(example)}; correct this value, or "
+            "pass None for a missing one"
+        )
     values = np.full(len(column), np.nan)
-    values[column.notna().to_numpy()] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    values[is_present] = numbers
     return pd.Series(values, index=column.index, name=column.name, copy=False)

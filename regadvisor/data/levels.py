@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regadvisor.data.wording import shown
 from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def text_levels(column: AnySeries) -> Levels:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
     except TypeError as error:
         raise DataError(
-            f"every value of column {column.name!r} must be text, a number or a date, got lists or other "
-            "containers; split them into columns of their own, or leave the column out"
+            f"every value of column {shown(column.name)} must be text, a number or a date, got lists or "
+            "other containers; split them into columns of their own, or leave the column out"
         ) from error
     texts = np.array([level_text(value) for value in np.asarray(distinct, dtype=object)], dtype=object)
     if texts.size == 0:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pandas.api import types as dtypes
 from scipy import sparse
 
-from regadvisor.data.frames import as_frame
+from regadvisor.data.arrays import plain_array
+from regadvisor.data.frames import as_frame, to_pandas
 from regadvisor.data.levels import microseconds
-from regadvisor.data.wording import counted
+from regadvisor.data.wording import counted, shown
 from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def as_target(values: Any) -> AnySeries | pd.DataFrame:
 def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     """Return what belongs to the rows as a Series, or as a frame if it has two axes."""
     if (
-        not hasattr(values, "__len__")
+        not (hasattr(values, "__len__") or hasattr(values, "__array__"))
         or isinstance(values, str | bytes | dict)
         or getattr(values, "shape", None) == ()
     ):
@@ -86,13 +87,21 @@ def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     if frame is not None:
         return frame
     if hasattr(values, "to_pandas"):  # polars and pyarrow
-        return pd.Series(values.to_pandas())
+        return pd.Series(to_pandas(values, name=name))
     is_array = isinstance(values, np.ndarray)
-    array = values if is_array else np.asarray(values, dtype=object)
+    array = plain_array(values, name=name, dtype=None if is_array else object)
     if array.ndim not in (1, 2):
         raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
-    read = pd.Series(array, copy=False) if array.ndim == 1 else pd.DataFrame(array, copy=False)
-    return read if is_array else read.infer_objects()
+    # Of texts, pandas makes a dtype of its own, which cannot hold every text that Python can.
+    own = object if array.dtype.kind in "OUT" else None
+    make = pd.Series if array.ndim == 1 else pd.DataFrame
+    read: AnySeries | pd.DataFrame = make(array, copy=False, dtype=own)
+    if is_array:
+        return read
+    try:
+        return read.infer_objects()
+    except UnicodeEncodeError:
+        return read
 
 
 def check_length(values: AnySeries | pd.DataFrame, n_rows: int, *, name: str) -> None:
@@ -158,7 +167,7 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
         if np.isnan(time).any():
             bad = values[np.isnan(time)].iloc[0]
             raise DataError(
-                f"time must be numbers or dates (as text: ISO dates such as 2024-05-31), got {bad!r}; "
+                f"time must be numbers or dates (as text: ISO dates such as 2024-05-31), got {shown(bad)}; "
                 "convert it with pandas.to_datetime"
             )
     if np.isinf(time).any():
@@ -192,7 +201,17 @@ def read_weight(values: AnySeries) -> NDArray[np.float64]:
         raise DataError(f"sample_weight must be at least 0 (no negative weights), got {weight.min()}")
     largest = weight.max(initial=0.0)
     if largest == 0:
-        raise DataError("sample_weight must be above 0 for some rows, got 0 for all")
-    weight = weight / largest
+        raise DataError("sample_weight must be above 0 for some rows, got only zeros")
+    return scaled_weight(weight / largest)
+
+
+def scaled_weight(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights with a mean of 1."""
     scaled: NDArray[np.float64] = weight / weight.mean()
     return scaled
+
+
+def has_target(values: AnySeries | pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows have a target, all of them where there are several, shape (n_rows,)."""
+    is_missing = values.isna().to_numpy(dtype=np.bool_).reshape(len(values), -1)
+    return np.asarray(~is_missing.any(axis=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +13,19 @@ from numpy.typing import NDArray
 from regadvisor.data.arrays import Container, contain
 from regadvisor.data.columns import Columns, equal_columns, read_columns
 from regadvisor.data.fingerprint import fingerprint
-from regadvisor.data.rows import as_series, as_target, check_length, read_groups, read_time, read_weight
+from regadvisor.data.rows import (
+    as_series,
+    as_target,
+    check_length,
+    has_target,
+    read_groups,
+    read_time,
+    read_weight,
+    scaled_weight,
+)
 from regadvisor.data.summary import principal_component
-from regadvisor.data.table import Table
-from regadvisor.data.target import Target, read_target
+from regadvisor.data.table import Table, effective_rows
+from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
 from regadvisor.data.wording import counted, listed
 from regadvisor.errors import DataError
@@ -40,7 +50,7 @@ def make_table(
 
     Nothing is copied that need not be converted (float32 and float64 arrays stay as they are), and the
     caller's objects are never written to. What is odd but usable becomes a note of the table; rows
-    without a target are dropped with a note.
+    without a target or of weight 0 are dropped with a note.
 
     Parameters
     ----------
@@ -79,7 +89,9 @@ def make_table(
     series = _row_series(
         {"groups": groups, "time": time, "sample_weight": sample_weight}, n_rows=container.shape[0]
     )
-    container, values, series, dropped = _drop_without_target(container, values, series)
+    weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
+    used = _Used.of(values, weight)
+    container, values, series, weight = used.taken(container, values, series, weight)
 
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
@@ -88,20 +100,24 @@ def make_table(
     columns = read_columns(container)
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
-    weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
     notes = (
         _shape_note(y, values)
-        + dropped
+        + used.notes
         + target.notes
         + columns.notes
         + _leaks(columns, target)
-        + _few_rows(len(target.y))
+        + _few_rows(len(target.y), weight)
     )
+    is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
+    plain = {"x": columns.is_plain, "y": is_plain_y and not used.notes and not _shape_note(y, values)}
     rows = {"groups": group_codes, "time": positions, "weight": weight}
     return Table(
         X=columns.values,
         y=target.y,
-        facts=_facts(columns, target, rows, image_shape=container.image_shape, target_name=target_name),
+        facts=_facts(
+            columns, target, rows, plain, image_shape=container.image_shape, target_name=target_name
+        ),
+        kept=used.kept,
         groups=group_codes,
         time=positions,
         weight=weight,
@@ -114,6 +130,7 @@ def _facts(
     columns: Columns,
     target: Target,
     rows: Mapping[str, NDArray[Any] | None],
+    plain: Mapping[str, bool],
     *,
     image_shape: tuple[int, ...] | None,
     target_name: str | None,
@@ -135,6 +152,8 @@ def _facts(
         has_time=rows["time"] is not None,
         has_weights=rows["weight"] is not None,
         image_shape=image_shape,
+        is_plain_x=plain["x"],
+        is_plain_y=plain["y"],
         fingerprint=fingerprint(columns, target.y, target.classes or ()),
     )
 
@@ -159,27 +178,59 @@ def _shape_note(y: Any, values: AnySeries | pd.DataFrame) -> tuple[Note, ...]:
     )
 
 
-def _drop_without_target(
-    container: Container, values: AnySeries | pd.DataFrame, series: dict[str, AnySeries]
-) -> tuple[Container, AnySeries | pd.DataFrame, dict[str, AnySeries], tuple[Note, ...]]:
-    """Leave out the rows whose target (or any one of several) is missing, everywhere."""
-    is_several = isinstance(values, pd.DataFrame)
-    is_missing = values.isna().to_numpy(dtype=np.bool_).reshape(len(values), -1).max(axis=1)
-    n_missing = int(is_missing.sum())
-    if n_missing == 0:
-        return container, values, series, ()
-    n_left = len(is_missing) - n_missing
-    if n_left < 2:
-        every = " in every target" if is_several else ""
-        raise DataError(
-            f"y must have a value{every} in at least 2 rows, got NaN or None in {n_missing:,} of "
-            f"{len(is_missing):,}; there is nothing to learn from rows without a target"
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Used:
+    """The rows that have a target and a weight above 0; `kept` (n_rows,) is None if all have."""
+
+    kept: NDArray[np.bool_] | None
+    notes: tuple[Note, ...]
+
+    @classmethod
+    def of(cls, values: AnySeries | pd.DataFrame, weight: NDArray[np.float64] | None) -> _Used:
+        """Return the rows to be used, and notes about those that are left out."""
+        is_there = has_target(values)
+        is_used = is_there if weight is None else is_there & (weight > 0)
+        n_rows, n_missing = len(is_used), int((~is_there).sum())
+        n_without_weight = n_rows - n_missing - int(is_used.sum())
+        n_left = int(is_used.sum())
+        if n_left == n_rows:
+            return cls(kept=None, notes=())
+        if n_left < 2:
+            every = " in every target" if isinstance(values, pd.DataFrame) else ""
+            also = f" and sample_weight 0 in {n_without_weight:,} more" if n_without_weight else ""
+            raise DataError(
+                f"y must have a value{every} in at least 2 rows, got NaN or None in {n_missing:,} of "
+                f"{n_rows:,}{also}; there is nothing to learn from rows without a target or a weight"
+            )
+        without = "one of the targets" if isinstance(values, pd.DataFrame) else "a target"
+        reasons = {
+            "missing-target": (n_missing, f"without {without}"),
+            "zero-weight": (n_without_weight, "of sample_weight 0"),
+        }
+        notes = tuple(
+            Note(code=code, text=f"{counted(n, 'row')} {why} were left out; {counted(n_left, 'row')} remain.")
+            for code, (n, why) in reasons.items()
+            if n
         )
-    rows: NDArray[np.intp] = np.flatnonzero(~is_missing)
-    kept = {name: own.iloc[rows] for name, own in series.items()}
-    without = "one of the targets" if is_several else "a target"
-    text = f"{counted(n_missing, 'row')} without {without} were left out; {counted(n_left, 'row')} remain."
-    return container.take(rows), values.iloc[rows], kept, (Note(code="missing-target", text=text),)
+        return cls(kept=is_used, notes=notes)
+
+    def taken(
+        self,
+        container: Container,
+        values: AnySeries | pd.DataFrame,
+        series: dict[str, AnySeries],
+        weight: NDArray[np.float64] | None,
+    ) -> tuple[Container, AnySeries | pd.DataFrame, dict[str, AnySeries], NDArray[np.float64] | None]:
+        """Return what belongs to the rows that are used."""
+        if self.kept is None:
+            return container, values, series, weight
+        rows: NDArray[np.intp] = np.flatnonzero(self.kept)
+        return (
+            container.take(rows),
+            values.iloc[rows],
+            {name: own.iloc[rows] for name, own in series.items()},
+            None if weight is None else scaled_weight(weight[rows]),
+        )
 
 
 def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
@@ -211,8 +262,15 @@ def _leak(found: Sequence[str | int], target: str) -> Note:
     return Note(code="target-among-features", text=text)
 
 
-def _few_rows(n_rows: int) -> tuple[Note, ...]:
-    if n_rows >= FEWEST_ROWS_TO_VALIDATE:
+def _few_rows(n_rows: int, weight: NDArray[np.float64] | None) -> tuple[Note, ...]:
+    n_effective = effective_rows(n_rows, weight)
+    if n_effective >= FEWEST_ROWS_TO_VALIDATE:
         return ()
+    if n_rows >= FEWEST_ROWS_TO_VALIDATE:
+        text = (
+            f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}: "
+            "too few to validate anything with confidence."
+        )
+        return (Note(code="few-rows", text=text),)
     text = f"only {counted(n_rows, 'row')}: too few to validate anything with confidence."
     return (Note(code="few-rows", text=text),)

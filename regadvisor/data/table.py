@@ -39,6 +39,8 @@ class Table:
         Position in time; only its order is used.
     weight : ndarray of float64, shape (n_rows,) or None
         Row weights scaled to a mean of 1.
+    kept : ndarray of bool, shape (n_given,) or None
+        Of the table of all rows: which of those that the caller passed are in it; None: all of them.
     summary : ndarray of float64, shape (n_rows,) or None
         The :attr:`target_view` of several targets, as the table of all rows has it; None: worked out from
         the rows that are there.
@@ -50,6 +52,7 @@ class Table:
     groups: NDArray[np.intp] | None = None
     time: NDArray[np.float64] | None = None
     weight: NDArray[np.float64] | None = None
+    kept: NDArray[np.bool_] | None = None
     summary: NDArray[np.float64] | None = None
     notes: tuple[Note, ...] = ()
 
@@ -57,6 +60,11 @@ class Table:
     def n_rows(self) -> int:
         """Rows in this table (a sample has fewer than ``facts.n_rows``)."""
         return int(self.y.shape[0])
+
+    @property
+    def n_effective(self) -> float:
+        """Rows of equal weight that say as much about a mean (Kish 1965): ``(Σw)² / Σw²``."""
+        return effective_rows(self.n_rows, self.weight)
 
     @property
     def is_classification(self) -> bool:
@@ -108,5 +116,17 @@ class Table:
             groups=pick(self.groups),
             time=pick(self.time),
             weight=pick(self.weight) if weight is None else weight,
+            kept=None,
             summary=pick(self.summary),
         )
+
+
+def effective_rows(n_rows: int, weight: NDArray[np.float64] | None) -> float:
+    """Return the rows of equal weight that say as much about a mean as these do.
+
+    Examples
+    --------
+    >>> effective_rows(4, None), effective_rows(4, np.array([1.0, 1.0, 0.0, 0.0]))
+    (4.0, 2.0)
+    """
+    return float(n_rows) if weight is None else float(weight.sum() ** 2 / np.square(weight).sum())

@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
-from regadvisor.data.wording import counted, listed
+from regadvisor.data.frames import is_plain
+from regadvisor.data.magnitude import check_magnitude
+from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import FEWEST_ROWS_PER_CLASS, GUESS_MOST_CLASSES, GUESS_ROWS_PER_CLASS
@@ -130,10 +132,10 @@ def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
         values = values.astype(object)
     try:
         numbers = pd.to_numeric(values).to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         example = next((value for value in values if isinstance(value, str)), values.iloc[0])
         raise ParameterError(
-            f"task must fit the target: 'regression' needs numbers, got {example!r} in {where}; "
+            f"task must fit the target: 'regression' needs numbers, got {shown(example)} in {where}; "
             "use task='classification' or leave it out"
         ) from error
     n_infinite = int(np.isinf(numbers).sum())
@@ -142,6 +144,7 @@ def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
             f"{where} must be finite, got infinity (inf) in {counted(n_infinite, 'row')}; drop or correct "
             "these rows"
         )
+    check_magnitude(numbers.min(keepdims=True), numbers.max(keepdims=True), where)
     return numbers
 
 
@@ -178,21 +181,10 @@ def _check_discrete(numbers: NDArray[np.float64], task: str) -> None:
 
 
 def _classes(values: AnySeries, *, task: str, is_label: bool) -> Target:
-    try:
-        codes, distinct = pd.factorize(values)
-    except TypeError as error:
-        raise DataError(
-            "y must be text, numbers or booleans, got lists. Unknown label type: unknown"
-        ) from error
-    labels = [_plain(label) for label in np.asarray(distinct, dtype=object)]
-    if len({isinstance(label, str) for label in labels}) > 1:
-        raise DataError(
-            f"labels in y must be all text or all numbers, got both, as in {listed(labels[:4])}. "
-            "Unknown label type: unknown; convert them with y.astype(str)"
-        )
+    codes, labels = labels_of(values)
     if len(labels) < 2:
         raise DataError(
-            f"y must have at least 2 classes, got 1 class ({labels[0]!r}); there is nothing to learn"
+            f"y must have at least 2 classes, got 1 class ({shown(labels[0])}); there is nothing to learn"
         )
     order = sorted(range(len(labels)), key=labels.__getitem__)
     rank = np.empty(len(order), dtype=np.intp)
@@ -214,6 +206,76 @@ def _classes(values: AnySeries, *, task: str, is_label: bool) -> Target:
     return Target(y=y, task=found, classes=classes, class_counts=tuple(int(n) for n in counts), notes=notes)
 
 
+def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
+    """Return labels as codes (n_rows,) and the plain label of each, in the order of their first row.
+
+    Raises
+    ------
+    DataError
+        If they are no labels, or text and numbers.
+
+    Examples
+    --------
+    >>> codes, labels = labels_of(pd.Series([b"no", "yes", "no"], dtype=object))
+    >>> codes.tolist(), labels
+    ([0, 1, 0], ['no', 'yes'])
+    """
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError as error:
+        raise DataError(
+            "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label "
+            "a row"
+        ) from error
+    plain = [_plain(label) for label in np.asarray(distinct, dtype=object)]
+    if len({isinstance(label, str) for label in plain}) > 1:
+        raise DataError(
+            f"labels in y must be all text or all numbers, got both, as in {listed(plain[:4])}. "
+            "Unknown label type: unknown; convert them with y.astype(str)"
+        )
+    # b"no" and "no" are distinct objects and one label.
+    labels = list(dict.fromkeys(plain))
+    position = {label: code for code, label in enumerate(labels)}
+    merged = np.array([position[label] for label in plain], dtype=np.intp)
+    return merged[codes], labels
+
+
+def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -> NDArray[Any]:
+    """Return a target without missing values as scikit-learn takes it: an array of numbers or labels.
+
+    Raises
+    ------
+    DataError, ParameterError
+        If the values are no target of this task.
+
+    Examples
+    --------
+    >>> plain_target(pd.Series([b"no", b"yes"]), is_classification=True).tolist()
+    ['no', 'yes']
+    """
+    if isinstance(values, pd.DataFrame):
+        return np.column_stack([finite_numbers(values.iloc[:, j]) for j in range(values.shape[1])])
+    if not is_classification:
+        return finite_numbers(values)
+    if is_plain(values.dtype):
+        return values.to_numpy()
+    codes, labels = labels_of(values)
+    is_text = bool(labels) and isinstance(labels[0], str)
+    return np.array(labels, dtype=object if is_text else None)[codes]
+
+
+def is_plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -> bool:
+    """Whether scikit-learn takes a target without missing values as it is, as far as that is known."""
+    if isinstance(values, pd.DataFrame):
+        return all(is_plain(dtype) for dtype in values.dtypes)
+    if not is_classification:
+        return is_plain(values.dtype)
+    dtype = values.dtype
+    if is_plain(dtype) or isinstance(dtype, pd.CategoricalDtype):
+        return True
+    return dtypes.infer_dtype(values) == "string"
+
+
 def _plain(label: object) -> Label:
     if isinstance(label, bool | np.bool_):
         return bool(label)
@@ -221,10 +283,14 @@ def _plain(label: object) -> Label:
         return int(label)
     if isinstance(label, float | np.floating | Decimal):
         return float(label)
-    if isinstance(label, bytes):
-        return label.decode("utf-8", errors="replace")
-    if isinstance(label, str):
-        return str(label)
+    if isinstance(label, bytes | str):
+        try:
+            return label.decode("utf-8") if isinstance(label, bytes) else label.encode("utf-8").decode()
+        except UnicodeError as error:
+            raise DataError(
+                f"labels in y must be text that UTF-8 can hold, got {shown(label)}; read the file with the "
+                "encoding that it has, or rename these labels"
+            ) from error
     raise DataError(
         f"labels in y must be text, numbers or booleans, got {type(label).__name__}. Unknown label "
         "type: unknown"

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+#: Characters of a name or value in a message.
+_LONGEST = 80
+
+
+def shown(name: object) -> str:
+    """Return one name or value as people write it: NumPy's numbers as plain ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shown(np.int64(17)), shown("age")
+    ('17', "'age'")
+    """
+    text = repr(name.item() if isinstance(name, np.generic) else name)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
 
 def listed(names: Sequence[object], *, limit: int = 5) -> str:
     """Return names as people list them, at most `limit` of them.
@@ -17,10 +35,10 @@ def listed(names: Sequence[object], *, limit: int = 5) -> str:
     >>> listed(["a", "b", "c", "d"], limit=2)
     "'a', 'b' and 2 more"
     """
-    shown = [repr(name) for name in names[:limit]]
+    texts = [shown(name) for name in names[:limit]]
     if len(names) > limit:
-        return ", ".join(shown) + f" and {len(names) - limit} more"
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + f" and {shown[-1]}"
+        return ", ".join(texts) + f" and {len(names) - limit} more"
+    return texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + f" and {texts[-1]}"
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:

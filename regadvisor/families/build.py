@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sklearn.pipeline import Pipeline
-
 from regadvisor.errors import ParameterError
 from regadvisor.families.linear_build import build_linear
+from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -23,7 +22,7 @@ def build_model(
     *,
     module: Any = None,
     loss: LossFunction | None = None,
-) -> Pipeline:
+) -> AdvisedPipeline:
     """Return ``Pipeline([("preprocess", …), ("model", …)])`` for training on ``facts.n_rows`` rows.
 
     Parameters
@@ -59,7 +58,7 @@ def _build_module(
     *,
     module: Any,
     loss: LossFunction | None,
-) -> Pipeline:
+) -> AdvisedPipeline:
     """Return the pipeline with the caller's own module."""
     from regadvisor.families.neural.image_encoding import channels_first, module_preprocessor
     from regadvisor.families.neural.module_estimator import ModuleClassifier, ModuleRegressor
@@ -86,7 +85,7 @@ def _build_module(
         image_shape=channels_first(facts),
         random_state=training.seed,
     )
-    return Pipeline([("preprocess", module_preprocessor(facts, training.transform)), ("model", model)])
+    return AdvisedPipeline([("preprocess", module_preprocessor(facts, training.transform)), ("model", model)])
 
 
 def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe:

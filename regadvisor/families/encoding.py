@@ -1,4 +1,4 @@
-"""Categories as text and dates as numbers, for frames of any library."""
+"""Categories as text, dates and odd numbers as plain numbers, for frames of any library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from regadvisor.data.frames import as_frame
+from regadvisor.data.arrays import plain_array
+from regadvisor.data.frames import as_frame, as_numbers
 from regadvisor.data.levels import as_times, microseconds, text_levels
 
 _DAY_US = 24 * 3600 * 1e6
@@ -23,8 +24,8 @@ def _frame(X: Any) -> pd.DataFrame:
     frame = as_frame(X)
     if frame is not None:
         return frame
-    array = np.asarray(X)
-    return pd.DataFrame(array if array.dtype.kind in "Mm" else array.astype(object), copy=False)
+    array = plain_array(X, name="X")
+    return pd.DataFrame(array, copy=False, dtype=object if array.dtype.kind in "OUST" else None)
 
 
 class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -60,6 +61,45 @@ class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
+        return tags
+
+
+class AsNumbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Turn columns that hold numbers in any form into plain ones, as ``advise()`` reads them.
+
+    Text, objects, decimals, nullable and sparse columns become float64, and every missing value NaN.
+
+    Examples
+    --------
+    >>> AsNumbers().fit_transform(pd.DataFrame({"n": ["1", 2, None, pd.NA]}, dtype=object)).ravel().tolist()
+    [1.0, 2.0, nan, nan]
+    """
+
+    def fit(self, X: Any, y: Any = None) -> AsNumbers:
+        """Remember the number and the names of the columns."""
+        validate_data(self, _frame(X), skip_check_array=True)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return an array (n_rows, n_columns) of float64.
+
+        Raises
+        ------
+        DataError
+            If a value is no number.
+        """
+        check_is_fitted(self, "n_features_in_")
+        frame = _frame(X)
+        validate_data(self, frame, reset=False, skip_check_array=True)
+        numbers = np.empty(frame.shape)
+        for j in range(frame.shape[1]):
+            numbers[:, j] = as_numbers(frame.iloc[:, j])
+        return numbers
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
         return tags
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate

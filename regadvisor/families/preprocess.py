@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncoder, StandardScaler
 
 from regadvisor.data.arrays import flatten_images
-from regadvisor.families.encoding import AsText, DateParts
+from regadvisor.families.encoding import AsNumbers, AsText, DateParts
 from regadvisor.families.scaling import RobustSmoothClip
 from regadvisor.records import DataFacts
 from regadvisor.thresholds import MOST_CATEGORIES, RAREST_CATEGORY_ROWS, RAREST_CATEGORY_SHARE
@@ -70,7 +70,7 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
     ('age', 'age missing', 'sex=f', 'sex=m', 'sex missing')
     """
     has_missing = any(column.has_missing for column in facts.columns)
-    impute = _imputer(is_flagged=True) if has_missing else []
+    impute = as_numbers(facts) + (_imputer(is_flagged=True) if has_missing else [])
     if facts.container == "sparse":
         scaler = MaxAbsScaler() if for_network else StandardScaler(with_mean=False)
         return Pipeline([*impute, ("scale", scaler)])
@@ -90,6 +90,11 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
         if at:
             parts.append((kind, Pipeline(steps), at))
     return ColumnTransformer(parts)
+
+
+def as_numbers(facts: DataFacts) -> Steps:
+    """Return the step that reads numbers which scikit-learn does not read by itself, if there are any."""
+    return [] if facts.is_plain_x else [("numbers", AsNumbers())]
 
 
 def _imputer(*, is_flagged: bool) -> Steps:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from regadvisor.errors import RecordError
@@ -20,6 +21,9 @@ from regadvisor.records import FORMAT, Record
 
 #: The only member of the object that stands for a number that JSON cannot write.
 FLOAT_KEY = "$float"
+
+#: What a terminal may obey instead of showing it: control characters beyond ASCII, changes of direction.
+_UNSEEN = re.compile(r"[\x7f-\uffff\U00010000-\U0010ffff]")
 
 _DO = "save it again with advice.to_json(path) or `regadvisor advise … -o advice.json`"
 
@@ -43,8 +47,8 @@ def to_json(record: Record) -> str:
         raise RecordError(
             f"record must hold plain values of the declared types, got {error}; please report this as a bug"
         ) from error
-    encoded = msgspec.json.encode(_portable(plain))
-    return msgspec.json.format(encoded, indent=2).decode() + "\n"
+    text = msgspec.json.format(msgspec.json.encode(_portable(plain)), indent=2).decode() + "\n"
+    return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
 
 
 def from_json(text: str | bytes) -> Record:
@@ -107,6 +111,11 @@ def _plain_number(value: object) -> object:
     if hasattr(value, "item"):
         return value.item()
     raise NotImplementedError(f"a value of type {type(value).__name__}")
+
+
+def _escaped(character: str) -> str:
+    """Return a character inside a JSON string so that printing it does nothing but show it."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _portable(value: Any) -> Any:

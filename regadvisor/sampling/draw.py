@@ -115,7 +115,7 @@ def draw_sample(
         If groups, time or classes leave nothing to validate on; see :func:`make_folds`.
     """
     _check_sizes(folds, n_rows)
-    request = read_request(sample, n_rows=n_rows, n_source=table.n_rows)
+    request = read_request(sample, n_rows=n_rows, n_source=table.n_rows, kept=table.kept)
     if not request.is_allowed:
         return _nothing(table)
     if match is not None:

@@ -39,7 +39,9 @@ class SampleRequest:
     is_allowed: bool = True
 
 
-def read_request(sample: SampleArgument, *, n_rows: int, n_source: int) -> SampleRequest:
+def read_request(
+    sample: SampleArgument, *, n_rows: int, n_source: int, kept: NDArray[np.bool_] | None = None
+) -> SampleRequest:
     """Return what `sample` asks for.
 
     Parameters
@@ -49,6 +51,8 @@ def read_request(sample: SampleArgument, *, n_rows: int, n_source: int) -> Sampl
         Rows that ``"auto"`` takes.
     n_source : int
         Rows of the source.
+    kept : ndarray of bool, shape (n_given,), optional
+        Which of the rows that the caller passed are the source; rows are named as the caller counts them.
 
     Raises
     ------
@@ -78,7 +82,14 @@ def read_request(sample: SampleArgument, *, n_rows: int, n_source: int) -> Sampl
         if not 0.0 < sample <= 1.0:
             _refuse(sample)
         return _sized(max(1, round(float(sample) * n_source)), n_source, is_asked=True)
-    rows = _given_rows(sample, n_source)
+    rows = _given_rows(sample, n_source if kept is None else len(kept))
+    if kept is not None:
+        rows = (np.cumsum(kept) - 1)[rows[kept[rows]]]
+    if not len(rows):
+        raise ParameterError(
+            "sample must name at least one row that has a target and a weight, got none; sample=False says "
+            "none can be taken"
+        )
     return SampleRequest(n_rows=0, rows=rows, n_asked=len(rows))
 
 
@@ -94,7 +105,7 @@ def _given_rows(sample: Any, n_source: int) -> NDArray[np.intp]:
     """Return given rows, sorted and checked."""
     try:
         given = np.asarray(sample)
-    except ValueError:
+    except (ValueError, TypeError, RuntimeError):
         _refuse(type(sample).__name__)
     if given.ndim != 1:
         _refuse(f"an array of shape {given.shape}" if given.ndim else sample)
@@ -108,9 +119,7 @@ def _given_rows(sample: Any, n_source: int) -> NDArray[np.intp]:
     elif not np.issubdtype(given.dtype, np.integer):
         _refuse(f"an array of {given.dtype}")
     if not len(given):
-        raise ParameterError(
-            "sample must name at least one row, got none; sample=False says none can be taken"
-        )
+        return np.empty(0, dtype=np.intp)
     rows = np.sort(given.astype(np.intp))
     if rows[0] < 0 or rows[-1] >= n_source:
         wrong = int(rows[0]) if rows[0] < 0 else int(rows[-1])

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import time
 import zlib
@@ -25,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.errors import StorageError
+from regadvisor.errors import StorageError, reason_of
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 
 #: The first study of every journal of ours; it carries what the run was asked for.
@@ -64,12 +65,17 @@ def exclusive(path: Path) -> Iterator[None]:
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise StorageError(
-            f"storage must be a file that can be written, got {str(path)!r} ({error.strerror}); "
+            f"storage must be a file that can be written, got {str(path)!r} ({reason_of(error)}); "
             "give a file name in an existing folder"
         ) from error
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise StorageError(
+                f"storage must be a plain file, got {str(path)!r}, which is a device or a pipe; give the "
+                "name of a new file"
+            )
         _lock(handle, path)
         yield
     finally:
@@ -133,12 +139,19 @@ class JournalFile:
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write entries at the end of the file."""
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        with self._path.open("ab") as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            file.flush()
-            if time.monotonic() - self._synced_s > _SYNC_EVERY_S:
-                os.fsync(file.fileno())
-                self._synced_s = time.monotonic()
+        try:
+            with self._path.open("ab") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
+                file.flush()
+                if time.monotonic() - self._synced_s > _SYNC_EVERY_S:
+                    os.fsync(file.fileno())
+                    self._synced_s = time.monotonic()
+        except OSError as error:
+            raise StorageError(
+                f"storage must be a file that can be written to the end, got {str(self._path)!r} "
+                f"({reason_of(error)}); what was stored is whole: free some space, then run the same again "
+                "with this storage (on the command line: with --resume) to go on"
+            ) from error
         self._unread += [json.loads(line) for line in lines]
 
 
@@ -155,7 +168,7 @@ def repair(path: Path) -> int:
     StorageError
         If the file is not a journal of ours (it is left as it is), or is damaged before its last line.
     """
-    with path.open("r+b") as file:
+    with _to_repair(path) as file:
         _check_first_line(file.readline(), path)
         start, line = _last_line(file)
         if not line:
@@ -171,6 +184,19 @@ def repair(path: Path) -> int:
         if line and not _is_entry(line):
             raise damaged(path)
     return removed
+
+
+@contextmanager
+def _to_repair(path: Path) -> Iterator[BinaryIO]:
+    """Open a journal; errors of the disk become ours."""
+    try:
+        with path.open("r+b") as file:
+            yield file
+    except OSError as error:
+        raise StorageError(
+            f"storage must be a file that can be read and written, got {str(path)!r} ({reason_of(error)}); "
+            "free some space, or give another file"
+        ) from error
 
 
 def _last_line(file: BinaryIO) -> tuple[int, bytes]:

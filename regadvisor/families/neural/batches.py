@@ -13,6 +13,7 @@ import torch
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Job
+from regadvisor.families.neural.caller import is_out_of_memory
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
@@ -175,20 +176,6 @@ def _train_stack(
     trained = [scoreboard.jobs[number] for number in jobs] * copies
     trainer = trainer_for(scoreboard.prepared, trained, recipe, folds)
     return trainer.run(at_checkpoint=scoreboard.recorder(jobs, folds), should_stop=deadline.expired)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out.
-
-    Examples
-    --------
-    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
-    True
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
 
 
 def _block(job: Job) -> int:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from sklearn.pipeline import Pipeline
-
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.encoded import network_preprocessor
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.losses import LossFunction
+from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
 
 def build_mlp(
     facts: DataFacts, regularizer: Regularizer, training: Training, loss: LossFunction | None = None
-) -> Pipeline:
+) -> AdvisedPipeline:
     """Return ``Pipeline([("preprocess", …), ("model", …)])`` to be trained on everything.
 
     Parameters
@@ -64,4 +63,6 @@ def build_mlp(
         loss=loss,
         random_state=training.seed,
     )
-    return Pipeline([("preprocess", network_preprocessor(facts, training.transform)), ("model", model)])
+    return AdvisedPipeline(
+        [("preprocess", network_preprocessor(facts, training.transform)), ("model", model)]
+    )

@@ -20,7 +20,7 @@ from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, constant_outputs, row_losses
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import feature_names, flatten, make_preprocessor
+from regadvisor.families.preprocess import as_numbers, feature_names, flatten, make_preprocessor
 from regadvisor.records import DataFacts
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
@@ -112,7 +112,8 @@ def network_preprocessor(facts: DataFacts, transform: str) -> Pipeline | ColumnT
                 f"{column.name!r}; use transform='standard' or encode them"
             )
     images = [] if facts.image_shape is None else [("flatten", FunctionTransformer(flatten))]
-    return Pipeline([*images, ("as_is", FunctionTransformer(validate=True, accept_sparse=True))])
+    steps = [*images, *as_numbers(facts)]
+    return Pipeline([*steps, ("as_is", FunctionTransformer(validate=True, accept_sparse=True))])
 
 
 def encode_folds(

@@ -16,12 +16,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.caller import callers_code
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
 #: The caller's loss of ``(outputs, target)``, both (batch, n_outputs): a number per row, or their mean.
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 #: "log": log loss of a softmax; "squared": half the squared error, mean over the outputs (targets).
 Loss = Literal["log", "squared"] | LossFunction
+
+_ABOUT_LOSS = (
+    "it is called with what the model returns and the target (one-hot classes, or standardised numbers), one "
+    "row each"
+)
 
 
 def training_loss(own: LossFunction | None, *, is_classification: bool) -> Loss:
@@ -97,7 +103,8 @@ def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: T
         leaves = outputs.detach().requires_grad_()
         weights = [None] * len(outputs) if weight is None else list(weight)
         means = [mean_loss(loss, *each) for each in zip(leaves, target, weights, strict=True)]
-        (slope,) = torch.autograd.grad(torch.stack(means).sum(), leaves)
+        with callers_code("loss must be differentiable by the outputs", _ABOUT_LOSS):
+            (slope,) = torch.autograd.grad(torch.stack(means).sum(), leaves)
     return slope
 
 
@@ -145,7 +152,9 @@ def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tens
 
 def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
     """Return what the caller's loss gives, with its shape checked: (batch,) or ()."""
-    losses = loss(outputs, target)
+    shapes = f"of shape {tuple(outputs.shape)} and {tuple(target.shape)}"
+    with callers_code(f"loss must take outputs and target {shapes}", _ABOUT_LOSS):
+        losses = loss(outputs, target)
     shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
     if shape == (len(outputs), 1):
         return losses.squeeze(1)
@@ -178,7 +187,8 @@ def constant_outputs(loss: LossFunction, target: Tensor, start: Tensor) -> Tenso
             optimizer.zero_grad()
             value = mean_loss(loss, constant.expand(len(target), -1), target)
             if value.requires_grad:
-                value.backward()  # type: ignore[no-untyped-call]
+                with callers_code("loss must be differentiable by the outputs", _ABOUT_LOSS):
+                    value.backward()  # type: ignore[no-untyped-call]
             return value
 
         before = float(evaluate().detach())

@@ -13,6 +13,7 @@ from torch import nn
 
 from regadvisor.adapters.torch_module import with_dropout
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.module_source import ModuleSource
@@ -104,7 +105,11 @@ class _ModuleNetwork:
         with torch.no_grad():
             for begin in range(0, X.shape[0], _PREDICTED_AT_ONCE):
                 rows = torch.from_numpy(dense(X[begin : begin + _PREDICTED_AT_ONCE]))
-                found.append(self.module_(rows.view(len(rows), *self._input_shape)).reshape(len(rows), -1))
+                with callers_code(
+                    "module must run on every batch of rows", "run it on these rows to find the cause"
+                ):
+                    outputs_here = self.module_(rows.view(len(rows), *self._input_shape))
+                found.append(outputs_here.reshape(len(rows), -1))
         outputs: NDArray[np.float64] = torch.cat(found).double().numpy()
         return np.hstack([np.zeros_like(outputs), outputs]) if self._has_one_logit else outputs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regadvisor.adapters.code import comment, estimator_code
+from regadvisor.adapters.code import READ_ROWS_IMPORT, comment, estimator_code, read_rows
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.image_encoding import channels_first, module_preprocessor
 from regadvisor.records import DataFacts, Training
@@ -115,12 +115,14 @@ def module_torch_snippet(
         "from regadvisor.adapters.torch_module import make_optimizer",
         "from regadvisor.families.neural.schedule import learning_rates",
     }
+    imports |= set() if facts.is_plain_y else {READ_ROWS_IMPORT}
     image = channels_first(facts)
     loop = {name: getattr(training, name) for name in ("batch_size", "epochs", "lr", "schedule", "coupling")}
     loop |= {name: getattr(training, name) for name in ("clip_norm", "exempt", "penalised", "seed")}
     head = [*comment(verdict_comment), *sorted(imports, key=lambda line: (line[0] == "f", line))]
     parts = [
         "\n".join([*head, "", f"preprocess = {code.expression}"]) + "\n\n",
+        "" if facts.is_plain_y else read_rows(facts.task),
         _DATA.format(shape="" if image is None else f".view(-1, {', '.join(map(str, image))})"),
         _target(facts),
         _MODULE.format(outputs=_outputs(facts), dropout=strengths["dropout"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from regadvisor.adapters.torch_module import copied
 from regadvisor.errors import ParameterError
 
 #: What a factory may ask for by naming it in its signature.
@@ -72,7 +72,7 @@ class ModuleSource:
             If the factory fails or returns anything but a module.
         """
         if isinstance(self.model, nn.Module):
-            return copy.deepcopy(self.model)
+            return copied(self.model)
         known = {"n_features": self.n_features, "n_outputs": self.n_outputs, "input_shape": self.input_shape}
         named = {name: known[name] for name in asked_for(self.model)}
         with own_luck(seed):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module_dropout import Place, feed_of
 from regadvisor.families.neural.module_layout import ModuleLayout
@@ -31,6 +32,7 @@ State = dict[str, Tensor]
 
 #: Seeds of a module's own random numbers are kept in a float of the network's row, which is exact up to here.
 _NOISE_SEEDS = 2**24
+_ABOUT_MODEL = "run it on a few batches of your own to find the cause"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,9 +182,10 @@ class ModuleStack:
             slope = torch.empty_like(outputs)
             fill_slope(self.loss, outputs.detach(), target, weight, slope)
             # A parameter that the pass does not use has no gradient.
-            found: Sequence[Tensor | None] = torch.autograd.grad(
-                outputs, list(leaves.values()), slope, allow_unused=True
-            )
+            with callers_code("model must be differentiable by its parameters", _ABOUT_MODEL):
+                found: Sequence[Tensor | None] = torch.autograd.grad(
+                    outputs, list(leaves.values()), slope, allow_unused=True
+                )
         for name, gradient in zip(leaves, found, strict=True):
             own = self._gradients[name][models]
             if gradient is None:
@@ -238,9 +241,10 @@ class ModuleStack:
         """Return the outputs (n_rows, n_outputs) of one network on flat rows (n_rows, n_features)."""
         architecture = self.architecture
         self._feed.start(masks)
-        outputs: Tensor = functional_call(
-            self._module, state, (x.reshape(x.shape[0], *architecture.source.input_shape),)
-        )
+        with callers_code("model must run on every batch of rows", _ABOUT_MODEL):
+            outputs: Tensor = functional_call(
+                self._module, state, (x.reshape(x.shape[0], *architecture.source.input_shape),)
+            )
         outputs = outputs.reshape(x.shape[0], -1)
         if architecture.has_one_logit:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)

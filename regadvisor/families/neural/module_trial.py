@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from regadvisor.adapters.torch_module import penalised_parameters
+from regadvisor.adapters.torch_module import copied, penalised_parameters
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.module_dropout import Feed, Place, fed_layers, places_of, with_fed_dropout
 from regadvisor.families.neural.module_layout import make_layout, tensors
@@ -69,7 +69,7 @@ def examine(
         If the module does not fit the data, or cannot be trained.
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
-    module, feed = with_fed_dropout(source.draw(0))
+    module, feed = with_fed_dropout(copied(source.draw(0)))
     _check_parameters(module, source)
     module = module.to(rows.device)
     dry = _dry_passes(module, feed, source, few)
@@ -302,12 +302,11 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     try:
         with warnings.catch_warnings():
             # Torch warns where it has no batching rule and runs the networks one by one, slowly.
-            warnings.simplefilter("error")
+            # Nothing else may become an error: filters are those of the whole process.
+            warnings.filterwarnings("error", message="There is a performance drop")
             together = _gradients(replace(architecture, engine="vmap"), few)
-    except ParameterError:
-        raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0]
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].partition(". ")[0]
         return "loop", f"torch.func.vmap cannot run the module ({reason[:160]})"
     one_by_one = _gradients(replace(architecture, engine="loop"), few)
     largest = float(one_by_one.abs().max()) or 1.0

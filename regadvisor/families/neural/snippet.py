@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regadvisor.adapters.code import comment, estimator_code
+from regadvisor.adapters.code import READ_ROWS_IMPORT, comment, estimator_code, read_rows
 from regadvisor.adapters.torch_module import penalised_names
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
@@ -208,6 +208,7 @@ def mlp_torch_snippet(
     task: str,
     n_classes: int,
     n_targets: int = 1,
+    is_plain_y: bool = True,
     verdict_comment: str = "",
 ) -> str:
     """Return a script that trains the advised network in torch on `X` and `y`, which have to exist.
@@ -228,6 +229,8 @@ def mlp_torch_snippet(
         Classes of the data (0 for regression); the script counts those in its own `y`.
     n_targets : int, default 1
         Columns of a numeric `y`.
+    is_plain_y : bool, default True
+        Whether every row has a target, and as a plain number or label.
     verdict_comment : str, optional
         Put on top as a comment.
 
@@ -250,6 +253,7 @@ def mlp_torch_snippet(
         predict = _PREDICT_NUMBERS if is_single else _PREDICT_SEVERAL
     code = estimator_code(preprocessor)
     needed = {*code.imports, "import math", "import numpy as np", "import torch"}
+    needed |= set() if is_plain_y else {READ_ROWS_IMPORT}
     imports = sorted(needed, key=lambda line: (line[0] == "f", line))
     strengths = regularizer.strengths()
     has_dropout = "dropout" in strengths
@@ -257,6 +261,7 @@ def mlp_torch_snippet(
     head = [*comment(verdict_comment), *imports, "", f"preprocess = {code.expression}"]
     parts = [
         "\n".join(head) + "\n",
+        "" if is_plain_y else read_rows(task),
         _DATA,
         target,
         _settings(training, strengths),

@@ -1,0 +1,59 @@
+"""X and y as ``advise()`` takes them, for full training: the rows that count, and a target that is plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.data.arrays import contain
+from regadvisor.data.rows import as_series, as_target, check_length, has_target, read_weight, scaled_weight
+from regadvisor.data.target import plain_target
+
+
+def training_rows(
+    X: Any, y: Any, *, is_classification: bool, sample_weight: Any = None
+) -> tuple[Any, NDArray[Any], NDArray[np.float64] | None]:
+    """Return features, target and weights of the rows that ``advise()`` uses of the same data.
+
+    Rows without a target or of weight 0 are left out; X stays as it is where none are.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or frame, shape (n_rows, n_features), or images
+    y : array-like or frame, shape (n_rows,), (n_rows, 1) or (n_rows, n_targets)
+    is_classification : bool
+    sample_weight : array-like, shape (n_rows,), optional
+
+    Returns
+    -------
+    X : as given, or an array, csr_array or pandas frame of fewer rows
+    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
+        Numbers, or labels as they stand in ``DataFacts.classes``.
+    sample_weight : ndarray of float64, shape (n_rows,), with a mean of 1, or None
+
+    Raises
+    ------
+    DataError, ParameterError
+        If y or the weights cannot be used.
+
+    Examples
+    --------
+    >>> training_rows([[1.0], [2.0], [4.0]], [b"no", None, b"yes"], is_classification=True)[1].tolist()
+    ['no', 'yes']
+    """
+    values = as_target(y)
+    n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    check_length(values, n_rows, name="y")
+    is_used, weight = has_target(values), None
+    if sample_weight is not None:
+        given = as_series(sample_weight, name="sample_weight")
+        check_length(given, n_rows, name="sample_weight")
+        weight = read_weight(given)
+        is_used = is_used & (weight > 0)
+    if not is_used.all():
+        rows = np.flatnonzero(is_used)
+        X, values = contain(X).take(rows).values, values.iloc[rows]
+        weight = None if weight is None else scaled_weight(weight[rows])
+    return X, plain_target(values, is_classification=is_classification), weight

@@ -1,0 +1,43 @@
+"""Code of the caller that runs inside ours: its errors are said to be its own, and are quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from regadvisor.errors import ParameterError, RegadvisorError
+
+
+@contextmanager
+def callers_code(rule: str, do: str) -> Iterator[None]:
+    """Turn errors of the caller's module or loss into a ParameterError: `rule`, the error, what to `do`.
+
+    Raises
+    ------
+    ParameterError
+        Unless memory ran out, which has its own way out (smaller batches).
+    """
+    try:
+        yield
+    except RegadvisorError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ParameterError(f"{rule}, got {type(error).__name__}: {error}; {do}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)

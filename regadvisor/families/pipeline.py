@@ -1,0 +1,57 @@
+"""The pipeline that ``build()`` returns: scikit-learn's own, but it takes a target as ``advise()`` does."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from sklearn.base import is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
+
+from regadvisor.data.training import training_rows
+
+
+class AdvisedPipeline(Pipeline):
+    """A pipeline that is fitted to the rows which the advice was given for.
+
+    As in ``advise()``, rows without a target and rows of weight 0 are left out of :meth:`fit` and
+    :meth:`score`, weights (``model__sample_weight=``) are scaled to a mean of 1, and targets may be of any
+    type that it takes: nullable, decimal, bytes, frames of other libraries.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> pipeline = AdvisedPipeline([("model", Ridge(alpha=0.0))])
+    >>> pipeline.fit([[0], [1], [5]], [0, 2, None]).predict([[3]]).round(6)
+    array([6.])
+    """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit the model to the rows that have a target and a weight.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or frame, shape (n_rows, n_features), or images
+        y : array-like or frame, shape (n_rows,) or (n_rows, n_targets)
+        **params : object
+            As for scikit-learn's ``Pipeline.fit``.
+
+        Raises
+        ------
+        DataError
+            If the target, a weight or a column cannot be used.
+        """
+        if is_classifier(self) or is_regressor(self):  # a part of it may be neither
+            names = (f"{self.steps[-1][0]}__sample_weight", "sample_weight")
+            name = next((name for name in names if params.get(name) is not None), None)
+            given = None if name is None else params[name]
+            X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)
+            params |= {} if name is None else {name: weight}
+        fitted: Self = super().fit(X, y, **params)
+        return fitted
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
+        """Return the accuracy or R² on the rows that have a target and a weight."""
+        X, y, sample_weight = training_rows(
+            X, y, is_classification=is_classifier(self), sample_weight=sample_weight
+        )
+        return float(super().score(X, y, sample_weight=sample_weight, **params))

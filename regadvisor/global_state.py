@@ -1,0 +1,73 @@
+"""What ``advise()`` shares with the rest of the process, left as it was found.
+
+Filters of warnings and numbers of threads belong to the process, and the usual way to set them for a while is
+to keep the old value and put it back. Of two calls in two threads the second keeps what the first has set,
+and puts that back when the first is long gone: scikit-learn does so with filters (before Python 3.14),
+threadpoolctl and torch with threads. So the last of several calls puts back what the first one found. A call
+that runs alone has nothing to put back.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+
+@dataclass(kw_only=True)
+class _Found:
+    """The state that the first of several calls found."""
+
+    filters: Any = field(default_factory=lambda: warnings.filters)
+    entries: list[Any] = field(default_factory=lambda: list(warnings.filters))
+    torch_threads: int = field(default_factory=lambda: _of_the_process(torch.get_num_threads))
+    #: No limit: it only remembers.
+    blas: threadpool_limits = field(default_factory=lambda: threadpool_limits(limits=None, user_api="blas"))
+    n_calls: int = 0
+    has_overlap: bool = False
+
+    def put_back(self) -> None:
+        """Put the state back where it is another one."""
+        if self.filters[:] != self.entries:
+            self.filters[:] = self.entries
+        if warnings.filters is not self.filters:
+            warnings.filters = self.filters
+        self.blas.restore_original_limits()
+        _of_the_process(lambda: torch.set_num_threads(self.torch_threads))
+
+
+def _of_the_process(work: Callable[[], Any]) -> Any:
+    """Return ``work()`` of a new thread, which has torch's setting of the process, not of an older thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+_LOCK = threading.Lock()
+_found: list[_Found] = []
+
+
+@contextmanager
+def left_as_found() -> Iterator[None]:
+    """Put back what calls in several threads leave changed once none of them runs any more."""
+    with _LOCK:
+        if not _found:
+            _found.append(_Found())
+        found = _found[0]
+        found.n_calls += 1
+        found.has_overlap |= found.n_calls > 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            found.n_calls -= 1
+            if found.n_calls == 0:
+                _found.clear()
+                if found.has_overlap:
+                    found.put_back()
