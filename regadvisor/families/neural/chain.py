@@ -239,9 +239,7 @@ class _Norm(_Layer):
 
     def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
         self._inputs = x
-        self._normal, self._mean, self._scale = torch.native_layer_norm(
-            x, self._width, None, None, self._eps
-        )
+        self._normal, self._mean, self._scale = torch.native_layer_norm(x, self._width, None, None, self._eps)
         return self._scaled(self._normal, self._weight, self._bias, out=self._output)
 
     def _scaled(self, normal: Tensor, weight: Tensor | None, bias: Tensor | None, out: Tensor) -> Tensor:

@@ -172,6 +172,6 @@ def _holds_more(module: nn.Module) -> bool:
         next(module.buffers(), None) is not None
         or any(getattr(part, own, None) for part in module.modules() for own in _HOOKS)
         or any(hasattr(part, "_orig_mod") for part in module.modules())
-        or any(not own.requires_grad or own._backward_hooks for own in module.parameters())
+        or any(not own.requires_grad for own in module.parameters())
         or len([*module.parameters()]) < len([*module.named_parameters(remove_duplicate=False)])
     )

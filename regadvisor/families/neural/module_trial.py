@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +78,9 @@ def examine(
         If the module does not fit the data, or cannot be trained.
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
-    module, feed = with_fed_dropout(source.draw(0))
-    _check_parameters(module, source)
+    drawn = source.draw(0)
+    _check_parameters(drawn, source)
+    module, feed = with_fed_dropout(drawn)
     module = module.to(rows.device)
     dry = _dry_passes(module, source, few)
     _check_outputs(dry.outputs, module, source, is_classification=is_classification, own_loss=recipe.loss)
@@ -176,10 +176,10 @@ def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
         for name, value in tensors(module)
         if not torch.equal(value.cpu(), second[name].cpu()) or not torch.equal(value, state[name])
     }
-    shapes = [feed_of(each.module).seen for each in (small, large)]
+    few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
     return _Dry(
         outputs=large.outputs.detach(),
-        places=tuple(places_of(*shapes, (_FEW, _MANY))),
+        places=tuple(places_of(few_shapes, many_shapes, (_FEW, _MANY))),
         varying=varying,
         has_noise=has_noise,
         first_weights=firsts.checked(module, few, source),
@@ -197,7 +197,7 @@ def _is_slow(pass_s: float, few: Tensor) -> bool:
     return few.device.type == "cpu" and pass_s > SLOW_S
 
 
-def _called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> Any:
+def _called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> object:
     """Return what the module makes of some rows.
 
     Raises
@@ -218,7 +218,7 @@ def _called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> Any:
         ) from error
 
 
-def _checked(outputs: Any, x: Tensor, source: ModuleSource) -> Tensor:
+def _checked(outputs: object, x: Tensor, source: ModuleSource) -> Tensor:
     """Return the outputs as (n_rows, n_outputs); an error if they have not a row for each of the inputs."""
     if not isinstance(outputs, Tensor):
         raise ParameterError(f"model must return a tensor, got {type(outputs).__name__}")
@@ -300,6 +300,10 @@ class _FirstWeights:
 
 
 def _check_parameters(module: nn.Module, source: ModuleSource) -> None:
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise ParameterError(
+            "model must be a torch.nn.Module in Python, got TorchScript; pass the module that it was made from"
+        )
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(
