@@ -517,7 +517,7 @@ class Training:
     #: The caller's own module: the name of its factory or class (``"cnn"``: ours); it is not in the record.
     module: str | None = None
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
-    engine: Literal["vmap", "loop"] | None = None
+    engine: Literal["fused", "vmap", "loop"] | None = None
     engine_reason: str | None = None
 
 

@@ -292,7 +292,7 @@ class Attentive(nn.Module):
 @pytest.mark.parametrize(
     ("make", "engine", "reason"),
     [
-        (perceptron, "vmap", "one network at a time"),
+        (perceptron, "fused", "plain chain of layers"),
         (batch_normalised, "vmap", "one network at a time"),
         (Branching, "loop", "control flow"),
         (Recurrent, "loop", "cannot run the module"),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from regadvisor.families.neural.architecture import Stack
-from regadvisor.families.neural.nets import Layout, NetArchitecture, NetStack, initial_parameters, predict
+from regadvisor.families.neural.nets import Layout, NetArchitecture, NetStack, initial_parameters
 from regadvisor.families.neural.optimizers import Adam
 from regadvisor.families.neural.penalties import Strengths, span
 from regadvisor.families.neural.recipe import Recipe
@@ -172,7 +172,7 @@ def test_prediction_is_that_of_the_module() -> None:
     layout = Layout(widths=(6, *HIDDEN, 3))
     flat = torch.cat([initial_parameters(layout, torch.Generator().manual_seed(s)) for s in range(3)])
     x = torch.randn(11, 6, generator=torch.Generator().manual_seed(9))
-    outputs = predict(layout, flat, x)
+    outputs = NetStack(layout, flat, batch=1, loss="log").outputs(slice(None), x)
     for number in range(3):
         torch.testing.assert_close(outputs[number], forward(as_module(layout, flat[number : number + 1]), x))
 

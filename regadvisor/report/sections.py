@@ -243,7 +243,11 @@ def cost(record: Record) -> tuple[str, ...]:
 
 def _engine(training: Training) -> str:
     """Return how the caller's own networks were trained, and why so."""
-    how = {"vmap": "all at once by torch.func.vmap", "loop": "one after the other"}[training.engine or "loop"]
+    how = {
+        "fused": "all at once, layer by layer",
+        "vmap": "all at once by torch.func.vmap",
+        "loop": "one after the other",
+    }[training.engine or "loop"]
     reason = "" if training.engine_reason is None else f": {training.engine_reason}"
     return sentence(f"networks of {training.module} were trained {how}{reason}")
 

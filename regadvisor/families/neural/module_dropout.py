@@ -133,7 +133,8 @@ def with_fed_dropout(module: Module) -> tuple[Module, Feed]:
     """
     feed = Feed()
     for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
+        # Not `named_children`: it names a layer that is used in several places only once.
+        for name, child in list(parent._modules.items()):
             if isinstance(child, AnyDropout) and type(child) in _REPLACED:
                 setattr(parent, name, FedDropout(child, feed))
     if type(module) in _REPLACED:

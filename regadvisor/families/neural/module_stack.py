@@ -1,6 +1,6 @@
 """Many networks of the caller's own architecture, trained together by ``torch.func`` or one by one.
 
-Forward passes of all networks run as one under ``vmap``; the way back is plain automatic differentiation of
+A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as one under ``vmap``; the way back is plain automatic differentiation of
 that one pass. Where a module cannot be batched so (control flow that depends on data, random numbers of its
 own, operations without a batching rule) the same networks run one after the other.
 
@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regadvisor.families.neural.caller import callers_code
+from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module_dropout import Place, feed_of
 from regadvisor.families.neural.module_layout import ModuleLayout
 from regadvisor.families.neural.module_source import ModuleSource, own_luck
 
-Engine = Literal["vmap", "loop"]
+Engine = Literal["fused", "vmap", "loop"]
 State = dict[str, Tensor]
 
 #: Seeds of a module's own random numbers are kept in a float of the network's row, which is exact up to here.
@@ -47,7 +48,8 @@ class ModuleArchitecture:
     layout : ModuleLayout
     places : tuple of Place
         Calls of dropout layers.
-    engine : {"vmap", "loop"}
+    engine : {"fused", "vmap", "loop"}
+        "fused" needs `chain`.
     engine_reason : str
         One clause on why that engine.
     has_one_logit : bool
@@ -58,6 +60,8 @@ class ModuleArchitecture:
         Floats that one row leaves behind in a forward pass.
     n_operations : float
         Operations of training on one row.
+    chain : tuple of Link
+        The module as a chain of layers; empty if it is none.
     """
 
     source: ModuleSource
@@ -70,6 +74,7 @@ class ModuleArchitecture:
     first_weights: tuple[str, ...] = ()
     n_activations: int = 0
     n_operations: float = 0.0
+    chain: tuple[Link, ...] = ()
 
     @property
     def n_parameters(self) -> int:
@@ -84,8 +89,18 @@ class ModuleArchitecture:
             flat[0, self.layout.n_used] = float(noise)
         return flat
 
-    def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> ModuleStack:
+    def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> ModuleStack | ChainStack:
         """Return networks with these starting values, which the stack owns and changes."""
+        if self.engine == "fused":
+            return ChainStack(
+                self.chain,
+                parameters,
+                batch=batch,
+                loss=loss,
+                penalised=slice(0, self.layout.n_penalised),
+                n_features=self.source.n_features,
+                has_one_logit=self.has_one_logit,
+            )
         return ModuleStack(self, parameters, loss=loss)
 
     def floats_per_network(self, batch: int) -> int:

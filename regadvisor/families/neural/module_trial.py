@@ -6,8 +6,10 @@ A few encoded rows go through it. What is wrong is said at once, with the number
 from __future__ import annotations
 
 import copy
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +17,8 @@ from torch import Tensor, nn
 
 from regadvisor.adapters.torch_module import copied, penalised_parameters
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.module_dropout import Feed, Place, fed_layers, places_of, with_fed_dropout
+from regadvisor.families.neural.module_chain import Recorder, chain_of
+from regadvisor.families.neural.module_dropout import Place, feed_of, places_of, with_fed_dropout
 from regadvisor.families.neural.module_layout import make_layout, tensors
 from regadvisor.families.neural.module_source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.module_stack import Engine, ModuleArchitecture
@@ -25,6 +28,8 @@ from regadvisor.families.neural.recipe import Recipe
 _FEW, _MANY = 5, 7
 #: Gradients of both engines agree if they differ by no more than this share of the largest.
 _SAME_GRADIENT = 1e-3
+#: From these seconds for a few rows on, a module is run no more often than it has to be.
+SLOW_S = 0.1
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 _SQUASHING = (nn.Sigmoid, nn.LogSigmoid, nn.Softmax, nn.LogSoftmax)
 
@@ -40,6 +45,10 @@ class _Dry:
     first_weights: tuple[str, ...]
     n_activations: int
     n_operations: float
+    trained: tuple[Recorder, ...]
+    evaluated: Recorder
+    #: Seconds of a pass of ``_MANY`` rows.
+    pass_s: float
 
 
 def examine(
@@ -69,18 +78,20 @@ def examine(
         If the module does not fit the data, or cannot be trained.
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
-    module, feed = with_fed_dropout(copied(source.draw(0)))
-    _check_parameters(module, source)
+    drawn = copied(source.draw(0))
+    _check_parameters(drawn, source)
+    module, feed = with_fed_dropout(drawn)
     module = module.to(rows.device)
-    dry = _dry_passes(module, feed, source, few)
+    dry = _dry_passes(module, source, few)
     _check_outputs(dry.outputs, module, source, is_classification=is_classification, own_loss=recipe.loss)
     feed.places = dry.places
     chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
     penalised = [name for name, parameter in chosen if parameter.requires_grad]
+    layout = make_layout(module, varying=dry.varying, penalised=penalised, has_noise=dry.has_noise)
     architecture = ModuleArchitecture(
         source=source,
         template=module,
-        layout=make_layout(module, varying=dry.varying, penalised=penalised, has_noise=dry.has_noise),
+        layout=layout,
         places=dry.places,
         engine="loop",
         engine_reason="as asked",
@@ -88,73 +99,127 @@ def examine(
         first_weights=dry.first_weights,
         n_activations=dry.n_activations,
         n_operations=dry.n_operations,
+        chain=chain_of(dry.trained, dry.evaluated, layout),
     )
     if engine is not None:
         return replace(architecture, engine=engine)
-    best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
+    best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise, pass_s=dry.pass_s)
     return replace(architecture, engine=best, engine_reason=reason)
 
 
 # ---------------------------------------------------------------------------------------- dry passes
 
 
-def _dry_passes(module: nn.Module, feed: Feed, source: ModuleSource, few: Tensor) -> _Dry:
+class _Pass:
+    """One pass of some rows through a copy of the module, and what it showed.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The copy, after the pass.
+    outputs : Tensor, shape (n_rows, n_outputs)
+    recorder : Recorder
+    drew : bool
+        Whether torch's random numbers were used.
+    seconds : float
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        x: Tensor,
+        source: ModuleSource,
+        *,
+        is_training: bool,
+        seed: int = 0,
+        look: Callable[[nn.Module, Tensor], None] | None = None,
+    ) -> None:
+        self.module = copy.deepcopy(module).train(is_training)
+        feed_of(self.module).start(None)
+        shaped = x.reshape(len(x), *source.input_shape)
+        self.recorder = Recorder(self.module, shaped)
+        if look is not None:
+            look(self.module, shaped)
+        start = time.perf_counter()
+        with own_luck(seed, x.device), torch.set_grad_enabled(is_training):
+            before = torch.random.get_rng_state()
+            with self.recorder if self.recorder.calls is not None else nullcontext():
+                outputs = _called(self.module, shaped, source)
+            self.drew = not torch.equal(before, torch.random.get_rng_state())
+        self.seconds = time.perf_counter() - start
+        self.recorder.end(outputs)
+        self.outputs = _checked(outputs, x, source)
+
+
+def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
     """Run copies of the module; the module itself stays as it is."""
-    shapes, states = [], []
-    for n_rows in (_FEW, _MANY):
-        trained = copy.deepcopy(module)
-        own_feed = next((layer.feed for layer in fed_layers(trained)), feed)
-        own_feed.start(None)
-        _forward(trained.train(), few[:n_rows], source)
-        shapes.append(own_feed.seen)
-        states.append(dict(tensors(trained)))
-    outputs = _forward(copy.deepcopy(module).train(), few, source)
-    again = _forward(copy.deepcopy(module).train(), few, source, seed=1)
-    evaluated = [_forward(copy.deepcopy(module).eval(), few, source, seed=seed) for seed in (0, 1)]
-    if not torch.equal(*evaluated) and bool(torch.isfinite(evaluated[0]).all()):
+    sizes, firsts = _Sizes(), _FirstWeights()
+    small = _Pass(module, few[:_FEW], source, is_training=True)
+    large = _Pass(module, few, source, is_training=True, look=sizes.watch)
+    evaluated = _Pass(module, few, source, is_training=False, look=firsts.watch)
+    pass_s = min(large.seconds, evaluated.seconds)
+    has_noise, differs = large.drew, evaluated.drew
+    if not _is_slow(pass_s, few):
+        # A module may have other sources of random numbers than torch's.
+        again = _Pass(module, few, source, is_training=True, seed=1)
+        has_noise = not torch.equal(large.outputs, again.outputs) and bool(large.outputs.isfinite().all())
+        again = _Pass(module, few, source, is_training=False, seed=1)
+        differs = not torch.equal(evaluated.outputs, again.outputs)
+    if differs and bool(evaluated.outputs.isfinite().all()):
         raise ParameterError(
             "model must give equal outputs in evaluation mode, got different ones in two passes; use "
             "functional.dropout(x, p, training=self.training)"
         )
-    second = dict(tensors(source.draw(1)))
+    second, state = dict(tensors(source.draw(1))), dict(tensors(large.module))
     varying = {
         name
         for name, value in tensors(module)
-        if not torch.equal(value.cpu(), second[name].cpu()) or not torch.equal(value, states[-1][name])
+        if not torch.equal(value.cpu(), second[name].cpu()) or not torch.equal(value, state[name])
     }
-    n_activations, n_operations = _sizes(module, few, source)
+    few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
     return _Dry(
-        outputs=outputs,
-        places=tuple(places_of(shapes[0], shapes[1], (_FEW, _MANY))),
+        outputs=large.outputs.detach(),
+        places=tuple(places_of(few_shapes, many_shapes, (_FEW, _MANY))),
         varying=varying,
-        has_noise=not torch.equal(outputs, again) and bool(torch.isfinite(outputs).all()),
-        first_weights=_first_weights(module, few, source),
-        n_activations=n_activations,
-        n_operations=n_operations,
+        has_noise=has_noise,
+        first_weights=firsts.checked(module, few, source),
+        n_activations=-(-sizes.n_floats // len(few)),
+        # A multiplication and an addition, in the forward pass and in two products of its size on the way back.
+        n_operations=6.0 * max(1.0, sizes.n_products / len(few)),
+        trained=(small.recorder, large.recorder),
+        evaluated=evaluated.recorder,
+        pass_s=pass_s,
     )
 
 
-def _forward(module: nn.Module, x: Tensor, source: ModuleSource, seed: int = 0) -> Tensor:
-    """Return the outputs (n_rows, n_outputs) of a pass of flat rows.
+def _is_slow(pass_s: float, few: Tensor) -> bool:
+    """Return whether a few rows take so long that the module is looked at as seldom as possible."""
+    return few.device.type == "cpu" and pass_s > SLOW_S
+
+
+def _called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> object:
+    """Return what the module makes of some rows.
 
     Raises
     ------
     ParameterError
-        If the module fails on them, or gives no tensor with a row for each of them.
+        If it fails on them.
     """
-    shaped = x.reshape(len(x), *source.input_shape)
     size = f"{source.n_features} encoded features"
     if len(source.input_shape) == 3:
         size = f"images of shape {source.input_shape} (channels, height, width)"
-    with own_luck(seed, x.device):
-        try:
-            outputs = module(shaped)
-        except Exception as error:
-            raise ParameterError(
-                f"model must take a tensor of shape {tuple(shaped.shape)}, {size}, got "
-                f"{type(error).__name__}: {error}; give a factory that names n_features (or input_shape) and "
-                "builds its first layer by it"
-            ) from error
+    try:
+        return module(shaped)
+    except Exception as error:
+        raise ParameterError(
+            f"model must take a tensor of shape {tuple(shaped.shape)}, {size}, got "
+            f"{type(error).__name__}: {error}; give a factory that names n_features (or input_shape) and "
+            "builds its first layer by it"
+        ) from error
+
+
+def _checked(outputs: object, x: Tensor, source: ModuleSource) -> Tensor:
+    """Return the outputs as (n_rows, n_outputs); an error if they have not a row for each of the inputs."""
     if not isinstance(outputs, Tensor):
         raise ParameterError(f"model must return a tensor, got {type(outputs).__name__}")
     if outputs.ndim == 1:
@@ -167,73 +232,78 @@ def _forward(module: nn.Module, x: Tensor, source: ModuleSource, seed: int = 0) 
     return outputs
 
 
-def _sizes(module: nn.Module, few: Tensor, source: ModuleSource) -> tuple[int, float]:
-    """Return the floats that one row leaves behind, and the operations of training on it.
+class _Sizes:
+    """Counts the floats that a pass leaves behind, and its products with weights.
 
-    Products with weights are counted, as linear, convolutional, recurrent and attention layers make them:
-    every weight once for each position of the output. (Torch's own counter takes two seconds to import.)
+    As linear, convolutional, recurrent and attention layers make them: every weight once for each position
+    of the output. (Torch's own counter takes two seconds to import.)
     """
-    n_floats, n_products = [0], [0.0]
 
-    def count(part: nn.Module, inputs: object, outputs: object) -> None:
+    n_floats, n_products = 0, 0.0
+
+    def watch(self, module: nn.Module, shaped: Tensor) -> None:
+        for part in module.modules():
+            part.register_forward_hook(self._count)
+
+    def _count(self, part: nn.Module, inputs: object, outputs: object) -> None:
         first = outputs[0] if isinstance(outputs, tuple) else outputs
         if not isinstance(first, Tensor) or first.ndim == 0:
             return
-        n_floats[0] += first.numel()
+        self.n_floats += first.numel()
         if not isinstance(part, nn.Embedding | nn.EmbeddingBag):
             n_units = first.shape[1 if isinstance(part, _CONVOLUTIONS) else -1]
             own = sum(weight.numel() for weight in part.parameters(recurse=False) if weight.ndim >= 2)
-            n_products[0] += own * first.numel() / n_units
-
-    tried = copy.deepcopy(module).train()
-    for part in tried.modules():
-        part.register_forward_hook(count)
-    with torch.no_grad():
-        _forward(tried, few, source)
-    # A multiplication and an addition, in the forward pass and in two products of its size on the way back.
-    return -(-n_floats[0] // len(few)), 6.0 * max(1.0, n_products[0] / len(few))
+            self.n_products += own * first.numel() / n_units
 
 
-def _first_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> tuple[str, ...]:
-    """Return the weights of the linear layers that take the features as they are; empty if none are known.
+class _FirstWeights:
+    """Finds the weights of the linear layers that take the features as they are.
 
     Checked: with these weights at 0 the outputs must not depend on the features.
     """
-    found: list[str] = []
-    tried = copy.deepcopy(module).eval()
 
-    def note(name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
-        def hook(part: nn.Module, inputs: tuple[object, ...]) -> None:
-            got = inputs[0]
-            if isinstance(got, Tensor) and got.data_ptr() == few.data_ptr() and got.shape == few.shape:
-                found.append(f"{name}.weight" if name else "weight")
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
 
-        return hook
+    def watch(self, module: nn.Module, shaped: Tensor) -> None:
+        place, flat = shaped.data_ptr(), shaped.flatten(1).shape
 
-    for name, part in tried.named_modules():
-        if isinstance(part, nn.Linear):
-            part.register_forward_pre_hook(note(name))
-    with torch.no_grad():
-        _forward(tried, few, source)
-    trained = {name for name, value in module.named_parameters() if value.requires_grad}
-    names = tuple(name for name in dict.fromkeys(found) if name in trained)
-    return names if names and not _gets_through(tried, names, few, source) else ()
+        def note(name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
+            def hook(part: nn.Module, inputs: tuple[object, ...]) -> None:
+                got = inputs[0]
+                if isinstance(got, Tensor) and got.shape == flat and got.data_ptr() == place:
+                    self._names[f"{name}.weight" if name else "weight"] = None
 
+            return hook
 
-def _gets_through(module: nn.Module, names: tuple[str, ...], few: Tensor, source: ModuleSource) -> bool:
-    """Return whether features change the outputs although these weights are 0 (they are set so, in place)."""
-    with torch.no_grad():
-        for name in names:
-            module.get_parameter(name).zero_()
-        there = _forward(module, few, source)
-        elsewhere = _forward(module, few.flip(0) + 1.0, source)
-    return not torch.equal(there, elsewhere)
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear):
+                part.register_forward_pre_hook(note(name))
+
+    def checked(self, module: nn.Module, few: Tensor, source: ModuleSource) -> tuple[str, ...]:
+        """Return their names; empty if none are known."""
+        trained = {name for name, value in module.named_parameters() if value.requires_grad}
+        names = tuple(name for name in self._names if name in trained)
+        if not names:
+            return ()
+        tried = copy.deepcopy(module)
+        with torch.no_grad():
+            for name in names:
+                tried.get_parameter(name).zero_()
+        there, elsewhere = (
+            _Pass(tried, rows, source, is_training=False).outputs for rows in (few, few.flip(0) + 1.0)
+        )
+        return names if torch.equal(there, elsewhere) else ()
 
 
 # --------------------------------------------------------------------------------------------- checks
 
 
 def _check_parameters(module: nn.Module, source: ModuleSource) -> None:
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise ParameterError(
+            "model must be a torch.nn.Module in Python, got TorchScript; pass the module that it was made from"
+        )
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(
@@ -289,34 +359,49 @@ def _is_squashed(outputs: Tensor, module: nn.Module) -> bool:
 # --------------------------------------------------------------------------------------------- engine
 
 
-def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool) -> tuple[Engine, str]:
+def _choose_engine(
+    architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool, pass_s: float
+) -> tuple[Engine, str]:
     """Return the engine and why: all networks at once, unless something speaks against it."""
     if has_noise:
         return "loop", (
             "the module draws random numbers of its own in training (functional dropout, or the dropout "
             "inside a recurrent or attention layer); they stay as they are for every candidate"
         )
-    template = architecture.template
-    if few.device.type == "cpu" and any(isinstance(part, _CONVOLUTIONS) for part in template.modules()):
+    if architecture.chain and _trouble(architecture, "fused", few) is None:
+        return "fused", "the module is a plain chain of layers"
+    if _is_slow(pass_s, few):
+        return "loop", f"{len(few)} rows take {pass_s:.2g} s, so that running networks together gains little"
+    is_convolutional = any(isinstance(part, _CONVOLUTIONS) for part in architecture.template.modules())
+    if few.device.type == "cpu" and is_convolutional:
         return "loop", "convolutions are as fast one network at a time on a CPU"
+    trouble = _trouble(architecture, "vmap", few)
+    if trouble is not None:
+        return "loop", trouble
+    return "vmap", "its gradients are those of one network at a time"
+
+
+def _trouble(architecture: ModuleArchitecture, engine: Engine, few: Tensor) -> str | None:
+    """Return why an engine cannot train the module; None if it gives what one network at a time does."""
     try:
         with warnings.catch_warnings():
             # Torch warns where it has no batching rule and runs the networks one by one, slowly.
             # Nothing else may become an error: filters are those of the whole process.
             warnings.filterwarnings("error", message="There is a performance drop")
-            together = _gradients(replace(architecture, engine="vmap"), few)
+            found = _gradients(replace(architecture, engine=engine), few)
     except Exception as error:
         reason = str(error.__cause__ or error).strip().partition("\n")[0].partition(". ")[0]
-        return "loop", f"torch.func.vmap cannot run the module ({reason[:160]})"
-    one_by_one = _gradients(replace(architecture, engine="loop"), few)
-    largest = float(one_by_one.abs().max()) or 1.0
-    if not bool(((together - one_by_one).abs() <= _SAME_GRADIENT * largest).all()):
-        return "loop", "its gradients under torch.func.vmap differ from those of one network at a time"
-    return "vmap", "its gradients are those of one network at a time"
+        return f"torch.func.vmap cannot run the module ({reason[:160]})"
+    expected = _gradients(replace(architecture, engine="loop"), few)
+    for ours, theirs in zip(found, expected, strict=True):
+        largest = float(theirs.abs().max()) or 1.0
+        if not bool(((ours - theirs).abs() <= _SAME_GRADIENT * largest).all()):
+            return "its gradients under torch.func.vmap differ from those of one network at a time"
+    return None
 
 
-def _gradients(architecture: ModuleArchitecture, few: Tensor) -> Tensor:
-    """Return gradients and carried buffers after one step of two networks, the second with dropout."""
+def _gradients(architecture: ModuleArchitecture, few: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return gradients, carried buffers and outputs after one step of two networks, one with dropout."""
     generator = torch.Generator().manual_seed(0)
     initial = torch.cat([architecture.initial(generator) for _ in range(2)]).to(few.device)
     stack = architecture.stack(initial, batch=len(few), loss="squared")
@@ -327,5 +412,4 @@ def _gradients(architecture: ModuleArchitecture, few: Tensor) -> Tensor:
         for shape in stack.dropout_shapes
     ]
     stack.compute_gradient(x, target, dropped=slice(1, 2), keep=[mask.to(few.device) for mask in keep])
-    outputs = stack.outputs(slice(0, 2), few)
-    return torch.cat([stack.gradient.flatten(), stack.flat.flatten(), outputs.flatten()])
+    return stack.gradient, stack.flat, stack.outputs(slice(0, 2), few)
