@@ -25,12 +25,12 @@ from regadvisor.sampling.folds import make_folds
 from regret.cache import Arrays, digest, load_arrays, save_arrays
 from regret.data import DataSet
 from regret.grids import GRID_VERSION, Config, make_family, make_grid, make_recipe, sum_lr
+from regret.module_references import N_FOLDS, make_module_reference
 from regret.sklearn_cv import sklearn_policies
 from regret.splits import Split
 
 #: Networks are trained in full with so many seeds; linear models need one.
 N_SEEDS = {"linear": 1, "mlp": 3}
-N_FOLDS = 5
 #: Rows of the small sample whose raw cross-validation is one of the rivals.
 SMALL_SAMPLE = 1_500
 #: Full trainings prepare with this seed + split: reference and advice start from the same networks.
@@ -150,6 +150,9 @@ def load_reference(path: Path) -> Reference:
 
 def make_reference(task: Task, path: Path) -> None:
     """Train the reference of a task and keep it at `path`."""
+    if task.family == "module":
+        make_module_reference(task, path)
+        return
     table = task.data.table(task.split.train)
     folding = make_folds(table, folds=N_FOLDS, seed=task.split.number)
     family = make_family(task.family, task.recipe)
