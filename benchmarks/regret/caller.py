@@ -178,6 +178,9 @@ class Stack:
             torch.tensor([float(getattr(own, name) or 0.0) for own in regularizers])
             for name in ("l2", "l1", "dropout")
         )
+        dropped = np.flatnonzero(self._rate.numpy())
+        #: From the first network with dropout to the last one; those between may have a rate of 0.
+        self._dropped = slice(dropped[0], dropped[-1] + 1) if len(dropped) else slice(0, 0)
         for own in self.parameters:
             own.grad = torch.zeros_like(own)
         self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=0.0, fused=True)
@@ -221,24 +224,23 @@ class Stack:
     def _shapes(self) -> list[tuple[int, ...]]:
         return [(1, -1, 1), *[(-1, 1, 1)] * (len(self.weights) - 1)]
 
-    def _forward(self, x: Tensor, uniform: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
+    def _forward(self, x: Tensor, uniform: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the outputs of all layers, (n_models, batch, n_out) each, and the dropout masks."""
         first = self.weights[0]
         product = (x @ first.flatten(1)).view(len(x), *first.shape[1:]).transpose(0, 1)
-        outputs, masks = [product + self.biases[0]], []
+        outputs, masks = [product.add_(self.biases[0])], []
         for layer, weight in enumerate(self.weights[1:]):
             hidden = outputs[-1].relu_()
-            mask = self._mask(uniform[layer]) if uniform and self._rate.any() else None
-            masks.append(mask)
-            if mask is not None:
-                hidden.mul_(mask)
+            if uniform:
+                masks.append(self._mask(uniform[layer]))
+                hidden[self._dropped].mul_(masks[-1])
             outputs.append(torch.baddbmm(self.biases[layer + 1], hidden, weight))
         return outputs, masks
 
     def _mask(self, uniform: Tensor) -> Tensor:
-        """Return what hidden units are multiplied with: 0 or 1 / (1 − rate)."""
-        rate = self._rate.view(-1, 1, 1)
-        return (uniform >= rate) / (1.0 - rate)
+        """Return what hidden units of networks with dropout are multiplied with: 0 or 1 / (1 − rate)."""
+        rate = self._rate[self._dropped].view(-1, 1, 1)
+        return (uniform >= rate).float().mul_(1.0 / (1.0 - rate))
 
     def _slope(self, output: Tensor, y: Tensor) -> Tensor:
         """Return the slope of the mean loss by the outputs: log loss, or the mean squared error."""
@@ -248,17 +250,14 @@ class Stack:
             return slope.div_(len(y))
         return (output - y).mul_(2.0 / y.numel())
 
-    def _backward(
-        self, x: Tensor, delta: Tensor, hidden: Sequence[Tensor], masks: Sequence[Tensor | None]
-    ) -> None:
+    def _backward(self, x: Tensor, delta: Tensor, hidden: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
         for layer in reversed(range(1, len(self.weights))):
             self.weights[layer].grad = hidden[layer - 1].transpose(1, 2) @ delta
             self.biases[layer].grad = delta.sum(dim=1, keepdim=True)
             below = delta @ self.weights[layer].transpose(1, 2)
             # A unit is 0 where it was rectified or dropped; neither lets a slope through.
-            below.mul_(hidden[layer - 1] > 0)
-            mask = masks[layer - 1]
-            delta = below if mask is None else below.mul_(mask)
+            delta = torch.ops.aten.threshold_backward(below, hidden[layer - 1], 0.0)
+            delta[self._dropped].mul_(masks[layer - 1])
         self.biases[0].grad = delta.sum(dim=1, keepdim=True)
         together = delta.transpose(0, 1).reshape(len(x), -1)
         self.weights[0].grad = (x.T @ together).view_as(self.weights[0])

@@ -37,15 +37,15 @@ POINTS: dict[Kind, tuple[tuple[float, ...], ...]] = {
     "none": ((),),
     "l2": ((0.3,), (1.0,), (3.0,), (6.0,), (12.0,)),
     "l1": ((0.01,), (0.03,), (0.1,), (0.2,), (0.4,)),
-    "dropout": ((0.1,), (0.25,), (0.5,)),
     "elasticnet": ((0.01, 1.0), (0.05, 1.0), (0.15, 1.0), (0.01, 4.0), (0.05, 4.0), (0.15, 4.0)),
+    "dropout": ((0.1,), (0.25,), (0.5,)),
     "dropout_l2": ((1.0, 0.1), (4.0, 0.1), (1.0, 0.3), (4.0, 0.3)),
     "dropout_l1": ((0.03, 0.1), (0.15, 0.1), (0.03, 0.3), (0.15, 0.3)),
 }
 
 
 def module_grid() -> list[Config]:
-    """Return the candidates, kinds in the order of simplicity.
+    """Return the candidates, those with dropout last, side by side.
 
     Examples
     --------
