@@ -5,9 +5,10 @@ usage: python benchmarks/budgets.py --data DIR [--busy 2] [--sets all|sets|setti
 
 DIR is as for ``regret.py``. NAME is a set of DIR, asked about a linear model, or NAME:mlp, NAME:cnn; or one
 of the settings below, which are asked once, with 5 s. Every case is a process of its own. The imports come
-first and are timed apart; the budget has to cover ``advise()``. ``--busy`` loops keep the processor busy beside
-it. A case keeps its budget if it takes at most 10% or 2 s more, whichever is longer. ``--out`` keeps every line
-as JSON, and what is there already is not run again; with --write the table replaces the one in RESULTS.md.
+first and are timed apart; the budget has to cover ``advise()``. ``--busy`` loops keep the processor busy
+beside it. A case keeps its budget if it takes at most 10% or 2 s more, whichever is longer. ``--out`` keeps
+every line as JSON, and what is there already is not run again; with --write the table replaces the one in
+RESULTS.md.
 """
 
 from __future__ import annotations
@@ -274,8 +275,8 @@ def summary(results: Sequence[dict[str, Any]], *, busy: int) -> str:
     nothing = sum(not found.get("kinds") for found in results)
     imports = [found["imports_cpu_s"] for found in results if "imports_cpu_s" in found]
     text = (
-        f"{len(results)} runs beside {busy} busy loops: {kept} kept the budget, {measured} measured none, L1+L2 "
-        f"and one of L1 and L2, {nothing} measured nothing."
+        f"{len(results)} runs beside {busy} busy loops: {kept} kept the budget, {measured} measured none, "
+        f"L1+L2 and one of L1 and L2, {nothing} measured nothing."
     )
     if imports:
         text += f" Imports, not counted: {np.median(imports):.1f} processor seconds."
