@@ -1,8 +1,9 @@
 """Regret: the test loss that an advice leaves on the table, next to other ways to choose a regularizer.
 
-usage: python benchmarks/regret.py --data DIR --out FOLDER [--family linear|mlp]
-       [--sets core|all|rest|NAME,..] [--splits N] [--max-rows N] [--effort default,quick,..] [--optuna]
-       [--only references|advice|summary] [--version NAME] [--write]
+usage: python benchmarks/regret.py --data DIR --out FOLDER [--family linear|mlp|module]
+       [--sets core|all|rest|exchangeable|NAME,..] [--splits N] [--max-rows N]
+       [--effort default,quick,..] [--optuna] [--only references|advice|summary]
+       [--version NAME] [--clock wall|processor] [--write]
 
 DIR holds Parquet files with a column ``target``, or several ``target__*`` (and perhaps ``__group__`` and
 ``__time__``), npz images, and

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Job
 from regadvisor.regularizer import Regularizer
 from regret.cache import append_line, read_lines, save_arrays
+from regret.caller import make_module, prepare
+from regret.module_references import full_test_losses
 from regret.optuna_loop import best_of_trials
 from regret.references import N_SEEDS, Task
 
@@ -38,10 +43,11 @@ def is_done(out: Path, task: Task, *, policy: str, version: str) -> bool:
 def run_advice(out: Path, task: Task, *, effort: str, version: str) -> dict[str, Any]:
     """Advise, train what is advised, and keep what came of it; return the run."""
     given = None if effort == DEFAULT else effort
+    arguments = _arguments(task)
+    _load_libraries(task.family)
     clock = Clock()
     advice = regadvisor.advise(
-        **task.data.arguments(task.split.train),
-        model=task.family,
+        **arguments,
         recipe=task.recipe,
         effort=given,  # type: ignore[arg-type]
         random_state=task.split.number,
@@ -50,6 +56,22 @@ def run_advice(out: Path, task: Task, *, effort: str, version: str) -> dict[str,
     spent = clock.read()
     run = {"policy": f"advise ({effort})", **_said(advice), **spent}
     return _finish(out, task, run, advice.regularizer, version=version)
+
+
+def _arguments(task: Task) -> dict[str, Any]:
+    """Return the data and the model that `task` asks about, as a caller passes them."""
+    if task.family != "module":
+        return {**task.data.arguments(task.split.train), "model": task.family}
+    prepared = prepare(task.data, task.split.train, task.split.test)
+    return {"X": prepared.X, "y": prepared.target(), "task": task.data.task, "model": make_module}
+
+
+@cache
+def _load_libraries(family: str) -> None:
+    """Advise once on next to nothing: the first advice of a process pays for imports."""
+    rng = np.random.default_rng(0)
+    model: Any = make_module if family == "module" else family
+    regadvisor.advise(rng.normal(size=(40, 3)), rng.normal(size=40), model=model, budget=1, device="cpu")
 
 
 def run_optuna(out: Path, task: Task, *, seconds: float, like: str, version: str) -> dict[str, Any]:
@@ -66,6 +88,7 @@ def _finish(
 ) -> dict[str, Any]:
     losses, full_run_cpu_s = train_and_test(task, regularizer)
     run |= {
+        "load": os.getloadavg()[0],
         "key": task.key,
         "set": task.data.name,
         "family": task.family,
@@ -98,6 +121,8 @@ def train_and_test(task: Task, regularizer: Regularizer) -> tuple[NDArray[np.flo
     that is trained all alone differ from those in a stack (torch multiplies a stack of one another way),
     and grow in training. In stacks of two and more it is the same to the bit, so it is the reference's.
     """
+    if task.family == "module":
+        return _train_callers(task, regularizer)
     family, prepared = task.full()
     jobs = [Job(regularizer=regularizer, seed=seed) for seed in range(N_SEEDS[task.family])]
     start = time.process_time()
@@ -108,11 +133,20 @@ def train_and_test(task: Task, regularizer: Regularizer) -> tuple[NDArray[np.flo
     return task.test_losses(fits), full_run_cpu_s
 
 
+def _train_callers(task: Task, regularizer: Regularizer) -> tuple[NDArray[np.float32], float]:
+    """Train the caller's module in the caller's loop, as the reference was; see `train_and_test`."""
+    assert task.recipe is not None
+    prepared = prepare(task.data, task.split.train, task.split.test)
+    start = time.process_time()
+    losses = full_test_losses(prepared, [regularizer], task.recipe)[0]
+    return losses, (time.process_time() - start) / len(losses)
+
+
 class Clock:
     """Wall and processor seconds (all threads, user and system) since it was made."""
 
     def __init__(self) -> None:
-        self._wall_s, self._cpu_s = time.perf_counter(), self._cpu()
+        self._wall_s, self._cpu_s = perf_counter(), self._cpu()
 
     @staticmethod
     def _cpu() -> float:
@@ -121,7 +155,7 @@ class Clock:
 
     def read(self) -> dict[str, float]:
         """Return the seconds by name."""
-        return {"wall_s": time.perf_counter() - self._wall_s, "cpu_s": self._cpu() - self._cpu_s}
+        return {"wall_s": perf_counter() - self._wall_s, "cpu_s": self._cpu() - self._cpu_s}
 
 
 def _said(advice: Advice) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class DataSet:
 def choose_sets(folder: Path, sets: str, *, most_targets: int | None = None) -> list[pd.Series]:
     """Return the entries of index.csv for ``"core"``, ``"all"``, ``"rest"`` (all but core) or names.
 
+    ``"exchangeable"``: all sets without groups and order in time.
+
     Sets with more than `most_targets` are left out, if it is given. The core panel keeps its own order; the
     others come smallest first (rows × columns), so that a background run shows many results early.
     """
@@ -99,9 +101,13 @@ def choose_sets(folder: Path, sets: str, *, most_targets: int | None = None) -> 
     names = [name for name in CORE if name in set(index.name)] if sets == "core" else sets.split(",")
     if sets in ("all", "rest"):
         names = [name for name in index.name if sets == "all" or name not in CORE]
+    if sets == "exchangeable":
+        names = list(index[(index.has_group == 0) & (index.has_time == 0)].name)
     unknown = sorted(set(names) - set(index.name))
     if unknown:
-        raise SystemExit(f"--sets must be core, all, rest or names of {folder}/index.csv, got {unknown}")
+        raise SystemExit(
+            f"--sets must be core, all, rest, exchangeable or names of {folder}/index.csv, got {unknown}"
+        )
     by_name = {row["name"]: row for _, row in index.iterrows()}
     return [by_name[name] for name in names]
 

@@ -21,7 +21,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.thresholds import EXPLODED
-from regret.references import Reference
+from regret.references import SMALL_SAMPLE, Reference
 
 Losses = NDArray[np.float64]
 
@@ -81,7 +81,8 @@ def chosen_configs(reference: Reference, honest: Honest | None = None) -> dict[s
     chosen |= {each.fixed: number for number, each in enumerate(reference.configs) if each.fixed}
     chosen[CEILING] = int(np.argmin(cv_means(reference)))
     if reference.small_cv is None:
-        chosen["CV on 1,500 rows"] = chosen[CEILING]
+        if len(reference.fold) <= SMALL_SAMPLE:  # the sample is everything
+            chosen["CV on 1,500 rows"] = chosen[CEILING]
     else:
         small = np.where(np.isfinite(reference.small_cv), reference.small_cv, np.inf)
         chosen["CV on 1,500 rows"] = int(np.argmin(small))

@@ -25,12 +25,12 @@ from regadvisor.sampling.folds import make_folds
 from regret.cache import Arrays, digest, load_arrays, save_arrays
 from regret.data import DataSet
 from regret.grids import GRID_VERSION, Config, make_family, make_grid, make_recipe, sum_lr
+from regret.module_references import N_FOLDS, make_module_reference
 from regret.sklearn_cv import sklearn_policies
 from regret.splits import Split
 
 #: Networks are trained in full with so many seeds; linear models need one.
 N_SEEDS = {"linear": 1, "mlp": 3}
-N_FOLDS = 5
 #: Rows of the small sample whose raw cross-validation is one of the rivals.
 SMALL_SAMPLE = 1_500
 #: Full trainings prepare with this seed + split: reference and advice start from the same networks.
@@ -122,6 +122,14 @@ class Reference:
         """Processor seconds of the dense cross-validation and one full run after it."""
         return float(self.meta["cv_cpu_s"] + self.meta["full_run_cpu_s"])
 
+    @property
+    def one_by_one_cpu_s(self) -> float | None:
+        """Processor seconds of the same trainings one after the other; None for linear models."""
+        if self.meta["family"] == "linear":
+            return None
+        share = (N_FOLDS - 1) / N_FOLDS
+        return float(self.meta["full_run_cpu_s"] * (1 + N_FOLDS * share * len(self.configs)))
+
 
 def path_of(out: Path, task: Task) -> Path:
     """Return where the reference of a task is kept."""
@@ -150,6 +158,9 @@ def load_reference(path: Path) -> Reference:
 
 def make_reference(task: Task, path: Path) -> None:
     """Train the reference of a task and keep it at `path`."""
+    if task.family == "module":
+        make_module_reference(task, path)
+        return
     table = task.data.table(task.split.train)
     folding = make_folds(table, folds=N_FOLDS, seed=task.split.number)
     family = make_family(task.family, task.recipe)
@@ -220,9 +231,9 @@ def _full_runs(task: Task, grid: Sequence[Config], spent: dict[str, float]) -> A
         "test_constant": prepared.constant_losses[n_train:],
     }
     if task.family == "linear":
-        start = time.process_time()
-        found = sklearn_policies(task.data.table(task.split.both), n_train=n_train, seed=task.split.number)
-        spent["sklearn_cpu_s"] = time.process_time() - start
+        table = task.data.table(task.split.both)
+        found, seconds = sklearn_policies(table, n_train=n_train, seed=task.split.number)
+        spent |= {f"{name} cpu_s": used for name, used in seconds.items()}
         arrays |= {f"sklearn {name}": losses for name, losses in found.items()}
     return arrays
 

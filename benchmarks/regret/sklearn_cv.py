@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,13 @@ from regadvisor.families.base import row_losses_classification
 from regadvisor.families.preprocess import make_preprocessor
 
 Losses = dict[str, NDArray[np.float64]]
+Seconds = dict[str, float]
 
 
-def sklearn_policies(table: Table, *, n_train: int, seed: int) -> Losses:
+def sklearn_policies(table: Table, *, n_train: int, seed: int) -> tuple[Losses, Seconds]:
     """Return the test losses per row of every ``*CV`` estimator for the task, fitted on the first rows.
+
+    Beside them, the processor seconds of each one's ``fit``.
 
     The features are those of the linear family. Defaults are kept but for two: rows are shuffled first (the
     default folds do not), and the logistic regression chooses by log loss, by which it is judged here. Of
@@ -34,11 +39,13 @@ def sklearn_policies(table: Table, *, n_train: int, seed: int) -> Losses:
         warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds
         if table.is_classification:
             return _classified(features, train.y, test.y, table.n_classes)
+        seconds: Seconds = defaultdict(float)
         found = [
-            _predicted(features, y, y_test, variance=float(np.var(whole)) or 1.0)
+            _predicted(features, y, y_test, variance=float(np.var(whole)) or 1.0, seconds=seconds)
             for y, y_test, whole in zip(train.targets.T, test.targets.T, table.targets.T, strict=True)
         ]
-        return {name: np.mean([losses[name] for losses in found], axis=0) for name in found[0]}
+        mean = {name: np.mean([losses[name] for losses in found], axis=0) for name in found[0]}
+        return mean, dict(seconds)
 
 
 def _dense(encoded: Any) -> NDArray[np.float64]:
@@ -48,25 +55,34 @@ def _dense(encoded: Any) -> NDArray[np.float64]:
 
 def _classified(
     features: list[NDArray[np.float64]], y: NDArray[Any], y_test: NDArray[Any], n_classes: int
-) -> Losses:
+) -> tuple[Losses, Seconds]:
     model = LogisticRegressionCV(Cs=10, l1_ratios=(0.0,), scoring="neg_log_loss", use_legacy_attributes=False)
+    start = time.process_time()
     try:
         model.fit(features[0], y)
     except ValueError:  # a fold that lacks a class cannot be scored by log loss: the default's own limit
-        return {}
+        return {}, {}
+    seconds = time.process_time() - start
     chances = np.zeros((len(y_test), n_classes))
     chances[:, model.classes_] = model.predict_proba(features[1])
     losses = row_losses_classification(chances, y_test, thresholds.PROBABILITY_FLOOR)
-    return {"LogisticRegressionCV": losses}
+    return {"LogisticRegressionCV": losses}, {"LogisticRegressionCV": seconds}
 
 
 def _predicted(
-    features: list[NDArray[np.float64]], y: NDArray[Any], y_test: NDArray[Any], *, variance: float
+    features: list[NDArray[np.float64]],
+    y: NDArray[Any],
+    y_test: NDArray[Any],
+    *,
+    variance: float,
+    seconds: Seconds,
 ) -> Losses:
     mean, sd = float(y.mean()), float(y.std()) or 1.0
     losses = {}
     for model in (RidgeCV(), LassoCV(), ElasticNetCV()):
+        start = time.process_time()
         model.fit(features[0], (y - mean) / sd)
+        seconds[type(model).__name__] += time.process_time() - start
         predicted = mean + sd * model.predict(features[1])
         losses[type(model).__name__] = (y_test - predicted) ** 2 / variance
     return losses
