@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,11 @@ class RidgeFamily:
         *,
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         self.calls.append([])
         fits: list[Fit] = []
-        for job in jobs[: self.n_at_most]:
+        for job in [job for job in jobs if job not in known][: self.n_at_most]:
             if deadline.expired():
                 break
             time.sleep(self.pause_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,10 +48,11 @@ class StagedFamily(RidgeFamily):
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
         folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         fits = []
         chosen = range(N_FOLDS) if folds is None else folds
-        for job in jobs[: self.n_at_most]:
+        for job in [job for job in jobs if job not in known][: self.n_at_most]:
             self.fold_fits += len(chosen)
             losses = np.full(N_ROWS, np.nan)
             train_losses, epochs = np.full(N_FOLDS, np.nan), np.full(N_FOLDS, np.nan)

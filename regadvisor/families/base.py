@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -190,12 +190,17 @@ class Family(Protocol):
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
         folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         """Train all jobs on all folds together; jobs cut by the deadline are left out of the result.
 
         With `folds` they are trained on these folds alone, and what a fit says of the others is NaN.
 
         `on_fit` is called once for every finished job, as soon as it is known.
+
+        Jobs that are `known` need no fit: they are not trained for their own sake, nor returned. They are
+        passed because a network is rounded differently in other company: what an interrupted run still has
+        to train is trained in the batches that the whole run would have made.
         """
 
     def probe(self, prepared: Prepared) -> Costs:

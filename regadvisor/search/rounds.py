@@ -191,6 +191,8 @@ class Rounds:
         What is cut is told as far as it was `found` on other folds, by the identity of the request.
         """
         waiting: dict[Job, list[Request]] = {}
+        # All jobs, also those in the log: batches are made of all, so that a resumed run makes the same ones.
+        jobs = list(dict.fromkeys(request.job for request in requests))
         for request in requests:
             stored = None if self.log is None else self.log.find(request.search.kind, request.job, folds)
             if stored is None:
@@ -211,9 +213,11 @@ class Rounds:
 
         if waiting:
             some = {} if folds is None else {"folds": folds}
-            prepared, jobs = self.measure.prepared, list(waiting)
+            prepared, known = self.measure.prepared, {job for job in jobs if job not in waiting}
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
-            for fit in self.family.train(prepared, jobs, deadline=deadline, on_fit=on_fit, **some):
+            for fit in self.family.train(
+                prepared, jobs, deadline=deadline, on_fit=on_fit, known=known, **some
+            ):
                 on_fit(fit)
         for left_out in waiting.values():
             for request in left_out:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from regadvisor.adapters.torch_module import penalised_names
-from regadvisor.families.neural.architecture import REGISTER
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.recipe import Recipe
 
@@ -35,7 +34,7 @@ class Layout:
     --------
     >>> layout = Layout(widths=(3, 4, 2))
     >>> layout.n_weights, layout.n_parameters
-    (20, 32)
+    (20, 26)
     """
 
     widths: tuple[int, ...]
@@ -52,9 +51,8 @@ class Layout:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row: weights, biases, padding."""
-        used = self.n_weights + sum(self.widths[1:])
-        return -(-used // REGISTER) * REGISTER
+        """Length of a network's row: weights, biases."""
+        return self.n_weights + sum(self.widths[1:])
 
     @cached_property
     def columns(self) -> dict[str, slice]:
@@ -132,7 +130,7 @@ class NetArchitecture:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row, padding included."""
+        """Length of a network's row."""
         return self.layout.n_parameters
 
     def initial(self, generator: torch.Generator) -> Tensor:
