@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,11 @@ class RidgeFamily:
         *,
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         self.calls.append([])
         fits: list[Fit] = []
-        for job in jobs[: self.n_at_most]:
+        for job in [job for job in jobs if job not in known][: self.n_at_most]:
             if deadline.expired():
                 break
             time.sleep(self.pause_s)
@@ -193,11 +194,12 @@ class StagedFamily(RidgeFamily):
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
         folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         fits = []
         chosen = range(self.n_folds) if folds is None else folds
         self.legs.append((tuple(chosen), [job.regularizer.kind for job in jobs]))
-        for job in jobs[: self.n_at_most]:
+        for job in [job for job in jobs if job not in known][: self.n_at_most]:
             if deadline.expired():
                 break
             error = self.raising(job)

@@ -234,6 +234,7 @@ class Family(Protocol):
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
         folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
         """Train all jobs on all folds together; jobs cut by the deadline are left out of the result.
 
@@ -241,6 +242,10 @@ class Family(Protocol):
 
         `on_fit` is called for every finished job as soon as it is known. A job that the deadline cut between
         two folds may be given with those that were finished (``Fit.folds``).
+
+        Jobs that are `known` need no fit: they are not trained for their own sake, nor returned. They are
+        passed because a network is rounded differently in other company: what an interrupted run still has
+        to train is trained in the batches that the whole run would have made.
         """
 
     def probe(self, prepared: Prepared, *, deadline: Deadline) -> Costs:

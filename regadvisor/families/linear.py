@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import cast
@@ -100,8 +100,9 @@ class LinearFamily:
         deadline: Deadline,
         on_fit: Callable[[Fit], None] | None = None,
         folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
     ) -> list[Fit]:
-        """Train all jobs on all folds, in the order given; jobs cut by the deadline are left out.
+        """Train all jobs on all folds, in the order given; jobs that are known or cut are left out.
 
         Given `folds` (their numbers), only these are trained: rows tested by others have losses of NaN.
 
@@ -114,7 +115,7 @@ class LinearFamily:
         fits: list[Fit] = []
         # Looking for the libraries whose threads to limit takes as long as some fits: once for all jobs.
         with _threads(own):
-            for job in jobs:
+            for job in (job for job in jobs if job not in known):
                 if deadline.expired():
                     break
                 start = time.perf_counter()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -266,9 +266,8 @@ class Rounds:
         """Train what is not known of the requests on these folds; whether nothing was cut."""
         for lacking, some in self._by_lacking(requests, folds).items():
             stored = self._read(some, lacking)
-            waiting = {job: each for job, each in some.items() if job not in stored}
-            if waiting and not self.deadline.expired():
-                self._train_leg(list(waiting), lacking, some)
+            if len(stored) < len(some) and not self.deadline.expired():
+                self._train_leg(list(some), lacking, some, stored)
         return all(self._is_complete(request, folds) for request in requests)
 
     def _by_lacking(self, requests: Sequence[Request], folds: Folds) -> dict[Folds, dict[Job, list[Request]]]:
@@ -281,8 +280,14 @@ class Rounds:
                 groups.setdefault(lacking, {}).setdefault(request.job, []).append(request)
         return groups
 
-    def _train_leg(self, jobs: Sequence[Job], folds: Folds, some: Mapping[Job, list[Request]]) -> None:
-        """Train jobs on folds; where one of several fails, each is trained alone."""
+    def _train_leg(
+        self,
+        jobs: Sequence[Job],
+        folds: Folds,
+        some: Mapping[Job, list[Request]],
+        stored: Collection[Job] = (),
+    ) -> None:
+        """Train jobs on folds, except those that are `stored`; where one fails, each is trained alone."""
         is_all = len(folds) == len(self.measure.prepared.folds)
 
         def on_fit(fit: Fit) -> None:
@@ -300,8 +305,9 @@ class Rounds:
 
         only = {} if is_all else {"folds": folds}
         try:
+            # All jobs, also those in the log: batches are made of all, so that a resumed run makes the same.
             found = self.family.train(
-                self.measure.prepared, jobs, deadline=self.deadline, on_fit=on_fit, **only
+                self.measure.prepared, jobs, deadline=self.deadline, on_fit=on_fit, known=stored, **only
             )
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
             for fit in found:

@@ -56,7 +56,7 @@ def train_size(
     """
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None) for job in jobs}
-    missing = [job for job in jobs if found[job] is None]
+    known = {job for job in jobs if found[job] is not None}
     is_tested = tested(prepared) >= 0
 
     def is_usable(fit: Fit) -> bool:
@@ -68,8 +68,9 @@ def train_size(
             if store is not None:
                 store.append(study, fit, float(np.nanmean(fit.losses)) if is_usable(fit) else None)
 
-    for fit in family.train(prepared, missing, deadline=deadline, on_fit=keep) if missing else ():
-        keep(fit)
+    if len(known) < len(jobs):
+        for fit in family.train(prepared, jobs, deadline=deadline, on_fit=keep, known=known):
+            keep(fit)
     fits = [fit for fit in found.values() if fit is not None]
     if len(fits) < len(jobs):
         return None

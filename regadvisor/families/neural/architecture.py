@@ -15,10 +15,6 @@ from torch import Tensor
 
 from regadvisor.families.neural.losses import Loss
 
-#: Rows of parameters are padded to whole vector registers of 16 floats. Without it, where a number lands
-#: decides whether it is rounded by vector or by scalar code, and results would depend on the batching.
-REGISTER = 16
-
 
 class Stack(Protocol):
     """Networks of one architecture with their parameters in one tensor, trained together.
@@ -26,9 +22,9 @@ class Stack(Protocol):
     Attributes
     ----------
     flat : Tensor of float32, shape (n_models, n_parameters)
-        Parameters, trained in place. Pad its rows to a multiple of ``REGISTER`` (see there).
+        Parameters, trained in place.
     gradient : Tensor, shape (n_models, n_parameters)
-        Filled by `compute_gradient`; zero in the padding.
+        Filled by `compute_gradient`.
     penalised : slice or Tensor of bool, shape (n_parameters,)
         Columns of `flat` that a penalty acts on.
     dropout_shapes : tuple of tuple of int
@@ -94,7 +90,7 @@ class Architecture(Protocol):
     Attributes
     ----------
     n_parameters : int
-        Length of a network's row, padding included.
+        Length of a network's row.
     """
 
     @property

@@ -37,7 +37,7 @@ ASSUMED_SPEED = 40e9
 def n_jobs_at_once(prepared: NetworkPrepared, *, left_s: float, n_folds: int | None = None) -> int:
     """Return how many jobs are trained together, at least 1; `left_s` may be infinite.
 
-    It changes memory and time, never a result: networks do not see each other (tested to the bit).
+    It changes memory and time, and fits no more than rounding does: networks do not see each other.
 
     Parameters
     ----------
@@ -138,24 +138,20 @@ def _train_into(
     scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], recipe: Recipe, deadline: Deadline
 ) -> bool:
     """Train some of a scoreboard's jobs on some folds; return whether they were finished in time."""
-    is_single = len(jobs) == len(folds) == 1
-    # A single network is trained beside its own copy, if there is memory for it: alone it would be rounded
-    # differently (see scoring._at_least_two).
-    for copies in (2, 1) if is_single else (1,):
-        try:
-            return _train_stack(scoreboard, jobs, folds, recipe, deadline, copies)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if is_single and copies == 1:
-                raise ParameterError(
-                    "model must be small enough for the memory of the device, got one that does not fit with "
-                    f"a batch of {scoreboard.prepared.plan.batch} rows; lower batch_size, or the size of the "
-                    "network"
-                ) from error
-        # Outside of the handler: until it is left, the traceback holds on to the memory of the attempt.
-        if scoreboard.prepared.rows.x.device.type == "cuda":
-            torch.cuda.empty_cache()
+    prepared = scoreboard.prepared
+    try:
+        return _train_stack(scoreboard, jobs, folds, recipe, deadline)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(jobs) == len(folds) == 1:
+            raise ParameterError(
+                "model must be small enough for the memory of the device, got one that does not fit with "
+                f"a batch of {prepared.plan.batch} rows; lower batch_size, or the size of the network"
+            ) from error
+    # Outside of the handler: until it is left, the traceback holds on to the memory of the attempt.
+    if prepared.rows.x.device.type == "cuda":
+        torch.cuda.empty_cache()
     jobs_half, folds_half = len(jobs) // 2, len(folds) // 2
     if jobs_half:
         halves = [(jobs[:jobs_half], folds), (jobs[jobs_half:], folds)]
@@ -165,15 +161,13 @@ def _train_into(
 
 
 def _train_stack(
-    scoreboard: Scoreboard,
-    jobs: Sequence[int],
-    folds: Sequence[int],
-    recipe: Recipe,
-    deadline: Deadline,
-    copies: int,
+    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], recipe: Recipe, deadline: Deadline
 ) -> bool:
-    """Train some of a scoreboard's jobs on some folds as one stack; return whether it was in time."""
-    trained = [scoreboard.jobs[number] for number in jobs] * copies
+    """Train some of a scoreboard's jobs on some folds as one stack; return whether it was in time.
+
+    A function, so that nothing holds on to the memory of an attempt that failed.
+    """
+    trained = [scoreboard.jobs[number] for number in jobs]
     trainer = trainer_for(scoreboard.prepared, trained, recipe, folds)
     return trainer.run(at_checkpoint=scoreboard.recorder(jobs, folds), should_stop=deadline.expired)
 

@@ -96,8 +96,7 @@ def fill_slope(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | Non
 def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Return the slope of the caller's loss by automatic differentiation.
 
-    One call for each network: in one call for all, where a number lies in the batch would decide how it is
-    rounded, and a network would depend on its company.
+    One call for each network: the caller's function takes the rows of one, and may return their mean.
     """
     with torch.enable_grad():
         leaves = outputs.detach().requires_grad_()

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.architecture import REGISTER
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ class ModuleLayout:
     """Where everything of a module lies in a network's row.
 
     Penalised parameters come first, so that a penalty acts on one slice; the other trained ones follow, then
-    what is carried along without being trained (running statistics), then padding.
+    what is carried along without being trained (running statistics).
 
     Attributes
     ----------
     entries : tuple of Entry
     n_penalised : int
     n_noise : int
-        Columns before the padding that hold the seed of the module's own random numbers: 0 or 1.
+        Last columns, which hold the seed of the module's own random numbers: 0 or 1.
     """
 
     entries: tuple[Entry, ...]
@@ -59,8 +58,8 @@ class ModuleLayout:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row, padding included."""
-        return -(-(self.n_used + self.n_noise) // REGISTER) * REGISTER
+        """Length of a network's row."""
+        return self.n_used + self.n_noise
 
     @property
     def trained(self) -> tuple[Entry, ...]:

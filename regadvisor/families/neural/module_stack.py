@@ -4,9 +4,7 @@ A plain chain of layers is trained by ``chain.py``. Of anything else, forward pa
 that one pass. Where a module cannot be batched so (control flow that depends on data, random numbers of its
 own, operations without a batching rule) the same networks run one after the other.
 
-What holds about a network and its company: run one by one, a network is the same to the bit whatever it is
-trained beside. Under ``vmap`` it is the same up to rounding, since batched products of other sizes may add up
-in another order.
+Both ways give the same networks up to rounding, whatever they are trained beside.
 """
 
 from __future__ import annotations
@@ -78,7 +76,7 @@ class ModuleArchitecture:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row, padding included."""
+        """Length of a network's row."""
         return self.layout.n_parameters
 
     def initial(self, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from regadvisor.adapters.torch_module import penalised_names
-from regadvisor.families.neural.architecture import REGISTER
 from regadvisor.families.neural.chain import Activation, ChainStack, Drop, Linear, Link
 from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module_layout import Entry
@@ -30,7 +29,7 @@ class Layout:
     --------
     >>> layout = Layout(widths=(3, 4, 2))
     >>> layout.n_weights, layout.n_parameters
-    (20, 32)
+    (20, 26)
     """
 
     widths: tuple[int, ...]
@@ -47,9 +46,8 @@ class Layout:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row: weights, biases, padding."""
-        used = self.n_weights + sum(self.widths[1:])
-        return -(-used // REGISTER) * REGISTER
+        """Length of a network's row: weights, biases."""
+        return self.n_weights + sum(self.widths[1:])
 
     @cached_property
     def columns(self) -> dict[str, slice]:
@@ -140,7 +138,7 @@ class NetArchitecture:
 
     @property
     def n_parameters(self) -> int:
-        """Length of a network's row, padding included."""
+        """Length of a network's row."""
         return self.layout.n_parameters
 
     def initial(self, generator: torch.Generator) -> Tensor:

@@ -92,13 +92,12 @@ class Descent:
     def __init__(self, flat: Tensor, gradient: Tensor, momentum: float) -> None:
         self._flat, self._gradient, self._momentum = flat, gradient, momentum
         self.moment = torch.zeros_like(flat)
-        self._move = torch.empty_like(flat)
         self._n_steps = 0
 
     def step(self, lr: float) -> None:
         """Make one step at a learning rate."""
         self.moment.mul_(self._momentum).add_(self._gradient)
-        self._flat.sub_(torch.mul(self.moment, lr, out=self._move))
+        self._flat.add_(self.moment, alpha=-lr)
         self._n_steps += 1
         if self._n_steps % STEPS_BETWEEN_FLUSHES == 0:
             flush(self.moment)

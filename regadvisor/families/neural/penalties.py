@@ -108,14 +108,11 @@ class Penalty:
                 weights.sub_(weights.clamp(-column, column))
 
     def add_gradient(self) -> None:
-        """Add ``l2·w + l1·sign(w)`` to the gradient.
-
-        Every product is rounded before it is added: fused, a number's place would decide how it is rounded.
-        """
+        """Add ``l2·w + l1·sign(w)`` to the gradient."""
         for weights, gradient in zip(self._decayed, self._decayed_gradient, strict=True):
-            gradient.add_(weights * _column(self._l2, weights))
+            gradient.addcmul_(weights, _column(self._l2, weights))
         for weights, gradient in zip(self._thresholded, self._thresholded_gradient, strict=True):
-            gradient.add_(weights.sign().mul_(_column(self._l1, weights)))
+            gradient.addcmul_(weights.sign(), _column(self._l1, weights))
 
 
 def _part(

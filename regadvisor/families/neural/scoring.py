@@ -14,8 +14,7 @@ from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.thresholds import EPOCH_TOLERANCE
 
-#: Floats per forward pass of an evaluation; it sets its memory. Rows per pass do not depend on the number of
-#: networks: how a product is cut into parts may decide how it is rounded.
+#: Floats per forward pass of an evaluation; it sets its memory.
 EVALUATED_FLOATS = 32_000_000
 MOST_ROWS_AT_ONCE = 2048
 
@@ -24,7 +23,7 @@ def evaluated_at_once(architecture: Architecture) -> tuple[int, int]:
     """Return the rows and the networks of one forward pass of an evaluation."""
     per_row = max(1, architecture.floats_per_network(1) - architecture.floats_per_network(0))
     n_rows = max(16, min(MOST_ROWS_AT_ONCE, EVALUATED_FLOATS // (2 * per_row)))
-    return n_rows, max(2, EVALUATED_FLOATS // (n_rows * per_row))
+    return n_rows, max(1, EVALUATED_FLOATS // (n_rows * per_row))
 
 
 def fewest_epochs(losses: NDArray[np.float64]) -> int:
@@ -126,7 +125,7 @@ class Scoreboard:
 
     def _record(self, stack: Stack, at: int, jobs: NDArray[np.intp], folds: Sequence[int]) -> None:
         prepared = self.prepared
-        zeroed = stack.zeroed()[: len(jobs) * len(folds)].cpu().numpy().reshape(len(jobs), len(folds), -1)
+        zeroed = stack.zeroed().cpu().numpy().reshape(len(jobs), len(folds), -1)
         for i, number in enumerate(folds):
             fold = prepared.folds[number]
             networks = range(i, len(jobs) * len(folds), len(folds))
@@ -150,7 +149,7 @@ class Scoreboard:
             x, target = data.x[part], data.target[part]
             for first in range(0, len(networks), self._networks_at_once):
                 some = networks[first : first + self._networks_at_once]
-                outputs = stack.outputs(_at_least_two(some), x)[: len(some)]
+                outputs = stack.outputs(slice(some.start, some.stop, some.step), x)
                 losses[first : first + len(some), begin : begin + len(part)] = row_losses(
                     outputs,
                     target,
@@ -196,17 +195,6 @@ class Scoreboard:
             fit_s=fit_s,
             folds=None if len(self._folds) == prepared.n_folds else tuple(self._folds),
         )
-
-
-def _at_least_two(networks: range) -> slice | torch.Tensor:
-    """Return networks to compute together; a single one twice.
-
-    Products of one network and of several come from different kernels where a layer has one unit, and are
-    rounded differently: alone, a network would not be the same to the bit.
-    """
-    if len(networks) == 1:
-        return torch.tensor([networks[0]] * 2)
-    return slice(networks.start, networks.stop, networks.step)
 
 
 def _spread(rows: NDArray[np.intp], n_wanted: int) -> NDArray[np.intp]:

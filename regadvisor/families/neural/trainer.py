@@ -2,7 +2,7 @@
 
 Everything random about a network comes from its seed alone: starting values, the order of the rows, the
 dropped units. Networks with equal seeds share all three, whatever their strengths, so candidates are compared
-on equal luck; and what a network becomes does not depend on which others it is trained with.
+on equal luck; and up to rounding, what a network becomes does not depend on which others it is trained with.
 """
 
 from __future__ import annotations
@@ -249,8 +249,7 @@ def clip(gradient: Tensor, most: float) -> None:
     -----
     gradient : (n_models, n_parameters), changed in place
     """
-    # A product with itself: each network's sum is formed alone, whatever the number of networks.
-    norm = torch.bmm(gradient.unsqueeze(1), gradient.unsqueeze(2)).view(-1, 1).sqrt_()
+    norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     gradient.mul_((most / (norm + 1e-6)).clamp_(max=1.0))
 
 
