@@ -148,7 +148,7 @@ def _run(request: _Request) -> None:
     existed = journal is not None and journal.exists()
     is_ours = journal is not None and request.storage is None and not existed
     try:
-        with terminal.ended_kindly():
+        with terminal.ended_kindly() as signals:
             advice = _advice(request, journal)
     except terminal.TerminatedError:
         terminal.complain(f"terminated; {_saved(journal)}")
@@ -162,11 +162,16 @@ def _run(request: _Request) -> None:
             journal.unlink(missing_ok=True)
         raise
     problem = None if request.output is None else _write(advice, request.output)
-    if problem is None and journal is not None and request.storage is None:
+    is_interrupted = any(note.code == "interrupted" for note in advice.record.notes)
+    if problem is None and not is_interrupted and journal is not None and request.storage is None:
         journal.unlink(missing_ok=True)
     _show(advice, request)
     if problem is not None:
         raise RegadvisorError(f"{problem}; {_saved(journal)}")
+    if is_interrupted:
+        said, code = ("terminated", terminal.TERMINATED) if signals else ("interrupted", terminal.INTERRUPTED)
+        terminal.complain(f"{said}; this is the best of what was known then; {_saved(journal)}")
+        raise click.exceptions.Exit(code)
     terminal.leave(advice.record, request.fail_under)
 
 

@@ -92,18 +92,23 @@ class TerminatedError(KeyboardInterrupt):
 
 
 @contextmanager
-def ended_kindly() -> Iterator[None]:
-    """Inside, SIGTERM is an exception, as Ctrl-C is; only the main thread can have it so."""
+def ended_kindly() -> Iterator[list[int]]:
+    """Inside, SIGTERM is an exception, as Ctrl-C is; only the main thread can have it so.
+
+    Yields a list that the signal's number is added to when it comes.
+    """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
 
     def end(number: int, frame: object) -> NoReturn:
+        came.append(number)
         raise TerminatedError
 
     before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -27,14 +27,17 @@ MOST_NETWORKS_CUDA = 1024
 #: Memory of one batch of networks, in bytes; on a GPU this share of what is free there.
 BATCH_BYTES = 300_000_000
 SHARE_OF_FREE_CUDA = 0.5
-#: With a deadline, a batch is cut to about this share of the time left, and at most to these seconds, at this
-#: speed of one thread (operations per second): what a deadline finds unfinished is lost.
-BATCH_SHARE = 0.2
+#: With a deadline, a batch is cut to about this share of the time left, and at most to these seconds: what a
+#: deadline finds unfinished is lost. Until a batch was timed, one thread is taken to make so many operations
+#: per second.
+BATCH_SHARE = 0.1
 BATCH_S = 3.0
 ASSUMED_SPEED = 40e9
 
 
-def n_jobs_at_once(prepared: NetworkPrepared, *, left_s: float, n_folds: int | None = None) -> int:
+def n_jobs_at_once(
+    prepared: NetworkPrepared, *, left_s: float, n_folds: int | None = None, network_s: float | None = None
+) -> int:
     """Return how many jobs are trained together, at least 1; `left_s` may be infinite.
 
     It changes memory and time, and fits no more than rounding does: networks do not see each other.
@@ -46,6 +49,8 @@ def n_jobs_at_once(prepared: NetworkPrepared, *, left_s: float, n_folds: int | N
         Seconds until the deadline.
     n_folds : int, optional
         Folds that a job is trained on; all if not given.
+    network_s : float, optional
+        Seconds of training one network, if known.
     """
     plan, device = prepared.plan, prepared.rows.x.device
     is_cuda = device.type == "cuda"
@@ -55,8 +60,10 @@ def n_jobs_at_once(prepared: NetworkPrepared, *, left_s: float, n_folds: int | N
         batch_bytes(device) // (4 * floats),
     )
     if math.isfinite(left_s) and not is_cuda:
-        operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
-        networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) * ASSUMED_SPEED / operations))
+        if network_s is None:
+            operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
+            network_s = operations / ASSUMED_SPEED
+        networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) / network_s))
     return int(max(1, networks // (n_folds or prepared.n_folds)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -93,6 +94,8 @@ class MLPFamily:
         self.recipe = recipe or Recipe()
         self.coupling = self.recipe.coupling
         self.device = resolve_device(device)
+        #: Seconds of training one network of what was prepared, as far as it was timed.
+        self._network_s: WeakKeyDictionary[NetworkPrepared, float] = WeakKeyDictionary()
 
     def architecture(self, n_features: int, n_outputs: int) -> Architecture:
         """Return the network to train on so many encoded features."""
@@ -148,7 +151,7 @@ class MLPFamily:
     ) -> list[Fit]:
         """Train all jobs on all folds, in batches and in the given order.
 
-        The deadline is checked before every epoch; jobs of a batch that it cuts are left out.
+        The deadline is checked before every step; jobs of a batch that it cuts are left out.
 
         Equal calls on one machine make equal batches, and so give equal fits; with a deadline they need not,
         since batches fit the time left. With other batches fits are equal up to rounding. There are as many
@@ -174,7 +177,9 @@ class MLPFamily:
         chosen = _fold_numbers(folds, data.n_folds)
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
-        size = n_jobs_at_once(data, left_s=deadline.left_s, n_folds=len(chosen))
+        size = n_jobs_at_once(
+            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=self._network_s.get(data)
+        )
         size = max(1, min(size, math.ceil(len(jobs) / workers)))
         batches = [batch for batch in in_batches(jobs, size) if not all(job in known for job in batch)]
         fits: list[Fit] = []
@@ -182,8 +187,11 @@ class MLPFamily:
         def train(batch: list[Job]) -> list[Fit]:
             return train_batch(data, batch, self.recipe, deadline, chosen) or []
 
-        run = map if self.device.type == "cuda" else side_by_side
-        for trained in run(train, batches):
+        is_cuda = self.device.type == "cuda"
+        results = map(train, batches) if is_cuda else side_by_side(train, batches, stop=deadline.cancel)
+        for trained in results:
+            if trained:
+                self._network_s[data] = trained[0].fit_s / len(chosen)
             for fit in (fit for fit in trained if fit.job not in known):
                 fits.append(fit)
                 if on_fit is not None:

@@ -8,8 +8,8 @@ program on the machine that took 3 to 10 times as long as one thread (26 s again
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -44,10 +44,11 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def side_by_side(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+def side_by_side(work: Callable[[S], T], items: Iterable[S], *, stop: Callable[[], None]) -> Iterator[T]:
     """Yield ``work(item)`` for the items, in their order, several at a time with one torch thread each.
 
-    What is not begun when the caller stops asking is never begun.
+    What is not begun when the caller stops asking is never begun. Ctrl-C calls `stop`, which has to end the
+    work under way; what was finished is still yielded before the interrupt goes on.
     """
     workers = n_workers()
     with one_thread():
@@ -57,6 +58,20 @@ def side_by_side(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
         # The setting belongs to the thread that makes it, so every worker makes it.
         pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            yield from pool.map(work, items)
+            futures = [pool.submit(work, item) for item in items]
+            for future in futures:
+                yield future.result()
+        except KeyboardInterrupt:
+            stop()
+            pool.shutdown(cancel_futures=True)
+            yield from _finished(futures)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _finished(futures: Sequence[Future[T]]) -> Iterator[T]:
+    """Yield the results there are, those that were yielded before among them."""
+    yield from (
+        future.result() for future in futures if not future.cancelled() and future.exception() is None
+    )

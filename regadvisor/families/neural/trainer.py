@@ -176,21 +176,23 @@ class StackTrainer:
         at_checkpoint : callable, optional
             Called with the stack at every checkpoint of the plan.
         should_stop : callable, optional
-            Asked before every epoch.
+            Asked before every step.
         """
         for epoch in range(self.plan.epochs):
-            if should_stop is not None and should_stop():
+            if not self.run_epoch(epoch, should_stop):
                 return False
-            self.run_epoch(epoch)
             if at_checkpoint is not None and epoch + 1 in self.plan.checkpoints:
                 at_checkpoint(self.stack)
         return True
 
-    def run_epoch(self, epoch: int) -> None:
-        """Make the steps of one epoch (counted from 0)."""
+    def run_epoch(self, epoch: int, should_stop: Callable[[], bool] | None = None) -> bool:
+        """Make the steps of one epoch (counted from 0); return whether they were all made."""
         n_steps, batches = self.plan.n_steps, self.draw_epoch()
         for step in range(n_steps):
+            if should_stop is not None and should_stop():
+                return False
             self.train_step(batches[:, step], float(self.plan.rates[epoch * n_steps + step]))
+        return True
 
     def draw_epoch(self) -> Tensor:
         """Return the rows of the next epoch's batches, shape (n_models, n_steps, batch)."""
