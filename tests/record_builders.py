@@ -518,7 +518,7 @@ def network() -> Record:
         ),
         n_zeroed=2,
         n_encoded_features=64,
-        cut="12 of 60 candidates were not trained",
+        cut="the time was up after 48 of 60 fits",
     )
     sample = SampleEvidence(
         n_rows=1500,

@@ -102,14 +102,18 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     if resources.budget_s is None:
         because = f"Effort {resources.effort!r} was asked for, without a time limit."
     else:
-        cost = (
-            ""
-            if resources.projected_s is None
-            else f"The walk is projected to take {resources.projected_s:.1f} s, "
-        )
         source = " (automatic)" if resources.budget_source == "automatic" else ""
-        because = f"{cost}the budget is {resources.budget_s:.1f} s{source}; effort {resources.effort!r}."
-    return Answer(reply="yes", because=because[0].upper() + because[1:], numbers=numbers)
+        budget = f"the budget of {resources.budget_s:.1f} s{source}"
+        if resources.projected_s is None:
+            because = f"What {budget} has room for is tried."
+        elif resources.projected_s > resources.budget_s:
+            because = (
+                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; {budget} has "
+                "room for the most important part of it."
+            )
+        else:
+            because = f"Effort {resources.effort!r} is projected to take {resources.projected_s:.1f} s, within {budget}."
+    return Answer(reply="yes", because=because, numbers=numbers)
 
 
 # ----------------------------------------------------------------------------------------- Q3, Q3a, Q3b

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from regadvisor.records import (
     DataFacts,
     FitFacts,
@@ -27,6 +29,8 @@ from regadvisor.report.phrases import (
 )
 from regadvisor.wording import number
 
+#: Times what was projected that a budget is named which would have been enough: projections err.
+_MARGIN = 1.5
 #: Targets named in a line.
 _MOST_TARGETS = 6
 _FOLDS = {
@@ -257,7 +261,7 @@ def notes(record: Record) -> tuple[str, ...]:
     lines = [sentence(note.text) for note in record.notes]
     scores = record.evidence.scores
     if scores is not None and scores.cut is not None:
-        lines.append(f"Cut by the deadline: {scores.cut.rstrip('.')}.")
+        lines.append(sentence(scores.cut))
     return tuple(dict.fromkeys(lines))
 
 
@@ -274,7 +278,18 @@ def next_steps(record: Record) -> tuple[str, ...]:
     else:
         lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
     if record.status == "cant_tell":
-        lines.append("More rows, or more time (budget=60), would tell more.")
+        more_time = _larger_budget(record)
+        lines.append(f"More rows{f', or more time ({more_time}),' if more_time else ''} would tell more.")
     elif record.strength.source == "default" and record.data is not None:
-        lines.append("With more time, validation can replace the default: advise(X, y, budget=60).")
+        more_time = _larger_budget(record) or "a larger budget"
+        lines.append(f"With more time ({more_time}), validation can replace the default.")
     return tuple(lines)
+
+
+def _larger_budget(record: Record) -> str | None:
+    """Return the budget that would have been enough, with a margin; None where time was no limit."""
+    timings = record.timings
+    if timings is None or timings.budget_s is None or timings.projected_s is None:
+        return None
+    enough_s = math.ceil(_MARGIN * timings.projected_s)
+    return f"budget={enough_s}" if enough_s > timings.budget_s else None
