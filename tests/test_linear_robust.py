@@ -38,6 +38,13 @@ def a_problem(task, n_rows=80, n_features=30, *, is_sparse=False, seed=0):
     return Problem(X=X, T=T, weight=weight, is_classification=task != "regression")
 
 
+def with_idle_features(problem):
+    """The same with two features that never vary."""
+    full = problem.X.toarray() if problem.is_sparse else problem.X
+    full = np.hstack([full, np.zeros((len(full), 2))])
+    return replace(problem, X=sparse.csc_array(full) if problem.is_sparse else full)
+
+
 def objective(problem, solution, penalty):
     Z = problem.predict(solution.W, solution.b)
     if problem.is_classification:
@@ -63,17 +70,19 @@ class Looks(Deadline):
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.parametrize("is_sparse", [False, True])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
-def test_blocks_of_weights_reach_the_minimum_of_all(task, is_sparse, l2, monkeypatch):
-    problem = a_problem(task, n_features=120, is_sparse=is_sparse)
+def test_more_active_weights_than_newton_takes_reach_the_same_minimum(task, is_sparse, l2, monkeypatch):
+    problem = with_idle_features(a_problem(task, n_features=120, is_sparse=is_sparse))
     penalty = Penalty(l1=0.003, l2=l2)
-    (whole,) = solve(replace(problem), [penalty], deadline=NEVER)
-    n_active = np.count_nonzero(whole.W)
-    monkeypatch.setattr(linear_newton, "LARGEST_BLOCK", 2 * n_active // 3)
-    (blocks,) = solve(replace(problem), [penalty], deadline=NEVER)
-    assert n_active > 30
-    assert blocks.converged
-    expected = objective(problem, whole, penalty)
-    assert objective(problem, blocks, penalty) == pytest.approx(expected, rel=1e-7)
+    (newton,) = solve(replace(problem), [penalty], deadline=NEVER)
+    monkeypatch.setattr(linear_newton, "MOST_ACTIVE", 35)
+    (lbfgs,) = solve(replace(problem), [penalty], deadline=NEVER)
+    assert np.count_nonzero(newton.W) > 35
+    assert lbfgs.converged
+    expected = objective(problem, newton, penalty)
+    assert objective(problem, lbfgs, penalty) == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(lbfgs.W, newton.W, atol=2e-3)
+    assert np.count_nonzero(lbfgs.W) < problem.T.shape[1] * 120 - 10
+    np.testing.assert_array_equal(lbfgs.W[-2:], 0.0)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
@@ -134,10 +143,7 @@ def test_no_penalty_on_smooth_series_is_scikit_learns_where_it_exists():
 @pytest.mark.parametrize("shape", [(4, 3), (6, 300), (60, 1), (9, 9)])
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_few_rows_and_features_that_never_vary_are_fitted(task, shape, is_sparse):
-    problem = a_problem(task, *shape, is_sparse=is_sparse)
-    full = problem.X.toarray() if is_sparse else problem.X
-    full = np.hstack([full, np.zeros((len(full), 2))])
-    problem = replace(problem, X=sparse.csc_array(full) if is_sparse else full)
+    problem = with_idle_features(a_problem(task, *shape, is_sparse=is_sparse))
     for penalty, found in zip(PENALTIES, solve(problem, PENALTIES, deadline=NEVER), strict=True):
         assert found.converged, penalty
         assert np.isfinite(found.W).all()

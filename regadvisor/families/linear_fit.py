@@ -23,7 +23,7 @@ from regadvisor.families.linear_problem import (
     predictors,
 )
 from regadvisor.families.linear_regression import solve_ridge, solve_sparse_regression
-from regadvisor.families.linear_smooth import solve_smooth
+from regadvisor.families.linear_smooth import ITERATIONS, lbfgs, solve_smooth
 
 
 def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -66,9 +66,13 @@ def _smooth(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) 
 
 def _sparse(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> list[Solution]:
     """Solve for penalties with L1."""
-    if problem.is_classification:
-        return [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
-    return solve_sparse_regression(problem, penalties, deadline=deadline)
+    if not problem.is_classification:
+        return solve_sparse_regression(problem, penalties, deadline=deadline)
+    found = [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
+    return [
+        solution if solution.converged else lbfgs(problem, penalty, solution, ITERATIONS, deadline)
+        for penalty, solution in zip(penalties, found, strict=True)
+    ]
 
 
 def _survived(
