@@ -23,7 +23,7 @@ from regadvisor.families.linear_problem import (
     predictors,
 )
 from regadvisor.families.linear_regression import solve_ridge, solve_sparse_regression
-from regadvisor.families.linear_smooth import solve_smooth
+from regadvisor.families.linear_smooth import ITERATIONS, lbfgs, solve_smooth
 
 
 def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -42,6 +42,8 @@ def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline)
         return [constant_solution(problem)] * len(penalties)
     # Checking the arguments of scikit-learn's solvers took a third of the time on small folds.
     with config_context(assume_finite=True, skip_parameter_validation=True), np.errstate(all="ignore"):
+        if not problem.is_finite:
+            return [_failed(problem)] * len(penalties)
         return _solve(problem, penalties, deadline)
 
 
@@ -64,9 +66,13 @@ def _smooth(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) 
 
 def _sparse(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> list[Solution]:
     """Solve for penalties with L1."""
-    if problem.is_classification:
-        return [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
-    return solve_sparse_regression(problem, penalties, deadline=deadline)
+    if not problem.is_classification:
+        return solve_sparse_regression(problem, penalties, deadline=deadline)
+    found = [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
+    return [
+        solution if solution.converged else lbfgs(problem, penalty, solution, ITERATIONS, deadline)
+        for penalty, solution in zip(penalties, found, strict=True)
+    ]
 
 
 def _survived(
@@ -83,13 +89,13 @@ def _survived(
     except (np.linalg.LinAlgError, ArithmeticError, ValueError):
         if len(penalties) > 1:  # one of them may have spoiled it for the others
             return [_survived(solver, problem, [penalty], deadline)[0] for penalty in penalties]
-        return [replace(constant_solution(problem), converged=False)]
-    return [
-        solution
-        if np.isfinite(solution.W).all() and np.isfinite(solution.b).all()
-        else replace(constant_solution(problem), converged=False)
-        for solution in found
-    ]
+        return [_failed(problem)]
+    return [solution if solution.is_finite else _failed(problem) for solution in found]
+
+
+def _failed(problem: Problem) -> Solution:
+    """Return the constant model in place of a fit that failed."""
+    return replace(constant_solution(problem), converged=False)
 
 
 def held_out_losses(fold: LinearFold, solution: Solution) -> Floats:

@@ -28,7 +28,7 @@ Matrix = Floats | sparse.csc_array | sparse.csr_array
 Rung = tuple[NDArray[np.intp], Floats, Floats]
 
 #: Products with the features by which their largest eigenvalue is known to about a percent.
-LANCZOS_STEPS = 12
+LANCZOS_STEPS = 20
 
 
 class OutOfTimeError(Exception):
@@ -67,6 +67,11 @@ class Solution:
     b: Floats
     converged: bool
     is_limit: bool = False
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights and intercepts are numbers."""
+        return bool(np.isfinite(self.W).all() and np.isfinite(self.b).all())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -234,6 +239,11 @@ class Problem:
     def is_constant(self) -> bool:
         """Whether the target has one value only, so that the constant model is the answer."""
         return bool(np.all(self.T[0] == self.T))
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether the moments are numbers, so that there is something to solve for."""
+        return bool(np.isfinite(self.l1_max) and np.isfinite(self.variance).all())
 
     @cached_property
     def variance(self) -> Floats:

@@ -119,6 +119,8 @@ def _settle(
         if wrong.max(initial=0.0) <= tol:
             break
         active = _moving(w, wrong, tol)
+        if not len(active):
+            break
         signs = np.where(w != 0, np.sign(w), -np.sign(gradient))[active]
         part = Q[np.ix_(active, active)]
         moved = _projected_step(part, penalty, w[active], gradient[active], signs, damping)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from regadvisor import thresholds
 from regadvisor.deadline import Deadline
@@ -28,6 +28,7 @@ from regadvisor.families.linear_problem import (
     constant_solution,
     predictors,
 )
+from regadvisor.families.linear_spectrum import FEWEST_FOR_GRAM
 
 #: Up to this many weights a Newton step (its cost grows with their square) beats L-BFGS; with two classes and
 #: a penalty, where L-BFGS needs few iterations, up to the second number.
@@ -36,6 +37,8 @@ LARGEST_NEWTON, LARGEST_NEWTON_OF_PAIR = 300, 150
 #: losses of strengths near the best were off by up to 0.3%, at 1e-6 by 0.05%.
 LBFGS_TOLERANCE = 5e-7
 ITERATIONS = 5000
+#: Features are not collinear if their variance is that of so many directions as strong as the strongest.
+MANY_DIRECTIONS = 30
 #: Gradients that L-BFGS remembers: its own work is half of the time, and 20 saved hardly a step.
 MEMORY = 8
 #: On the way to a vanishing penalty solvers crawl along directions that hardly matter to any other candidate.
@@ -54,7 +57,8 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
     OutOfTimeError
         If the deadline passes between two strengths.
     """
-    turned = problem if problem.is_sparse else replace(problem, X=problem.spectrum.F)
+    spectrum = problem.spectrum if _pays_to_turn(problem) else None
+    turned = problem if spectrum is None else replace(problem, X=spectrum.F)
     has_limit = any(penalty.l2 == 0.0 for penalty in penalties)
     most = LARGEST_NEWTON if has_limit or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
     is_small = turned.n_features * turned.n_outputs <= most and not problem.is_sparse
@@ -62,7 +66,7 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
     def fit(l2: float, start: Solution, most_iterations: int) -> Solution:
         if is_small:
             return descend(turned, Penalty(l2=l2), start, deadline=deadline)
-        return _lbfgs(turned, l2, start, most_iterations, deadline)
+        return lbfgs(turned, Penalty(l2=l2), start, most_iterations, deadline)
 
     solutions: dict[int, Solution] = {}
     last = constant_solution(turned)
@@ -70,14 +74,29 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
         check_time(deadline)
         l2 = penalties[index].l2
         last = fit(l2, last, ITERATIONS) if l2 else _limit(turned, fit, last)
-        solutions[index] = last if problem.is_sparse else replace(last, W=problem.spectrum.weights(last.W))
+        solutions[index] = last if spectrum is None else replace(last, W=spectrum.weights(last.W))
     return [solutions[index] for index in range(len(penalties))]
 
 
-def _lbfgs(
-    problem: Problem, l2: float, start: Solution, most_iterations: int, deadline: Deadline
+def _pays_to_turn(problem: Problem) -> bool:
+    """Whether the features are expressed in their singular directions.
+
+    Many of them cost more than some fits, which is worth it if the features are collinear or wide.
+    """
+    n, p = problem.X.shape
+    if problem.is_sparse:
+        return False
+    if min(n, p) <= FEWEST_FOR_GRAM or p > 2 * n:
+        return True
+    return float(problem.variance.sum()) < MANY_DIRECTIONS * problem.largest_eigenvalue
+
+
+def lbfgs(
+    problem: Problem, penalty: Penalty, start: Solution, most_iterations: int, deadline: Deadline
 ) -> Solution:
     """Fit by SciPy's L-BFGS in units in which the curvature is about 1 for every weight.
+
+    With L1 a weight is the difference of two numbers that must not be negative, whose sum is penalised.
 
     Raises
     ------
@@ -85,31 +104,40 @@ def _lbfgs(
         If the deadline passes.
     """
     chances = problem.probabilities(problem.constant)
-    #: Curvature of the loss in the predictors at the constant model.
+    # Curvature of the loss in the predictors at the constant model.
     curvature = max(float(np.mean(chances * (1 - chances))), 1e-3)
-    scale = 1.0 / np.sqrt(curvature * problem.variance + l2)[:, None]
+    # Features that never vary have no curvature, and no gradient that could move their weights.
+    scale = 1.0 / np.sqrt(np.maximum(curvature * problem.variance + penalty.l2, 1e-12))[:, None]
     scale_c = 1.0 / np.sqrt(curvature)
-    shape = start.W.shape
+    signs = np.array([1.0, -1.0] if penalty.l1 else [1.0])[:, None, None]
+    n_parts, n_outputs = len(signs) * start.W.size, problem.n_outputs
 
-    def unpacked(x: Floats) -> tuple[Floats, Floats]:
-        W = scale * x[: scale.size * shape[1]].reshape(shape)
+    def unpacked(x: Floats) -> tuple[Floats, Floats, Floats]:
+        parts = scale * x[:n_parts].reshape(-1, *start.W.shape)
+        W = (signs * parts).sum(axis=0)
         # Centred features: their intercept hardly depends on the weights.
-        return W, scale_c * x[W.size :] - problem.mean @ W
+        return parts, W, scale_c * x[n_parts:] - problem.mean @ W
 
     def objective(x: Floats) -> tuple[float, Floats]:
-        W, b = unpacked(x)
+        parts, W, b = unpacked(x)
         value, P = problem.evaluate(predictors(problem.X, W, b))
         R = problem.weight[:, None] * (P - problem.T)
         g = R.sum(0)
-        gradient = scale * (problem.gradient(R) - np.outer(problem.mean, g) + l2 * W)
-        value += 0.5 * l2 * float(np.sum(W * W))
-        return value, np.concatenate([gradient.ravel(), scale_c * g])
+        gradient = problem.gradient(R) - np.outer(problem.mean, g) + penalty.l2 * W
+        slopes = scale * (signs * gradient + penalty.l1)
+        value += penalty.l1 * float(parts.sum()) + 0.5 * penalty.l2 * float(np.sum(W * W))
+        return value, np.concatenate([slopes.ravel(), scale_c * g])
 
+    first = signs * (start.W / scale)
+    if penalty.l1:
+        first = np.maximum(first, 0.0)
+    least = np.repeat([0.0 if penalty.l1 else -np.inf, -np.inf], [n_parts, n_outputs])
     found = minimize(
         objective,
-        np.concatenate([(start.W / scale).ravel(), (start.b + problem.mean @ start.W) / scale_c]),
+        np.concatenate([first.ravel(), (start.b + problem.mean @ start.W) / scale_c]),
         jac=True,
         method="L-BFGS-B",
+        bounds=Bounds(least, np.inf) if penalty.l1 else None,
         callback=lambda x: check_time(deadline),
         options={
             "maxiter": most_iterations,
@@ -119,7 +147,7 @@ def _lbfgs(
             "ftol": 0.0,
         },
     )
-    W, b = unpacked(found.x)
+    _, W, b = unpacked(found.x)
     # 2: no lower value was found along the line, which is rounding this near to the solution.
     return Solution(W=W, b=b, converged=found.status != 1)
 
