@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rounding import assert_same_fits
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.metrics import log_loss
@@ -25,7 +27,8 @@ from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.base import Carry, Fit, Fold, Job
 from regadvisor.families.neural import batches, encoded, family
-from regadvisor.families.neural.batches import member_seed, n_jobs_at_once
+from regadvisor.families.neural.batches import member_seed, n_jobs_at_once, train_batch
+from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.nets import NetArchitecture
@@ -219,7 +222,9 @@ JOBS = [
 ]
 
 
-def test_batches_change_nothing_and_fits_keep_the_order_of_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_change_no_more_than_rounding_and_fits_keep_the_order_of_the_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     mlp = MLPFamily(replace(SMALL, epochs=8))
     prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
     together = mlp.train(prepared, JOBS, deadline=Deadline.never())
@@ -228,8 +233,33 @@ def test_batches_change_nothing_and_fits_keep_the_order_of_the_jobs(monkeypatch:
     in_twos = mlp.train(prepared, JOBS, deadline=Deadline.never(), on_fit=seen.append)
     assert [fit.job for fit in together] == JOBS
     assert [fit.job for fit in seen] == JOBS
-    assert all(np.array_equal(a.losses, b.losses) for a, b in zip(together, in_twos, strict=True))
-    assert all(np.array_equal(a.zeroed, b.zeroed) for a, b in zip(together, in_twos, strict=True))
+    assert_same_fits(in_twos, together, n_steps=len(prepared.plan.rates))
+
+
+def test_jobs_that_are_known_fill_batches_and_are_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    mlp = MLPFamily(replace(SMALL, epochs=4))
+    prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
+    monkeypatch.setattr(batches, "MOST_NETWORKS", 6)
+    trained: list[tuple[Job, ...]] = []
+
+    def watched(data: NetworkPrepared, jobs: Sequence[Job], *arguments: Any) -> list[Fit] | None:
+        trained.append(tuple(jobs))
+        return train_batch(data, jobs, *arguments)
+
+    monkeypatch.setattr(family, "train_batch", watched)
+    whole = mlp.train(prepared, JOBS, deadline=Deadline.never())
+    assert trained == [tuple(JOBS[:2]), tuple(JOBS[2:4]), tuple(JOBS[4:])]
+    trained.clear()
+    seen: list[Fit] = []
+    known = {*JOBS[:2], JOBS[4]}
+    rest = mlp.train(prepared, JOBS, deadline=Deadline.never(), on_fit=seen.append, known=known)
+    assert trained == [tuple(JOBS[2:4]), tuple(JOBS[4:])]
+    assert [fit.job for fit in rest] == [JOBS[2], JOBS[3], JOBS[5]]
+    assert seen == rest
+    # The same batches in the same process: a repetition, so every bit is the same.
+    for one, other in zip(rest, [whole[2], whole[3], whole[5]], strict=True):
+        np.testing.assert_array_equal(one.losses, other.losses)
+    assert mlp.train(prepared, JOBS, deadline=Deadline.never(), known=set(JOBS)) == []
 
 
 def test_equal_seeds_repeat_and_other_seeds_differ() -> None:

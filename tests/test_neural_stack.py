@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from rounding import GROWTH, assert_same, off_by
 from torch import nn
 
 from regadvisor.families.neural.architecture import Stack
@@ -204,9 +206,25 @@ def test_what_a_network_becomes_does_not_depend_on_its_company() -> None:
     regularizers = list(REGULARIZERS.values())
     members = [Member(seed=4, part=0)] * len(regularizers)
     together = train(rows, members, regularizers, plan)
-    for chosen in ([0, 1], [5, 2, 4], [6, 3, 1, 0]):
+    for chosen in ([0], [0, 1], [5, 2, 4], [6, 3, 1, 0]):
         few = train(rows, [members[i] for i in chosen], [regularizers[i] for i in chosen], plan)
-        assert torch.equal(few.flat, together.flat[chosen])
+        assert_same(few.flat, together.flat[chosen], n_steps=len(plan.rates))
+
+
+@pytest.mark.parametrize("n_classes", [3, 0])
+def test_what_counts_as_rounding_is_less_than_any_fault(n_classes: int) -> None:
+    rows, plan = make_rows(n_classes=n_classes), make_plan()
+    n_steps = len(plan.rates)
+    for regularizer in REGULARIZERS.values():
+        (right,) = train(rows, [Member(seed=4)], [regularizer], plan).flat
+        faults = {
+            "another seed": train(rows, [Member(seed=5)], [regularizer], plan),
+            "lr": train(rows, [Member(seed=4)], [regularizer], replace(plan, rates=1.001 * plan.rates)),
+        }
+        if regularizer.l1 or regularizer.l2:
+            faults["penalty"] = train(rows, [Member(seed=4)], [regularizer.times(1.01)], plan)
+        for name, wrong in faults.items():
+            assert off_by(wrong.flat[0], right, n_steps=n_steps) > 5 * GROWTH, name
 
 
 def test_l1_gives_exact_zeros_and_nothing_else_does() -> None:

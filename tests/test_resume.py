@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from rounding import assert_same_records
 from sklearn.datasets import load_breast_cancer, load_wine
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 import regadvisor
-from regadvisor import DataError, StorageError, advise
+from regadvisor import DataError, Recipe, StorageError, advise
 from regadvisor.families.linear import LinearFamily
 from regadvisor.report.serial import without_timings
 
@@ -26,16 +28,38 @@ advise(*load_breast_cancer(return_X_y=True), effort="standard", storage=sys.argv
 """
 
 
-@pytest.mark.parametrize("model", ["linear", "mlp"])
+def network(n_features: int, n_outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_features, 12), nn.Tanh(), nn.Dropout(), nn.Linear(12, n_outputs))
+
+
+MODELS: dict[str, dict[str, object]] = {
+    "linear": {"model": "linear"},
+    "mlp": {"model": "mlp"},
+    "module": {"model": network, "recipe": Recipe(epochs=4, batch_size=32, lr=5e-3)},
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("share", [0.2, 0.7, 0.97])
 def test_a_journal_cut_anywhere_leads_to_the_same_record(model: str, share: float, tmp_path: Path) -> None:
     X, y = load_wine(return_X_y=True)
     journal = tmp_path / "run.journal"
-    arguments = {"model": model, "effort": "quick", "storage": journal}
+    arguments = {**MODELS[model], "effort": "quick", "storage": journal}
     whole = advise(X, y, **arguments).to_json()
     content = journal.read_bytes()
     journal.write_bytes(content[: int(share * len(content))])
-    assert without_timings(advise(X, y, **arguments).to_json()) == without_timings(whole)
+    assert_same_records(advise(X, y, **arguments).to_json(), whole)
+
+
+@pytest.mark.parametrize(
+    "change", [{"random_state": 1}, {"recipe": Recipe(epochs=4, batch_size=32, lr=5.05e-3)}]
+)
+def test_what_counts_as_the_same_record_finds_another_seed_and_rate(change: dict[str, object]) -> None:
+    X, y = load_wine(return_X_y=True)
+    arguments = {**MODELS["module"], "effort": "quick"}
+    one, two = (advise(X, y, **own).to_json() for own in (arguments, {**arguments, **change}))
+    with pytest.raises(AssertionError, match=r"loss: .* is not "):
+        assert_same_records(two, one)
 
 
 def test_a_finished_run_is_read_back_without_a_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +91,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert sizes == sorted(sizes)
     X, y = load_breast_cancer(return_X_y=True)
     resumed = advise(X, y, effort="standard", storage=journal).to_json()
-    assert without_timings(resumed) == without_timings(advise(X, y, effort="standard").to_json())
+    assert_same_records(resumed, advise(X, y, effort="standard").to_json())
 
 
 def test_a_journal_of_other_data_is_refused(tmp_path: Path) -> None:

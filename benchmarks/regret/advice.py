@@ -114,12 +114,6 @@ def train_and_test(task: Task, regularizer: Regularizer) -> tuple[NDArray[np.flo
     losses : ndarray of float32, shape (n_seeds, n_test)
     full_run_cpu_s : float
         Processor seconds of the first training, by itself: one full run.
-
-    Notes
-    -----
-    Only timed, the first one is trained again beside the others: the last bits of a network with one output
-    that is trained all alone differ from those in a stack (torch multiplies a stack of one another way),
-    and grow in training. In stacks of two and more it is the same to the bit, so it is the reference's.
     """
     if task.family == "module":
         return _train_callers(task, regularizer)
@@ -129,7 +123,7 @@ def train_and_test(task: Task, regularizer: Regularizer) -> tuple[NDArray[np.flo
     fits: list[Fit] = family.train(prepared, jobs[:1], deadline=Deadline.never())
     full_run_cpu_s = time.process_time() - start
     if jobs[1:]:
-        fits = family.train(prepared, jobs, deadline=Deadline.never())
+        fits += family.train(prepared, jobs[1:], deadline=Deadline.never())
     return task.test_losses(fits), full_run_cpu_s
 
 
