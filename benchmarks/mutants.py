@@ -3,8 +3,8 @@
 usage: python benchmarks/mutants.py [--write]
 
 A mutant is the program with one small change: a sign, a comparison, a number, an argument. It is killed if a
-test fails or takes 15 times as long. The score is the share that is killed. With --write the table replaces the
-one in benchmarks/RESULTS.md.
+test fails or takes 15 times as long. The score is the share that is killed. With --write the table replaces
+the one in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
