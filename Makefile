@@ -4,13 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test check format clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-benchmarks mutants check format clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
+
+test-benchmarks: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q benchmarks/tests
+
+# One small change at a time to the code that decides: does a fast test see it? An hour or two on two cores; what
+# was tried before is kept in mutants/. Then the score goes into benchmarks/RESULTS.md.
+# make mutants [ONLY='regadvisor.deciding*']
+mutants: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ONLY)
+	$(BIN)/python benchmarks/mutants.py --write
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -47,4 +57,4 @@ bench-questions: $(STAMP)
 	$(BIN)/python benchmarks/questions.py $(DATA_OPTION) --write
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -145,6 +145,7 @@ def test_combinations_that_cost_too_much_get_one_candidate() -> None:
 # ------------------------------------------------------------------------------------ a whole run
 
 
+@pytest.mark.slow
 def test_a_network_of_many_rows_pays_and_a_linear_model_does_not() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12_000, 8))

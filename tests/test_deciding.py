@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_chart import compared
 
-from regadvisor import thresholds
+from regadvisor import deciding, thresholds
 from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.support import resampled, strength_ties
@@ -149,7 +150,35 @@ def test_an_interval_that_allows_only_gain_or_only_harm_tells_enough(low: float,
     assert decision.status == "advice"
 
 
-@pytest.mark.parametrize("outcome", ["l2", "none"])
+@pytest.mark.parametrize(
+    ("low", "high", "loss", "status"),
+    [
+        (-0.05, 0.06, 1.0, "advice"),
+        (-0.06, 0.05, 1.0, "advice"),
+        (-0.0501, 0.0501, 1.0, "cant_tell"),
+        (-0.09, 0.09, 2.0, "advice"),
+        (-0.03, 0.03, 0.5, "cant_tell"),
+    ],
+)
+def test_how_wide_is_too_wide_is_a_share_of_the_loss(
+    low: float, high: float, loss: float, status: str
+) -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    comparisons = undecided(half=0.06)
+    comparisons["l2:none"] = replace(comparisons["l2:none"], low=low, high=high, loss_a=0.9, loss_b=loss)
+    decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
+    assert (decision.strength.regularizer.kind, decision.status) == ("l2", status)
+
+
+def test_no_regularization_is_not_doubted_for_its_own_sake() -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    comparisons = undecided(half=0.06)
+    made = decider(found, evidence_of(scores_of(found, comparisons=comparisons)))
+    made = replace(made, walk=replace(made.walk, outcome="none"))
+    assert made.decide().status == "advice"
+
+
+@pytest.mark.parametrize("outcome", ["l2", "none", "l1"])
 def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(outcome: str) -> None:
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
     comparisons = undecided(half=0.3)
@@ -158,11 +187,13 @@ def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(o
     way, _ = walk(LINEAR, evidence_of(scores_of(found, comparisons=comparisons)))
     made = decider(found, evidence_of(scores_of(found, comparisons=comparisons)))
     made = replace(made, walk=replace(way, outcome=outcome))  # type: ignore[arg-type]
-    expected = rows_needed(comparisons["l2:none"], N)
+    comparisons["l1:none"] = replace(comparisons["l1:none"], difference=-0.1, n_rows=N)
+    expected = rows_needed(comparisons["l1:none" if outcome == "l1" else "l2:none"], N)
     assert expected is not None
     assert made._rows_needed(made.evidence.scores, outcome) == expected  # type: ignore[arg-type]
     if outcome == "l2":
         assert (made.decide().status, made.decide().rows_needed) == ("cant_tell", expected)
+    assert made._rows_needed(made.evidence.scores, "dropout") is None  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------------------- without training
@@ -214,6 +245,9 @@ def test_an_outcome_without_a_finished_fit_cannot_be_told() -> None:
     assert decision.status == "cant_tell"
     assert decision.strength.source == "default"
     assert decision.scores is scores
+    unfitted = replace(made, walk=replace(made.walk, outcome="none"), trained=trained({"l1": clear()["l1"]}))
+    said = unfitted.decide()
+    assert (said.status, claim(said, "regularize").statement) == ("cant_tell", "No regularizer is needed.")
 
 
 # --------------------------------------------------------------------------------------------- claims
@@ -437,12 +471,15 @@ def test_the_first_of_the_baselines_seeds_stands_for_no_regularization() -> None
 
 
 def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
-    losses = clear(none=3.0, l2=2.02, l1=2.01, elasticnet=2.03)
+    losses = clear(none=2.005, l2=2.02, l1=2.01, elasticnet=2.03)
     found = trained(losses)
-    evidence = evidence_of(scores_of(found))
-    decision = decider(found, evidence).decide()
+    evidence, family = evidence_of(scores_of(found)), RecordingFamily()
+    decision = decider(found, evidence, family=family, n_rows=4 * N).decide()
+    l1 = found.tuned.results.by_kind["l1"][0]
+    assert family.trainings == [(l1, N, 4 * N, SEEDS["model"])]
+    assert decision.training == LinearFamily().training(l1, n_sample=N, n_rows=4 * N, seed=SEEDS["model"])
     assert decision.status == "no_signal"
-    assert decision.strength.regularizer == Regularizer(l1=0.1)
+    assert decision.strength.on_sample == Regularizer(l1=0.1)
     assert [each.name for each in decision.claims] == ["regularize"]
     assert claim(decision, "regularize").statement == "Nothing beats predicting the constant."
     assert decision.outcomes == {NO_SIGNAL: 1.0}
@@ -460,6 +497,18 @@ def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -
     assert decision.status == "no_signal"
     assert 0.2 < decision.outcomes[NO_SIGNAL] < 0.99
     assert claim(decision, "regularize").support == decision.outcomes[NO_SIGNAL]
+
+
+def test_a_lack_of_signal_that_no_draw_shows_has_no_support() -> None:
+    found = trained(clear())
+    scores = scores_of(found)
+    faint = compared("any", "constant", "same", -0.001)
+    evidence = evidence_of(replace(scores, comparisons={**scores.comparisons, "any:constant": faint}))
+    decision = decider(found, evidence).decide()
+    assert (decision.status, claim(decision, "regularize").support) == ("no_signal", 0.0)
+    assert decision.flips == (
+        "L2 if the best candidate and the constant differed by more than 0.002 (now 0.001)",
+    )
 
 
 def test_without_a_signal_and_a_penalty_nothing_is_penalised() -> None:
@@ -582,3 +631,43 @@ def test_the_caller_s_score_is_that_of_none_and_of_the_outcome_on_the_sample() -
         pipeline = make_pipeline(StandardScaler(), model)
         expected = np.mean(cross_val_score(pipeline, X, y, cv=splits, scoring="r2"))
         assert decision.scores.reported[kind] == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def reported(*arguments: Any, **options: Any) -> dict[str, float]:
+        asked.append((arguments, options))
+        return {"none": 0.1}
+
+    monkeypatch.setattr(deciding, "reported_scores", reported)
+    found = trained(clear())
+    drawn = draw_sample(make_table(np.ones((N, 1)) * BASE[:, None], BASE), n_rows=N, folds=5)
+
+    def own_score(*_: object) -> float:
+        return 0.0
+
+    def own_loss(*_: object) -> None: ...
+
+    for has_recipe in (True, False):
+        family = RecordingFamily()
+        if has_recipe:
+            family.recipe, family.model = SimpleNamespace(loss=own_loss), "the caller's"  # type: ignore[attr-defined]
+        made = decider(
+            found, evidence_of(scores_of(found)), sample=drawn, scoring=own_score, n_rows=4 * N, family=family
+        )
+        decision = made.decide()
+        assert decision.scores is not None
+        assert (decision.scores.reported, decision.scores.reported_name) == ({"none": 0.1}, "own_score")
+        by_kind = found.tuned.results.by_kind
+        advised, *on_sample = family.trainings
+        assert advised == (by_kind["l2"][0], N, 4 * N, SEEDS["model"])
+        assert on_sample == [(by_kind[kind][0], N, N, SEEDS["model"]) for kind in ("none", "l2")]
+        arguments, options = asked.pop()
+        training = LinearFamily().training(None, n_sample=N, n_rows=N, seed=SEEDS["model"])
+        models = {"none": (Regularizer(), training), "l2": (Regularizer(l2=0.1), training)}
+        assert arguments == (drawn.table, drawn.folds, models, own_score)
+        expected = (
+            {"module": "the caller's", "loss": own_loss} if has_recipe else {"module": None, "loss": None}
+        )
+        assert options == expected

@@ -248,6 +248,7 @@ def wide_regression(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return X, X @ rng.normal(size=80) / 12 + rng.normal(size=n_rows)
 
 
+@pytest.mark.slow
 def test_far_beyond_the_sample_nothing_is_promised() -> None:
     X, y = wide_regression(4_000)
     advice = advise(X, y, sample=300, effort="quick")
@@ -265,6 +266,7 @@ def test_far_beyond_the_sample_nothing_is_promised() -> None:
     assert advice.path[-1].answer.because.endswith("at 13 times as many, all 4,000, is not known.")
 
 
+@pytest.mark.slow
 def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     X, y = wide_regression(2_500)
     advice = advise(X, y, sample=250, budget=600.0)
@@ -276,6 +278,7 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     assert advice.path[-1].reply != "unsure" or growth.p_better < 0.8
 
 
+@pytest.mark.slow
 def test_a_single_block_is_not_thinned() -> None:
     """One fold does not tell how the best strength moves, and nothing else of a smaller sample decides."""
     rng = np.random.default_rng(0)
@@ -315,6 +318,7 @@ def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
     assert drift(only_one) == 0.0, "one fold does not tell"
 
 
+@pytest.mark.slow
 def test_a_sample_of_everything_extrapolates_nothing() -> None:
     X, y = wide_regression(400)
     advice = advise(X, y, effort="quick")
@@ -322,6 +326,7 @@ def test_a_sample_of_everything_extrapolates_nothing() -> None:
     assert advice.path[-1].reply == "yes"
 
 
+@pytest.mark.slow
 def test_equal_calls_measure_equal_sizes(tmp_path: Path) -> None:
     X, y = wide_regression(3_000)
     runs = [advise(X, y, sample=300, effort="quick", storage=tmp_path / "journal") for _ in range(2)]

@@ -113,8 +113,8 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
-    # One mix, two more for a half and a quarter of the sample, two for each of two refinements.
-    assert linear == pytest.approx(1.0 + (29 + 1 + 2 + 2 * 2) * 0.5)
+    # One mix, three fits on a quarter of the sample, two for each of two refinements.
+    assert linear == pytest.approx(1.0 + (29 + 1 + 3 / 4 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
@@ -134,18 +134,17 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (2 + 2 * 2)  # a half and a quarter of each block, and two refinements
+    block_fits += 3 * (3 / 4 + 2 * 2)  # three fits on a quarter of each block, and two refinements
     assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
     assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
     assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
-    # A single block: every candidate once, two refinements of four points, and up to 8 times its rows a half
-    # and a quarter of it.
+    # A single block: every candidate once, and two refinements of four points.
     quick = EFFORTS["quick"]
     fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 * 4
     assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
-    assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * (fits + 2) / 5)
+    assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
     assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from test_regret_benchmark import CHARTED, hand_made
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import decision  # noqa: I001
 from regadvisor.compare.paired import spread

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+FOLDER = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
