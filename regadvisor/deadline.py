@@ -43,3 +43,7 @@ class Deadline:
     def earlier(self, seconds: float) -> Deadline:
         """Return a deadline `seconds` before this one, to leave time for what comes after."""
         return Deadline(at_s=self.at_s - seconds)
+
+
+#: For work that may take as long as it takes.
+NEVER = Deadline.never()

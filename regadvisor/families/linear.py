@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared
 from regadvisor.families.linear_data import LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
@@ -127,7 +127,7 @@ class LinearFamily:
                     on_fit(fits[-1])
         return fits
 
-    def probe(self, prepared: Prepared) -> Costs:
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some fits and project from them.
 
         The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit

@@ -11,7 +11,7 @@ import torch
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, rows_learned
 from regadvisor.families.neural import cost
@@ -181,20 +181,22 @@ class MLPFamily:
                     on_fit(fit)
         return fits
 
-    def probe(self, prepared: Prepared) -> Costs:
-        """Time some steps, for at most about 1 s, and project from them.
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
+        """Time some steps, for at most about 1 s, and project from them; of a slow network one or two.
 
-        Without epochs in the recipe a full run has the planned length, not that of an early stop.
+        Without epochs in the recipe a full run has the planned length, not that of an early stop. No step
+        begins after the deadline: what was not timed is estimated.
         """
         own = _network(prepared)
         with one_thread():
-            step_s = cost.seconds_per_step(own, self.recipe)
-            one_worker_s = cost.job_projection(own, self.recipe)
+            step_s = cost.seconds_per_step(own, self.recipe, deadline)
+            full_step_s = cost.full_run_seconds_per_step(own, self.recipe, deadline, step_s=step_s)
+            one_worker_s = cost.job_projection(own, self.recipe, deadline, step_s=step_s)
         gain = speed_up()
 
         def full_run_s(n_rows: int) -> float:
             rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
-            return step_s * len(rates)
+            return full_step_s * len(rates)
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 

@@ -99,13 +99,15 @@ class ModuleFamily(MLPFamily):
         if is_scaled and image is not None:
             x = scaled_in_folds(prepared.rows.x, folds, image[0])
             prepared = replace(prepared, rows=replace(prepared.rows, x=x))
-        self._last = examine(
-            self._source(sample.facts, prepared.n_features),
-            prepared.rows.x,
-            recipe=self.recipe,
-            is_classification=sample.is_classification,
-        )
-        return replace(prepared, architecture=self._last)
+        source = self._source(sample.facts, prepared.n_features)
+        known = self._last
+        # One look for all samples of a shape: it takes several passes, and a module may be slow.
+        if known is None or known.source.input_shape != source.input_shape:
+            known = examine(
+                source, prepared.rows.x, recipe=self.recipe, is_classification=sample.is_classification
+            )
+        self._last = known
+        return replace(prepared, architecture=known)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything, and what trained the sample."""
