@@ -94,6 +94,11 @@ class MLPFamily:
         self.coupling = self.recipe.coupling
         self.device = resolve_device(device)
 
+    @property
+    def _transform(self) -> str:
+        """How features go in: "standard" or "none"."""
+        return self.recipe.transform or "standard"
+
     def architecture(self, n_features: int, n_outputs: int) -> Architecture:
         """Return the network to train on so many encoded features."""
         return NetArchitecture.of(self.recipe, n_features, n_outputs)
@@ -106,7 +111,7 @@ class MLPFamily:
         DataError
             If the encoded folds would take more than 2 GB.
         """
-        table, names = encode_folds(sample, folds, self.recipe.transform)
+        table, names = encode_folds(sample, folds, self._transform)
         target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
@@ -262,7 +267,7 @@ class MLPFamily:
             coupling=recipe.coupling,
             exempt=recipe.exempt,
             penalised=recipe.penalised,
-            transform=recipe.transform,
+            transform=self._transform,
             has_own_loss=recipe.loss is not None,
         )
 

@@ -1,7 +1,7 @@
 """Many networks of the caller's own architecture, trained together by ``torch.func`` or one by one.
 
-A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as one
-under ``vmap``; the way back is plain automatic differentiation of that one pass. Where a module cannot be
+A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as
+one under ``vmap``; the way back is plain automatic differentiation of that one pass. Where a module cannot be
 batched so (control flow that depends on data, random numbers of its own, operations without a batching rule)
 the same networks run one after the other.
 
