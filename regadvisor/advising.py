@@ -207,7 +207,7 @@ def advise(
     table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
     if match is not None:
         request = replace(request, match=_features(match))
-    family = resolve_model(model, table.facts, recipe=recipe, device=device)
+    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
     way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
     way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
 

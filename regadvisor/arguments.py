@@ -134,8 +134,12 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
-def resolve_model(model: Any, facts: DataFacts, *, recipe: Recipe | None, device: str) -> Family:
+def resolve_model(
+    model: Any, facts: DataFacts, *, recipe: Recipe | None, device: str, features: Any = None
+) -> Family:
     """Return the family of `model`; "auto" is linear for tables and a network for images or a recipe.
+
+    `features` are all rows: whether a module gets them scaled depends on them.
 
     Raises
     ------
@@ -147,7 +151,7 @@ def resolve_model(model: Any, facts: DataFacts, *, recipe: Recipe | None, device
         from regadvisor.families.neural.module_family import ModuleFamily
 
         check_ours(model)
-        return ModuleFamily(model, facts, recipe=recipe, device=device)
+        return ModuleFamily(model, facts, recipe=recipe, device=device, features=features)
     if not isinstance(model, str):
         model, recipe = _estimator(model, facts, recipe)
     check_choice("model", model, MODELS)

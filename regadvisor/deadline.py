@@ -70,3 +70,7 @@ class Deadline:
         True
         """
         return replace(self, at_s=self.at_s - seconds)
+
+
+#: For work that may take as long as it takes, and that nobody cancels.
+NEVER = Deadline.never()

@@ -131,6 +131,20 @@ FARTHEST_EXTRAPOLATION = 8.0
 #: alone says what becomes of a gain and a strength.
 MEASURED_FROM_RATIO = 2.0
 
+# ------------------------------------------------------------- features of a caller's module (``transform``)
+
+#: Features are on a common scale if each lies within these bounds of 0 (pixels divided by 255, indicators) …
+COMMON_BOUND = 1.0
+#: … or has at most this mean (as a distance from 0) and a standard deviation near 1. A factor of 3: columns
+#: that were standardised on other rows, or have a few outliers, stay well within it.
+COMMON_MEAN = 1.0
+COMMON_SD = (1 / 3, 3.0)
+#: Bounded columns count as small if their values span less than this, and …
+COMMON_RANGE = 1 / 3
+#: … this share of the columns must not be small. Pixels at the border of images hardly vary: 90% of the
+#: columns of 8 by 8 digits are not small, 97% of those of MNIST.
+COMMON_SHARE = 0.8
+
 # ------------------------------------------------------------------------------------- the decision
 
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none

@@ -41,7 +41,7 @@ def advised() -> Advice:
 def test_the_walk_asks_about_dropout_and_the_record_says_what_trained(advised: Advice) -> None:
     training = advised.record.training
     assert training is not None
-    assert (training.family, training.module, training.engine) == ("module", "network", "vmap")
+    assert (training.family, training.module, training.engine) == ("module", "network", "fused")
     assert set(advised.scores["kind"]) >= {"none", "l2", "l1", "dropout"}
     assert "Networks of network were trained all at once" in " ".join(advised.to_text().split())
     # The module's own rate of 0.9 is not what "none" is trained with: that would learn nothing in 4 epochs.

@@ -331,5 +331,5 @@ def test_a_dropout_layer_in_two_places_is_fed_in_both() -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_torchscript_is_refused() -> None:
-    with pytest.raises(ParameterError, match="model must be a torch.nn.Module in Python, got TorchScript"):
+    with pytest.raises(ParameterError, match=r"model must be a torch\.nn\.Module in Python, got TorchScript"):
         architecture_of(lambda: torch.jit.script(perceptron(Masked)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -248,8 +248,8 @@ class Family(Protocol):
         to train is trained in the batches that the whole run would have made.
         """
 
-    def probe(self, prepared: Prepared, *, deadline: Deadline) -> Costs:
-        """Time a small batch of fits, for at most about 1 s and within the deadline, and project from it."""
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
+        """Time a small batch of fits, for at most about 1 s and until the deadline, and project from it."""
 
     def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
         """Return the strengths for all rows and one sentence on how they were carried over."""

@@ -20,7 +20,7 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.compare.prior import STRENGTH_LAWS
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
 from regadvisor.families.linear_data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
@@ -129,7 +129,7 @@ class LinearFamily:
                     on_fit(fits[-1])
         return fits
 
-    def probe(self, prepared: Prepared, *, deadline: Deadline) -> Costs:
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some fits and project from them.
 
         The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit

@@ -240,6 +240,8 @@ def cost(record: Record) -> tuple[str, ...]:
     stages = sorted(timings.stages.items(), key=lambda item: (-item[1], item[0]))
     if record.training is not None and record.training.engine is not None:
         lines.append(_engine(record.training))
+    if record.training is not None and record.training.family == "module":
+        lines.append(_transform(record.training))
     if stages:
         lines.append(f"Most of it: {listed(f'{name} {seconds(took)}' for name, took in stages[:3])}.")
     return tuple(lines)
@@ -254,6 +256,16 @@ def _engine(training: Training) -> str:
     }[training.engine or "loop"]
     reason = "" if training.engine_reason is None else f": {training.engine_reason}"
     return sentence(f"networks of {training.module} were trained {how}{reason}")
+
+
+def _transform(training: Training) -> str:
+    """Return how features go into the caller's own networks, and how to do the same elsewhere."""
+    if training.transform == "none":
+        return f"{training.module} gets the features as they are; give them to your own loop unchanged."
+    return (
+        f"{training.module} gets scaled features; in your own loop, scale them by "
+        'advice.build()["preprocess"].fit_transform(X).'
+    )
 
 
 def notes(record: Record) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, rows_learned
 from regadvisor.families.neural import cost
@@ -97,6 +97,11 @@ class MLPFamily:
         #: Seconds of training one network of what was prepared, as far as it was timed.
         self._network_s: WeakKeyDictionary[NetworkPrepared, float] = WeakKeyDictionary()
 
+    @property
+    def _transform(self) -> str:
+        """How features go in: "standard" or "none"."""
+        return self.recipe.transform or "standard"
+
     def architecture(self, n_features: int, n_outputs: int) -> Architecture:
         """Return the network to train on so many encoded features."""
         return NetArchitecture.of(self.recipe, n_features, n_outputs)
@@ -109,7 +114,7 @@ class MLPFamily:
         DataError
             If the encoded folds would take more than 2 GB.
         """
-        table, names = encode_folds(sample, folds, self.recipe.transform)
+        table, names = encode_folds(sample, folds, self._transform)
         target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
@@ -199,20 +204,22 @@ class MLPFamily:
                     on_fit(fit)
         return fits
 
-    def probe(self, prepared: Prepared, *, deadline: Deadline = Deadline.never()) -> Costs:  # noqa: B008
-        """Time some steps, for at most about 1 s, and project from them.
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
+        """Time some steps, for at most about 1 s, and project from them; of a slow network one or two.
 
-        Without epochs in the recipe a full run has the planned length, not that of an early stop.
+        Without epochs in the recipe a full run has the planned length, not that of an early stop. No step
+        begins after the deadline: what was not timed is estimated.
         """
         own = _network(prepared)
         with one_thread():
-            step_s = cost.seconds_per_step(own, self.recipe)
-            one_worker_s = cost.job_projection(own, self.recipe)
+            step_s = cost.seconds_per_step(own, self.recipe, deadline)
+            full_step_s = cost.full_run_seconds_per_step(own, self.recipe, deadline, step_s=step_s)
+            one_worker_s = cost.job_projection(own, self.recipe, deadline, step_s=step_s)
         gain = speed_up()
 
         def full_run_s(n_rows: int) -> float:
             rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
-            return step_s * len(rates)
+            return full_step_s * len(rates)
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
@@ -278,7 +285,7 @@ class MLPFamily:
             coupling=recipe.coupling,
             exempt=recipe.exempt,
             penalised=recipe.penalised,
-            transform=recipe.transform,
+            transform=self._transform,
             has_own_loss=recipe.loss is not None,
         )
 

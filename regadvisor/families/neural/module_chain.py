@@ -32,7 +32,7 @@ _HOOKS = (
 _DROP = ("drop",)
 
 
-class _NotAChain(Exception):
+class _NoChainError(Exception):
     """What speaks against a chain."""
 
 
@@ -73,7 +73,7 @@ class Recorder(TorchFunctionMode):
         if self.calls is not None:
             try:
                 self._note(getattr(func, "__name__", ""), args, kwargs or {}, returned)
-            except _NotAChain:
+            except _NoChainError:
                 self.calls = None
         return returned
 
@@ -81,7 +81,7 @@ class Recorder(TorchFunctionMode):
         if name in _ASKING and not isinstance(returned, Tensor):
             return
         if not args or args[0] is not self._now:
-            raise _NotAChain
+            raise _NoChainError
         call = self._call(name.removesuffix("_"), list(args[1:]), kwargs)
         if call is not None and self.calls is not None:
             self.calls = (*self.calls, call)
@@ -97,18 +97,18 @@ class Recorder(TorchFunctionMode):
         if name == "layer_norm":
             given = {**dict(zip(("shape", "weight", "bias", "eps"), rest, strict=False)), **kwargs}
             if len(given.get("shape", given.get("normalized_shape", ()))) != 1:
-                raise _NotAChain
+                raise _NoChainError
             names = self._name(given.get("weight")), self._name(given.get("bias"))
             if names[0] is None and names[1] is not None:
-                raise _NotAChain
+                raise _NoChainError
             return ("norm", *names, given.get("eps", 1e-5))
         rule = RULES.get(name)
         if rule is None:
-            raise _NotAChain
+            raise _NoChainError
         known = dict(zip((*rule.settings, "inplace"), rest, strict=False)) | kwargs
         settings = tuple(known.pop(own, default) for own, default in rule.settings.items())
         if known.keys() - {"inplace"} or not rule.is_known(*settings):
-            raise _NotAChain
+            raise _NoChainError
         return ("activation", name, settings)
 
     def _name(self, parameter: Any) -> str | None:
@@ -116,7 +116,7 @@ class Recorder(TorchFunctionMode):
             return None
         name = self._names.get(id(parameter))
         if name is None:
-            raise _NotAChain
+            raise _NoChainError
         return name
 
     def _dropped(self, layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -13,6 +13,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Fold
 from regadvisor.families.neural.cnn import cnn
+from regadvisor.families.neural.common_scale import is_on_common_scale
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
@@ -23,6 +24,9 @@ from regadvisor.families.neural.module_trial import examine
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Column, DataFacts, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Values
 
 #: Numbers that a date becomes, about: only to make a first module and see whether it has dropout.
 _DATE_PARTS = 6
@@ -48,6 +52,9 @@ class ModuleFamily(MLPFamily):
         Of the data that it will be trained on.
     recipe : Recipe, optional
     device : str, default "cpu"
+    features : ndarray, csr_array or DataFrame, optional
+        All rows of the data. A recipe that leaves ``transform`` open is decided by them; without them it is
+        "standard", as for "cnn".
 
     Raises
     ------
@@ -64,8 +71,12 @@ class ModuleFamily(MLPFamily):
         *,
         recipe: Recipe | None = None,
         device: str = "cpu",
+        features: Values | None = None,
     ) -> None:
         super().__init__(recipe, device)
+        is_open = self.recipe.transform is None and not isinstance(model, str)
+        if is_open and features is not None and is_on_common_scale(features, facts):
+            self.recipe = replace(self.recipe, transform="none")
         self.model = checked_model(model, facts)
         self.label = model if isinstance(model, str) else name_of(model)
         first = (
@@ -91,7 +102,7 @@ class ModuleFamily(MLPFamily):
             If the module does not fit the encoded rows.
         """
         image, encoder = channels_first(sample.facts), copy.copy(self)
-        is_scaled = image is not None and self.recipe.transform == "standard"
+        is_scaled = image is not None and self._transform == "standard"
         if is_scaled:
             # Raw pixels first; they are scaled by channel, not by pixel.
             encoder.recipe = replace(self.recipe, transform="none")
@@ -99,13 +110,15 @@ class ModuleFamily(MLPFamily):
         if is_scaled and image is not None:
             x = scaled_in_folds(prepared.rows.x, folds, image[0])
             prepared = replace(prepared, rows=replace(prepared.rows, x=x))
-        self._last = examine(
-            self._source(sample.facts, prepared.n_features),
-            prepared.rows.x,
-            recipe=self.recipe,
-            is_classification=sample.is_classification,
-        )
-        return replace(prepared, architecture=self._last)
+        source = self._source(sample.facts, prepared.n_features)
+        known = self._last
+        # One look for all samples of a shape: it takes several passes, and a module may be slow.
+        if known is None or known.source.input_shape != source.input_shape:
+            known = examine(
+                source, prepared.rows.x, recipe=self.recipe, is_classification=sample.is_classification
+            )
+        self._last = known
+        return replace(prepared, architecture=known)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything, and what trained the sample."""

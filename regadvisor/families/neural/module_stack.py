@@ -1,8 +1,9 @@
 """Many networks of the caller's own architecture, trained together by ``torch.func`` or one by one.
 
-A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as one under ``vmap``; the way back is plain automatic differentiation of
-that one pass. Where a module cannot be batched so (control flow that depends on data, random numbers of its
-own, operations without a batching rule) the same networks run one after the other.
+A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as
+one under ``vmap``; the way back is plain automatic differentiation of that one pass. Where a module cannot be
+batched so (control flow that depends on data, random numbers of its own, operations without a batching rule)
+the same networks run one after the other.
 
 Both ways give the same networks up to rounding, whatever they are trained beside.
 """
@@ -60,6 +61,8 @@ class ModuleArchitecture:
         Operations of training on one row.
     chain : tuple of Link
         The module as a chain of layers; empty if it is none.
+    pass_s : float
+        Seconds that a forward pass of a few rows took.
     """
 
     source: ModuleSource
@@ -73,6 +76,7 @@ class ModuleArchitecture:
     n_activations: int = 0
     n_operations: float = 0.0
     chain: tuple[Link, ...] = ()
+    pass_s: float = 0.0
 
     @property
     def n_parameters(self) -> int:

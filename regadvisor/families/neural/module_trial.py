@@ -100,10 +100,11 @@ def examine(
         n_activations=dry.n_activations,
         n_operations=dry.n_operations,
         chain=chain_of(dry.trained, dry.evaluated, layout),
+        pass_s=dry.pass_s,
     )
     if engine is not None:
         return replace(architecture, engine=engine)
-    best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise, pass_s=dry.pass_s)
+    best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
     return replace(architecture, engine=best, engine_reason=reason)
 
 
@@ -184,7 +185,7 @@ def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
         has_noise=has_noise,
         first_weights=firsts.checked(module, few, source),
         n_activations=-(-sizes.n_floats // len(few)),
-        # A multiplication and an addition, in the forward pass and in two products of its size on the way back.
+        # A multiplication and an addition, in the forward pass and twice on the way back.
         n_operations=6.0 * max(1.0, sizes.n_products / len(few)),
         trained=(small.recorder, large.recorder),
         evaluated=evaluated.recorder,
@@ -290,10 +291,9 @@ class _FirstWeights:
         with torch.no_grad():
             for name in names:
                 tried.get_parameter(name).zero_()
-        there, elsewhere = (
-            _Pass(tried, rows, source, is_training=False).outputs for rows in (few, few.flip(0) + 1.0)
-        )
-        return names if torch.equal(there, elsewhere) else ()
+        both = _Pass(tried, torch.cat([few, few.flip(0) + 1.0]), source, is_training=False).outputs
+        there, elsewhere = both.chunk(2)
+        return names if torch.allclose(there, elsewhere, rtol=1e-5, atol=1e-6) else ()
 
 
 # --------------------------------------------------------------------------------------------- checks
@@ -302,7 +302,7 @@ class _FirstWeights:
 def _check_parameters(module: nn.Module, source: ModuleSource) -> None:
     if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         raise ParameterError(
-            "model must be a torch.nn.Module in Python, got TorchScript; pass the module that it was made from"
+            "model must be a torch.nn.Module in Python, got TorchScript; pass the module it was made from"
         )
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
@@ -359,9 +359,7 @@ def _is_squashed(outputs: Tensor, module: nn.Module) -> bool:
 # --------------------------------------------------------------------------------------------- engine
 
 
-def _choose_engine(
-    architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool, pass_s: float
-) -> tuple[Engine, str]:
+def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool) -> tuple[Engine, str]:
     """Return the engine and why: all networks at once, unless something speaks against it."""
     if has_noise:
         return "loop", (
@@ -370,8 +368,6 @@ def _choose_engine(
         )
     if architecture.chain and _trouble(architecture, "fused", few) is None:
         return "fused", "the module is a plain chain of layers"
-    if _is_slow(pass_s, few):
-        return "loop", f"{len(few)} rows take {pass_s:.2g} s, so that running networks together gains little"
     is_convolutional = any(isinstance(part, _CONVOLUTIONS) for part in architecture.template.modules())
     if few.device.type == "cpu" and is_convolutional:
         return "loop", "convolutions are as fast one network at a time on a CPU"
@@ -400,16 +396,22 @@ def _trouble(architecture: ModuleArchitecture, engine: Engine, few: Tensor) -> s
     return None
 
 
-def _gradients(architecture: ModuleArchitecture, few: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return gradients, carried buffers and outputs after one step of two networks, one with dropout."""
+def _gradients(architecture: ModuleArchitecture, few: Tensor) -> list[Tensor]:
+    """Return gradients, carried buffers and outputs after one step of two networks, one with dropout.
+
+    A slow module makes one step without dropout, and no outputs.
+    """
     generator = torch.Generator().manual_seed(0)
     initial = torch.cat([architecture.initial(generator) for _ in range(2)]).to(few.device)
     stack = architecture.stack(initial, batch=len(few), loss="squared")
     x = few.expand(2, *few.shape)
     target = torch.ones(2, len(few), architecture.source.n_outputs, device=few.device)
+    if _is_slow(architecture.pass_s, few):
+        stack.compute_gradient(x, target)
+        return [stack.gradient, stack.flat]
     keep = [
         2.0 * (torch.rand(1, len(few), *shape, generator=generator) < 0.5).float()
         for shape in stack.dropout_shapes
     ]
     stack.compute_gradient(x, target, dropped=slice(1, 2), keep=[mask.to(few.device) for mask in keep])
-    return stack.gradient, stack.flat, stack.outputs(slice(0, 2), few)
+    return [stack.gradient, stack.flat, stack.outputs(slice(0, 2), few)]

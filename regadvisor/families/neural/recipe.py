@@ -57,8 +57,11 @@ class Recipe:
         Your own loss ``loss(outputs, target)`` of two (batch, n_outputs) tensors: a tensor (batch,) with a
         number per row, or their mean; smaller is better, not below 0. Class targets are one-hot, numeric
         ones standardised. It also scores held-out rows. ``None``: log loss, or half the squared error.
-    transform : {"standard", "none"}, default "standard"
-        Preprocess tables as our networks do, or take numeric features without missing values as they are.
+    transform : {"standard", "none"} or None, default None
+        Preprocess as our networks do (numbers scaled, gaps filled, categories one-hot; images scaled by
+        channel), or take numeric features without missing values as they are. ``None``: your own module gets
+        them as they are if they are on a common scale already (standardised, or between -1 and 1 as pixels
+        divided by 255 are), else preprocessed; the report says which. Our own networks: "standard".
     hidden : tuple of int, default (128, 64)
         Units of each hidden layer (mlp family).
 
@@ -88,7 +91,7 @@ class Recipe:
     exempt: tuple[str, ...] = ()
     penalised: tuple[str, ...] | None = None
     loss: LossFunction | None = None
-    transform: str = "standard"
+    transform: str | None = None
     hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
@@ -96,7 +99,7 @@ class Recipe:
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
             "coupling": COUPLINGS,
-            "transform": TRANSFORMS,
+            "transform": (*TRANSFORMS, None),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:

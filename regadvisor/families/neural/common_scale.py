@@ -1,0 +1,80 @@
+"""Are the features on a common scale already? Then a caller's module gets them as they are.
+
+People who train a network of their own mostly scale their data before it: standardised columns, pixels
+divided by 255, indicators. Advice is about that network on these numbers, so scaling them again would make it
+about another one. Prices beside ages, missing values and categories cannot be meant to go in as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor import thresholds
+from regadvisor.data.numbers import Numbers
+from regadvisor.families.neural.image_encoding import channels_first
+from regadvisor.records import DataFacts
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Values
+
+Floats = NDArray[np.float64]
+
+
+def is_on_common_scale(features: Values, facts: DataFacts) -> bool:
+    """Return whether features can go into a network as they are.
+
+    All have to be numbers, none missing, and none large: within [-1, 1], or of a mean and a standard
+    deviation near those of standardised columns. Most must not be tiny. Constant columns do not count. Images
+    are judged by channel, not by pixel. All rows are looked at, once: every fold gets the same answer.
+
+    Parameters
+    ----------
+    features : ndarray, csr_array or DataFrame, shape (n_rows, n_features)
+    facts : DataFacts
+
+    Examples
+    --------
+    >>> from regadvisor.data.source import make_table
+    >>> X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50.0)
+    >>> [is_on_common_scale(t.X, t.facts) for t in (make_table(X, y), make_table(X * [1, 10, 1], y))]
+    [True, False]
+    """
+    if any(column.kind != "numeric" or column.has_missing for column in facts.columns):
+        return False
+    low, high, mean, squares = _moments(Numbers(values=features, at=list(range(facts.n_features))))
+    image = channels_first(facts)
+    if image is not None:
+        by_channel = [each.reshape(image[0], -1) for each in (low, high, mean, squares)]
+        low, high = by_channel[0].min(1), by_channel[1].max(1)
+        mean, squares = by_channel[2].mean(1), by_channel[3].mean(1)
+    varies = high > low
+    sd = np.sqrt(np.maximum(squares - mean**2, 0.0))
+    is_bounded = (low >= -thresholds.COMMON_BOUND) & (high <= thresholds.COMMON_BOUND)
+    smallest, largest = thresholds.COMMON_SD
+    is_large = ~is_bounded & ((np.abs(mean) > thresholds.COMMON_MEAN) | (sd > largest))
+    is_small = (sd < smallest) & ~(is_bounded & (high - low >= thresholds.COMMON_RANGE))
+    return bool(not is_large[varies].any() and np.mean(~is_small[varies]) >= thresholds.COMMON_SHARE)
+
+
+def _moments(numbers: Numbers) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return every column's lowest and highest value, mean, and mean square."""
+    n_rows, n_columns = numbers.shape
+    if sparse.issparse(numbers.values):
+        values = numbers.values.astype(np.float64)
+        extremes = (values.min(axis=0), values.max(axis=0))
+        low, high = (np.asarray(each.toarray(), dtype=np.float64).ravel() for each in extremes)
+        sums = (np.asarray(each.sum(axis=0)).ravel() for each in (values, values.power(2)))
+        mean, squares = (each / n_rows for each in sums)
+        return low, high, mean, squares
+    low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
+    total, squared = np.zeros(n_columns), np.zeros(n_columns)
+    for _, block in numbers.blocks():
+        own = block.astype(np.float64, copy=False)
+        low, high = np.minimum(low, own.min(0)), np.maximum(high, own.max(0))
+        total += own.sum(0)
+        squared += np.square(own).sum(0)
+    return low, high, total / n_rows, squared / n_rows
