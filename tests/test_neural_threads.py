@@ -43,8 +43,12 @@ def test_ctrl_c_stops_the_work_and_keeps_what_was_finished(monkeypatch: pytest.M
         return n
 
     found: list[int] = []
-    with pytest.raises(KeyboardInterrupt):
+
+    def collect() -> None:
         for result in side_by_side(work, [0, 1, 2], stop=stopped.set):
             found.append(result)
+
+    with pytest.raises(KeyboardInterrupt):
+        collect()
     assert stopped.is_set()
     assert {0, 2} <= set(found)

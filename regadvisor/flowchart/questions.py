@@ -108,11 +108,14 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             because = f"What {budget} has room for is tried."
         elif resources.projected_s > resources.budget_s:
             because = (
-                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; {budget} has "
-                "room for the most important part of it."
+                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; {budget} "
+                "has room for the most important part of it."
             )
         else:
-            because = f"Effort {resources.effort!r} is projected to take {resources.projected_s:.1f} s, within {budget}."
+            because = (
+                f"Effort {resources.effort!r} is projected to take {resources.projected_s:.1f} s, "
+                f"within {budget}."
+            )
     return Answer(reply="yes", because=because, numbers=numbers)
 
 
