@@ -25,33 +25,34 @@ TIMED_S = 0.15
 FEWEST_STEPS, MOST_STEPS = 5, 100
 #: Steps before them: the first ones fill buffers and start threads.
 WARM_UP_STEPS = 3
-#: A first step that takes longer than this is timed well enough.
+#: After a first step that takes longer than this, one more is enough.
 SLOW_STEP_S = 0.1
 
 
 def time_steps(trainer: StackTrainer, deadline: Deadline) -> float | None:
     """Return the seconds of one step of all networks of a trainer (whose training goes on by a few steps).
 
-    None if there is no time for a single step. No step begins after the deadline.
+    None if there is no time for more than the first steps, which tell nothing: on a busy machine the first one
+    of a small convolution took a hundred times as long as the next. No step begins after the deadline.
     """
-    plan, made, begin = trainer.plan, 0, time.perf_counter()
-    start = begin
+    plan, made, n_warm, fewest = trainer.plan, 0, WARM_UP_STEPS, FEWEST_STEPS
 
     def now() -> float:
         if trainer.device.type == "cuda":  # steps are only queued there
             torch.cuda.synchronize(trainer.device)
         return time.perf_counter()
 
+    begin = start = now()
     while True:
         rows = trainer.draw_epoch()
         for step in range(plan.n_steps):
             if made == 1 and now() - begin > SLOW_STEP_S:
-                return now() - begin
-            timed = made - WARM_UP_STEPS
-            if timed >= FEWEST_STEPS and (timed >= MOST_STEPS or now() - start > TIMED_S):
+                n_warm = fewest = 1
+            timed = made - n_warm
+            if timed >= fewest and (timed >= MOST_STEPS or now() - start > TIMED_S):
                 return (now() - start) / timed
             if deadline.expired():
-                return (now() - begin) / made if made else None
+                return (now() - start) / timed if timed > 0 else None
             if timed == 0:
                 start = now()
             trainer.train_step(rows[:, step], float(plan.rates[0]))
