@@ -39,11 +39,12 @@ def test_apply_raises_the_iterations_of_a_slow_solver_and_never_lowers_them(canc
     assert [model.max_iter for model in models] == [5_000, 20_000]
 
 
-@pytest.mark.parametrize(("prefer", "estimator"), [(None, ElasticNet()), ("sparse", ElasticNet())])
-def test_apply_puts_regression_strengths_in_the_unit_of_the_target(prefer, estimator) -> None:  # type: ignore[no-untyped-def]
+# A tight tolerance: what is left of the difference is the strengths.
+@pytest.mark.parametrize("prefer", [None, "sparse"])
+def test_apply_puts_regression_strengths_in_the_unit_of_the_target(prefer) -> None:  # type: ignore[no-untyped-def]
     X, y = load_diabetes(return_X_y=True)
     advice = advise(X, y, effort="quick", prefer=prefer)
-    applied = advice.apply(estimator).fit(X, y)
+    applied = advice.apply(ElasticNet(tol=1e-8, max_iter=100_000)).fit(X, y)
     built = advice.build().fit(X, y)
     np.testing.assert_allclose(applied.predict(X), built.predict(X), rtol=1e-3)
 
