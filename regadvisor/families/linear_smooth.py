@@ -37,13 +37,16 @@ LARGEST_NEWTON, LARGEST_NEWTON_OF_PAIR = 300, 150
 #: losses of strengths near the best were off by up to 0.3%, at 1e-6 by 0.05%.
 LBFGS_TOLERANCE = 5e-7
 ITERATIONS = 5000
+#: So many directions take about six seconds in which no deadline is looked at.
+MOST_DIRECTIONS = 3000
 #: Features are not collinear if their variance is that of so many directions as strong as the strongest.
 MANY_DIRECTIONS = 30
 #: Gradients that L-BFGS remembers: its own work is half of the time, and 20 saved hardly a step.
 MEMORY = 8
 #: On the way to a vanishing penalty solvers crawl along directions that hardly matter to any other candidate.
-#: What has not settled after this many iterations counts as the limit, and is labelled so.
-LIMIT_ITERATIONS = 200
+#: The way begins with so many iterations at a weak penalty. What has not settled after so many more at each
+#: of two vanishing ones counts as the limit, and is labelled so.
+WEAK_ITERATIONS, LIMIT_ITERATIONS = 400, 100
 
 #: Fits one L2 strength from a solution in at most so many iterations.
 _Fit = Callable[[float, Solution, int], Solution]
@@ -84,7 +87,7 @@ def _pays_to_turn(problem: Problem) -> bool:
     Many of them cost more than some fits, which is worth it if the features are collinear or wide.
     """
     n, p = problem.X.shape
-    if problem.is_sparse:
+    if problem.is_sparse or min(n, p) > MOST_DIRECTIONS:
         return False
     if min(n, p) <= FEWEST_FOR_GRAM or p > 2 * n:
         return True
@@ -160,7 +163,7 @@ def _limit(problem: Problem, fit: _Fit, start: Solution) -> Solution:
     2004). The way down begins at a weak penalty, which is soon solved for.
     """
     vanishing = 1.0 / (thresholds.VANISHING_C * problem.n_rows)
-    weak = fit(1e4 * vanishing, start, ITERATIONS)
+    weak = fit(1e4 * vanishing, start, WEAK_ITERATIONS)
     before = fit(10 * vanishing, weak, LIMIT_ITERATIONS)
     last = fit(vanishing, before, LIMIT_ITERATIONS)
     Z = problem.predict(last.W, last.b)
