@@ -34,7 +34,7 @@ from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.thinning import thinned
 from regadvisor.search.experiment import Results
 from regadvisor.search.log import opened
-from regadvisor.search.sizes import train_size
+from regadvisor.search.sizes import CHECKED, train_size
 
 # ----------------------------------------------------------------------------------- the extrapolation
 
@@ -273,9 +273,17 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     growth = advice.record.evidence.growth
     assert growth is not None
     assert growth.source == "checked"
-    assert growth.sizes[-1].n_rows == 2_500
-    assert growth.factor in (0.5, 1.0, 2.0)
-    assert advice.path[-1].reply != "unsure" or growth.p_better < 0.8
+    sample, everything = growth.sizes
+    assert (sample.n_rows, everything.n_rows, everything.share) == (250, 2_500, 10.0)
+    assert everything.gain == pytest.approx(1.0 - everything.loss / everything.loss_none)
+    assert growth.gain == pytest.approx(everything.gain), "nothing is left to extrapolate"
+    assert growth.high - growth.gain == pytest.approx(1.96 * everything.se, rel=1e-3)
+    masses = {"yes": growth.p_better, "same": growth.p_same, "no": growth.p_worse}
+    sure = [reply for reply, mass in masses.items() if mass >= 0.8]
+    assert [advice.path[-1].reply] == (sure or ["unsure"])
+    times = f"times {growth.factor:g}, which did best on all rows"
+    assert (times in (advice.record.strength.carried or "")) == (growth.factor != 1.0)
+    assert growth.factor in CHECKED
 
 
 @pytest.mark.slow

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.special import expit
 
-FOLDER = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def bench():
-    """The folder of the benchmarks on the path, as when a script of it is run; its modules go again."""
-    sys.path.append(str(FOLDER))  # at the end: benchmarks/coverage.py is not the package of that name
-    yield
-    sys.path.remove(str(FOLDER))
-    for name in [name for name, module in sys.modules.items() if _is_benchmark(module)]:
-        del sys.modules[name]
-
-
-def _is_benchmark(module):
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).parent == FOLDER
-
-
 # ------------------------------------------------------------------------------------------- questions
 
 
-def test_rate_has_wilsons_interval(bench):
+def test_rate_has_wilsons_interval():
     from questions_rates import Rate
 
     rate = Rate(check="x", on="y", hits=9, tries=10, wanted=0.9, side="at least")
@@ -43,7 +22,7 @@ def test_rate_has_wilsons_interval(bench):
     assert "9 of 10 (90%)" in rate.line()
 
 
-def test_tilted_rows_are_shifted_as_wanted(bench):
+def test_tilted_rows_are_shifted_as_wanted():
     from questions_sample import tilted_rows
 
     values = np.random.default_rng(0).normal(size=4_000)
@@ -53,7 +32,7 @@ def test_tilted_rows_are_shifted_as_wanted(bench):
     assert (values[rows].mean() - rest.mean()) / values.std() == pytest.approx(0.25, abs=0.01)
 
 
-def test_questions_of_the_sample_run_small(bench):
+def test_questions_of_the_sample_run_small():
     from questions_sample import DESIGNS, drift_rates, shifted_draws
 
     rates = [*shifted_draws(DESIGNS[0], tries=2, seed=0), *drift_rates(tries=1, seed=0)]
@@ -61,14 +40,14 @@ def test_questions_of_the_sample_run_small(bench):
     assert rates[0].hits == rates[1].hits == 2  # 0.25 sd at 2,000 rows cannot be missed twice
 
 
-def test_questions_of_the_features_run_small(bench):
+def test_questions_of_the_features_run_small():
     from questions_features import correlation_rates, picture_rates
 
     rates = [*correlation_rates(None, tries=1, seed=0), *picture_rates(None, tries=1, seed=0)]
     assert {rate.check for rate in rates} == {"Q3a: yes", "Q3a: no", "Q3b: yes", "Q3b: no"}
 
 
-def test_excess_risk_of_the_log_loss_is_that_of_many_rows(bench):
+def test_excess_risk_of_the_log_loss_is_that_of_many_rows():
     from questions_strength import LAWS, excess_risk
 
     law = next(law for law in LAWS if law.is_classification)
@@ -81,7 +60,7 @@ def test_excess_risk_of_the_log_loss_is_that_of_many_rows(bench):
     assert excess_risk(law, w, 0.3, beta) == pytest.approx(loss.mean(), abs=tolerance)
 
 
-def test_exponent_of_ridge_is_close_to_theory(bench):
+def test_exponent_of_ridge_is_close_to_theory():
     from questions_strength import LAWS, measure
 
     exponent = measure(LAWS[0], repeats=40, seed=0)
@@ -93,7 +72,7 @@ def test_exponent_of_ridge_is_close_to_theory(bench):
 # ----------------------------------------------------------------------------------------------- speed
 
 
-def test_sides_alternate_and_are_counted(bench):
+def test_sides_alternate_and_are_counted():
     from speed_measure import Timing, side_by_side
 
     order = []
@@ -107,13 +86,13 @@ def test_sides_alternate_and_are_counted(bench):
     assert (found["b"].wall_s, found["b"].cpu_s, found["b"].n_repeats) == (3.0, 6.0, 3)
 
 
-def test_no_round_is_begun_that_does_not_fit(bench):
+def test_no_round_is_begun_that_does_not_fit():
     from speed_measure import Timing, side_by_side
 
     assert side_by_side({"a": lambda: Timing(wall_s=1.0, cpu_s=1.0)}, limit_s=0.0)["a"].n_repeats == 1
 
 
-def test_functions_run_in_processes_of_their_own(bench):
+def test_functions_run_in_processes_of_their_own():
     from speed_measure import in_process
 
     assert in_process("speed_measure:process_report", value=3)["value"] == 3
@@ -122,7 +101,7 @@ def test_functions_run_in_processes_of_their_own(bench):
 
 
 @pytest.mark.parametrize("model", ["mlp", "module"])
-def test_plain_torch_ends_with_the_same_losses(bench, model):
+def test_plain_torch_ends_with_the_same_losses(model):
     """The case raises if any held-out loss differs; dropout and L1 are among its jobs."""
     from speed_batched import N_FOLDS, case
 
@@ -140,7 +119,7 @@ def test_plain_torch_ends_with_the_same_losses(bench, model):
     assert found["steps"] == 2 * 3  # 300 training rows in three batches of 100
 
 
-def test_the_users_loop_finds_its_lowest_loss(bench):
+def test_the_users_loop_finds_its_lowest_loss():
     import speed_data
     import speed_loop
     import speed_plain
@@ -156,7 +135,7 @@ def test_the_users_loop_finds_its_lowest_loss(bench):
     assert 0.0 < speed_loop.test_loss(encoded, found, recipe) < 2.0
 
 
-def test_full_runs_are_timed_in_full_or_extended(bench, monkeypatch):
+def test_full_runs_are_timed_in_full_or_extended(monkeypatch):
     import speed_data
     import speed_full_run
 
@@ -173,7 +152,7 @@ def test_full_runs_are_timed_in_full_or_extended(bench, monkeypatch):
     assert own.wall_s > 0
 
 
-def test_linear_searches_are_those_of_scikit_learn(bench, monkeypatch):
+def test_linear_searches_are_those_of_scikit_learn(monkeypatch):
     import speed_linear
 
     monkeypatch.setattr(speed_linear, "L1_RATIOS", [0.0, 1.0])
@@ -182,7 +161,7 @@ def test_linear_searches_are_those_of_scikit_learn(bench, monkeypatch):
     assert found["wall_s"] > 0
 
 
-def test_mixed_jobs_are_distinct_and_of_all_kinds(bench):
+def test_mixed_jobs_are_distinct_and_of_all_kinds():
     import speed_data
     from speed_growth import mixed_jobs
 

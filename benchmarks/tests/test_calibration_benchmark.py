@@ -18,7 +18,6 @@ from sklearn.metrics import brier_score_loss
 from regadvisor.compare import prior
 from regadvisor.compare.prior import SupportMap
 
-FOLDER = Path(__file__).parent.parent
 IDENTITY = SupportMap(
     claim="kind",
     model="linear",
@@ -35,16 +34,10 @@ IDENTITY = SupportMap(
 
 @pytest.fixture(scope="module")
 def script():
-    """Return benchmarks/calibration.py as a module, imported as when it is run; its modules go again."""
-    before = set(sys.modules)
-    sys.path.append(str(FOLDER))  # at the end: benchmarks/coverage.py is not the package of that name
+    """Return benchmarks/calibration.py as a module."""
     import calibration
 
-    yield calibration
-    sys.path.remove(str(FOLDER))
-    for name in set(sys.modules) - before:
-        if FOLDER in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
-            del sys.modules[name]
+    return calibration
 
 
 # --------------------------------------------------------------------------------------- simulated claims

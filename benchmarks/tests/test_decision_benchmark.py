@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
+import decision
 import numpy as np
 import pytest
+from regret import figures, grids, policies, references
+from regret.cache import save_arrays
 from scipy import stats
 from test_regret_benchmark import CHARTED, hand_made
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import decision  # noqa: I001
 from regadvisor.compare.paired import spread
 from regadvisor.thresholds import OVERRULED_FROM
-from regret import figures, grids, policies, references
-from regret.cache import save_arrays
 
 UNLESS_LOWER = "chart, unless another's lowest is {:.1%} lower"
 #: The comparisons tie, so the chart ends at L2; the best L1 is 0.3% lower.

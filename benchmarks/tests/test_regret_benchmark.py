@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,15 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from regret import advice, cache, command, data, figures, grids, policies, references, score, splits
 from rounding import assert_same
 from scipy import stats
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from regret import advice, cache, command, data, figures, grids, policies, references, score, splits  # noqa: I001
 from regadvisor.families.neural.recipe import Recipe
 
 

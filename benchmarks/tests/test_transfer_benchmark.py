@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import sizes  # noqa: I001
+import sizes
 import transfer
 import transfer_carry
 import transfer_fits
 import transfer_gains
 from regret.data import choose_sets, load
+from scipy import stats
+
 from regadvisor.compare import prior
 from regadvisor.compare.prior import PowerLaw
 

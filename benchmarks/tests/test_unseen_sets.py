@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.io import savemat
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import unseen
 from regret.data import choose_sets, load
+from scipy.io import savemat
 
 ARFF = """% a comment, with commas,
 @relation made
