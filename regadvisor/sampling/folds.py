@@ -17,7 +17,8 @@ from regadvisor.families.base import Fold
 from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
 from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys
-from regadvisor.sampling.strata import TARGET_BINS, deviations, strata_codes
+from regadvisor.sampling.spread import deviations
+from regadvisor.sampling.strata import TARGET_BINS, strata_codes
 
 Scheme = Literal["random", "stratified", "group", "time"]
 
@@ -264,21 +265,26 @@ def _dealt_outside_in(
     Units are taken as many at a time as there are folds, from both ends towards the median, and every fold
     gets one of them. Those above the median go round the folds forwards, those below backwards, which
     leaves one for every fold. So of the rows beyond any value, above, below or on both sides, no fold has
-    more than one more than another. Which of those that come at once on one side gets which fold is luck.
-    Sets of copies are dealt before single rows, larger ones first.
+    more than one more than another. Which of those that come at once on one side gets which fold is luck, and
+    whenever a round begins on both sides, so is the order of the folds. Sets of copies are dealt before
+    single rows, larger ones first.
     """
     _, first, unit, size = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
     away, luck = deviations(y, keys)[first], mix(keys[first] ^ rng.integers(1 << 63, dtype=np.uint64))
     order = np.lexsort((luck, -np.abs(away), -size))
     is_above = away[order] > 0
-    at_once = np.arange(len(order)) // n_folds
-    place = np.where(is_above, np.cumsum(is_above), np.cumsum(~is_above)) - 1
+    at_once, turn = np.divmod(np.arange(len(order)), n_folds)
+    n_above = np.cumsum(is_above) - is_above
+    place = np.where(is_above, n_above, np.arange(len(order)) - n_above)
+    stretch = np.cumsum((turn == 0) & (n_above % n_folds == 0)) - 1
+    fold_of = rng.random((stretch[-1] + 1, n_folds)).argsort(axis=1)
     by_place = np.lexsort((place, is_above, at_once))
     by_luck = np.lexsort((luck[order], place // n_folds, is_above, at_once))
     place[by_luck] = place[by_place]
     of_unit = np.empty_like(place)
-    of_unit[order] = np.where(is_above, place, -1 - place) % n_folds
-    return rng.permutation(n_folds)[of_unit][unit].astype(np.intp)
+    of_unit[order] = fold_of[stretch, np.where(is_above, place, -1 - place) % n_folds]
+    of_row: NDArray[np.intp] = of_unit[unit]
+    return of_row
 
 
 def _common_strata(strata: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:
