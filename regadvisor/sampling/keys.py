@@ -6,7 +6,7 @@ rows.
 
 A key that hashed values would change with every unit. One that hashed exact ranks would not, but float32
 makes ties of neighbours, every tie moves all ranks above it, and sorting is slow: 3 million rows of 20
-columns took 7 s. So numbers are put on a grid of distances from the column's mean, in standard deviations:
+columns take 6 s. So numbers are put on a grid of distances from the column's mean, in standard deviations:
 
 - A distance does not change with the unit, the zero point or the sign of a column, beyond rounding.
 - The grid is coarse (an eighth of a standard deviation), so rounding seldom matters: float32 is off by 6e-8
