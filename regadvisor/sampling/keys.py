@@ -10,15 +10,15 @@ columns take 6 s. So numbers are put on a grid of distances from the column's me
 
 - A distance does not change with the unit, the zero point or the sign of a column, beyond rounding.
 - The grid is coarse (an eighth of a standard deviation), so rounding seldom matters: float32 is off by 6e-8
-  of the value, and moves one cell in about two million. That row gets another key; the others keep theirs.
+  of the value, and moves one cell in some millions. That row gets another key; the others keep theirs.
 - The grid's lines lie at odd places, where the values of discrete columns do not: a class of half the rows is
   exactly 1 standard deviation from the mean. Values at the mean itself have no line near them.
 - Text and categories count by value, and by how many rows have the value. Classes count by their number of
   rows alone, so their names and order do not matter.
 - What the cells of a row say is added up. Columns are told apart by what they hold, never by their place.
 
-Few rows share all cells of the coarse grid. Those that do are looked at again on a fine one, and those
-that still do by their exact values, where columns count by place. So different rows get different keys, and
+Few rows share all cells of the coarse grid. Those that do are looked at again on finer ones, and those that
+still do by their exact values, where columns count by place. So different rows get different keys, and
 copies equal ones. Only rows that mirror each other about the mean, or swap the values of two columns that are
 distributed alike, get keys that depend on the unit or the order of columns.
 
@@ -47,10 +47,10 @@ from regadvisor.data.table import Table
 if TYPE_CHECKING:
     from regadvisor.data.table import Features
 
-#: Lines of the coarse and the fine grid per standard deviation, and how far the first is from the mean.
-_COARSE, _FINE = 8.0, 2048.0
+#: Lines of the coarse and of finer grids per standard deviation, and how far the first is from the mean.
+_COARSE, _FINER = 8.0, (2.0**11, 2.0**20)
 _SHIFT = 0.381966
-#: A random number for each cell of the grid; the last is that of missing values.
+#: A random number for each cell of a grid, going round again; the last is that of missing values.
 _GRID = numbered(1, 1 << 16)
 _MISSING = len(_GRID) - 1
 #: A spread of less than this share of the mean is one of rounding errors.
@@ -93,6 +93,8 @@ class _Scale:
             np.abs(place, out=place)
             place *= self.inverse_sd[at] * lines
             place += _SHIFT
+            if lines != _COARSE:
+                np.fmod(place, _MISSING, out=place)
             np.fmin(place, _MISSING - 1, out=place)
             if np.isnan(values.min(initial=0.0)):
                 place[np.isnan(values)] = _MISSING
@@ -130,12 +132,12 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     if len(tied):
         rows, own = table.take(tied) if len(tied) < len(keys) else table, keys[tied]
         exact = _exact(rows)
-        mixed = _shared_by_others(own, exact)
-        if len(mixed):
-            own[mixed] = mix(own[mixed] + on_grid(rows.take(mixed), _FINE))
+        for lines in (*_FINER, None):
             mixed = _shared_by_others(own, exact)
-            own[mixed] = mix(own[mixed] + exact[mixed])
-            keys[tied] = own
+            if len(mixed):
+                finer = exact[mixed] if lines is None else on_grid(rows.take(mixed), lines)
+                own[mixed] = mix(own[mixed] + finer)
+        keys[tied] = own
     return keys
 
 
