@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regadvisor.families.base import Fold
 from regadvisor.sampling.draw import Drawn
-from regadvisor.sampling.strata import one_per_slice, target_line
+from regadvisor.sampling.spread import one_per_slice, target_line
 
 #: Rows to test on, per row to train on: as many (a single block: twice), at least half, else none is made.
 MOST_TESTED = 1.0
@@ -46,7 +46,8 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
 
     The rows that a fold tests now (or all rows, for a single block) are divided into `n_train` to train on,
     spread evenly over the classes or the target, its extreme values too, and the others to test on. Copies of
-    a training row are not tested. With times the last third of the rows is tested, and the block drawn from those before.
+    a training row are not tested. With times the last third of the rows is tested, and the block drawn from
+    those before.
 
     Parameters
     ----------

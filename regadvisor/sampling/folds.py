@@ -16,8 +16,9 @@ from regadvisor.errors import DataError
 from regadvisor.families.base import Fold
 from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
-from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys
-from regadvisor.sampling.strata import TARGET_BINS, deviations, strata_codes
+from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys, told_apart
+from regadvisor.sampling.spread import deviations
+from regadvisor.sampling.strata import TARGET_BINS, strata_codes
 
 Scheme = Literal["random", "stratified", "group", "time"]
 
@@ -197,16 +198,16 @@ def _shuffled(
 ) -> _Split:
     n = sample.n_rows
     n_folds = min(folds, n // 2)
-    order = canonical_order(sample, keys)
     are_copies = n_duplicates <= thresholds.COPIES_SHARE * n
     units = copies if are_copies and n_duplicates else np.arange(n, dtype=np.intp)
     notes: tuple[Note, ...] = ()
     if not are_copies:
         text = f"{n_duplicates:,} of {n:,} rows repeat another one: taken as coarse values, not as copies."
         notes = (Note(code="coarse-rows", text=text),)
+        keys = told_apart(keys)
     rng = np.random.default_rng([seed, 21])
     if sample.is_classification:
-        of_row = _dealt(order, sample.y, units, n_folds=n_folds, rng=rng)
+        of_row = _dealt(sample.y, keys, units, n_folds=n_folds, rng=rng)
     else:
         of_row = _dealt_outside_in(sample.target_view, keys, units, n_folds=n_folds, rng=rng)
     made = _trainable(sample, _complements(of_row))
@@ -218,24 +219,26 @@ def _shuffled(
 
 
 def _dealt(
-    order: NDArray[np.intp],
     strata: NDArray[np.intp],
+    keys: NDArray[np.uint64],
     units: NDArray[np.intp],
     *,
     n_folds: int,
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Deal the units (rows, or sets of copies) of each stratum to the folds in turn, large ones first.
+    """Deal the units (rows, or sets of copies of one size) of each stratum to the folds, in equal parts.
 
-    Each stratum goes on where the last one ended, so folds differ by about one unit. A stratum of one row is
-    dealt to no fold (-1). One that consists of copies of one row is dealt row by row, or a training part
-    would lack it. Strata come in the order of their first rows: what a class is called does not matter.
+    What is left over goes on where the last one ended, so folds differ by about one unit. A stratum of one
+    row is dealt to no fold (-1). One that consists of copies of one row is dealt row by row, or a training
+    part would lack it. Luck follows from the keys, and every fold gets one stretch of it: a row with another
+    key moves at most one row from each fold to the next. What a stratum is called does not matter.
     """
+    order = np.argsort(mix(keys ^ rng.integers(1 << 63, dtype=np.uint64)), kind="stable")
     of_row = np.full(len(order), -1, dtype=np.intp)
     turn = 0
     names, first_row = np.unique(strata[order], return_index=True)
     for stratum in names[np.argsort(first_row)]:
-        rows = rng.permutation(order[strata[order] == stratum])
+        rows = order[strata[order] == stratum]
         if len(rows) == 1:
             continue
         _, first, unit, size = np.unique(
@@ -243,11 +246,14 @@ def _dealt(
         )
         if len(size) == 1:
             first, unit, size = np.arange(len(rows)), np.arange(len(rows)), np.ones(len(rows), dtype=np.intp)
-        # By size, then by the random order of the rows.
-        place = np.empty(len(size), dtype=np.intp)
-        place[np.lexsort((first, -size))] = np.arange(len(size))
-        of_row[rows] = (turn + place[unit]) % n_folds
-        turn = (turn + len(size)) % n_folds
+        of_unit = np.empty(len(size), dtype=np.intp)
+        for each in np.unique(size)[::-1]:
+            alike = np.flatnonzero(size == each)
+            part, left = divmod(len(alike), n_folds)
+            parts = part + ((np.arange(n_folds) - turn) % n_folds < left)
+            of_unit[alike[np.argsort(first[alike])]] = np.repeat(np.arange(n_folds), parts)
+            turn = (turn + left) % n_folds
+        of_row[rows] = of_unit[unit]
     return of_row
 
 
@@ -264,21 +270,26 @@ def _dealt_outside_in(
     Units are taken as many at a time as there are folds, from both ends towards the median, and every fold
     gets one of them. Those above the median go round the folds forwards, those below backwards, which
     leaves one for every fold. So of the rows beyond any value, above, below or on both sides, no fold has
-    more than one more than another. Which of those that come at once on one side gets which fold is luck.
-    Sets of copies are dealt before single rows, larger ones first.
+    more than one more than another. Which of those that come at once on one side gets which fold is luck, and
+    whenever a round begins on both sides, so is the order of the folds. Sets of copies are dealt before
+    single rows, larger ones first.
     """
     _, first, unit, size = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
     away, luck = deviations(y, keys)[first], mix(keys[first] ^ rng.integers(1 << 63, dtype=np.uint64))
     order = np.lexsort((luck, -np.abs(away), -size))
     is_above = away[order] > 0
-    at_once = np.arange(len(order)) // n_folds
-    place = np.where(is_above, np.cumsum(is_above), np.cumsum(~is_above)) - 1
+    at_once, turn = np.divmod(np.arange(len(order)), n_folds)
+    n_above: NDArray[np.intp] = np.cumsum(is_above) - is_above
+    place = np.where(is_above, n_above, np.arange(len(order)) - n_above)
+    stretch = np.cumsum((turn == 0) & (n_above % n_folds == 0)) - 1
+    fold_of = rng.random((stretch[-1] + 1, n_folds)).argsort(axis=1)
     by_place = np.lexsort((place, is_above, at_once))
     by_luck = np.lexsort((luck[order], place // n_folds, is_above, at_once))
     place[by_luck] = place[by_place]
     of_unit = np.empty_like(place)
-    of_unit[order] = np.where(is_above, place, -1 - place) % n_folds
-    return rng.permutation(n_folds)[of_unit][unit].astype(np.intp)
+    of_unit[order] = fold_of[stretch, np.where(is_above, place, -1 - place) % n_folds]
+    of_row: NDArray[np.intp] = of_unit[unit]
+    return of_row
 
 
 def _common_strata(strata: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:

@@ -6,19 +6,19 @@ rows.
 
 A key that hashed values would change with every unit. One that hashed exact ranks would not, but float32
 makes ties of neighbours, every tie moves all ranks above it, and sorting is slow: 3 million rows of 20
-columns took 7 s. So numbers are put on a grid of distances from the column's mean, in standard deviations:
+columns take 6 s. So numbers are put on a grid of distances from the column's mean, in standard deviations:
 
 - A distance does not change with the unit, the zero point or the sign of a column, beyond rounding.
 - The grid is coarse (an eighth of a standard deviation), so rounding seldom matters: float32 is off by 6e-8
-  of the value, and moves one cell in about two million. That row gets another key; the others keep theirs.
+  of the value, and moves one cell in some millions. That row gets another key; the others keep theirs.
 - The grid's lines lie at odd places, where the values of discrete columns do not: a class of half the rows is
   exactly 1 standard deviation from the mean. Values at the mean itself have no line near them.
 - Text and categories count by value, and by how many rows have the value. Classes count by their number of
   rows alone, so their names and order do not matter.
 - What the cells of a row say is added up. Columns are told apart by what they hold, never by their place.
 
-Few rows share all cells of the coarse grid. Those that do are looked at again on a fine one, and those
-that still do by their exact values, where columns count by place. So different rows get different keys, and
+Few rows share all cells of the coarse grid. Those that do are looked at again on finer ones, and those that
+still do by their exact values, where columns count by place. So different rows get different keys, and
 copies equal ones. Only rows that mirror each other about the mean, or swap the values of two columns that are
 distributed alike, get keys that depend on the unit or the order of columns.
 
@@ -47,10 +47,10 @@ from regadvisor.data.table import Table
 if TYPE_CHECKING:
     from regadvisor.data.table import Features
 
-#: Lines of the coarse and the fine grid per standard deviation, and how far the first is from the mean.
-_COARSE, _FINE = 8.0, 2048.0
+#: Lines of the coarse and of finer grids per standard deviation, and how far the first is from the mean.
+_COARSE, _FINER = 8.0, (2.0**11, 2.0**20)
 _SHIFT = 0.381966
-#: A random number for each cell of the grid; the last is that of missing values.
+#: A random number for each cell of a grid, going round again; the last is that of missing values.
 _GRID = numbered(1, 1 << 16)
 _MISSING = len(_GRID) - 1
 #: A spread of less than this share of the mean is one of rounding errors.
@@ -64,7 +64,7 @@ _Cells = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.uint64]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Part:
-    """Numeric columns that are read together, a random number for each one's place, and what scales them.
+    """Numeric columns that are read together, and a random number for each one's place.
 
     Targets have one place, so that their order does not matter.
     """
@@ -72,6 +72,10 @@ class _Part:
     numbers: Numbers
     places: NDArray[np.uint64]
     is_target: bool = False
+
+    def by_value(self, values: NDArray[Any], at: NDArray[Any]) -> NDArray[np.uint64]:
+        """Return the hash of exact values of the columns at the given positions."""
+        return cell_hashes(values, self.places[at])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,6 +93,8 @@ class _Scale:
             np.abs(place, out=place)
             place *= self.inverse_sd[at] * lines
             place += _SHIFT
+            if lines != _COARSE:
+                np.fmod(place, _MISSING, out=place)
             np.fmin(place, _MISSING - 1, out=place)
             if np.isnan(values.min(initial=0.0)):
                 place[np.isnan(values)] = _MISSING
@@ -126,12 +132,12 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     if len(tied):
         rows, own = table.take(tied) if len(tied) < len(keys) else table, keys[tied]
         exact = _exact(rows)
-        mixed = _shared_by_others(own, exact)
-        if len(mixed):
-            own[mixed] = mix(own[mixed] + on_grid(rows.take(mixed), _FINE))
+        for lines in (*_FINER, None):
             mixed = _shared_by_others(own, exact)
-            own[mixed] = mix(own[mixed] + exact[mixed])
-            keys[tied] = own
+            if len(mixed):
+                finer = exact[mixed] if lines is None else on_grid(rows.take(mixed), lines)
+                own[mixed] = mix(own[mixed] + finer)
+        keys[tied] = own
     return keys
 
 
@@ -169,6 +175,22 @@ def duplicate_clusters(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]
     return cluster.astype(np.intp), len(keys) - len(distinct)
 
 
+def told_apart(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return keys that are all different: copies of a row are numbered.
+
+    Examples
+    --------
+    >>> len(np.unique(told_apart(np.array([7, 3, 7, 7], dtype=np.uint64))))
+    4
+    """
+    order = np.argsort(keys, kind="stable")
+    places, ranked = np.arange(len(keys)), keys[order]
+    first = np.where(np.append(False, ranked[1:] == ranked[:-1]), 0, places)
+    apart = np.empty_like(keys)
+    apart[order] = mix(ranked + (places - np.maximum.accumulate(first)).astype(np.uint64))
+    return apart
+
+
 # ------------------------------------------------------------------------------------------- reading rows
 
 
@@ -190,7 +212,8 @@ def _frame_parts(X: Any) -> Iterator[_Part]:
     """Yield the plain numbers of a frame in one part, other numbers and dates column by column."""
     places = numbered(1, X.shape[1])
     plain = [j for j, dtype in enumerate(X.dtypes) if isinstance(dtype, np.dtype) and dtype.kind in "iuf"]
-    yield _Part(numbers=Numbers(values=X, at=plain), places=places[plain])
+    if plain:
+        yield _Part(numbers=Numbers(values=X, at=plain), places=places[plain])
     for j in np.setdiff1d(np.flatnonzero([not _is_text(dtype) for dtype in X.dtypes]), plain):
         series = X.iloc[:, int(j)]
         if series.dtype.kind in "mM":
@@ -245,12 +268,12 @@ def _scale(part: _Part) -> _Scale:
 
 
 def _moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance of dense columns, in one pass over their distances from the first row."""
+    """Return mean and variance of dense columns, in one pass over their distances from a value of each."""
     n_columns = numbers.shape[1]
     near, total, squares, count = np.zeros((4, n_columns))
     for where, block in numbers.blocks(_BLOCK_CELLS):
         if where.start == 0:
-            near = np.nan_to_num(block[0].astype(np.float64))
+            near = np.nan_to_num(np.fmax.reduce(block, axis=0).astype(np.float64))
         wide, columns = _wide(block)
         values = np.subtract(wide, near[columns], dtype=np.float64)
         if np.isnan(block.min(initial=0.0)):
@@ -288,7 +311,7 @@ def _exact(table: Table) -> NDArray[np.uint64]:
     """Return a hash of the rows' values, columns counting by their place."""
     keys = _text_sums(table.X, by_place=True)
     for part in _parts(table, None):
-        keys += _row_sums(part, lambda values, at, places=part.places: cell_hashes(values, places[at]))
+        keys += _row_sums(part, part.by_value)
     return keys
 
 

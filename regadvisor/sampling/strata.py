@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
-from regadvisor.sampling.keys import canonical_order, group_keys
+from regadvisor.sampling.keys import canonical_order, group_keys, told_apart
+from regadvisor.sampling.spread import deviations, one_per_slice
 
 #: Quantile bins of a regression target; with 10, stratification removes nearly all between-bin noise.
 TARGET_BINS = 10
-#: Steps in which distances from the median are rounded: 1/16,384 of the next power of two.
-_MANTISSA = 1 << 14
 #: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
 _GROUPS_PER_FOLD = 4
 #: Where rows are drawn within few groups: groups that stand for all, in multiples of those drawn.
@@ -54,12 +54,16 @@ class RowDesign:
         Draw one row from each of equally long slices of a stratum instead of anywhere in it.
     is_weighted : bool
         Whether a stratum was drawn beyond its share, so that rows need weights.
+    keys : ndarray of uint64, shape (n_source,) or None
+        Rows are drawn by luck that follows from their keys: one that gets another key, as float32 makes one
+        in millions, changes nothing for the others. Without, by their places in `members`.
     """
 
     members: tuple[NDArray[np.intp], ...]
     take: NDArray[np.intp]
     is_spread: bool = False
     is_weighted: bool = False
+    keys: NDArray[np.uint64] | None = None
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return drawn row numbers, sorted."""
@@ -69,6 +73,9 @@ class RowDesign:
                 parts.append(members)
             elif self.is_spread and count:
                 parts.append(members[one_per_slice(len(members), count, rng)])
+            elif count and self.keys is not None:
+                luck = mix(self.keys[members] ^ rng.integers(1 << 63, dtype=np.uint64))
+                parts.append(members[np.argpartition(luck, count - 1)[:count]])
             elif count:
                 parts.append(members[rng.choice(len(members), size=count, replace=False, shuffle=False)])
         return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.intp)
@@ -93,12 +100,13 @@ class RowDesign:
         is_free[rows], is_part[part] = False, True
         others = tuple(members[is_free[members]] for members in self.members)
         sizes = np.array([len(members) for members in others], dtype=np.intp)
-        added = RowDesign(members=others, take=allocate(sizes, most - len(part))).draw(rng)
+        added = RowDesign(members=others, take=allocate(sizes, most - len(part)), keys=self.keys).draw(rng)
         chosen = np.sort(np.concatenate([part, added]))
         place = _places(chosen, n_source)
         drawn = [np.count_nonzero(is_part[members]) for members in self.members]
         kept = tuple(_kept(place[members]) for members in self.members)
-        return chosen, replace(self, members=kept, take=np.array(drawn, dtype=np.intp))
+        keys = None if self.keys is None else self.keys[chosen]
+        return chosen, replace(self, members=kept, take=np.array(drawn, dtype=np.intp), keys=keys)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -216,58 +224,6 @@ def strata_codes(table: Table, *, n_bins: int = TARGET_BINS) -> NDArray[np.intp]
     return target_bins(table.target_view, n_bins)
 
 
-def one_per_slice(n: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return `count` of the places 0 … n - 1, one from each of equally long slices.
-
-    The first slice begins at a random place and the last ends there, so all places have the same chance.
-
-    Examples
-    --------
-    >>> one_per_slice(8, 4, np.random.default_rng(0)).tolist()
-    [2, 3, 5, 7]
-    """
-    edges = np.floor((np.arange(count + 1) + rng.random()) * (n / count)).astype(np.intp)
-    edges[-1] = edges[0] + n
-    return np.sort(rng.integers(edges[:-1], edges[1:]) % n)
-
-
-def deviations(y: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return how far a numeric target is from its median, in a form that knows no units.
-
-    In units of the median distance, rounded to four digits so that neither a change of unit nor float32
-    separates what is equal; and turned so that the most extreme row is above (the one with the largest key
-    of several).
-
-    Examples
-    --------
-    >>> keys = np.arange(5, dtype=np.uint64)
-    >>> deviations(np.array([3.0, 1.0, 2.0, 4.0, 90.0]), keys).tolist()
-    [0.0, -2.0, -1.0, 1.0, 87.0]
-    >>> deviations(-np.array([3.0, 1.0, 2.0, 4.0, 90.0]) / 7.0, keys).tolist()
-    [0.0, -2.0, -1.0, 1.0, 87.0]
-    """
-    if not len(y):
-        return np.zeros(0)
-    largest = np.abs(y).max()
-    away = y / largest if largest > 0.0 else y  # squares and sums of 1e300 overflow
-    away = away - np.median(away)
-    distance = np.abs(away)
-    unit = np.median(distance) or distance.mean() or 1.0
-    mantissa, exponent = np.frexp(away / unit)
-    away = np.ldexp(np.round(mantissa * _MANTISSA) / _MANTISSA, exponent)
-    away = np.where(np.abs(away) < 1.0 / _MANTISSA, 0.0, away)
-    extreme = np.lexsort((keys, np.abs(away)))[-1]
-    return -away + 0.0 if away[extreme] < 0 else away  # + 0.0: no negative zero
-
-
-def target_line(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return numbers along which every stretch should keep its share: the target, or the first row of a class."""
-    if not table.is_classification:
-        return deviations(table.target_view, keys)
-    _, first, code = np.unique(table.y, return_index=True, return_inverse=True)
-    return first[code].astype(np.float64)
-
-
 def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """Return quantile bins 0, 1, … of a numeric target; equal values share a bin.
 
@@ -344,6 +300,7 @@ def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint6
         # From the lowest target to the highest, so every part of its range keeps its share, the ends too.
         order = order[np.argsort(deviations(table.target_view, keys)[order], kind="stable")]
         strata = np.zeros_like(strata)
+    is_spread = table.time is not None or not table.is_classification
     members = _split(order, strata)
     sizes = np.array([len(rows) for rows in members], dtype=np.intp)
     take = allocate(sizes, n_rows, least=folds if table.is_classification else 0)
@@ -351,8 +308,9 @@ def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint6
     return RowDesign(
         members=members,
         take=take,
-        is_spread=table.time is not None or not table.is_classification,
+        is_spread=is_spread,
         is_weighted=bool((take > fair).any()),
+        keys=None if is_spread else told_apart(keys),
     )
 
 
