@@ -35,7 +35,9 @@ def built(X: Any, y: Any, kind: str = "linear", **strengths: float) -> AdvisedPi
     regularizer = Regularizer(**(strengths or {"l2": 0.1}))
     training = Training(family="linear", seed=0)
     if kind == "mlp":
-        training = Training(family="mlp", seed=0, hidden=(4,), lr=0.01, batch_size=32, epochs=2, schedule="cosine")
+        training = Training(
+            family="mlp", seed=0, hidden=(4,), lr=0.01, batch_size=32, epochs=2, schedule="cosine"
+        )
         regularizer = Regularizer(l2=0.1, coupling="decoupled")
     return build_model(facts, regularizer, training)
 
@@ -46,10 +48,14 @@ def texts(dtype: Any) -> pd.Series[Any]:
 
 
 FRAMES = {
-    "all sparse": pd.DataFrame.sparse.from_spmatrix(sparse.csr_array(np.where(RNG.random((N, 5)) < 0.3, 1.0, 0))),
+    "all sparse": pd.DataFrame.sparse.from_spmatrix(
+        sparse.csr_array(np.where(RNG.random((N, 5)) < 0.3, 1.0, 0))
+    ),
     "sparse dummies": pd.get_dummies(pd.Series(list("abc") * (N // 3)), sparse=True),
     "sparse, NaN is left out": pd.DataFrame({"a": pd.arrays.SparseArray(np.where(A > 0, np.nan, A))}),
-    "partly sparse": pd.DataFrame({"a": A, "s": pd.arrays.SparseArray(np.where(B > 0, 0.0, B), fill_value=0.0)}),
+    "partly sparse": pd.DataFrame(
+        {"a": A, "s": pd.arrays.SparseArray(np.where(B > 0, 0.0, B), fill_value=0.0)}
+    ),
     "two fill values": pd.DataFrame(
         {
             "s": pd.arrays.SparseArray(np.where(B > 0, 0.0, B), fill_value=0.0),
@@ -60,7 +66,9 @@ FRAMES = {
     "numbers as objects": pd.DataFrame({"a": A, "s": texts(object)}),
     "text and numbers": pd.DataFrame({"a": A, "s": texts("string"), "c": ["u", "v", None] * (N // 3)}),
     "whole numbers and NA": pd.DataFrame({"a": A, "s": pd.Series([1, 2, pd.NA] * (N // 3), dtype=object)}),
-    "booleans and NaT": pd.DataFrame({"a": A, "s": pd.Series([True, False, pd.NaT] * (N // 3), dtype=object)}),
+    "booleans and NaT": pd.DataFrame(
+        {"a": A, "s": pd.Series([True, False, pd.NaT] * (N // 3), dtype=object)}
+    ),
     "text without a value": pd.DataFrame({"a": A, "s": pd.Series([pd.NA] * N, dtype="string")}),
     "nullable": pd.DataFrame({"a": pd.array([1, None] * (N // 2), dtype="Int64"), "b": B}),
     "decimals": pd.DataFrame({"a": [decimal.Decimal(str(round(v, 3))) for v in A]}),
@@ -225,7 +233,9 @@ def test_the_estimators_take_what_advise_takes(messy: Any) -> None:
     assert model.score(X[~HOLES], y[~HOLES]) > 0.8
     assert "10 rows without a target" in " ".join(note.text for note in model.advice_.record.notes)
     assert RegularizationAdvisor().fit(X, y).advice_.record.data.n_rows == N - HOLES.sum()
-    assert AdvisedRegressor().fit(FRAMES["all sparse"], MISSING["numbers"]).predict(FRAMES["all sparse"]).shape == (N,)
+    assert AdvisedRegressor().fit(FRAMES["all sparse"], MISSING["numbers"]).predict(
+        FRAMES["all sparse"]
+    ).shape == (N,)
 
 
 @pytest.mark.parametrize("estimator", [AdvisedClassifier(), AdvisedRegressor(), RegularizationAdvisor()])

@@ -36,7 +36,9 @@ def test_sparse_numbers_have_to_be_squared_in_their_own_dtype(factor: float) -> 
 
 @pytest.mark.parametrize("model", ["linear", "mlp"])
 @pytest.mark.parametrize("factors", [(1e-99, 1e99), (1e99, 1e-99)])
-def test_numbers_up_to_the_bounds_are_learned_as_well_as_any(model: str, factors: tuple[float, float]) -> None:
+def test_numbers_up_to_the_bounds_are_learned_as_well_as_any(
+    model: str, factors: tuple[float, float]
+) -> None:
     features, target = X * factors[0], Y * factors[1]
     fitted = advise(features, target, model=model, effort="quick").build().fit(features, target)
     assert fitted.score(features, target) > 0.6

@@ -33,7 +33,9 @@ def random_states() -> tuple[Any, ...]:
 def noisy_net(n_features: int, n_outputs: int) -> nn.Module:
     """A module that draws from torch's own generator, in its making and in training."""
     lstm_like = nn.TransformerEncoderLayer(n_features, nhead=1, dim_feedforward=4, batch_first=True)
-    return nn.Sequential(nn.Unflatten(1, (1, n_features)), lstm_like, nn.Flatten(), nn.Linear(n_features, n_outputs))
+    return nn.Sequential(
+        nn.Unflatten(1, (1, n_features)), lstm_like, nn.Flatten(), nn.Linear(n_features, n_outputs)
+    )
 
 
 @pytest.mark.parametrize(
