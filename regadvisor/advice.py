@@ -365,7 +365,10 @@ class Advice:
             raise StrengthError(
                 "this advice was given without data, so nothing can be built from it; call advise(X, y)"
             )
-        return self._record.data, self._record.training
+        training = self._record.training
+        if training.family != "linear":
+            _check_training(training)
+        return self._record.data, training
 
     # -------------------------------------------------------------------------- rendering and saving
 
@@ -421,6 +424,19 @@ class Advice:
                 f"X and y must be the data of this advice (fingerprint {known}), got {facts.fingerprint}; "
                 "ask for new advice, or go on without this check if the rows are only more of the same"
             )
+
+
+def _check_training(training: Training) -> None:
+    """Raise unless a record says how its network is trained: a file may have been edited."""
+    missing = [name for name in ("lr", "batch_size", "schedule") if getattr(training, name) is None]
+    if missing:
+        raise RecordError(
+            f"training must have lr, batch_size and schedule for a network, got no {', '.join(missing)}; "
+            "ask for new advice"
+        )
+    from regadvisor.families.build import recipe_of
+
+    recipe_of(training, loss=None)
 
 
 def _check_target(target: Any) -> None:

@@ -25,11 +25,12 @@ from regadvisor.arguments import (
     check_storage,
     resolve_model,
 )
+from regadvisor.data.arrays import contain
 from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deciding import Decider, Decision
-from regadvisor.errors import ParameterError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
@@ -326,8 +327,13 @@ def _are_names(y: Any) -> bool:
 
 def _features(X: Any) -> Table:
     """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression")
+    try:
+        n_rows, _ = contain(X).shape
+        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression")
+    except DataError as error:
+        raise DataError(
+            f"match must be a table such as X is; what is said of X is of match here: {error}"
+        ) from error
 
 
 def _seeds(random_state: int) -> dict[str, int]:

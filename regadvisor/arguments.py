@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -53,12 +53,8 @@ def check_budget(value: Any) -> float | Literal["auto"] | None:
     """
     if value is None or (isinstance(value, str) and value == "auto"):
         return value  # type: ignore[no-any-return, return-value, unused-ignore]
-    if _is_number(value):
-        seconds = float(value)
-        if math.isinf(seconds) and seconds > 0:
-            return None
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
+    if _is_number(value) and value >= 0:
+        return None if value > sys.float_info.max else float(value)
     raise ParameterError(
         f"budget must be a number of seconds of at least 0, 'auto' or None, got {value!r}; "
         "0 means that nothing may be trained"
@@ -87,7 +83,7 @@ def check_scoring(value: Any) -> Any:
         return value
     from sklearn.metrics import get_scorer_names
 
-    if value in get_scorer_names():
+    if isinstance(value, str) and value in get_scorer_names():
         return value
     raise ParameterError(
         f"scoring must be a callable, None or one of sklearn.metrics.get_scorer_names(), got {value!r}"
@@ -111,7 +107,11 @@ def check_storage(value: Any) -> Path | None:
     if not isinstance(value, str | Path):
         raise ParameterError(f"storage must be the path of a journal file or None, got {value!r}")
     path = Path(value)
-    if path.is_dir() or not path.parent.is_dir() or "\0" in str(path):
+    try:
+        is_possible = path.parent.is_dir() and not path.is_dir() and "\0" not in str(path)
+    except OSError:  # too long a name
+        is_possible = False
+    if not is_possible:
         raise ParameterError(
             f"storage must be a file in a folder that exists, got {str(path)!r}; make the folder, "
             "or give another"
@@ -147,6 +147,12 @@ def resolve_model(
         If the model is unknown or does not fit the data, or a recipe is given for a model that is not a
         network.
     """
+    from regadvisor.families.neural.recipe import Recipe
+
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise ParameterError(
+            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(lr=...)"
+        )
     if is_module(model) or (isinstance(model, str) and model == "cnn"):
         from regadvisor.families.neural.module_family import ModuleFamily
 
@@ -158,7 +164,6 @@ def resolve_model(
     is_network = model == "mlp" or (model == "auto" and (facts.image_shape is not None or recipe is not None))
     if is_network:
         from regadvisor.families.neural.family import MLPFamily
-        from regadvisor.families.neural.recipe import Recipe
 
         return MLPFamily(recipe=recipe or Recipe(), device=device)
     if recipe is not None:

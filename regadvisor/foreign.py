@@ -7,7 +7,10 @@ from typing import Any
 from regadvisor.errors import ParameterError
 
 _TREES = "its trees have no weights that L1 or L2 could shrink: nothing here applies to it"
-_LAYERS = "ask with model='mlp' or 'cnn', and give its layers kernel_regularizer=keras.regularizers.L1L2(l1, l2 / 2)"
+_LAYERS = (
+    "ask with model='mlp' or 'cnn', and give its layers "
+    "kernel_regularizer=keras.regularizers.L1L2(l1, l2 / 2)"
+)
 _FIT = "use its fit_regularized(alpha=l1 + l2, L1_wt=l1 / (l1 + l2)) on standardised columns"
 #: By package: why its models are not taken, and what to do.
 _FOREIGN = {

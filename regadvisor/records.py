@@ -491,6 +491,11 @@ class Strength:
     #: By strength name: lowest and highest strength that ties with the pick.
     ties: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.ties) - {"l1", "l2", "dropout"})
+        if unknown:
+            raise ValueError(f"a strength must be one of 'l1', 'l2', 'dropout', got {unknown[0]!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:

@@ -44,6 +44,9 @@ FEWEST_ROWS_TO_VALIDATE = 20
 #: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of
 #: anything larger or smaller are no numbers (``data/magnitude.py``).
 SMALLEST_VALUE, LARGEST_VALUE = 1e-100, 1e100
+#: The same of sparse columns (scikit-learn squares them in their own dtype, and takes less than 2e-15 for 0)
+#: and of what networks square in float32.
+SMALLEST_SPARSE, LARGEST_SINGLE = 1e-14, 1e15
 
 # ---------------------------------------------------------------------------- Q4 to Q9: the comparisons
 

@@ -78,7 +78,7 @@ optimizer.step(closure)
 
 _PROXIMAL = """\
 # Accelerated proximal gradient: gives exact zeros, which a plain optimizer does not.
-L = curvature * float(torch.linalg.matrix_norm(A, 2)) ** 2 / len(A)
+L = curvature * float(torch.linalg.matrix_norm(A, 2)) ** 2 / len(A) or 1.0
 W, b, t = layer.weight.detach().clone(), layer.bias.detach().clone(), 1.0
 V, c = W, b
 for _ in range(100_000):

@@ -283,7 +283,8 @@ def copied(module: nn.Module) -> nn.Module:
     except Exception as error:
         raise ParameterError(
             f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: {error}; keep no "
-            "results of a pass in it (for torch.nn.utils.weight_norm use torch.nn.utils.parametrizations.weight_norm)"
+            "results of a pass in it (torch.nn.utils.weight_norm does; its successor in "
+            "torch.nn.utils.parametrizations does not)"
         ) from error
 
 

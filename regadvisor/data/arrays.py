@@ -118,7 +118,8 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
     if array.dtype.kind == "V":
         raise DataError(
             f"{name} must be a plain array, got a structured one with the fields "
-            f"{listed(array.dtype.names or [])}; pass one of them, {name}['field'], or pandas.DataFrame({name})"
+            f"{listed(array.dtype.names or [])}; pass one of them, {name}['field'], or "
+            f"pandas.DataFrame({name})"
         )
     return array
 

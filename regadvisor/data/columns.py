@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.arrays import Container
-from regadvisor.data.frames import FrameColumn, is_plain, read_column
+from regadvisor.data.frames import FrameColumn, Kind, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
 from regadvisor.data.levels import Levels, microseconds
 from regadvisor.data.magnitude import check_magnitude
@@ -73,16 +73,24 @@ class Columns:
     notes: tuple[Note, ...] = ()
 
 
-def read_columns(container: Container) -> Columns:
+def read_columns(container: Container, whole: Columns | None = None) -> Columns:
     """Return what the columns are.
+
+    Parameters
+    ----------
+    container : Container
+    whole : Columns, optional
+        Of more rows: each column is what it is there, and has missing values if it has some there, so that
+        the other rows can be predicted, too.
 
     Raises
     ------
     DataError
         If a column holds infinite values or containers.
     """
+    kinds = None if whole is None else [column.kind for column in whole.columns]
     if isinstance(container.values, pd.DataFrame):
-        return _read_frame(container, container.values)
+        return _with_missing(_read_frame(container, container.values, kinds), whole)
     names = list(range(container.shape[1]))
     numbers = Numbers(values=container.values, at=names)
     values: Any = container.values
@@ -90,18 +98,27 @@ def read_columns(container: Container) -> Columns:
     _check_finite(numbers, stats, names)
     columns = _numeric_columns(names, stats)
     notes = _notes(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
-    return Columns(
+    read = Columns(
         values=container.values,
         kind=container.kind,
         columns=columns,
         numbers=numbers,
         notes=notes,
     )
+    return _with_missing(read, whole)
 
 
-def _read_frame(container: Container, frame: pd.DataFrame) -> Columns:
+def _with_missing(read: Columns, whole: Columns | None) -> Columns:
+    if whole is None:
+        return read
+    pairs = zip(read.columns, whole.columns, strict=True)
+    columns = (replace(own, has_missing=own.has_missing or other.has_missing) for own, other in pairs)
+    return replace(read, columns=tuple(columns), is_plain=read.is_plain and whole.is_plain)
+
+
+def _read_frame(container: Container, frame: pd.DataFrame, kinds: Sequence[Kind] | None) -> Columns:
     names = [name if isinstance(name, str) else int(name) for name in frame.columns]
-    read = [read_column(frame.iloc[:, j]) for j in range(len(names))]
+    read = [read_column(frame.iloc[:, j], None if kinds is None else kinds[j]) for j in range(len(names))]
     numeric_at = [j for j, column in enumerate(read) if column.kind == "numeric"]
     values = _replaced(frame, read)
     numbers = Numbers(values=values, at=numeric_at)
@@ -212,7 +229,7 @@ def _check_finite(numbers: Numbers, stats: ColumnStats, names: Sequence[str | in
         return
     found = np.flatnonzero(np.isinf(stats.low) | np.isinf(stats.high)).tolist()
     if not found:
-        check_magnitude(stats.low, stats.high, names)
+        check_magnitude(stats.low, stats.high, names, is_sparse=numbers.is_sparse)
         return
     first = found[0]
     n_infinite = int(np.isinf(numbers.column(first)).sum())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: A number that is written like a code: leading zeros would be lost.
 _CODE = re.compile(r"^\s*[+-]?0\d")
+Kind = Literal["numeric", "categorical", "date"]
 _DATE_KINDS = ("date", "datetime", "datetime64", "timedelta", "timedelta64", "period")
 
 
@@ -104,13 +105,13 @@ class FrameColumn:
     `doubt` names what is odd about the column: numbers that came as objects, or types that are mixed.
     """
 
-    kind: Literal["numeric", "categorical", "date"]
+    kind: Kind
     values: AnySeries
     levels: Levels | None = None
     doubt: Literal["parsed-as-numbers", "mixed-types"] | None = None
 
 
-def read_column(column: AnySeries) -> FrameColumn:
+def read_column(column: AnySeries, kind: Kind | None = None) -> FrameColumn:
     """Return what a column is: numeric, categorical or a date.
 
     Parameters
@@ -118,6 +119,8 @@ def read_column(column: AnySeries) -> FrameColumn:
     column : Series
         Any pandas dtype. Booleans are numbers; text that reads as numbers throughout is numbers, unless
         leading zeros mark it as a code; a column without any value keeps the kind of its dtype.
+    kind : {"numeric", "categorical", "date"}, optional
+        What the column is known to be.
 
     Raises
     ------
@@ -139,7 +142,16 @@ def read_column(column: AnySeries) -> FrameColumn:
         return FrameColumn(kind="numeric", values=_numbers(column))
     if _is_date_dtype(dtype):
         return FrameColumn(kind="date", values=as_times(column))
-    return _read_objects(column)
+    return _read_objects(column) if kind is None else _known(column, kind)
+
+
+def _known(column: AnySeries, kind: Kind) -> FrameColumn:
+    """Return a column of objects or text as what it is known to be."""
+    if kind == "numeric":
+        return FrameColumn(kind=kind, values=as_numbers(column), doubt="parsed-as-numbers")
+    if kind == "date":
+        return FrameColumn(kind=kind, values=as_times(column))
+    return _categorical(column, doubt="mixed-types")
 
 
 def _is_date_dtype(dtype: Any) -> bool:

@@ -91,13 +91,14 @@ def make_table(
     )
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
     used = _Used.of(values, weight)
+    whole = None if used.kept is None else read_columns(container)
     container, values, series, weight = used.taken(container, values, series, weight)
 
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
     else:
         target, target_name = read_target(values, task=task), target_name or _name_of(values)
-    columns = read_columns(container)
+    columns = read_columns(container, whole)
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     notes = (

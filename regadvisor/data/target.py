@@ -88,7 +88,7 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
 
 def check_task(task: str) -> None:
     """Raise ParameterError unless `task` is one."""
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise ParameterError(f"task must be one of {', '.join(map(repr, TASKS))}, got {task!r}")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
 from regadvisor.data.training import training_rows
+from regadvisor.global_state import left_as_found
 
 
 class AdvisedPipeline(Pipeline):
@@ -46,7 +48,10 @@ class AdvisedPipeline(Pipeline):
             given = None if name is None else params[name]
             X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)
             params |= {} if name is None else {name: weight}
-        fitted: Self = super().fit(X, y, **params)
+        with left_as_found(), warnings.catch_warnings():
+            # Whether these are classes was asked by advise().
+            warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+            fitted: Self = super().fit(X, y, **params)
         return fitted
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:

@@ -307,6 +307,10 @@ def resolve(chart: str | Chart, *, has_dropout: bool) -> Chart:
         if chart not in named:
             raise ParameterError(f"chart must be one of {sorted(named)} or a Chart, got {chart!r}")
         chart = named[chart]
+    if not isinstance(chart, Chart):
+        raise ParameterError(
+            f"chart must be one of {sorted(named)} or a Chart, got {type(chart).__name__}; see docs/charts.md"
+        )
     check(chart)
     dropout_questions = [name for name, q in chart.questions.items() if "dropout" in str(q.compares)]
     return chart if has_dropout else without(chart, *dropout_questions)

@@ -22,7 +22,7 @@ from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
 from regadvisor.families.preprocess import as_numbers, feature_names, flatten, make_preprocessor
 from regadvisor.records import DataFacts
-from regadvisor.thresholds import PROBABILITY_FLOOR
+from regadvisor.thresholds import LARGEST_SINGLE, PROBABILITY_FLOOR
 
 #: Encoded folds larger than this are refused.
 MOST_BYTES = 2_000_000_000
@@ -71,10 +71,17 @@ def dense(encoded: Any) -> Float32:
     Raises
     ------
     DataError
-        If it would take more than ``MOST_BYTES``.
+        If it would take more than ``MOST_BYTES``, or a number is too large.
     """
     _check_size(encoded.shape[0] * encoded.shape[1])
     filled = encoded.toarray() if hasattr(encoded, "toarray") else encoded
+    if filled.dtype == np.float64 and filled.size:
+        largest = max(filled.max(), -filled.min())
+        if largest > np.finfo(np.float32).max:
+            raise DataError(
+                f"X must hold numbers below 3e38 in size for a network, which counts in float32, got "
+                f"{largest:.3g}; use transform='standard', or change the unit"
+            )
     # Writable, though nothing writes into it: torch warns of tensors that share a read-only array.
     return np.require(filled, np.float32, ["C", "W"])
 
@@ -176,7 +183,8 @@ def encode_target(
             for j, y in enumerate(sample.targets.T):
                 mean, sd = weighted_moments(y[fold.train], w)
                 variance = float(np.var(y)) or 1.0
-                target[number, :, j] = (y - mean) / sd
+                # A held-out value beyond all training ones has to have a square in float32.
+                target[number, :, j] = np.clip((y - mean) / sd, -LARGEST_SINGLE, LARGEST_SINGLE)
                 loss_scale[number, j] = 1.0 if own_loss else sd**2 / variance
                 squared[j] = (y[fold.test] - mean) ** 2 / variance
             constant[fold.test] = squared.mean(axis=0)

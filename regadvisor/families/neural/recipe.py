@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import numbers
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,17 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("flat-cosine", "cosine", "constant")
 COUPLINGS = ("decoupled", "loss")
 TRANSFORMS = ("standard", "none")
+
+
+_LARGEST = sys.float_info.max
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,27 +114,33 @@ class Recipe:
             "transform": (*TRANSFORMS, None),
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
+            if not (isinstance(getattr(self, name), str) and getattr(self, name) in known):
                 raise ParameterError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
+        if not (_is_number(self.lr) and 0 < self.lr <= _LARGEST):
             raise ParameterError(f"lr must be a positive finite number, got {self.lr!r}")
-        if not 0 <= self.momentum < 1:
+        if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
             raise ParameterError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
-        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm <= _LARGEST):
             raise ParameterError(
                 f"clip_norm must be a positive finite number or None, got {self.clip_norm!r}"
             )
-        if self.batch_size < 1:
-            raise ParameterError(f"batch_size must be at least 1, got {self.batch_size!r}")
-        if self.epochs is not None and self.epochs < 1:
-            raise ParameterError(f"epochs must be at least 1 or None, got {self.epochs!r}")
-        if any(units < 1 for units in self.hidden):
-            raise ParameterError(f"hidden must hold numbers of units of at least 1, got {self.hidden!r}")
+        if not _is_count(self.batch_size):
+            raise ParameterError(f"batch_size must be at least 1, a whole number, got {self.batch_size!r}")
+        if self.epochs is not None and not _is_count(self.epochs):
+            raise ParameterError(f"epochs must be at least 1, a whole number, or None, got {self.epochs!r}")
+        if not isinstance(self.hidden, tuple | list) or not all(_is_count(units) for units in self.hidden):
+            raise ParameterError(
+                f"hidden must hold numbers of units of at least 1, got {self.hidden!r}; "
+                "write hidden=(128, 64)"
+            )
         for name in ("exempt", "penalised"):
-            if isinstance(getattr(self, name), str):
+            given = getattr(self, name)
+            if isinstance(given, str):
                 raise ParameterError(
-                    f"{name} must be a tuple of patterns, got {getattr(self, name)!r}; "
-                    f"write {name}=({getattr(self, name)!r},)"
+                    f"{name} must be a tuple of patterns, got {given!r}; write {name}=({given!r},)"
                 )
+            is_tuple = isinstance(given, tuple | list) and all(isinstance(each, str) for each in given)
+            if not (is_tuple or (name == "penalised" and given is None)):
+                raise ParameterError(f"{name} must be a tuple of patterns, which are text, got {given!r}")
         if self.loss is not None and not callable(self.loss):
             raise ParameterError(f"loss must be a callable or None, got {self.loss!r}")

@@ -1,0 +1,278 @@
+"""An advice that was given can be built and fitted on the same data, in whatever form they come."""
+
+from __future__ import annotations
+
+import decimal
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+
+from regadvisor import AdvisedClassifier, AdvisedRegressor, Advice, DataError, RegularizationAdvisor, advise
+from regadvisor.data.source import make_table
+from regadvisor.data.training import training_rows
+from regadvisor.errors import ParameterError
+from regadvisor.families.build import build_model
+from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.records import Training
+from regadvisor.regularizer import Regularizer
+from regadvisor.sampling.request import read_request
+
+N = 60
+RNG = np.random.default_rng(0)
+A, B = RNG.normal(size=(2, N))
+Y = A + 0.3 * RNG.normal(size=N)
+LABELS = np.where(Y > 0, "yes", "no")
+
+
+def built(X: Any, y: Any, kind: str = "linear", **strengths: float) -> AdvisedPipeline:
+    """The unfitted pipeline that an advice of a fixed regularizer gives for these data."""
+    facts = make_table(X, y).facts
+    regularizer = Regularizer(**(strengths or {"l2": 0.1}))
+    training = Training(family="linear", seed=0)
+    if kind == "mlp":
+        training = Training(
+            family="mlp", seed=0, hidden=(4,), lr=0.01, batch_size=32, epochs=2, schedule="cosine"
+        )
+        regularizer = Regularizer(l2=0.1, coupling="decoupled")
+    return build_model(facts, regularizer, training)
+
+
+def texts(dtype: Any) -> pd.Series[Any]:
+    values = [str(round(v, 2)) if i % 7 else pd.NA for i, v in enumerate(B)]
+    return pd.Series(values, dtype=dtype)
+
+
+FRAMES = {
+    "all sparse": pd.DataFrame.sparse.from_spmatrix(
+        sparse.csr_array(np.where(RNG.random((N, 5)) < 0.3, 1.0, 0))
+    ),
+    "sparse dummies": pd.get_dummies(pd.Series(list("abc") * (N // 3)), sparse=True),
+    "sparse, NaN is left out": pd.DataFrame({"a": pd.arrays.SparseArray(np.where(A > 0, np.nan, A))}),
+    "partly sparse": pd.DataFrame(
+        {"a": A, "s": pd.arrays.SparseArray(np.where(B > 0, 0.0, B), fill_value=0.0)}
+    ),
+    "two fill values": pd.DataFrame(
+        {
+            "s": pd.arrays.SparseArray(np.where(B > 0, 0.0, B), fill_value=0.0),
+            "t": pd.arrays.SparseArray(np.where(A > 0, np.nan, A)),
+        }
+    ),
+    "numbers as text": pd.DataFrame({"a": A, "s": texts("string")}),
+    "numbers as objects": pd.DataFrame({"a": A, "s": texts(object)}),
+    "text and numbers": pd.DataFrame({"a": A, "s": texts("string"), "c": ["u", "v", None] * (N // 3)}),
+    "whole numbers and NA": pd.DataFrame({"a": A, "s": pd.Series([1, 2, pd.NA] * (N // 3), dtype=object)}),
+    "booleans and NaT": pd.DataFrame(
+        {"a": A, "s": pd.Series([True, False, pd.NaT] * (N // 3), dtype=object)}
+    ),
+    "text without a value": pd.DataFrame({"a": A, "s": pd.Series([pd.NA] * N, dtype="string")}),
+    "nullable": pd.DataFrame({"a": pd.array([1, None] * (N // 2), dtype="Int64"), "b": B}),
+    "decimals": pd.DataFrame({"a": [decimal.Decimal(str(round(v, 3))) for v in A]}),
+    "objects in an array": np.array([[v, str(w)] for v, w in zip(A, B, strict=True)], dtype=object),
+    "polars": pl.DataFrame({"a": A, "s": [None if i % 5 == 0 else str(v) for i, v in enumerate(B)]}),
+}
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("X", FRAMES.values(), ids=FRAMES.keys())
+def test_numbers_in_any_form_are_read_as_advise_read_them(X: Any, kind: str) -> None:
+    plain = make_table(X, Y).X
+    fitted = built(X, Y, kind).fit(X, Y)
+    expected = built(plain, Y, kind).fit(plain, Y)
+    np.testing.assert_allclose(fitted.predict(X), expected.predict(plain), rtol=1e-6, atol=1e-9)
+
+
+def test_plain_numbers_need_no_step_of_ours() -> None:
+    steps = built(np.column_stack([A, B]), Y)[0].steps
+    assert [name for name, _ in steps] == ["scale"]
+
+
+def test_text_among_numbers_is_named_when_it_is_predicted() -> None:
+    frame = pd.DataFrame({"a": A, "s": texts("string")})
+    model = built(frame, Y).fit(frame, Y)
+    odd = frame.astype({"s": object})
+    odd.loc[3, "s"] = "many"
+    with pytest.raises(DataError, match="column 's' must hold numbers, got 'many'"):
+        model.predict(odd)
+
+
+# ------------------------------------------------------------------------------------------ the target
+
+HOLES = np.arange(N) % 6 == 0
+MISSING = {
+    "numbers": np.where(HOLES, np.nan, Y),
+    "labels": pd.Series(np.where(HOLES, None, LABELS)),
+    "labels and NaN": np.where(HOLES, np.array(np.nan, dtype=object), LABELS.astype(object)),
+    "nullable": pd.Series(np.where(Y > 0, 1, 0)).astype("Int64").mask(pd.Series(HOLES)),
+    "decimals": np.array([None if h else decimal.Decimal(f"{v:.3f}") for v, h in zip(Y, HOLES, strict=True)]),
+    "several": pd.DataFrame({"u": np.where(HOLES, np.nan, Y), "v": B}),
+    "polars": pl.Series([None if h else float(v) for v, h in zip(Y, HOLES, strict=True)]),
+}
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("y", MISSING.values(), ids=MISSING.keys())
+def test_rows_without_a_target_are_left_out_of_the_fit(y: Any, kind: str) -> None:
+    X = pd.DataFrame({"a": A, "b": B})
+    kept = y.loc[~HOLES] if hasattr(y, "loc") else np.asarray(y)[~HOLES]
+    model = built(X, y, kind).fit(X, y)
+    without = built(X[~HOLES], kept, kind).fit(X[~HOLES], kept)
+    np.testing.assert_array_equal(model.predict(X), without.predict(X))
+    assert model.score(X, y) == pytest.approx(without.score(X[~HOLES], kept))
+
+
+def test_what_only_rows_without_a_target_hold_can_be_predicted() -> None:
+    X = pd.DataFrame({"a": np.where(HOLES, np.nan, A), "s": np.where(HOLES, "many", "1")})
+    model = built(X, MISSING["numbers"]).fit(X, MISSING["numbers"])
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("dtype", [object, "S3"])
+def test_labels_of_bytes_are_text(dtype: Any) -> None:
+    y = np.array([label.encode() for label in LABELS], dtype=dtype)
+    X = np.column_stack([A, B])
+    assert make_table(X, y).facts.classes == ("no", "yes")
+    model = built(X, y).fit(X, y)
+    assert set(model.predict(X)) == {"no", "yes"}
+    assert model.score(X, y) > 0.8
+
+
+def test_bytes_and_text_of_one_label_are_one_class() -> None:
+    assert make_table(np.column_stack([A, B]), [b"no", "no", "yes"] * (N // 3)).facts.classes == ("no", "yes")
+
+
+@pytest.mark.parametrize("label", [b"\xff", "\udc80"])
+def test_labels_that_are_no_text_are_refused(label: Any) -> None:
+    y = np.array([label, "a"] * (N // 2), dtype=object)
+    with pytest.raises(DataError, match=r"labels in y must be text that UTF-8 can hold.*rename these labels"):
+        make_table(np.column_stack([A, B]), y)
+
+
+def test_a_structured_target_is_refused_by_its_fields() -> None:
+    y = np.array([(True, 1.0)] * N, dtype=[("event", bool), ("time", float)])
+    with pytest.raises(DataError, match=r"y must be a plain array.*'event' and 'time'.*y\['field'\]"):
+        make_table(np.column_stack([A, B]), y)
+
+
+@pytest.mark.parametrize("X", [np.ma.masked_array(np.ones((N, 2)), mask=False), np.asmatrix(np.ones((N, 2)))])
+def test_arrays_that_scikit_learn_does_not_take_are_refused(X: Any) -> None:
+    with pytest.raises(DataError, match="X must be a plain array"):
+        make_table(X, Y)
+
+
+# ----------------------------------------------------------------------------------------------- weights
+
+
+def test_rows_of_weight_0_are_left_out_everywhere() -> None:
+    X, weight = np.column_stack([A, B]), np.where(HOLES, 0.0, 3.0)
+    table = make_table(X, Y, sample_weight=weight)
+    assert (table.n_rows, [note.code for note in table.notes]) == (50, ["zero-weight"])
+    model = built(X[~HOLES], Y[~HOLES], l1=0.1).fit(X, Y, model__sample_weight=weight)
+    np.testing.assert_allclose(
+        model.predict(X), built(X[~HOLES], Y[~HOLES], l1=0.1).fit(X[~HOLES], Y[~HOLES]).predict(X)
+    )
+
+
+def test_a_class_without_weight_is_no_class() -> None:
+    with pytest.raises(DataError, match="at least 2 classes, got 1 class"):
+        make_table(np.column_stack([A, B]), LABELS, sample_weight=(LABELS == "yes").astype(float))
+
+
+def test_weights_that_leave_the_say_to_few_rows_are_noted() -> None:
+    weight = np.r_[np.ones(3), np.full(N - 3, 1e-9)]
+    table = make_table(np.column_stack([A, B]), Y, sample_weight=weight)
+    assert table.n_effective == pytest.approx(3)
+    assert [note.text for note in table.notes if note.code == "few-rows"] == [
+        "the weights leave the say to about 3 rows of 60: too few to validate anything with confidence."
+    ]
+
+
+def test_the_scale_of_the_weights_changes_no_model() -> None:
+    X, weight = np.column_stack([A, B]), RNG.uniform(1, 2, N)
+    models = [built(X, LABELS).fit(X, LABELS, model__sample_weight=factor * weight) for factor in (1.0, 1e-3)]
+    np.testing.assert_allclose(models[0].predict_proba(X), models[1].predict_proba(X), rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------ whole advice
+
+
+@pytest.fixture(scope="module")
+def messy() -> tuple[pd.DataFrame, pd.Series[Any]]:
+    frame = FRAMES["text and numbers"]
+    return frame, pd.Series(np.where(HOLES, None, LABELS), name="bought")
+
+
+@pytest.fixture(scope="module")
+def advice(messy: tuple[pd.DataFrame, pd.Series[Any]]) -> Advice:
+    return advise(*messy, effort="quick")
+
+
+@pytest.mark.parametrize("library", ["sklearn", "torch"])
+def test_snippets_run_on_the_same_data(advice: Advice, messy: Any, library: Any) -> None:
+    X, y = messy
+    here: dict[str, Any] = {"X": X, "y": y}
+    exec(advice.snippet(library), here)
+    predict = here["model"].predict if library == "sklearn" else here["predict"]
+    same = advice.build().fit(X, y).predict(X) == predict(X)
+    assert same.mean() > 0.95
+
+
+def test_a_pipeline_part_can_be_used_by_itself(advice: Advice, messy: Any) -> None:
+    X, _ = messy
+    encoded = advice.build()[:-1].fit(X).transform(X)
+    assert encoded.shape[0] == N
+
+
+def test_the_estimators_take_what_advise_takes(messy: Any) -> None:
+    X, y = messy
+    model = AdvisedClassifier().fit(X, y)
+    assert model.score(X[~HOLES], y[~HOLES]) > 0.8
+    assert "10 rows without a target" in " ".join(note.text for note in model.advice_.record.notes)
+    assert RegularizationAdvisor().fit(X, y).advice_.record.data.n_rows == N - HOLES.sum()
+    assert AdvisedRegressor().fit(FRAMES["all sparse"], MISSING["numbers"]).predict(
+        FRAMES["all sparse"]
+    ).shape == (N,)
+
+
+@pytest.mark.parametrize("estimator", [AdvisedClassifier(), AdvisedRegressor(), RegularizationAdvisor()])
+@pytest.mark.parametrize(
+    ("X", "y"), [(np.full((N, 2), np.inf), LABELS), (A, Y), (np.ones((N, 2)), None), (np.ones((N, 0)), Y)]
+)
+def test_the_estimators_refuse_in_words_of_ours(estimator: Any, X: Any, y: Any) -> None:
+    with pytest.raises(DataError):
+        estimator.fit(X, y)
+
+
+def test_unexpected_arguments_name_nothing_private() -> None:
+    with pytest.raises(TypeError) as caught:
+        AdvisedClassifier(storage="x")  # type: ignore[call-arg]
+    assert not re.search(r"(^|\s)_", str(caught.value))
+
+
+# -------------------------------------------------------------------------------------------- named rows
+
+
+def test_rows_named_in_sample_are_counted_as_the_caller_counts_them() -> None:
+    kept = np.array([True, False, True, True, False, True])
+    request = read_request([2, 3, 4], n_rows=4, n_source=4, kept=kept)
+    np.testing.assert_array_equal(request.rows, [1, 2])
+    mask = read_request(np.array([0, 1, 0, 0, 0, 1], dtype=bool), n_rows=4, n_source=4, kept=kept)
+    np.testing.assert_array_equal(mask.rows, [3])
+    with pytest.raises(ParameterError, match="has a target and a weight, got none"):
+        read_request([1, 4], n_rows=4, n_source=4, kept=kept)
+
+
+def test_a_fit_needs_one_target_a_row() -> None:
+    with pytest.raises(DataError, match="y must have one value per row of X"):
+        training_rows(np.ones((4, 2)), [1.0, 2.0], is_classification=False)
+
+
+def test_long_tailed_targets_fit_without_a_warning() -> None:
+    X, y = np.column_stack([A, B]), np.exp(5 * Y)
+    assert built(X, y, l1=0.1).fit(X, y).predict(X).shape == (N,)
+    half = np.exp(Y).astype(np.float16)
+    assert built(X, half, l1=0.1).fit(X, half).predict(X).shape == (N,)

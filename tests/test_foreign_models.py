@@ -1,0 +1,159 @@
+"""Models of other libraries, classes instead of objects, and errors inside the caller's own code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import Tensor, nn
+
+from regadvisor import Advice, DataError, ParameterError, Recipe, advise
+from regadvisor.families.neural.module_estimator import ModuleRegressor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = X[:, 0] + RNG.normal(size=60)
+QUICK = Recipe(epochs=2, batch_size=16)
+
+
+def fake(module: str, *bases: type) -> type:
+    """A class that says it comes from another package."""
+    return type("Model", bases or (object,), {"__module__": module})
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (fake("keras.src.models.model", nn.Module)(), "got Model; ask with model='mlp'.*L1L2"),
+        (fake("tensorflow.python.keras")(), "got Model; ask with model='mlp'"),
+        (fake("statsmodels.discrete.discrete_model"), "fit_regularized"),
+        (fake("statsmodels.regression.linear_model")(), "fit_regularized"),
+        (fake("skorch.classifier")(), "pass its module class"),
+        (fake("xgboost.sklearn")(), "its trees have no weights"),
+        (fake("lightgbm.sklearn"), "its trees have no weights"),
+        (fake("torch.jit._script", nn.Module)(), "pass the module that it was compiled from"),
+        (LogisticRegression, r"got the class LogisticRegression; make one: model=LogisticRegression\(\)"),
+    ],
+    ids=[
+        "keras",
+        "tensorflow",
+        "statsmodels class",
+        "statsmodels",
+        "skorch",
+        "xgboost",
+        "lightgbm",
+        "jit",
+        "class",
+    ],
+)
+def test_models_that_cannot_be_asked_about(model: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=f"model must be .*{words}"):
+        advise(X, Y, model=model, effort="quick")
+
+
+@pytest.fixture(scope="module")
+def linear() -> Advice:
+    return advise(X, Y, effort="quick")
+
+
+@pytest.fixture(scope="module")
+def network() -> Advice:
+    return advise(X, Y, model=lambda n_features: nn.Linear(n_features, 1), recipe=QUICK, effort="quick")
+
+
+def test_apply_and_optimizer_want_objects(linear: Advice, network: Advice) -> None:
+    with pytest.raises(ParameterError, match=r"target must be .*got the class Ridge; pass Ridge\(\)"):
+        linear.apply(Ridge)
+    with pytest.raises(ParameterError, match="got the class Linear"):
+        network.apply(nn.Linear)
+    with pytest.raises(ParameterError, match="compiled"):
+        network.apply(fake("torch.jit._script", nn.Module)())
+    for target in (nn.Linear, Ridge(), fake("skorch.regressor")()):
+        with pytest.raises(ParameterError, match=r"module must be a torch.nn.Module, got"):
+            network.optimizer(target, lr=0.1, steps=3)
+
+
+# ------------------------------------------------------------------------------- the caller's own code
+
+
+class Breaking(nn.Module):
+    """Runs on the few rows of a first look, and breaks on a batch of the training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 10:
+            raise OSError("the cache is gone")
+        return self.layer(x)
+
+
+def test_an_error_in_the_module_is_quoted() -> None:
+    with pytest.raises(
+        ParameterError, match=r"model must run on every batch.*OSError: the cache is gone; run"
+    ) as caught:
+        advise(X, Y, model=Breaking, recipe=QUICK, effort="quick")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_error_in_prediction_is_quoted() -> None:
+    model = ModuleRegressor(lambda: nn.Linear(4, 1), recipe=QUICK, random_state=0).fit(X, Y)
+    model.module_ = Breaking()
+    with pytest.raises(ParameterError, match="OSError: the cache is gone"):
+        model.predict(X)
+
+
+def picky(outputs: Tensor, target: Tensor) -> Tensor:
+    return (outputs[:, 1] - target[:, 0]).square()
+
+
+def detached(outputs: Tensor, target: Tensor) -> Tensor:
+    return (outputs.detach() - target).square()[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (picky, r"loss must take outputs and target of shape .*IndexError"),
+        (detached, "loss must be differentiable"),
+    ],
+)
+@pytest.mark.parametrize("model", ["mlp", lambda: nn.Linear(4, 1)])
+def test_an_error_in_the_loss_is_quoted(loss: Any, words: str, model: Any) -> None:
+    with pytest.raises(ParameterError, match=words):
+        advise(X, Y, model=model, recipe=Recipe(epochs=2, loss=loss), effort="quick")
+
+
+def test_a_module_that_vmap_cannot_run_goes_through_the_loop() -> None:
+    class Branching(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if float(x.sum()) > -1e9 else x[:, :1]
+
+    advice = advise(X, Y, model=lambda: Branching(4, 1), recipe=QUICK, effort="quick")
+    assert advice.record.training is not None
+    assert advice.record.training.engine == "loop"
+    assert "vmap cannot run the module" in str(advice.record.training.engine_reason)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_module_that_cannot_be_copied_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*parametrizations"):
+        advise(X, Y, model=lambda: nn.utils.weight_norm(nn.Linear(4, 1)), recipe=QUICK, effort="quick")
+
+
+# --------------------------------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize("progress", [True, False, "bar", 1])
+def test_progress_is_a_function(progress: Any) -> None:
+    with pytest.raises(ParameterError, match="progress must be a callable"):
+        advise(X, Y, progress=progress)
+
+
+@pytest.mark.parametrize("match", [5, "x", object(), [1, 2], np.ones(3)])
+def test_match_is_a_table(match: Any) -> None:
+    with pytest.raises(DataError, match="match must be a table such as X is"):
+        advise(X, Y, match=match, effort="quick")
