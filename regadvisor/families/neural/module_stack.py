@@ -257,9 +257,7 @@ class ModuleStack:
         """Return the outputs (n_rows, n_outputs) of one network on flat rows (n_rows, n_features)."""
         architecture = self.architecture
         self._feed.start(masks)
-        outputs: Tensor = functional_call(
-            self._module, state, (x.reshape(x.shape[0], *architecture.source.input_shape),)
-        )
+        outputs: Tensor = functional_call(self._module, state, (architecture.source.shaped(x),))
         outputs = outputs.reshape(x.shape[0], -1)
         if architecture.has_one_logit:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
