@@ -15,6 +15,7 @@ from regadvisor.families.linear import LinearFamily
 from regadvisor.families.neural import cost, module_trial
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module_source import ModuleSource
 from regadvisor.families.neural.recipe import Recipe
 
 FOLDS = [
@@ -114,3 +115,48 @@ def test_looking_leaves_the_random_numbers_of_torch_alone() -> None:
     before = torch.random.get_rng_state()
     passes(CountedNoise, Deadline.after(0.0))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+# ------------------------------------------------------------------------------------ pixels in memory
+
+
+class Convolutional(nn.Module):
+    """Flattens its pixels by a copy, or by a view that the fast order of pixels does not allow."""
+
+    strides: tuple[int, ...] = ()
+
+    def __init__(self, *, views: bool = False, n_channels: int = 1) -> None:
+        super().__init__()
+        self.first, self.pool, self.last = nn.Conv2d(n_channels, 4, 3), nn.MaxPool2d(2), nn.Linear(16, 2)
+        self.views = views
+
+    def forward(self, x: Tensor) -> Tensor:
+        Convolutional.strides = x.stride()
+        hidden = self.pool(self.first(x))
+        return self.last(hidden.view(len(x), -1) if self.views else hidden.flatten(1))
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("views", [False, True])
+def test_pixels_lie_as_convolutions_are_fast_and_nothing_else_changes(n_channels: int, views: bool) -> None:
+    def make() -> nn.Module:
+        return Convolutional(views=views, n_channels=n_channels)
+
+    source = ModuleSource(model=make, input_shape=(n_channels, 6, 6), n_outputs=2)
+    # Rows that do not lie side by side, as those of a table with other columns.
+    x = torch.randn(20, n_channels * 36 + 5, generator=torch.Generator().manual_seed(0))[:, : n_channels * 36]
+    looked_at = module_trial.examine(source, x, recipe=Recipe(), is_classification=True)
+    assert looked_at.source.is_channels_last is not views
+    assert Convolutional.strides[1:] == ((36, 6, 1) if views else (1, 6 * n_channels, n_channels))
+    torch.testing.assert_close(looked_at.source.shaped(x), x.reshape(20, n_channels, 6, 6))
+    initial = looked_at.initial(torch.Generator().manual_seed(0))
+    stack = looked_at.stack(initial, batch=20, loss="log")
+    target = nn.functional.one_hot(torch.arange(20) % 2, 2).float()
+    stack.compute_gradient(x[None], target[None])
+    plain = make()
+    looked_at.layout.unpack(initial[0], plain)
+    outputs = plain(x.reshape(20, n_channels, 6, 6).contiguous())
+    nn.functional.cross_entropy(outputs, target).backward()
+    for entry in looked_at.layout.trained:
+        torch.testing.assert_close(entry.view(stack.gradient)[0], plain.get_parameter(entry.name).grad)
+    torch.testing.assert_close(stack.outputs(slice(0, 1), x)[0], outputs.detach())

@@ -13,9 +13,10 @@ bound to the tensors of a stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,8 @@ from regadvisor.families.neural.module_layout import Entry
 
 _aten = torch.ops.aten
 
-#: What the way back through a layer reads of its output. What reads no more than the sign survives dropout
-#: in place: a dropped unit is 0, and no slope gets through to it anyway.
+#: What the way back through a layer reads of its output. Where it is the sign, dropout may write on the
+#: output: a dropped unit is 0, and no slope gets through to it anyway.
 Reads = Literal["nothing", "sign", "all"]
 
 
@@ -34,12 +35,7 @@ Reads = Literal["nothing", "sign", "all"]
 class Linear:
     """A linear layer: where a network's row holds its weight and bias.
 
-    Attributes
-    ----------
-    weight : Entry
-        Shape (n_out, n_in) as in torch, or (n_in, n_out) if `is_turned`.
-    bias : Entry or None
-    is_turned : bool
+    The weight has shape (n_out, n_in) as in torch, or (n_in, n_out) if `is_turned`.
     """
 
     weight: Entry
@@ -72,149 +68,128 @@ class Drop:
 Link = Linear | Norm | Activation | Drop
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How an activation is computed, and the way back through it.
+class Rule(NamedTuple):
+    """How an activation is computed, and the way back through it."""
 
-    Attributes
-    ----------
-    settings : dict
-        Names and torch's defaults, in torch's order.
-    forward : callable
-        ``(inputs, *settings, out)``.
-    backward : callable
-        ``(slope, kept, *settings)``; changes the slope in place. `kept` is the output, or the input if
-        nothing of the output is read.
-    reads : {"nothing", "sign", "all"}
-    is_known : callable
-        Whether the way back is right for these settings.
-    """
-
-    settings: dict[str, Any]
+    #: ``(inputs, *settings, out)``
     forward: Callable[..., Any]
+    #: ``(slope, kept, *settings)`` changes the slope in place; kept is the output, or the input if nothing of
+    #: the output is read. Each is torch's own kernel.
     backward: Callable[..., Any]
     reads: Reads = "nothing"
+    #: Names and torch's defaults, in torch's order.
+    settings: Mapping[str, Any] = MappingProxyType({})
+    #: Whether the way back is right for these settings.
     is_known: Callable[..., bool] = lambda *settings: True
 
 
-#: The activations, by their names in torch. Each way back is torch's own kernel.
+#: The activations, by their names in torch.
 RULES: dict[str, Rule] = {
     "relu": Rule(
-        {},
         lambda x, out: torch.clamp_min(x, 0.0, out=out),
         lambda d, y: _aten.threshold_backward(d, y, 0.0, grad_input=d),
-        reads="sign",
+        "sign",
     ),
     "leaky_relu": Rule(
-        {"negative_slope": 0.01},
         lambda x, slope, out: _aten.leaky_relu(x, slope, out=out),
         lambda d, y, slope: _aten.leaky_relu_backward(d, y, slope, True, grad_input=d),
-        reads="sign",
-        is_known=lambda slope: slope >= 0,
+        "sign",
+        {"negative_slope": 0.01},
+        lambda slope: slope >= 0,
     ),
     "tanh": Rule(
-        {},
-        lambda x, out: torch.tanh(x, out=out),
-        lambda d, y: _aten.tanh_backward(d, y, grad_input=d),
-        reads="all",
+        lambda x, out: torch.tanh(x, out=out), lambda d, y: _aten.tanh_backward(d, y, grad_input=d), "all"
     ),
     "sigmoid": Rule(
-        {},
         lambda x, out: torch.sigmoid(x, out=out),
         lambda d, y: _aten.sigmoid_backward(d, y, grad_input=d),
-        reads="all",
+        "all",
     ),
     "elu": Rule(
-        {"alpha": 1.0},
         lambda x, alpha, out: _aten.elu(x, alpha, out=out),
         lambda d, y, alpha: _aten.elu_backward(d, alpha, 1.0, 1.0, True, y, grad_input=d),
-        reads="all",
-        is_known=lambda alpha: alpha >= 0,
+        "all",
+        {"alpha": 1.0},
+        lambda alpha: alpha >= 0,
     ),
     "gelu": Rule(
-        {"approximate": "none"},
-        lambda x, approximate, out: _aten.gelu(x, approximate=approximate, out=out),
-        lambda d, x, approximate: _aten.gelu_backward(d, x, approximate=approximate, grad_input=d),
+        lambda x, how, out: _aten.gelu(x, approximate=how, out=out),
+        lambda d, x, how: _aten.gelu_backward(d, x, approximate=how, grad_input=d),
+        settings={"approximate": "none"},
     ),
-    "silu": Rule(
-        {},
-        lambda x, out: _aten.silu(x, out=out),
-        lambda d, x: _aten.silu_backward(d, x, grad_input=d),
-    ),
+    "silu": Rule(lambda x, out: _aten.silu(x, out=out), lambda d, x: _aten.silu_backward(d, x, grad_input=d)),
     "softplus": Rule(
-        {"beta": 1.0, "threshold": 20.0},
         lambda x, beta, threshold, out: _aten.softplus(x, beta, threshold, out=out),
         lambda d, x, beta, threshold: _aten.softplus_backward(d, x, beta, threshold, grad_input=d),
+        settings={"beta": 1.0, "threshold": 20.0},
     ),
     "hardtanh": Rule(
-        {"min_val": -1.0, "max_val": 1.0},
         lambda x, low, high, out: _aten.hardtanh(x, low, high, out=out),
         lambda d, x, low, high: _aten.hardtanh_backward(d, x, low, high, grad_input=d),
+        settings={"min_val": -1.0, "max_val": 1.0},
     ),
 }
 
 
-class _Layer:
-    """A link bound to the tensors of a stack.
+@dataclass(frozen=True)
+class _Place:
+    """Where in a stack a layer stands."""
 
-    Parameters
-    ----------
-    link : Link
-    shape : tuple of int
-        Of its input: (n_models, batch, n_in).
-    before : Reads
-        What the layer before reads of its own output, which is this layer's input.
-    rows : tuple of Tensor
-        Parameters and gradients, (n_models, n_parameters) each.
-    """
+    flat: Tensor
+    gradient: Tensor
+    #: Of its input: (n_models, batch, n_in).
+    shape: tuple[int, int, int]
+    #: What the layer before reads of its own output, which is this layer's input.
+    before: Reads
+
+
+class _Layer:
+    """A link bound to a place. Passes may write on what comes in, where nobody reads it any more."""
 
     reads: Reads = "nothing"
     n_out: int
 
-    def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
-        """Return the outputs of the training pass, keeping what the way back needs; `x` may be written on."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of the training pass, keeping what the way back needs."""
         raise NotImplementedError
 
-    def backward(self, slope: Tensor, dropped: slice | None, mask: Tensor | None, is_last: bool) -> Tensor:
-        """Fill the layer's gradients and return the slope by its inputs.
-
-        `slope` may be written on. `is_last`: nothing below has parameters, so the slope is not needed.
-        """
+    def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
+        """Fill the layer's gradients and return the slope by its inputs; of the last one, it is not read."""
         raise NotImplementedError
 
     def evaluate(self, x: Tensor, models: slice | Tensor) -> Tensor:
-        """Return the outputs of some networks in evaluation mode; `x` may be written on."""
+        """Return the outputs of some networks in evaluation mode."""
         raise NotImplementedError
 
 
-class _Linear(_Layer):
-    def __init__(
-        self, link: Linear, shape: tuple[int, int, int], before: Reads, rows: tuple[Tensor, Tensor]
-    ) -> None:
-        def views(flat: Tensor) -> tuple[Tensor, Tensor | None]:
-            weight = link.weight.view(flat)
-            bias = None if link.bias is None else link.bias.view(flat).unsqueeze(1)
-            return (weight if link.is_turned else weight.transpose(1, 2)), bias
+def _rows(entry: Entry | None, flat: Tensor) -> Tensor | None:
+    """Return a parameter of one axis as (n_models, 1, n)."""
+    return None if entry is None else entry.view(flat).unsqueeze(1)
 
-        (self.weight, self.bias), (self._weight_gradient, self._bias_gradient) = map(views, rows)
+
+class _Linear(_Layer):
+    def __init__(self, link: Linear, place: _Place) -> None:
+        weights = (link.weight.view(rows) for rows in (place.flat, place.gradient))
+        self.weight, self._weight_gradient = (w if link.is_turned else w.transpose(1, 2) for w in weights)
+        self.bias, self._bias_gradient = (_rows(link.bias, rows) for rows in (place.flat, place.gradient))
         self.n_out = self.weight.shape[2]
-        self._inputs = self._output = self.weight.new_empty(*shape[:2], self.n_out)
+        self._inputs = self._output = self.weight.new_empty(*place.shape[:2], self.n_out)
         self._below: Tensor | None = None
 
-    def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         self._inputs = x
         if self.bias is None:
             return torch.bmm(x, self.weight, out=self._output)
         return torch.baddbmm(self.bias, x, self.weight, out=self._output)
 
-    def backward(self, slope: Tensor, dropped: slice | None, mask: Tensor | None, is_last: bool) -> Tensor:
+    def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
         torch.bmm(self._inputs.transpose(1, 2), slope, out=self._weight_gradient)
         if self._bias_gradient is not None:
             torch.sum(slope, 1, keepdim=True, out=self._bias_gradient)
         if is_last:
             return slope
         if self._below is None:
-            self._below = self._inputs.new_empty(self._inputs.shape)
+            self._below = torch.empty_like(self._inputs)
         return torch.bmm(slope, self.weight.transpose(1, 2), out=self._below)
 
     def evaluate(self, x: Tensor, models: slice | Tensor) -> Tensor:
@@ -223,35 +198,27 @@ class _Linear(_Layer):
 
 
 class _Norm(_Layer):
-    def __init__(
-        self, link: Norm, shape: tuple[int, int, int], before: Reads, rows: tuple[Tensor, Tensor]
-    ) -> None:
-        def views(flat: Tensor) -> tuple[Tensor | None, Tensor | None]:
-            weight, bias = (
-                None if entry is None else entry.view(flat).unsqueeze(1) for entry in (link.weight, link.bias)
-            )
-            return weight, bias
-
-        (self._weight, self._bias), (self._weight_gradient, self._bias_gradient) = map(views, rows)
-        self._eps, self._width, self.n_out = link.eps, [shape[2]], shape[2]
-        self._output = rows[0].new_empty(shape)
+    def __init__(self, link: Norm, place: _Place) -> None:
+        self._weight, self._weight_gradient = (_rows(link.weight, r) for r in (place.flat, place.gradient))
+        self._bias, self._bias_gradient = (_rows(link.bias, r) for r in (place.flat, place.gradient))
+        self._eps, self.n_out = link.eps, place.shape[2]
+        self._output = place.flat.new_empty(place.shape)
         self._inputs = self._normal = self._mean = self._scale = self._output
 
-    def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         self._inputs = x
-        self._normal, self._mean, self._scale = torch.native_layer_norm(x, self._width, None, None, self._eps)
-        return self._scaled(self._normal, self._weight, self._bias, out=self._output)
+        self._normal, self._mean, self._scale = torch.native_layer_norm(
+            x, [self.n_out], None, None, self._eps
+        )
+        return self._scaled(self._normal, slice(None), self._output)
 
-    def _scaled(self, normal: Tensor, weight: Tensor | None, bias: Tensor | None, out: Tensor) -> Tensor:
-        if weight is None:
-            out.copy_(normal)
-        elif bias is None:
-            torch.mul(normal, weight, out=out)
-        else:
-            torch.addcmul(bias, normal, weight, out=out)
-        return out
+    def _scaled(self, normal: Tensor, models: slice | Tensor, out: Tensor) -> Tensor:
+        if self._weight is None:
+            return out.copy_(normal)
+        torch.mul(normal, self._weight[models], out=out)
+        return out if self._bias is None else out.add_(self._bias[models])
 
-    def backward(self, slope: Tensor, dropped: slice | None, mask: Tensor | None, is_last: bool) -> Tensor:
+    def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
         if self._bias_gradient is not None:
             torch.sum(slope, 1, keepdim=True, out=self._bias_gradient)
         if self._weight is not None and self._weight_gradient is not None:
@@ -259,33 +226,31 @@ class _Norm(_Layer):
             torch.mul(slope, self._normal, out=self._output)
             torch.sum(self._output, 1, keepdim=True, out=self._weight_gradient)
             slope.mul_(self._weight)
+        moments = self._mean, self._scale, None, None
         below: Tensor = _aten.native_layer_norm_backward(
-            slope, self._inputs, self._width, self._mean, self._scale, None, None, [not is_last, False, False]
+            slope, self._inputs, [self.n_out], *moments, [not is_last, False, False]
         )[0]
         return below
 
     def evaluate(self, x: Tensor, models: slice | Tensor) -> Tensor:
-        normal = nn.functional.layer_norm(x, self._width, eps=self._eps)
-        weight, bias = (None if own is None else own[models] for own in (self._weight, self._bias))
-        return self._scaled(normal, weight, bias, out=normal)
+        normal = nn.functional.layer_norm(x, [self.n_out], eps=self._eps)
+        return self._scaled(normal, models, normal)
 
 
 class _Activation(_Layer):
-    def __init__(
-        self, link: Activation, shape: tuple[int, int, int], before: Reads, rows: tuple[Tensor, Tensor]
-    ) -> None:
-        self._rule, self._settings = RULES[link.name], link.settings
-        self.reads, self.n_out = self._rule.reads, shape[2]
-        self._is_in_place = self.reads != "nothing" and before == "nothing"
-        self._kept = self._output = rows[0].new_empty(0 if self._is_in_place else shape)
+    def __init__(self, link: Activation, place: _Place) -> None:
+        self._rule, self._settings, self.n_out = RULES[link.name], link.settings, place.shape[2]
+        self.reads = self._rule.reads
+        self._is_in_place = self.reads != "nothing" and place.before == "nothing"
+        self._kept = self._output = place.flat.new_empty(0 if self._is_in_place else place.shape)
 
-    def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         output = x if self._is_in_place else self._output
         self._rule.forward(x, *self._settings, out=output)
         self._kept = x if self.reads == "nothing" else output
         return output
 
-    def backward(self, slope: Tensor, dropped: slice | None, mask: Tensor | None, is_last: bool) -> Tensor:
+    def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
         self._rule.backward(slope, self._kept, *self._settings)
         return slope
 
@@ -295,22 +260,25 @@ class _Activation(_Layer):
 
 
 class _Drop(_Layer):
-    def __init__(
-        self, link: Drop, shape: tuple[int, int, int], before: Reads, rows: tuple[Tensor, Tensor]
-    ) -> None:
-        self.n_out, self._is_in_place = shape[2], before != "all"
-        self._output = rows[0].new_empty(0 if self._is_in_place else shape)
+    """Drops units of the networks `dropped` by a mask; both are set before every step."""
 
-    def forward(self, x: Tensor, dropped: slice | None, mask: Tensor | None) -> Tensor:
-        if dropped is None or mask is None:
+    dropped: slice | None = None
+    mask: Tensor | None = None
+
+    def __init__(self, link: Drop, place: _Place) -> None:
+        self.n_out, self._is_in_place = place.shape[2], place.before != "all"
+        self._output = place.flat.new_empty(0 if self._is_in_place else place.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mask is None:
             return x
         output = x if self._is_in_place else self._output.copy_(x)
-        output[dropped].mul_(mask)
+        output[self.dropped].mul_(self.mask)
         return output
 
-    def backward(self, slope: Tensor, dropped: slice | None, mask: Tensor | None, is_last: bool) -> Tensor:
-        if dropped is not None and mask is not None:
-            slope[dropped].mul_(mask)
+    def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
+        if self.mask is not None:
+            slope[self.dropped].mul_(self.mask)
         return slope
 
     def evaluate(self, x: Tensor, models: slice | Tensor) -> Tensor:
@@ -331,7 +299,6 @@ class ChainStack:
     Parameters
     ----------
     links : sequence of Link
-        Over rows of numbers; `n_features` of them come in.
     parameters : Tensor, shape (n_models, n_parameters)
         Starting values; owned and changed by the stack.
     batch : int
@@ -340,6 +307,7 @@ class ChainStack:
     penalised : slice or Tensor of bool
         Columns that penalties act on.
     n_features : int
+        Numbers in a row that comes in.
     has_one_logit : bool
         Two classes with a single output z, which stands for the logits (0, z).
 
@@ -361,22 +329,19 @@ class ChainStack:
     ) -> None:
         self.flat, self.gradient, self.penalised = parameters, torch.zeros_like(parameters), penalised
         self._loss, self._has_one_logit, self._n_features = loss, has_one_logit, n_features
-        self.layers: list[_Layer] = []
+        self._layers: list[_Layer] = []
         # The rows that come in are the trainer's own and not to be written on.
-        width, before, widths = n_features, "all", []
+        width, before = n_features, "all"
         for link in links:
-            shape = (self.n_models, batch, width)
-            layer = _BOUND[type(link)](link, shape, before, (self.flat, self.gradient))
-            if isinstance(link, Drop):
-                widths.append((width,))
-            else:
-                before = layer.reads
-            self.layers.append(layer)
-            width = layer.n_out
-        self.dropout_shapes: tuple[tuple[int, ...], ...] = tuple(widths)
-        self._first = next(layer for layer in self.layers if not isinstance(layer, _Drop))
+            place = _Place(self.flat, self.gradient, (self.n_models, batch, width), before)  # type: ignore[arg-type]
+            layer = _BOUND[type(link)](link, place)
+            self._layers.append(layer)
+            width, before = layer.n_out, before if isinstance(link, Drop) else layer.reads
+        self._drops = [layer for layer in self._layers if isinstance(layer, _Drop)]
+        self.dropout_shapes: tuple[tuple[int, ...], ...] = tuple((drop.n_out,) for drop in self._drops)
+        self._first = next(layer for layer in self._layers if not isinstance(layer, _Drop))
         #: The way back ends here.
-        self._lowest = min(k for k, link in enumerate(links) if isinstance(link, Linear | Norm))
+        self._lowest = next(k for k, link in enumerate(links) if isinstance(link, Linear | Norm))
         self._slope = parameters.new_empty(self.n_models, batch, width + has_one_logit)
 
     @property
@@ -394,15 +359,14 @@ class ChainStack:
         keep: Sequence[Tensor] = (),
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
-        masks = iter(keep)
-        own = [next(masks, None) if isinstance(layer, _Drop) else None for layer in self.layers]
-        for layer, mask in zip(self.layers, own, strict=True):
-            x = layer.forward(x, dropped, mask)
+        for number, drop in enumerate(self._drops):
+            drop.dropped, drop.mask = dropped, None if dropped is None else keep[number]
+        for layer in self._layers:
+            x = layer.forward(x)
         fill_slope(self._loss, self._logits(x), target, weight, self._slope)
         slope = self._slope[:, :, 1:].contiguous() if self._has_one_logit else self._slope
-        for number in reversed(range(self._lowest, len(self.layers))):
-            layer = self.layers[number]
-            slope = layer.backward(slope, dropped, own[number], is_last=number == self._lowest)
+        for number in reversed(range(self._lowest, len(self._layers))):
+            slope = self._layers[number].backward(slope, is_last=number == self._lowest)
 
     def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
         """Return the outputs of some networks on the same rows, shape (n_chosen, n_rows, n_outputs)."""
@@ -410,7 +374,7 @@ class ChainStack:
         x = x.expand(n_chosen, *x.shape)
         if isinstance(self._first, _Activation):
             x = x.clone()
-        for layer in self.layers:
+        for layer in self._layers:
             x = layer.evaluate(x, models)
         return self._logits(x)
 

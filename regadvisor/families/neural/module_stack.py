@@ -259,9 +259,7 @@ class ModuleStack:
         architecture = self.architecture
         self._feed.start(masks)
         with callers_code("model must run on every batch of rows", _ABOUT_MODEL):
-            outputs: Tensor = functional_call(
-                self._module, state, (x.reshape(x.shape[0], *architecture.source.input_shape),)
-            )
+            outputs: Tensor = functional_call(self._module, state, (architecture.source.shaped(x),))
         outputs = outputs.reshape(x.shape[0], -1)
         if architecture.has_one_logit:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)

@@ -9,7 +9,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -82,7 +82,7 @@ def examine(
     _check_parameters(drawn, source)
     module, feed = with_fed_dropout(drawn)
     module = module.to(rows.device)
-    dry = _dry_passes(module, source, few)
+    source, dry = _looked_at(module, source, few)
     _check_outputs(dry.outputs, module, source, is_classification=is_classification, own_loss=recipe.loss)
     feed.places = dry.places
     chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
@@ -137,7 +137,7 @@ class _Pass:
     ) -> None:
         self.module = copy.deepcopy(module).train(is_training)
         feed_of(self.module).start(None)
-        shaped = x.reshape(len(x), *source.input_shape)
+        shaped = source.shaped(x)
         self.recorder = Recorder(self.module, shaped)
         if look is not None:
             look(self.module, shaped)
@@ -150,6 +150,16 @@ class _Pass:
         self.seconds = time.perf_counter() - start
         self.recorder.end(outputs)
         self.outputs = _checked(outputs, x, source)
+
+
+def _looked_at(module: nn.Module, source: ModuleSource, few: Tensor) -> tuple[ModuleSource, _Dry]:
+    """Return what the dry passes saw, and the source, which knows how pixels should lie in memory."""
+    if few.device.type == "cpu" and any(isinstance(part, nn.Conv2d) for part in module.modules()):
+        suited = replace(source, is_channels_last=len(source.input_shape) == 3)
+        # A module that takes a `view` of its pixels only runs on the usual order.
+        with suppress(ParameterError):
+            return suited, _dry_passes(module, suited, few)
+    return source, _dry_passes(module, source, few)
 
 
 def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
