@@ -10,6 +10,8 @@ from hypothesis import settings
 FOLDER = Path(__file__).parent.parent
 # At the end: benchmarks/coverage.py is not the package of that name.
 sys.path.append(str(FOLDER))
+# What tests of both suites use.
+sys.path.append(str(FOLDER.parent / "tests"))
 # A deadline for each example would make the tests depend on how busy the machine is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import doctest
-import sys
 from pathlib import Path
 
+import budgets
 import numpy as np
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-import budgets
 
 
 def test_a_case_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:

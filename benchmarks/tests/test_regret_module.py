@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import doctest
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from regret import cache, caller, command, data, grids, module_references, references, splits
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-from regret import cache, caller, command, data, grids, module_references, references, splits  # noqa: I001
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import learning_rates
 from regadvisor.regularizer import Regularizer

@@ -108,8 +108,8 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             because = f"What {budget} has room for is tried."
         elif resources.projected_s > resources.budget_s:
             because = (
-                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; {budget} "
-                "has room for the most important part of it."
+                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; "
+                f"{budget} has room for the most important part of it."
             )
         else:
             because = (

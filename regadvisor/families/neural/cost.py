@@ -32,8 +32,8 @@ SLOW_STEP_S = 0.1
 def time_steps(trainer: StackTrainer, deadline: Deadline) -> float | None:
     """Return the seconds of one step of all networks of a trainer (whose training goes on by a few steps).
 
-    None if there is no time for more than the first steps, which tell nothing: on a busy machine the first one
-    of a small convolution took a hundred times as long as the next. No step begins after the deadline.
+    None if there is no time for more than the first steps, which tell nothing: on a busy machine the first
+    one of a small convolution took a hundred times as long as the next. No step begins after the deadline.
     """
     plan, made, n_warm, fewest = trainer.plan, 0, WARM_UP_STEPS, FEWEST_STEPS
 
