@@ -278,9 +278,10 @@ def test_a_deadline_leaves_out_batches_that_it_cuts(monkeypatch: pytest.MonkeyPa
     mlp = MLPFamily(replace(SMALL, epochs=4))
     prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
     monkeypatch.setattr(batches, "MOST_NETWORKS", 6)
-    asked = iter(range(100))
-    # The first batch asks four times (before each epoch); the clock then runs out in the second batch.
-    monkeypatch.setattr(Deadline, "expired", lambda self: next(asked) >= 6)
+    asked = iter(range(10_000))
+    # The first batch asks before each step; the clock then runs out in the second batch.
+    n_steps = 4 * prepared.plan.n_steps
+    monkeypatch.setattr(Deadline, "expired", lambda self: next(asked) >= 1.5 * n_steps)
     seen: list[Fit] = []
     fits = mlp.train(prepared, JOBS, deadline=Deadline.after(1e6), on_fit=seen.append)
     assert [fit.job for fit in fits] == JOBS[:2]

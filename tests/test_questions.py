@@ -140,12 +140,18 @@ RESOURCES = ResourceEvidence(
 @pytest.mark.parametrize(
     ("changes", "reply", "because"),
     [
-        ({}, "yes", "The walk is projected to take 3.0 s, the budget is 10.0 s; effort 'quick'."),
-        ({"projected_s": None}, "yes", "The budget is 10.0 s; effort 'quick'."),
+        ({}, "yes", "Effort 'quick' is projected to take 3.0 s, within the budget of 10.0 s."),
+        ({"projected_s": None}, "yes", "What the budget of 10.0 s has room for is tried."),
         (
             {"budget_source": "automatic"},
             "yes",
-            "The walk is projected to take 3.0 s, the budget is 10.0 s (automatic); effort 'quick'.",
+            "Effort 'quick' is projected to take 3.0 s, within the budget of 10.0 s (automatic).",
+        ),
+        (
+            {"budget_s": 2.0},
+            "yes",
+            "All of effort 'quick' would take about 3.0 s; the budget of 2.0 s has room for the most important "
+            "part of it.",
         ),
         ({"budget_s": None}, "yes", "Effort 'quick' was asked for, without a time limit."),
         ({"can_validate": False, "obstacle": "No budget."}, "no", "No budget."),
@@ -428,8 +434,8 @@ def test_what_did_not_finish_cannot_be_compared(
 
 
 def test_the_constant_needs_no_fit_and_the_classic_chart_leans_to_worse() -> None:
-    answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, honest_losses={"any": 0.4}))
-    assert answer.because == "No fit of  finished, so they cannot be compared."
+    answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, honest_losses={"none": 0.4}))
+    assert answer.because == "No fit of the best candidate finished, so there is nothing to compare."
     classic = ask(CLASSIC, "Q4", scores=replace(SCORES, honest_losses={"none": 0.4}))
     assert classic.reply == "worse"
     assert classic.because.endswith("(Leaning to worse: this chart knows no unsure.)")

@@ -109,8 +109,9 @@ def test_other_thread_counts_give_the_same_outcome() -> None:
             found.append(advise(X, y, effort="quick"))
     one, two = (advice.record for advice in found)
     assert one.walk.outcome == two.walk.outcome
-    low, high = one.strength.ties["l2"]
-    assert low <= two.strength.on_sample.l2 <= high  # type: ignore[union-attr, operator]
+    assert one.strength.ties
+    for name, (low, high) in one.strength.ties.items():
+        assert low <= getattr(two.strength.on_sample, name) <= high
 
 
 def test_errors_are_of_one_tree() -> None:

@@ -301,7 +301,8 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
     found = scores.comparisons.get(f"{a}:{b}")
     if found is None:
         missing = [_label(side) for side in (a, b) if side not in scores.honest_losses and side != "constant"]
-        because = f"No fit of {' or '.join(missing)} finished, so they cannot be compared."
+        what = f" of {' or '.join(missing)}" if missing else ""
+        because = f"No fit{what} finished, so there is nothing to compare."
         return _settle(question, Answer(reply="unsure", because=because), lean="worse")
     reply = _reply(question, found, mode)
     return Answer(

@@ -35,7 +35,8 @@ def time_steps(trainer: StackTrainer, deadline: Deadline) -> float | None:
     None if there is no time for more than the first steps, which tell nothing: on a busy machine the first
     one of a small convolution took a hundred times as long as the next. No step begins after the deadline.
     """
-    plan, made, n_warm, fewest = trainer.plan, 0, WARM_UP_STEPS, FEWEST_STEPS
+    plan, made = trainer.plan, 0
+    n_warm, fewest, most = WARM_UP_STEPS, FEWEST_STEPS, MOST_STEPS
 
     def now() -> float:
         if trainer.device.type == "cuda":  # steps are only queued there
@@ -47,9 +48,9 @@ def time_steps(trainer: StackTrainer, deadline: Deadline) -> float | None:
         rows = trainer.draw_epoch()
         for step in range(plan.n_steps):
             if made == 1 and now() - begin > SLOW_STEP_S:
-                n_warm = fewest = 1
+                n_warm = fewest = most = 1
             timed = made - n_warm
-            if timed >= fewest and (timed >= MOST_STEPS or now() - start > TIMED_S):
+            if timed >= fewest and (timed >= most or now() - start > TIMED_S):
                 return (now() - start) / timed
             if deadline.expired():
                 return (now() - start) / timed if timed > 0 else None

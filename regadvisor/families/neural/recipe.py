@@ -114,8 +114,9 @@ class Recipe:
             "transform": (*TRANSFORMS, None),
         }
         for name, known in choices.items():
-            if not (isinstance(getattr(self, name), str) and getattr(self, name) in known):
-                raise ParameterError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+            given = getattr(self, name)
+            if not ((given is None or isinstance(given, str)) and given in known):
+                raise ParameterError(f"{name} must be one of {known}, got {given!r}")
         if not (_is_number(self.lr) and 0 < self.lr <= _LARGEST):
             raise ParameterError(f"lr must be a positive finite number, got {self.lr!r}")
         if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
