@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from regadvisor import AdvisedClassifier, AdvisedRegressor, Advice, DataError, RegularizationAdvisor, advise
+from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, DataError, RegularizationAdvisor, advise
 from regadvisor.data.source import make_table
 from regadvisor.data.training import training_rows
 from regadvisor.errors import ParameterError
