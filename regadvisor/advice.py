@@ -270,7 +270,10 @@ class Advice:
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
-        rates = learning_rates(steps, lr=lr, schedule=schedule or training.schedule)
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 0 < steps < 2**40:
+            raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
+        own = Recipe(lr=lr, schedule=training.schedule if schedule is None else schedule)
+        rates = learning_rates(steps, lr=own.lr, schedule=own.schedule)
         recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule)
         advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
         ratio = float(advised.sum() / rates.sum()) if training.coupling == "decoupled" else 1.0
@@ -374,6 +377,8 @@ class Advice:
 
     def to_text(self, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
         """Return the report as text for a terminal of `width` columns."""
+        if not isinstance(width, int) or not 20 <= width <= 1000:
+            raise ParameterError(f"width must be a number of columns from 20 to 1000, got {width!r}")
         return to_text(view(self._record), width=width, color=color, verbose=verbose)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
@@ -445,6 +450,11 @@ def _check_target(target: Any) -> None:
         name = target.__name__
         raise ParameterError(f"target must be an estimator or a module, got the class {name}; pass {name}()")
     check_ours(target)
+    if not (hasattr(target, "get_params") or hasattr(target, "parameters")):
+        raise ParameterError(
+            f"target must be a scikit-learn estimator or a torch.nn.Module, got {type(target).__name__}; "
+            "for an estimator of ours call advice.build()"
+        )
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -16,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.advising import advise
 from regadvisor.data.rows import as_target
-from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.errors import DataError
+from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
 
 if TYPE_CHECKING:
@@ -25,24 +24,6 @@ if TYPE_CHECKING:
     from regadvisor.advice import Advice
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.flowchart.chart import Chart
-
-
-class _DataTypeError(DataError, TypeError):
-    """Data of a type that scikit-learn does not take, for which its convention is a TypeError."""
-
-
-@contextmanager
-def _as_data_errors() -> Iterator[None]:
-    """Make errors of scikit-learn's checks ours; their words stay."""
-    try:
-        yield
-    except RegadvisorError:
-        raise
-    except (TypeError, ValueError) as error:
-        kind = _DataTypeError if isinstance(error, TypeError) else DataError
-        raise kind(
-            f"X must be a table as in fit() and predict() of scikit-learn, got an error: {error}"
-        ) from error
 
 
 class AdvisorParameters(BaseEstimator):
@@ -87,7 +68,7 @@ class AdvisorParameters(BaseEstimator):
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Return `X` after scikit-learn's checks; a frame only has its names checked."""
-        with _as_data_errors():
+        with as_data_errors():
             if is_into_dataframe(X):
                 validate_data(self, X, skip_check_array=True, reset=reset)
                 return X
@@ -132,9 +113,7 @@ class _AdvisedEstimator(AdvisorParameters):
 
     def _predicted(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        with _as_data_errors():
-            predicted: NDArray[Any] = getattr(self.estimator_, method)(X)
+        predicted: NDArray[Any] = getattr(self.estimator_, method)(self._checked(X, reset=False))
         return predicted
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
-from regadvisor.errors import StorageError, reason_of
+from regadvisor.errors import ParameterError, StorageError, reason_of
 
 
 def write_whole(text: str, path: str | Path) -> None:
@@ -16,6 +17,8 @@ def write_whole(text: str, path: str | Path) -> None:
     StorageError
         If it cannot be written; nothing half written is left behind.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ParameterError(f"path must be the path of a file, got {path!r}")
     path = Path(path)
     try:
         if path.exists() and not path.is_file():  # a device or a pipe takes what comes

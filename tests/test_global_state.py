@@ -26,7 +26,7 @@ Y = X[:, 0] + 0.5 * RNG.normal(size=N)
 
 
 def random_states() -> tuple[Any, ...]:
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return random.getstate(), (name, keys.tolist(), *rest), torch.get_rng_state().tolist()
 
 

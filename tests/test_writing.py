@@ -38,9 +38,9 @@ def disk_with_room_for(n_bytes: int) -> Iterator[None]:
 def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_part(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_whole("old", path)
-    with pytest.raises(StorageError, match="path must be a file that can be written.*free some space"):
-        with disk_with_room_for(10_000):
-            write_whole("new" * 100_000, path)
+    words = r"path must be a file that can be written.*free some space"
+    with pytest.raises(StorageError, match=words), disk_with_room_for(10_000):
+        write_whole("new" * 100_000, path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.json"]
 
@@ -65,16 +65,16 @@ def test_a_journal_on_a_full_disk_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.touch()
     file = journal.JournalFile(path)
-    with pytest.raises(StorageError, match="storage must be.*free some space.*--resume") as caught:
-        with disk_with_room_for(10_000):
-            file.append_logs([{"op_code": "x" * 100_000}])
+    words = r"storage must be.*free some space.*--resume"
+    with pytest.raises(StorageError, match=words) as caught, disk_with_room_for(10_000):
+        file.append_logs([{"op_code": "x" * 100_000}])
     assert isinstance(caught.value.__cause__, OSError)
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "pipe", "a\0b", "no/such/folder/journal"])
 def test_a_journal_has_to_be_a_plain_file(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises((StorageError, ParameterError), match="storage must be a.*file.*; (give|make)"):
+    with pytest.raises((StorageError, ParameterError), match=r"storage must be a.*file.*; (give|make)"):
         advise(X, X[:, 0], storage=tmp_path / name, effort="quick")
 
 

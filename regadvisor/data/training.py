@@ -44,7 +44,7 @@ def training_rows(
     ['no', 'yes']
     """
     values = as_target(y)
-    n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    n_rows = X.shape[0] if len(getattr(X, "shape", ())) > 1 else contain(X).shape[0]
     check_length(values, n_rows, name="y")
     is_used, weight = has_target(values), None
     if sample_weight is not None:

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
+from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.training import training_rows
+from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.global_state import left_as_found
+
+
+class _DataTypeError(DataError, TypeError):
+    """Data of a type that scikit-learn does not take, for which its convention is a TypeError."""
+
+
+@contextmanager
+def as_data_errors() -> Iterator[None]:
+    """Make errors of scikit-learn's checks of X ours; their words stay."""
+    try:
+        yield
+    except (RegadvisorError, NotFittedError):
+        raise
+    except (TypeError, ValueError) as error:
+        kind = _DataTypeError if isinstance(error, TypeError) else DataError
+        raise kind(f"X must be a table that scikit-learn can take, got an error: {error}") from error
+
+
+def _has(method: str) -> Callable[[Any], bool]:
+    return lambda pipeline: hasattr(pipeline._final_estimator, method)
 
 
 class AdvisedPipeline(Pipeline):
@@ -51,8 +77,23 @@ class AdvisedPipeline(Pipeline):
         with left_as_found(), warnings.catch_warnings():
             # Whether these are classes was asked by advise().
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
-            fitted: Self = super().fit(X, y, **params)
+            with as_data_errors():
+                fitted: Self = super().fit(X, y, **params)
         return fitted
+
+    @available_if(_has("predict"))  # type: ignore[untyped-decorator]
+    def predict(self, X: Any, **params: Any) -> NDArray[Any]:
+        """Return the predictions, shape (n_rows,) or (n_rows, n_targets)."""
+        with as_data_errors():
+            predicted: NDArray[Any] = super().predict(X, **params)
+        return predicted
+
+    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
+        """Return class probabilities, shape (n_rows, n_classes)."""
+        with as_data_errors():
+            predicted: NDArray[Any] = super().predict_proba(X, **params)
+        return predicted
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
         """Return the accuracy or R² on the rows that have a target and a weight."""

@@ -70,7 +70,7 @@ def learning_rates(n_steps: int, *, lr: float, schedule: str) -> NDArray[np.floa
     >>> learning_rates(4, lr=1.0, schedule="flat-cosine").round(3).tolist()
     [1.0, 1.0, 1.0, 0.5]
     """
-    rates = np.full(n_steps, lr)
+    rates = np.full(n_steps, float(lr))
     if schedule != "constant":
         n_flat = n_steps // 2 if schedule == "flat-cosine" else 0
         position = np.arange(n_steps - n_flat) / (n_steps - n_flat)
