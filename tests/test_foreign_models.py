@@ -86,7 +86,7 @@ class Breaking(nn.Module):
         self.layer = nn.Linear(4, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 16:
+        if len(x) > 14:
             raise OSError("the cache is gone")
         return self.layer(x)
 
