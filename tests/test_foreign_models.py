@@ -79,19 +79,23 @@ def test_apply_and_optimizer_want_objects(linear: Advice, network: Advice) -> No
 
 
 class Breaking(nn.Module):
-    """Runs on the few rows of a first look, and breaks on a batch of the training."""
+    """Runs at a first look, and breaks on a later pass."""
+
+    n_left = 0
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(4, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 14:
+        Breaking.n_left -= 1
+        if Breaking.n_left < 0:
             raise OSError("the cache is gone")
         return self.layer(x)
 
 
 def test_an_error_in_the_module_is_quoted() -> None:
+    Breaking.n_left = 25
     with pytest.raises(
         ParameterError, match=r"model must run on every batch.*OSError: the cache is gone; run"
     ) as caught:
@@ -101,7 +105,7 @@ def test_an_error_in_the_module_is_quoted() -> None:
 
 def test_an_error_in_prediction_is_quoted() -> None:
     model = ModuleRegressor(lambda: nn.Linear(4, 1), recipe=QUICK, random_state=0).fit(X, Y)
-    model.module_ = Breaking()
+    model.module_, Breaking.n_left = Breaking(), 0
     with pytest.raises(ParameterError, match="OSError: the cache is gone"):
         model.predict(X)
 

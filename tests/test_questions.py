@@ -150,8 +150,8 @@ RESOURCES = ResourceEvidence(
         (
             {"budget_s": 2.0},
             "yes",
-            "All of effort 'quick' would take about 3.0 s; the budget of 2.0 s has room for the most important "
-            "part of it.",
+            "All of effort 'quick' would take about 3.0 s; the budget of 2.0 s has room for the most "
+            "important part of it.",
         ),
         ({"budget_s": None}, "yes", "Effort 'quick' was asked for, without a time limit."),
         ({"can_validate": False, "obstacle": "No budget."}, "no", "No budget."),
