@@ -91,7 +91,7 @@ class Breaking(nn.Module):
         Breaking.n_left -= 1
         if Breaking.n_left < 0:
             raise OSError("the cache is gone")
-        return self.layer(x)
+        return self.layer(x) + 0.0 * x[:, :1]  # no plain chain: those are trained without this method
 
 
 def test_an_error_in_the_module_is_quoted() -> None:
