@@ -10,7 +10,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise
+from regadvisor.data.source import make_table
 from regadvisor.families.neural.module_estimator import ModuleRegressor
+from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.sampling.folds import make_folds
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -95,7 +98,10 @@ class Breaking(nn.Module):
 
 
 def test_an_error_in_the_module_is_quoted() -> None:
-    Breaking.n_left = 25
+    Breaking.n_left = 1_000
+    table = make_table(X, Y)
+    ModuleFamily(Breaking, table.facts, recipe=QUICK).prepare(table, make_folds(table).folds, seed=0)
+    Breaking.n_left = 1_000 - Breaking.n_left  # as many passes as a first look takes
     with pytest.raises(
         ParameterError, match=r"model must run on every batch.*OSError: the cache is gone; run"
     ) as caught:
