@@ -213,10 +213,10 @@ class Rounds:
 
         if waiting:
             some = {} if folds is None else {"folds": folds}
-            prepared, logged = self.measure.prepared, {job for job in jobs if job not in waiting}
+            prepared, known = self.measure.prepared, {job for job in jobs if job not in waiting}
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
             for fit in self.family.train(
-                prepared, jobs, deadline=deadline, on_fit=on_fit, known=logged, **some
+                prepared, jobs, deadline=deadline, on_fit=on_fit, known=known, **some
             ):
                 on_fit(fit)
         for left_out in waiting.values():
