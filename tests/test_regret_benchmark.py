@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from rounding import assert_same
 from scipy import stats
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -438,7 +439,6 @@ def assert_same_networks(given: data.DataSet, out: Path) -> None:
     number = next(k for k, config in enumerate(reference.configs) if config.fixed == "L2, fixed")
     regularizer = reference.configs[number].regularizer(family="mlp", sum_lr=task.sum_lr)
     found, _ = advice.train_and_test(task, regularizer)
-    theirs, n_steps = reference.test_losses[number], len(task.full()[1].plan.rates)  # type: ignore[attr-defined]
-    # Rounding, as tests/rounding.py derives it.
-    most = 10 * np.finfo(np.float32).eps * np.sqrt(n_steps) * np.abs(theirs).max()
-    np.testing.assert_allclose(found, theirs, rtol=0, atol=most)
+    n_steps = len(task.full()[1].plan.rates)  # type: ignore[attr-defined]
+    for ours, theirs in zip(found, reference.test_losses[number], strict=True):
+        assert_same(ours, theirs, n_steps=n_steps)
