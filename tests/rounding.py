@@ -4,7 +4,7 @@ The same network in another batch, on another thread or processor adds its sums 
 step errs anew by about the unit of rounding, ε = 2⁻²³, relative to the size s of its numbers. Errors of n
 steps are as good as independent and add up to ε·√n·s. Later steps enlarge what earlier ones erred: Adam
 divides by the size of a gradient, a unit that is nearly 0 may switch. That factor is GROWTH. Measured for
-every optimizer, coupling and module of these tests, with AVX2 and with SSE4.2, it is up to 0.25 between
+every optimizer, coupling and module of these tests, with AVX2 and with SSE4.2, it is up to 0.4 between
 batches, and 0.6 where all starting values are off by ε. 10 leaves room for other processors, and is far below
 what a fault gives in the same unit: a learning rate off by 0.1% 110 and more, a penalty off by 10% 450,
 another seed a million (``test_neural_stack.py`` checks that such faults are found).

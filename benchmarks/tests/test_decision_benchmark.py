@@ -152,7 +152,9 @@ def test_command_averages_splits_and_writes_the_table(
     keep(replace(made(TIED, name="untested"), fold=np.full(40, -1)), tmp_path)
     page = tmp_path / "RESULTS.md"
     page.write_text("before\n<!-- decision -->\nold\n<!-- /decision -->\nafter\n", encoding="utf-8")
-    monkeypatch.setattr("verdicts.RESULTS", page)
+    # Through the function: other tests import a module of that name anew, and then the real
+    # page was overwritten.
+    monkeypatch.setitem(decision.write.__globals__, "RESULTS", page)
     cases = {case.set: case for case in decision.study(tmp_path, "mlp")}
     assert set(cases) == {"twice", "large"}
     assert cases["twice"].regrets["all"][policies.WITHOUT_LOWEST] == pytest.approx(0.35, abs=1e-3)

@@ -2,7 +2,7 @@
 
 Weak penalties are reached over strong ones: started from zero, a weak one lets in far more weights than it
 keeps. The ladder is climbed down as far as it is needed and kept. A rung depends on the fold alone, so a fit
-is the same to the bit whatever was fitted before it, as an interrupted and resumed search needs it.
+is the same whatever was fitted before it, as an interrupted and resumed search needs it.
 """
 
 from __future__ import annotations
