@@ -14,7 +14,7 @@ from test_compare_panel import made
 
 from regadvisor import thresholds
 from regadvisor.compare.honest import honest_losses
-from regadvisor.compare.paired import compare, compare_all, judged, masses, rows_needed, spread
+from regadvisor.compare.paired import _reply, compare, compare_all, judged, masses, rows_needed, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.errors import ParameterError
 
@@ -260,8 +260,17 @@ def test_replies_need_their_mass(difference, reply):
         "l2", "none", difference, scale=scale, df=50, region=0.03, losses=(1 + difference, 1.0), n_rows=51
     )
     assert result.reply == reply
+    assert (result.a, result.b, result.loss_a, result.loss_b) == ("l2", "none", 1 + difference, 1.0)
+    assert (result.region, result.n_rows) == (0.03, 51)
     if reply != "unsure":
         assert max(result.p_better, result.p_same, result.p_worse) >= thresholds.REPLY_MASS
+
+
+def test_a_mass_of_exactly_the_threshold_is_enough():
+    assert _reply(0.8, 0.1, 0.1) == "better"
+    assert _reply(0.1, 0.8, 0.1) == "same"
+    assert _reply(0.1, 0.1, 0.8) == "worse"
+    assert _reply(0.79, 0.11, 0.1) == _reply(0.1, 0.79, 0.11) == _reply(0.11, 0.1, 0.79) == "unsure"
 
 
 def test_masses_without_spread_are_certain():

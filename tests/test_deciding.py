@@ -103,7 +103,8 @@ def test_no_regularization_that_ties_is_still_an_advice() -> None:
     assert decision.strength.source == "none"
     assert decision.strength.ties == {}
     assert claim(decision, "regularize").statement == "No regularizer is needed."
-    assert claim(decision, "strength").support is None
+    strength = claim(decision, "strength")
+    assert (strength.support, strength.probability) == (None, None)
 
 
 def unsure(a: str, b: str, *, half: float) -> Comparison:
@@ -139,6 +140,16 @@ def test_nothing_can_be_told_if_nothing_was_decided_and_gain_and_harm_are_possib
     scores = scores_of(found, comparisons=comparisons)
     decision = decider(found, evidence_of(scores), chart=chart).decide()
     assert decision.status == status
+
+
+@pytest.mark.parametrize("reply", ["better", "same", "worse", "unsure"])
+def test_one_decided_comparison_on_the_path_is_enough(reply: str) -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    first = replace(unsure("elasticnet", "none", half=0.06), reply=reply)
+    comparisons = undecided(half=0.06, elasticnet_none=first)
+    decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
+    assert decision.strength.regularizer.kind == ("elasticnet" if reply == "better" else "l2")
+    assert decision.status == ("cant_tell" if reply == "unsure" else "advice")
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.2, 0.04), (-0.04, 0.2)])
@@ -193,7 +204,7 @@ def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(o
     assert made._rows_needed(made.evidence.scores, outcome) == expected  # type: ignore[arg-type]
     if outcome == "l2":
         assert (made.decide().status, made.decide().rows_needed) == ("cant_tell", expected)
-    assert made._rows_needed(made.evidence.scores, "dropout") is None  # type: ignore[arg-type]
+    assert made._rows_needed(made.evidence.scores, "dropout_l1") is None  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------------------- without training
@@ -314,6 +325,8 @@ def test_the_probability_of_a_signal_bounds_both_claims_where_the_chart_asks_for
     assert claim(doubted, "strength").support == claim(sure, "strength").support
     classic = decider(found, evidence_of(replace(scores, comparisons=comparisons)), chart=CLASSIC).decide()
     assert claim(classic, "regularize").support == thresholds.HIGHEST_SUPPORT
+    assert classic.strength.regularizer.kind == "l1"
+    assert claim(classic, "kind").support == pytest.approx(draws_of(found).share_near(["l1"]))
 
 
 def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:
@@ -378,6 +391,23 @@ def test_resampled_walks_ask_for_missing_evidence_but_not_for_unknown_comparison
     assert decision.outcomes == {"l2": 1.0}, "Q4 is unsure in every draw, as it is on all rows"
     assert ("sample",) in asked
     assert ("scores",) in asked
+
+
+def test_resampled_walks_measure_what_the_first_walk_did_not_ask_for() -> None:
+    """L2 against L1 is unsure on some resampled rows, where Q3a decides: yes keeps L2 there."""
+    found = trained(doubtful())
+    known = evidence_of(scores_of(found))
+    shares = {}
+    for measured in ("yes", "no"):
+
+        def gather(current: Any, needs: tuple[str, ...], pick: Any, measured: Any = measured) -> Any:
+            return replace(current, correlation=CorrelationEvidence(measured=measured))
+
+        made = decider(found, known)
+        made = replace(made, evidence=replace(known, correlation=None), gather=gather)
+        shares[measured] = made.decide().outcomes["l2"]
+    assert shares["yes"] >= shares["no"]
+    assert shares["no"] == decider(found, known).decide().outcomes["l2"]
 
 
 # ------------------------------------------------------------------------------------------- strength
