@@ -15,7 +15,7 @@ Data = tuple[np.ndarray, np.ndarray]
 
 
 def grouped_sparse() -> Data:
-    """Three factors, ten noisy copies of each, 200 columns of noise: the elastic net's own case, for any seed."""
+    """Three factors, ten noisy copies of each, 200 columns of noise: the elastic net's case for any seed."""
     rng = np.random.default_rng(1)
     factors = rng.normal(size=(150, 3))
     copies = [factors[:, [i]] + 0.5 * rng.normal(size=(150, 10)) for i in range(3)]
