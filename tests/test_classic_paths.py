@@ -15,11 +15,11 @@ Data = tuple[np.ndarray, np.ndarray]
 
 
 def grouped_sparse() -> Data:
-    """Three factors, eight near copies of each, a hundred columns of noise: the elastic net's own case."""
+    """Three factors, ten noisy copies of each, 200 columns of noise: the elastic net's case for any seed."""
     rng = np.random.default_rng(1)
     factors = rng.normal(size=(150, 3))
-    copies = [factors[:, [i]] + 0.2 * rng.normal(size=(150, 8)) for i in range(3)]
-    X = np.hstack([*copies, rng.normal(size=(150, 100))])
+    copies = [factors[:, [i]] + 0.5 * rng.normal(size=(150, 10)) for i in range(3)]
+    X = np.hstack([*copies, rng.normal(size=(150, 200))])
     return X, factors.sum(axis=1) * 2 + rng.normal(size=150)
 
 

@@ -112,12 +112,30 @@ def test_keys_do_not_know_how_text_and_dates_are_stored_nor_what_classes_are_cal
     np.testing.assert_array_equal(row_keys(make_table(swapped, y)), keys)
 
 
+def test_rows_that_differ_by_little_are_told_apart_without_units():
+    rng = np.random.default_rng(0)
+    fare = rng.choice([7.225, 7.2292, 7.25, 8.05, 512.3292], 300, p=[0.25, 0.25, 0.25, 0.24, 0.01])
+    frame = pd.DataFrame({"sex": rng.choice(["f", "m"], 300), "fare": fare})
+    y = rng.choice(2, 300, p=[0.6, 0.4])
+    keys = row_keys(make_table(frame, y))
+    assert len(np.unique(keys)) == len(frame.assign(y=y).drop_duplicates())
+    for other in (1e-6 * fare, fare + 1e5, fare.astype(np.float32)):
+        np.testing.assert_array_equal(row_keys(make_table(frame.assign(fare=other), y)), keys)
+
+
 def test_rows_that_only_exact_values_tell_apart_are_no_duplicates():
     # Mirrored about the mean; in both columns or in one; one value so large that the others are one place.
     mirrored = np.array([[1.0, 1], [-1, -1], [1, -1], [-1, 1], [1, 1]])
     assert duplicate_clusters(row_keys(make_table(mirrored, np.zeros(5))))[1] == 1
     huge = np.array([1e18, 1, 2, 3, 3, 4])[:, None]
     assert duplicate_clusters(row_keys(make_table(huge, np.zeros(6))))[1] == 1
+
+
+def test_targets_that_agree_on_equal_rows_are_still_two():
+    X, y = np.repeat([[1.0], [2.0], [3.0]], 2, axis=0), np.array([1.0, 1, 2, 2, 3, 3])
+    keys = row_keys(make_table(X, np.column_stack([y, np.where(np.arange(6) == 5, 9.0, y)])))
+    assert (keys[[0, 2]] == keys[[1, 3]]).all()
+    assert len(np.unique(keys)) == 4
 
 
 def test_few_rows_of_a_large_table_get_other_keys_in_float32():

@@ -118,26 +118,30 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    counts = np.bincount(table.y) if table.is_classification else None
-    scales = [_scale(part) for part in _parts(table, counts)]
+    X, y = table.X, table.targets[:, table.different_targets]
+    sizes = np.bincount(table.y)[y] if table.is_classification else y  # a class counts by its rows
+    scales = [_scale(part) for part in _parts(X, sizes)]
 
-    def on_grid(part_of: Table, lines: float) -> NDArray[np.uint64]:
-        keys = np.zeros(part_of.n_rows, dtype=np.uint64)
-        for part, scale in zip(_parts(part_of, counts), scales, strict=True):
-            keys += _row_sums(part, scale.cells(lines))
-        return keys
+    def on_grid(X: Features, y: NDArray[Any], lines: float) -> NDArray[np.uint64]:
+        sums = np.zeros(len(y), dtype=np.uint64)
+        for part, scale in zip(_parts(X, y), scales, strict=True):
+            sums += _row_sums(part, scale.cells(lines))
+        return sums
 
-    keys = mix(on_grid(table, _COARSE) + _text_sums(table.X, by_place=False))
+    keys = mix(on_grid(X, sizes, _COARSE) + _text_sums(X, by_place=False))
     tied = _shared(keys)
-    if len(tied):
-        rows, own = table.take(tied) if len(tied) < len(keys) else table, keys[tied]
-        exact = _exact(rows)
-        for lines in (*_FINER, None):
-            mixed = _shared_by_others(own, exact)
-            if len(mixed):
-                finer = exact[mixed] if lines is None else on_grid(rows.take(mixed), lines)
-                own[mixed] = mix(own[mixed] + finer)
-        keys[tied] = own
+    if not len(tied):
+        return keys
+    if len(tied) < len(keys):
+        X, y, sizes = _taken(X, tied), y[tied], sizes[tied]
+    own, exact = keys[tied], _exact(X, y)
+    for lines in _FINER:
+        mixed = _shared_by_others(own, exact)
+        if len(mixed):
+            own[mixed] = mix(own[mixed] + on_grid(_taken(X, mixed), sizes[mixed], lines))
+    mixed = _shared_by_others(own, exact)
+    own[mixed] = mix(own[mixed] + exact[mixed])
+    keys[tied] = own
     return keys
 
 
@@ -194,16 +198,19 @@ def told_apart(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
 # ------------------------------------------------------------------------------------------- reading rows
 
 
-def _parts(table: Table, counts: NDArray[np.intp] | None) -> Iterator[_Part]:
-    """Yield the numeric features and the targets; with `counts`, classes as their numbers of rows."""
-    X = table.X
+def _taken(X: Features, rows: NDArray[np.intp]) -> Features:
+    taken: Features = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+    return taken
+
+
+def _parts(X: Features, y: NDArray[Any]) -> Iterator[_Part]:
+    """Yield the numeric features and the targets (n_rows, n_targets)."""
     if hasattr(X, "iloc"):
         yield from _frame_parts(X)
     else:
         values = X if sparse.issparse(X) else X.reshape(len(X), int(np.prod(X.shape[1:])))
         width = int(values.shape[1])
         yield _Part(numbers=Numbers(values=values, at=list(range(width))), places=numbered(1, width))
-    y = table.targets[:, table.different_targets] if counts is None else counts[table.targets]
     numbers = Numbers(values=y, at=list(range(y.shape[1])))
     yield _Part(numbers=numbers, places=np.repeat(numbered(0, 1), y.shape[1]), is_target=True)
 
@@ -307,10 +314,10 @@ def _sparse_moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.f
 # ------------------------------------------------------------------------------- text, exact values, ties
 
 
-def _exact(table: Table) -> NDArray[np.uint64]:
+def _exact(X: Features, y: NDArray[Any]) -> NDArray[np.uint64]:
     """Return a hash of the rows' values, columns counting by their place."""
-    keys = _text_sums(table.X, by_place=True)
-    for part in _parts(table, None):
+    keys = _text_sums(X, by_place=True)
+    for part in _parts(X, y):
         keys += _row_sums(part, part.by_value)
     return keys
 

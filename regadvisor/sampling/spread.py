@@ -54,7 +54,9 @@ def deviations(y: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.f
     mantissa, exponent = np.frexp(away / unit)
     away = np.ldexp(np.round(mantissa * _MANTISSA) / _MANTISSA, exponent)
     away = np.where(np.abs(away) < 1.0 / _MANTISSA, 0.0, away)
-    extreme = np.lexsort((keys, np.abs(away)))[-1]
+    distance = np.abs(away)
+    farthest = np.flatnonzero(distance == distance.max())
+    extreme = farthest[np.argmax(keys[farthest])]
     return -away + 0.0 if away[extreme] < 0 else away  # + 0.0: no negative zero
 
 
