@@ -321,7 +321,7 @@ class _Pilot:
         few, many = _PILOT_ROWS
         n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
         sample = table.take(_some_rows(table, n_pilot, seed))
-        self._started_s, self._n_folds = started_s, folds
+        self._started_s = started_s
         begin = time.perf_counter()
         made = make_folds(sample, folds=folds, seed=seed).folds
         fold = made[folds_in_order([len(each.train) for each in made])[0]]
@@ -336,10 +336,10 @@ class _Pilot:
         share = len(fold.train) / sample.n_rows
         self.fit_s = lambda n_train: self._costs.job_s(max(1, round(n_train / share)))
 
-    def overhead_s(self, n_rows: int) -> float:
+    def overhead_s(self, n_rows: int, n_folds: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""
         spent_s = time.monotonic() - self._started_s
-        return spent_s + self._n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
+        return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
 
     def full_run_s(self, n_rows: int) -> float:
         """Return projected seconds of one full run, preprocessing included."""

@@ -69,7 +69,7 @@ def walk(
         kinds=LINEAR if family == "linear" else KINDS,
         n_folds=5,
         fit_s=lambda n_train: cost(round(1.25 * n_train)) / 5,
-        overhead_s=lambda n_rows: overhead_s,
+        overhead_s=lambda n_rows, n_folds: overhead_s,
         n_available=n_rows,
     )
 

@@ -251,8 +251,8 @@ class Walk:
     fit_s : callable
         Rows that a fold trains on in, seconds of one candidate fit on that fold out.
     overhead_s : callable
-        Rows of the sample in, seconds that do not depend on the number of fits out (what was spent already,
-        preparation, comparisons).
+        Rows of the sample and number of folds in, seconds that do not depend on the number of fits out (what
+        was spent already, preparation, comparisons).
     n_available : int
         Rows there are to draw a sample from.
     may_block : bool
@@ -269,7 +269,7 @@ class Walk:
     kinds: Sequence[Kind]
     n_folds: int
     fit_s: Callable[[int], float]
-    overhead_s: Callable[[int], float]
+    overhead_s: Callable[[int, int], float]
     n_available: int
     may_block: bool = True
     is_ordered: bool = False
@@ -292,7 +292,7 @@ class Walk:
         jobs += (2 * REFINED_JOBS if n_folds == n_first else REFINED_JOBS) * effort.n_refinements
         if n_folds > 1 and self.n_available > MEASURED_FROM_RATIO * n_learned:
             jobs += WHOLE_JOBS
-        return self.overhead_s(n_rows) + jobs * n_folds * self.fit_s(trained_rows(n_rows, self.n_folds))
+        return self.overhead_s(n_rows, n_folds) + jobs * n_folds * self.fit_s(trained_rows(n_rows, self.n_folds))
 
     def sizes(self, effort: Effort) -> list[int]:
         """Return the samples to try at an effort, largest first, down to the effort below."""
@@ -321,7 +321,7 @@ class Walk:
         Examples
         --------
         >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...             fit_s=lambda n: n * 2.5e-5, overhead_s=lambda n: 1.0, n_available=9_000)
+        ...             fit_s=lambda n: n * 2.5e-5, overhead_s=lambda n, folds: 1.0, n_available=9_000)
         >>> choice = walk.choose(30.0)
         >>> choice.effort.name, choice.n_rows, choice.projected_s
         ('standard', 5000, 18.0)
@@ -361,10 +361,10 @@ class Walk:
         Examples
         --------
         >>> walk = Walk(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...             fit_s=lambda n: 0.1, overhead_s=lambda n: 0.5, n_available=500)
+        ...             fit_s=lambda n: 0.1, overhead_s=lambda n, folds: 0.5, n_available=500)
         >>> walk.smallest_s
         0.9
         """
         n_rows = self.sizes(EFFORTS["quick"])[-1]
         needed = sum(kind in SMALLEST_WALK for kind in self.kinds)
-        return self.overhead_s(n_rows) + needed * self.fit_s(trained_rows(n_rows, self.n_folds))
+        return self.overhead_s(n_rows, 1) + needed * self.fit_s(trained_rows(n_rows, self.n_folds))
