@@ -307,7 +307,7 @@ class Advice:
         StrengthError
             If the advice was given without data.
         """
-        if target not in ("sklearn", "torch"):
+        if not isinstance(target, str) or target not in ("sklearn", "torch"):
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
         comment = f"Start with {start(self._record)}."

@@ -95,6 +95,8 @@ class DataFacts:
     #: reads them first, as advise() did: text, objects, nullable and sparse columns; rows without a target.
     is_plain_x: bool = True
     is_plain_y: bool = True
+    #: Whether numbers of X are float32, in which scikit-learn would then keep the target, too.
+    is_single: bool = False
     #: Hash over shapes, types and values; the same data give the same text on every machine.
     fingerprint: str = ""
 

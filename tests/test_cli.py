@@ -196,9 +196,21 @@ def test_an_output_that_fails_later_is_an_error_and_keeps_the_journal(
     standin.journal = "known"
     result = run("advise", data, "--target", "y", "-o", "a.json")
     assert result.exit_code == terminal.DATA_ERROR
-    assert "path must be a file that can be written, got 'a.json' (No space left on device)" in result.stderr
-    assert "--resume" in result.stderr
-    assert Path("a.json.journal").exists()
+    assert "No space left on device" in result.stderr
+    assert "what is known is saved in a.json.journal: run the same command with --resume" in result.stderr
+    assert "Start with" in result.stdout
+    assert sorted(os.listdir()) == ["a.json.journal", "data.csv"]
+
+
+def test_a_full_disk_in_the_middle_keeps_the_journal(standin: StandIn, data: str) -> None:
+    standin.journal, standin.error = (
+        "known",
+        StorageError("storage must have room, got none; free some space"),
+    )
+    result = run("advise", data, "--target", "y", "-o", "a.json")
+    assert result.exit_code == terminal.USAGE
+    assert result.stderr == "error: storage must have room, got none; free some space\n"
+    assert Path("a.json.journal").read_text() == "known"
 
 
 # --------------------------------------------------------------------------------- advise: exit codes

@@ -371,3 +371,33 @@ def test_nothing_of_the_caller_is_changed():
     pd.testing.assert_frame_equal(frame, before)
     np.testing.assert_array_equal(y, Y)
     np.testing.assert_array_equal(weight, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([[1, 2]] * N, "every value of column 17 must be text"),
+        (np.r_[np.inf, np.ones(N - 1)], "in column 17 "),
+        (np.ones(N) * 1j, "column 17 must hold real numbers"),
+        (np.ones(N) * 1e200, "column 17 of X must hold numbers"),
+    ],
+)
+def test_columns_with_numbers_for_names_are_named_by_them(column, words):
+    frame = pd.DataFrame({np.int64(16): X[:, 0], np.int64(17): column})
+    with pytest.raises(DataError, match=words):
+        make_table(frame, Y)
+
+
+def test_frames_that_their_library_cannot_convert_are_refused():
+    class PanicException(BaseException):  # what polars raises of a name with NUL
+        pass
+
+    class Panicking:
+        def to_pandas(self):
+            raise PanicException("nul byte")
+
+        def __len__(self):
+            return N
+
+    with pytest.raises(DataError, match=r"y must be a frame.*PanicException: nul byte"):
+        make_table(X, Panicking())

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_builders import RECORDS, advice, network, no_signal
 
-from regadvisor.errors import RecordError
+from regadvisor.advice import Advice
+from regadvisor.errors import RecordError, RegadvisorError
 from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Note, Record
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.serial import from_json, to_json, without_timings
@@ -268,3 +269,47 @@ def test_a_record_of_the_first_format_is_read() -> None:
     record = from_json(json.dumps(plain))
     assert record.claims == advice().claims
     assert record.evidence.growth is None
+
+
+# ---------------------------------------------------------------------- what a terminal and an editor do
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    text=st.text(st.characters(), min_size=1, max_size=8)
+    | st.text("\x7f\x9b\u2028\u202e\u2066\ufeffä語", min_size=1)
+)
+def test_nothing_in_the_text_moves_a_terminal_and_all_of_it_comes_back(text: str) -> None:
+    record = replace(advice(), notes=(Note(code="named", text=text),))
+    written = to_json(record)
+    assert all(character.isprintable() for character in written.replace("\n", ""))
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    assert from_json(written).notes[0].text == whole
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda plain: plain["evidence"]["scores"]["comparisons"]["l2:none"].update(a="l7"),
+        lambda plain: plain["evidence"]["scores"]["honest_losses"].update(l7=1.0),
+        lambda plain: plain["evidence"]["scores"]["carry_costs"].update(l7=1.0),
+        lambda plain: plain["strength"]["ties"].update(l7=[0.0, 1.0]),
+    ],
+)
+def test_kinds_and_strengths_nobody_knows_are_refused(spoil) -> None:
+    plain = json.loads(to_json(advice()))
+    spoil(plain)
+    with pytest.raises(RecordError, match=r"must be one of .*, got 'l7'"):
+        from_json(json.dumps(plain))
+
+
+def test_an_edited_training_is_refused_where_it_is_used() -> None:
+    record = network()
+    assert record.training is not None
+    unknown = Advice(replace(record, training=replace(record.training, schedule="soon")))
+    without = Advice(replace(record, training=replace(record.training, lr=None)))
+    for use in (lambda own: own.build(), lambda own: own.snippet("torch")):
+        with pytest.raises(RegadvisorError, match="schedule must be one of"):
+            use(unknown)
+        with pytest.raises(RecordError, match="lr, batch_size and schedule for a network, got no lr"):
+            use(without)

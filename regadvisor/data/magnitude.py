@@ -50,6 +50,6 @@ def check_magnitude(
     where = names if isinstance(names, str) else f"column {shown(names[j])} of X"
     raise DataError(
         f"{where} must hold numbers whose largest is between {smallest:g} and {most:g} in "
-        f"size (or 0), or their squares are no numbers; got {largest[j]:.3g}; change the unit (divide by "
+        f"size (or 0), got {largest[j]:.3g}: its square is none; change the unit (divide by "
         f"{largest[j]:.0e}) or take the logarithm"
     )

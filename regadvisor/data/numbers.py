@@ -54,6 +54,13 @@ class Numbers:
         """Whether the columns are those of a sparse matrix."""
         return bool(sparse.issparse(self.values))
 
+    @property
+    def is_single(self) -> bool:
+        """Whether some columns are float32, and none is wider."""
+        if isinstance(self.values, pd.DataFrame):
+            return any(self.values.dtypes.iloc[j] == np.float32 for j in self.at)
+        return bool(self.values.dtype == np.float32)
+
     def rows(self, rows: NDArray[np.intp] | slice) -> NDArray[Any]:
         """Return the given rows as a dense array, shape (n_taken, n_numeric)."""
         if isinstance(self.values, pd.DataFrame):

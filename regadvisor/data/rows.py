@@ -201,7 +201,9 @@ def read_weight(values: AnySeries) -> NDArray[np.float64]:
         raise DataError(f"sample_weight must be at least 0 (no negative weights), got {weight.min()}")
     largest = weight.max(initial=0.0)
     if largest == 0:
-        raise DataError("sample_weight must be above 0 for some rows, got only zeros")
+        raise DataError(
+            "sample_weight must be above 0 for some rows, got only zeros; leave sample_weight out"
+        )
     return scaled_weight(weight / largest)
 
 

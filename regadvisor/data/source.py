@@ -153,6 +153,7 @@ def _facts(
         has_time=rows["time"] is not None,
         has_weights=rows["weight"] is not None,
         image_shape=image_shape,
+        is_single=columns.numbers.is_single,
         is_plain_x=plain["x"],
         is_plain_y=plain["y"],
         fingerprint=fingerprint(columns, target.y, target.classes or ()),

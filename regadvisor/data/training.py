@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from regadvisor.data.arrays import contain
 from regadvisor.data.rows import as_series, as_target, check_length, has_target, read_weight, scaled_weight
 from regadvisor.data.target import plain_target
+from regadvisor.errors import DataError
 
 
 def training_rows(
@@ -52,6 +53,8 @@ def training_rows(
         check_length(given, n_rows, name="sample_weight")
         weight = read_weight(given)
         is_used = is_used & (weight > 0)
+    if not is_used.any():
+        raise DataError("y must have a value in some rows, got NaN or None (or weight 0) in all of them")
     if not is_used.all():
         rows = np.flatnonzero(is_used)
         X, values = contain(X).take(rows).values, values.iloc[rows]

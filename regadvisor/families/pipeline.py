@@ -29,7 +29,7 @@ def as_data_errors() -> Iterator[None]:
         yield
     except (RegadvisorError, NotFittedError):
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         kind = _DataTypeError if isinstance(error, TypeError) else DataError
         raise kind(f"X must be a table that scikit-learn can take, got an error: {error}") from error
 

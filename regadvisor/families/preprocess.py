@@ -36,6 +36,17 @@ def flatten(images: Any) -> NDArray[Any]:
     return flatten_images(array)[0] if array.ndim > 2 else array
 
 
+def in_double(X: Any) -> Any:
+    """Return a table of numbers as float64.
+
+    Examples
+    --------
+    >>> in_double(np.zeros((2, 2), dtype=np.float32)).dtype
+    dtype('float64')
+    """
+    return X.astype(np.float64) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float64)
+
+
 def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing that these data need.
 
@@ -70,7 +81,11 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
     ('age', 'age missing', 'sex=f', 'sex=m', 'sex missing')
     """
     has_missing = any(column.has_missing for column in facts.columns)
-    impute = as_numbers(facts) + (_imputer(is_flagged=True) if has_missing else [])
+    impute = [
+        *as_numbers(facts),
+        *([] if for_network else _double(facts)),
+        *(_imputer(is_flagged=True) if has_missing else []),
+    ]
     if facts.container == "sparse":
         scaler = MaxAbsScaler() if for_network else StandardScaler(with_mean=False)
         return Pipeline([*impute, ("scale", scaler)])
@@ -95,6 +110,12 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
 def as_numbers(facts: DataFacts) -> Steps:
     """Return the step that reads numbers which scikit-learn does not read by itself, if there are any."""
     return [] if facts.is_plain_x else [("numbers", AsNumbers())]
+
+
+def _double(facts: DataFacts) -> Steps:
+    """Return the step that makes float32 float64: linear regressions keep the target in the dtype of X."""
+    is_needed = facts.is_single and facts.is_plain_x and facts.task == "regression"
+    return [("double", FunctionTransformer(in_double, accept_sparse=True))] if is_needed else []
 
 
 def _imputer(*, is_flagged: bool) -> Steps:

@@ -147,7 +147,7 @@ def _each_column(a: Encoded, b: Encoded) -> Iterable[tuple[str, float, float]]:
     numeric = np.flatnonzero(~a.is_indicator)
     statistic = np.array([_kolmogorov_smirnov(a.values[:, j], b.values[:, j]) for j in numeric])
     # The p-values of scipy.stats.ks_2samp(method="asymp"), for all columns at once.
-    n_equal = np.round(len(a.values) * len(b.values) / (len(a.values) + len(b.values)))
+    n_equal = max(1.0, np.round(len(a.values) * len(b.values) / (len(a.values) + len(b.values))))
     p_value = np.clip(stats.kstwo.sf(statistic, n_equal), 0.0, 1.0)
     # D of two normal distributions d apart is 2Φ(d/2) - 1.
     effect = 2.0 * stats.norm.ppf((1.0 + np.minimum(statistic, 1 - 1e-9)) / 2.0)

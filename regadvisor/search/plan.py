@@ -292,7 +292,9 @@ class Walk:
         jobs += (2 * REFINED_JOBS if n_folds == n_first else REFINED_JOBS) * effort.n_refinements
         if n_folds > 1 and self.n_available > MEASURED_FROM_RATIO * n_learned:
             jobs += WHOLE_JOBS
-        return self.overhead_s(n_rows, n_folds) + jobs * n_folds * self.fit_s(trained_rows(n_rows, self.n_folds))
+        return self.overhead_s(n_rows, n_folds) + jobs * n_folds * self.fit_s(
+            trained_rows(n_rows, self.n_folds)
+        )
 
     def sizes(self, effort: Effort) -> list[int]:
         """Return the samples to try at an effort, largest first, down to the effort below."""
