@@ -24,7 +24,6 @@ from regadvisor.records import (
     Strength,
     Training,
     Walk,
-    ZeroedFeature,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
 from regadvisor.reporting import Scoring, reported_scores
@@ -199,11 +198,11 @@ class Decider:
 
     def _picked(self, trained: Trained, kind: Kind) -> tuple[Fit, tuple[Fit, ...], int]:
         fits = trained.tuned.results.by_kind[kind]
-        best = 0 if kind == "none" else trained.honest.best_config(kind)
+        best = trained.honest.best_config(kind)  # of none's seeds, one configuration in the panel, the first
         return fits[best], fits, best
 
     def _training(self, trained: Trained, kind: Kind) -> Training:
-        fit = self._picked(trained, kind)[0] if kind in trained.tuned.results.by_kind else None
+        fit = self._picked(trained, kind)[0]
         return self.family.training(
             fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
         )
@@ -280,9 +279,7 @@ class Decider:
                     constant_loss=scores.constant_loss,
                 )
             )
-        zeroed: tuple[ZeroedFeature, ...] = ()
-        if kind in trained.tuned.results.by_kind:
-            zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
+        zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
         described = replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
         if self.scoring is None or self.sample is None:
             return described

@@ -457,7 +457,7 @@ def test_the_factor_that_did_best_on_all_rows_is_applied_and_said() -> None:
 
 def test_what_is_known_of_another_kind_does_not_move_the_strength() -> None:
     found = trained(clear())
-    other = growth_of("l1", drift=0.5, factor=2.0)
+    other = growth_of("l1", drift=0.25, factor=2.0)
     evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=other)
     decision = decider(found, evidence, n_rows=4 * N).decide()
     assert decision.strength.regularizer.l2 == pytest.approx(0.1 / 4)
