@@ -1,14 +1,15 @@
 """What small budgets get: kinds measured, seconds used and the status, on real sets and on awkward settings.
 
 usage: python benchmarks/budgets.py --data DIR [--busy 2] [--sets all|sets|settings|NAME,..]
-       [--budgets 1,2,5,10,20] [--out FILE] [--write]
+       [--budgets 1,2,5,10,20] [--share 0.5] [--out FILE] [--write]
 
 DIR is as for ``regret.py``. NAME is a set of DIR, asked about a linear model, or NAME:mlp, NAME:cnn; or one
 of the settings below, which are asked once, with 5 s. Every case is a process of its own. The imports come
 first and are timed apart; the budget has to cover ``advise()``. ``--busy`` loops keep the processor busy
-beside it. A case keeps its budget if it takes at most 10% or 2 s more, whichever is longer. ``--out`` keeps
-every line as JSON, and what is there already is not run again; with --write the table replaces the one in
-RESULTS.md.
+beside it. With ``--share`` seconds are processor seconds over that share of a core, whatever else runs (but
+where a module only waits): 0.5 is what two busy loops on two cores leave of each. A case keeps its budget if
+it takes at most 10% or 2 s more, whichever is longer. ``--out`` keeps every line as JSON, and what is there
+already is not run again; with --write the table replaces the one in RESULTS.md.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -138,12 +140,13 @@ def file(model: str) -> dict[str, Any]:
     return {"X": path, "y": "target", "model": model}
 
 
+WAITING = "module that waits"
 SETTINGS: dict[str, Callable[[], dict[str, Any]]] = {
     "500 x 20,000": lambda: wide("linear"),
     "500 x 20,000:mlp": lambda: wide("mlp"),
     "text 5,000 x 30,000": lambda: text("linear"),
     "text 5,000 x 30,000:mlp": lambda: text("mlp"),
-    "module that waits": slow_module,
+    WAITING: slow_module,
     "module that takes 1 GB": large_module,
     "2,000 targets": many_targets,
     "500 classes": many_classes,
@@ -182,6 +185,21 @@ def load_everything() -> None:
             importlib.import_module(module.name)
 
 
+@contextmanager
+def counted(share: float | None) -> Iterator[None]:
+    """Let all clocks count processor seconds over `share` until the end of the block; None: leave them."""
+    if share is None:
+        yield
+        return
+    processor = time.process_time
+
+    def clock() -> float:
+        return processor() / share
+
+    with patch.multiple(time, monotonic=clock, perf_counter=clock):
+        yield
+
+
 def measure(case: str, folder: Path, budget: float) -> dict[str, Any]:
     """Advise once, in this process; return what came of it."""
     start, start_cpu = time.perf_counter(), time.process_time()
@@ -208,9 +226,10 @@ def measure(case: str, folder: Path, budget: float) -> dict[str, Any]:
     }
 
 
-def run(case: str, folder: Path, budget: float) -> dict[str, Any]:
+def run(case: str, folder: Path, budget: float, *, share: float | None = None) -> dict[str, Any]:
     """Return :func:`measure` of a new process, or the last line that it left."""
     words = [sys.executable, __file__, "--data", str(folder), "--case", case, "--budgets", str(budget)]
+    words += [] if share is None or case == WAITING else ["--share", str(share)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=GIVE_UP_S + budget, check=False)
     except subprocess.TimeoutExpired:
@@ -269,13 +288,13 @@ def line(found: dict[str, Any]) -> str:
     return f"| {' | '.join([*cells, found['status'].replace('_', ' ')])} |"
 
 
-def summary(results: Sequence[dict[str, Any]], *, busy: int) -> str:
+def summary(results: Sequence[dict[str, Any]], *, beside: str) -> str:
     """Return the table and what it comes to."""
     kept, measured = (sum(map(of, results)) for of in (is_kept, is_measured))
     nothing = sum(not found.get("kinds") for found in results)
     imports = [found["imports_cpu_s"] for found in results if "imports_cpu_s" in found]
     text = (
-        f"{len(results)} runs beside {busy} busy loops: {kept} kept the budget, {measured} measured none, "
+        f"{len(results)} runs {beside}: {kept} kept the budget, {measured} measured none, "
         f"L1+L2 and one of L1 and L2, {nothing} measured nothing."
     )
     if imports:
@@ -318,6 +337,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--busy", type=int, default=2)
+    parser.add_argument("--share", type=float)
     parser.add_argument("--sets", default="all")
     parser.add_argument("--budgets", default=",".join(f"{budget:g}" for budget in BUDGETS))
     parser.add_argument("--out", type=Path)
@@ -326,20 +346,22 @@ def main() -> None:
     asked = parser.parse_args()
     budgets = [float(budget) for budget in asked.budgets.split(",")]
     if asked.case:
-        print(json.dumps(measure(asked.case, asked.data, budgets[0])))
+        with counted(asked.share):
+            print(json.dumps(measure(asked.case, asked.data, budgets[0])))
         return
     results = []
     kept = asked.out.read_text().splitlines() if asked.out and asked.out.exists() else []
     known = {(found["case"], found["budget_s"]): found for found in map(json.loads, kept)}
     with busy_loops(asked.busy):
         for case, budget in cases(asked.sets, budgets):
-            found = known.get((case, budget)) or run(case, asked.data, budget)
+            found = known.get((case, budget)) or run(case, asked.data, budget, share=asked.share)
             results.append(found)
             print(line(found), flush=True)
             if asked.out and (case, budget) not in known:
                 with asked.out.open("a") as kept_lines:
                     kept_lines.write(json.dumps(found) + "\n")
-    shown = summary(results, busy=asked.busy)
+    beside = f"beside {asked.busy} busy loops" if asked.share is None else f"with {asked.share:g} of a core"
+    shown = summary(results, beside=beside)
     print(shown)
     if asked.write:
         from verdicts import write

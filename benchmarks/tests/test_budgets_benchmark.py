@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import doctest
+<<<<<<< HEAD:benchmarks/tests/test_budgets_benchmark.py
+=======
+import sys
+import time
+>>>>>>> regret:tests/test_budgets_benchmark.py
 from pathlib import Path
 
 import budgets
@@ -28,7 +33,7 @@ def test_the_table_counts_what_was_kept_and_measured() -> None:
     good |= {"took_s": 1.5, "cpu_s": 1.0, "status": "cant_tell", "imports_cpu_s": 4.0}
     late = {**good, "case": "b", "took_s": 9.0, "kinds": [], "n_fits": 0}
     failed = {"case": "c", "budget_s": 1.0, "error": "no answer after 300 s"}
-    text = budgets.summary([good, late, failed], busy=2)
+    text = budgets.summary([good, late, failed], beside="beside 2 busy loops")
     assert "3 runs beside 2 busy loops: 1 kept the budget, 1 measured none" in text
     assert "2 measured nothing" in text
     assert "| a | 1 | none, elasticnet, l1 | 3 | 1.5 | 1.0 | yes | cant tell |" in text
@@ -39,6 +44,17 @@ def test_busy_loops_end_with_the_block() -> None:
     with budgets.busy_loops(2) as loops:
         assert [loop.poll() for loop in loops] == [None, None]
     assert all(loop.poll() is not None for loop in loops)
+
+
+def test_a_share_of_a_core_makes_processor_seconds_longer() -> None:
+    with budgets.counted(0.5):
+        before, begin = time.process_time(), time.monotonic()
+        inner_begin = time.process_time()
+        sum(range(100_000))
+        inner_end = time.process_time()
+        took, after = time.monotonic() - begin, time.process_time()
+    assert (inner_end - inner_begin) / 0.5 <= took <= (after - before) / 0.5
+    assert inner_end > inner_begin
 
 
 def test_settings_are_asked_once_and_sets_with_every_budget() -> None:
