@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import doctest
-<<<<<<< HEAD:benchmarks/tests/test_budgets_benchmark.py
-=======
-import sys
 import time
->>>>>>> regret:tests/test_budgets_benchmark.py
 from pathlib import Path
 
 import budgets
