@@ -91,7 +91,7 @@ def test_apply_and_optimizer_serve_a_loop_of_one_s_own(advised: Advice) -> None:
         optimizer.step()
     assert functional.cross_entropy(applied.eval()(features), target).item() < 0.7 * start
     assert all(torch.equal(value, before[name]) for name, value in mine.state_dict().items())
-    with pytest.raises(ParameterError, match=r"target must be a torch.nn.Module"):
+    with pytest.raises(ParameterError, match=r"target must be .*torch.nn.Module"):
         advised.apply(object())
 
 

@@ -429,7 +429,7 @@ def test_what_did_not_finish_cannot_be_compared(
     name: str, pick: Kind | None, losses: dict[str, float], missing: str
 ) -> None:
     answer = ask(EXTENDED, name, pick, scores=replace(SCORES, honest_losses=losses))
-    because = f"No fit of {missing} finished, so they cannot be compared."
+    because = f"No fit of {missing} finished, so there is nothing to compare."
     assert (answer.reply, answer.because, answer.flips_if) == ("unsure", because, None)
 
 
