@@ -621,7 +621,7 @@ def test_the_regressor_predicts_all_targets() -> None:
 
 def test_the_estimators_refuse_what_they_cannot_learn() -> None:
     X, Y = made(60)
-    with pytest.raises(ParameterError, match="call advise.. once for each column"):
+    with pytest.raises(ParameterError, match=r"call advise\(\) once for each column"):
         AdvisedClassifier().fit(X, Y > 0)
 
 
