@@ -309,6 +309,7 @@ def test_carrying_takes_no_more_than_half_of_what_a_kind_is_ahead_of_the_constan
 def test_in_a_tie_the_simplest_kind_wins() -> None:
     found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
     assert found.outcome == "l2"
+    assert sparse_first(LINEAR).questions["Q7"].edges["better"].pick == "l2"
     sparse, _ = walk(sparse_first(LINEAR), evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
     assert sparse.outcome == "l1"
 

@@ -156,11 +156,10 @@ def test_a_kind_with_one_configuration_keeps_its_own_losses():
     assert set(honest.picks["none"].tolist()) == {0}
 
 
-def test_picks_on_all_rows_and_how_often_each_was_picked():
+def test_the_pick_on_all_rows_is_the_lowest_mean_and_the_first_of_equals():
     panel = made()
     honest = honest_losses(panel, seed=0)
     assert honest.best_config("l2") == np.argmin(panel.losses["l2"].mean(axis=1))
-    assert sum(honest.kind_frequency().values()) == pytest.approx(1)
     twice = made(losses={"l2": np.repeat(panel.losses["none"], 3, axis=0)})
     assert honest_losses(twice, seed=0).best_config("l2") == 0
     with pytest.raises(ParameterError, match="side must be one of"):

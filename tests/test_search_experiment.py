@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -63,6 +63,17 @@ def test_weights_weigh_rows() -> None:
     (score,) = to_scores(make_results(make_fit(L2, [1, 2, 3, 4, 5]), weight=weight))
     assert score.loss == pytest.approx((1 + 3 * 2 + 4 + 5) / 6, rel=1e-15)
     assert score.fold_losses == pytest.approx(((1 + 6) / 4, 9 / 2), rel=1e-15)
+    (small,) = to_scores(make_results(make_fit(L2, [1, 2, 3, 4, 5]), weight=weight / 100))
+    assert small.loss == pytest.approx(score.loss)
+    assert small.fold_losses == pytest.approx(score.fold_losses)
+
+
+def test_a_stopped_fit_is_scored_on_its_own_folds() -> None:
+    fit = replace(make_fit(L2, [1.0, 2.0, np.nan, np.nan, np.nan]), folds=(0,))
+    fit.train_losses[1] = fit.epochs[1] = np.nan  # type: ignore[index]
+    (score,) = to_scores(make_results(fit))
+    assert (score.loss, score.fold_losses) == (1.5, (1.5, None))
+    assert (score.train_loss, score.epochs, score.is_stopped) == (0.5, 3.0, True)
 
 
 def test_exploding_is_three_times_the_constant() -> None:

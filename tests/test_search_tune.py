@@ -283,6 +283,18 @@ def test_a_range_without_width_is_left_alone() -> None:
     span = Range(low=0.5, high=0.5)
     assert widened({"l2": span}, {"l2": 0.5}, may_go_down=True) == ({"l2": span}, [])
     assert covering(span, []) == span
+    assert covering(span, [span.low / 2]) == replace(span, low=span.low / 2)
+    assert covering(span, [span.high * 2]) == replace(span, high=span.high * 2)
+    drop = Range(low=0.2, high=0.5, is_log=False)
+    assert widened({"dropout": drop}, {"dropout": 0.5}, may_go_down=False)[0][
+        "dropout"
+    ].high == pytest.approx(0.65)
+
+
+def test_a_tried_neighbour_less_than_twice_as_strong_is_a_neighbour() -> None:
+    span, best = Range(low=1e-3, high=10.0), {"l1": 0.1}
+    found = between({"l1": span}, best, [{"l1": 0.1 / 1.98}, best, {"l1": 0.198}])
+    assert [point["l1"] for point in found] == pytest.approx([0.1 * 1.98**0.5, 0.1 / 1.98**0.5])
 
 
 # -------------------------------------------------------------------------------------------- silence

@@ -38,15 +38,12 @@ class Honest:
         For every row the mean loss of what was picked in the draws that leave the row out.
     picks : dict of str to ndarray of intp, shape (n_boot,)
         By kind: the configuration that each draw picked.
-    kind_picks : ndarray of intp, shape (n_boot,)
-        The kind that each draw picked, as a position in ``panel.kinds``.
     """
 
     panel: Panel
     sides: tuple[str, ...]
     losses: NDArray[np.float64]
     picks: dict[str, NDArray[np.intp]]
-    kind_picks: NDArray[np.intp]
 
     def of(self, side: str) -> NDArray[np.float64]:
         """Return the honest losses of one side, shape (n_rows,).
@@ -85,11 +82,6 @@ class Honest:
     def best_config(self, kind: str) -> int:
         """Return the configuration of `kind` picked on all rows; ties go to the lowest number."""
         return int(np.argmin(self.panel.mean_losses(kind)))
-
-    def kind_frequency(self) -> dict[str, float]:
-        """Return in which share of the draws each kind held the best configuration of all."""
-        counts = np.bincount(self.kind_picks, minlength=len(self.panel.kinds))
-        return dict(zip(self.panel.kinds, (counts / len(self.kind_picks)).tolist(), strict=True))
 
 
 def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: int = 500) -> Honest:
@@ -142,7 +134,6 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
         sides=(*panel.kinds, ANY, CONSTANT),
         losses=np.stack(losses),
         picks=picks,
-        kind_picks=kind_picks,
     )
 
 

@@ -117,9 +117,7 @@ def vertex(logs: Sequence[float], losses: Sequence[float]) -> float:
     x, y = np.asarray(logs[at - 1 : at + 2]), np.asarray(losses[at - 1 : at + 2])
     left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
     curve = (right - left) / (x[2] - x[0])
-    if curve <= 0:
-        return float(x[1])
-    return float(np.clip((x[0] + x[1]) / 2 - left / (2 * curve), x[0], x[2]))
+    return float((x[0] + x[1]) / 2 - left / (2 * curve))
 
 
 def shrunk(measured: float, se: float, *, sd: float) -> tuple[float, float]:
