@@ -160,6 +160,9 @@ class Decider:
         return tuple(kind for kind, comparison in found if comparison and comparison.reply == "same")
 
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
+        assert self.evidence.scores is not None
+        if len(self.evidence.scores.honest_losses) < 2:
+            return "cant_tell"  # a deadline left one kind, which is compared with nothing
         decided = any(
             step.reply in ("better", "same", "worse")
             for step in self.walk.steps

@@ -244,6 +244,13 @@ def test_without_validation_what_was_measured_may_still_flip_the_kind() -> None:
     assert decision.flips == ("L1 if the explained share were 0.01 lower",)
 
 
+@pytest.mark.parametrize("outcome", ["none", "l2"])
+def test_a_kind_that_is_compared_with_no_other_cannot_be_told(outcome: str) -> None:
+    found = trained({"none": clear()["none"]})
+    made = decider(found, evidence_of(scores_of(found)))
+    assert replace(made, walk=replace(made.walk, outcome=outcome)).decide().status == "cant_tell"
+
+
 def test_an_outcome_without_a_finished_fit_cannot_be_told() -> None:
     losses = clear()
     del losses["l2"]
