@@ -251,9 +251,9 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
 @pytest.mark.parametrize(("n_rows", "shares"), [(9_000, [0.25, 0.5, 1.0]), (30_000, [1.0])])
 def test_a_single_block_is_thinned_only_where_that_can_decide(n_rows: int, shares: list[float]) -> None:
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 6))
-    y = 0.3 * X[:, 0] + rng.normal(size=n_rows)
-    recipe = Recipe(hidden=(32,), epochs=6)
+    X = rng.normal(size=(n_rows, 40))
+    y = 0.1 * X.sum(axis=1) + rng.normal(size=n_rows)
+    recipe = Recipe(hidden=(32,), epochs=20)
     advice = advise(X, y, model="mlp", recipe=recipe, effort="quick")
     assert advice.record.evidence.sample is not None
     assert advice.record.evidence.sample.validation == "blocks"
