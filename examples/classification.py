@@ -1,11 +1,11 @@
-"""Classification: which regularizer should a linear model of the breast cancer data start with?"""
+"""Classification: which regularizer should a linear model of the wine data start with?"""
 
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_wine
 from sklearn.model_selection import cross_val_score
 
 import regadvisor
 
-X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+X, y = load_wine(return_X_y=True, as_frame=True)
 advice = regadvisor.advise(X, y, effort="quick")
 print(advice.to_text())
 

@@ -17,6 +17,13 @@ from torch import nn
 from regadvisor import Advice, ParameterError, Regularizer, advise
 
 
+def noisy_cancer() -> tuple[np.ndarray, np.ndarray]:
+    """Five features and 30 columns of noise: an L1 strong enough for SAGA to converge."""
+    X, y = load_breast_cancer(return_X_y=True)
+    noise = np.random.default_rng(0).normal(size=(len(X), 30))
+    return np.hstack([X[:, :10:2], noise]), y
+
+
 @pytest.fixture(scope="module")
 def cancer() -> Advice:
     """An advice of L1 so strong that SAGA finds the minimum."""
@@ -30,7 +37,7 @@ def network() -> Advice:
 
 
 def test_apply_gives_the_caller_s_estimator_the_model_of_build(cancer: Advice) -> None:
-    X, y = load_breast_cancer(return_X_y=True)
+    X, y = noisy_cancer()
     mine = LogisticRegression(tol=1e-6, max_iter=20_000)
     applied = cancer.apply(mine).fit(X, y)
     np.testing.assert_allclose(applied.predict_proba(X), cancer.build().fit(X, y).predict_proba(X), atol=2e-3)
@@ -120,7 +127,7 @@ def test_snippets_run_as_printed_and_give_the_same_model(
     target: str, model: str, request: pytest.FixtureRequest
 ) -> None:
     advice: Advice = request.getfixturevalue(model)
-    X, y = (load_breast_cancer if model == "cancer" else load_wine)(return_X_y=True)
+    X, y = noisy_cancer() if model == "cancer" else load_wine(return_X_y=True)
     space = {"X": X, "y": y}
     exec(advice.snippet(target), space)  # type: ignore[arg-type]
     predict = space.get("predict_proba") or space["model"].predict_proba
