@@ -84,8 +84,8 @@ class _Request:
     callback=_seconds,
     default="auto",
     show_default=True,
-    help="Seconds for the advice. auto: up to two minutes for 6,000 rows or fewer, ever fewer full runs of the "
-    "model for more, a share of one from 50,000 rows on. 0: train nothing.",
+    help="Seconds for the advice. auto: up to two minutes for 6,000 rows or fewer, ever fewer full runs of "
+    "the model for more, a share of one from 50,000 rows on. 0: train nothing.",
 )
 @click.option(
     "--effort",
