@@ -141,8 +141,8 @@ def advise(
         "auto": no limit if `effort` is given; else up to 6,000 rows as much as the evidence needs, at most
         two minutes; beyond, ever fewer full runs of the model, one at 50,000 rows and a twentieth at a
         million, no less than the smallest search costs, nor than 2 s (networks 4 s), and at most a minute;
-        or one full run if that takes longer, up to ten minutes. Whatever ends the time, the answer is the best
-        of what is known.
+        or one full run if that takes longer, up to ten minutes. Whatever ends the time, the answer is the
+        best of what is known.
     effort : {"quick", "standard", "thorough"}, optional
         Rung of the effort ladder: largest sample and number of fits. None: the highest that is projected to
         fit the budget, with the largest sample that does; rows come before candidates. Given an effort, its

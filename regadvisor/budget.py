@@ -324,12 +324,14 @@ class _Pilot:
         self._started_s = started_s
         begin = time.perf_counter()
         made = make_folds(sample, folds=folds, seed=seed).folds
+        #: Rows that a fold trains on → projected seconds of one fit; None: it could not be measured in time.
+        self.fit_s: Callable[[int], float] | None = None
+        if not made:
+            return
         fold = made[folds_in_order([len(each.train) for each in made])[0]]
         prepared = family.prepare(sample, [fold], seed=seed)
         #: Preparing one fold, per row.
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
-        #: Rows that a fold trains on → projected seconds of one fit; None: there was no time to measure it.
-        self.fit_s: Callable[[int], float] | None = None
         if deadline.expired():
             return
         self._costs = family.probe(prepared, deadline=deadline)

@@ -293,7 +293,12 @@ class Gatherer:
         return self.drawn.evidence
 
     def _resources(self, evidence: Evidence, pick: Kind | None) -> ResourceEvidence:
-        return self.rung.resources(n_sample=self.drawn.table.n_rows)
+        found = self.rung.resources(n_sample=self.drawn.table.n_rows)
+        if self.drawn.folds or not found.can_validate:
+            return found
+        return replace(
+            found, can_validate=False, obstacle="The rows cannot be split into folds to validate on."
+        )
 
     def _prior(self, evidence: Evidence, pick: Kind | None) -> PriorEvidence:
         return PriorEvidence(

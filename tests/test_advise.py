@@ -344,3 +344,12 @@ def test_no_claim_is_surer_than_that_there_is_a_signal(seed):
     assert record.walk.outcome != "no signal"
     assert 0.7 <= signal < 0.95
     assert supports["kind"] <= supports["regularize"] <= signal
+
+
+@pytest.mark.parametrize("settings", [{"effort": "quick"}, {"budget": 10.0}, {}])
+def test_rows_that_cannot_be_split_are_answered_without_validation(settings: dict[str, object]) -> None:
+    X = np.random.default_rng(0).normal(size=(45, 4))
+    advice = advise(X, np.arange(45), task="classification", **settings)  # every row is a class of its own
+    assert advice.record.evidence.resources is not None
+    assert advice.record.evidence.resources.obstacle == "The rows cannot be split into folds to validate on."
+    assert advice.record.strength.source == "default"
