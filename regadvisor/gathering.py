@@ -262,7 +262,11 @@ class Gatherer:
         return self.drawn.evidence
 
     def _resources(self, evidence: Evidence, pick: Kind | None) -> ResourceEvidence:
-        return self.rung.resources(n_sample=self.drawn.table.n_rows)
+        resources, drawn = self.rung.resources(n_sample=self.drawn.table.n_rows), self.drawn
+        if drawn.folds or not drawn.table.n_rows or not resources.can_validate:
+            return resources
+        obstacle = "No class has two rows in the sample, one to learn from and one to check."
+        return replace(resources, can_validate=False, obstacle=obstacle)
 
     def _prior(self, evidence: Evidence, pick: Kind | None) -> PriorEvidence:
         return PriorEvidence(
