@@ -91,3 +91,12 @@ def test_linear_models_take_it_or_say_why_not(case: tuple[Any, Any, dict[str, An
 def test_networks_take_it_or_say_why_not(case: tuple[Any, Any, dict[str, Any]]) -> None:
     X, y, options = case
     check_case(X, y, options, "mlp")
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp"])
+def test_classes_of_one_row_each_cannot_be_validated(model: str) -> None:
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    check_case(X, np.arange(30), {"task": "classification"}, model)
+    advice = advise(X, np.arange(30), task="classification", model=model, effort="quick")
+    assert advice.record.strength.source == "default"
+    exec(advice.snippet("sklearn"), {"X": X, "y": np.arange(30)})

@@ -110,6 +110,8 @@ def make_table(
         + _few_rows(len(target.y), weight)
     )
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
+    n_classes, n_rows = len(target.classes or ()), len(target.y)
+    is_plain_y &= n_rows <= 20 or 2 * n_classes <= n_rows  # or scikit-learn asks whether these are classes
     plain = {"x": columns.is_plain, "y": is_plain_y and not used.notes and not _shape_note(y, values)}
     rows = {"groups": group_codes, "time": positions, "weight": weight}
     return Table(
