@@ -32,7 +32,7 @@ from regadvisor.advice import Advice
 from regadvisor.cli import main
 from regadvisor.errors import DataError, ParameterError, StorageError, StrengthError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
-from regadvisor.records import Record
+from regadvisor.records import Note, Record
 from regadvisor.report.serial import from_json, to_json
 
 ROWS = "a,b,id,site,day,y\n" + "".join(f"{i},{i % 3},{i},{i % 4},{i},{i % 2}\n" for i in range(24))
@@ -326,6 +326,20 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(standin: StandIn, data
     assert resumed.exit_code == 0
     assert standin.calls[1]["storage"] == Path("a.json.journal")
     assert not Path("a.json.journal").exists()
+
+
+def test_an_interrupted_run_that_knows_something_prints_it_and_keeps_the_journal(
+    standin: StandIn, data: str
+) -> None:
+    note = Note(code="interrupted", text="The run was interrupted.")
+    standin.record = replace(standin.record, notes=(note,))
+    standin.journal = "known"
+    result = run("advise", data, "--target", "y", "-o", "a.json")
+    assert result.exit_code == terminal.INTERRUPTED
+    assert "Start with" in result.stdout
+    assert "--resume" in result.stderr
+    assert Path("a.json").exists()
+    assert Path("a.json.journal").read_text() == "known"
 
 
 def test_interrupted_without_a_journal_says_that_nothing_was_saved(standin: StandIn, data: str) -> None:
