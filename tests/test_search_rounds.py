@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from search_fakes import StagedFamily, make_effort
 
 from regadvisor.deadline import Deadline
+from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.experiment import to_scores
+from regadvisor.search.log import Journal
 from regadvisor.search.rounds import affordable
 from regadvisor.search.tune import Tuned, tune
 
@@ -121,6 +123,25 @@ def test_an_error_in_one_fit_leaves_the_others() -> None:
 def test_an_error_in_every_fit_is_raised() -> None:
     with pytest.raises(ValueError, match="no such layer"):
         search(StagedFamily(raising=lambda job: ValueError("no such layer")))
+
+
+def test_a_full_disk_and_a_progress_that_cancels_are_no_faults_of_a_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CancelError(Exception):
+        pass
+
+    def cancel(stage: str, share: float) -> None:
+        raise CancelError
+
+    family = StagedFamily()
+    settings = {"seed": 0, "deadline": Deadline.after(600.0)}
+    with pytest.raises(CancelError):
+        tune(family, family.prepared(), make_effort(), progress=cancel, **settings)  # type: ignore[arg-type]
+    full = StorageError("storage must have room, got none; free some space")
+    monkeypatch.setattr(Journal, "append", lambda *given, **named: (_ for _ in ()).throw(full))
+    with pytest.raises(StorageError, match="free some space"):
+        search(StagedFamily(), storage=tmp_path / "journal")
 
 
 def test_an_interrupted_run_is_continued_where_it_was(tmp_path: Path) -> None:

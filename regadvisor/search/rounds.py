@@ -130,6 +130,10 @@ class Log(Protocol):
         """Store a finished fit."""
 
 
+class _NotTheFitsError(Exception):
+    """What is done with a finished fit went wrong, not the fit; its cause is what is raised in the end."""
+
+
 class Rounds:
     """Takes batches from every search, has them trained together and tells what came of it.
 
@@ -295,13 +299,13 @@ class Rounds:
             if fit.job in self.known and self.known[fit.job].covers(own.folds):
                 return  # told already
             self._keep(own)
-            request = some[fit.job][0]
-            if self.log is not None:
-                stored = replace(own, folds=None) if len(own.folds or ()) == len(folds) and is_all else own
-                self.log.append(
-                    request.kind, stored, self._value(own), number=request.number, ranges=request.ranges
-                )
-            self._say()
+            try:
+                self._store(own, some[fit.job][0], is_all=is_all and len(own.folds or ()) == len(folds))
+                self._say()
+            except (
+                Exception
+            ) as error:  # a full disk, or a caller's progress that cancels: no fault of the fit
+                raise _NotTheFitsError from error
 
         only = {} if is_all else {"folds": folds}
         try:
@@ -312,6 +316,9 @@ class Rounds:
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
             for fit in found:
                 on_fit(fit)
+        except _NotTheFitsError as error:
+            assert error.__cause__ is not None
+            raise error.__cause__ from None
         except Exception as error:  # whatever a caller's own module or loss may raise
             left = [job for job in jobs if job not in self.known or not self.known[job].covers(folds)]
             if len(jobs) == 1:
@@ -319,6 +326,13 @@ class Rounds:
             else:
                 for job in left:
                     self._train_leg([job], folds, some)
+
+    def _store(self, fit: Fit, request: Request, *, is_all: bool) -> None:
+        """Leave a fit in the log."""
+        if self.log is not None:
+            stored = replace(fit, folds=None) if is_all else fit
+            value = self._value(fit)
+            self.log.append(request.kind, stored, value, number=request.number, ranges=request.ranges)
 
     def _read(self, some: Mapping[Job, list[Request]], folds: Folds) -> set[Job]:
         """Take what the log holds of these jobs on these folds; return the jobs that lack nothing then."""
