@@ -317,8 +317,7 @@ class Rounds:
             for fit in found:
                 on_fit(fit)
         except _NotTheFitsError as error:
-            assert error.__cause__ is not None
-            raise error.__cause__ from None
+            raise error.__cause__ or error from None
         except Exception as error:  # whatever a caller's own module or loss may raise
             left = [job for job in jobs if job not in self.known or not self.known[job].covers(folds)]
             if len(jobs) == 1:
