@@ -9,6 +9,7 @@ that runs alone has nothing to put back.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from threadpoolctl import threadpool_limits
 
 
@@ -27,7 +27,7 @@ class _Found:
 
     filters: Any = field(default_factory=lambda: warnings.filters)
     entries: list[Any] = field(default_factory=lambda: list(warnings.filters))
-    torch_threads: int = field(default_factory=lambda: _of_the_process(torch.get_num_threads))
+    torch_threads: int | None = field(default_factory=lambda: _torch_threads())
     #: No limit: it only remembers.
     blas: threadpool_limits = field(default_factory=lambda: threadpool_limits(limits=None, user_api="blas"))
     n_calls: int = 0
@@ -40,10 +40,17 @@ class _Found:
         if warnings.filters is not self.filters:
             warnings.filters = self.filters
         self.blas.restore_original_limits()
-        _of_the_process(lambda: torch.set_num_threads(self.torch_threads))
+        if self.torch_threads is not None:
+            _of_the_process(lambda: sys.modules["torch"].set_num_threads(self.torch_threads))
 
 
-def _of_the_process(work: Callable[[], Any]) -> Any:
+def _torch_threads() -> int | None:
+    """Return torch's number of threads; None if nothing has loaded it, as advice on a table does not."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else _of_the_process(torch.get_num_threads)
+
+
+def _of_the_process(work: Callable[[], int | None]) -> int | None:
     """Return ``work()`` of a new thread, which has torch's setting of the process, not of an older thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()

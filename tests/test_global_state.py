@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 import threading
 import warnings
@@ -109,3 +110,12 @@ def test_a_call_alone_touches_nothing() -> None:
         with left_as_found():
             warnings.simplefilter("always")
         assert warnings.filters[0][0] == "always"
+
+
+def test_advice_on_a_table_does_not_load_torch() -> None:
+    code = (
+        "import sys, numpy, regadvisor; X = numpy.random.default_rng(0).normal(size=(60, 3)); "
+        "regadvisor.advise(X, X[:, 0], effort='quick').build().fit(X, X[:, 0]); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
