@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -221,7 +222,7 @@ def _smallest(family: Family, table: Table, given_s: float | None, effort: str |
     return Rung(
         effort=chosen,
         effort_source="given" if effort else "measured",
-        budget_s=budget_s,
+        budget_s=budget_s if math.isfinite(budget_s) else None,
         budget_source="automatic" if given_s is None else "given",
         n_rows=min(chosen.rows(family.name, table.n_rows), SIZES[0]),
         size_reason=f"no more fit into {budget_s:.2g} s",
@@ -306,9 +307,14 @@ def _resumed(stored: dict[str, str | int | float]) -> Rung:
 def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | None:
     if budget == 0:
         return "The budget is 0 s, so nothing is trained."
-    if table.n_rows < thresholds.FEWEST_ROWS_TO_VALIDATE:
-        fewest = thresholds.FEWEST_ROWS_TO_VALIDATE
+    fewest = thresholds.FEWEST_ROWS_TO_VALIDATE
+    if table.n_rows < fewest:
         return f"{table.n_rows} rows are too few to validate on (at least {fewest} are needed)."
+    if table.n_effective < fewest:
+        return (
+            f"The weights leave the say to about {table.n_effective:.0f} of {table.n_rows:,} rows, too few "
+            f"to validate on (at least {fewest} are needed)."
+        )
     return None
 
 

@@ -346,7 +346,18 @@ def test_no_claim_is_surer_than_that_there_is_a_signal(seed):
     assert supports["kind"] <= supports["regularize"] <= signal
 
 
-@pytest.mark.parametrize("settings", [{"effort": "quick"}, {"budget": 10.0}, {}])
+def test_weights_that_leave_few_rows_the_say_are_answered_without_validation() -> None:
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    weight = np.where(np.arange(300) < 3, 1.0, 1e-6)
+    advice = advise(X, X[:, 0], sample_weight=weight, effort="quick")
+    assert advice.record.evidence.resources is not None
+    assert str(advice.record.evidence.resources.obstacle).startswith(
+        "The weights leave the say to about 3 of 300"
+    )
+    assert advice.record.strength.source == "default"
+
+
+@pytest.mark.parametrize("settings", [{"effort": "quick"}, {"budget": 10.0}, {"budget": None}, {}])
 def test_rows_that_cannot_be_split_are_answered_without_validation(settings: dict[str, object]) -> None:
     X = np.random.default_rng(0).normal(size=(45, 4))
     advice = advise(X, np.arange(45), task="classification", **settings)  # every row is a class of its own
