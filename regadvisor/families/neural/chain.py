@@ -13,6 +13,7 @@ bound to the tensors of a stack.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -143,23 +144,23 @@ class _Place:
     before: Reads
 
 
-class _Layer:
+class _Layer(ABC):
     """A link bound to a place. Passes may write on what comes in, where nobody reads it any more."""
 
     reads: Reads = "nothing"
     n_out: int
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of the training pass, keeping what the way back needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, slope: Tensor, *, is_last: bool) -> Tensor:
         """Fill the layer's gradients and return the slope by its inputs; of the last one, it is not read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(self, x: Tensor, models: slice | Tensor) -> Tensor:
         """Return the outputs of some networks in evaluation mode."""
-        raise NotImplementedError
 
 
 def _rows(entry: Entry | None, flat: Tensor) -> Tensor | None:
