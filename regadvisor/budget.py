@@ -170,18 +170,7 @@ def _measured(
     if pilot.fit_s is None:
         return _smallest(family, table, given_s, effort)
     full_run_s = pilot.full_run_s(table.n_rows)
-    walk = Walk(
-        family_name=family.name,
-        kinds=family.kinds,
-        n_folds=folds,
-        fit_s=pilot.fit_s,
-        overhead_s=pilot.overhead_s,
-        n_available=table.n_rows,
-        may_block=may_block,
-        is_ordered=table.time is not None,
-        telling_share=telling_share(table.facts.class_counts),
-        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
-    )
+    walk = _walk(table, family, pilot.fit_s, pilot.overhead_s, folds=folds, may_block=may_block)
     if given_s is None:
         # A projection holds what was spent so far, so the same one made later is a little higher.
         enough, is_linear = EFFORTS["standard"], family.name == "linear"
@@ -212,6 +201,29 @@ def _measured(
             else f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
         ),
         is_smallest=effort is None and not choice.fits and choice.projected_s > _TRIED_WITHIN * budget_s,
+    )
+
+
+def _walk(
+    table: Table,
+    family: Family,
+    fit_s: Callable[[int], float],
+    overhead_s: Callable[[int, int], float],
+    *,
+    folds: int,
+    may_block: bool,
+) -> Walk:
+    return Walk(
+        family_name=family.name,
+        kinds=family.kinds,
+        n_folds=folds,
+        fit_s=fit_s,
+        overhead_s=overhead_s,
+        n_available=table.n_rows,
+        may_block=may_block,
+        is_ordered=table.time is not None,
+        telling_share=telling_share(table.facts.class_counts),
+        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
     )
 
 

@@ -23,6 +23,7 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.diagnostics.correlation import measure_correlation
 from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.errors import StorageError
 from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.flowchart.walk import Gather
 from regadvisor.growing import Growing
@@ -230,8 +231,7 @@ class Gatherer:
     @property
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C ended the training."""
-        is_cut = self.trained is not None and self.trained.tuned.is_interrupted
-        return is_cut or (self.deadline.is_cancelled and not self._failures)
+        return self.deadline.is_cancelled and not self._failures
 
     def remember(self, evidence: Evidence) -> Gather:
         """Return a gatherer for walks that start from `evidence` again and again: each field once.
@@ -344,6 +344,8 @@ class Gatherer:
         picked = kinds[pick][trained.honest.best_config(pick)]
         try:
             return growing.measure(pick, picked)
+        except StorageError:  # a full disk is no fault of the training
+            raise
         except KeyboardInterrupt:
             self.deadline.cancel()
         except Exception as error:  # whatever a caller's own module may raise

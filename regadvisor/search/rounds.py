@@ -4,7 +4,7 @@ A round trains what the searches ask for in *legs*. A leg is a set of jobs and a
 
 1. Under a deadline the first leg is the chart's own: no regularization, L1+L2, L2 and L1, one strength each,
    on one fold. So an answer exists after four small fits.
-2. Their cost is then known, and the plan is made again (:func:`affordable`): with too little time for all of
+2. Their cost is then known, and the plan is made again (``cuts.py``): with too little time for all of
    it, first the folds become fewer, then the candidates.
 3. The other legs train the batch on the first folds, and the better third of each kind on the rest
    (``halving.py``).
@@ -28,25 +28,14 @@ from regadvisor.candidates import Range
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.regularizer import LABELS, Kind
+from regadvisor.search.cuts import affordable, measured_costs
 from regadvisor.search.experiment import Results
-from regadvisor.search.halving import Stages, merged, n_kept, survivors
+from regadvisor.search.halving import Stages, merged, survivors
 
 Folds = tuple[int, ...]
 
 #: The chart's first fits, in the order in which they are trained.
 OPENING: tuple[Kind, ...] = ("none", "elasticnet", "l2", "l1")
-#: What is given up where the time does not suffice, least first: folds to train on (None: all), and the share
-#: of every kind's candidates (at least one each). Strengths differ by factors and folds by luck, so folds go
-#: first, but one fold alone last.
-CUTS: tuple[tuple[int | None, float], ...] = (
-    (None, 1.0),
-    (3, 1.0),
-    (2, 1.0),
-    (2, 0.6),
-    (1, 0.6),
-    (1, 0.3),
-    (1, 0.0),
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,7 +212,7 @@ class Rounds:
         for some in (opening[:2], opening[2:]):
             if not self._train(some, self.folds[:1]):
                 return opening
-        costs = _costs(
+        costs = measured_costs(
             {request.kind: self.known[request.job].fit_s for request in opening if request.job in self.known},
             took_s=time.monotonic() - start,
         )
@@ -415,60 +404,6 @@ class Rounds:
         """Return the fits that were done, by kind."""
         names = (f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
         return ", ".join(names) or "none was finished"
-
-
-def _costs(fit_s: Mapping[Kind, float], *, took_s: float) -> dict[Kind, float]:
-    """Return the seconds of one fit on one fold, by kind, scaled to add up to the time that passed."""
-    total_s = sum(fit_s.values())
-    scale = took_s / total_s if total_s > 0 else 0.0
-    return {kind: max(seconds * scale, 1e-9) for kind, seconds in fit_s.items()}
-
-
-def affordable(
-    planned: Mapping[Kind, int], costs: Mapping[Kind, float], *, n_folds: int, n_first: int, left_s: float
-) -> tuple[int, dict[Kind, int]]:
-    """Return the folds to train on and the candidates of every kind that the time left allows.
-
-    Parameters
-    ----------
-    planned : mapping of Kind to int
-        Candidates by kind.
-    costs : mapping of Kind to float
-        Measured seconds of one fit on one fold, by kind. Kinds that were not measured cost as much as the
-        dearest of the others.
-    n_folds, n_first : int
-        Folds, and those that all candidates are trained on before losers are stopped (0: none is stopped).
-    left_s : float
-
-    Returns
-    -------
-    n_folds : int
-    candidates : dict of Kind to int
-
-    Examples
-    --------
-    >>> planned, costs = {"none": 1, "l2": 8, "l1": 8}, {"none": 1.0, "l2": 0.1, "l1": 0.1}
-    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=60.0)
-    (5, {'none': 1, 'l2': 8, 'l1': 8})
-    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=4.5)
-    (2, {'none': 1, 'l2': 5, 'l1': 5})
-    >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=0.5)
-    (1, {'none': 1, 'l2': 1, 'l1': 1})
-    """
-    dearest = max(costs.values(), default=0.0)
-    for most_folds, share in CUTS:
-        folds = n_folds if most_folds is None else min(most_folds, n_folds)
-        kept = {kind: min(n, max(1, int(n * share + 0.5))) for kind, n in planned.items()}
-        is_staged = Stages.of(range(folds), n_first) is not None
-        needed_s = 0.0
-        for kind, n in kept.items():
-            fold_fits: float = n * folds
-            if is_staged and kind != "none":
-                fold_fits = n * n_first + n_kept(n) * (folds - n_first)
-            needed_s += fold_fits * costs.get(kind, dearest)
-        if needed_s <= left_s:
-            break
-    return folds, kept
 
 
 def interleaved(batches: Sequence[Sequence[Request]]) -> list[Request]:
