@@ -89,6 +89,11 @@ class Advice:
         return " ".join(view(self._record).headline)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the data and may change what the verdict is worth; read these second."""
+        return view(self._record).warnings
+
+    @property
     def confidence(self) -> dict[str, Claim]:
         """The claims by name: regularize, kind, strength; each with its own support."""
         return {claim.name: claim for claim in self._record.claims}
@@ -133,7 +138,8 @@ class Advice:
         )
 
     def __repr__(self) -> str:
-        lines = view(self._record).headline
+        shown = view(self._record)
+        lines = (*shown.headline, *(f"! {line}" for line in shown.warnings))
         return "\n".join(["Advice:", *(f"  {line}" for line in lines)])
 
     # -------------------------------------------------------------------------------------- using

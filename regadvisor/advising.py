@@ -52,6 +52,7 @@ from regadvisor.records import (
 from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.reporting import Scoring
 from regadvisor.search.plan import EFFORTS
+from regadvisor.traps.find import find_traps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ STAGES = (
     "decide",
     "model",
     "growth",
+    "traps",
 )
 
 
@@ -215,9 +217,11 @@ def advise(
 
     gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
     way, evidence = walk(way_chart, Evidence(), gatherer)
+    with gatherer.stage("traps"):
+        traps = find_traps(table, seed=request.seeds["traps"])
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer)
-    record = _record(decision, way, evidence, gatherer)
+    record = _record(decision, way, evidence, gatherer, traps)
     return Advice(
         record,
         module=getattr(family, "model", None),
@@ -360,7 +364,9 @@ def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer)
     ).decide()
 
 
-def _record(decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer) -> Record:
+def _record(
+    decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
+) -> Record:
     return Record(
         format=FORMAT,
         status=decision.status,
@@ -375,7 +381,7 @@ def _record(decision: Decision, way: Walk, evidence: Evidence, gatherer: Gathere
         outcomes=decision.outcomes,
         flips=decision.flips,
         rows_needed=decision.rows_needed,
-        notes=(*gatherer.table.notes, *gatherer.notes),
+        notes=(*traps, *gatherer.table.notes, *gatherer.notes),
         timings=gatherer.timings(),
     )
 

@@ -121,7 +121,12 @@ class _Request:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the advice as well: .json (can be loaded again), .md or .txt.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress; only the verdict on one line.")
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="No progress; only the verdict, on one line, and what is odd about the data.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Every comparison, candidate and fold.")
 def advise(**given: Any) -> None:
     """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, or - for stdin.
@@ -248,7 +253,7 @@ def _show(advice: Advice, request: _Request) -> None:
     if request.as_json:
         terminal.say(advice.to_json().encode())
     elif request.quiet:
-        terminal.say(f"{advice.verdict}\n")
+        terminal.say("".join(f"{line}\n" for line in (advice.verdict, *advice.warnings)))
     else:
         terminal.report(advice, verbose=request.verbose)
 

@@ -55,6 +55,9 @@ class Note:
     code: str
     #: One sentence for people.
     text: str
+    #: Whether the advice may be about something else than the reader thinks: a leak, rows that share a
+    #: source, a target that was read as classes. Such notes stand right below the verdict.
+    is_warning: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

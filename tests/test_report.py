@@ -27,7 +27,8 @@ from record_builders import (
     without_data,
 )
 
-from regadvisor.records import Claim, Comparison, Record, ScoreEvidence, Timings, ZeroedFeature
+from regadvisor.advice import Advice
+from regadvisor.records import Claim, Comparison, Note, Record, ScoreEvidence, Timings, ZeroedFeature
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.report.markdown import to_markdown
 from regadvisor.report.phrases import seconds, support
@@ -420,3 +421,16 @@ def test_rendering_a_record_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], input=to_json(network()).encode(), capture_output=True
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_warning_stands_below_the_verdict_in_every_form_and_not_among_the_notes() -> None:
+    leak = Note(code="leak", text="x3 determines the target", is_warning=True)
+    record = replace(RECORDS["advice"](), notes=(leak,))
+    advice, said = Advice(record), "x3 determines the target."
+    assert advice.warnings == (said,)
+    assert f"! {said}" in repr(advice)
+    text = advice.to_text()
+    assert text.count(said) == 1
+    assert text.index(said) < text.index("Why")
+    markdown = advice.to_markdown()
+    assert markdown.index(said) < markdown.index("## Why")

@@ -18,6 +18,7 @@ def to_markdown(view: View) -> str:
     parts = [
         "# regadvisor",
         f"**{_plain(view.headline[0])}** {_plain(' '.join(view.headline[1:]))}".rstrip(),
+        *_section("Look at first", view.warnings),
         _plain(view.context),
         *_path(view),
         *_candidates(view),

@@ -268,9 +268,14 @@ def _transform(training: Training) -> str:
     )
 
 
+def warnings(record: Record) -> tuple[str, ...]:
+    """Return what is odd about the data and may change what the verdict is worth."""
+    return tuple(dict.fromkeys(sentence(note.text) for note in record.notes if note.is_warning))
+
+
 def notes(record: Record) -> tuple[str, ...]:
-    """Return what the reader should know about the data and the run."""
-    lines = [sentence(note.text) for note in record.notes]
+    """Return what else the reader should know about the data and the run."""
+    lines = [sentence(note.text) for note in record.notes if not note.is_warning]
     scores = record.evidence.scores
     if scores is not None and scores.cut is not None:
         lines.append(sentence(scores.cut))

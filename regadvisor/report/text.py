@@ -32,6 +32,7 @@ def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool =
     """
     console = _console(max(width, _NARROWEST), color=color)
     console.print(_headline(view))
+    _warnings(console, view)
     console.print(view.context, style="dim")
     _path(console, view, verbose=verbose)
     _candidates(console, view)
@@ -75,6 +76,17 @@ def _headline(view: View) -> RenderableType:
         text.append(f"{line} ", style="bold" if place == 0 else "")
     text.rstrip()
     return Panel(text, title=view.title, title_align="left")
+
+
+def _warnings(console: Console, view: View) -> None:
+    from rich.text import Text
+
+    if not view.warnings:
+        return
+    grid = _grid()
+    for line in view.warnings:
+        grid.add_row(Text("!", style="bold yellow"), Text(line))
+    console.print(grid)
 
 
 def _path(console: Console, view: View, *, verbose: bool) -> None:

@@ -89,6 +89,8 @@ class View:
     #: What the data and the settings are, on one line.
     context: str
     headline: tuple[str, ...]
+    #: What is odd about the data and may change what the verdict is worth.
+    warnings: tuple[str, ...]
     path: tuple[PathRow, ...]
     #: As in "log loss", for the heading of the table of candidates; empty if nothing was trained.
     loss_name: str
@@ -125,6 +127,7 @@ def view(record: Record) -> View:
             title=f"regadvisor {record.settings.version}".rstrip(),
             context=sections.context(record),
             headline=headline(record),
+            warnings=sections.warnings(record),
             path=tuple(_path_row(step, record) for step in record.walk.steps),
             loss_name="" if scores is None else scores.loss_name,
             candidates=() if scores is None else _candidates(record, scores),

@@ -1,0 +1,19 @@
+"""All checks, in the order in which their warnings are shown."""
+
+from __future__ import annotations
+
+from regadvisor.data.table import Table
+from regadvisor.records import Note
+
+
+def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
+    """Return warnings about the data, the worst first.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    seed : int
+        Draws the rows that are looked at where there are too many.
+    """
+    return ()
