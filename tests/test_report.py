@@ -424,9 +424,9 @@ def test_rendering_a_record_imports_nothing_heavy() -> None:
 
 
 def test_a_warning_stands_below_the_verdict_in_every_form_and_not_among_the_notes() -> None:
-    leak = Note(code="leak", text="x3 determines the target", is_warning=True)
+    leak = Note(code="leak", text="'x3' determines the target", is_warning=True)
     record = replace(RECORDS["advice"](), notes=(leak,))
-    advice, said = Advice(record), "x3 determines the target."
+    advice, said = Advice(record), "'x3' determines the target."
     assert advice.warnings == (said,)
     assert f"! {said}" in repr(advice)
     text = advice.to_text()
