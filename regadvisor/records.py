@@ -155,6 +155,7 @@ class SampleEvidence:
     worst_log_variance_ratio: float | None = None
     #: Real risks: each is a reason against a plain random draw.
     has_drift: bool = False
+    #: The rows change along their order: a note, never a reply, for data are often sorted by something.
     is_drift_hint: bool = False
     has_groups: bool = False
     n_duplicate_rows: int = 0

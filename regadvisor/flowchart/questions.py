@@ -76,8 +76,6 @@ def _sample_reply(sample: SampleEvidence, *, validates_otherwise: bool) -> tuple
         return "unsure", "The rows drift in time; validation goes forward in time instead of at random."
     if sample.has_groups and not validates_otherwise:
         return "no", "The rows come in groups, so rows of a random sample are not independent of the rest."
-    if sample.is_drift_hint:
-        return "unsure", "Early and late rows of like target differ; if their order is time, pass time=."
     by = " Groups are kept whole." if sample.has_groups else ""
     if sample.is_everything:
         return "yes", f"All {sample.n_rows:,} rows are used.{by}"

@@ -64,7 +64,12 @@ def describe_notes(
         )
         notes.append(Note(code="duplicate-rows", text=text))
     if evidence.is_drift_hint:
-        text = "Features change along the row order: if rows stand in the order of time, pass time=."
+        column = next((test.column for test in evidence.tests if "row order" in test.what), None)
+        mostly = f" (mostly {column})" if column else ""
+        text = (
+            f"The first rows look different from the last ones{mostly}: if rows stand in the order of time, "
+            "pass time=."
+        )
         notes.append(Note(code="row-order", text=text))
     return tuple(notes)
 
