@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import torch
+    from matplotlib.axes import Axes
     from sklearn.pipeline import Pipeline
 
     from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
@@ -390,6 +392,61 @@ class Advice:
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Return the report as Markdown; with `path`, write it there as well."""
         return _written(to_markdown(view(self._record)), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return the report as one HTML page with pictures; with `path`, write it there as well.
+
+        The page has no scripts, opens offline, and needs nothing beside it. The same record gives the same
+        page.
+        """
+        from regadvisor.pictures.page import page
+
+        return _written(page(self._record, snippets=self._snippets()), path)
+
+    def plot(
+        self, kind: Literal["strength", "kinds", "growth", "chart"] = "strength", ax: Axes | None = None
+    ) -> Axes | str:
+        """Draw a picture of the advice.
+
+        Parameters
+        ----------
+        kind : {"strength", "kinds", "growth", "chart"}, default "strength"
+            "strength": held-out loss against strength. "kinds": what each kind loses against the best.
+            "growth": the gain over no regularizer against rows. "chart": the flowchart with the path taken,
+            which is returned as SVG text.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes, or str for "chart"
+
+        Raises
+        ------
+        ParameterError
+            If there is no such picture, or this advice lacks the numbers for it.
+        """
+        if kind == "chart":
+            from regadvisor.pictures.page import chart_svg
+
+            return chart_svg(self._record)
+        from regadvisor.pictures.draw import plot
+
+        return plot(self._record, kind, ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from regadvisor.report.html import to_card
+
+        return to_card(view(self._record))
+
+    def _snippets(self) -> dict[str, str]:
+        """Return the code for every library that there is some for."""
+        found = {}
+        for target in ("sklearn", "torch"):
+            with suppress(ParameterError, StrengthError, RecordError):
+                found[target] = self.snippet(target)
+        return found
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return the record as JSON; with `path`, write it there as well (see :meth:`load`)."""

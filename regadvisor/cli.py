@@ -105,6 +105,33 @@ def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
 
 
 @main.command()
+@click.argument("path", metavar="ADVICE", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to: .html (one page with pictures), .md or .txt.",
+)
+def report(path: Path, output: Path) -> None:
+    """Write the report of a saved advice to a file.
+
+    \b
+    Example:
+      regadvisor report advice.json -o report.html
+    """
+    from regadvisor.advice import Advice
+    from regadvisor.cli_advise import check_output, write
+
+    check_output(output)
+    failed = write(Advice.load(path), output)
+    if failed is not None:
+        terminal.complain(failed)
+        raise click.exceptions.Exit(terminal.DATA_ERROR)
+
+
+@main.command()
 @click.option("--chart", type=terminal.CHART, default="extended", show_default=True)
 @click.option("--mermaid", is_flag=True, help="As Mermaid text, for Markdown pages.")
 def explain(chart: str, mermaid: bool) -> None:

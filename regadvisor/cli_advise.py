@@ -20,7 +20,7 @@ from regadvisor.writing import write_whole
 if TYPE_CHECKING:
     from regadvisor.advice import Advice
 
-_EXTENSIONS = (".json", ".md", ".txt")
+_EXTENSIONS = (".html", ".json", ".md", ".txt")
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | Literal["auto"]:
@@ -119,7 +119,7 @@ class _Request:
     "--output",
     metavar="PATH",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the advice as well: .json (can be loaded again), .md or .txt.",
+    help="Write the advice as well: .html (with pictures), .json (can be loaded again), .md or .txt.",
 )
 @click.option(
     "-q",
@@ -148,7 +148,7 @@ def advise(**given: Any) -> None:
 
 def _run(request: _Request) -> None:
     if request.output is not None:
-        _check_output(request.output)
+        check_output(request.output)
     journal = _journal(request)
     existed = journal is not None and journal.exists()
     is_ours = journal is not None and request.storage is None and not existed
@@ -166,7 +166,7 @@ def _run(request: _Request) -> None:
         if is_ours and journal is not None and not isinstance(error, StorageError):
             journal.unlink(missing_ok=True)
         raise
-    problem = None if request.output is None else _write(advice, request.output)
+    problem = None if request.output is None else write(advice, request.output)
     is_interrupted = any(note.code == "interrupted" for note in advice.record.notes)
     if problem is None and not is_interrupted and journal is not None and request.storage is None:
         journal.unlink(missing_ok=True)
@@ -258,7 +258,7 @@ def _show(advice: Advice, request: _Request) -> None:
         terminal.report(advice, verbose=request.verbose)
 
 
-def _check_output(path: Path) -> None:
+def check_output(path: Path) -> None:
     """Raise before anything costly is done for a file that could not be written."""
     if path.suffix not in _EXTENSIONS:
         raise click.BadParameter(
@@ -270,9 +270,10 @@ def _check_output(path: Path) -> None:
         )
 
 
-def _write(advice: Advice, path: Path) -> str | None:
+def write(advice: Advice, path: Path) -> str | None:
     """Write the advice in the format its ending names, whole or not at all; return what went wrong."""
     renders: dict[str, Callable[[], str]] = {
+        ".html": advice.to_html,
         ".json": advice.to_json,
         ".md": advice.to_markdown,
         ".txt": advice.to_text,

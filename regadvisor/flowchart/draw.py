@@ -45,13 +45,13 @@ def _branches(question: Question) -> list[_Branch]:
     ]
 
 
-def _label(target: str) -> str:
+def target_label(target: str) -> str:
     """Return an outcome as people write it; the name of a question as it is."""
     return next((label for kind, label in LABELS.items() if kind == target), target)
 
 
 def _pick_label(pick: PickChange) -> str:
-    return "dropout with the better penalty" if pick == BOTH else _label(pick)
+    return "dropout with the better penalty" if pick == BOTH else target_label(pick)
 
 
 def _pick_text(edge: Edge) -> str:
@@ -93,7 +93,7 @@ def to_ascii(chart: Chart, walk: Walk | None = None) -> str:
         lines += [*([""] if lines else []), *_draw(chart, name, "", sections, taken)]
     if walk is not None:
         steps = " → ".join(f"{step.question} {step.reply}" for step in walk.steps)
-        path = f"Path: {steps} → ( {_label(walk.outcome)} )"
+        path = f"Path: {steps} → ( {target_label(walk.outcome)} )"
         lines += ["", *textwrap.wrap(path, WIDTH, initial_indent="  ", subsequent_indent=" " * 8)]
     return "\n".join(lines)
 
@@ -169,7 +169,7 @@ def _draw(
 def _draw_branch(branch: _Branch, indent: str, reply: Reply | None) -> Iterator[str]:
     edge = branch.edge
     is_taken = reply in branch.replies
-    target = f"( {_label(edge.to)} )" if edge.to in OUTCOMES else edge.to
+    target = f"( {target_label(edge.to)} )" if edge.to in OUTCOMES else edge.to
     stops = [", ".join(branch.replies), *([f"[ {edge.action} ]"] if edge.action else []), target]
     pick = _pick_text(edge)
     text = " → ".join(stops) + (f", {pick}" if pick else "") + (f"  ◀ {reply}" if is_taken else "")
@@ -218,7 +218,7 @@ def to_mermaid(chart: Chart) -> str:
                 lines.append(f"{actions[-1]}[{_quoted(branch.edge.action)}]")
                 stop = f"{actions[-1]} --> "
             lines.append(f"{asks[name]} -->|{words}| {stop}{target}")
-    lines += [f"{identifier}([{_quoted(_label(end))}])" for end, identifier in ends.items()]
+    lines += [f"{identifier}([{_quoted(target_label(end))}])" for end, identifier in ends.items()]
     groups = {"question": [*asks.values()], "action": actions, "outcome": [*ends.values()]}
     for style, members in groups.items():
         if members:

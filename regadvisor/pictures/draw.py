@@ -1,0 +1,223 @@
+"""From the numbers of a picture to matplotlib axes and to SVG.
+
+One path serves notebooks and HTML. A kind is told apart by colour (the colour-blind safe set of Okabe and Ito
+2008), by dash and marker, and by its label at the end of the line.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from regadvisor.errors import ParameterError
+from regadvisor.records import Record
+from regadvisor.regularizer import Kind
+from regadvisor.report.phrases import unit
+from regadvisor.report.picture_data import (
+    GrowthPicture,
+    KindsPicture,
+    StrengthPicture,
+    growth_picture,
+    kinds_picture,
+    strength_picture,
+)
+from regadvisor.wording import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Colour, dash and marker of each kind.
+_LOOKS: dict[Kind, tuple[str, str, str]] = {
+    "none": ("#555555", "-", "o"),
+    "l2": ("#0072B2", "-", "o"),
+    "l1": ("#D55E00", "--", "s"),
+    "elasticnet": ("#009E73", ":", "D"),
+    "dropout": ("#CC79A7", "-.", "^"),
+    "dropout_l2": ("#56B4E9", (0, (5, 1)), "v"),  # type: ignore[dict-item]
+    "dropout_l1": ("#E69F00", (0, (3, 1, 1, 1)), "P"),  # type: ignore[dict-item]
+}
+_INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
+#: A kind that loses more than so many times the middle one would squeeze all others together.
+_FARTHEST = 4.0
+_SIZE = (7.0, 3.6)
+
+
+def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
+    """Draw a picture of a record and return its axes.
+
+    Parameters
+    ----------
+    record : Record
+    kind : {"strength", "kinds", "growth"}
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default a new figure of pyplot's.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such picture, or the record lacks its numbers.
+    """
+    draw = _drawing(record, kind)
+    if ax is None:
+        from matplotlib import pyplot
+
+        _, ax = pyplot.subplots(figsize=_SIZE, layout="constrained")
+    draw(ax)
+    return ax
+
+
+def to_svg(record: Record, kind: str) -> str:
+    """Return a picture as SVG: text as text, and the same bytes for the same record."""
+    from matplotlib.figure import Figure
+
+    draw = _drawing(record, kind)
+    with _svg_settings():
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        draw(figure.subplots())
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    # Inside a page an SVG has no prologue of its own.
+    return text[text.index("<svg") :]
+
+
+@contextmanager
+def _svg_settings() -> Iterator[None]:
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a caller's style must not change what a file holds
+        matplotlib.rcParams["svg.fonttype"] = "none"
+        matplotlib.rcParams["svg.hashsalt"] = "regadvisor"
+        yield
+
+
+def _drawing(record: Record, kind: str) -> Callable[[Axes], None]:
+    """Return what draws the picture; its numbers are worked out first, so that nothing is drawn in vain."""
+    if kind == "strength":
+        strength = strength_picture(record)
+        return lambda ax: draw_strength(strength, ax)
+    if kind == "kinds":
+        kinds = kinds_picture(record)
+        return lambda ax: draw_kinds(kinds, ax)
+    if kind == "growth":
+        growth = growth_picture(record)
+        return lambda ax: draw_growth(growth, ax)
+    raise ParameterError(f"kind must be one of 'strength', 'kinds', 'growth', 'chart', got {kind!r}")
+
+
+# ------------------------------------------------------------------------------------------- strength
+
+
+def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
+    """Draw loss against strength: the flat range shaded, the pick marked."""
+    if picture.flat is not None:
+        ax.axvspan(*picture.flat, color=_BAND, zorder=0, label="not clearly worse")
+    for line in picture.lines:
+        colour, dash, marker = _LOOKS[line.kind]
+        x = [point.strength for point in line.points]
+        y = [point.loss for point in line.points]
+        # Points of L1+L2 and the like lie on a plane, not on a line.
+        is_curve = line.kind in ("l1", "l2", "dropout")
+        line_style: Any = dash if is_curve else "none"
+        ax.plot(x, y, linestyle=line_style, marker=marker, markersize=4, color=colour, label=line.label)
+        if is_curve:
+            low = [point.loss - point.error for point in line.points]
+            high = [point.loss + point.error for point in line.points]
+            ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    bottom, top = _loss_limits(picture)
+    for loss, name, style in ((picture.none_loss, "none", "-"), (picture.constant_loss, "always guess", ":")):
+        if loss is not None and math.isfinite(loss):
+            above = f" ({number(loss)}, above)" if loss > top else ""
+            ax.axhline(loss, color=_LOOKS["none"][0], linestyle=style, linewidth=1, label=f"{name}{above}")
+    if picture.pick is not None:
+        _, x_pick, y_pick = picture.pick
+        ax.plot([x_pick], [y_pick], marker="o", markersize=11, fillstyle="none", color=_INK, linestyle="none")
+        ax.annotate("pick", (x_pick, y_pick), xytext=(0, -14), textcoords="offset points", ha="center")
+    ax.set_xscale("log")
+    ax.set_ylim(bottom, top)
+    ax.set_xlabel("strength (L1+L2: the sum; with dropout: the penalty)")
+    ax.set_ylabel(f"held-out {unit(picture.loss_name)}")
+    ax.set_title("How strong", loc="left", fontsize=11)
+    _tidy(ax)
+    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _loss_limits(picture: StrengthPicture) -> tuple[float, float]:
+    """Return limits that hold the best losses well: one that exploded would flatten the rest."""
+    losses = sorted(point.loss for line in picture.lines for point in line.points)
+    lowest = losses[0]
+    usual = losses[(3 * len(losses)) // 4]
+    top = max(usual, min(picture.constant_loss, 2 * usual))
+    margin = 0.08 * (top - lowest) or 0.05 * abs(lowest) or 1.0
+    return lowest - 1.5 * margin, top + margin
+
+
+# ---------------------------------------------------------------------------------------------- kinds
+
+
+def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
+    """Draw what each kind loses against the best, with the band of ties."""
+    ax.axvspan(-picture.tie, picture.tie, color=_BAND, zorder=0)
+    farthest = _right_end(picture)
+    for place, row in enumerate(reversed(picture.rows)):
+        colour = "#0072B2" if row.is_pick else _FAINT
+        if row.extra > farthest:
+            ax.annotate(
+                f"+{row.extra:,.0f}% →", (farthest, place), ha="right", va="center", fontsize=8, color=colour
+            )
+            continue
+        ax.plot([max(row.low, -farthest), min(row.high, farthest)], [place, place], color=colour, linewidth=2)
+        ax.plot([row.extra], [place], marker="D" if row.is_best else "o", color=colour)
+    ax.set_yticks(range(len(picture.rows)))
+    ax.set_ylim(-0.6, len(picture.rows) - 0.4)
+    names = [f"{row.label}{' (pick)' if row.is_pick else ''}" for row in reversed(picture.rows)]
+    ax.set_yticklabels(names)
+    ax.set_xlim(right=farthest * 1.03)
+    ax.set_xlabel("% more held-out loss than the best (95% interval; shaded: a tie)")
+    ax.set_title("What else is as good", loc="left", fontsize=11)
+    _tidy(ax)
+
+
+def _right_end(picture: KindsPicture) -> float:
+    """Return the end of the axis: a kind far behind is named there instead of squeezing the others."""
+    extras = sorted(row.extra for row in picture.rows)
+    middle = extras[len(extras) // 2]
+    near = [row for row in picture.rows if row.extra <= _FARTHEST * max(middle, picture.tie)]
+    return max([2 * picture.tie, *(max(row.extra, min(row.high, 3 * max(middle, 1.0))) for row in near)])
+
+
+# --------------------------------------------------------------------------------------------- growth
+
+
+def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
+    """Draw the gain of the pick on the sizes that were measured, and what is expected of all rows."""
+    ax.axhspan(-picture.tie, picture.tie, color=_BAND, zorder=0)
+    for points, colour, fill, name in (
+        (picture.measured, "#0072B2", "full", "measured"),
+        ((picture.expected,), "#D55E00", "none", "expected at all rows"),
+    ):
+        x, y = [point.n_rows for point in points], [point.gain for point in points]
+        below = [max(point.gain - point.low, 0.0) for point in points]
+        above = [max(point.high - point.gain, 0.0) for point in points]
+        if points:
+            ax.errorbar(
+                x, y, yerr=[below, above], fmt="o", fillstyle=fill, color=colour, capsize=3, label=name
+            )
+    ax.set_xscale("log")
+    ax.set_xlabel("rows")
+    ax.set_ylabel(f"gain of {picture.label} over none, %")
+    ax.set_title("Does the gain last", loc="left", fontsize=11)
+    _tidy(ax)
+    ax.legend(fontsize=8, frameon=False)
+
+
+def _tidy(ax: Axes) -> None:
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(labelsize=8)
+    ax.xaxis.label.set_fontsize(9)
+    ax.yaxis.label.set_fontsize(9)

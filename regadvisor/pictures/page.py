@@ -1,0 +1,65 @@
+"""The HTML page of a record with all pictures that it has the numbers for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from regadvisor.errors import ParameterError
+from regadvisor.flowchart import svg
+from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.pictures.draw import to_svg
+from regadvisor.records import Record
+from regadvisor.regularizer import DROPOUT_KINDS
+from regadvisor.report.html import Picture, to_page
+from regadvisor.report.picture_data import caption, strength_picture
+from regadvisor.report.view import view
+
+
+def page(record: Record, *, snippets: Mapping[str, str] | None = None) -> str:
+    """Return the whole report as one HTML page.
+
+    Parameters
+    ----------
+    record : Record
+    snippets : mapping of str to str, optional
+        Code that uses the advice, by library.
+    """
+    return to_page(view(record), record, pictures=dict(_pictures(record)), snippets=snippets)
+
+
+def chart_svg(record: Record) -> str:
+    """Return the chart that was walked as SVG, the path thick.
+
+    Raises
+    ------
+    ParameterError
+        If it was a chart of the caller's own, which is not in the record.
+    """
+    return svg.to_svg(_chart(record), record.walk)
+
+
+def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
+    with suppress(ParameterError):  # a chart of the caller's own
+        yield "chart", Picture(svg=chart_svg(record))
+    for kind in ("kinds", "strength", "growth"):
+        with suppress(ParameterError):  # nothing of the kind was measured
+            said = caption(strength_picture(record)) if kind == "strength" else ""
+            yield kind, Picture(svg=to_svg(record, kind), caption=said)
+
+
+def _chart(record: Record) -> Chart:
+    """Return the chart by the name that the record has, as it was for these kinds of candidates."""
+    scores = record.evidence.scores
+    has_dropout = record.settings.model == "mlp" or (
+        scores is not None and any(score.kind in DROPOUT_KINDS for score in scores.scores)
+    )
+    chart = resolve(record.settings.chart, has_dropout=has_dropout)
+    chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart
+    unknown = [step.question for step in record.walk.steps if step.question not in chart.questions]
+    if unknown:
+        raise ParameterError(
+            f"kind must not be 'chart' for a chart of your own, got one with {unknown[0]!r}: it is not in "
+            "the record; draw it with regadvisor.flowchart.svg.to_svg(chart, walk)"
+        )
+    return chart

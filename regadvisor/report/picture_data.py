@@ -1,0 +1,256 @@
+"""What the pictures show, worked out from a record apart from drawing it.
+
+Everything here is plain Python, so the numbers of a picture can be read and tested without matplotlib.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from regadvisor import thresholds
+from regadvisor.errors import ParameterError
+from regadvisor.records import CandidateScore, Record, ScoreEvidence
+from regadvisor.regularizer import KINDS, Kind, Regularizer
+from regadvisor.report.phrases import short_label
+from regadvisor.wording import number
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthPoint:
+    """One strength that was tried: its held-out loss and one standard error of the difference to the pick."""
+
+    strength: float
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthLine:
+    """The strengths of one kind, weakest first."""
+
+    kind: Kind
+    label: str
+    points: tuple[StrengthPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthPicture:
+    """Held-out loss against strength, by kind.
+
+    Of L1+L2 the strength is the sum of both; of dropout with a penalty it is the penalty's.
+    """
+
+    loss_name: str
+    lines: tuple[StrengthLine, ...]
+    #: Loss of no regularizer, where it was measured; of always guessing the mean or the class shares.
+    none_loss: float | None
+    constant_loss: float
+    #: The pick on the sample, as (kind, strength, loss).
+    pick: tuple[Kind, float, float] | None
+    #: Strengths of the pick that are not clearly worse, if it has one strength.
+    flat: tuple[float, float] | None
+    #: The pick's strength for all rows, if it is another one.
+    full_size: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindRow:
+    """What one kind loses against the best: percent of the best one's loss, with the ends of its interval."""
+
+    label: str
+    extra: float
+    low: float
+    high: float
+    is_best: bool
+    is_pick: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindsPicture:
+    """What each kind loses against the best one, the best first."""
+
+    loss_name: str
+    rows: tuple[KindRow, ...]
+    #: Half width of the band within which two kinds tie, in percent.
+    tie: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthPoint:
+    """The pick's gain over no regularizer at one number of rows: percent, with its interval."""
+
+    n_rows: int
+    gain: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthPicture:
+    """Does the gain last: what was measured on the sample, and what is expected at all rows."""
+
+    label: str
+    measured: tuple[GrowthPoint, ...]
+    expected: GrowthPoint
+    tie: float
+
+
+def strength_picture(record: Record) -> StrengthPicture:
+    """Return loss against strength.
+
+    Raises
+    ------
+    ParameterError
+        If no candidate was trained.
+    """
+    scores = _scores(record, "strength")
+    at_size = _at_largest_size(scores)
+    picked = record.strength.on_sample
+    reference = next((score for score in at_size if score.regularizer == picked), None)
+    points: dict[Kind, list[StrengthPoint]] = defaultdict(list)
+    for score in at_size:
+        strength = _one_number(score.regularizer)
+        if strength is not None and score.converged and math.isfinite(score.loss):
+            error = _error(score, reference or min(at_size, key=lambda other: other.loss))
+            points[score.kind].append(StrengthPoint(strength=strength, loss=score.loss, error=error))
+    lines = tuple(
+        StrengthLine(
+            kind=kind,
+            label=short_label(kind),
+            points=tuple(sorted(points[kind], key=lambda point: point.strength)),
+        )
+        for kind in KINDS
+        if points[kind]
+    )
+    none = [score.loss for score in at_size if score.kind == "none" and math.isfinite(score.loss)]
+    on_sample = None if picked is None else _one_number(picked)
+    full = _one_number(record.strength.regularizer)
+    ties = record.strength.ties
+    return StrengthPicture(
+        loss_name=scores.loss_name,
+        lines=lines,
+        none_loss=fmean(none) if none else None,
+        constant_loss=scores.constant_loss,
+        pick=None
+        if reference is None or picked is None or on_sample is None
+        else (picked.kind, on_sample, reference.loss),
+        flat=next(iter(ties.values())) if len(ties) == 1 else None,
+        full_size=full if full is not None and full != on_sample else None,
+    )
+
+
+def kinds_picture(record: Record) -> KindsPicture:
+    """Return what each kind loses against the best.
+
+    Raises
+    ------
+    ParameterError
+        If no candidate was trained.
+    """
+    scores = _scores(record, "kinds")
+    best = scores.best_kind
+    pick = record.strength.regularizer.kind
+    rows = [
+        KindRow(label=short_label(best), extra=0.0, low=0.0, high=0.0, is_best=True, is_pick=best == pick)
+    ]
+    for kind in (*KINDS, "constant"):
+        found = scores.comparisons.get(f"{kind}:{best}")
+        if found is not None and found.loss_b > 0 and math.isfinite(found.difference):
+            extra, low, high = (
+                100.0 * value / found.loss_b for value in (found.difference, found.low, found.high)
+            )
+            label = "always guess" if kind == "constant" else short_label(kind)
+            rows.append(
+                KindRow(label=label, extra=extra, low=low, high=high, is_best=False, is_pick=kind == pick)
+            )
+    rows[1:] = sorted(rows[1:], key=lambda row: row.extra)
+    return KindsPicture(loss_name=scores.loss_name, rows=tuple(rows), tie=100.0 * thresholds.SAME_REGION)
+
+
+def growth_picture(record: Record) -> GrowthPicture:
+    """Return the pick's gain against rows.
+
+    Raises
+    ------
+    ParameterError
+        If the walk did not ask whether the gain lasts.
+    """
+    growth = record.evidence.growth
+    if growth is None:
+        raise _missing("growth", "the walk did not ask whether the gain lasts at the full size")
+    measured = tuple(
+        GrowthPoint(
+            n_rows=point.n_rows,
+            gain=100.0 * point.gain,
+            low=100.0 * (point.gain - 1.96 * point.se),
+            high=100.0 * (point.gain + 1.96 * point.se),
+        )
+        for point in sorted(growth.sizes, key=lambda point: point.n_rows)
+    )
+    expected = GrowthPoint(
+        n_rows=growth.n_rows, gain=100.0 * growth.gain, low=100.0 * growth.low, high=100.0 * growth.high
+    )
+    return GrowthPicture(
+        label=short_label(growth.kind),
+        measured=measured,
+        expected=expected,
+        tie=100.0 * thresholds.SAME_REGION,
+    )
+
+
+def caption(picture: StrengthPicture) -> str:
+    """Return what a person reads off a picture of strengths, in words.
+
+    Examples
+    --------
+    >>> line = StrengthLine(kind="l2", label="L2", points=())
+    >>> caption(StrengthPicture(loss_name="log loss", lines=(line,), none_loss=None, constant_loss=0.7,
+    ...         pick=("l2", 0.01, 0.4), flat=(0.003, 0.05), full_size=None))
+    'L2 at 0.01 was best; from 0.003 to 0.05 nothing is clearly worse.'
+    """
+    if picture.pick is None:
+        return "No strength was chosen."
+    kind, strength, _ = picture.pick
+    parts = [f"{short_label(kind)} at {number(strength)} was best"]
+    if picture.flat is not None:
+        parts.append(f"from {number(picture.flat[0])} to {number(picture.flat[1])} nothing is clearly worse")
+    if picture.full_size is not None:
+        parts.append(f"for all rows it becomes {number(picture.full_size)}")
+    return "; ".join(parts) + "."
+
+
+def _scores(record: Record, kind: str) -> ScoreEvidence:
+    scores = record.evidence.scores
+    if scores is None or not scores.scores:
+        raise _missing(kind, "no candidate was trained")
+    return scores
+
+
+def _missing(kind: str, why: str) -> ParameterError:
+    return ParameterError(f"kind must be a picture that this advice has the numbers for, got {kind!r}: {why}")
+
+
+def _at_largest_size(scores: ScoreEvidence) -> list[CandidateScore]:
+    largest = max(score.n_rows for score in scores.scores)
+    return [score for score in scores.scores if score.n_rows == largest and not score.is_stopped]
+
+
+def _one_number(regularizer: Regularizer) -> float | None:
+    """Return the strength on the axis: of the penalty, or of dropout alone; None where there is none."""
+    if not regularizer.has_strengths:
+        return None
+    values = regularizer.strengths()
+    penalty = sum(value for name, value in values.items() if name != "dropout")
+    return penalty or values.get("dropout") or None
+
+
+def _error(score: CandidateScore, reference: CandidateScore) -> float:
+    """Return the standard error of the mean difference to the reference over the folds both have."""
+    pairs = zip(score.fold_losses, reference.fold_losses, strict=False)
+    differences = [own - other for own, other in pairs if own is not None and other is not None]
+    if len(differences) < 2 or not all(map(math.isfinite, differences)):
+        return 0.0
+    return stdev(differences) / math.sqrt(len(differences))
