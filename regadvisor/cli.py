@@ -143,16 +143,30 @@ def explain(chart: str, mermaid: bool) -> None:
 
 
 @main.command()
-def demo() -> None:
-    """Advise on scikit-learn's breast cancer data (569 rows); takes seconds."""
-    from sklearn.datasets import load_breast_cancer
+@click.option(
+    "--model",
+    type=click.Choice(["linear", "mlp", "cnn"]),
+    default="linear",
+    show_default=True,
+    help="linear and mlp: breast cancer data (569 rows); cnn: digits (500 images of 8 × 8).",
+)
+def demo(model: str) -> None:
+    """Advise on data that come with scikit-learn; takes seconds, with networks a minute."""
+    from sklearn.datasets import load_breast_cancer, load_digits
 
     import regadvisor
 
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    terminal.say(f"Data: scikit-learn's breast cancer set, {X.shape[0]} rows, {X.shape[1]} features.\n")
+    X: Any
+    if model == "cnn":
+        digits = load_digits()
+        X, y = digits.images[:500], digits.target[:500]
+        terminal.say(f"Data: scikit-learn's digits, {len(X)} images of 8 × 8.\n")
+    else:
+        X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+        terminal.say(f"Data: scikit-learn's breast cancer set, {X.shape[0]} rows, {X.shape[1]} features.\n")
+    effort: Literal["quick", "standard"] = "standard" if model == "linear" else "quick"
     with terminal.progress(is_shown=True) as progress:
-        advice = regadvisor.advise(X, y, effort="standard", progress=progress)
+        advice = regadvisor.advise(X, y, model=model, effort=effort, progress=progress)
     terminal.report(advice)
     terminal.leave(advice.record)
 

@@ -15,9 +15,12 @@ import click
 
 from regadvisor import terminal
 from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.report.phrases import clean
 from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from regadvisor.advice import Advice
 
 _EXTENSIONS = (".html", ".json", ".md", ".txt")
@@ -55,7 +58,7 @@ class _Request:
     storage: Path | None
     resume: bool
     as_json: bool
-    output: Path | None
+    outputs: tuple[Path, ...]
     quiet: bool
     verbose: bool
 
@@ -63,10 +66,10 @@ class _Request:
 @click.command(no_args_is_help=True)
 @click.argument("data")
 @click.option(
+    "-t",
     "--target",
     metavar="COL",
     multiple=True,
-    required=True,
     help="The column to predict. May be repeated: several targets, all numbers, are learned together.",
 )
 @click.option(
@@ -117,9 +120,12 @@ class _Request:
 @click.option(
     "-o",
     "--output",
+    "outputs",
     metavar="PATH",
+    multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the advice as well: .html (with pictures), .json (can be loaded again), .md or .txt.",
+    help="Write the advice as well: .html (with pictures), .json (can be loaded again), .md or .txt. May be "
+    "repeated.",
 )
 @click.option(
     "-q",
@@ -131,13 +137,13 @@ class _Request:
 def advise(**given: Any) -> None:
     """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, or - for stdin.
 
-    Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal, which
-    is removed at the end; if the run is interrupted, the same command with --resume goes on. --storage puts
-    the journal elsewhere and keeps it. An old journal is never overwritten.
+    Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal (beside
+    the first PATH), which is removed at the end; if the run is interrupted, the same command with --resume
+    goes on. --storage puts the journal elsewhere and keeps it. An old journal is never overwritten.
 
     \b
     Examples:
-      regadvisor advise data.csv --target price --drop id
+      regadvisor advise data.csv -t price --drop id -o advice.json -o report.html
       regadvisor advise data.csv --target slump --target flow
       regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
       cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
@@ -147,8 +153,8 @@ def advise(**given: Any) -> None:
 
 
 def _run(request: _Request) -> None:
-    if request.output is not None:
-        check_output(request.output)
+    for output in request.outputs:
+        check_output(output)
     journal = _journal(request)
     existed = journal is not None and journal.exists()
     is_ours = journal is not None and request.storage is None and not existed
@@ -166,13 +172,13 @@ def _run(request: _Request) -> None:
         if is_ours and journal is not None and not isinstance(error, StorageError):
             journal.unlink(missing_ok=True)
         raise
-    problem = None if request.output is None else write(advice, request.output)
+    problems = [problem for path in request.outputs if (problem := write(advice, path)) is not None]
     is_interrupted = any(note.code == "interrupted" for note in advice.record.notes)
-    if problem is None and not is_interrupted and journal is not None and request.storage is None:
+    if not problems and not is_interrupted and journal is not None and request.storage is None:
         journal.unlink(missing_ok=True)
     _show(advice, request)
-    if problem is not None:
-        raise RegadvisorError(f"{problem}; {_saved(journal)}")
+    if problems:
+        raise RegadvisorError(f"{'; '.join(problems)}; {_saved(journal)}")
     if is_interrupted:
         said, code = ("terminated", terminal.TERMINATED) if signals else ("interrupted", terminal.INTERRUPTED)
         terminal.complain(f"{said}; this is the best of what was known then; {_saved(journal)}")
@@ -189,6 +195,8 @@ def _advice(request: _Request, journal: Path | None) -> Advice:
 
     stdin = sys.stdin.buffer if request.data == "-" else None
     file = read_frame(request.data, stdin=stdin)
+    if not request.target:
+        raise click.UsageError(f"name the column to predict with -t; the columns are {_columns(file.frame)}")
     split = split_columns(
         file.frame, target=request.target, drop=request.drop, groups=request.groups, time=request.time
     )
@@ -215,6 +223,13 @@ def _advice(request: _Request, journal: Path | None) -> Advice:
     return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))
 
 
+def _columns(frame: pd.DataFrame, most: int = 40) -> str:
+    """Return the names of the columns, as they may stand in a shell."""
+    names = [clean(str(name)) for name in frame.columns]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _flag(answer: str | None) -> bool | None:
     return None if answer is None else answer == "yes"
 
@@ -222,8 +237,8 @@ def _flag(answer: str | None) -> bool | None:
 def _journal(request: _Request) -> Path | None:
     """Return the path of the journal, if there is to be one; see the help of ``advise``."""
     path = request.storage
-    if path is None and request.output is not None:
-        path = request.output.with_name(f"{request.output.name}.journal")
+    if path is None and request.outputs:
+        path = request.outputs[0].with_name(f"{request.outputs[0].name}.journal")
     if path is None:
         if request.resume:
             raise click.UsageError(

@@ -176,7 +176,7 @@ def test_the_ending_of_the_output_chooses_the_format(
     assert sorted(os.listdir()) == sorted(["data.csv", name])
 
 
-@pytest.mark.parametrize("name", ["a.html", "a", "missing/a.json"])
+@pytest.mark.parametrize("name", ["a.pdf", "a", "missing/a.json"])
 def test_an_output_that_cannot_be_written_stops_before_the_work(
     standin: StandIn, data: str, name: str
 ) -> None:

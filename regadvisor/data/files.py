@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -106,6 +107,7 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
         name, content = "standard input", _read_stream(stdin)
         expected = None
     else:
+        _check_local(path)
         name, expected = repr(str(path)), _format_of(Path(path))
         content = _read_file(Path(path))
     content = _unpacked(content, name)
@@ -136,6 +138,16 @@ def _parsed(content: bytes, name: str, kind: str) -> FileData:
     if len(frame) == 0:
         raise DataError(f"{name} must hold rows, got only column names: {listed(list(frame.columns))}")
     return FileData(frame=frame, notes=(*notes, *_index_note(frame)))
+
+
+def _check_local(path: str | Path) -> None:
+    """Raise for a URL. Only its host is repeated: a URL may hold a password."""
+    if isinstance(path, str) and "://" in path:
+        host = urlsplit(path).hostname or "elsewhere"
+        raise DataError(
+            f"path must name a file on this machine, got a URL at {host}; download the file first "
+            "(curl -O URL), or pipe it in: curl URL | regadvisor advise - -t COLUMN"
+        )
 
 
 def _format_of(path: Path) -> str:

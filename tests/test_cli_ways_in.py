@@ -1,0 +1,72 @@
+"""What a person meets first in a shell: naming the target, several outputs, a URL, the demos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from record_builders import RECORDS
+
+import regadvisor
+from regadvisor.advice import Advice
+from regadvisor.cli import main
+from regadvisor.data.files import read_frame
+from regadvisor.errors import DataError
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(regadvisor, "advise", lambda X, y, **options: Advice(RECORDS["advice"]()))
+    path = tmp_path / "data.csv"
+    path.write_text("age,height\x1b[31m,y\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(24)))
+    return str(path)
+
+
+def run(*args: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, args)
+    return result.exit_code, result.output
+
+
+def test_without_a_target_the_columns_are_listed(data: str) -> None:
+    code, said = run("advise", data)
+    assert code == 2
+    assert "name the column to predict with -t; the columns are age, height" in said
+    assert "\x1b" not in said
+
+
+def test_a_report_may_be_written_in_several_forms_at_once(data: str, tmp_path: Path) -> None:
+    saved, page = tmp_path / "a.json", tmp_path / "a.html"
+    code, _ = run("advise", data, "-t", "y", "-o", str(saved), "-o", str(page))
+    assert code == 0
+    assert Advice.load(saved).to_html() == page.read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_every_output_is_checked_before_the_work(data: str, tmp_path: Path) -> None:
+    code, said = run("advise", data, "-t", "y", "-o", str(tmp_path / "a.json"), "-o", "a.pdf")
+    assert code == 2
+    assert "must end in .html, .json, .md, .txt" in said
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@example.com/x.csv", "s3://bucket/x.parquet"])
+def test_a_url_is_refused_with_what_to_do_and_without_its_password(url: str) -> None:
+    with pytest.raises(DataError, match="must name a file on this machine, got a URL at") as caught:
+        read_frame(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+def test_the_demo_has_data_for_every_family(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    asked = {}
+
+    def standin(X: object, y: object, **options: object) -> Advice:
+        asked.update(options, ndim=getattr(X, "ndim", None))
+        return Advice(RECORDS["advice"]())
+
+    monkeypatch.setattr(regadvisor, "advise", standin)
+    code, said = run("demo", "--model", model)
+    assert code == 0
+    assert said.startswith("Data: scikit-learn's")
+    assert asked["model"] == model
+    assert asked["ndim"] == (3 if model == "cnn" else 2)
