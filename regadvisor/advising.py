@@ -102,7 +102,7 @@ def advise(
     random_state: int = 0,
     device: str = "auto",
     storage: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Advice:
     """Advise which regularizer to start with, how strong, how sure, and what would change it.
 

@@ -91,12 +91,12 @@ def check_scoring(value: Any) -> Any:
 
 
 def check_progress(value: Any) -> Any:
-    """Return a callable or None."""
-    if value is None or callable(value):
+    """Return a callable, True, False or None."""
+    if value is None or isinstance(value, bool) or callable(value):
         return value
     raise ParameterError(
-        f"progress must be a callable of (stage, share_done) or None, got {value!r}; "
-        "pass progress=print to watch"
+        f"progress must be True, False, None or a callable of (stage, share_done), got {value!r}; "
+        "pass progress=True for a bar"
     )
 
 

@@ -13,6 +13,7 @@ import click
 
 from regadvisor import __version__, terminal
 from regadvisor.cli_advise import advise
+from regadvisor.progress import is_watched, watching
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def demo(model: str) -> None:
         X, y = load_breast_cancer(return_X_y=True, as_frame=True)
         terminal.say(f"Data: scikit-learn's breast cancer set, {X.shape[0]} rows, {X.shape[1]} features.\n")
     effort: Literal["quick", "standard"] = "standard" if model == "linear" else "quick"
-    with terminal.progress(is_shown=True) as progress:
+    with watching(is_watched()) as progress:
         advice = regadvisor.advise(X, y, model=model, effort=effort, progress=progress)
     terminal.report(advice)
     terminal.leave(advice.record)

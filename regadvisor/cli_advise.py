@@ -15,6 +15,7 @@ import click
 
 from regadvisor import terminal
 from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.progress import Progress, is_watched, watching
 from regadvisor.report.phrases import clean
 from regadvisor.writing import write_whole
 
@@ -188,6 +189,13 @@ def _run(request: _Request) -> None:
 
 def _advice(request: _Request, journal: Path | None) -> Advice:
     """Read the table, ask for advice, and add what reading had to say."""
+    with watching(is_watched() and not request.quiet) as progress:
+        if progress is not None:
+            progress("read", 0.0)
+        return _read_and_advised(request, journal, progress)
+
+
+def _read_and_advised(request: _Request, journal: Path | None, progress: Progress | None) -> Advice:
     from dataclasses import replace
 
     import regadvisor
@@ -200,24 +208,23 @@ def _advice(request: _Request, journal: Path | None) -> Advice:
     split = split_columns(
         file.frame, target=request.target, drop=request.drop, groups=request.groups, time=request.time
     )
-    with terminal.progress(is_shown=not request.quiet) as progress:
-        advice = regadvisor.advise(
-            split.X,
-            split.y,
-            model=request.model,
-            task=request.task,
-            budget=request.budget,
-            effort=request.effort,
-            chart=request.chart,
-            correlated=_flag(request.correlated),
-            whole_picture=_flag(request.whole_picture),
-            prefer=request.prefer,
-            groups=split.groups,
-            time=split.time,
-            random_state=request.seed,
-            storage=journal,
-            progress=progress,
-        )
+    advice = regadvisor.advise(
+        split.X,
+        split.y,
+        model=request.model,
+        task=request.task,
+        budget=request.budget,
+        effort=request.effort,
+        chart=request.chart,
+        correlated=_flag(request.correlated),
+        whole_picture=_flag(request.whole_picture),
+        prefer=request.prefer,
+        groups=split.groups,
+        time=split.time,
+        random_state=request.seed,
+        storage=journal,
+        progress=False if progress is None else progress,
+    )
     if not file.notes:
         return advice
     return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))

@@ -113,25 +113,6 @@ def ended_kindly() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, before)
 
 
-@contextmanager
-def progress(*, is_shown: bool) -> Iterator[Callable[[str, float], None] | None]:
-    """One bar on stderr, if a person is looking at it."""
-    if not (is_shown and sys.stderr.isatty()):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("read", total=1.0)
-
-        def progress(stage: str, share_done: float) -> None:
-            bar.update(task, description=stage.replace("_", " "), completed=share_done)
-
-        yield progress
-
-
 def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
     """Walk the chart from Q3, asking each question it gets to; return the replies by question."""
     replies = {**replies, "Q3": "yes"} if replies else dict(replies)
