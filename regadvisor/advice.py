@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from sklearn.pipeline import Pipeline
 
-    from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
+    from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
 
 
@@ -242,7 +242,8 @@ class Advice:
         that transfers between learning rates and lengths (Wang and Aitchison 2025), and act around the step;
         the L1 step gives exact zeros. Strengths in the loss are taken as they are: ``step()`` adds the
         penalty's gradient, so leave it out of your own loss. A ``clip_norm`` of the recipe is applied in
-        ``step()``, too.
+        ``step()``, too. Frozen parameters stay as they are, and so do those that a step gives no gradient.
+        ``state_dict()`` holds the number of the step: a run that is loaded goes on with the schedule.
 
         Parameters
         ----------
@@ -255,7 +256,9 @@ class Advice:
             Optimizer steps of the whole run.
         schedule : {"constant", "cosine", "flat-cosine"}, optional
             Learning rate over the steps; it is part of the optimizer, no scheduler is needed. By default the
-            recipe's.
+            recipe's, until you put a scheduler of torch on the optimizer: that one alone sets the rates then.
+            With a schedule that you name, both multiply. Strengths are carried over for the schedule that
+            is part of the optimizer: one of yours that halves Σ lr halves what the penalties do.
 
         Raises
         ------
@@ -272,7 +275,7 @@ class Advice:
         if not isinstance(module, torch.nn.Module):
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-        from regadvisor.adapters.torch_module import make_optimizer
+        from regadvisor.adapters.torch_optimizers import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
@@ -295,6 +298,7 @@ class Advice:
             clip_norm=training.clip_norm,
             exempt=training.exempt,
             penalised=training.penalised,
+            has_default_schedule=schedule is None,
         )
 
     def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:

@@ -112,7 +112,7 @@ def module_torch_snippet(
         "import math",
         "import numpy as np",
         "import torch",
-        "from regadvisor.adapters.torch_module import make_optimizer",
+        "from regadvisor.adapters.torch_optimizers import make_optimizer",
         "from regadvisor.families.neural.schedule import learning_rates",
     }
     imports |= set() if facts.is_plain_y else {READ_ROWS_IMPORT}
