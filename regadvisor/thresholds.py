@@ -275,3 +275,14 @@ SIGNAL_MASS = 0.7
 #: (``families/neural/strengths.py``).
 DEFAULT_L2_IN_LOSS = 3.0
 DEFAULT_L1_IN_LOSS = 0.01
+
+# ------------------------------------------------------------------------------ networks: squashed outputs
+
+#: Weights drawn before a caller's module counts as squashing its outputs. One output whose sign depends on
+#: its bias alone shows both signs with a probability of 1 - 2^-29.
+SQUASHED_DRAWS = 30
+#: Widest range that squashed outputs have (tanh; sigmoid and softmax: 1). Half of it is far from 0.
+SQUASHED_SPAN = 2.0
+#: Share of one-sided outputs at their end from which on something cuts them off: a softplus or ReLU has half
+#: of them there, distances have next to none.
+SQUASHED_SHARE = 0.2

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
 
@@ -81,20 +82,23 @@ def penalised_parameters(
 
 
 def copied(module: nn.Module) -> nn.Module:
-    """Return a copy of a module.
+    """Return a copy of a module, without results of earlier passes that hang on their way back.
 
     Raises
     ------
     ParameterError
         If it cannot be copied.
     """
+    # Torch copies leaves only. Results are made again in the next pass (torch.nn.utils.weight_norm does so).
+    kept = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    memo: dict[int, Any] = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
     try:
-        return copy.deepcopy(module)
+        return copy.deepcopy(module, memo)
     except Exception as error:
         raise ParameterError(
-            f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: {error}; keep no "
-            "results of a pass in it (torch.nn.utils.weight_norm does; its successor in "
-            "torch.nn.utils.parametrizations does not)"
+            f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: "
+            f"{type(error).__name__}: {error}; keep nothing in it that cannot be copied (locks, open files, "
+            "generators), and no lists of results of a pass"
         ) from error
 
 

@@ -317,6 +317,9 @@ class ChainStack:
     flat, gradient : Tensor, shape (n_models, n_parameters)
     """
 
+    #: Every parameter of a chain has a gradient.
+    idle: tuple[tuple[slice, slice], ...] = ()
+
     def __init__(
         self,
         links: Sequence[Link],

@@ -14,6 +14,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.module_modes import keep, stays_in_eval
 
 AnyDropout = nn.modules.dropout._DropoutNd
 Module = TypeVar("Module", bound=nn.Module)
@@ -136,7 +137,10 @@ def with_fed_dropout(module: Module) -> tuple[Module, Feed]:
         # Not `named_children`: it names a layer that is used in several places only once.
         for name, child in list(parent._modules.items()):
             if isinstance(child, AnyDropout) and type(child) in _REPLACED:
-                setattr(parent, name, FedDropout(child, feed))
+                fed = FedDropout(child, feed)
+                if stays_in_eval(child):
+                    keep(fed)
+                setattr(parent, name, fed)
     if type(module) in _REPLACED:
         raise ParameterError("module must have weights to train, got a dropout layer")
     return module, feed

@@ -71,6 +71,10 @@ class ModuleLayout:
         """What differs between networks and is not trained."""
         return tuple(entry for entry in self.entries if not entry.is_trained)
 
+    def columns_of(self, name: str) -> slice:
+        """Return the columns of one parameter or buffer."""
+        return next(slice(entry.start, entry.stop) for entry in self.entries if entry.name == name)
+
     def pack(self, module: nn.Module) -> Tensor:
         """Return a module's numbers as a row, shape (1, n_parameters), on the CPU.
 
