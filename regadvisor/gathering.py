@@ -403,6 +403,9 @@ class Gatherer:
 
     @property
     def _loss_name(self) -> str:
+        own: str | None = getattr(self.family, "loss_name", None)
+        if own is not None:
+            return own
         if self.table.is_classification:
             return "log loss"
         n_targets = self.table.n_targets

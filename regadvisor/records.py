@@ -315,8 +315,8 @@ class FitFacts:
 class ScoreEvidence:
     """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
 
-    #: As in ``"log loss"``, ``"squared error / variance of the target"`` or, of several targets,
-    #: ``"squared error / variance of the target, mean of 3 targets"``.
+    #: The name of the caller's own loss; else ``"log loss"``, ``"squared error / variance of the target"``
+    #: or, of several targets, ``"squared error / variance of the target, mean of 3 targets"``.
     loss_name: str
     constant_loss: float
     scores: tuple[CandidateScore, ...]

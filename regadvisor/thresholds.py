@@ -286,3 +286,9 @@ SQUASHED_SPAN = 2.0
 #: Share of one-sided outputs at their end from which on something cuts them off: a softplus or ReLU has half
 #: of them there, distances have next to none.
 SQUASHED_SHARE = 0.2
+
+# -------------------------------------------------------------------------------- losses of the caller's own
+
+#: A loss that changes by less than this share when outputs and target move alike is one of differences
+#: (float32 sums leave 1e-6).
+SAME_LOSS = 1e-3

@@ -89,15 +89,23 @@ def rows_of(outputs: object, x: Tensor, source: ModuleSource) -> Tensor:
     return outputs
 
 
-def check_outputs(outputs: Tensor, source: ModuleSource, *, is_classification: bool) -> None:
+def check_outputs(
+    outputs: Tensor, source: ModuleSource, *, is_classification: bool, has_own_loss: bool = False
+) -> None:
     """Raise ParameterError unless the outputs have the shape and type of the task."""
     wanted = {source.n_outputs, 1} if is_classification and source.n_outputs == 2 else {source.n_outputs}
     if outputs.shape[1] not in wanted:
         several = f"{source.n_outputs} {'classes' if is_classification else 'targets'}"
         what = several if source.n_outputs > 1 or is_classification else "one target"
+        do = "give a factory that names n_outputs"
+        if has_own_loss and outputs.shape[1] > source.n_outputs:
+            do += (
+                ". A loss that needs more outputs than targets, such as a mean and a variance, cannot be "
+                "used: ask about the means alone, with their own loss"
+            )
         raise ParameterError(
             f"model must return a tensor of shape (rows, {source.n_outputs}) for {what}, got "
-            f"{tuple(outputs.shape)} for {len(outputs)} rows; give a factory that names n_outputs"
+            f"{tuple(outputs.shape)} for {len(outputs)} rows; {do}"
         )
     if outputs.dtype != torch.float32:
         raise ParameterError(f"model must return float32, got {outputs.dtype}")
@@ -118,8 +126,6 @@ def check_range(
     (0, 1) get probabilities from 0.5 to 0.73. So weights are drawn at random, large ones too, until outputs
     go far both ways.
     """
-    if has_own_loss and not is_classification:
-        return  # the loss sees the target as it is, which may well have a range
     outputs = _with_any_weights(module, few, source)
     if outputs is None:
         return
@@ -143,8 +149,9 @@ def check_range(
         )
     raise ParameterError(
         "model must return numbers of any size and sign, as the target is standardised (mean 0, standard "
-        f"deviation 1), got {got}; leave out the last sigmoid, tanh, softplus or ReLU, or give a loss of "
-        "your own, which sees the target as it is: Recipe(loss=...)"
+        f"deviation 1), got {got}; leave out the last sigmoid, tanh, softplus or ReLU. A loss of your own "
+        "may see the target as it is: Recipe(loss=nn.BCEWithLogitsLoss()) for shares, nn.PoissonNLLLoss() "
+        "for counts"
     )
 
 

@@ -14,13 +14,14 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Fold
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
-from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.encoded import NetworkPrepared, with_own_loss
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
 from regadvisor.families.neural.module_dropout import has_dropout
 from regadvisor.families.neural.module_source import ModuleSource, name_of
 from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Column, DataFacts, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
@@ -103,9 +104,10 @@ class ModuleFamily(MLPFamily):
         """
         image, encoder = channels_first(sample.facts), copy.copy(self)
         is_scaled = image is not None and self._transform == "standard"
-        if is_scaled:
-            # Raw pixels first; they are scaled by channel, not by pixel.
-            encoder.recipe = replace(self.recipe, transform="none")
+        # Raw pixels first: they are scaled by channel, not by pixel. What a loss of the caller's own is
+        # called with depends on the module.
+        transform = "none" if is_scaled else self.recipe.transform
+        encoder.recipe = replace(self.recipe, transform=transform, loss=None)
         prepared = MLPFamily.prepare(encoder, sample, folds, seed=seed)
         if is_scaled and image is not None:
             x = scaled_in_folds(prepared.rows.x, folds, image[0])
@@ -114,10 +116,18 @@ class ModuleFamily(MLPFamily):
         known = self._last
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
         if known is None or known.source.input_shape != source.input_shape:
+            own = None if sample.is_classification else self.recipe.loss
             known = examine(
-                source, prepared.rows.x, recipe=self.recipe, is_classification=sample.is_classification
+                source,
+                prepared.rows.x,
+                recipe=self.recipe,
+                is_classification=sample.is_classification,
+                is_raw=own is not None and sees_raw(own, sample.targets),
             )
         self._last = known
+        self.recipe = with_one_logit(self.recipe, known.has_one_logit)
+        if self.recipe.loss is not None:
+            prepared = with_own_loss(prepared, sample, folds, self.recipe.loss)
         return replace(prepared, architecture=known)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:

@@ -63,6 +63,7 @@ def examine(
     *,
     recipe: Recipe,
     is_classification: bool,
+    is_raw: bool = False,
     engine: Engine | None = None,
 ) -> ModuleArchitecture:
     """Return the caller's module as an architecture, after a dry pass of a few rows.
@@ -75,6 +76,8 @@ def examine(
     recipe : Recipe
         Its patterns of parameter names say what is penalised.
     is_classification : bool
+    is_raw : bool, default False
+        Whether the caller's loss sees a numeric target as it is: then it may have a range.
     engine : {"vmap", "loop"}, optional
         None: chosen by trying.
 
@@ -89,9 +92,12 @@ def examine(
     module, feed = with_fed_dropout(keep_in_eval(drawn))
     module = module.to(rows.device)
     source, dry = _looked_at(module, source, few)
-    check_outputs(dry.outputs, source, is_classification=is_classification)
+    check_outputs(
+        dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
+    )
     # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
-    if not _is_slow(dry.pass_s, few) or bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all()):
+    has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
+    if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
         check_range(
             module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
         )
