@@ -195,7 +195,8 @@ class Advice:
         target : scikit-learn estimator, Pipeline or torch.nn.Module
             A linear model of scikit-learn gets the strengths and a scaler in front (and with L1 and several
             targets around it one that standardises them). A module gets the
-            dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
+            dropout rate, in its dropout layers and where its attention and recurrent layers drop units; a
+            warning names dropout that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`.
 
         Raises
         ------
@@ -215,7 +216,7 @@ class Advice:
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
             )
         if is_module:
-            from regadvisor.adapters.torch_module import with_dropout
+            from regadvisor.adapters.torch_dropout import with_dropout
 
             return with_dropout(target, strengths["dropout"])
         from regadvisor.adapters.sklearn_apply import configured
@@ -275,6 +276,7 @@ class Advice:
         if not isinstance(module, torch.nn.Module):
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
+        check_ours(module)
         from regadvisor.adapters.torch_optimizers import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates

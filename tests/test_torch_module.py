@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from regadvisor.adapters.torch_module import penalised_parameters, with_dropout
+from regadvisor.adapters.torch_dropout import with_dropout
+from regadvisor.adapters.torch_module import penalised_parameters
 from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.errors import ParameterError
 

@@ -1,4 +1,4 @@
-"""Strengths into the caller's own torch module: what a penalty acts on, and dropout rates."""
+"""The caller's own torch module: what a penalty acts on, and copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from regadvisor.errors import ParameterError
 
 _EXEMPT = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-_DROPOUT = nn.modules.dropout._DropoutNd
 
 
 def penalised_names(
@@ -100,23 +99,3 @@ def copied(module: nn.Module) -> nn.Module:
             f"{type(error).__name__}: {error}; keep nothing in it that cannot be copied (locks, open files, "
             "generators), and no lists of results of a pass"
         ) from error
-
-
-def with_dropout(module: nn.Module, rate: float) -> nn.Module:
-    """Return a copy of `module` whose dropout layers all drop `rate` of their units.
-
-    Raises
-    ------
-    ParameterError
-        If dropout is advised and the module has no dropout layer to set.
-    """
-    configured = copied(module)
-    layers = [part for part in configured.modules() if isinstance(part, _DROPOUT)]
-    if rate > 0 and not layers:
-        raise ParameterError(
-            f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
-            "behind the hidden layers (dropout written as a function cannot be found)"
-        )
-    for layer in layers:
-        layer.p = rate
-    return configured

@@ -32,8 +32,12 @@ class Stack(Protocol):
     idle : sequence of (slice, slice)
         Networks, and columns of their parameters, that the last `compute_gradient` found no gradient for:
         no step moves them, and no penalty.
+    rates : sequence of float or None
+        Dropout rates of the networks, for places that take no masks; None: what the architecture says.
     n_models : int
     """
+
+    rates: Sequence[float] | None
 
     @property
     def flat(self) -> Tensor: ...  # noqa: D102

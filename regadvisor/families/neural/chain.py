@@ -319,6 +319,8 @@ class ChainStack:
 
     #: Every parameter of a chain has a gradient.
     idle: tuple[tuple[slice, slice], ...] = ()
+    #: All its dropout takes masks.
+    rates: Sequence[float] | None = None
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from regadvisor.adapters.torch_module import copied
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.module_source import ModuleSource, name_of, own_luck
+from regadvisor.foreign import check_ours
 from regadvisor.thresholds import SQUASHED_DRAWS, SQUASHED_SHARE, SQUASHED_SPAN
 
 #: Weights are drawn this many times as large as they are: squashed outputs then sit at their ends.
@@ -18,10 +19,8 @@ _SCALES = (10.0, 1.0, 100.0)
 
 def check_parameters(module: nn.Module) -> None:
     """Raise ParameterError unless there are parameters that can be trained here."""
-    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-        raise ParameterError(
-            "model must be a torch.nn.Module in Python, got TorchScript; pass the module it was made from"
-        )
+    for part in module.modules():
+        check_ours(part)
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(

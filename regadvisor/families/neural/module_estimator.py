@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from regadvisor.adapters.torch_module import with_dropout
+from regadvisor.adapters.torch_dropout import set_dropout
+from regadvisor.adapters.torch_module import copied
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.encoded import dense
@@ -102,7 +103,8 @@ class _ModuleNetwork:
             raise ParameterError(
                 f"lr must be low enough for training to stay finite, got {recipe.lr!r}; lower it"
             )
-        self.module_ = with_dropout(trained, self.dropout).eval()
+        self.module_ = copied(trained).eval()
+        set_dropout(self.module_, self.dropout)
         self._input_shape, self._has_one_logit = source.input_shape, architecture.has_one_logit
 
     @property

@@ -41,9 +41,9 @@ class ModuleFamily(MLPFamily):
     itself is never changed.
 
     Candidates without dropout train with all dropout layers at rate 0, whatever rate the module gives them,
-    and dropout candidates set all of them to one rate. A module without dropout layers has no dropout kinds.
-    Dropout that is no layer of its own (``functional.dropout``, ``LSTM(dropout=)``,
-    ``MultiheadAttention(dropout=)``) stays as it is for every candidate.
+    and dropout candidates set all of them to one rate; so do ``LSTM(dropout=)`` and the like, and
+    ``MultiheadAttention(dropout=)``, unless they are 0. A module without any of these has no dropout kinds.
+    Dropout that is no layer (``functional.dropout``) stays as it is for every candidate.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from regadvisor.adapters.torch_dropout import with_rates_inside
 from regadvisor.adapters.torch_module import copied
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
@@ -134,6 +135,8 @@ class ModuleStack:
         Columns that a penalty acts on.
     dropout_shapes : tuple of tuple of int
     idle : list of (slice, slice)
+    rates : sequence of float or None
+        Dropout of every network inside attention and recurrent layers; None: what the module says.
     """
 
     def __init__(self, architecture: ModuleArchitecture, parameters: Tensor, *, loss: Loss) -> None:
@@ -149,6 +152,8 @@ class ModuleStack:
         self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}
         self._n_steps = 0
         self.idle: list[tuple[slice, slice]] = []
+        self.rates: Sequence[float] | None = None
+        self._with_rates = tuple(with_rates_inside(self._module))
 
     @property
     def n_models(self) -> int:
@@ -196,6 +201,9 @@ class ModuleStack:
         self, models: slice, x: Tensor, target: Tensor, weight: Tensor | None, masks: Sequence[Tensor] | None
     ) -> None:
         """Fill the gradients of some networks."""
+        for part in self._with_rates if self.rates is not None else ():
+            # Where parts have rates of their own, the module draws random numbers: networks run one by one.
+            part.dropout = float(self.rates[models.start])  # type: ignore[index]
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}

@@ -295,8 +295,8 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     """Return the engine and why: all networks at once, unless something speaks against it."""
     if has_noise:
         return "loop", (
-            "the module draws random numbers of its own in training (functional dropout, or the dropout "
-            "inside a recurrent or attention layer); they stay as they are for every candidate"
+            "the module draws random numbers of its own in training (dropout inside recurrent or attention "
+            "layers gets each network's rate; dropout written as a function stays as it is)"
         )
     if architecture.chain and _trouble(architecture, "fused", few) is None:
         return "fused", "the module is a plain chain of layers"

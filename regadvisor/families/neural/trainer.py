@@ -140,6 +140,7 @@ class StackTrainer:
         initial = torch.cat([stream.initial for stream in self._streams])[self._stream_of]
         loss = training_loss(recipe.loss, is_classification=rows.is_classification)
         self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
+        self.stack.rates = strengths.dropout.tolist()
         flat, gradient = self.stack.flat, self.stack.gradient
         self._penalty = Penalty(flat, gradient, self.stack.penalised, strengths)
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
