@@ -529,6 +529,8 @@ class Training:
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
     engine: Literal["fused", "vmap", "loop"] | None = None
     engine_reason: str | None = None
+    #: The parameters of the caller's own module that penalties act on, once it was looked at.
+    penalised_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from regadvisor.errors import ParameterError
 
 _EXEMPT = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+
+_SCALING = (parametrizations._WeightNorm, parametrizations._SpectralNorm, parametrizations._Orthogonal)
 
 
 def penalised_names(
@@ -64,8 +70,9 @@ def penalised_parameters(
 ) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield the parameters that a penalty acts on: weights of two or more dimensions.
 
-    Biases, the layers that normalise and embeddings are exempt, and what the patterns say; see
-    :func:`penalised_names`.
+    Biases, the layers that normalise and embeddings are exempt, and so is what ``weight_norm``,
+    ``spectral_norm`` and ``orthogonal`` scale by themselves: shrinking it changes no output. Further what the
+    patterns say; see :func:`penalised_names`.
 
     Examples
     --------
@@ -74,10 +81,22 @@ def penalised_parameters(
     """
     exempt_parts = (part for part in module.modules() if isinstance(part, _EXEMPT))
     exempt_ids = {id(own) for part in exempt_parts for own in part.parameters(recurse=False)}
+    exempt_ids |= {id(own) for own in _scaled_by_themselves(module)}
     parameters = dict(module.named_parameters())
     by_default = {name: own.ndim >= 2 and id(own) not in exempt_ids for name, own in parameters.items()}
     for name in penalised_names(by_default, exempt=exempt, penalised=penalised):
         yield name, parameters[name]
+
+
+def _scaled_by_themselves(module: nn.Module) -> Iterator[Tensor]:
+    """Yield lengths and directions of weights that a parametrization, or a hook of the older kind, scales."""
+    for part in module.modules():
+        if isinstance(part, ParametrizationList) and any(isinstance(each, _SCALING) for each in part):
+            yield from part.parameters(recurse=False)
+        for hook in part._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm | SpectralNorm):
+                names = (f"{hook.name}_{end}" for end in ("g", "v", "orig"))
+                yield from (own for own in (getattr(part, name, None) for name in names) if own is not None)
 
 
 def copied(module: nn.Module) -> nn.Module:

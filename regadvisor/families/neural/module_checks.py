@@ -97,6 +97,8 @@ def check_outputs(
         several = f"{source.n_outputs} {'classes' if is_classification else 'targets'}"
         what = several if source.n_outputs > 1 or is_classification else "one target"
         do = "give a factory that names n_outputs"
+        if is_classification and outputs.shape[1] == 1:
+            do += ", or pass task='regression' if the target holds quantities"
         if has_own_loss and outputs.shape[1] > source.n_outputs:
             do += (
                 ". A loss that needs more outputs than targets, such as a mean and a variance, cannot be "

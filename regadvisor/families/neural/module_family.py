@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from regadvisor.data.table import Table
@@ -18,12 +20,13 @@ from regadvisor.families.neural.encoded import NetworkPrepared, with_own_loss
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
 from regadvisor.families.neural.module_dropout import has_dropout
-from regadvisor.families.neural.module_source import ModuleSource, name_of
+from regadvisor.families.neural.module_notes import notes_of
+from regadvisor.families.neural.module_source import ModuleSource, asked_for, name_of, own_luck
 from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.families.neural.module_trial import examine
 from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.records import Column, DataFacts, Training
+from regadvisor.records import Column, DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 
 if TYPE_CHECKING:
@@ -87,6 +90,8 @@ class ModuleFamily(MLPFamily):
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
         self._last: ModuleArchitecture | None = None
+        #: What to say of the module once it was looked at.
+        self.notes: tuple[Note, ...] = ()
 
     def _source(self, facts: DataFacts, n_features: int) -> ModuleSource:
         """Return where networks for so many encoded features come from."""
@@ -125,6 +130,7 @@ class ModuleFamily(MLPFamily):
                 is_raw=own is not None and sees_raw(own, sample.targets),
             )
         self._last = known
+        self.notes = notes_of(known, sample.facts, prepared.feature_names, label=self.label)
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
         if self.recipe.loss is not None:
             prepared = with_own_loss(prepared, sample, folds, self.recipe.loss)
@@ -141,6 +147,7 @@ class ModuleFamily(MLPFamily):
             module=self.label,
             engine=None if last is None else last.engine,
             engine_reason=None if last is None else last.engine_reason,
+            penalised_names=() if last is None else last.layout.penalised_names,
         )
 
 
@@ -167,6 +174,29 @@ def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_fea
         input_shape=channels_first(facts) or (n_features,),
         n_outputs=facts.n_targets if facts.task == "regression" else len(facts.classes or ()),
     )
+
+
+def fixed_outputs(model: Callable[..., Any] | nn.Module, facts: DataFacts) -> int | None:
+    """Return how many outputs a module has by itself; None if it asks for their number, or cannot tell.
+
+    Examples
+    --------
+    >>> from regadvisor.data.source import make_table
+    >>> facts = make_table([[0.0, 1.0], [1.0, 0.0]], [0.5, 1.5]).facts
+    >>> fixed_outputs(nn.Linear(2, 7), facts)
+    7
+    >>> fixed_outputs(lambda n_outputs: nn.Linear(2, n_outputs), facts) is None
+    True
+    """
+    if not isinstance(model, nn.Module) and "n_outputs" in asked_for(model):
+        return None
+    source = module_source(model, facts, _about(facts))
+    with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
+        module, rows = source.draw(0).eval(), source.shaped(torch.zeros(2, source.n_features))
+        with own_luck(0):
+            outputs = module(rows)
+        return int(outputs.shape[1]) if outputs.ndim == 2 else None
+    return None
 
 
 def _about(facts: DataFacts) -> int:

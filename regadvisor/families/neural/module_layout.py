@@ -62,6 +62,11 @@ class ModuleLayout:
         return self.n_used + self.n_noise
 
     @property
+    def penalised_names(self) -> tuple[str, ...]:
+        """Names of the parameters that a penalty acts on."""
+        return tuple(entry.name for entry in self.entries if entry.stop <= self.n_penalised)
+
+    @property
     def trained(self) -> tuple[Entry, ...]:
         """Parameters that are trained."""
         return tuple(entry for entry in self.entries if entry.is_trained)
