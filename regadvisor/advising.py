@@ -211,10 +211,13 @@ def advise(
     )
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
     table = _table(X, y, task=task, **rows)
-    n_classes = _classes_of(model, table) if task == "auto" else None
-    if n_classes is not None:
-        table = _table(X, y, task="classification", **rows)
-        table = replace(table, notes=(_by_outputs(n_classes), *table.notes))
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module_target import classes_by_outputs
+
+        note = classes_by_outputs(model, table)
+        if note is not None:
+            table = _table(X, y, task="classification", **rows)
+            table = replace(table, notes=(note, *table.notes))
     if match is not None:
         request = replace(request, match=_features(match))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
@@ -330,25 +333,6 @@ def _table(X: Any, y: Any, **rows: Any) -> Table:
         time=rows["time"] if columns["time"] is None else split.time,
     )
     return replace(table, notes=(*file.notes, *table.notes))
-
-
-def _classes_of(model: Any, table: Table) -> int | None:
-    """Return the outputs of a module, if the target was read as numbers and holds codes of as many classes."""
-    if table.is_classification or table.n_targets > 1 or not is_module(model):
-        return None
-    from regadvisor.families.neural.module_family import fixed_outputs
-
-    codes = np.unique(table.y)
-    is_coded = np.array_equal(codes, np.arange(len(codes)))
-    return len(codes) if is_coded and fixed_outputs(model, table.facts) == len(codes) else None
-
-
-def _by_outputs(n_classes: int) -> Note:
-    text = (
-        f"The target holds the whole numbers 0 to {n_classes - 1} and the module has {n_classes} outputs: "
-        "they are taken as classes."
-    )
-    return Note(code="task-by-outputs", text=text, is_warning=True)
 
 
 def _are_names(y: Any) -> bool:

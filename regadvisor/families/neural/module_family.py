@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from regadvisor.data.table import Table
@@ -21,7 +19,7 @@ from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
 from regadvisor.families.neural.module_dropout import has_dropout
 from regadvisor.families.neural.module_notes import notes_of
-from regadvisor.families.neural.module_source import ModuleSource, asked_for, name_of, own_luck
+from regadvisor.families.neural.module_source import ModuleSource, name_of
 from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.families.neural.module_trial import examine
 from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
@@ -83,9 +81,7 @@ class ModuleFamily(MLPFamily):
             self.recipe = replace(self.recipe, transform="none")
         self.model = checked_model(model, facts)
         self.label = model if isinstance(model, str) else name_of(model)
-        first = (
-            self.model if isinstance(self.model, nn.Module) else self._source(facts, _about(facts)).draw(0)
-        )
+        first = self.model if isinstance(self.model, nn.Module) else self._source(facts, about(facts)).draw(0)
         self.kinds: tuple[Kind, ...] = tuple(
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
@@ -176,30 +172,7 @@ def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_fea
     )
 
 
-def fixed_outputs(model: Callable[..., Any] | nn.Module, facts: DataFacts) -> int | None:
-    """Return how many outputs a module has by itself; None if it asks for their number, or cannot tell.
-
-    Examples
-    --------
-    >>> from regadvisor.data.source import make_table
-    >>> facts = make_table([[0.0, 1.0], [1.0, 0.0]], [0.5, 1.5]).facts
-    >>> fixed_outputs(nn.Linear(2, 7), facts)
-    7
-    >>> fixed_outputs(lambda n_outputs: nn.Linear(2, n_outputs), facts) is None
-    True
-    """
-    if not isinstance(model, nn.Module) and "n_outputs" in asked_for(model):
-        return None
-    source = module_source(model, facts, _about(facts))
-    with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
-        module, rows = source.draw(0).eval(), source.shaped(torch.zeros(2, source.n_features))
-        with own_luck(0):
-            outputs = module(rows)
-        return int(outputs.shape[1]) if outputs.ndim == 2 else None
-    return None
-
-
-def _about(facts: DataFacts) -> int:
+def about(facts: DataFacts) -> int:
     """Return about how many features the columns become."""
     return sum(_width(column) for column in facts.columns)
 
