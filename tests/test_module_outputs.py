@@ -100,6 +100,29 @@ def starting_at_zero(n_outputs: int, bias: float) -> nn.Module:
     return net
 
 
+class Scaled(nn.Module):
+    """A learned temperature: a parameter without any axis; and one without any number."""
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.layer, self.temperature = nn.Linear(8, n_outputs), nn.Parameter(torch.zeros(()))
+        self.nothing = nn.Parameter(torch.zeros(0, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.temperature.exp()
+
+
+class Codes(nn.Module):
+    """Takes whole numbers only, so rows must not be changed to try it."""
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.codes = nn.Embedding(10, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.codes(x.abs().long()).sum(1)
+
+
 def deep(n_outputs: int) -> nn.Module:
     layers = [part for _ in range(30) for part in (nn.Linear(8, 8), nn.ReLU())]
     return nn.Sequential(*layers, nn.Linear(8, n_outputs))
@@ -116,6 +139,8 @@ def deep(n_outputs: int) -> nn.Module:
         lambda n: nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 4), nn.Sigmoid(), nn.Linear(4, n)),
         lambda n: nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, n, bias=False)),
         deep,
+        Scaled,
+        Codes,
         lambda n: Ending(lambda z: 10.0 * torch.tanh(z / 10.0), n),
         lambda n: Ending(functional.leaky_relu, n),
         lambda n: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, n))),
@@ -127,6 +152,8 @@ def deep(n_outputs: int) -> nn.Module:
         "sigmoid inside",
         "batch norm",
         "deep",
+        "scaled",
+        "codes",
         "capped",
         "leaky",
         "weight norm",

@@ -186,7 +186,8 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
 def _spread(value: Tensor) -> float:
     """Return the standard deviation of a parameter; one as small as usual at the start if it has none."""
     sd = float(value.detach().std()) if value.numel() > 1 else 0.0
-    return sd if sd > 0 and math.isfinite(sd) else 1.0 / math.sqrt(max(1, value[:1].numel()))
+    n_inputs = value.numel() // value.shape[0] if value.numel() and value.ndim else 1
+    return sd if sd > 0 and math.isfinite(sd) else 1.0 / math.sqrt(n_inputs)
 
 
 def _range(values: Tensor, *, is_alone: bool) -> str | None:

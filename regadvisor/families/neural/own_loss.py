@@ -29,6 +29,7 @@ def name_of_loss(loss: LossFunction) -> str:
 
     Examples
     --------
+    >>> from torch import nn
     >>> name_of_loss(nn.PoissonNLLLoss()), name_of_loss(nn.functional.l1_loss)
     ('PoissonNLLLoss', 'l1_loss')
     >>> name_of_loss(lambda outputs, target: (outputs - target).square())
@@ -79,6 +80,7 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
 
     Examples
     --------
+    >>> from torch import nn
     >>> amounts = np.linspace(0.0, 9.5, 20)
     >>> sees_raw(nn.HuberLoss(), amounts), sees_raw(nn.PoissonNLLLoss(), amounts)
     (False, True)
