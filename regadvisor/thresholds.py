@@ -278,9 +278,9 @@ DEFAULT_L1_IN_LOSS = 0.01
 
 # ------------------------------------------------------------------------------ networks: squashed outputs
 
-#: Weights drawn before a caller's module counts as squashing its outputs. One output whose sign depends on
-#: its bias alone shows both signs with a probability of 1 - 2^-29.
-SQUASHED_DRAWS = 30
+#: Weights drawn before a caller's module counts as squashing its outputs. A third of the draws leave the sign
+#: of an output to its bias: both signs show up with a probability of 1 - 2^-19.
+SQUASHED_DRAWS = 60
 #: Widest range that squashed outputs have (tanh; sigmoid and softmax: 1). Half of it is far from 0.
 SQUASHED_SPAN = 2.0
 #: Share of one-sided outputs at their end from which on something cuts them off: a softplus or ReLU has half

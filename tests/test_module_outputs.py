@@ -112,6 +112,17 @@ class Scaled(nn.Module):
         return self.layer(x) * self.temperature.exp()
 
 
+class Monotone(nn.Module):
+    """Positive weights on positive units: only the bias takes outputs below 0."""
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(self.first(x).sigmoid(), self.last.weight.abs(), self.last.bias)
+
+
 class Codes(nn.Module):
     """Takes whole numbers only, so rows must not be changed to try it."""
 
@@ -141,6 +152,7 @@ def deep(n_outputs: int) -> nn.Module:
         deep,
         Scaled,
         Codes,
+        Monotone,
         lambda n: Ending(lambda z: 10.0 * torch.tanh(z / 10.0), n),
         lambda n: Ending(functional.leaky_relu, n),
         lambda n: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, n))),
@@ -154,6 +166,7 @@ def deep(n_outputs: int) -> nn.Module:
         "deep",
         "scaled",
         "codes",
+        "monotone",
         "capped",
         "leaky",
         "weight norm",

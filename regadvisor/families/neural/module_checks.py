@@ -13,8 +13,9 @@ from regadvisor.families.neural.module_source import ModuleSource, name_of, own_
 from regadvisor.foreign import check_ours
 from regadvisor.thresholds import SQUASHED_DRAWS, SQUASHED_SHARE, SQUASHED_SPAN
 
-#: Weights are drawn this many times as large as they are: squashed outputs then sit at their ends.
-_SCALES = (10.0, 1.0, 100.0)
+#: Weights and biases are drawn so many times as large as they are, in turn: squashed outputs then sit at
+#: their ends, and a bias wins over weights that all push one way.
+_SCALES = ((10.0, 10.0), (0.01, 100.0), (100.0, 100.0))
 
 
 def check_parameters(module: nn.Module) -> None:
@@ -168,7 +169,9 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
     with own_luck(0, few.device), torch.no_grad():
         for draw in range(SQUASHED_DRAWS):
             for value, sd in zip(parameters, spread, strict=True):
-                value.copy_(torch.randn_like(value) * sd * _SCALES[draw % len(_SCALES)])
+                of_weights, of_biases = _SCALES[draw % len(_SCALES)]
+                factor = of_weights if value.ndim >= 2 else of_biases
+                value.copy_(torch.randn_like(value) * sd * factor)
             try:
                 outputs = tried(shaped)
             except Exception:  # weights that a module does not take, such as a negative variance
