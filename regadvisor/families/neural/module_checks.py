@@ -20,6 +20,10 @@ _SCALES = ((10.0, 10.0), (0.01, 100.0), (100.0, 100.0))
 
 def check_parameters(module: nn.Module) -> None:
     """Raise ParameterError unless there are parameters that can be trained here."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise ParameterError(
+            "model must be a torch.nn.Module in Python, got TorchScript; pass the module it was made from"
+        )
     for part in module.modules():
         check_ours(part)
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
