@@ -215,6 +215,17 @@ def test_scaled_gradients_of_mixed_precision_are_unscaled_before_the_step() -> N
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_hooks_of_a_step_run_once(name: str) -> None:
+    net, calls = make_net(), []
+    torch.optim.AdamW(net.parameters())
+    torch.optim.SGD(net.parameters(), lr=0.1)
+    optimizer = make(net, name)
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    train(net, optimizer, 2)
+    assert calls == ["after", "after"]
+
+
 @pytest.mark.parametrize("rates", [[], [0.0]])
 def test_a_run_needs_steps(rates: list[float]) -> None:
     with pytest.raises(ParameterError, match="rates must hold a learning rate above 0"):

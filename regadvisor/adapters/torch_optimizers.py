@@ -90,7 +90,9 @@ class _PenalisedSteps(torch.optim.Optimizer):
                 )
             if self._is_decoupled and not self._decays_decoupled:
                 self._decay()
-            super().step()
+            step: Any = super().step
+            # Once torch has made an optimizer of the base class, its step runs the hooks, as ours does.
+            step.__wrapped__(self) if getattr(step, "hooked", False) else step()
             if self._is_decoupled:
                 self._soften()
         for group in self.param_groups:
