@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.pipeline import Pipeline
 
-    from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
+    from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
 
 
@@ -197,7 +197,8 @@ class Advice:
         target : scikit-learn estimator, Pipeline or torch.nn.Module
             A linear model of scikit-learn gets the strengths and a scaler in front (and with L1 and several
             targets around it one that standardises them). A module gets the
-            dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
+            dropout rate, in its dropout layers and where its attention and recurrent layers drop units; a
+            warning names dropout that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`.
 
         Raises
         ------
@@ -217,7 +218,7 @@ class Advice:
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
             )
         if is_module:
-            from regadvisor.adapters.torch_module import with_dropout
+            from regadvisor.adapters.torch_dropout import with_dropout
 
             return with_dropout(target, strengths["dropout"])
         from regadvisor.adapters.sklearn_apply import configured
@@ -244,7 +245,8 @@ class Advice:
         that transfers between learning rates and lengths (Wang and Aitchison 2025), and act around the step;
         the L1 step gives exact zeros. Strengths in the loss are taken as they are: ``step()`` adds the
         penalty's gradient, so leave it out of your own loss. A ``clip_norm`` of the recipe is applied in
-        ``step()``, too.
+        ``step()``, too. Frozen parameters stay as they are, and so do those that a step gives no gradient.
+        ``state_dict()`` holds the number of the step: a run that is loaded goes on with the schedule.
 
         Parameters
         ----------
@@ -257,7 +259,9 @@ class Advice:
             Optimizer steps of the whole run.
         schedule : {"constant", "cosine", "flat-cosine"}, optional
             Learning rate over the steps; it is part of the optimizer, no scheduler is needed. By default the
-            recipe's.
+            recipe's, until you put a scheduler of torch on the optimizer: that one alone sets the rates then.
+            With a schedule that you name, both multiply. Strengths are carried over for the schedule that
+            is part of the optimizer: one of yours that halves Σ lr halves what the penalties do.
 
         Raises
         ------
@@ -274,7 +278,8 @@ class Advice:
         if not isinstance(module, torch.nn.Module):
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-        from regadvisor.adapters.torch_module import make_optimizer
+        check_ours(module)
+        from regadvisor.adapters.torch_optimizers import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
@@ -297,6 +302,7 @@ class Advice:
             clip_norm=training.clip_norm,
             exempt=training.exempt,
             penalised=training.penalised,
+            has_default_schedule=schedule is None,
         )
 
     def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:

@@ -23,6 +23,7 @@ from regadvisor.arguments import (
     check_scoring,
     check_seed,
     check_storage,
+    is_module,
     resolve_model,
 )
 from regadvisor.data.arrays import contain
@@ -208,7 +209,15 @@ def advise(
         storage=check_storage(storage),
         progress=check_progress(progress),
     )
-    table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
+    rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    table = _table(X, y, task=task, **rows)
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module_target import classes_by_outputs
+
+        note = classes_by_outputs(model, table)
+        if note is not None:
+            table = _table(X, y, task="classification", **rows)
+            table = replace(table, notes=(note, *table.notes))
     if match is not None:
         request = replace(request, match=_features(match))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)

@@ -212,7 +212,7 @@ class Gatherer:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is worth saying of the sample and of how the run ended."""
+        """What is worth saying of the model, the sample and of how the run ended."""
         drawn = () if self._drawn is None else self._drawn.notes
         failed = tuple(
             Note(
@@ -226,7 +226,8 @@ class Gatherer:
             code="interrupted",
             text="The run was interrupted: this is the best of what was known then.",
         )
-        return (*drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
+        of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
+        return (*of_family, *drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
 
     @property
     def is_interrupted(self) -> bool:
@@ -403,6 +404,9 @@ class Gatherer:
 
     @property
     def _loss_name(self) -> str:
+        own: str | None = getattr(self.family, "loss_name", None)
+        if own is not None:
+            return own
         if self.table.is_classification:
             return "log loss"
         n_targets = self.table.n_targets

@@ -275,3 +275,20 @@ SIGNAL_MASS = 0.7
 #: (``families/neural/strengths.py``).
 DEFAULT_L2_IN_LOSS = 3.0
 DEFAULT_L1_IN_LOSS = 0.01
+
+# ------------------------------------------------------------------------------ networks: squashed outputs
+
+#: Weights drawn before a caller's module counts as squashing its outputs. A third of the draws leave the sign
+#: of an output to its bias: both signs show up with a probability of 1 - 2^-19.
+SQUASHED_DRAWS = 60
+#: Widest range that squashed outputs have (tanh; sigmoid and softmax: 1). Half of it is far from 0.
+SQUASHED_SPAN = 2.0
+#: Share of one-sided outputs at their end from which on something cuts them off: a softplus or ReLU has half
+#: of them there, distances have next to none.
+SQUASHED_SHARE = 0.2
+
+# -------------------------------------------------------------------------------- losses of the caller's own
+
+#: A loss that changes by less than this share when outputs and target move alike is one of differences
+#: (float32 sums leave 1e-6).
+SAME_LOSS = 1e-3

@@ -116,6 +116,30 @@ def test_strength_times_sum_lr_is_what_the_optimizer_keeps(network: Advice) -> N
     np.testing.assert_allclose(totals(100, 1e-3), totals(5_000, 3e-4), rtol=1e-9)
 
 
+def test_a_scheduler_replaces_the_recipe_s_schedule_and_a_checkpoint_resumes_it(network: Advice) -> None:
+    def moved(optimizer: torch.optim.Optimizer, net: nn.Module) -> float:
+        before = net.bias.detach().clone()
+        net.weight.grad, net.bias.grad = torch.zeros_like(net.weight), torch.ones_like(net.bias)
+        optimizer.step()
+        return float((before - net.bias.detach()).mean())  # Adam moves by the learning rate at first
+
+    assert network.record.training.schedule == "flat-cosine"
+    net = nn.Linear(13, 3)
+    optimizer = network.optimizer(net, lr=1.0, steps=4)
+    found = [moved(optimizer, net) for _ in range(3)]
+    state = optimizer.state_dict()
+    optimizer = network.optimizer(net, lr=1.0, steps=4)
+    optimizer.load_state_dict(state)
+    assert [*found, moved(optimizer, net)] == pytest.approx([1.0, 1.0, 1.0, 0.5], rel=1e-3)
+    for schedule, last in ((None, 0.001), ("flat-cosine", 0.0005)):
+        optimizer = network.optimizer(net, lr=1.0, steps=4, schedule=schedule)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)
+        for _ in range(3):
+            moved(optimizer, net)
+            scheduler.step()
+        assert moved(optimizer, net) == pytest.approx(last, rel=0.01)
+
+
 def test_linear_advice_has_no_optimizer(cancer: Advice) -> None:
     with pytest.raises(ParameterError, match="mlp"):
         cancer.optimizer(nn.Linear(2, 2), lr=1e-3, steps=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -149,9 +150,25 @@ def test_a_module_that_vmap_cannot_run_goes_through_the_loop() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_result_of_a_pass_in_the_module_is_no_trouble() -> None:
+    """The old weight norm keeps its weight, which torch cannot copy, and makes it again in every pass."""
+
+    def normed() -> nn.Module:
+        return nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)), nn.ReLU(), nn.Linear(3, 1))
+
+    for model in (normed, normed()):
+        advice = advise(X, Y, model=model, recipe=QUICK, effort="quick")
+        assert np.isfinite(advice.build().fit(X, Y).predict(X)).all()
+
+
 def test_a_module_that_cannot_be_copied_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*parametrizations"):
-        advise(X, Y, model=lambda: nn.utils.weight_norm(nn.Linear(4, 1)), recipe=QUICK, effort="quick")
+    def locked() -> nn.Module:
+        net = nn.Linear(4, 1)
+        net.lock = threading.Lock()  # type: ignore[assignment]
+        return net
+
+    with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*locks, open files"):
+        advise(X, Y, model=locked, recipe=QUICK, effort="quick")
 
 
 # --------------------------------------------------------------------------------------------- arguments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.neural.architecture import Architecture
-from regadvisor.families.neural.losses import LossFunction, constant_outputs, row_losses
+from regadvisor.families.neural.losses import LossFunction, row_losses
+from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
 from regadvisor.families.preprocess import as_numbers, feature_names, flatten, make_preprocessor
@@ -160,7 +161,8 @@ def encode_target(
     Returns
     -------
     target : ndarray of float32, shape (n_folds, n_rows, n_outputs)
-        One-hot classes, or the targets standardised by the (weighted) training rows.
+        One-hot classes, or the targets standardised by the (weighted) training rows; as they are where the
+        caller's own loss needs that.
     loss_scale : ndarray of float64, shape (n_folds, n_outputs)
     constant_losses : ndarray of float64, shape (n_rows,)
         Held-out loss of predicting the training rows' class shares or mean (with the caller's own loss: of
@@ -171,6 +173,7 @@ def encode_target(
     target = np.empty((len(folds), sample.n_rows, n_outputs), dtype=np.float32)
     loss_scale = np.ones((len(folds), n_outputs))
     constant = np.full(sample.n_rows, np.nan)
+    is_raw = own_loss is not None and not sample.is_classification and sees_raw(own_loss, sample.targets)
     for number, fold in enumerate(folds):
         w, start = weight[fold.train], np.zeros(n_outputs)
         if sample.is_classification:
@@ -181,7 +184,7 @@ def encode_target(
         else:
             squared = np.zeros((n_outputs, len(fold.test)))
             for j, y in enumerate(sample.targets.T):
-                mean, sd = weighted_moments(y[fold.train], w)
+                mean, sd = (0.0, 1.0) if is_raw else weighted_moments(y[fold.train], w)
                 variance = float(np.var(y)) or 1.0
                 # A held-out value beyond all training ones has to have a square in float32.
                 target[number, :, j] = np.clip((y - mean) / sd, -LARGEST_SINGLE, LARGEST_SINGLE)
@@ -189,16 +192,40 @@ def encode_target(
                 squared[j] = (y[fold.test] - mean) ** 2 / variance
             constant[fold.test] = squared.mean(axis=0)
         if own_loss is not None:
-            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start)
+            given = None if sample.weight is None else w / w.mean()
+            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start, given)
     return target, loss_scale, constant
 
 
+def with_own_loss(
+    prepared: NetworkPrepared, sample: Table, folds: Sequence[Fold], loss: LossFunction
+) -> NetworkPrepared:
+    """Return what was prepared without the caller's own loss with the target and constants of it."""
+    target, loss_scale, constant_losses = encode_target(sample, folds, loss)
+    encoded = torch.from_numpy(target.reshape(len(folds) * sample.n_rows, -1)).to(prepared.rows.x.device)
+    return replace(
+        prepared,
+        rows=replace(prepared.rows, target=encoded),
+        loss_scale=loss_scale,
+        constant_losses=constant_losses,
+    )
+
+
 def _own_constant_losses(
-    loss: LossFunction, target: Float32, fold: Fold, start: NDArray[np.float64]
+    loss: LossFunction,
+    target: Float32,
+    fold: Fold,
+    start: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float32]:
     """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,)."""
     train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
-    outputs = constant_outputs(loss, train, torch.as_tensor(start, dtype=torch.float32))
+    outputs = constant_outputs(
+        loss,
+        train,
+        torch.as_tensor(start, dtype=torch.float32),
+        weight=None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
+    )
     outputs = outputs.expand(1, len(test), -1)
     losses: NDArray[np.float32] = row_losses(outputs, test, is_classification=False, own=loss)[0]
     return losses
