@@ -172,7 +172,7 @@ class Advice:
             If the module or the loss is needed and not known.
         """
         facts, training = self._trainable()
-        if module is not None and training.family != "module":
+        if module is not None and training.family != "module" and training.estimator is None:
             raise ParameterError(
                 f"module must be None, since this advice is about model={training.family!r}, got "
                 f"{type(module).__name__}"
@@ -206,27 +206,22 @@ class Advice:
         """
         facts, training = self._trainable()
         _check_target(target)
+        if hasattr(target, "get_params") and _is_for_estimators(training):
+            from regadvisor.families.applied import applied
+
+            return applied(target, facts, self.regularizer, training)
         strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
-        if is_module != (training.family != "linear"):
-            wanted = "a scikit-learn estimator" if training.family == "linear" else "a torch.nn.Module"
+        if not is_module or training.family == "linear" or training.estimator is not None:
+            is_estimator = training.family == "linear" or training.estimator is not None
+            wanted = "a scikit-learn estimator" if is_estimator else "a torch.nn.Module"
             raise ParameterError(
                 f"target must be {wanted}, since this advice is about model={training.family!r}, got "
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
             )
-        if is_module:
-            from regadvisor.adapters.torch_module import with_dropout
+        from regadvisor.adapters.torch_module import with_dropout
 
-            return with_dropout(target, strengths["dropout"])
-        from regadvisor.adapters.sklearn_apply import configured
-
-        return configured(
-            target,
-            l1=strengths["l1"],
-            l2=strengths["l2"],
-            n_rows=facts.n_rows,
-            sd_y=None if facts.targets else facts.target_sd or 1.0,
-        )
+        return with_dropout(target, strengths["dropout"])
 
     def optimizer(
         self,
@@ -448,6 +443,11 @@ def _check_training(training: Training) -> None:
     from regadvisor.families.build import recipe_of
 
     recipe_of(training, loss=None)
+
+
+def _is_for_estimators(training: Training) -> bool:
+    """Whether scikit-learn's own estimators can have these strengths."""
+    return training.family == "linear" or (training.estimator is not None and training.coupling == "loss")
 
 
 def _check_target(target: Any) -> None:

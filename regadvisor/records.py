@@ -529,6 +529,14 @@ class Training:
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
     engine: Literal["fused", "vmap", "loop"] | None = None
     engine_reason: str | None = None
+    #: The caller's own scikit-learn estimator: its class, …
+    estimator: str | None = None
+    #: … the steps before it, in full, …
+    steps: tuple[str, ...] = ()
+    #: … its arguments that change what is minimised, …
+    objective: tuple[str, ...] = ()
+    #: … and whether some features that it gets are far larger than others.
+    is_unequal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
