@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import torch
-    from sklearn.pipeline import Pipeline
+    from sklearn.base import BaseEstimator
 
     from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
+    from regadvisor.families.pipeline import AdvisedPipeline
 
 
 #: Larger files are no advice: one about a million columns takes a third of it.
@@ -41,9 +42,9 @@ class Advice:
     ----------
     record : Record
         Everything that happened, as plain data.
-    module : callable or torch.nn.Module, optional
-        The caller's own factory or module that the advice is about. It is kept beside the record for
-        :meth:`build` and is not saved with it.
+    module : callable, torch.nn.Module or scikit-learn estimator, optional
+        The caller's own factory, module, estimator or pipeline that the advice is about. It is kept beside
+        the record for :meth:`build` and is not saved with it.
     loss : callable, optional
         The caller's own loss, likewise.
 
@@ -147,20 +148,21 @@ class Advice:
     def build(
         self,
         *,
-        module: Callable[..., Any] | torch.nn.Module | None = None,
+        module: Callable[..., Any] | torch.nn.Module | BaseEstimator | None = None,
         loss: LossFunction | None = None,
-    ) -> Pipeline:
+    ) -> AdvisedPipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
         Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of
         weight 0 (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the
-        same engine, as one network.
+        same engine, as one network. An estimator or pipeline of your own keeps its steps and arguments, as
+        :meth:`apply` does.
 
         Parameters
         ----------
-        module : callable or torch.nn.Module, optional
-            The factory or module that the advice is about. Only needed where the advice was loaded: a file
-            does not hold it.
+        module : callable, torch.nn.Module or scikit-learn estimator, optional
+            The factory, module, estimator or pipeline that the advice is about. Only needed where the advice
+            was loaded: a file does not hold it.
         loss : callable, optional
             The recipe's own loss, likewise.
 
@@ -193,14 +195,19 @@ class Advice:
         Parameters
         ----------
         target : scikit-learn estimator, Pipeline or torch.nn.Module
-            A linear model of scikit-learn gets the strengths and a scaler in front (and with L1 and several
-            targets around it one that standardises them). A module gets the
-            dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
+            A linear model of scikit-learn gets the strengths, and the preprocessing that they were found with
+            in front (and with L1 and several targets around it one that standardises them). A pipeline keeps
+            its steps, which have to give the features that the strengths were found on: the steps of
+            ``advise(X, y, model=pipeline)``, or a ``StandardScaler`` of all columns. Other arguments stay,
+            except where the minimum cannot be found with them: L1 of two classes is fitted by liblinear,
+            other L1 by SAGA, and ``max_iter`` is raised. MLPClassifier and MLPRegressor get their `alpha`
+            and the epochs it is for, from advice about themselves. A module gets the dropout rate; the
+            penalty belongs to the optimizer: :meth:`optimizer`.
 
         Raises
         ------
         ParameterError
-            If `target` cannot express the regularizer.
+            If `target` cannot express the regularizer, or would get it for other features.
         StrengthError
             If the advice was given without data.
         """
@@ -311,6 +318,12 @@ class Advice:
         if not isinstance(target, str) or target not in ("sklearn", "torch"):
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
+        if target == "torch" and (training.steps or training.objective):
+            own = ", ".join((*training.steps, *training.objective))
+            raise ParameterError(
+                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got 'torch': a "
+                "plain loop has none of these"
+            )
         comment = f"Start with {start(self._record)}."
         if training.family == "module":
             return self._module_snippet(target, facts, training, comment)
@@ -318,7 +331,7 @@ class Advice:
 
         pipeline = self.build()
         if facts.is_plain_y:  # what build() does more is not needed
-            pipeline = Pipeline(pipeline.steps)
+            pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 

@@ -90,6 +90,7 @@ def strengths_for(
         class_weight=weights,
         mean_weight=mean,
         is_unequal=training.is_unequal,
+        epochs=training.epochs,
     )
 
 
