@@ -33,10 +33,12 @@ from regadvisor.errors import ParameterError
 
 #: SAGA, the solver of L1+L2, gets at least so many passes: the estimator's default is for faster ones.
 _SAGA_LEAST_ITER = 5_000
-#: SGD with its default rates ends 0.002 above the minimum of the mean loss at alpha=1e-3 (breast cancer) and 2
-#: to 3 above it at 1e-5. With adaptive ones from 0.01 on and this tolerance (for a target of variance 1) it
+#: SGD with its default rates ends 0.002 above the minimum of the mean loss at alpha=1e-3 (breast cancer) and
+#: 2 to 3 above it at 1e-5. With adaptive ones from 0.01 on and this tolerance (for a target of variance 1) it
 #: ends 0.0006 and 0.014 above it.
 _SGD_TOL = 1e-5
+#: liblinear's tolerance on features of unequal size: probabilities are within 0.004 after some seconds.
+_UNEQUAL_TOL = 1e-6
 #: Solvers of LogisticRegression that find the minimum of an L2 penalty; liblinear penalises the intercept.
 _L2_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 
@@ -126,7 +128,8 @@ def _logistic(model: Any, s: Strengths) -> BaseEstimator:
     params |= {"dual": False, "penalty": LogisticRegression().penalty}
     solver = model.solver
     if s.l1 > 0 and s.l2 == 0 and s.n_classes == 2 and solver != "saga":
-        params |= {"solver": "liblinear", "tol": min(model.tol, LIBLINEAR_TOL), "max_iter": MAX_ITER}
+        tol = _UNEQUAL_TOL if s.is_unequal else LIBLINEAR_TOL
+        params |= {"solver": "liblinear", "tol": min(model.tol, tol), "max_iter": MAX_ITER}
         params |= {"intercept_scaling": INTERCEPT_SCALING}
     elif s.l1 > 0:
         params |= {"solver": "saga", "max_iter": _SAGA_LEAST_ITER}
