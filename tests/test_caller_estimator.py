@@ -254,6 +254,15 @@ def test_frames_with_words_gaps_and_rows_without_a_target(library: str) -> None:
     assert AdvisedRegressor(model=model, folds=3).fit(given, y).score(frame[:5], y[:5]) > 0.8
 
 
+def test_what_is_known_of_the_features_is_known_of_those_that_the_model_gets(tmp_path: Any) -> None:
+    steps = [("poly", PolynomialFeatures(3, include_bias=False)), ("scale", StandardScaler())]
+    model = Pipeline([*steps, ("ridge", Ridge())], memory=str(tmp_path))
+    advice = advise(X[:, :1], Y, model=model, budget=0)
+    assert advice.record.evidence.correlation is not None
+    assert advice.record.evidence.correlation.n_columns == 3
+    assert advice.apply(model).memory == advice.build().memory == str(tmp_path)
+
+
 def test_weights_reach_the_last_step_of_nested_pipelines() -> None:
     model = make_pipeline(StandardScaler(), make_pipeline(PolynomialFeatures(2), Ridge()))
     weight = np.where(np.arange(len(Y)) < 100, 1.0, 0.0)

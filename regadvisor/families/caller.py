@@ -239,8 +239,15 @@ def objective_of(last: BaseEstimator) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------ class weights
 
 
-def class_weights(class_weight: Any, facts: DataFacts) -> dict[Any, float]:
+def class_weights(class_weight: Any, facts: DataFacts, totals: Any = None) -> dict[Any, float]:
     """Return the weight of every class, by label, as scikit-learn computes it from all rows.
+
+    Parameters
+    ----------
+    class_weight : "balanced" or dict
+    facts : DataFacts
+    totals : array, shape (n_classes,), optional
+        Weights of the rows of each class, if rows have weights.
 
     Raises
     ------
@@ -248,9 +255,9 @@ def class_weights(class_weight: Any, facts: DataFacts) -> dict[Any, float]:
         If scikit-learn does not take it.
     """
     classes = np.asarray(facts.classes)
-    y = np.repeat(np.arange(len(classes)), facts.class_counts or ())
+    counts = np.asarray(facts.class_counts, dtype=np.float64) if totals is None else totals
     try:
-        weights = compute_class_weight(class_weight, classes=classes, y=classes[y])
+        weights = compute_class_weight(class_weight, classes=classes, y=classes, sample_weight=counts)
     except (ValueError, TypeError) as error:
         raise ParameterError(
             f"model must have a class_weight that fits the classes of y, got {class_weight!r}: {error}"
@@ -274,8 +281,10 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
         The rows of the table as the caller passed them.
     """
     if caller.class_weight is not None:
-        by_class = np.array(list(class_weights(caller.class_weight, table.facts).values()))
-        weight = by_class[table.y] * (1.0 if table.weight is None else table.weight)
+        rows = np.ones(table.n_rows) if table.weight is None else table.weight
+        totals = np.bincount(table.y, weights=rows, minlength=table.n_classes)
+        by_class = np.array(list(class_weights(caller.class_weight, table.facts, totals).values()))
+        weight = by_class[table.y] * rows
         table = replace(table, weight=weight / weight.mean())
     if caller.steps is None:
         return table, caller

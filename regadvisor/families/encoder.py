@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.preprocess import feature_names
+from regadvisor.records import Column
 
 #: Steps without a seed of their own get this one inside the folds: equal calls return equal advice.
 _SEED = 0
@@ -40,6 +43,28 @@ def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
         Makes the preprocessing of the family, unfitted.
     """
     return _OurSteps(ours(), table) if table.steps is None else _CallerSteps(table.steps)
+
+
+def as_seen(table: Table) -> Table:
+    """Return a table of the features that the model gets, where these come from the caller's own steps.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from regadvisor.data.source import make_table
+    >>> X = np.random.default_rng(0).normal(size=(30, 4))
+    >>> table = replace(make_table(X, np.arange(30.0)), given=X, steps=PCA(2))
+    >>> [column.name for column in as_seen(table).facts.columns]
+    ['pca0', 'pca1']
+    """
+    if table.steps is None:
+        return table
+    encoder = _CallerSteps(table.steps)
+    features = encoder.fit_transform(table)
+    columns = tuple(Column(name=name, kind="numeric") for name in encoder.names)
+    container: Literal["sparse", "array"] = "sparse" if hasattr(features, "tocsr") else "array"
+    facts = replace(table.facts, container=container, columns=columns, image_shape=None)
+    return replace(table, X=features, facts=facts, given=None, steps=None)
 
 
 class _OurSteps:
@@ -107,7 +132,7 @@ def _run(step: Callable[[], Any]) -> Any:
     try:
         encoded = step()
         if hasattr(encoded, "tocsr"):
-            encoded = encoded.tocsr().astype(np.float64)
+            encoded = sparse.csr_array(encoded).astype(np.float64)
             values = encoded.data
         else:
             encoded = values = np.asarray(encoded).astype(np.float64)
