@@ -34,7 +34,8 @@ from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.estimator_family import EstimatorFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.flowchart.chart import Chart, limited, resolve, sparse_first
+from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
 from regadvisor.global_state import left_as_found
@@ -132,10 +133,13 @@ def advise(
         train with the module's dropout layers at rate 0. The record says whether all networks were trained at
         once (``torch.func.vmap``) or one after the other, and why.
 
-        A linear model of scikit-learn is "linear" (LogisticRegression, LinearRegression, Ridge, Lasso,
-        ElasticNet; SGDClassifier and SGDRegressor with log loss and squared error). Its MLPClassifier and
-        MLPRegressor with rectified units and solver "adam" or "sgd" are "mlp", and without a `recipe` are
-        trained with their own layers, batch size and learning rate. Of a pipeline only the last step counts.
+        A linear model of scikit-learn (LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet;
+        SGDClassifier and SGDRegressor with log loss and squared error), or its MLPClassifier or MLPRegressor
+        with rectified units and solver "adam" or "sgd", is asked about the kinds that it has. Networks are
+        trained with their own layers, batch size and learning rate, or as a `recipe` says. `class_weight` and
+        ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
+        pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
+        texts), and strengths are for what the last step gets.
     recipe : Recipe, optional
         How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
         how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.

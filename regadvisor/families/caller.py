@@ -343,7 +343,9 @@ def _notes(caller: Caller) -> tuple[Note, ...]:
         )
         notes.append(Note(code="own-steps", text=text))
     if caller.class_weight is not None:
-        text = f"class_weight={caller.class_weight!r} weighs the rows in all fits and in all held-out losses."
+        text = (
+            f"Rows weigh what class_weight={caller.class_weight!r} says, in all fits and all held-out losses."
+        )
         notes.append(Note(code="class-weight", text=text))
     if len(caller.kinds) < len(_ALL):
         own = " and ".join(LABELS[kind] for kind in caller.kinds if kind != "none")

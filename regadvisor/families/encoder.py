@@ -141,7 +141,8 @@ def _run(step: Callable[[], Any]) -> Any:
     except Exception as error:  # whatever a step of the caller's may raise
         raise DataError(
             "the steps of model must give numbers for the rows of every fold, got "
-            f"{type(error).__name__}: {error}; fit the pipeline to a part of the rows to see where it fails"
+            f"{type(error).__name__}: {error}; a fold fits them to some of the rows and meets the others "
+            "later: encoders need handle_unknown='ignore' for that, for instance"
         ) from error
     if encoded.ndim != 2:
         raise DataError(
