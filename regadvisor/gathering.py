@@ -25,6 +25,7 @@ from regadvisor.diagnostics.correlation import measure_correlation
 from regadvisor.diagnostics.whole_picture import measure_whole_picture
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Family, Prepared, folds_in_order
+from regadvisor.families.encoder import as_seen
 from regadvisor.flowchart.walk import Gather
 from regadvisor.growing import Growing
 from regadvisor.records import (
@@ -117,6 +118,7 @@ class Gatherer:
         self.trained: Trained | None = None
         self._failures: list[Exception] = []
         self._drawn: Drawn | None = None
+        self._seen: Table | None = None
         self._measured: dict[str, Any] = {}
         self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
             "sample": self._sample,
@@ -305,7 +307,7 @@ class Gatherer:
         return PriorEvidence(
             correlated=self.request.correlated,
             whole_picture=self.request.whole_picture,
-            can_measure=self.table.facts.n_features > 1,
+            can_measure=self._features.facts.n_features > 1,
         )
 
     def _correlation(self, evidence: Evidence, pick: Kind | None) -> CorrelationEvidence:
@@ -319,7 +321,9 @@ class Gatherer:
     @property
     def _features(self) -> Table:
         """The rows that features are measured on: the sample, or all rows where none may be drawn."""
-        return self.drawn.table if self.drawn.table.n_rows > 0 else self.table
+        if self._seen is None:
+            self._seen = as_seen(self.drawn.table if self.drawn.table.n_rows > 0 else self.table)
+        return self._seen
 
     def _growth(self, evidence: Evidence, pick: Kind | None) -> GrowthEvidence | None:
         """Measure what becomes of the pick's gain on all rows; None where there is nothing to extrapolate."""

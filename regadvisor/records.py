@@ -532,6 +532,14 @@ class Training:
     engine_reason: str | None = None
     #: The parameters of the caller's own module that penalties act on, once it was looked at.
     penalised_names: tuple[str, ...] = ()
+    #: The caller's own scikit-learn estimator: its class, …
+    estimator: str | None = None
+    #: … the steps before it, in full, …
+    steps: tuple[str, ...] = ()
+    #: … its arguments that change what is minimised, …
+    objective: tuple[str, ...] = ()
+    #: … and whether some features that it gets are far larger than others.
+    is_unequal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

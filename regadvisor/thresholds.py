@@ -169,6 +169,12 @@ VANISHING_C = 1e6
 #: A best fit without penalty does not exist if a linear predictor still grows by more than this when the
 #: penalty falls tenfold; separable rows grow by about log(10) = 2.3, the others by less than 0.01.
 LIMIT_GROWTH = 1.0
+#: A caller's own steps are tried on so many rows before any fit.
+ROWS_LOOKED_AT = 2_000
+#: Features are unequal if the largest (root of its mean square) is so many times the median one. On 14 public
+#: sets SAGA settled within 1,500 passes, but for two, on columns of up to 5 times, and never on the raw ones
+#: of four sets: 108 to 400,000 times.
+UNEQUAL_FEATURES = 30.0
 #: Noise sd in the default L1 strength ``sd · sqrt(2·log(p)/n)`` (universal threshold: Donoho and Johnstone
 #: 1994; Bickel, Ritov and Tsybakov 2009): the largest sd of a class indicator, and that of a standardised
 #: target of which features explain three quarters.

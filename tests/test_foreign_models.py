@@ -7,7 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import (
+    BayesianRidge,
+    HuberRegressor,
+    Lasso,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 from torch import Tensor, nn
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise
@@ -184,3 +200,30 @@ def test_progress_is_a_function(progress: Any) -> None:
 def test_match_is_a_table(match: Any) -> None:
     with pytest.raises(DataError, match="match must be a table such as X is"):
         advise(X, Y, match=match, effort="quick")
+
+
+# ------------------------------------------------------------------------------ what scikit-learn has besides
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (RandomForestRegressor(), "no weights that L1 or L2 could shrink"),
+        (HistGradientBoostingRegressor(), "no weights that L1 or L2 could shrink"),
+        (KNeighborsRegressor(), "no weights that a penalty could shrink"),
+        (SVR(), "on kernels of rows"),
+        (PoissonRegressor(), r"not supported yet; the nearest is Ridge \(squared error\) of log1p"),
+        (HuberRegressor(), "not supported yet; the nearest is Ridge"),
+        (RidgeCV(), r"does the search itself: pass model=Ridge\(\)"),
+        (BayesianRidge(), "finds its strength by itself; the nearest is Ridge"),
+        (GridSearchCV(Lasso(), {}), r"does the search itself: pass model=Lasso\(\)"),
+        (TransformedTargetRegressor(Ridge(alpha=2.0)), r"the estimator inside it: model=Ridge\(alpha=2.0\)"),
+        (MultiOutputRegressor(Lasso()), r"the estimator inside it: model=Lasso\(\)"),
+        (make_pipeline(StandardScaler(), SVR()), "got SVR; .*kernels"),
+        (BaggingRegressor(Ridge()), "ask for each of its members"),
+        (StandardScaler(), "got StandardScaler; pass the nearest"),
+    ],
+)
+def test_estimators_that_cannot_be_asked_about_say_why(model: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=f"model must be .*{words}"):
+        advise(X, Y, model=model, effort="quick")

@@ -16,12 +16,13 @@ from sklearn.preprocessing import FunctionTransformer
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.encoder import Encoder, make_encoder
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import as_numbers, feature_names, flatten, make_preprocessor
+from regadvisor.families.preprocess import as_numbers, flatten, make_preprocessor
 from regadvisor.records import DataFacts
 from regadvisor.thresholds import LARGEST_SINGLE, PROBABILITY_FLOOR
 
@@ -137,14 +138,20 @@ def encode_folds(
     table : ndarray of float32, shape (n_folds, n_rows, n_features)
     names : tuple of str
     """
-    facts = sample.facts
-    names = feature_names(network_preprocessor(facts, transform).fit(sample.X), facts)
+
+    def encoder() -> Encoder:
+        return make_encoder(sample, lambda: network_preprocessor(sample.facts, transform))
+
+    whole = encoder()
+    whole.fit_transform(sample)
+    names = whole.names
     _check_size(len(folds) * sample.n_rows * len(names))
     table = np.zeros((len(folds), sample.n_rows, len(names)), dtype=np.float32)
     for fold, out in zip(folds, table, strict=True):
-        fitted = network_preprocessor(facts, transform).fit(sample.take(fold.train).X)
-        encoded = dense(fitted.transform(sample.X))
-        own_names = feature_names(fitted, facts)
+        fitted = encoder()
+        fitted.fit_transform(sample.take(fold.train))
+        encoded = dense(fitted.transform(sample))
+        own_names = fitted.names
         if own_names == names:
             out[:] = encoded
         else:
