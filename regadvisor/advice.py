@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from matplotlib.axes import Axes
-    from sklearn.pipeline import Pipeline
+    from sklearn.base import BaseEstimator
 
-    from regadvisor.adapters.torch_module import ProximalAdamW, ProximalSGD
+    from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
+    from regadvisor.families.pipeline import AdvisedPipeline
 
 
 #: Larger files are no advice: one about a million columns takes a third of it.
@@ -43,9 +44,9 @@ class Advice:
     ----------
     record : Record
         Everything that happened, as plain data.
-    module : callable or torch.nn.Module, optional
-        The caller's own factory or module that the advice is about. It is kept beside the record for
-        :meth:`build` and is not saved with it.
+    module : callable, torch.nn.Module or scikit-learn estimator, optional
+        The caller's own factory, module, estimator or pipeline that the advice is about. It is kept beside
+        the record for :meth:`build` and is not saved with it.
     loss : callable, optional
         The caller's own loss, likewise.
 
@@ -149,20 +150,21 @@ class Advice:
     def build(
         self,
         *,
-        module: Callable[..., Any] | torch.nn.Module | None = None,
+        module: Callable[..., Any] | torch.nn.Module | BaseEstimator | None = None,
         loss: LossFunction | None = None,
-    ) -> Pipeline:
+    ) -> AdvisedPipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
         Preprocessing is part of it; it takes `X` and `y` as ``advise`` did: rows without a target, or of
         weight 0 (``fit(X, y, model__sample_weight=w)``), are left out. A module of your own is trained by the
-        same engine, as one network.
+        same engine, as one network. An estimator or pipeline of your own keeps its steps and arguments, as
+        :meth:`apply` does.
 
         Parameters
         ----------
-        module : callable or torch.nn.Module, optional
-            The factory or module that the advice is about. Only needed where the advice was loaded: a file
-            does not hold it.
+        module : callable, torch.nn.Module or scikit-learn estimator, optional
+            The factory, module, estimator or pipeline that the advice is about. Only needed where the advice
+            was loaded: a file does not hold it.
         loss : callable, optional
             The recipe's own loss, likewise.
 
@@ -174,7 +176,7 @@ class Advice:
             If the module or the loss is needed and not known.
         """
         facts, training = self._trainable()
-        if module is not None and training.family != "module":
+        if module is not None and training.family != "module" and training.estimator is None:
             raise ParameterError(
                 f"module must be None, since this advice is about model={training.family!r}, got "
                 f"{type(module).__name__}"
@@ -195,40 +197,41 @@ class Advice:
         Parameters
         ----------
         target : scikit-learn estimator, Pipeline or torch.nn.Module
-            A linear model of scikit-learn gets the strengths and a scaler in front (and with L1 and several
-            targets around it one that standardises them). A module gets the
-            dropout rate; the penalty belongs to the optimizer: :meth:`optimizer`.
+            A linear model of scikit-learn gets the strengths, and the preprocessing that they were found with
+            in front (and with L1 and several targets around it one that standardises them). A pipeline keeps
+            its steps, which have to give the features that the strengths were found on: the steps of
+            ``advise(X, y, model=pipeline)``, or a ``StandardScaler`` of all columns. Other arguments stay,
+            except where the minimum cannot be found with them: L1 of two classes is fitted by liblinear,
+            other L1 by SAGA, and ``max_iter`` is raised. MLPClassifier and MLPRegressor get their `alpha`
+            and the epochs it is for, from advice about themselves. A module gets the dropout rate, in its
+            dropout layers and where its attention and recurrent layers drop units; a warning names dropout
+            that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`.
 
         Raises
         ------
         ParameterError
-            If `target` cannot express the regularizer.
+            If `target` cannot express the regularizer, or would get it for other features.
         StrengthError
             If the advice was given without data.
         """
         facts, training = self._trainable()
         _check_target(target)
+        if hasattr(target, "get_params") and _is_for_estimators(training):
+            from regadvisor.families.applied import applied
+
+            return applied(target, facts, self.regularizer, training)
         strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
-        if is_module != (training.family != "linear"):
-            wanted = "a scikit-learn estimator" if training.family == "linear" else "a torch.nn.Module"
+        if not is_module or training.family == "linear" or training.estimator is not None:
+            is_estimator = training.family == "linear" or training.estimator is not None
+            wanted = "a scikit-learn estimator" if is_estimator else "a torch.nn.Module"
             raise ParameterError(
                 f"target must be {wanted}, since this advice is about model={training.family!r}, got "
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
             )
-        if is_module:
-            from regadvisor.adapters.torch_module import with_dropout
+        from regadvisor.adapters.torch_dropout import with_dropout
 
-            return with_dropout(target, strengths["dropout"])
-        from regadvisor.adapters.sklearn_apply import configured
-
-        return configured(
-            target,
-            l1=strengths["l1"],
-            l2=strengths["l2"],
-            n_rows=facts.n_rows,
-            sd_y=None if facts.targets else facts.target_sd or 1.0,
-        )
+        return with_dropout(target, strengths["dropout"])
 
     def optimizer(
         self,
@@ -244,7 +247,8 @@ class Advice:
         that transfers between learning rates and lengths (Wang and Aitchison 2025), and act around the step;
         the L1 step gives exact zeros. Strengths in the loss are taken as they are: ``step()`` adds the
         penalty's gradient, so leave it out of your own loss. A ``clip_norm`` of the recipe is applied in
-        ``step()``, too.
+        ``step()``, too. Frozen parameters stay as they are, and so do those that a step gives no gradient.
+        ``state_dict()`` holds the number of the step: a run that is loaded goes on with the schedule.
 
         Parameters
         ----------
@@ -257,7 +261,9 @@ class Advice:
             Optimizer steps of the whole run.
         schedule : {"constant", "cosine", "flat-cosine"}, optional
             Learning rate over the steps; it is part of the optimizer, no scheduler is needed. By default the
-            recipe's.
+            recipe's, until you put a scheduler of torch on the optimizer: that one alone sets the rates then.
+            With a schedule that you name, both multiply. Strengths are carried over for the schedule that
+            is part of the optimizer: one of yours that halves Σ lr halves what the penalties do.
 
         Raises
         ------
@@ -274,7 +280,8 @@ class Advice:
         if not isinstance(module, torch.nn.Module):
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-        from regadvisor.adapters.torch_module import make_optimizer
+        check_ours(module)
+        from regadvisor.adapters.torch_optimizers import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
@@ -297,6 +304,7 @@ class Advice:
             clip_norm=training.clip_norm,
             exempt=training.exempt,
             penalised=training.penalised,
+            has_default_schedule=schedule is None,
         )
 
     def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:
@@ -318,6 +326,12 @@ class Advice:
         if not isinstance(target, str) or target not in ("sklearn", "torch"):
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
+        if target == "torch" and (training.steps or training.objective):
+            own = ", ".join((*training.steps, *training.objective))
+            raise ParameterError(
+                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got 'torch': a "
+                "plain loop has none of these"
+            )
         comment = f"Start with {start(self._record)}."
         if training.family == "module":
             return self._module_snippet(target, facts, training, comment)
@@ -325,7 +339,7 @@ class Advice:
 
         pipeline = self.build()
         if facts.is_plain_y:  # what build() does more is not needed
-            pipeline = Pipeline(pipeline.steps)
+            pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
         if target == "sklearn":
             from regadvisor.adapters.code import sklearn_snippet
 
@@ -505,6 +519,11 @@ def _check_training(training: Training) -> None:
     from regadvisor.families.build import recipe_of
 
     recipe_of(training, loss=None)
+
+
+def _is_for_estimators(training: Training) -> bool:
+    """Whether scikit-learn's own estimators can have these strengths."""
+    return training.family == "linear" or (training.estimator is not None and training.coupling == "loss")
 
 
 def _check_target(target: Any) -> None:

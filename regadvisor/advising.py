@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from regadvisor import __version__
 from regadvisor.advice import Advice
@@ -23,16 +24,19 @@ from regadvisor.arguments import (
     check_scoring,
     check_seed,
     check_storage,
+    is_module,
     resolve_model,
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.source import make_table
-from regadvisor.data.table import Table
+from regadvisor.data.table import Table, is_column
 from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import DataError, ParameterError
+from regadvisor.families.estimator_family import EstimatorFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
 from regadvisor.global_state import left_as_found
@@ -130,10 +134,13 @@ def advise(
         train with the module's dropout layers at rate 0. The record says whether all networks were trained at
         once (``torch.func.vmap``) or one after the other, and why.
 
-        A linear model of scikit-learn is "linear" (LogisticRegression, LinearRegression, Ridge, Lasso,
-        ElasticNet; SGDClassifier and SGDRegressor with log loss and squared error). Its MLPClassifier and
-        MLPRegressor with rectified units and solver "adam" or "sgd" are "mlp", and without a `recipe` are
-        trained with their own layers, batch size and learning rate. Of a pipeline only the last step counts.
+        A linear model of scikit-learn (LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet;
+        SGDClassifier and SGDRegressor with log loss and squared error), or its MLPClassifier or MLPRegressor
+        with rectified units and solver "adam" or "sgd", is asked about the kinds that it has. Networks are
+        trained with their own layers, batch size and learning rate, or as a `recipe` says. `class_weight` and
+        ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
+        pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
+        texts), and strengths are for what the last step gets.
     recipe : Recipe, optional
         How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
         how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.
@@ -208,11 +215,30 @@ def advise(
         storage=check_storage(storage),
         progress=check_progress(progress),
     )
-    table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
+    is_text = is_column(X)
+    data = pd.DataFrame({"text": X}) if is_text else X
+    rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    table, given = _table(data, y, task=task, **rows)
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module_target import classes_by_outputs
+
+        note = classes_by_outputs(model, table)
+        if note is not None:
+            table, given = _table(data, y, task="classification", **rows)
+            table = replace(table, notes=(note, *table.notes))
     if match is not None:
         request = replace(request, match=_features(match))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
+    if isinstance(family, EstimatorFamily):
+        family, table = family.on(table, X if is_text else given)
+    if is_text and table.steps is None:
+        raise DataError(
+            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
+            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
+        )
     way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+    if isinstance(family, EstimatorFamily):
+        way_chart = limited(way_chart, family.kinds)
     way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
 
     gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
@@ -302,10 +328,10 @@ def advise_without_data(
 # ------------------------------------------------------------------------------------------ its parts
 
 
-def _table(X: Any, y: Any, **rows: Any) -> Table:
-    """Return the checked table of what the caller passed: arrays and frames, or a path and a column."""
+def _table(X: Any, y: Any, **rows: Any) -> tuple[Table, Any]:
+    """Return the checked table of what the caller passed, arrays and frames or a path and a column, and X."""
     if not isinstance(X, str | Path):
-        return make_table(X, y, **rows)
+        return make_table(X, y, **rows), X
     if not isinstance(y, str) and not _are_names(y):
         raise ParameterError(
             "y must be the name of the target column, or a list of names, when X is a path, got "
@@ -323,7 +349,7 @@ def _table(X: Any, y: Any, **rows: Any) -> Table:
         groups=rows["groups"] if columns["groups"] is None else split.groups,
         time=rows["time"] if columns["time"] is None else split.time,
     )
-    return replace(table, notes=(*file.notes, *table.notes))
+    return replace(table, notes=(*file.notes, *table.notes)), split.X
 
 
 def _are_names(y: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours
@@ -159,7 +159,7 @@ def resolve_model(
         check_ours(model)
         return ModuleFamily(model, facts, recipe=recipe, device=device, features=features)
     if not isinstance(model, str):
-        model, recipe = _estimator(model, facts, recipe)
+        return _estimator(model, facts, recipe, device)
     check_choice("model", model, MODELS)
     is_network = model == "mlp" or (model == "auto" and (facts.image_shape is not None or recipe is not None))
     if is_network:
@@ -175,50 +175,39 @@ def resolve_model(
 
 # ------------------------------------------------------------------------------ scikit-learn estimators
 
-#: Linear estimators of scikit-learn that have the losses of the linear family; True: classifiers.
-_LINEAR = {
-    "LogisticRegression": True,
-    "SGDClassifier": True,
-    "LinearRegression": False,
-    "Ridge": False,
-    "Lasso": False,
-    "ElasticNet": False,
-    "SGDRegressor": False,
-}
-_MLP = {"MLPClassifier": True, "MLPRegressor": False}
-#: Estimators with a choice of losses, and the one that is the linear family's.
-_LOSSES = {"SGDClassifier": "log_loss", "SGDRegressor": "squared_error"}
 
-
-def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> tuple[str, Recipe | None]:
-    """Return the name of the family that a scikit-learn estimator belongs to, and its recipe.
+def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None, device: str) -> Family:
+    """Return the family of a scikit-learn estimator, or of the last step of a pipeline.
 
     Raises
     ------
     ParameterError
         If the estimator is not supported, is for the other task, or cannot be written as a recipe.
     """
+    from regadvisor.families.caller import ESTIMATORS, cut, read_estimator
+    from regadvisor.families.estimator_family import EstimatorFamily
+    from regadvisor.families.linear import LinearFamily
+
     check_ours(model)
-    last = model
-    while hasattr(last, "steps") and last.steps:
-        last = last.steps[-1][1]
-    name, is_classification = type(last).__name__, facts.task != "regression"
-    known = {**_LINEAR, **_MLP} if type(last).__module__.startswith("sklearn.") else {}
-    if name not in known:
-        nearest = "LogisticRegression()" if is_classification else "Ridge()"
+    last = cut(model)[1]
+    check_ours(last)
+    name = type(last).__name__
+    if name not in ESTIMATORS or not type(last).__module__.startswith("sklearn."):
+        nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
         raise ParameterError(
             f"model must be one of {', '.join(map(repr, MODELS))}, a torch.nn.Module or a factory of one, or "
-            f"an estimator of scikit-learn among {', '.join((*_LINEAR, *_MLP))} (alone or as the last step "
-            f"of a pipeline), got {name}; pass the nearest of these, such as model={nearest}"
+            f"an estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone or as the last step of a "
+            f"pipeline), got {name}; pass the nearest of these, such as model={nearest}"
         )
-    if known[name] != is_classification:
-        wanted = "a classifier" if is_classification else "a regressor"
-        raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
-    if name in _LOSSES and last.loss != _LOSSES[name]:
-        raise ParameterError(f"model must have loss={_LOSSES[name]!r}, got {name}(loss={last.loss!r})")
-    if name in _LINEAR:
-        return "linear", recipe
-    return "mlp", _recipe_of(last) if recipe is None else recipe
+    caller = read_estimator(model, facts)
+    if not caller.is_network:
+        if recipe is not None:
+            raise ParameterError(f"recipe must be None for a linear model, got a Recipe for {name}")
+        return cast("Family", EstimatorFamily(LinearFamily(has_intercept=caller.has_intercept), caller))
+    from regadvisor.families.neural.family import MLPFamily
+
+    own = _recipe_of(last) if recipe is None else recipe
+    return cast("Family", EstimatorFamily(MLPFamily(recipe=own, device=device), caller))
 
 
 def _recipe_of(estimator: Any) -> Recipe:
@@ -246,4 +235,5 @@ def _recipe_of(estimator: Any) -> Recipe:
         batch_size=200 if params["batch_size"] == "auto" else int(params["batch_size"]),
         epochs=None if params["max_iter"] == defaults["max_iter"] else int(params["max_iter"]),
         schedule="constant",
+        coupling="loss",
     )

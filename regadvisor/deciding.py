@@ -70,17 +70,23 @@ class Decider:
         """Return the decision of this walk."""
         if self.trained is None or self.evidence.scores is None:
             return self._without_training()
-        if self.walk.kind not in self.trained.tuned.results.by_kind:
+        if self._kind not in self.trained.tuned.results.by_kind:
             return self._without_training()  # the deadline left out every fit of the outcome
         if self.walk.outcome == NO_SIGNAL:
             return self._no_signal(self.trained, self.evidence.scores)
-        return self._by_evidence(self.trained, self.evidence.scores, self.walk.kind)
+        return self._by_evidence(self.trained, self.evidence.scores, self._kind)
+
+    @property
+    def _kind(self) -> Kind:
+        """The kind to start with; without a signal the first penalty that the model has, at its strongest."""
+        penalties = [kind for kind in self.family.kinds if kind != "none"]
+        return self.walk.kind if self.walk.kind in self.family.kinds else penalties[0]
 
     # ---------------------------------------------------------------------------- three ways to decide
 
     def _without_training(self) -> Decision:
         """Decide without fits of the outcome: documented default strengths, no support."""
-        kind = self.walk.kind
+        kind = self._kind
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
             status="advice" if self.evidence.scores is None else "cant_tell",

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.advising import advise
 from regadvisor.data.rows import as_target
+from regadvisor.data.table import is_column
 from regadvisor.errors import DataError
 from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
@@ -69,6 +70,8 @@ class AdvisorParameters(BaseEstimator):
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Return `X` after scikit-learn's checks; a frame only has its names checked."""
         with as_data_errors():
+            if is_column(X):  # texts, for a model whose own steps read them
+                return X
             if is_into_dataframe(X):
                 validate_data(self, X, skip_check_array=True, reset=reset)
                 return X
@@ -103,8 +106,9 @@ class _AdvisedEstimator(AdvisorParameters):
         _check_target(self, y)
         X = self._checked(X, reset=True)
         self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
-        weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
-        self.estimator_: Pipeline = self.advice_.build().fit(X, y, **weights)
+        unfitted = self.advice_.build()
+        weights = {} if sample_weight is None else {unfitted.weight_name: sample_weight}
+        self.estimator_: Pipeline = unfitted.fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

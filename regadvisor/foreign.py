@@ -24,6 +24,70 @@ _FOREIGN = {
     "catboost": _TREES,
 }
 
+_VECTORS = "its penalty acts on kernels of rows, not on weights of features: nothing here applies to it"
+_TASKS = ("Classifier", "Regressor")
+_NO_WEIGHTS = "it has no weights that a penalty could shrink: nothing here applies to it"
+_MEMBERS = "ask for each of its members, and put those that advice.build() returns into it"
+_HINGE = "its loss is not supported yet; the nearest is LogisticRegression (log loss)"
+_SQUARED = "its loss is not supported yet; the nearest is Ridge (squared error)"
+_SEARCH = "regadvisor does the search itself: pass {inner}"
+_INSIDE = "pass the estimator inside it: {inner}"
+#: The same for scikit-learn, by module, or by the name of a class, which counts more. ``{inner}``: what is
+#: inside the estimator.
+_NOT_WEIGHTS = {
+    "sklearn.tree": _TREES,
+    "sklearn.ensemble": _TREES,
+    "sklearn.neighbors": _NO_WEIGHTS,
+    "sklearn.naive_bayes": _NO_WEIGHTS,
+    "sklearn.gaussian_process": _VECTORS,
+    "sklearn.kernel_ridge": _VECTORS,
+    "sklearn.svm": _VECTORS,
+    "sklearn.dummy": "it learns nothing from the features",
+    "sklearn.multiclass": "LogisticRegression takes any number of classes by itself: pass model="
+    "LogisticRegression()",
+    "sklearn.multioutput": "several numeric targets are taken at once, columns of classes one by one: "
+    + _INSIDE,
+    "sklearn.calibration": "calibrate what advice.build() returns; " + _INSIDE,
+    "sklearn.model_selection": _SEARCH,
+    "sklearn.feature_selection": "selectors go into a pipeline before the model; " + _INSIDE,
+}
+_NAMED = {
+    **{f"{kind}{task}": _MEMBERS for kind in ("Voting", "Stacking", "Bagging") for task in _TASKS},
+    "TransformedTargetRegressor": "transform the target yourself, advise(X, transformed, ...); " + _INSIDE,
+    "LogisticRegressionCV": _SEARCH.format(inner="model=LogisticRegression()"),
+    "RidgeCV": _SEARCH.format(inner="model=Ridge()"),
+    "LassoCV": _SEARCH.format(inner="model=Lasso()"),
+    "ElasticNetCV": _SEARCH.format(inner="model=ElasticNet()"),
+    "MultiTaskLassoCV": _SEARCH.format(inner="model=Lasso()"),
+    "MultiTaskElasticNetCV": _SEARCH.format(inner="model=ElasticNet()"),
+    "MultiTaskLasso": "its penalty ties the targets together; the nearest is Lasso",
+    "MultiTaskElasticNet": "its penalty ties the targets together; the nearest is ElasticNet",
+    "Lars": "its strength is a number of features; the nearest is Lasso",
+    "LassoLars": "it is Lasso by another solver: pass model=Lasso()",
+    "LassoLarsCV": _SEARCH.format(inner="model=Lasso()"),
+    "LassoLarsIC": _SEARCH.format(inner="model=Lasso()"),
+    "OrthogonalMatchingPursuit": "its strength is a number of features; the nearest is Lasso",
+    "BayesianRidge": "it finds its strength by itself; the nearest is Ridge",
+    "ARDRegression": "it finds its strengths by itself; the nearest is Ridge",
+    "RidgeClassifier": _HINGE,
+    "RidgeClassifierCV": _HINGE,
+    "Perceptron": _HINGE,
+    "PassiveAggressiveClassifier": _HINGE,
+    "LinearSVC": _HINGE,
+    "LinearSVR": _SQUARED,
+    "PassiveAggressiveRegressor": _SQUARED,
+    "HuberRegressor": _SQUARED,
+    "QuantileRegressor": _SQUARED,
+    "TheilSenRegressor": _SQUARED,
+    "RANSACRegressor": _SQUARED,
+    "PoissonRegressor": f"{_SQUARED} of log1p(y)",
+    "GammaRegressor": f"{_SQUARED} of log(y)",
+    "TweedieRegressor": f"{_SQUARED} of log1p(y)",
+    "LinearDiscriminantAnalysis": "it shrinks a covariance; the nearest is LogisticRegression",
+    "QuadraticDiscriminantAnalysis": "it has no weights of features; the nearest is LogisticRegression",
+    "PLSRegression": "its strength is a number of components; the nearest is Ridge",
+}
+
 
 def check_ours(model: Any) -> None:
     """Raise ParameterError for a model of a library that cannot be asked about, or an estimator's class.
@@ -41,6 +105,25 @@ def check_ours(model: Any) -> None:
         for package, do in _FOREIGN.items():
             if f"{base.__module__}.".startswith(f"{package}."):
                 raise ParameterError(f"model must be one of torch or scikit-learn, got {own.__name__}; {do}")
+    why = _why_not(own)
+    if why is not None:
+        why = why.format(inner=_inner(model))
+        raise ParameterError(f"model must be a linear model or a network, got {own.__name__}; {why}")
     if isinstance(model, type) and hasattr(model, "get_params"):
         name = model.__name__
         raise ParameterError(f"model must be an estimator, got the class {name}; make one: model={name}()")
+
+
+def _why_not(own: type) -> str | None:
+    """Return why a class of scikit-learn cannot be asked about, or None."""
+    if not own.__module__.startswith("sklearn."):
+        return None
+    package = ".".join(own.__module__.split(".")[:2])
+    return _NAMED.get(own.__name__) or _NOT_WEIGHTS.get(package)
+
+
+def _inner(model: Any) -> str:
+    """Return the estimator inside another as an argument."""
+    inside = (getattr(model, name, None) for name in ("estimator", "regressor", "classifier"))
+    found = next((each for each in inside if hasattr(each, "get_params")), None)
+    return "model=LogisticRegression() or model=Ridge()" if found is None else f"model={found!r}"

@@ -25,6 +25,7 @@ from regadvisor.diagnostics.correlation import measure_correlation
 from regadvisor.diagnostics.whole_picture import measure_whole_picture
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Family, Prepared, folds_in_order
+from regadvisor.families.encoder import as_seen
 from regadvisor.flowchart.walk import Gather
 from regadvisor.growing import Growing
 from regadvisor.records import (
@@ -117,6 +118,7 @@ class Gatherer:
         self.trained: Trained | None = None
         self._failures: list[Exception] = []
         self._drawn: Drawn | None = None
+        self._seen: Table | None = None
         self._measured: dict[str, Any] = {}
         self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
             "sample": self._sample,
@@ -212,7 +214,7 @@ class Gatherer:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is worth saying of the sample and of how the run ended."""
+        """What is worth saying of the model, the sample and of how the run ended."""
         drawn = () if self._drawn is None else self._drawn.notes
         failed = tuple(
             Note(
@@ -226,7 +228,8 @@ class Gatherer:
             code="interrupted",
             text="The run was interrupted: this is the best of what was known then.",
         )
-        return (*drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
+        of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
+        return (*of_family, *drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
 
     @property
     def is_interrupted(self) -> bool:
@@ -304,7 +307,7 @@ class Gatherer:
         return PriorEvidence(
             correlated=self.request.correlated,
             whole_picture=self.request.whole_picture,
-            can_measure=self.table.facts.n_features > 1,
+            can_measure=self._features.facts.n_features > 1,
         )
 
     def _correlation(self, evidence: Evidence, pick: Kind | None) -> CorrelationEvidence:
@@ -318,7 +321,9 @@ class Gatherer:
     @property
     def _features(self) -> Table:
         """The rows that features are measured on: the sample, or all rows where none may be drawn."""
-        return self.drawn.table if self.drawn.table.n_rows > 0 else self.table
+        if self._seen is None:
+            self._seen = as_seen(self.drawn.table if self.drawn.table.n_rows > 0 else self.table)
+        return self._seen
 
     def _growth(self, evidence: Evidence, pick: Kind | None) -> GrowthEvidence | None:
         """Measure what becomes of the pick's gain on all rows; None where there is nothing to extrapolate."""
@@ -403,6 +408,9 @@ class Gatherer:
 
     @property
     def _loss_name(self) -> str:
+        own: str | None = getattr(self.family, "loss_name", None)
+        if own is not None:
+            return own
         if self.table.is_classification:
             return "log loss"
         n_targets = self.table.n_targets

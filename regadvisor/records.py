@@ -316,8 +316,8 @@ class FitFacts:
 class ScoreEvidence:
     """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
 
-    #: As in ``"log loss"``, ``"squared error / variance of the target"`` or, of several targets,
-    #: ``"squared error / variance of the target, mean of 3 targets"``.
+    #: The name of the caller's own loss; else ``"log loss"``, ``"squared error / variance of the target"``
+    #: or, of several targets, ``"squared error / variance of the target, mean of 3 targets"``.
     loss_name: str
     constant_loss: float
     scores: tuple[CandidateScore, ...]
@@ -530,6 +530,16 @@ class Training:
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
     engine: Literal["fused", "vmap", "loop"] | None = None
     engine_reason: str | None = None
+    #: The parameters of the caller's own module that penalties act on, once it was looked at.
+    penalised_names: tuple[str, ...] = ()
+    #: The caller's own scikit-learn estimator: its class, …
+    estimator: str | None = None
+    #: … the steps before it, in full, …
+    steps: tuple[str, ...] = ()
+    #: … its arguments that change what is minimised, …
+    objective: tuple[str, ...] = ()
+    #: … and whether some features that it gets are far larger than others.
+    is_unequal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

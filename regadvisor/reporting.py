@@ -42,18 +42,26 @@ def reported_scores(
         The caller's own factory or module, and loss, where the models need them. Nothing is reported of
         models that cannot be built without.
     """
-    needed = [(training.family, training.module, training.has_own_loss) for _, training in models.values()]
+    needed = [
+        (
+            training.family == "module" or training.estimator is not None,
+            training.module,
+            training.has_own_loss,
+        )
+        for _, training in models.values()
+    ]
     if any(
-        (family == "module" and module is None and name != "cnn") or (own and loss is None)
-        for family, name, own in needed
+        (is_own and module is None and name != "cnn") or (own and loss is None)
+        for is_own, name, own in needed
     ):
         return {}
     y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
     n_train = round(float(np.mean([len(fold.train) for fold in folds])))
     facts = replace(sample.facts, n_rows=n_train)
     splits = [(fold.train, fold.test) for fold in folds]
+    X = sample.X if sample.given is None else sample.given
     found = {}
     for kind, (regularizer, training) in models.items():
         model = build_model(facts, regularizer, training, module=module, loss=loss)
-        found[str(kind)] = float(np.mean(cross_val_score(model, sample.X, y, cv=splits, scoring=scoring)))
+        found[str(kind)] = float(np.mean(cross_val_score(model, X, y, cv=splits, scoring=scoring)))
     return found

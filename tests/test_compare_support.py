@@ -162,6 +162,16 @@ def test_fit_facts_name_what_happened(train, held_out, says):
     assert facts.gap == pytest.approx(1 - train / held_out)
 
 
+@pytest.mark.parametrize(
+    ("train", "held_out", "says"), [(-9.0, -8.0, "fits"), (-2.0, -1.99, "hardly learns")]
+)
+def test_losses_below_zero_are_no_explosion(train, held_out, says):
+    facts = fit_facts("l2", train_loss=train, held_out_loss=held_out, constant_loss=-2.0)
+    assert f"the model {says}" in facts.text
+    diverged = fit_facts("l2", train_loss=3.0, held_out_loss=9.0, constant_loss=-2.0)
+    assert "explodes" in diverged.text
+
+
 def test_a_perfect_fit_has_no_gap():
     facts = fit_facts("none", train_loss=0.0, held_out_loss=0.0, constant_loss=1.0)
     assert (facts.gap, " fits:" in facts.text) == (0.0, True)

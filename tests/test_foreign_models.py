@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import (
+    BayesianRidge,
+    HuberRegressor,
+    Lasso,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 from torch import Tensor, nn
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise
@@ -149,9 +166,25 @@ def test_a_module_that_vmap_cannot_run_goes_through_the_loop() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_result_of_a_pass_in_the_module_is_no_trouble() -> None:
+    """The old weight norm keeps its weight, which torch cannot copy, and makes it again in every pass."""
+
+    def normed() -> nn.Module:
+        return nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)), nn.ReLU(), nn.Linear(3, 1))
+
+    for model in (normed, normed()):
+        advice = advise(X, Y, model=model, recipe=QUICK, effort="quick")
+        assert np.isfinite(advice.build().fit(X, Y).predict(X)).all()
+
+
 def test_a_module_that_cannot_be_copied_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*parametrizations"):
-        advise(X, Y, model=lambda: nn.utils.weight_norm(nn.Linear(4, 1)), recipe=QUICK, effort="quick")
+    def locked() -> nn.Module:
+        net = nn.Linear(4, 1)
+        net.lock = threading.Lock()  # type: ignore[assignment]
+        return net
+
+    with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*locks, open files"):
+        advise(X, Y, model=locked, recipe=QUICK, effort="quick")
 
 
 # --------------------------------------------------------------------------------------------- arguments
@@ -167,3 +200,30 @@ def test_progress_is_a_function(progress: Any) -> None:
 def test_match_is_a_table(match: Any) -> None:
     with pytest.raises(DataError, match="match must be a table such as X is"):
         advise(X, Y, match=match, effort="quick")
+
+
+# ------------------------------------------------------------------------------ what scikit-learn has besides
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (RandomForestRegressor(), "no weights that L1 or L2 could shrink"),
+        (HistGradientBoostingRegressor(), "no weights that L1 or L2 could shrink"),
+        (KNeighborsRegressor(), "no weights that a penalty could shrink"),
+        (SVR(), "on kernels of rows"),
+        (PoissonRegressor(), r"not supported yet; the nearest is Ridge \(squared error\) of log1p"),
+        (HuberRegressor(), "not supported yet; the nearest is Ridge"),
+        (RidgeCV(), r"does the search itself: pass model=Ridge\(\)"),
+        (BayesianRidge(), "finds its strength by itself; the nearest is Ridge"),
+        (GridSearchCV(Lasso(), {}), r"does the search itself: pass model=Lasso\(\)"),
+        (TransformedTargetRegressor(Ridge(alpha=2.0)), r"the estimator inside it: model=Ridge\(alpha=2.0\)"),
+        (MultiOutputRegressor(Lasso()), r"the estimator inside it: model=Lasso\(\)"),
+        (make_pipeline(StandardScaler(), SVR()), "got SVR; .*kernels"),
+        (BaggingRegressor(Ridge()), "ask for each of its members"),
+        (StandardScaler(), "got StandardScaler; pass the nearest"),
+    ],
+)
+def test_estimators_that_cannot_be_asked_about_say_why(model: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=f"model must be .*{words}"):
+        advise(X, Y, model=model, effort="quick")

@@ -83,7 +83,9 @@ CHAINS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     **{name: (lambda own=own: deep(own), (8,)) for name, own in ACTIVATIONS.items()},
     "written": (Written, (8,)),
     "norm first": (
-        lambda: nn.Sequential(nn.LayerNorm(8), nn.Dropout(), nn.Linear(8, N_CLASSES), nn.Tanh()),
+        lambda: nn.Sequential(
+            nn.LayerNorm(8), nn.Dropout(), nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, N_CLASSES)
+        ),
         (8,),
     ),
     "activation first": (lambda: nn.Sequential(nn.Tanh(), nn.Linear(8, N_CLASSES)), (8,)),

@@ -49,6 +49,20 @@ class ListGiving(AlwaysDropping):
         return [self.layer(x)]
 
 
+class TwoInputs(AlwaysDropping):
+    def forward(self, u: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]
+        return self.layer(u) + v
+
+
+class Codes(AlwaysDropping):
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes = nn.Embedding(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.codes(x).mean(1)
+
+
 class SoftmaxInside(AlwaysDropping):
     def forward(self, x: Tensor) -> Tensor:
         return functional.log_softmax(self.layer(x), dim=1)
@@ -74,7 +88,9 @@ class Unlimited(AlwaysDropping):
         (nn.Flatten(), "parameters to train"),
         (nn.Dropout(), "got a dropout layer|parameters to train"),
         (AlwaysDropping, "training=self.training"),
-        (ListGiving, "must return a tensor, got list"),
+        (ListGiving, r"must return a tensor, got list; wrap it"),
+        (TwoInputs, r"TypeError: .*'v'; it is called with one tensor: wrap it in a module"),
+        (Codes, r"FloatTensor.*x\.long\(\) inside forward"),
         (Unlimited, "finite"),
     ],
 )

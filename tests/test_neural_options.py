@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.losses import (
     Loss,
-    constant_outputs,
     fill_slope,
     mean_loss,
     row_losses,
 )
 from regadvisor.families.neural.nets import NetArchitecture, NetStack
+from regadvisor.families.neural.own_loss import constant_outputs
 from regadvisor.families.neural.penalties import Strengths, column_runs
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan

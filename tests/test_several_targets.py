@@ -21,7 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor, advise
-from regadvisor.adapters.sklearn_apply import configured
 from regadvisor.cli import main
 from regadvisor.data.files import split_columns
 from regadvisor.data.source import make_table
@@ -29,6 +28,7 @@ from regadvisor.data.summary import distinct_columns, principal_component
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
+from regadvisor.families.applied import applied
 from regadvisor.families.base import Fold, Job
 from regadvisor.families.linear import LinearFamily
 from regadvisor.families.linear_build import build_linear
@@ -40,6 +40,7 @@ from regadvisor.families.neural.losses import mean_loss
 from regadvisor.families.neural.module_family import ModuleFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import encode_target
@@ -557,9 +558,9 @@ def test_the_caller_s_estimator_is_the_built_model(
 ) -> None:
     X, Y = made()
     given = make_pipeline(StandardScaler(), estimator) if in_pipeline else estimator
-    l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
-    ours = configured(given, l1=l1, l2=l2, n_rows=150, sd_y=None).fit(X, Y)
-    built = build_linear(make_table(X, Y).facts, Regularizer(**strengths), seed=0).fit(X, Y)
+    facts, training = make_table(X, Y).facts, Training(family="linear", seed=0)
+    ours = applied(given, facts, Regularizer(**strengths), training).fit(X, Y)
+    built = build_linear(facts, Regularizer(**strengths), seed=0).fit(X, Y)
     np.testing.assert_allclose(ours.predict(X), built.predict(X), rtol=1e-9, atol=1e-9)
 
 

@@ -7,13 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from regadvisor.adapters.torch_module import (
-    ProximalAdamW,
-    ProximalSGD,
-    make_optimizer,
-    penalised_parameters,
-    with_dropout,
-)
+from regadvisor.adapters.torch_dropout import with_dropout
+from regadvisor.adapters.torch_module import penalised_parameters
+from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.errors import ParameterError
 
 
@@ -34,11 +30,11 @@ def test_steps_equal_adamw_and_a_soft_threshold() -> None:
     )
     x = torch.randn(16, 4)
     for rate in rates:
+        for group in reference.param_groups:
+            group["lr"] = rate
         for net, opt in ((ours, optimizer), (theirs, reference)):
             opt.zero_grad()
             net(x).square().mean().backward()
-            for group in opt.param_groups:
-                group["lr"] = rate
             opt.step()
         with torch.no_grad():
             for w in weights:

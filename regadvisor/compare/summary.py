@@ -13,6 +13,17 @@ from regadvisor.records import FitFacts, ZeroedFeature
 from regadvisor.regularizer import LABELS, Kind
 
 
+def exploded_from(constant_loss: float) -> float:
+    """Return the loss from which on a run exploded; the constant's own may be negative (a likelihood).
+
+    Examples
+    --------
+    >>> exploded_from(1.0), exploded_from(-1.0)
+    (3.0, 1.0)
+    """
+    return constant_loss + (thresholds.EXPLODED - 1.0) * abs(constant_loss)
+
+
 def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_loss: float) -> FitFacts:
     """Say whether a kind at its best strength over- or underfits.
 
@@ -36,12 +47,12 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
     """
     behind = held_out_loss - train_loss
     gap = behind / held_out_loss if held_out_loss > 0 else 0.0
-    is_large = behind > thresholds.OVERFIT_OF_CONSTANT * constant_loss
-    if not held_out_loss <= thresholds.EXPLODED * constant_loss:
+    is_large = behind > thresholds.OVERFIT_OF_CONSTANT * abs(constant_loss)
+    if not held_out_loss <= exploded_from(constant_loss):
         what = "explodes"
     elif gap > thresholds.OVERFIT_GAP and is_large:
         what = "overfits"
-    elif train_loss > (1.0 - thresholds.UNDERFIT_GAIN) * constant_loss:
+    elif train_loss > constant_loss - thresholds.UNDERFIT_GAIN * abs(constant_loss):
         what = "hardly learns the training rows"
     else:
         what = "fits"

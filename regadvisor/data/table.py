@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +45,10 @@ class Table:
     summary : ndarray of float64, shape (n_rows,) or None
         The :attr:`target_view` of several targets, as the table of all rows has it; None: worked out from
         the rows that are there.
+    given : object
+        X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
+    steps : transformer or None
+        The caller's own steps before the last one of a pipeline, unfitted; None: ours.
     """
 
     X: Features
@@ -54,6 +59,8 @@ class Table:
     weight: NDArray[np.float64] | None = None
     kept: NDArray[np.bool_] | None = None
     summary: NDArray[np.float64] | None = None
+    given: Any = None
+    steps: Any = None
     notes: tuple[Note, ...] = ()
 
     @property
@@ -118,7 +125,39 @@ class Table:
             weight=pick(self.weight) if weight is None else weight,
             kept=None,
             summary=pick(self.summary),
+            given=None if self.given is None else take_rows(self.given, rows),
         )
+
+
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Return rows of anything that scikit-learn takes as X, in the same container.
+
+    Examples
+    --------
+    >>> take_rows(["a", "b", "c"], np.array([2, 0]))
+    ['c', 'a']
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "tocsr"):
+        return X.tocsr()[rows]
+    if isinstance(X, list | tuple):
+        return [X[row] for row in rows]
+    native = nw.from_native(X, pass_through=True, allow_series=True)
+    return native[rows].to_native() if native is not X else X[rows]
+
+
+def is_column(X: Any) -> bool:
+    """Return whether X is one column of texts, as the vectorizers of scikit-learn take them.
+
+    Examples
+    --------
+    >>> is_column(["a text", "another"]), is_column([[1.0], [2.0]])
+    (True, False)
+    """
+    if isinstance(X, str | bytes | dict) or len(getattr(X, "shape", (0,))) != 1 or not hasattr(X, "__len__"):
+        return False
+    return len(X) > 0 and isinstance(next(iter(X)), str)
 
 
 def effective_rows(n_rows: int, weight: NDArray[np.float64] | None) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regadvisor.data.arrays import contain
 from regadvisor.data.rows import as_series, as_target, check_length, has_target, read_weight, scaled_weight
+from regadvisor.data.table import is_column, take_rows
 from regadvisor.data.target import plain_target
 from regadvisor.errors import DataError
 
@@ -22,7 +23,7 @@ def training_rows(
 
     Parameters
     ----------
-    X : array-like, sparse matrix or frame, shape (n_rows, n_features), or images
+    X : array-like, sparse matrix or frame, shape (n_rows, n_features), images, or texts, shape (n_rows,)
     y : array-like or frame, shape (n_rows,), (n_rows, 1) or (n_rows, n_targets)
     is_classification : bool
     sample_weight : array-like, shape (n_rows,), optional
@@ -45,7 +46,8 @@ def training_rows(
     ['no', 'yes']
     """
     values = as_target(y)
-    n_rows = X.shape[0] if len(getattr(X, "shape", ())) > 1 else contain(X).shape[0]
+    are_texts = is_column(X)
+    n_rows = X.shape[0] if len(getattr(X, "shape", ())) > 1 else len(X) if are_texts else contain(X).shape[0]
     check_length(values, n_rows, name="y")
     is_used, weight = has_target(values), None
     if sample_weight is not None:
@@ -57,6 +59,6 @@ def training_rows(
         raise DataError("y must have a value in some rows, got NaN or None (or weight 0) in all of them")
     if not is_used.all():
         rows = np.flatnonzero(is_used)
-        X, values = contain(X).take(rows).values, values.iloc[rows]
+        X, values = take_rows(X, rows) if are_texts else contain(X).take(rows).values, values.iloc[rows]
         weight = None if weight is None else scaled_weight(weight[rows])
     return X, plain_target(values, is_classification=is_classification), weight

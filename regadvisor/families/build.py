@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.applied import built
 from regadvisor.families.linear_build import build_linear
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import DataFacts, Training
@@ -30,8 +31,8 @@ def build_model(
     facts : DataFacts
     regularizer : Regularizer
     training : Training
-    module : callable or torch.nn.Module, optional
-        The factory or module that the advice is about (family "module").
+    module : callable, torch.nn.Module or scikit-learn estimator, optional
+        What the advice is about, where it is the caller's own.
     loss : callable, optional
         The caller's own loss, where the recipe had one: neither is part of a record.
 
@@ -42,6 +43,13 @@ def build_model(
     ParameterError
         If the module or the loss is missing.
     """
+    if training.estimator is not None:
+        if module is None:
+            raise ParameterError(
+                f"module must be the estimator that this advice is about ({training.estimator}), got None: "
+                "an advice file does not hold it; call advice.build(module=...), or advice.apply(...)"
+            )
+        return built(module, facts, regularizer, training)
     if training.family == "linear":
         return build_linear(facts, regularizer, seed=training.seed)
     if training.family == "mlp":

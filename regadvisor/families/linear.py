@@ -22,11 +22,12 @@ from regadvisor.compare.prior import STRENGTH_LAWS
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.encoder import Encoder, make_encoder
 from regadvisor.families.linear_data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear_fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear_problem import Floats, OutOfTimeError, Penalty, Problem, Solution
 from regadvisor.families.linear_ranges import linear_candidates
-from regadvisor.families.preprocess import feature_names, make_preprocessor
+from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 from regadvisor.wording import adjusted
@@ -40,6 +41,11 @@ LONGEST_TIMED_S = 0.5
 class LinearFamily:
     """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
 
+    Parameters
+    ----------
+    has_intercept : bool, default True
+        Models without one are for one numeric target or two classes.
+
     Examples
     --------
     >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
@@ -49,6 +55,9 @@ class LinearFamily:
     name: str = "linear"
     coupling: Coupling = "loss"
     kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+
+    def __init__(self, *, has_intercept: bool = True) -> None:
+        self.has_intercept = has_intercept
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
@@ -65,15 +74,22 @@ class LinearFamily:
         DataError
             If the dense encoded folds would not fit into memory.
         """
-        facts = sample.facts
-        names = feature_names(make_preprocessor(facts, for_network=False).fit(sample.X), facts)
+        whole = self._encoder(sample)
+        whole.fit_transform(sample)
+        names = whole.names
 
         def encode(number: int) -> LinearFold:
-            preprocessor = make_preprocessor(facts, for_network=False)
-            return encode_fold(sample, folds[number], preprocessor, names=names, n_folds=len(folds))
+            return encode_fold(
+                sample,
+                folds[number],
+                self._encoder(sample),
+                names=names,
+                n_folds=len(folds),
+                has_intercept=self.has_intercept,
+            )
 
         losses = np.full(sample.n_rows, np.nan)
-        target = replace(sample, X=np.empty((sample.n_rows, 0)))
+        target = replace(sample, X=np.empty((sample.n_rows, 0)), given=None)
         for fold in folds:
             own = encode_fold(target, fold, None, names=names, n_folds=len(folds))
             losses[fold.test] = constant_losses(own)
@@ -86,6 +102,9 @@ class LinearFamily:
             constant_losses=losses,
             encoded=encoded,
         )
+
+    def _encoder(self, sample: Table) -> Encoder:
+        return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""

@@ -53,6 +53,15 @@ class AdvisedPipeline(Pipeline):
     array([6.])
     """
 
+    @property
+    def weight_name(self) -> str:
+        """The name by which :meth:`fit` takes the weights of the rows: that of the last step of all."""
+        names, step = [], self
+        while isinstance(step, Pipeline):
+            name, step = step.steps[-1]
+            names.append(name)
+        return "__".join([*names, "sample_weight"])
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the model to the rows that have a target and a weight.
 
@@ -69,7 +78,7 @@ class AdvisedPipeline(Pipeline):
             If the target, a weight or a column cannot be used.
         """
         if is_classifier(self) or is_regressor(self):  # a part of it may be neither
-            names = (f"{self.steps[-1][0]}__sample_weight", "sample_weight")
+            names = (self.weight_name, "sample_weight")
             name = next((name for name in names if params.get(name) is not None), None)
             given = None if name is None else params[name]
             X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)

@@ -33,6 +33,8 @@ from regadvisor.wording import number
 _MARGIN = 1.5
 #: Targets named in a line.
 _MOST_TARGETS = 6
+#: Most names of parameters on one line.
+_MOST_NAMES = 8
 _FOLDS = {
     "random": "random folds",
     "stratified": "stratified folds",
@@ -242,6 +244,7 @@ def cost(record: Record) -> tuple[str, ...]:
         lines.append(_engine(record.training))
     if record.training is not None and record.training.family == "module":
         lines.append(_transform(record.training))
+        lines += _penalised(record.training.penalised_names)
     if stages:
         lines.append(f"Most of it: {listed(f'{name} {seconds(took)}' for name, took in stages[:3])}.")
     return tuple(lines)
@@ -266,6 +269,14 @@ def _transform(training: Training) -> str:
         f"{training.module} gets scaled features; in your own loop, scale them by "
         'advice.build()["preprocess"].fit_transform(X).'
     )
+
+
+def _penalised(names: tuple[str, ...]) -> list[str]:
+    """Return which parameters penalties act on."""
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return [f"Penalties act on {', '.join(names[:_MOST_NAMES])}{more}."]
 
 
 def warnings(record: Record) -> tuple[str, ...]:

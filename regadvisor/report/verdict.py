@@ -131,6 +131,8 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     )
     is_several = record.data is not None and record.data.n_targets > 1
     what = ("means" if is_several else "mean") if is_regression else "class shares"
+    if record.training is not None and record.training.has_own_loss:
+        what = "best constant"
     sentences = [f"Nothing beats predicting the {what}: {support(main_claim(record))}."]
     scores = record.evidence.scores
     if scores is not None and scores.best_kind in scores.honest_losses:

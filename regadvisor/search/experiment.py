@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor import thresholds
+from regadvisor.compare.summary import exploded_from
 from regadvisor.families.base import Fit, Prepared, folds_in_order
 from regadvisor.records import CandidateScore
 from regadvisor.regularizer import Kind, Regularizer
@@ -187,12 +187,13 @@ class Results:
         """Return a fit's row losses with every lost one (a run that diverged) set far above the constant's.
 
         A baseline that diverges counts as worse than anything that did not, and is never dropped;
-        the value, ``thresholds.EXPLODED`` times the constant's mean loss, is the bar it has passed.
+        the value, ``thresholds.EXPLODED`` times the constant's mean loss (``exploded_from``), is the bar it
+        has passed.
         """
         is_lost = self.is_tested & ~np.isfinite(fit.losses)
         if not is_lost.any():
             return fit.losses
-        return np.where(is_lost, thresholds.EXPLODED * self.constant_loss, fit.losses)
+        return np.where(is_lost, exploded_from(self.constant_loss), fit.losses)
 
 
 def to_scores(results: Results) -> tuple[CandidateScore, ...]:
@@ -209,7 +210,7 @@ def _score(results: Results, trial: Trial) -> CandidateScore:
     is_finite = bool(np.isfinite(fit.losses[rows]).all())
     trained = slice(None) if fit.folds is None else list(fit.folds)
     train_loss = float(np.mean(fit.train_losses[trained])) if len(fit.train_losses) else loss
-    bar = thresholds.EXPLODED * results.constant_loss
+    bar = exploded_from(results.constant_loss)
     return CandidateScore(
         regularizer=fit.job.regularizer,
         loss=loss,

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from regadvisor.errors import StorageError, reason_of
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
+from regadvisor.families.caller import text_of
 
 #: The first study of every journal of ours; it carries what the run was asked for.
 MAIN_STUDY = "regadvisor"
@@ -285,6 +286,8 @@ def _described(value: object) -> str:
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, int | float | tuple):
         return repr(value)
+    if hasattr(value, "get_params"):
+        return text_of(value)
     name = getattr(value, "__qualname__", None)
     # A module tells its layers, a function or class its name.
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value)) if name is None else f"{value.__module__}.{name}"

@@ -29,8 +29,15 @@ class Stack(Protocol):
         Columns of `flat` that a penalty acts on.
     dropout_shapes : tuple of tuple of int
         Shape per row of every place that drops units, in the order of the forward pass.
+    idle : sequence of (slice, slice)
+        Networks, and columns of their parameters, that the last `compute_gradient` found no gradient for:
+        no step moves them, and no penalty.
+    rates : sequence of float or None
+        Dropout rates of the networks, for places that take no masks; None: what the architecture says.
     n_models : int
     """
+
+    rates: Sequence[float] | None
 
     @property
     def flat(self) -> Tensor: ...  # noqa: D102
@@ -43,6 +50,9 @@ class Stack(Protocol):
 
     @property
     def dropout_shapes(self) -> tuple[tuple[int, ...], ...]: ...  # noqa: D102
+
+    @property
+    def idle(self) -> Sequence[tuple[slice, slice]]: ...  # noqa: D102
 
     @property
     def n_models(self) -> int: ...  # noqa: D102

@@ -317,6 +317,11 @@ class ChainStack:
     flat, gradient : Tensor, shape (n_models, n_parameters)
     """
 
+    #: Every parameter of a chain has a gradient.
+    idle: tuple[tuple[slice, slice], ...] = ()
+    #: All its dropout takes masks.
+    rates: Sequence[float] | None = None
+
     def __init__(
         self,
         links: Sequence[Link],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from sklearn.preprocessing import FunctionTransformer
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.encoder import Encoder, make_encoder
 from regadvisor.families.neural.architecture import Architecture
-from regadvisor.families.neural.losses import LossFunction, constant_outputs, row_losses
+from regadvisor.families.neural.losses import LossFunction, row_losses
+from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import as_numbers, feature_names, flatten, make_preprocessor
+from regadvisor.families.preprocess import as_numbers, flatten, make_preprocessor
 from regadvisor.records import DataFacts
 from regadvisor.thresholds import LARGEST_SINGLE, PROBABILITY_FLOOR
 
@@ -136,14 +138,20 @@ def encode_folds(
     table : ndarray of float32, shape (n_folds, n_rows, n_features)
     names : tuple of str
     """
-    facts = sample.facts
-    names = feature_names(network_preprocessor(facts, transform).fit(sample.X), facts)
+
+    def encoder() -> Encoder:
+        return make_encoder(sample, lambda: network_preprocessor(sample.facts, transform))
+
+    whole = encoder()
+    whole.fit_transform(sample)
+    names = whole.names
     _check_size(len(folds) * sample.n_rows * len(names))
     table = np.zeros((len(folds), sample.n_rows, len(names)), dtype=np.float32)
     for fold, out in zip(folds, table, strict=True):
-        fitted = network_preprocessor(facts, transform).fit(sample.take(fold.train).X)
-        encoded = dense(fitted.transform(sample.X))
-        own_names = feature_names(fitted, facts)
+        fitted = encoder()
+        fitted.fit_transform(sample.take(fold.train))
+        encoded = dense(fitted.transform(sample))
+        own_names = fitted.names
         if own_names == names:
             out[:] = encoded
         else:
@@ -160,7 +168,8 @@ def encode_target(
     Returns
     -------
     target : ndarray of float32, shape (n_folds, n_rows, n_outputs)
-        One-hot classes, or the targets standardised by the (weighted) training rows.
+        One-hot classes, or the targets standardised by the (weighted) training rows; as they are where the
+        caller's own loss needs that.
     loss_scale : ndarray of float64, shape (n_folds, n_outputs)
     constant_losses : ndarray of float64, shape (n_rows,)
         Held-out loss of predicting the training rows' class shares or mean (with the caller's own loss: of
@@ -171,6 +180,7 @@ def encode_target(
     target = np.empty((len(folds), sample.n_rows, n_outputs), dtype=np.float32)
     loss_scale = np.ones((len(folds), n_outputs))
     constant = np.full(sample.n_rows, np.nan)
+    is_raw = own_loss is not None and not sample.is_classification and sees_raw(own_loss, sample.targets)
     for number, fold in enumerate(folds):
         w, start = weight[fold.train], np.zeros(n_outputs)
         if sample.is_classification:
@@ -181,7 +191,7 @@ def encode_target(
         else:
             squared = np.zeros((n_outputs, len(fold.test)))
             for j, y in enumerate(sample.targets.T):
-                mean, sd = weighted_moments(y[fold.train], w)
+                mean, sd = (0.0, 1.0) if is_raw else weighted_moments(y[fold.train], w)
                 variance = float(np.var(y)) or 1.0
                 # A held-out value beyond all training ones has to have a square in float32.
                 target[number, :, j] = np.clip((y - mean) / sd, -LARGEST_SINGLE, LARGEST_SINGLE)
@@ -189,16 +199,40 @@ def encode_target(
                 squared[j] = (y[fold.test] - mean) ** 2 / variance
             constant[fold.test] = squared.mean(axis=0)
         if own_loss is not None:
-            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start)
+            given = None if sample.weight is None else w / w.mean()
+            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start, given)
     return target, loss_scale, constant
 
 
+def with_own_loss(
+    prepared: NetworkPrepared, sample: Table, folds: Sequence[Fold], loss: LossFunction
+) -> NetworkPrepared:
+    """Return what was prepared without the caller's own loss with the target and constants of it."""
+    target, loss_scale, constant_losses = encode_target(sample, folds, loss)
+    encoded = torch.from_numpy(target.reshape(len(folds) * sample.n_rows, -1)).to(prepared.rows.x.device)
+    return replace(
+        prepared,
+        rows=replace(prepared.rows, target=encoded),
+        loss_scale=loss_scale,
+        constant_losses=constant_losses,
+    )
+
+
 def _own_constant_losses(
-    loss: LossFunction, target: Float32, fold: Fold, start: NDArray[np.float64]
+    loss: LossFunction,
+    target: Float32,
+    fold: Fold,
+    start: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float32]:
     """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,)."""
     train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
-    outputs = constant_outputs(loss, train, torch.as_tensor(start, dtype=torch.float32))
+    outputs = constant_outputs(
+        loss,
+        train,
+        torch.as_tensor(start, dtype=torch.float32),
+        weight=None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
+    )
     outputs = outputs.expand(1, len(test), -1)
     losses: NDArray[np.float32] = row_losses(outputs, test, is_classification=False, own=loss)[0]
     return losses

@@ -17,6 +17,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.neural.encoded import dense, weighted_moments
 from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import Layout, NetArchitecture
+from regadvisor.families.neural.own_loss import sees_raw
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan, planned_epochs
@@ -123,6 +124,10 @@ class _Network(BaseEstimator):
             loss=self.loss,
             hidden=tuple(self.hidden),
         )
+
+    @property
+    def _own_loss(self) -> LossFunction | None:
+        return self.loss
 
     def _seed(self) -> int:
         """Return the seed: an int as it is, so that a plain torch script can repeat the run."""
@@ -244,14 +249,16 @@ class NetworkRegressor(RegressorMixin, _Network):
     """A multilayer perceptron regressor with L1, L2 and dropout, trained by AdamW or SGD.
 
     The loss is half the squared error on the target standardised inside, mean over the targets if there are
-    several. Parameters as in :class:`NetworkClassifier`.
+    several. Parameters as in :class:`NetworkClassifier`. A loss of your own may see the target as it is (see
+    :class:`~regadvisor.Recipe`); predictions are the outputs that it takes then, such as logarithms of rates.
 
     Attributes
     ----------
     coefs_, intercepts_, n_epochs_, n_features_in_
         As in :class:`NetworkClassifier`.
     y_mean_, y_scale_ : float, or ndarray of shape (n_targets,)
-        Mean and standard deviation of the training target; arrays for a target with two axes.
+        Mean and standard deviation of the training target; arrays for a target with two axes. 0 and 1 where
+        the target is taken as it is.
 
     Examples
     --------
@@ -277,11 +284,11 @@ class NetworkRegressor(RegressorMixin, _Network):
         )
         weight = self._weight(sample_weight, X)
         target = np.asarray(y, dtype=np.float64)
-        if target.ndim == 1:
-            self.y_mean_, self.y_scale_ = weighted_moments(target, weight)
-        else:
-            moments = [weighted_moments(column, weight) for column in target.T]
-            self.y_mean_, self.y_scale_ = np.transpose(moments)
+        is_raw = self._own_loss is not None and sees_raw(self._own_loss, target)
+        columns = target.reshape(len(target), -1).T
+        moments = [(0.0, 1.0) if is_raw else weighted_moments(column, weight) for column in columns]
+        found: tuple[Any, Any] = moments[0] if target.ndim == 1 else tuple(np.transpose(moments))
+        self.y_mean_, self.y_scale_ = found
         standardised = ((target - self.y_mean_) / self.y_scale_).reshape(len(target), -1)
         self._train(X, standardised, weight, is_classification=False)
         return self

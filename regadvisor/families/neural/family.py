@@ -26,6 +26,7 @@ from regadvisor.families.neural.encoded import (
     stacked_rows,
 )
 from regadvisor.families.neural.nets import NetArchitecture
+from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
     carried_epochs,
@@ -101,6 +102,11 @@ class MLPFamily:
     def _transform(self) -> str:
         """How features go in: "standard" or "none"."""
         return self.recipe.transform or "standard"
+
+    @property
+    def loss_name(self) -> str | None:
+        """How people call the caller's own loss; None if there is none."""
+        return None if self.recipe.loss is None else name_of_loss(self.recipe.loss)
 
     def architecture(self, n_features: int, n_outputs: int) -> Architecture:
         """Return the network to train on so many encoded features."""

@@ -1,4 +1,4 @@
-"""Losses of networks: log loss, half the squared error, or the caller's own function.
+"""Losses of networks: log loss, half the squared error, or the caller's own function (``own_loss.py``).
 
 A loss is needed in three forms: its slope by the outputs (gradients written out by hand), its mean as a
 differentiable number (automatic differentiation), and its value in every held-out row (scores).
@@ -24,9 +24,9 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 #: "log": log loss of a softmax; "squared": half the squared error, mean over the outputs (targets).
 Loss = Literal["log", "squared"] | LossFunction
 
-_ABOUT_LOSS = (
-    "it is called with what the model returns and the target (one-hot classes, or standardised numbers), one "
-    "row each"
+ABOUT_LOSS = (
+    "it is called with what the model returns and the target (one-hot classes, or numbers), of equal shape: "
+    "a loss that needs more outputs than targets, such as a mean and a variance, cannot be used"
 )
 
 
@@ -102,7 +102,7 @@ def _slope_of_own(loss: LossFunction, outputs: Tensor, target: Tensor, weight: T
         leaves = outputs.detach().requires_grad_()
         weights = [None] * len(outputs) if weight is None else list(weight)
         means = [mean_loss(loss, *each) for each in zip(leaves, target, weights, strict=True)]
-        with callers_code("loss must be differentiable by the outputs", _ABOUT_LOSS):
+        with callers_code("loss must be differentiable by the outputs", ABOUT_LOSS):
             (slope,) = torch.autograd.grad(torch.stack(means).sum(), leaves)
     return slope
 
@@ -152,7 +152,7 @@ def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tens
 def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
     """Return what the caller's loss gives, with its shape checked: (batch,) or ()."""
     shapes = f"of shape {tuple(outputs.shape)} and {tuple(target.shape)}"
-    with callers_code(f"loss must take outputs and target {shapes}", _ABOUT_LOSS):
+    with callers_code(f"loss must take outputs and target {shapes}", ABOUT_LOSS):
         losses = loss(outputs, target)
     shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
     if shape == (len(outputs), 1):
@@ -163,34 +163,3 @@ def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
             f"for outputs and target of shape {tuple(outputs.shape)}, got {shape}"
         )
     return losses
-
-
-def constant_outputs(loss: LossFunction, target: Tensor, start: Tensor) -> Tensor:
-    """Return the constant outputs that fit the caller's loss best, shape (n_outputs,).
-
-    The mean and the class shares are the best constants of squared error and log loss only; another loss
-    has another (the median, a quantile), and a network is held against that.
-
-    Parameters
-    ----------
-    loss : callable
-    target : Tensor, shape (n_rows, n_outputs)
-    start : Tensor, shape (n_outputs,)
-        Where to start from; kept if nothing better is found.
-    """
-    with torch.enable_grad():
-        constant = start.clone().requires_grad_()
-        optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
-
-        def evaluate() -> Tensor:
-            optimizer.zero_grad()
-            value = mean_loss(loss, constant.expand(len(target), -1), target)
-            if value.requires_grad:
-                with callers_code("loss must be differentiable by the outputs", _ABOUT_LOSS):
-                    value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        before = float(evaluate().detach())
-        optimizer.step(lambda: float(evaluate().detach()))  # type: ignore[no-untyped-call]
-        after = float(evaluate().detach())
-    return constant.detach() if after < before else start

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from regadvisor.adapters.torch_dropout import with_rates_inside
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.module_modes import keep, stays_in_eval
 
 AnyDropout = nn.modules.dropout._DropoutNd
 Module = TypeVar("Module", bound=nn.Module)
@@ -136,7 +138,10 @@ def with_fed_dropout(module: Module) -> tuple[Module, Feed]:
         # Not `named_children`: it names a layer that is used in several places only once.
         for name, child in list(parent._modules.items()):
             if isinstance(child, AnyDropout) and type(child) in _REPLACED:
-                setattr(parent, name, FedDropout(child, feed))
+                fed = FedDropout(child, feed)
+                if stays_in_eval(child):
+                    keep(fed)
+                setattr(parent, name, fed)
     if type(module) in _REPLACED:
         raise ParameterError("module must have weights to train, got a dropout layer")
     return module, feed
@@ -153,14 +158,17 @@ def fed_layers(module: nn.Module) -> Iterator[FedDropout]:
 
 
 def has_dropout(module: nn.Module) -> bool:
-    """Return whether the module has a dropout layer whose rate can be set.
+    """Return whether the module has dropout whose rate can be set.
 
     Examples
     --------
     >>> has_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout())), has_dropout(nn.Linear(2, 2))
     (True, False)
+    >>> has_dropout(nn.LSTM(2, 2, num_layers=2, dropout=0.1))
+    True
     """
-    return any(type(layer) in _REPLACED or isinstance(layer, FedDropout) for layer in module.modules())
+    layers = (type(layer) in _REPLACED or isinstance(layer, FedDropout) for layer in module.modules())
+    return any(layers) or any(True for _ in with_rates_inside(module))
 
 
 def places_of(few: list[tuple[int, ...]], many: list[tuple[int, ...]], sizes: tuple[int, int]) -> list[Place]:

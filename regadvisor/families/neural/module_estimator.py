@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from regadvisor.adapters.torch_module import with_dropout
+from regadvisor.adapters.torch_dropout import set_dropout
+from regadvisor.adapters.torch_module import copied
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.module_source import ModuleSource
 from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan, planned_epochs
@@ -74,8 +77,14 @@ class _ModuleNetwork:
             n_outputs=target.shape[1],
         )
         architecture = examine(
-            source, rows.x, recipe=recipe, is_classification=is_classification, engine="loop"
+            source,
+            rows.x,
+            recipe=recipe,
+            is_classification=is_classification,
+            is_raw=recipe.loss is not None and not is_classification and sees_raw(recipe.loss, target),
+            engine="loop",
         )
+        recipe = with_one_logit(recipe, architecture.has_one_logit)
         strengths = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=recipe.coupling)
         self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
         trainer = StackTrainer(
@@ -94,8 +103,13 @@ class _ModuleNetwork:
             raise ParameterError(
                 f"lr must be low enough for training to stay finite, got {recipe.lr!r}; lower it"
             )
-        self.module_ = with_dropout(trained, self.dropout).eval()
+        self.module_ = copied(trained).eval()
+        set_dropout(self.module_, self.dropout)
         self._input_shape, self._has_one_logit = source.input_shape, architecture.has_one_logit
+
+    @property
+    def _own_loss(self) -> LossFunction | None:
+        return None if self.recipe is None else self.recipe.loss
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return the outputs of the module, shape (n_rows, n_outputs)."""

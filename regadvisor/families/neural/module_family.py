@@ -14,15 +14,17 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Fold
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
-from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.encoded import NetworkPrepared, with_own_loss
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
 from regadvisor.families.neural.module_dropout import has_dropout
+from regadvisor.families.neural.module_notes import notes_of
 from regadvisor.families.neural.module_source import ModuleSource, name_of
 from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.records import Column, DataFacts, Training
+from regadvisor.records import Column, DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 
 if TYPE_CHECKING:
@@ -40,9 +42,9 @@ class ModuleFamily(MLPFamily):
     itself is never changed.
 
     Candidates without dropout train with all dropout layers at rate 0, whatever rate the module gives them,
-    and dropout candidates set all of them to one rate. A module without dropout layers has no dropout kinds.
-    Dropout that is no layer of its own (``functional.dropout``, ``LSTM(dropout=)``,
-    ``MultiheadAttention(dropout=)``) stays as it is for every candidate.
+    and dropout candidates set all of them to one rate; so do ``LSTM(dropout=)`` and the like, and
+    ``MultiheadAttention(dropout=)``, unless they are 0. A module without any of these has no dropout kinds.
+    Dropout that is no layer (``functional.dropout``) stays as it is for every candidate.
 
     Parameters
     ----------
@@ -79,13 +81,13 @@ class ModuleFamily(MLPFamily):
             self.recipe = replace(self.recipe, transform="none")
         self.model = checked_model(model, facts)
         self.label = model if isinstance(model, str) else name_of(model)
-        first = (
-            self.model if isinstance(self.model, nn.Module) else self._source(facts, _about(facts)).draw(0)
-        )
+        first = self.model if isinstance(self.model, nn.Module) else self._source(facts, about(facts)).draw(0)
         self.kinds: tuple[Kind, ...] = tuple(
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
         self._last: ModuleArchitecture | None = None
+        #: What to say of the module once it was looked at.
+        self.notes: tuple[Note, ...] = ()
 
     def _source(self, facts: DataFacts, n_features: int) -> ModuleSource:
         """Return where networks for so many encoded features come from."""
@@ -103,9 +105,10 @@ class ModuleFamily(MLPFamily):
         """
         image, encoder = channels_first(sample.facts), copy.copy(self)
         is_scaled = image is not None and self._transform == "standard"
-        if is_scaled:
-            # Raw pixels first; they are scaled by channel, not by pixel.
-            encoder.recipe = replace(self.recipe, transform="none")
+        # Raw pixels first: they are scaled by channel, not by pixel. What a loss of the caller's own is
+        # called with depends on the module.
+        transform = "none" if is_scaled else self.recipe.transform
+        encoder.recipe = replace(self.recipe, transform=transform, loss=None)
         prepared = MLPFamily.prepare(encoder, sample, folds, seed=seed)
         if is_scaled and image is not None:
             x = scaled_in_folds(prepared.rows.x, folds, image[0])
@@ -114,10 +117,19 @@ class ModuleFamily(MLPFamily):
         known = self._last
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
         if known is None or known.source.input_shape != source.input_shape:
+            own = None if sample.is_classification else self.recipe.loss
             known = examine(
-                source, prepared.rows.x, recipe=self.recipe, is_classification=sample.is_classification
+                source,
+                prepared.rows.x,
+                recipe=self.recipe,
+                is_classification=sample.is_classification,
+                is_raw=own is not None and sees_raw(own, sample.targets),
             )
         self._last = known
+        self.notes = notes_of(known, sample.facts, prepared.feature_names, label=self.label)
+        self.recipe = with_one_logit(self.recipe, known.has_one_logit)
+        if self.recipe.loss is not None:
+            prepared = with_own_loss(prepared, sample, folds, self.recipe.loss)
         return replace(prepared, architecture=known)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
@@ -131,6 +143,7 @@ class ModuleFamily(MLPFamily):
             module=self.label,
             engine=None if last is None else last.engine,
             engine_reason=None if last is None else last.engine_reason,
+            penalised_names=() if last is None else last.layout.penalised_names,
         )
 
 
@@ -159,7 +172,7 @@ def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_fea
     )
 
 
-def _about(facts: DataFacts) -> int:
+def about(facts: DataFacts) -> int:
     """Return about how many features the columns become."""
     return sum(_width(column) for column in facts.columns)
 

@@ -62,6 +62,11 @@ class ModuleLayout:
         return self.n_used + self.n_noise
 
     @property
+    def penalised_names(self) -> tuple[str, ...]:
+        """Names of the parameters that a penalty acts on."""
+        return tuple(entry.name for entry in self.entries if entry.stop <= self.n_penalised)
+
+    @property
     def trained(self) -> tuple[Entry, ...]:
         """Parameters that are trained."""
         return tuple(entry for entry in self.entries if entry.is_trained)
@@ -70,6 +75,10 @@ class ModuleLayout:
     def carried(self) -> tuple[Entry, ...]:
         """What differs between networks and is not trained."""
         return tuple(entry for entry in self.entries if not entry.is_trained)
+
+    def columns_of(self, name: str) -> slice:
+        """Return the columns of one parameter or buffer."""
+        return next(slice(entry.start, entry.stop) for entry in self.entries if entry.name == name)
 
     def pack(self, module: nn.Module) -> Tensor:
         """Return a module's numbers as a row, shape (1, n_parameters), on the CPU.

@@ -44,9 +44,7 @@ def loss_of(outputs, target):
 _MODULE = """\
 module = ...  # yours: rows in, {outputs} out
 
-for layer in module.modules():
-    if isinstance(layer, torch.nn.modules.dropout._DropoutNd):
-        layer.p = {dropout!r}
+set_dropout(module, {dropout!r})
 
 """
 
@@ -112,7 +110,8 @@ def module_torch_snippet(
         "import math",
         "import numpy as np",
         "import torch",
-        "from regadvisor.adapters.torch_module import make_optimizer",
+        "from regadvisor.adapters.torch_dropout import set_dropout",
+        "from regadvisor.adapters.torch_optimizers import make_optimizer",
         "from regadvisor.families.neural.schedule import learning_rates",
     }
     imports |= set() if facts.is_plain_y else {READ_ROWS_IMPORT}

@@ -10,7 +10,6 @@ Both ways give the same networks up to rounding, whatever they are trained besid
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from regadvisor.adapters.torch_dropout import with_rates_inside
+from regadvisor.adapters.torch_module import copied
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module_dropout import Place, feed_of
 from regadvisor.families.neural.module_layout import ModuleLayout
+from regadvisor.families.neural.module_modes import set_mode
 from regadvisor.families.neural.module_source import ModuleSource, own_luck
 
 Engine = Literal["fused", "vmap", "loop"]
@@ -132,6 +134,9 @@ class ModuleStack:
     penalised : slice
         Columns that a penalty acts on.
     dropout_shapes : tuple of tuple of int
+    idle : list of (slice, slice)
+    rates : sequence of float or None
+        Dropout of every network inside attention and recurrent layers; None: what the module says.
     """
 
     def __init__(self, architecture: ModuleArchitecture, parameters: Tensor, *, loss: Loss) -> None:
@@ -141,11 +146,14 @@ class ModuleStack:
         self.penalised = slice(0, layout.n_penalised)
         self.dropout_shapes = tuple(place.shape for place in architecture.places)
         # A copy of its own: stacks run in several threads, and a call puts parameters into the module.
-        self._module = copy.deepcopy(architecture.template)
+        self._module = copied(architecture.template)
         self._feed = feed_of(self._module)
         self._trained = {entry.name: entry.view(self.flat).detach() for entry in layout.trained}
         self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}
         self._n_steps = 0
+        self.idle: list[tuple[slice, slice]] = []
+        self.rates: Sequence[float] | None = None
+        self._with_rates = tuple(with_rates_inside(self._module))
 
     @property
     def n_models(self) -> int:
@@ -164,7 +172,8 @@ class ModuleStack:
         keep: Sequence[Tensor] = (),
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
-        self._module.train()
+        set_mode(self._module, is_training=True)
+        self.idle = []
         for models, masks in self._parts(dropped, keep):
             own_weight = None if weight is None else weight[models]
             self._fill(models, x[models], target[models], own_weight, masks)
@@ -192,6 +201,9 @@ class ModuleStack:
         self, models: slice, x: Tensor, target: Tensor, weight: Tensor | None, masks: Sequence[Tensor] | None
     ) -> None:
         """Fill the gradients of some networks."""
+        for part in self._with_rates if self.rates is not None else ():
+            # Where parts have rates of their own, the module draws random numbers: networks run one by one.
+            part.dropout = float(self.rates[models.start])  # type: ignore[index]
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}
@@ -207,6 +219,8 @@ class ModuleStack:
             own = self._gradients[name][models]
             if gradient is None:
                 own.zero_()
+                columns = self.architecture.layout.columns_of(name)
+                self.idle.append((models, columns))
             else:
                 own.copy_(gradient)
         for entry in self.architecture.layout.carried:

@@ -5,7 +5,6 @@ A few encoded rows go through it. What is wrong is said at once, with the number
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
 from collections.abc import Callable
@@ -18,9 +17,17 @@ from torch import Tensor, nn
 from regadvisor.adapters.torch_module import copied, penalised_parameters
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.module_chain import Recorder, chain_of
+from regadvisor.families.neural.module_checks import (
+    called,
+    check_outputs,
+    check_parameters,
+    check_range,
+    rows_of,
+)
 from regadvisor.families.neural.module_dropout import Place, feed_of, places_of, with_fed_dropout
 from regadvisor.families.neural.module_layout import make_layout, tensors
-from regadvisor.families.neural.module_source import ModuleSource, name_of, own_luck
+from regadvisor.families.neural.module_modes import keep_in_eval, set_mode
+from regadvisor.families.neural.module_source import ModuleSource, own_luck
 from regadvisor.families.neural.module_stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.recipe import Recipe
 
@@ -31,7 +38,6 @@ _SAME_GRADIENT = 1e-3
 #: From these seconds for a few rows on, a module is run no more often than it has to be.
 SLOW_S = 0.1
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-_SQUASHING = (nn.Sigmoid, nn.LogSigmoid, nn.Softmax, nn.LogSoftmax)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +63,7 @@ def examine(
     *,
     recipe: Recipe,
     is_classification: bool,
+    is_raw: bool = False,
     engine: Engine | None = None,
 ) -> ModuleArchitecture:
     """Return the caller's module as an architecture, after a dry pass of a few rows.
@@ -69,6 +76,8 @@ def examine(
     recipe : Recipe
         Its patterns of parameter names say what is penalised.
     is_classification : bool
+    is_raw : bool, default False
+        Whether the caller's loss sees a numeric target as it is: then it may have a range.
     engine : {"vmap", "loop"}, optional
         None: chosen by trying.
 
@@ -79,11 +88,19 @@ def examine(
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
     drawn = copied(source.draw(0))
-    _check_parameters(drawn, source)
-    module, feed = with_fed_dropout(drawn)
+    check_parameters(drawn)
+    module, feed = with_fed_dropout(keep_in_eval(drawn))
     module = module.to(rows.device)
     source, dry = _looked_at(module, source, few)
-    _check_outputs(dry.outputs, module, source, is_classification=is_classification, own_loss=recipe.loss)
+    check_outputs(
+        dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
+    )
+    # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
+    has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
+    if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
+        check_range(
+            module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
+        )
     feed.places = dry.places
     chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
     penalised = [name for name, parameter in chosen if parameter.requires_grad]
@@ -135,7 +152,7 @@ class _Pass:
         seed: int = 0,
         look: Callable[[nn.Module, Tensor], None] | None = None,
     ) -> None:
-        self.module = copy.deepcopy(module).train(is_training)
+        self.module = set_mode(copied(module), is_training=is_training)
         feed_of(self.module).start(None)
         shaped = source.shaped(x)
         self.recorder = Recorder(self.module, shaped)
@@ -145,11 +162,11 @@ class _Pass:
         with own_luck(seed, x.device), torch.set_grad_enabled(is_training):
             before = torch.random.get_rng_state()
             with self.recorder if self.recorder.calls is not None else nullcontext():
-                outputs = _called(self.module, shaped, source)
+                outputs = called(self.module, shaped, source)
             self.drew = not torch.equal(before, torch.random.get_rng_state())
         self.seconds = time.perf_counter() - start
         self.recorder.end(outputs)
-        self.outputs = _checked(outputs, x, source)
+        self.outputs = rows_of(outputs, x, source)
 
 
 def _looked_at(module: nn.Module, source: ModuleSource, few: Tensor) -> tuple[ModuleSource, _Dry]:
@@ -208,41 +225,6 @@ def _is_slow(pass_s: float, few: Tensor) -> bool:
     return few.device.type == "cpu" and pass_s > SLOW_S
 
 
-def _called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> object:
-    """Return what the module makes of some rows.
-
-    Raises
-    ------
-    ParameterError
-        If it fails on them.
-    """
-    size = f"{source.n_features} encoded features"
-    if len(source.input_shape) == 3:
-        size = f"images of shape {source.input_shape} (channels, height, width)"
-    try:
-        return module(shaped)
-    except Exception as error:
-        raise ParameterError(
-            f"model must take a tensor of shape {tuple(shaped.shape)}, {size}, got "
-            f"{type(error).__name__}: {error}; give a factory that names n_features (or input_shape) and "
-            "builds its first layer by it"
-        ) from error
-
-
-def _checked(outputs: object, x: Tensor, source: ModuleSource) -> Tensor:
-    """Return the outputs as (n_rows, n_outputs); an error if they have not a row for each of the inputs."""
-    if not isinstance(outputs, Tensor):
-        raise ParameterError(f"model must return a tensor, got {type(outputs).__name__}")
-    if outputs.ndim == 1:
-        outputs = outputs.unsqueeze(1)
-    if outputs.ndim != 2 or len(outputs) != len(x):
-        raise ParameterError(
-            f"model must return a tensor of shape (rows, {source.n_outputs}), got {tuple(outputs.shape)} for "
-            f"{len(x)} rows"
-        )
-    return outputs
-
-
 class _Sizes:
     """Counts the floats that a pass leaves behind, and its products with weights.
 
@@ -297,73 +279,13 @@ class _FirstWeights:
         names = tuple(name for name in self._names if name in trained)
         if not names:
             return ()
-        tried = copy.deepcopy(module)
+        tried = copied(module)
         with torch.no_grad():
             for name in names:
                 tried.get_parameter(name).zero_()
         both = _Pass(tried, torch.cat([few, few.flip(0) + 1.0]), source, is_training=False).outputs
         there, elsewhere = both.chunk(2)
         return names if torch.allclose(there, elsewhere, rtol=1e-5, atol=1e-6) else ()
-
-
-# --------------------------------------------------------------------------------------------- checks
-
-
-def _check_parameters(module: nn.Module, source: ModuleSource) -> None:
-    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-        raise ParameterError(
-            "model must be a torch.nn.Module in Python, got TorchScript; pass the module it was made from"
-        )
-    lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
-    if lazy:
-        raise ParameterError(
-            f"model must know the shapes of its parameters, got the lazy {lazy[0]!r}; give a factory that "
-            "names n_features and builds its first layer by it"
-        )
-    trained = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-    if not trained:
-        raise ParameterError(f"model must have parameters to train, got none in {name_of(module)}")
-    for name, value in trained:
-        if value.dtype != torch.float32:
-            raise ParameterError(
-                f"model must have parameters of float32, got {value.dtype} in {name!r}; call .float() on it"
-            )
-
-
-def _check_outputs(
-    outputs: Tensor, module: nn.Module, source: ModuleSource, *, is_classification: bool, own_loss: object
-) -> None:
-    """Raise ParameterError unless the outputs fit the task."""
-    wanted = {source.n_outputs, 1} if is_classification and source.n_outputs == 2 else {source.n_outputs}
-    if outputs.shape[1] not in wanted:
-        several = f"{source.n_outputs} {'classes' if is_classification else 'targets'}"
-        what = several if source.n_outputs > 1 or is_classification else "one target"
-        raise ParameterError(
-            f"model must return a tensor of shape (rows, {source.n_outputs}) for {what}, got "
-            f"{tuple(outputs.shape)} for {len(outputs)} rows; give a factory that names n_outputs"
-        )
-    if outputs.dtype != torch.float32:
-        raise ParameterError(f"model must return float32, got {outputs.dtype}")
-    if not bool(torch.isfinite(outputs).all()):
-        raise ParameterError("model must return finite numbers before training, got NaN or infinite ones")
-    if is_classification and own_loss is None and _is_squashed(outputs.detach(), module):
-        raise ParameterError(
-            "model must return logits, got probabilities or their logarithms; leave out the last softmax or "
-            "sigmoid, the loss includes it"
-        )
-
-
-def _is_squashed(outputs: Tensor, module: nn.Module) -> bool:
-    """Return whether outputs are probabilities, or the module's last layer makes them so."""
-    layers = [part for part in module.modules() if not list(part.children())]
-    if isinstance(layers[-1], _SQUASHING) and isinstance(module, nn.Sequential):
-        return True
-    if outputs.shape[1] < 2:
-        return False
-    ones = torch.ones(len(outputs), device=outputs.device)
-    sums = outputs.sum(1)
-    is_share = bool((outputs >= 0).all()) and torch.allclose(sums, ones, atol=1e-4)
-    return is_share or torch.allclose(outputs.logsumexp(1), torch.zeros_like(ones), atol=1e-4)
 
 
 # --------------------------------------------------------------------------------------------- engine
@@ -373,8 +295,8 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     """Return the engine and why: all networks at once, unless something speaks against it."""
     if has_noise:
         return "loop", (
-            "the module draws random numbers of its own in training (functional dropout, or the dropout "
-            "inside a recurrent or attention layer); they stay as they are for every candidate"
+            "the module draws random numbers of its own in training (dropout inside recurrent or attention "
+            "layers gets each network's rate; dropout written as a function stays as it is)"
         )
     if architecture.chain and _trouble(architecture, "fused", few) is None:
         return "fused", "the module is a plain chain of layers"

@@ -140,6 +140,7 @@ class StackTrainer:
         initial = torch.cat([stream.initial for stream in self._streams])[self._stream_of]
         loss = training_loss(recipe.loss, is_classification=rows.is_classification)
         self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
+        self.stack.rates = strengths.dropout.tolist()
         flat, gradient = self.stack.flat, self.stack.gradient
         self._penalty = Penalty(flat, gradient, self.stack.penalised, strengths)
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
@@ -216,8 +217,11 @@ class StackTrainer:
             dropped=self._dropped,
             keep=self._draw_keep(),
         )
+        flat, idle = self.stack.flat, [(at, self.stack.flat[at].clone()) for at in self.stack.idle]
         if not self._is_decoupled:
             self._penalty.add_gradient()
+            for at, _ in idle:
+                self.stack.gradient[at] = 0.0
         if self._clip_norm is not None:
             clip(self.stack.gradient, self._clip_norm)
         if self._is_decoupled:
@@ -225,6 +229,8 @@ class StackTrainer:
         self._optimizer.step(lr)
         if self._is_decoupled:
             self._penalty.soften(lr)
+        for at, weights in idle:
+            flat[at] = weights
 
     def _draw_keep(self) -> list[Tensor]:
         """Return for each place that drops 0 for a dropped unit, else 1 / (1 − rate).

@@ -1,0 +1,157 @@
+"""From rows of a table to the numbers a model sees: by our preprocessing, or by the caller's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.families.preprocess import feature_names
+from regadvisor.records import Column
+
+#: Steps without a seed of their own get this one inside the folds: equal calls return equal advice.
+_SEED = 0
+
+
+class Encoder(Protocol):
+    """Unfitted steps that read rows of a table."""
+
+    def fit_transform(self, rows: Table) -> Any:
+        """Fit to training rows and return their features, dense or sparse."""
+
+    def transform(self, rows: Table) -> Any:
+        """Return the features of other rows."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, once fitted."""
+
+
+def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
+    """Return the encoder of a table: the caller's own steps where it has them, else `ours`.
+
+    Parameters
+    ----------
+    table : Table
+    ours : callable
+        Makes the preprocessing of the family, unfitted.
+    """
+    return _OurSteps(ours(), table) if table.steps is None else _CallerSteps(table.steps)
+
+
+def as_seen(table: Table) -> Table:
+    """Return a table of the features that the model gets, where these come from the caller's own steps.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from regadvisor.data.source import make_table
+    >>> X = np.random.default_rng(0).normal(size=(30, 4))
+    >>> table = replace(make_table(X, np.arange(30.0)), given=X, steps=PCA(2))
+    >>> [column.name for column in as_seen(table).facts.columns]
+    ['pca0', 'pca1']
+    """
+    if table.steps is None:
+        return table
+    encoder = _CallerSteps(table.steps)
+    features = encoder.fit_transform(table)
+    columns = tuple(Column(name=name, kind="numeric") for name in encoder.names)
+    container: Literal["sparse", "array"] = "sparse" if hasattr(features, "tocsr") else "array"
+    facts = replace(table.facts, container=container, columns=columns, image_shape=None)
+    return replace(table, X=features, facts=facts, given=None, steps=None)
+
+
+class _OurSteps:
+    """Our preprocessing; it reads the checked table."""
+
+    def __init__(self, preprocessor: Any, table: Table) -> None:
+        self._steps = preprocessor
+        self._facts = table.facts
+
+    def fit_transform(self, rows: Table) -> Any:
+        return self._steps.fit_transform(rows.X)
+
+    def transform(self, rows: Table) -> Any:
+        return self._steps.transform(rows.X)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return feature_names(self._steps, self._facts)
+
+
+class _CallerSteps:
+    """The caller's own steps; they read what the caller passed, and may read the target."""
+
+    def __init__(self, steps: Any) -> None:
+        self._steps = clone(steps)
+        unset = {
+            name: _SEED
+            for name, value in self._steps.get_params(deep=True).items()
+            if name.rpartition("__")[2] == "random_state" and value is None
+        }
+        self._steps.set_params(**unset)
+        self._n_features = 0
+
+    def fit_transform(self, rows: Table) -> Any:
+        encoded = _run(lambda: self._steps.fit_transform(rows.given, _target(rows)))
+        self._n_features = encoded.shape[1]
+        return encoded
+
+    def transform(self, rows: Table) -> Any:
+        return _run(lambda: self._steps.transform(rows.given))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        try:
+            names = tuple(str(name) for name in self._steps.get_feature_names_out())
+        except (AttributeError, ValueError, TypeError):  # not every transformer names its features
+            names = ()
+        fits = len(names) == self._n_features and len(set(names)) == len(names)
+        return names if fits else tuple(f"x{j}" for j in range(self._n_features))
+
+
+def _target(rows: Table) -> Any:
+    """Return the target as the caller's steps would see it: labels, or numbers."""
+    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
+
+
+def _run(step: Callable[[], Any]) -> Any:
+    """Return the features that the caller's steps give.
+
+    Raises
+    ------
+    DataError
+        If a step fails, or gives anything but finite numbers, one row of them for each row.
+    """
+    try:
+        encoded = step()
+        if hasattr(encoded, "tocsr"):
+            encoded = sparse.csr_array(encoded).astype(np.float64)
+            values = encoded.data
+        else:
+            encoded = values = np.asarray(encoded).astype(np.float64)
+    except RegadvisorError:
+        raise
+    except Exception as error:  # whatever a step of the caller's may raise
+        raise DataError(
+            "the steps of model must give numbers for the rows of every fold, got "
+            f"{type(error).__name__}: {error}; a fold fits them to some of the rows and meets the others "
+            "later: encoders need handle_unknown='ignore' for that, for instance"
+        ) from error
+    if encoded.ndim != 2:
+        raise DataError(
+            f"the steps of model must give a table (rows, features), got shape {encoded.shape}; "
+            "reshape it in a step"
+        )
+    if not np.isfinite(values).all():
+        raise DataError(
+            "the steps of model must give finite numbers, got NaN or infinity, which the last step does not "
+            "take; put SimpleImputer() among them"
+        )
+    return encoded
