@@ -45,6 +45,8 @@ class Column:
     #: Distinct values (categorical columns only).
     n_levels: int | None = None
     is_constant: bool = False
+    #: How dates that came as text or as numbers (20240531) are read; None: they came as dates.
+    date_order: Literal["ymd", "dmy", "mdy"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

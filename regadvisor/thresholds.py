@@ -182,8 +182,13 @@ GUESS_MOST_CLASSES = 20
 GUESS_ROWS_PER_CLASS = 2
 #: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
 FEWEST_ROWS_PER_CLASS = 2
+#: A column of text holds dates if this share of its different values are read as dates: a few typing errors
+#: are missing values, more of them mean that it is something else.
+DATE_SHARE = 0.95
 #: Text columns with more distinct values than this share of their rows look like an identifier.
 ID_LEVEL_SHARE = 0.9
+#: … if there are more of them than this: with few rows, every name is met once.
+FEWEST_LEVELS_OF_ID = 50
 #: One-hot columns per category at most; the most frequent levels are kept, the rest share one column.
 MOST_CATEGORIES = 50
 #: Levels with a smaller share of the rows share one column. A share, not a count, so that sample and full

@@ -11,8 +11,8 @@ from pandas.api import types as dtypes
 from scipy import sparse
 
 from regadvisor.data.arrays import plain_array
+from regadvisor.data.dates import find_dates, microseconds
 from regadvisor.data.frames import as_frame, to_pandas
-from regadvisor.data.levels import microseconds
 from regadvisor.data.wording import counted, shown
 from regadvisor.errors import DataError
 
@@ -152,7 +152,8 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If a value is missing or infinite, or if the values are neither numbers nor dates.
+        If a value is missing or infinite, or if the values are neither numbers nor dates that can be read in
+        one way only.
 
     Examples
     --------
@@ -160,14 +161,21 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
     [0.0, 86400000000.0]
     """
     _check_present(values, name="time")
-    if dtypes.is_numeric_dtype(values.dtype) and not dtypes.is_complex_dtype(values.dtype):
+    dates = find_dates(values)
+    if dates is not None and dates.is_ambiguous:
+        raise DataError(
+            f"time must be dates that can be read in one way, got such as {shown(dates.example)}; write them "
+            "as 2024-05-31, or pass pandas.to_datetime(time, dayfirst=True) or dayfirst=False"
+        )
+    is_number = dtypes.is_numeric_dtype(values.dtype) and not dtypes.is_complex_dtype(values.dtype)
+    if is_number and dates is None:
         time = values.to_numpy(dtype=np.float64)
     else:
-        time = microseconds(values)
+        time = microseconds(values if dates is None else dates.times)
         if np.isnan(time).any():
             bad = values[np.isnan(time)].iloc[0]
             raise DataError(
-                f"time must be numbers or dates (as text: ISO dates such as 2024-05-31), got {shown(bad)}; "
+                f"time must be numbers or dates such as 2024-05-31, got {shown(bad)}; "
                 "convert it with pandas.to_datetime"
             )
     if np.isinf(time).any():

@@ -94,10 +94,15 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
         return Pipeline([*images, *impute, *_scaler(for_network)])
     # Column numbers are positions to scikit-learn, in frames as well as in arrays.
     is_named = all(isinstance(column.name, str) for column in facts.columns)
+    orders = [column.date_order for column in facts.columns if column.kind == "date"]
     branches = {
         "numeric": [*impute, *_scaler(for_network)],
         "categorical": [*_one_hot(facts), *([] if for_network else _scaler(for_network))],
-        "date": [("parts", DateParts()), *_imputer(is_flagged=False), *_scaler(for_network)],
+        "date": [
+            ("parts", DateParts(orders=orders if any(orders) else None)),
+            *_imputer(is_flagged=False),
+            *_scaler(for_network),
+        ],
     }
     parts = []
     for kind, steps in branches.items():
