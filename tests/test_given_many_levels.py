@@ -1,4 +1,4 @@
-"""Signal in the levels of a category: as good as one-hot encoding and a penalty, however many levels there are."""
+"""Signal in the levels of a category: as good as one-hot encoding and a penalty, however many there are."""
 
 from __future__ import annotations
 
@@ -95,10 +95,10 @@ def test_classes():
 
 
 def test_networks():
-    # With an epoch count, so that nothing is searched for how long to train.
-    frame, _, target = draw(n_rows=1000)
-    recipe = regadvisor.Recipe(epochs=8, hidden=(32,))
-    assert loss(*advised(frame, target, model="mlp", recipe=recipe)) < 0.5
+    # Epochs are given, so that nothing is searched for how long to train; it still takes some seconds.
+    frame, _, target = draw()
+    recipe = regadvisor.Recipe(epochs=15, hidden=(16,), lr=0.01)
+    assert loss(*advised(frame, target, model="mlp", recipe=recipe)) < 0.36
 
 
 @pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame])

@@ -293,10 +293,11 @@ def _field(text: str) -> tuple[int, ...]:
     is_dot = parts["gap"] == "."
     # 1.2.20 is a version more often than a date.
     is_padded = not is_dot or first == len(parts["b"]) == 2
-    begins = last < 4 and (first == 4 or (first == 2 and not is_dot))
-    ends = first < 4 and (last == 4 or (last == 2 and is_padded))
+    is_iso = first == 4 and last < 4
+    begins = is_iso or (first == 2 and last < 4 and not is_dot)
+    ends = is_iso or (first < 4 and (last == 4 or (last == 2 and is_padded)))
     three = int(parts["a"]), int(parts["b"]), int(parts["c"])
-    return (*three, begins, ends, ends, first == 4, max(first, last) < 4, is_dot, clock)
+    return (*three, begins, ends, ends, is_iso, max(first, last) < 4, is_dot, clock)
 
 
 def _clock(found: re.Match[str]) -> int | None:
