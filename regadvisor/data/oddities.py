@@ -30,7 +30,7 @@ def notes_on_reading(names: Sequence[Name], read: Sequence[FrameColumn]) -> tupl
     notes = []
     numbers = [name for name, column in zip(names, read, strict=True) if column.doubt == "parsed-as-numbers"]
     if numbers:
-        what = agreed(len(numbers), "holds numbers throughout and is", "hold numbers throughout and are")
+        what = agreed(len(numbers), "holds numbers and is", "hold numbers and are")
         text = (
             f"{counted(len(numbers), 'column')} came as objects or text but {what} used as numbers: "
             f"{listed(numbers)}."

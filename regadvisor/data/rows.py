@@ -13,7 +13,7 @@ from scipy import sparse
 from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import find_dates, microseconds
 from regadvisor.data.frames import as_frame, to_pandas
-from regadvisor.data.wording import counted, shown
+from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,6 +89,13 @@ def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     if hasattr(values, "to_pandas"):  # polars and pyarrow
         return pd.Series(to_pandas(values, name=name))
     is_array = isinstance(values, np.ndarray)
+    fields = list(getattr(getattr(values, "dtype", None), "names", None) or ())
+    if len(fields) == 2 and any(values.dtype[field].kind == "b" for field in fields):
+        raise DataError(
+            f"{name} must be numbers or labels, got events and times of survival data, with the fields "
+            f"{listed(fields)}; there are no survival models here: pass one field, as in "
+            f"{name}[{fields[-1]!r}], to predict it alone"
+        )
     array = plain_array(values, name=name, dtype=None if is_array else object)
     if array.ndim not in (1, 2):
         raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
