@@ -41,6 +41,7 @@ from regadvisor.records import (
     FORMAT,
     Claim,
     CorrelationEvidence,
+    DataFacts,
     Evidence,
     Note,
     PriorEvidence,
@@ -213,7 +214,7 @@ def advise(
     )
     table = _table(X, y, task=task, groups=groups, time=time, sample_weight=sample_weight)
     if match is not None:
-        request = replace(request, match=_features(match))
+        request = replace(request, match=_features(match, like=table.facts))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
     way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
     way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
@@ -344,11 +345,11 @@ def _name_columns(y: Any, frame: pd.DataFrame) -> bool:
     return _are_names(y) and 0 < len(y) != len(frame) and set(y) <= set(frame.columns)
 
 
-def _features(X: Any) -> Table:
+def _features(X: Any, *, like: DataFacts) -> Table:
     """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
     try:
         n_rows, _ = contain(X).shape
-        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression")
+        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
     except DataError as error:
         raise DataError(
             f"match must be a table such as X is; what is said of X is of match here: {error}"

@@ -246,6 +246,15 @@ def test_new_rows_are_read_as_those_that_the_advice_was_given_for():
     assert np.isfinite(predicted[2])
 
 
+def test_rows_to_match_are_read_alike():
+    frame, _ = draw("%d/%m/%Y")
+    table = make_table(frame, np.arange(400.0))
+    few = pd.DataFrame({"when": ["01/02/2020", "01/12/2020"], "a": [0.0, 1.0]})
+    matched = make_table(few, np.arange(2.0), like=table.facts)
+    assert matched.X["when"].dt.month.tolist() == [2, 12]
+    assert "ambiguous-dates" not in codes(matched)
+
+
 def test_a_saved_advice_of_a_file_builds_for_a_frame(tmp_path):
     frame, y = draw("%d/%m/%Y")
     frame.assign(y=y).to_csv(tmp_path / "data.csv", index=False)

@@ -74,7 +74,9 @@ class Columns:
     notes: tuple[Note, ...] = ()
 
 
-def read_columns(container: Container, whole: Columns | None = None) -> Columns:
+def read_columns(
+    container: Container, whole: Columns | None = None, like: Sequence[Column] | None = None
+) -> Columns:
     """Return what the columns are.
 
     Parameters
@@ -83,6 +85,8 @@ def read_columns(container: Container, whole: Columns | None = None) -> Columns:
     whole : Columns, optional
         Of more rows: each column is what it is there, and has missing values if it has some there, so that
         the other rows can be predicted, too.
+    like : sequence of Column, optional
+        Of other data with these columns: each is what it is there.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def read_columns(container: Container, whole: Columns | None = None) -> Columns:
         If a column holds infinite values or containers.
     """
     if isinstance(container.values, pd.DataFrame):
-        known = None if whole is None else whole.columns
+        known = like if whole is None else whole.columns
         return _with_missing(_read_frame(container, container.values, known), whole)
     names = list(range(container.shape[1]))
     numbers = Numbers(values=container.values, at=names)

@@ -228,29 +228,36 @@ def _spread(column: AnySeries, codes: NDArray[np.intp], stamps: NDArray[np.datet
 def _may_be_dates(column: AnySeries) -> bool:
     """Whether the first values that are present look like dates: rules out nearly every other column."""
     dtype: Any = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        dtype = dtype.categories.dtype
-    if dtypes.is_bool_dtype(dtype):
-        return False
-    is_number = dtypes.is_numeric_dtype(dtype)
-    if is_number and not _is_packed(column):
+    is_category = isinstance(dtype, pd.CategoricalDtype)
+    dtype = dtype.categories.dtype if is_category else dtype
+    is_number = dtypes.is_numeric_dtype(dtype) or dtypes.is_bool_dtype(dtype)
+    if is_number and (is_category or not _is_packed(column)):
         return False
     if not is_number and not dtypes.is_object_dtype(dtype) and not dtypes.is_string_dtype(dtype):
         return False
-    head = column.iloc[: 20 * _N_PROBED].dropna().tolist()
+    head = _first_present(column).tolist()
     if not is_number and not any(isinstance(value, str | bytes) for value in head):
         return False
     texts = [text for text in map(level_text, head) if not means_missing(text)][:_N_PROBED]
     return sum(_match(text) is not None for text in texts) > len(texts) / 2
 
 
+def _first_present(column: AnySeries) -> AnySeries:
+    head = column.iloc[: 20 * _N_PROBED].dropna()
+    return head if len(head) else column.dropna().iloc[: 20 * _N_PROBED]
+
+
 def _is_packed(column: AnySeries) -> bool:
     """Whether the first number that is present may be a date such as 20240531."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or dtypes.is_complex_dtype(column.dtype):
-        return False
-    first = column.iloc[:1] if not column.iloc[:1].isna().any() else column.dropna().iloc[:1]
-    low, high = _PACKED_YEARS
-    return len(first) > 0 and bool(low * 10_000 <= first.iloc[0] < (high + 1) * 10_000)
+    dtype: Any = column.dtype
+    low, high = _PACKED_YEARS[0] * 10_000, (_PACKED_YEARS[1] + 1) * 10_000
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf" and len(column):
+        first = column.to_numpy()[0]  # a view: there may be thousands of columns
+        if first == first:
+            return bool(low <= first < high)
+    present = _first_present(column)
+    is_real = len(present) > 0 and not dtypes.is_complex_dtype(dtype) and not dtypes.is_bool_dtype(dtype)
+    return bool(is_real and low <= present.iloc[0] < high)
 
 
 def _match(text: str) -> re.Match[str] | None:

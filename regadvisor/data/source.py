@@ -30,7 +30,7 @@ from regadvisor.data.targets import read_targets
 from regadvisor.data.weights import lost_classes, notes_on_weights
 from regadvisor.data.wording import agreed, counted, listed
 from regadvisor.errors import DataError
-from regadvisor.records import DataFacts, Note
+from regadvisor.records import Column, DataFacts, Note
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -45,6 +45,7 @@ def make_table(
     time: Any = None,
     sample_weight: Any = None,
     target_name: str | None = None,
+    like: DataFacts | None = None,
 ) -> Table:
     """Check features and target, and return them as a table.
 
@@ -65,6 +66,8 @@ def make_table(
     target_name : str, optional
         Name of a single target; by default the name of the series, if it has one. Several targets have the
         names of their columns.
+    like : DataFacts, optional
+        Of other data: columns that have the same names are read as they were there.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def make_table(
         target, target_name = read_targets(values, task=task), None
     else:
         target, target_name = read_target(values, task=task), target_name or _name_of(values)
-    columns = read_columns(container, whole)
+    columns = read_columns(container, whole, _columns_like(container, like))
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
@@ -128,6 +131,13 @@ def make_table(
         summary=principal_component(target.y) if target.targets else None,
         notes=notes,
     )
+
+
+def _columns_like(container: Container, like: DataFacts | None) -> tuple[Column, ...] | None:
+    if like is None or not isinstance(container.values, pd.DataFrame):
+        return None
+    same = [column.name for column in like.columns] == list(container.values.columns)
+    return like.columns if same else None
 
 
 def _facts(

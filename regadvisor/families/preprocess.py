@@ -54,15 +54,28 @@ def in_double(X: Any) -> Any:
     return X.astype(np.float64) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float64)
 
 
+def doubled(levels: Any) -> Any:
+    """Return one-hot levels as 0 and 2: one that half of the rows have varies as standardised numbers do.
+
+    See Gelman 2008, Statistics in Medicine 27:2865.
+
+    Examples
+    --------
+    >>> doubled(np.eye(2)).tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
+    """
+    return 2.0 * levels
+
+
 def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing that these data need.
 
     Numbers: the median for missing values and a 0/1 column that says so (if any column of the data has
     missing values), then standardised (linear) or scaled robustly with a smooth clip (networks).
-    Categories: one-hot, with missing as a category of its own. They stay 0 and 1: divided by their standard
-    deviations, rare levels would hardly be penalised. Networks get the most frequent levels where there are
-    very many, and the others share a column. Unknown levels are in no column or in the shared one. Dates:
-    their parts. Sparse data are scaled without centring and stay sparse. Images are flattened first.
+    Categories: one-hot, with missing as a category of its own; for linear models as 0 and 2. Divided by their
+    standard deviations, rare levels would hardly be penalised. Networks get the most frequent levels where
+    there are very many, and the others share a column. Unknown levels are in no column or in the shared one.
+    Dates: their parts. Sparse data are scaled without centring and stay sparse. Images are flattened first.
 
     Parameters
     ----------
@@ -156,9 +169,11 @@ def _level_branches(facts: DataFacts, *, for_network: bool) -> dict[str, tuple[S
     is_sparse = not for_network and sum(n_levels) >= FEWEST_SPARSE_COLUMNS
     is_id = [n > ID_LEVEL_SHARE * facts.n_rows for n in n_levels]
 
+    scale: Steps = [] if for_network else [("scale", FunctionTransformer(doubled, accept_sparse=True))]
+
     def branch(fewest_rows: int, *, of_ids: bool) -> tuple[Steps, list[Column]]:
         chosen = [column for column, own in zip(columns, is_id, strict=True) if own == of_ids]
-        return _one_hot(fewest_rows, most, is_sparse), chosen
+        return [*_one_hot(fewest_rows, most, is_sparse), *scale], chosen
 
     return {
         "categorical": branch(1, of_ids=False),
