@@ -128,6 +128,7 @@ def test_values_of_one_column_may_be_written_in_several_ways():
         [1, 2, 3],
         [20241301, 20240101],
         [12.5, np.nan],
+        np.array([12.5, 13.5], dtype=np.float16),
         [True, False],
         ["", "?"],
         [None, None],

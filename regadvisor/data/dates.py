@@ -252,12 +252,12 @@ def _is_packed(column: AnySeries) -> bool:
     dtype: Any = column.dtype
     low, high = _PACKED_YEARS[0] * 10_000, (_PACKED_YEARS[1] + 1) * 10_000
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf" and len(column):
-        first = column.to_numpy()[0]  # a view: there may be thousands of columns
+        first = float(column.to_numpy()[0])  # a view: there may be thousands of columns
         if first == first:
             return bool(low <= first < high)
     present = _first_present(column)
     is_real = len(present) > 0 and not dtypes.is_complex_dtype(dtype) and not dtypes.is_bool_dtype(dtype)
-    return bool(is_real and low <= present.iloc[0] < high)
+    return bool(is_real and low <= float(present.iloc[0]) < high)
 
 
 def _match(text: str) -> re.Match[str] | None:

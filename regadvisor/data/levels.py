@@ -22,7 +22,23 @@ if TYPE_CHECKING:
 
 #: Words that stand for a missing value more often than for a category, in small letters.
 _MISSING_WORDS = frozenset(
-    {"", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "missing", "unknown"}
+    {
+        "",
+        "?",
+        "-",
+        "--",
+        ".",
+        "na",
+        "n/a",
+        "#n/a",
+        "nan",
+        "nat",
+        "none",
+        "null",
+        "missing",
+        "unknown",
+        "0000-00-00",
+    }
 )
 
 

@@ -55,9 +55,10 @@ def _notes_on_dates(names: Sequence[Name], read: Sequence[FrameColumn]) -> list[
         return []
     orders = [f"{shown(name)}{_how(dates)}" for name, dates in found[:_MOST_NAMED]]
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    are_digits = any(dates.example.isdigit() for _, dates in found)
     text = (
         f"{counted(len(found), 'column')} of text or numbers {agreed(len(found), 'was', 'were')} read as "
-        f"dates: {', '.join(orders)}{more}. Put a letter in front if these are codes."
+        f"dates: {', '.join(orders)}{more}.{' Put a letter in front if these are codes.' * are_digits}"
     )
     notes = [Note(code="parsed-dates", text=text)]
     for name, dates in found:
