@@ -15,6 +15,7 @@ from regadvisor.advising import advise
 from regadvisor.data.files import read_frame
 from regadvisor.data.source import make_table
 from regadvisor.errors import DataError, ParameterError
+from regadvisor.report.sections import context
 
 N = 24
 Y = np.arange(N) % 2
@@ -154,6 +155,20 @@ def test_the_order_of_categories_is_not_used_and_that_is_said():
     y = pd.Series(pd.Categorical(["low", "mid", "high"] * 8, categories=["low", "mid", "high"], ordered=True))
     assert "ordered-classes" in codes(make_table(X, y))
     assert "ordered-classes" not in codes(make_table(X, y.astype(str)))
+
+
+def test_the_line_below_the_verdict_says_what_the_target_is_and_how_to_change_it():
+    quality = pd.Series(np.repeat(np.arange(3, 9), [10, 53, 681, 638, 199, 18]), name="quality")
+    wine = pd.DataFrame(np.random.default_rng(0).normal(size=(1599, 11)))
+    record = advise(wine, quality, budget=0).record
+    assert context(record).startswith(
+        "1,599 rows × 11 features · quality taken as 6 classes (3 to 8): task='regression' takes it as"
+    )
+    assert "classes (3 to 8)" not in context(advise(wine, quality, budget=0, task="classification").record)
+    counts = np.random.default_rng(0).poisson(4, 1599)
+    said = context(advise(wine, counts, budget=0).record)
+    assert "target taken as a number: task='classification' takes it as classes" in said
+    assert "2 classes (800 / 799)" in context(advise(wine, np.arange(1599) % 2, budget=0).record)
 
 
 # ------------------------------------------------------------------------------------------ odd labels
