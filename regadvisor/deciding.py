@@ -89,7 +89,7 @@ class Decider:
         kind = self._kind
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
-            status="advice" if self.evidence.scores is None else "cant_tell",
+            status="cant_tell" if self.evidence.scores is not None or self._is_hopeless else "advice",
             strength=Strength(regularizer=regularizer, source="default"),
             training=self.family.training(
                 None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
@@ -142,6 +142,12 @@ class Decider:
         )
 
     # ------------------------------------------------------------------------------------- its parts
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether the data themselves cannot be validated on, whatever the budget."""
+        resources = self.evidence.resources
+        return resources is not None and resources.obstacle is not None and resources.budget_s != 0
 
     def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
         return resampled(

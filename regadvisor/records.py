@@ -45,6 +45,8 @@ class Column:
     #: Distinct values (categorical columns only).
     n_levels: int | None = None
     is_constant: bool = False
+    #: How dates that came as text or as numbers (20240531) are read; None: they came as dates.
+    date_order: Literal["ymd", "dmy", "mdy"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,9 @@ class DataFacts:
     class_counts: tuple[int, ...] | None = None
     target_mean: float | None = None
     target_sd: float | None = None
+    #: What the target could be as well: few whole numbers are read as classes or as a number, and nobody said
+    #: which.
+    other_task: Literal["classification", "regression"] | None = None
     #: Several targets, in the order of the columns (regression only); empty where there is one.
     targets: tuple[TargetFacts, ...] = ()
     n_groups: int | None = None

@@ -41,6 +41,8 @@ AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
+#: If one group has this share of the weight, folds by group test on it what was learned from next to nothing.
+LARGEST_GROUP_SHARE = 0.9
 #: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of
 #: anything larger or smaller are no numbers (``data/magnitude.py``).
 SMALLEST_VALUE, LARGEST_VALUE = 1e-100, 1e100
@@ -186,17 +188,29 @@ DEFAULT_NOISE_SD = 0.5
 GUESS_MOST_CLASSES = 20
 #: … if there are at least so many rows per value, on average.
 GUESS_ROWS_PER_CLASS = 2
+#: … and if they are no scale. From so many values on, numbers that are consecutive and get rarer from one
+#: peak on are counts or ratings and taken as numbers: classes are hardly in such an order by chance. (Codes
+#: given by frequency are, so fewer values are left classes; from the lower number on, with a warning.)
+FEWEST_SCALE_VALUES, FEWEST_ORDERED_VALUES = 8, 5
+#: Consecutive: this many whole numbers in the range for each one that is met; counts have gaps in the tail.
+SCALE_GAPS = 1.5
+#: Rarer: rows that would have to change for one peak (Poisson counts of 200 rows: 3 to 7%), and how frequent
+#: the rarest value is at most, as a share of the most frequent one. Digits have the same frequency.
+SCALE_AGAINST, SCALE_RAREST = 0.1, 0.2
 #: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
 FEWEST_ROWS_PER_CLASS = 2
+#: A column of text holds dates if this share of its different values are read as dates: a few typing errors
+#: are missing values, more of them mean that it is something else.
+DATE_SHARE = 0.95
 #: Text columns with more distinct values than this share of their rows look like an identifier.
 ID_LEVEL_SHARE = 0.9
-#: One-hot columns per category at most; the most frequent levels are kept, the rest share one column.
-MOST_CATEGORIES = 50
-#: Levels with a smaller share of the rows share one column. A share, not a count, so that sample and full
-#: data get the same columns; standardised, a 0.5% column is at most 14 standard deviations from 0.
-RAREST_CATEGORY_SHARE = 0.005
-#: In small data a level needs at least so many rows of its own.
-RAREST_CATEGORY_ROWS = 3
+#: … if there are more of them than this: with few rows, every name is met once.
+FEWEST_LEVELS_OF_ID = 50
+#: In such a column, levels met less often than this share one: what is met once teaches nothing.
+RAREST_IDENTIFIER_ROWS = 2
+#: One-hot columns of a network at most, all categorical columns together: each costs time in every step. Of
+#: 800 levels in 2,000 rows, keeping the 200 most frequent left a loss 40% higher (``benchmarks/RESULTS.md``).
+MOST_NETWORK_LEVELS = 1_000
 #: Smooth clip of robustly scaled features, x / sqrt(1 + (x / limit)²) (RealMLP, Holzmüller et al. 2024, B.2).
 SMOOTH_CLIP_LIMIT = 3.0
 

@@ -70,12 +70,25 @@ def context(record: Record) -> str:
 
 def _data(data: DataFacts) -> list[str]:
     size = f"{count(data.n_rows, 'row')} × {count(data.n_features, 'feature')}"
+    return [size, _target(data)]
+
+
+def _target(data: DataFacts) -> str:
+    """Return what the target is taken as, and how to have it otherwise where it could be something else."""
     if data.task == "regression":
-        return [size, f"regression on {targets(data)}" if targets(data) else "regression"]
-    counts = data.class_counts or ()
+        if data.other_task is not None:
+            name = data.target_name or "target"
+            return f"{name} taken as a number: task='{data.other_task}' takes it as classes"
+        return f"regression on {targets(data)}" if targets(data) else "regression"
+    counts, labels = data.class_counts or (), data.classes or ()
+    classes = count(len(labels or counts), "class", "classes")
+    if data.other_task is not None and labels:
+        name = data.target_name or "target"
+        many = f"{name} taken as {classes} ({labels[0]} to {labels[-1]})"
+        return f"{many}: task='{data.other_task}' takes it as a number"
     shares = f" ({' / '.join(f'{n:,}' for n in counts)})" if 0 < len(counts) <= 4 else ""
     of = "" if data.target_name is None else f" of {data.target_name}"
-    return [size, f"{count(len(data.classes or counts), 'class', 'classes')}{of}{shares}"]
+    return f"{classes}{of}{shares}"
 
 
 def targets(data: DataFacts) -> str:
