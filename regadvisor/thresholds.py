@@ -275,3 +275,25 @@ SIGNAL_MASS = 0.7
 #: (``families/neural/strengths.py``).
 DEFAULT_L2_IN_LOSS = 3.0
 DEFAULT_L1_IN_LOSS = 0.01
+
+# ----------------------------------------------------------------- traps: what is odd about the data
+
+#: Rows that the checks of the data look at: enough to see what holds in nearly every row.
+TRAP_ROWS = 2_000
+#: A column determines the target if a shuffled target would look the same with less than this chance, over
+#: all columns: no honest table in a lifetime of tables.
+LEAK_CHANCE = 1e-6
+#: A column with fewer values than this share of the rows is not judged.
+LEAK_PRESENT = 0.5
+#: What a sum, a product or a curve leaves of the target, in standard deviations: R² of 0.999999, which is
+#: what rounding to three digits leaves. No measurement is that exact.
+LEAK_RESIDUAL = 1e-3
+#: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
+LEAK_CURVE_ROWS = 100
+#: Rows beyond the columns of an exact sum: each has to be met by luck.
+LEAK_SPARE_ROWS = 20
+#: Rows per column for a sum of all columns.
+LEAK_ROWS_PER_COLUMN = 2
+#: A threshold that separates the classes is a leak if the other columns leave more than this share of the
+#: variance of the classes; else the classes are far apart, as those of Fisher's irises are.
+LEAK_OTHERS_LEAVE = 0.5

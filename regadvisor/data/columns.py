@@ -370,7 +370,7 @@ def _notes(
             f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
             "a model nothing as categories; leave it out or turn it into features."
         )
-        notes.append(Note(code="looks-like-id", text=text))
+        notes.append(Note(code="looks-like-id", text=text, is_warning=True))
     many = [name for name, level in levels.items() if len(level.texts) > MOST_CATEGORIES and name not in ids]
     if many:
         text = (
@@ -384,17 +384,3 @@ def _notes(
 def _looks_like_id(levels: Levels) -> bool:
     n_present = int((levels.codes >= 0).sum())
     return len(levels.texts) > max(MOST_CATEGORIES, ID_LEVEL_SHARE * n_present)
-
-
-def equal_columns(columns: Columns, target: NDArray[Any]) -> list[str | int]:
-    """Return the numeric columns that equal `target` (n_rows,) in every row.
-
-    A few rows rule out nearly every column; only what is left is compared in full.
-    """
-    numbers = columns.numbers
-    if target.dtype.kind not in "iuf" or not numbers.at:
-        return []
-    rows = _probe_rows(numbers)
-    candidates = np.flatnonzero((numbers.rows(rows) == target[rows, None]).all(axis=0)).tolist()
-    found = [j for j in candidates if np.array_equal(numbers.column(j), target)]
-    return [columns.columns[numbers.at[j]].name for j in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
-from regadvisor.data.columns import Columns, equal_columns, read_columns
+from regadvisor.data.columns import Columns, read_columns
 from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.rows import (
     as_series,
@@ -27,7 +27,7 @@ from regadvisor.data.summary import principal_component
 from regadvisor.data.table import Table, effective_rows
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
-from regadvisor.data.wording import counted, listed
+from regadvisor.data.wording import counted
 from regadvisor.errors import DataError
 from regadvisor.records import DataFacts, Note
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
@@ -102,12 +102,7 @@ def make_table(
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
-        _shape_note(y, values)
-        + used.notes
-        + target.notes
-        + columns.notes
-        + _leaks(columns, target)
-        + _few_rows(len(target.y), weight)
+        _shape_note(y, values) + used.notes + target.notes + columns.notes + _few_rows(len(target.y), weight)
     )
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
     n_classes, n_rows = len(target.classes or ()), len(target.y)
@@ -235,35 +230,6 @@ class _Used:
             {name: own.iloc[rows] for name, own in series.items()},
             None if weight is None else scaled_weight(weight[rows]),
         )
-
-
-def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
-    """Return a warning if a feature equals a target in every row, as values, labels or class codes."""
-    if target.targets:
-        pairs = [
-            (facts.name, equal_columns(columns, target.y[:, j])) for j, facts in enumerate(target.targets)
-        ]
-        return tuple(_leak(found, f"the target {name!r}") for name, found in pairs if found)
-    found: list[str | int] = equal_columns(columns, target.y)
-    classes: Sequence[object] = target.classes or ()
-    if classes and all(isinstance(label, int | float) for label in classes):
-        found += equal_columns(columns, np.array(classes, dtype=np.float64)[target.y])
-    codes = {str(label): code for code, label in enumerate(classes)}
-    for j, level in columns.levels.items():
-        if codes and len(level.texts) == len(codes) and bool((level.codes >= 0).all()):
-            as_class = np.array([codes.get(text, -1) for text in level.texts], dtype=np.intp)
-            same = bool((as_class[level.codes] == target.y).all())
-            found += [columns.columns[j].name] if same else []
-    return (_leak(found, "the target"),) if found else ()
-
-
-def _leak(found: Sequence[str | int], target: str) -> Note:
-    names = list(dict.fromkeys(found))
-    text = (
-        f"{listed(names)} equals {target} in every row: a leak? Leave it out if it is not known when "
-        "predictions are made."
-    )
-    return Note(code="target-among-features", text=text)
 
 
 def _few_rows(n_rows: int, weight: NDArray[np.float64] | None) -> tuple[Note, ...]:

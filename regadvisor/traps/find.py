@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from regadvisor.data.table import Table
 from regadvisor.records import Note
+from regadvisor.traps.leaks import leaks
+from regadvisor.traps.view import View
 
 
 def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
@@ -16,4 +18,5 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
     seed : int
         Draws the rows that are looked at where there are too many.
     """
-    return ()
+    view = View.of(table, seed=seed)
+    return (*leaks(view, seed=seed),)
