@@ -297,3 +297,44 @@ LEAK_ROWS_PER_COLUMN = 2
 #: A threshold that separates the classes is a leak if the other columns leave more than this share of the
 #: variance of the classes; else the classes are far apart, as those of Fisher's irises are.
 LEAK_OTHERS_LEAVE = 0.5
+#: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
+#: sets, categories reach 0.75, the make of a car.)
+SHARED_ALIKE = 0.8
+#: With few levels they have to be nearer by this factor: species, too, are unlike one another.
+SHARED_NEARER, SHARED_MANY_LEVELS = 0.7, 20
+#: So many rows share their level with another row.
+SHARED_REPEATED = 0.5
+SHARED_FEWEST_LEVELS, SHARED_FEWEST_ROWS = 8, 40
+#: The largest level of a column that names sources has at most this share of the rows.
+SHARED_LARGEST = 0.25
+#: A number that only names sources cannot be told from the other columns: they leave this share of it.
+SHARED_QUANTITY = 0.7
+#: A jump in the distances of neighbours: exponential where rows are drawn one by one, so one of 30
+#: neighbours exceeds this with a chance of 1e-5.
+SHARED_JUMP = 15.0
+#: Of so many rows near copies are seen.
+SHARED_NEAR_COPIES = 0.7
+#: Near copies are looked for by columns with many values, which have to be this share of the columns, …
+SHARED_MEASURED = 0.5
+#: … and a class has to be made of so many sources, or they are the classes.
+SHARED_PER_CLASS = 3
+#: It matters if the error grows by this share of the target's variance, and random folds show no more than
+#: this share of it.
+SHARED_HARM, SHARED_FLATTERED = 0.1, 0.7
+#: A column counts rows up if whole numbers that measure something would share so few values with less than
+#: this chance.
+IDENTIFIER_CHANCE = 1e-5
+IDENTIFIER_FEWEST_ROWS = 20
+#: Three values rule a column if they hold this share of its squares around the median. Of 30 normal values
+#: the farthest three hold about 40%, of 100 about 20%; …
+EXTREME_SHARE = 0.5
+#: … and if the farthest is so many standard deviations (of the middle half) away: log-normal values of a
+#: spread of 1, which a linear model still lives with, reach 17 among 400.
+EXTREME_DISTANCE = 20.0
+EXTREME_FEWEST_VALUES = 20
+#: Extreme values of features are told if clipping them lowers the error of a quick model by this share …
+EXTREME_HARM = 0.1
+#: … or if they are so far away that they look like errors of the data.
+EXTREME_ABSURD = 1_000.0
+#: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
+SKEWED = 3.0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from regadvisor.data.table import Table
 from regadvisor.records import Note
+from regadvisor.traps.extremes import extreme_features, odd_target
+from regadvisor.traps.identifiers import identifiers
 from regadvisor.traps.leaks import leaks
+from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View
 
 
@@ -19,4 +22,10 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
         Draws the rows that are looked at where there are too many.
     """
     view = View.of(table, seed=seed)
-    return (*leaks(view, seed=seed),)
+    return (
+        *leaks(view, seed=seed),
+        *shared_rows(view, seed=seed),
+        *identifiers(view),
+        *extreme_features(view, seed=seed),
+        *odd_target(view),
+    )

@@ -172,7 +172,10 @@ def _alone_note(view: View, found: list[_Found], what: str) -> Note:
     verb = "determines" if len(found) == 1 else "each determine"
     them, are = ("it", "it is") if len(found) == 1 else ("them", "they are")
     where = "almost exactly" if any(each.how == "curve" for each in found) else "in every row"
-    text = f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions are made."
+    text = (
+        f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
+        "are made."
+    )
     return Note(code="leak", text=text, is_warning=True)
 
 

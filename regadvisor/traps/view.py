@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,9 +53,12 @@ class View:
         if table.n_rows > TRAP_ROWS:
             rows = np.sort(rng.choice(table.n_rows, size=TRAP_ROWS, replace=False)).astype(np.intp)
         at = _columns(table, rows, rng)
-        values = read(table, rows, at)
         is_category = np.array([table.facts.columns[j].kind == "categorical" for j in at], dtype=np.bool_)
-        return cls(table=table, rows=rows, at=at, values=values, is_category=is_category)
+        return cls(table=table, rows=rows, at=at, values=read(table, rows, at), is_category=is_category)
+
+    def with_rows(self, rows: NDArray[np.intp]) -> View:
+        """Return a view of other rows."""
+        return replace(self, rows=rows, values=read(self.table, rows, self.at))
 
     def name(self, j: int | np.intp) -> str | int:
         """Return the name of the column that stands at `j` here."""
