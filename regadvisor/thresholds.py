@@ -338,3 +338,9 @@ EXTREME_HARM = 0.1
 EXTREME_ABSURD = 1_000.0
 #: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
 SKEWED = 3.0
+#: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
+SEPARABLE_ROWS_PER_COLUMN = 3
+SEPARABLE_FEWEST_ROWS = 10
+#: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
+#: the classes apart.
+SEPARABLE_HARD_ROWS = 0.15

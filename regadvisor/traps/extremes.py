@@ -18,6 +18,8 @@ from regadvisor.wording import number
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
 _MOST_READ, _MOST_SHOWN = 50, 3
+#: Other columns beside which extreme ones are tried.
+_MOST_OTHERS = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,10 +111,13 @@ def _matters(view: View, found: list[tuple[int, Spread]], *, seed: int) -> bool:
     view = view.with_rows(np.union1d(view.rows, np.concatenate([own.rows for _, own in found])))
     y = as_columns(view.targets, is_classification=view.table.is_classification)
     features, origin = view.encoded
-    folds = random_folds(len(y), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
     is_extreme = np.isin(view.at[origin], [j for j, _ in found])
-    clipped = features.copy()
-    clipped[:, is_extreme] = view.ranked(is_extreme)
+    others = rng.permutation(np.flatnonzero(~is_extreme))[:_MOST_OTHERS]
+    chosen = np.r_[np.flatnonzero(is_extreme), others]
+    features, is_extreme = features[:, chosen], is_extreme[chosen]
+    folds, clipped = random_folds(len(y), rng), features.copy()
+    clipped[:, is_extreme] = view.ranked(chosen[is_extreme])
     before, after = (error(ridge(each, y, folds), y) for each in (features, clipped))
     return after <= (1 - thresholds.EXTREME_HARM) * before
 
@@ -192,8 +197,8 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         how = "logarithm (log1p)" if (y == 0).any() else "logarithm"
         model = "use a Poisson model or predict its " if is_count else "predict its "
         text = (
-            f"{what} is skewed: {counted(top, 'row')} of {len(y):,} hold {share:.0%} of its variance and rule "
-            f"the squared loss. Better {model}{how}."
+            f"{what} is skewed: {counted(top, 'row')} of {len(y):,} hold {share:.0%} of its variance and "
+            f"rule the squared loss. Better {model}{how}."
         )
         return Note(code="skewed-target", text=text, is_warning=True)
     if not found.is_extreme:
@@ -201,8 +206,8 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
     row = original_rows(table, found.rows[:1])[0]
     text = (
         f"{counted(n_top, 'value')} of {what} hold {found.share:.0%} of its variance and rule the squared "
-        f"loss; the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they are right, "
-        "clip them or use a robust loss."
+        f"loss; the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they are "
+        "right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
 

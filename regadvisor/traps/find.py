@@ -7,6 +7,7 @@ from regadvisor.records import Note
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers
 from regadvisor.traps.leaks import leaks
+from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View
 
@@ -28,4 +29,5 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
         *identifiers(view),
         *extreme_features(view, seed=seed),
         *odd_target(view),
+        *separable(view, seed=seed),
     )

@@ -103,14 +103,12 @@ def _by_column(view: View, j: int, rng: np.random.Generator) -> _Harm | None:
     """Return how much random folds flatter if rows of equal level of a column are alike."""
     if len(view.rows) < view.table.n_rows:
         view = view.with_rows(_of_levels(view.whole(j), len(view.rows), rng))
-    features, origin = view.encoded
-    others = features[:, origin != j]
-    if not others.shape[1]:
+    origin = view.encoded[1]
+    if not (origin != j).any():
         return None
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
     asked = rng.permutation(len(codes))[:_MOST_ASKED]
-    ranked = view.ranked(origin != j)
-    ranked = ranked[:, np.sort(rng.permutation(ranked.shape[1])[:_MOST_COLUMNS])]
+    ranked = view.ranked(_some(origin != j, rng))
     apart = distances(ranked[asked], ranked)
     apart[np.arange(len(asked)), asked] = np.inf
     is_own = codes[asked][:, None] == codes
@@ -131,6 +129,11 @@ def _by_column(view: View, j: int, rng: np.random.Generator) -> _Harm | None:
     return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng)
 
 
+def _some(chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the chosen columns, or some of them where they are many."""
+    return np.sort(rng.permutation(np.flatnonzero(chosen))[:_MOST_COLUMNS]).astype(np.intp)
+
+
 def _of_levels(column: NDArray[np.float64], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return about `most` rows: the rows of randomly chosen levels, some of them where a level has many."""
     levels, codes = np.unique(column, return_inverse=True)
@@ -149,10 +152,9 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
     if len(view.rows) < view.table.n_rows:
         view = view.with_rows(_side_by_side(view, rng))
     is_measured = np.isin(view.encoded[1], _measured(view))
-    ranked = view.ranked(is_measured)
-    if ranked.shape[1] < 2 or is_measured.mean() < thresholds.SHARED_MEASURED:
+    if is_measured.sum() < 2 or is_measured.mean() < thresholds.SHARED_MEASURED:
         return None
-    ranked = ranked[:, np.sort(rng.permutation(ranked.shape[1])[:_MOST_COLUMNS])]
+    ranked = view.ranked(_some(is_measured, rng))
     n_rows = len(ranked)
     asked = rng.permutation(n_rows)[:_MOST_ASKED]
     apart = distances(ranked[asked], ranked)

@@ -101,10 +101,9 @@ class View:
             origin, dtype=np.intp
         )
 
-    def ranked(self, chosen: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """Return :attr:`encoded` with normal scores of the ranks in place of the values."""
-        values = self.encoded[0] if chosen is None else self.encoded[0][:, chosen]
-        return standardised(normal_scores(values))
+    def ranked(self, chosen: NDArray[Any]) -> NDArray[np.float64]:
+        """Return columns of :attr:`encoded` with normal scores of the ranks in place of the values."""
+        return standardised(normal_scores(self.encoded[0][:, chosen]))
 
 
 def original_rows(table: Table, rows: NDArray[Any]) -> list[int]:
