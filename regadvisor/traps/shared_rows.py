@@ -32,7 +32,7 @@ from regadvisor.traps.view import View, read, standardised
 from regadvisor.wording import number
 
 #: Encoded columns by which rows are compared.
-_MOST_COLUMNS = 150
+_MOST_COLUMNS = 80
 _MOST_CANDIDATES = 5
 #: Rows of one level that are looked at.
 _MOST_OF_LEVEL = 40
@@ -40,7 +40,7 @@ _MOST_OF_LEVEL = 40
 #: makes chains.
 _CUTS = (0.5, 0.25)
 #: Rows that are laid side by side.
-_MOST_PROJECTED = 100_000
+_MOST_PROJECTED, _BLOCK = 100_000, 10_000
 #: Rows whose neighbours are looked for, and the farthest neighbour.
 _MOST_ASKED, _FARTHEST = 400, 60
 
@@ -86,17 +86,20 @@ def _candidates(view: View) -> list[int]:
         column = view.values[:, j]
         if np.isnan(column).any() or (not view.is_category[j] and (column != np.round(column)).any()):
             continue
+        if not _is_spread(column):
+            continue
         whole = column if len(column) == view.table.n_rows else view.whole(j)
         counts = np.unique(whole, return_counts=True)[1]
-        repeated = counts[counts > 1].sum() / len(whole)
-        is_even = counts.max() <= thresholds.SHARED_LARGEST * len(whole)
-        if (
-            len(counts) >= thresholds.SHARED_FEWEST_LEVELS
-            and repeated >= thresholds.SHARED_REPEATED
-            and is_even
-        ):
+        if counts[counts > 1].sum() >= thresholds.SHARED_REPEATED * len(whole):
             found.append((len(counts), int(j)))
     return [j for _, j in sorted(found, reverse=True)][:_MOST_CANDIDATES]
+
+
+def _is_spread(column: NDArray[np.float64]) -> bool:
+    """Whether a column has many values, none of which most rows have."""
+    counts = np.unique(column, return_counts=True)[1]
+    is_even = bool(counts.max() <= thresholds.SHARED_LARGEST * len(column))
+    return is_even and len(counts) >= thresholds.SHARED_FEWEST_LEVELS
 
 
 def _by_column(view: View, j: int, rng: np.random.Generator) -> _Harm | None:
@@ -149,11 +152,12 @@ def _of_levels(column: NDArray[np.float64], most: int, rng: np.random.Generator)
 
 def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
     """Return how much random folds flatter if most rows have a few others that are far too near."""
-    if len(view.rows) < view.table.n_rows:
-        view = view.with_rows(_side_by_side(view, rng))
-    is_measured = np.isin(view.encoded[1], _measured(view))
-    if is_measured.sum() < 2 or is_measured.mean() < thresholds.SHARED_MEASURED:
+    measured = _measured(view)
+    if len(measured) < max(2, thresholds.SHARED_MEASURED * len(view.varying)):
         return None
+    if len(view.rows) < view.table.n_rows:
+        view = view.with_rows(_side_by_side(view, measured, rng))
+    is_measured = np.isin(view.encoded[1], measured)
     ranked = view.ranked(_some(is_measured, rng))
     n_rows = len(ranked)
     asked = rng.permutation(n_rows)[:_MOST_ASKED]
@@ -179,7 +183,8 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
         sizes = np.bincount(codes)
         if len(sizes) < fewest or sizes.max() > thresholds.SHARED_LARGEST * n_rows:
             continue
-        harm = _harm(view, codes.astype(np.intp), ranked, ranked, rng)
+        every = view.ranked(_some(np.ones(len(view.encoded[1]), dtype=np.bool_), rng))
+        harm = _harm(view, codes.astype(np.intp), every, every, rng)
         if harm is not None:
             return harm
     return None
@@ -188,18 +193,18 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
 def _measured(view: View) -> list[int]:
     """Return the columns that measure something finely; levels make many rows equal, whatever they share."""
     numbers = view.varying[~view.is_category[view.varying]]
-    return [int(j) for j in numbers if len(np.unique(view.values[:, j])) >= thresholds.SHARED_FEWEST_LEVELS]
+    return [int(j) for j in numbers if _is_spread(view.values[:, j])]
 
 
-def _side_by_side(view: View, rng: np.random.Generator) -> NDArray[np.intp]:
+def _side_by_side(view: View, measured: list[int], rng: np.random.Generator) -> NDArray[np.intp]:
     """Return rows next to one another along a random direction: near copies stay together."""
     n_rows = min(view.table.n_rows, _MOST_PROJECTED)
-    numbers = view.varying[~view.is_category[view.varying]][:_MOST_COLUMNS]
+    numbers = np.array(measured[:_MOST_COLUMNS], dtype=np.intp)
     own = view.values[:, numbers]
     weights = rng.choice([-1.0, 1.0], size=len(numbers)) / np.maximum(np.nanstd(own, axis=0), 1e-300)
     place = np.zeros(n_rows)
-    for start in range(0, n_rows, len(view.rows)):
-        rows = np.arange(start, min(start + len(view.rows), n_rows), dtype=np.intp)
+    for start in range(0, n_rows, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n_rows), dtype=np.intp)
         block = read(view.table, rows, view.at[numbers]) - np.nanmean(own, axis=0)
         place[rows] = np.nan_to_num(block) @ weights
     first = int(rng.integers(n_rows // 4, n_rows - n_rows // 4 - len(view.rows) // 2))
