@@ -65,6 +65,8 @@ class Decider:
     #: The sample, and the caller's own score to report on it.
     sample: Drawn | None = None
     scoring: Scoring | None = None
+    #: Whether extreme values hide a signal from the loss (``traps.hidden``): then "no signal" is not said.
+    is_signal_hidden: bool = False
 
     def decide(self) -> Decision:
         """Return the decision of this walk."""
@@ -105,13 +107,14 @@ class Decider:
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
         support = _capped(outcomes.get(NO_SIGNAL, 0.0))
+        nothing = Claim(
+            name="regularize", statement="Nothing beats predicting the constant.", support=support
+        )
         return Decision(
-            status="no_signal",
+            status="cant_tell" if self.is_signal_hidden else "no_signal",
             strength=self._strength(trained, nearest),
             training=self._training(trained, nearest),
-            claims=(
-                Claim(name="regularize", statement="Nothing beats predicting the constant.", support=support),
-            ),
+            claims=() if self.is_signal_hidden else (nothing,),
             outcomes=outcomes,
             flips=self._flips(),
             scores=self._described(trained, scores, nearest),

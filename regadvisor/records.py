@@ -60,6 +60,10 @@ class Note:
     is_warning: bool = False
 
 
+#: Code of the note that says why "no signal" is not said: extreme values hide one.
+HIDDEN_SIGNAL = "hidden-signal"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetFacts:
     """One of several targets."""

@@ -344,3 +344,7 @@ SEPARABLE_FEWEST_ROWS = 10
 #: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
 #: the classes apart.
 SEPARABLE_HARD_ROWS = 0.15
+#: Ranks show a hidden signal if held-out predictions correlate with the target by so many standard errors …
+HIDDEN_Z = 4.0
+#: … and take away this share of its variance.
+HIDDEN_GAIN = 0.05

@@ -48,9 +48,9 @@ def test_a_column_that_determines_a_number_is_named(how):
 
 def test_arrays_and_sparse_matrices_are_looked_at_as_frames_are():
     X = np.column_stack([B, A, C])
-    assert text(X, 2 * A + 1).startswith("1 determines")
+    assert text(X, 2 * A + 1).startswith("column 1 determines")
     counts = R.poisson(1.0, size=(N, 30)).astype(float)
-    assert text(sparse.csr_array(counts), counts[:, 7] * 3.5).startswith("7 determines")
+    assert text(sparse.csr_array(counts), counts[:, 7] * 3.5).startswith("column 7 determines")
 
 
 def test_the_last_digits_of_the_target_may_be_rounded_away():
@@ -143,9 +143,9 @@ def test_each_of_several_targets_is_looked_at():
 def test_what_holds_in_the_rows_looked_at_is_checked_in_all():
     x = np.random.default_rng(1).normal(size=20_000)
     y = 2 * x
-    assert "0 determines the target in every row" in text(np.column_stack([x, np.roll(x, 1)]), y)
+    assert "column 0 determines the target in every row" in text(np.column_stack([x, np.roll(x, 1)]), y)
     y[::2_000] += 1.0
-    assert "0 determines the target almost exactly" in text(np.column_stack([x, np.roll(x, 1)]), y)
+    assert "column 0 determines the target almost exactly" in text(np.column_stack([x, np.roll(x, 1)]), y)
     labels = (x > 0).astype(int)
     labels[np.argsort(x)[15_000]] = 0
     assert not found(np.column_stack([x, np.roll(x, 1)]), labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regadvisor.records import Claim, Comparison, Record, ScoreEvidence, Step
+from regadvisor.records import HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import (
     capital,
@@ -160,6 +160,11 @@ def _gave_up(record: Record) -> Step | None:
 def _cant_tell(record: Record) -> tuple[str, ...]:
     until = f"Until then start with {start(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
+    if any(note.code == HIDDEN_SIGNAL for note in record.notes):
+        why = (
+            "Can't tell yet: a few extreme values rule the loss, so that no model beats predicting the mean."
+        )
+        return (why, until)
     if scores is None or sample is None:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")

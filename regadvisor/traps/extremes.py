@@ -185,7 +185,6 @@ def odd_target(view: View) -> tuple[Note, ...]:
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
     found = spread(y)
-    n_top = len(found.rows)
     is_count = bool((y >= 0).all() and (y == np.round(y)).all())
     is_positive = bool((y >= 0).all())
     log = np.log(y) if (y > 0).all() else np.log1p(np.maximum(y, 0.0))
@@ -205,9 +204,9 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         return None
     row = original_rows(table, found.rows[:1])[0]
     text = (
-        f"{counted(n_top, 'value')} of {what} hold {found.share:.0%} of its variance and rule the squared "
-        f"loss; the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they are "
-        "right, clip them or use a robust loss."
+        f"extreme values of {what} rule the squared loss: three rows hold {min(found.share, 0.99):.0%} of its "
+        f"squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they "
+        "are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
 

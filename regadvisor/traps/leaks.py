@@ -113,7 +113,7 @@ def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: i
             return "levels"  # hardly more values than there are classes, in their order
     if view.table.is_classification or is_category or len(y) < thresholds.LEAK_CURVE_ROWS:
         return None
-    is_close = bool((within <= thresholds.LEAK_RESIDUAL * np.std(y)).all())
+    is_close = bool((within <= thresholds.LEAK_RESIDUAL * _scale(y)).all())
     return "curve" if is_close and len(starts) > _LEVELS_SHARE * len(x) and _is_curve(x, y) else None
 
 
@@ -150,7 +150,7 @@ def _is_curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     if is_telling.sum() < thresholds.LEAK_CURVE_ROWS / 2:
         return False
     off = np.abs(here - (before + share * (after - before)))[is_telling]
-    return bool(np.median(off) <= thresholds.LEAK_RESIDUAL * np.std(y))
+    return bool(np.median(off) <= thresholds.LEAK_RESIDUAL * _scale(y))
 
 
 def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
@@ -211,9 +211,20 @@ def _as_sum(
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return ()
     weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    if np.std(target - features @ weights) > thresholds.LEAK_RESIDUAL:
+    if not _is_rounding(target - features @ weights, target):
         return ()
     return tuple(sorted({int(origin[j]) for j in np.flatnonzero(np.abs(weights) > thresholds.LEAK_RESIDUAL)}))
+
+
+def _is_rounding(left: NDArray[np.float64], target: NDArray[np.float64]) -> bool:
+    """Whether what a sum leaves of the target is rounding."""
+    return bool(np.quantile(np.abs(left), 0.99) <= thresholds.LEAK_RESIDUAL * _scale(target))
+
+
+def _scale(y: NDArray[np.float64]) -> float:
+    """Return the standard deviation, or that of the middle half if it is smaller: a few extremes may rule."""
+    low, high = np.quantile(y, [0.25, 0.75])
+    return min(float(np.std(y)), float(high - low) / 1.349) if high > low else float(np.std(y))
 
 
 def _picked(features: NDArray[np.float64], target: NDArray[np.float64]) -> list[int] | None:
@@ -227,7 +238,7 @@ def _picked(features: NDArray[np.float64], target: NDArray[np.float64]) -> list[
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        if np.std(left) <= thresholds.LEAK_RESIDUAL:
+        if _is_rounding(left, target):
             size = np.abs(weights)
             return [j for j, own in zip(chosen, size, strict=True) if own > thresholds.LEAK_RESIDUAL]
     return None
