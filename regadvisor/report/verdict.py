@@ -161,10 +161,7 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
     until = f"Until then start with {start(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
     if any(note.code == HIDDEN_SIGNAL for note in record.notes):
-        why = (
-            "Can't tell yet: a few extreme values rule the loss, so that no model beats predicting the mean."
-        )
-        return (why, until)
+        return ("Can't tell yet: extreme values rule the loss, and nothing beats a constant guess.", until)
     if scores is None or sample is None:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")

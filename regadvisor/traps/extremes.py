@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
-from regadvisor.data.wording import counted, listed, shown
+from regadvisor.data.wording import counted, shown
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, error, random_folds, ridge
-from regadvisor.traps.view import View, original_rows, read
+from regadvisor.traps.view import View, named, original_rows, read
 from regadvisor.wording import number
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
@@ -154,7 +154,7 @@ def _far_columns(table: Table, numeric: list[int]) -> list[int]:
 
 
 def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
-    names = listed([table.facts.columns[j].name for j, _ in found])
+    names = named([table.facts.columns[j].name for j, _ in found])
     parts = [_described(table, j, each) for j, each in found[:_MOST_SHOWN]]
     is_positive = all((each.values > 0).all() for _, each in found)
     what = "take logarithms or clip them" if is_positive else "clip them"
@@ -167,7 +167,7 @@ def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
 
 def _described(table: Table, j: int, found: Spread) -> str:
     row = original_rows(table, found.rows[:1])[0]
-    return f"{shown(table.facts.columns[j].name)} is {number(float(found.values[0]))} in row {row}"
+    return f"{named([table.facts.columns[j].name])} is {number(float(found.values[0]))} in row {row}"
 
 
 # ------------------------------------------------------------------------------------------ target
@@ -204,8 +204,8 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         return None
     row = original_rows(table, found.rows[:1])[0]
     text = (
-        f"extreme values of {what} rule the squared loss: three rows hold {min(found.share, 0.99):.0%} of its "
-        f"squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they "
+        f"extreme values of {what} rule the squared loss: three rows hold {min(found.share, 0.99):.0%} of "
+        f"its squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they "
         "are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from regadvisor import thresholds
-from regadvisor.data.wording import listed
 from regadvisor.records import Note
 from regadvisor.traps.view import View
 
@@ -27,7 +24,8 @@ def identifiers(view: View) -> tuple[Note, ...]:
     found = [j for j, column in wholes.items() if numbers_rows(column)]
     if not found or view.table.facts.n_features == 1:
         return ()
-    return (_note([view.name(j) for j in found], all(_is_sorted(wholes[j]) for j in found)),)
+    is_sorted = all(_is_sorted(wholes[j]) for j in found)
+    return (_note(view.names(found), is_one=len(found) == 1, is_sorted=is_sorted),)
 
 
 def _is_whole(column: NDArray[np.float64]) -> bool:
@@ -62,14 +60,13 @@ def _is_sorted(column: NDArray[np.float64]) -> bool:
     return bool((steps >= 0).all() or (steps <= 0).all())
 
 
-def _note(names: Sequence[str | int], is_sorted: bool) -> Note:
-    one = len(names) == 1
-    count, them, are = ("numbers", "it", "it is") if one else ("number", "them", "they are")
+def _note(names: str, *, is_one: bool, is_sorted: bool) -> Note:
+    count, them, are = ("numbers", "it", "it is") if is_one else ("number", "them", "they are")
     order, time = (
         (" in their order", f", or pass time= if {are} the order of time") if is_sorted else ("", "")
     )
     text = (
-        f"{listed(names)} {count} the rows{order}: an identifier teaches a model nothing about new rows. "
+        f"{names} {count} the rows{order}: an identifier teaches a model nothing about new rows. "
         f"Leave {them} out{time}."
     )
     return Note(code="numbers-rows", text=text, is_warning=True)

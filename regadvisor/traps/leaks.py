@@ -17,7 +17,7 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table
-from regadvisor.data.wording import listed, shown
+from regadvisor.data.wording import shown
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, error, random_folds, ridge
 from regadvisor.traps.view import View, standardised
@@ -168,7 +168,7 @@ def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
 
 
 def _alone_note(view: View, found: list[_Found], what: str) -> Note:
-    names = listed([view.name(each.at) for each in found])
+    names = view.names([each.at for each in found])
     verb = "determines" if len(found) == 1 else "each determine"
     them, are = ("it", "it is") if len(found) == 1 else ("them", "they are")
     where = "almost exactly" if any(each.how == "curve" for each in found) else "in every row"
@@ -246,10 +246,9 @@ def _picked(features: NDArray[np.float64], target: NDArray[np.float64]) -> list[
 
 def _together_note(view: View, found: tuple[tuple[int, ...], str], what: str) -> Note:
     columns, how = found
-    names = [view.name(j) for j in columns]
     how = "product of powers" if how == "product" else "weighted sum"
     text = (
-        f"{what} is a {how} of {listed(names, limit=8)} up to rounding: a leak? Leave them out if not all of "
+        f"{what} is a {how} of {view.names(columns)} up to rounding: a leak? Leave them out if not all of "
         "them are known when predictions are made."
     )
     return Note(code="leak", text=text, is_warning=True)

@@ -101,7 +101,7 @@ def _alone(features: NDArray[np.float64], origin: NDArray[np.intp], side: NDArra
 def _note(view: View, code: float, alone: int | None) -> Note:
     classes = view.table.facts.classes or ()
     which = "the classes" if len(classes) == 2 else f"class {shown(classes[int(code)])} and the rest"
-    rule = "a linear rule" if alone is None else f"a threshold on {shown(view.name(alone))}"
+    rule = "a linear rule" if alone is None else f"a threshold on {view.names([alone])}"
     text = (
         f"{rule} tells {which} apart without error. Without a penalty the weights have no finite best value: "
         "they grow for as long as training goes on. Keep a mild penalty."

@@ -25,7 +25,6 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from regadvisor import thresholds
-from regadvisor.data.wording import shown
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, distances, error, group_folds, neighbours, random_folds, ridge
 from regadvisor.traps.view import View, read, standardised
@@ -237,7 +236,7 @@ def _errors(harm: _Harm, what: str) -> str:
 
 
 def _column_note(view: View, j: int, harm: _Harm) -> Note:
-    name = shown(view.name(j))
+    name = view.names([j])
     text = (
         f"rows of the same {name} are alike, in the features and in the target. "
         f"{_errors(harm, f'new {name}')} If the model will meet new ones, pass groups= with {name} and leave "

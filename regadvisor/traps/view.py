@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from scipy import stats
 from regadvisor.data.levels import microseconds, text_levels
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
+from regadvisor.data.wording import listed
 from regadvisor.thresholds import TRAP_ROWS
 
 #: Cells looked at together (8 MB of float64).
@@ -64,6 +66,10 @@ class View:
         """Return the name of the column that stands at `j` here."""
         return self.table.facts.columns[int(self.at[j])].name
 
+    def names(self, chosen: Sequence[int]) -> str:
+        """Return the names of columns that stand here, as people write them."""
+        return named([self.name(j) for j in chosen])
+
     def whole(self, j: int) -> NDArray[np.float64]:
         """Return all rows of the column that stands at `j` here."""
         return read(self.table, None, self.at[[j]])[:, 0]
@@ -104,6 +110,18 @@ class View:
     def ranked(self, chosen: NDArray[Any]) -> NDArray[np.float64]:
         """Return columns of :attr:`encoded` with normal scores of the ranks in place of the values."""
         return standardised(normal_scores(self.encoded[0][:, chosen]))
+
+
+def named(names: Sequence[str | int]) -> str:
+    """Return names of columns as people write them.
+
+    Examples
+    --------
+    >>> named(["age"]), named([3]), named([0, 2])
+    ("'age'", 'column 3', 'columns 0 and 2')
+    """
+    numbers = "" if isinstance(names[0], str) else "column " if len(names) == 1 else "columns "
+    return numbers + listed(names)
 
 
 def original_rows(table: Table, rows: NDArray[Any]) -> list[int]:
