@@ -107,8 +107,10 @@ def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     )
     tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
     if "none" not in tied:
+        claim = main_claim(record)
+        is_likely = claim is None or claim.support is None or claim.support >= 0.5
         return (
-            f"Regularize: {support(main_claim(record))}.",
+            f"{'Regularize' if is_likely else 'Regularizing is not shown to help'}: {support(claim)}.",
             tie,
             f"Start with {start(record)}{_why(record)}.",
         )

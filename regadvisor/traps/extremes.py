@@ -205,8 +205,8 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
     row = original_rows(table, found.rows[:1])[0]
     text = (
         f"extreme values of {what} rule the squared loss: three rows hold {min(found.share, 0.99):.0%} of "
-        f"its squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if they "
-        "are right, clip them or use a robust loss."
+        f"its squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if "
+        "they are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
 
