@@ -62,6 +62,8 @@ class Note:
 
 #: Code of the note that says why "no signal" is not said: extreme values hide one.
 HIDDEN_SIGNAL = "hidden-signal"
+#: Codes of the notes that say that a few rows rule the loss: how many more would decide cannot be told then.
+FEW_RULE = ("extreme-features", "extreme-target", "skewed-target")
 
 
 @dataclass(frozen=True, kw_only=True)

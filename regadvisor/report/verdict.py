@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regadvisor.records import HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
+from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import (
     capital,
@@ -179,8 +179,13 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
 
 def _needed(record: Record) -> str:
     """Return how many rows would decide it, as a clause."""
-    if record.rows_needed is None or record.data is None:
+    if any(note.code in FEW_RULE for note in record.notes):
+        return ", as a few rows rule the loss"
+    if record.data is None or record.evidence.scores is None:
         return ""
+    if record.rows_needed is None:
+        is_open = _open_comparison(record, record.evidence.scores) is not None
+        return "; it would take many more rows to decide it" if is_open else ""
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {record.rows_needed:,} rows would decide it"
     return f"; about {record.rows_needed - record.data.n_rows:,} more rows would decide it"
