@@ -18,6 +18,8 @@ from regadvisor.wording import number
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
 _MOST_READ, _MOST_SHOWN = 50, 3
+#: Whole numbers with a larger median are prices and the like rather than counts.
+_MOST_COUNTED = 1_000
 #: Other columns beside which extreme ones are tried.
 _MOST_OTHERS = 100
 
@@ -185,8 +187,8 @@ def odd_target(view: View) -> tuple[Note, ...]:
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
     found = spread(y)
-    is_count = bool((y >= 0).all() and (y == np.round(y)).all())
     is_positive = bool((y >= 0).all())
+    is_count = bool((y == np.round(y)).all()) and np.median(y) <= _MOST_COUNTED
     log = np.log(y) if (y > 0).all() else np.log1p(np.maximum(y, 0.0))
     is_log_fine = is_positive and not spread(log).is_extreme and abs(skewness(log)) <= 0.5 * skewness(y)
     if is_log_fine and skewness(y) >= thresholds.SKEWED and len(y) >= thresholds.EXTREME_FEWEST_VALUES:

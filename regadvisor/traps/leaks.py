@@ -52,10 +52,21 @@ def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
         what = "the target" if table.n_targets == 1 else f"the target {shown(_target_name(table, number))}"
         found = [_by_one(view, j, number) for j in view.varying if _may_determine(view, j, y)]
         single = _known_alone(view, [each for each in found if each is not None], seed=seed)
-        together = () if single or table.is_classification else _together(view, y)
+        numbers = _as_numbers(table, y)
+        together = () if single or numbers is None else _together(view, numbers)
         notes += [_alone_note(view, single, what)] if single else []
         notes += [_together_note(view, together, what)] if together else []
     return tuple(notes)
+
+
+def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the target as numbers that may be a sum: scores from 0 to 10 are, two classes are not."""
+    if not table.is_classification:
+        return y
+    labels = table.facts.classes or ()
+    if len(labels) < 3 or not all(isinstance(label, int | float) for label in labels):
+        return None
+    return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
 
 
 def _target_name(table: Table, number: int) -> str | int:

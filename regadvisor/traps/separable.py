@@ -16,6 +16,7 @@ _MOST_COLUMNS, _MOST_ROWS, _MOST_CLASSES = 100, 400, 5
 _MOST_CHECKED = 20_000
 #: Rows of the programme that are added where its rule errs, and how often.
 _ROUNDS = 4
+_SHUFFLES = 3
 
 
 def separable(view: View, *, seed: int) -> tuple[Note, ...]:
@@ -43,7 +44,9 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
         return ()
     for code in codes[full][: _MOST_CLASSES if view.table.n_classes > 2 else 1]:
         side = np.where(view.targets[:, 0] == code, 1.0, -1.0)
-        if _is_separable(features, side) and not _is_separable(features, rng.permutation(side)):
+        if _is_separable(features, side) and not any(
+            _is_separable(features, rng.permutation(side)) for _ in range(_SHUFFLES)
+        ):
             more = view if len(view.rows) == view.table.n_rows else view.with_rows(_more_rows(view, rng))
             features, origin = more.encoded
             side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
