@@ -64,7 +64,9 @@ def describe_notes(
         )
         notes.append(Note(code="duplicate-rows", text=text))
     if evidence.is_drift_hint:
-        text = "Features change along the row order: if rows stand in the order of time, pass time=."
+        changing = next((test.column for test in evidence.tests if test.what.startswith("row order")), None)
+        most = "" if changing is None else f", {changing!r} the most"
+        text = f"Features change along the row order{most}: if rows stand in the order of time, pass time=."
         notes.append(Note(code="row-order", text=text))
     return tuple(notes)
 
