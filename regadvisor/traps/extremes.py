@@ -161,7 +161,7 @@ def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
     is_positive = all((each.values > 0).all() for _, each in found)
     what = "take logarithms or clip them" if is_positive else "clip them"
     text = (
-        f"a few extreme values of {names} rule the squared loss: "
+        f"a few extreme values of {names} rule the fit: "
         f"{'; '.join(parts)}. Check them; if they are right, {what}."
     )
     return Note(code="extreme-features", text=text, is_warning=True)

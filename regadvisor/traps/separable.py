@@ -11,7 +11,7 @@ from regadvisor.records import Note
 from regadvisor.traps.view import View
 
 #: Encoded columns, rows of one linear programme, and classes asked one by one.
-_MOST_COLUMNS, _MOST_ROWS, _MOST_CLASSES = 100, 400, 5
+_MOST_COLUMNS, _MOST_ROWS, _MOST_CLASSES = 64, 400, 5
 #: Rows by which a rule is checked.
 _MOST_CHECKED = 20_000
 #: Rows of the programme that are added where its rule errs, and how often.
@@ -40,7 +40,7 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
     rng = np.random.default_rng(seed)
     codes, counts = np.unique(view.targets[:, 0], return_counts=True)
     full = counts >= thresholds.SEPARABLE_FEWEST_ROWS
-    if len(codes) == 2 and not full.all():
+    if len(codes) < 2 or (len(codes) == 2 and not full.all()):
         return ()
     for code in codes[full][: _MOST_CLASSES if view.table.n_classes > 2 else 1]:
         side = np.where(view.targets[:, 0] == code, 1.0, -1.0)
