@@ -477,7 +477,7 @@ class Claim:
     name: Literal["regularize", "kind", "strength"]
     statement: str
     #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of walks that end
-    #: there), in [0, 0.99]; None: nothing was measured.
+    #: there; regularize: probability of gaining more than a tie), in [0, 0.99]; None: not measured.
     support: float | None
     #: Probability that the claim is right, learned across data sets; None: no map to it can be trusted.
     probability: float | None = None

@@ -38,7 +38,7 @@ FORMS = {
     "tiny": lambda n: R.normal(size=(n, 3)) * 1e-90,
     "sparse": lambda n: sparse.random_array((n, 30), density=0.2, rng=R, format="csr"),
     "images": lambda n: R.random((n, 4, 4)),
-    "wide": lambda n: R.normal(size=(n, 150)),
+    "wide": lambda n: R.normal(size=(n, 60)),
 }
 TARGETS = {
     "numbers": lambda n: R.normal(size=n),
