@@ -295,6 +295,8 @@ LEAK_RESIDUAL = 1e-3
 LEAK_CURVE_ROWS = 100
 #: Rows beyond the columns of an exact sum: each has to be met by luck.
 LEAK_SPARE_ROWS = 20
+#: Sums are looked for in the rows without missing numbers, if these are so many of them.
+LEAK_COMPLETE = 0.2
 #: Rows per column for a sum of all columns.
 LEAK_ROWS_PER_COLUMN = 2
 #: A threshold that separates the classes is a leak if the other columns leave more than this share of the
@@ -328,7 +330,9 @@ SHARED_HARM, SHARED_FLATTERED = 0.1, 0.7
 #: this chance.
 IDENTIFIER_CHANCE = 1e-5
 IDENTIFIER_FEWEST_ROWS = 20
-#: Three values rule a column if they hold this share of its squares around the median. Of 30 normal values
+#: Few values (three, or as many as are far away, up to this share of the rows) …
+EXTREME_MOST = 0.05
+#: … rule a column if they hold this share of its squares around the median. Of 30 normal values
 #: the farthest three hold about 40%, of 100 about 20%; …
 EXTREME_SHARE = 0.5
 #: … and if the farthest is so many standard deviations (of the middle half) away: log-normal values of a
@@ -340,7 +344,7 @@ EXTREME_HARM = 0.1
 #: … or if they are so far away that they look like errors of the data.
 EXTREME_ABSURD = 1_000.0
 #: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
-SKEWED = 3.0
+SKEWED = 2.5
 #: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
 SEPARABLE_ROWS_PER_COLUMN = 3
 SEPARABLE_FEWEST_ROWS = 10

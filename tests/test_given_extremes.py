@@ -61,6 +61,13 @@ def test_one_value_of_a_billion_is_named_with_its_row(how):
     assert "Check them" in said[code]
 
 
+@pytest.mark.parametrize("value", [1e4, -999_999.0])
+def test_a_dozen_far_values_are_extreme_as_well(value):
+    features = with_value(X, (np.arange(0, 300, 25), 0), value)
+    assert "of column 0 rule the fit" in codes(features, Y)["extreme-features"]
+    assert "12 rows hold 99%" in codes(X, with_value(Y, np.arange(0, 300, 25), value))["extreme-target"]
+
+
 def test_rows_are_counted_as_the_caller_counts_them():
     y = with_value(Y, [2, 3], np.nan)
     assert "in row 17" in codes(with_value(X, (17, 0), 1e9), y)["extreme-features"]

@@ -109,6 +109,11 @@ def test_a_sum_of_columns_is_a_leak_and_only_its_parts_are_named(how):
     assert [name for name in frame if f"'{name}'" in said] == parts
 
 
+def test_a_sum_is_seen_in_the_rows_that_have_all_its_parts():
+    frame = pd.DataFrame({"a": A, "b": np.where(np.arange(N) % 3 == 0, np.nan, B), "c": C})
+    assert "'a' and 'b'" in text(frame, A + B)
+
+
 def test_a_product_of_columns_is_a_leak():
     frame = pd.DataFrame({"price": np.exp(A), "noise": B, "pieces": 1 + np.arange(N) % 9})
     said = text(frame, frame.price * frame.pieces)

@@ -31,11 +31,11 @@ class Spread:
     Attributes
     ----------
     rows : ndarray of intp
-        The three rows farthest from it, the farthest first.
+        The rows that are far from it, or the three farthest where more are; the farthest first.
     values : ndarray of float64
         Their values.
     share : float
-        Share of the sum of squares that these three hold.
+        Share of the sum of squares that these rows hold.
     distance : float
         Distance of the farthest, in standard deviations of the middle half of the values (a normal
         distribution's, worked out from its quartiles).
@@ -75,9 +75,11 @@ def spread(column: NDArray[np.float64]) -> Spread:
     off = np.abs(values - middle)
     if len(values) < thresholds.EXTREME_FEWEST_VALUES or off.max() == 0:
         return Spread(rows=at[:0], values=values[:0], share=0.0, distance=0.0)
-    top = np.argsort(-off, kind="stable")[:3]
-    squares = np.square(off / off.max())
     scale = (high - low) / 1.349
+    n_far = int((off >= thresholds.EXTREME_DISTANCE * scale).sum())
+    n_top = n_far if 3 < n_far <= thresholds.EXTREME_MOST * len(column) else 3
+    top = np.argsort(-off, kind="stable")[:n_top]
+    squares = np.square(off / off.max())
     return Spread(
         rows=at[top],
         values=values[top],
@@ -150,7 +152,9 @@ def _far_columns(table: Table, numeric: list[int]) -> list[int]:
     farthest = np.maximum(np.abs(high - mean), np.abs(low - mean))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = farthest**2 / (variance * table.n_rows)
-    is_far = share >= thresholds.EXTREME_SHARE / 3
+    # So few rows hold so much of the variance only if the farthest holds its share.
+    most = max(3.0, thresholds.EXTREME_MOST * table.n_rows)
+    is_far = share >= thresholds.EXTREME_SHARE / most
     ranked = np.argsort(-np.where(is_far, share, 0.0), kind="stable")[: min(int(is_far.sum()), _MOST_READ)]
     return [numeric[i] for i in ranked]
 
@@ -204,11 +208,11 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         return Note(code="skewed-target", text=text, is_warning=True)
     if not found.is_extreme:
         return None
-    row = original_rows(table, found.rows[:1])[0]
+    row, farthest = original_rows(table, found.rows[:1])[0], number(float(found.values[0]))
     text = (
-        f"extreme values of {what} rule the squared loss: three rows hold {min(found.share, 0.99):.0%} of "
-        f"its squares, and the farthest is {number(float(found.values[0]))} in row {row}. Check them; if "
-        "they are right, clip them or use a robust loss."
+        f"extreme values of {what} rule the squared loss: {counted(len(found.rows), 'row')} hold "
+        f"{min(found.share, 0.99):.0%} of its squares, and the farthest is {farthest} in row {row}. Check "
+        "them; if they are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
 

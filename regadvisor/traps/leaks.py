@@ -195,11 +195,15 @@ def _alone_note(view: View, found: list[_Found], what: str) -> Note:
 
 def _together(view: View, y: NDArray[np.float64]) -> tuple[tuple[int, ...], str] | tuple[()]:
     """Return the columns whose sum or product the target is, and which of the two; () if none."""
+    numbers = view.varying[~view.is_category[view.varying]]
+    complete = ~np.isnan(view.values[:, numbers]).any(axis=1)
+    if not complete.all() and complete.mean() >= thresholds.LEAK_COMPLETE:
+        view, y = view.with_rows(view.rows[complete]), y[complete]
+        numbers = np.intersect1d(numbers, view.varying)
     features, origin = view.encoded
     found = _as_sum(features, origin, y)
     if found:
         return found, "sum"
-    numbers = view.varying[~view.is_category[view.varying]]
     with np.errstate(invalid="ignore"):
         positive = numbers[(view.values[:, numbers] > 0).all(axis=0)]
     if len(positive) < 2 or not (y > 0).all():
