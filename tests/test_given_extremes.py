@@ -68,6 +68,17 @@ def test_a_dozen_far_values_are_extreme_as_well(value):
     assert "12 rows hold 99%" in codes(X, with_value(Y, np.arange(0, 300, 25), value))["extreme-target"]
 
 
+def test_far_values_among_many_rows_are_found_be_they_one_or_many():
+    r = np.random.default_rng(0)
+    features = r.normal(size=(20_000, 3))
+    y = features[:, 0] + 0.1 * r.normal(size=20_000)
+    assert not codes(features, y)
+    for where in ([777], np.arange(0, 20_000, 300), np.arange(0, 20_000, 25)):
+        assert (
+            "of column 0 rule the fit" in codes(with_value(features, (where, 0), 1e5), y)["extreme-features"]
+        )
+
+
 def test_rows_are_counted_as_the_caller_counts_them():
     y = with_value(Y, [2, 3], np.nan)
     assert "in row 17" in codes(with_value(X, (17, 0), 1e9), y)["extreme-features"]

@@ -20,6 +20,8 @@ from regadvisor.wording import number
 _MOST_READ, _MOST_SHOWN = 50, 3
 #: Whole numbers with a larger median are prices and the like rather than counts.
 _MOST_COUNTED = 1_000
+#: Share of many rows that some of them hardly miss.
+_FEW_OF_MANY = 0.005
 #: Other columns beside which extreme ones are tried.
 _MOST_OTHERS = 100
 
@@ -101,7 +103,7 @@ def extreme_features(view: View, *, seed: int) -> tuple[Note, ...]:
     if table.facts.image_shape is not None or not numeric:
         return ()
     found = []
-    for j in _far_columns(table, numeric):
+    for j in dict.fromkeys([*_far_columns(table, numeric), *_far_in_view(view)]):
         own = spread(read(table, None, np.array([j], dtype=np.intp))[:, 0])
         if own.is_extreme:
             found.append((j, own))
@@ -124,6 +126,14 @@ def _matters(view: View, found: list[tuple[int, Spread]], *, seed: int) -> bool:
     clipped[:, is_extreme] = view.ranked(chosen[is_extreme])
     before, after = (error(ridge(each, y, folds), y) for each in (features, clipped))
     return after <= (1 - thresholds.EXTREME_HARM) * before
+
+
+def _far_in_view(view: View) -> list[int]:
+    """Return the columns that look extreme in some of many rows."""
+    if len(view.rows) == view.table.n_rows:
+        return []
+    numbers = view.varying[~view.is_category[view.varying]]
+    return [int(view.at[j]) for j in numbers if spread(view.values[:, j]).is_extreme]
 
 
 def _far_columns(table: Table, numeric: list[int]) -> list[int]:
@@ -152,9 +162,10 @@ def _far_columns(table: Table, numeric: list[int]) -> list[int]:
     farthest = np.maximum(np.abs(high - mean), np.abs(low - mean))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = farthest**2 / (variance * table.n_rows)
-    # So few rows hold so much of the variance only if the farthest holds its share.
-    most = max(3.0, thresholds.EXTREME_MOST * table.n_rows)
-    is_far = share >= thresholds.EXTREME_SHARE / most
+    # So few rows hold so much of the variance only if the farthest holds its share. (Of more rows than are
+    # looked at: as few as may be missing there.)
+    few = thresholds.EXTREME_MOST if table.n_rows <= thresholds.TRAP_ROWS else _FEW_OF_MANY
+    is_far = share >= thresholds.EXTREME_SHARE / max(3.0, few * table.n_rows)
     ranked = np.argsort(-np.where(is_far, share, 0.0), kind="stable")[: min(int(is_far.sum()), _MOST_READ)]
     return [numeric[i] for i in ranked]
 
