@@ -72,6 +72,15 @@ def test_levels_that_determine_the_class_are_named(leaked):
     assert "'leaked' determines" in text(frame, np.where(A > 0.3, "good", "bad"))
 
 
+def test_many_levels_may_be_sources_of_rows_rather_than_a_leak():
+    who = np.arange(N) % 40
+    frame = pd.DataFrame({"patient": [f"P{w}" for w in who], "b": B})
+    said = text(frame, np.random.default_rng(1).normal(size=40)[who])
+    assert "'patient' determines the target in every row: a leak?" in said
+    assert "pass it as groups=" in said
+    assert "groups=" not in text(pd.DataFrame({"kind": [f"K{w % 3}" for w in who], "b": B}), who % 3 == 0)
+
+
 def test_a_level_that_determines_all_but_one_row_is_no_leak():
     leaked = (A > 0.3).astype(int)
     leaked[5] = 1 - leaked[5]

@@ -178,6 +178,10 @@ def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
     return [each for each in found if each.how != "order" or left > thresholds.LEAK_OTHERS_LEAVE]
 
 
+def _has_many_levels(view: View, j: int) -> bool:
+    return len(np.unique(view.values[:, j])) >= thresholds.SHARED_FEWEST_LEVELS
+
+
 def _alone_note(view: View, found: list[_Found], what: str) -> Note:
     names = view.names([each.at for each in found])
     verb = "determines" if len(found) == 1 else "each determine"
@@ -187,6 +191,8 @@ def _alone_note(view: View, found: list[_Found], what: str) -> Note:
         f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
         "are made."
     )
+    if any(each.how == "levels" and _has_many_levels(view, each.at) for each in found):
+        text += " If it names what rows share, such as a patient, pass it as groups= instead."
     return Note(code="leak", text=text, is_warning=True)
 
 
