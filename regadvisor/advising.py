@@ -36,13 +36,14 @@ from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.estimator_family import EstimatorFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
 from regadvisor.global_state import left_as_found
 from regadvisor.records import (
     FORMAT,
+    HIDDEN_SIGNAL,
     Claim,
     CorrelationEvidence,
     DataFacts,
@@ -59,6 +60,7 @@ from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.reporting import Scoring
 from regadvisor.search.plan import EFFORTS
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,8 +251,10 @@ def advise(
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
         traps = find_traps(table, seed=request.seeds["traps"])
+        if way.outcome == NO_SIGNAL:
+            traps += hidden_signal(table, seed=request.seeds["traps"])
     with gatherer.stage("decide"):
-        decision = _decide(way_chart, way, evidence, gatherer)
+        decision = _decide(way_chart, way, evidence, gatherer, traps)
     record = _record(decision, way, evidence, gatherer, traps)
     return Advice(
         record,
@@ -388,7 +392,9 @@ def _seeds(random_state: int) -> dict[str, int]:
     return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
 
 
-def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer) -> Decision:
+def _decide(
+    way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
+) -> Decision:
     return Decider(
         chart=way_chart,
         walk=way,
@@ -402,6 +408,7 @@ def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer)
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,
+        is_signal_hidden=any(note.code == HIDDEN_SIGNAL for note in traps),
     ).decide()
 
 

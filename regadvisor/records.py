@@ -62,6 +62,12 @@ class Note:
     is_warning: bool = False
 
 
+#: Code of the note that says why "no signal" is not said: extreme values hide one.
+HIDDEN_SIGNAL = "hidden-signal"
+#: Codes of the notes that say that a few rows rule the loss: how many more would decide cannot be told then.
+FEW_RULE = ("extreme-features", "extreme-target", "skewed-target")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetFacts:
     """One of several targets."""
@@ -477,7 +483,7 @@ class Claim:
     name: Literal["regularize", "kind", "strength"]
     statement: str
     #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of walks that end
-    #: there), in [0, 0.99]; None: nothing was measured.
+    #: there; regularize: probability of gaining more than a tie), in [0, 0.99]; None: not measured.
     support: float | None
     #: Probability that the claim is right, learned across data sets; None: no map to it can be trusted.
     probability: float | None = None

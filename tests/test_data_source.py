@@ -229,24 +229,6 @@ def test_identifiers_are_noted():
     assert "'zip'" not in texts["looks-like-id"]
 
 
-@pytest.mark.parametrize(
-    "labels", [np.array([0, 1]), np.array(["n", "y"]), np.array([3.0, 7.0]), np.array([False, True])]
-)
-def test_a_feature_that_is_the_target_is_noted(labels):
-    y = labels[Y]
-    frame = pd.DataFrame({"a": X[:, 0], "leak": y})
-    assert "'leak'" in next(n.text for n in make_table(frame, y).notes if n.code == "target-among-features")
-    if y.dtype.kind != "U":
-        assert "target-among-features" in codes(make_table(sparse.csr_array(frame.to_numpy(float)), y))
-    y[0] = labels[1]
-    assert "target-among-features" not in codes(make_table(frame, y))
-
-
-def test_a_feature_that_is_the_regression_target_is_noted():
-    assert "target-among-features" in codes(make_table(X, X[:, 1]))
-    assert "target-among-features" not in codes(make_table(X, X[:, 1] * 2))
-
-
 def test_rows_without_target_are_left_out_everywhere():
     y = pd.Series(Y, dtype=object)
     y[[3, 10]] = None

@@ -337,17 +337,3 @@ def _copied_levels(levels: dict[str | int, Levels]) -> list[tuple[str | int, str
         return _digest(level.codes) + "\0".join(level.texts.tolist()).encode("utf-8", errors="replace")
 
     return [(names[g[0]], names[j]) for g in _grouped(range(len(names)), key) for j in g[1:]]
-
-
-def equal_columns(columns: Columns, target: NDArray[Any]) -> list[str | int]:
-    """Return the numeric columns that equal `target` (n_rows,) in every row.
-
-    A few rows rule out nearly every column; only what is left is compared in full.
-    """
-    numbers = columns.numbers
-    if target.dtype.kind not in "iuf" or not numbers.at:
-        return []
-    rows = _probe_rows(numbers)
-    candidates = np.flatnonzero((numbers.rows(rows) == target[rows, None]).all(axis=0)).tolist()
-    found = [j for j in candidates if np.array_equal(numbers.column(j), target)]
-    return [columns.columns[numbers.at[j]].name for j in found]

@@ -123,7 +123,7 @@ def notes_on_columns(
             f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
             "a model nothing as categories; leave it out or turn it into features."
         )
-        notes.append(Note(code="looks-like-id", text=text))
+        notes.append(Note(code="looks-like-id", text=text, is_warning=True))
     return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in ids}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
-from regadvisor.data.columns import Columns, equal_columns, read_columns
+from regadvisor.data.columns import Columns, read_columns
 from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.rows import (
     as_series,
@@ -28,7 +28,7 @@ from regadvisor.data.table import Table
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
 from regadvisor.data.weights import lost_classes, notes_on_weights
-from regadvisor.data.wording import agreed, counted, listed
+from regadvisor.data.wording import agreed, counted
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
 
@@ -110,7 +110,6 @@ def make_table(
         + used.notes
         + target.notes
         + columns.notes
-        + _leaks(columns, target)
         + notes_on_weights(target, weight, group_codes, lost)
     )
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
@@ -251,32 +250,3 @@ class _Used:
             {name: own.iloc[rows] for name, own in series.items()},
             None if weight is None else scaled_weight(weight[rows]),
         )
-
-
-def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
-    """Return a warning if a feature equals a target in every row, as values, labels or class codes."""
-    if target.targets:
-        pairs = [
-            (facts.name, equal_columns(columns, target.y[:, j])) for j, facts in enumerate(target.targets)
-        ]
-        return tuple(_leak(found, f"the target {name!r}") for name, found in pairs if found)
-    found: list[str | int] = equal_columns(columns, target.y)
-    classes: Sequence[object] = target.classes or ()
-    if classes and all(isinstance(label, int | float) for label in classes):
-        found += equal_columns(columns, np.array(classes, dtype=np.float64)[target.y])
-    codes = {str(label): code for code, label in enumerate(classes)}
-    for j, level in columns.levels.items():
-        if codes and len(level.texts) == len(codes) and bool((level.codes >= 0).all()):
-            as_class = np.array([codes.get(text, -1) for text in level.texts], dtype=np.intp)
-            same = bool((as_class[level.codes] == target.y).all())
-            found += [columns.columns[j].name] if same else []
-    return (_leak(found, "the target"),) if found else ()
-
-
-def _leak(found: Sequence[str | int], target: str) -> Note:
-    names = list(dict.fromkeys(found))
-    text = (
-        f"{listed(names)} equals {target} in every row: a leak? Leave it out if it is not known when "
-        "predictions are made."
-    )
-    return Note(code="target-among-features", text=text)
