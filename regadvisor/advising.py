@@ -29,21 +29,24 @@ from regadvisor.arguments import (
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.files import read_frame, split_columns
+from regadvisor.data.frames import as_frame
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, is_column
 from regadvisor.deciding import Decider, Decision
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.estimator_family import EstimatorFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.gathering import Gatherer, Progress, Request
 from regadvisor.global_state import left_as_found
 from regadvisor.records import (
     FORMAT,
+    HIDDEN_SIGNAL,
     Claim,
     CorrelationEvidence,
+    DataFacts,
     Evidence,
     Note,
     PriorEvidence,
@@ -57,10 +60,12 @@ from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.reporting import Scoring
 from regadvisor.search.plan import EFFORTS
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from sklearn.base import BaseEstimator
     from torch import nn
 
@@ -118,6 +123,7 @@ def advise(
     X : array, sparse matrix, data frame (pandas, polars, pyarrow), shape (n_rows, n_features), or path
         Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
         JSONL file is read, and `y` is then the name of its target column, or a list of names.
+        Of a frame, `y`, `groups` and `time` may be names of its columns as well.
     y : array or data frame, shape (n_rows,) or (n_rows, n_targets), str or list of str
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
         numbers, which one model learns together with one regularizer. Each of them is standardised and counts
@@ -227,7 +233,7 @@ def advise(
             table, given = _table(data, y, task="classification", **rows)
             table = replace(table, notes=(note, *table.notes))
     if match is not None:
-        request = replace(request, match=_features(match))
+        request = replace(request, match=_features(match, like=table.facts))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
     if isinstance(family, EstimatorFamily):
         family, table = family.on(table, X if is_text else given)
@@ -245,8 +251,10 @@ def advise(
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
         traps = find_traps(table, seed=request.seeds["traps"])
+        if way.outcome == NO_SIGNAL:
+            traps += hidden_signal(table, seed=request.seeds["traps"])
     with gatherer.stage("decide"):
-        decision = _decide(way_chart, way, evidence, gatherer)
+        decision = _decide(way_chart, way, evidence, gatherer, traps)
     record = _record(decision, way, evidence, gatherer, traps)
     return Advice(
         record,
@@ -329,17 +337,23 @@ def advise_without_data(
 
 
 def _table(X: Any, y: Any, **rows: Any) -> tuple[Table, Any]:
-    """Return the checked table of what the caller passed, arrays and frames or a path and a column, and X."""
-    if not isinstance(X, str | Path):
-        return make_table(X, y, **rows), X
-    if not isinstance(y, str) and not _are_names(y):
-        raise ParameterError(
-            "y must be the name of the target column, or a list of names, when X is a path, got "
-            f"{type(y).__name__}"
-        )
+    """Return the checked table, and X: of X and y, or of a path or frame and names of its columns."""
+    notes: tuple[Note, ...] = ()
     columns = {key: rows[key] if isinstance(rows[key], str) else None for key in ("groups", "time")}
-    file = read_frame(X)
-    split = split_columns(file.frame, target=y, groups=columns["groups"], time=columns["time"])
+    if isinstance(X, str | Path):
+        if not isinstance(y, str) and not _are_names(y):
+            raise ParameterError(
+                "y must be the name of the target column, or a list of names, when X is a path, got "
+                f"{type(y).__name__}"
+            )
+        file = read_frame(X)
+        frame, notes = file.frame, file.notes
+    else:
+        named = as_frame(X)
+        if named is None or not (isinstance(y, str) or _name_columns(y, named)):
+            return make_table(X, y, **rows), X
+        frame = named
+    split = split_columns(frame, target=y, groups=columns["groups"], time=columns["time"])
     table = make_table(
         split.X,
         split.y,
@@ -349,18 +363,23 @@ def _table(X: Any, y: Any, **rows: Any) -> tuple[Table, Any]:
         groups=rows["groups"] if columns["groups"] is None else split.groups,
         time=rows["time"] if columns["time"] is None else split.time,
     )
-    return replace(table, notes=(*file.notes, *table.notes)), split.X
+    return replace(table, notes=(*notes, *table.notes)), split.X
 
 
 def _are_names(y: Any) -> bool:
     return isinstance(y, list | tuple) and all(isinstance(name, str) for name in y)
 
 
-def _features(X: Any) -> Table:
+def _name_columns(y: Any, frame: pd.DataFrame) -> bool:
+    """Whether y names columns of the frame; labels of its rows are as many as these."""
+    return _are_names(y) and 0 < len(y) != len(frame) and set(y) <= set(frame.columns)
+
+
+def _features(X: Any, *, like: DataFacts) -> Table:
     """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
     try:
         n_rows, _ = contain(X).shape
-        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression")
+        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
     except DataError as error:
         raise DataError(
             f"match must be a table such as X is; what is said of X is of match here: {error}"
@@ -373,7 +392,9 @@ def _seeds(random_state: int) -> dict[str, int]:
     return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
 
 
-def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer) -> Decision:
+def _decide(
+    way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
+) -> Decision:
     return Decider(
         chart=way_chart,
         walk=way,
@@ -387,6 +408,7 @@ def _decide(way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer)
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,
+        is_signal_hidden=any(note.code == HIDDEN_SIGNAL for note in traps),
     ).decide()
 
 

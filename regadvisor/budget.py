@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.compare.carrying import carry_costs
 from regadvisor.compare.prior import transfer_prior
-from regadvisor.data.table import Table
+from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, folds_in_order
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.log import read_settings, write_settings
 from regadvisor.search.plan import EFFORTS, SIZES, Effort, Walk, telling_share
+from regadvisor.wording import number
 
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (200, 2_000)
@@ -327,6 +328,10 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
             f"The weights leave the say to about {table.n_effective:.0f} of {table.n_rows:,} rows, too few "
             f"to validate on (at least {fewest} are needed)."
         )
+    share = largest_group_share(table.groups, table.weight)
+    if share >= thresholds.LARGEST_GROUP_SHARE:
+        what = "rows" if table.weight is None else "weight"
+        return f"One group has {number(100 * share)}% of the {what}: too uneven to validate by group."
     return None
 
 

@@ -65,6 +65,8 @@ class Decider:
     #: The sample, and the caller's own score to report on it.
     sample: Drawn | None = None
     scoring: Scoring | None = None
+    #: Whether extreme values hide a signal from the loss (``traps.hidden``): then "no signal" is not said.
+    is_signal_hidden: bool = False
 
     def decide(self) -> Decision:
         """Return the decision of this walk."""
@@ -89,7 +91,7 @@ class Decider:
         kind = self._kind
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
-            status="advice" if self.evidence.scores is None else "cant_tell",
+            status="cant_tell" if self.evidence.scores is not None or self._is_hopeless else "advice",
             strength=Strength(regularizer=regularizer, source="default"),
             training=self.family.training(
                 None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
@@ -111,13 +113,14 @@ class Decider:
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
         support = _capped(outcomes.get(NO_SIGNAL, 0.0))
+        nothing = Claim(
+            name="regularize", statement="Nothing beats predicting the constant.", support=support
+        )
         return Decision(
-            status="no_signal",
+            status="cant_tell" if self.is_signal_hidden else "no_signal",
             strength=self._strength(trained, nearest),
             training=self._training(trained, nearest),
-            claims=(
-                Claim(name="regularize", statement="Nothing beats predicting the constant.", support=support),
-            ),
+            claims=() if self.is_signal_hidden else (nothing,),
             outcomes=outcomes,
             flips=self._flips(),
             scores=self._described(trained, scores, nearest),
@@ -133,7 +136,7 @@ class Decider:
             status=status,
             strength=self._strength(trained, outcome),
             training=self._training(trained, outcome),
-            claims=self._claims(trained, outcome, draws, signal=self._signal(scores)),
+            claims=self._claims(trained, outcome, draws, scores, ties=ties),
             ties=ties,
             outcomes=outcomes,
             flips=self._flips(),
@@ -142,6 +145,12 @@ class Decider:
         )
 
     # ------------------------------------------------------------------------------------- its parts
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether the data themselves cannot be validated on, whatever the budget."""
+        resources = self.evidence.resources
+        return resources is not None and resources.obstacle is not None and resources.budget_s != 0
 
     def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
         return resampled(
@@ -162,8 +171,9 @@ class Decider:
         return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
 
     def _ties(self, scores: ScoreEvidence, outcome: Kind) -> tuple[Kind, ...]:
+        """Return the kinds that are the same as the outcome, or differ too little to matter."""
         found = ((kind, scores.comparisons.get(f"{kind}:{outcome}")) for kind in KINDS if kind != outcome)
-        return tuple(kind for kind, comparison in found if comparison and comparison.reply == "same")
+        return tuple(kind for kind, comparison in found if comparison and _is_tie(comparison))
 
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
         assert self.evidence.scores is not None
@@ -226,15 +236,26 @@ class Decider:
         return against_constant.p_better if asked and against_constant is not None else 1.0
 
     def _claims(
-        self, trained: Trained, outcome: Kind, draws: Resampled, *, signal: float
+        self,
+        trained: Trained,
+        outcome: Kind,
+        draws: Resampled,
+        scores: ScoreEvidence,
+        *,
+        ties: tuple[Kind, ...],
     ) -> tuple[Claim, ...]:
-        discount = self._discount(trained.prepared.n_learned)
-        side = [kind for kind in KINDS if _needs_penalty(kind) == (outcome != "none")]
-        agrees = draws.share_near(side)
+        discount, signal = self._discount(trained.prepared.n_learned), self._signal(scores)
         strength = None if outcome == "none" else draws.share_of_strength(outcome)
         region = f"{thresholds.SAME_REGION:.1%}"
+        statement, helps = _regularize(outcome), draws.share_near(["none"])
+        against_none = scores.comparisons.get(f"{outcome}:none")
+        if against_none is not None:  # a penalty helps if it gains more than a tie
+            helps = against_none.p_better
+            if "none" in ties:  # no penalty is known to help, and none to harm
+                statement = f"Regularizing or not changes the loss by less than {region}."
+                helps = against_none.p_same
         supports = {
-            "regularize": (_regularize(outcome), agrees * signal),
+            "regularize": (statement, helps * signal),
             "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome]) * signal),
             "strength": (f"Its strength is within {region} of the best tried.", strength),
         }
@@ -248,6 +269,8 @@ class Decider:
         probability = None
         if support is not None:
             found, is_calibrated = calibrated(name, support, family=self.family.name)
+            # The map of "regularize" counted a tie as right, which the claim no longer does.
+            found = min(found, support) if statement == _regularize("l2") else found
             probability = found if is_calibrated else None
         return Claim(name=name, statement=statement, support=support, probability=probability)  # type: ignore[arg-type]
 
@@ -352,6 +375,13 @@ def _needs_penalty(outcome: str) -> bool:
 
 def _regularize(outcome: str) -> str:
     return "Regularize." if _needs_penalty(outcome) else "No regularizer is needed."
+
+
+def _is_tie(comparison: Comparison) -> bool:
+    """Whether two kinds are the same, or their difference is small enough not to matter, whichever way."""
+    widest = thresholds.TIE_WIDTH * min(abs(comparison.loss_a), abs(comparison.loss_b))
+    is_narrow = max(-comparison.low, comparison.high) <= widest
+    return comparison.reply == "same" or (comparison.reply == "unsure" and is_narrow)
 
 
 def _is_wide(against_none: Comparison | None) -> bool:

@@ -45,6 +45,8 @@ class Column:
     #: Distinct values (categorical columns only).
     n_levels: int | None = None
     is_constant: bool = False
+    #: How dates that came as text or as numbers (20240531) are read; None: they came as dates.
+    date_order: Literal["ymd", "dmy", "mdy"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,12 @@ class Note:
     #: Whether the advice may be about something else than the reader thinks: a leak, rows that share a
     #: source, a target that was read as classes. Such notes stand right below the verdict.
     is_warning: bool = False
+
+
+#: Code of the note that says why "no signal" is not said: extreme values hide one.
+HIDDEN_SIGNAL = "hidden-signal"
+#: Codes of the notes that say that a few rows rule the loss: how many more would decide cannot be told then.
+FEW_RULE = ("extreme-features", "extreme-target", "skewed-target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +95,9 @@ class DataFacts:
     class_counts: tuple[int, ...] | None = None
     target_mean: float | None = None
     target_sd: float | None = None
+    #: What the target could be as well: few whole numbers are read as classes or as a number, and nobody said
+    #: which.
+    other_task: Literal["classification", "regression"] | None = None
     #: Several targets, in the order of the columns (regression only); empty where there is one.
     targets: tuple[TargetFacts, ...] = ()
     n_groups: int | None = None
@@ -472,7 +483,7 @@ class Claim:
     name: Literal["regularize", "kind", "strength"]
     statement: str
     #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of walks that end
-    #: there), in [0, 0.99]; None: nothing was measured.
+    #: there; regularize: probability of gaining more than a tie), in [0, 0.99]; None: not measured.
     support: float | None
     #: Probability that the claim is right, learned across data sets; None: no map to it can be trusted.
     probability: float | None = None

@@ -41,6 +41,8 @@ AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0
 #: Fewer rows than this cannot be split into folds whose losses mean anything.
 FEWEST_ROWS_TO_VALIDATE = 20
+#: If one group has this share of the weight, folds by group test on it what was learned from next to nothing.
+LARGEST_GROUP_SHARE = 0.9
 #: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of
 #: anything larger or smaller are no numbers (``data/magnitude.py``).
 SMALLEST_VALUE, LARGEST_VALUE = 1e-100, 1e100
@@ -153,6 +155,9 @@ COMMON_SHARE = 0.8
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
 #: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
 CANT_TELL_WIDTH = 10 * SAME_REGION
+#: Two kinds tie, too, if neither is shown to be better and the interval of their difference lies within this
+#: share of the loss, half of what makes a verdict "can't tell". With less at stake any of them will do.
+TIE_WIDTH = CANT_TELL_WIDTH / 2
 #: A flip is named if its threshold is at most this share of the loss away: "if the gain of 87% were gone"
 #: tells nobody anything.
 FARTHEST_FLIP = 0.25
@@ -186,17 +191,29 @@ DEFAULT_NOISE_SD = 0.5
 GUESS_MOST_CLASSES = 20
 #: … if there are at least so many rows per value, on average.
 GUESS_ROWS_PER_CLASS = 2
+#: … and if they are no scale. From so many values on, numbers that are consecutive and get rarer from one
+#: peak on are counts or ratings and taken as numbers: classes are hardly in such an order by chance. (Codes
+#: given by frequency are, so fewer values are left classes; from the lower number on, with a warning.)
+FEWEST_SCALE_VALUES, FEWEST_ORDERED_VALUES = 8, 5
+#: Consecutive: this many whole numbers in the range for each one that is met; counts have gaps in the tail.
+SCALE_GAPS = 1.5
+#: Rarer: rows that would have to change for one peak (Poisson counts of 200 rows: 3 to 7%), and how frequent
+#: the rarest value is at most, as a share of the most frequent one. Digits have the same frequency.
+SCALE_AGAINST, SCALE_RAREST = 0.1, 0.2
 #: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
 FEWEST_ROWS_PER_CLASS = 2
+#: A column of text holds dates if this share of its different values are read as dates: a few typing errors
+#: are missing values, more of them mean that it is something else.
+DATE_SHARE = 0.95
 #: Text columns with more distinct values than this share of their rows look like an identifier.
 ID_LEVEL_SHARE = 0.9
-#: One-hot columns per category at most; the most frequent levels are kept, the rest share one column.
-MOST_CATEGORIES = 50
-#: Levels with a smaller share of the rows share one column. A share, not a count, so that sample and full
-#: data get the same columns; standardised, a 0.5% column is at most 14 standard deviations from 0.
-RAREST_CATEGORY_SHARE = 0.005
-#: In small data a level needs at least so many rows of its own.
-RAREST_CATEGORY_ROWS = 3
+#: … if there are more of them than this: with few rows, every name is met once.
+FEWEST_LEVELS_OF_ID = 50
+#: In such a column, levels met less often than this share one: what is met once teaches nothing.
+RAREST_IDENTIFIER_ROWS = 2
+#: One-hot columns of a network at most, all categorical columns together: each costs time in every step. Of
+#: 800 levels in 2,000 rows, keeping the 200 most frequent left a loss 40% higher (``benchmarks/RESULTS.md``).
+MOST_NETWORK_LEVELS = 1_000
 #: Smooth clip of robustly scaled features, x / sqrt(1 + (x / limit)²) (RealMLP, Holzmüller et al. 2024, B.2).
 SMOOTH_CLIP_LIMIT = 3.0
 
@@ -298,3 +315,79 @@ SQUASHED_SHARE = 0.2
 #: A loss that changes by less than this share when outputs and target move alike is one of differences
 #: (float32 sums leave 1e-6).
 SAME_LOSS = 1e-3
+# ----------------------------------------------------------------- traps: what is odd about the data
+
+#: Rows that the checks of the data look at: enough to see what holds in nearly every row.
+TRAP_ROWS = 2_000
+#: A column determines the target if a shuffled target would look the same with less than this chance, over
+#: all columns: no honest table in a lifetime of tables.
+LEAK_CHANCE = 1e-6
+#: A column with fewer values than this share of the rows is not judged.
+LEAK_PRESENT = 0.5
+#: What a sum, a product or a curve leaves of the target, in standard deviations: R² of 0.999999, which is
+#: what rounding to three digits leaves. No measurement is that exact.
+LEAK_RESIDUAL = 1e-3
+#: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
+LEAK_CURVE_ROWS = 100
+#: Rows beyond the columns of an exact sum: each has to be met by luck.
+LEAK_SPARE_ROWS = 20
+#: Sums are looked for in the rows without missing numbers, if these are so many of them.
+LEAK_COMPLETE = 0.2
+#: Rows per column for a sum of all columns.
+LEAK_ROWS_PER_COLUMN = 2
+#: A threshold that separates the classes is a leak if the other columns leave more than this share of the
+#: variance of the classes; else the classes are far apart, as those of Fisher's irises are.
+LEAK_OTHERS_LEAVE = 0.5
+#: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
+#: sets, categories reach 0.75, the make of a car.)
+SHARED_ALIKE = 0.8
+#: With few levels they have to be nearer by this factor: species, too, are unlike one another.
+SHARED_NEARER, SHARED_MANY_LEVELS = 0.7, 20
+#: So many rows share their level with another row.
+SHARED_REPEATED = 0.5
+SHARED_FEWEST_LEVELS, SHARED_FEWEST_ROWS = 8, 40
+#: The largest level of a column that names sources has at most this share of the rows.
+SHARED_LARGEST = 0.25
+#: A number that only names sources cannot be told from the other columns: they leave this share of it.
+SHARED_QUANTITY = 0.7
+#: A jump in the distances of neighbours: exponential where rows are drawn one by one, so one of 30
+#: neighbours exceeds this with a chance of 1e-5.
+SHARED_JUMP = 15.0
+#: Of so many rows near copies are seen.
+SHARED_NEAR_COPIES = 0.7
+#: Near copies are looked for by columns with many values, which have to be this share of the columns, …
+SHARED_MEASURED = 0.5
+#: … and a class has to be made of so many sources, or they are the classes.
+SHARED_PER_CLASS = 3
+#: It matters if the error grows by this share of the target's variance, and random folds show no more than
+#: this share of it.
+SHARED_HARM, SHARED_FLATTERED = 0.1, 0.7
+#: A column counts rows up if whole numbers that measure something would share so few values with less than
+#: this chance.
+IDENTIFIER_CHANCE = 1e-5
+IDENTIFIER_FEWEST_ROWS = 20
+#: Few values (three, or as many as are far away, up to this share of the rows) …
+EXTREME_MOST = 0.05
+#: … rule a column if they hold this share of its squares around the median. Of 30 normal values
+#: the farthest three hold about 40%, of 100 about 20%; …
+EXTREME_SHARE = 0.5
+#: … and if the farthest is so many standard deviations (of the middle half) away: log-normal values of a
+#: spread of 1, which a linear model still lives with, reach 17 among 400.
+EXTREME_DISTANCE = 20.0
+EXTREME_FEWEST_VALUES = 20
+#: Extreme values of features are told if clipping them lowers the error of a quick model by this share …
+EXTREME_HARM = 0.1
+#: … or if they are so far away that they look like errors of the data.
+EXTREME_ABSURD = 1_000.0
+#: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
+SKEWED = 2.5
+#: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
+SEPARABLE_ROWS_PER_COLUMN = 3
+SEPARABLE_FEWEST_ROWS = 10
+#: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
+#: the classes apart.
+SEPARABLE_HARD_ROWS = 0.15
+#: Ranks show a hidden signal if held-out predictions correlate with the target by so many standard errors …
+HIDDEN_Z = 4.0
+#: … and take away this share of its variance.
+HIDDEN_GAIN = 0.05

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
+from regadvisor.advising import advise
+from regadvisor.data.files import read_frame
 from regadvisor.data.source import make_table
-from regadvisor.errors import ParameterError
+from regadvisor.errors import DataError, ParameterError
+from regadvisor.report.sections import context
 
 N = 24
 Y = np.arange(N) % 2
@@ -18,6 +24,14 @@ X = np.random.default_rng(0).normal(size=(N, 3))
 
 def codes(table):
     return {note.code for note in table.notes}
+
+
+def warned(table):
+    return {note.code: note.text for note in table.notes if note.is_warning and note.code != "few-rows"}
+
+
+def made(y, **options):
+    return make_table(np.arange(float(len(y)))[:, None], y, **options)
 
 
 # --------------------------------------------------------------------------------------------- target
@@ -94,6 +108,167 @@ def test_given_task_wins_or_contradicts():
     ]:
         with pytest.raises(ParameterError, match=words):
             make_table(X, y, task=task)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("mean", [3, 5, 8])
+def test_counts_are_numbers(seed, mean):
+    y = np.random.default_rng(seed).poisson(mean, 300)
+    facts, notes = made(y).facts, warned(made(y))
+    assert (facts.task, facts.other_task) == ("regression", "classification" if len(set(y)) <= 20 else None)
+    assert ("task-guessed" in notes) == (facts.other_task is not None)
+    assert made(y, task="classification").facts.task == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("counts", "task", "is_warned"),
+    [
+        ([50] * 10, "multiclass", False),  # digits
+        ([22] * 15, "multiclass", False),
+        ([143, 77, 2, 2, 35, 20, 5, 52], "multiclass", False),  # codes in no order
+        ([59, 71, 48], "multiclass", False),
+        ([10, 53, 681, 638, 199, 18], "multiclass", True),  # wine quality, 3 to 8
+        ([2, 5, 14, 30, 60, 90, 110, 80, 35, 9], "regression", True),  # ratings from 1 to 10
+        ([300, 150, 80, 40, 20, 10], "multiclass", True),  # codes by frequency, or counts
+        ([300, 160, 90, 50, 25, 12, 6, 3, 1], "regression", True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_codes_are_classes_and_long_scales_are_numbers(counts, task, is_warned, first):
+    y = np.repeat(np.arange(first, first + len(counts)), counts)
+    for values in (y, y.astype(float), pd.Series(y, dtype="Int64")):
+        table = made(values)
+        assert table.facts.task == task
+        assert table.facts.other_task == ("classification" if task == "regression" else "regression")
+        assert ("task-guessed" in warned(table)) == is_warned
+
+
+def test_files_and_arrays_have_one_rule():
+    for y in (np.random.default_rng(0).poisson(3, 300), np.arange(300) % 10, np.arange(300) % 2):
+        frame = pd.DataFrame({"a": np.arange(300.0), "y": y})
+        file = read_frame("-", stdin=io.StringIO(frame.to_csv(index=False))).frame
+        assert make_table(file[["a"]], file["y"]).facts.task == made(y).facts.task
+
+
+def test_the_order_of_categories_is_not_used_and_that_is_said():
+    y = pd.Series(pd.Categorical(["low", "mid", "high"] * 8, categories=["low", "mid", "high"], ordered=True))
+    assert "ordered-classes" in codes(make_table(X, y))
+    assert "ordered-classes" not in codes(make_table(X, y.astype(str)))
+
+
+def test_the_line_below_the_verdict_says_what_the_target_is_and_how_to_change_it():
+    quality = pd.Series(np.repeat(np.arange(3, 9), [10, 53, 681, 638, 199, 18]), name="quality")
+    wine = pd.DataFrame(np.random.default_rng(0).normal(size=(1599, 11)))
+    record = advise(wine, quality, budget=0).record
+    assert context(record).startswith(
+        "1,599 rows × 11 features · quality taken as 6 classes (3 to 8): task='regression' takes it as"
+    )
+    assert "classes (3 to 8)" not in context(advise(wine, quality, budget=0, task="classification").record)
+    counts = np.random.default_rng(0).poisson(4, 1599)
+    said = context(advise(wine, counts, budget=0).record)
+    assert "target taken as a number: task='classification' takes it as classes" in said
+    assert "2 classes (800 / 799)" in context(advise(wine, np.arange(1599) % 2, budget=0).record)
+
+
+# ------------------------------------------------------------------------------------------ odd labels
+
+
+def test_labels_that_differ_in_case_or_blanks_are_warned_of_with_their_rows():
+    y = ["Yes"] * 12 + ["yes "] * 3 + ["no"] * 8 + ["?"]
+    table = make_table(X, y)
+    assert len(table.facts.classes) == 4
+    found = warned(table)
+    assert "'Yes' (12 rows), 'yes ' (3 rows)" in found["labels-alike"]
+    assert "'no'" not in found["labels-alike"]
+    assert "'?' (1 row)" in found["labels-missing"]
+    assert not warned(make_table(X, ["Yes", "No"] * 12)).keys() & {"labels-alike", "labels-missing"}
+
+
+def test_the_levels_of_a_column_are_noted_alike():
+    frame = pd.DataFrame({"city": ["Bonn", "bonn", "Ulm", "-"] * 6, "n": ["1", "2", "?", "4"] * 6})
+    table = make_table(frame, np.arange(24.0))
+    notes = {note.code: note for note in table.notes}
+    assert "'Bonn' and 'bonn' in 'city'" in notes["levels-alike"].text
+    assert "'-' in 'city'" in notes["levels-missing"].text
+    assert not notes["levels-alike"].is_warning
+    assert [column.kind for column in table.facts.columns] == ["categorical", "numeric"]
+    np.testing.assert_array_equal(table.X["n"].iloc[:4], [1, 2, np.nan, 4])
+
+
+# -------------------------------------------------------------------------------------------- survival
+
+
+def test_survival_data_are_named():
+    event, time = np.arange(60) % 3 > 0, np.random.default_rng(0).exponential(size=60)
+    X60 = np.arange(60.0)[:, None]
+    with pytest.raises(DataError, match="survival"):
+        make_table(
+            X60, np.array(list(zip(event, time, strict=True)), dtype=[("event", bool), ("time", float)])
+        )
+    with pytest.raises(DataError, match="survival"):
+        make_table(X60, pd.DataFrame({"event": event, "time": time}))
+    table = make_table(X60, pd.DataFrame({"time": time, "event": event.astype(int)}))
+    assert "'event' is 0 or 1" in warned(table)["survival"]
+    assert "survival" not in codes(make_table(X60, pd.DataFrame({"a": time, "b": time**2})))
+
+
+# ------------------------------------------------------------------------------- weights and groups
+
+
+def test_a_class_that_weighs_nothing_is_named():
+    y = np.array(list("abc") * 8)
+    table = make_table(X, y, sample_weight=(y != "c").astype(float))
+    assert table.facts.classes == ("a", "b")
+    assert "class 'c' weigh 0" in warned(table)["zero-weight-class"]
+    with pytest.raises(DataError, match="got 0 in all rows of 'b' and 'c'"):
+        make_table(X, y, sample_weight=(y == "a").astype(float))
+    faint = make_table(X, y, sample_weight=np.where(y == "c", 1e-9, 1.0))
+    assert "class 'c'" in warned(faint)["faint-class"]
+    assert not warned(make_table(X, y, sample_weight=np.linspace(1, 2, N)))
+
+
+def test_a_group_with_nearly_all_the_weight_is_warned_of():
+    groups, few = np.repeat(np.arange(4), 6), np.r_[np.zeros(22), [1, 2]]
+    assert "92% of the rows" in warned(make_table(X, Y, groups=few))["one-group"].replace("91.7", "92")
+    heavy = make_table(X, Y, groups=groups, sample_weight=np.where(groups == 2, 100.0, 1.0))
+    assert "of the weight" in warned(heavy)["one-group"]
+    assert "one-group" not in codes(make_table(X, Y, groups=groups))
+
+
+@pytest.mark.parametrize("given", ["weights", "groups"])
+def test_what_cannot_be_validated_cannot_be_told(given):
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=(200, 3))
+    options = {
+        "weights": {"sample_weight": np.r_[np.ones(3), np.full(197, 1e-9)]},
+        "groups": {"groups": np.r_[np.zeros(190), np.arange(1, 11)]},
+    }[given]
+    advice = advise(many, many[:, 0] + rng.normal(size=200), effort="quick", **options)
+    assert advice.status == "cant_tell"
+    assert all(claim.support is None for claim in advice.record.claims)
+    assert any(note.is_warning for note in advice.record.notes)
+    # A budget of nothing is the caller's choice, not the data's fault.
+    assert advise(many, many[:, 0], budget=0).status == "advice"
+
+
+# --------------------------------------------------------------------------------------- names for y
+
+
+def test_y_may_be_a_column_of_the_frame():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "price"])
+    frame["shop"] = np.repeat(np.arange(8), 5)
+    named = advise(frame, "price", groups="shop", budget=0)
+    given = advise(frame[["a", "b"]], frame["price"], groups=frame["shop"], budget=0)
+    assert named.record.data == given.record.data
+    assert advise(pl.from_pandas(frame), "price", groups="shop", budget=0).record.data == given.record.data
+    several = advise(frame, ["price", "b"], budget=0).record.data
+    assert [facts.name for facts in several.targets] == ["price", "b"]
+    with pytest.raises(DataError, match="did you mean 'price'"):
+        advise(frame, "prize", budget=0)
+    labels = ["a", "b"] * 20  # one label a row, not names
+    assert advise(frame, labels, budget=0).record.data.classes == ("a", "b")
 
 
 # ---------------------------------------------------------------------------------------- fingerprint

@@ -295,17 +295,58 @@ def test_support_is_the_share_of_resampled_rows_that_agree() -> None:
 @pytest.mark.parametrize("outcome", ["none", "l2"])
 def test_regularize_is_about_the_side_that_the_outcome_is_on(outcome: str) -> None:
     losses = clear(l1=1.4, elasticnet=1.4)
-    losses["l2"] = [({"l2": 0.1}, BASE + shifts(0.1, 3) + (0.004 if outcome == "none" else -0.004))]
+    losses["l2"] = [({"l2": 0.1}, BASE + (shifts(0.1, 3) + 0.004 if outcome == "none" else shifts(0.4, 3)))]
     found = trained(losses)
     scores = scores_of(found)
     made = decider(found, evidence_of(scores))
     made = replace(made, walk=replace(made.walk, outcome=outcome))  # type: ignore[arg-type]
-    draws = draws_of(found)
-    side = ["none"] if outcome == "none" else ["l2", "l1", "elasticnet"]
-    share = draws.share_near(side)
+    helps = scores.comparisons["l2:none"].p_better
+    share = draws_of(found).share_near(["none"]) if outcome == "none" else helps
     assert 0.3 < share < 0.97
-    assert share != draws.share_near(["l2"] if outcome == "none" else ["none"])
     assert claim(made.decide(), "regularize").support == pytest.approx(share)
+
+
+def nearly(gain: float, noise: float = 0.05) -> Any:
+    """Return the decider where L2 gains a share of the loss, or loses it."""
+    losses = clear(l1=1.4, elasticnet=1.4)
+    losses["l2"] = [({"l2": 0.1}, BASE * (1 - gain) + shifts(noise, 3))]
+    found = trained(losses)
+    made = decider(found, evidence_of(scores_of(found)))
+    return replace(made, walk=replace(made.walk, outcome="l2"))
+
+
+@pytest.mark.parametrize(("gain", "is_tie"), [(0.003, True), (-0.003, True), (0.2, False)])
+def test_no_regularizer_ties_where_too_little_is_at_stake_to_matter(gain: float, is_tie: bool) -> None:
+    made = nearly(gain)
+    comparison = made.evidence.scores.comparisons["l2:none"]
+    decision = made.decide()
+    assert ("none" in decision.ties) == is_tie
+    regularize = claim(decision, "regularize")
+    if is_tie:
+        assert comparison.reply == "unsure"
+        assert regularize.statement == "Regularizing or not changes the loss by less than 0.5%."
+        assert regularize.support == pytest.approx(comparison.p_same)
+    else:
+        assert regularize.statement == "Regularize."
+        assert regularize.support == pytest.approx(min(comparison.p_better, thresholds.HIGHEST_SUPPORT))
+
+
+def test_a_wide_open_comparison_is_no_tie() -> None:
+    made = nearly(0.003)
+    comparison = made.evidence.scores.comparisons["l2:none"]
+    edge = thresholds.TIE_WIDTH * min(comparison.loss_a, comparison.loss_b)
+    for high, is_tie in ((0.99 * edge, True), (1.01 * edge, False)):
+        assert deciding._is_tie(replace(comparison, low=-0.9 * edge, high=high)) == is_tie
+        assert deciding._is_tie(replace(comparison, low=-high, high=0.9 * edge)) == is_tie
+    assert not deciding._is_tie(replace(comparison, reply="better"))
+    assert deciding._is_tie(replace(comparison, reply="same", high=1.0))
+
+
+def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
+    made = replace(nearly(0.01, noise=0.4), family=RecordingFamily("mlp"))
+    regularize = claim(made.decide(), "regularize")
+    assert regularize.support < calibrated("regularize", regularize.support, family="mlp")[0]
+    assert regularize.probability == regularize.support
 
 
 @pytest.mark.parametrize(
@@ -524,6 +565,15 @@ def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
     assert claim(decision, "regularize").probability is None
     assert decision.scores is not None
     assert [fact.kind for fact in decision.scores.fit_facts] == ["none", "l1"]
+
+
+def test_no_signal_is_not_said_where_extreme_values_hide_one() -> None:
+    found = trained(clear(l2=1.2, l1=1.3, elasticnet=1.25), constant=0.5 * BASE)
+    made = decider(found, evidence_of(scores_of(found)))
+    assert made.decide().status == "no_signal"
+    hidden = replace(made, is_signal_hidden=True).decide()
+    assert (hidden.status, hidden.claims) == ("cant_tell", ())
+    assert hidden.strength == made.decide().strength
 
 
 def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -> None:

@@ -180,7 +180,14 @@ def test_the_recipe_of_an_mlp_is_that_of_the_estimator() -> None:
     )
     family: Any = resolve_model(model, facts_of("binary"), recipe=None, device="cpu")
     expected = Recipe(
-        hidden=(32, 8), optimizer="sgd", momentum=0.5, lr=0.01, batch_size=16, epochs=7, schedule="constant"
+        hidden=(32, 8),
+        optimizer="sgd",
+        momentum=0.5,
+        lr=0.01,
+        batch_size=16,
+        epochs=7,
+        schedule="constant",
+        coupling="loss",  # scikit-learn adds its penalty to the loss
     )
     assert family.recipe == expected
 

@@ -23,6 +23,7 @@ from regadvisor.data.source import make_table
 from regadvisor.families.encoding import AsText, DateParts
 from regadvisor.families.preprocess import feature_names, flatten, make_preprocessor
 from regadvisor.families.scaling import RobustSmoothClip
+from regadvisor.thresholds import MOST_NETWORK_LEVELS
 
 IRIS = load_iris(return_X_y=True)
 
@@ -191,17 +192,14 @@ def test_dirty_frame_fits_transforms_and_names_every_feature(for_network):
     assert "sold: hour" not in names
 
 
-def test_one_hot_columns_are_standardised_for_the_linear_family_only():
+def test_one_hot_columns_are_zeros_and_ones_and_doubled_for_linear_models():
     table = make_table(dirty(), target())
-    linear = make_preprocessor(table.facts, for_network=False)
-    network = make_preprocessor(table.facts, for_network=True)
-    encoded, plain = linear.fit_transform(table.X), network.fit_transform(table.X)
-    at = [name.startswith("city=") for name in feature_names(linear, table.facts)]
-    np.testing.assert_allclose(encoded[:, at].mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(encoded[:, at].std(axis=0), 1)
-    city = dirty()["city"]
-    expected = np.column_stack([city == name for name in ("Bonn", "Köln", "Ulm")])
-    np.testing.assert_array_equal(plain[:, at], expected)
+    for for_network in (False, True):
+        steps = make_preprocessor(table.facts, for_network=for_network)
+        encoded = steps.fit_transform(table.X)
+        at = [name.startswith("city=") for name in feature_names(steps, table.facts)]
+        assert sum(at) == 3
+        np.testing.assert_array_equal(np.unique(encoded[:, at]), [0.0, 1.0 if for_network else 2.0])
 
 
 @pytest.mark.parametrize("for_network", [False, True])
@@ -265,21 +263,44 @@ def test_prediction_survives_what_training_never_saw(for_network):
     assert np.isfinite(steps.transform(new)).all()
 
 
-def test_rare_levels_share_a_column_and_the_number_of_columns_is_bounded():
+def test_every_level_has_a_column_for_linear_models_and_the_most_frequent_ones_for_networks():
     n = 6000
     rng = np.random.default_rng(5)
     frame = pd.DataFrame({"word": [f"w{k}" for k in rng.zipf(1.2, n) % 10_000]})
     table = make_table(frame, target(n))
-    steps = make_preprocessor(table.facts, for_network=True)
-    encoded = steps.fit_transform(frame)
-    names = feature_names(steps, table.facts)
-    assert "many-levels" in {note.code for note in table.notes}
-    assert encoded.shape[1] == len(names) <= 50
-    assert names[-1] == "word=other"
     counts = frame["word"].value_counts()
-    for column, name in zip(encoded.T[:-1], names[:-1], strict=True):
-        assert column.sum() == counts[name.removeprefix("word=")]
-    np.testing.assert_array_equal(encoded.sum(axis=1), 1)
+    for for_network, most in ((False, len(counts)), (True, MOST_NETWORK_LEVELS)):
+        steps = make_preprocessor(table.facts, for_network=for_network)
+        encoded = steps.fit_transform(frame)
+        names = feature_names(steps, table.facts)
+        assert sparse.issparse(encoded) is not for_network
+        assert encoded.shape[1] == len(names)
+        assert most - 3 < len(names) <= most
+        assert (names[-1] == "word=other") is for_network
+        kept = [name.removeprefix("word=") for name in names if name != "word=other"]
+        sums = np.asarray(encoded.sum(axis=0)).ravel() / (1 if for_network else 2)
+        np.testing.assert_array_equal(sums[: len(kept)], counts[kept])
+        assert counts[kept].min() >= counts.drop(kept).max() or not for_network
+        np.testing.assert_array_equal(encoded.sum(axis=1), 1 if for_network else 2)
+
+
+def test_what_identifiers_hold_only_once_shares_a_column():
+    frame = pd.DataFrame(
+        {"id": [*(f"u{i}" for i in range(95)), *["twice"] * 2], "b": ["x", "y", "z"] * 32 + ["x"]}
+    )
+    table = make_table(frame, target(97))
+    steps = make_preprocessor(table.facts, for_network=False)
+    assert steps.fit_transform(frame).sum(axis=0).tolist() == [66, 64, 64, 4, 190]
+    assert feature_names(steps, table.facts) == ("b=x", "b=y", "b=z", "id=twice", "id=other")
+
+
+@pytest.mark.parametrize("for_network", [False, True])
+def test_levels_that_were_never_seen_are_in_no_column(for_network):
+    frame = pd.DataFrame({"a": list("pqrs") * 6, "n": np.arange(24.0)})
+    table = make_table(frame, target(24))
+    steps = make_preprocessor(table.facts, for_network=for_network).fit(frame)
+    new = steps.transform(pd.DataFrame({"a": ["p", "new", None], "n": 0.0}))
+    np.testing.assert_array_equal(new[:, 1:] > 0, [[1, 0, 0, 0], [0] * 4, [0] * 4])
 
 
 # ------------------------------------------------------------------------------------- text and dates

@@ -176,7 +176,6 @@ def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> N
         "Can't tell yet: 60 rows leave an interval of 0.4 log loss; about 400 more rows would decide it.",
         "Until then start with L2, strength 0.05.",
     )
-    assert "rows would decide" not in headline(replace(cant_tell(), rows_needed=None))[0]
 
 
 def test_cant_tell_asks_for_a_larger_sample_if_there_are_rows() -> None:

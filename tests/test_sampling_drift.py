@@ -128,7 +128,7 @@ def test_a_trend_along_the_rows_is_a_hint_only(kind):
     assert drawn.evidence.is_drift_hint
     assert not drawn.evidence.has_drift
     (note,) = [note for note in drawn.notes if note.code == "row-order"]
-    assert "(mostly x3)" in note.text
+    assert "(mostly 'x3')" in note.text
     assert next(t for t in drawn.evidence.tests if t.what.startswith("row order")).column == "x3"
 
 

@@ -28,7 +28,7 @@ from regadvisor.records import Comparison
 #: Probability inside the interval of a comparison.
 INTERVAL = 0.95
 #: Rows needed are not projected beyond this many times the rows at hand.
-FARTHEST_PROJECTION = 100
+FARTHEST_PROJECTION = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +240,7 @@ def compare_all(honest: Honest) -> dict[str, Comparison]:
 
 
 def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
-    """Return about how many rows would decide a comparison, or None if more than 100 times as many.
+    """Return about how many rows would decide a comparison, or None if more than 50 times as many.
 
     The mean is taken as it stands and its variance as falling like 1/n: the answer is the fewest rows for
     which the class that the mean points to reaches ``thresholds.REPLY_MASS``.

@@ -1,4 +1,4 @@
-"""What every feature column is, and what is odd about the columns."""
+"""What every feature column is."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.arrays import Container
-from regadvisor.data.frames import FrameColumn, Kind, is_plain, read_column
+from regadvisor.data.dates import DateOrder, microseconds
+from regadvisor.data.frames import FrameColumn, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
-from regadvisor.data.levels import Levels, microseconds
+from regadvisor.data.levels import Levels
 from regadvisor.data.magnitude import check_magnitude
 from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
-from regadvisor.data.wording import counted, listed, shown
+from regadvisor.data.oddities import notes_on_columns, notes_on_reading
+from regadvisor.data.wording import counted, shown
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note
-from regadvisor.thresholds import ID_LEVEL_SHARE, MOST_CATEGORIES
 
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values
@@ -73,7 +74,9 @@ class Columns:
     notes: tuple[Note, ...] = ()
 
 
-def read_columns(container: Container, whole: Columns | None = None) -> Columns:
+def read_columns(
+    container: Container, whole: Columns | None = None, like: Sequence[Column] | None = None
+) -> Columns:
     """Return what the columns are.
 
     Parameters
@@ -82,22 +85,24 @@ def read_columns(container: Container, whole: Columns | None = None) -> Columns:
     whole : Columns, optional
         Of more rows: each column is what it is there, and has missing values if it has some there, so that
         the other rows can be predicted, too.
+    like : sequence of Column, optional
+        Of other data with these columns: each is what it is there.
 
     Raises
     ------
     DataError
         If a column holds infinite values or containers.
     """
-    kinds = None if whole is None else [column.kind for column in whole.columns]
     if isinstance(container.values, pd.DataFrame):
-        return _with_missing(_read_frame(container, container.values, kinds), whole)
+        known = like if whole is None else whole.columns
+        return _with_missing(_read_frame(container, container.values, known), whole)
     names = list(range(container.shape[1]))
     numbers = Numbers(values=container.values, at=names)
     values: Any = container.values
     stats = _sparse_stats(values) if numbers.is_sparse else dense_stats(numbers)
     _check_finite(numbers, stats, names)
     columns = _numeric_columns(names, stats)
-    notes = _notes(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
+    notes = notes_on_columns(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
     read = Columns(
         values=container.values,
         kind=container.kind,
@@ -116,9 +121,11 @@ def _with_missing(read: Columns, whole: Columns | None) -> Columns:
     return replace(read, columns=tuple(columns), is_plain=read.is_plain and whole.is_plain)
 
 
-def _read_frame(container: Container, frame: pd.DataFrame, kinds: Sequence[Kind] | None) -> Columns:
+def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:
     names = [name if isinstance(name, str) else int(name) for name in frame.columns]
-    read = [read_column(frame.iloc[:, j], None if kinds is None else kinds[j]) for j in range(len(names))]
+    read = [read_column(frame.iloc[:, j], None if known is None else known[j]) for j in range(len(names))]
+    orders = {j: column.dates.order for j, column in enumerate(read) if column.dates is not None}
+    orders |= {j: column.date_order for j, column in enumerate(known or ()) if column.date_order}
     numeric_at = [j for j, column in enumerate(read) if column.kind == "numeric"]
     values = _replaced(frame, read)
     numbers = Numbers(values=values, at=numeric_at)
@@ -128,9 +135,13 @@ def _read_frame(container: Container, frame: pd.DataFrame, kinds: Sequence[Kind]
 
     facts = dict(zip(numeric_at, _numeric_columns(numeric_names, stats), strict=True))
     levels = {j: column.levels for j, column in enumerate(read) if column.levels is not None}
-    dates = {j: _dates(frame.iloc[:, j]) for j, column in enumerate(read) if column.kind == "date"}
+    dates = {
+        j: microseconds(column.values) if j in orders else _dates(frame.iloc[:, j])
+        for j, column in enumerate(read)
+        if column.kind == "date"
+    }
     facts |= {j: _categorical_column(names[j], level) for j, level in levels.items()}
-    facts |= {j: _date_column(names[j], date) for j, date in dates.items()}
+    facts |= {j: _date_column(names[j], date, orders.get(j)) for j, date in dates.items()}
     columns = tuple(facts[j] for j in range(len(names)))
 
     copies = _duplicates(numbers, stats, numeric_names)
@@ -147,8 +158,8 @@ def _read_frame(container: Container, frame: pd.DataFrame, kinds: Sequence[Kind]
         levels=levels,
         dates=dates,
         is_plain=all(is_plain(frame.dtypes.iloc[j]) for j in numeric_at),
-        notes=_doubts(names, read)
-        + _notes(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
+        notes=notes_on_reading(names, read)
+        + notes_on_columns(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
     )
 
 
@@ -261,10 +272,15 @@ def _categorical_column(name: str | int, levels: Levels) -> Column:
     )
 
 
-def _date_column(name: str | int, values: NDArray[np.float64]) -> Column:
+def _date_column(name: str | int, values: NDArray[np.float64], order: DateOrder | None) -> Column:
     present = values[~np.isnan(values)]
-    is_constant = present.size == 0 or bool(present.min() == present.max())
-    return Column(name=name, kind="date", has_missing=present.size < values.size, is_constant=is_constant)
+    return Column(
+        name=name,
+        kind="date",
+        has_missing=present.size < values.size,
+        is_constant=present.size == 0 or bool(present.min() == present.max()),
+        date_order=order,
+    )
 
 
 def _all_missing(names: Sequence[str | int], stats: ColumnStats) -> list[str | int]:
@@ -321,80 +337,3 @@ def _copied_levels(levels: dict[str | int, Levels]) -> list[tuple[str | int, str
         return _digest(level.codes) + "\0".join(level.texts.tolist()).encode("utf-8", errors="replace")
 
     return [(names[g[0]], names[j]) for g in _grouped(range(len(names)), key) for j in g[1:]]
-
-
-# -------------------------------------------------------------------------------------------- notes
-
-
-def _doubts(names: Sequence[str | int], read: Sequence[FrameColumn]) -> tuple[Note, ...]:
-    def note(code: str, text: str) -> tuple[Note, ...]:
-        found = [name for name, column in zip(names, read, strict=True) if column.doubt == code]
-        if not found:
-            return ()
-        what = counted(len(found), "column")
-        return (Note(code=code, text=text.format(what=what, names=listed(found))),)
-
-    return note(
-        "parsed-as-numbers",
-        "{what} came as objects or text but hold numbers throughout and are used as numbers: {names}.",
-    ) + note(
-        "mixed-types",
-        "{what} mix numbers, text or other types and are used as categories: {names}.",
-    )
-
-
-def _notes(
-    columns: Sequence[Column],
-    levels: dict[str | int, Levels],
-    copies: Sequence[tuple[str | int, str | int]],
-    missing: Sequence[str | int],
-) -> tuple[Note, ...]:
-    notes = []
-    if missing:
-        text = f"{counted(len(missing), 'column')} without any value: {listed(missing)}; they carry nothing."
-        notes.append(Note(code="all-missing-columns", text=text))
-    constant = [column.name for column in columns if column.is_constant and column.name not in set(missing)]
-    if constant:
-        text = (
-            f"{counted(len(constant), 'column')} with a single value: {listed(constant)}; they carry nothing."
-        )
-        notes.append(Note(code="constant-columns", text=text))
-    if copies:
-        pairs = ", ".join(f"{copy!r} = {first!r}" for first, copy in copies[:5])
-        more = f" and {len(copies) - 5} more" if len(copies) > 5 else ""
-        text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
-        notes.append(Note(code="duplicate-columns", text=text))
-    ids = [name for name, level in levels.items() if _looks_like_id(level)]
-    if ids:
-        text = (
-            f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
-            "a model nothing as categories; leave it out or turn it into features."
-        )
-        notes.append(Note(code="looks-like-id", text=text))
-    many = [name for name, level in levels.items() if len(level.texts) > MOST_CATEGORIES and name not in ids]
-    if many:
-        text = (
-            f"more than {MOST_CATEGORIES} categories in {listed(many)}: only the most frequent ones are "
-            "kept, the others share one column."
-        )
-        notes.append(Note(code="many-levels", text=text))
-    return tuple(notes)
-
-
-def _looks_like_id(levels: Levels) -> bool:
-    n_present = int((levels.codes >= 0).sum())
-    return len(levels.texts) > max(MOST_CATEGORIES, ID_LEVEL_SHARE * n_present)
-
-
-def equal_columns(columns: Columns, target: NDArray[Any]) -> list[str | int]:
-    """Return the numeric columns that equal `target` (n_rows,) in every row.
-
-    A few rows rule out nearly every column; only what is left is compared in full.
-    """
-    numbers = columns.numbers
-    if target.dtype.kind not in "iuf" or not numbers.at:
-        return []
-    rows = _probe_rows(numbers)
-    candidates = np.flatnonzero((numbers.rows(rows) == target[rows, None]).all(axis=0)).tolist()
-    found = [j for j in candidates if np.array_equal(numbers.column(j), target)]
-    return [columns.columns[numbers.at[j]].name for j in found]

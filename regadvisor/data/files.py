@@ -76,8 +76,8 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
 
     CSV: the separator (comma, semicolon, tab or bar) is found by itself, as is a decimal comma; text is
     UTF-8, with or without a byte order mark, UTF-16 with one, or else Windows-1252. Empty fields, the usual
-    markers (NA, NaN, null, …) and ``?`` are missing values. Columns that hold ISO dates throughout become
-    dates.
+    markers (NA, NaN, null, …) and ``?`` are missing values. Dates stay text: they are read where those of
+    frames are.
 
     Parameters
     ----------

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from pandas.api import types as dtypes
 
-from regadvisor.data.levels import Levels, as_times, text_levels
+from regadvisor.data.dates import FoundDates, as_times, find_dates
+from regadvisor.data.levels import Levels, means_missing, text_levels
 from regadvisor.data.wording import listed, shown
 from regadvisor.errors import DataError, import_optional
+from regadvisor.records import Column
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -103,23 +105,26 @@ class FrameColumn:
     `values` is the column for the table: numbers as NumPy numbers, categories as text or
     as they were, dates as naive UTC ``datetime64`` (durations as ``timedelta64``).
     `doubt` names what is odd about the column: numbers that came as objects, or types that are mixed.
+    `dates` says how dates were read that came as text.
     """
 
     kind: Kind
     values: AnySeries
     levels: Levels | None = None
     doubt: Literal["parsed-as-numbers", "mixed-types"] | None = None
+    dates: FoundDates | None = None
 
 
-def read_column(column: AnySeries, kind: Kind | None = None) -> FrameColumn:
+def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
     """Return what a column is: numeric, categorical or a date.
 
     Parameters
     ----------
     column : Series
         Any pandas dtype. Booleans are numbers; text that reads as numbers throughout is numbers, unless
-        leading zeros mark it as a code; a column without any value keeps the kind of its dtype.
-    kind : {"numeric", "categorical", "date"}, optional
+        leading zeros mark it as a code; text and numbers that are written as dates throughout are dates; a
+        column without any value keeps the kind of its dtype.
+    known : Column, optional
         What the column is known to be.
 
     Raises
@@ -133,16 +138,24 @@ def read_column(column: AnySeries, kind: Kind | None = None) -> FrameColumn:
     'numeric'
     >>> read_column(pd.Series(["02139", "10001"])).kind
     'categorical'
+    >>> read_column(pd.Series(["31.01.2024", "01.02.2024"])).kind
+    'date'
     """
     dtype = column.dtype
     _check_real(column)
+    if known is None:
+        dates = find_dates(column)
+        if dates is not None:
+            return FrameColumn(kind="date", values=dates.times, dates=dates)
+    elif known.date_order is not None:
+        return FrameColumn(kind="date", values=as_times(column, known.date_order))
     if isinstance(dtype, pd.CategoricalDtype):
         return _categorical(column)
     if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
         return FrameColumn(kind="numeric", values=_numbers(column))
     if _is_date_dtype(dtype):
         return FrameColumn(kind="date", values=as_times(column))
-    return _read_objects(column) if kind is None else _known(column, kind)
+    return _read_objects(column) if known is None else _known(column, known.kind)
 
 
 def _known(column: AnySeries, kind: Kind) -> FrameColumn:
@@ -213,8 +226,9 @@ def _check_real(column: AnySeries) -> None:
 def _parsed(column: AnySeries) -> AnySeries | None:
     """Return the column as numbers if every value that is present reads as one, else None."""
     head = column[column.notna()].iloc[:1000]
+    head = head[[not _is_blank(value) for value in head]]
     try:
-        if pd.to_numeric(head, errors="coerce").isna().any():
+        if not len(head) or pd.to_numeric(head, errors="coerce").isna().any():
             return None
     except OverflowError as error:
         raise DataError(
@@ -229,8 +243,14 @@ def _parsed(column: AnySeries) -> AnySeries | None:
         return None
 
 
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and means_missing(value)
+
+
 def as_numbers(column: AnySeries) -> AnySeries:
     """Return a column that holds numbers, in whatever form, as plain ones; what is missing is NaN.
+
+    Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers.
 
     Raises
     ------
@@ -246,8 +266,11 @@ def as_numbers(column: AnySeries) -> AnySeries:
     _check_real(column)
     if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
         return _numbers(column)
-    is_present = column.notna().to_numpy(dtype=np.bool_)
+    is_present = column.notna().to_numpy(dtype=np.bool_, copy=True)
     present = column.astype(object)[is_present]
+    is_value = np.array([not _is_blank(value) for value in present], dtype=np.bool_)
+    is_present[is_present] = is_value
+    present = present[is_value]
     try:
         numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         is_number = ~np.isnan(numbers)

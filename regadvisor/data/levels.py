@@ -1,11 +1,12 @@
-"""One form for categories and dates, whatever library and dtype they come in.
+"""One form for categories, whatever library and dtype they come in.
 
 Categories become text, so that ``1``, ``1.0``, ``"1"`` and their nullable, pandas, polars and object
-relatives are the same category in training and in prediction. Dates become naive UTC time stamps.
+relatives are the same category in training and in prediction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,27 @@ from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
+
+#: Words that stand for a missing value more often than for a category, in small letters.
+_MISSING_WORDS = frozenset(
+    {
+        "",
+        "?",
+        "-",
+        "--",
+        ".",
+        "na",
+        "n/a",
+        "#n/a",
+        "nan",
+        "nat",
+        "none",
+        "null",
+        "missing",
+        "unknown",
+        "0000-00-00",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,34 +107,27 @@ def text_levels(column: AnySeries) -> Levels:
     return Levels(codes=np.append(merged, -1)[codes].astype(np.intp), texts=np.asarray(unique, dtype=object))
 
 
-def as_times(column: AnySeries) -> AnySeries:
-    """Return a date column as naive UTC time stamps (``datetime64``) or durations (``timedelta64``).
-
-    Objects that are no date become NaT: what is a date column was decided when the data were read, and
-    one bad value at prediction time is a missing value.
+def means_missing(text: str) -> bool:
+    """Whether a text probably stands for a missing value.
 
     Examples
     --------
-    >>> as_times(pd.Series(["2024-05-01", None], dtype=object)).dt.month.tolist()
-    [5.0, nan]
+    >>> means_missing(" ? "), means_missing("N/A"), means_missing("no")
+    (True, True, False)
     """
-    if isinstance(column.dtype, pd.PeriodDtype):
-        return pd.Series(column.dt.to_timestamp(), index=column.index, name=column.name)
-    if pd.api.types.is_timedelta64_dtype(column.dtype):
-        return column
-    if pd.api.types.infer_dtype(column, skipna=True) in ("timedelta", "timedelta64"):
-        return pd.to_timedelta(column, errors="coerce")
-    # Text counts in ISO form only: 01/02/2024 is January here and February there. utc=True also accepts
-    # values with different offsets.
-    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-    return times.dt.tz_localize(None)
+    return text.strip().casefold() in _MISSING_WORDS
 
 
-def microseconds(column: AnySeries) -> NDArray[np.float64]:
-    """Return dates as microseconds since 1970, durations as microseconds; NaN where missing."""
-    times = as_times(column)
-    unit = "m8[us]" if pd.api.types.is_timedelta64_dtype(times.dtype) else "M8[us]"
-    stamps = times.to_numpy().astype(unit)
-    values = stamps.astype(np.int64).astype(np.float64)
-    values[np.isnat(stamps)] = np.nan
-    return values
+def alike(texts: Iterable[object]) -> list[list[str]]:
+    """Return groups of texts that differ in case and blanks only, each of two or more.
+
+    Examples
+    --------
+    >>> alike(["Yes", "no", "yes ", "a  b", "a b"])
+    [['Yes', 'yes '], ['a  b', 'a b']]
+    """
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        if isinstance(text, str):
+            groups.setdefault(" ".join(text.split()).casefold(), []).append(text)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,4 +1,4 @@
-"""CSV and JSON lines as frames: separators, encodings, missing values and dates."""
+"""CSV and JSON lines as frames: separators, encodings and missing values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from regadvisor.data.wording import counted, listed
+from regadvisor.data.wording import listed
 from regadvisor.errors import DataError
 from regadvisor.records import Note
 
@@ -20,10 +20,6 @@ Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
 _SEPARATORS = (",", ";", "\t", "|")
 #: Lines by which the separator is found.
 _N_SNIFFED_LINES = 50
-_ISO_DATE = (
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-    r"(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-)
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 
@@ -69,7 +65,7 @@ def parse_csv(content: bytes, name: str) -> Parsed:
         ) from error
     if is_comma:
         notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
-    return _with_dates(frame, notes)
+    return frame, notes
 
 
 def _decoded(content: bytes, name: str) -> tuple[str, tuple[Note, ...]]:
@@ -181,33 +177,8 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
     for column in texts:
         values = frame[column]
         frame[column] = values.mask(values == "?").infer_objects()
-    return _with_dates(frame, notes)
+    return frame, notes
 
 
 def _is_nested(values: pd.Series[Any]) -> bool:
     return values.dtype == object and any(isinstance(value, list | dict) for value in values)
-
-
-def _with_dates(frame: pd.DataFrame, notes: tuple[Note, ...]) -> Parsed:
-    """Turn text columns that hold ISO dates throughout into dates."""
-    found = []
-    for name in frame.columns:
-        column = frame[name]
-        if not pd.api.types.is_string_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-            continue
-        present = column.dropna()
-        if present.empty or not all(isinstance(value, str) for value in present.iloc[:100]):
-            continue
-        if not present.str.fullmatch(_ISO_DATE).fillna(False).all():
-            continue
-        try:
-            times = pd.to_datetime(column, format="ISO8601", utc=True)
-        except (ValueError, OverflowError):  # such as 30 February: not dates after all
-            continue
-        frame[name] = times.dt.tz_localize(None)
-        found.append(name)
-    if found:
-        what = counted(len(found), "column")
-        text = f"{what} with ISO dates were read as dates: {listed(found)}."
-        notes += (Note(code="parsed-dates", text=text),)
-    return frame, notes

@@ -11,9 +11,9 @@ from pandas.api import types as dtypes
 from scipy import sparse
 
 from regadvisor.data.arrays import plain_array
+from regadvisor.data.dates import find_dates, microseconds
 from regadvisor.data.frames import as_frame, to_pandas
-from regadvisor.data.levels import microseconds
-from regadvisor.data.wording import counted, shown
+from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,6 +89,13 @@ def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     if hasattr(values, "to_pandas"):  # polars and pyarrow
         return pd.Series(to_pandas(values, name=name))
     is_array = isinstance(values, np.ndarray)
+    fields = list(getattr(getattr(values, "dtype", None), "names", None) or ())
+    if len(fields) == 2 and any(values.dtype[field].kind == "b" for field in fields):
+        raise DataError(
+            f"{name} must be numbers or labels, got events and times of survival data, with the fields "
+            f"{listed(fields)}; there are no survival models here: pass one field, as in "
+            f"{name}[{fields[-1]!r}], to predict it alone"
+        )
     array = plain_array(values, name=name, dtype=None if is_array else object)
     if array.ndim not in (1, 2):
         raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
@@ -152,7 +159,8 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If a value is missing or infinite, or if the values are neither numbers nor dates.
+        If a value is missing or infinite, or if the values are neither numbers nor dates that can be read in
+        one way only.
 
     Examples
     --------
@@ -160,14 +168,21 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
     [0.0, 86400000000.0]
     """
     _check_present(values, name="time")
-    if dtypes.is_numeric_dtype(values.dtype) and not dtypes.is_complex_dtype(values.dtype):
+    dates = find_dates(values)
+    if dates is not None and dates.is_ambiguous:
+        raise DataError(
+            f"time must be dates that can be read in one way, got such as {shown(dates.example)}; write them "
+            "as 2024-05-31, or pass pandas.to_datetime(time, dayfirst=True) or dayfirst=False"
+        )
+    is_number = dtypes.is_numeric_dtype(values.dtype) and not dtypes.is_complex_dtype(values.dtype)
+    if is_number and dates is None:
         time = values.to_numpy(dtype=np.float64)
     else:
-        time = microseconds(values)
+        time = microseconds(values if dates is None else dates.times)
         if np.isnan(time).any():
             bad = values[np.isnan(time)].iloc[0]
             raise DataError(
-                f"time must be numbers or dates (as text: ISO dates such as 2024-05-31), got {shown(bad)}; "
+                f"time must be numbers or dates such as 2024-05-31, got {shown(bad)}; "
                 "convert it with pandas.to_datetime"
             )
     if np.isinf(time).any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
-from regadvisor.data.columns import Columns, equal_columns, read_columns
+from regadvisor.data.columns import Columns, read_columns
 from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.rows import (
     as_series,
@@ -24,13 +24,13 @@ from regadvisor.data.rows import (
     scaled_weight,
 )
 from regadvisor.data.summary import principal_component
-from regadvisor.data.table import Table, effective_rows
+from regadvisor.data.table import Table
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
-from regadvisor.data.wording import counted, listed
+from regadvisor.data.weights import lost_classes, notes_on_weights
+from regadvisor.data.wording import agreed, counted
 from regadvisor.errors import DataError
-from regadvisor.records import DataFacts, Note
-from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
+from regadvisor.records import Column, DataFacts, Note
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -45,6 +45,7 @@ def make_table(
     time: Any = None,
     sample_weight: Any = None,
     target_name: str | None = None,
+    like: DataFacts | None = None,
 ) -> Table:
     """Check features and target, and return them as a table.
 
@@ -65,6 +66,8 @@ def make_table(
     target_name : str, optional
         Name of a single target; by default the name of the series, if it has one. Several targets have the
         names of their columns.
+    like : DataFacts, optional
+        Of other data: columns that have the same names are read as they were there.
 
     Returns
     -------
@@ -92,13 +95,14 @@ def make_table(
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
     used = _Used.of(values, weight)
     whole = None if used.kept is None else read_columns(container)
+    lost = [] if isinstance(values, pd.DataFrame) else lost_classes(values, weight, task=task)
     container, values, series, weight = used.taken(container, values, series, weight)
 
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
     else:
         target, target_name = read_target(values, task=task), target_name or _name_of(values)
-    columns = read_columns(container, whole)
+    columns = read_columns(container, whole, _columns_like(container, like))
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
@@ -106,8 +110,7 @@ def make_table(
         + used.notes
         + target.notes
         + columns.notes
-        + _leaks(columns, target)
-        + _few_rows(len(target.y), weight)
+        + notes_on_weights(target, weight, group_codes, lost)
     )
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
     n_classes, n_rows = len(target.classes or ()), len(target.y)
@@ -129,6 +132,13 @@ def make_table(
     )
 
 
+def _columns_like(container: Container, like: DataFacts | None) -> tuple[Column, ...] | None:
+    if like is None or not isinstance(container.values, pd.DataFrame):
+        return None
+    same = [column.name for column in like.columns] == list(container.values.columns)
+    return like.columns if same else None
+
+
 def _facts(
     columns: Columns,
     target: Target,
@@ -148,6 +158,7 @@ def _facts(
         target_name=target_name,
         classes=target.classes,
         class_counts=target.class_counts,
+        other_task=target.other_task,
         target_mean=float(target.y.mean()) if is_number else None,
         target_sd=float(target.y.std()) if is_number else None,
         targets=target.targets,
@@ -212,7 +223,11 @@ class _Used:
             "zero-weight": (n_without_weight, "of sample_weight 0"),
         }
         notes = tuple(
-            Note(code=code, text=f"{counted(n, 'row')} {why} were left out; {counted(n_left, 'row')} remain.")
+            Note(
+                code=code,
+                text=f"{counted(n, 'row')} {why} {agreed(n, 'was', 'were')} left out; "
+                f"{counted(n_left, 'row')} {agreed(n_left, 'remains', 'remain')}.",
+            )
             for code, (n, why) in reasons.items()
             if n
         )
@@ -235,46 +250,3 @@ class _Used:
             {name: own.iloc[rows] for name, own in series.items()},
             None if weight is None else scaled_weight(weight[rows]),
         )
-
-
-def _leaks(columns: Columns, target: Target) -> tuple[Note, ...]:
-    """Return a warning if a feature equals a target in every row, as values, labels or class codes."""
-    if target.targets:
-        pairs = [
-            (facts.name, equal_columns(columns, target.y[:, j])) for j, facts in enumerate(target.targets)
-        ]
-        return tuple(_leak(found, f"the target {name!r}") for name, found in pairs if found)
-    found: list[str | int] = equal_columns(columns, target.y)
-    classes: Sequence[object] = target.classes or ()
-    if classes and all(isinstance(label, int | float) for label in classes):
-        found += equal_columns(columns, np.array(classes, dtype=np.float64)[target.y])
-    codes = {str(label): code for code, label in enumerate(classes)}
-    for j, level in columns.levels.items():
-        if codes and len(level.texts) == len(codes) and bool((level.codes >= 0).all()):
-            as_class = np.array([codes.get(text, -1) for text in level.texts], dtype=np.intp)
-            same = bool((as_class[level.codes] == target.y).all())
-            found += [columns.columns[j].name] if same else []
-    return (_leak(found, "the target"),) if found else ()
-
-
-def _leak(found: Sequence[str | int], target: str) -> Note:
-    names = list(dict.fromkeys(found))
-    text = (
-        f"{listed(names)} equals {target} in every row: a leak? Leave it out if it is not known when "
-        "predictions are made."
-    )
-    return Note(code="target-among-features", text=text)
-
-
-def _few_rows(n_rows: int, weight: NDArray[np.float64] | None) -> tuple[Note, ...]:
-    n_effective = effective_rows(n_rows, weight)
-    if n_effective >= FEWEST_ROWS_TO_VALIDATE:
-        return ()
-    if n_rows >= FEWEST_ROWS_TO_VALIDATE:
-        text = (
-            f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}: "
-            "too few to validate anything with confidence."
-        )
-        return (Note(code="few-rows", text=text),)
-    text = f"only {counted(n_rows, 'row')}: too few to validate anything with confidence."
-    return (Note(code="few-rows", text=text),)

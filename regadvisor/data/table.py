@@ -169,3 +169,17 @@ def effective_rows(n_rows: int, weight: NDArray[np.float64] | None) -> float:
     (4.0, 2.0)
     """
     return float(n_rows) if weight is None else float(weight.sum() ** 2 / np.square(weight).sum())
+
+
+def largest_group_share(groups: NDArray[np.intp] | None, weight: NDArray[np.float64] | None) -> float:
+    """Return the largest share of the weight that one group has; 0 where there are no groups.
+
+    Examples
+    --------
+    >>> largest_group_share(np.array([0, 0, 0, 1]), None), largest_group_share(None, None)
+    (0.75, 0.0)
+    """
+    if groups is None:
+        return 0.0
+    total = np.bincount(groups, weights=weight)
+    return float(total.max() / total.sum())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,17 +11,27 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
+from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
+from regadvisor.data.labels import Label, labels_of, notes_on_labels
 from regadvisor.data.magnitude import check_magnitude
 from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
-from regadvisor.thresholds import FEWEST_ROWS_PER_CLASS, GUESS_MOST_CLASSES, GUESS_ROWS_PER_CLASS
+from regadvisor.thresholds import (
+    FEWEST_ORDERED_VALUES,
+    FEWEST_ROWS_PER_CLASS,
+    FEWEST_SCALE_VALUES,
+    GUESS_MOST_CLASSES,
+    GUESS_ROWS_PER_CLASS,
+    SCALE_AGAINST,
+    SCALE_GAPS,
+    SCALE_RAREST,
+)
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
 
-Label = float | int | str | bool
 TASKS = ("auto", "binary", "multiclass", "classification", "regression")
 
 
@@ -39,6 +48,8 @@ class Target:
         Labels in the order of the codes, and the rows of each (classification only).
     targets : tuple of TargetFacts
         Of several targets; empty for one.
+    other_task : {"classification", "regression"} or None
+        What few whole numbers could be as well.
     """
 
     y: NDArray[Any]
@@ -46,6 +57,7 @@ class Target:
     classes: tuple[Label, ...] | None = None
     class_counts: tuple[int, ...] | None = None
     targets: tuple[TargetFacts, ...] = ()
+    other_task: Literal["classification", "regression"] | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -57,8 +69,8 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     values : Series
         One value per row, none missing.
     task : {"auto", "binary", "multiclass", "classification", "regression"}, default "auto"
-        "auto": text, booleans and categories are classes; numbers are classes if they are whole, have at
-        most 20 distinct values and at least two rows per value on average.
+        "auto": text, booleans and categories are classes, and numbers are numbers, unless they look like
+        codes of classes (:func:`is_coded`): 0/1, 1/2/3, ten digits, ratings from 3 to 8.
 
     Raises
     ------
@@ -77,13 +89,14 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     check_task(task)
     is_label = holds_labels(values)
     if is_label and task != "regression":
-        return _classes(values, task=task, is_label=True)
+        target = _classes(values, task=task)
+        return replace(target, notes=(*target.notes, *_order_unused(values)))
     numbers = finite_numbers(values)
     if task == "regression" or (task == "auto" and not is_coded(numbers)):
-        return _regression(numbers)
+        return _doubted(_regression(numbers), numbers, task)
     if task != "auto":
         _check_discrete(numbers, task)
-    return _classes(pd.Series(_whole(numbers)), task=task, is_label=False)
+    return _doubted(_classes(pd.Series(_whole(numbers)), task=task), numbers, task)
 
 
 def check_task(task: str) -> None:
@@ -112,8 +125,8 @@ def holds_labels(values: AnySeries, where: str = "y") -> bool:
     kind = dtypes.infer_dtype(values, skipna=True)
     if kind.startswith(("date", "time", "period")):
         raise DataError(
-            f"{where} must be numbers or labels, got dates. Unknown label type: dates; predict a number "
-            "instead, such as the days since a fixed date"
+            f"{where} must be numbers or labels, got dates. Unknown label type: dates; predict a "
+            "number instead, such as the days since a fixed date"
         )
     return kind not in ("integer", "floating", "mixed-integer-float", "decimal")
 
@@ -154,11 +167,71 @@ def _whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def is_coded(numbers: NDArray[np.float64]) -> bool:
-    """Whether numbers look like codes of classes: whole, few, and each of them often."""
+    """Whether numbers look like codes of classes: whole, few, each of them often, and not a count or a scale.
+
+    Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers.
+
+    Examples
+    --------
+    >>> digits = np.arange(100.0) % 10
+    >>> is_coded(digits), is_coded(np.array([1.0, 2.0, 3.0] * 5)), is_coded(np.array([0.5, 1.0] * 5))
+    (True, True, False)
+    >>> is_coded(np.random.default_rng(0).poisson(3.0, 300).astype(float))
+    False
+    """
+    if not _is_few(numbers):
+        return False
+    values, counts = np.unique(numbers, return_counts=True)
+    return len(values) < FEWEST_SCALE_VALUES or not _is_scale(values, counts)
+
+
+def _is_few(numbers: NDArray[np.float64]) -> bool:
+    """Whether the numbers are whole and few, each of them often."""
     if not (numbers == np.round(numbers)).all():
         return False
     n_distinct = len(np.unique(numbers))
     return n_distinct <= GUESS_MOST_CLASSES and n_distinct * GUESS_ROWS_PER_CLASS <= len(numbers)
+
+
+def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
+    """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides."""
+    if len(values) < FEWEST_ORDERED_VALUES or values[-1] - values[0] + 1 > SCALE_GAPS * len(values):
+        return False
+    peak = int(np.argmax(counts))
+    against = np.maximum(-np.diff(counts[: peak + 1]), 0).sum() + np.maximum(np.diff(counts[peak:]), 0).sum()
+    is_uneven = counts.min() <= SCALE_RAREST * counts.max()
+    return bool(is_uneven and against <= SCALE_AGAINST * counts.sum())
+
+
+def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
+    """Return the target with the other task that few whole numbers could have, if nobody said which."""
+    if task != "auto" or not _is_few(numbers) or len(values := np.unique(numbers)) < 3:
+        return target
+    what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
+    if target.task == "regression":
+        text = (
+            f"the target holds {what} and is taken as a number, as it gets rarer towards an end; pass "
+            "task='classification' if these are classes."
+        )
+        note = Note(code="task-guessed", text=text, is_warning=True)
+        return replace(target, other_task="classification", notes=(*target.notes, note))
+    is_ordered = _is_scale(*np.unique(numbers, return_counts=True))
+    text = (
+        f"the target holds {what}{' that look ordered' if is_ordered else ''} and is taken as classes; pass "
+        "task='regression' if it is a number."
+    )
+    note = Note(code="task-guessed", text=text, is_warning=is_ordered)
+    return replace(target, other_task="regression", notes=(*target.notes, note))
+
+
+def _order_unused(values: AnySeries) -> tuple[Note, ...]:
+    if not isinstance(values.dtype, pd.CategoricalDtype) or not values.dtype.ordered:
+        return ()
+    text = (
+        "the classes of y have an order, which is not used; pass y.cat.codes with task='regression' to use "
+        "it, as a number."
+    )
+    return (Note(code="ordered-classes", text=text),)
 
 
 def _regression(numbers: NDArray[np.float64]) -> Target:
@@ -180,7 +253,7 @@ def _check_discrete(numbers: NDArray[np.float64], task: str) -> None:
         )
 
 
-def _classes(values: AnySeries, *, task: str, is_label: bool) -> Target:
+def _classes(values: AnySeries, *, task: str) -> Target:
     codes, labels = labels_of(values)
     if len(labels) < 2:
         raise DataError(
@@ -199,45 +272,14 @@ def _classes(values: AnySeries, *, task: str, is_label: bool) -> Target:
             f"({listed(classes)}); use task='classification' or leave it out"
         )
     if task == "auto":
-        _check_not_text(classes, len(values))
-    notes = _rare(classes, counts)
-    if task == "auto" and not is_label and len(classes) > 2:
-        notes = (_guessed(len(classes)), *notes)
-    return Target(y=y, task=found, classes=classes, class_counts=tuple(int(n) for n in counts), notes=notes)
-
-
-def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
-    """Return labels as codes (n_rows,) and the plain label of each, in the order of their first row.
-
-    Raises
-    ------
-    DataError
-        If they are no labels, or text and numbers.
-
-    Examples
-    --------
-    >>> codes, labels = labels_of(pd.Series([b"no", "yes", "no"], dtype=object))
-    >>> codes.tolist(), labels
-    ([0, 1, 0], ['no', 'yes'])
-    """
-    try:
-        codes, distinct = pd.factorize(values)
-    except TypeError as error:
-        raise DataError(
-            "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label "
-            "a row"
-        ) from error
-    plain = [_plain(label) for label in np.asarray(distinct, dtype=object)]
-    if len({isinstance(label, str) for label in plain}) > 1:
-        raise DataError(
-            f"labels in y must be all text or all numbers, got both, as in {listed(plain[:4])}. "
-            "Unknown label type: unknown; convert them with y.astype(str)"
-        )
-    # b"no" and "no" are distinct objects and one label.
-    labels = list(dict.fromkeys(plain))
-    position = {label: code for code, label in enumerate(labels)}
-    merged = np.array([position[label] for label in plain], dtype=np.intp)
-    return merged[codes], labels
+        _check_not_text(classes, values)
+    return Target(
+        y=y,
+        task=found,
+        classes=classes,
+        class_counts=tuple(int(n) for n in counts),
+        notes=notes_on_labels(classes, counts),
+    )
 
 
 def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -> NDArray[Any]:
@@ -276,50 +318,17 @@ def is_plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool
     return dtypes.infer_dtype(values) == "string"
 
 
-def _plain(label: object) -> Label:
-    if isinstance(label, bool | np.bool_):
-        return bool(label)
-    if isinstance(label, int | np.integer):
-        return int(label)
-    if isinstance(label, float | np.floating | Decimal):
-        return float(label)
-    if isinstance(label, bytes | str):
-        try:
-            return label.decode("utf-8") if isinstance(label, bytes) else label.encode("utf-8").decode()
-        except UnicodeError as error:
-            raise DataError(
-                f"labels in y must be text that UTF-8 can hold, got {shown(label)}; read the file with the "
-                "encoding that it has, or rename these labels"
-            ) from error
-    raise DataError(
-        f"labels in y must be text, numbers or booleans, got {type(label).__name__}. Unknown label "
-        "type: unknown"
-    )
-
-
-def _check_not_text(classes: Sequence[Label], n_rows: int) -> None:
-    if len(classes) > max(GUESS_MOST_CLASSES, n_rows / FEWEST_ROWS_PER_CLASS):
+def _check_not_text(classes: Sequence[Label], values: AnySeries) -> None:
+    n_rows = len(values)
+    if len(classes) <= max(GUESS_MOST_CLASSES, n_rows / FEWEST_ROWS_PER_CLASS):
+        return
+    if find_dates(values) is not None:
         raise DataError(
-            f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} "
-            f"rows, as in {listed(classes[:2])}; convert y to numbers if it is a number, or pass "
-            "task='classification'"
+            f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
+            "number instead, such as the days since a fixed date"
         )
-
-
-def _rare(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
-    single = [label for label, count in zip(classes, counts, strict=True) if count == 1]
-    if not single:
-        return ()
-    text = (
-        f"{counted(len(single), 'class', 'classes')} with a single row: {listed(single)}; such a class "
-        "cannot be both learned and checked."
+    raise DataError(
+        f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} "
+        f"rows, as in {listed(classes[:2])}; convert y to numbers if it is a number, or pass "
+        "task='classification'"
     )
-    return (Note(code="rare-class", text=text),)
-
-
-def _guessed(n_classes: int) -> Note:
-    text = (
-        f"the target holds {n_classes} different whole numbers and is taken as classes; pass "
-        "task='regression' if they are quantities."
-    )
-    return Note(code="task-guessed", text=text)

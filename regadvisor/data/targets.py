@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types as dtypes
 
 from regadvisor.data.summary import distinct_columns
 from regadvisor.data.target import Target, check_task, finite_numbers, holds_labels, is_coded
@@ -48,6 +49,12 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
     series = [frame.iloc[:, j] for j in range(frame.shape[1])]
     if task == "auto":
         labels = [name for name, own in zip(names, series, strict=True) if holds_labels(own, _where(name))]
+        if len(labels) == 1 and frame.shape[1] == 2 and dtypes.is_bool_dtype(frame[labels[0]].dtype):
+            raise DataError(
+                f"y must be one column of classes or several of numbers, got a yes/no and a number in "
+                f"{listed(names)}, as events and times of survival data are; there are no survival models "
+                "here: pass one of them to predict it alone"
+            )
         _refuse_classes(labels, frame.shape[1], "classes")
     columns = [finite_numbers(own, _where(name)) for name, own in zip(names, series, strict=True)]
     for name, own in zip(names, columns, strict=True):
@@ -67,7 +74,11 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
             TargetFacts(name=name, mean=float(own.mean()), sd=float(own.std()))
             for name, own in zip(names, columns, strict=True)
         ),
-        notes=(*_quantities(coded if task == "auto" else []), *_copies(Y, names)),
+        notes=(
+            *_survival(columns, names),
+            *_quantities(coded if task == "auto" else []),
+            *_copies(Y, names),
+        ),
     )
 
 
@@ -101,6 +112,20 @@ def _quantities(coded: list[str | int]) -> tuple[Note, ...]:
     what = "quantities, not as classes"
     text = f"few different whole numbers in {_columns(coded)} of the targets are taken as {what}."
     return (Note(code="task-guessed", text=text),)
+
+
+def _survival(columns: list[NDArray[np.float64]], names: list[str | int]) -> tuple[Note, ...]:
+    """Return a warning if two targets are an event, 0 or 1, and a time."""
+    for event, time in ((0, 1), (1, 0)):
+        is_event = len(columns) == 2 and set(np.unique(columns[event])) == {0.0, 1.0}
+        if is_event and columns[time].min() >= 0 and len(np.unique(columns[time])) > 2:
+            text = (
+                f"target {names[event]!r} is 0 or 1 and target {names[time]!r} a number from 0 on, as "
+                "events and times of survival data are. Here they are two numbers to predict, though some "
+                "times end before the event; use a survival model if that is meant."
+            )
+            return (Note(code="survival", text=text, is_warning=True),)
+    return ()
 
 
 def _copies(Y: NDArray[Any], names: list[str | int]) -> tuple[Note, ...]:

@@ -50,3 +50,14 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     ('1 row', '1,200 rows', '2 classes')
     """
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def agreed(n: int, one: str, many: str) -> str:
+    """Return the words that agree with a count.
+
+    Examples
+    --------
+    >>> agreed(1, "was", "were"), agreed(2, "it carries", "they carry")
+    ('was', 'they carry')
+    """
+    return one if n == 1 else many

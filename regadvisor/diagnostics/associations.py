@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regadvisor.data.levels import microseconds
+from regadvisor.data.dates import microseconds
 from regadvisor.data.table import Table
 from regadvisor.thresholds import FEWEST_ROWS_OFF_MODE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.data.arrays import plain_array
+from regadvisor.data.dates import DateOrder, as_times, microseconds
 from regadvisor.data.frames import as_frame, as_numbers
-from regadvisor.data.levels import as_times, microseconds, text_levels
+from regadvisor.data.levels import text_levels
 
 _DAY_US = 24 * 3600 * 1e6
 #: Parts of a date, in the order of the columns; the hour only where there are times of day.
@@ -110,6 +111,11 @@ class DateParts(TransformerMixin, BaseEstimator):
     "missing" is added if values are missing, both as seen by :meth:`fit`. Durations become days. A missing
     date is NaN in every part; time zones are converted to UTC.
 
+    Parameters
+    ----------
+    orders : sequence of {"ymd", "dmy", "mdy", None}, optional
+        Of each column, how dates that come as text are read: which of year, month and day comes first.
+
     Attributes
     ----------
     parts_ : list of tuple of str
@@ -120,13 +126,18 @@ class DateParts(TransformerMixin, BaseEstimator):
     >>> dates = pd.DataFrame({"sold": pd.to_datetime(["2024-05-01", "2024-05-03"])})
     >>> DateParts().fit_transform(dates).tolist()
     [[2024.0, 5.0, 1.0, 2.0, 19844.0], [2024.0, 5.0, 3.0, 4.0, 19846.0]]
+    >>> DateParts(orders=["dmy"]).fit_transform(pd.DataFrame({"sold": ["01/05/2024"]})).tolist()
+    [[2024.0, 5.0, 1.0, 2.0, 19844.0]]
     """
+
+    def __init__(self, *, orders: Sequence[DateOrder | None] | None = None) -> None:
+        self.orders = orders
 
     def fit(self, X: Any, y: Any = None) -> DateParts:
         """Learn which parts the columns of `X` have."""
         frame = _frame(X)
         validate_data(self, frame, skip_check_array=True)
-        self.parts_ = [_parts_of(frame.iloc[:, j]) for j in range(frame.shape[1])]
+        self.parts_ = [_parts_of(column) for column in self._times(frame)]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
@@ -134,8 +145,12 @@ class DateParts(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "parts_")
         frame = _frame(X)
         validate_data(self, frame, reset=False, skip_check_array=True)
-        columns = [_part(frame.iloc[:, j], part) for j, parts in enumerate(self.parts_) for part in parts]
-        return np.column_stack(columns)
+        pairs = zip(self._times(frame), self.parts_, strict=True)
+        return np.column_stack([_part(column, part) for column, parts in pairs for part in parts])
+
+    def _times(self, frame: pd.DataFrame) -> list[pd.Series[Any]]:
+        orders = self.orders or [None] * frame.shape[1]
+        return [as_times(frame.iloc[:, j], order) for j, order in enumerate(orders)]
 
     def get_feature_names_out(self, input_features: Iterable[str] | None = None) -> NDArray[np.object_]:
         """Return names such as ``"sold_month"``."""
@@ -153,8 +168,7 @@ class DateParts(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _parts_of(column: pd.Series[Any]) -> tuple[str, ...]:
-    times = as_times(column)
+def _parts_of(times: pd.Series[Any]) -> tuple[str, ...]:
     missing = ("missing",) if bool(times.isna().any()) else ()
     if pd.api.types.is_timedelta64_dtype(times.dtype):
         return ("days", *missing)
@@ -163,14 +177,14 @@ def _parts_of(column: pd.Series[Any]) -> tuple[str, ...]:
     return (*(part for part in _PARTS if part != "hour" or has_hours), *missing)
 
 
-def _part(column: pd.Series[Any], part: str) -> NDArray[np.float64]:
+def _part(times: pd.Series[Any], part: str) -> NDArray[np.float64]:
     if part == "missing":
-        return np.asarray(as_times(column).isna(), dtype=np.float64)
-    stamps = microseconds(column)
+        return np.asarray(times.isna(), dtype=np.float64)
+    stamps = microseconds(times)
     if part == "days":
         return stamps / _DAY_US
     if part == "hour":
         return np.mod(stamps, _DAY_US) / 3600e6
-    values = getattr(as_times(column).dt, "day_of_week" if part == "weekday" else part)
+    values = getattr(times.dt, "day_of_week" if part == "weekday" else part)
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers

@@ -15,14 +15,13 @@ from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.encoder import Encoder
 from regadvisor.families.linear_problem import Floats, Matrix, Problem, dense
+from regadvisor.families.preprocess import FEWEST_SPARSE_COLUMNS
 
 #: Encoded folds larger than this are refused: solvers work on them in memory.
 LARGEST_BYTES = 2_000_000_000
-#: Tables are stored sparse below this share of entries that differ from their column's smallest value (in a
-#: table of words: from "not there") …
+#: Tables of many columns are stored sparse below this share of entries that differ from their column's
+#: smallest value (in a table of words: from "not there").
 SPARSE_SHARE = 0.1
-#: … if they have at least so many columns: few columns are fast anyway.
-FEWEST_SPARSE_COLUMNS = 200
 #: Rows that are asked: all of a wide table took a third of the time of encoding it.
 ROWS_ASKED = 100
 

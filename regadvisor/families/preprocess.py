@@ -6,6 +6,7 @@ the caller's own container. They are scikit-learn's own parts wherever it has th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,16 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncod
 from regadvisor.data.arrays import flatten_images
 from regadvisor.families.encoding import AsNumbers, AsText, DateParts
 from regadvisor.families.scaling import RobustSmoothClip
-from regadvisor.records import DataFacts
-from regadvisor.thresholds import MOST_CATEGORIES, RAREST_CATEGORY_ROWS, RAREST_CATEGORY_SHARE
+from regadvisor.records import Column, DataFacts
+from regadvisor.thresholds import (
+    ID_LEVEL_SHARE,
+    MOST_NETWORK_LEVELS,
+    RAREST_IDENTIFIER_ROWS,
+)
 
 Steps = list[tuple[str, Any]]
+#: Tables of so many columns of levels are stored sparse: few columns are fast anyway.
+FEWEST_SPARSE_COLUMNS = 200
 
 
 def flatten(images: Any) -> NDArray[Any]:
@@ -47,14 +54,28 @@ def in_double(X: Any) -> Any:
     return X.astype(np.float64) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float64)
 
 
+def doubled(levels: Any) -> Any:
+    """Return one-hot levels as 0 and 2: one that half of the rows have varies as standardised numbers do.
+
+    See Gelman 2008, Statistics in Medicine 27:2865.
+
+    Examples
+    --------
+    >>> doubled(np.eye(2)).tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
+    """
+    return 2.0 * levels
+
+
 def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing that these data need.
 
     Numbers: the median for missing values and a 0/1 column that says so (if any column of the data has
     missing values), then standardised (linear) or scaled robustly with a smooth clip (networks).
-    Categories: one-hot, with missing as a category of its own and rare or unknown levels in a shared one;
-    standardised for the linear family, so that a penalty treats them like the other features. Dates:
-    their parts. Sparse data are scaled without centring and stay sparse. Images are flattened first.
+    Categories: one-hot, with missing as a category of its own; for linear models as 0 and 2. Divided by their
+    standard deviations, rare levels would hardly be penalised. Networks get the most frequent levels where
+    there are very many, and the others share a column. Unknown levels are in no column or in the shared one.
+    Dates: their parts. Sparse data are scaled without centring and stay sparse. Images are flattened first.
 
     Parameters
     ----------
@@ -66,7 +87,8 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
     Returns
     -------
     Pipeline or ColumnTransformer
-        It can be cloned and pickled, and gives dense arrays (sparse for sparse data). Unknown categories
+        It can be cloned and pickled, and gives dense arrays (sparse ones for sparse data, and for linear
+        models of very many levels). Unknown categories
         and empty or constant columns are no error in `fit` or `transform`. Where the data had no missing
         values at all, NaN at prediction time passes through to the model, which says so.
 
@@ -94,16 +116,19 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
         return Pipeline([*images, *impute, *_scaler(for_network)])
     # Column numbers are positions to scikit-learn, in frames as well as in arrays.
     is_named = all(isinstance(column.name, str) for column in facts.columns)
+    orders = [column.date_order for column in facts.columns if column.kind == "date"]
+    dates: Steps = [("parts", DateParts(orders=orders if any(orders) else None))]
     branches = {
-        "numeric": [*impute, *_scaler(for_network)],
-        "categorical": [*_one_hot(facts), *([] if for_network else _scaler(for_network))],
-        "date": [("parts", DateParts()), *_imputer(is_flagged=False), *_scaler(for_network)],
+        "numeric": ([*impute, *_scaler(for_network)], _of_kind(facts, "numeric")),
+        **_level_branches(facts, for_network=for_network),
+        "date": ([*dates, *_imputer(is_flagged=False), *_scaler(for_network)], _of_kind(facts, "date")),
     }
-    parts = []
-    for kind, steps in branches.items():
-        at = [column.name if is_named else j for j, column in enumerate(facts.columns) if column.kind == kind]
-        if at:
-            parts.append((kind, Pipeline(steps), at))
+    position = {column.name: j for j, column in enumerate(facts.columns)}
+    parts = [
+        (name, Pipeline(steps), [column.name if is_named else position[column.name] for column in columns])
+        for name, (steps, columns) in branches.items()
+        if columns
+    ]
     return ColumnTransformer(parts)
 
 
@@ -127,16 +152,64 @@ def _scaler(for_network: bool) -> Steps:
     return [("scale", RobustSmoothClip() if for_network else StandardScaler())]
 
 
-def _one_hot(facts: DataFacts) -> Steps:
-    # A share, so that a sample and the full data get the same columns; in small data a number of rows.
-    share = min(0.5, max(RAREST_CATEGORY_SHARE, round(RAREST_CATEGORY_ROWS / facts.n_rows, 4)))
+def _of_kind(facts: DataFacts, kind: str) -> list[Column]:
+    return [column for column in facts.columns if column.kind == kind]
+
+
+def _level_branches(facts: DataFacts, *, for_network: bool) -> dict[str, tuple[Steps, list[Column]]]:
+    """Return the encoders of categorical columns, by name, each with its columns.
+
+    Every level has a column of its own: the penalty shrinks those that few rows speak for. Not so in columns
+    that look like identifiers, where what is met only once teaches nothing. A network pays for each column in
+    every step, so it gets the most frequent levels where there are very many.
+    """
+    columns = _of_kind(facts, "categorical")
+    n_levels = [column.n_levels or 0 for column in columns]
+    most = _most_levels(n_levels) if for_network else None
+    is_sparse = not for_network and sum(n_levels) >= FEWEST_SPARSE_COLUMNS
+    is_id = [n > ID_LEVEL_SHARE * facts.n_rows for n in n_levels]
+
+    scale: Steps = [] if for_network else [("scale", FunctionTransformer(doubled, accept_sparse=True))]
+
+    def branch(fewest_rows: int, *, of_ids: bool) -> tuple[Steps, list[Column]]:
+        chosen = [column for column, own in zip(columns, is_id, strict=True) if own == of_ids]
+        return [*_one_hot(fewest_rows, most, is_sparse), *scale], chosen
+
+    return {
+        "categorical": branch(1, of_ids=False),
+        "identifier": branch(RAREST_IDENTIFIER_ROWS, of_ids=True),
+    }
+
+
+def _one_hot(fewest_rows: int, most: int | None, is_sparse: bool) -> Steps:
     encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
-        min_frequency=share,
-        max_categories=MOST_CATEGORIES,
-        sparse_output=False,
+        min_frequency=fewest_rows,
+        max_categories=most,
+        sparse_output=is_sparse,
     )
     return [("text", AsText()), ("encode", encoder)]
+
+
+def _most_levels(n_levels: Sequence[int]) -> int | None:
+    """Return how many columns each categorical column may have; None: as many as it has levels.
+
+    Columns with few levels leave their share to the others.
+
+    Examples
+    --------
+    >>> _most_levels([3, 20]), _most_levels([3, 5000]), _most_levels([5000, 5000])
+    (None, 995, 500)
+    """
+    left, most = MOST_NETWORK_LEVELS, None
+    for position, n in enumerate(sorted(n_levels)):
+        share = max(2, left // (len(n_levels) - position))
+        # A level and "missing", or "other", are columns as well.
+        if n + 2 > share:
+            most = share
+            break
+        left -= n + 2
+    return most
 
 
 # -------------------------------------------------------------------------------------------- names
@@ -200,6 +273,6 @@ def _level_names(encoder: OneHotEncoder, j: int, name: str) -> list[str]:
     rare = encoder.infrequent_categories_[j]
     if rare is None:
         return levels
-    shared = [text(level) for level in rare]
-    together = shared[0] if len(shared) == 1 else f"{name}=other"
+    shared = dict.fromkeys(text(level) for level in rare)
+    together = next(iter(shared)) if len(shared) == 1 else f"{name}=other"
     return [level for level in levels if level not in shared] + [together]

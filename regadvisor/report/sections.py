@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from regadvisor.records import (
+    HIDDEN_SIGNAL,
     DataFacts,
     FitFacts,
     Record,
@@ -27,6 +28,7 @@ from regadvisor.report.phrases import (
     strengths,
     support,
 )
+from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
 from regadvisor.wording import number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
@@ -70,12 +72,25 @@ def context(record: Record) -> str:
 
 def _data(data: DataFacts) -> list[str]:
     size = f"{count(data.n_rows, 'row')} × {count(data.n_features, 'feature')}"
+    return [size, _target(data)]
+
+
+def _target(data: DataFacts) -> str:
+    """Return what the target is taken as, and how to have it otherwise where it could be something else."""
     if data.task == "regression":
-        return [size, f"regression on {targets(data)}" if targets(data) else "regression"]
-    counts = data.class_counts or ()
+        if data.other_task is not None:
+            name = data.target_name or "target"
+            return f"{name} taken as a number: task='{data.other_task}' takes it as classes"
+        return f"regression on {targets(data)}" if targets(data) else "regression"
+    counts, labels = data.class_counts or (), data.classes or ()
+    classes = count(len(labels or counts), "class", "classes")
+    if data.other_task is not None and labels:
+        name = data.target_name or "target"
+        many = f"{name} taken as {classes} ({labels[0]} to {labels[-1]})"
+        return f"{many}: task='{data.other_task}' takes it as a number"
     shares = f" ({' / '.join(f'{n:,}' for n in counts)})" if 0 < len(counts) <= 4 else ""
     of = "" if data.target_name is None else f" of {data.target_name}"
-    return [size, f"{count(len(data.classes or counts), 'class', 'classes')}{of}{shares}"]
+    return f"{classes}{of}{shares}"
 
 
 def targets(data: DataFacts) -> str:
@@ -305,19 +320,35 @@ def next_steps(record: Record) -> tuple[str, ...]:
         lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")
     else:
         lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
-    if record.status == "cant_tell":
-        more_time = _larger_budget(record)
-        lines.append(f"More rows{f', or more time ({more_time}),' if more_time else ''} would tell more.")
-    elif record.strength.source == "default" and record.data is not None:
-        more_time = _larger_budget(record) or "a larger budget"
-        lines.append(f"With more time ({more_time}), validation can replace the default.")
-    return tuple(lines)
+    return (*lines, *_missing(record))
+
+
+def _missing(record: Record) -> tuple[str, ...]:
+    """Return what would tell more, rows or time, whichever was short; nothing where that is not known."""
+    sample, more_time = record.evidence.sample, _larger_budget(record)
+    if any(note.code == HIDDEN_SIGNAL for note in record.notes):
+        return ()
+    if record.strength.source == "default" and record.data is not None:
+        if more_time is not None:
+            return (f"With more time ({more_time}), validation can replace the default.",)
+        is_short = record.data.n_rows < FEWEST_ROWS_TO_VALIDATE
+        few = f"With at least {FEWEST_ROWS_TO_VALIDATE} rows, validation can replace the default."
+        return (few,) if is_short else ()
+    if record.status != "cant_tell" or sample is None:
+        return ()
+    if sample.is_everything:
+        is_cut = record.evidence.scores is not None and record.evidence.scores.cut is not None
+        time = f", or more time ({more_time})," if more_time and is_cut else ""
+        return (f"More rows{time} would tell more.",)
+    return (f"More time ({more_time}) allows a larger sample.",) if more_time else ()
 
 
 def _larger_budget(record: Record) -> str | None:
-    """Return the budget that would have been enough, with a margin; None where time was no limit."""
-    timings = record.timings
-    if timings is None or timings.budget_s is None or timings.projected_s is None:
+    """Return the budget that would have been enough; None where time was not what was missing."""
+    timings, resources = record.timings, record.evidence.resources
+    if timings.budget_s == 0 and resources is not None and resources.budget_s == 0:
+        return 'budget="auto"'
+    if timings.budget_s is None or timings.projected_s is None:
         return None
     enough_s = math.ceil(_MARGIN * timings.projected_s)
     return f"budget={enough_s}" if enough_s > timings.budget_s else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regadvisor.records import Claim, Comparison, Record, ScoreEvidence, Step
+from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import (
     capital,
@@ -107,8 +107,10 @@ def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     )
     tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
     if "none" not in tied:
+        claim = main_claim(record)
+        is_likely = claim is None or claim.support is None or claim.support >= 0.5
         return (
-            f"Regularize: {support(main_claim(record))}.",
+            f"{'Regularize' if is_likely else 'Regularizing is not shown to help'}: {support(claim)}.",
             tie,
             f"Start with {start(record)}{_why(record)}.",
         )
@@ -162,6 +164,8 @@ def _gave_up(record: Record) -> Step | None:
 def _cant_tell(record: Record) -> tuple[str, ...]:
     until = f"Until then start with {start(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
+    if any(note.code == HIDDEN_SIGNAL for note in record.notes):
+        return ("Can't tell yet: extreme values rule the loss, and nothing beats a constant guess.", until)
     if scores is None or sample is None:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")
@@ -177,8 +181,13 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
 
 def _needed(record: Record) -> str:
     """Return how many rows would decide it, as a clause."""
-    if record.rows_needed is None or record.data is None:
+    if any(note.code in FEW_RULE for note in record.notes):
+        return ", as a few rows rule the loss"
+    if record.data is None or record.evidence.scores is None:
         return ""
+    if record.rows_needed is None:
+        is_open = _open_comparison(record, record.evidence.scores) is not None
+        return "; it would take many more rows to decide it" if is_open else ""
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {record.rows_needed:,} rows would decide it"
     return f"; about {record.rows_needed - record.data.n_rows:,} more rows would decide it"

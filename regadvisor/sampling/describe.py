@@ -64,8 +64,8 @@ def describe_notes(
         )
         notes.append(Note(code="duplicate-rows", text=text))
     if evidence.is_drift_hint:
-        column = next((test.column for test in evidence.tests if "row order" in test.what), None)
-        mostly = f" (mostly {column})" if column else ""
+        column = next((test.column for test in evidence.tests if test.what.startswith("row order")), None)
+        mostly = f" (mostly {column!r})" if column else ""
         text = (
             f"The first rows look different from the last ones{mostly}: if rows stand in the order of time, "
             "pass time=."

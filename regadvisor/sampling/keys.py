@@ -39,8 +39,8 @@ from pandas.api.types import is_numeric_dtype
 from pandas.util import hash_pandas_object
 from scipy import sparse
 
+from regadvisor.data.dates import microseconds
 from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_row_sums
-from regadvisor.data.levels import microseconds
 from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
 from regadvisor.data.table import Table
 

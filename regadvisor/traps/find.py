@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from regadvisor.data.table import Table
 from regadvisor.records import Note
+from regadvisor.traps.extremes import extreme_features, odd_target
+from regadvisor.traps.identifiers import identifiers
+from regadvisor.traps.leaks import leaks
+from regadvisor.traps.separable import separable
+from regadvisor.traps.shared_rows import shared_rows
+from regadvisor.traps.view import View
 
 
 def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
@@ -16,4 +22,12 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
     seed : int
         Draws the rows that are looked at where there are too many.
     """
-    return ()
+    view = View.of(table, seed=seed)
+    return (
+        *leaks(view, seed=seed),
+        *shared_rows(view, seed=seed),
+        *identifiers(view),
+        *extreme_features(view, seed=seed),
+        *odd_target(view),
+        *separable(view, seed=seed),
+    )

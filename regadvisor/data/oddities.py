@@ -1,0 +1,161 @@
+"""What is odd about the columns, and what was done about it, as notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from regadvisor.data.levels import Levels, alike, means_missing
+from regadvisor.data.wording import agreed, counted, listed, shown
+from regadvisor.records import Column, Note
+from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE
+
+if TYPE_CHECKING:
+    from regadvisor.data.dates import FoundDates
+    from regadvisor.data.frames import FrameColumn
+
+Name = str | int
+#: Columns and pairs that a note names.
+_MOST_NAMED = 5
+
+
+def notes_on_reading(names: Sequence[Name], read: Sequence[FrameColumn]) -> tuple[Note, ...]:
+    """Return notes about columns that were read as something else than they came as.
+
+    Parameters
+    ----------
+    names : sequence of str or int
+    read : sequence of FrameColumn
+    """
+    notes = []
+    numbers = [name for name, column in zip(names, read, strict=True) if column.doubt == "parsed-as-numbers"]
+    if numbers:
+        what = agreed(len(numbers), "holds numbers and is", "hold numbers and are")
+        text = (
+            f"{counted(len(numbers), 'column')} came as objects or text but {what} used as numbers: "
+            f"{listed(numbers)}."
+        )
+        notes.append(Note(code="parsed-as-numbers", text=text))
+    mixed = [name for name, column in zip(names, read, strict=True) if column.doubt == "mixed-types"]
+    if mixed:
+        mix, are = agreed(len(mixed), "mixes", "mix"), agreed(len(mixed), "is", "are")
+        text = (
+            f"{counted(len(mixed), 'column')} {mix} numbers, text or other types and {are} used as "
+            f"categories: {listed(mixed)}."
+        )
+        notes.append(Note(code="mixed-types", text=text))
+    return (*notes, *_notes_on_dates(names, read))
+
+
+def _notes_on_dates(names: Sequence[Name], read: Sequence[FrameColumn]) -> list[Note]:
+    found = [
+        (name, column.dates) for name, column in zip(names, read, strict=True) if column.dates is not None
+    ]
+    if not found:
+        return []
+    orders = [f"{shown(name)}{_how(dates)}" for name, dates in found[:_MOST_NAMED]]
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    are_digits = any(dates.example.isdigit() for _, dates in found)
+    text = (
+        f"{counted(len(found), 'column')} of text or numbers {agreed(len(found), 'was', 'were')} read as "
+        f"dates: {', '.join(orders)}{more}.{' Put a letter in front if these are codes.' * are_digits}"
+    )
+    notes = [Note(code="parsed-dates", text=text)]
+    for name, dates in found:
+        if dates.is_ambiguous:
+            other = "yearfirst=False" if dates.order == "ymd" else f"dayfirst={dates.order == 'mdy'}"
+            text = (
+                f"the dates in {shown(name)}, such as {shown(dates.example)}, can be read in two ways and "
+                f"are read {dates.words}; if that is wrong, write them as 2024-05-31, or pass "
+                f"pandas.to_datetime(X[{shown(name)}], {other})."
+            )
+            notes.append(Note(code="ambiguous-dates", text=text))
+        if dates.n_unread:
+            text = (
+                f"{counted(dates.n_unread, 'value')} in {shown(name)} {agreed(dates.n_unread, 'is', 'are')} "
+                f"no date and {agreed(dates.n_unread, 'counts', 'count')} as missing, as in "
+                f"{shown(dates.example)}."
+            )
+            notes.append(Note(code="unread-dates", text=text))
+    return notes
+
+
+def _how(dates: FoundDates) -> str:
+    how = [dates.words] * dates.is_open + ["two-digit years as 1969 to 2068"] * dates.has_short_years
+    return f" ({', '.join(how)})" if how else ""
+
+
+def notes_on_columns(
+    columns: Sequence[Column],
+    levels: Mapping[Name, Levels],
+    copies: Sequence[tuple[Name, Name]],
+    missing: Sequence[Name],
+) -> tuple[Note, ...]:
+    """Return notes about columns that carry nothing, repeat others or have odd levels.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    levels : dict of column name to Levels
+        Of the categorical columns.
+    copies : sequence of pairs (column, its copy)
+    missing : sequence of column names
+        Columns without any value.
+    """
+    notes = []
+    if missing:
+        carry = agreed(len(missing), "it carries", "they carry")
+        text = f"{counted(len(missing), 'column')} without any value: {listed(missing)}; {carry} nothing."
+        notes.append(Note(code="all-missing-columns", text=text))
+    constant = [column.name for column in columns if column.is_constant and column.name not in set(missing)]
+    if constant:
+        carry = agreed(len(constant), "it carries", "they carry")
+        text = f"{counted(len(constant), 'column')} with a single value: {listed(constant)}; {carry} nothing."
+        notes.append(Note(code="constant-columns", text=text))
+    if copies:
+        pairs = ", ".join(f"{copy!r} = {first!r}" for first, copy in copies[:_MOST_NAMED])
+        more = f" and {len(copies) - _MOST_NAMED} more" if len(copies) > _MOST_NAMED else ""
+        text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
+        notes.append(Note(code="duplicate-columns", text=text))
+    ids = [name for name, level in levels.items() if _looks_like_id(level)]
+    if ids:
+        text = (
+            f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
+            "a model nothing as categories; leave it out or turn it into features."
+        )
+        notes.append(Note(code="looks-like-id", text=text, is_warning=True))
+    return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in ids}))
+
+
+def _looks_like_id(levels: Levels) -> bool:
+    n_present = int((levels.codes >= 0).sum())
+    return len(levels.texts) > max(FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE * n_present)
+
+
+def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
+    """Return notes about levels that may be one, and levels that may be missing values."""
+    notes = []
+    same = {name: groups[0] for name, level in levels.items() if (groups := alike(level.texts.tolist()))}
+    if same:
+        shown_groups = [
+            f"{listed(group)} in {shown(name)}" for name, group in list(same.items())[:_MOST_NAMED]
+        ]
+        text = (
+            f"categories that differ only in case or blanks: {'; '.join(shown_groups)}. Each is a "
+            "category of its own; write them alike if they are one."
+        )
+        notes.append(Note(code="levels-alike", text=text))
+    words = {
+        name: [text for text in level.texts.tolist() if means_missing(text)] for name, level in levels.items()
+    }
+    words = {name: found for name, found in words.items() if found}
+    if words:
+        shown_words = [
+            f"{listed(found)} in {shown(name)}" for name, found in list(words.items())[:_MOST_NAMED]
+        ]
+        text = (
+            f"categories that probably stand for missing values: {'; '.join(shown_words)}. Each is a "
+            "category of its own; pass None if the value is missing."
+        )
+        notes.append(Note(code="levels-missing", text=text))
+    return notes

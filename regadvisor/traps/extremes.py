@@ -1,0 +1,242 @@
+"""Values so far from the rest that they rule the squared loss, and targets so skewed that a few rows do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.data.numbers import Numbers
+from regadvisor.data.table import Table
+from regadvisor.data.wording import counted, shown
+from regadvisor.records import Note
+from regadvisor.traps.quick import as_columns, error, random_folds, ridge
+from regadvisor.traps.view import View, named, original_rows, read
+from regadvisor.wording import number
+
+#: Columns that are read in full, those with the most extreme values first, and how many are described.
+_MOST_READ, _MOST_SHOWN = 50, 3
+#: Whole numbers with a larger median are prices and the like rather than counts.
+_MOST_COUNTED = 1_000
+#: Share of many rows that some of them hardly miss.
+_FEW_OF_MANY = 0.005
+#: Other columns beside which extreme ones are tried.
+_MOST_OTHERS = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """How the values of one column lie around their median.
+
+    Attributes
+    ----------
+    rows : ndarray of intp
+        The rows that are far from it, or the three farthest where more are; the farthest first.
+    values : ndarray of float64
+        Their values.
+    share : float
+        Share of the sum of squares that these rows hold.
+    distance : float
+        Distance of the farthest, in standard deviations of the middle half of the values (a normal
+        distribution's, worked out from its quartiles).
+    """
+
+    rows: NDArray[np.intp]
+    values: NDArray[np.float64]
+    share: float
+    distance: float
+
+    @property
+    def is_extreme(self) -> bool:
+        """Whether so few values rule the squared loss."""
+        return self.share >= thresholds.EXTREME_SHARE and self.distance >= thresholds.EXTREME_DISTANCE
+
+
+def spread(column: NDArray[np.float64]) -> Spread:
+    """Return how far the farthest values of a column are; see :class:`Spread`.
+
+    Of a column that is mostly one value, such as 0, the other values are looked at.
+
+    Examples
+    --------
+    >>> found = spread(np.r_[np.linspace(-1, 1, 99), 1e9])
+    >>> found.rows[0], round(found.share, 3), found.is_extreme
+    (np.int64(99), 1.0, True)
+    """
+    at = np.flatnonzero(np.isfinite(column))
+    values = column[at]
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else (0.0, 0.0, 0.0)
+    if low == high:
+        off = values != middle
+        at, values = at[off], values[off]
+        if len(np.unique(values)) < thresholds.EXTREME_FEWEST_VALUES:
+            return Spread(rows=at[:0], values=values[:0], share=0.0, distance=0.0)
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    off = np.abs(values - middle)
+    if len(values) < thresholds.EXTREME_FEWEST_VALUES or off.max() == 0:
+        return Spread(rows=at[:0], values=values[:0], share=0.0, distance=0.0)
+    scale = (high - low) / 1.349
+    n_far = int((off >= thresholds.EXTREME_DISTANCE * scale).sum())
+    n_top = n_far if 3 < n_far <= thresholds.EXTREME_MOST * len(column) else 3
+    top = np.argsort(-off, kind="stable")[:n_top]
+    squares = np.square(off / off.max())
+    return Spread(
+        rows=at[top],
+        values=values[top],
+        share=float(squares[top].sum() / squares.sum()),
+        distance=float(off.max() / scale) if scale > 0 else np.inf,
+    )
+
+
+# ------------------------------------------------------------------------------------------ features
+
+
+def extreme_features(view: View, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning about columns in which a few values rule, if that matters or they look wrong.
+
+    Images are left out: pixels are bounded.
+    """
+    table = view.table
+    numeric = [j for j, column in enumerate(table.facts.columns) if column.kind == "numeric"]
+    if table.facts.image_shape is not None or not numeric:
+        return ()
+    found = []
+    for j in dict.fromkeys([*_far_columns(table, numeric), *_far_in_view(view)]):
+        own = spread(read(table, None, np.array([j], dtype=np.intp))[:, 0])
+        if own.is_extreme:
+            found.append((j, own))
+    absurd = [(j, own) for j, own in found if own.distance >= thresholds.EXTREME_ABSURD]
+    told = found if found and _matters(view, found, seed=seed) else absurd
+    return (_features_note(table, told),) if told else ()
+
+
+def _matters(view: View, found: list[tuple[int, Spread]], *, seed: int) -> bool:
+    """Whether a quick model is clearly better with the extreme columns clipped."""
+    view = view.with_rows(np.union1d(view.rows, np.concatenate([own.rows for _, own in found])))
+    y = as_columns(view.targets, is_classification=view.table.is_classification)
+    features, origin = view.encoded
+    rng = np.random.default_rng(seed)
+    is_extreme = np.isin(view.at[origin], [j for j, _ in found])
+    others = rng.permutation(np.flatnonzero(~is_extreme))[:_MOST_OTHERS]
+    chosen = np.r_[np.flatnonzero(is_extreme), others]
+    features, is_extreme = features[:, chosen], is_extreme[chosen]
+    folds, clipped = random_folds(len(y), rng), features.copy()
+    clipped[:, is_extreme] = view.ranked(chosen[is_extreme])
+    before, after = (error(ridge(each, y, folds), y) for each in (features, clipped))
+    return after <= (1 - thresholds.EXTREME_HARM) * before
+
+
+def _far_in_view(view: View) -> list[int]:
+    """Return the columns that look extreme in some of many rows."""
+    if len(view.rows) == view.table.n_rows:
+        return []
+    numbers = view.varying[~view.is_category[view.varying]]
+    return [int(view.at[j]) for j in numbers if spread(view.values[:, j]).is_extreme]
+
+
+def _far_columns(table: Table, numeric: list[int]) -> list[int]:
+    """Return the columns whose farthest value holds a good share of the variance, the worst first."""
+    numbers = Numbers(values=table.X, at=numeric)
+    if numbers.is_sparse:
+        from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+
+        mean, variance = mean_variance_axis(table.X, axis=0)
+        low, high = min_max_axis(table.X, axis=0)
+    else:
+        n_columns = len(numeric)
+        low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
+        n, total, squares = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
+        shift = np.nan_to_num(numbers.rows(slice(0, 1))[0].astype(np.float64))
+        for _, block in numbers.blocks():
+            own = block - shift
+            there = np.isfinite(own)
+            n += there.sum(axis=0)
+            low, high = np.fmin(low, np.fmin.reduce(own, axis=0)), np.fmax(high, np.fmax.reduce(own, axis=0))
+            own = own if there.all() else np.where(there, own, 0.0)
+            total += own.sum(axis=0)
+            squares += np.einsum("ij,ij->j", own, own)
+        mean = total / np.maximum(n, 1)
+        variance = squares / np.maximum(n, 1) - mean**2
+    farthest = np.maximum(np.abs(high - mean), np.abs(low - mean))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = farthest**2 / (variance * table.n_rows)
+    # So few rows hold so much of the variance only if the farthest holds its share. (Of more rows than are
+    # looked at: as few as may be missing there.)
+    few = thresholds.EXTREME_MOST if table.n_rows <= thresholds.TRAP_ROWS else _FEW_OF_MANY
+    is_far = share >= thresholds.EXTREME_SHARE / max(3.0, few * table.n_rows)
+    ranked = np.argsort(-np.where(is_far, share, 0.0), kind="stable")[: min(int(is_far.sum()), _MOST_READ)]
+    return [numeric[i] for i in ranked]
+
+
+def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
+    names = named([table.facts.columns[j].name for j, _ in found])
+    parts = [_described(table, j, each) for j, each in found[:_MOST_SHOWN]]
+    is_positive = all((each.values > 0).all() for _, each in found)
+    what = "take logarithms or clip them" if is_positive else "clip them"
+    text = (
+        f"a few extreme values of {names} rule the fit: "
+        f"{'; '.join(parts)}. Check them; if they are right, {what}."
+    )
+    return Note(code="extreme-features", text=text, is_warning=True)
+
+
+def _described(table: Table, j: int, found: Spread) -> str:
+    row = original_rows(table, found.rows[:1])[0]
+    return f"{named([table.facts.columns[j].name])} is {number(float(found.values[0]))} in row {row}"
+
+
+# ------------------------------------------------------------------------------------------ target
+
+
+def odd_target(view: View) -> tuple[Note, ...]:
+    """Return warnings about numbers to predict: extreme values, or a skew that a logarithm takes away."""
+    table = view.table
+    if table.is_classification:
+        return ()
+    called = [f"the target {shown(facts.name)}" for facts in table.facts.targets] or ["the target"]
+    notes = (_target_note(table, table.targets[:, j], what) for j, what in enumerate(called))
+    return tuple(note for note in notes if note is not None)
+
+
+def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
+    found = spread(y)
+    is_positive = bool((y >= 0).all())
+    is_count = bool((y == np.round(y)).all()) and np.median(y) <= _MOST_COUNTED
+    log = np.log(y) if (y > 0).all() else np.log1p(np.maximum(y, 0.0))
+    is_log_fine = is_positive and not spread(log).is_extreme and abs(skewness(log)) <= 0.5 * skewness(y)
+    if is_log_fine and skewness(y) >= thresholds.SKEWED and len(y) >= thresholds.EXTREME_FEWEST_VALUES:
+        top = max(3, round(0.01 * len(y)))
+        squares = np.sort(np.square(y - y.mean()))
+        share = squares[-top:].sum() / squares.sum()
+        how = "logarithm (log1p)" if (y == 0).any() else "logarithm"
+        model = "use a Poisson model or predict its " if is_count else "predict its "
+        text = (
+            f"{what} is skewed: {counted(top, 'row')} of {len(y):,} hold {share:.0%} of its variance and "
+            f"rule the squared loss. Better {model}{how}."
+        )
+        return Note(code="skewed-target", text=text, is_warning=True)
+    if not found.is_extreme:
+        return None
+    row, farthest = original_rows(table, found.rows[:1])[0], number(float(found.values[0]))
+    text = (
+        f"extreme values of {what} rule the squared loss: {counted(len(found.rows), 'row')} hold "
+        f"{min(found.share, 0.99):.0%} of its squares, and the farthest is {farthest} in row {row}. Check "
+        "them; if they are right, clip them or use a robust loss."
+    )
+    return Note(code="extreme-target", text=text, is_warning=True)
+
+
+def skewness(values: NDArray[np.float64]) -> float:
+    """Return the skewness, 0 without any spread.
+
+    Examples
+    --------
+    >>> round(skewness(np.array([0.0, 0.0, 0.0, 1.0])), 2)
+    1.15
+    """
+    scaled = values / max(float(np.abs(values).max()), 1e-300)
+    off = scaled - scaled.mean()
+    variance = float(np.mean(off**2))
+    return float(np.mean(off**3) / variance**1.5) if variance > 1e-24 else 0.0

@@ -1,0 +1,275 @@
+"""Leaks: columns that determine the target, alone or together.
+
+A column that says what the target says makes every regularizer look perfect. Chance is counted, not
+guessed: with many rows of one value, or few values of the target, a column may seem to determine the target
+by luck, and the share of shuffled targets that would look the same is worked out. Columns together are
+asked by least squares, with far more rows than columns: what is left is rounding or it is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.data.wording import shown
+from regadvisor.records import Note
+from regadvisor.traps.quick import as_columns, error, random_folds, ridge
+from regadvisor.traps.view import View, standardised
+
+#: Columns that are tried together at most, and picked one by one where there are too many for that.
+_MOST_TOGETHER, _MOST_PICKED = 300, 12
+#: Fewer levels than this share of the rows make a numeric column one of levels.
+_LEVELS_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A column that determines the target, and how."""
+
+    at: int
+    how: str
+
+
+def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning for every target that columns determine.
+
+    Parameters
+    ----------
+    view : View
+    seed : int
+        Draws the folds by which honest classes that are far apart are told from leaks.
+    """
+    table = view.table
+    notes = []
+    for number in range(table.n_targets):
+        y = view.targets[:, number]
+        what = "the target" if table.n_targets == 1 else f"the target {shown(_target_name(table, number))}"
+        found = [_by_one(view, j, number) for j in view.varying if _may_determine(view, j, y)]
+        single = _known_alone(view, [each for each in found if each is not None], seed=seed)
+        numbers = _as_numbers(table, y)
+        together = () if single or numbers is None else _together(view, numbers)
+        notes += [_alone_note(view, single, what)] if single else []
+        notes += [_together_note(view, together, what)] if together else []
+    return tuple(notes)
+
+
+def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the target as numbers that may be a sum: scores from 0 to 10 are, two classes are not."""
+    if not table.is_classification:
+        return y
+    labels = table.facts.classes or ()
+    if len(labels) < 3 or not all(isinstance(label, int | float) for label in labels):
+        return None
+    return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
+
+
+def _target_name(table: Table, number: int) -> str | int:
+    return table.facts.targets[number].name
+
+
+# ------------------------------------------------------------------------------------ one column alone
+
+
+def _may_determine(view: View, j: int, y: NDArray[np.float64]) -> bool:
+    return _determines(view.values[:, j], y, view, j) is not None
+
+
+def _by_one(view: View, j: int, number: int) -> _Found | None:
+    """Return how a column determines the target in all rows, not only in those of the view."""
+    y = np.asarray(view.table.targets[:, number], dtype=np.float64)
+    how = _determines(view.whole(j), y, view, j)
+    return None if how is None else _Found(at=j, how=how)
+
+
+def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: int) -> str | None:
+    """Return how `x` determines `y`: "levels", "order", "curve", or None where it does not.
+
+    Rows without a value of `x` are left out, unless they are many.
+    """
+    is_category = bool(view.is_category[j])
+    present = np.isfinite(x)
+    if present.sum() < thresholds.LEAK_PRESENT * len(x):
+        return None
+    x, y = x[present], y[present]
+    most = -np.log(thresholds.LEAK_CHANCE) + np.log(len(view.at))
+    if len(np.unique(y)) < 2:
+        return None
+    order = np.lexsort((y, x))
+    x, y = x[order], y[order]
+    tolerance = 1e-9 * float(np.abs(y).max())
+    is_step = np.diff(x) != 0
+    starts = np.r_[0, 1 + np.flatnonzero(is_step)]
+    within = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
+    if bool((within <= tolerance).all()):
+        sizes = np.diff(np.r_[starts, len(x)])
+        is_levels = is_category or len(starts) <= _LEVELS_SHARE * len(x)
+        steps = np.diff(y)
+        is_monotone = bool((steps >= -tolerance).all() or (steps <= tolerance).all())
+        n_runs = 1 + int((np.abs(steps) > tolerance).sum())
+        is_sorted = is_monotone if not view.table.is_classification else n_runs <= len(np.unique(y)) + 1
+        is_scale = not view.table.is_classification or len(starts) > 2 * len(np.unique(y))
+        is_order = not is_category and is_sorted
+        is_order = is_order and _surprise_of_order(y, is_classification=view.table.is_classification) >= most
+        if is_scale and is_order:
+            return "order"
+        if is_levels and _surprise_of_levels(y, sizes) >= most:
+            return "levels"
+        if is_order:
+            return "levels"  # hardly more values than there are classes, in their order
+    if view.table.is_classification or is_category or len(y) < thresholds.LEAK_CURVE_ROWS:
+        return None
+    is_close = bool((within <= thresholds.LEAK_RESIDUAL * _scale(y)).all())
+    return "curve" if is_close and len(starts) > _LEVELS_SHARE * len(x) and _is_curve(x, y) else None
+
+
+def _surprise_of_levels(y: NDArray[np.float64], sizes: NDArray[np.intp]) -> float:
+    """Return minus the log of the chance that all rows of each level have one value of a shuffled target."""
+    share = np.unique(y, return_counts=True)[1] / len(y)
+    of_size, counts = np.unique(sizes, return_counts=True)
+    chance = [float(special.logsumexp(size * np.log(share))) for size in of_size.tolist()]
+    return -float(counts @ np.array(chance))
+
+
+def _surprise_of_order(y: NDArray[np.float64], *, is_classification: bool) -> float:
+    """Return minus the log of the chance that a shuffled target rises or falls throughout.
+
+    Or of classes: that each of them falls into one run, one of them perhaps into two.
+    """
+    counts = np.unique(y, return_counts=True)[1]
+    n, k = len(y), len(counts)
+    ways = float(special.gammaln(n + 1) - special.gammaln(counts + 1).sum())
+    few = float(special.gammaln(k + 1)) + math.log(n * k) if is_classification else math.log(2.0)
+    return ways - few
+
+
+def _is_curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """Whether a smooth curve over `x` goes through all `y`: each lies between its neighbours on a line.
+
+    The median speaks, as neighbours are far apart at the ends. Rows among equals say nothing.
+    """
+    before, here, after = y[:-2], y[1:-1], y[2:]
+    gap = x[2:] - x[:-2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(gap > 0, (x[1:-1] - x[:-2]) / gap, 0.5)
+    is_telling = (before != here) | (here != after)
+    if is_telling.sum() < thresholds.LEAK_CURVE_ROWS / 2:
+        return False
+    off = np.abs(here - (before + share * (after - before)))[is_telling]
+    return bool(np.median(off) <= thresholds.LEAK_RESIDUAL * _scale(y))
+
+
+def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
+    """Leave out columns that only separate classes which the other columns tell apart nearly as well."""
+    if not view.table.is_classification or not any(each.how == "order" for each in found):
+        return found
+    features, origin = view.encoded
+    others = features[:, ~np.isin(origin, [each.at for each in found])]
+    y = as_columns(view.targets, is_classification=True)
+    left = 1.0
+    if others.shape[1]:
+        folds = random_folds(len(y), np.random.default_rng(seed))
+        left = error(ridge(others[:, :_MOST_TOGETHER], y, folds), y)
+    return [each for each in found if each.how != "order" or left > thresholds.LEAK_OTHERS_LEAVE]
+
+
+def _has_many_levels(view: View, j: int) -> bool:
+    return len(np.unique(view.values[:, j])) >= thresholds.SHARED_FEWEST_LEVELS
+
+
+def _alone_note(view: View, found: list[_Found], what: str) -> Note:
+    names = view.names([each.at for each in found])
+    verb = "determines" if len(found) == 1 else "each determine"
+    them, are = ("it", "it is") if len(found) == 1 else ("them", "they are")
+    where = "almost exactly" if any(each.how == "curve" for each in found) else "in every row"
+    text = (
+        f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
+        "are made."
+    )
+    if any(each.how == "levels" and _has_many_levels(view, each.at) for each in found):
+        text += " If it names what rows share, such as a patient, pass it as groups= instead."
+    return Note(code="leak", text=text, is_warning=True)
+
+
+# -------------------------------------------------------------------------------------- several columns
+
+
+def _together(view: View, y: NDArray[np.float64]) -> tuple[tuple[int, ...], str] | tuple[()]:
+    """Return the columns whose sum or product the target is, and which of the two; () if none."""
+    numbers = view.varying[~view.is_category[view.varying]]
+    complete = ~np.isnan(view.values[:, numbers]).any(axis=1)
+    if not complete.all() and complete.mean() >= thresholds.LEAK_COMPLETE:
+        view, y = view.with_rows(view.rows[complete]), y[complete]
+        numbers = np.intersect1d(numbers, view.varying)
+    features, origin = view.encoded
+    found = _as_sum(features, origin, y)
+    if found:
+        return found, "sum"
+    with np.errstate(invalid="ignore"):
+        positive = numbers[(view.values[:, numbers] > 0).all(axis=0)]
+    if len(positive) < 2 or not (y > 0).all():
+        return ()
+    found = _as_sum(standardised(np.log(view.values[:, positive])), positive, np.log(y))
+    return (found, "product") if found else ()
+
+
+def _as_sum(
+    features: NDArray[np.float64], origin: NDArray[np.intp], y: NDArray[np.float64]
+) -> tuple[int, ...]:
+    """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none."""
+    target = standardised(y[:, None])[:, 0]
+    n_rows, n_columns = features.shape
+    if n_rows < thresholds.LEAK_SPARE_ROWS or not n_columns:
+        return ()
+    picked = _picked(features, target)
+    if picked is not None:
+        return tuple(sorted({int(origin[j]) for j in picked}))
+    if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
+        return ()
+    weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
+    if not _is_rounding(target - features @ weights, target):
+        return ()
+    return tuple(sorted({int(origin[j]) for j in np.flatnonzero(np.abs(weights) > thresholds.LEAK_RESIDUAL)}))
+
+
+def _is_rounding(left: NDArray[np.float64], target: NDArray[np.float64]) -> bool:
+    """Whether what a sum leaves of the target is rounding."""
+    return bool(np.quantile(np.abs(left), 0.99) <= thresholds.LEAK_RESIDUAL * _scale(target))
+
+
+def _scale(y: NDArray[np.float64]) -> float:
+    """Return the standard deviation, or that of the middle half if it is smaller: a few extremes may rule."""
+    low, high = np.quantile(y, [0.25, 0.75])
+    return min(float(np.std(y)), float(high - low) / 1.349) if high > low else float(np.std(y))
+
+
+def _picked(features: NDArray[np.float64], target: NDArray[np.float64]) -> list[int] | None:
+    """Return the few columns whose sum the target is, picked one by one (orthogonal matching pursuit)."""
+    chosen: list[int] = []
+    left = target
+    spare = len(target) - thresholds.LEAK_SPARE_ROWS
+    for _ in range(min(_MOST_PICKED, features.shape[1], spare)):
+        gains = np.abs(features.T @ left)
+        gains[chosen] = 0.0
+        chosen.append(int(np.argmax(gains)))
+        weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
+        left = target - features[:, chosen] @ weights
+        if _is_rounding(left, target):
+            size = np.abs(weights)
+            return [j for j, own in zip(chosen, size, strict=True) if own > thresholds.LEAK_RESIDUAL]
+    return None
+
+
+def _together_note(view: View, found: tuple[tuple[int, ...], str], what: str) -> Note:
+    columns, how = found
+    how = "product of powers" if how == "product" else "weighted sum"
+    text = (
+        f"{what} is a {how} of {view.names(columns)} up to rounding: a leak? Leave them out if not all of "
+        "them are known when predictions are made."
+    )
+    return Note(code="leak", text=text, is_warning=True)

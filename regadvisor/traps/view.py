@@ -1,0 +1,189 @@
+"""Some rows of a table as plain numbers, which every check reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regadvisor.data.dates import microseconds
+from regadvisor.data.levels import text_levels
+from regadvisor.data.numbers import Numbers
+from regadvisor.data.table import Table
+from regadvisor.data.wording import listed
+from regadvisor.thresholds import TRAP_ROWS
+
+#: Cells looked at together (8 MB of float64).
+_MOST_CELLS = 1_000_000
+#: A category becomes so many columns of 0 and 1 at most.
+_MOST_LEVELS = 30
+#: Rows by which the columns of a very wide table are ranked.
+_PROBE_ROWS = 300
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """What the checks look at: at most ``TRAP_ROWS`` rows, drawn once, and as many columns as is cheap.
+
+    Attributes
+    ----------
+    table : Table
+    rows : ndarray of intp, shape (n_looked,)
+        Rows of the table that are looked at, in order.
+    at : ndarray of intp, shape (n_columns,)
+        Columns that are looked at: all, or of a very wide table those that go with the target most.
+    values : ndarray of float64, shape (n_looked, n_columns)
+        Numbers; codes of categories (-1: missing); dates in microseconds. NaN is missing.
+    is_category : ndarray of bool, shape (n_columns,)
+    """
+
+    table: Table
+    rows: NDArray[np.intp]
+    at: NDArray[np.intp]
+    values: NDArray[np.float64]
+    is_category: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, table: Table, *, seed: int) -> View:
+        """Draw the rows and read them."""
+        rng = np.random.default_rng(seed)
+        rows = np.arange(table.n_rows, dtype=np.intp)
+        if table.n_rows > TRAP_ROWS:
+            rows = np.sort(rng.choice(table.n_rows, size=TRAP_ROWS, replace=False)).astype(np.intp)
+        at = _columns(table, rows, rng)
+        is_category = np.array([table.facts.columns[j].kind == "categorical" for j in at], dtype=np.bool_)
+        return cls(table=table, rows=rows, at=at, values=read(table, rows, at), is_category=is_category)
+
+    def with_rows(self, rows: NDArray[np.intp]) -> View:
+        """Return a view of other rows."""
+        return replace(self, rows=rows, values=read(self.table, rows, self.at))
+
+    def name(self, j: int | np.intp) -> str | int:
+        """Return the name of the column that stands at `j` here."""
+        return self.table.facts.columns[int(self.at[j])].name
+
+    def names(self, chosen: Sequence[int]) -> str:
+        """Return the names of columns that stand here, as people write them."""
+        return named([self.name(j) for j in chosen])
+
+    def whole(self, j: int) -> NDArray[np.float64]:
+        """Return all rows of the column that stands at `j` here."""
+        return read(self.table, None, self.at[[j]])[:, 0]
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """The target on these rows, shape (n_looked, n_targets)."""
+        return np.asarray(self.table.targets[self.rows], dtype=np.float64)
+
+    @cached_property
+    def varying(self) -> NDArray[np.intp]:
+        """Columns that hold at least two different values on these rows."""
+        with np.errstate(invalid="ignore"):
+            low, high = np.fmin.reduce(self.values, axis=0), np.fmax.reduce(self.values, axis=0)
+        return np.flatnonzero(low < high).astype(np.intp)
+
+    @cached_property
+    def encoded(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Standardised columns of numbers, (n_looked, n_encoded), and the column each comes from.
+
+        Missing numbers become the mean. A category becomes columns of 0 and 1, unless it has too many levels.
+        """
+        parts, origin = [], []
+        for j in self.varying:
+            column = self.values[:, j]
+            if not self.is_category[j]:
+                parts.append(np.where(np.isnan(column), np.nanmean(column), column))
+                origin.append(j)
+                continue
+            levels = np.unique(column)
+            if len(levels) <= _MOST_LEVELS:
+                parts += [(column == level).astype(np.float64) for level in levels]
+                origin += [j] * len(levels)
+        return standardised(np.column_stack(parts) if parts else np.empty((len(self.rows), 0))), np.array(
+            origin, dtype=np.intp
+        )
+
+    def ranked(self, chosen: NDArray[Any]) -> NDArray[np.float64]:
+        """Return columns of :attr:`encoded` with normal scores of the ranks in place of the values."""
+        return standardised(normal_scores(self.encoded[0][:, chosen]))
+
+
+def named(names: Sequence[str | int]) -> str:
+    """Return names of columns as people write them.
+
+    Examples
+    --------
+    >>> named(["age"]), named([3]), named([0, 2])
+    ("'age'", 'column 3', 'columns 0 and 2')
+    """
+    numbers = "" if isinstance(names[0], str) else "column " if len(names) == 1 else "columns "
+    return numbers + listed(names)
+
+
+def original_rows(table: Table, rows: NDArray[Any]) -> list[int]:
+    """Return the numbers that rows of the table have in what the caller passed, counted from 0."""
+    kept = rows if table.kept is None else np.flatnonzero(table.kept)[rows]
+    return [int(row) for row in kept]
+
+
+def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return columns with mean 0 and standard deviation 1; constant ones become 0."""
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    scaled = values / np.where(largest > 0, largest, 1.0)  # squares of large values stay finite
+    centred = scaled - scaled.mean(axis=0)
+    sd = centred.std(axis=0)
+    return np.asarray(centred / np.where(sd > 1e-12, sd, np.inf))
+
+
+def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each column's ranks as quantiles of the normal distribution: no value is extreme any more.
+
+    Examples
+    --------
+    >>> normal_scores(np.array([[1.0], [2.0], [1e9]])).round(2).ravel().tolist()
+    [-0.67, 0.0, 0.67]
+    """
+    if not values.size:
+        return values
+    return np.asarray(stats.norm.ppf(stats.rankdata(values, axis=0) / (len(values) + 1)))
+
+
+def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return columns of a table as numbers, shape (n_rows, n_at); see :class:`View`."""
+    X: Any = table.X
+    if not hasattr(X, "iloc"):
+        if rows is None and len(at) == 1:
+            return np.asarray(Numbers(values=X, at=at.tolist()).column(int(at[0])), dtype=np.float64)[:, None]
+        taken = X if rows is None else X[rows]
+        taken = taken if len(at) == X.shape[1] else taken[:, at]
+        return np.asarray(taken if isinstance(taken, np.ndarray) else taken.toarray(), dtype=np.float64)
+    values = np.empty((len(X) if rows is None else len(rows), len(at)))
+    kinds = np.array([table.facts.columns[j].kind for j in at])
+    numeric = kinds == "numeric"
+    frame = X if rows is None else X.iloc[rows]
+    values[:, numeric] = frame.iloc[:, at[numeric]].to_numpy(dtype=np.float64, na_value=np.nan)
+    for i in np.flatnonzero(~numeric):
+        column = frame.iloc[:, at[i]]
+        values[:, i] = microseconds(column) if kinds[i] == "date" else text_levels(column).codes
+    return values
+
+
+def _columns(table: Table, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the columns that are looked at; of too many those with the largest correlations."""
+    n_columns = table.facts.n_features
+    most = max(50, _MOST_CELLS // len(rows))
+    every = np.arange(n_columns, dtype=np.intp)
+    if n_columns <= most:
+        return every
+    probe = rng.choice(rows, size=min(len(rows), _PROBE_ROWS), replace=False)
+    y = standardised(np.asarray(table.targets[probe], dtype=np.float64))
+    strength = np.empty(n_columns)
+    for part in np.array_split(every, -(-n_columns // most)):
+        found = np.nan_to_num(standardised(np.nan_to_num(read(table, probe, part))).T @ y)
+        strength[part] = np.abs(found).max(axis=1)
+    return np.sort(np.argsort(-strength, kind="stable")[:most]).astype(np.intp)

@@ -1,0 +1,168 @@
+"""Extreme values and skewed targets: named, and never "no signal" because of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from regadvisor import advise
+from regadvisor.data.source import make_table
+from regadvisor.traps.extremes import spread
+from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
+
+R = np.random.default_rng(0)
+X = R.normal(size=(300, 5))
+Y = X[:, 0] - X[:, 1] + 0.3 * R.normal(size=300)
+
+
+def codes(X, y, **how):
+    return {note.code: note.text for note in find_traps(make_table(X, y, **how), seed=0)}
+
+
+def with_value(values, where, value):
+    changed = values.copy()
+    changed[where] = value
+    return changed
+
+
+def lognormal(seed, n=400):
+    r = np.random.default_rng(seed)
+    features = np.exp(1.5 * r.normal(size=(n, 6)))
+    return features, np.log(features[:, 0] * features[:, 1]) + r.normal(size=n)
+
+
+def test_extreme_features_as_given_are_not_called_no_signal():
+    advice = advise(*lognormal(13), effort="quick")
+    assert advice.record.status == "cant_tell"
+    assert "extreme values rule the loss" in advice.verdict
+    said = {note.code: note.text for note in advice.record.notes}
+    assert "take logarithms" in said["extreme-features"]
+    assert "of the target's variance" in said["hidden-signal"]
+    assert "Nothing beats" not in advice.to_text()
+
+
+ODD = {
+    "target": (X, with_value(Y, 17, 1e9)),
+    "feature": (with_value(X, (17, 0), 1e9), Y),
+    "frame": (pd.DataFrame(with_value(X, (17, 0), -1e9)).add_prefix("x"), Y),
+    "useless feature": (with_value(X, (17, 4), 1e9), Y),
+    "classes": (with_value(X, (17, 0), 1e9), np.where(Y > 0, "a", "b")),
+    "sparse": (sparse.csr_array(with_value(np.round(np.abs(X)), (17, 0), 1e9)), Y),
+    "two targets": (X, np.column_stack([Y, with_value(X[:, 3] + Y, 17, 1e9)])),
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+def test_one_value_of_a_billion_is_named_with_its_row(how):
+    said = codes(*ODD[how])
+    (code,) = {"extreme-features", "extreme-target"} & set(said)
+    assert "1e9 in row 17" in said[code]
+    assert "Check them" in said[code]
+
+
+@pytest.mark.parametrize("value", [1e4, -999_999.0])
+def test_a_dozen_far_values_are_extreme_as_well(value):
+    features = with_value(X, (np.arange(0, 300, 25), 0), value)
+    assert "of column 0 rule the fit" in codes(features, Y)["extreme-features"]
+    assert "12 rows hold 99%" in codes(X, with_value(Y, np.arange(0, 300, 25), value))["extreme-target"]
+
+
+def test_far_values_among_many_rows_are_found_be_they_one_or_many():
+    r = np.random.default_rng(0)
+    features = r.normal(size=(20_000, 3))
+    y = features[:, 0] + 0.1 * r.normal(size=20_000)
+    assert not codes(features, y)
+    for where in ([777], np.arange(0, 20_000, 300), np.arange(0, 20_000, 25)):
+        assert (
+            "of column 0 rule the fit" in codes(with_value(features, (where, 0), 1e5), y)["extreme-features"]
+        )
+
+
+def test_rows_are_counted_as_the_caller_counts_them():
+    y = with_value(Y, [2, 3], np.nan)
+    assert "in row 17" in codes(with_value(X, (17, 0), 1e9), y)["extreme-features"]
+
+
+@pytest.mark.parametrize("where", ["target", "feature"])
+def test_one_value_of_a_billion_does_not_hide_the_signal(where):
+    advice = advise(*ODD[where], effort="quick")
+    assert advice.record.status == "cant_tell"
+    assert "Nothing beats" not in advice.to_text()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_shuffled_targets_hide_no_signal(seed):
+    r = np.random.default_rng(seed)
+    assert not hidden_signal(make_table(X, r.permutation(Y)), seed=seed)
+    assert not hidden_signal(make_table(lognormal(seed)[0], r.integers(0, 2, size=400)), seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hidden_signal_is_found_in_other_draws(seed):
+    assert hidden_signal(make_table(*lognormal(seed)), seed=seed)
+    features, y = lognormal(seed)
+    assert hidden_signal(make_table(features, y > np.median(y)), seed=seed)
+
+
+def test_heavy_tails_that_cost_nothing_are_not_told():
+    r = np.random.default_rng(0)
+    assert not codes(np.exp(r.normal(size=(400, 6))), r.normal(size=400))
+    rare = np.zeros((400, 3))
+    rare[:3, 0] = 1.0  # three rows of an indicator
+    rare[:, 1:] = r.normal(size=(400, 2))
+    assert not codes(rare, r.normal(size=400))
+    assert not codes(r.poisson(0.1, size=(400, 5)).astype(float), r.normal(size=400))
+
+
+def test_the_spread_is_that_of_a_plain_computation():
+    values = R.normal(size=50)
+    values[[4, 9]] = 30.0, -50.0
+    found = spread(values)
+    off = np.abs(values - np.median(values))
+    assert found.rows[:2].tolist() == [9, 4]
+    assert found.share == pytest.approx(np.sort(off**2)[-3:].sum() / (off**2).sum())
+    quartiles = np.quantile(values, [0.25, 0.75])
+    assert found.distance == pytest.approx(off.max() / (np.ptp(quartiles) / 1.349))
+
+
+# -------------------------------------------------------------------------------------- skewed targets
+
+
+def skewed(seed, n=300, scale=2.0):
+    r = np.random.default_rng(seed)
+    features = r.normal(size=(n, 5))
+    return features, np.exp(scale * features[:, 0] + features[:, 1] + 0.3 * r.normal(size=n))
+
+
+def test_a_skewed_target_as_given():
+    advice = advise(*skewed(0), effort="quick")
+    said = {note.code: note.text for note in advice.record.notes}["skewed-target"]
+    assert said == (
+        "the target is skewed: 3 rows of 300 hold 92% of its variance and rule the squared loss. Better "
+        "predict its logarithm."
+    )
+    assert "more rows would decide" not in advice.to_text()
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_other_skewed_targets_are_told_to_take_logarithms(seed):
+    features, y = skewed(seed, n=200 + 200 * seed, scale=1.5)
+    assert "Better predict its logarithm." in codes(features, y)["skewed-target"]
+    assert "logarithm (log1p)" in codes(features, np.where(y < np.median(y), 0.0, y))["skewed-target"]
+    frame = pd.DataFrame({"amount": y, "plain": features[:, 0] + 0.1 * features[:, 2]})
+    assert "the target 'amount' is skewed" in codes(features, frame)["skewed-target"]
+
+
+def test_skewed_counts_are_told_of_poisson():
+    features, mean = skewed(5, n=500, scale=1.5)
+    counts = np.random.default_rng(0).poisson(mean).astype(float)
+    assert "use a Poisson model or predict its logarithm" in codes(features, counts)["skewed-target"]
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_what_is_not_skewed_is_not_told_so(shift):
+    r = np.random.default_rng(0)
+    assert not codes(X, Y + shift)
+    assert not codes(X, r.exponential(size=300) + shift)
+    assert not codes(X, r.poisson(30, size=300).astype(float), task="regression")

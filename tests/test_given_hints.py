@@ -1,0 +1,97 @@
+"""Hints that would work: rows where rows are missing, and identifiers that number the rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regadvisor import advise
+from regadvisor.data.source import make_table
+from regadvisor.traps.find import find_traps
+
+
+def few(seed, n, classes=False):
+    r = np.random.default_rng(seed)
+    X = r.normal(size=(n, 8))
+    y = X[:, 0] + r.normal(size=n)
+    return X, np.where(y > 0, "a", "b") if classes else y
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"seed": 6, "n": 18}, {"seed": 0, "n": 19}, {"seed": 1, "n": 8}, {"seed": 2, "n": 15, "classes": True}],
+    ids=str,
+)
+def test_too_few_rows_do_not_ask_for_time(own):
+    text = advise(*few(**own)).to_text()
+    assert "With at least 20 rows, validation can replace the default." in text
+    assert "budget=" not in text
+    assert "ore time" not in text
+
+
+@pytest.mark.parametrize("n", [22, 40])
+def test_few_rows_without_a_limit_do_not_ask_for_time(n):
+    text = advise(*few(3, n), effort="quick").to_text()
+    assert "budget=" not in text
+    assert "ore time" not in text
+
+
+def test_a_budget_of_nothing_asks_for_one():
+    assert 'With more time (budget="auto")' in advise(*few(0, 60), budget=0).to_text()
+
+
+# ------------------------------------------------------------------------------------------ identifiers
+
+N = 300
+
+
+def numbered(column):
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": r.normal(size=len(column)), "id": column})
+    notes = find_traps(make_table(frame, frame.a + r.normal(size=len(column))), seed=0)
+    return [note for note in notes if note.code == "numbers-rows"]
+
+
+R = np.random.default_rng(1)
+IDS = {
+    "from 0": np.arange(N),
+    "from 1, float": np.arange(1.0, N + 1),
+    "falling": np.arange(N)[::-1],
+    "in steps": 1000 + 5 * np.arange(N),
+    "shuffled": R.permutation(N),
+    "with gaps": np.sort(R.choice(2 * N, size=N, replace=False)),
+    "a few twice": np.r_[np.arange(N - 2), 5, 7],
+    "100,000 rows": R.permutation(100_000),
+}
+
+
+@pytest.mark.parametrize("how", IDS)
+def test_a_column_that_numbers_the_rows_is_named(how):
+    (note,) = numbered(IDS[how])
+    assert note.is_warning
+    assert note.text.startswith("'id' numbers the rows")
+    assert ("pass time=" in note.text) == bool((np.diff(IDS[how]) > 0).all() or (np.diff(IDS[how]) < 0).all())
+
+
+MEASURED = {
+    "prices": R.integers(10_000, 10**7, size=N),
+    "counts": R.poisson(300, size=N),
+    "ages": R.integers(18, 90, size=N),
+    "few rows": np.arange(12),
+    "real numbers": np.linspace(0, 1, N),
+    "large whole numbers": np.round(np.exp(10 + 2 * R.normal(size=N))),
+}
+
+
+@pytest.mark.parametrize("how", MEASURED)
+def test_what_measures_something_is_none(how):
+    assert not numbered(MEASURED[how])
+
+
+def test_a_single_column_is_not_taken_away():
+    assert not find_traps(make_table(np.arange(N)[:, None], np.random.default_rng(0).normal(size=N)), seed=0)
+
+
+def test_text_that_is_different_in_every_row_is_a_warning_as_well():
+    frame = pd.DataFrame({"a": np.arange(N) % 7 / 3, "name": [f"u{i}" for i in range(N)]})
+    (note,) = (n for n in make_table(frame, np.arange(N) % 2).notes if n.code == "looks-like-id")
+    assert note.is_warning

@@ -1,0 +1,93 @@
+"""Rows that share a source: named with their column, and what the error becomes with new sources."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regadvisor.data.source import make_table
+from regadvisor.traps.find import find_traps
+
+
+def visits(seed, *, n_sources=40, each=20, p=12, noise=0.05, name="patient", form="text", classes=False):
+    """Return rows of patients: everything is the patient's own, and a little noise."""
+    r = np.random.default_rng(seed)
+    who = np.repeat(np.arange(n_sources), each)
+    base, level = r.normal(size=(n_sources, p)), r.normal(size=n_sources)
+    frame = pd.DataFrame(base[who] + noise * r.normal(size=(len(who), p))).add_prefix("x")
+    if form == "text":
+        frame[name] = [f"P{w:02d}" for w in who]
+    elif form == "whole":
+        frame[name] = 1000 + 7 * who
+    y = level[who] + noise * r.normal(size=len(who))
+    mix = r.permutation(len(who))
+    return frame.iloc[mix].reset_index(drop=True), ((y > 0).astype(int) if classes else y)[mix]
+
+
+def shared(X, y, **how):
+    return [n for n in find_traps(make_table(X, y, **how), seed=0) if n.code == "shared-source"]
+
+
+VARIANTS = {
+    "as given": {"seed": 0},
+    "whole numbers as names": {"seed": 1, "form": "whole", "name": "machine"},
+    "classes": {"seed": 2, "classes": True},
+    "three rows each": {"seed": 3, "n_sources": 100, "each": 3, "name": "site"},
+    "ten sources": {"seed": 4, "n_sources": 10, "each": 25},
+    "alike but for a third": {"seed": 5, "noise": 0.3},
+    "100,000 rows": {"seed": 6, "n_sources": 5_000, "p": 6},
+}
+
+
+@pytest.mark.parametrize("how", VARIANTS)
+def test_the_column_and_groups_and_both_errors_are_named(how):
+    own = VARIANTS[how]
+    (note,) = shared(*visits(**own))
+    name = own.get("name", "patient")
+    assert note.is_warning
+    assert f"pass groups= with '{name}'" in note.text
+    found = re.search(r"is (\S+) of the variance with random folds and (\S+) with new", note.text)
+    random, new = map(float, found.groups())
+    assert random < 0.35
+    assert new > 0.7
+
+
+def test_near_copies_are_seen_without_a_column_that_names_them():
+    for own in ({"seed": 0}, {"seed": 1, "n_sources": 100, "each": 2}, {"seed": 2, "p": 3}):
+        X, y = visits(**own, form="none")
+        for form in (X, X.to_numpy()):
+            (note,) = shared(form, y)
+            assert "most rows have near copies" in note.text
+            assert "groups=" in note.text
+
+
+def test_nothing_is_said_where_groups_are_given():
+    X, y = visits(0)
+    assert not shared(X.drop(columns="patient"), y, groups=X.patient)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_ordinary_category_is_none(seed):
+    r = np.random.default_rng(seed)
+    X = pd.DataFrame(r.normal(size=(800, 6))).add_prefix("x")
+    city = r.integers(0, 40, size=800)
+    X["city"] = [f"C{c}" for c in city]
+    X["sex"] = r.choice(["f", "m"], size=800)
+    y = X.x0 + r.normal(size=40)[city] + 0.3 * r.normal(size=800)
+    assert not shared(X, y)
+    X["income"] = r.normal(size=40)[city] + 0.5 * r.normal(size=800)  # one feature goes with the city
+    assert not shared(X, y)
+
+
+def test_sources_that_say_nothing_about_the_target_do_no_harm():
+    X, _ = visits(0)
+    assert not shared(X, np.random.default_rng(1).normal(size=len(X)))
+
+
+def test_a_quantity_in_whole_numbers_names_no_source():
+    r = np.random.default_rng(0)
+    size = r.integers(60, 90, size=600)
+    X = pd.DataFrame({f"x{j}": size * (j + 1) + 0.2 * r.normal(size=600) for j in range(5)})
+    X["size"] = size
+    assert not shared(X, size + r.normal(size=600))

@@ -1,0 +1,76 @@
+"""What would tell more is said only if it would: rows where rows are short, time where time is."""
+
+from dataclasses import replace
+
+import pytest
+from record_builders import cant_tell, prior
+
+from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Note, ResourceEvidence, Timings
+from regadvisor.report.sections import next_steps
+from regadvisor.report.verdict import headline
+
+
+def said(record, **changes):
+    return " ".join(next_steps(replace(record, **changes))[2:])
+
+
+def late(budget_s, projected_s):
+    return Timings(total_s=1.0, projected_s=projected_s, budget_s=budget_s)
+
+
+def with_budget(record, budget_s):
+    found = ResourceEvidence(
+        budget_s=budget_s, budget_source="given", effort="quick", can_validate=False, obstacle="No."
+    )
+    return replace(record.evidence, resources=found)
+
+
+def test_too_few_rows_to_validate_ask_for_rows_and_never_for_time():
+    assert said(prior()) == "With at least 20 rows, validation can replace the default."
+    assert "time" not in said(prior(), timings=late(None, None))
+
+
+def test_a_budget_that_was_too_small_is_named_with_one_that_would_do():
+    record = replace(prior(), data=replace(prior().data, n_rows=900))
+    assert said(record, timings=late(25.0, 237.0)) == (
+        "With more time (budget=356), validation can replace the default."
+    )
+    assert not said(record, timings=late(600.0, 237.0))
+    no_time = replace(record, evidence=with_budget(record, 0.0))
+    assert 'budget="auto"' in said(no_time, timings=late(0.0, None))
+
+
+def test_all_rows_ask_for_rows_and_for_time_only_if_time_cut_something():
+    record = cant_tell()
+    assert said(record) == "More rows would tell more."
+    assert said(record, timings=late(5.0, 60.0)) == "More rows would tell more."
+    cut = replace(record.evidence.scores, cut="The deadline left out 3 fits.")
+    record = replace(record, evidence=replace(record.evidence, scores=cut))
+    assert said(record, timings=late(5.0, 60.0)) == "More rows, or more time (budget=90), would tell more."
+
+
+def test_a_sample_asks_for_time_to_use_more_of_the_rows():
+    record = cant_tell()
+    part = replace(record.evidence.sample, is_everything=False, n_source=900)
+    record = replace(record, evidence=replace(record.evidence, sample=part))
+    assert said(record, timings=late(5.0, 60.0)) == "More time (budget=90) allows a larger sample."
+    assert not said(record)
+
+
+def test_no_absurd_number_of_rows_is_named():
+    many = replace(cant_tell(), rows_needed=None)
+    assert headline(many)[0].endswith("0.4 log loss; it would take many more rows to decide it.")
+
+
+@pytest.mark.parametrize("code", FEW_RULE)
+def test_where_few_rows_rule_the_loss_no_number_of_rows_is_named(code):
+    ruled = replace(cant_tell(), notes=(Note(code=code, text="skewed", is_warning=True),))
+    assert headline(ruled)[0].endswith("0.4 log loss, as a few rows rule the loss.")
+
+
+def test_a_hidden_signal_is_the_reason_and_asks_for_neither_rows_nor_time():
+    record = replace(cant_tell(), notes=(Note(code=HIDDEN_SIGNAL, text="ranks predict", is_warning=True),))
+    assert headline(record)[0] == (
+        "Can't tell yet: extreme values rule the loss, and nothing beats a constant guess."
+    )
+    assert not said(record, timings=late(5.0, 60.0))
