@@ -39,8 +39,9 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
-from regadvisor.gathering import Gatherer, Progress, Request
+from regadvisor.gathering import Gatherer, Request
 from regadvisor.global_state import left_as_found
+from regadvisor.progress import Progress, watching
 from regadvisor.records import (
     FORMAT,
     HIDDEN_SIGNAL,
@@ -182,7 +183,9 @@ def advise(
         Where networks are trained.
     storage : path, optional
         Journal file; an interrupted run called again with it continues without repeating finished fits.
-    progress : callable (stage, share_done), optional
+    progress : callable (stage, share_done), bool or None, default None
+        A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
+        seconds, in a terminal or a notebook.
 
     Returns
     -------
@@ -247,15 +250,10 @@ def advise(
         way_chart = limited(way_chart, family.kinds)
     way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
 
-    gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
-    way, evidence = walk(way_chart, Evidence(), gatherer)
-    with gatherer.stage("traps"):
-        traps = find_traps(table, seed=request.seeds["traps"])
-        if way.outcome == NO_SIGNAL:
-            traps += hidden_signal(table, seed=request.seeds["traps"])
-    with gatherer.stage("decide"):
-        decision = _decide(way_chart, way, evidence, gatherer, traps)
-    record = _record(decision, way, evidence, gatherer, traps)
+    with watching(request.progress) as say:
+        request = replace(request, progress=say)
+        gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
+        record = _walked(way_chart, gatherer)
     return Advice(
         record,
         module=getattr(family, "model", None),
@@ -390,6 +388,19 @@ def _seeds(random_state: int) -> dict[str, int]:
     """Return one seed a stage, spawned from the caller's: stages never share random numbers."""
     children = np.random.SeedSequence(random_state).spawn(len(STAGES))
     return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
+
+
+def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
+    """Walk the chart, look for what is odd about the data, decide, and record it all."""
+    table, seed = gatherer.table, gatherer.request.seeds["traps"]
+    way, evidence = walk(way_chart, Evidence(), gatherer)
+    with gatherer.stage("traps"):
+        traps = find_traps(table, seed=seed)
+        if way.outcome == NO_SIGNAL:
+            traps += hidden_signal(table, seed=seed)
+    with gatherer.stage("decide"):
+        decision = _decide(way_chart, way, evidence, gatherer, traps)
+    return _record(decision, way, evidence, gatherer, traps)
 
 
 def _decide(

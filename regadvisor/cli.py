@@ -13,8 +13,8 @@ import click
 
 from regadvisor import __version__, terminal
 from regadvisor.cli_advise import advise
-from regadvisor.progress import is_watched, watching
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
+from regadvisor.progress import is_watched, watching
 
 if TYPE_CHECKING:
     from regadvisor.flowchart.chart import Chart

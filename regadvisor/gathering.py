@@ -28,6 +28,7 @@ from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.families.encoder import as_seen
 from regadvisor.flowchart.walk import Gather
 from regadvisor.growing import Growing
+from regadvisor.progress import Progress
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
@@ -46,8 +47,6 @@ from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.experiment import panel_arrays, to_scores
 from regadvisor.search.plan import SIZES, Effort, telling_share, trained_rows
 from regadvisor.search.tune import Tuned, tune
-
-Progress = Callable[[str, float], None]
 
 #: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
 #: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.

@@ -109,7 +109,7 @@ def test_the_columns_are_split_and_the_options_handed_on(standin: StandIn, data:
         "whole_picture": False,
         "prefer": "sparse",
         "storage": None,
-        "progress": None,
+        "progress": False,
     }
 
 
@@ -594,14 +594,3 @@ class _Terminal:
 
     def fileno(self) -> int:
         return 1
-
-
-def test_progress_is_only_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    with terminal.progress(is_shown=True) as progress:
-        assert progress is None
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with terminal.progress(is_shown=False) as progress:
-        assert progress is None
-    with terminal.progress(is_shown=True) as progress:
-        assert progress is not None
-        progress("whole_picture", 0.5)
