@@ -116,11 +116,13 @@ class Decider:
         nothing = Claim(
             name="regularize", statement="Nothing beats predicting the constant.", support=support
         )
+        # One fold of several is what a deadline left: too little to say that there is nothing.
+        is_open = self.is_signal_hidden or scores.n_folds < 2 <= len(trained.prepared.folds)
         return Decision(
-            status="cant_tell" if self.is_signal_hidden else "no_signal",
+            status="cant_tell" if is_open else "no_signal",
             strength=self._strength(trained, nearest),
             training=self._training(trained, nearest),
-            claims=() if self.is_signal_hidden else (nothing,),
+            claims=() if is_open else (nothing,),
             outcomes=outcomes,
             flips=self._flips(),
             scores=self._described(trained, scores, nearest),

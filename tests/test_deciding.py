@@ -576,6 +576,13 @@ def test_no_signal_is_not_said_where_extreme_values_hide_one() -> None:
     assert hidden.strength == made.decide().strength
 
 
+def test_no_signal_is_not_said_after_one_fold_of_several() -> None:
+    found = trained(clear(l2=1.2, l1=1.3, elasticnet=1.25), constant=0.5 * BASE)
+    assert len(found.prepared.folds) > 1
+    cut = decider(found, evidence_of(scores_of(found, n_folds=1))).decide()
+    assert (cut.status, cut.claims) == ("cant_tell", ())
+
+
 def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -> None:
     losses = clear(none=3.0, l1=2.2, elasticnet=2.2)
     losses["l2"] = [({"l2": 0.1}, 2.0 * BASE + shifts(0.4, 4))]

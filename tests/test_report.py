@@ -185,6 +185,13 @@ def test_cant_tell_asks_for_a_larger_sample_if_there_are_rows() -> None:
     assert "; a sample of about 460 rows would decide it." in headline(record)[0]
 
 
+def test_cant_tell_after_one_fold_says_that_time_was_short() -> None:
+    record = replace(RECORDS["no_signal"](), status="cant_tell")
+    assert headline(record)[0] == (
+        "Can't tell yet: there was time for one fold, in which nothing beat a constant guess."
+    )
+
+
 def test_cant_tell_without_training_gives_the_reason() -> None:
     record = replace(prior(), status="cant_tell")
     assert headline(record)[0] == "Can't tell yet: 12 rows cannot be split into folds."

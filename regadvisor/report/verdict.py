@@ -170,6 +170,8 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")
         return (f"Can't tell yet: {reason[:1].lower()}{reason[1:]}{_needed(record)}.", until)
+    if record.walk.outcome == "no signal":
+        return ("Can't tell yet: there was time for one fold, in which nothing beat a constant guess.", until)
     widest = _open_comparison(record, scores)
     leaves = (
         "leave no comparison that counts"
