@@ -110,17 +110,18 @@ def test_the_strengths_drawn_are_those_of_the_scores() -> None:
     assert picture.constant_loss == record.evidence.scores.constant_loss  # type: ignore[union-attr]
 
 
-def test_a_kind_is_drawn_at_its_distance_from_the_best_in_percent() -> None:
+def test_a_kind_is_drawn_at_its_distance_from_the_advised_one_in_percent() -> None:
     record = RECORDS["advice"]()
     scores = record.evidence.scores
     assert scores is not None
     rows = kinds_picture(record).rows
-    assert rows[0].is_best
-    assert [row.extra for row in rows[1:]] == sorted(row.extra for row in rows[1:])
-    found = scores.comparisons.get(f"none:{scores.best_kind}")
-    if found is not None:
-        (row,) = [row for row in rows if row.label == "none"]
-        assert row.extra == pytest.approx(100 * found.difference / found.loss_b)
+    assert [row.extra for row in rows] == sorted(row.extra for row in rows)
+    (pick,) = [row for row in rows if row.is_pick]
+    assert (pick.label, pick.extra) == ("L2", 0.0)
+    found = scores.comparisons["none:l2"]
+    (row,) = [row for row in rows if row.label == "none"]
+    assert row.extra == pytest.approx(100 * found.difference / found.loss_b)
+    assert row.high == pytest.approx(100 * found.high / found.loss_b)
 
 
 def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:

@@ -326,11 +326,9 @@ def judged(
     return ask(chart, name, "none", scores=replace(SCORES, comparisons={pair: found}))
 
 
-def test_a_comparison_says_gain_interval_and_losses() -> None:
+def test_a_comparison_says_gain_and_interval() -> None:
     better = judged("better", -0.05)
-    assert better.because == (
-        "L1+L2 (elastic net) gains 0.05 [0.04, 0.06] over no regularizer (0.35 against 0.4)."
-    )
+    assert better.because == ("L1+L2 (elastic net) gains 0.05 [0.04, 0.06] over no regularizer.")
     assert better.numbers == pytest.approx(
         {
             "difference": -0.05,
@@ -343,9 +341,7 @@ def test_a_comparison_says_gain_interval_and_losses() -> None:
         }
     )
     worse = judged("worse", 0.05)
-    assert worse.because == (
-        "L1+L2 (elastic net) loses 0.05 [0.04, 0.06] to no regularizer (0.45 against 0.4)."
-    )
+    assert worse.because == ("L1+L2 (elastic net) loses 0.05 [0.04, 0.06] to no regularizer.")
     assert judged("same", 0.0).because.startswith("L1+L2 (elastic net) gains 0 [")
 
 

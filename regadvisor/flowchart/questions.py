@@ -334,10 +334,9 @@ def _comparison_text(found: Comparison) -> str:
     a = a[0].upper() + a[1:]
     gain = -found.difference
     low, high = -found.high, -found.low
-    losses = f"{number(found.loss_a)} against {number(found.loss_b)}"
     if gain < 0:
-        return f"{a} loses {number(-gain)} [{number(-high)}, {number(-low)}] to {b} ({losses})."
-    return f"{a} gains {number(gain)} [{number(low)}, {number(high)}] over {b} ({losses})."
+        return f"{a} loses {number(-gain)} [{number(-high)}, {number(-low)}] to {b}."
+    return f"{a} gains {number(gain)} [{number(low)}, {number(high)}] over {b}."
 
 
 def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:

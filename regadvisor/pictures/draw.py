@@ -160,7 +160,7 @@ def _loss_limits(picture: StrengthPicture) -> tuple[float, float]:
 
 
 def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
-    """Draw what each kind loses against the best, with the band of ties."""
+    """Draw what each kind loses against the advised one, with the band of ties."""
     ax.axvspan(-picture.tie, picture.tie, color=_BAND, zorder=0)
     farthest = _right_end(picture)
     for place, row in enumerate(reversed(picture.rows)):
@@ -171,13 +171,13 @@ def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
             )
             continue
         ax.plot([max(row.low, -farthest), min(row.high, farthest)], [place, place], color=colour, linewidth=2)
-        ax.plot([row.extra], [place], marker="D" if row.is_best else "o", color=colour)
+        ax.plot([row.extra], [place], marker="D" if row.is_pick else "o", color=colour)
     ax.set_yticks(range(len(picture.rows)))
     ax.set_ylim(-0.6, len(picture.rows) - 0.4)
     names = [f"{row.label}{' (pick)' if row.is_pick else ''}" for row in reversed(picture.rows)]
     ax.set_yticklabels(names)
     ax.set_xlim(right=farthest * 1.03)
-    ax.set_xlabel("% more held-out loss than the best (95% interval; shaded: a tie)")
+    ax.set_xlabel("% more held-out loss than what is advised (95% interval; shaded: a tie)")
     ax.set_title("What else is as good", loc="left", fontsize=11)
     _tidy(ax)
 

@@ -58,19 +58,18 @@ class StrengthPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class KindRow:
-    """What one kind loses against the best: percent of the best one's loss, with the ends of its interval."""
+    """What one kind loses against the advised one: percent of its loss, with the ends of the interval."""
 
     label: str
     extra: float
     low: float
     high: float
-    is_best: bool
     is_pick: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class KindsPicture:
-    """What each kind loses against the best one, the best first."""
+    """What each kind loses against the advised one, the lowest loss first."""
 
     loss_name: str
     rows: tuple[KindRow, ...]
@@ -143,7 +142,7 @@ def strength_picture(record: Record) -> StrengthPicture:
 
 
 def kinds_picture(record: Record) -> KindsPicture:
-    """Return what each kind loses against the best.
+    """Return what each kind loses against the advised one.
 
     Raises
     ------
@@ -151,22 +150,18 @@ def kinds_picture(record: Record) -> KindsPicture:
         If no candidate was trained.
     """
     scores = _scores(record, "kinds")
-    best = scores.best_kind
-    pick = record.strength.regularizer.kind
-    rows = [
-        KindRow(label=short_label(best), extra=0.0, low=0.0, high=0.0, is_best=True, is_pick=best == pick)
-    ]
+    advised = record.strength.regularizer.kind
+    pick: Kind = advised if advised in scores.honest_losses else scores.best_kind
+    rows = [KindRow(label=short_label(pick), extra=0.0, low=0.0, high=0.0, is_pick=True)]
     for kind in (*KINDS, "constant"):
-        found = scores.comparisons.get(f"{kind}:{best}")
+        found = scores.comparisons.get(f"{kind}:{pick}")
         if found is not None and found.loss_b > 0 and math.isfinite(found.difference):
             extra, low, high = (
                 100.0 * value / found.loss_b for value in (found.difference, found.low, found.high)
             )
             label = "always guess" if kind == "constant" else short_label(kind)
-            rows.append(
-                KindRow(label=label, extra=extra, low=low, high=high, is_best=False, is_pick=kind == pick)
-            )
-    rows[1:] = sorted(rows[1:], key=lambda row: row.extra)
+            rows.append(KindRow(label=label, extra=extra, low=low, high=high, is_pick=False))
+    rows.sort(key=lambda row: row.extra)
     return KindsPicture(loss_name=scores.loss_name, rows=tuple(rows), tie=100.0 * thresholds.SAME_REGION)
 
 

@@ -54,10 +54,20 @@ def main_claim(record: Record) -> Claim | None:
     return by_name.get(first) or by_name.get(second)
 
 
+def losses(scores: ScoreEvidence) -> dict[str, float]:
+    """Return the loss of every kind that a report names: the mean held-out loss of its best candidate.
+
+    It is the loss of ``advice.scores`` and of Q9b. Gains are another quantity: they are corrected for the
+    luck of having picked the best of several strengths.
+    """
+    return scores.lowest_losses or scores.honest_losses
+
+
 def best_regularizer(scores: ScoreEvidence) -> Kind | None:
-    """Return the kind with the lowest honest loss, no regularizer left out."""
-    kinds = [kind for kind in KINDS if kind != "none" and kind in scores.honest_losses]
-    return min(kinds, key=lambda kind: scores.honest_losses[kind], default=None)
+    """Return the kind with the lowest loss, no regularizer left out."""
+    found = losses(scores)
+    kinds = [kind for kind in KINDS if kind != "none" and kind in found]
+    return min(kinds, key=lambda kind: found[kind], default=None)
 
 
 def _sure(record: Record) -> str:
@@ -101,10 +111,8 @@ def _gain(record: Record, scores: ScoreEvidence, found: Comparison) -> str:
 def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     pick = record.strength.regularizer.kind
     tied: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind == pick or kind in record.ties)
-    losses = [scores.honest_losses[kind] for kind in tied if kind in scores.honest_losses]
-    within = (
-        f" (within {number(max(losses) - min(losses))} {unit(scores.loss_name)})" if len(losses) > 1 else ""
-    )
+    own = [loss for kind, loss in losses(scores).items() if kind in tied]
+    within = f" (within {number(max(own) - min(own))} {unit(scores.loss_name)})" if len(own) > 1 else ""
     tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
     if "none" not in tied:
         claim = main_claim(record)
@@ -137,12 +145,16 @@ def _no_signal(record: Record) -> tuple[str, ...]:
         what = "best constant"
     sentences = [f"Nothing beats predicting the {what}: {support(main_claim(record))}."]
     scores = record.evidence.scores
-    if scores is not None and scores.best_kind in scores.honest_losses:
-        best = number(scores.honest_losses[scores.best_kind])
-        constant = number(scores.constant_loss)
+    own = {} if scores is None else losses(scores)
+    if scores is not None and own:
+        lowest = min(own, key=own.__getitem__)
+        best, constant = number(own[lowest]), number(scores.constant_loss)
         also = "as does the constant" if best == constant else f"the constant {constant}"
-        name = label(scores.best_kind)
-        sentences.append(f"The best candidate ({name}) reaches {best} {unit(scores.loss_name)}, {also}.")
+        is_lower = own[lowest] < scores.constant_loss and best != constant
+        luck = ", no more below than luck explains" if is_lower else ""
+        sentences.append(
+            f"The best candidate ({label(lowest)}) reaches {best} {unit(scores.loss_name)}, {also}{luck}."
+        )
     sentences.append(f"If you train anyway, start with {start(record)}.")
     return tuple(sentences)
 

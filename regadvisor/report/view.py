@@ -21,7 +21,7 @@ from regadvisor.report.phrases import (
     short_strengths,
     unit,
 )
-from regadvisor.report.verdict import flips_left, headline
+from regadvisor.report.verdict import flips_left, headline, losses
 from regadvisor.wording import number
 
 _T = TypeVar("_T")
@@ -172,10 +172,11 @@ def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
 
 
 def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ...]:
-    """Return one row per kind, the lowest honest loss first, and the constant last."""
-    tried = {score.kind for score in scores.scores} | set(scores.honest_losses) | set(scores.n_excluded)
+    """Return one row per kind, the lowest loss first, and the constant last."""
+    found = losses(scores)
+    tried = {score.kind for score in scores.scores} | set(found) | set(scores.n_excluded)
     kinds = [kind for kind in KINDS if kind in tried]
-    kinds.sort(key=lambda kind: scores.honest_losses.get(kind, float("inf")))
+    kinds.sort(key=lambda kind: found.get(kind, float("inf")))
     rows = [_candidate(kind, record, scores) for kind in kinds]
     constant = CandidateRow(
         kind="constant",
@@ -196,7 +197,7 @@ def _candidate(kind: Kind, record: Record, scores: ScoreEvidence) -> CandidateRo
     is_pick = kind == record.strength.regularizer.kind
     picked = record.strength.on_sample if is_pick else None
     best = picked or _best(at_size)
-    loss = scores.honest_losses.get(kind)
+    loss = losses(scores).get(kind)
     found = scores.comparisons.get(f"{kind}:none")
     return CandidateRow(
         kind=short_label(kind),
@@ -264,16 +265,16 @@ def _comparisons(scores: ScoreEvidence) -> tuple[ComparisonRow, ...]:
 
 
 def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
-    outcome, best = record.walk.outcome, scores.best_kind
-    losses = scores.honest_losses
-    if outcome in ("no signal", best) or best not in losses or outcome not in losses:
+    outcome, own = record.walk.outcome, losses(scores)
+    best = min(own, key=own.__getitem__, default=outcome)
+    if outcome in ("no signal", best) or outcome not in own:
         return None
     found = scores.comparisons.get(f"{best}:{outcome}")
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
     return (
         f"The chart's answer is {short_label(outcome)}; the lowest held-out loss has {short_label(best)} "
-        f"({number(losses[best])} against {number(losses[outcome])} {unit(scores.loss_name)}; {how})."
+        f"({number(own[best])} against {number(own[outcome])} {unit(scores.loss_name)}; {how})."
     )
 
 
