@@ -10,6 +10,7 @@ from regadvisor.errors import DataError, ParameterError, RecordError, StrengthEr
 from regadvisor.foreign import check_ours
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
+from regadvisor.report.brief import brief
 from regadvisor.report.markdown import to_markdown
 from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.text import to_text
@@ -90,6 +91,14 @@ class Advice:
     def verdict(self) -> str:
         """The sentences a person reads first."""
         return " ".join(view(self._record).headline)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The advice as plain data: verdict, kind, strengths, parameters by library, gain, how sure, ties.
+
+        It stands at the top of the JSON as well; :func:`regadvisor.report.brief.brief` lists the fields.
+        """
+        return brief(self._record)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -437,6 +437,7 @@ def _record(
         training=decision.training,
         claims=decision.claims,
         ties=decision.ties,
+        most_lost=decision.most_lost,
         outcomes=decision.outcomes,
         flips=decision.flips,
         rows_needed=decision.rows_needed,

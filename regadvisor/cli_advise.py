@@ -111,7 +111,8 @@ class _Request:
     "--fail-under",
     metavar="SHARE",
     type=click.FloatRange(0.0, 0.99),
-    help="Exit with 3 if the support is below this (prior advice has none).",
+    help="Exit with 3 if the support of the verdict is below this: of a tie, of the weakest claim. (Advice "
+    "without training has none.)",
 )
 @click.option(
     "--storage", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Journal file."

@@ -41,6 +41,7 @@ class Decision:
     training: Training | None
     claims: tuple[Claim, ...]
     ties: tuple[Kind, ...] = ()
+    most_lost: float | None = None
     outcomes: dict[str, float] = field(default_factory=dict)
     flips: tuple[str, ...] = ()
     rows_needed: int | None = None
@@ -113,9 +114,7 @@ class Decider:
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
         support = _capped(outcomes.get(NO_SIGNAL, 0.0))
-        nothing = Claim(
-            name="regularize", statement="Nothing beats predicting the constant.", support=support
-        )
+        nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
         # One fold of several is what a deadline left: too little to say that there is nothing.
         is_open = self.is_signal_hidden or scores.n_folds < 2 <= len(trained.prepared.folds)
         return Decision(
@@ -140,6 +139,7 @@ class Decider:
             training=self._training(trained, outcome),
             claims=self._claims(trained, outcome, draws, scores, ties=ties),
             ties=ties,
+            most_lost=draws.most_lost(outcome),
             outcomes=outcomes,
             flips=self._flips(),
             rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,

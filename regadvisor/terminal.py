@@ -77,9 +77,9 @@ def leave(record: Record, fail_under: float | None = None) -> None:
         raise click.exceptions.Exit(CANT_TELL)
     if fail_under is None:
         return
-    from regadvisor.report.verdict import main_claim
+    from regadvisor.report.verdict import weakest_claim
 
-    claim = main_claim(record)
+    claim = weakest_claim(record)
     support = None if claim is None else claim.support
     if support is None or support < fail_under:
         got = "there is none" if support is None else f"it is {support:.2f}"

@@ -155,6 +155,8 @@ COMMON_SHARE = 0.8
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
 #: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
 CANT_TELL_WIDTH = 10 * SAME_REGION
+#: What another kind might have saved is bounded with this probability.
+LOST_MASS = 0.9
 #: Two kinds tie, too, if neither is shown to be better and the interval of their difference lies within this
 #: share of the loss, half of what makes a verdict "can't tell". With less at stake any of them will do.
 TIE_WIDTH = CANT_TELL_WIDTH / 2

@@ -228,7 +228,7 @@ def advice() -> Record:
         "Q2": Q2_YES,
         "Q4s": (
             "better",
-            "The best candidate gains 0.584 [0.55, 0.62] over the constant (0.0759 against 0.66).",
+            "The best model gains 0.584 [0.55, 0.62] over the constant (0.0759 against 0.66).",
         ),
         "Q4": ("better", "L1+L2 gains 0.0494 [0.0304, 0.0684] over no regularizer (0.0759 against 0.125)."),
         "Q5": ("worse", "L1 loses 0.0042 [0.0011, 0.0073] to L1+L2 (0.0801 against 0.0759)."),
@@ -281,7 +281,7 @@ def none() -> Record:
     said: Said = {
         "Q1": Q1_ALL,
         "Q2": Q2_YES,
-        "Q4s": ("better", "The best candidate gains 0.379 over the constant."),
+        "Q4s": ("better", "The best model gains 0.379 over the constant."),
         "Q4": ("same", "L1+L2 gains 0.0009 [-0.003, 0.0048] over no regularizer."),
         "Q6": ("same", "L2 gains 0.001 [-0.003, 0.005] over no regularizer."),
         "Q9b": ("no", "It has the lowest loss of all candidates."),
@@ -317,7 +317,7 @@ def no_signal() -> Record:
     said: Said = {
         "Q1": ("yes", "All 200 rows are used."),
         "Q2": ("yes", "Effort 'quick' was asked for, without a time limit."),
-        "Q4s": ("same", "The best candidate gains 0 [-0.001, 0.001] over the constant (1 against 1)."),
+        "Q4s": ("same", "The best model gains 0 [-0.001, 0.001] over the constant (1 against 1)."),
     }
     scores = ScoreEvidence(
         loss_name="squared error / variance of the target",
@@ -364,7 +364,7 @@ def cant_tell() -> Record:
     said: Said = {
         "Q1": ("yes", "All 60 rows are used."),
         "Q2": Q2_YES,
-        "Q4s": ("unsure", "The best candidate gains 0.19 [-0.05, 0.43] over the constant."),
+        "Q4s": ("unsure", "The best model gains 0.19 [-0.05, 0.43] over the constant."),
         "Q4": ("unsure", "L1+L2 gains 0.04 [-0.17, 0.25] over no regularizer."),
         "Q6": ("unsure", "L2 gains 0.05 [-0.15, 0.25] over no regularizer."),
         "Q9b": ("no", "It has the lowest loss of all candidates."),
@@ -479,7 +479,7 @@ def network() -> Record:
     said: Said = {
         "Q1": ("unsure", "Early and late rows of like target differ; if their order is time, pass time=."),
         "Q2": Q2_YES,
-        "Q4s": ("better", "The best candidate gains 0.25 [0.22, 0.28] over the constant."),
+        "Q4s": ("better", "The best model gains 0.25 [0.22, 0.28] over the constant."),
         "Q4": ("better", "L1+L2 gains 0.049 [0.03, 0.068] over no regularizer."),
         "Q5": ("unsure", "L1 loses 0.001 [-0.002, 0.004] to L1+L2."),
         "Q7": ("same", "L2 gains 0.001 [-0.001, 0.003] over L1+L2."),

@@ -12,13 +12,12 @@ from scipy.special import expit
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from regadvisor.adapters.sklearn import (
+from regadvisor.adapters.sklearn import linear_model, on_standardised_target
+from regadvisor.conversions import (
     elasticnet_params,
     keras_params,
-    linear_model,
     logistic_params,
     mlp_alpha,
-    on_standardised_target,
     raw_target,
     ridge_alpha,
     torch_mse,

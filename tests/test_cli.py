@@ -198,7 +198,7 @@ def test_an_output_that_fails_later_is_an_error_and_keeps_the_journal(
     assert result.exit_code == terminal.DATA_ERROR
     assert "No space left on device" in result.stderr
     assert "what is known is saved in a.json.journal: run the same command with --resume" in result.stderr
-    assert "Start with" in result.stdout
+    assert "Use L2" in result.stdout
     assert sorted(os.listdir()) == ["a.json.journal", "data.csv"]
 
 
@@ -236,7 +236,8 @@ def test_cant_tell_is_exit_code_4_and_still_prints(standin: StandIn, data: str) 
     [
         (advice_record, "0.86", 0),
         (advice_record, "0.87", 3),
-        (tie, "0.99", 0),  # whether to regularize is sure, which kind need not be
+        (tie, "0.4", 0),
+        (tie, "0.41", 3),  # whether to regularize is sure; of a tie the weaker claim counts
         (prior, "0", 3),  # no support at all
     ],
 )
@@ -247,7 +248,7 @@ def test_fail_under_compares_the_support_of_the_verdict(
     result = run("advise", data, "--target", "y", "--fail-under", limit)
     assert result.exit_code == code
     assert ("the support must be at least" in result.stderr) == (code == 3)
-    assert "Start with" in result.stdout
+    assert "Use L2" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_an_interrupted_run_that_knows_something_prints_it_and_keeps_the_journal
     standin.journal = "known"
     result = run("advise", data, "--target", "y", "-o", "a.json")
     assert result.exit_code == terminal.INTERRUPTED
-    assert "Start with" in result.stdout
+    assert "Use L2" in result.stdout
     assert "--resume" in result.stderr
     assert Path("a.json").exists()
     assert Path("a.json.journal").read_text() == "known"
@@ -565,7 +566,7 @@ def test_a_terminal_without_utf8_gets_a_report_too(saved: str) -> None:
     done = program("show", saved, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "569 rows × 30 features".encode("latin-1") in done.stdout
-    assert b"Start with L2, strength 0.0031." in done.stdout
+    assert b"Use L2: LogisticRegression(C=0.567)." in done.stdout
 
 
 def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:

@@ -559,7 +559,7 @@ def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
     assert decision.status == "no_signal"
     assert decision.strength.on_sample == Regularizer(l1=0.1)
     assert [each.name for each in decision.claims] == ["regularize"]
-    assert claim(decision, "regularize").statement == "Nothing beats predicting the constant."
+    assert claim(decision, "regularize").statement == "Nothing beats always guessing."
     assert decision.outcomes == {NO_SIGNAL: 1.0}
     assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
     assert claim(decision, "regularize").probability is None
@@ -601,7 +601,7 @@ def test_a_lack_of_signal_that_no_draw_shows_has_no_support() -> None:
     decision = decider(found, evidence).decide()
     assert (decision.status, claim(decision, "regularize").support) == ("no_signal", 0.0)
     assert decision.flips == (
-        "L2 if the best candidate and the constant differed by more than 0.002 (now 0.001)",
+        "L2 if the best model and always guessing differed by more than 0.002 (now 0.001)",
     )
 
 
@@ -642,7 +642,7 @@ def flips(*, signal: float, gain: float, behind: float) -> tuple[str, ...]:
 
 def test_flips_lead_to_another_outcome_and_the_nearest_comes_first() -> None:
     said = {
-        "signal": "no signal if the gain of the best candidate over the constant fell from",
+        "signal": "no signal if the gain of the best model over always guessing fell from",
         "gain": "L2 if the gain of L1+L2 (elastic net) over no regularizer fell from",
         "behind": "L2 if L2 gained 0.002 or more over L1 (now",
     }

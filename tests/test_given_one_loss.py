@@ -39,7 +39,7 @@ def test_every_loss_of_a_report_is_that_of_the_scores(name: str) -> None:
     shown = view(advice.record)
     scores = advice.scores[advice.scores.converged]
     by_kind = scores.groupby("kind").loss.min()
-    rows = [row for row in shown.candidates if row.kind != "constant"]
+    rows = [row for row in shown.candidates if row.kind != "always guess"]
     labels = {"l1": "L1", "l2": "L2", "elasticnet": "L1+L2", "none": "none"}
     assert {row.kind: row.loss for row in rows} == {
         labels[kind]: number(loss) for kind, loss in by_kind.items()

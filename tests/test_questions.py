@@ -397,8 +397,8 @@ def test_a_signal_has_to_be_shown(
     )
     answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, comparisons={"any:constant": made}))
     assert answer.reply == reply
-    assert answer.because.startswith("The best candidate gains 0.01")
-    assert "over the constant" in answer.because
+    assert answer.because.startswith("The best model gains 0.01")
+    assert "over always guessing" in answer.because
     # Other comparisons go by their own mass, however little "better" has.
     other = replace(made, a="elasticnet", b="none")
     assert ask(EXTENDED, "Q4", scores=replace(SCORES, comparisons={"elasticnet:none": other})).reply == found
@@ -436,7 +436,7 @@ def test_what_did_not_finish_cannot_be_compared(
 
 def test_the_constant_needs_no_fit_and_the_classic_chart_leans_to_worse() -> None:
     answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, honest_losses={"none": 0.4}))
-    assert answer.because == "No fit of the best candidate finished, so there is nothing to compare."
+    assert answer.because == "No fit of the best model finished, so there is nothing to compare."
     classic = ask(CLASSIC, "Q4", scores=replace(SCORES, honest_losses={"none": 0.4}))
     assert classic.reply == "worse"
     assert classic.because.endswith("(Leaning to worse: this chart knows no unsure.)")

@@ -104,28 +104,54 @@ def test_verbose_adds_every_candidate_and_fold() -> None:
 # -------------------------------------------------------------------------------------- the verdict
 
 
-def test_advice_says_what_how_sure_at_which_cost_and_what_flips_it() -> None:
+def test_advice_says_what_to_use_whether_it_helps_by_how_much_and_what_it_took() -> None:
     assert headline(advice()) == (
-        "Start with L2, strength 0.0031.",
-        "Support 0.86 (not calibrated).",
-        "It cost 12 s (one full run: 40 s).",
-        "It would flip to L1+L2 (elastic net) if L1+L2 (elastic net) and L2 differed by more than 0.0005 "
-        "(now 0.0003).",
+        "Use L2: LogisticRegression(C=0.567).",  # 1 / (569 * 0.0031)
+        # 0.0491 of 0.1253; its standard deviation is 0.0382 / 3.92, of which 0.8416 is taken off.
+        "Regularizing helps: very likely. Held-out log loss 39% lower than without (at least 33% with 80% "
+        "probability).",
+        "Took 12 s on all 569 rows.",
+    )
+    assert view(advice()).flips[0] == (
+        "If L1+L2 (elastic net) and L2 differed by more than 0.0005 (now 0.0003)."
+        if not advice().flips[0].startswith("L1+L2")
+        else "To L1+L2 (elastic net) if L1+L2 (elastic net) and L2 differed by more than 0.0005 (now 0.0003)."
     )
 
 
-def test_a_tie_names_the_tied_kinds_their_distance_and_the_simplest() -> None:
+def test_what_is_lost_at_most_is_said_where_other_kinds_do_not_tie() -> None:
+    said = headline(replace(advice(), most_lost=0.0123))
+    assert said[2] == "If L2 is not the best kind, that costs at most 1.2% (with 90% probability)."
+    every = tuple(kind for kind in KINDS if kind in scores_of(advice()).honest_losses and kind != "l2")
+    assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
+
+
+def test_a_claim_that_is_a_toss_up_is_not_called_help() -> None:
+    record = advice()
+    weak = tuple(replace(claim, support=0.45) for claim in record.claims)
+    said = headline(replace(record, claims=weak))[1]
+    # 0.0491 ± 1.6449 standard deviations, both ends below the loss without.
+    assert said == "Regularizing is not shown to help: the loss is between 52% and 26% lower than without."
+
+
+def test_a_tie_names_the_tied_kinds_and_the_simplest() -> None:
     assert headline(tie())[:3] == (
-        "Regularize: 99% sure.",
-        "L2, L1 and L1+L2 (elastic net) tie (within 0.0042 log loss).",
-        "Start with L2, strength 0.0031, the simplest.",
+        "Use L2: LogisticRegression(C=0.567).",
+        "Regularizing helps: 99% sure. Held-out log loss 39% lower than without (at least 33% with 80% "
+        "probability).",
+        "L1 and L1+L2 are as good; L2 is the simplest.",
     )
 
 
 def test_a_tie_with_none_does_not_say_regularize() -> None:
-    verdict = headline(replace(tie(), ties=("none",)))
-    assert verdict[0] == "No regularizer and L2 tie (within 0.0491 log loss)."
-    assert verdict[1] == "Start with L2, strength 0.0031: in doubt a mild penalty is safer than none."
+    found = comparison("l2", "none", 0.0002, 0.001, "same", {"l2": 0.3119, "none": 0.3121})
+    verdict = headline(with_comparison(replace(tie(), ties=("none", "l1")), found))
+    assert verdict[:3] == (
+        "Regularizing or not makes no measurable difference (the loss is between 0.3% lower and 0.2% higher "
+        "with L2 than without).",
+        "Use L2: LogisticRegression(C=0.567); a mild penalty does no harm, and none will do as well.",
+        "L1 is as good.",
+    )
 
 
 def test_a_preference_for_sparse_is_not_called_the_simplest() -> None:
@@ -136,15 +162,14 @@ def test_a_preference_for_sparse_is_not_called_the_simplest() -> None:
         settings=replace(record.settings, prefer="sparse"),
         strength=replace(record.strength, regularizer=Regularizer(l1=0.002)),
     )
-    assert headline(record)[2] == "Start with L1, strength 0.002, the sparsest."
-    other = replace(record, settings=advice().settings)
-    assert headline(other)[2] == "Start with L1, strength 0.002."
+    assert "L2 is as good; L1 is the sparsest." in headline(record)
+    assert "L2 is as good." in headline(replace(record, settings=advice().settings))
 
 
 def test_none_says_what_the_best_one_would_gain() -> None:
     assert headline(none())[:2] == (
         "No regularizer needed: 91% sure.",
-        "The best one (L2) gains 0.001 [-0.003, 0.005] log loss, less than a tie.",
+        "With the best one, L2, the loss is between 1.4% lower and 0.8% higher than without.",
     )
 
 
@@ -152,13 +177,9 @@ def test_none_says_when_regularizing_costs() -> None:
     record = none()
     losses = {"l2": 0.33, "none": 0.3121}
     costs = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
-    assert headline(costs)[1] == "Even the best one (L2) costs 0.02 [0.01, 0.03] log loss."
-
-
-def test_a_loss_within_a_tie_is_not_called_a_cost() -> None:
-    found = comparison("l2", "none", -0.0003, 0.001, "same", {"l2": 0.3124, "none": 0.3121})
-    said = headline(with_comparison(none(), found))[1]
-    assert said == "The best one (L2) gains -0.0003 [-0.0013, 0.0007] log loss, less than a tie."
+    assert headline(costs)[1] == "Even the best one, L2, has a loss 6.4% higher than without."
+    tiny = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", {"l2": 0.02, "none": 1e-9}))
+    assert headline(tiny)[1] == "Even the best one, L2, has a loss 0.02 log loss higher than without."
 
 
 def test_none_says_when_the_gain_does_not_survive() -> None:
@@ -173,8 +194,9 @@ def test_none_says_when_the_gain_does_not_survive() -> None:
 
 def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> None:
     assert headline(cant_tell())[:2] == (
-        "Can't tell yet: 60 rows leave an interval of 0.4 log loss; about 400 more rows would decide it.",
-        "Until then start with L2, strength 0.05.",
+        "Can't tell yet whether to regularize: with 60 rows, the loss is between 40% lower and 21% higher "
+        "with L2 than without; about 400 more rows would decide it.",
+        "Until then use L2: LogisticRegression(C=0.333).",
     )
 
 
@@ -203,20 +225,21 @@ def test_no_signal_names_what_is_not_beaten(task: str, what: str) -> None:
     assert record.data is not None
     record = replace(record, data=replace(record.data, task=task))
     verdict = headline(record)
-    assert verdict[0] == f"Nothing beats predicting the {what}: support 0.97 (not calibrated)."
-    assert "If you train anyway, start with L2, strength 10." in verdict
+    assert verdict[0] == f"Nothing predicts better than always guessing the {what}: very likely."
+    assert verdict[1].startswith("The best model (L2) reaches a ")
+    assert verdict[2].startswith("If you train anyway, use L2: ")
 
 
 def test_the_prior_branch_has_a_default_strength_and_no_confidence() -> None:
     assert headline(prior())[:3] == (
-        "Start with L2, default strength 0.083.",
-        "No confidence: no candidate was trained.",
+        "Use L2: LogisticRegression(C=1), a default strength.",
+        "Nothing was trained, so nothing says how sure that is.",
         "12 rows cannot be split into folds.",
     )
 
 
 def test_without_data_the_strength_is_unknown() -> None:
-    assert headline(without_data()) == ("Start with L1.", "Its strength is unknown without data.")
+    assert headline(without_data()) == ("Use L1.", "Its strength is unknown without data.")
     assert view(without_data()).next_steps == ("regadvisor.advise(X, y) with data finds the strength.",)
 
 
@@ -239,7 +262,8 @@ def test_every_kind_can_be_the_start(kind: str, how: str) -> None:
     regularizer = Regularizer(**{name: values[name] for name in STRENGTHS[kind]})  # type: ignore[index]
     record = cant_tell()
     record = replace(record, strength=replace(record.strength, regularizer=regularizer))
-    assert headline(record)[1] == f"Until then start with {how}."
+    record = replace(record, training=None)  # without it there is no unit of the caller's own
+    assert headline(record)[1] == f"Until then use {how}."
 
 
 @given(st.floats(min_value=0.0, max_value=1.0), st.booleans())
@@ -247,9 +271,12 @@ def test_no_support_is_ever_above_99_percent(share: float, is_calibrated: bool) 
     said = support(
         Claim(name="kind", statement="L2", support=share, probability=share if is_calibrated else None)
     )
-    figure = float(re.findall(r"[\d.]+", said)[0])
-    assert figure <= (99 if is_calibrated else 0.99)
-    assert abs(figure / (100 if is_calibrated else 1) - min(share, 0.99)) <= 0.005 + 1e-12
+    if is_calibrated:
+        figure = float(re.findall(r"[\d.]+", said)[0])
+        assert figure <= 99
+        assert abs(figure / 100 - min(share, 0.99)) <= 0.005 + 1e-12
+    else:
+        assert said in ("very likely", "likely", "more likely than not", "a toss-up", "unlikely")
 
 
 def test_the_claim_behind_the_verdict() -> None:
@@ -269,16 +296,16 @@ def test_the_table_has_one_row_per_kind_ranked_by_honest_loss() -> None:
     rows = view(record).candidates
     honest = scores_of(record).honest_losses
     assert [row.loss for row in rows[:-1]] == [f"{loss:.3g}" for loss in sorted(honest.values())]
-    assert rows[-1].kind == "constant"
+    assert rows[-1].kind == "always guess"
     assert [row.kind for row in rows if row.is_pick] == ["dropout"]
     assert len(rows) == len(set(honest)) + 1 <= len(KINDS) + 1
 
 
 def test_gains_are_differences_with_their_sign_turned() -> None:
     rows = {row.kind: row for row in view(advice()).candidates}
-    assert rows["L2"].gain == "+0.0491 [0.0301, 0.0681]"
+    assert rows["L2"].gain == "+39% [+24%, +54%]"
     assert rows["L2"].reply == "better"
-    assert rows["constant"].gain == "-0.535 [-0.575, -0.495]"
+    assert rows["always guess"].gain == "-427% [-459%, -395%]"
     assert rows["none"].gain == ""
 
 
@@ -287,7 +314,7 @@ def test_strengths_of_smaller_samples_are_not_shown_as_the_best() -> None:
     assert rows["L2"].tried == "2"
     assert rows["L1"].strength == "0.002"
     assert rows["L1"].remarks == "1 excluded"
-    assert rows["none"].remarks == "limit of a vanishing penalty"
+    assert rows["none"].remarks == "no finite fit exists; a tiny penalty stands in"
 
 
 def test_a_kind_whose_fits_all_failed_is_shown_without_a_loss() -> None:
@@ -300,7 +327,7 @@ def test_every_pair_is_compared_once_the_simpler_side_last() -> None:
     rows = view(advice()).comparisons
     pairs = scores_of(advice()).comparisons
     assert len(rows) == len(pairs) / 2
-    assert rows[0].sides == "none against the constant"
+    assert rows[0].sides == "none against always guessing"
     assert "L1+L2 against L2" in [row.sides for row in rows]
 
 
@@ -395,9 +422,8 @@ def test_a_bare_record_is_rendered() -> None:
         training=None,
     )
     text = to_text(view(record))
-    assert "Start with L2, strength 0.0031. No confidence: no candidate was trained." in " ".join(
-        text.split()
-    )
+    assert "Use L2, strength 0.0031." in text
+    assert "Nothing was trained, so nothing says how sure that is." in text
 
 
 @given(st.floats(min_value=0.05, max_value=1e6))

@@ -109,13 +109,33 @@ def test_every_sort_of_record_comes_back_and_reads_the_same(name: str) -> None:
     assert view(back) == view(record)
 
 
-def test_the_text_is_json_with_the_format_first_and_the_timings_last() -> None:
+def test_the_text_is_json_with_the_summary_first_and_the_timings_last() -> None:
     plain = json.loads(to_json(advice()))
-    assert next(iter(plain)) == "format"
+    assert list(plain)[:3] == ["schema", "format", "summary"]
     assert list(plain)[-1] == "timings"
-    assert plain["format"] == FORMAT
-    assert list(plain) == [field.name for field in fields(Record)]
+    assert (plain["schema"], plain["format"]) == ("regadvisor/1", FORMAT)
+    assert ["format", *list(plain)[3:]] == [field.name for field in fields(Record)]
     assert to_json(advice()).endswith("}\n")
+
+
+def test_the_summary_says_what_a_program_wants_in_plain_fields() -> None:
+    record = advice()
+    assert record.data is not None
+    own = json.loads(to_json(record))["summary"]
+    assert own == Advice(record).summary
+    assert own["verdict"].startswith("Use L2: LogisticRegression(C=0.567).")
+    assert (own["kind"], own["l2"], own["status"]) == ("l2", 0.0031, "advice")
+    assert own["parameters"]["LogisticRegression"]["C"] == pytest.approx(1 / (record.data.n_rows * 0.0031))
+    found = record.evidence.scores.comparisons["l2:none"]  # type: ignore[union-attr]
+    assert own["gain"] == pytest.approx(-found.difference / found.loss_b)
+    assert own["gain_low"] < own["gain"] < own["gain_high"]
+    assert all(Advice(build()).summary["kind"] for build in RECORDS.values())
+
+
+def test_a_record_without_the_summary_is_read_as_before() -> None:
+    plain = json.loads(to_json(advice()))
+    old = {key: value for key, value in plain.items() if key not in ("schema", "summary")}
+    assert from_json(json.dumps(old)) == advice()
 
 
 def test_infinite_losses_survive_and_are_valid_json() -> None:

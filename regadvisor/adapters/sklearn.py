@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
+
+from regadvisor.conversions import elasticnet_params, logistic_params, ridge_alpha
 
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
 LBFGS_TOL = 1e-5
@@ -35,51 +36,6 @@ MAX_ITER = 10_000
 SAGA_MAX_ITER = 100_000
 
 
-def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
-    """Return `alpha` and `l1_ratio` of ``ElasticNet`` on a standardised target.
-
-    The objective is ``‖y − Xw‖²/(2n) + alpha·l1_ratio·Σ|w| + alpha·(1 − l1_ratio)/2·Σw²``; sample weights are
-    scaled to a mean of 1 by scikit-learn, so their sum does not matter here.
-
-    Examples
-    --------
-    >>> elasticnet_params(0.25, 0.75)
-    {'alpha': 1.0, 'l1_ratio': 0.25}
-    """
-    alpha = l1 + l2
-    return {"alpha": alpha, "l1_ratio": l1 / alpha if alpha else 0.0}
-
-
-def ridge_alpha(l2: float, n_rows: float) -> float:
-    """Return `alpha` of ``Ridge``, whose objective is ``‖y − Xw‖² + alpha·Σw²`` (a sum over rows).
-
-    Examples
-    --------
-    >>> ridge_alpha(0.5, 200)
-    100.0
-    """
-    return n_rows * l2
-
-
-def logistic_params(l1: float, l2: float, n_rows: float) -> dict[str, float]:
-    """Return `C` and `l1_ratio` of ``LogisticRegression``.
-
-    The objective is ``C·Σ loss + l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²``. With ``solver="liblinear"``, which
-    penalises the intercept, only beside a large `intercept_scaling`.
-
-    Examples
-    --------
-    >>> logistic_params(0.0, 0.01, 1000)
-    {'C': 0.1, 'l1_ratio': 0.0}
-    >>> logistic_params(0.0, 0.0, 1000)
-    {'C': inf, 'l1_ratio': 0.0}
-    """
-    total = l1 + l2
-    if total == 0.0:
-        return {"C": np.inf, "l1_ratio": 0.0}
-    return {"C": 1.0 / (n_rows * total), "l1_ratio": l1 / total}
-
-
 def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, float], float]:
     """Return class weights divided by the largest, and the largest, by which `C` is to be multiplied.
 
@@ -93,62 +49,6 @@ def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, floa
     """
     largest = max(class_weight.values())
     return {label: weight / largest for label, weight in class_weight.items()}, largest
-
-
-def raw_target(l1: float, l2: float, sd_y: float) -> tuple[float, float]:
-    """Return the strengths for a target in its own unit, whose standard deviation is `sd_y`.
-
-    Weights and gradients both grow with the target's unit: an L1 penalty has to follow, L2 does not.
-
-    Examples
-    --------
-    >>> raw_target(0.1, 0.3, 20.0)
-    (2.0, 0.3)
-    """
-    return l1 * sd_y, l2
-
-
-def torch_mse(l1: float, l2: float) -> tuple[float, float]:
-    """Return the strengths for a loss that is the squared error without the ½, as torch's ``MSELoss``.
-
-    Examples
-    --------
-    >>> torch_mse(0.1, 0.3)
-    (0.2, 0.6)
-    """
-    return 2 * l1, 2 * l2
-
-
-def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
-    """Return `alpha` of scikit-learn's ``MLPClassifier`` or ``MLPRegressor``.
-
-    Their penalty is ``alpha/2·Σw²`` divided by the rows of the batch. L1 cannot be expressed.
-
-    Parameters
-    ----------
-    l2 : float
-    n_rows_per_step : float
-        The batch size; for ``solver="lbfgs"`` all rows.
-
-    Examples
-    --------
-    >>> mlp_alpha(0.01, 200)
-    2.0
-    """
-    return n_rows_per_step * l2
-
-
-def keras_params(l1: float, l2: float) -> dict[str, float]:
-    """Return `l1` and `l2` of Keras's ``L1L2``, whose penalty is ``l1·Σ|w| + l2·Σw²`` without the ½.
-
-    For coupling "loss"; half the squared error is then meant, so double both for ``loss="mse"``.
-
-    Examples
-    --------
-    >>> keras_params(0.1, 0.3)
-    {'l1': 0.1, 'l2': 0.15}
-    """
-    return {"l1": l1, "l2": l2 / 2}
 
 
 def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None) -> BaseEstimator:

@@ -21,14 +21,10 @@ from regadvisor.adapters.sklearn import (
     INTERCEPT_SCALING,
     LIBLINEAR_TOL,
     MAX_ITER,
-    elasticnet_params,
-    logistic_params,
-    mlp_alpha,
     on_standardised_target,
-    raw_target,
-    ridge_alpha,
     weights_up_to_one,
 )
+from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
 from regadvisor.errors import ParameterError
 
 #: SAGA, the solver of L1+L2, gets at least so many passes: the estimator's default is for faster ones.

@@ -88,6 +88,16 @@ class Resampled:
         named, others = self._carried[:, is_named].min(axis=1), self._carried[:, ~is_named].min(axis=1)
         return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
 
+    def most_lost(self, kind: str) -> float:
+        """Return what `kind` costs if another is the best: at most this share of the loss in 90% of draws.
+
+        Losses are those expected of all rows; the best kind is found anew in every draw.
+        """
+        lowest = self._carried.min(axis=1)
+        own = self._carried[:, self.honest.panel.kinds.index(kind)]
+        lost = (own - lowest) / np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)
+        return float(np.quantile(lost, thresholds.LOST_MASS))
+
     def share_of_strength(self, kind: str) -> float:
         """Return the share of draws in which the strengths best on all rows are no worse than any of `kind`.
 

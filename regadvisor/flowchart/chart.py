@@ -155,7 +155,7 @@ EXTENDED = Chart(
             edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")},
         ),
         "Q4s": Question(
-            text="Does any candidate beat the constant?",
+            text="Does any model beat always guessing the mean or the class shares?",
             judge="comparison",
             compares=("any", "constant"),
             edges={
@@ -232,12 +232,12 @@ EXTENDED = Chart(
             },
         ),
         "Q9b": Question(
-            text="Has a candidate of another kind a lower loss than the pick's best?",
+            text="Does another kind have a lower loss after all?",
             judge="lowest_loss",
             edges={"yes": _to("Q10", pick=LOWEST), "no": _to("Q10")},
         ),
         "Q10": Question(
-            text="Does the pick's gain over no regularization survive at the full size?",
+            text="Does the gain over no regularization last at the full size?",
             judge="full_size",
             edges={"yes": _to(PICK), "same": _to("none"), "no": _to("none"), "unsure": _to(PICK)},
         ),

@@ -284,7 +284,7 @@ def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
 
 
 def _label(side: str) -> str:
-    return {"any": "the best candidate", "constant": "the constant"}.get(side) or LABELS[side]  # type: ignore[index]
+    return {"any": "the best model", "constant": "always guessing"}.get(side) or LABELS[side]  # type: ignore[index]
 
 
 def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:

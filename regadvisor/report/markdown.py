@@ -23,7 +23,7 @@ def to_markdown(view: View) -> str:
         *_path(view),
         *_candidates(view),
         *_section("How sure", view.claims),
-        *_section("What else would flip it", view.flips),
+        *_section("What would flip it", view.flips),
         *_section("Strength", view.strength),
         *_section("Fit", view.fit),
         *_section("Sample", view.sample),

@@ -20,9 +20,9 @@ def label(side: str) -> str:
     Examples
     --------
     >>> label("dropout_l2"), label("constant"), label("any")
-    ('dropout+L2', 'the constant', 'the best candidate')
+    ('dropout+L2', 'always guessing', 'the best model')
     """
-    special = {"any": "the best candidate", "constant": "the constant", "no signal": "no signal"}
+    special = {"any": "the best model", "constant": "always guessing", "no signal": "no signal"}
     return special.get(side) or LABELS[side]  # type: ignore[index]
 
 
@@ -153,21 +153,58 @@ def short_strengths(regularizer: Regularizer) -> str:
     return ", ".join(f"{_SHORT[name]} {number(value)}" for name, value in values.items())
 
 
+def likely(probability: float) -> str:
+    """Return a probability as a word. The scale is coarse: most of these shares are not calibrated.
+
+    Examples
+    --------
+    >>> [likely(p) for p in (0.97, 0.85, 0.7, 0.5, 0.2)]
+    ['very likely', 'likely', 'more likely than not', 'a toss-up', 'unlikely']
+    """
+    words = ((0.95, "very likely"), (0.8, "likely"), (0.6, "more likely than not"), (0.4, "a toss-up"))
+    return next((word for least, word in words if probability >= least), "unlikely")
+
+
 def support(claim: Claim | None) -> str:
-    """Return how sure a claim is; never above 99%.
+    """Return how sure a claim is: a percentage where it was checked on other data sets, else a word.
 
     Examples
     --------
     >>> support(Claim(name="kind", statement="L2", support=0.861))
-    'support 0.86 (not calibrated)'
+    'likely'
     >>> support(Claim(name="kind", statement="L2", support=0.861, probability=0.7))
     '70% sure'
     """
     if claim is None or claim.support is None:
-        return "no confidence"
+        return "not measured"
     if claim.probability is not None:
         return f"{min(claim.probability, HIGHEST_SUPPORT):.0%} sure"
-    return f"support {min(claim.support, HIGHEST_SUPPORT):.2f} (not calibrated)"
+    return likely(claim.support)
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage of two digits.
+
+    Examples
+    --------
+    >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.0)
+    ('24%', '0.6%', '0.04%', '320%', '0%')
+    """
+    value = 100.0 * abs(share)
+    if value >= 10:
+        return f"{value:,.0f}%"
+    return f"{value:.1f}%" if value >= 0.1 else f"{value:.1g}%"
+
+
+def signed_percent(share: float) -> str:
+    """Return a share as a percentage with its sign.
+
+    Examples
+    --------
+    >>> signed_percent(0.2416), signed_percent(-0.006), signed_percent(0.0)
+    ('+24%', '-0.6%', '0%')
+    """
+    return f"{'+' if share > 0 else '-' if share < 0 else ''}{percent(share)}"
 
 
 def interval(low: float, high: float) -> str:

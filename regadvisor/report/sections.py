@@ -112,11 +112,15 @@ def targets(data: DataFacts) -> str:
 
 
 def claims(record: Record) -> tuple[str, ...]:
-    """Return each claim with its own support."""
-    measured = [claim for claim in record.claims if claim.support is not None]
+    """Return whether to regularize and which kind, each with its own support; strengths have their range."""
+    own = [claim for claim in record.claims if claim.name != "strength"]
+    measured = [claim for claim in own if claim.support is not None]
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
-    return tuple(f"{claim.statement.rstrip('.')}: {support(claim)}." for claim in measured)
+    return tuple(
+        f"{claim.statement.rstrip('.')}: {support(claim)} ({claim.support:.2f} of resamplings)."
+        for claim in measured
+    )
 
 
 def strength(record: Record) -> tuple[str, ...]:
@@ -218,7 +222,7 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
     exploded = [score.kind for score in scores.scores if score.exploded]
     if exploded:
         names = listed(label(kind) for kind in KINDS if kind in exploded)
-        lines.append(f"{count(len(exploded), 'run')} exploded (loss far above the constant's): {names}.")
+        lines.append(f"{count(len(exploded), 'run')} exploded (loss far above that of guessing): {names}.")
     if scores.n_zeroed:
         ranked = sorted(scores.zeroed, key=lambda feature: (-feature.share, feature.name))
         names = listed((_zeroed(feature) for feature in ranked), most=6)
@@ -243,25 +247,23 @@ def _fit_line(facts: FitFacts) -> str:
 
 
 def cost(record: Record) -> tuple[str, ...]:
-    """Return the projected and the actual cost, beside one full run, and where the time went."""
-    timings, settings = record.timings, record.settings
+    """Return what bounded the work, beside one full run, and how the caller's networks were trained.
+
+    What it took stands in the headline, and by stage in ``record.timings``.
+    """
+    timings, settings, training = record.timings, record.settings, record.training
     if not timings.total_s:
         return ()
-    lines = []
-    projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
-    full = "" if timings.full_run_s is None else f"; one full run takes about {seconds(timings.full_run_s)}"
-    lines.append(f"Took {seconds(timings.total_s)}{projected}{full}.")
     budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
     picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
-    lines.append(f"Effort {settings.effort} ({picked}), {budget}.")
-    stages = sorted(timings.stages.items(), key=lambda item: (-item[1], item[0]))
-    if record.training is not None and record.training.engine is not None:
-        lines.append(_engine(record.training))
-    if record.training is not None and record.training.family == "module":
-        lines.append(_transform(record.training))
-        lines += _penalised(record.training.penalised_names)
-    if stages:
-        lines.append(f"Most of it: {listed(f'{name} {seconds(took)}' for name, took in stages[:3])}.")
+    projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
+    full = "" if timings.full_run_s is None else f"; one full run takes about {seconds(timings.full_run_s)}"
+    lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
+    if training is not None and training.engine is not None:
+        lines.append(_engine(training))
+    if training is not None and training.family == "module":
+        lines.append(_transform(training))
+        lines += _penalised(training.penalised_names)
     return tuple(lines)
 
 

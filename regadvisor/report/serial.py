@@ -1,7 +1,8 @@
 """A record as JSON text and back, exactly.
 
-The text is documented, versioned (``format`` comes first, see ``records.FORMAT``) and deterministic: equal
-records give equal bytes. Members stand in the order of the fields of :class:`~regadvisor.records.Record`;
+The text is documented, versioned (``schema`` and ``format`` come first, see ``records.FORMAT``) and
+deterministic: equal records give equal bytes. The ``summary`` after them is made of the record (``brief.py``)
+and not read back. Members stand in the order of the fields of :class:`~regadvisor.records.Record`;
 members of mappings are sorted by name.
 
 JSON has no NaN and no infinity, and both occur (a run that diverged has an infinite loss). They are written
@@ -18,7 +19,10 @@ from typing import Any
 
 from regadvisor.errors import RecordError
 from regadvisor.records import FORMAT, Record
+from regadvisor.report.brief import brief
 
+#: Name of the form of the text, for programs that read it.
+SCHEMA = "regadvisor/1"
 #: The only member of the object that stands for a number that JSON cannot write.
 FLOAT_KEY = "$float"
 
@@ -47,6 +51,8 @@ def to_json(record: Record) -> str:
         raise RecordError(
             f"record must hold plain values of the declared types, got {error}; please report this as a bug"
         ) from error
+    # What people look for comes first; it is made of the record, and not read back.
+    plain = {"schema": SCHEMA, "format": plain.pop("format"), "summary": brief(record), **plain}
     text = msgspec.json.format(msgspec.json.encode(_portable(plain)), indent=2).decode() + "\n"
     return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
 
@@ -81,7 +87,8 @@ def from_json(text: str | bytes) -> Record:
 def without_timings(text: str) -> str:
     """Return the JSON text of a record without what differs between two equal runs.
 
-    Left out are the timings, every member whose name ends in ``_s`` (seconds), and the reason of each answer
+    Left out are the timings and the summary, which names one, every member whose name ends in ``_s``
+    (seconds), and the reason of each answer
     that is about time (question Q2), together with the flips it gave.
 
     Examples
@@ -181,7 +188,7 @@ def _untimed(value: Any) -> Any:
         return {
             key: _untimed(member)
             for key, member in value.items()
-            if key != "timings" and not key.endswith("_s")
+            if key not in ("timings", "summary") and not key.endswith("_s")
         }
     if isinstance(value, list):
         return [_untimed(member) for member in value]

@@ -73,7 +73,7 @@ def _headline(view: View) -> RenderableType:
 
     text = Text()
     for place, line in enumerate(view.headline):
-        text.append(f"{line} ", style="bold" if place == 0 else "")
+        text.append(f"{line}\n", style="bold" if place == 0 else "")
     text.rstrip()
     return Panel(text, title=view.title, title_align="left")
 
@@ -132,7 +132,7 @@ def _sections(console: Console, view: View) -> None:
     grid = _grid()
     for title, lines in (
         ("How sure", view.claims),
-        ("Flips too", view.flips),
+        ("Flips", view.flips),
         ("Strength", view.strength),
         ("Fit", view.fit),
         ("Sample", view.sample),

@@ -7,33 +7,55 @@ from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import (
     capital,
     count,
-    interval,
-    label,
     listed,
+    percent,
     seconds,
     sentence,
+    short_label,
     strengths,
     support,
     unit,
 )
+from regadvisor.report.units import in_code
 from regadvisor.wording import number
+
+#: A loss that is higher by more times is not told in percent.
+_MOST_TIMES = 9.0
+#: Support below which a claim is not called shown.
+_TOSS_UP = 0.6
+#: One-sided 80% and two-sided 90% of a normal distribution.
+_SURE_80, _SURE_90 = 0.8416, 1.6449
 
 
 def headline(record: Record) -> tuple[str, ...]:
     """Return the verdict of `record`, one sentence per item, the most important first."""
     if record.status == "cant_tell":
-        return (*_cant_tell(record), *_cost(record))
-    if record.status == "no_signal":
-        first = _no_signal(record)
+        said = _cant_tell(record)
+    elif record.status == "no_signal":
+        said = _no_signal(record)
     elif record.strength.source == "default" or record.evidence.scores is None:
-        first = _untrained(record)
-    elif record.status == "tie":
-        first = _tie(record, record.evidence.scores)
+        said = _untrained(record)
     elif record.walk.outcome == "none":
-        first = _none(record, record.evidence.scores)
+        said = _none(record, record.evidence.scores)
+    elif "none" in record.ties:
+        said = _toss_up(record, record.evidence.scores)
     else:
-        first = (f"Start with {start(record)}.", _sure(record), *_overruled(record))
-    return (*first, *_cost(record), *_flip(record))
+        said = (f"Use {use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
+    return (*said, *_cost(record))
+
+
+def use(record: Record) -> str:
+    """Return what to use in the user's own unit, as in ``"L2: Ridge(alpha=13.5)"``."""
+    regularizer = record.strength.regularizer
+    if regularizer.kind == "none":
+        return LABELS["none"]
+    if not regularizer.has_strengths:
+        return regularizer.label
+    # A network's L1 has no parameter of that name anywhere.
+    is_said = record.training is None or record.training.family == "linear" or not regularizer.l1
+    code = in_code(record) if is_said else ""
+    default = ", a default strength" if record.strength.source == "default" else ""
+    return f"{regularizer.label}: {code}{default}" if code else start(record)
 
 
 def start(record: Record) -> str:
@@ -54,6 +76,14 @@ def main_claim(record: Record) -> Claim | None:
     return by_name.get(first) or by_name.get(second)
 
 
+def weakest_claim(record: Record) -> Claim | None:
+    """Return the claim that a gate should test: of a tie the one with the least support."""
+    if record.status != "tie":
+        return main_claim(record)
+    measured = [claim for claim in record.claims if claim.name != "strength" and claim.support is not None]
+    return min(measured, key=lambda claim: claim.support or 0.0, default=main_claim(record))
+
+
 def losses(scores: ScoreEvidence) -> dict[str, float]:
     """Return the loss of every kind that a report names: the mean held-out loss of its best candidate.
 
@@ -70,69 +100,105 @@ def best_regularizer(scores: ScoreEvidence) -> Kind | None:
     return min(kinds, key=lambda kind: found[kind], default=None)
 
 
-def _sure(record: Record) -> str:
-    return sentence(support(main_claim(record)))
+def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+    """Return whether regularizing helps, how likely that is, and by how much."""
+    found = scores.comparisons.get(f"{record.strength.regularizer.kind}:none")
+    claim = next((claim for claim in record.claims if claim.name == "regularize"), None)
+    if found is None or claim is None or claim.support is None:
+        return ()
+    if claim.support < _TOSS_UP and claim.probability is None:
+        return (f"Regularizing is not shown to help: {_between(found, scores)} than without.",)
+    gain, least = -found.difference, -found.difference - _SURE_80 * _scale(found)
+    lower = f"held-out {unit(scores.loss_name)} {_amount(gain, found, scores)} lower than without"
+    bound = f" (at least {_amount(least, found, scores)} with 80% probability)" if least > 0 else ""
+    return (f"Regularizing helps: {support(claim)}. {capital(lower)}{bound}.",)
 
 
-def _overruled(record: Record) -> tuple[str, ...]:
-    """Return where the comparisons of kinds alone would have ended, if the lowest loss overruled them."""
-    for step in record.walk.steps:
-        kind = record.strength.regularizer.kind
-        if step.question == "Q9b" and step.reply == "yes" and step.pick_after == kind:
-            return (
-                f"The comparisons alone end at {label(step.pick_before or 'none')}; {label(kind)} has the "
-                "lowest loss of all candidates.",
-            )
-    return ()
-
-
-def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
-    first = f"No regularizer needed: {support(main_claim(record))}."
-    best = best_regularizer(scores)
-    found = None if best is None else scores.comparisons.get(f"{best}:none")
-    return (first,) if found is None else (first, _gain(record, scores, found))
-
-
-def _gain(record: Record, scores: ScoreEvidence, found: Comparison) -> str:
-    """Return how much the best regularizer gains over none, and why that is not enough."""
-    gain, low, high = -found.difference, -found.high, -found.low
-    if gain < -found.region:
-        cost = f"{number(-gain)} {interval(-high, -low)}"
-        return f"Even the best one ({label(found.a)}) costs {cost} {unit(scores.loss_name)}."
-    text = (
-        f"The best one ({label(found.a)}) gains {number(gain)} {interval(low, high)} {unit(scores.loss_name)}"
-    )
-    last = record.walk.steps[-1] if record.walk.steps else None
-    if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
-        return f"{text} on the sample; at the full size the gain does not survive."
-    return f"{text}, less than a tie." if gain <= found.region else f"{text}."
-
-
-def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+def _others(record: Record) -> tuple[str, ...]:
+    """Return which kinds are as good, and what is lost at most if another one is the best."""
     pick = record.strength.regularizer.kind
-    tied: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind == pick or kind in record.ties)
-    own = [loss for kind, loss in losses(scores).items() if kind in tied]
-    within = f" (within {number(max(own) - min(own))} {unit(scores.loss_name)})" if len(own) > 1 else ""
-    tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
-    if "none" not in tied:
-        claim = main_claim(record)
-        is_likely = claim is None or claim.support is None or claim.support >= 0.5
-        return (
-            f"{'Regularize' if is_likely else 'Regularizing is not shown to help'}: {support(claim)}.",
-            tie,
-            f"Start with {start(record)}{_why(record)}.",
+    sentences = []
+    if record.ties:
+        tied = capital(listed(short_label(kind) for kind in record.ties))
+        sentences.append(f"{tied} {'is' if len(record.ties) == 1 else 'are'} as good{_why(record)}.")
+    scores = record.evidence.scores
+    compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
+    if record.most_lost is not None and compared:
+        most = percent(max(record.most_lost, 0.001))
+        sentences.append(
+            f"If {short_label(pick)} is not the best kind, that costs at most {most} (with 90% probability)."
         )
-    return (tie, f"Start with {start(record)}{_why(record)}.")
+    return tuple(sentences)
 
 
 def _why(record: Record) -> str:
     """Return why one of several tied kinds is the start, if that can be said in a word."""
     pick = record.strength.regularizer.kind
     if record.settings.prefer == "sparse" and pick == "l1":
-        return ", the sparsest"
+        return f"; {short_label(pick)} is the sparsest"
     if all(KINDS.index(pick) < KINDS.index(kind) for kind in record.ties):
-        return ", the simplest"
-    return ": in doubt a mild penalty is safer than none" if pick == "l2" and "none" in record.ties else ""
+        return f"; {short_label(pick)} is the simplest"
+    return ""
+
+
+def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+    """Return the verdict where no regularizer is as good as the pick."""
+    pick = record.strength.regularizer.kind
+    found = scores.comparisons.get(f"{pick}:none")
+    how = "" if found is None else f" ({_between(found, scores)} with {short_label(pick)} than without)"
+    others = [short_label(kind) for kind in record.ties if kind != "none"]
+    also = (f"{capital(listed(others))} {'is' if len(others) == 1 else 'are'} as good.",) if others else ()
+    return (
+        f"Regularizing or not makes no measurable difference{how}.",
+        f"Use {use(record)}; a mild penalty does no harm, and none will do as well.",
+        *also,
+    )
+
+
+def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
+    first = f"No regularizer needed: {support(main_claim(record))}."
+    best = best_regularizer(scores)
+    found = None if best is None else scores.comparisons.get(f"{best}:none")
+    if found is None:
+        return (first,)
+    name, gain = short_label(found.a), -found.difference
+    if gain < -found.region:
+        return (
+            first,
+            f"Even the best one, {name}, has a loss {_amount(-gain, found, scores)} higher than without.",
+        )
+    last = record.walk.steps[-1] if record.walk.steps else None
+    if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
+        return (
+            first,
+            f"The best one, {name}, gains {_amount(gain, found, scores)} on the sample; at the full size the "
+            "gain does not survive.",
+        )
+    return (first, f"With the best one, {name}, {_between(found, scores)} than without.")
+
+
+def _scale(found: Comparison) -> float:
+    """Return the standard deviation that the 95% interval of a comparison stands for."""
+    return (found.high - found.low) / (2 * 1.96)
+
+
+def _amount(difference: float, found: Comparison, scores: ScoreEvidence) -> str:
+    """Return a difference of losses as a percentage of the loss without.
+
+    Where that loss is below 0, or so small that percentages have no meaning, the difference itself.
+    """
+    if found.loss_b <= 0 or abs(difference) > _MOST_TIMES * found.loss_b:
+        return f"{number(abs(difference))} {unit(scores.loss_name)}"
+    return percent(difference / found.loss_b)
+
+
+def _between(found: Comparison, scores: ScoreEvidence) -> str:
+    """Return the 90% interval of a difference in words: the loss is between 1% lower and 2% higher."""
+    ends = (found.difference - _SURE_90 * _scale(found), found.difference + _SURE_90 * _scale(found))
+    low, high = (f"{_amount(end, found, scores)} {'lower' if end < 0 else 'higher'}" for end in ends)
+    if (ends[0] < 0) == (ends[1] < 0):
+        low = low.rsplit(" ", 1)[0]
+    return f"the loss is between {low} and {high}"
 
 
 def _no_signal(record: Record) -> tuple[str, ...]:
@@ -143,29 +209,28 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     what = ("means" if is_several else "mean") if is_regression else "class shares"
     if record.training is not None and record.training.has_own_loss:
         what = "best constant"
-    sentences = [f"Nothing beats predicting the {what}: {support(main_claim(record))}."]
+    sentences = [f"Nothing predicts better than always guessing the {what}: {support(main_claim(record))}."]
     scores = record.evidence.scores
     own = {} if scores is None else losses(scores)
     if scores is not None and own:
         lowest = min(own, key=own.__getitem__)
         best, constant = number(own[lowest]), number(scores.constant_loss)
-        also = "as does the constant" if best == constant else f"the constant {constant}"
+        also = "as does guessing" if best == constant else f"guessing {constant}"
         is_lower = own[lowest] < scores.constant_loss and best != constant
         luck = ", no more below than luck explains" if is_lower else ""
-        sentences.append(
-            f"The best candidate ({label(lowest)}) reaches {best} {unit(scores.loss_name)}, {also}{luck}."
-        )
-    sentences.append(f"If you train anyway, start with {start(record)}.")
+        reached = f"reaches a {unit(scores.loss_name)} of {best}, {also}{luck}"
+        sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
+    sentences.append(f"If you train anyway, use {use(record)}.")
     return tuple(sentences)
 
 
 def _untrained(record: Record) -> tuple[str, ...]:
     """Return the verdict of the prior branch: nothing was trained, so there is no confidence."""
     if record.strength.source == "none" and record.strength.regularizer.kind != "none":
-        return (f"Start with {record.strength.regularizer.label}.", "Its strength is unknown without data.")
+        return (f"Use {record.strength.regularizer.label}.", "Its strength is unknown without data.")
     why = _gave_up(record)
     reason = () if why is None else (sentence(why.answer.because),)
-    return (f"Start with {start(record)}.", "No confidence: no candidate was trained.", *reason)
+    return (f"Use {use(record)}.", "Nothing was trained, so nothing says how sure that is.", *reason)
 
 
 def _gave_up(record: Record) -> Step | None:
@@ -174,7 +239,7 @@ def _gave_up(record: Record) -> Step | None:
 
 
 def _cant_tell(record: Record) -> tuple[str, ...]:
-    until = f"Until then start with {start(record)}."
+    until = f"Until then use {use(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
     if any(note.code == HIDDEN_SIGNAL for note in record.notes):
         return ("Can't tell yet: extreme values rule the loss, and nothing beats a constant guess.", until)
@@ -185,12 +250,14 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
     if record.walk.outcome == "no signal":
         return ("Can't tell yet: there was time for one fold, in which nothing beat a constant guess.", until)
     widest = _open_comparison(record, scores)
-    leaves = (
-        "leave no comparison that counts"
-        if widest is None
-        else f"leave an interval of {number(widest.high - widest.low)} {unit(scores.loss_name)}"
-    )
-    return (f"Can't tell yet: {count(sample.n_rows, 'row')} {leaves}{_needed(record)}.", until)
+    if widest is None:
+        return (
+            f"Can't tell yet: in the time there was, {count(sample.n_rows, 'row')} left nothing to compare.",
+            until,
+        )
+    rows, kind = count(sample.n_rows, "row"), short_label(widest.a)
+    what = f"with {rows}, {_between(widest, scores)} with {kind} than without"
+    return (f"Can't tell yet whether to regularize: {what}{_needed(record)}.", until)
 
 
 def _needed(record: Record) -> str:
@@ -215,21 +282,21 @@ def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None
 
 
 def _cost(record: Record) -> tuple[str, ...]:
-    timings = record.timings
+    timings, sample, data = record.timings, record.evidence.sample, record.data
     if not timings.total_s:
         return ()
-    full = "" if timings.full_run_s is None else f" (one full run: {seconds(timings.full_run_s)})"
-    return (f"It cost {seconds(timings.total_s)}{full}.",)
+    rows = ""
+    if sample is not None and data is not None and record.evidence.scores is not None:
+        is_part = sample.n_rows < data.n_rows
+        rows = (
+            f" on {sample.n_rows:,} of {data.n_rows:,} rows" if is_part else f" on all {data.n_rows:,} rows"
+        )
+    return (f"Took {seconds(timings.total_s)}{rows}.",)
 
 
-def flips_left(record: Record) -> tuple[str, ...]:
-    """Return the flips that :func:`headline` does not say."""
-    left = record.flips if record.status == "cant_tell" else record.flips[1:]
-    return tuple(sentence(_flip_clause(clause)) for clause in left)
-
-
-def _flip(record: Record) -> tuple[str, ...]:
-    return (f"It would flip {_flip_clause(record.flips[0])}.",) if record.flips else ()
+def flips(record: Record) -> tuple[str, ...]:
+    """Return what would flip the verdict, the nearest first."""
+    return tuple(sentence(_flip_clause(clause)) for clause in record.flips)
 
 
 def _flip_clause(clause: str) -> str:

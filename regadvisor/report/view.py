@@ -19,17 +19,20 @@ from regadvisor.report.phrases import (
     sentence,
     short_label,
     short_strengths,
+    signed_percent,
     unit,
 )
-from regadvisor.report.verdict import flips_left, headline, losses
+from regadvisor.report.verdict import flips, headline, losses
 from regadvisor.wording import number
 
 _T = TypeVar("_T")
+#: What would flip the verdict is told of the nearest replies.
+_MOST_FLIPS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathRow:
-    """One question answered."""
+    """One question answered; on paper the questions are counted from 1."""
 
     question: str
     text: str
@@ -103,7 +106,7 @@ class View:
     sample: tuple[str, ...]
     fit: tuple[str, ...]
     cost: tuple[str, ...]
-    #: What else would flip the advice; the nearest flip stands in the headline.
+    #: What would flip the advice, the nearest first.
     flips: tuple[str, ...]
     notes: tuple[str, ...]
     next_steps: tuple[str, ...]
@@ -128,7 +131,7 @@ def view(record: Record) -> View:
             context=sections.context(record),
             headline=headline(record),
             warnings=sections.warnings(record),
-            path=tuple(_path_row(step, record) for step in record.walk.steps),
+            path=tuple(_path_row(step, number, record) for number, step in enumerate(record.walk.steps, 1)),
             loss_name="" if scores is None else scores.loss_name,
             candidates=() if scores is None else _candidates(record, scores),
             comparisons=() if scores is None else _comparisons(scores),
@@ -138,7 +141,7 @@ def view(record: Record) -> View:
             sample=sections.sample(record),
             fit=() if scores is None else sections.fit(scores),
             cost=sections.cost(record),
-            flips=flips_left(record),
+            flips=flips(record)[:_MOST_FLIPS],
             notes=sections.notes(record),
             next_steps=sections.next_steps(record),
             scores=() if scores is None else _scores(scores),
@@ -149,9 +152,9 @@ def view(record: Record) -> View:
 # ------------------------------------------------------------------------------------------- the path
 
 
-def _path_row(step: Step, record: Record) -> PathRow:
+def _path_row(step: Step, number: int, record: Record) -> PathRow:
     return PathRow(
-        question=step.question,
+        question=str(number),
         text=step.text,
         reply=step.reply,
         because=sentence(step.answer.because),
@@ -179,7 +182,7 @@ def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ..
     kinds.sort(key=lambda kind: found.get(kind, float("inf")))
     rows = [_candidate(kind, record, scores) for kind in kinds]
     constant = CandidateRow(
-        kind="constant",
+        kind="always guess",
         strength="",
         loss=number(scores.constant_loss),
         gain=_gain(scores.comparisons.get("constant:none")),
@@ -227,7 +230,7 @@ def _best(at_size: list[CandidateScore]) -> Regularizer | None:
 def _remarks(at_size: list[CandidateScore], n_excluded: int) -> str:
     parts = []
     if any(score.is_limit for score in at_size):
-        parts.append("limit of a vanishing penalty")
+        parts.append("no finite fit exists; a tiny penalty stands in")
     n_exploded = sum(score.exploded for score in at_size)
     if n_exploded:
         parts.append(f"{n_exploded:,} exploded")
@@ -237,11 +240,14 @@ def _remarks(at_size: list[CandidateScore], n_excluded: int) -> str:
 
 
 def _gain(found: Comparison | None) -> str:
-    """Return the gain of `a` over `b` with its interval: the difference with its sign turned."""
+    """Return the gain of `a` over `b` with its interval: percent of the loss of `b`, if that is above 0."""
     if found is None:
         return ""
-    gain = -found.difference
-    return f"{'+' if gain > 0 else ''}{number(gain)} {interval(-found.high, -found.low)}"
+    ends = (-found.difference, -found.high, -found.low)
+    if found.loss_b <= 0:
+        return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
+    gain, low, high = (signed_percent(end / found.loss_b) for end in ends)
+    return f"{gain} [{low}, {high}]"
 
 
 def _reply(found: Comparison | None) -> str:

@@ -1,0 +1,62 @@
+"""The advice in the user's own unit: what to type, by library."""
+
+from __future__ import annotations
+
+from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
+from regadvisor.records import Record
+from regadvisor.wording import number
+
+#: Estimators of the caller's own whose parameters are those of the linear family.
+_OURS = ("LogisticRegression", "Ridge", "Lasso", "ElasticNet", "LinearRegression")
+
+
+def parameters(record: Record) -> dict[str, dict[str, float]]:
+    """Return the parameters that set the advised strengths, by the name of what takes them.
+
+    Empty where no plain number says it: unknown strengths, weighted rows, several targets, own objectives.
+
+    Examples
+    --------
+    >>> from regadvisor.advising import advise
+    >>> from sklearn.datasets import load_diabetes
+    >>> advice = advise(*load_diabetes(return_X_y=True), effort="quick", budget=0)
+    >>> list(parameters(advice.record))
+    ['Ridge']
+    """
+    regularizer, training = record.strength.regularizer, record.training
+    if not regularizer.has_strengths or training is None or record.data is None:
+        return {}
+    if training.family == "linear":
+        return _linear(record)
+    found: dict[str, dict[str, float]] = {}
+    if regularizer.l2:
+        is_adamw = training.optimizer == "adamw" and training.coupling == "decoupled"
+        found["AdamW" if is_adamw else "optimizer"] = {"weight_decay": float(regularizer.l2)}
+    if regularizer.dropout:
+        found["Dropout"] = {"p": float(regularizer.dropout)}
+    return found
+
+
+def _linear(record: Record) -> dict[str, dict[str, float]]:
+    data, training = record.data, record.training
+    assert data is not None
+    assert training is not None
+    is_own = training.estimator is not None and training.estimator not in _OURS
+    if data.has_weights or data.targets or training.objective or is_own:
+        return {}
+    l1, l2 = float(record.strength.regularizer.l1 or 0.0), float(record.strength.regularizer.l2 or 0.0)
+    if data.task != "regression":
+        params = logistic_params(l1, l2, data.n_rows)
+        return {"LogisticRegression": params if l1 else {"C": params["C"]}}
+    l1, l2 = raw_target(l1, l2, data.target_sd or 1.0)
+    if not l1:
+        return {"Ridge": {"alpha": ridge_alpha(l2, data.n_rows)}} if l2 else {}
+    return {"ElasticNet": elasticnet_params(l1, l2)} if l2 else {"Lasso": {"alpha": l1}}
+
+
+def in_code(record: Record) -> str:
+    """Return :func:`parameters` as code, such as ``LogisticRegression(C=0.82)``; empty if there are none."""
+    return ", ".join(
+        f"{name}({', '.join(f'{key}={number(value)}' for key, value in own.items())})"
+        for name, own in parameters(record).items()
+    )
