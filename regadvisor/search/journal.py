@@ -127,8 +127,8 @@ def _check_ours(path: Path) -> None:
         return
     if not path.is_file():
         raise StorageError(
-            f"storage must be a file that can be written, got {str(path)!r}, which is a folder, a device or a "
-            "pipe; give the name of a new file"
+            f"storage must be a file that can be written, got {str(path)!r}, which is a folder, a device or "
+            "a pipe; give the name of a new file"
         )
     mark, line = 0, b""
     try:
@@ -174,9 +174,9 @@ def _in_our_words(path: Path) -> Iterator[None]:
             )
         else:
             said = (
-                f"a file that can be written, got {file} ({reason}); free some space or give another file. "
-                "What was stored is whole: run the same again with this storage (on the command line: with "
-                "--resume) to go on"
+                f"a file that can be written, got {file} ({reason}); give a file in a folder that can be "
+                "written, or free some space and run the same again with this storage (on the command line: "
+                "with --resume): what was stored is whole"
             )
         raise StorageError(f"storage must be {said}") from error
 
