@@ -369,8 +369,8 @@ def test_settings_are_left_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     assert read_settings(path) is None
     assert not path.exists()
-    write_settings(path, {"effort": "quick", "n": 3, "budget_s": 0.1})
-    assert read_settings(path) == {"effort": "quick", "n": 3, "budget_s": 0.1}
+    write_settings(path, {"effort": "quick", "n": 3, "budget_s": 0.1, "is_smallest": True})
+    assert read_settings(path) == {"effort": "quick", "n": 3, "budget_s": 0.1, "is_smallest": True}
     run(path)
     write_settings(str(path), {"effort": "thorough"})
     assert read_settings(str(path)) == {"effort": "thorough"}

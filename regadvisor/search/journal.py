@@ -31,7 +31,7 @@ _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 #: Seconds to wait for a run that is just ending.
 _WAIT_S = 2.0
 
-Setting = str | int | float
+Setting = str | int | float | bool
 Settings = dict[str, Setting]
 Value = TypeVar("Value")
 
