@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from journal_files import copy_of
+from journal_files import copy_of, wal
 from search_fakes import RidgeFamily, make_effort
 
 from regadvisor.deadline import Deadline
@@ -93,20 +93,17 @@ def test_a_database_of_another_program_is_refused_and_not_one_byte_changes(tmp_p
 
 
 def test_a_damaged_journal_is_refused(whole: bytes, tmp_path: Path) -> None:
-    content = whole
     path = tmp_path / "journal.log"
-    # The first fit that is asked for; one byte of it is another.
-    packed_at = _packed_at(content, tmp_path)
-    flipped = bytearray(content)
-    flipped[packed_at + 200] ^= 1
+    flipped = bytearray(whole)
+    flipped[_packed_at(whole, tmp_path) + 200] ^= 1
     no_table = tmp_path / "no_table"
     with closing(sqlite3.connect(no_table)) as database:
         database.executescript(f"PRAGMA application_id={journal._MARK}; CREATE TABLE other (key)")
     for damaged in (
         bytes(flipped),
-        content[: len(content) // 2],
-        content[:8192] + bytes(len(content) - 8192),
-        content[:100] + bytes(len(content) - 100),
+        whole[: len(whole) // 2],
+        whole[:8192] + bytes(len(whole) - 8192),
+        whole[:100] + bytes(len(whole) - 100),
         no_table.read_bytes(),
     ):
         path.write_bytes(damaged)
@@ -149,6 +146,18 @@ def test_a_run_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
         assert len(run(path).results.trials) > 0
     finally:
         timer.join()
+
+
+def test_the_log_of_a_killed_run_goes_with_its_journal(tmp_path: Path) -> None:
+    """Who deletes the journal starts anew, though the log was left beside it."""
+    with opened(tmp_path / "journal.log") as going_on:
+        going_on.put("settings", {"effort": "quick"})
+        killed = copy_of(tmp_path / "journal.log", tmp_path / "killed")
+    assert wal(killed).stat().st_size > 0
+    killed.unlink()
+    with opened(killed) as anew:
+        assert anew.get("settings", dict) is None
+    assert not wal(killed).exists()
 
 
 def test_a_refused_run_does_not_unlock_the_journal_for_others(

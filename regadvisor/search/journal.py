@@ -170,7 +170,8 @@ def _in_our_words(path: Path) -> Iterator[None]:
             )
         elif kind in _DAMAGES or isinstance(error, zlib.error | msgspec.MsgspecError):
             said = (
-                f"an undamaged journal, but {file} cannot be read ({reason}); delete the file to start anew"
+                f"an undamaged journal, but {file} cannot be read ({reason}); give another file name, or "
+                "delete the file to start anew"
             )
         else:
             said = (
