@@ -160,6 +160,23 @@ def test_the_log_of_a_killed_run_goes_with_its_journal(tmp_path: Path) -> None:
     assert not wal(killed).exists()
 
 
+def test_a_journal_killed_while_its_log_was_taken_in_is_whole(tmp_path: Path) -> None:
+    """Pages are taken in one by one; the first one already says how many there will be."""
+    path = tmp_path / "journal.log"
+    with opened(path) as going_on:
+        for number in range(5):
+            going_on.put(str(number), np.random.default_rng(number).bytes(10_000))
+        killed = copy_of(path, tmp_path / "killed")
+    before, log, after = killed.read_bytes(), wal(killed).read_bytes(), path.read_bytes()
+    assert len(after) > len(before) + 40_000
+    for n_bytes in range(0, len(after) + 1, 4096):
+        killed.write_bytes(after[:n_bytes] + before[n_bytes:])
+        wal(killed).write_bytes(log)
+        with opened(killed) as resumed:
+            for number in range(5):
+                assert resumed.get(str(number), bytes) == np.random.default_rng(number).bytes(10_000)
+
+
 def test_a_refused_run_does_not_unlock_the_journal_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,8 @@ def _check_ours(path: Path) -> None:
     try:
         # SQLite reads it, since closing a file by other means drops the locks that this process has on it.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+            # A file that a kill left in the middle of a change is shorter than it says; reading goes on.
+            database.execute("PRAGMA writable_schema=ON")
             mark = _number(database, "application_id")
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
