@@ -183,6 +183,7 @@ def advise(
         Where networks are trained.
     storage : path, optional
         Journal file; an interrupted run called again with it continues without repeating finished fits.
+        While a run is going, and after a kill, a file of that name and ``-wal`` beside it belongs to it.
     progress : callable (stage, share_done), bool or None, default None
         A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
         seconds, in a terminal or a notebook.
@@ -198,7 +199,7 @@ def advise(
     ParameterError
         If an argument is out of its rule.
     StorageError
-        If the journal belongs to other data or settings.
+        If the file is no journal of ours, belongs to other data or settings, is in use, or cannot be written.
 
     Examples
     --------

@@ -20,7 +20,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, folds_in_order
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
-from regadvisor.search.log import read_settings, write_settings
+from regadvisor.search.journal import read_settings, write_settings
 from regadvisor.search.plan import EFFORTS, SIZES, Effort, Walk, telling_share
 from regadvisor.wording import number
 

@@ -31,7 +31,7 @@ from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.folds import make_folds
 from regadvisor.sampling.thinning import thinned
 from regadvisor.search.experiment import Results
-from regadvisor.search.log import opened
+from regadvisor.search.journal import opened
 from regadvisor.search.rounds import Log
 from regadvisor.search.sizes import CHECKED, FACTORS, SHARE, tested, train_size
 

@@ -33,7 +33,7 @@ from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.thinning import thinned
 from regadvisor.search.experiment import Results
-from regadvisor.search.log import opened
+from regadvisor.search.journal import opened
 from regadvisor.search.sizes import CHECKED, train_size
 
 # ----------------------------------------------------------------------------------- the extrapolation

@@ -18,7 +18,7 @@ from regadvisor.families.base import Job
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.cuts import affordable
 from regadvisor.search.experiment import to_scores
-from regadvisor.search.log import Journal
+from regadvisor.search.journal import Journal
 from regadvisor.search.tune import Tuned, tune
 
 PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from record_builders import advice as advice_record
 
 from regadvisor import Advice, RecordError, advise
 from regadvisor.errors import DataError, ParameterError, StorageError
-from regadvisor.search import journal
+from regadvisor.search.journal import opened, read_settings, write_settings
 from regadvisor.writing import write_whole
 
 resource = pytest.importorskip("resource")
@@ -63,12 +64,24 @@ def test_a_device_takes_what_comes_and_stays() -> None:
 
 def test_a_journal_on_a_full_disk_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    path.touch()
-    file = journal.JournalFile(path)
     words = r"storage must be.*free some space.*--resume"
-    with pytest.raises(StorageError, match=words) as caught, disk_with_room_for(10_000):
-        file.append_logs([{"op_code": "x" * 100_000}])
-    assert isinstance(caught.value.__cause__, OSError)
+    with opened(path) as journal:
+        journal.put("small", "known")
+        with pytest.raises(StorageError, match=words) as caught, disk_with_room_for(30_000):
+            journal.put("large", os.urandom(100_000))
+        assert journal.get("large", bytes) is None
+        journal.put("next", "there is room again")
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    with opened(path) as journal:
+        assert journal.get("small", str) == "known"
+        assert journal.get("next", str) == "there is room again"
+
+
+def test_a_journal_on_a_disk_that_was_full_before_says_so(tmp_path: Path) -> None:
+    words = r"storage must be.*free some space"
+    with pytest.raises(StorageError, match=words), disk_with_room_for(100):
+        write_settings(tmp_path / "journal", {"effort": "quick"})
+    assert read_settings(tmp_path / "journal") is None
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "pipe", "a\0b", "no/such/folder/journal"])

@@ -24,7 +24,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from regadvisor.candidates import Range
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.regularizer import LABELS, Kind
@@ -46,8 +45,6 @@ class Request:
     #: Position in the order in which its search asks.
     number: int
     job: Job
-    #: The ranges it was chosen from.
-    ranges: dict[str, Range]
 
     @property
     def kind(self) -> Kind:
@@ -107,15 +104,7 @@ class Log(Protocol):
     def find(self, study: str, job: Job, folds: Folds | None) -> Fit | None:
         """Return the stored fit of a job on these folds (None: on all)."""
 
-    def append(
-        self,
-        study: str,
-        fit: Fit,
-        value: float | None,
-        *,
-        number: int = 0,
-        ranges: Mapping[str, Range] | None = None,
-    ) -> None:
+    def append(self, study: str, fit: Fit) -> None:
         """Store a finished fit."""
 
 
@@ -289,7 +278,7 @@ class Rounds:
                 return  # told already
             self._keep(own)
             try:
-                self._store(own, some[fit.job][0], is_all=is_all and len(own.folds or ()) == len(folds))
+                self._store(own, some[fit.job][0].kind, is_all=is_all and len(own.folds or ()) == len(folds))
                 self._say()
             except (
                 Exception
@@ -315,12 +304,10 @@ class Rounds:
                 for job in left:
                     self._train_leg([job], folds, some)
 
-    def _store(self, fit: Fit, request: Request, *, is_all: bool) -> None:
+    def _store(self, fit: Fit, kind: Kind, *, is_all: bool) -> None:
         """Leave a fit in the log."""
         if self.log is not None:
-            stored = replace(fit, folds=None) if is_all else fit
-            value = self._value(fit)
-            self.log.append(request.kind, stored, value, number=request.number, ranges=request.ranges)
+            self.log.append(kind, replace(fit, folds=None) if is_all else fit)
 
     def _read(self, some: Mapping[Job, list[Request]], folds: Folds) -> set[Job]:
         """Take what the log holds of these jobs on these folds; return the jobs that lack nothing then."""

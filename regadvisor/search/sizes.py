@@ -66,7 +66,7 @@ def train_size(
         if found[fit.job] is None:
             found[fit.job] = fit
             if store is not None:
-                store.append(study, fit, float(np.nanmean(fit.losses)) if is_usable(fit) else None)
+                store.append(study, fit)
 
     if len(known) < len(jobs):
         for fit in family.train(prepared, jobs, deadline=deadline, on_fit=keep, known=known):

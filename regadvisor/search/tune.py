@@ -1,15 +1,17 @@
 """The search: one Optuna study per kind, asked in batches that are trained together.
 
 Asking and telling happens in memory and depends on nothing but the seed and the losses told. The
-journal is a log beside it: every finished fit is one line. So to resume is to run the same search
+journal is a log beside it, of finished fits. So to resume is to run the same search
 again, with the fits that are in the journal taken from there instead of trained: whatever moment the
 earlier run was killed at, the result is that of a run that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,17 +19,18 @@ from pathlib import Path
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from regadvisor import thresholds
-from regadvisor.candidates import Candidate
+from regadvisor.candidates import Candidate, Range
 from regadvisor.compare.carrying import carried_loss
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search import journal
 from regadvisor.search.experiment import Results, Trial
-from regadvisor.search.log import distributions, opened, quiet
+from regadvisor.search.identity import identity
+from regadvisor.search.journal import opened
 from regadvisor.search.plan import Effort
 from regadvisor.search.refining import between, mixed
 from regadvisor.search.rounds import Request, Rounds, Standing
@@ -125,7 +128,7 @@ def tune(
     with ExitStack() as stack:
         log = None if storage is None else stack.enter_context(opened(storage))
         if log is not None:
-            log.claim(journal.identity(family, prepared, effort.name, seed, fingerprint))
+            log.claim(identity(family, prepared, effort.name, seed, fingerprint))
         rounds = Rounds(
             family,
             empty,
@@ -242,12 +245,12 @@ class _Search:
 
     def _request(self) -> Request:
         """Ask the study for one candidate. Only the baseline is trained with several seeds."""
-        trial = self.study.ask(distributions(self.ranges))
+        trial = self.study.ask(_distributions(self.ranges))
         self.n_asked += 1
         self.asked[trial.number] = trial
         seed = self.seeds[trial.number] if self.kind == "none" else self.seeds[0]
         job = Job(regularizer=self.candidate.regularizer(trial.params), seed=seed)
-        return Request(search=self, number=trial.number, job=job, ranges=dict(self.ranges))
+        return Request(search=self, number=trial.number, job=job)
 
     def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
         """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
@@ -326,7 +329,7 @@ class _Search:
         range is the same in all of them; with the old trials restated it goes on modelling all.
         """
         told, self.study = self.study.get_trials(deepcopy=False), _new_study(self.kind)
-        spans = distributions(self.ranges)
+        spans = _distributions(self.ranges)
         for trial in told:
             moved = create_trial(
                 state=trial.state,
@@ -340,7 +343,31 @@ class _Search:
 
 def _new_study(kind: Kind) -> optuna.Study:
     """Return an empty study in memory."""
-    with quiet():
+    with _quiet():
         return optuna.create_study(
             storage=optuna.storages.InMemoryStorage(), study_name=kind, direction="minimize"
         )
+
+
+def _distributions(ranges: Mapping[str, Range]) -> dict[str, BaseDistribution]:
+    """Return the ranges as Optuna's distributions."""
+    return {name: FloatDistribution(span.low, span.high, log=span.is_log) for name, span in ranges.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what Optuna logs on creating a study, in this thread; nobody's log levels are touched."""
+    thread = threading.get_ident()
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or threading.get_ident() != thread
+
+    sources = (optuna.storages.InMemoryStorage, optuna.Study)
+    loggers = [logging.getLogger(source.__module__) for source in sources]
+    for logger in loggers:
+        logger.addFilter(is_wanted)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_wanted)
