@@ -1,10 +1,11 @@
 # Two commands do everything: `make demo` and `make test`. Both make the environment if it is not there.
+# CONTRIBUTING.md says what the others are for.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test test-benchmarks mutants check format clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-benchmarks test-lowest mutants check format dist clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
@@ -14,6 +15,27 @@ test: $(STAMP)
 
 test-benchmarks: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q benchmarks/tests
+
+# The tests with the oldest versions that pyproject.toml allows, torch apart (see below), in an environment of its
+# own. Warnings are no errors there: old packages warn of new ones. make test-lowest [TESTS='tests/test_chart.py']
+LOWEST := .venv-lowest
+TESTS ?=
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n auto -q -o filterwarnings= -W ignore $(TESTS)
+
+$(LOWEST)/.installed: pyproject.toml constraints.txt .ci/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) .ci/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
+	$(LOWEST)/bin/python -m pip install --quiet -c $(LOWEST)/constraints.txt -e '.[parquet,polars]' \
+		pytest pytest-xdist hypothesis
+	touch $@
+
+# The source archive and the wheel; then the wheel is installed apart and run.
+dist: $(STAMP)
+	rm -rf dist build
+	$(BIN)/python -m build > /dev/null
+	$(BIN)/python .ci/try_dist.py dist
 
 # One small change at a time to the code that decides: does a fast test see it? An hour or two on two cores; what
 # was tried before is kept in mutants/. Then the score goes into benchmarks/RESULTS.md.
@@ -57,4 +79,4 @@ bench-questions: $(STAMP)
 	$(BIN)/python benchmarks/questions.py $(DATA_OPTION) --write
 
 clean:
-	rm -rf $(VENV) build mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

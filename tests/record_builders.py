@@ -150,7 +150,7 @@ SETTINGS = Settings(
     budget_s=40.0,
     folds=5,
     random_state=0,
-    version="0.1.0",
+    version="0.2.0",
 )
 EVERYTHING = SampleEvidence(
     n_rows=569,
