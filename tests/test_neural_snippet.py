@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
 from regadvisor.families.neural.build import build_mlp
-from regadvisor.families.neural.snippet import mlp_torch_snippet
+from regadvisor.families.torch_snippet import torch_snippet
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 
@@ -50,12 +51,11 @@ def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[
     """Return the fitted pipeline of ``build`` and the names that the script leaves."""
     facts = make_table(X, y).facts
     pipeline = build_mlp(facts, regularizer, training)
-    script = mlp_torch_snippet(
+    script = torch_snippet(
         pipeline[:-1],
+        facts,
         training=training,
         regularizer=regularizer,
-        task=facts.task,
-        n_classes=len(facts.classes or ()),
         verdict_comment="Start with this.",
     )
     assert script.startswith("# Start with this.\n")
@@ -134,19 +134,16 @@ def test_features_as_they_are() -> None:
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
-def test_an_own_loss_has_no_script() -> None:
+FACTS = make_table(*load_iris(return_X_y=True)).facts
+
+
+@pytest.mark.parametrize("family", ["mlp", "module"])
+def test_an_own_loss_has_no_script(family: Any) -> None:
+    training = replace(TRAINING, family=family, has_own_loss=True)
     with pytest.raises(ParameterError, match=r"own loss function"):
-        mlp_torch_snippet(
-            None,
-            training=replace(TRAINING, has_own_loss=True),
-            regularizer=REGULARIZERS["l2"],
-            task="binary",
-            n_classes=2,
-        )
+        torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
 
 
 def test_unknown_strengths_have_no_script() -> None:
     with pytest.raises(StrengthError):
-        mlp_torch_snippet(
-            None, training=TRAINING, regularizer=Regularizer.unknown("l2"), task="binary", n_classes=2
-        )
+        torch_snippet(FunctionTransformer(), FACTS, training=TRAINING, regularizer=Regularizer.unknown("l2"))
