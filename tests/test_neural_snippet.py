@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.families.neural.build import build_mlp
+from regadvisor.families.build import build_network
 from regadvisor.families.torch_snippet import torch_snippet
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
@@ -50,7 +50,7 @@ def _one_thread() -> Iterator[None]:
 def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[Any, dict[str, Any]]:
     """Return the fitted pipeline of ``build`` and the names that the script leaves."""
     facts = make_table(X, y).facts
-    pipeline = build_mlp(facts, regularizer, training)
+    pipeline = build_network(facts, regularizer, training)
     script = torch_snippet(
         pipeline[:-1],
         facts,

@@ -587,14 +587,14 @@ def test_the_linear_torch_script_is_the_built_model(strengths: dict[str, float])
 
 @pytest.mark.parametrize("strengths", [{}, {"l2": 1.0, "dropout": 0.2}, {"l1": 0.05}])
 def test_the_network_script_is_the_built_model(strengths: dict[str, float]) -> None:
-    from regadvisor.families.neural.build import build_mlp
+    from regadvisor.families.build import build_network
     from regadvisor.families.torch_snippet import torch_snippet
 
     X, Y = made()
     facts, mlp = make_table(X, Y).facts, MLPFamily(SMALL)
     training = mlp.training(None, n_sample=150, n_rows=150, seed=3)
     regularizer = Regularizer(**strengths, coupling="decoupled")
-    built = build_mlp(facts, regularizer, training)
+    built = build_network(facts, regularizer, training)
     script = torch_snippet(built[:-1], facts, training=training, regularizer=regularizer)
     space: dict[str, object] = {"X": X, "y": Y}
     exec(script, space)
