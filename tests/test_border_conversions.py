@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
@@ -14,14 +13,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from regadvisor.adapters.sklearn import (
     elasticnet_params,
-    keras_params,
     linear_model,
     logistic_params,
     mlp_alpha,
     on_standardised_target,
     raw_target,
     ridge_alpha,
-    torch_mse,
 )
 
 N = 60
@@ -129,17 +126,6 @@ def test_a_target_in_its_own_unit(X, y):
     np.testing.assert_allclose(wrapped.fit(X, sd * y + 5).predict(X), raw.predict(X), rtol=1e-7)
 
 
-def test_squared_error_without_the_half(X, y):
-    rng = np.random.default_rng(4)
-    l1, l2 = torch_mse(0.1, 0.3)
-    for _ in range(5):
-        w = rng.standard_normal(4)
-        z = torch.tensor(X @ w)
-        theirs = float(torch.nn.MSELoss()(z, torch.tensor(y))) + l1 * np.abs(w).sum() + l2 / 2 * w @ w
-        ours = 0.5 * np.mean((X @ w - y) ** 2) + 0.1 * np.abs(w).sum() + 0.15 * w @ w
-        assert theirs == pytest.approx(2 * ours, rel=1e-12)
-
-
 @pytest.mark.parametrize("is_logistic", [False, True])
 def test_perceptron_of_scikit_learn(X, y, is_logistic):
     target = (y > 0.1).astype(int) if is_logistic else y
@@ -154,14 +140,6 @@ def test_perceptron_of_scikit_learn(X, y, is_logistic):
         random_state=0,
     ).fit(X, target)
     np.testing.assert_allclose(model.coefs_[0][:, 0], w, atol=1e-5)
-
-
-def test_penalty_of_keras():
-    w = np.random.default_rng(5).standard_normal(20)
-    given = keras_params(0.1, 0.3)
-    # keras.regularizers.L1L2.__call__: l1 * sum(abs(x)) + l2 * sum(square(x))
-    theirs = given["l1"] * np.abs(w).sum() + given["l2"] * np.square(w).sum()
-    assert theirs == pytest.approx(0.1 * np.abs(w).sum() + 0.3 / 2 * w @ w, rel=1e-14)
 
 
 @pytest.mark.parametrize(

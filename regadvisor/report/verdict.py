@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import (
-    capital,
-    count,
-    interval,
-    label,
-    listed,
-    seconds,
-    sentence,
-    strengths,
-    support,
-    unit,
-)
-from regadvisor.wording import number
+from regadvisor.report.phrases import interval, label, seconds, sentence, strengths, support, unit
+from regadvisor.wording import capital, counted, joined, number
 
 
 def headline(record: Record) -> tuple[str, ...]:
@@ -113,7 +102,7 @@ def _tie(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     tied: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind == pick or kind in record.ties)
     own = [loss for kind, loss in losses(scores).items() if kind in tied]
     within = f" (within {number(max(own) - min(own))} {unit(scores.loss_name)})" if len(own) > 1 else ""
-    tie = f"{capital(listed(label(kind) for kind in tied))} tie{within}."
+    tie = f"{capital(joined(label(kind) for kind in tied))} tie{within}."
     if "none" not in tied:
         claim = main_claim(record)
         is_likely = claim is None or claim.support is None or claim.support >= 0.5
@@ -190,7 +179,7 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         if widest is None
         else f"leave an interval of {number(widest.high - widest.low)} {unit(scores.loss_name)}"
     )
-    return (f"Can't tell yet: {count(sample.n_rows, 'row')} {leaves}{_needed(record)}.", until)
+    return (f"Can't tell yet: {counted(sample.n_rows, 'row')} {leaves}{_needed(record)}.", until)
 
 
 def _needed(record: Record) -> str:

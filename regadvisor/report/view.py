@@ -12,15 +12,7 @@ from typing import TypeVar
 from regadvisor.records import CandidateScore, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.report import sections
-from regadvisor.report.phrases import (
-    clean,
-    interval,
-    label,
-    sentence,
-    short_label,
-    short_strengths,
-    unit,
-)
+from regadvisor.report.phrases import clean, interval, label, sentence, short_label, short_strengths, unit
 from regadvisor.report.verdict import flips_left, headline, losses
 from regadvisor.wording import number
 
