@@ -220,7 +220,6 @@ class Advice:
             from regadvisor.families.applied import applied
 
             return applied(target, facts, self.regularizer, training)
-        strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
         if not is_module or training.family == "linear" or training.estimator is not None:
             is_estimator = training.family == "linear" or training.estimator is not None
@@ -231,7 +230,7 @@ class Advice:
             )
         from regadvisor.adapters.torch_dropout import with_dropout
 
-        return with_dropout(target, strengths["dropout"])
+        return with_dropout(target, self.regularizer.strengths().get("dropout", 0.0))
 
     def optimizer(
         self,

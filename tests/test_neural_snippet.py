@@ -37,6 +37,8 @@ REGULARIZERS = {
     "dropout_l2": Regularizer(l2=1.0, dropout=0.25, coupling="decoupled"),
 }
 
+FACTS = make_table(*load_iris(return_X_y=True)).facts
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -127,14 +129,19 @@ def test_every_option_of_the_recipe_is_written_out(optimizer: str, coupling: str
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["mlp", "module"])
+@pytest.mark.parametrize(("momentum", "written"), [(0.0, 0.0), (0.8, 0.8), (None, 0.9)])
+def test_the_momentum_is_that_of_the_recipe(family: Any, momentum: float | None, written: float) -> None:
+    training = replace(TRAINING, family=family, optimizer="sgd", momentum=momentum)
+    script = torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
+    assert f"momentum={written}" in script
+
+
 def test_features_as_they_are() -> None:
     X, y = load_iris(return_X_y=True)
     pipeline, names = both(X, y, REGULARIZERS["l2"], replace(TRAINING, transform="none"))
     assert np.array_equal(pipeline[0].fit_transform(X), X)
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
-
-
-FACTS = make_table(*load_iris(return_X_y=True)).facts
 
 
 @pytest.mark.parametrize("family", ["mlp", "module"])

@@ -76,6 +76,7 @@ def torch_snippet(
         "n_outputs": n_classes or facts.n_targets,
         "is_decoupled": training.coupling == "decoupled",
         "meaning": _MEANING[training.coupling],
+        "momentum": 0.9 if training.momentum is None else training.momentum,
         "image": None,
         "l1": 0.0,
         "l2": 0.0,
