@@ -229,7 +229,6 @@ class Advice:
             from regadvisor.families.applied import applied
 
             return applied(target, facts, self.regularizer, training)
-        strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.regularizer.strengths()}
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
         if not is_module or training.family == "linear" or training.estimator is not None:
             is_estimator = training.family == "linear" or training.estimator is not None
@@ -240,7 +239,7 @@ class Advice:
             )
         from regadvisor.adapters.torch_dropout import with_dropout
 
-        return with_dropout(target, strengths["dropout"])
+        return with_dropout(target, self.regularizer.strengths().get("dropout", 0.0))
 
     def optimizer(
         self,
@@ -342,55 +341,34 @@ class Advice:
                 "plain loop has none of these"
             )
         comment = f"Start with {start(self._record)}."
-        if training.family == "module":
-            return self._module_snippet(target, facts, training, comment)
-        from sklearn.pipeline import Pipeline
-
-        pipeline = self.build()
-        if facts.is_plain_y:  # what build() does more is not needed
-            pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
-        if target == "sklearn":
-            from regadvisor.adapters.code import sklearn_snippet
-
-            return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        preprocessor = Pipeline(pipeline.steps[:-1])
-        strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
-        n_classes = len(facts.classes or ())
-        if training.family == "mlp":
-            from regadvisor.families.neural.snippet import mlp_torch_snippet
-
-            return mlp_torch_snippet(
-                preprocessor,
-                training=training,
-                regularizer=self.regularizer,
-                task=facts.task,
-                n_classes=n_classes,
-                n_targets=facts.n_targets,
-                is_plain_y=facts.is_plain_y,
-            )
-        from regadvisor.adapters.torch_linear import linear_torch_snippet
-
-        return linear_torch_snippet(
-            preprocessor,
-            task=facts.task,
-            l1=strengths["l1"],
-            l2=strengths["l2"],
-            n_classes=n_classes,
-            n_targets=facts.n_targets,
-            is_plain_y=facts.is_plain_y,
-        )
-
-    def _module_snippet(self, target: str, facts: DataFacts, training: Training, comment: str) -> str:
-        """Return a training loop around the caller's own module."""
-        if target == "sklearn":
+        if target == "sklearn" and training.family == "module":
             raise ParameterError(
                 "target must be 'torch' for advice about a module of your own, got 'sklearn'; advice.build() "
                 "is a scikit-learn pipeline with it"
             )
-        from regadvisor.families.neural.module_snippet import module_torch_snippet
+        from sklearn.pipeline import Pipeline
 
-        return module_torch_snippet(
-            facts, training=training, regularizer=self.regularizer, verdict_comment=comment
+        if target == "sklearn":
+            from regadvisor.adapters.code import sklearn_snippet
+
+            pipeline = self.build()
+            if facts.is_plain_y:  # what build() does more is not needed
+                pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
+            return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
+        from regadvisor.families.torch_snippet import torch_snippet
+
+        if training.family == "module":
+            from regadvisor.families.neural.image_encoding import module_preprocessor
+
+            preprocessor = module_preprocessor(facts, training.transform)
+        else:
+            preprocessor = Pipeline(self.build().steps[:-1])
+        return torch_snippet(
+            preprocessor,
+            facts,
+            training=training,
+            regularizer=self.regularizer,
+            verdict_comment=comment,
         )
 
     def _trainable(self) -> tuple[DataFacts, Training]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from regadvisor.flowchart.chart import Chart
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AdvisorParameters(BaseEstimator):
     """What the estimators share: the arguments of ``advise()`` as parameters, and how it is called.
 
@@ -34,32 +36,18 @@ class AdvisorParameters(BaseEstimator):
     first on everything that is not a frame.
     """
 
-    _task = "auto"
+    model: Any = "auto"
+    recipe: Recipe | None = None
+    effort: Literal["quick", "standard", "thorough"] | None = "quick"
+    budget: float | Literal["auto"] | None = "auto"
+    chart: str | Chart = "extended"
+    correlated: bool | None = None
+    whole_picture: bool | None = None
+    prefer: Literal["sparse"] | None = None
+    folds: int = 5
+    random_state: int = 0
 
-    def __init__(
-        self,
-        *,
-        model: Any = "auto",
-        recipe: Recipe | None = None,
-        effort: Literal["quick", "standard", "thorough"] | None = "quick",
-        budget: float | Literal["auto"] | None = "auto",
-        chart: str | Chart = "extended",
-        correlated: bool | None = None,
-        whole_picture: bool | None = None,
-        prefer: Literal["sparse"] | None = None,
-        folds: int = 5,
-        random_state: int = 0,
-    ) -> None:
-        self.model = model
-        self.recipe = recipe
-        self.effort = effort
-        self.budget = budget
-        self.chart = chart
-        self.correlated = correlated
-        self.whole_picture = whole_picture
-        self.prefer = prefer
-        self.folds = folds
-        self.random_state = random_state
+    _task: ClassVar[str] = "auto"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

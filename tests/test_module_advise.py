@@ -102,6 +102,7 @@ def test_the_snippet_is_a_loop_that_runs(advised: Advice) -> None:
     exec(compile(code, "snippet", "exec"), space)
     right = space["module"](space["features"]).argmax(1) == space["target"]
     assert float(right.float().mean()) > 0.8
+    assert (space["predict"](X) == y).mean() == pytest.approx(float(right.float().mean()))
     with pytest.raises(ParameterError, match="target must be 'torch'"):
         advised.snippet("sklearn")
 

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.families.neural.build import build_mlp
+from regadvisor.families.build import build_network
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
@@ -157,15 +157,15 @@ def test_build_wants_the_own_loss_that_was_trained() -> None:
     facts = make_table(*load_diabetes(return_X_y=True)).facts
     training = replace(TRAINING, has_own_loss=True)
     with pytest.raises(ParameterError, match=r"^loss must be the function"):
-        build_mlp(facts, Regularizer(coupling="decoupled"), training)
+        build_network(facts, Regularizer(coupling="decoupled"), training)
     loss = torch.nn.functional.l1_loss
-    assert build_mlp(facts, Regularizer(coupling="decoupled"), training, loss)[-1].loss is loss
+    assert build_network(facts, Regularizer(coupling="decoupled"), training, loss=loss)[-1].loss is loss
 
 
 def test_build_in_the_coupling_of_the_training() -> None:
     facts = make_table(*load_diabetes(return_X_y=True)).facts
     training = replace(TRAINING, coupling="loss", optimizer="sgd", momentum=0.7, exempt=("0.weight",))
-    model = build_mlp(facts, Regularizer(l2=0.1), training)[-1]
+    model = build_network(facts, Regularizer(l2=0.1), training)[-1]
     found = {name: model.get_params()[name] for name in ("coupling", "optimizer", "momentum", "exempt", "l2")}
     assert found == {
         "coupling": "loss",
@@ -197,7 +197,7 @@ TRAINING = Training(
 def test_build_passes_every_number_on() -> None:
     table = make_table(*load_iris(return_X_y=True))
     regularizer = Regularizer(l2=0.5, dropout=0.1, coupling="decoupled")
-    model = build_mlp(table.facts, regularizer, TRAINING)[-1]
+    model = build_network(table.facts, regularizer, TRAINING)[-1]
     expected = {
         "hidden": (8,),
         "l1": 0.0,
@@ -223,7 +223,7 @@ def test_build_passes_every_number_on() -> None:
 
 def test_built_pipelines_fit_and_clone() -> None:
     X, y = load_diabetes(return_X_y=True)
-    pipeline = build_mlp(make_table(X, y).facts, Regularizer(coupling="decoupled"), TRAINING)
+    pipeline = build_network(make_table(X, y).facts, Regularizer(coupling="decoupled"), TRAINING)
     assert isinstance(pipeline[-1], NetworkRegressor)
     assert np.array_equal(clone(pipeline).fit(X, y).predict(X), pipeline.fit(X, y).predict(X))
 
@@ -231,6 +231,6 @@ def test_built_pipelines_fit_and_clone() -> None:
 def test_build_refuses_unknown_strengths_and_the_other_coupling() -> None:
     facts = make_table(*load_iris(return_X_y=True)).facts
     with pytest.raises(StrengthError):
-        build_mlp(facts, Regularizer.unknown("l2", "decoupled"), TRAINING)
+        build_network(facts, Regularizer.unknown("l2", "decoupled"), TRAINING)
     with pytest.raises(ParameterError, match=r"coupling must be 'decoupled'"):
-        build_mlp(facts, Regularizer(l2=1.0), TRAINING)
+        build_network(facts, Regularizer(l2=1.0), TRAINING)

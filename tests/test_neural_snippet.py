@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.families.neural.build import build_mlp
-from regadvisor.families.neural.snippet import mlp_torch_snippet
+from regadvisor.families.build import build_network
+from regadvisor.families.torch_snippet import torch_snippet
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 
@@ -36,6 +37,8 @@ REGULARIZERS = {
     "dropout_l2": Regularizer(l2=1.0, dropout=0.25, coupling="decoupled"),
 }
 
+FACTS = make_table(*load_iris(return_X_y=True)).facts
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -49,13 +52,12 @@ def _one_thread() -> Iterator[None]:
 def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[Any, dict[str, Any]]:
     """Return the fitted pipeline of ``build`` and the names that the script leaves."""
     facts = make_table(X, y).facts
-    pipeline = build_mlp(facts, regularizer, training)
-    script = mlp_torch_snippet(
+    pipeline = build_network(facts, regularizer, training)
+    script = torch_snippet(
         pipeline[:-1],
+        facts,
         training=training,
         regularizer=regularizer,
-        task=facts.task,
-        n_classes=len(facts.classes or ()),
         verdict_comment="Start with this.",
     )
     assert script.startswith("# Start with this.\n")
@@ -127,6 +129,14 @@ def test_every_option_of_the_recipe_is_written_out(optimizer: str, coupling: str
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["mlp", "module"])
+@pytest.mark.parametrize(("momentum", "written"), [(0.0, 0.0), (0.8, 0.8), (None, 0.9)])
+def test_the_momentum_is_that_of_the_recipe(family: Any, momentum: float | None, written: float) -> None:
+    training = replace(TRAINING, family=family, optimizer="sgd", momentum=momentum)
+    script = torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
+    assert f"momentum={written}" in script
+
+
 def test_features_as_they_are() -> None:
     X, y = load_iris(return_X_y=True)
     pipeline, names = both(X, y, REGULARIZERS["l2"], replace(TRAINING, transform="none"))
@@ -134,19 +144,13 @@ def test_features_as_they_are() -> None:
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
-def test_an_own_loss_has_no_script() -> None:
+@pytest.mark.parametrize("family", ["mlp", "module"])
+def test_an_own_loss_has_no_script(family: Any) -> None:
+    training = replace(TRAINING, family=family, has_own_loss=True)
     with pytest.raises(ParameterError, match=r"own loss function"):
-        mlp_torch_snippet(
-            None,
-            training=replace(TRAINING, has_own_loss=True),
-            regularizer=REGULARIZERS["l2"],
-            task="binary",
-            n_classes=2,
-        )
+        torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
 
 
 def test_unknown_strengths_have_no_script() -> None:
     with pytest.raises(StrengthError):
-        mlp_torch_snippet(
-            None, training=TRAINING, regularizer=Regularizer.unknown("l2"), task="binary", n_classes=2
-        )
+        torch_snippet(FunctionTransformer(), FACTS, training=TRAINING, regularizer=Regularizer.unknown("l2"))

@@ -572,13 +572,13 @@ def test_apply_standardises_several_targets_for_l1(advice: Advice) -> None:
 
 @pytest.mark.parametrize("strengths", STRENGTHS[1:])
 def test_the_linear_torch_script_is_the_built_model(strengths: dict[str, float]) -> None:
-    from regadvisor.adapters.torch_linear import linear_torch_snippet
+    from regadvisor.families.torch_snippet import torch_snippet
 
     X, Y = made()
     facts = make_table(X, Y).facts
-    built = build_linear(facts, Regularizer(**strengths), seed=0)
-    l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
-    script = linear_torch_snippet(built[:-1], task="regression", l1=l1, l2=l2, n_classes=0, n_targets=3)
+    regularizer, training = Regularizer(**strengths), Training(family="linear", seed=0)
+    built = build_linear(facts, regularizer, seed=0)
+    script = torch_snippet(built[:-1], facts, training=training, regularizer=regularizer)
     space: dict[str, object] = {"X": X, "y": pd.DataFrame(Y, columns=NAMES)}
     exec(script, space)
     expected = built.fit(X, Y).predict(X)
@@ -587,17 +587,15 @@ def test_the_linear_torch_script_is_the_built_model(strengths: dict[str, float])
 
 @pytest.mark.parametrize("strengths", [{}, {"l2": 1.0, "dropout": 0.2}, {"l1": 0.05}])
 def test_the_network_script_is_the_built_model(strengths: dict[str, float]) -> None:
-    from regadvisor.families.neural.build import build_mlp
-    from regadvisor.families.neural.snippet import mlp_torch_snippet
+    from regadvisor.families.build import build_network
+    from regadvisor.families.torch_snippet import torch_snippet
 
     X, Y = made()
     facts, mlp = make_table(X, Y).facts, MLPFamily(SMALL)
     training = mlp.training(None, n_sample=150, n_rows=150, seed=3)
     regularizer = Regularizer(**strengths, coupling="decoupled")
-    built = build_mlp(facts, regularizer, training)
-    script = mlp_torch_snippet(
-        built[:-1], training=training, regularizer=regularizer, task="regression", n_classes=0, n_targets=3
-    )
+    built = build_network(facts, regularizer, training)
+    script = torch_snippet(built[:-1], facts, training=training, regularizer=regularizer)
     space: dict[str, object] = {"X": X, "y": Y}
     exec(script, space)
     expected = built.fit(X, Y).predict(X)

@@ -17,11 +17,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from regadvisor.adapters.code import estimator_code, sklearn_snippet
-from regadvisor.adapters.torch_linear import linear_torch_snippet
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError
 from regadvisor.families.linear_build import build_linear
 from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.families.torch_snippet import torch_snippet
+from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 
 KINDS = [Regularizer(), Regularizer(l2=0.02), Regularizer(l1=0.02), Regularizer(l1=0.01, l2=0.02)]
@@ -128,15 +129,14 @@ def test_the_torch_snippet_is_the_built_model(task, regularizer):
     if task == "binary":
         y = np.where(y == "blue", "red", y)
     table = make_table(X, y)
-    strengths = regularizer.strengths()
-    script = linear_torch_snippet(
+    script = torch_snippet(
         make_preprocessor(table.facts, for_network=False),
-        task=task,
-        l1=strengths.get("l1", 0.0),
-        l2=strengths.get("l2", 0.0),
-        n_classes=table.n_classes,
+        table.facts,
+        training=Training(family="linear", seed=0),
+        regularizer=regularizer,
         verdict_comment="Start here.",
     )
+    assert script.startswith("# Start here.\n")
     names = run(script, X=X, y=y)
     model = build_linear(table.facts, regularizer, seed=0).fit(X, y)
     if task == "regression":
@@ -152,8 +152,12 @@ def test_the_torch_snippet_is_the_built_model(task, regularizer):
 def test_the_torch_snippet_takes_frames():
     X, y = a_frame()
     table = make_table(X, y)
-    script = linear_torch_snippet(
-        make_preprocessor(table.facts, for_network=False), task="regression", l1=0.01, l2=0.01, n_classes=0
+    regularizer = Regularizer(l1=0.01, l2=0.01)
+    script = torch_snippet(
+        make_preprocessor(table.facts, for_network=False),
+        table.facts,
+        training=Training(family="linear", seed=0),
+        regularizer=regularizer,
     )
-    model = build_linear(table.facts, Regularizer(l1=0.01, l2=0.01), seed=0).fit(X, y)
+    model = build_linear(table.facts, regularizer, seed=0).fit(X, y)
     np.testing.assert_allclose(run(script, X=X, y=y)["predict"](X), model.predict(X), atol=1e-3)

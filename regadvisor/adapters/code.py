@@ -15,8 +15,6 @@ from regadvisor.errors import ParameterError
 
 #: Longest line of generated code.
 WIDTH = 100
-#: For scripts whose y scikit-learn and torch do not take as it is.
-READ_ROWS_IMPORT = "from regadvisor.data.training import training_rows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +91,6 @@ def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
             "",
         ]
     )
-
-
-def read_rows(task: str) -> str:
-    """Return the line that leaves out rows without a target, and makes the target plain.
-
-    Examples
-    --------
-    >>> read_rows("regression")
-    'X, y, _ = training_rows(X, y, is_classification=False)  # rows with a target, as numbers\\n'
-    """
-    what = "numbers" if task == "regression" else "labels"
-    call = f"training_rows(X, y, is_classification={task != 'regression'})"
-    return f"X, y, _ = {call}  # rows with a target, as {what}\n"
 
 
 def comment(text: str) -> list[str]:

@@ -32,20 +32,21 @@ class _PenalisedSteps(torch.optim.Optimizer):
     #: Whether the base class's ``weight_decay`` is decoupled; else the decay is made here.
     _decays_decoupled = False
 
-    def _set_up(
+    def __init__(
         self,
         module: nn.Module,
         *,
         l1: float,
         l2: float,
         rates: Sequence[float],
-        coupling: Literal["decoupled", "loss"],
-        clip_norm: float | None,
-        exempt: Sequence[str],
-        penalised: Sequence[str] | None,
-        has_default_schedule: bool,
-    ) -> dict[str, Any]:
-        """Keep the numbers; return the parameter groups (the penalised ones first) and the learning rate."""
+        coupling: Literal["decoupled", "loss"] = "decoupled",
+        clip_norm: float | None = None,
+        exempt: Sequence[str] = (),
+        penalised: Sequence[str] | None = None,
+        has_default_schedule: bool = False,
+        **own: Any,
+    ) -> None:
+        """Keep the numbers; give the base class the parameter groups, the penalised ones first, and `own`."""
         if len(rates) == 0 or max(rates) <= 0:
             raise ParameterError(
                 f"rates must hold a learning rate above 0 for every step, got {list(rates)[:3]!r}"
@@ -63,11 +64,9 @@ class _PenalisedSteps(torch.optim.Optimizer):
             {"params": others, "weight_decay": 0.0, "l1": 0.0, "l2": 0.0, "n_steps": 0},
         ]
         # Groups that the caller adds later have no penalty, unless it names one.
-        return {
-            "params": [group for group in groups if group["params"]],
-            "lr": highest,
-            "weight_decay": 0.0,
-        }
+        used = [group for group in groups if group["params"]]
+        base: dict[str, Any] = {"params": used, "lr": highest, "weight_decay": 0.0, **own}
+        super().__init__(**base)
 
     def __getstate__(self) -> dict[str, Any]:
         # Torch's keeps only what torch knows, so a copy would have no schedule.
@@ -197,33 +196,6 @@ class ProximalAdamW(_PenalisedSteps, torch.optim.AdamW):
 
     _decays_decoupled = True
 
-    def __init__(
-        self,
-        module: nn.Module,
-        *,
-        l1: float,
-        l2: float,
-        rates: Sequence[float],
-        coupling: Literal["decoupled", "loss"] = "decoupled",
-        clip_norm: float | None = None,
-        exempt: Sequence[str] = (),
-        penalised: Sequence[str] | None = None,
-        has_default_schedule: bool = False,
-    ) -> None:
-        super().__init__(
-            **self._set_up(
-                module,
-                l1=l1,
-                l2=l2,
-                rates=rates,
-                coupling=coupling,
-                clip_norm=clip_norm,
-                exempt=exempt,
-                penalised=penalised,
-                has_default_schedule=has_default_schedule,
-            )
-        )
-
 
 class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
     """Gradient descent with momentum and the penalties of :class:`ProximalAdamW` (parameters as there).
@@ -243,34 +215,8 @@ class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
     >>> _ = optimizer.step()
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        *,
-        l1: float,
-        l2: float,
-        rates: Sequence[float],
-        momentum: float = 0.9,
-        coupling: Literal["decoupled", "loss"] = "decoupled",
-        clip_norm: float | None = None,
-        exempt: Sequence[str] = (),
-        penalised: Sequence[str] | None = None,
-        has_default_schedule: bool = False,
-    ) -> None:
-        super().__init__(
-            **self._set_up(
-                module,
-                l1=l1,
-                l2=l2,
-                rates=rates,
-                coupling=coupling,
-                clip_norm=clip_norm,
-                exempt=exempt,
-                penalised=penalised,
-                has_default_schedule=has_default_schedule,
-            ),
-            momentum=momentum,
-        )
+    def __init__(self, module: nn.Module, *, momentum: float = 0.9, **options: Any) -> None:
+        super().__init__(module, momentum=momentum, **options)
 
 
 def make_optimizer(

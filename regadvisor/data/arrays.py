@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.frames import as_frame
-from regadvisor.data.wording import listed
 from regadvisor.errors import DataError
+from regadvisor.wording import listed
 
 if TYPE_CHECKING:
     Values = NDArray[Any] | sparse.csr_array | pd.DataFrame

@@ -20,9 +20,9 @@ from regadvisor.data.levels import Levels
 from regadvisor.data.magnitude import check_magnitude
 from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
 from regadvisor.data.oddities import notes_on_columns, notes_on_reading
-from regadvisor.data.wording import counted, shown
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note
+from regadvisor.wording import counted, shown
 
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from regadvisor.data.parsing import parse_csv, parse_json_lines
-from regadvisor.data.wording import listed
 from regadvisor.errors import DataError, import_optional, reason_of
 from regadvisor.records import Note
+from regadvisor.wording import listed
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

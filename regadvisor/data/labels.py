@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.levels import alike, means_missing
-from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError
 from regadvisor.records import Note
+from regadvisor.wording import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

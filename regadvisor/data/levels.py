@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regadvisor.data.wording import shown
 from regadvisor.errors import DataError
+from regadvisor.wording import shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

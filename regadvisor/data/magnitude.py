@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.data.wording import shown
 from regadvisor.errors import DataError
 from regadvisor.thresholds import LARGEST_SINGLE, LARGEST_VALUE, SMALLEST_SPARSE, SMALLEST_VALUE
+from regadvisor.wording import shown
 
 
 def check_magnitude(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from regadvisor.data.wording import listed
 from regadvisor.errors import DataError
 from regadvisor.records import Note
+from regadvisor.wording import listed
 
 Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
 

@@ -28,9 +28,9 @@ from regadvisor.data.table import Table
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
 from regadvisor.data.weights import lost_classes, notes_on_weights
-from regadvisor.data.wording import agreed, counted
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
+from regadvisor.wording import agreed, counted
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -15,7 +15,6 @@ from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
 from regadvisor.data.labels import Label, labels_of, notes_on_labels
 from regadvisor.data.magnitude import check_magnitude
-from regadvisor.data.wording import counted, listed, shown
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import (
@@ -28,6 +27,7 @@ from regadvisor.thresholds import (
     SCALE_GAPS,
     SCALE_RAREST,
 )
+from regadvisor.wording import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

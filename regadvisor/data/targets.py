@@ -11,9 +11,9 @@ from pandas.api import types as dtypes
 
 from regadvisor.data.summary import distinct_columns
 from regadvisor.data.target import Target, check_task, finite_numbers, holds_labels, is_coded
-from regadvisor.data.wording import listed
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts
+from regadvisor.wording import listed
 
 
 def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:

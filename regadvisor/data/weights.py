@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from regadvisor.data.table import effective_rows, largest_group_share
 from regadvisor.data.target import Target, read_target
-from regadvisor.data.wording import agreed, counted, listed
 from regadvisor.errors import DataError
 from regadvisor.records import Note
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, LARGEST_GROUP_SHARE
-from regadvisor.wording import number
+from regadvisor.wording import agreed, counted, listed, number
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -52,48 +52,66 @@ def build_model(
         return built(module, facts, regularizer, training)
     if training.family == "linear":
         return build_linear(facts, regularizer, seed=training.seed)
-    if training.family == "mlp":
-        from regadvisor.families.neural.build import build_mlp
-
-        return build_mlp(facts, regularizer, training, loss)
-    return _build_module(facts, regularizer, training, module=module, loss=loss)
+    return build_network(facts, regularizer, training, module=module, loss=loss)
 
 
-def _build_module(
+def build_network(
     facts: DataFacts,
     regularizer: Regularizer,
     training: Training,
     *,
-    module: Any,
-    loss: LossFunction | None,
+    module: Any = None,
+    loss: LossFunction | None = None,
 ) -> AdvisedPipeline:
-    """Return the pipeline with the caller's own module."""
+    """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`.
+
+    Raises
+    ------
+    StrengthError
+        If a strength is unknown.
+    ParameterError
+        If the couplings differ (the two are never converted into each other), or the module or the loss is
+        missing.
+    """
+    from regadvisor.families.neural.encoded import network_preprocessor
+    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
     from regadvisor.families.neural.image_encoding import channels_first, module_preprocessor
     from regadvisor.families.neural.module_estimator import ModuleClassifier, ModuleRegressor
     from regadvisor.families.neural.module_family import checked_model
 
-    if module is None and training.module != "cnn":
+    is_module, is_regression = training.family == "module", facts.task == "regression"
+    if is_module and module is None and training.module != "cnn":
         raise ParameterError(
             f"module must be the factory or module that this advice is about ({training.module}), got None: "
             "an advice file does not hold it; call advice.build(module=...)"
         )
+    strengths = regularizer.strengths()
+    if strengths and set(strengths) != {"dropout"} and regularizer.coupling != training.coupling:
+        raise ParameterError(
+            f"regularizer.coupling must be {training.coupling!r} for a network trained so, got "
+            f"{regularizer.coupling!r}; give the strengths as "
+            f"Regularizer(..., coupling={training.coupling!r})"
+        )
     if training.has_own_loss and loss is None:
         raise ParameterError(
             "loss must be the function that the recipe was given, got None: an advice file does not hold it; "
-            "call advice.build(module=..., loss=...)"
+            f"call advice.build({'module=..., ' if is_module else ''}loss=...)"
         )
-    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
-    estimator = ModuleRegressor if facts.task == "regression" else ModuleClassifier
-    model = estimator(
-        checked_model("cnn" if module is None else module, facts),
-        l1=strengths["l1"],
-        l2=strengths["l2"],
-        dropout=strengths["dropout"],
-        recipe=recipe_of(training, loss=loss),
-        image_shape=channels_first(facts),
-        random_state=training.seed,
-    )
-    return AdvisedPipeline([("preprocess", module_preprocessor(facts, training.transform)), ("model", model)])
+    recipe, seed = recipe_of(training, loss=loss), training.seed
+    if is_module:
+        model: Any = (ModuleRegressor if is_regression else ModuleClassifier)(
+            checked_model("cnn" if module is None else module, facts),
+            recipe=recipe,
+            image_shape=channels_first(facts),
+        )
+        preprocessor: Any = module_preprocessor(facts, training.transform)
+    else:
+        model = (NetworkRegressor if is_regression else NetworkClassifier)()
+        own = {name: value for name, value in vars(recipe).items() if name in model.get_params()}
+        model.set_params(**own)
+        preprocessor = network_preprocessor(facts, training.transform)
+    model.set_params(**strengths, random_state=seed)
+    return AdvisedPipeline([("preprocess", preprocessor), ("model", model)])
 
 
 def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe:
@@ -104,21 +122,7 @@ def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe
     >>> recipe_of(Training(family="mlp", seed=0, optimizer="sgd", lr=0.1, batch_size=8, epochs=2)).lr
     0.1
     """
-    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
 
-    given = {
-        name: getattr(training, name)
-        for name in ("optimizer", "lr", "batch_size", "schedule", "momentum")
-        if getattr(training, name) is not None
-    }
-    return Recipe(
-        **given,
-        epochs=training.epochs,
-        clip_norm=training.clip_norm,
-        coupling=training.coupling,
-        exempt=training.exempt,
-        penalised=training.penalised,
-        transform=training.transform,
-        loss=loss,
-        hidden=training.hidden,
-    )
+    known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
+    return Recipe(**{name: value for name, value in known.items() if value is not None}, loss=loss)

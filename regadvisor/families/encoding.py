@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,29 @@ def _frame(X: Any) -> pd.DataFrame:
     return pd.DataFrame(array, copy=False, dtype=object if array.dtype.kind in "OUST" else None)
 
 
-class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _FrameStep(TransformerMixin, BaseEstimator):
+    """What the steps share: any container is read as a frame, and its columns are checked."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Remember the number and the names of the columns."""
+        validate_data(self, _frame(X), skip_check_array=True)
+        return self
+
+    def _read(self, X: Any) -> pd.DataFrame:
+        """Return the columns that the step was fitted on."""
+        check_is_fitted(self, "n_features_in_")
+        frame = _frame(X)
+        validate_data(self, frame, reset=False, skip_check_array=True)
+        return frame
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        return tags
+
+
+class AsText(OneToOneFeatureMixin, _FrameStep):
     """Turn every category into text and every missing value into NaN.
 
     ``OneHotEncoder`` wants one type a column and knows one missing value; frames mix numbers with text,
@@ -42,16 +64,9 @@ class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ['L', '1', '1', nan]
     """
 
-    def fit(self, X: Any, y: Any = None) -> AsText:
-        """Remember the number and the names of the columns."""
-        validate_data(self, _frame(X), skip_check_array=True)
-        return self
-
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Return an array (n_rows, n_columns) of text and NaN."""
-        check_is_fitted(self, "n_features_in_")
-        frame = _frame(X)
-        validate_data(self, frame, reset=False, skip_check_array=True)
+        frame = self._read(X)
         texts = np.empty(frame.shape, dtype=object)
         for j in range(frame.shape[1]):
             texts[:, j] = text_levels(frame.iloc[:, j]).values()
@@ -60,12 +75,10 @@ class AsText(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
         return tags
 
 
-class AsNumbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class AsNumbers(OneToOneFeatureMixin, _FrameStep):
     """Turn columns that hold numbers in any form into plain ones, as ``advise()`` reads them.
 
     Text, objects, decimals, nullable and sparse columns become float64, and every missing value NaN.
@@ -76,11 +89,6 @@ class AsNumbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [1.0, 2.0, nan, nan]
     """
 
-    def fit(self, X: Any, y: Any = None) -> AsNumbers:
-        """Remember the number and the names of the columns."""
-        validate_data(self, _frame(X), skip_check_array=True)
-        return self
-
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return an array (n_rows, n_columns) of float64.
 
@@ -89,22 +97,14 @@ class AsNumbers(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         DataError
             If a value is no number.
         """
-        check_is_fitted(self, "n_features_in_")
-        frame = _frame(X)
-        validate_data(self, frame, reset=False, skip_check_array=True)
+        frame = self._read(X)
         numbers = np.empty(frame.shape)
         for j in range(frame.shape[1]):
             numbers[:, j] = as_numbers(frame.iloc[:, j])
         return numbers
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        return tags
 
-
-class DateParts(TransformerMixin, BaseEstimator):
+class DateParts(_FrameStep):
     """Turn dates into numbers: year, month, day, weekday (Monday is 0), hour, and days since 1970.
 
     The hour (with minutes as a fraction) is left out for dates without time of day, and a 0/1 column
@@ -135,17 +135,13 @@ class DateParts(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> DateParts:
         """Learn which parts the columns of `X` have."""
-        frame = _frame(X)
-        validate_data(self, frame, skip_check_array=True)
-        self.parts_ = [_parts_of(column) for column in self._times(frame)]
+        super().fit(X)
+        self.parts_ = [_parts_of(column) for column in self._times(_frame(X))]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the parts (n_rows, n_parts) of all columns, side by side."""
-        check_is_fitted(self, "parts_")
-        frame = _frame(X)
-        validate_data(self, frame, reset=False, skip_check_array=True)
-        pairs = zip(self._times(frame), self.parts_, strict=True)
+        pairs = zip(self._times(self._read(X)), self.parts_, strict=True)
         return np.column_stack([_part(column, part) for column, parts in pairs for part in parts])
 
     def _times(self, frame: pd.DataFrame) -> list[pd.Series[Any]]:
@@ -160,12 +156,6 @@ class DateParts(TransformerMixin, BaseEstimator):
             names = [f"x{j}" for j in range(self.n_features_in_)]
         texts = [f"{name}_{part}" for name, parts in zip(names, self.parts_, strict=True) for part in parts]
         return np.array(texts, dtype=object)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        return tags
 
 
 def _parts_of(times: pd.Series[Any]) -> tuple[str, ...]:

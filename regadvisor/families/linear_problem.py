@@ -198,7 +198,7 @@ class Problem:
     @cached_property
     def spectrum(self) -> Spectrum:
         """The dense features in their singular directions: once for all strengths."""
-        return spectrum_of(self.centred, self.weight)
+        return spectrum_of(np.asarray(self.X), self.weight)
 
     @cached_property
     def gram_spectrum(self) -> tuple[Floats, Floats]:
@@ -216,11 +216,6 @@ class Problem:
         keep = values > values[-1] * max(self.X.shape) * np.finfo(float).eps
         keep[-1] = True
         return values[keep], vectors[:, keep]
-
-    @property
-    def centred(self) -> Floats:
-        """The features as a dense centred array: a new one if they are stored sparse."""
-        return dense(self.X) - self.mean if self.is_sparse else np.asarray(self.X)
 
     @cached_property
     def gram(self) -> Floats:

@@ -26,7 +26,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.wording import number
+from regadvisor.wording import capital, number
 
 Mode = Literal["sign", "interval"]
 
@@ -183,7 +183,7 @@ def _correlation_text(facts: CorrelationEvidence) -> str:
         column = "" if facts.vif_column is None else f" ({facts.vif_column})"
         parts.append(f"the largest variance inflation is {number(facts.vif)}{column}")
     text = ", ".join(parts) or "Too few columns to be correlated"
-    return text[0].upper() + text[1:] + "."
+    return capital(text) + "."
 
 
 def _margin_text(margin: float | None, unit: str | None) -> str | None:
@@ -211,7 +211,7 @@ def _whole_picture_text(facts: WholePictureEvidence) -> str:
     if facts.density is not None:
         parts.append(f"signal is spread over {facts.density:.0%} of the features")
     text = " and ".join(parts) or "The columns are separate variables, and too few to judge a spread"
-    return text[0].upper() + text[1:] + "."
+    return capital(text) + "."
 
 
 # ----------------------------------------------------------------------------------------- Q4s to Q9b
@@ -258,13 +258,13 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
     if loss - lowest > edge:
         return Answer(
             reply="yes",
-            because=f"{a[0].upper() + a[1:]} has the lowest loss of all candidates ({losses} of {b}){paid}.",
+            because=f"{capital(a)} has the lowest loss of all candidates ({losses} of {b}){paid}.",
             numbers=numbers,
             flips_if=f"the best candidate of {b} came to {number(lowest)} (now {number(loss)})",
             distance=distance,
         )
     leader, how = (b, f" ({number(loss)})") if best == own else (a, f", by too little ({losses})")
-    because = f"{leader[0].upper() + leader[1:]} has the lowest loss of all candidates{how}{paid}."
+    because = f"{capital(leader)} has the lowest loss of all candidates{how}{paid}."
     return Answer(reply="no", because=because, numbers=numbers)
 
 
@@ -331,7 +331,7 @@ def _reply(question: Question, found: Comparison, mode: Mode) -> Reply:
 
 def _comparison_text(found: Comparison) -> str:
     a, b = _label(found.a), _label(found.b)
-    a = a[0].upper() + a[1:]
+    a = capital(a)
     gain = -found.difference
     low, high = -found.high, -found.low
     if gain < 0:
@@ -411,7 +411,7 @@ def _is_too_far(growth: GrowthEvidence) -> bool:
 def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
     label = _label(growth.kind)
-    label = label[0].upper() + label[1:]
+    label = capital(label)
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
     seen = f"{label} takes off the loss {measured} rows"
     if _is_too_far(growth):

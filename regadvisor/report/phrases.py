@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from regadvisor.records import Claim
 from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.thresholds import HIGHEST_SUPPORT
-from regadvisor.wording import number
+from regadvisor.wording import capital, joined, number
 
 _NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
@@ -37,17 +36,6 @@ def short_label(side: str) -> str:
     return "none" if side == "none" else label(side).partition(" (")[0]
 
 
-def capital(text: str) -> str:
-    """Return `text` with a capital first letter.
-
-    Examples
-    --------
-    >>> capital("dropout+L2 wins")
-    'Dropout+L2 wins'
-    """
-    return text[:1].upper() + text[1:]
-
-
 def sentence(text: str) -> str:
     """Return `text` as one sentence: capital first, a full stop last.
 
@@ -58,31 +46,6 @@ def sentence(text: str) -> str:
     """
     text = capital(text.strip())
     return text if not text or text.endswith((".", "!", "?", ".)", ":")) else f"{text}."
-
-
-def listed(items: Iterable[str], *, most: int = 8) -> str:
-    """Return items as people list them; of more than `most` only the first are named.
-
-    Examples
-    --------
-    >>> listed(["L2", "L1", "dropout"]), listed("abcd", most=2)
-    ('L2, L1 and dropout', 'a, b and 2 more')
-    """
-    names = list(items)
-    if len(names) > most:
-        names = [*names[:most], f"{len(names) - most:,} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
-
-
-def count(n: int, noun: str, nouns: str | None = None) -> str:
-    """Return a number of things.
-
-    Examples
-    --------
-    >>> count(1, "row"), count(1500, "row"), count(2, "class", "classes")
-    ('1 row', '1,500 rows', '2 classes')
-    """
-    return f"{n:,} {noun if n == 1 else nouns or f'{noun}s'}"
 
 
 def seconds(value: float) -> str:
@@ -123,7 +86,7 @@ def strengths(regularizer: Regularizer) -> str:
     if len(values) == 1:
         ((name, value),) = values.items()
         return f"{'rate' if name == 'dropout' else 'strength'} {number(value)}"
-    return listed(f"{_NAMES[name]} {number(value)}" for name, value in values.items())
+    return joined(f"{_NAMES[name]} {number(value)}" for name, value in values.items())
 
 
 def strength_name(name: str) -> str:

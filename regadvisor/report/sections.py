@@ -17,10 +17,7 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS
 from regadvisor.report.phrases import (
-    capital,
-    count,
     label,
-    listed,
     seconds,
     sentence,
     short_strengths,
@@ -29,7 +26,7 @@ from regadvisor.report.phrases import (
     support,
 )
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
-from regadvisor.wording import number
+from regadvisor.wording import capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
 _MARGIN = 1.5
@@ -71,7 +68,7 @@ def context(record: Record) -> str:
 
 
 def _data(data: DataFacts) -> list[str]:
-    size = f"{count(data.n_rows, 'row')} × {count(data.n_features, 'feature')}"
+    size = f"{counted(data.n_rows, 'row')} × {counted(data.n_features, 'feature')}"
     return [size, _target(data)]
 
 
@@ -83,7 +80,7 @@ def _target(data: DataFacts) -> str:
             return f"{name} taken as a number: task='{data.other_task}' takes it as classes"
         return f"regression on {targets(data)}" if targets(data) else "regression"
     counts, labels = data.class_counts or (), data.classes or ()
-    classes = count(len(labels or counts), "class", "classes")
+    classes = counted(len(labels or counts), "class", "classes")
     if data.other_task is not None and labels:
         name = data.target_name or "target"
         many = f"{name} taken as {classes} ({labels[0]} to {labels[-1]})"
@@ -105,7 +102,7 @@ def targets(data: DataFacts) -> str:
     """
     if not data.targets:
         return data.target_name or ""
-    said = count(len(data.targets), "target")
+    said = counted(len(data.targets), "target")
     names = [facts.name for facts in data.targets if isinstance(facts.name, str)]
     shown = [*names[:_MOST_TARGETS], *(["…"] if len(names) > _MOST_TARGETS else [])]
     return f"{said}: {', '.join(shown)}" if names else said
@@ -154,7 +151,7 @@ def _tie_ranges(facts: Strength) -> list[str]:
 
 
 def _for_rows(record: Record) -> str:
-    return "" if record.data is None else f" for all {count(record.data.n_rows, 'row')}"
+    return "" if record.data is None else f" for all {counted(record.data.n_rows, 'row')}"
 
 
 def sample(record: Record) -> tuple[str, ...]:
@@ -164,7 +161,7 @@ def sample(record: Record) -> tuple[str, ...]:
         return ()
     scores = record.evidence.scores
     folds = _folds(facts.validation, None if scores is None else scores.n_folds)
-    size = f"{facts.n_rows:,} of {count(facts.n_source, 'row')}"
+    size = f"{facts.n_rows:,} of {counted(facts.n_source, 'row')}"
     is_said = facts.is_everything or facts.size_reason.startswith(size)
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
     if not facts.is_everything:
@@ -208,9 +205,9 @@ def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
     if facts.has_groups:
         lines.append("Risk: rows come in groups.")
     if facts.n_duplicate_rows and "duplicate-rows" not in told:
-        lines.append(f"Risk: {count(facts.n_duplicate_rows, 'duplicate row')}.")
+        lines.append(f"Risk: {counted(facts.n_duplicate_rows, 'duplicate row')}.")
     if facts.rare_classes and "rare-classes" not in told:
-        rare = listed((f"{name} ({count(n, 'row')})" for name, n in facts.rare_classes), most=5)
+        rare = joined((f"{name} ({counted(n, 'row')})" for name, n in facts.rare_classes), most=5)
         lines.append(f"Risk: fewer rows than folds in {rare}.")
     return lines
 
@@ -221,16 +218,16 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
     lines = [_fit_line(facts) for facts in ordered]
     exploded = [score.kind for score in scores.scores if score.exploded]
     if exploded:
-        names = listed(label(kind) for kind in KINDS if kind in exploded)
-        lines.append(f"{count(len(exploded), 'run')} exploded (loss far above that of guessing): {names}.")
+        names = joined(label(kind) for kind in KINDS if kind in exploded)
+        lines.append(f"{counted(len(exploded), 'run')} exploded (loss far above that of guessing): {names}.")
     if scores.n_zeroed:
         ranked = sorted(scores.zeroed, key=lambda feature: (-feature.share, feature.name))
-        names = listed((_zeroed(feature) for feature in ranked), most=6)
+        names = joined((_zeroed(feature) for feature in ranked), most=6)
         listing = f": {names}" if ranked else ""
-        of = f" of {count(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
+        of = f" of {counted(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
         lines.append(f"The pick zeroes {scores.n_zeroed:,}{of}{listing}.")
     if scores.reported:
-        named = listed(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
+        named = joined(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
         lines.append(f"Your {scores.reported_name}, which decides nothing: {named}.")
     return tuple(lines)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from regadvisor.report.phrases import capital
 from regadvisor.report.view import View
+from regadvisor.wording import capital
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import (
-    capital,
-    count,
-    listed,
-    percent,
-    seconds,
-    sentence,
-    short_label,
-    strengths,
-    support,
-    unit,
-)
+from regadvisor.report.phrases import percent, seconds, sentence, short_label, strengths, support, unit
 from regadvisor.report.units import in_code
-from regadvisor.wording import number
+from regadvisor.wording import capital, counted, joined, number
 
 #: A loss that is higher by more times is not told in percent.
 _MOST_TIMES = 9.0
@@ -119,7 +108,7 @@ def _others(record: Record) -> tuple[str, ...]:
     pick = record.strength.regularizer.kind
     sentences = []
     if record.ties:
-        tied = capital(listed(short_label(kind) for kind in record.ties))
+        tied = capital(joined(short_label(kind) for kind in record.ties))
         sentences.append(f"{tied} {'is' if len(record.ties) == 1 else 'are'} as good{_why(record)}.")
     scores = record.evidence.scores
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
@@ -147,7 +136,7 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     found = scores.comparisons.get(f"{pick}:none")
     how = "" if found is None else f" ({_between(found, scores)} with {short_label(pick)} than without)"
     others = [short_label(kind) for kind in record.ties if kind != "none"]
-    also = (f"{capital(listed(others))} {'is' if len(others) == 1 else 'are'} as good.",) if others else ()
+    also = (f"{capital(joined(others))} {'is' if len(others) == 1 else 'are'} as good.",) if others else ()
     return (
         f"Regularizing or not makes no measurable difference{how}.",
         f"Use {use(record)}; a mild penalty does no harm, and none will do as well.",
@@ -251,11 +240,9 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         return ("Can't tell yet: there was time for one fold, in which nothing beat a constant guess.", until)
     widest = _open_comparison(record, scores)
     if widest is None:
-        return (
-            f"Can't tell yet: in the time there was, {count(sample.n_rows, 'row')} left nothing to compare.",
-            until,
-        )
-    rows, kind = count(sample.n_rows, "row"), short_label(widest.a)
+        rows = counted(sample.n_rows, "row")
+        return (f"Can't tell yet: in the time there was, {rows} left nothing to compare.", until)
+    rows, kind = counted(sample.n_rows, "row"), short_label(widest.a)
     what = f"with {rows}, {_between(widest, scores)} with {kind} than without"
     return (f"Can't tell yet whether to regularize: {what}{_needed(record)}.", until)
 

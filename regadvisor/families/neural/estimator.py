@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,60 +18,40 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.encoded import dense, weighted_moments
 from regadvisor.families.neural.losses import LossFunction
-from regadvisor.families.neural.nets import Layout, NetArchitecture
+from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import sees_raw
 from regadvisor.families.neural.penalties import Strengths
-from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
 from regadvisor.families.neural.schedule import Plan, planned_epochs
 from regadvisor.families.neural.threads import one_thread
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
 from regadvisor.regularizer import Coupling, Regularizer
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class _Network(BaseEstimator):
     """What both estimators share: parameters, one training run, the forward pass."""
 
-    def __init__(
-        self,
-        *,
-        hidden: tuple[int, ...] = (128, 64),
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        lr: float = 2e-3,
-        batch_size: int = 128,
-        epochs: int | None = None,
-        schedule: str = "flat-cosine",
-        optimizer: str = "adamw",
-        momentum: float = 0.9,
-        clip_norm: float | None = None,
-        coupling: Coupling = "decoupled",
-        exempt: tuple[str, ...] = (),
-        penalised: tuple[str, ...] | None = None,
-        loss: LossFunction | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self.hidden = hidden
-        self.l1 = l1
-        self.l2 = l2
-        self.dropout = dropout
-        self.lr = lr
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.schedule = schedule
-        self.optimizer = optimizer
-        self.momentum = momentum
-        self.clip_norm = clip_norm
-        self.coupling = coupling
-        self.exempt = exempt
-        self.penalised = penalised
-        self.loss = loss
-        self.random_state = random_state
-        self.device = device
+    hidden: tuple[int, ...] = (128, 64)
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.0
+    lr: float = 2e-3
+    batch_size: int = 128
+    epochs: int | None = None
+    schedule: str = "flat-cosine"
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    clip_norm: float | None = None
+    coupling: Coupling = "decoupled"
+    exempt: tuple[str, ...] = ()
+    penalised: tuple[str, ...] | None = None
+    loss: LossFunction | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
 
     def _train(self, X: Any, target: NDArray[Any], weight: NDArray[Any], *, is_classification: bool) -> None:
-        """Train one network on all rows and keep its weights as NumPy arrays.
+        """Train one network on all rows and keep it.
 
         Shape
         -----
@@ -77,10 +59,7 @@ class _Network(BaseEstimator):
         target : (n_rows, n_outputs)
         weight : (n_rows,)
         """
-        recipe = self._recipe()
-        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=self.coupling)
-        n_rows = X.shape[0]
-        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
+        recipe, n_rows = self._recipe(), X.shape[0]
         device = torch.device(self.device)
         is_even = bool((weight == 1.0).all())  # products with 1 change no bit, and cost time
         rows = TrainingRows(
@@ -90,40 +69,39 @@ class _Network(BaseEstimator):
             parts=(torch.arange(n_rows),),
             is_classification=is_classification,
         )
+        architecture, recipe = self._architecture(rows, recipe, target)
+        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=recipe.coupling)
+        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
         trainer = StackTrainer(
             rows,
             [Member(seed=self._seed())],
             Strengths.of([regularizer]),
             plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
-            architecture=NetArchitecture.of(recipe, X.shape[1], target.shape[1]),
+            architecture=architecture,
             recipe=recipe,
         )
         with one_thread():
             trainer.run()
-        layout = Layout(widths=(X.shape[1], *recipe.hidden, target.shape[1]))
-        coefs, intercepts = layout.views(trainer.stack.flat)
-        self.coefs_ = [coef[0].cpu().numpy().copy() for coef in coefs]
-        self.intercepts_ = [intercept[0, 0].cpu().numpy().copy() for intercept in intercepts]
-        if not all(np.isfinite(coef).all() for coef in self.coefs_):
+        weights = self._keep(architecture, trainer.stack.flat[:1].cpu())
+        if not all(bool(torch.isfinite(own).all()) for own in weights):
             raise ParameterError(
-                f"lr must be low enough for training to stay finite, got {self.lr!r}; lower it"
+                f"lr must be low enough for training to stay finite, got {recipe.lr!r}; lower it"
             )
 
+    def _architecture(self, rows: TrainingRows, recipe: Recipe, target: NDArray[Any]) -> tuple[Any, Recipe]:
+        """Return the untrained network for these rows, and the recipe as it has to be for it."""
+        return NetArchitecture.of(recipe, rows.x.shape[1], target.shape[1]), recipe
+
+    def _keep(self, architecture: Any, trained: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Keep the trained parameters, shape (1, n_parameters), as NumPy arrays; return the weights."""
+        coefs, intercepts = architecture.layout.views(trained)
+        self.coefs_ = [coef[0].numpy().copy() for coef in coefs]
+        self.intercepts_ = [intercept[0, 0].numpy().copy() for intercept in intercepts]
+        return tuple(coefs)
+
     def _recipe(self) -> Recipe:
-        return Recipe(
-            optimizer=self.optimizer,
-            momentum=self.momentum,
-            lr=self.lr,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            coupling=self.coupling,
-            exempt=self.exempt,
-            penalised=self.penalised,
-            loss=self.loss,
-            hidden=tuple(self.hidden),
-        )
+        own = {name: value for name, value in self.get_params().items() if name in RECIPE_NAMES}
+        return Recipe(**own | {"hidden": tuple(self.hidden)})
 
     @property
     def _own_loss(self) -> LossFunction | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -276,24 +276,14 @@ class MLPFamily:
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""
-        recipe = self.recipe
-        return Training(
-            family="mlp",
-            seed=seed,
-            hidden=recipe.hidden,
-            optimizer=recipe.optimizer,
-            lr=recipe.lr,
-            batch_size=recipe.batch_size,
-            epochs=self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
-            schedule=recipe.schedule,
-            momentum=recipe.momentum if recipe.optimizer == "sgd" else None,
-            clip_norm=recipe.clip_norm,
-            coupling=recipe.coupling,
-            exempt=recipe.exempt,
-            penalised=recipe.penalised,
-            transform=self._transform,
-            has_own_loss=recipe.loss is not None,
-        )
+        recorded = {each.name for each in fields(Training)}
+        recipe = {name: value for name, value in vars(self.recipe).items() if name in recorded}
+        recipe |= {
+            "epochs": self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
+            "momentum": self.recipe.momentum if self.recipe.optimizer == "sgd" else None,
+            "transform": self._transform,
+        }
+        return Training(family="mlp", seed=seed, has_own_loss=self.recipe.loss is not None, **recipe)
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths for one run of the recipe on `n_rows` rows."""

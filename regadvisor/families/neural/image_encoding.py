@@ -97,12 +97,10 @@ def scaled_in_folds(x: Tensor, folds: Sequence[Fold], n_channels: int) -> Tensor
     folds : sequence of Fold
     n_channels : int
     """
-    images = x.view(len(folds), -1, n_channels, x.shape[1] // n_channels)
-    scaled = torch.empty_like(images)
-    for own, fold, out in zip(images, folds, scaled, strict=True):
-        pixels = own[torch.from_numpy(fold.train.astype(np.int64)).to(x.device)].double()
-        mean = pixels.mean((0, 2))
-        deviation = pixels.var((0, 2), correction=0).sqrt()
-        scale = torch.where(deviation > 0, deviation, 1.0)
-        out.copy_((own - mean[:, None]) / scale[:, None])
-    return scaled.view_as(x)
+    scaled = torch.empty_like(x)
+    pairs = zip(x.view(len(folds), -1, x.shape[1]), scaled.view(len(folds), -1, x.shape[1]), strict=True)
+    for fold, (own, out) in zip(folds, pairs, strict=True):
+        rows = own.cpu().numpy()
+        scaler = ChannelScaler(n_channels).fit(rows[fold.train])
+        out.copy_(torch.from_numpy(scaler.transform(rows)))
+    return scaled

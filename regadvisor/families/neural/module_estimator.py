@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,11 @@ from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.module_source import ModuleSource
+from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.families.neural.module_trial import examine
 from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
-from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan, planned_epochs
-from regadvisor.families.neural.threads import one_thread
-from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
-from regadvisor.regularizer import Regularizer
+from regadvisor.families.neural.trainer import TrainingRows
 
 #: Rows of one forward pass of a prediction.
 _PREDICTED_AT_ONCE = 4096
@@ -56,56 +53,39 @@ class _ModuleNetwork:
         self.random_state = random_state
         self.device = device
 
-    def _train(self, X: Any, target: NDArray[Any], weight: NDArray[Any], *, is_classification: bool) -> None:
-        """Train one network on all rows; see ``NetworkClassifier``."""
+    def _recipe(self) -> Recipe:
         if self.module is None:
             raise ParameterError("module must be a factory or a torch.nn.Module, got None")
-        recipe, n_rows = self.recipe or Recipe(), X.shape[0]
-        device = torch.device(self.device)
-        rows = TrainingRows(
-            x=torch.from_numpy(dense(X)).to(device),
-            target=torch.as_tensor(target, dtype=torch.float32).to(device),
-            weight=None
-            if bool((weight == 1).all())
-            else torch.as_tensor(weight, dtype=torch.float32).to(device),
-            parts=(torch.arange(n_rows),),
-            is_classification=is_classification,
-        )
+        return self.recipe or Recipe()
+
+    def _architecture(
+        self, rows: TrainingRows, recipe: Recipe, target: NDArray[Any]
+    ) -> tuple[ModuleArchitecture, Recipe]:
+        """Return the caller's module after a look at it, and the recipe as it has to be for it."""
         source = ModuleSource(
-            model=self.module,
-            input_shape=self.image_shape or (X.shape[1],),
+            model=self.module,  # type: ignore[arg-type]  # checked by _recipe
+            input_shape=self.image_shape or (rows.x.shape[1],),
             n_outputs=target.shape[1],
         )
+        is_own = recipe.loss is not None and not rows.is_classification
         architecture = examine(
             source,
             rows.x,
             recipe=recipe,
-            is_classification=is_classification,
-            is_raw=recipe.loss is not None and not is_classification and sees_raw(recipe.loss, target),
+            is_classification=rows.is_classification,
+            is_raw=is_own and sees_raw(recipe.loss, target),  # type: ignore[arg-type]
             engine="loop",
         )
-        recipe = with_one_logit(recipe, architecture.has_one_logit)
-        strengths = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=recipe.coupling)
-        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
-        trainer = StackTrainer(
-            rows,
-            [Member(seed=self._seed())],  # type: ignore[attr-defined]
-            Strengths.of([strengths]),
-            plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
-            architecture=architecture,
-            recipe=recipe,
-        )
-        with one_thread():
-            trainer.run()
-        trained = source.draw(0)
-        architecture.layout.unpack(trainer.stack.flat[0].cpu(), trained)
-        if not all(bool(torch.isfinite(own).all()) for own in trained.parameters()):
-            raise ParameterError(
-                f"lr must be low enough for training to stay finite, got {recipe.lr!r}; lower it"
-            )
-        self.module_ = copied(trained).eval()
-        set_dropout(self.module_, self.dropout)
         self._input_shape, self._has_one_logit = source.input_shape, architecture.has_one_logit
+        return architecture, with_one_logit(recipe, architecture.has_one_logit)
+
+    def _keep(self, architecture: ModuleArchitecture, trained: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Keep the trained module, in evaluation mode; return its parameters."""
+        module = architecture.source.draw(0)
+        architecture.layout.unpack(trained[0], module)
+        self.module_ = copied(module).eval()
+        set_dropout(self.module_, self.dropout)
+        return module.parameters()
 
     @property
     def _own_loss(self) -> LossFunction | None:

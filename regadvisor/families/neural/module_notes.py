@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from regadvisor.data.wording import counted
 from regadvisor.families.neural.module_modes import stays_in_eval
 from regadvisor.families.neural.module_stack import ModuleArchitecture
 from regadvisor.records import DataFacts, Note
+from regadvisor.wording import counted
 
 #: Entries of a list in a note; the rest is counted.
 _MOST_LISTED = 12

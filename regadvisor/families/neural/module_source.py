@@ -73,11 +73,6 @@ class ModuleSource:
         # With one channel both orders are the same numbers; only the strides tell torch which one is meant.
         return shaped.contiguous().as_strided(shaped.shape, (height * width, 1, width, 1))
 
-    @property
-    def is_instance(self) -> bool:
-        """Whether networks are copies of one module."""
-        return isinstance(self.model, nn.Module)
-
     def draw(self, seed: int) -> nn.Module:
         """Return a new module with starting values of `seed`; a copy, where the source is a module.
 

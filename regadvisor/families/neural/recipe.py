@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from regadvisor.errors import ParameterError
@@ -150,3 +150,6 @@ class Recipe:
                 raise ParameterError(f"{name} must be a tuple of patterns, which are text, got {given!r}")
         if self.loss is not None and not callable(self.loss):
             raise ParameterError(f"loss must be a callable or None, got {self.loss!r}")
+
+
+RECIPE_NAMES = tuple(each.name for each in fields(Recipe))
