@@ -190,9 +190,9 @@ def test_a_module_that_cannot_be_copied_is_refused() -> None:
 # --------------------------------------------------------------------------------------------- arguments
 
 
-@pytest.mark.parametrize("progress", [True, False, "bar", 1])
-def test_progress_is_a_function(progress: Any) -> None:
-    with pytest.raises(ParameterError, match="progress must be a callable"):
+@pytest.mark.parametrize("progress", ["bar", 1, 0.5])
+def test_progress_is_a_function_or_yes_or_no(progress: Any) -> None:
+    with pytest.raises(ParameterError, match="progress must be True, False, None or a callable"):
         advise(X, Y, progress=progress)
 
 
