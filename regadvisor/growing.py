@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -85,14 +85,14 @@ class Growing:
         picked : Fit
             The fit of its best strengths on the sample.
         """
-        drift, drift_sd = 0.0, None
+        drift: float | None = None
         checked: tuple[SizePoint, float] | None = None
         if self.table.n_rows > thresholds.MEASURED_FROM_RATIO * self.prepared.n_learned and self._may_thin:
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
-                drift, drift_sd = self._drift(kind, picked, store)
-                checked = self._checked(picked, drift, store)
-        return self._evidence(kind, checked, drift=drift, drift_sd=drift_sd)
+                drift = self._drift(kind, picked, store)
+                checked = self._checked(picked, drift or 0.0, store)
+        return self._evidence(kind, checked, drift=drift)
 
     @property
     def _may_thin(self) -> bool:
@@ -112,8 +112,8 @@ class Growing:
         losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
         return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
 
-    def _drift(self, kind: Kind, picked: Fit, store: Log | None) -> tuple[float, float | None]:
-        """Return the drift of the pick's strengths and its standard deviation; 0 and None if not measured.
+    def _drift(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
+        """Return the drift of the pick's strengths, None if it was not measured.
 
         The pick is trained on a share of every fold's training rows. It takes several folds to know how the
         best strength moves, and a penalty to have one.
@@ -121,10 +121,10 @@ class Growing:
         of_family = strength_laws(name=self.family.name, coupling=self.family.coupling)
         laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
         if not laws or len(self.drawn.folds) < 2 or self.deadline.expired():
-            return 0.0, None
+            return None
         folds = thinned(self.drawn, SHARE, seed=self.seed)
         if folds is None:
-            return 0.0, None
+            return None
         prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
         carried = self.family.carried(
             picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
@@ -140,7 +140,7 @@ class Growing:
             store=store,
         )
         if fits is None or len(fits) < len(tried):
-            return 0.0, None
+            return None
         measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
         return drift_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
 
@@ -204,12 +204,7 @@ class Growing:
     # ------------------------------------------------------------------------------- what follows
 
     def _evidence(
-        self,
-        kind: Kind,
-        checked: tuple[SizePoint, float] | None,
-        *,
-        drift: float,
-        drift_sd: float | None,
+        self, kind: Kind, checked: tuple[SizePoint, float] | None, *, drift: float | None
     ) -> GrowthEvidence:
         n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
@@ -222,22 +217,16 @@ class Growing:
             scatter=prior.drift_sd,
             region=thresholds.SAME_REGION,
         )
-        source: Literal["measured", "checked", "prior"] = "prior" if drift_sd is None else "measured"
+        source: Literal["measured", "checked", "prior"] = "prior" if drift is None else "measured"
         return GrowthEvidence(
             kind=kind,
             n_sample=n_sample,
             n_rows=n_rows,
             source=source if checked is None else "checked",
             sizes=tuple(points),
-            gain=found.gain,
-            low=found.low,
-            high=found.high,
-            p_better=found.p_better,
-            p_same=found.p_same,
-            p_worse=found.p_worse,
-            drift=drift,
-            drift_sd=drift_sd,
+            drift=drift or 0.0,
             factor=1.0 if checked is None else checked[1],
+            **asdict(found),
         )
 
 
@@ -263,10 +252,8 @@ def _size_point(
     )
 
 
-def drift_of(
-    fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results
-) -> tuple[float, float]:
-    """Return what is added to the powers by which strengths fall, and its standard deviation.
+def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
+    """Return what is added to the powers by which strengths fall.
 
     The strengths carried down from the sample are held against what does best there: if those are m times as
     strong, strengths fall faster by the power log m / log(ratio of the rows).
@@ -291,11 +278,11 @@ def drift_of(
     folds = [
         fold.test for fold in measure.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
     ]
-    sd = float(np.mean([law.sd for law in laws.values()]))
     if len(folds) < 2:
-        return 0.0, sd
+        return 0.0
     se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
     steps = math.log(1.0 / SHARE)
     measured = best(np.concatenate(folds)) / steps
-    drift, drift_sd = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
-    return (drift if abs(drift) >= _SMALLEST_DRIFT else 0.0), drift_sd
+    sd = float(np.mean([law.sd for law in laws.values()]))
+    drift = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
+    return drift if abs(drift) >= _SMALLEST_DRIFT else 0.0

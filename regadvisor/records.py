@@ -399,9 +399,8 @@ class GrowthEvidence:
     p_better: float
     p_same: float
     p_worse: float
-    #: What is added to the family's powers by which strengths fall with the rows, and its standard deviation.
+    #: What is added to the family's powers by which strengths fall with the rows.
     drift: float = 0.0
-    drift_sd: float | None = None
     #: Factor on the strengths that did best on all rows, if they were tried there.
     factor: float = 1.0
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from regadvisor.errors import ParameterError
-
 #: The normal distribution of the power: points in standard deviations, and their probabilities.
 _POINTS = np.linspace(-4.0, 4.0, 201)
 _MASS = np.exp(-0.5 * _POINTS**2) / np.exp(-0.5 * _POINTS**2).sum()
@@ -64,19 +62,12 @@ def gain_at_full(
     region : float
         Half width of the region in which a gain is none, as a share of the loss.
 
-    Raises
-    ------
-    ParameterError
-        If the power has no width.
-
     Examples
     --------
     >>> found = gain_at_full(0.04, 0.001, ratio=4.0, power=(1.0, 0.1), scatter=0.0, region=0.005)
     >>> round(found.gain, 3), round(found.low, 3), round(found.high, 3), round(found.p_better, 2)
     (0.01, 0.008, 0.013, 1.0)
     """
-    if not power[1] > 0:
-        raise ParameterError(f"the standard deviation of the power must be above 0, got {power[1]}")
     ratio = max(ratio, 1.0)
     kept = ratio ** -(power[0] + power[1] * _POINTS)
     mean = gain * kept
@@ -120,13 +111,12 @@ def vertex(logs: Sequence[float], losses: Sequence[float]) -> float:
     return float((x[0] + x[1]) / 2 - left / (2 * curve))
 
 
-def shrunk(measured: float, se: float, *, sd: float) -> tuple[float, float]:
-    """Return posterior mean and standard deviation of a quantity with the prior N(0, sd²), measured once.
+def shrunk(measured: float, se: float, *, sd: float) -> float:
+    """Return the posterior mean of a quantity with the prior N(0, sd²), measured once.
 
     Examples
     --------
     >>> shrunk(1.0, 1.0, sd=1.0)
-    (0.5, 0.7071067811865476)
+    0.5
     """
-    share = sd**2 / (sd**2 + se**2)
-    return share * measured, math.sqrt(share) * se
+    return measured * sd**2 / (sd**2 + se**2)
