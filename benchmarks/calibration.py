@@ -8,7 +8,7 @@ the log-odds of the support is fitted, or the base rate where a slope does not p
 the form included, is tried on data sets left out in turn, with all their splits and in every family. A set
 is worth one case per model, however many splits it has. Advice without a signal is left out: that nothing
 beats the constant is another claim, which the files do not judge. With --write the table goes into
-RESULTS.md and the parameters into ``prior.py``.
+RESULTS.md and the maps that can be trusted into ``prior.py``.
 """
 
 from __future__ import annotations
@@ -300,8 +300,19 @@ def fault_of(cases: Cases, fitted_slope: float, judged: Judged) -> str | None:
     return next((name for name, holds in checks.items() if holds), None)
 
 
-def tried_map(cases: Cases, claim: str, model: str) -> tuple[SupportMap, str]:
-    """Fit the map of one claim and model and try it on sets left out; return it and its line of the table."""
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A fitted map, why it is not trusted (None: it is), what it was fitted on, and its line of the table."""
+
+    map: SupportMap
+    fault: str | None
+    fitted_on: str
+    n_sets: int
+    line: str
+
+
+def tried_map(cases: Cases, claim: str, model: str) -> Tried:
+    """Fit the map of one claim and model and try it on sets left out."""
     own = cases.of(cases.is_of(model))
     is_alone = len(own.right) == len(cases.right) or own.rarer() >= FEWEST_ALONE
     together = own if is_alone else cases
@@ -313,18 +324,15 @@ def tried_map(cases: Cases, claim: str, model: str) -> tuple[SupportMap, str]:
         model=model,  # type: ignore[arg-type]
         intercept=round(float(intercept + difference * (0.5 if model == "network" else -0.5)), 4),
         slope=round(float(slope), 4),
-        is_trusted=fault is None,
-        fitted_on=model if is_alone else "both",
-        n_sets=len(np.unique(own.set)),
-        n_cases=len(own.right),
-        brier=round(judged.brier, 4),
-        base_brier=round(judged.base_brier, 4),
     )
+    fitted_on, n_sets = model if is_alone else "both", len(np.unique(own.set))
     right, support = (float(np.average(each, weights=own.weight)) for each in (own.right, own.support))
-    return fitted, line_of(fitted, judged, f"{right:.0%}, {support:.2f}", fault)
+    shown = [f"{n_sets} ({len(own.right)})", f"{right:.0%}, {support:.2f}", fitted_on]
+    line = line_of(fitted, judged, shown, fault)
+    return Tried(map=fitted, fault=fault, fitted_on=fitted_on, n_sets=n_sets, line=line)
 
 
-def try_all(claims: Sequence[dict[str, Any]]) -> list[tuple[SupportMap, str]]:
+def try_all(claims: Sequence[dict[str, Any]]) -> list[Tried]:
     """Return the maps of all claims and models that were judged on `FEWEST_SETS` data sets or more."""
     pairs = ((name, model, cases_of(claims, name)) for name in CLAIMS for model in MODELS)
     return [
@@ -342,16 +350,17 @@ HEAD = (
 HEAD += "support's | slope | intercept | ECE, perfect | calibrated"
 
 
-def line_of(fitted: SupportMap, judged: Judged, shares: str, fault: str | None) -> str:
-    """Return a line of the table."""
+def line_of(fitted: SupportMap, judged: Judged, shown: Sequence[str], fault: str | None) -> str:
+    """Return a line of the table; `shown` are its sets and claims, its shares, and what it was fitted on."""
+    sets, shares, fitted_on = shown
     line = f"{fitted.intercept:+.2f} {fitted.slope:+.2f}·x" if fitted.slope else f"{fitted.intercept:+.2f}"
-    cells = [fitted.claim, fitted.model, f"{fitted.n_sets} ({fitted.n_cases})", shares]
-    cells += [f"{line} ({fitted.fitted_on})", f"{judged.brier:.3f}", f"{judged.base_brier:.3f}"]
+    cells = [fitted.claim, fitted.model, sets, shares]
+    cells += [f"{line} ({fitted_on})", f"{judged.brier:.3f}", f"{judged.base_brier:.3f}"]
     cells += [f"[{judged.gain.low:+.3f}, {judged.gain.high:+.3f}], {judged.wins:.0%} lower"]
     cells += [f"{judged.raw_brier:.3f}"]
     # Left out in turn, a base rate is lower where the claim was right: its line and its error show just that.
-    shown = [judged.slope, judged.intercept, judged.error] if fitted.slope else []
-    cells += [f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for each in shown] or ["–"] * 3
+    figures = [judged.slope, judged.intercept, judged.error] if fitted.slope else []
+    cells += [f"{each.value:.2f} [{each.low:.2f}, {each.high:.2f}]" for each in figures] or ["–"] * 3
     return f"| {' | '.join([*cells, 'yes' if fault is None else f'no: {fault}'])} |"
 
 
@@ -391,13 +400,15 @@ def main() -> None:
         parser.error("--write replaces the maps of all families: leave --family out")
     claims = read_claims(asked.folder, families, asked.version)
     tried = try_all(claims)
-    text = "\n".join([source_of(claims), "", f"| {HEAD} |", f"|{'---|' * 13}", *(line for _, line in tried)])
+    text = "\n".join(
+        [source_of(claims), "", f"| {HEAD} |", f"|{'---|' * 13}", *(each.line for each in tried)]
+    )
     print(text)
     if asked.write:
         from verdicts import write
 
         write("calibration", text)
-        path, maps = Path(str(prior.__file__)), [fitted for fitted, _ in tried]
+        path, maps = Path(str(prior.__file__)), [each.map for each in tried if each.fault is None]
         path.write_text(rewritten(path.read_text("utf-8"), maps, f"Fitted on {source_of(claims)}"), "utf-8")
 
 

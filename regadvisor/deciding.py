@@ -270,10 +270,10 @@ class Decider:
         """Return a claim with its probability, where a map from support can be trusted."""
         probability = None
         if support is not None:
-            found, is_calibrated = calibrated(name, support, family=self.family.name)
+            probability = calibrated(name, support, family=self.family.name)
             # The map of "regularize" counted a tie as right, which the claim no longer does.
-            found = min(found, support) if statement == _regularize("l2") else found
-            probability = found if is_calibrated else None
+            if probability is not None and statement == _regularize("l2"):
+                probability = min(probability, support)
         return Claim(name=name, statement=statement, support=support, probability=probability)  # type: ignore[arg-type]
 
     def _discount(self, n_sample: int) -> float:

@@ -11,23 +11,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from regadvisor.compare import prior
-from regadvisor.compare.calibration import calibrated, log_odds, model_of, probability
+from regadvisor.compare.calibration import calibrated, log_odds, model_of
 from regadvisor.compare.prior import SupportMap
 from regadvisor.errors import ParameterError
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
-IDENTITY = SupportMap(
-    claim="kind",
-    model="linear",
-    intercept=0.0,
-    slope=1.0,
-    is_trusted=True,
-    fitted_on="linear",
-    n_sets=40,
-    n_cases=40,
-    brier=0.1,
-    base_brier=0.2,
-)
+IDENTITY = SupportMap(claim="kind", model="linear", intercept=0.0, slope=1.0)
 SHARES = st.floats(0.0, 1.0)
 MAPS = st.builds(
     lambda intercept, slope: replace(IDENTITY, intercept=intercept, slope=slope),
@@ -38,8 +27,7 @@ MAPS = st.builds(
 
 @given(SHARES)
 def test_intercept_0_and_slope_1_leave_the_support_as_it_is(support):
-    said, is_calibrated = calibrated("kind", support, family="linear", maps=[IDENTITY])
-    assert is_calibrated
+    said = calibrated("kind", support, family="linear", maps=[IDENTITY])
     assert said == pytest.approx(min(max(support, 0.01), 0.99), abs=1e-12)
 
 
@@ -48,31 +36,26 @@ def test_the_map_is_the_logistic_function_of_a_line_in_the_log_odds(intercept, s
     fitted = replace(IDENTITY, intercept=intercept, slope=slope)
     for support in (0.05, 0.5, 0.8, 0.98):
         expected = min(expit(intercept + slope * logit(support)), HIGHEST_SUPPORT)
-        assert probability(fitted, support) == pytest.approx(expected, abs=1e-12)
+        assert calibrated("kind", support, family="linear", maps=[fitted]) == pytest.approx(
+            expected, abs=1e-12
+        )
 
 
 @given(MAPS, SHARES, SHARES)
 def test_more_support_never_means_less_sure_and_never_surer_than_the_highest_support(fitted, a, b):
-    low, high = (probability(fitted, support) for support in sorted((a, b)))
+    low, high = (calibrated("kind", each, family="linear", maps=[fitted]) for each in sorted((a, b)))
     assert 0.0 <= low <= high <= HIGHEST_SUPPORT
-
-
-@given(SHARES, MAPS)
-def test_untrusted_maps_pass_the_support_through(support, fitted):
-    untrusted = replace(fitted, is_trusted=False)
-    said = calibrated("kind", support, family="linear", maps=[untrusted])
-    assert said == (min(support, HIGHEST_SUPPORT), False)
 
 
 def test_a_map_serves_its_own_claim_and_model_alone():
     of_linear = replace(IDENTITY, intercept=-1.0)
     of_network = replace(IDENTITY, model="network", intercept=1.0)
     maps = [of_linear, of_network]
-    assert calibrated("kind", 0.5, family="linear", maps=maps) == (pytest.approx(expit(-1.0)), True)
+    assert calibrated("kind", 0.5, family="linear", maps=maps) == pytest.approx(expit(-1.0))
     for family in ("mlp", "module"):
         assert model_of(family) == "network"
-        assert calibrated("kind", 0.5, family=family, maps=maps) == (pytest.approx(expit(1.0)), True)
-    assert calibrated("strength", 0.5, family="mlp", maps=maps) == (0.5, False)
+        assert calibrated("kind", 0.5, family=family, maps=maps) == pytest.approx(expit(1.0))
+    assert calibrated("strength", 0.5, family="mlp", maps=maps) is None
 
 
 @pytest.mark.parametrize("support", [-0.01, 1.01, math.nan])
@@ -81,12 +64,11 @@ def test_a_support_that_is_no_share_is_refused(support):
         calibrated("kind", support, family="linear")
 
 
-def test_stored_maps_are_one_per_claim_and_model_and_trusted_only_below_the_base_rate():
+def test_stored_maps_are_one_per_claim_and_model_and_say_more_than_a_base_rate():
     keys = [(each.claim, each.model) for each in prior.SUPPORT_MAPS]
     assert len(keys) == len(set(keys))
     for each in prior.SUPPORT_MAPS:
-        assert each.slope >= 0
-        assert each.brier < each.base_brier or not each.is_trusted
+        assert each.slope > 0
 
 
 def test_log_odds_are_finite_and_antisymmetric():

@@ -345,7 +345,7 @@ def test_a_wide_open_comparison_is_no_tie() -> None:
 def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
     made = replace(nearly(0.01, noise=0.4), family=RecordingFamily("mlp"))
     regularize = claim(made.decide(), "regularize")
-    assert regularize.support < calibrated("regularize", regularize.support, family="mlp")[0]
+    assert regularize.support < calibrated("regularize", regularize.support, family="mlp")
     assert regularize.probability == regularize.support
 
 
@@ -384,7 +384,7 @@ def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:
     assert {each.probability for each in linear.claims} == {None}
     network = decider(found, evidence, family=RecordingFamily("mlp")).decide()
     support = claim(network, "regularize").support
-    assert claim(network, "regularize").probability == calibrated("regularize", support, family="mlp")[0]
+    assert claim(network, "regularize").probability == calibrated("regularize", support, family="mlp")
     assert claim(network, "kind").probability is None
 
 

@@ -20,8 +20,8 @@ from regadvisor.thresholds import HIGHEST_SUPPORT
 
 def calibrated(
     claim: str, support: float, *, family: str, maps: Sequence[SupportMap] = SUPPORT_MAPS
-) -> tuple[float, bool]:
-    """Return how sure a claim is, and whether that is a probability.
+) -> float | None:
+    """Return the probability that a claim is right, or None where no map from its support can be trusted.
 
     Parameters
     ----------
@@ -36,11 +36,8 @@ def calibrated(
 
     Returns
     -------
-    sure : float
-        The probability, if the map of this claim and model was better than the base rate on left-out data
-        sets; else the support. Never above ``thresholds.HIGHEST_SUPPORT``.
-    is_calibrated : bool
-        Whether it is the probability.
+    float or None
+        Never above ``thresholds.HIGHEST_SUPPORT``.
 
     Raises
     ------
@@ -49,35 +46,21 @@ def calibrated(
 
     Examples
     --------
-    >>> halved = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.5, is_trusted=True,
-    ...                     fitted_on="linear", n_sets=40, n_cases=40, brier=0.1, base_brier=0.2)
+    >>> halved = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.5)
     >>> calibrated("kind", 0.9, family="linear", maps=[halved])  # odds of 9 become odds of √9
-    (0.75, True)
-    >>> calibrated("kind", 0.9, family="mlp", maps=[halved])
-    (0.9, False)
+    0.75
+    >>> calibrated("kind", 0.9, family="mlp", maps=[halved]) is None
+    True
     """
     if not 0.0 <= support <= 1.0:
         raise ParameterError(f"support must be a share in [0, 1], got {support!r}")
     model = model_of(family)
     for each in maps:
-        if (each.claim, each.model) == (claim, model) and each.is_trusted:
-            return probability(each, support), True
-    return min(support, HIGHEST_SUPPORT), False
-
-
-def probability(fitted: SupportMap, support: float) -> float:
-    """Return what a map makes of a support, whether the map is trusted or not.
-
-    Examples
-    --------
-    >>> flat = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.0, is_trusted=False,
-    ...                   fitted_on="linear", n_sets=40, n_cases=40, brier=0.2, base_brier=0.2)
-    >>> probability(flat, 0.2), probability(flat, 0.9)
-    (0.5, 0.5)
-    """
-    odds = fitted.intercept + fitted.slope * log_odds(support)
-    # The logistic function, without overflow at either end.
-    return min(0.5 + 0.5 * math.tanh(0.5 * odds), HIGHEST_SUPPORT)
+        if (each.claim, each.model) == (claim, model):
+            odds = each.intercept + each.slope * log_odds(support)
+            # The logistic function, without overflow at either end.
+            return min(0.5 + 0.5 * math.tanh(0.5 * odds), HIGHEST_SUPPORT)
+    return None
 
 
 def log_odds(support: float) -> float:

@@ -15,33 +15,22 @@ class SupportMap:
     log-odds of the probability = `intercept` + `slope` × log-odds of the support. What "right" means is
     ``claims_right`` in ``benchmarks/regret/score.py``: on test rows of data sets, against a dense grid.
 
+    Only maps that can be trusted stand here. On data sets left out of the fit, such a map was better than
+    the base rate (Brier score), the interval of its calibration slope covered 1, and its calibration error
+    was that of a perfect forecaster. All maps that were tried are in ``benchmarks/RESULTS.md``.
+
     Attributes
     ----------
     claim : {"regularize", "kind", "strength"}
     model : {"linear", "network"}
     intercept, slope : float
         Fitted on every set, each set worth one case; slope ≥ 0, so more support never means less sure.
-    is_trusted : bool
-        On data sets left out of the fit, the map was better than the base rate (Brier score), the interval
-        of its calibration slope covered 1, and its calibration error was that of a perfect forecaster.
-    fitted_on : str
-        The models whose claims were fitted together.
-    n_sets, n_cases : int
-        Data sets of this model, and its claims on their splits, that the map was tried on.
-    brier, base_brier : float
-        Brier scores on left-out sets: of the map, and of the share of right claims on the other sets.
     """
 
     claim: Literal["regularize", "kind", "strength"]
     model: Literal["linear", "network"]
     intercept: float
     slope: float
-    is_trusted: bool
-    fitted_on: str
-    n_sets: int
-    n_cases: int
-    brier: float
-    base_brier: float
 
 
 # The lines up to the next marker are written by `python benchmarks/calibration.py OUT --write`.
@@ -51,75 +40,9 @@ class SupportMap:
 SUPPORT_MAPS: tuple[SupportMap, ...] = (
     SupportMap(
         claim="regularize",
-        model="linear",
-        intercept=0.2825,
-        slope=0.4783,
-        is_trusted=False,
-        fitted_on="linear",
-        n_sets=96,
-        n_cases=447,
-        brier=0.1313,
-        base_brier=0.1354,
-    ),
-    SupportMap(
-        claim="regularize",
         model="network",
         intercept=0.7462,
         slope=0.5351,
-        is_trusted=True,
-        fitted_on="both",
-        n_sets=98,
-        n_cases=206,
-        brier=0.0784,
-        base_brier=0.0834,
-    ),
-    SupportMap(
-        claim="kind",
-        model="linear",
-        intercept=0.4514,
-        slope=0.4246,
-        is_trusted=False,
-        fitted_on="linear",
-        n_sets=96,
-        n_cases=447,
-        brier=0.1943,
-        base_brier=0.1973,
-    ),
-    SupportMap(
-        claim="kind",
-        model="network",
-        intercept=0.9139,
-        slope=0.0,
-        is_trusted=False,
-        fitted_on="network",
-        n_sets=98,
-        n_cases=206,
-        brier=0.2064,
-        base_brier=0.2065,
-    ),
-    SupportMap(
-        claim="strength",
-        model="linear",
-        intercept=0.8992,
-        slope=0.4178,
-        is_trusted=False,
-        fitted_on="linear",
-        n_sets=73,
-        n_cases=141,
-        brier=0.2025,
-        base_brier=0.2048,
-    ),
-    SupportMap(
-        claim="strength",
-        model="network",
-        intercept=0.5815,
-        slope=0.0,
-        is_trusted=False,
-        fitted_on="network",
-        n_sets=45,
-        n_cases=45,
-        brier=0.2394,
-        base_brier=0.2397,
     ),
 )
 # </calibration>
