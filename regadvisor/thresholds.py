@@ -260,11 +260,9 @@ EPOCH_TOLERANCE = 0.005
 
 # ------------------------------------------------------------------- Q1: differences, drift and matching
 
-#: Equally large random draws a sample is compared with; the 98% point of 100 is good to about ±1.4 points.
-REFERENCE_DRAWS = 100
-#: Studentised differences may reach this quantile of the reference draws' maxima: of means and of variances,
-#: so that a random draw passes both in 95% of cases and more.
-REFERENCE_QUANTILE = 0.98
+#: Share of random draws that may stray beyond the limits of their means and variances, all columns together
+#: (Bonferroni's bound; the usual 5%).
+DRAW_LEVEL = 0.05
 #: A drift in time is material from this standardised difference on (Stuart 2010, Stat. Sci. 25:1, calls
 #: groups comparable for regression up to 0.25).
 DRIFT_SMD = 0.25

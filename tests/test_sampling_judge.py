@@ -10,8 +10,7 @@ from sklearn.metrics import roc_auc_score
 from regadvisor.sampling.difference import classifier_test, interleaved_parts, judge_difference
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import judge_against_whole
-from regadvisor.sampling.strata import plain_design
+from regadvisor.sampling.equivalence import Seen, judge_moments
 
 
 def weighted_rows(weight, n_rows, seed):
@@ -192,9 +191,10 @@ def test_differences_are_those_of_a_plain_loop():
     rows = np.arange(0, 400, 3)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(rows))
     _, whole = fit_encode(X, (), seed=0)
-    result = judge_against_whole(
-        whole, rows, weight, plain_design(400, len(rows)), rng=np.random.default_rng(0)
-    )
+    by_row = np.zeros(400)
+    by_row[rows] = weight
+    seen = Seen(encoded=whole, weight=by_row, n_units=400, share=len(rows) / 400)
+    result = judge_moments(seen, what="sample against the whole", found="inconclusive")
     shifts, ratios = [], []
     for column in X.T:
         mean = np.average(column[rows], weights=weight)
@@ -203,6 +203,83 @@ def test_differences_are_those_of_a_plain_loop():
         ratios.append(abs(np.log(variance / column.var())))
     assert result.worst_shift == pytest.approx(max(shifts), abs=1e-5)
     assert result.worst_log_variance_ratio == pytest.approx(max(ratios), abs=1e-5)
+
+
+def long_tails(rng):
+    return rng.standard_t(2.5, size=(900, 6))
+
+
+def single_values(rng):
+    """Columns with one row that differs: the sample has it, or it has not."""
+    X = np.zeros((900, 60))
+    X[rng.permutation(900)[:60], np.arange(60)] = 1.0
+    return X
+
+
+def two_levels(rng):
+    return (rng.random((900, 6)) < 0.3) * 1.0
+
+
+@pytest.mark.parametrize("columns", [long_tails, single_values, two_levels])
+@pytest.mark.parametrize("n_groups", [None, 150, 12])
+def test_what_we_draw_passes_whatever_the_columns_and_is_not_tested_further(columns, n_groups):
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        rest = {} if n_groups is None else {"groups": (np.arange(900) % n_groups).astype(np.intp)}
+        table = make_table(columns(rng), (rng.random(900) < 0.03).astype(np.intp), **rest)
+        evidence = draw_sample(table, n_rows=120, seed=seed).evidence
+        assert not any(test.what.startswith("sample against complement") for test in evidence.tests)
+        found.append(evidence.verdict)
+    assert found.count("equivalent") >= 11
+    assert "different" not in found
+
+
+def judged(X, rows, *, groups=None):
+    """Return the judgement on rows, or on whole groups, of an array."""
+    by_row = np.zeros(len(X))
+    by_row[rows] = 1.0
+    kept = len(rows) if groups is None else np.isin(groups, groups[rows]).sum()
+    n_units = len(X) if groups is None else len(np.unique(groups))
+    seen = Seen(
+        encoded=fit_encode(X, (), seed=0)[1],
+        weight=by_row,
+        unit=groups,
+        n_units=n_units,
+        share=kept / len(X),
+    )
+    return judge_moments(seen, what="sample against the whole", found="different")
+
+
+@pytest.mark.parametrize("n_groups", [None, 100])
+def test_the_limit_is_bernsteins(n_groups):
+    """Samples with ever larger means pass up to the bound of the formula, and fail from there on."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=2000)
+    groups = None if n_groups is None else np.repeat(np.arange(n_groups), 20).astype(np.intp)
+    if groups is not None:
+        x = 0.7 * x + rng.normal(size=n_groups)[groups]
+    x = (x - x.mean()) / x.std()
+    total = x if groups is None else np.bincount(groups, weights=x)
+    by_value, luck = np.argsort(total), rng.permutation(len(total))
+    m = len(total) // 4
+    verdicts = []
+    for n_chosen in range(0, m, m // 25):
+        units = np.concatenate([by_value[len(total) - n_chosen :], luck])[:m].astype(np.intp)
+        units = np.unique(units)
+        rows = units if groups is None else np.flatnonzero(np.isin(groups, units))
+        k, n = len(units), len(rows)
+        variance = k * (1 - k / len(total)) * np.mean(total**2) / n**2
+        level = np.log(2 * 2 / 0.05)  # a mean and a variance
+        third = np.abs(total).max() / n * level / 3
+        limit = third + np.sqrt(third**2 + 2 * variance * level)
+        shift = abs(x[rows].mean())
+        wanted = "different" if shift > max(limit, 0.1) else "equivalent"
+        got = judged(x[:, None], rows, groups=groups)
+        assert got.worst_shift == pytest.approx(shift, abs=1e-5)
+        assert (got.test.verdict == "different") == (wanted == "different")
+        verdicts.append(wanted)
+    assert len(set(verdicts)) == 2
 
 
 def test_classifier_p_values_are_not_too_small_under_the_null():

@@ -10,9 +10,8 @@ from scipy import stats
 from regadvisor.sampling import judge
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import judge_against_whole
-from regadvisor.sampling.keys import row_keys
-from regadvisor.sampling.strata import make_design, plain_design, target_bins
+from regadvisor.sampling.equivalence import Seen, judge_moments
+from regadvisor.sampling.strata import target_bins
 
 
 def classes(n, seed, **rest):
@@ -54,38 +53,30 @@ def test_moments_of_the_source_are_estimated_without_bias():
     rng = np.random.default_rng(0)
     X = rng.gamma(2.0, size=(200_000, 1))
     rows = np.flatnonzero(X[:, 0] > 1.5)[:3_000]
-    seen, design = plain_design(200_000, 3_000).stand_in(rows, rows, 40_000, rng)
-    assert len(seen) == 40_000
-    assert np.isin(rows, seen).all()
-    _, encoded = fit_encode(X, (), seed=0, rows=seen)
-    sample = np.searchsorted(seen, rows)
-    result = judge_against_whole(encoded, sample, None, design, rng=rng, share=3_000 / 200_000)
+    others = rng.choice(np.setdiff1d(np.arange(200_000), rows), 37_000, replace=False)
+    place = np.sort(np.concatenate([rows, others]))
+    _, encoded = fit_encode(X, (), seed=0, rows=place)
+    seen = Seen(
+        encoded=encoded,
+        weight=np.isin(place, rows).astype(float),
+        n_units=200_000,
+        share=3_000 / 200_000,
+    )
+    result = judge_moments(seen, what="sample against the whole", found="inconclusive")
     expected = (X[rows].mean() - X.mean()) / X.std()
     assert result.worst_shift == pytest.approx(expected, rel=0.05)
     ratio = np.log(X[rows].var() / X.var())
     assert result.worst_log_variance_ratio == pytest.approx(abs(ratio), abs=0.06)
 
 
-def test_strata_keep_their_shares_and_draws_their_sizes():
-    table = classes(9_000, 0)
-    design = make_design(table, 300, folds=5, keys=row_keys(table))
-    rows = design.draw(np.random.default_rng(0))
-    seen, reduced = design.stand_in(rows, rows, 2_000, np.random.default_rng(1))
-    assert table.y[seen].mean() == pytest.approx(table.y.mean(), abs=0.002)
-    again = reduced.draw(np.random.default_rng(2))
-    np.testing.assert_array_equal(np.bincount(table.y[seen[again]]), np.bincount(table.y[rows]))
-
-
 @pytest.mark.parametrize("n_groups", [9, 900])
 def test_groups_stand_for_all_groups(n_groups, small_stand_in):
-    table = classes(6_000, 1, groups=(np.arange(6_000) % n_groups).astype(np.intp))
-    design = make_design(table, 200, folds=2, keys=row_keys(table))
-    rows = design.draw(np.random.default_rng(0))
-    seen, reduced = design.stand_in(rows, rows, 800, np.random.default_rng(1))
-    assert np.isin(rows, seen).all()
-    assert 750 <= len(seen) <= 850
-    assert 150 <= len(reduced.draw(np.random.default_rng(2))) <= 250
-    assert draw_sample(table, n_rows=150, seed=1).evidence.n_rows > 0
+    """Whole groups are seen, those that were drawn among them, and the sample passes."""
+    for seed in range(10):
+        groups = (np.arange(6_000) % n_groups).astype(np.intp)
+        drawn = draw_sample(classes(6_000, seed, groups=groups), n_rows=150, seed=seed)
+        assert drawn.evidence.verdict == "equivalent"
+        assert "the whole is estimated from" in drawn.evidence.tests[0].text
 
 
 @given(

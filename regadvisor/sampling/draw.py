@@ -26,7 +26,7 @@ from regadvisor.sampling.judge import Judgement, judge_all, judge_match, judge_s
 from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
-from regadvisor.sampling.strata import Design, make_design, plain_design, whole_groups_design
+from regadvisor.sampling.strata import are_whole_groups, make_design
 
 #: A second draw's seed lies this far from the first one's.
 _AGAIN = 1_000_003
@@ -64,12 +64,12 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Selection:
-    """Chosen rows with inverse-probability weights, and the design that reference draws come from."""
+    """Chosen rows with inverse-probability weights."""
 
     rows: NDArray[np.intp]
     weight: NDArray[np.float64] | None = None
-    design: Design | None = None
-    by_cluster: bool = False
+    is_given: bool = False
+    by_group: bool = False
     matching: Matching | None = None
 
 
@@ -89,8 +89,8 @@ def draw_sample(
     (weighted back to their share); whole groups where there are groups, rows spread over time where there is
     a time. The result does not depend on the order of the rows.
 
-    About one random draw in fifty looks different by chance. Such rows, if nobody asked for them, are drawn
-    once more: the question is whether a sample like the whole *can* be drawn.
+    A random draw that strays far from the whole, in a mean or a variance, is drawn once more: the question is
+    whether a sample like the whole *can* be drawn.
 
     Parameters
     ----------
@@ -123,7 +123,8 @@ def draw_sample(
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
     judgement = _judge(table, selection, match, seed=seed, keys=keys)
-    is_again = judgement.verdict == "different" and _may_draw_again(table, request, match)
+    is_ours = match is None and request.rows is None
+    is_again = is_ours and judgement.verdict != "equivalent"
     if is_again:
         selection = _select(table, request, match, folds=folds, seed=seed + _AGAIN, keys=keys)
         judgement = _judge(table, selection, match, seed=seed + _AGAIN, keys=keys)
@@ -145,11 +146,6 @@ def draw_sample(
         n_asked=request.n_asked,
     )
     return _drawn(selection.rows, drawn, folding, evidence, notes=(*notes, *folding.notes))
-
-
-def _may_draw_again(table: Table, request: SampleRequest, match: Table | None) -> bool:
-    """Whether rows are drawn at random and others may look like the whole (groups differ as a rule)."""
-    return match is None and request.rows is None and table.groups is None and request.n_rows < table.n_rows
 
 
 def _drawn(
@@ -223,9 +219,7 @@ def _chosen(
     keys: NDArray[np.uint64],
 ) -> _Selection:
     if request.rows is not None:
-        by_group = whole_groups_design(table, request.rows, keys)
-        plain = plain_design(table.n_rows, len(request.rows))
-        return _Selection(rows=request.rows, design=by_group or plain, by_cluster=by_group is not None)
+        return _Selection(rows=request.rows, is_given=True, by_group=are_whole_groups(table, request.rows))
     rng = np.random.default_rng([seed, 1])
     if match is not None:
         matching = match_rows(
@@ -236,8 +230,8 @@ def _chosen(
         return _Selection(rows=np.arange(table.n_rows, dtype=np.intp))
     design = make_design(table, request.n_rows, folds=folds, keys=keys)
     rows = design.draw(rng)
-    by_cluster = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
-    return _Selection(rows=rows, weight=design.weights(rows), design=design, by_cluster=by_cluster)
+    by_group = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
+    return _Selection(rows=rows, weight=design.weights(rows), by_group=by_group)
 
 
 def _judge(
@@ -245,14 +239,14 @@ def _judge(
 ) -> Judgement:
     if match is not None:
         return judge_match(table, selection.rows, match, selection.matching, seed=seed)
-    if len(selection.rows) == table.n_rows or selection.design is None:
+    if len(selection.rows) == table.n_rows:
         return judge_all(table.n_rows)
     return judge_sample(
         table,
         selection.rows,
         selection.weight,
-        selection.design,
-        by_cluster=selection.by_cluster,
+        is_given=selection.is_given,
+        by_group=selection.by_group,
         seed=seed,
         keys=keys,
     )

@@ -1,4 +1,4 @@
-"""The verdict of Q1: the sample against the whole and the complement, or against the new rows."""
+"""The verdict of Q1: a sample against the whole, given rows against those left out, or against new rows."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
+from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import judge_difference
-from regadvisor.sampling.encode import encode_target, fit_encode
-from regadvisor.sampling.equivalence import (
-    Equivalence,
-    Verdict,
-    identical,
-    judge_against_new,
-    judge_against_whole,
-)
+from regadvisor.sampling.encode import Rows, encode_target, fit_encode
+from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, identical, judge_moments
+from regadvisor.sampling.keys import group_keys, told_apart
 from regadvisor.sampling.match import Matching
-from regadvisor.sampling.strata import Design
 
 #: A larger source is judged by so many of its rows, or this many times the sample's if that is more: means
 #: are then known to 0.0045 standard deviations, a twentieth of the difference that matters.
 _STAND_IN_ROWS = 50_000
 _STAND_IN_RATIO = 4
+#: Groups of a large source that are looked at, if it has so many; beyond, as many as have so many rows.
+_FEWEST_GROUPS = 100
 #: Of a larger sample a random part is judged: its means are known to 0.0063 standard deviations.
 _SAMPLE_ROWS = 25_000
 
@@ -50,91 +47,93 @@ def judge_sample(
     table: Table,
     rows: NDArray[np.intp],
     weight: NDArray[np.float64] | None,
-    design: Design,
     *,
-    by_cluster: bool,
+    is_given: bool,
+    by_group: bool,
     seed: int,
     keys: NDArray[np.uint64],
 ) -> Judgement:
-    """Judge a sample against the whole, and against the complement if that is at least 20% of the rows.
+    """Judge a sample against the whole; rows that the caller gave, against the rows left out as well.
 
-    Rows come in the order of their `keys` (n_source,), so that nothing depends on the order of the source.
+    Rows that were drawn at random differ from the others by luck alone. Tests would only find out about that
+    luck, and call one draw in twenty different. So of these only means and variances are looked at.
+
+    Parameters
+    ----------
+    table : Table
+    rows : ndarray of intp, shape (n_sample,)
+    weight : ndarray of float64, shape (n_sample,), or None
+    is_given : bool
+        The caller chose the rows, by whatever rule.
+    by_group : bool
+        Whole groups were drawn: tests would count every row of a group as new.
+    seed : int
+    keys : ndarray of uint64, shape (n_source,)
+        Rows come in their order, so that nothing depends on the order of the source.
     """
-    view = _view(table.n_rows, rows, weight, design, by_cluster=by_cluster, seed=seed)
-    _, features = fit_encode(table.X, table.facts.columns, seed=seed, rows=view.rows)
-    whole = features.joined(encode_target(table, view.rows))
     rng = np.random.default_rng([seed, 2])
-    against_whole = judge_against_whole(
-        whole, view.sample, view.weight, view.design, rng=rng, by_cluster=by_cluster, share=view.share
-    )
-    against_whole = _said(against_whole, view)
+    place = _seen(table, rows, rng, by_group=by_group, keys=keys)
+    _, features = fit_encode(table.X, table.facts.columns, seed=seed, rows=place)
+    whole = features.joined(encode_target(table, place))
+    at = slice(None) if place is None else place
+    by_row = np.zeros(table.n_rows)
+    by_row[rows] = 1.0 if weight is None else weight
+    seen = Seen(encoded=whole, weight=by_row[at], n_units=table.n_rows, share=len(rows) / table.n_rows)
+    if by_group and table.groups is not None:
+        unit, sizes = table.groups[at], np.bincount(table.groups)
+        seen = replace(
+            seen,
+            unit=unit,
+            size=sizes[unit] / np.bincount(unit)[unit],
+            n_units=int(np.count_nonzero(sizes)),
+            share=sizes[np.unique(table.groups[rows])].sum() / table.n_rows,
+        )
+    found: Verdict = "different" if is_given and by_group else "inconclusive"
+    against_whole = judge_moments(seen, what="sample against the whole", found=found)
+    if place is not None:
+        text = f"{against_whole.test.text}; the whole is estimated from {len(place):,} of its rows"
+        against_whole = replace(against_whole, test=replace(against_whole.test, text=text))
     tests: list[ShiftTest] = []
-    if 1.0 - len(rows) / table.n_rows >= thresholds.SMALLEST_COMPLEMENT and not by_cluster:
-        is_left = np.ones(len(whole.values), dtype=np.bool_)
-        is_left[view.sample] = False
-        # Tests take no weights: rows drawn beyond their share are thinned out again.
-        kept = view.sample
-        if view.weight is not None:
-            kept = kept[rng.random(len(kept)) < view.weight / view.weight.max()]
-        left = np.flatnonzero(is_left)
-        left = left[np.argsort((keys if view.rows is None else keys[view.rows])[left])]
+    if is_given and not by_group and 1.0 - len(rows) / table.n_rows >= thresholds.SMALLEST_COMPLEMENT:
+        in_order = np.argsort(keys if place is None else keys[place])
+        kept, left = (in_order[side[in_order]] for side in (seen.weight > 0, seen.weight == 0))
         tests = judge_difference(
             whole.take(kept), whole.take(left), what="sample against complement", rng=rng
         )
     return _judged(against_whole, tests)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _View:
-    """What is looked at: all rows, or rows that stand for a large source.
-
-    `rows` (None: all) are numbers into the source; `sample` are positions among them, with their weights.
-    `share` is the sample's share of the source, None if the source is seen as a whole.
-    """
-
-    rows: NDArray[np.intp] | None
-    sample: NDArray[np.intp]
-    weight: NDArray[np.float64] | None
-    design: Design
-    share: float | None
-
-
-def _view(
-    n_source: int,
+def _seen(
+    table: Table,
     rows: NDArray[np.intp],
-    weight: NDArray[np.float64] | None,
-    design: Design,
+    rng: np.random.Generator,
     *,
-    by_cluster: bool,
-    seed: int,
-) -> _View:
-    """Return the view on a source: of a large one at least `_STAND_IN_ROWS` rows, four times the sample's.
+    by_group: bool,
+    keys: NDArray[np.uint64],
+) -> Rows:
+    """Return the rows of a large source that are looked at, sorted; None if all are.
 
-    A sample that is large itself is judged by a random part of it (whole groups excepted).
+    These are the sample, a random part of it if it is large itself, and others drawn at random. Where groups
+    were drawn, the others are rows of those groups and of a number of other groups, all if that is possible.
     """
-    rng, n_seen = np.random.default_rng([seed, 5]), len(rows)
-    if not by_cluster:
-        n_seen = min(n_seen, _SAMPLE_ROWS)
-    most = max(_STAND_IN_ROWS, _STAND_IN_RATIO * n_seen)
-    if n_source <= most:
-        return _View(rows=None, sample=rows, weight=weight, design=design, share=None)
-    part = np.sort(rng.choice(len(rows), size=n_seen, replace=False)).astype(np.intp)
-    seen, seen_design = design.stand_in(rows[part], rows, most, rng)
-    return _View(
-        rows=seen,
-        sample=np.searchsorted(seen, rows[part]).astype(np.intp),
-        weight=None if weight is None else weight[part],
-        design=seen_design,
-        share=len(rows) / n_source,
-    )
-
-
-def _said(equivalence: Equivalence, view: _View) -> Equivalence:
-    """Return the judgement with a word on how the whole was seen."""
-    if view.rows is None:
-        return equivalence
-    text = f"{equivalence.test.text}; the whole is estimated from {len(view.rows):,} of its rows"
-    return replace(equivalence, test=replace(equivalence.test, text=text))
+    n_own = min(len(rows), _SAMPLE_ROWS)
+    most = max(_STAND_IN_ROWS, _STAND_IN_RATIO * n_own)
+    if table.n_rows <= most:
+        return None
+    salt = rng.integers(1 << 63, dtype=np.uint64)
+    luck, is_other = mix(told_apart(keys) ^ salt), np.ones(table.n_rows, dtype=np.bool_)
+    if by_group and table.groups is not None:
+        sizes = np.bincount(table.groups)
+        order = np.argsort(mix(group_keys(table.groups, keys) ^ salt))
+        is_seen = np.zeros(len(sizes), dtype=np.bool_)
+        n_groups = np.searchsorted(np.cumsum(sizes[order]), most, side="right")
+        is_seen[order[: max(int(n_groups), _FEWEST_GROUPS)]] = True
+        is_seen[table.groups[rows]] = True
+        is_other = is_seen[table.groups]
+    is_other[rows] = False
+    own, others = rows[np.argsort(luck[rows])[:n_own]], np.flatnonzero(is_other)
+    others = others[np.argsort(luck[others])[: most - n_own]]
+    return np.sort(np.concatenate([own, others]))
 
 
 def judge_match(
@@ -143,11 +142,19 @@ def judge_match(
     """Judge a sample against the rows that the model will be used on (features only)."""
     encoder, source = fit_encode(table.X, table.facts.columns, seed=seed)
     sample, new = source.take(rows), encoder.encode(match.X)
-    rng = np.random.default_rng([seed, 3])
-    tests = judge_difference(sample, new, what="sample against the new rows", rng=rng)
+    what, rng = "sample against the new rows", np.random.default_rng([seed, 3])
+    tests = judge_difference(sample, new, what=what, rng=rng)
     if matching is not None:
         tests.append(_overlap_test(matching))
-    return _judged(judge_against_new(sample, new, rng=rng), tests)
+    n_sample, n_both = len(sample.values), len(sample.values) + len(new.values)
+    # Were the sample like the new rows, it would be a random draw from both together.
+    both = Seen(
+        encoded=replace(sample, values=np.vstack([sample.values, new.values])),
+        weight=np.repeat([1.0, 0.0], [n_sample, n_both - n_sample]),
+        n_units=n_both,
+        share=n_sample / n_both,
+    )
+    return _judged(judge_moments(both, what=what, found="inconclusive", from_others=True), tests)
 
 
 def _overlap_test(matching: Matching) -> ShiftTest:

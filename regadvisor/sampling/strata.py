@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +17,6 @@ from regadvisor.sampling.spread import deviations, one_per_slice
 TARGET_BINS = 10
 #: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
 _GROUPS_PER_FOLD = 4
-#: Where rows are drawn within few groups: groups that stand for all, in multiples of those drawn.
-_STAND_IN_GROUPS = 10
 
 
 class Design(Protocol):
@@ -29,15 +27,6 @@ class Design(Protocol):
 
     def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
         """Return inverse-probability weights of drawn rows (mean 1), or None if all are equal."""
-
-    def stand_in(
-        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.intp], Design]:
-        """Return about `most` rows that stand for all, and the design on them.
-
-        They are a `part` of drawn `rows` and others, drawn so that the part cannot be told from any other
-        draw of the new design if `rows` were drawn by the old one.
-        """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,23 +80,6 @@ class RowDesign:
         weights: NDArray[np.float64] = by_row[rows] / by_row[rows].mean()
         return weights
 
-    def stand_in(
-        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.intp], RowDesign]:
-        """Return the part with others of every stratum in proportion, and the design on them."""
-        n_source = sum(len(members) for members in self.members)
-        is_free, is_part = np.ones(n_source, dtype=np.bool_), np.zeros(n_source, dtype=np.bool_)
-        is_free[rows], is_part[part] = False, True
-        others = tuple(members[is_free[members]] for members in self.members)
-        sizes = np.array([len(members) for members in others], dtype=np.intp)
-        added = RowDesign(members=others, take=allocate(sizes, most - len(part)), keys=self.keys).draw(rng)
-        chosen = np.sort(np.concatenate([part, added]))
-        place = _places(chosen, n_source)
-        drawn = [np.count_nonzero(is_part[members]) for members in self.members]
-        kept = tuple(_kept(place[members]) for members in self.members)
-        keys = None if self.keys is None else self.keys[chosen]
-        return chosen, replace(self, members=kept, take=np.array(drawn, dtype=np.intp), keys=keys)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroupDesign:
@@ -154,35 +126,6 @@ class GroupDesign:
 
     def weights(self, rows: NDArray[np.intp]) -> None:
         """Return None: every group has the same chance."""
-
-    def stand_in(
-        self, part: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.intp], GroupDesign]:
-        """Return the groups of the rows with others: whole ones, or rows of each if rows are drawn within."""
-        own = np.unique(self.groups[rows])
-        others = self.ranked[~np.isin(self.ranked, own)]
-        queue = np.concatenate([own, rng.permutation(others)])
-        if self.n_groups is None:
-            filled = np.cumsum(np.bincount(self.groups)[queue])
-            queue = queue[: max(len(own), int(np.searchsorted(filled, most)) + 1)]
-            chosen = np.flatnonzero(self._mask(queue))
-        else:
-            inside = self._mask(queue[: max(len(own), _STAND_IN_GROUPS * self.n_groups)])
-            inside[rows] = False
-            members = _split(self.order[inside[self.order]], self.groups)
-            sizes = np.array([len(each) for each in members], dtype=np.intp)
-            added = RowDesign(members=members, take=allocate(sizes, most - len(part))).draw(rng)
-            chosen = np.sort(np.concatenate([part, added]))
-        is_there = np.isin(self.ranked, np.unique(self.groups[chosen]))
-        design = replace(
-            self,
-            groups=self.groups[chosen],
-            strata=self.strata[chosen],
-            ranked=self.ranked[is_there],
-            kinds=self.kinds[is_there],
-            order=_kept(_places(chosen, len(self.groups))[self.order]),
-        )
-        return chosen, design
 
     def _queue(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return the groups in random order with all kinds in proportion from the beginning on."""
@@ -314,32 +257,13 @@ def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint6
     )
 
 
-def plain_design(n_source: int, n_rows: int) -> RowDesign:
-    """Return the design of a simple random draw, against which given rows are judged."""
-    return RowDesign(members=(np.arange(n_source, dtype=np.intp),), take=np.array([n_rows], dtype=np.intp))
-
-
-def whole_groups_design(table: Table, rows: NDArray[np.intp], keys: NDArray[np.uint64]) -> GroupDesign | None:
-    """Return the design of drawing whole groups if the given rows are whole groups, else None."""
+def are_whole_groups(table: Table, rows: NDArray[np.intp]) -> bool:
+    """Return whether given rows are whole groups, some of which have several rows."""
     if table.groups is None:
-        return None
-    taken = np.bincount(table.groups[rows], minlength=int(table.groups.max()) + 1)
+        return False
     sizes = np.bincount(table.groups)
-    n_groups = int((sizes > 0).sum())
-    if n_groups == table.n_rows or not ((taken == 0) | (taken == sizes)).all():
-        return None
-    order = canonical_order(table, keys)
-    design = _group_design(table, len(rows), folds=0, keys=keys, order=order, strata=strata_codes(table))
-    # Given groups were stratified by nothing that is known.
-    return GroupDesign(
-        groups=design.groups,
-        strata=design.strata,
-        ranked=design.ranked,
-        kinds=np.zeros_like(design.kinds),
-        order=order,
-        n_rows=len(rows),
-        least=0,
-    )
+    taken = np.bincount(table.groups[rows], minlength=len(sizes))
+    return bool(((taken == 0) | (taken == sizes)).all() and (sizes > 1).any())
 
 
 def _group_design(
@@ -380,14 +304,3 @@ def _split(rows: NDArray[np.intp], strata: NDArray[np.intp]) -> tuple[NDArray[np
     by_stratum = np.argsort(own, kind="stable")
     parts = [part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part)]
     return tuple(rows[part] for part in sorted(parts, key=lambda part: int(part[0])))
-
-
-def _places(chosen: NDArray[np.intp], n_source: int) -> NDArray[np.intp]:
-    """Return where each row of the source is among the chosen ones, -1 if it is not."""
-    place = np.full(n_source, -1, dtype=np.intp)
-    place[chosen] = np.arange(len(chosen))
-    return place
-
-
-def _kept(places: NDArray[np.intp]) -> NDArray[np.intp]:
-    return places[places >= 0]
