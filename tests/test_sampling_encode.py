@@ -154,3 +154,14 @@ def test_target_bins_never_separate_equal_values(n_bins):
     y = np.random.default_rng(0).integers(0, 5, 200).astype(float)
     bins = target_bins(y, n_bins)
     assert all(len(np.unique(bins[y == value])) == 1 for value in np.unique(y))
+
+
+def test_means_by_group_are_those_of_pandas():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "town": rng.choice(["Bonn", "Ulm"], 60)})
+    groups = rng.integers(0, 9, 60).astype(np.intp) * 2  # numbers with gaps
+    _, encoded = fit_encode(frame, (), seed=0)
+    found = encoded.means(groups)
+    expected = pd.DataFrame(encoded.values).groupby(groups).mean()
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
+    assert not found.is_indicator.any()

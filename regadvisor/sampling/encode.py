@@ -61,6 +61,15 @@ class Encoded:
             is_indicator=self.is_indicator[chosen],
         )
 
+    def means(self, groups: NDArray[np.intp]) -> Encoded:
+        """Return the mean of every group, in the order of their numbers; shares of levels are numbers."""
+        order = np.argsort(groups, kind="stable")
+        starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        sizes = np.diff(starts, append=len(groups))
+        values = np.add.reduceat(self.values[order], starts, axis=0)
+        values /= np.asarray(sizes, dtype=np.float32)[:, None]
+        return replace(self, values=values, is_indicator=np.zeros(len(self.names), dtype=np.bool_))
+
     def joined(self, other: Encoded) -> Encoded:
         """Return the columns of both, side by side."""
         return Encoded(

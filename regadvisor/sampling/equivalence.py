@@ -71,19 +71,17 @@ class Seen:
     share: float
 
 
-def judge_moments(seen: Seen, *, what: str, found: Verdict, from_others: bool = False) -> Equivalence:
+def judge_moments(seen: Seen, *, what: str, from_others: bool = False) -> Equivalence:
     """Compare a sample with the finite population it was drawn from.
 
     *Equivalent*: every |standardised mean difference| ≤ 0.1 (Austin 2009) and |log variance ratio| ≤ log
-    1.25, or within what a random draw keeps to.
+    1.25, or within what a random draw keeps to. Else *inconclusive*.
 
     Parameters
     ----------
     seen : Seen
     what : str
         What is compared with what, for the evidence.
-    found : {"inconclusive", "different"}
-        The verdict where a mean is off by more.
     from_others : bool
         Report differences from the rows that are not in the sample, in the units of `seen.encoded`, instead
         of differences from the whole.
@@ -94,10 +92,11 @@ def judge_moments(seen: Seen, *, what: str, found: Verdict, from_others: bool = 
     is_numeric = ~seen.encoded.is_indicator
     by_row, is_drawn = _parts(seen)
     weight = seen.weight / seen.weight.sum()
-    mean, square = _moments(values, by_row, is_numeric)
+    mean, square = _moments(values, by_row)
     sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
-    z = np.asarray((values - mean) / sd, dtype=np.float32)
-    own_mean, own_square = _moments(z, weight, is_numeric)
+    z = values - np.asarray(mean, dtype=np.float32)
+    z /= np.asarray(sd, dtype=np.float32)
+    own_mean, own_square = _moments(z, weight)
     own_variance = own_square - own_mean**2
     limit, limit_ratio = (
         _limit(seen, u, by_row, is_drawn, n_columns=len(is_numeric) + int(is_numeric.sum()))
@@ -107,7 +106,7 @@ def judge_moments(seen: Seen, *, what: str, found: Verdict, from_others: bool = 
     ratio = variance
     if from_others:
         others = np.where(seen.weight > 0, 0.0, by_row)
-        rest_mean, rest_square = _moments(z, others / others.sum(), is_numeric)
+        rest_mean, rest_square = _moments(z, others / others.sum())
         smd = (own_mean - rest_mean) * sd
         ratio = (variance + 1e-6) / ((rest_square - rest_mean**2)[is_numeric] + 1e-6)
     floor = np.exp(-_LARGEST_LOG_RATIO)
@@ -115,7 +114,7 @@ def judge_moments(seen: Seen, *, what: str, found: Verdict, from_others: bool = 
     bad_smd = (np.abs(smd) > thresholds.EQUIVALENT_SMD) & (np.abs(own_mean) > limit)
     log_limit = float(np.log(thresholds.EQUIVALENT_VARIANCE_RATIO))
     bad_ratio = (log_ratio > log_limit) & (np.abs(variance - 1.0) > limit_ratio)
-    verdict: Verdict = found if bad_smd.any() else "inconclusive" if bad_ratio.any() else "equivalent"
+    verdict: Verdict = "inconclusive" if bad_smd.any() or bad_ratio.any() else "equivalent"
     return _described(
         seen.encoded, np.abs(smd), log_ratio, verdict, bad_smd=bad_smd, bad_ratio=bad_ratio, what=what
     )
@@ -146,9 +145,7 @@ def _parts(seen: Seen) -> tuple[Vector, NDArray[np.bool_]]:
     return seen.share * drawn / drawn.sum() + (1.0 - seen.share) * others / others.sum(), is_drawn
 
 
-def _moments(
-    values: NDArray[np.float32], weight: Vector, is_numeric: NDArray[np.bool_]
-) -> tuple[Vector, Vector]:
+def _moments(values: NDArray[np.float32], weight: Vector) -> tuple[Vector, Vector]:
     """Return weighted means of columns and of their squares, taken over the rows that count."""
     rows = np.flatnonzero(weight)
     some = values if len(rows) == len(values) else values[rows]

@@ -66,7 +66,7 @@ def judge_sample(
     is_given : bool
         The caller chose the rows, by whatever rule.
     by_group : bool
-        Whole groups were drawn: tests would count every row of a group as new.
+        Whole groups were drawn: tests compare the groups' means, for rows of one group are not independent.
     seed : int
     keys : ndarray of uint64, shape (n_source,)
         Rows come in their order, so that nothing depends on the order of the source.
@@ -88,18 +88,18 @@ def judge_sample(
             n_units=int(np.count_nonzero(sizes)),
             share=sizes[np.unique(table.groups[rows])].sum() / table.n_rows,
         )
-    found: Verdict = "different" if is_given and by_group else "inconclusive"
-    against_whole = judge_moments(seen, what="sample against the whole", found=found)
+    against_whole = judge_moments(seen, what="sample against the whole")
     if place is not None:
         text = f"{against_whole.test.text}; the whole is estimated from {len(place):,} of its rows"
         against_whole = replace(against_whole, test=replace(against_whole.test, text=text))
     tests: list[ShiftTest] = []
-    if is_given and not by_group and 1.0 - len(rows) / table.n_rows >= thresholds.SMALLEST_COMPLEMENT:
-        in_order = np.argsort(keys if place is None else keys[place])
+    if is_given and 1.0 - len(rows) / table.n_rows >= thresholds.SMALLEST_COMPLEMENT:
+        in_order = np.argsort(keys[at])
         kept, left = (in_order[side[in_order]] for side in (seen.weight > 0, seen.weight == 0))
-        tests = judge_difference(
-            whole.take(kept), whole.take(left), what="sample against complement", rng=rng
-        )
+        sides = [whole.take(kept), whole.take(left)]
+        if seen.unit is not None:
+            sides = [side.means(seen.unit[each]) for side, each in zip(sides, (kept, left), strict=True)]
+        tests = judge_difference(*sides, what="sample against complement", rng=rng)
     return _judged(against_whole, tests)
 
 
@@ -154,7 +154,7 @@ def judge_match(
         n_units=n_both,
         share=n_sample / n_both,
     )
-    return _judged(judge_moments(both, what=what, found="inconclusive", from_others=True), tests)
+    return _judged(judge_moments(both, what=what, from_others=True), tests)
 
 
 def _overlap_test(matching: Matching) -> ShiftTest:
