@@ -485,7 +485,7 @@ def test_noise_is_held_against_the_means() -> None:
     rng = np.random.default_rng(0)
     found = advise(rng.normal(size=(200, 5)), rng.normal(size=(200, 2)), model="linear", effort="quick")
     assert found.status == "no_signal"
-    assert "Nothing beats predicting the means" in found.verdict
+    assert "Nothing predicts better than always guessing the means" in found.verdict
 
 
 def test_a_saved_advice_knows_its_targets(advice: Advice, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import percent, seconds, sentence, short_label, strengths, support, unit
+from regadvisor.report.phrases import label, percent, seconds, sentence, short_label, strengths, support, unit
 from regadvisor.report.units import in_code
 from regadvisor.wording import capital, counted, joined, number
 
@@ -135,12 +135,11 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     pick = record.strength.regularizer.kind
     found = scores.comparisons.get(f"{pick}:none")
     how = "" if found is None else f" ({_between(found, scores)} with {short_label(pick)} than without)"
-    others = [short_label(kind) for kind in record.ties if kind != "none"]
-    also = (f"{capital(joined(others))} {'is' if len(others) == 1 else 'are'} as good.",) if others else ()
+    tied = capital(joined(label(kind) for kind in record.ties))
     return (
         f"Regularizing or not makes no measurable difference{how}.",
-        f"Use {use(record)}; a mild penalty does no harm, and none will do as well.",
-        *also,
+        f"Use {use(record)}; a mild penalty does no harm.",
+        f"{tied} {'ties' if len(record.ties) == 1 else 'tie'} with it.",
     )
 
 
