@@ -21,7 +21,7 @@ test-benchmarks: $(STAMP)
 LOWEST := .venv-lowest
 TESTS ?=
 test-lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n auto -q -o filterwarnings= -W ignore $(TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n auto -q -o filterwarnings= $(TESTS)
 
 $(LOWEST)/.installed: pyproject.toml constraints.txt .ci/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
