@@ -69,6 +69,44 @@ def test_moments_of_the_source_are_estimated_without_bias():
     assert result.worst_log_variance_ratio == pytest.approx(abs(ratio), abs=0.06)
 
 
+def test_few_rows_that_stand_for_the_others_are_no_reason_to_doubt():
+    """Means of 300 rows are off by 0.06 standard deviations, and no sample can be blamed for that."""
+    verdicts = []
+    for seed in range(20):
+        _, encoded = fit_encode(np.random.default_rng(seed).normal(size=(2_300, 3)), (), seed=0)
+        is_drawn = np.arange(2_300) < 2_000
+        seen = Seen(encoded=encoded, weight=is_drawn.astype(float), n_units=100_000, share=0.02)
+        found = judge_moments(seen, what="sample against the whole")
+        assert found.worst_shift is not None
+        verdicts.append((found.worst_shift > 0.1, found.test.verdict))
+    assert (True, "equivalent") in verdicts
+    assert {verdict for _, verdict in verdicts} == {"equivalent"}
+
+
+def test_rows_stand_for_their_groups_however_few_are_seen():
+    """Group 0 was drawn; of group 1 every tenth row is seen, of group 2 every one."""
+    x = np.concatenate([np.full(50, 1.0), np.full(10, 4.0), np.full(100, 0.0)])[:, None]
+    unit = np.repeat([0, 1, 2], [50, 10, 100]).astype(np.intp)
+    size = np.repeat([1.0, 10.0, 1.0], [50, 10, 100])
+    _, encoded = fit_encode(x, (), seed=0)
+    seen = Seen(encoded=encoded, weight=(unit == 0) * 1.0, unit=unit, size=size, n_units=3, share=50 / 250)
+    whole = np.repeat([1.0, 4.0, 0.0], [50, 100, 100])
+    found = judge_moments(seen, what="sample against the whole")
+    assert found.worst_shift == pytest.approx(abs(1.0 - whole.mean()) / whole.std(), abs=1e-5)
+
+
+def test_the_rows_that_are_seen_of_a_group_count_for_all_of_it(small_stand_in, monkeypatch):
+    groups = np.repeat(np.arange(4), [3_000, 2_000, 900, 100]).astype(np.intp)
+    judged = []
+    monkeypatch.setattr(
+        judge, "judge_moments", lambda seen, **rest: judged.append(seen) or judge_moments(seen, **rest)
+    )
+    draw_sample(classes(6_000, 0, groups=groups), n_rows=1, sample=groups == 3)
+    (seen,) = judged
+    assert len(seen.weight) == 600
+    assert np.bincount(seen.unit, weights=seen.size) == pytest.approx([3_000, 2_000, 900, 100])
+
+
 @pytest.mark.parametrize("n_groups", [9, 900])
 def test_groups_stand_for_all_groups(n_groups, small_stand_in):
     """Whole groups are seen, those that were drawn among them, and the sample passes."""

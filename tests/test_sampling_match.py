@@ -70,6 +70,8 @@ def test_given_rows_are_judged_against_the_new_ones():
     assert same.evidence.verdict == "equivalent"
     assert moved.evidence.verdict == "different"
     assert moved.evidence.worst_column == "x0"
+    shift = abs(source.X[rows, 0].mean() - new_rows(800, 3, shift=0.5).X[:, 0].mean()) / source.X[:, 0].std()
+    assert moved.evidence.worst_shift == pytest.approx(shift, abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_rows_in_whatever_order_they_stand():
