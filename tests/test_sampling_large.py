@@ -96,15 +96,15 @@ def test_rows_stand_for_their_groups_however_few_are_seen():
 
 
 def test_the_rows_that_are_seen_of_a_group_count_for_all_of_it(small_stand_in, monkeypatch):
-    groups = np.repeat(np.arange(4), [3_000, 2_000, 900, 100]).astype(np.intp)
+    groups = np.repeat(np.arange(5), [3_000, 2_000, 900, 60, 40]).astype(np.intp)
     judged = []
     monkeypatch.setattr(
         judge, "judge_moments", lambda seen, **rest: judged.append(seen) or judge_moments(seen, **rest)
     )
-    draw_sample(classes(6_000, 0, groups=groups), n_rows=1, sample=groups == 3)
+    draw_sample(classes(6_000, 0, groups=groups), n_rows=1, sample=groups >= 3)
     (seen,) = judged
     assert len(seen.weight) == 600
-    assert np.bincount(seen.unit, weights=seen.size) == pytest.approx([3_000, 2_000, 900, 100])
+    assert np.bincount(seen.unit, weights=seen.size) == pytest.approx([3_000, 2_000, 900, 60, 40])
 
 
 @pytest.mark.parametrize("n_groups", [9, 900])
