@@ -126,6 +126,14 @@ def test_what_is_lost_at_most_is_said_where_other_kinds_do_not_tie() -> None:
     assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
 
 
+def test_nothing_is_said_to_gain_more_than_all_of_the_loss() -> None:
+    wide = comparison("l2", "none", 0.2, 0.4, "unsure", {"l2": 0.1, "none": 0.3})
+    record = with_comparison(cant_tell(), wide)
+    assert "between 100% lower and 45% higher" in headline(record)[0]  # 0.2 ± 1.6449 * 0.8 / 3.92
+    (row,) = [row for row in view(record).candidates if row.kind == "L2"]
+    assert row.gain == "+67% [-67%, +100%]"
+
+
 def test_a_claim_that_is_a_toss_up_is_not_called_help() -> None:
     record = advice()
     weak = tuple(replace(claim, support=0.45) for claim in record.claims)

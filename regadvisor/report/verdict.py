@@ -177,7 +177,7 @@ def _amount(difference: float, found: Comparison, scores: ScoreEvidence) -> str:
     """
     if found.loss_b <= 0 or abs(difference) > _MOST_TIMES * found.loss_b:
         return f"{number(abs(difference))} {unit(scores.loss_name)}"
-    return percent(difference / found.loss_b)
+    return percent(max(difference / found.loss_b, -1.0))  # no more than all of it can go
 
 
 def _between(found: Comparison, scores: ScoreEvidence) -> str:

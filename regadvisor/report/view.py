@@ -246,7 +246,8 @@ def _gain(found: Comparison | None) -> str:
     ends = (-found.difference, -found.high, -found.low)
     if found.loss_b <= 0:
         return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
-    gain, low, high = (signed_percent(end / found.loss_b) for end in ends)
+    # An interval may reach beyond what can be gained, which is all of the loss.
+    gain, low, high = (signed_percent(min(end / found.loss_b, 1.0)) for end in ends)
     return f"{gain} [{low}, {high}]"
 
 
