@@ -170,7 +170,7 @@ def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
                 f"+{row.extra:,.0f}% →", (farthest, place), ha="right", va="center", fontsize=8, color=colour
             )
             continue
-        ax.plot([max(row.low, -farthest), min(row.high, farthest)], [place, place], color=colour, linewidth=2)
+        ax.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
         ax.plot([row.extra], [place], marker="D" if row.is_pick else "o", color=colour)
     ax.set_yticks(range(len(picture.rows)))
     ax.set_ylim(-0.6, len(picture.rows) - 0.4)
@@ -187,7 +187,7 @@ def _right_end(picture: KindsPicture) -> float:
     extras = sorted(row.extra for row in picture.rows)
     middle = extras[len(extras) // 2]
     near = [row for row in picture.rows if row.extra <= _FARTHEST * max(middle, picture.tie)]
-    return max([2 * picture.tie, *(max(row.extra, min(row.high, 3 * max(middle, 1.0))) for row in near)])
+    return max([2 * picture.tie, *(max(row.extra, row.high) for row in near)])
 
 
 # --------------------------------------------------------------------------------------------- growth
