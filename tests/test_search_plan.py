@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from regadvisor import thresholds
 from regadvisor.budget import auto_budget
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
-from regadvisor.search.plan import EFFORTS, Walk, n_jobs
+from regadvisor.search.plan import EFFORTS, Effort, Walk
 
 LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 NAMES = ("quick", "standard", "thorough")
+
+
+def n_jobs(effort: Effort, family: str, kinds: tuple[Kind, ...]) -> int:
+    """Return the candidate fits that an effort plans, widenings and refinements not counted."""
+    return sum(effort.trials(family, kind) + effort.mixes(family, kind) for kind in kinds)
 
 
 def test_the_ladder_rises() -> None:

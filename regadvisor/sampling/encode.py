@@ -93,9 +93,6 @@ class Encoder:
     is_indicator: NDArray[np.bool_]
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
-    #: Feature columns judged, of how many.
-    n_judged: int
-    n_columns: int
 
     def encode(self, X: Features, rows: Rows = None) -> Encoded:
         """Return features (of some rows) as numbers, standardised as the source was; no constant ones."""
@@ -168,8 +165,6 @@ def fit_encode(
         mean=mean,
         # A spread of rounding errors is none.
         sd=np.where(sd > 1e-10 * np.maximum(np.abs(mean), 1e-300), sd, 0.0),
-        n_judged=len(chosen),
-        n_columns=n_columns,
     )
     return encoder, encoder._standardised(raw)
 

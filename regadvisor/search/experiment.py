@@ -238,7 +238,7 @@ def panel_arrays(results: Results) -> dict[str, Losses]:
     Returns
     -------
     dict of ndarray, shape (n_configs, n_rows)
-        In the order of :func:`panel_fits`; NaN for rows that are in no test fold. A kind of which no
+        In the order of ``results.by_kind``; NaN for rows that are in no test fold. A kind of which no
         fit converged is left out.
     """
     panel: dict[str, Losses] = {}
@@ -246,8 +246,3 @@ def panel_arrays(results: Results) -> dict[str, Losses]:
         losses = np.stack([results.finite_losses(fit) for fit in fits])
         panel[kind] = losses.mean(axis=0, keepdims=True) if kind == "none" else losses
     return panel
-
-
-def panel_fits(results: Results) -> dict[Kind, tuple[Fit, ...]]:
-    """Return the fit behind each row of :func:`panel_arrays` (for the baseline that of its first seed)."""
-    return {kind: fits[:1] if kind == "none" else fits for kind, fits in results.by_kind.items()}

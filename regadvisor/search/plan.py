@@ -206,17 +206,6 @@ REFINED_JOBS = 2.0
 SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
 
 
-def n_jobs(effort: Effort, family_name: str, kinds: Sequence[Kind]) -> int:
-    """Return the candidate fits that an effort plans, widenings and refinements not counted.
-
-    Examples
-    --------
-    >>> n_jobs(EFFORTS["quick"], "linear", ("none", "l2", "l1", "elasticnet"))
-    18
-    """
-    return sum(effort.trials(family_name, kind) + effort.mixes(family_name, kind) for kind in kinds)
-
-
 def n_whole_jobs(
     effort: Effort, family_name: str, kinds: Sequence[Kind], *, n_folds: int, n_first: int
 ) -> float:
