@@ -162,6 +162,17 @@ def test_a_tie_with_none_does_not_say_regularize() -> None:
     )
 
 
+def test_none_that_ties_with_the_best_penalty_is_called_a_toss_up() -> None:
+    found = comparison("l2", "none", -0.0002, 0.001, "same", {"l2": 0.3123, "none": 0.3121})
+    record = with_comparison(replace(none(), ties=("l2",)), found)
+    assert headline(record)[:3] == (
+        "Regularizing or not makes no measurable difference (the loss is between 0.2% lower and 0.3% higher "
+        "with L2 than without).",
+        "Use no regularizer; it is the simplest.",
+        "L2 ties with it.",
+    )
+
+
 def test_a_preference_for_sparse_is_not_called_the_simplest() -> None:
     record = tie()
     record = replace(

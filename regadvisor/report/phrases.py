@@ -146,17 +146,17 @@ def support(claim: Claim | None) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage of two digits.
+    """Return a share as a percentage of two digits, and of one decimal at most.
 
     Examples
     --------
     >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.0)
-    ('24%', '0.6%', '0.04%', '320%', '0%')
+    ('24%', '0.6%', '0%', '320%', '0%')
     """
     value = 100.0 * abs(share)
     if value >= 10:
         return f"{value:,.0f}%"
-    return f"{value:.1f}%" if value >= 0.1 else f"{value:.1g}%"
+    return f"{value:.1f}%" if value >= 0.05 else "0%"
 
 
 def signed_percent(share: float) -> str:
@@ -167,7 +167,8 @@ def signed_percent(share: float) -> str:
     >>> signed_percent(0.2416), signed_percent(-0.006), signed_percent(0.0)
     ('+24%', '-0.6%', '0%')
     """
-    return f"{'+' if share > 0 else '-' if share < 0 else ''}{percent(share)}"
+    shown = percent(share)
+    return shown if shown == "0%" else f"{'+' if share > 0 else '-'}{shown}"
 
 
 def interval(low: float, high: float) -> str:

@@ -24,10 +24,10 @@ def headline(record: Record) -> tuple[str, ...]:
         said = _no_signal(record)
     elif record.strength.source == "default" or record.evidence.scores is None:
         said = _untrained(record)
+    elif "none" in record.ties or (record.walk.outcome == "none" and _ties_with_the_best(record)):
+        said = _toss_up(record, record.evidence.scores)
     elif record.walk.outcome == "none":
         said = _none(record, record.evidence.scores)
-    elif "none" in record.ties:
-        said = _toss_up(record, record.evidence.scores)
     else:
         said = (f"Use {use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
     return (*said, *_cost(record))
@@ -131,14 +131,16 @@ def _why(record: Record) -> str:
 
 
 def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
-    """Return the verdict where no regularizer is as good as the pick."""
+    """Return the verdict where no regularizer is as good as the pick, or is the pick itself and a tie."""
     pick = record.strength.regularizer.kind
-    found = scores.comparisons.get(f"{pick}:none")
-    how = "" if found is None else f" ({_between(found, scores)} with {short_label(pick)} than without)"
+    side = pick if pick != "none" else best_regularizer(scores)
+    found = scores.comparisons.get(f"{side}:none")
+    how = "" if found is None else f" ({_between(found, scores)} with {short_label(found.a)} than without)"
+    simple = "is the simplest" if pick == "none" else "does no harm"
     tied = capital(joined(label(kind) for kind in record.ties))
     return (
         f"Regularizing or not makes no measurable difference{how}.",
-        f"Use {use(record)}; a mild penalty does no harm.",
+        f"Use {use(record)}; {'it' if pick == 'none' else 'a mild penalty'} {simple}.",
         f"{tied} {'ties' if len(record.ties) == 1 else 'tie'} with it.",
     )
 
@@ -178,6 +180,12 @@ def _amount(difference: float, found: Comparison, scores: ScoreEvidence) -> str:
     if found.loss_b <= 0 or abs(difference) > _MOST_TIMES * found.loss_b:
         return f"{number(abs(difference))} {unit(scores.loss_name)}"
     return percent(max(difference / found.loss_b, -1.0))  # no more than all of it can go
+
+
+def _ties_with_the_best(record: Record) -> bool:
+    """Return whether the regularizer with the lowest loss ties with none."""
+    scores = record.evidence.scores
+    return scores is not None and best_regularizer(scores) in record.ties
 
 
 def _between(found: Comparison, scores: ScoreEvidence) -> str:
