@@ -82,6 +82,7 @@ class AdvisorParameters(BaseEstimator):
             prefer=self.prefer,
             folds=self.folds,
             random_state=self.random_state,
+            progress=False,  # a step of a pipeline or a search draws no bars
             **rows,
         )
 
