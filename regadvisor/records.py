@@ -599,8 +599,8 @@ class Record:
     claims: tuple[Claim, ...]
     #: Kinds that tie with the outcome (the outcome's own kind left out).
     ties: tuple[Kind, ...] = ()
-    #: If another kind than the advised one is the best: the most that it would save with 90% probability, as
-    #: a share of the loss. None: nothing was compared.
+    #: If another kind than the advised one is the best: what it saves at most in 90% of the resamplings, as a
+    #: share of the loss. None: nothing was compared.
     most_lost: float | None = None
     #: Share of resampled walks by outcome.
     outcomes: dict[str, float] = field(default_factory=dict)

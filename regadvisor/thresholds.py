@@ -155,7 +155,7 @@ COMMON_SHARE = 0.8
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
 #: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
 CANT_TELL_WIDTH = 10 * SAME_REGION
-#: What another kind might have saved is bounded with this probability.
+#: What another kind might save is told by this quantile of the resamplings.
 LOST_MASS = 0.9
 #: Two kinds tie, too, if neither is shown to be better and the interval of their difference lies within this
 #: share of the loss, half of what makes a verdict "can't tell". With less at stake any of them will do.

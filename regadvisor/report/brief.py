@@ -30,7 +30,7 @@ def brief(record: Record) -> dict[str, Any]:
             Of the claim that the verdict rests on; see ``advice.confidence``.
         ties : list of str
         most_lost : float or None
-            What another kind would save at most, with 90% probability, as a share of the loss.
+            What another kind saves at most in 90% of the resamplings, as a share of the loss.
         took_s : float
         n_rows, n_sample : int or None
         warnings : list of str

@@ -114,9 +114,7 @@ def _others(record: Record) -> tuple[str, ...]:
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
     if record.most_lost is not None and compared:
         most = percent(max(record.most_lost, 0.001))
-        sentences.append(
-            f"If {short_label(pick)} is not the best kind, that costs at most {most} (with 90% probability)."
-        )
+        sentences.append(f"If {short_label(pick)} is not the best kind, that costs up to about {most}.")
     return tuple(sentences)
 
 
