@@ -326,3 +326,18 @@ def test_stored_zeros_of_a_sparse_matrix_are_no_difference():
     assert padded.nnz == 7
     y = [0, 1, 0, 1]
     assert make_table(padded, y).facts.fingerprint == make_table(plain, y).facts.fingerprint
+
+
+def test_none_may_be_a_class_of_its_own():
+    notes = make_table(np.arange(60.0)[:, None], np.repeat(["none", "mild", "severe"], 20)).notes
+    assert "labels-missing" not in [note.code for note in notes]
+    notes = make_table(np.arange(60.0)[:, None], np.repeat(["?", "mild", "severe"], 20)).notes
+    assert "labels-missing" in [note.code for note in notes]
+
+
+def test_spellings_in_equal_numbers_are_a_plain_note():
+    # As the vowels of a speech data set: "hAd" and "had", 90 rows of each.
+    equal = make_table(np.arange(60.0)[:, None], np.repeat(["hAd", "had", "hid"], 20)).notes
+    assert [note.is_warning for note in equal if note.code == "labels-alike"] == [False]
+    unequal = make_table(np.arange(60.0)[:, None], np.repeat(["Yes", "yes", "no"], [21, 19, 20])).notes
+    assert [note.is_warning for note in unequal if note.code == "labels-alike"] == [True]

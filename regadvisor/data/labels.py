@@ -101,8 +101,12 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
             f"labels that differ only in case or blanks: {told(group)}. They are taken as {len(group)} "
             "classes; write them alike if they are one."
         )
-        notes.append(Note(code="labels-alike", text=text, is_warning=True))
-    unknown = [label for label in classes if isinstance(label, str) and means_missing(label)]
+        # Typing errors do not come in equal numbers: such spellings were made on purpose.
+        is_meant = len({n_rows[label] for label in group}) == 1 and n_rows[group[0]] > 2
+        notes.append(Note(code="labels-alike", text=text, is_warning=not is_meant))
+    # "none" is a class of its own as often as not: no injury, no damage.
+    texts = [label for label in classes if isinstance(label, str) and label.strip().casefold() != "none"]
+    unknown = [label for label in texts if means_missing(label)]
     if unknown:
         text = (
             f"labels that probably stand for a missing target: {told(unknown)}. Such rows are a class of "
