@@ -8,9 +8,10 @@ from contextlib import suppress
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart import svg
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
+from regadvisor.flowchart.limited import limited
 from regadvisor.pictures.draw import to_svg
 from regadvisor.records import Record
-from regadvisor.regularizer import DROPOUT_KINDS
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS
 from regadvisor.report.html import Picture, to_page
 from regadvisor.report.picture_data import caption, strength_picture
 from regadvisor.report.view import view
@@ -55,11 +56,15 @@ def _chart(record: Record) -> Chart:
         scores is not None and any(score.kind in DROPOUT_KINDS for score in scores.scores)
     )
     chart = resolve(record.settings.chart, has_dropout=has_dropout)
+    if scores is not None and record.training is not None and record.training.estimator is not None:
+        tried = {score.kind for score in scores.scores}
+        chart = limited(chart, tuple(kind for kind in KINDS if kind in tried))
     chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart
-    unknown = [step.question for step in record.walk.steps if step.question not in chart.questions]
-    if unknown:
-        raise ParameterError(
-            f"kind must not be 'chart' for a chart of your own, got one with {unknown[0]!r}: it is not in "
-            "the record; draw it with regadvisor.flowchart.svg.to_svg(chart, walk)"
-        )
+    for step in record.walk.steps:
+        question = chart.questions.get(step.question)
+        if question is None or step.reply not in question.edges or question.edges[step.reply].to != step.to:
+            raise ParameterError(
+                f"kind must not be 'chart' where another chart was walked, got one with {step.question!r}: "
+                "it is not in the record; draw it with regadvisor.flowchart.svg.to_svg(chart, walk)"
+            )
     return chart

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
-from regadvisor.records import Record
+from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.records import Record, Training
+from regadvisor.regularizer import Regularizer
 from regadvisor.wording import number
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
@@ -28,13 +29,24 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
         return {}
     if training.family == "linear":
         return _linear(record)
-    found: dict[str, dict[str, float]] = {}
-    if regularizer.l2:
-        is_adamw = training.optimizer == "adamw" and training.coupling == "decoupled"
-        found["AdamW" if is_adamw else "optimizer"] = {"weight_decay": float(regularizer.l2)}
-    if regularizer.dropout:
-        found["Dropout"] = {"p": float(regularizer.dropout)}
-    return found
+    return _network(regularizer, training, record.data.n_rows)
+
+
+def _network(regularizer: Regularizer, training: Training, n_rows: int) -> dict[str, dict[str, float]]:
+    """Return the parameters of a network, all of them or none: half an answer would mislead."""
+    l2, dropout = float(regularizer.l2 or 0.0), float(regularizer.dropout or 0.0)
+    if regularizer.l1:
+        return {}  # no optimizer of torch or Keras has it
+    if training.estimator is not None:
+        alpha = mlp_alpha(l2, min(training.batch_size or n_rows, n_rows))
+        return {training.estimator: {"alpha": alpha}} if l2 else {}
+    is_decoupled = training.coupling == "decoupled"
+    optimizer = {("adamw", True): "AdamW", ("adamw", False): "Adam", ("sgd", False): "SGD"}
+    name = optimizer.get((training.optimizer or "", is_decoupled))
+    if l2 and name is None:
+        return {}
+    found = {name: {"weight_decay": l2}} if l2 and name is not None else {}
+    return found | ({"Dropout": {"p": dropout}} if dropout else {})
 
 
 def _linear(record: Record) -> dict[str, dict[str, float]]:

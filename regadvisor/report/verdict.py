@@ -40,9 +40,7 @@ def use(record: Record) -> str:
         return LABELS["none"]
     if not regularizer.has_strengths:
         return regularizer.label
-    # A network's L1 has no parameter of that name anywhere.
-    is_said = record.training is None or record.training.family == "linear" or not regularizer.l1
-    code = in_code(record) if is_said else ""
+    code = in_code(record)
     default = ", a default strength" if record.strength.source == "default" else ""
     return f"{regularizer.label}: {code}{default}" if code else start(record)
 

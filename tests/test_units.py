@@ -1,0 +1,52 @@
+"""The advice in the reader's unit is the number that the estimator gets, and never half an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from record_builders import network
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier
+
+from regadvisor import advise
+from regadvisor.regularizer import Regularizer
+from regadvisor.report.units import parameters
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "coupling", "l1", "l2", "dropout", "expected"),
+    [
+        ("adamw", "decoupled", 0.0, 0.3, 0.2, {"AdamW": {"weight_decay": 0.3}, "Dropout": {"p": 0.2}}),
+        ("adamw", "loss", 0.0, 0.3, 0.0, {"Adam": {"weight_decay": 0.3}}),
+        ("sgd", "loss", 0.0, 0.3, 0.0, {"SGD": {"weight_decay": 0.3}}),
+        ("sgd", "decoupled", 0.0, 0.3, 0.2, {}),
+        ("adamw", "decoupled", 0.1, 0.0, 0.2, {}),
+    ],
+)
+def test_a_network_is_told_in_full_or_in_strengths(
+    optimizer: str, coupling: str, l1: float, l2: float, dropout: float, expected: dict[str, object]
+) -> None:
+    record = network()
+    assert record.training is not None
+    training = replace(record.training, optimizer=optimizer, coupling=coupling)  # type: ignore[arg-type]
+    own = Regularizer(l1=l1, l2=l2, dropout=dropout, coupling=coupling)  # type: ignore[arg-type]
+    strength = replace(record.strength, regularizer=own)
+    assert parameters(replace(record, training=training, strength=strength)) == expected
+
+
+@pytest.mark.parametrize("model", [Ridge(), Lasso(), LogisticRegression(), MLPClassifier((8,), max_iter=5)])
+def test_what_is_told_is_what_apply_sets(model: object) -> None:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(150, 60))
+    y = X[:, 0] + r.normal(size=150)
+    advice = advise(
+        X, y if isinstance(model, Ridge | Lasso) else (y > 0).astype(int), model=model, effort="quick"
+    )
+    told = advice.summary["parameters"].get(type(model).__name__, {})
+    final = advice.apply(model).steps[-1][1]
+    final = getattr(final, "regressor", final)
+    for name, value in told.items():
+        assert getattr(final, name) == pytest.approx(value)
+    assert advice.plot("chart").count('stroke-width="3.5"') == len(advice.path)  # type: ignore[union-attr]
