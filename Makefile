@@ -39,7 +39,7 @@ dist: $(STAMP)
 
 # One small change at a time to the code that decides: does a fast test see it? An hour or two on two cores; what
 # was tried before is kept in mutants/. Then the score goes into benchmarks/RESULTS.md.
-# make mutants [ONLY='regadvisor.deciding*']
+# make mutants [ONLY='regadvisor.decision.decide*']
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ONLY)
 	$(BIN)/python benchmarks/mutants.py --write

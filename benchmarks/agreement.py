@@ -24,10 +24,10 @@ from verdicts import write
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.linear_data import LinearFold
+from regadvisor.families.linear.data import LinearFold
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.plan.effort import EFFORTS
 from regadvisor.sampling.folds import make_folds
-from regadvisor.search.plan import EFFORTS
 from regadvisor.search.tune import tune
 
 SETS = "ad_biomarkers,autos_price,concrete,ecoli,eye_trim32,hitters_salary,italy_power,prostate_lpsa,"

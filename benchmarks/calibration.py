@@ -1,4 +1,4 @@
-"""Is a claim right as often as its probability says? Fits the support maps in ``compare/prior.py``.
+"""Is a claim right as often as its probability says? Fits the support maps in ``compare/calibration.py``.
 
 usage: python benchmarks/calibration.py OUT [--family linear,mlp] [--version NAME,..] [--write]
 
@@ -8,7 +8,7 @@ the log-odds of the support is fitted, or the base rate where a slope does not p
 the form included, is tried on data sets left out in turn, with all their splits and in every family. A set
 is worth one case per model, however many splits it has. Advice without a signal is left out: that nothing
 beats the constant is another claim, which the files do not judge. With --write the table goes into
-RESULTS.md and the maps that can be trusted into ``prior.py``.
+RESULTS.md and the maps that can be trusted into ``compare/calibration.py``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from regret.figures import Figure
 from scipy.special import expit, logit
 
-from regadvisor.compare import prior
-from regadvisor.compare.calibration import log_odds, model_of
-from regadvisor.compare.prior import SupportMap
+from regadvisor.compare import calibration as support_maps
+from regadvisor.compare.calibration import SupportMap, log_odds, model_of
 from regadvisor.thresholds import HIGHEST_SUPPORT, REPLY_MASS
 
 CLAIMS = ("regularize", "kind", "strength")
@@ -374,7 +373,7 @@ def source_of(claims: Sequence[dict[str, Any]]) -> str:
 
 
 def rewritten(source: str, maps: Sequence[SupportMap], comment: str) -> str:
-    """Return the source of ``prior.py`` with other maps between its markers."""
+    """Return the source of ``compare/calibration.py`` with other maps between its markers."""
     before, rest = source.split(BEGIN)
     lines = [f"# {line}" for line in textwrap.wrap(comment, 108)]
     lines.append("SUPPORT_MAPS: tuple[SupportMap, ...] = (")
@@ -393,7 +392,7 @@ def main() -> None:
         "--version",
         help="names of the code that advised, if there are several: what one says must hold for all",
     )
-    parser.add_argument("--write", action="store_true", help="put the results into RESULTS.md and prior.py")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md and calibration.py")
     asked = parser.parse_args()
     families = [name for name in asked.family.split(",") if name]
     if asked.write and families:
@@ -408,7 +407,7 @@ def main() -> None:
         from verdicts import write
 
         write("calibration", text)
-        path, maps = Path(str(prior.__file__)), [each.map for each in tried if each.fault is None]
+        path, maps = Path(str(support_maps.__file__)), [each.map for each in tried if each.fault is None]
         path.write_text(rewritten(path.read_text("utf-8"), maps, f"Fitted on {source_of(claims)}"), "utf-8")
 
 

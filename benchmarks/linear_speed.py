@@ -34,10 +34,10 @@ from verdicts import write
 
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.families import linear_newton
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.linear_fit import solve
-from regadvisor.families.linear_problem import Penalty, Problem
+from regadvisor.families.linear import newton as linear_newton
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.linear.fit import solve
+from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.sampling.folds import make_folds
 
 #: Name, rows and columns of what is synthetic; the others are sets of the folder, with at most so many rows.

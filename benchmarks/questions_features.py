@@ -21,8 +21,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
-from regadvisor.diagnostics.correlation import measure_correlation
-from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.evidence.correlation import measure_correlation
+from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.thresholds import DENSITY_YES
 
 Rng = np.random.Generator

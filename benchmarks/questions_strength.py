@@ -19,9 +19,9 @@ from scipy.special import expit
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Carry, Fit, Job
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.linear_fit import solve
-from regadvisor.families.linear_problem import Penalty, Problem
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.linear.fit import solve
+from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.regularizer import Regularizer
 
 Floats = NDArray[np.float64]

@@ -32,7 +32,7 @@ from regret.data import DataSet, Rows, choose_sets, load
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fold, Job
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (

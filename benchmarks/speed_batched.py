@@ -29,7 +29,7 @@ from regadvisor.families.neural.batches import member_seed
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.sampling.folds import make_folds
 

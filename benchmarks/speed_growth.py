@@ -18,7 +18,7 @@ from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Job
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.folds import make_folds

@@ -1,4 +1,4 @@
-"""How strengths, gains and the length of training move from a sample to all rows; fits ``prior.TRANSFER``.
+"""How strengths, gains and the length of training move from a sample to all rows; fits ``laws.TRANSFER``.
 
 usage: python benchmarks/transfer.py OUT [--write]
 
@@ -10,7 +10,7 @@ strength   The power by which the best strength falls with the rows: a slope for
 carrying   What a kind's loss is worth on a sample, given that its strengths have to be carried to N rows.
 gain       The power by which the gain over none falls with the rows, and the scatter around that law.
 
-With --write the tables go into RESULTS.md and the parameters into ``regadvisor/compare/prior.py``.
+With --write the tables go into RESULTS.md and the parameters into ``regadvisor/full_size/laws.py``.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ from transfer_fits import (
 )
 from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
-from regadvisor.compare import prior
-from regadvisor.compare.prior import STRENGTH_LAWS, TransferPrior
 from regadvisor.families.neural.strengths import exponent
+from regadvisor.full_size.laws import STRENGTH_LAWS, TransferPrior
 from regadvisor.regularizer import Kind
 
 #: Kinds whose gains are followed together: the best of a class is picked anew at every size.
@@ -343,7 +342,7 @@ def priors(
 
 
 def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
-    """Return the source of ``prior.py`` with other parameters between its markers."""
+    """Return the source of ``laws.py`` with other parameters between its markers."""
     before, rest = source.split(BEGIN)
     after = rest.split(END)[1]
     lines = [f"# {line}" for line in textwrap.wrap(comment, 108)]
@@ -360,7 +359,7 @@ def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="OUT")
-    parser.add_argument("--write", action="store_true", help="put the results into RESULTS.md and prior.py")
+    parser.add_argument("--write", action="store_true", help="put the results into RESULTS.md and laws.py")
     asked = parser.parse_args()
     files: dict[Model, str] = {"linear": "linear", "network": "mlp"}
     sets: dict[Model, Sets] = {
@@ -385,7 +384,7 @@ def main() -> None:
         from verdicts import write
 
         write("transfer", text)
-        path = Path(str(prior.__file__))
+        path = Path(str(laws.__file__))
         names = "; ".join(f"{model}: {', '.join(sorted(own))}" for model, own in sets.items())
         comment = f"Fitted on {names}."
         found = priors(sets, laws, carry_costs(planned))

@@ -16,7 +16,7 @@ import numpy as np
 from regret.figures import interval, winsorised
 from transfer_fits import Model, Numbers, Run, Sets, by_rule, carried_excess, full_of, law_of, powers
 
-from regadvisor.compare.prior import STRENGTH_LAWS, PowerLaw
+from regadvisor.full_size.laws import STRENGTH_LAWS, PowerLaw
 from regadvisor.regularizer import Kind
 from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO
 

@@ -37,7 +37,7 @@ def readme(page: str) -> str:
     assert example is not None
     outputs = iter([output("-c", example[1]), output("-m", "regadvisor", "demo")])
     page = re.sub(
-        r"```text\n(?!  Q1  Can|@@CHART).*?```",
+        r"```text\n(?!  Q1  Can|regadvisorCHART).*?```",
         lambda _: f"```text\n{next(outputs)}\n```",
         page,
         flags=re.DOTALL,

@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from regadvisor.advice import Advice
-    from regadvisor.advising import advise, advise_without_data
+    from regadvisor.api import advise, advise_without_data
     from regadvisor.errors import (
         DataError,
         MissingDependencyError,
@@ -49,8 +49,8 @@ _HOME = {
     "Regularizer": "regularizer",
     "StorageError": "errors",
     "StrengthError": "errors",
-    "advise": "advising",
-    "advise_without_data": "advising",
+    "advise": "api",
+    "advise_without_data": "api",
 }
 
 __all__ = [

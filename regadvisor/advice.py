@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.base import BaseEstimator
 
-    from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD
     from regadvisor.families.neural.losses import LossFunction
+    from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD
     from regadvisor.families.pipeline import AdvisedPipeline
 
 
@@ -190,7 +190,7 @@ class Advice:
                 f"module must be None, since this advice is about model={training.family!r}, got "
                 f"{type(module).__name__}"
             )
-        from regadvisor.families.build import build_model
+        from regadvisor.export.build import build_model
 
         return build_model(
             facts,
@@ -226,7 +226,7 @@ class Advice:
         facts, training = self._trainable()
         _check_target(target)
         if hasattr(target, "get_params") and _is_for_estimators(training):
-            from regadvisor.families.applied import applied
+            from regadvisor.export.applied import applied
 
             return applied(target, facts, self.regularizer, training)
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
@@ -237,7 +237,7 @@ class Advice:
                 f"target must be {wanted}, since this advice is about model={training.family!r}, got "
                 f"{type(target).__name__}; strengths of the two are never converted into each other"
             )
-        from regadvisor.adapters.torch_dropout import with_dropout
+        from regadvisor.families.neural.dropout import with_dropout
 
         return with_dropout(target, self.regularizer.strengths().get("dropout", 0.0))
 
@@ -289,7 +289,7 @@ class Advice:
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
         check_ours(module)
-        from regadvisor.adapters.torch_optimizers import make_optimizer
+        from regadvisor.families.neural.proximal import make_optimizer
         from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
@@ -349,13 +349,13 @@ class Advice:
         from sklearn.pipeline import Pipeline
 
         if target == "sklearn":
-            from regadvisor.adapters.code import sklearn_snippet
+            from regadvisor.export.code import sklearn_snippet
 
             pipeline = self.build()
             if facts.is_plain_y:  # what build() does more is not needed
                 pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
             return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        from regadvisor.families.torch_snippet import torch_snippet
+        from regadvisor.export.torch_snippet import torch_snippet
 
         if training.family == "module":
             from regadvisor.families.neural.image_encoding import module_preprocessor
@@ -503,7 +503,7 @@ def _check_training(training: Training) -> None:
             f"training must have lr, batch_size and schedule for a network, got no {', '.join(missing)}; "
             "ask for new advice"
         )
-    from regadvisor.families.build import recipe_of
+    from regadvisor.export.build import recipe_of
 
     recipe_of(training, loss=None)
 

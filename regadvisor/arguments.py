@@ -154,7 +154,7 @@ def resolve_model(
             f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(lr=...)"
         )
     if is_module(model) or (isinstance(model, str) and model == "cnn"):
-        from regadvisor.families.neural.module_family import ModuleFamily
+        from regadvisor.families.neural.module.family import ModuleFamily
 
         check_ours(model)
         return ModuleFamily(model, facts, recipe=recipe, device=device, features=features)
@@ -168,7 +168,7 @@ def resolve_model(
         return MLPFamily(recipe=recipe or Recipe(), device=device)
     if recipe is not None:
         raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
-    from regadvisor.families.linear import LinearFamily
+    from regadvisor.families.linear.family import LinearFamily
 
     return LinearFamily()
 
@@ -184,9 +184,9 @@ def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None, device: str)
     ParameterError
         If the estimator is not supported, is for the other task, or cannot be written as a recipe.
     """
-    from regadvisor.families.caller import ESTIMATORS, cut, read_estimator
-    from regadvisor.families.estimator_family import EstimatorFamily
-    from regadvisor.families.linear import LinearFamily
+    from regadvisor.families.estimator.caller import ESTIMATORS, cut, read_estimator
+    from regadvisor.families.estimator.family import EstimatorFamily
+    from regadvisor.families.linear.family import LinearFamily
 
     check_ours(model)
     last = cut(model)[1]

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, Transfo
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from regadvisor.advising import advise
+from regadvisor.api import advise
 from regadvisor.data.rows import as_target
 from regadvisor.data.table import is_column
 from regadvisor.errors import DataError

@@ -103,7 +103,7 @@ EXPLAINED_NO = 0.2
 VIF_YES = 10.0
 VIF_NO = 5.0
 #: A column that is mostly one value needs so many other rows for each unit of inflation (rule of three: see
-#: ``diagnostics.correlation.variance_inflation``), 30 of them for an inflation of 10.
+#: ``evidence.correlation.variance_inflation``), 30 of them for an inflation of 10.
 ROWS_PER_INFLATION = 3.0
 #: An inflation counts if this share of the columns reach it (for 20 columns or fewer: one of them).
 COLLINEAR_SHARE = 0.05

@@ -11,12 +11,12 @@ import numpy as np
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
-from regadvisor.deciding import Decider
+from regadvisor.decision.decide import Decider
+from regadvisor.evidence.gather import Trained
 from regadvisor.families.base import Carry, Fit, Fold, Job, Prepared
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED, Chart, without
 from regadvisor.flowchart.walk import walk
-from regadvisor.gathering import Trained
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
@@ -29,7 +29,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.experiment import Results, Trial, panel_arrays
+from regadvisor.search.results import Results, Trial, panel_arrays
 from regadvisor.search.tune import Tuned
 
 LINEAR = without(EXTENDED, "Q8", "Q9")

@@ -11,8 +11,8 @@ import numpy as np
 from regadvisor.candidates import Candidate, Range
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared
+from regadvisor.plan.effort import Effort
 from regadvisor.regularizer import Kind, Regularizer
-from regadvisor.search.plan import Effort
 
 N_ROWS, N_FEATURES, N_FOLDS = 60, 12, 3
 PENALTY = Range(low=1e-3, high=1e1, hard_low=1e-4, hard_high=1e3)

@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from regadvisor import Advice, ParameterError, Regularizer, advise
-from regadvisor.adapters.sklearn_apply import Strengths, configured
+from regadvisor.export.sklearn_apply import Strengths, configured
 
 
 def noisy_cancer() -> tuple[np.ndarray, np.ndarray]:

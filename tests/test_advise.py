@@ -305,7 +305,7 @@ def test_scores_hold_every_candidate() -> None:
 
 
 def test_a_deadline_that_passes_at_once_still_names_a_start(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    from regadvisor.gathering import Gatherer
+    from regadvisor.evidence.gather import Gatherer
 
     monkeypatch.setattr(Gatherer, "training_deadline", property(lambda self: Deadline.after(0.0)))
     advice = advise(*load_wine(return_X_y=True), effort="quick")

@@ -26,8 +26,8 @@ from sklearn.preprocessing import (
 
 from regadvisor import Advice, ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
-from regadvisor.families.applied import applied
-from regadvisor.families.linear_build import build_linear
+from regadvisor.export.applied import applied
+from regadvisor.families.linear.build import build_linear
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer

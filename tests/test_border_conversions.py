@@ -12,7 +12,6 @@ from scipy.special import expit
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from regadvisor.adapters.sklearn import linear_model, on_standardised_target
 from regadvisor.conversions import (
     elasticnet_params,
     keras_params,
@@ -22,6 +21,7 @@ from regadvisor.conversions import (
     ridge_alpha,
     torch_mse,
 )
+from regadvisor.families.linear.estimators import linear_model, on_standardised_target
 
 N = 60
 

@@ -16,7 +16,7 @@ from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, DataError, R
 from regadvisor.data.source import make_table
 from regadvisor.data.training import training_rows
 from regadvisor.errors import ParameterError
-from regadvisor.families.build import build_model
+from regadvisor.export.build import build_model
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer

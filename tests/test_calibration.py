@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from regadvisor.compare import prior
-from regadvisor.compare.calibration import calibrated, log_odds, model_of
-from regadvisor.compare.prior import SupportMap
+from regadvisor.compare.calibration import SUPPORT_MAPS, SupportMap, calibrated, log_odds, model_of
 from regadvisor.errors import ParameterError
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
@@ -65,9 +63,9 @@ def test_a_support_that_is_no_share_is_refused(support):
 
 
 def test_stored_maps_are_one_per_claim_and_model_and_say_more_than_a_base_rate():
-    keys = [(each.claim, each.model) for each in prior.SUPPORT_MAPS]
+    keys = [(each.claim, each.model) for each in SUPPORT_MAPS]
     assert len(keys) == len(set(keys))
-    for each in prior.SUPPORT_MAPS:
+    for each in SUPPORT_MAPS:
         assert each.slope > 0
 
 

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 import regadvisor
 from regadvisor import thresholds
-from regadvisor.budget import carry_costs_of
-from regadvisor.compare.carrying import MOST_LOST, carried_loss, carry_costs
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.panel import Panel
-from regadvisor.compare.prior import STRENGTH_LAWS, strength_laws, transfer_prior
 from regadvisor.compare.support import resampled
+from regadvisor.evidence.resources import carry_costs_of
 from regadvisor.families.base import Carry, Fit, Job
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.strengths import carried_in_loss, exponent, weaker_at
+from regadvisor.full_size.cost import MOST_LOST, carried_loss, carry_costs
+from regadvisor.full_size.laws import STRENGTH_LAWS, strength_laws, transfer_prior
+from regadvisor.plan.effort import EFFORTS, ONE_CANDIDATE_FROM
 from regadvisor.regularizer import KINDS, Regularizer
-from regadvisor.search.plan import EFFORTS, ONE_CANDIDATE_FROM
 
 NETWORK = replace(
     transfer_prior("network"),

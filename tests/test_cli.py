@@ -27,9 +27,9 @@ from record_builders import (
 )
 
 import regadvisor
-from regadvisor import terminal
 from regadvisor.advice import Advice
-from regadvisor.cli import main
+from regadvisor.cli import terminal
+from regadvisor.cli.main import main
 from regadvisor.errors import DataError, ParameterError, StorageError, StrengthError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.records import Note, Record
@@ -533,7 +533,7 @@ def program(*args: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
 
 def test_version_and_help_import_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom regadvisor.cli import main\n"
+        "import sys\nfrom regadvisor.cli.main import main\n"
         "for args in (['--version'], ['--help'], ['advise', '--help']):\n"
         "    main(args, standalone_mode=False)\n"
         "heavy = {'numpy', 'scipy', 'sklearn', 'pandas', 'torch', 'optuna', 'rich'} & set(sys.modules)\n"

@@ -10,7 +10,7 @@ from record_builders import RECORDS
 
 import regadvisor
 from regadvisor.advice import Advice
-from regadvisor.cli import main
+from regadvisor.cli.main import main
 from regadvisor.data.files import read_frame
 from regadvisor.errors import DataError
 

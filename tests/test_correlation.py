@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import LinearRegression
 
 from regadvisor.data.table import Table
-from regadvisor.diagnostics.associations import (
+from regadvisor.evidence.associations import (
     Blocks,
     association_matrix,
     categorical_basis,
@@ -25,7 +25,7 @@ from regadvisor.diagnostics.associations import (
     encode,
     standardised_ranks,
 )
-from regadvisor.diagnostics.correlation import common_factors, measure_correlation, variance_inflation
+from regadvisor.evidence.correlation import common_factors, measure_correlation, variance_inflation
 from regadvisor.records import Column, CorrelationEvidence, DataFacts
 
 # Longley (1967): deflator, GNP, unemployed, armed forces, population, year; the classic collinear data.

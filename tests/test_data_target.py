@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
-from regadvisor.advising import advise
+from regadvisor.api import advise
 from regadvisor.data.files import read_frame
 from regadvisor.data.source import make_table
 from regadvisor.errors import DataError, ParameterError

@@ -29,13 +29,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_chart import compared
 
-from regadvisor import deciding, thresholds
+from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.support import resampled, strength_ties
 from regadvisor.data.source import make_table
-from regadvisor.deciding import _nearest_reply
-from regadvisor.families.linear import LinearFamily
+from regadvisor.decision import decide as deciding
+from regadvisor.decision.decide import _nearest_reply
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import CLASSIC, NO_SIGNAL
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
-from regadvisor.families.neural.module_estimator import ModuleRegressor
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.estimator import ModuleRegressor
+from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.sampling.folds import make_folds
 
 RNG = np.random.default_rng(0)

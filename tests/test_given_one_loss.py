@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import regadvisor
 from regadvisor.report.view import view
-from regadvisor.wording import number
+from regadvisor.words import number
 
 
 def noisy(seed: int, *, n: int, p: int, classes: bool = False) -> tuple[np.ndarray, np.ndarray]:

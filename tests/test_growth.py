@@ -18,22 +18,23 @@ from sklearn.preprocessing import StandardScaler
 from test_sampling_blocks import blocks, table
 
 from regadvisor import advise
-from regadvisor.compare.prior import STRENGTH_LAWS, transfer_prior
-from regadvisor.compare.transfer import GainAtFull, gain_at_full, shrunk, vertex
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear import LinearFamily
+from regadvisor.evidence.full_size import drift_of
+from regadvisor.evidence.other_sizes import train_size
+from regadvisor.plan.effort import CHECKED
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
-from regadvisor.growing import drift_of
+from regadvisor.full_size.gain import GainAtFull, gain_at_full, shrunk, vertex
+from regadvisor.full_size.laws import STRENGTH_LAWS, transfer_prior
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.thinning import thinned
-from regadvisor.search.experiment import Results
-from regadvisor.search.journal import opened
-from regadvisor.search.sizes import CHECKED, train_size
+from regadvisor.search.results import Results
+from regadvisor.search.store import opened
 
 # ----------------------------------------------------------------------------------- the extrapolation
 

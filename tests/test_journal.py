@@ -19,9 +19,9 @@ from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Fit, Fold, Job
 from regadvisor.regularizer import Regularizer
-from regadvisor.search import journal
+from regadvisor.search import store
 from regadvisor.search.identity import folds_digest
-from regadvisor.search.journal import opened, read_settings
+from regadvisor.search.store import opened, read_settings
 from regadvisor.search.tune import Tuned, tune
 
 
@@ -98,7 +98,7 @@ def test_a_damaged_journal_is_refused(whole: bytes, tmp_path: Path) -> None:
     flipped[_packed_at(whole, tmp_path) + 200] ^= 1
     no_table = tmp_path / "no_table"
     with closing(sqlite3.connect(no_table)) as database:
-        database.executescript(f"PRAGMA application_id={journal._MARK}; CREATE TABLE other (key)")
+        database.executescript(f"PRAGMA application_id={store._MARK}; CREATE TABLE other (key)")
     for damaged in (
         bytes(flipped),
         whole[: len(whole) // 2],
@@ -129,7 +129,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_WAIT_S", 0.0)
+    monkeypatch.setattr(store, "_WAIT_S", 0.0)
     path = tmp_path / "journal.log"
     with opened(path), pytest.raises(StorageError, match="one run at a time"):
         run(path)
@@ -181,9 +181,9 @@ def test_a_refused_run_does_not_unlock_the_journal_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing a file drops the locks that its process has on it: a lock of POSIX is lost like that."""
-    monkeypatch.setattr(journal, "_WAIT_S", 0.0)
+    monkeypatch.setattr(store, "_WAIT_S", 0.0)
     path = tmp_path / "journal.log"
-    other = f"from regadvisor.search.journal import *; opened({str(path)!r}).__enter__()"
+    other = f"from regadvisor.search.store import *; opened({str(path)!r}).__enter__()"
     with opened(path) as held:
         held.put("settings", {"effort": "quick"})
         for _ in range(2):

@@ -12,10 +12,12 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from regadvisor.deadline import Deadline
-from regadvisor.families import linear_fit, linear_newton, linear_smooth
-from regadvisor.families.linear_fit import solve
-from regadvisor.families.linear_problem import OutOfTimeError, Penalty, Problem
-from regadvisor.families.linear_ranges import linear_candidates
+from regadvisor.families.linear import fit as linear_fit
+from regadvisor.families.linear import newton as linear_newton
+from regadvisor.families.linear import smooth as linear_smooth
+from regadvisor.families.linear.fit import solve
+from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
+from regadvisor.families.linear.ranges import linear_candidates
 
 NEVER = Deadline.never()
 TASKS = ("binary", "multiclass", "regression")

@@ -15,13 +15,13 @@ from sklearn.preprocessing import StandardScaler
 
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.families import linear_data
 from regadvisor.families.base import Fold, Job
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.linear_build import build_linear
-from regadvisor.families.linear_fit import solve
-from regadvisor.families.linear_problem import Penalty, Problem
-from regadvisor.families.linear_quadratic import minimise_quadratic, violation
+from regadvisor.families.linear import data as linear_data
+from regadvisor.families.linear.build import build_linear
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.linear.fit import solve
+from regadvisor.families.linear.problem import Penalty, Problem
+from regadvisor.families.linear.quadratic import minimise_quadratic, violation
 from regadvisor.regularizer import Regularizer
 
 NEVER = Deadline.never()

@@ -17,8 +17,8 @@ from torch.nn import functional
 from regadvisor import Advice, ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import ChannelScaler, module_preprocessor
-from regadvisor.families.neural.module_estimator import ModuleClassifier, ModuleRegressor
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
+from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.sampling.folds import make_folds
 
 TINY = Recipe(epochs=4, batch_size=64, lr=5e-3)

@@ -24,10 +24,10 @@ from torch.nn import functional
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.chain import RULES
 from regadvisor.families.neural.losses import Loss
-from regadvisor.families.neural.module_dropout import with_fed_dropout
-from regadvisor.families.neural.module_source import ModuleSource
-from regadvisor.families.neural.module_stack import Engine
-from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.module.dropout import with_fed_dropout
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.stack import Engine
+from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.trainer import Member
 

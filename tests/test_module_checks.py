@@ -18,10 +18,10 @@ from torch.nn import functional
 from regadvisor import ParameterError, Recipe
 from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
-from regadvisor.families.neural.module_dropout import places_of
-from regadvisor.families.neural.module_family import ModuleFamily
-from regadvisor.families.neural.module_source import ModuleSource
-from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.module.dropout import places_of
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.trial import examine
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor import Recipe, advise
-from regadvisor.adapters.torch_module import penalised_parameters
 from regadvisor.data.source import make_table
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.parameters import penalised_parameters
 from regadvisor.records import Note
 from regadvisor.sampling.folds import make_folds
 

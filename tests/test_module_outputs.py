@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regadvisor import ParameterError, Recipe
-from regadvisor.families.neural.module_source import ModuleSource
-from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.trial import examine
 
 ROWS = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
 

@@ -11,11 +11,12 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Costs, Fold
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.neural import cost, module_trial
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.neural import cost
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.module_family import ModuleFamily
-from regadvisor.families.neural.module_source import ModuleSource
+from regadvisor.families.neural.module import trial as module_trial
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.recipe import Recipe
 
 FOLDS = [

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regadvisor.families.neural.losses import Loss
-from regadvisor.families.neural.module_dropout import with_fed_dropout
-from regadvisor.families.neural.module_source import ModuleSource
-from regadvisor.families.neural.module_stack import Engine, ModuleArchitecture
-from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.module.dropout import with_fed_dropout
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
+from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
@@ -403,7 +403,7 @@ def test_fed_layers_are_torch_s_own_on_average(layer: type[nn.Module]) -> None:
     fed, feed = with_fed_dropout(nn.Sequential(layer(0.3)))
     feed.start(None)
     assert torch.equal(fed(x), x)
-    from regadvisor.families.neural.module_dropout import Place
+    from regadvisor.families.neural.module.dropout import Place
 
     shape = (50, 1) if layer is nn.Dropout1d else (50, 4)
     feed.places = (Place(shape=shape, axis=0),)

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.families.build import build_network
+from regadvisor.export.build import build_network
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer

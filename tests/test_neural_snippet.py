@@ -15,8 +15,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.families.build import build_network
-from regadvisor.families.torch_snippet import torch_snippet
+from regadvisor.export.build import build_network
+from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 

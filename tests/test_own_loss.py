@@ -17,7 +17,7 @@ from regadvisor import ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.estimator import NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw
 from regadvisor.sampling.folds import make_folds
 

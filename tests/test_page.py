@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from record_builders import RECORDS
 
 from regadvisor.advice import Advice
-from regadvisor.cli import main
+from regadvisor.cli.main import main
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.flowchart.svg import to_svg as chart_svg

@@ -18,7 +18,7 @@ from torch import nn
 
 import regadvisor
 from regadvisor import DataError, Recipe, StorageError, advise
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.report.serial import without_timings
 
 SCRIPT = """

@@ -11,7 +11,7 @@ import pytest
 from regadvisor import thresholds
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.experiment import Results, Trial, panel_arrays, to_scores
+from regadvisor.search.results import Results, Trial, panel_arrays, to_scores
 
 # Forward in time: the first three rows are in no test fold.
 FOLDS = (

@@ -13,8 +13,9 @@ from search_fakes import StagedFamily, make_effort
 from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.search.experiment import Results, panel_arrays, to_scores
-from regadvisor.search.halving import Stages, merged, n_kept, survivors
+from regadvisor.plan.stages import Stages, n_kept
+from regadvisor.search.halving import merged, survivors
+from regadvisor.search.results import Results, panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
 
 N_FOLDS = StagedFamily.n_folds

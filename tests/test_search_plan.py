@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regadvisor import thresholds
-from regadvisor.budget import auto_budget
+from regadvisor.evidence.resources import auto_budget
+from regadvisor.plan.cost_model import CostModel
+from regadvisor.plan.effort import EFFORTS, Effort
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
-from regadvisor.search.plan import EFFORTS, Effort, Walk
 
 LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 NAMES = ("quick", "standard", "thorough")
@@ -68,8 +69,8 @@ def walk(
     cost: Callable[[int], float] = lambda n_rows: 0.5,
     overhead_s: float = 0.0,
     n_rows: int = 50_000,
-) -> Walk:
-    return Walk(
+) -> CostModel:
+    return CostModel(
         family_name=family,
         kinds=LINEAR if family == "linear" else KINDS,
         n_folds=5,

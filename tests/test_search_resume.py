@@ -17,7 +17,7 @@ from search_fakes import RidgeFamily, make_effort
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
-from regadvisor.search.journal import read_settings, write_settings
+from regadvisor.search.store import read_settings, write_settings
 from regadvisor.search.tune import Tuned, tune
 
 FIT_FIELDS = ("losses", "train_losses", "zeroed", "epochs")

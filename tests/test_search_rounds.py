@@ -17,8 +17,8 @@ from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.cuts import affordable
-from regadvisor.search.experiment import to_scores
-from regadvisor.search.journal import Journal
+from regadvisor.search.results import to_scores
+from regadvisor.search.store import Journal
 from regadvisor.search.tune import Tuned, tune
 
 PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}

@@ -21,23 +21,23 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor, advise
-from regadvisor.cli import main
+from regadvisor.cli.main import main
 from regadvisor.data.files import split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.summary import distinct_columns, principal_component
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.applied import applied
+from regadvisor.export.applied import applied
 from regadvisor.families.base import Fold, Job
-from regadvisor.families.linear import LinearFamily
-from regadvisor.families.linear_build import build_linear
-from regadvisor.families.linear_problem import dense
+from regadvisor.families.linear.build import build_linear
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.linear.problem import dense
 from regadvisor.families.neural import batches
 from regadvisor.families.neural.estimator import NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.losses import mean_loss
-from regadvisor.families.neural.module_family import ModuleFamily
+from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
@@ -572,7 +572,7 @@ def test_apply_standardises_several_targets_for_l1(advice: Advice) -> None:
 
 @pytest.mark.parametrize("strengths", STRENGTHS[1:])
 def test_the_linear_torch_script_is_the_built_model(strengths: dict[str, float]) -> None:
-    from regadvisor.families.torch_snippet import torch_snippet
+    from regadvisor.export.torch_snippet import torch_snippet
 
     X, Y = made()
     facts = make_table(X, Y).facts
@@ -587,8 +587,8 @@ def test_the_linear_torch_script_is_the_built_model(strengths: dict[str, float])
 
 @pytest.mark.parametrize("strengths", [{}, {"l2": 1.0, "dropout": 0.2}, {"l1": 0.05}])
 def test_the_network_script_is_the_built_model(strengths: dict[str, float]) -> None:
-    from regadvisor.families.build import build_network
-    from regadvisor.families.torch_snippet import torch_snippet
+    from regadvisor.export.build import build_network
+    from regadvisor.export.torch_snippet import torch_snippet
 
     X, Y = made()
     facts, mlp = make_table(X, Y).facts, MLPFamily(SMALL)

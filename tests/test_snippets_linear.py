@@ -16,12 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from regadvisor.adapters.code import estimator_code, sklearn_snippet
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError
-from regadvisor.families.linear_build import build_linear
+from regadvisor.export.code import estimator_code, sklearn_snippet
+from regadvisor.export.torch_snippet import torch_snippet
+from regadvisor.families.linear.build import build_linear
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.families.torch_snippet import torch_snippet
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 

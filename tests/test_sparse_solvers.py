@@ -8,11 +8,11 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from regadvisor.adapters.sklearn import linear_model, weights_up_to_one
-from regadvisor.adapters.sklearn_apply import Strengths, configured
 from regadvisor.deadline import NEVER
-from regadvisor.families.linear_newton import solve_newton
-from regadvisor.families.linear_problem import Penalty, Problem
+from regadvisor.export.sklearn_apply import Strengths, configured
+from regadvisor.families.linear.estimators import linear_model, weights_up_to_one
+from regadvisor.families.linear.newton import solve_newton
+from regadvisor.families.linear.problem import Penalty, Problem
 
 
 def at_minimum(X: np.ndarray, y: np.ndarray, l1: float, weight: np.ndarray | None = None) -> np.ndarray:

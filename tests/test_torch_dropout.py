@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regadvisor import ParameterError, Recipe
-from regadvisor.adapters.torch_dropout import with_dropout
 from regadvisor.data.source import make_table
-from regadvisor.families.neural.module_family import ModuleFamily
-from regadvisor.families.neural.module_source import ModuleSource
-from regadvisor.families.neural.module_trial import examine
+from regadvisor.families.neural.dropout import with_dropout
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from regadvisor.adapters.torch_dropout import with_dropout
-from regadvisor.adapters.torch_module import penalised_parameters
-from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.dropout import with_dropout
+from regadvisor.families.neural.parameters import penalised_parameters
+from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
 
 
 def make_net() -> nn.Module:

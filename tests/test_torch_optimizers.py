@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from regadvisor.adapters.torch_optimizers import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.families.neural.schedule import learning_rates
 
 X = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))

@@ -15,9 +15,9 @@ from scipy import ndimage, sparse
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from regadvisor.data.table import Table
-from regadvisor.diagnostics.associations import Blocks, standardised_ranks
-from regadvisor.diagnostics.layout import Layout, find_layout
-from regadvisor.diagnostics.whole_picture import measure_whole_picture, signal_density
+from regadvisor.evidence.associations import Blocks, standardised_ranks
+from regadvisor.evidence.layout import Layout, find_layout
+from regadvisor.evidence.whole_picture import measure_whole_picture, signal_density
 from regadvisor.records import Column, DataFacts, Task, WholePictureEvidence
 
 

@@ -17,7 +17,7 @@ from record_builders import advice as advice_record
 
 from regadvisor import Advice, RecordError, advise
 from regadvisor.errors import DataError, ParameterError, StorageError
-from regadvisor.search.journal import opened, read_settings, write_settings
+from regadvisor.search.store import opened, read_settings, write_settings
 from regadvisor.writing import write_whole
 
 resource = pytest.importorskip("resource")
@@ -111,7 +111,7 @@ def wait(*args, **options):
     print("waiting", file=sys.stderr, flush=True)
     time.sleep(60)
 regadvisor.advise = wait
-from regadvisor.cli import main
+from regadvisor.cli.main import main
 main()
 """
 

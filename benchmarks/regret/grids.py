@@ -13,7 +13,7 @@ import numpy as np
 
 from regadvisor.candidates import Candidate
 from regadvisor.families.base import Family, Prepared
-from regadvisor.families.linear import LinearFamily
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import full_run_rates, steps_per_epoch

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from regadvisor.data.source import make_table
-from regadvisor.diagnostics.correlation import measure_correlation
-from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.evidence.correlation import measure_correlation
+from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.regularizer import Kind, Regularizer
 from regret.cache import save_arrays

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.diagnostics.correlation import measure_correlation
-from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.evidence.correlation import measure_correlation
+from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.sampling.folds import make_folds

@@ -166,7 +166,7 @@ def test_mixed_jobs_are_distinct_and_of_all_kinds():
     from speed_growth import mixed_jobs
 
     from regadvisor.data.source import make_table
-    from regadvisor.families.linear import LinearFamily
+    from regadvisor.families.linear.family import LinearFamily
     from regadvisor.sampling.folds import make_folds
 
     data = speed_data.synthetic(100, 5)

@@ -15,8 +15,8 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from regadvisor.compare import prior
-from regadvisor.compare.prior import SupportMap
+from regadvisor.compare import calibration as support_maps
+from regadvisor.compare.calibration import SupportMap
 
 IDENTITY = SupportMap(claim="kind", model="linear", intercept=0.0, slope=1.0)
 
@@ -289,7 +289,7 @@ def test_claims_are_read_by_version_and_without_those_that_were_not_judged(scrip
 
 def test_the_command_prints_a_table_and_writes_nothing_unasked(script, tmp_path, monkeypatch, capsys):
     written(tmp_path, simulated(script, n_sets=15, intercept=0.0, slope=1.0))
-    before = Path(prior.__file__).read_bytes()
+    before = Path(support_maps.__file__).read_bytes()
     monkeypatch.setattr(sys, "argv", ["calibration.py", str(tmp_path), "--version", "a"])
     script.main()
     printed = capsys.readouterr().out.splitlines()
@@ -300,29 +300,29 @@ def test_the_command_prints_a_table_and_writes_nothing_unasked(script, tmp_path,
         [f"| {claim}", model] for claim in ("regularize", "kind") for model in script.MODELS
     ]
     assert len({line.count("|") for line in printed[2:]}) == 1
-    assert Path(prior.__file__).read_bytes() == before
+    assert Path(support_maps.__file__).read_bytes() == before
 
 
 def test_rewritten_parameters_stand_between_the_markers_and_read_back(script):
-    source = Path(prior.__file__).read_text("utf-8")
+    source = Path(support_maps.__file__).read_text("utf-8")
     maps = [replace(IDENTITY, slope=0.25), replace(IDENTITY, model="network")]
     text = script.rewritten(source, maps, "Fitted on " + "words " * 40)
     outside = [each.split(script.BEGIN)[0] + each.split(script.END)[1] for each in (source, text)]
     assert outside[0] == outside[1]
     assert max(map(len, text.splitlines())) <= 110
     assert script.rewritten(text, maps, "Fitted on " + "words " * 40) == text
-    found: dict[str, object] = {"__name__": prior.__name__}  # where dataclasses look names up
-    exec(compile(ast.parse(text), "prior.py", "exec"), found)
+    found: dict[str, object] = {"__name__": support_maps.__name__}  # where dataclasses look names up
+    exec(compile(ast.parse(text), "calibration.py", "exec"), found)
     assert repr(found["SUPPORT_MAPS"]) == repr(tuple(maps))
 
 
 def test_the_written_table_and_parameters_come_from_one_run(script, tmp_path, monkeypatch, capsys):
     import verdicts
 
-    copy, page = tmp_path / "prior.py", tmp_path / "RESULTS.md"
-    copy.write_text(Path(prior.__file__).read_text("utf-8"), "utf-8")
+    copy, page = tmp_path / "calibration.py", tmp_path / "RESULTS.md"
+    copy.write_text(Path(support_maps.__file__).read_text("utf-8"), "utf-8")
     page.write_text("before\n<!-- calibration -->\n<!-- /calibration -->\nafter\n", "utf-8")
-    monkeypatch.setattr(prior, "__file__", str(copy))
+    monkeypatch.setattr(support_maps, "__file__", str(copy))
     monkeypatch.setattr(verdicts, "RESULTS", page)
     written(tmp_path, simulated(script, n_sets=15, intercept=0.0, slope=1.0))
     monkeypatch.setattr(sys, "argv", ["calibration.py", str(tmp_path), "--write"])

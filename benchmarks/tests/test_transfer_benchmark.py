@@ -18,8 +18,8 @@ import transfer_gains
 from regret.data import choose_sets, load
 from scipy import stats
 
-from regadvisor.compare import prior
-from regadvisor.compare.prior import PowerLaw
+from regadvisor.full_size import laws
+from regadvisor.full_size.laws import PowerLaw
 
 
 @pytest.fixture(scope="module")
@@ -352,8 +352,8 @@ def test_networks_are_trained_for_the_lengths_of_the_rules(
 
 
 def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
-    source = Path(str(prior.__file__)).read_text("utf-8")
-    found = prior.TransferPrior(
+    source = Path(str(laws.__file__)).read_text("utf-8")
+    found = laws.TransferPrior(
         model="linear",
         gain_power=(1.5, 0.5),
         drift_sd=0.01,
@@ -361,8 +361,8 @@ def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
         n_sets=9,
     )
     text = transfer.rewritten(source, [found], "Fitted on nothing.")
-    space: dict[str, object] = {"__name__": "regadvisor.compare.prior"}
-    exec(compile(text, "prior.py", "exec", dont_inherit=True), space)
+    space: dict[str, object] = {"__name__": "regadvisor.full_size.laws"}
+    exec(compile(text, "laws.py", "exec", dont_inherit=True), space)
     (written,) = space["TRANSFER"]  # type: ignore[misc]
     assert repr(written) == repr(found)
     assert text.split(transfer.END)[1] == source.split(transfer.END)[1]

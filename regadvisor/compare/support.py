@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, counted_sums_of
-from regadvisor.compare.carrying import carried_loss
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.paired import judged, masses, same_region, spread
 from regadvisor.compare.panel import CONSTANT, Panel
 from regadvisor.errors import ParameterError
+from regadvisor.full_size.cost import carried_loss
 from regadvisor.records import Comparison
 
 

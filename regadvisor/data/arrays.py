@@ -12,7 +12,7 @@ from scipy import sparse
 
 from regadvisor.data.frames import as_frame
 from regadvisor.errors import DataError
-from regadvisor.wording import listed
+from regadvisor.words import listed
 
 if TYPE_CHECKING:
     Values = NDArray[Any] | sparse.csr_array | pd.DataFrame

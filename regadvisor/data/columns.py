@@ -22,7 +22,7 @@ from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
 from regadvisor.data.oddities import notes_on_columns, notes_on_reading
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note
-from regadvisor.wording import counted, shown
+from regadvisor.words import counted, shown
 
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values

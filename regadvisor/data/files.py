@@ -18,7 +18,7 @@ import pandas as pd
 from regadvisor.data.parsing import parse_csv, parse_json_lines
 from regadvisor.errors import DataError, import_optional, reason_of
 from regadvisor.records import Note
-from regadvisor.wording import listed
+from regadvisor.words import listed
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

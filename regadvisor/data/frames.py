@@ -15,7 +15,7 @@ from regadvisor.data.dates import FoundDates, as_times, find_dates
 from regadvisor.data.levels import Levels, means_missing, text_levels
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
-from regadvisor.wording import listed, shown
+from regadvisor.words import listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regadvisor.data.levels import alike, means_missing
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.wording import counted, listed, shown
+from regadvisor.words import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.errors import DataError
-from regadvisor.wording import shown
+from regadvisor.words import shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

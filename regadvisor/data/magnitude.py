@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regadvisor.errors import DataError
 from regadvisor.thresholds import LARGEST_SINGLE, LARGEST_VALUE, SMALLEST_SPARSE, SMALLEST_VALUE
-from regadvisor.wording import shown
+from regadvisor.words import shown
 
 
 def check_magnitude(

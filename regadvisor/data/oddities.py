@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from regadvisor.data.levels import Levels, alike, means_missing
 from regadvisor.records import Column, Note
 from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE
-from regadvisor.wording import agreed, counted, listed, shown
+from regadvisor.words import agreed, counted, listed, shown
 
 if TYPE_CHECKING:
     from regadvisor.data.dates import FoundDates

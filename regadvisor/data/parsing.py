@@ -13,7 +13,7 @@ import pandas as pd
 
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.wording import listed
+from regadvisor.words import listed
 
 Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
 

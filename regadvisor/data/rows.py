@@ -14,7 +14,7 @@ from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import find_dates, microseconds
 from regadvisor.data.frames import as_frame, to_pandas
 from regadvisor.errors import DataError
-from regadvisor.wording import counted, listed, shown
+from regadvisor.words import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -30,7 +30,7 @@ from regadvisor.data.targets import read_targets
 from regadvisor.data.weights import lost_classes, notes_on_weights
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
-from regadvisor.wording import agreed, counted
+from regadvisor.words import agreed, counted
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

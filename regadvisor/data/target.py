@@ -27,7 +27,7 @@ from regadvisor.thresholds import (
     SCALE_GAPS,
     SCALE_RAREST,
 )
-from regadvisor.wording import counted, listed, shown
+from regadvisor.words import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -13,7 +13,7 @@ from regadvisor.data.summary import distinct_columns
 from regadvisor.data.target import Target, check_task, finite_numbers, holds_labels, is_coded
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts
-from regadvisor.wording import listed
+from regadvisor.words import listed
 
 
 def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:

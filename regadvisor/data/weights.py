@@ -13,7 +13,7 @@ from regadvisor.data.target import Target, read_target
 from regadvisor.errors import DataError
 from regadvisor.records import Note
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, LARGEST_GROUP_SHARE
-from regadvisor.wording import agreed, counted, listed, number
+from regadvisor.words import agreed, counted, listed, number
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -214,7 +214,7 @@ class Carry:
 
 
 class Family(Protocol):
-    """A family of models; see ``families/linear.py`` and ``families/neural/family.py``."""
+    """A family of models; see ``families/linear/family.py`` and ``families/neural/family.py``."""
 
     name: str
     coupling: Coupling

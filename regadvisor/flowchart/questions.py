@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from regadvisor import thresholds
-from regadvisor.compare.carrying import carried_loss
 from regadvisor.flowchart.chart import BOTH, PICK, Question
+from regadvisor.full_size.cost import carried_loss
 from regadvisor.records import (
     Answer,
     Comparison,
@@ -26,7 +26,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.wording import capital, number
+from regadvisor.words import capital, number
 
 Mode = Literal["sign", "interval"]
 

@@ -24,7 +24,7 @@ from regadvisor.report.picture_data import (
     kinds_picture,
     strength_picture,
 )
-from regadvisor.wording import number
+from regadvisor.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

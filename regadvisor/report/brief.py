@@ -38,7 +38,7 @@ def brief(record: Record) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from regadvisor.advising import advise_without_data
+    >>> from regadvisor.api import advise_without_data
     >>> brief(advise_without_data(correlated=True).record)["kind"]
     'l2'
     """

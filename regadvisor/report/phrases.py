@@ -7,7 +7,7 @@ import math
 from regadvisor.records import Claim
 from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.thresholds import HIGHEST_SUPPORT
-from regadvisor.wording import capital, joined, number
+from regadvisor.words import capital, joined, number
 
 _NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}

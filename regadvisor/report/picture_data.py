@@ -15,7 +15,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.records import CandidateScore, Record, ScoreEvidence
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.report.phrases import short_label
-from regadvisor.wording import number
+from regadvisor.words import number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from regadvisor.report.phrases import (
     support,
 )
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
-from regadvisor.wording import capital, counted, joined, number
+from regadvisor.words import capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
 _MARGIN = 1.5

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from regadvisor.report.view import View
-from regadvisor.wording import capital
+from regadvisor.words import capital
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
-from regadvisor.wording import number
+from regadvisor.words import number
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
 _OURS = ("LogisticRegression", "Ridge", "Lasso", "ElasticNet", "LinearRegression")
@@ -18,7 +18,7 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
 
     Examples
     --------
-    >>> from regadvisor.advising import advise
+    >>> from regadvisor.api import advise
     >>> from sklearn.datasets import load_diabetes
     >>> advice = advise(*load_diabetes(return_X_y=True), effort="quick", budget=0)
     >>> list(parameters(advice.record))

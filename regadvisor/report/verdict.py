@@ -6,7 +6,7 @@ from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Recor
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import label, percent, seconds, sentence, short_label, strengths, support, unit
 from regadvisor.report.units import in_code
-from regadvisor.wording import capital, counted, joined, number
+from regadvisor.words import capital, counted, joined, number
 
 #: A loss that is higher by more times is not told in percent.
 _MOST_TIMES = 9.0

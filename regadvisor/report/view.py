@@ -23,7 +23,7 @@ from regadvisor.report.phrases import (
     unit,
 )
 from regadvisor.report.verdict import flips, headline, losses
-from regadvisor.wording import number
+from regadvisor.words import number
 
 _T = TypeVar("_T")
 #: What would flip the verdict is told of the nearest replies.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regadvisor.plan.stages import Stages, n_kept
 from regadvisor.regularizer import Kind
-from regadvisor.search.halving import Stages, n_kept
 
 #: What is given up where the time does not suffice, least first: folds to train on (None: all), and the share
 #: of every kind's candidates (at least one each). Strengths differ by factors and folds by luck, so folds go

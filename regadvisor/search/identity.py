@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from regadvisor.families.base import Family, Fold, Prepared
-from regadvisor.families.caller import text_of
+from regadvisor.families.estimator.caller import text_of
 
 
 def folds_digest(folds: Sequence[Fold]) -> str:

@@ -26,10 +26,11 @@ from typing import Protocol
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
+from regadvisor.plan.stages import Stages
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.cuts import affordable, measured_costs
-from regadvisor.search.experiment import Results
-from regadvisor.search.halving import Stages, merged, survivors
+from regadvisor.search.halving import merged, survivors
+from regadvisor.search.results import Results
 
 Folds = tuple[int, ...]
 
@@ -38,7 +39,7 @@ OPENING: tuple[Kind, ...] = ("none", "elasticnet", "l2", "l1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Request:
+class Ask:
     """One candidate that a search asked for: it will be trained, read from the journal, or cut."""
 
     search: Search
@@ -88,7 +89,7 @@ class Search(Protocol):
     def best_strengths(self) -> Mapping[str, float]:
         """The strengths of the leader; empty if nothing was told."""
 
-    def ask(self, standing: Standing) -> list[Request]:
+    def ask(self, standing: Standing) -> list[Ask]:
         """Return the next batch; nothing when the search is done."""
 
     def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
@@ -190,10 +191,10 @@ class Rounds:
 
     # ------------------------------------------------------------------------------------- the legs
 
-    def _open(self, requests: Sequence[Request]) -> list[Request]:
+    def _open(self, requests: Sequence[Ask]) -> list[Ask]:
         """Train the chart's first fits on one fold, and return the requests that there is time for."""
         self._is_open = False
-        first: dict[Kind, Request] = {}
+        first: dict[Kind, Ask] = {}
         for request in requests:
             first.setdefault(request.kind, request)
         opening = [first[kind] for kind in OPENING if kind in first]
@@ -221,7 +222,7 @@ class Rounds:
             search.n_planned = n_kept_of[search.kind]
         return kept
 
-    def _train_in_stages(self, requests: Sequence[Request]) -> tuple[list[Request], list[Request]]:
+    def _train_in_stages(self, requests: Sequence[Ask]) -> tuple[list[Ask], list[Ask]]:
         """Train all on the first folds and the survivors on the rest; return survivors and losers."""
         stages = Stages.of(self.folds, self._n_first)
         if stages is None:
@@ -244,7 +245,7 @@ class Rounds:
         staying = {id(request) for request in kept}
         return kept, [request for request in requests if id(request) not in staying]
 
-    def _train(self, requests: Sequence[Request], folds: Folds) -> bool:
+    def _train(self, requests: Sequence[Ask], folds: Folds) -> bool:
         """Train what is not known of the requests on these folds; whether nothing was cut."""
         for lacking, some in self._by_lacking(requests, folds).items():
             stored = self._read(some, lacking)
@@ -252,9 +253,9 @@ class Rounds:
                 self._train_leg(list(some), lacking, some, stored)
         return all(self._is_complete(request, folds) for request in requests)
 
-    def _by_lacking(self, requests: Sequence[Request], folds: Folds) -> dict[Folds, dict[Job, list[Request]]]:
+    def _by_lacking(self, requests: Sequence[Ask], folds: Folds) -> dict[Folds, dict[Job, list[Ask]]]:
         """Return the jobs by the folds that they lack."""
-        groups: dict[Folds, dict[Job, list[Request]]] = {}
+        groups: dict[Folds, dict[Job, list[Ask]]] = {}
         for request in requests:
             known = self.known.get(request.job)
             lacking = tuple(fold for fold in folds if known is None or not known.covers((fold,)))
@@ -266,7 +267,7 @@ class Rounds:
         self,
         jobs: Sequence[Job],
         folds: Folds,
-        some: Mapping[Job, list[Request]],
+        some: Mapping[Job, list[Ask]],
         stored: Collection[Job] = (),
     ) -> None:
         """Train jobs on folds, except those that are `stored`; where one fails, each is trained alone."""
@@ -309,7 +310,7 @@ class Rounds:
         if self.log is not None:
             self.log.append(kind, replace(fit, folds=None) if is_all else fit)
 
-    def _read(self, some: Mapping[Job, list[Request]], folds: Folds) -> set[Job]:
+    def _read(self, some: Mapping[Job, list[Ask]], folds: Folds) -> set[Job]:
         """Take what the log holds of these jobs on these folds; return the jobs that lack nothing then."""
         if self.log is None:
             return set()
@@ -334,12 +335,12 @@ class Rounds:
 
     # ------------------------------------------------------------------------------------ telling
 
-    def _is_complete(self, request: Request, folds: Folds) -> bool:
+    def _is_complete(self, request: Ask, folds: Folds) -> bool:
         """Whether nothing was cut of a request on these folds: it is known, or failed."""
         known = self.known.get(request.job)
         return request.job in self.failed or (known is not None and known.covers(folds))
 
-    def _tell(self, request: Request, *, is_stopped: bool) -> None:
+    def _tell(self, request: Ask, *, is_stopped: bool) -> None:
         """Tell a search what is known of its candidate."""
         known = self.known.get(request.job)
         is_whole = known is not None and known.covers(self.folds)
@@ -393,7 +394,7 @@ class Rounds:
         return ", ".join(names) or "none was finished"
 
 
-def interleaved(batches: Sequence[Sequence[Request]]) -> list[Request]:
+def interleaved(batches: Sequence[Sequence[Ask]]) -> list[Ask]:
     """Return the first of every batch, then the second of every batch, and so on.
 
     A deadline that cuts the end of this list still leaves every kind with something.

@@ -24,16 +24,16 @@ from optuna.trial import TrialState, create_trial
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate, Range
-from regadvisor.compare.carrying import carried_loss
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
+from regadvisor.full_size.cost import carried_loss
+from regadvisor.plan.effort import Effort
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search.experiment import Results, Trial
 from regadvisor.search.identity import identity
-from regadvisor.search.journal import opened
-from regadvisor.search.plan import Effort
 from regadvisor.search.refining import between, mixed
-from regadvisor.search.rounds import Request, Rounds, Standing
+from regadvisor.search.results import Results, Trial
+from regadvisor.search.rounds import Ask, Rounds, Standing
+from regadvisor.search.store import opened
 from regadvisor.search.widening import covering, widened
 
 #: Candidates of a kind that are asked for at once after its portfolio.
@@ -220,7 +220,7 @@ class _Search:
         """The strengths of the leader; empty if nothing was told."""
         return {} if self.leader is None else self.fits[self.leader].job.regularizer.strengths()
 
-    def ask(self, standing: Standing) -> list[Request]:
+    def ask(self, standing: Standing) -> list[Ask]:
         """Return the next batch: the portfolio first; nothing when the search is done."""
         if self.round:
             self._widen(standing.baseline)
@@ -243,14 +243,14 @@ class _Search:
         self.round += 1
         return [self._request() for _ in range(n_wanted)]
 
-    def _request(self) -> Request:
+    def _request(self) -> Ask:
         """Ask the study for one candidate. Only the baseline is trained with several seeds."""
         trial = self.study.ask(_distributions(self.ranges))
         self.n_asked += 1
         self.asked[trial.number] = trial
         seed = self.seeds[trial.number] if self.kind == "none" else self.seeds[0]
         job = Job(regularizer=self.candidate.regularizer(trial.params), seed=seed)
-        return Request(search=self, number=trial.number, job=job)
+        return Ask(search=self, number=trial.number, job=job)
 
     def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
         """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.

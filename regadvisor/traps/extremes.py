@@ -13,7 +13,7 @@ from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, error, random_folds, ridge
 from regadvisor.traps.view import View, named, original_rows, read
-from regadvisor.wording import counted, number, shown
+from regadvisor.words import counted, number, shown
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
 _MOST_READ, _MOST_SHOWN = 50, 3

@@ -20,7 +20,7 @@ from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, error, random_folds, ridge
 from regadvisor.traps.view import View, standardised
-from regadvisor.wording import shown
+from regadvisor.words import shown
 
 #: Columns that are tried together at most, and picked one by one where there are too many for that.
 _MOST_TOGETHER, _MOST_PICKED = 300, 12

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.records import Note
 from regadvisor.traps.view import View
-from regadvisor.wording import shown
+from regadvisor.words import shown
 
 #: Encoded columns, rows of one linear programme, and classes asked one by one.
 _MOST_COLUMNS, _MOST_ROWS, _MOST_CLASSES = 64, 400, 5

@@ -28,7 +28,7 @@ from regadvisor import thresholds
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, distances, error, group_folds, neighbours, random_folds, ridge
 from regadvisor.traps.view import View, read, standardised
-from regadvisor.wording import number
+from regadvisor.words import number
 
 #: Encoded columns by which rows are compared.
 _MOST_COLUMNS = 80

@@ -16,7 +16,7 @@ from regadvisor.data.levels import text_levels
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
 from regadvisor.thresholds import TRAP_ROWS
-from regadvisor.wording import listed
+from regadvisor.words import listed
 
 #: Cells looked at together (8 MB of float64).
 _MOST_CELLS = 1_000_000

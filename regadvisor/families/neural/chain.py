@@ -1,7 +1,7 @@
 """Chains of layers with a leading model axis: many networks in one batched product.
 
 A chain is what most networks for tables are: linear layers, activations, layer norms and dropout, one after
-the other. Our own perceptron is one (``nets.py``), and so are many modules of callers (``module_chain.py``).
+the other. Our own perceptron is one (``nets.py``), and so are many modules of callers (``module/chain.py``).
 All parameters of all networks lie in one tensor, a row for each network. So the optimizer and the penalties
 are a few passes over one tensor, whatever the number of layers. Gradients are written out by hand: automatic
 differentiation gives the same numbers, but its fresh buffers in every step take as long as the products
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.families.neural.losses import Loss, fill_slope
-from regadvisor.families.neural.module_layout import Entry
+from regadvisor.families.neural.module.layout import Entry
 
 _aten = torch.ops.aten
 

@@ -13,7 +13,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Job
 from regadvisor.families.neural.batches import ASSUMED_SPEED, trainer_for
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.module_stack import ModuleArchitecture
+from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import sample_plan
 from regadvisor.families.neural.trainer import StackTrainer

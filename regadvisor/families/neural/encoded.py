@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
-from regadvisor.families.encoder import Encoder, make_encoder
+from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw

@@ -46,7 +46,7 @@ from regadvisor.families.neural.strengths import (
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
-from regadvisor.wording import adjusted
+from regadvisor.words import adjusted
 
 
 def resolve_device(device: str) -> torch.device:

@@ -9,10 +9,10 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from regadvisor.adapters.torch_module import penalised_names
 from regadvisor.families.neural.chain import Activation, ChainStack, Drop, Linear, Link
 from regadvisor.families.neural.losses import Loss
-from regadvisor.families.neural.module_layout import Entry
+from regadvisor.families.neural.module.layout import Entry
+from regadvisor.families.neural.parameters import penalised_names
 from regadvisor.families.neural.recipe import Recipe
 
 

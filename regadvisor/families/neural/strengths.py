@@ -15,8 +15,8 @@ import math
 from dataclasses import replace
 
 from regadvisor.candidates import Candidate, Range
-from regadvisor.compare.prior import STRENGTH_LAWS
 from regadvisor.families.base import Carry
+from regadvisor.full_size.laws import STRENGTH_LAWS
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.thresholds import (
     DEFAULT_DROPOUT,
@@ -27,7 +27,7 @@ from regadvisor.thresholds import (
     EXPONENT_RANGE,
     FARTHEST_RATIO,
 )
-from regadvisor.wording import adjusted
+from regadvisor.words import adjusted
 
 #: Searched ranges: from barely any effect to clearly too strong on real sets (see the tests).
 RANGES: dict[str, Range] = {

@@ -1,1 +1,0 @@
-"""Strengths as plain numbers into configured objects of other libraries."""

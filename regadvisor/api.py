@@ -1,0 +1,466 @@
+"""advise(): from data to advice. The only module that knows every stage.
+
+source → sample → (question ⇄ evidence) → decision → record. Each arrow is one line of :func:`advise`.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from regadvisor import __version__
+from regadvisor.advice import Advice
+from regadvisor.arguments import (
+    check_budget,
+    check_choice,
+    check_flag,
+    check_folds,
+    check_progress,
+    check_scoring,
+    check_seed,
+    check_storage,
+    is_module,
+    resolve_model,
+)
+from regadvisor.data.arrays import contain
+from regadvisor.data.files import read_frame, split_columns
+from regadvisor.data.frames import as_frame
+from regadvisor.data.source import make_table
+from regadvisor.data.table import Table, is_column
+from regadvisor.decision.decide import Decider, Decision
+from regadvisor.errors import DataError, ParameterError
+from regadvisor.evidence.caller_score import Scoring
+from regadvisor.evidence.gather import Gatherer, Options
+from regadvisor.families.estimator.family import EstimatorFamily
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
+from regadvisor.flowchart.limited import limited
+from regadvisor.flowchart.walk import walk
+from regadvisor.global_state import left_as_found
+from regadvisor.plan.effort import EFFORTS
+from regadvisor.progress import Progress, watching
+from regadvisor.records import (
+    FORMAT,
+    HIDDEN_SIGNAL,
+    Claim,
+    CorrelationEvidence,
+    DataFacts,
+    Evidence,
+    Note,
+    PriorEvidence,
+    Record,
+    Settings,
+    Strength,
+    Walk,
+    WholePictureEvidence,
+)
+from regadvisor.regularizer import LABELS, Regularizer
+from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from sklearn.base import BaseEstimator
+    from torch import nn
+
+    Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator
+
+#: Stages that need random numbers; the order is part of "same seed, same answer".
+STAGES = (
+    "pilot",
+    "sample",
+    "correlation",
+    "whole_picture",
+    "folds",
+    "search",
+    "compare",
+    "decide",
+    "model",
+    "growth",
+    "traps",
+)
+
+
+@left_as_found()
+def advise(
+    X: Any,
+    y: Any,
+    *,
+    model: Model = "auto",
+    recipe: Recipe | None = None,
+    task: str = "auto",
+    budget: float | Literal["auto"] | None = "auto",
+    effort: Literal["quick", "standard", "thorough"] | None = None,
+    sample: Any = "auto",
+    match: Any = None,
+    chart: str | Chart = "extended",
+    correlated: bool | None = None,
+    whole_picture: bool | None = None,
+    prefer: Literal["sparse"] | None = None,
+    groups: Any = None,
+    time: Any = None,
+    sample_weight: Any = None,
+    scoring: Scoring | None = None,
+    folds: int = 5,
+    random_state: int = 0,
+    device: str = "auto",
+    storage: str | Path | None = None,
+    progress: Progress | bool | None = None,
+) -> Advice:
+    """Advise which regularizer to start with, how strong, how sure, and what would change it.
+
+    Walks the flowchart: draws a stratified sample, trains candidates on paired folds where the walk needs
+    them, and compares them. The README says how to read the result.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, data frame (pandas, polars, pyarrow), shape (n_rows, n_features), or path
+        Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
+        JSONL file is read, and `y` is then the name of its target column, or a list of names.
+        Of a frame, `y`, `groups` and `time` may be names of its columns as well.
+    y : array or data frame, shape (n_rows,) or (n_rows, n_targets), str or list of str
+        Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
+        numbers, which one model learns together with one regularizer. Each of them is standardised and counts
+        the same. Columns of classes are asked about one at a time.
+    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module or scikit-learn estimator
+        What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
+        is given. "cnn": a small convolutional network, for image arrays.
+
+        A factory (a class or function) returns a new ``torch.nn.Module`` and is called with those of
+        `n_features`, `n_outputs` and `input_shape` that its signature names. Features are counted after
+        encoding; outputs are the logits of the classes, or a number for each target; images come as
+        (channels, height, width). Each seed gets starting values of its own. Given a module, every network
+        starts from a copy of its weights. Modules are trained as `recipe` says; candidates without dropout
+        train with the module's dropout layers at rate 0. The record says whether all networks were trained at
+        once (``torch.func.vmap``) or one after the other, and why.
+
+        A linear model of scikit-learn (LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet;
+        SGDClassifier and SGDRegressor with log loss and squared error), or its MLPClassifier or MLPRegressor
+        with rectified units and solver "adam" or "sgd", is asked about the kinds that it has. Networks are
+        trained with their own layers, batch size and learning rate, or as a `recipe` says. `class_weight` and
+        ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
+        pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
+        texts), and strengths are for what the last step gets.
+    recipe : Recipe, optional
+        How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
+        how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.
+    task : {"auto", "binary", "multiclass", "classification", "regression"}
+    budget : float, "auto" or None
+        Seconds for the whole advice. 0: nothing is trained and the prior branch answers. None: no limit.
+        "auto": no limit if `effort` is given; else up to 6,000 rows as much as the evidence needs, at most
+        two minutes; beyond, ever fewer full runs of the model, one at 50,000 rows and a twentieth at a
+        million, no less than the smallest search costs, nor than 2 s (networks 4 s), and at most a minute;
+        or one full run if that takes longer, up to ten minutes. Whatever ends the time, the answer is the
+        best of what is known.
+    effort : {"quick", "standard", "thorough"}, optional
+        Rung of the effort ladder: largest sample and number of fits. None: the highest that is projected to
+        fit the budget, with the largest sample that does; rows come before candidates. Given an effort, its
+        largest sample is used, and without a limit of time equal calls return equal advice.
+    sample : "auto", int, float, array of row numbers, or False
+        Rows to validate on: a number, a share, the rows themselves; False: no sub sample can be taken.
+    match : like X, optional
+        Rows the model will be used on: the sample is drawn to look like them.
+    chart : {"extended", "classic"} or Chart
+    correlated, whole_picture : bool, optional
+        Prior knowledge; it wins over what is measured.
+    prefer : {"sparse"}, optional
+        Break ties in favour of L1.
+    groups, time : array, shape (n_rows,), optional
+        Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
+    sample_weight : array, shape (n_rows,), optional
+    scoring : str or callable, optional
+        A score of scikit-learn's to report for the pick and for no regularization; it never decides.
+    folds : int, default 5
+    random_state : int, default 0
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained.
+    storage : path, optional
+        Journal file; an interrupted run called again with it continues without repeating finished fits.
+        While a run is going, and after a kill, a file of that name and ``-wal`` beside it belongs to it.
+    progress : callable (stage, share_done), bool or None, default None
+        A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
+        seconds, in a terminal or a notebook.
+
+    Returns
+    -------
+    Advice
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; the message says what to change.
+    ParameterError
+        If an argument is out of its rule.
+    StorageError
+        If the file is no journal of ours, belongs to other data or settings, is in use, or cannot be written.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> advice = advise(X, y, effort="quick")
+    >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
+    True
+    """
+    started = clock.monotonic()
+    request = Options(
+        sample=sample,
+        correlated=check_flag("correlated", correlated),
+        whole_picture=check_flag("whole_picture", whole_picture),
+        prefer=check_choice("prefer", prefer, ("sparse",), optional=True),
+        budget=check_budget(budget),
+        effort=check_choice("effort", effort, tuple(EFFORTS), optional=True),
+        device=check_choice("device", device, ("auto", "cpu", "cuda")),
+        scoring=check_scoring(scoring),
+        folds=check_folds(folds),
+        random_state=check_seed(random_state),
+        seeds=_seeds(random_state),
+        storage=check_storage(storage),
+        progress=check_progress(progress),
+    )
+    is_text = is_column(X)
+    data = pd.DataFrame({"text": X}) if is_text else X
+    rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    table, given = _table(data, y, task=task, **rows)
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module.target import classes_by_outputs
+
+        note = classes_by_outputs(model, table)
+        if note is not None:
+            table, given = _table(data, y, task="classification", **rows)
+            table = replace(table, notes=(note, *table.notes))
+    if match is not None:
+        request = replace(request, match=_features(match, like=table.facts))
+    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
+    if isinstance(family, EstimatorFamily):
+        family, table = family.on(table, X if is_text else given)
+    if is_text and table.steps is None:
+        raise DataError(
+            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
+            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
+        )
+    way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+    if isinstance(family, EstimatorFamily):
+        way_chart = limited(way_chart, family.kinds)
+    way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
+
+    with watching(request.progress) as say:
+        request = replace(request, progress=say)
+        gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
+        record = _walked(way_chart, gatherer)
+    return Advice(
+        record,
+        module=getattr(family, "model", None),
+        loss=None if recipe is None else recipe.loss,
+    )
+
+
+def advise_without_data(
+    *,
+    chart: str | Chart = "extended",
+    correlated: bool | None = None,
+    whole_picture: bool | None = None,
+    prior_knowledge: bool | None = None,
+) -> Advice:
+    """Advise by prior knowledge alone: walk Q3, Q3a and Q3b without any data.
+
+    Parameters
+    ----------
+    chart : {"extended", "classic"} or Chart
+    correlated, whole_picture : bool, optional
+        Replies to Q3a and Q3b; None: don't know.
+    prior_knowledge : bool, optional
+        Reply to Q3; None: yes if one of the two is given.
+
+    Strengths are unknown without data, so ``build()`` and ``apply()`` of the result raise StrengthError.
+
+    Examples
+    --------
+    >>> advise_without_data(correlated=True).regularizer.kind
+    'l2'
+    """
+    check_flag("correlated", correlated)
+    check_flag("whole_picture", whole_picture)
+    check_flag("prior_knowledge", prior_knowledge)
+    way_chart = resolve(chart, has_dropout=False)
+    if "Q3" not in way_chart.questions:
+        raise ParameterError(
+            "chart must have a question Q3 to be walked without data; pass 'classic' or 'extended'"
+        )
+    is_given = correlated is not None or whole_picture is not None
+    known = is_given if prior_knowledge is None else prior_knowledge
+    evidence = Evidence(
+        prior=PriorEvidence(
+            correlated=correlated, whole_picture=whole_picture, can_measure=False, is_known=prior_knowledge
+        ),
+        correlation=CorrelationEvidence(given=correlated),
+        whole_picture=WholePictureEvidence(given=whole_picture),
+    )
+    way, evidence = walk(replace(way_chart, start="Q3"), evidence)
+    return Advice(
+        Record(
+            format=FORMAT,
+            status="advice",
+            data=None,
+            settings=Settings(
+                model="none",
+                task="none",
+                chart=way_chart.name,
+                effort="none",
+                effort_source="given",
+                budget_s=0.0,
+                folds=0,
+                random_state=0,
+                correlated=correlated,
+                whole_picture=whole_picture,
+                version=__version__,
+            ),
+            evidence=evidence,
+            walk=way,
+            strength=Strength(regularizer=Regularizer.unknown(way.kind), source="none"),
+            training=None,
+            claims=(Claim(name="kind", statement=f"Start with {LABELS[way.kind]}.", support=None),),
+            notes=() if known else (Note(code="nothing-known", text="Nothing was said about the features."),),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------ its parts
+
+
+def _table(X: Any, y: Any, **rows: Any) -> tuple[Table, Any]:
+    """Return the checked table, and X: of X and y, or of a path or frame and names of its columns."""
+    notes: tuple[Note, ...] = ()
+    columns = {key: rows[key] if isinstance(rows[key], str) else None for key in ("groups", "time")}
+    if isinstance(X, str | Path):
+        if not isinstance(y, str) and not _are_names(y):
+            raise ParameterError(
+                "y must be the name of the target column, or a list of names, when X is a path, got "
+                f"{type(y).__name__}"
+            )
+        file = read_frame(X)
+        frame, notes = file.frame, file.notes
+    else:
+        named = as_frame(X)
+        if named is None or not (isinstance(y, str) or _name_columns(y, named)):
+            return make_table(X, y, **rows), X
+        frame = named
+    split = split_columns(frame, target=y, groups=columns["groups"], time=columns["time"])
+    table = make_table(
+        split.X,
+        split.y,
+        target_name=y if isinstance(y, str) else None,
+        task=rows["task"],
+        sample_weight=rows["sample_weight"],
+        groups=rows["groups"] if columns["groups"] is None else split.groups,
+        time=rows["time"] if columns["time"] is None else split.time,
+    )
+    return replace(table, notes=(*notes, *table.notes)), split.X
+
+
+def _are_names(y: Any) -> bool:
+    return isinstance(y, list | tuple) and all(isinstance(name, str) for name in y)
+
+
+def _name_columns(y: Any, frame: pd.DataFrame) -> bool:
+    """Whether y names columns of the frame; labels of its rows are as many as these."""
+    return _are_names(y) and 0 < len(y) != len(frame) and set(y) <= set(frame.columns)
+
+
+def _features(X: Any, *, like: DataFacts) -> Table:
+    """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
+    try:
+        n_rows, _ = contain(X).shape
+        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
+    except DataError as error:
+        raise DataError(
+            f"match must be a table such as X is; what is said of X is of match here: {error}"
+        ) from error
+
+
+def _seeds(random_state: int) -> dict[str, int]:
+    """Return one seed a stage, spawned from the caller's: stages never share random numbers."""
+    children = np.random.SeedSequence(random_state).spawn(len(STAGES))
+    return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
+
+
+def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
+    """Walk the chart, look for what is odd about the data, decide, and record it all."""
+    table, seed = gatherer.table, gatherer.request.seeds["traps"]
+    way, evidence = walk(way_chart, Evidence(), gatherer)
+    with gatherer.stage("traps"):
+        traps = find_traps(table, seed=seed)
+        if way.outcome == NO_SIGNAL:
+            traps += hidden_signal(table, seed=seed)
+    with gatherer.stage("decide"):
+        decision = _decide(way_chart, way, evidence, gatherer, traps)
+    return _record(decision, way, evidence, gatherer, traps)
+
+
+def _decide(
+    way_chart: Chart, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
+) -> Decision:
+    return Decider(
+        chart=way_chart,
+        walk=way,
+        evidence=evidence,
+        gather=gatherer.remember(evidence),
+        family=gatherer.family,
+        n_rows=gatherer.table.n_rows,
+        n_features=gatherer.table.facts.n_features,
+        seeds=gatherer.request.seeds,
+        n_draws=gatherer.effort.n_draws,
+        trained=gatherer.trained,
+        sample=gatherer.drawn if gatherer.request.scoring is not None else None,
+        scoring=gatherer.request.scoring,
+        is_signal_hidden=any(note.code == HIDDEN_SIGNAL for note in traps),
+    ).decide()
+
+
+def _record(
+    decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
+) -> Record:
+    return Record(
+        format=FORMAT,
+        status=decision.status,
+        data=gatherer.table.facts,
+        settings=_settings(way, gatherer),
+        evidence=replace(gatherer.with_measured(evidence), scores=decision.scores),
+        walk=way,
+        strength=decision.strength,
+        training=decision.training,
+        claims=decision.claims,
+        ties=decision.ties,
+        most_lost=decision.most_lost,
+        outcomes=decision.outcomes,
+        flips=decision.flips,
+        rows_needed=decision.rows_needed,
+        notes=(*traps, *gatherer.table.notes, *gatherer.notes),
+        timings=gatherer.timings(),
+    )
+
+
+def _settings(way: Walk, gatherer: Gatherer) -> Settings:
+    request, rung = gatherer.request, gatherer.rung
+    return Settings(
+        model=gatherer.family.name,
+        task=gatherer.table.facts.task,
+        chart=way.chart,
+        effort=rung.effort.name,
+        effort_source=rung.effort_source,
+        budget_s=rung.budget_s,
+        folds=request.folds,
+        random_state=request.random_state,
+        prefer=request.prefer,
+        correlated=request.correlated,
+        whole_picture=request.whole_picture,
+        device=request.device,
+        version=__version__,
+    )

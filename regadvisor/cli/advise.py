@@ -1,0 +1,308 @@
+"""The command ``regadvisor advise``: read a table, ask for advice, print and write it."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from regadvisor.cli import terminal
+from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.progress import Progress, is_watched, watching
+from regadvisor.report.phrases import clean
+from regadvisor.writing import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from regadvisor.advice import Advice
+
+_EXTENSIONS = (".html", ".json", ".md", ".txt")
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | Literal["auto"]:
+    """Return a number of seconds of at least 0, or "auto"."""
+    if value == "auto":
+        return "auto"
+    with suppress(ValueError):
+        if 0 <= float(value) < math.inf:
+            return float(value)
+    raise click.BadParameter(f"must be a number of seconds of at least 0 or 'auto', got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """The options of ``regadvisor advise``, as click checked them."""
+
+    data: str
+    target: tuple[str, ...]
+    model: str
+    task: str
+    budget: float | Literal["auto"]
+    effort: Literal["quick", "standard", "thorough"] | None
+    seed: int
+    chart: str
+    correlated: str | None
+    whole_picture: str | None
+    groups: str | None
+    time: str | None
+    drop: tuple[str, ...]
+    prefer: Literal["sparse"] | None
+    fail_under: float | None
+    storage: Path | None
+    resume: bool
+    as_json: bool
+    outputs: tuple[Path, ...]
+    quiet: bool
+    verbose: bool
+
+
+@click.command(no_args_is_help=True)
+@click.argument("data")
+@click.option(
+    "-t",
+    "--target",
+    metavar="COL",
+    multiple=True,
+    help="The column to predict. May be repeated: several targets, all numbers, are learned together.",
+)
+@click.option(
+    "--model", type=click.Choice(["auto", "linear", "mlp", "cnn"]), default="auto", show_default=True
+)
+@click.option(
+    "--task",
+    type=click.Choice(["auto", "classification", "binary", "multiclass", "regression"]),
+    default="auto",
+    show_default=True,
+)
+@click.option(
+    "--budget",
+    metavar="SECONDS",
+    callback=_seconds,
+    default="auto",
+    show_default=True,
+    help="Seconds for the advice. auto: up to two minutes for 6,000 rows or fewer, ever fewer full runs of "
+    "the model for more, a share of one from 50,000 rows on. 0: train nothing.",
+)
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    help="How much to try; equal calls then give equal advice, and there is no time limit unless --budget "
+    "says so. Default: what fits the budget.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--chart", type=terminal.CHART, default="extended", show_default=True)
+@click.option("--correlated", type=terminal.YES_NO, help="Are your features correlated? Default: measured.")
+@click.option(
+    "--whole-picture", type=terminal.YES_NO, help='Do you need the "entire picture"? Default: measured.'
+)
+@click.option("--groups", metavar="COL", help="Rows with the same value stay in one fold; no feature.")
+@click.option("--time", metavar="COL", help="Validate forward along this column; no feature.")
+@click.option("--drop", metavar="COL", multiple=True, help="A column to leave out. May be repeated.")
+@click.option("--prefer", type=click.Choice(["sparse"]), help="Break ties in favour of L1.")
+@click.option(
+    "--fail-under",
+    metavar="SHARE",
+    type=click.FloatRange(0.0, 0.99),
+    help="Exit with 3 if the support of the verdict is below this: of a tie, of the weakest claim. (Advice "
+    "without training has none.)",
+)
+@click.option(
+    "--storage", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Journal file."
+)
+@click.option("--resume", is_flag=True, help="Go on with the journal of an interrupted run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead of the report.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the advice as well: .html (with pictures), .json (can be loaded again), .md or .txt. May be "
+    "repeated.",
+)
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="No progress; only the verdict, on one line, and what is odd about the data.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Every comparison, candidate and fold.")
+def advise(**given: Any) -> None:
+    """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, or - for stdin.
+
+    Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal (beside
+    the first PATH), which is removed at the end; if the run is interrupted, the same command with --resume
+    goes on. --storage puts the journal elsewhere and keeps it. An old journal is never overwritten.
+
+    \b
+    Examples:
+      regadvisor advise data.csv -t price --drop id -o advice.json -o report.html
+      regadvisor advise data.csv --target slump --target flow
+      regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
+      cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
+      regadvisor advise data.csv --target y -q --fail-under 0.8 || echo "have a look"
+    """
+    _run(_Options(**given))
+
+
+def _run(request: _Options) -> None:
+    for output in request.outputs:
+        check_output(output)
+    journal = _journal(request)
+    existed = journal is not None and journal.exists()
+    is_ours = journal is not None and request.storage is None and not existed
+    try:
+        with terminal.ended_kindly() as signals:
+            advice = _advice(request, journal)
+    except terminal.TerminatedError:
+        terminal.complain(f"terminated; {_saved(journal)}")
+        raise click.exceptions.Exit(terminal.TERMINATED) from None
+    except KeyboardInterrupt:
+        terminal.complain(f"interrupted; {_saved(journal)}")
+        raise click.exceptions.Exit(terminal.INTERRUPTED) from None
+    except RegadvisorError as error:
+        # A journal of a run that could not start would only stand in the way of the next one.
+        if is_ours and journal is not None and not isinstance(error, StorageError):
+            journal.unlink(missing_ok=True)
+        raise
+    problems = [problem for path in request.outputs if (problem := write(advice, path)) is not None]
+    is_interrupted = any(note.code == "interrupted" for note in advice.record.notes)
+    if not problems and not is_interrupted and journal is not None and request.storage is None:
+        journal.unlink(missing_ok=True)
+    _show(advice, request)
+    if problems:
+        raise RegadvisorError(f"{'; '.join(problems)}; {_saved(journal)}")
+    if is_interrupted:
+        said, code = ("terminated", terminal.TERMINATED) if signals else ("interrupted", terminal.INTERRUPTED)
+        terminal.complain(f"{said}; this is the best of what was known then; {_saved(journal)}")
+        raise click.exceptions.Exit(code)
+    terminal.leave(advice.record, request.fail_under)
+
+
+def _advice(request: _Options, journal: Path | None) -> Advice:
+    """Read the table, ask for advice, and add what reading had to say."""
+    with watching(is_watched() and not request.quiet) as progress:
+        if progress is not None:
+            progress("read", 0.0)
+        return _read_and_advised(request, journal, progress)
+
+
+def _read_and_advised(request: _Options, journal: Path | None, progress: Progress | None) -> Advice:
+    from dataclasses import replace
+
+    import regadvisor
+    from regadvisor.data.files import read_frame, split_columns
+
+    stdin = sys.stdin.buffer if request.data == "-" else None
+    file = read_frame(request.data, stdin=stdin)
+    if not request.target:
+        raise click.UsageError(f"name the column to predict with -t; the columns are {_columns(file.frame)}")
+    split = split_columns(
+        file.frame, target=request.target, drop=request.drop, groups=request.groups, time=request.time
+    )
+    advice = regadvisor.advise(
+        split.X,
+        split.y,
+        model=request.model,
+        task=request.task,
+        budget=request.budget,
+        effort=request.effort,
+        chart=request.chart,
+        correlated=_flag(request.correlated),
+        whole_picture=_flag(request.whole_picture),
+        prefer=request.prefer,
+        groups=split.groups,
+        time=split.time,
+        random_state=request.seed,
+        storage=journal,
+        progress=False if progress is None else progress,
+    )
+    if not file.notes:
+        return advice
+    return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))
+
+
+def _columns(frame: pd.DataFrame, most: int = 40) -> str:
+    """Return the names of the columns, as they may stand in a shell."""
+    names = [clean(str(name)) for name in frame.columns]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _flag(answer: str | None) -> bool | None:
+    return None if answer is None else answer == "yes"
+
+
+def _journal(request: _Options) -> Path | None:
+    """Return the path of the journal, if there is to be one; see the help of ``advise``."""
+    path = request.storage
+    if path is None and request.outputs:
+        path = request.outputs[0].with_name(f"{request.outputs[0].name}.journal")
+    if path is None:
+        if request.resume:
+            raise click.UsageError(
+                "--resume must come with --storage PATH or -o PATH, which name the journal."
+            )
+        return None
+    is_there = path.exists() and path.stat().st_size > 0
+    if is_there and not request.resume:
+        raise click.UsageError(
+            f"{path} is the journal of an interrupted run: give --resume to go on with it, or delete it."
+        )
+    if request.resume and not is_there and not request.quiet:
+        click.echo(f"nothing to resume in {path}; starting from the beginning", err=True)
+    return path
+
+
+def _saved(journal: Path | None) -> str:
+    """Return what an interrupted run leaves behind, and how to go on."""
+    if journal is None:
+        return "nothing was saved (-o PATH or --storage PATH would keep what is known)"
+    if not journal.exists() or journal.stat().st_size == 0:
+        return "nothing was known yet"
+    return f"what is known is saved in {journal}: run the same command with --resume"
+
+
+def _show(advice: Advice, request: _Options) -> None:
+    if request.as_json:
+        terminal.say(advice.to_json().encode())
+    elif request.quiet:
+        terminal.say("".join(f"{line}\n" for line in (advice.verdict, *advice.warnings)))
+    else:
+        terminal.report(advice, verbose=request.verbose)
+
+
+def check_output(path: Path) -> None:
+    """Raise before anything costly is done for a file that could not be written."""
+    if path.suffix not in _EXTENSIONS:
+        raise click.BadParameter(
+            f"must end in {', '.join(_EXTENSIONS)}, got {str(path)!r}", param_hint="'-o'"
+        )
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise click.BadParameter(
+            f"must be in a folder that exists and can be written, got {str(path)!r}", param_hint="'-o'"
+        )
+
+
+def write(advice: Advice, path: Path) -> str | None:
+    """Write the advice in the format its ending names, whole or not at all; return what went wrong."""
+    renders: dict[str, Callable[[], str]] = {
+        ".html": advice.to_html,
+        ".json": advice.to_json,
+        ".md": advice.to_markdown,
+        ".txt": advice.to_text,
+    }
+    try:
+        write_whole(renders[path.suffix](), path)
+    except StorageError as error:
+        return str(error)
+    return None

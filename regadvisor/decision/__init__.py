@@ -1,0 +1,1 @@
+"""From the finished walk to claims, ties and what would flip them."""

@@ -1,0 +1,400 @@
+"""From a finished walk to a decision: the status, the claims, the strength, what would flip it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from regadvisor import thresholds
+from regadvisor.compare.calibration import calibrated
+from regadvisor.compare.paired import rows_needed
+from regadvisor.compare.panel import ANY, CONSTANT
+from regadvisor.compare.summary import fit_facts, zeroed_features
+from regadvisor.compare.support import Resampled, resampled, strength_ties
+from regadvisor.evidence.caller_score import Scoring, reported_scores
+from regadvisor.evidence.gather import Trained
+from regadvisor.families.base import Carry, Family, Fit
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart
+from regadvisor.flowchart.walk import Gather, walk
+from regadvisor.records import (
+    Claim,
+    Comparison,
+    Evidence,
+    ScoreEvidence,
+    Strength,
+    Training,
+    Walk,
+)
+from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
+from regadvisor.sampling.draw import Drawn
+
+Status = Literal["advice", "tie", "no_signal", "cant_tell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a record says beyond the evidence and the walk."""
+
+    status: Status
+    strength: Strength
+    training: Training | None
+    claims: tuple[Claim, ...]
+    ties: tuple[Kind, ...] = ()
+    most_lost: float | None = None
+    outcomes: dict[str, float] = field(default_factory=dict)
+    flips: tuple[str, ...] = ()
+    rows_needed: int | None = None
+    #: The scores, with what is said about the fits of the pick.
+    scores: ScoreEvidence | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decider:
+    """Everything a decision reads; see :meth:`decide`."""
+
+    chart: Chart
+    walk: Walk
+    evidence: Evidence
+    gather: Gather
+    family: Family
+    n_rows: int
+    n_features: int
+    seeds: dict[str, int]
+    n_draws: int
+    trained: Trained | None = None
+    #: The sample, and the caller's own score to report on it.
+    sample: Drawn | None = None
+    scoring: Scoring | None = None
+    #: Whether extreme values hide a signal from the loss (``traps.hidden``): then "no signal" is not said.
+    is_signal_hidden: bool = False
+
+    def decide(self) -> Decision:
+        """Return the decision of this walk."""
+        if self.trained is None or self.evidence.scores is None:
+            return self._without_training()
+        if self._kind not in self.trained.tuned.results.by_kind:
+            return self._without_training()  # the deadline left out every fit of the outcome
+        if self.walk.outcome == NO_SIGNAL:
+            return self._no_signal(self.trained, self.evidence.scores)
+        return self._by_evidence(self.trained, self.evidence.scores, self._kind)
+
+    @property
+    def _kind(self) -> Kind:
+        """The kind to start with; without a signal the first penalty that the model has, at its strongest."""
+        penalties = [kind for kind in self.family.kinds if kind != "none"]
+        return self.walk.kind if self.walk.kind in self.family.kinds else penalties[0]
+
+    # ---------------------------------------------------------------------------- three ways to decide
+
+    def _without_training(self) -> Decision:
+        """Decide without fits of the outcome: documented default strengths, no support."""
+        kind = self._kind
+        regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
+        return Decision(
+            status="cant_tell" if self.evidence.scores is not None or self._is_hopeless else "advice",
+            strength=Strength(regularizer=regularizer, source="default"),
+            training=self.family.training(
+                None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
+            ),
+            claims=(
+                Claim(name="regularize", statement=_regularize(self.walk.outcome), support=None),
+                Claim(name="kind", statement=f"Start with {LABELS[kind]}.", support=None),
+                Claim(name="strength", statement="A documented default, not measured.", support=None),
+            ),
+            flips=self._flips(),
+            scores=self.evidence.scores,
+        )
+
+    def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:
+        """Nothing beats the constant: build the penalised candidate that came nearest to it."""
+        draws = self._draws(trained, scores)
+        outcomes = self._outcomes(draws, scores)
+        losses = scores.lowest_losses
+        penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
+        nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
+        support = _capped(outcomes.get(NO_SIGNAL, 0.0))
+        nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
+        # One fold of several is what a deadline left: too little to say that there is nothing.
+        is_open = self.is_signal_hidden or scores.n_folds < 2 <= len(trained.prepared.folds)
+        return Decision(
+            status="cant_tell" if is_open else "no_signal",
+            strength=self._strength(trained, nearest),
+            training=self._training(trained, nearest),
+            claims=() if is_open else (nothing,),
+            outcomes=outcomes,
+            flips=self._flips(),
+            scores=self._described(trained, scores, nearest),
+        )
+
+    def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
+        draws = self._draws(trained, scores)
+        outcomes = self._outcomes(draws, scores)
+        ties = self._ties(scores, outcome)
+        against_none = scores.comparisons.get(f"{outcome}:none")
+        status = self._status(outcome, ties, against_none)
+        return Decision(
+            status=status,
+            strength=self._strength(trained, outcome),
+            training=self._training(trained, outcome),
+            claims=self._claims(trained, outcome, draws, scores, ties=ties),
+            ties=ties,
+            most_lost=draws.most_lost(outcome),
+            outcomes=outcomes,
+            flips=self._flips(),
+            rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
+            scores=self._described(trained, scores, outcome),
+        )
+
+    # ------------------------------------------------------------------------------------- its parts
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether the data themselves cannot be validated on, whatever the budget."""
+        resources = self.evidence.resources
+        return resources is not None and resources.obstacle is not None and resources.budget_s != 0
+
+    def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
+        return resampled(
+            trained.honest,
+            n_draws=self.n_draws,
+            seed=self.seeds["decide"],
+            carry_costs=scores.carry_costs,
+        )
+
+    def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
+        """Walk again on every draw of resampled rows; return the share of walks by outcome."""
+        counts: Counter[str] = Counter()
+        for draw in range(draws.n_draws):
+            comparisons = _LazyComparisons(draws, draw, scores.comparisons)
+            drawn = replace(scores, comparisons=comparisons, lowest_losses=draws.lowest_losses(draw))
+            evidence = replace(self.evidence, scores=drawn)
+            counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
+        return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
+
+    def _ties(self, scores: ScoreEvidence, outcome: Kind) -> tuple[Kind, ...]:
+        """Return the kinds that are the same as the outcome, or differ too little to matter."""
+        found = ((kind, scores.comparisons.get(f"{kind}:{outcome}")) for kind in KINDS if kind != outcome)
+        return tuple(kind for kind, comparison in found if comparison and _is_tie(comparison))
+
+    def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
+        assert self.evidence.scores is not None
+        if len(self.evidence.scores.honest_losses) < 2:
+            return "cant_tell"  # a deadline left one kind, which is compared with nothing
+        decided = any(
+            step.reply in ("better", "same", "worse")
+            for step in self.walk.steps
+            if step.question != "Q4s" and "p_better" in step.answer.numbers
+        )
+        if not decided and self.chart.comparisons == "interval" and _is_wide(against_none):
+            return "cant_tell"
+        return "tie" if outcome != "none" and ties else "advice"
+
+    def _strength(self, trained: Trained, outcome: Kind) -> Strength:
+        fit, fits, best = self._picked(trained, outcome)
+        on_sample = fit.job.regularizer
+        growth = self.evidence.growth
+        known = growth if growth is not None and growth.kind == outcome else None
+        sample = self.evidence.sample
+        carry = Carry(
+            n_sample=trained.prepared.n_learned,
+            n_rows=self.n_rows,
+            n_features=trained.prepared.n_features,
+            drift=0.0 if known is None else known.drift,
+            is_forward=sample is not None and sample.validation == "time",
+        )
+        regularizer, carried = self.family.at_full_size(fit, carry)
+        if known is not None and known.factor != 1.0:
+            regularizer = regularizer.times(known.factor)
+            carried = f"{carried}; times {known.factor:g}, which did best on all rows"
+        strengths = [each.job.regularizer.strengths() for each in fits]
+        ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
+        return Strength(
+            regularizer=regularizer,
+            source="none" if outcome == "none" else "search",
+            on_sample=on_sample,
+            carried=carried,
+            ties=ties,
+        )
+
+    def _picked(self, trained: Trained, kind: Kind) -> tuple[Fit, tuple[Fit, ...], int]:
+        fits = trained.tuned.results.by_kind[kind]
+        best = trained.honest.best_config(kind)  # of none's seeds, one configuration in the panel, the first
+        return fits[best], fits, best
+
+    def _training(self, trained: Trained, kind: Kind) -> Training:
+        fit = self._picked(trained, kind)[0]
+        return self.family.training(
+            fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
+        )
+
+    def _signal(self, scores: ScoreEvidence) -> float:
+        """Return the probability that anything beats the constant, where the chart asks for it.
+
+        Without a signal the outcome would be another, whatever the candidates' order: it bounds both claims.
+        """
+        asked = any(step.question == "Q4s" for step in self.walk.steps)
+        against_constant = scores.comparisons.get(f"{ANY}:{CONSTANT}")
+        return against_constant.p_better if asked and against_constant is not None else 1.0
+
+    def _claims(
+        self,
+        trained: Trained,
+        outcome: Kind,
+        draws: Resampled,
+        scores: ScoreEvidence,
+        *,
+        ties: tuple[Kind, ...],
+    ) -> tuple[Claim, ...]:
+        discount, signal = self._discount(trained.prepared.n_learned), self._signal(scores)
+        strength = None if outcome == "none" else draws.share_of_strength(outcome)
+        region = f"{thresholds.SAME_REGION:.1%}"
+        statement, helps = _regularize(outcome), draws.share_near(["none"])
+        against_none = scores.comparisons.get(f"{outcome}:none")
+        if against_none is not None:  # a penalty helps if it gains more than a tie
+            helps = against_none.p_better
+            if "none" in ties:  # no penalty is known to help, and none to harm
+                statement = f"Regularizing or not changes the loss by less than {region}."
+                helps = against_none.p_same
+        supports = {
+            "regularize": (statement, helps * signal),
+            "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome]) * signal),
+            "strength": (f"Its strength is within {region} of the best tried.", strength),
+        }
+        return tuple(
+            self._claim(name, statement, None if share is None else _capped(share * discount))
+            for name, (statement, share) in supports.items()
+        )
+
+    def _claim(self, name: str, statement: str, support: float | None) -> Claim:
+        """Return a claim with its probability, where a map from support can be trusted."""
+        probability = None
+        if support is not None:
+            probability = calibrated(name, support, family=self.family.name)
+            # The map of "regularize" counted a tie as right, which the claim no longer does.
+            if probability is not None and statement == _regularize("l2"):
+                probability = min(probability, support)
+        return Claim(name=name, statement=statement, support=support, probability=probability)  # type: ignore[arg-type]
+
+    def _discount(self, n_sample: int) -> float:
+        ratio = self.n_rows / max(n_sample, 1)
+        return next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto)
+
+    def _flips(self) -> tuple[str, ...]:
+        """Return what would lead to another outcome, nearest threshold first."""
+        found: list[tuple[float, str]] = []
+        for step in self.walk.steps:
+            other = _nearest_reply(step.answer.reply, step.answer.numbers.get("difference"))
+            edges = self.chart.questions[step.question].edges
+            if step.answer.flips_if is None or other not in edges:
+                continue
+            instead, _ = walk(self.chart, self.evidence, self.gather, forced={step.question: other})
+            distance = step.answer.distance
+            is_near = distance is None or distance <= thresholds.FARTHEST_FLIP
+            if instead.outcome != self.walk.outcome and is_near:
+                label = LABELS.get(instead.outcome, instead.outcome)  # type: ignore[arg-type]
+                found.append(
+                    (float("inf") if distance is None else distance, f"{label} if {step.answer.flips_if}")
+                )
+        return tuple(text for _, text in sorted(found, key=lambda pair: pair[0]))
+
+    def _described(self, trained: Trained, scores: ScoreEvidence, kind: Kind) -> ScoreEvidence:
+        """Add over- and underfit of none and of `kind`, and the features that `kind` zeroed."""
+        facts = []
+        for each in dict.fromkeys(("none", kind)):
+            if each not in trained.tuned.results.by_kind:
+                continue
+            fit = self._picked(trained, each)[0]
+            facts.append(
+                fit_facts(
+                    each,
+                    train_loss=float(fit.train_losses.mean()),
+                    held_out_loss=float(trained.panel.mean_losses(each).min()),
+                    constant_loss=scores.constant_loss,
+                )
+            )
+        zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
+        described = replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
+        if self.scoring is None or self.sample is None:
+            return described
+        return replace(
+            described,
+            reported=self._reported(trained, kind),
+            reported_name=getattr(self.scoring, "__name__", None) or str(self.scoring),
+        )
+
+    def _reported(self, trained: Trained, kind: Kind) -> dict[str, float]:
+        assert self.sample is not None
+        assert self.scoring is not None
+        n_sample = trained.prepared.n_learned
+        models: dict[Kind, tuple[Regularizer, Training]] = {}
+        for each in dict.fromkeys(("none", kind)):
+            if each in trained.tuned.results.by_kind:
+                fit = self._picked(trained, each)[0]
+                training = self.family.training(
+                    fit, n_sample=n_sample, n_rows=n_sample, seed=self.seeds["model"]
+                )
+                models[each] = (fit.job.regularizer, training)
+        recipe = getattr(self.family, "recipe", None)
+        return reported_scores(
+            self.sample.table,
+            self.sample.folds,
+            models,
+            self.scoring,
+            module=getattr(self.family, "model", None),
+            loss=None if recipe is None else recipe.loss,
+        )
+
+    def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
+        against = "l2" if outcome == "none" else outcome
+        comparison = scores.comparisons.get(f"{against}:none")
+        return None if comparison is None else rows_needed(comparison, comparison.n_rows)
+
+
+class _LazyComparisons(dict[str, Comparison]):
+    """The comparisons of one resampled draw, worked out only for the pairs that a walk asks for."""
+
+    def __init__(self, draws: Resampled, draw: int, observed: dict[str, Comparison]) -> None:
+        super().__init__()
+        self._draws, self._draw, self._observed = draws, draw, observed
+
+    def get(self, pair: str, default: Comparison | None = None) -> Comparison | None:  # type: ignore[override]
+        if pair not in self._observed:
+            return default
+        if pair not in self:
+            a, b = pair.split(":")
+            self[pair] = self._draws.comparison(self._draw, a, b)
+        return self[pair]
+
+
+def _capped(share: float) -> float:
+    return min(share, thresholds.HIGHEST_SUPPORT)
+
+
+def _needs_penalty(outcome: str) -> bool:
+    return outcome not in ("none", NO_SIGNAL)
+
+
+def _regularize(outcome: str) -> str:
+    return "Regularize." if _needs_penalty(outcome) else "No regularizer is needed."
+
+
+def _is_tie(comparison: Comparison) -> bool:
+    """Whether two kinds are the same, or their difference is small enough not to matter, whichever way."""
+    widest = thresholds.TIE_WIDTH * min(abs(comparison.loss_a), abs(comparison.loss_b))
+    is_narrow = max(-comparison.low, comparison.high) <= widest
+    return comparison.reply == "same" or (comparison.reply == "unsure" and is_narrow)
+
+
+def _is_wide(against_none: Comparison | None) -> bool:
+    if against_none is None:
+        return False
+    limit = thresholds.CANT_TELL_WIDTH * against_none.loss_b
+    return against_none.low < -limit and against_none.high > limit
+
+
+def _nearest_reply(reply: str, difference: object) -> str:
+    """Return the reply on the other side of the nearest threshold."""
+    gains = isinstance(difference, float) and difference < 0
+    across = {"yes": "no", "no": "yes", "better": "same", "worse": "same"}
+    return across.get(reply) or ("better" if gains else "worse")

@@ -1,1 +1,0 @@
-"""What the features look like, measured without training a candidate."""

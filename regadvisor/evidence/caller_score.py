@@ -1,0 +1,67 @@
+"""The caller's own score (``scoring=``) of none and of the pick: reported, never deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import cross_val_score
+
+from regadvisor.data.table import Table
+from regadvisor.export.build import build_model
+from regadvisor.families.base import Fold
+from regadvisor.records import Training
+from regadvisor.regularizer import Kind, Regularizer
+
+#: A name that scikit-learn knows, or a scorer.
+Scoring = str | Callable[..., Any]
+
+
+def reported_scores(
+    sample: Table,
+    folds: Sequence[Fold],
+    models: dict[Kind, tuple[Regularizer, Training]],
+    scoring: Scoring,
+    *,
+    module: Any = None,
+    loss: Callable[..., Any] | None = None,
+) -> dict[str, float]:
+    """Return the mean score over the folds of each kind, by scikit-learn's ``cross_val_score``.
+
+    Parameters
+    ----------
+    sample : Table
+    folds : sequence of Fold
+        The folds that the comparisons were made on.
+    models : mapping from kind
+        Strengths as picked on the sample, and how to train.
+    scoring : str or callable
+    module, loss : optional
+        The caller's own factory or module, and loss, where the models need them. Nothing is reported of
+        models that cannot be built without.
+    """
+    needed = [
+        (
+            training.family == "module" or training.estimator is not None,
+            training.module,
+            training.has_own_loss,
+        )
+        for _, training in models.values()
+    ]
+    if any(
+        (is_own and module is None and name != "cnn") or (own and loss is None)
+        for is_own, name, own in needed
+    ):
+        return {}
+    y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
+    n_train = round(float(np.mean([len(fold.train) for fold in folds])))
+    facts = replace(sample.facts, n_rows=n_train)
+    splits = [(fold.train, fold.test) for fold in folds]
+    X = sample.X if sample.given is None else sample.given
+    found = {}
+    for kind, (regularizer, training) in models.items():
+        model = build_model(facts, regularizer, training, module=module, loss=loss)
+        found[str(kind)] = float(np.mean(cross_val_score(model, X, y, cv=splits, scoring=scoring)))
+    return found

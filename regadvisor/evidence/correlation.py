@@ -1,0 +1,255 @@
+"""Q3a: are the features correlated?
+
+Two things make "correlated" matter to a penalty, and each is measured:
+
+- *common factors*: many columns rise and fall together. Eigenvalues of the rank correlation matrix that
+  exceed those of independently permuted columns count as factors (parallel analysis, Horn 1965,
+  Psychometrika 30:179, with permutations as in Buja and Eyuboglu 1992: right for ties and heavy tails,
+  where the Marchenko-Pastur edge is not).
+- *collinear columns*: a column is nearly a combination of others, so its coefficient is unstable.
+  Variance inflation factors find these, also where there are too few of them to make a factor.
+
+Everything is computed on ranks and, for categorical columns, on orthonormal level indicators (see
+:mod:`regadvisor.evidence.associations`), so that one column's own levels never count as correlated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
+from sklearn.covariance import ledoit_wolf
+
+from regadvisor.data.table import Table
+from regadvisor.evidence.associations import Blocks, association_matrix, correlation_matrix, encode
+from regadvisor.records import CorrelationEvidence
+from regadvisor.thresholds import (
+    COLLINEAR_SHARE,
+    EXPLAINED_NO,
+    EXPLAINED_YES,
+    FEWEST_ROWS_TO_MEASURE,
+    ROWS_PER_INFLATION,
+    VIF_NO,
+    VIF_YES,
+)
+
+#: Added to the diagonal before inverting: exactly collinear columns get a factor of about a million.
+_RIDGE = 1e-6
+#: Dense eigenvalue solvers are faster than Lanczos below this size.
+_SMALL = 80
+
+_EXPLAINED_UNIT = "the share of variance that common factors explain"
+_VIF_UNIT = "the largest variance inflation factor"
+_COMMON_VIF_UNIT = f"the variance inflation factor that {COLLINEAR_SHARE:.0%} of the columns reach"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors:
+    """Common factors of a correlation matrix; see :func:`common_factors`."""
+
+    n_factors: int
+    explained: float
+    edge: float
+    largest_eigenvalue: float
+    effective_rank: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inflation:
+    """Variance inflation factors, shape (n_variables,), and whether they come from a shrunk matrix."""
+
+    factors: NDArray[np.float64]
+    is_shrunk: bool
+
+
+def measure_correlation(
+    table: Table, *, seed: int, max_rows: int = 2000, max_columns: int = 600
+) -> CorrelationEvidence:
+    """Measure whether the features of `table` are correlated.
+
+    The reply is "yes" if common factors explain at least ``EXPLAINED_YES`` of the variance or at least
+    ``COLLINEAR_SHARE`` of the columns have a variance inflation factor of ``VIF_YES``; "no" if both
+    statistics are below their lower thresholds; else "unsure". One column is not correlated with
+    anything ("no"); fewer than ``FEWEST_ROWS_TO_MEASURE`` rows say nothing ("unsure").
+
+    Parameters
+    ----------
+    table : Table
+        Never modified. Row weights, groups and time are not used.
+    seed : int
+        For the rows and columns drawn where there are more than allowed, and for the permutations.
+    max_rows, max_columns : int
+        At most this many rows and columns are looked at, drawn at random.
+
+    Returns
+    -------
+    CorrelationEvidence
+        With `given` None. `margin` is the distance of the deciding statistic to its "yes" threshold, in
+        units of that statistic (named by `margin_unit`), at least 0 exactly if the reply is "yes".
+        `n_columns` counts the columns looked at; those that (nearly) never vary are left out.
+    """
+    rng = np.random.default_rng(seed)
+    blocks = encode(table, rng=rng, max_rows=max_rows, max_columns=max_columns)
+    if blocks.n_variables < 2:
+        return CorrelationEvidence(measured="no", n_columns=blocks.n_variables)
+    if len(blocks.values) < FEWEST_ROWS_TO_MEASURE:
+        return CorrelationEvidence(measured="unsure", n_columns=blocks.n_variables)
+    correlation = correlation_matrix(blocks)
+    factors = common_factors(blocks, correlation, rng)
+    inflation = variance_inflation(blocks, correlation)
+    worst = int(np.argmax(inflation.factors))
+    reply, margin, unit = _judge(factors.explained, inflation.factors)
+    return CorrelationEvidence(
+        measured=reply,
+        explained=factors.explained,
+        n_factors=factors.n_factors,
+        edge=factors.edge,
+        largest_eigenvalue=factors.largest_eigenvalue,
+        vif=float(inflation.factors[worst]),
+        vif_column=str(blocks.names[worst]),
+        is_shrunk=inflation.is_shrunk,
+        effective_rank=factors.effective_rank,
+        n_columns=blocks.n_variables,
+        margin=margin,
+        margin_unit=unit,
+    )
+
+
+def _judge(
+    explained: float, factors: NDArray[np.float64]
+) -> tuple[Literal["yes", "no", "unsure"], float, str]:
+    """Return the reply, the signed distance to "yes" of the statistic that decides it, and its name.
+
+    A single collinear pair among hundreds of columns is no reason for L2, so the inflation that counts is
+    the one that ``COLLINEAR_SHARE`` of the columns reach; a largest one above the threshold that is not
+    shared by enough columns still gives "unsure".
+    """
+    largest = float(factors.max())
+    rank = max(1, int(np.ceil(COLLINEAR_SHARE * factors.size)))
+    common = float(np.sort(factors)[-rank])
+    statistics = [
+        (explained / EXPLAINED_YES, explained - EXPLAINED_YES, _EXPLAINED_UNIT),
+        ((common - 1.0) / (VIF_YES - 1.0), common - VIF_YES, _VIF_UNIT if rank == 1 else _COMMON_VIF_UNIT),
+    ]
+    closeness, margin, unit = max(statistics)
+    if closeness >= 1:
+        return "yes", margin, unit
+    if explained < EXPLAINED_NO and common < VIF_NO and largest < VIF_YES:
+        return "no", margin, unit
+    return "unsure", margin, unit
+
+
+def common_factors(blocks: Blocks, correlation: NDArray[np.float64], rng: np.random.Generator) -> Factors:
+    """Return the factors that the columns have in common.
+
+    A factor is an eigenvalue λ above `edge`, the highest top eigenvalue of columns that were permuted
+    independently. It explains λ − 1 − γ, where 1 is a column's own variance and γ = p/n is what
+    sampling noise adds to an eigenvalue (Johnstone 2001, Ann. Stat. 29:295); their sum is given as a share
+    of the variance that could be common at all: equicorrelated columns give their correlation ρ, and
+    identical columns 1. The effective rank is exp of the entropy of the eigenvalues' shares (Roy and
+    Vetterli 2007), in [1, n_encoded].
+
+    Parameters
+    ----------
+    blocks : Blocks
+    correlation : ndarray, shape (n_encoded, n_encoded)
+    rng : numpy.random.Generator
+        For the permutations.
+    """
+    n_rows, n_encoded = blocks.values.shape
+    # The non-zero eigenvalues of Z'Z and ZZ' are the same: take the smaller matrix.
+    small = correlation if n_encoded <= n_rows else blocks.values @ blocks.values.T / n_rows
+    eigenvalues = np.clip(np.linalg.eigvalsh(small), 0.0, None)
+    edge = _permutation_edge(blocks, rng)
+    above = eigenvalues[eigenvalues > edge]
+    common = np.maximum(above - 1.0 - n_encoded / n_rows, 0.0).sum()
+    # Columns of one block are uncorrelated by construction: no factor can take more than one from each.
+    most = n_encoded - n_encoded / blocks.n_variables
+    shares = eigenvalues[eigenvalues > 1e-12] / eigenvalues.sum()
+    return Factors(
+        n_factors=int(above.size),
+        explained=float(min(1.0, common / most)),
+        edge=edge,
+        largest_eigenvalue=float(eigenvalues[-1]),
+        effective_rank=float(np.exp(-np.sum(shares * np.log(shares)))),
+    )
+
+
+def _permutation_edge(blocks: Blocks, rng: np.random.Generator) -> float:
+    """Return the highest top eigenvalue among data sets whose columns are permuted independently.
+
+    The blocks of categorical columns are permuted as one. Top eigenvalues of large matrices hardly vary
+    (as n^(-2/3)), so five draws do there; twenty make a 95% edge for small ones.
+    """
+    n_rows, n_encoded = blocks.values.shape
+    columns = np.ascontiguousarray(blocks.values.T, dtype=np.float32)
+    in_order = np.broadcast_to(np.arange(n_rows, dtype=np.int32), (blocks.n_variables, n_rows))
+    tops = []
+    for _ in range(20 if n_encoded <= 100 else 5):
+        order = rng.permuted(in_order, axis=1)
+        permuted = np.take_along_axis(columns, order[blocks.owner], axis=1)
+        gram = permuted @ permuted.T if n_encoded <= n_rows else permuted.T @ permuted
+        tops.append(_top_eigenvalue(gram / n_rows, rng))
+    return max(tops)
+
+
+def _top_eigenvalue(matrix: NDArray[Any], rng: np.random.Generator) -> float:
+    if len(matrix) <= _SMALL:
+        return float(np.linalg.eigvalsh(matrix.astype(np.float64))[-1])
+    start = rng.standard_normal(len(matrix)).astype(matrix.dtype)
+    return float(eigsh(matrix, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
+
+
+def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Inflation:
+    """Return how much of each column's coefficient variance is due to the other columns.
+
+    ``VIF_j = 1 / (1 − R²_j)`` is the j-th diagonal element of the inverse correlation matrix; R² is adjusted
+    for the number of columns, so that independent columns give 1 for every p < n/2. For a categorical
+    column it is the generalised factor of Fox and Monette (1992, JASA 87:178) per degree of freedom,
+    ``det((R⁻¹)_jj)^(1/df)``, which does not depend on the coding of the levels.
+
+    From p = n/2 on the matrix is shrunk (Ledoit and Wolf 2004), which hides collinear pairs; these still
+    show by ``1 / (1 − a²)`` with a column's strongest single association, a lower bound.
+
+    A column that is mostly one value shows what it shares with others in its other rows alone: two words
+    that occur together in all of 5 texts may well do so in 60% of texts. By the rule of three (Hanley and
+    Lippman-Hand 1983, JAMA 249:1743) k rows without an exception leave up to 3/k of it unshared, so no
+    more than k/3 is called inflation there.
+    """
+    n_rows, n_encoded = blocks.values.shape
+    is_shrunk = 2 * n_encoded >= n_rows
+    matrix = correlation
+    if is_shrunk:
+        matrix = ledoit_wolf(blocks.values, assume_centered=True)[0]
+        scale = np.sqrt(np.diag(matrix))
+        matrix = matrix / np.outer(scale, scale)
+    inverse = np.linalg.inv(matrix + _RIDGE * np.eye(n_encoded))
+    if blocks.n_variables == n_encoded:
+        factors = np.diag(inverse).copy()
+    else:
+        factors = np.array([_block_inflation(inverse, blocks.owner == j) for j in range(blocks.n_variables)])
+    if is_shrunk:
+        pairs = association_matrix(blocks, correlation)
+        np.fill_diagonal(pairs, 0.0)
+        factors = np.maximum(factors, 1.0 / (1.0 - pairs.max(axis=0) ** 2 + _RIDGE))
+    else:
+        factors *= (n_rows - n_encoded) / (n_rows - 1)
+    factors = np.minimum(factors, _rows_off_majority(blocks) / ROWS_PER_INFLATION)
+    return Inflation(factors=np.maximum(factors, 1.0), is_shrunk=is_shrunk)
+
+
+def _rows_off_majority(blocks: Blocks) -> NDArray[np.float64]:
+    """Return how many rows do not have the value that most rows have; infinity where none has a majority."""
+    # A value that more than half of the rows have is the median (of every encoded column of a block).
+    is_median = np.abs(blocks.values - np.median(blocks.values, axis=0)) < 1e-9
+    starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])
+    n_equal = np.logical_and.reduceat(is_median, starts, axis=1).sum(axis=0)
+    return np.where(2 * n_equal > len(is_median), len(is_median) - n_equal, np.inf)
+
+
+def _block_inflation(inverse: NDArray[np.floating[Any]], own: NDArray[np.bool_]) -> float:
+    _, log_determinant = np.linalg.slogdet(inverse[np.ix_(own, own)])
+    return float(np.exp(log_determinant / own.sum()))

@@ -1,0 +1,289 @@
+"""From the pick on the sample to its gain and its strengths at the full size: the evidence of Q10.
+
+Where the sample is much smaller than the data, the pick is also trained on a quarter of each fold's training
+rows, weaker and stronger: how its best strength moves from there to the sample is how it moves on. Where a
+budget was given that has room for it, the pick and no regularization are trained on all rows, too. The gain
+is extrapolated from the largest size by ``full_size/gain.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from regadvisor import thresholds
+from regadvisor.compare.paired import spread
+from regadvisor.compare.panel import Panel
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.evidence.other_sizes import tested, train_size
+from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
+from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
+from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
+from regadvisor.plan.effort import CHECKED, FACTORS, SHARE
+from regadvisor.records import GrowthEvidence, SizePoint
+from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
+from regadvisor.sampling.draw import Drawn
+from regadvisor.sampling.folds import make_folds
+from regadvisor.sampling.thinning import thinned
+from regadvisor.search.results import Results
+from regadvisor.search.rounds import Log
+from regadvisor.search.store import opened
+
+#: Folds of all rows, one of which is tested, in a check at the full size.
+_CHECK_FOLDS = 5
+#: A check has to fit into this share of the time that is left, and all rows into so many numbers.
+_CHECK_SHARE = 0.8
+_CHECK_CELLS = 25_000_000
+#: The log of a best strength is never taken for better known than this: a third of the grid's step.
+_VERTEX_SE = 0.35
+#: A smaller drift is not worth a word: over a hundred times the rows it moves a strength by 2%.
+_SMALLEST_DRIFT = 0.005
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Growing:
+    """What the extrapolation of a pick starts from.
+
+    Attributes
+    ----------
+    table : Table
+        All rows.
+    drawn : Drawn
+    family : Family
+    prepared : Prepared
+        The sample's folds.
+    panel : Panel
+    seed : int
+    deadline : Deadline
+    full_run_s : float or None
+        Projected seconds of one full run, if the budget may be spent on runs on all rows.
+    storage : Path or None
+    """
+
+    table: Table
+    drawn: Drawn
+    family: Family
+    prepared: Prepared
+    panel: Panel
+    seed: int
+    deadline: Deadline
+    full_run_s: float | None = None
+    storage: Path | None = None
+
+    def measure(self, kind: Kind, picked: Fit) -> GrowthEvidence:
+        """Return what becomes of the gain of `kind` over no regularization at the full size.
+
+        Parameters
+        ----------
+        kind : Kind
+        picked : Fit
+            The fit of its best strengths on the sample.
+        """
+        drift: float | None = None
+        checked: tuple[SizePoint, float] | None = None
+        if self.table.n_rows > thresholds.MEASURED_FROM_RATIO * self.prepared.n_learned and self._may_thin:
+            with ExitStack() as stack:
+                store = None if self.storage is None else stack.enter_context(opened(self.storage))
+                drift = self._drift(kind, picked, store)
+                checked = self._checked(picked, drift or 0.0, store)
+        return self._evidence(kind, checked, drift=drift)
+
+    @property
+    def _may_thin(self) -> bool:
+        """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
+        return not self._is_forward or len(self.drawn.folds) == 1
+
+    @property
+    def _is_forward(self) -> bool:
+        """Whether later rows were tested."""
+        return self.drawn.evidence.validation == "time"
+
+    # --------------------------------------------------------------------------------- one size each
+
+    def _on_sample(self, kind: Kind) -> SizePoint:
+        """Return the gain on the sample itself, from the candidates that were compared."""
+        best = int(np.argmin(self.panel.mean_losses(kind)))
+        losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
+        return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
+
+    def _drift(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
+        """Return the drift of the pick's strengths, None if it was not measured.
+
+        The pick is trained on a share of every fold's training rows. It takes several folds to know how the
+        best strength moves, and a penalty to have one.
+        """
+        of_family = strength_laws(name=self.family.name, coupling=self.family.coupling)
+        laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
+        if not laws or len(self.drawn.folds) < 2 or self.deadline.expired():
+            return None
+        folds = thinned(self.drawn, SHARE, seed=self.seed)
+        if folds is None:
+            return None
+        prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
+        carried = self.family.carried(
+            picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
+        )
+        tried = {factor: carried.times(factor) for factor in FACTORS}
+        fits = train_size(
+            self.family,
+            prepared,
+            list(tried.values()),
+            seed=picked.job.seed,
+            deadline=self.deadline,
+            study=f"{SHARE:g} of the rows",
+            store=store,
+        )
+        if fits is None or len(fits) < len(tried):
+            return None
+        measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
+        return drift_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
+
+    def _checked(self, picked: Fit, drift: float, store: Log | None) -> tuple[SizePoint, float] | None:
+        """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
+
+        Returns
+        -------
+        (SizePoint, float) or None
+            The gain there, and the factor on the strengths that did best.
+        """
+        runs = 1 + len(CHECKED)
+        room_s = _CHECK_SHARE * self.deadline.left_s
+        if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
+            return None
+        if self.table.n_rows * self.prepared.n_features > _CHECK_CELLS:
+            return None
+        folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
+        prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
+        carry = Carry(
+            n_sample=self.prepared.n_learned,
+            n_rows=self.table.n_rows,
+            n_features=self.prepared.n_features,
+            drift=drift,
+            is_forward=self._is_forward,
+        )
+        carried, _ = self.family.at_full_size(picked, carry)
+        none = Regularizer(coupling=carried.coupling)
+        has_penalty = bool(carried.l1 or carried.l2)
+        tried = {factor: carried.times(factor) for factor in CHECKED if has_penalty or factor == 1.0}
+        fits = train_size(
+            self.family,
+            prepared,
+            [none, *tried.values()],
+            seed=picked.job.seed,
+            deadline=self.deadline,
+            study="all rows",
+            store=store,
+        )
+        if fits is None or none not in fits or carried not in fits:
+            return None
+        measure = Results(prepared=prepared, trials=(), weight=self.table.weight)
+        usable = {factor: fits[each] for factor, each in tried.items() if each in fits}
+        best = min(usable, key=lambda factor: (measure.fit_loss(usable[factor]), factor))
+        return self._point_of_all_rows(prepared, fits[none], fits[carried]), best
+
+    def _point_of_all_rows(self, prepared: Prepared, none: Fit, pick: Fit) -> SizePoint:
+        """Return the gain that was measured on all rows."""
+        panel = Panel(
+            losses={"none": none.losses[None], "pick": pick.losses[None]},
+            constant=prepared.constant_losses,
+            fold=Results(prepared=prepared, trials=()).fold_labels(tested(prepared)),
+            weight=self.table.weight,
+            cluster=self.table.groups,
+            n_folds=2,
+        )
+        share = self.table.n_rows / self.prepared.n_learned
+        losses = panel.losses["none"][0], panel.losses["pick"][0]
+        return _size_point(*losses, panel, self.table.n_rows, share=share)
+
+    # ------------------------------------------------------------------------------- what follows
+
+    def _evidence(
+        self, kind: Kind, checked: tuple[SizePoint, float] | None, *, drift: float | None
+    ) -> GrowthEvidence:
+        n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
+        points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
+        prior = transfer_prior("linear" if self.family.name == "linear" else "network")
+        found = gain_at_full(
+            points[-1].gain,
+            points[-1].se,
+            ratio=n_rows / points[-1].n_rows,
+            power=prior.gain_power,
+            scatter=prior.drift_sd,
+            region=thresholds.SAME_REGION,
+        )
+        source: Literal["measured", "checked", "prior"] = "prior" if drift is None else "measured"
+        return GrowthEvidence(
+            kind=kind,
+            n_sample=n_sample,
+            n_rows=n_rows,
+            source=source if checked is None else "checked",
+            sizes=tuple(points),
+            drift=drift or 0.0,
+            factor=1.0 if checked is None else checked[1],
+            **asdict(found),
+        )
+
+
+def _size_point(
+    none: np.ndarray[tuple[int], np.dtype[np.float64]],
+    pick: np.ndarray[tuple[int], np.dtype[np.float64]],
+    panel: Panel,
+    n_rows: int,
+    *,
+    share: float,
+) -> SizePoint:
+    """Return the gain of paired losses, as a share of the loss of none."""
+    measured = spread(none - pick, panel)
+    loss_none = float(none @ panel.share)
+    scale = max(abs(loss_none), 1e-12)
+    return SizePoint(
+        n_rows=n_rows,
+        share=share,
+        loss_none=loss_none,
+        loss=float(pick @ panel.share),
+        gain=measured.mean / scale,
+        se=math.sqrt(measured.variance) / scale,
+    )
+
+
+def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
+    """Return what is added to the powers by which strengths fall.
+
+    The strengths carried down from the sample are held against what does best there: if those are m times as
+    strong, strengths fall faster by the power log m / log(ratio of the rows).
+
+    Parameters
+    ----------
+    fits : mapping of float to Fit
+        On a quarter of the training rows, by the factor on the carried strengths.
+    laws : mapping of str to PowerLaw
+        Of the strengths of the pick.
+    measure : Results
+        The quarter's folds; it says what the mean loss of a fit is.
+    """
+    factors = sorted(fits)
+    logs = [math.log(factor) for factor in factors]
+
+    def best(rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
+        return vertex(logs, [measure.mean_loss(fits[factor].losses, rows) for factor in factors])
+
+    # A fold whose rows all weigh nothing says nothing.
+    some = fits[factors[0]].losses
+    folds = [
+        fold.test for fold in measure.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
+    ]
+    if len(folds) < 2:
+        return 0.0
+    se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
+    steps = math.log(1.0 / SHARE)
+    measured = best(np.concatenate(folds)) / steps
+    sd = float(np.mean([law.sd for law in laws.values()]))
+    drift = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
+    return drift if abs(drift) >= _SMALLEST_DRIFT else 0.0

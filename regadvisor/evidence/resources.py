@@ -1,0 +1,384 @@
+"""Which rung of the effort ladder the budget allows (Q2: do you have resources for validation?)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table, largest_group_share
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Family, folds_in_order
+from regadvisor.full_size.cost import carry_costs
+from regadvisor.full_size.laws import transfer_prior
+from regadvisor.plan.cost_model import SIZES, CostModel
+from regadvisor.plan.effort import EFFORTS, Effort, telling_share
+from regadvisor.records import ResourceEvidence
+from regadvisor.sampling.folds import make_folds
+from regadvisor.search.store import read_settings, write_settings
+from regadvisor.words import number
+
+#: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
+_PILOT_ROWS = (200, 2_000)
+_PILOT_CELLS = 200_000
+_PILOT_CLASS_ROWS = 10
+#: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
+_PILOT_SHARE, _PILOT_S = 1 / 3, 10.0
+#: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
+#: busy machine errs, and what is cut costs no more than the budget.
+_TRIED_WITHIN = 2.0
+#: The questions and comparisons: in multiples of preparing the folds, and in seconds.
+_QUESTIONS = (1.5, 0.8)
+#: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
+_RESERVE = (0.1, 0.4)
+_LATER = 1.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """The chosen effort and the numbers behind the choice."""
+
+    effort: Effort
+    effort_source: Literal["given", "measured"]
+    budget_s: float | None
+    budget_source: Literal["given", "automatic", "effort"]
+    #: Rows to learn from: the effort's, or fewer where only these fit the budget.
+    n_rows: int
+    #: Why the sample is smaller than the effort's, if it is.
+    size_reason: str | None = None
+    projected_s: float | None = None
+    full_run_s: float | None = None
+    #: Why nothing can be validated, if so.
+    obstacle: str | None = None
+    #: Whether a single fold is all that there is time for.
+    is_smallest: bool = False
+
+    @property
+    def reserve_s(self) -> float:
+        """Seconds to keep for what comes after training."""
+        if self.budget_s is None:
+            return 0.0
+        return max(_RESERVE[0] * self.budget_s, _RESERVE[1])
+
+    def resources(self, *, n_sample: int) -> ResourceEvidence:
+        """Return what Q2 reads."""
+        return ResourceEvidence(
+            budget_s=self.budget_s,
+            budget_source=self.budget_source,
+            effort=self.effort.name,
+            projected_s=self.projected_s,
+            full_run_s=self.full_run_s,
+            n_rows=n_sample,
+            can_validate=self.obstacle is None,
+            obstacle=self.obstacle,
+        )
+
+
+def choose_rung(
+    table: Table,
+    family: Family,
+    *,
+    folds: int,
+    seed: int,
+    budget: float | Literal["auto"] | None,
+    effort: str | None,
+    started_s: float,
+    storage: Path | None = None,
+    may_block: bool = True,
+) -> Rung:
+    """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
+
+    Parameters
+    ----------
+    budget : float, "auto" or None
+        Seconds. ``"auto"``: no limit if an effort is given, else see :func:`auto_budget`. None: no limit.
+    effort : str or None
+        A name of the ladder; None: measured.
+    started_s : float
+        When the advice began, on the monotonic clock: what was spent on imports and reading counts.
+    may_block : bool
+        Whether folds may have training rows of their own.
+    """
+    obstacle = _obstacle(table, budget)
+    if obstacle is not None:
+        known = _unlimited(effort or "quick", family, table.n_rows, is_given=effort is not None)
+        return replace(
+            known,
+            obstacle=obstacle,
+            budget_s=0.0 if budget == 0 else None,
+            budget_source="given" if budget == 0 else "effort",
+        )
+    stored = None if storage is None else read_settings(storage)
+    if stored is not None:
+        return _resumed(stored)
+    if effort is not None and budget in ("auto", None):
+        rung = _unlimited(effort, family, table.n_rows, is_given=True)
+    else:
+        rung = _measured(
+            table,
+            family,
+            folds=folds,
+            seed=seed,
+            budget=budget,
+            effort=effort,
+            started_s=started_s,
+            may_block=may_block,
+        )
+    if storage is not None:
+        write_settings(storage, _settings(rung))
+    return rung
+
+
+def _unlimited(effort: str, family: Family, n_available: int, *, is_given: bool) -> Rung:
+    chosen = EFFORTS[effort]
+    return Rung(
+        effort=chosen,
+        effort_source="given" if is_given else "measured",
+        budget_s=None,
+        budget_source="effort",
+        n_rows=chosen.rows(family.name, n_available),
+    )
+
+
+def _measured(
+    table: Table,
+    family: Family,
+    *,
+    folds: int,
+    seed: int,
+    budget: float | Literal["auto"] | None,
+    effort: str | None,
+    started_s: float,
+    may_block: bool,
+) -> Rung:
+    """Time a pilot and take the highest rung that fits."""
+    given_s = None if budget == "auto" else float("inf") if budget is None else budget
+    pilot_s = _PILOT_S if given_s is None else _PILOT_SHARE * given_s
+    pilot = _Pilot(
+        table,
+        family,
+        folds=folds,
+        seed=seed,
+        started_s=started_s,
+        deadline=Deadline(at_s=started_s + pilot_s),
+    )
+    if pilot.fit_s is None:
+        return _smallest(family, table, given_s, effort)
+    full_run_s = pilot.full_run_s(table.n_rows)
+    walk = _walk(table, family, pilot.fit_s, pilot.overhead_s, folds=folds, may_block=may_block)
+    if given_s is None:
+        # A projection holds what was spent so far, so the same one made later is a little higher.
+        enough, is_linear = EFFORTS["standard"], family.name == "linear"
+        aim_s, budget_s = auto_budget(
+            full_run_s,
+            enough_s=_LATER * walk.projected_s(enough, enough.rows(family.name, table.n_rows)),
+            lowest_s=_LATER * walk.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            n_rows=table.n_rows,
+            is_linear=is_linear,
+        )
+    else:
+        aim_s = budget_s = given_s
+    choice = walk.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
+    is_fewer = choice.n_rows < choice.effort.rows(family.name, table.n_rows)
+    smallest_s = walk.smallest_s
+    return Rung(
+        effort=choice.effort,
+        effort_source="given" if effort else "measured",
+        budget_s=None if budget is None else budget_s,
+        budget_source="automatic" if budget == "auto" else "given",
+        n_rows=choice.n_rows,
+        size_reason=f"no more fit into {aim_s:.2g} s" if is_fewer else None,
+        projected_s=choice.projected_s,
+        full_run_s=full_run_s,
+        obstacle=(
+            None
+            if smallest_s <= _TRIED_WITHIN * budget_s
+            else f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
+        ),
+        is_smallest=effort is None and not choice.fits and choice.projected_s > _TRIED_WITHIN * budget_s,
+    )
+
+
+def _walk(
+    table: Table,
+    family: Family,
+    fit_s: Callable[[int], float],
+    overhead_s: Callable[[int, int], float],
+    *,
+    folds: int,
+    may_block: bool,
+) -> CostModel:
+    return CostModel(
+        family_name=family.name,
+        kinds=family.kinds,
+        n_folds=folds,
+        fit_s=fit_s,
+        overhead_s=overhead_s,
+        n_available=table.n_rows,
+        may_block=may_block,
+        is_ordered=table.time is not None,
+        telling_share=telling_share(table.facts.class_counts),
+        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
+    )
+
+
+def _smallest(family: Family, table: Table, given_s: float | None, effort: str | None) -> Rung:
+    """Return the smallest walk: the pilot took its share of the budget before it knew what a fit costs."""
+    budget_s = thresholds.AUTO_MOST_S if given_s is None else given_s
+    chosen = EFFORTS[effort or "quick"]
+    return Rung(
+        effort=chosen,
+        effort_source="given" if effort else "measured",
+        budget_s=budget_s if math.isfinite(budget_s) else None,
+        budget_source="automatic" if given_s is None else "given",
+        n_rows=min(chosen.rows(family.name, table.n_rows), SIZES[0]),
+        size_reason=f"no more fit into {budget_s:.2g} s",
+        is_smallest=True,
+    )
+
+
+def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float]:
+    """Return by kind what carrying the family's strengths to more rows is expected to cost.
+
+    Nothing for linear models, whose strengths are carried well; of penalties in the loss nothing is known.
+    """
+    if family.name != "linear" and family.coupling != "decoupled":
+        return {}
+    prior = transfer_prior("linear" if family.name == "linear" else "network")
+    return carry_costs(prior, n_from=n_from, n_to=n_to)
+
+
+def auto_budget(
+    full_run_s: float, *, enough_s: float, lowest_s: float, n_rows: int, is_linear: bool = False
+) -> tuple[float, float]:
+    """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
+
+    Up to ``AUTO_SMALL_ROWS`` rows the aim is as much as the evidence needs, at most two minutes. Beyond, it
+    is a number of full runs that falls with the rows: one at 50,000, a twentieth at a million; no less than
+    some seconds or the lowest rung, and no more than a minute. Where a single full run takes longer than
+    these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
+    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin.
+
+    Parameters
+    ----------
+    full_run_s, enough_s, lowest_s : float
+        Projected seconds of one full run, of as much as the evidence needs, and of the lowest rung.
+    n_rows : int
+        Rows of the data.
+    is_linear : bool
+
+    Examples
+    --------
+    >>> def aim(n_rows):
+    ...     return auto_budget(n_rows * 4e-4, enough_s=30.0, lowest_s=1.0, n_rows=n_rows)[0]
+    >>> [round(aim(n_rows), 1) for n_rows in (500, 5_000, 10_000, 50_000, 10**6)]
+    [30.0, 30.0, 20.0, 16.0, 20.0]
+    """
+    low = thresholds.AUTO_LEAST_DEADLINE_S
+    run_s = min(full_run_s, thresholds.AUTO_LONGEST_S)
+    if n_rows <= thresholds.AUTO_SMALL_ROWS:
+        high = max(thresholds.AUTO_MOST_S, run_s)
+        aim_s = min(enough_s, high)
+    else:
+        high = max(thresholds.AUTO_MOST_S_OF_MANY, run_s)
+        least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
+        full_runs = thresholds.AUTO_FULL_RUNS * thresholds.AUTO_FULL_RUNS_ROWS / n_rows
+        aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
+        if n_rows >= thresholds.AUTO_CHEAP_ROWS:
+            high = min(high, max(run_s, low))
+            aim_s = min(aim_s, thresholds.AUTO_CHEAP_SHARE * high)
+    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
+
+
+def _settings(rung: Rung) -> dict[str, str | int | float]:
+    """Return what a resumed run has to know to plan the same."""
+    known: dict[str, str | int | float] = {
+        "effort": rung.effort.name,
+        "effort_source": rung.effort_source,
+        "budget_source": rung.budget_source,
+        "n_rows": rung.n_rows,
+        "is_smallest": rung.is_smallest,
+    }
+    optional = {
+        name: getattr(rung, name) for name in ("budget_s", "projected_s", "full_run_s", "size_reason")
+    }
+    return known | {name: value for name, value in optional.items() if value is not None}
+
+
+def _resumed(stored: dict[str, str | int | float]) -> Rung:
+    """Return the rung of the run that wrote the journal; its budget starts again."""
+    fields: dict[str, Any] = dict(stored)
+    return Rung(**{**fields, "budget_s": fields.get("budget_s"), "effort": EFFORTS[fields["effort"]]})
+
+
+def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | None:
+    if budget == 0:
+        return "The budget is 0 s, so nothing is trained."
+    fewest = thresholds.FEWEST_ROWS_TO_VALIDATE
+    if table.n_rows < fewest:
+        return f"{table.n_rows} rows are too few to validate on (at least {fewest} are needed)."
+    if table.n_effective < fewest:
+        return (
+            f"The weights leave the say to about {table.n_effective:.0f} of {table.n_rows:,} rows, too few "
+            f"to validate on (at least {fewest} are needed)."
+        )
+    share = largest_group_share(table.groups, table.weight)
+    if share >= thresholds.LARGEST_GROUP_SHARE:
+        what = "rows" if table.weight is None else "weight"
+        return f"One group has {number(100 * share)}% of the {what}: too uneven to validate by group."
+    return None
+
+
+class _Pilot:
+    """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
+
+    def __init__(
+        self, table: Table, family: Family, *, folds: int, seed: int, started_s: float, deadline: Deadline
+    ) -> None:
+        few, many = _PILOT_ROWS
+        n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
+        sample = table.take(_some_rows(table, n_pilot, seed))
+        self._started_s = started_s
+        begin = time.perf_counter()
+        made = make_folds(sample, folds=folds, seed=seed).folds
+        #: Rows that a fold trains on → projected seconds of one fit; None: it could not be measured in time.
+        self.fit_s: Callable[[int], float] | None = None
+        if not made:
+            return
+        fold = made[folds_in_order([len(each.train) for each in made])[0]]
+        prepared = family.prepare(sample, [fold], seed=seed)
+        #: Preparing one fold, per row.
+        self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
+        if deadline.expired():
+            return
+        self._costs = family.probe(prepared, deadline=deadline)
+        share = len(fold.train) / sample.n_rows
+        self.fit_s = lambda n_train: self._costs.job_s(max(1, round(n_train / share)))
+
+    def overhead_s(self, n_rows: int, n_folds: int) -> float:
+        """Return seconds spent up to now and those that do not depend on the number of fits."""
+        spent_s = time.monotonic() - self._started_s
+        return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
+
+    def full_run_s(self, n_rows: int) -> float:
+        """Return projected seconds of one full run, preprocessing included."""
+        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
+
+
+def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
+    """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
+    shuffled = np.random.default_rng(seed).permutation(table.n_rows)
+    chosen = [shuffled[:n_rows]]
+    if table.is_classification:
+        codes = table.y[shuffled]
+        chosen += [
+            shuffled[np.flatnonzero(codes == code)[:_PILOT_CLASS_ROWS]] for code in range(table.n_classes)
+        ]
+    return np.unique(np.concatenate(chosen))

@@ -1,0 +1,1 @@
+"""Strengths as objects and code of other libraries."""

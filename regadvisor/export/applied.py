@@ -1,0 +1,148 @@
+"""Strengths into the caller's own estimator or pipeline, where its features are those they were found on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from regadvisor.data.arrays import flatten_images
+from regadvisor.errors import ParameterError
+from regadvisor.export.sklearn_apply import Strengths, configured
+from regadvisor.families.encoding import AsNumbers
+from regadvisor.families.estimator.caller import class_weights, cut, objective_of, step_texts, with_last
+from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.families.preprocess import flatten, in_double, make_preprocessor
+from regadvisor.records import DataFacts, Training
+from regadvisor.regularizer import Regularizer
+
+_ASK = "pass this pipeline as advise(X, y, model=pipeline) to find strengths for its own features"
+#: Our steps that change what holds the numbers, not the numbers.
+_SAME_NUMBERS = (None, flatten, in_double, flatten_images)
+
+
+def applied(
+    target: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
+) -> BaseEstimator:
+    """Return a copy of the caller's estimator or pipeline with the advised strengths.
+
+    A pipeline keeps its steps. In front of an estimator alone our preprocessing is put, unless the strengths
+    are for features of the caller's own steps.
+
+    Raises
+    ------
+    ParameterError
+        If `target` cannot express the strengths, or they are for other features or another objective.
+    """
+    steps, last = cut(target)
+    _check_features(steps, facts, training)
+    found, own = training.objective, objective_of(last)
+    if found != own:
+        raise ParameterError(
+            f"target must have {', '.join(found) or 'the usual class_weight and fit_intercept'}, as the "
+            f"model that this advice is about, got {', '.join(own) or 'the usual ones'}; ask again with "
+            "advise(X, y, model=target)"
+        )
+    model = configured(last, strengths_for(last, facts, regularizer, training))
+    if steps is not None:
+        return with_last(target, model)
+    preprocess = make_preprocessor(facts, for_network=training.family != "linear")
+    return AdvisedPipeline([("preprocess", preprocess), ("model", model)])
+
+
+def built(
+    target: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
+) -> AdvisedPipeline:
+    """Return the caller's own model as :func:`applied` does; it takes rows without a target as well."""
+    found = applied(target, facts, regularizer, training)
+    if isinstance(found, AdvisedPipeline):
+        return found
+    assert isinstance(found, Pipeline)
+    return AdvisedPipeline(found.steps, memory=found.memory, verbose=found.verbose)
+
+
+def strengths_for(
+    last: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
+) -> Strengths:
+    """Return what an estimator is to be configured for."""
+    numbers = regularizer.strengths()
+    params = last.get_params()
+    weights = None
+    if facts.classes is not None and params.get("class_weight") is not None:
+        weights = class_weights(params["class_weight"], facts)
+    mean = 1.0
+    if weights is not None and facts.class_counts:
+        mean = float(np.average(list(weights.values()), weights=facts.class_counts))
+    sd = facts.target_sd or 1.0
+    if not params.get("fit_intercept", True):
+        sd = float(np.hypot(sd, facts.target_mean or 0.0))
+    return Strengths(
+        l1=numbers.get("l1", 0.0),
+        l2=numbers.get("l2", 0.0),
+        n_rows=facts.n_rows,
+        sd_y=None if facts.targets else sd,
+        n_classes=len(facts.classes or ()),
+        class_weight=weights,
+        mean_weight=mean,
+        is_unequal=training.is_unequal,
+        epochs=training.epochs,
+    )
+
+
+# ------------------------------------------------------------------------------------------ same features
+
+
+def _check_features(steps: Pipeline | None, facts: DataFacts, training: Training) -> None:
+    """Raise ParameterError unless the last step gets the features that the strengths were found on."""
+    if training.steps:
+        own = () if steps is None else step_texts(steps)
+        if own != training.steps:
+            raise ParameterError(
+                f"target must have the steps whose features these strengths were found on, "
+                f"{', '.join(training.steps)}, got {', '.join(own) or 'no steps'}; {_ASK}"
+            )
+        return
+    if steps is None:
+        return
+    ours = make_preprocessor(facts, for_network=training.family != "linear")
+    if _in_effect(steps, facts) != _in_effect(ours, facts):
+        wanted = "StandardScaler() over all columns" if training.family == "linear" else "no steps"
+        raise ParameterError(
+            f"target must give its last step the features that these strengths were found on ({wanted}), got "
+            f"{', '.join(step_texts(steps))}; {_ASK}, or use advice.build()"
+        )
+
+
+def _in_effect(step: Any, facts: DataFacts) -> tuple[str, ...]:
+    """Return what steps do to these data, as text: equal text means equal features, up to a shift."""
+    if isinstance(step, Pipeline):
+        return tuple(text for _, each in step.steps for text in _in_effect(each, facts))
+    has_missing = any(column.has_missing for column in facts.columns)
+    if isinstance(step, AsNumbers) or (isinstance(step, FunctionTransformer) and step.func in _SAME_NUMBERS):
+        return ()
+    if type(step) is StandardScaler and step.with_std:
+        return ("standardise",)
+    if type(step) is SimpleImputer:
+        filled = f"impute {step.strategy} {step.fill_value} {step.missing_values} {step.add_indicator}"
+        return (filled,) if has_missing else ()
+    if isinstance(step, ColumnTransformer) and len(step.transformers) == 1:
+        _, inner, columns = step.transformers[0]
+        if _are_all(columns, facts):
+            return _in_effect(inner, facts)
+    return step_texts(step)
+
+
+def _are_all(columns: Any, facts: DataFacts) -> bool:
+    """Whether a choice of columns is all of them."""
+    if isinstance(columns, slice):
+        return columns == slice(None)
+    if isinstance(columns, str) or not hasattr(columns, "__iter__"):
+        return False
+    names = [column.name for column in facts.columns]
+    chosen = list(columns)
+    return sorted(map(str, chosen)) in (sorted(map(str, names)), sorted(map(str, range(len(names)))))

@@ -1,0 +1,128 @@
+"""The advised model, unfitted, whatever its family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from regadvisor.errors import ParameterError
+from regadvisor.export.applied import built
+from regadvisor.families.linear.build import build_linear
+from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.records import DataFacts, Training
+from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.neural.losses import LossFunction
+    from regadvisor.families.neural.recipe import Recipe
+
+
+def build_model(
+    facts: DataFacts,
+    regularizer: Regularizer,
+    training: Training,
+    *,
+    module: Any = None,
+    loss: LossFunction | None = None,
+) -> AdvisedPipeline:
+    """Return ``Pipeline([("preprocess", …), ("model", …)])`` for training on ``facts.n_rows`` rows.
+
+    Parameters
+    ----------
+    facts : DataFacts
+    regularizer : Regularizer
+    training : Training
+    module : callable, torch.nn.Module or scikit-learn estimator, optional
+        What the advice is about, where it is the caller's own.
+    loss : callable, optional
+        The caller's own loss, where the recipe had one: neither is part of a record.
+
+    Raises
+    ------
+    StrengthError
+        If a strength is unknown.
+    ParameterError
+        If the module or the loss is missing.
+    """
+    if training.estimator is not None:
+        if module is None:
+            raise ParameterError(
+                f"module must be the estimator that this advice is about ({training.estimator}), got None: "
+                "an advice file does not hold it; call advice.build(module=...), or advice.apply(...)"
+            )
+        return built(module, facts, regularizer, training)
+    if training.family == "linear":
+        return build_linear(facts, regularizer, seed=training.seed)
+    return build_network(facts, regularizer, training, module=module, loss=loss)
+
+
+def build_network(
+    facts: DataFacts,
+    regularizer: Regularizer,
+    training: Training,
+    *,
+    module: Any = None,
+    loss: LossFunction | None = None,
+) -> AdvisedPipeline:
+    """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`.
+
+    Raises
+    ------
+    StrengthError
+        If a strength is unknown.
+    ParameterError
+        If the couplings differ (the two are never converted into each other), or the module or the loss is
+        missing.
+    """
+    from regadvisor.families.neural.encoded import network_preprocessor
+    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+    from regadvisor.families.neural.image_encoding import channels_first, module_preprocessor
+    from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
+    from regadvisor.families.neural.module.family import checked_model
+
+    is_module, is_regression = training.family == "module", facts.task == "regression"
+    if is_module and module is None and training.module != "cnn":
+        raise ParameterError(
+            f"module must be the factory or module that this advice is about ({training.module}), got None: "
+            "an advice file does not hold it; call advice.build(module=...)"
+        )
+    strengths = regularizer.strengths()
+    if strengths and set(strengths) != {"dropout"} and regularizer.coupling != training.coupling:
+        raise ParameterError(
+            f"regularizer.coupling must be {training.coupling!r} for a network trained so, got "
+            f"{regularizer.coupling!r}; give the strengths as "
+            f"Regularizer(..., coupling={training.coupling!r})"
+        )
+    if training.has_own_loss and loss is None:
+        raise ParameterError(
+            "loss must be the function that the recipe was given, got None: an advice file does not hold it; "
+            f"call advice.build({'module=..., ' if is_module else ''}loss=...)"
+        )
+    recipe, seed = recipe_of(training, loss=loss), training.seed
+    if is_module:
+        model: Any = (ModuleRegressor if is_regression else ModuleClassifier)(
+            checked_model("cnn" if module is None else module, facts),
+            recipe=recipe,
+            image_shape=channels_first(facts),
+        )
+        preprocessor: Any = module_preprocessor(facts, training.transform)
+    else:
+        model = (NetworkRegressor if is_regression else NetworkClassifier)()
+        own = {name: value for name, value in vars(recipe).items() if name in model.get_params()}
+        model.set_params(**own)
+        preprocessor = network_preprocessor(facts, training.transform)
+    model.set_params(**strengths, random_state=seed)
+    return AdvisedPipeline([("preprocess", preprocessor), ("model", model)])
+
+
+def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe:
+    """Return the recipe that a record's training stands for, with the caller's own loss.
+
+    Examples
+    --------
+    >>> recipe_of(Training(family="mlp", seed=0, optimizer="sgd", lr=0.1, batch_size=8, epochs=2)).lr
+    0.1
+    """
+    from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
+
+    known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
+    return Recipe(**{name: value for name, value in known.items() if value is not None}, loss=loss)

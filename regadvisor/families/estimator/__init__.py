@@ -1,0 +1,1 @@
+"""A scikit-learn model of the caller's."""

@@ -1,0 +1,358 @@
+"""The caller's own scikit-learn estimator as ``model=``: what of it is used, and what is refused.
+
+A pipeline is cut in two. Its steps before the last one are fitted inside every fold, on what the caller
+passed as X; the last step is what is asked about. Of its arguments,
+
+- those that say how strong the penalty is (``C``, ``alpha``, ``l1_ratio``, ``penalty``) are the answer;
+- those that change the objective are used when candidates are trained and compared (``class_weight``,
+  ``fit_intercept``), or must have one value (:data:`_REQUIRED`);
+- all others (``tol``, ``max_iter``, ``n_jobs``, ``random_state``, …) say how the minimum is found. Candidates
+  have solvers of their own; ``build()`` and ``apply()`` keep these arguments, and change one only where the
+  estimator could not find the minimum with it (``export/sklearn_apply.py``).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.class_weight import compute_class_weight
+
+from regadvisor.data.table import Table
+from regadvisor.errors import ParameterError
+from regadvisor.families.estimator.encoder import make_encoder
+from regadvisor.records import DataFacts, Note
+from regadvisor.regularizer import LABELS, Kind
+from regadvisor.thresholds import ROWS_LOOKED_AT, UNEQUAL_FEATURES
+from regadvisor.words import number
+
+_ALL: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+#: Estimators that are taken as ``model=``, whether they are classifiers, and the kinds that they can express.
+#: LinearRegression stands for least squares: with a penalty it becomes Ridge, Lasso or ElasticNet.
+ESTIMATORS: dict[str, tuple[bool, tuple[Kind, ...]]] = {
+    "LogisticRegression": (True, _ALL),
+    "SGDClassifier": (True, _ALL),
+    "MLPClassifier": (True, ("none", "l2")),
+    "LinearRegression": (False, _ALL),
+    "Ridge": (False, ("none", "l2")),
+    "Lasso": (False, ("none", "l1")),
+    "ElasticNet": (False, _ALL),
+    "SGDRegressor": (False, _ALL),
+    "MLPRegressor": (False, ("none", "l2")),
+}
+#: Arguments that change the objective and must have this value, by estimator ("": any).
+_REQUIRED: tuple[tuple[str, str, object, str], ...] = (
+    ("SGDClassifier", "loss", "log_loss", "other losses are not supported yet; log loss is the nearest"),
+    ("SGDRegressor", "loss", "squared_error", "other losses are not supported yet"),
+    ("", "positive", False, "weights that must not be negative are not supported yet"),
+)
+#: Arguments that change the objective and are used, with the value that needs no mention.
+USED: dict[str, object] = {"class_weight": None, "fit_intercept": True}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Caller:
+    """The caller's own estimator, read.
+
+    Attributes
+    ----------
+    estimator : estimator or Pipeline
+        A copy, unfitted.
+    steps : Pipeline or None
+        What stands before the last step; None: nothing, so our preprocessing does.
+    last : estimator
+    kinds : tuple of Kind
+        The kinds to ask about.
+    is_unequal : bool
+        Whether some features that the last step gets are far larger than the others.
+    notes : tuple of Note
+    """
+
+    estimator: BaseEstimator
+    steps: Pipeline | None
+    last: BaseEstimator
+    kinds: tuple[Kind, ...]
+    is_unequal: bool = False
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is one of scikit-learn's networks."""
+        return type(self.last).__name__.startswith("MLP")
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the model has an intercept."""
+        return bool(self.last.get_params().get("fit_intercept", True))
+
+    @property
+    def class_weight(self) -> Any:
+        """The argument ``class_weight``, or None."""
+        return self.last.get_params().get("class_weight")
+
+
+def read_estimator(model: Any, facts: DataFacts) -> Caller:
+    """Return what of the caller's estimator is used.
+
+    Raises
+    ------
+    ParameterError
+        If the estimator is for the other task, or one of its steps or arguments cannot be used.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from regadvisor.data.source import make_table
+    >>> facts = make_table(np.eye(30), np.arange(30) / 2).facts
+    >>> read_estimator(Ridge(), facts).kinds
+    ('none', 'l2')
+    """
+    estimator = clone(model)
+    steps, last = cut(estimator)
+    name = type(last).__name__
+    is_classifier, kinds = ESTIMATORS[name]
+    if is_classifier != (facts.task != "regression"):
+        wanted = "a classifier" if facts.task != "regression" else "a regressor"
+        raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
+    params = last.get_params()
+    for own, argument, value, why in _REQUIRED:
+        if own in ("", name) and params.get(argument, value) != value:
+            raise ParameterError(
+                f"model must have {argument}={value!r}, got {name}({argument}={params[argument]!r}): {why}"
+            )
+    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=kinds)
+    if not caller.has_intercept and (steps is None or facts.task == "multiclass" or facts.targets):
+        raise ParameterError(
+            f"model must have fit_intercept=True, got {name}(fit_intercept=False): without an intercept only "
+            "pipelines with steps of their own can be asked about, for two classes or one number; centre the "
+            "target, or put the steps that your features need before it"
+        )
+    if caller.class_weight is not None:
+        class_weights(caller.class_weight, facts)
+    return replace(caller, notes=_notes(caller))
+
+
+def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
+    """Return the steps before the last one of a pipeline, nested ones too, and the last one.
+
+    Raises
+    ------
+    ParameterError
+        If a step cannot transform.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> steps, last = cut(make_pipeline(StandardScaler(), make_pipeline("passthrough", Ridge())))
+    >>> [step for _, step in steps.steps], last
+    ([StandardScaler()], Ridge())
+    """
+    before: list[Pipeline] = []
+    while isinstance(estimator, Pipeline):
+        for name, step in estimator.steps[:-1]:
+            if _is_there(step) and not hasattr(step, "transform"):
+                raise ParameterError(
+                    f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "
+                    f"{name!r}; leave it out"
+                )
+        if any(_is_there(step) for _, step in estimator.steps[:-1]):
+            before.append(estimator[:-1])
+        estimator = estimator.steps[-1][1]
+    steps = None if not before else before[0] if len(before) == 1 else make_pipeline(*before)
+    return steps, estimator
+
+
+def _is_there(step: Any) -> bool:
+    """Whether a step does anything."""
+    return step is not None and step != "passthrough"
+
+
+def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
+    """Return a copy of an estimator or pipeline with another last step."""
+    if not isinstance(estimator, Pipeline):
+        return last
+    copy = clone(estimator)
+    inner = copy
+    while isinstance(inner.steps[-1][1], Pipeline):
+        inner = inner.steps[-1][1]
+    inner.steps[-1] = (inner.steps[-1][0], last)
+    return copy
+
+
+def step_texts(steps: Any) -> tuple[str, ...]:
+    """Return the steps of a pipeline, nested ones too, as text that is the same in another process.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> step_texts(make_pipeline("passthrough", make_pipeline(StandardScaler(with_mean=False))))
+    ('StandardScaler(with_mean=False)',)
+    """
+    if isinstance(steps, Pipeline):
+        return tuple(text for _, step in steps.steps for text in step_texts(step))
+    return (text_of(steps),) if _is_there(steps) else ()
+
+
+def text_of(value: Any) -> str:
+    """Return an estimator as code would make it, in full, on one line and without addresses.
+
+    Functions without a name that can be imported are told apart by what they do.
+    """
+    if not isinstance(value, BaseEstimator):
+        return _plain_text(repr(value))
+    with config_context(print_changed_only=True):
+        text = BaseEstimator.__repr__(value, N_CHAR_MAX=10**9)
+    parts = [part for part in value.get_params(deep=True).values() if hasattr(part, "__code__")]
+    codes = [part.__code__ for part in parts if "<" in part.__qualname__ or part.__module__ == "__main__"]
+    local = [code.co_code + _plain_text(repr((code.co_consts, code.co_names))).encode() for code in codes]
+    told = "".join(f" #{zlib.crc32(code):08x}" for code in local)
+    return _plain_text(text) + told
+
+
+def _plain_text(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
+
+
+def objective_of(last: BaseEstimator) -> tuple[str, ...]:
+    """Return the arguments that change what is minimised, where they are not the usual ones.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> objective_of(LogisticRegression(class_weight="balanced", tol=0.1))
+    ("class_weight='balanced'",)
+    """
+    params = last.get_params()
+    return tuple(
+        f"{name}={params[name]!r}" for name, usual in USED.items() if params.get(name, usual) != usual
+    )
+
+
+# ------------------------------------------------------------------------------------------ class weights
+
+
+def class_weights(class_weight: Any, facts: DataFacts, totals: Any = None) -> dict[Any, float]:
+    """Return the weight of every class, by label, as scikit-learn computes it from all rows.
+
+    Parameters
+    ----------
+    class_weight : "balanced" or dict
+    facts : DataFacts
+    totals : array, shape (n_classes,), optional
+        Weights of the rows of each class, if rows have weights.
+
+    Raises
+    ------
+    ParameterError
+        If scikit-learn does not take it.
+    """
+    classes = np.asarray(facts.classes)
+    counts = np.asarray(facts.class_counts, dtype=np.float64) if totals is None else totals
+    try:
+        weights = compute_class_weight(class_weight, classes=classes, y=classes, sample_weight=counts)
+    except (ValueError, TypeError) as error:
+        raise ParameterError(
+            f"model must have a class_weight that fits the classes of y, got {class_weight!r}: {error}"
+        ) from error
+    if not (np.isfinite(weights).all() and (weights > 0).all()):
+        raise ParameterError(f"class_weight must give every class a weight above 0, got {class_weight!r}")
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+
+
+def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
+    """Return the table as the caller's estimator sees it, and the estimator with what its features are like.
+
+    The rows of a class weigh what ``class_weight`` says, in fits and in comparisons.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    caller : Caller
+    X : object
+        The rows of the table as the caller passed them.
+    """
+    if caller.class_weight is not None:
+        rows = np.ones(table.n_rows) if table.weight is None else table.weight
+        totals = np.bincount(table.y, weights=rows, minlength=table.n_classes)
+        by_class = np.array(list(class_weights(caller.class_weight, table.facts, totals).values()))
+        weight = by_class[table.y] * rows
+        table = replace(table, weight=weight / weight.mean())
+    if caller.steps is None:
+        return table, caller
+    table = replace(table, given=X, steps=caller.steps)
+    return table, _looked_at(table, caller)
+
+
+def _looked_at(table: Table, caller: Caller) -> Caller:
+    """Return the estimator with a note, and without kinds that it could not fit, if features are unequal."""
+    rows = np.linspace(0, table.n_rows - 1, min(table.n_rows, ROWS_LOOKED_AT)).astype(np.intp)
+    some = table.take(rows)
+    features = make_encoder(some, lambda: None).fit_transform(some)
+    if hasattr(features, "tocsr"):
+        return caller
+    ratio = _inequality(features)
+    if ratio < UNEQUAL_FEATURES:
+        return caller
+    name = type(caller.last).__name__
+    text = (
+        f"The features that {name} gets differ in size: the largest is {number(ratio)} times the usual one. "
+        "A penalty then acts on the small ones only. Put StandardScaler() right before it."
+    )
+    if name.startswith(("SGD", "MLP")):
+        raise ParameterError(f"model must get features of one size, as its steps are small ones; {text}")
+    kinds = caller.kinds
+    if name == "LogisticRegression":
+        kinds = ("none", "l2", "l1") if table.n_classes == 2 else ("none", "l2")
+        left_out = [LABELS[kind] for kind in caller.kinds if kind not in kinds]
+        text += (
+            f" {' and '.join(left_out)} {'was' if len(left_out) == 1 else 'were'} left out: SAGA, the only "
+            "solver that scikit-learn has for it, does not converge on such features."
+        )
+    note = Note(code="unequal-features", text=text, is_warning=True)
+    return replace(caller, kinds=kinds, is_unequal=True, notes=(*caller.notes, note))
+
+
+def _inequality(features: NDArray[np.float64]) -> float:
+    """Return the largest size of a feature over the median one; sizes are roots of mean squares."""
+    sizes = np.sqrt(np.mean(np.square(features), axis=0))
+    sizes = sizes[sizes > 0]
+    return float(sizes.max() / np.median(sizes)) if len(sizes) else 1.0
+
+
+# ------------------------------------------------------------------------------------------------- notes
+
+
+def _notes(caller: Caller) -> tuple[Note, ...]:
+    """Return what the reader has to know about the model that was asked about."""
+    notes = []
+    name = type(caller.last).__name__
+    if caller.steps is not None:
+        steps = ", ".join(step_texts(caller.steps))
+        text = (
+            f"Your own steps were fitted inside every fold: {steps}. The strengths are for the features that "
+            f"{name} gets from them, which are not scaled any further."
+        )
+        notes.append(Note(code="own-steps", text=text))
+    if caller.class_weight is not None:
+        text = (
+            f"Rows weigh what class_weight={caller.class_weight!r} says, in all fits and all held-out losses."
+        )
+        notes.append(Note(code="class-weight", text=text))
+    if len(caller.kinds) < len(_ALL):
+        own = " and ".join(LABELS[kind] for kind in caller.kinds if kind != "none")
+        text = f"Only {own} was tried: {name} has no other penalty. model='{_compared(caller)}' compares all."
+        notes.append(Note(code="kinds-of-model", text=text))
+    return tuple(notes)
+
+
+def _compared(caller: Caller) -> str:
+    return "mlp" if caller.is_network else "linear"

@@ -1,0 +1,1 @@
+"""Linear models, all candidates along one path."""

@@ -1,0 +1,266 @@
+"""The sample encoded inside every fold, ready for the solvers: dense and centred, or sparse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError
+from regadvisor.families.base import Fold, Prepared
+from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.linear.problem import Floats, Matrix, Problem, dense
+from regadvisor.families.preprocess import FEWEST_SPARSE_COLUMNS
+
+#: Encoded folds larger than this are refused: solvers work on them in memory.
+LARGEST_BYTES = 2_000_000_000
+#: Tables of many columns are stored sparse below this share of entries that differ from their column's
+#: smallest value (in a table of words: from "not there").
+SPARSE_SHARE = 0.1
+#: Rows that are asked: all of a wide table took a third of the time of encoding it.
+ROWS_ASKED = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearFold:
+    """One fold, encoded.
+
+    Attributes
+    ----------
+    problem : Problem
+        The training rows.
+    X_test : ndarray or csr_array of float64, shape (n_test, n_features)
+        Shifted as the training rows are.
+    y_train, y_test : ndarray, shape (n,) or (n, n_targets)
+        Class codes, or the targets in their own units.
+    classes : ndarray of int
+        Codes of the classes that the training rows have (classification).
+    n_classes : int
+        Classes of the source (0 for regression).
+    target_mean, target_sd : ndarray, shape (n_targets,)
+        Weighted moments of the training targets (regression).
+    unit : ndarray, shape (n_targets,)
+        Variances of the sample's targets, the units of the squared errors (regression).
+    positions : ndarray of int, shape (n_features,)
+        Where the fold's features are among the names of the whole sample's encoding; -1: not there.
+    """
+
+    problem: Problem
+    X_test: Matrix
+    y_train: NDArray[Any]
+    y_test: NDArray[Any]
+    classes: NDArray[np.intp]
+    n_classes: int
+    target_mean: Floats
+    target_sd: Floats
+    unit: Floats
+    positions: NDArray[np.intp]
+
+    def class_probabilities(self, Z: Floats) -> Floats:
+        """Return probabilities of all classes of the source, (n, n_classes), from predictors (n, n_outputs).
+
+        A class that the training rows lack gets probability 0.
+        """
+        chances = np.zeros((len(Z), self.n_classes))
+        if len(self.classes) == 1:
+            chances[:, self.classes[0]] = 1.0
+            return chances
+        known = self.problem.probabilities(Z)
+        chances[:, self.classes] = np.hstack([1 - known, known]) if known.shape[1] == 1 else known
+        return chances
+
+
+class EncodedFolds(Sequence[LinearFold]):
+    """The folds, each encoded when it is first asked for: a first result needs one of them alone.
+
+    Parameters
+    ----------
+    encode : callable
+        Number of a fold → the fold, encoded.
+    n_folds : int
+    """
+
+    def __init__(self, encode: Callable[[int], LinearFold], n_folds: int) -> None:
+        self._encode = encode
+        self._folds: list[LinearFold | None] = [None] * n_folds
+
+    def __len__(self) -> int:
+        return len(self._folds)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
+        found = self._folds[number]
+        if found is None:
+            found = self._folds[number] = self._encode(range(len(self))[number])
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearPrepared(Prepared):
+    """The sample encoded inside every fold."""
+
+    encoded: Sequence[LinearFold]
+
+
+def encode_fold(
+    sample: Table,
+    fold: Fold,
+    encoder: Encoder | None,
+    *,
+    names: Sequence[str],
+    n_folds: int,
+    has_intercept: bool = True,
+) -> LinearFold:
+    """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
+
+    Parameters
+    ----------
+    encoder : Encoder or None
+        Unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
+    names : sequence of str
+        Names after encoding of the whole sample.
+    n_folds : int
+        Number of folds that will be held in memory together.
+    has_intercept : bool
+        Whether the model has one. If not, every row is there twice, the second time with all signs turned:
+        the best intercept of such rows is 0, and the best weights are those without one.
+
+    Raises
+    ------
+    DataError
+        If the dense encoded folds would not fit into memory.
+    """
+    # Rows that weigh nothing have no say in the fit, and would divide by zero in it.
+    rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
+    train = sample.take(rows)
+    weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
+    weight = weight / weight.sum()
+    X: Matrix
+    X_test: Matrix
+    own: tuple[str, ...]
+    y_train = train.y if sample.is_classification else train.targets
+    if encoder is None:
+        X, X_test, own = np.zeros((len(rows), 0)), np.zeros((len(fold.test), 0)), ()
+    else:
+        encoded = encoder.fit_transform(train)
+        _check_size(encoded, sample.n_rows, n_folds)
+        test = encoder.transform(sample.take(fold.test))
+        X, X_test = _shifted(encoded, test, weight) if has_intercept else _unshifted(encoded, test)
+        own = encoder.names
+    mean, sd, classes, T = _targets(train, weight)
+    if not has_intercept:
+        X, weight = _mirrored(X), np.concatenate([weight, weight]) / 2
+        if sample.is_classification:
+            T, y_train = np.vstack([T, 1.0 - T]), np.concatenate([y_train, 1 - y_train])
+        else:
+            T, sd = T * sd + mean, np.hypot(sd, mean)
+            T, y_train, mean = np.vstack([T, -T]) / sd, np.vstack([y_train, -y_train]), 0.0 * mean
+    where = {name: position for position, name in enumerate(names)}
+    return LinearFold(
+        problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
+        X_test=X_test,
+        y_train=y_train,
+        y_test=sample.y[fold.test] if sample.is_classification else sample.targets[fold.test],
+        classes=classes,
+        n_classes=sample.n_classes,
+        target_mean=mean,
+        target_sd=sd,
+        unit=np.array([float(np.var(column)) or 1.0 for column in _columns(sample)]),
+        positions=np.array([where.get(name, -1) for name in own], dtype=np.intp),
+    )
+
+
+def _columns(table: Table) -> list[Floats]:
+    """Return the target's columns, each by itself in memory: sums over one do not depend on the others."""
+    return [np.ascontiguousarray(column, dtype=np.float64) for column in table.targets.T]
+
+
+def _targets(train: Table, weight: Floats) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:
+    """Return means, sds, the classes present and the target as the solvers want it."""
+    if not train.is_classification:
+        columns = _columns(train)
+        mean = np.array([float(weight @ y) for y in columns])
+        sd = np.array(
+            [
+                float(np.sqrt(weight @ np.square(y - center))) or 1.0
+                for y, center in zip(columns, mean, strict=True)
+            ]
+        )
+        T = np.array([(y - c) / s for y, c, s in zip(columns, mean, sd, strict=True)]).T
+        return mean, sd, np.empty(0, dtype=np.intp), T
+    y = train.y
+    # A class whose rows all weigh nothing is as good as absent.
+    classes = np.unique(y[weight > 0]).astype(np.intp)
+    T = (y[:, None] == classes[None, :]).astype(np.float64, order="F")
+    return np.zeros(1), np.ones(1), classes, T[:, 1:] if len(classes) == 2 else T
+
+
+def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:
+    """Return encoded training and test rows as the solvers take them, all columns shifted alike.
+
+    Shifts change no weight, because the intercept is free. So sparse data are not centred, dense data are
+    (which decouples the intercept), and a dense table of mostly absent words is shifted such that absent
+    is 0 and stored sparse: the fits are those of the dense one.
+    """
+    if hasattr(train, "tocsc"):
+        return sparse.csc_array(train.astype(np.float64)), sparse.csr_array(test.astype(np.float64))
+    X, X_test = dense(train), dense(test)
+    if X.shape[1] >= FEWEST_SPARSE_COLUMNS and X.shape[0] and _is_mostly_lowest(X):
+        lowest = X.min(axis=0)
+        return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)
+    center = weight @ X
+    centred = np.empty(X.shape, order="F")
+    return np.subtract(X, center, out=centred), X_test - center
+
+
+def _unshifted(train: Any, test: Any) -> tuple[Matrix, Matrix]:
+    """Return encoded training and test rows as the solvers take them, no column shifted."""
+    if hasattr(train, "tocsc"):
+        return sparse.csc_array(train.astype(np.float64)), sparse.csr_array(test.astype(np.float64))
+    return dense(train), dense(test)
+
+
+def _mirrored(X: Matrix) -> Matrix:
+    """Return rows with their mirror images below them."""
+    if isinstance(X, sparse.sparray):
+        return sparse.csc_array(sparse.vstack([X, -X]))
+    return np.asfortranarray(np.vstack([X, -X]))
+
+
+def _is_mostly_lowest(X: Floats) -> bool:
+    """Whether most entries are the lowest of their column, asked of about a hundred rows."""
+    some = X[:: max(1, len(X) // ROWS_ASKED)]
+    return bool(np.count_nonzero(some.min(axis=0) != some) < SPARSE_SHARE * some.size)
+
+
+def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:
+    """Refuse folds that would not fit into memory.
+
+    Parameters
+    ----------
+    encoded : array or sparse matrix
+        Training rows of one fold.
+
+    Raises
+    ------
+    DataError
+        If train and test rows of all folds take more than :data:`LARGEST_BYTES`.
+    """
+    n_features = encoded.shape[1]
+    if hasattr(encoded, "nnz"):
+        # A value and an index each; rows and columns of the test rows are stored the other way round.
+        size = 12.0 * encoded.nnz * n_rows / max(encoded.shape[0], 1) * n_folds
+    else:
+        size = 8.0 * n_rows * n_features * n_folds
+    if size > LARGEST_BYTES:
+        raise DataError(
+            f"the features after encoding must fit into {LARGEST_BYTES / 1e9:.0f} GB "
+            f"for all {n_folds} folds, got {n_rows} rows x {n_features} features = {size / 1e9:.1f} GB. "
+            "Give a smaller sample (sample=...), fewer folds, or fewer or coarser categorical columns"
+        )

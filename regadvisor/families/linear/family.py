@@ -1,0 +1,314 @@
+"""The linear family: least squares and logistic regression with none, L1, L2 or both.
+
+Convex, so every fit is exact and needs no seed, no epochs and no learning rate. Strengths are those of
+:class:`~regadvisor.regularizer.Regularizer` with ``coupling="loss"``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from regadvisor import thresholds
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.deadline import NEVER, Deadline
+from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.estimator.encoder import Encoder, make_encoder
+from regadvisor.families.linear.data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
+from regadvisor.families.linear.fit import constant_losses, held_out_losses, solve, train_loss
+from regadvisor.families.linear.problem import Floats, OutOfTimeError, Penalty, Problem, Solution
+from regadvisor.families.linear.ranges import linear_candidates
+from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.full_size.laws import STRENGTH_LAWS
+from regadvisor.records import Training
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+from regadvisor.words import adjusted
+
+#: Folds with more numbers than this get all threads.
+LARGEST_SINGLE_THREAD = 2_000_000
+#: Seconds after which a fit that is timed is stopped.
+LONGEST_TIMED_S = 0.5
+
+
+class LinearFamily:
+    """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
+
+    Parameters
+    ----------
+    has_intercept : bool, default True
+        Models without one are for one numeric target or two classes.
+
+    Examples
+    --------
+    >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
+    Regularizer(l1=0.0, l2=0.001, dropout=0.0, coupling='loss')
+    """
+
+    name: str = "linear"
+    coupling: Coupling = "loss"
+    kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+
+    def __init__(self, *, has_intercept: bool = True) -> None:
+        self.has_intercept = has_intercept
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
+        """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
+
+        Parameters
+        ----------
+        sample : Table
+        folds : sequence of Fold
+        seed : int
+            Not used: nothing here is random.
+
+        Raises
+        ------
+        DataError
+            If the dense encoded folds would not fit into memory.
+        """
+        whole = self._encoder(sample)
+        whole.fit_transform(sample)
+        names = whole.names
+
+        def encode(number: int) -> LinearFold:
+            return encode_fold(
+                sample,
+                folds[number],
+                self._encoder(sample),
+                names=names,
+                n_folds=len(folds),
+                has_intercept=self.has_intercept,
+            )
+
+        losses = np.full(sample.n_rows, np.nan)
+        target = replace(sample, X=np.empty((sample.n_rows, 0)), given=None)
+        for fold in folds:
+            own = encode_fold(target, fold, None, names=names, n_folds=len(folds))
+            losses[fold.test] = constant_losses(own)
+        encoded = EncodedFolds(encode, len(folds))
+        return LinearPrepared(
+            folds=tuple(folds),
+            n_rows=sample.n_rows,
+            n_features=encoded[_largest(folds)].problem.n_features,
+            feature_names=names,
+            constant_losses=losses,
+            encoded=encoded,
+        )
+
+    def _encoder(self, sample: Table) -> Encoder:
+        return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
+
+    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
+        """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""
+        own = _own(prepared)
+        return linear_candidates([own.encoded[_largest(own.folds)].problem])
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
+    ) -> list[Fit]:
+        """Train all jobs on all folds, in the order given; jobs that are known or cut are left out.
+
+        Given `folds` (their numbers), only these are trained: rows tested by others have losses of NaN.
+
+        No fit starts from another's solution: what a job gives must not depend on the jobs beside it, or a
+        run that was killed and resumed would end in other losses. They share what depends on a fold alone
+        (its spectrum, Gram matrix and ladder of rough solutions), which is made when it is first needed.
+        """
+        own = _own(prepared)
+        chosen = range(len(own.folds)) if folds is None else folds
+        fits: list[Fit] = []
+        # Looking for the libraries whose threads to limit takes as long as some fits: once for all jobs.
+        with _threads(own):
+            for job in (job for job in jobs if job not in known):
+                if deadline.expired():
+                    break
+                start = time.perf_counter()
+                found = _solutions(own, job, chosen, deadline)
+                if not found:
+                    break
+                is_whole = len(found) == len(own.folds)
+                fit = replace(_fit(own, job, found), folds=None if is_whole else tuple(found))
+                fits.append(replace(fit, fit_s=time.perf_counter() - start))
+                if on_fit is not None:
+                    on_fit(fits[-1])
+        return fits
+
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
+        """Time some fits and project from them.
+
+        The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit
+        costs however few the rows, and what each row adds. A full run is an L2 fit. The baseline is left
+        out: it is one fit of many, and by far the slowest where it does not exist.
+        """
+        own = _own(prepared)
+        kinds = [kind for name, kind in self.candidates(prepared).items() if name != "none"]
+        penalties = [_penalty(kind.regularizer(kind.portfolio[0])) for kind in kinds]
+        counts = [len(kind.portfolio) for kind in kinds]
+        problem = own.encoded[0].problem
+        n_train, n_folds = problem.n_rows, len(own.folds)
+        few = problem.some_rows(4)
+        with _threads(own):
+            _seconds(few, penalties[:1], deadline)  # loads what the first call loads
+            few_s, all_s = _seconds(few, penalties, deadline), _seconds(problem, penalties, deadline)
+        slope_s = np.maximum(all_s - few_s, 0.0) / max(n_train - few.n_rows, 1)
+
+        def fit_s(n_rows: float) -> Floats:
+            return np.maximum(all_s + slope_s * (n_rows - n_train), few_s / 4)
+
+        share = n_train / own.n_rows
+        return Costs(
+            job_s=lambda n_rows: n_folds * float(np.average(fit_s(share * n_rows), weights=counts)),
+            full_run_s=lambda n_rows: float(fit_s(n_rows)[[kind.kind for kind in kinds].index("l2")]),
+        )
+
+    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were carried over.
+
+        Per row, they fall with the rows to the powers of ``prior.STRENGTH_LAWS``, plus the drift,
+        whatever the number of features and however they were validated.
+        """
+        found = picked.job.regularizer
+        if carry.n_rows == carry.n_sample or found.kind == "none":
+            return found, None
+        carried = _scaled(found, carry.n_sample / carry.n_rows, carry.drift)
+        l1_power = STRENGTH_LAWS["linear"]["l1"].intercept
+        falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{l1_power:g}"}
+        falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{l1_power:g}"
+        return carried, (
+            f"Carried from {carry.n_sample} to {carry.n_rows} rows: for a linear model the best "
+            f"{falls[found.kind]}{adjusted(carry.drift)}."
+        )
+
+    def carried(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
+        """Return strengths for training on fewer rows, by the same powers."""
+        return _scaled(regularizer, source.n_learned / target.n_learned)
+
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything: a linear model has no recipe."""
+        return Training(family="linear", seed=seed)
+
+    def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
+        """Return documented default strengths, for advice without validation.
+
+        L2 is scikit-learn's default ``C=1`` (``Ridge(alpha=1)``), that is ``1/n`` per row: a standard normal
+        prior on standardised features. L1 is the universal threshold
+        ``σ·sqrt(2·log(p)/n)``, which silences pure noise features (Donoho and Johnstone 1994; Bickel, Ritov
+        and Tsybakov 2009), with σ of :data:`~regadvisor.thresholds.DEFAULT_NOISE_SD`. Elastic net takes half
+        of each.
+        """
+        l2 = 1.0 / n_rows
+        l1 = thresholds.DEFAULT_NOISE_SD * math.sqrt(2 * math.log(max(n_features, 2)) / n_rows)
+        strengths: dict[Kind, Regularizer] = {
+            "none": Regularizer(),
+            "l2": Regularizer(l2=l2),
+            "l1": Regularizer(l1=l1),
+            "elasticnet": Regularizer(l1=l1 / 2, l2=l2 / 2),
+        }
+        return strengths[kind]
+
+
+def _largest(folds: Sequence[Fold]) -> int:
+    """Return the number of the fold that is trained first."""
+    return folds_in_order([len(fold.train) for fold in folds])[0]
+
+
+def _solutions(
+    prepared: LinearPrepared, job: Job, folds: Sequence[int], deadline: Deadline
+) -> dict[int, Solution]:
+    """Return the job's solutions by the number of their fold, as many as there was time for."""
+    penalty = _penalty(job.regularizer)
+    found: dict[int, Solution] = {}
+    with suppress(OutOfTimeError):
+        for number in folds:
+            found[number] = solve(prepared.encoded[number].problem, [penalty], deadline=deadline)[0]
+    return found
+
+
+def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regularizer:
+    """Return the strengths for 1/`ratio` times the rows."""
+    laws = STRENGTH_LAWS["linear"]
+    return replace(
+        regularizer,
+        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + drift),
+        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + drift),
+    )
+
+
+def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
+    """Keep the linear algebra of small folds on one thread: there threads cost more than they give.
+
+    Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to 10 s
+    with two. Undone on leaving.
+    """
+    largest = prepared.encoded[_largest(prepared.folds)].problem
+    is_small = largest.n_values <= LARGEST_SINGLE_THREAD
+    return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
+
+
+def _own(prepared: Prepared) -> LinearPrepared:
+    """Return `prepared` as what this family's `prepare` made it."""
+    return cast(LinearPrepared, prepared)
+
+
+def _penalty(regularizer: Regularizer) -> Penalty:
+    """Return the strengths of a regularizer as the solvers take them.
+
+    Raises
+    ------
+    StrengthError
+        If they are unknown.
+    """
+    strengths = regularizer.strengths()
+    return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))
+
+
+def _seconds(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) -> Floats:
+    """Return the seconds of fitting each penalty; one that takes too long is stopped if it can be."""
+    seconds = []
+    for penalty in penalties:
+        start = time.perf_counter()
+        with suppress(OutOfTimeError):
+            solve(problem, [penalty], deadline=Deadline.after(min(LONGEST_TIMED_S, deadline.left_s)))
+        seconds.append(time.perf_counter() - start)
+    return np.array(seconds)
+
+
+def _fit(prepared: LinearPrepared, job: Job, solutions: Mapping[int, Solution]) -> Fit:
+    """Score one job's solutions, by number of their fold."""
+    losses = np.full(prepared.n_rows, np.nan)
+    train_losses = np.full(len(prepared.folds), np.nan)
+    n_names = len(prepared.feature_names)
+    n_zero, n_there = np.zeros(n_names), np.zeros(n_names)
+    for number, solution in solutions.items():
+        own = prepared.encoded[number]
+        losses[prepared.folds[number].test] = held_out_losses(own, solution)
+        train_losses[number] = train_loss(own, solution)
+        is_known = own.positions >= 0
+        n_there[own.positions[is_known]] += 1
+        n_zero[own.positions[is_known]] += np.all(solution.W == 0.0, axis=1)[is_known]
+    return Fit(
+        job=job,
+        losses=losses,
+        train_losses=train_losses,
+        # A feature that no fold's encoding has (a level seen in test rows only) carries no weight anywhere.
+        zeroed=np.where(n_there > 0, n_zero / np.maximum(n_there, 1), 1.0),
+        converged=all(solution.converged for solution in solutions.values()),
+        is_limit=any(solution.is_limit for solution in solutions.values()),
+    )

@@ -1,0 +1,90 @@
+"""Where the linear family searches: ranges from the data, and the points to try first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from regadvisor.candidates import Candidate, Range
+from regadvisor.families.linear.problem import Problem
+from regadvisor.regularizer import Kind
+
+#: Shares of a log range in an order whose beginnings all cover it (van der Corput in base 2).
+ORDER = (0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875, 0.0, 1.0)
+#: Elastic net: decades below the strength that zeroes everything, and l1/(l1+l2). The middle first, then
+#: the even mix, then mostly L1 and mostly L2.
+MIXES = (
+    (2.0, 0.5),
+    (1.0, 0.5),
+    (3.0, 0.5),
+    (2.0, 0.1),
+    (2.0, 0.9),
+    (1.0, 0.1),
+    (1.0, 0.9),
+    (3.0, 0.1),
+    (3.0, 0.9),
+    (1.5, 0.5),
+    (2.5, 0.5),
+    (3.7, 0.5),
+)
+
+
+def linear_candidates(problems: Sequence[Problem]) -> Mapping[Kind, Candidate]:
+    """Return range and portfolio of every kind.
+
+    L1 runs from the strength that zeroes every weight in every fold down 4 decades (3 where p ≥ n, as
+    weaker ones fit the training rows perfectly). L2 runs from the largest eigenvalue of the features'
+    covariance, at which even the strongest direction is halved, down to ``1e-2/n``, which is
+    ``LogisticRegression(C=100)`` or ``Ridge(alpha=0.01)``.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        One per fold.
+    """
+    l1, l2 = _l1_range(problems), _l2_range(problems)
+    return {
+        "none": Candidate(kind="none", coupling="loss"),
+        "l2": Candidate(
+            kind="l2",
+            coupling="loss",
+            ranges={"l2": l2},
+            portfolio=tuple({"l2": l2.at(share)} for share in ORDER),
+        ),
+        "l1": Candidate(
+            kind="l1",
+            coupling="loss",
+            ranges={"l1": l1},
+            # The very top is the constant model: nothing to learn there.
+            portfolio=tuple({"l1": l1.at(share)} for share in ORDER if share < 1.0),
+        ),
+        "elasticnet": Candidate(
+            kind="elasticnet",
+            coupling="loss",
+            ranges={"l1": l1, "l2": l2},
+            portfolio=tuple(_mixed(l1.high, decades, ratio) for decades, ratio in MIXES),
+        ),
+    }
+
+
+def _mixed(l1_max: float, decades: float, ratio: float) -> dict[str, float]:
+    """Return the strengths `decades` below the largest, with l1/(l1+l2) = `ratio`."""
+    l1 = l1_max / 10**decades
+    return {"l1": l1, "l2": l1 * (1 - ratio) / ratio}
+
+
+def _l1_range(problems: Sequence[Problem]) -> Range:
+    """Return the range of L1: from no feature to nearly all."""
+    # Features without any signal at all: any strength gives the constant model.
+    high = max(max(problem.l1_max for problem in problems), 1e-8)
+    is_wide = any(problem.n_features >= problem.n_rows for problem in problems)
+    decades = 3 if is_wide else 4
+    return Range(low=high / 10**decades, high=high, hard_low=high * 1e-8, hard_high=high)
+
+
+def _l2_range(problems: Sequence[Problem]) -> Range:
+    """Return the range of L2: from a nearly free fit to a nearly constant one."""
+    # Folds hardly differ in it, and it takes as long as a fit.
+    top = max(problems[0].largest_eigenvalue, 1e-8)
+    n_rows = min(problem.n_rows for problem in problems)
+    low = min(1e-2 / n_rows, top / 1e3)
+    return Range(low=low, high=top, hard_low=low * 1e-5, hard_high=top * 1e4)

@@ -1,0 +1,168 @@
+"""Regression: closed forms for none and L2, coordinate descent and Newton steps for L1 and elastic net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from regadvisor.deadline import Deadline
+from regadvisor.families.linear.ladder import climb_down
+from regadvisor.families.linear.problem import (
+    Floats,
+    Penalty,
+    Problem,
+    Solution,
+    check_time,
+    constant_solution,
+)
+from regadvisor.families.linear.quadratic import minimise_quadratic, violation, working_set
+from regadvisor.families.linear.sweeps import sweep
+
+#: Largest violation of the optimality conditions at a solution, relative to the largest possible gradient.
+TOLERANCE = 1e-6
+#: Rounds of descent and exact steps; working sets in turn, rounds of each, and how closely it is solved (as a
+#: share of what is wrong): the set may still be a wrong one.
+ROUNDS, SETS, ROUNDS_OF_SET, FORCING = 40, 100, 2, 0.2
+#: Passes over sparse columns before there are working sets.
+SWEEPS = 500
+#: Up to this many features the whole Gram matrix is made at once.
+LARGEST_GRAM = 1000
+#: So few features are quickly solved for from zero.
+FEWEST_FOR_LADDER = 50
+
+
+def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
+    """Return the L2 (or unpenalised) least-squares solutions of all strengths from one SVD.
+
+    No penalty on collinear features gives the least squares of smallest norm, the limit of a vanishing
+    L2 penalty; `is_limit` says so.
+    """
+    if problem.is_sparse:
+        return _solve_sparse_ridge(problem, penalties)
+    at = problem.spectrum
+    is_deficient = len(at.s) < problem.n_features
+    strengths = np.array([penalty.l2 for penalty in penalties])
+    # Features that never vary carry nothing, and no weight.
+    shrunk = np.maximum(np.square(at.s)[:, None] + strengths, 1e-300)
+    projected = [at.F.T @ (problem.weight * t) for t in problem.T.T]
+    weights = [at.weights(moments[:, None] / shrunk) for moments in projected]
+    return [
+        Solution(
+            W=np.column_stack([own[:, number] for own in weights]),
+            b=problem.constant,
+            converged=True,
+            is_limit=is_deficient and penalty.l2 == 0.0,
+        )
+        for number, penalty in enumerate(penalties)
+    ]
+
+
+def _solve_sparse_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
+    """Return the solutions for sparse features from one eigendecomposition of the smaller Gram matrix.
+
+    The features are never made dense, and no more than the square of the shorter side is held in memory.
+    """
+    root = np.sqrt(problem.weight)
+    is_wide = problem.n_features > problem.n_rows
+    values, vectors = problem.gram_spectrum
+    is_deficient = len(values) < problem.n_features
+
+    def project(t: Floats) -> Floats:
+        moments = root * t if is_wide else problem.X.T @ (problem.weight * t)
+        return np.asarray(vectors.T @ moments, dtype=np.float64)
+
+    def weights(projected: Floats, l2: float) -> Floats:
+        # Features that never vary carry nothing, and no weight.
+        w = vectors @ (projected / np.maximum(values + l2, 1e-300))
+        if is_wide:
+            u = root * w
+            w = problem.X.T @ u - problem.mean * u.sum()
+        return np.asarray(w, dtype=np.float64)
+
+    projections = [project(t) for t in problem.T.T]
+    solutions = []
+    for penalty in penalties:
+        W = np.column_stack([weights(projected, penalty.l2) for projected in projections])
+        b = problem.constant - problem.mean @ W
+        is_limit = is_deficient and penalty.l2 == 0.0
+        solutions.append(Solution(W=W, b=b, converged=True, is_limit=is_limit))
+    return solutions
+
+
+def solve_sparse_regression(
+    problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline
+) -> list[Solution]:
+    """Return the L1 or elastic-net solutions; several targets are solved for in turn, from common rungs.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the deadline passes between two steps.
+    """
+
+    def descend(penalty: Penalty, start: Solution, tol: float) -> Solution:
+        found = [
+            _solve_one(problem, t, penalty, np.ascontiguousarray(w), tol, deadline)
+            for t, w in zip(problem.T.T, start.W.T, strict=True)
+        ]
+        W = np.column_stack([w for w, _ in found])
+        converged = all(is_solved for _, is_solved in found)
+        return Solution(W=W, b=problem.constant - problem.mean @ W, converged=converged)
+
+    tol = TOLERANCE * max(problem.l1_max, 1e-12)
+    if problem.n_features < FEWEST_FOR_LADDER:
+        top = constant_solution(problem)
+        return [descend(penalty, top, tol) for penalty in penalties]
+    return [climb_down(problem, penalty, descend, tol=tol) for penalty in penalties]
+
+
+def _solve_one(
+    problem: Problem, t: Floats, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
+) -> tuple[Floats, bool]:
+    """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large.
+
+    `t` is the column of the target, shape (n_rows,).
+    """
+    if not t.any():  # one of several targets is constant in these rows
+        return np.zeros_like(w), True
+    q = problem.X.T @ (problem.weight * t)
+    offset = float(problem.weight @ np.square(t))
+    if problem.n_features <= LARGEST_GRAM:
+        check_time(deadline)
+        return minimise_quadratic(
+            problem.gram,
+            q,
+            penalty=penalty,
+            start=w,
+            offset=offset,
+            tol=tol,
+            rounds=ROUNDS,
+            deadline=deadline,
+        )
+    is_swept = False
+    for _ in range(SETS):
+        check_time(deadline)
+        R = problem.weight * (problem.X @ w - problem.mean @ w - t)
+        gradient = problem.X.T @ R
+        worst = float(violation(gradient, w, penalty).max())
+        if worst <= 2 * tol:
+            return w, True
+        if isinstance(problem.X, sparse.csc_array) and not is_swept:
+            is_swept = True
+            w, _ = sweep(problem.X, t, problem.weight, penalty, (w, 0.0), tol=tol, passes=SWEEPS)
+            continue
+        chosen = working_set(gradient, w, penalty.l1, most=len(w))
+        w = w.copy()
+        w[chosen], _ = minimise_quadratic(
+            problem.some_gram(chosen),
+            q[chosen],
+            penalty=penalty,
+            start=w[chosen],
+            offset=offset,
+            tol=max(tol, FORCING * worst),
+            rounds=ROUNDS_OF_SET,
+            deadline=deadline,
+        )
+    return w, False

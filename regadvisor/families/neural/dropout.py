@@ -1,0 +1,118 @@
+"""One dropout rate for a whole module: in its dropout layers, and inside recurrent and attention layers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from types import FunctionType
+
+from torch import nn
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.parameters import copied
+from regadvisor.foreign import check_ours
+
+_LAYERS = nn.modules.dropout._DropoutNd
+
+
+def with_rates_inside(module: nn.Module) -> Iterator[nn.RNNBase | nn.MultiheadAttention]:
+    """Yield the layers that drop units inside, at a rate that is a plain number, ``dropout``.
+
+    A rate of 0 is torch's default there, and stays off.
+
+    Examples
+    --------
+    >>> [type(part).__name__ for part in with_rates_inside(nn.TransformerEncoderLayer(4, 2, dropout=0.1))]
+    ['MultiheadAttention']
+    """
+    for part in module.modules():
+        # A recurrent layer drops between its layers, so a single one drops nothing.
+        is_single = isinstance(part, nn.RNNBase) and part.num_layers == 1
+        if isinstance(part, nn.RNNBase | nn.MultiheadAttention) and part.dropout > 0 and not is_single:
+            yield part
+
+
+def set_dropout(module: nn.Module, rate: float) -> None:
+    """Let everything in `module` that drops units drop `rate` of them, in place.
+
+    Raises
+    ------
+    ParameterError
+        If dropout is advised and there is nothing to set.
+    """
+    layers = [part for part in module.modules() if isinstance(part, _LAYERS)]
+    inside = list(with_rates_inside(module))
+    if rate > 0 and not layers and not inside:
+        raise ParameterError(
+            f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
+            "behind the hidden layers (dropout written as a function cannot be found)"
+        )
+    for layer in layers:
+        layer.p = rate
+    for part in inside:
+        part.dropout = rate
+
+
+def with_dropout(module: nn.Module, rate: float) -> nn.Module:
+    """Return a copy of `module` that drops `rate` of the units wherever it drops any.
+
+    A warning names what cannot be set: rates in layers that are not torch's, and dropout written as a
+    function.
+
+    Raises
+    ------
+    ParameterError
+        If a part is of another library, or dropout is advised and the module has none to set.
+
+    Examples
+    --------
+    >>> with_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)), 0.25)[1].p
+    0.25
+    """
+    for part in module.modules():
+        check_ours(part)
+    configured = copied(module)
+    unset = list(_unset(configured))
+    try:
+        set_dropout(configured, rate)
+    except ParameterError as error:
+        raise ParameterError(f"{error}{': ' + ', '.join(unset) if unset else ''}") from None
+    if unset:
+        warnings.warn(
+            f"apply() cannot set the dropout in {', '.join(unset)}: it stays as it is, while all other "
+            f"dropout is set to {rate:g}. Set it by hand, or use torch.nn.Dropout there.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return configured
+
+
+def _unset(module: nn.Module) -> Iterator[str]:
+    """Yield the names of what drops units and cannot be set."""
+    for name, part in module.named_modules():
+        if type(part).__module__.startswith("torch."):
+            continue
+        where = f"{name} ({type(part).__name__})" if name else type(part).__name__
+        rates = {key: value for key, value in vars(part).items() if "drop" in key and _is_rate(value)}
+        yield from (f"{where}.{key} = {value:g}" for key, value in rates.items() if value > 0)
+        if not rates and not isinstance(part, _LAYERS) and _calls_dropout(part):
+            yield f"{where}, written as a function"
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+def _calls_dropout(part: nn.Module) -> bool:
+    """Return whether the caller's code for a part names a dropout function: it cannot be seen otherwise."""
+    named: set[str] = set()
+    for kind in type(part).__mro__:
+        if kind.__module__.startswith(("torch.", "builtins")):
+            continue
+        for key, method in vars(kind).items():
+            if isinstance(method, FunctionType) and key != "__init__":
+                names = method.__code__.co_names
+                # Of torch's attention, the rate is an argument.
+                keywords = [const for const in method.__code__.co_consts if isinstance(const, tuple)]
+                named |= {*names, *(word for words in keywords for word in words if word == "dropout_p")}
+    return any("dropout" in word and not hasattr(part, word) for word in named)

@@ -1,0 +1,177 @@
+"""Recognising that a caller's module is a plain chain of layers, which ``chain.py`` trains fastest.
+
+The module is run, and what it asks of torch is written down: whatever its code looks like, only the calls
+count. It is a chain if every call takes what the one before returned, and all of them are known. (Torch's own
+tracer, ``torch.fx``, replaces ``nn.Module.__call__`` for the whole process while it runs, which would break
+networks in other threads. The mode used here belongs to the thread.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from regadvisor.families.neural.chain import RULES, Activation, Drop, Linear, Link, Norm
+from regadvisor.families.neural.module.dropout import fed_layers
+from regadvisor.families.neural.module.layout import Entry, ModuleLayout
+
+#: Calls that may give the rows another shape. That they leave (n_rows, n_numbers) is checked by the outputs.
+_SHAPING = {"flatten", "view", "reshape", "squeeze", "contiguous"}
+#: Calls that only ask for a shape; reading ``x.shape`` is "__get__".
+_ASKING = {"size", "dim", "__len__", "__get__", "numel", "data_ptr"}
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_compiled_call_impl",
+)
+_DROP = ("drop",)
+
+
+class _NoChainError(Exception):
+    """What speaks against a chain."""
+
+
+class Recorder(TorchFunctionMode):
+    """Writes the links of a chain down while a module runs inside of it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A copy of the caller's module with fed dropout layers; hooks are added to it.
+    x : Tensor
+        What it will be called with.
+
+    Attributes
+    ----------
+    calls : tuple of tuple, or None
+        The links, with parameters by name; None once something was no chain.
+    """
+
+    def __init__(self, module: nn.Module, x: Tensor) -> None:
+        super().__init__()
+        self.calls: tuple[tuple[Any, ...], ...] | None = None if _holds_more(module) else ()
+        self._now: Any = x
+        self._names = {id(value): name for name, value in module.named_parameters()}
+        if self.calls is not None:
+            for layer in fed_layers(module):
+                layer.register_forward_hook(self._dropped)
+
+    def end(self, outputs: Any) -> None:
+        """Check that the chain led to the module's outputs."""
+        if outputs is not self._now:
+            self.calls = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        returned = func(*args, **(kwargs or {}))
+        if self.calls is not None:
+            try:
+                self._note(getattr(func, "__name__", ""), args, kwargs or {}, returned)
+            except _NoChainError:
+                self.calls = None
+        return returned
+
+    def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any) -> None:
+        if name in _ASKING and not isinstance(returned, Tensor):
+            return
+        if not args or args[0] is not self._now:
+            raise _NoChainError
+        call = self._call(name.removesuffix("_"), list(args[1:]), kwargs)
+        if call is not None and self.calls is not None:
+            self.calls = (*self.calls, call)
+        self._now = returned
+
+    def _call(self, name: str, rest: list[Any], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Return what a call computes; None: nothing but another shape."""
+        if name in _SHAPING:
+            return None
+        if name == "linear":
+            given = {**dict(zip(("weight", "bias"), rest, strict=False)), **kwargs}
+            return ("linear", self._name(given["weight"]), self._name(given.get("bias")))
+        if name == "layer_norm":
+            given = {**dict(zip(("shape", "weight", "bias", "eps"), rest, strict=False)), **kwargs}
+            if len(given.get("shape", given.get("normalized_shape", ()))) != 1:
+                raise _NoChainError
+            names = self._name(given.get("weight")), self._name(given.get("bias"))
+            if names[0] is None and names[1] is not None:
+                raise _NoChainError
+            return ("norm", *names, given.get("eps", 1e-5))
+        rule = RULES.get(name)
+        if rule is None:
+            raise _NoChainError
+        known = dict(zip((*rule.settings, "inplace"), rest, strict=False)) | kwargs
+        settings = tuple(known.pop(own, default) for own, default in rule.settings.items())
+        if known.keys() - {"inplace"} or not rule.is_known(*settings):
+            raise _NoChainError
+        return ("activation", name, settings)
+
+    def _name(self, parameter: Any) -> str | None:
+        if parameter is None:
+            return None
+        name = self._names.get(id(parameter))
+        if name is None:
+            raise _NoChainError
+        return name
+
+    def _dropped(self, layer: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
+        """Note the call of a dropout layer; without a mask it returns what it got."""
+        if self.calls is None or not layer.training:
+            return
+        if inputs[0] is not self._now or outputs is not self._now or layer.is_alpha or inputs[0].ndim != 2:
+            self.calls = None
+        else:
+            self.calls = (*self.calls, _DROP)
+
+
+def chain_of(trained: Sequence[Recorder], evaluated: Recorder, layout: ModuleLayout) -> tuple[Link, ...]:
+    """Return the chain that a module is by what its passes asked of torch; empty if it is none.
+
+    Parameters
+    ----------
+    trained : sequence of Recorder
+        Passes of different numbers of rows in training mode.
+    evaluated : Recorder
+        One in evaluation mode.
+    layout : ModuleLayout
+    """
+    first, entries = trained[0].calls, {entry.name: entry for entry in layout.trained}
+    if not first or any(other.calls != first for other in trained):
+        return ()
+    if evaluated.calls != tuple(call for call in first if call != _DROP):
+        return ()
+    used = [name for kind, *names in first if kind in ("linear", "norm") for name in names[:2] if name]
+    # Each parameter once: gradients of shared weights add up, and of unused ones there are none.
+    return tuple(_link(call, entries) for call in first) if used and sorted(used) == sorted(entries) else ()
+
+
+def _link(call: tuple[Any, ...], entries: dict[str, Entry]) -> Link:
+    kind, *what = call
+    if kind == "drop":
+        return Drop()
+    if kind == "activation":
+        return Activation(*what)
+    weight, bias = (None if name is None else entries[name] for name in what[:2])
+    if kind == "norm":
+        return Norm(weight, bias, what[2])
+    assert weight is not None
+    return Linear(weight, bias)
+
+
+def _holds_more(module: nn.Module) -> bool:
+    """Return whether a module holds what its calls do not show: buffers, frozen or shared weights, hooks.
+
+    A compiled module is left alone, too: it would be compiled again for the recorder.
+    """
+    return (
+        next(module.buffers(), None) is not None
+        or any(getattr(part, own, None) for part in module.modules() for own in _HOOKS)
+        or any(hasattr(part, "_orig_mod") for part in module.modules())
+        or any(not own.requires_grad for own in module.parameters())
+        or len([*module.parameters()]) < len([*module.named_parameters(remove_duplicate=False)])
+    )

@@ -1,0 +1,161 @@
+"""The caller's own torch module as scikit-learn estimators: what ``build()`` hands to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.caller import callers_code
+from regadvisor.families.neural.dropout import set_dropout
+from regadvisor.families.neural.encoded import dense
+from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+from regadvisor.families.neural.losses import LossFunction
+from regadvisor.families.neural.module.source import ModuleSource
+from regadvisor.families.neural.module.stack import ModuleArchitecture
+from regadvisor.families.neural.module.trial import examine
+from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
+from regadvisor.families.neural.parameters import copied
+from regadvisor.families.neural.recipe import Recipe
+from regadvisor.families.neural.trainer import TrainingRows
+
+#: Rows of one forward pass of a prediction.
+_PREDICTED_AT_ONCE = 4096
+
+
+class _ModuleNetwork:
+    """What both estimators share: parameters, one training run, the forward pass."""
+
+    def __init__(
+        self,
+        module: Callable[..., Any] | nn.Module | None = None,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        recipe: Recipe | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.module = module
+        self.l1 = l1
+        self.l2 = l2
+        self.dropout = dropout
+        self.recipe = recipe
+        self.image_shape = image_shape
+        self.random_state = random_state
+        self.device = device
+
+    def _recipe(self) -> Recipe:
+        if self.module is None:
+            raise ParameterError("module must be a factory or a torch.nn.Module, got None")
+        return self.recipe or Recipe()
+
+    def _architecture(
+        self, rows: TrainingRows, recipe: Recipe, target: NDArray[Any]
+    ) -> tuple[ModuleArchitecture, Recipe]:
+        """Return the caller's module after a look at it, and the recipe as it has to be for it."""
+        source = ModuleSource(
+            model=self.module,  # type: ignore[arg-type]  # checked by _recipe
+            input_shape=self.image_shape or (rows.x.shape[1],),
+            n_outputs=target.shape[1],
+        )
+        is_own = recipe.loss is not None and not rows.is_classification
+        architecture = examine(
+            source,
+            rows.x,
+            recipe=recipe,
+            is_classification=rows.is_classification,
+            is_raw=is_own and sees_raw(recipe.loss, target),  # type: ignore[arg-type]
+            engine="loop",
+        )
+        self._input_shape, self._has_one_logit = source.input_shape, architecture.has_one_logit
+        return architecture, with_one_logit(recipe, architecture.has_one_logit)
+
+    def _keep(self, architecture: ModuleArchitecture, trained: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Keep the trained module, in evaluation mode; return its parameters."""
+        module = architecture.source.draw(0)
+        architecture.layout.unpack(trained[0], module)
+        self.module_ = copied(module).eval()
+        set_dropout(self.module_, self.dropout)
+        return module.parameters()
+
+    @property
+    def _own_loss(self) -> LossFunction | None:
+        return None if self.recipe is None else self.recipe.loss
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        """Return the outputs of the module, shape (n_rows, n_outputs)."""
+        check_is_fitted(self, "module_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        found = []
+        with torch.no_grad():
+            for begin in range(0, X.shape[0], _PREDICTED_AT_ONCE):
+                rows = torch.from_numpy(dense(X[begin : begin + _PREDICTED_AT_ONCE]))
+                with callers_code(
+                    "module must run on every batch of rows", "run it on these rows to find the cause"
+                ):
+                    outputs_here = self.module_(rows.view(len(rows), *self._input_shape))
+                found.append(outputs_here.reshape(len(rows), -1))
+        outputs: NDArray[np.float64] = torch.cat(found).double().numpy()
+        return np.hstack([np.zeros_like(outputs), outputs]) if self._has_one_logit else outputs
+
+
+class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
+    """A caller's own torch module as a classifier, trained with a penalty and dropout.
+
+    Trained as :class:`~regadvisor.families.neural.estimator.NetworkClassifier` is. Features are taken as they
+    are: standardise them first.
+
+    Parameters
+    ----------
+    module : callable or torch.nn.Module
+        A factory, called with those of `n_features`, `n_outputs` and `input_shape` that its signature names;
+        or a module, of which a copy is trained on.
+    l1, l2 : float, default 0
+        Strengths, with the coupling of `recipe`; see :class:`~regadvisor.regularizer.Regularizer`.
+    dropout : float, default 0
+        Rate of every dropout layer.
+    recipe : Recipe, optional
+    image_shape : tuple of int, optional
+        ``(channels, height, width)`` of the flattened images that the rows are.
+    random_state : int, RandomState or None
+        Starting values, order of the rows and dropped units.
+    device : str, default "cpu"
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained module on the CPU, in evaluation mode, its dropout layers at rate `dropout`.
+    classes_, n_epochs_, n_features_in_
+        As in ``NetworkClassifier``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> factory = lambda n_features, n_outputs: nn.Linear(n_features, n_outputs)
+    >>> model = ModuleClassifier(factory, recipe=Recipe(epochs=5), random_state=0).fit(X, y)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+
+class ModuleRegressor(_ModuleNetwork, NetworkRegressor):
+    """A caller's own torch module as a regressor; parameters as in :class:`ModuleClassifier`.
+
+    The module sees the standardised target; predictions are in the target's own unit.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+    y_mean_, y_scale_, n_epochs_, n_features_in_
+        As in :class:`~regadvisor.families.neural.estimator.NetworkRegressor`.
+    """

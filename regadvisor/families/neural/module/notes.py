@@ -1,0 +1,107 @@
+"""What a reader should know about how the caller's module was taken: its columns, its weights, its modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+
+from regadvisor.families.neural.module.modes import stays_in_eval
+from regadvisor.families.neural.module.stack import ModuleArchitecture
+from regadvisor.records import DataFacts, Note
+from regadvisor.words import counted
+
+#: Entries of a list in a note; the rest is counted.
+_MOST_LISTED = 12
+
+
+def notes_of(
+    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], *, label: str
+) -> tuple[Note, ...]:
+    """Return the notes on a module that was looked at.
+
+    Parameters
+    ----------
+    architecture : ModuleArchitecture
+    facts : DataFacts
+    feature_names : sequence of str
+        What the module gets, in this order.
+    label : str
+        How people call the module.
+    """
+    found = [
+        _columns(architecture.template, facts, feature_names, label=label),
+        _nothing_penalised(architecture, label=label),
+        _held_still(architecture.template, label=label),
+    ]
+    return tuple(note for note in found if note is not None)
+
+
+def _columns(module: nn.Module, facts: DataFacts, feature_names: Sequence[str], *, label: str) -> Note | None:
+    """Say which columns became what, where they are not the module's columns any more."""
+    if facts.image_shape is not None or not any(
+        column.kind != "numeric" or column.has_missing for column in facts.columns
+    ):
+        return None
+    has_codes = any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+    entries = list(_grouped(feature_names))
+    more = "" if len(entries) <= _MOST_LISTED else f" and {len(entries) - _MOST_LISTED} more"
+    text = (
+        f"{label} gets {counted(len(feature_names), 'number')} per row, made of "
+        f"{counted(facts.n_features, 'column')}: {', '.join(entries[:_MOST_LISTED])}{more} (counted from 0)."
+    )
+    if has_codes:
+        text += (
+            " Its embedding finds no codes there: to give it codes, turn categories into whole numbers, "
+            "scale the other columns yourself, and pass Recipe(transform='none')."
+        )
+    return Note(code="module-columns", text=text, is_warning=has_codes)
+
+
+def _grouped(names: Sequence[str]) -> Iterator[str]:
+    """Yield encoded features as their places and column, those of one column together.
+
+    Examples
+    --------
+    >>> list(_grouped(["age", "city=a", "city=b", "when: year", "when: month"]))
+    ['0 age', '1-2 city (one-hot)', '3-4 when (parts of the date)']
+    """
+    start = 0
+    while start < len(names):
+        for sign, what in (("=", "one-hot"), (": ", "parts of the date")):
+            head, found, _ = names[start].partition(sign)
+            if found:
+                stop = next(
+                    (j for j in range(start, len(names)) if not names[j].startswith(head + sign)), len(names)
+                )
+                place = f"{start}" if stop == start + 1 else f"{start}-{stop - 1}"
+                yield f"{place} {head} ({what})"
+                break
+        else:
+            stop = start + 1
+            yield f"{start} {names[start]}"
+        start = stop
+
+
+def _nothing_penalised(architecture: ModuleArchitecture, *, label: str) -> Note | None:
+    if architecture.layout.penalised_names:
+        return None
+    text = (
+        f"L1 and L2 act on no parameter of {label}: biases, norms, embeddings, and what weight_norm or "
+        "spectral_norm scales by itself are exempt; to penalise some of them, name them: "
+        "Recipe(penalised=(...,))."
+    )
+    return Note(code="nothing-penalised", text=text, is_warning=True)
+
+
+def _held_still(module: nn.Module, *, label: str) -> Note | None:
+    names = [name for name, part in module.named_modules() if stays_in_eval(part)]
+    roots = [name for name in names if name.rpartition(".")[0] not in names]
+    if not roots:
+        return None
+    more = "" if len(roots) <= _MOST_LISTED else f" and {len(roots) - _MOST_LISTED} more"
+    text = (
+        f"{', '.join(roots[:_MOST_LISTED])}{more} of {label} stay in evaluation mode, as you left them: "
+        "running statistics do not move there, and nothing is dropped."
+    )
+    return Note(code="module-eval", text=text)

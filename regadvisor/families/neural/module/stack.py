@@ -1,0 +1,304 @@
+"""Many networks of the caller's own architecture, trained together by ``torch.func`` or one by one.
+
+A plain chain of layers is trained by ``chain.py``. Of anything else, forward passes of all networks run as
+one under ``vmap``; the way back is plain automatic differentiation of that one pass. Where a module cannot be
+batched so (control flow that depends on data, random numbers of its own, operations without a batching rule)
+the same networks run one after the other.
+
+Both ways give the same networks up to rounding, whatever they are trained beside.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from regadvisor.families.neural.caller import callers_code
+from regadvisor.families.neural.chain import ChainStack, Link
+from regadvisor.families.neural.dropout import with_rates_inside
+from regadvisor.families.neural.losses import Loss, fill_slope
+from regadvisor.families.neural.module.dropout import Place, feed_of
+from regadvisor.families.neural.module.layout import ModuleLayout
+from regadvisor.families.neural.module.modes import set_mode
+from regadvisor.families.neural.module.source import ModuleSource, own_luck
+from regadvisor.families.neural.parameters import copied
+
+Engine = Literal["fused", "vmap", "loop"]
+State = dict[str, Tensor]
+
+#: Seeds of a module's own random numbers are kept in a float of the network's row, which is exact up to here.
+_NOISE_SEEDS = 2**24
+_ABOUT_MODEL = "run it on a few batches of your own to find the cause"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModuleArchitecture:
+    """The caller's module as an architecture of the trainer; see ``trial.examine``.
+
+    Attributes
+    ----------
+    source : ModuleSource
+    template : torch.nn.Module
+        A network whose dropout layers are fed, on the device to train on; copied, never run.
+    layout : ModuleLayout
+    places : tuple of Place
+        Calls of dropout layers.
+    engine : {"fused", "vmap", "loop"}
+        "fused" needs `chain`.
+    engine_reason : str
+        One clause on why that engine.
+    has_one_logit : bool
+        Two classes with a single output z, which stands for the logits (0, z).
+    first_weights : tuple of str
+        Names of the weights (n_units, n_features) through which all features go; empty: unknown.
+    n_activations : int
+        Floats that one row leaves behind in a forward pass.
+    n_operations : float
+        Operations of training on one row.
+    chain : tuple of Link
+        The module as a chain of layers; empty if it is none.
+    pass_s : float
+        Seconds that a forward pass of a few rows took.
+    """
+
+    source: ModuleSource
+    template: nn.Module
+    layout: ModuleLayout
+    places: tuple[Place, ...]
+    engine: Engine
+    engine_reason: str
+    has_one_logit: bool = False
+    first_weights: tuple[str, ...] = ()
+    n_activations: int = 0
+    n_operations: float = 0.0
+    chain: tuple[Link, ...] = ()
+    pass_s: float = 0.0
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of a network's row."""
+        return self.layout.n_parameters
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Return the starting values of one network, shape (1, n_parameters)."""
+        seed, noise = torch.randint(_NOISE_SEEDS, (2,), generator=generator).tolist()
+        flat = self.layout.pack(self.source.draw(seed))
+        if self.layout.n_noise:
+            flat[0, self.layout.n_used] = float(noise)
+        return flat
+
+    def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> ModuleStack | ChainStack:
+        """Return networks with these starting values, which the stack owns and changes."""
+        if self.engine == "fused":
+            return ChainStack(
+                self.chain,
+                parameters,
+                batch=batch,
+                loss=loss,
+                penalised=slice(0, self.layout.n_penalised),
+                n_features=self.source.n_features,
+                has_one_logit=self.has_one_logit,
+            )
+        return ModuleStack(self, parameters, loss=loss)
+
+    def floats_per_network(self, batch: int) -> int:
+        """Return how many floats one network takes while it is trained, optimizer included."""
+        # Parameters, gradient and two moments; what the forward pass keeps, its slopes and the masks.
+        masks = sum(torch.Size(place.shape).numel() for place in self.places)
+        return 5 * self.n_parameters + batch * (2 * self.n_activations + masks + self.source.n_features)
+
+    def operations_per_row(self) -> float:
+        """Return the operations of training on one row."""
+        return self.n_operations
+
+
+class ModuleStack:
+    """Networks of one architecture, and how their gradients are computed.
+
+    Parameters
+    ----------
+    architecture : ModuleArchitecture
+    parameters : Tensor, shape (n_models, n_parameters)
+        Starting values; owned and changed by the stack.
+    loss : Loss
+
+    Attributes
+    ----------
+    flat, gradient : Tensor, shape (n_models, n_parameters)
+    penalised : slice
+        Columns that a penalty acts on.
+    dropout_shapes : tuple of tuple of int
+    idle : list of (slice, slice)
+    rates : sequence of float or None
+        Dropout of every network inside attention and recurrent layers; None: what the module says.
+    """
+
+    def __init__(self, architecture: ModuleArchitecture, parameters: Tensor, *, loss: Loss) -> None:
+        self.architecture, self.loss = architecture, loss
+        self.flat, self.gradient = parameters, torch.zeros_like(parameters)
+        layout = architecture.layout
+        self.penalised = slice(0, layout.n_penalised)
+        self.dropout_shapes = tuple(place.shape for place in architecture.places)
+        # A copy of its own: stacks run in several threads, and a call puts parameters into the module.
+        self._module = copied(architecture.template)
+        self._feed = feed_of(self._module)
+        self._trained = {entry.name: entry.view(self.flat).detach() for entry in layout.trained}
+        self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}
+        self._n_steps = 0
+        self.idle: list[tuple[slice, slice]] = []
+        self.rates: Sequence[float] | None = None
+        self._with_rates = tuple(with_rates_inside(self._module))
+
+    @property
+    def n_models(self) -> int:
+        """Networks in the stack."""
+        return self.flat.shape[0]
+
+    # ----------------------------------------------------------------------------------- training
+
+    def compute_gradient(
+        self,
+        x: Tensor,
+        target: Tensor,
+        *,
+        weight: Tensor | None = None,
+        dropped: slice | None = None,
+        keep: Sequence[Tensor] = (),
+    ) -> None:
+        """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
+        set_mode(self._module, is_training=True)
+        self.idle = []
+        for models, masks in self._parts(dropped, keep):
+            own_weight = None if weight is None else weight[models]
+            self._fill(models, x[models], target[models], own_weight, masks)
+        self._n_steps += 1
+
+    def _parts(
+        self, dropped: slice | None, keep: Sequence[Tensor]
+    ) -> Iterator[tuple[slice, Sequence[Tensor] | None]]:
+        """Yield the networks to run as one, with their masks: those without dropout, and those with it.
+
+        One by one, if that is the engine.
+        """
+        start, stop = (0, 0) if dropped is None else dropped.indices(self.n_models)[:2]
+        bounds = {0, start, stop, self.n_models}
+        if self.architecture.engine == "loop":
+            bounds = set(range(self.n_models + 1))
+        for first, last in itertools.pairwise(sorted(bounds)):
+            is_dropped = start <= first < stop and bool(self.architecture.places)
+            yield (
+                slice(first, last),
+                [mask[first - start : last - start] for mask in keep] if is_dropped else None,
+            )
+
+    def _fill(
+        self, models: slice, x: Tensor, target: Tensor, weight: Tensor | None, masks: Sequence[Tensor] | None
+    ) -> None:
+        """Fill the gradients of some networks."""
+        for part in self._with_rates if self.rates is not None else ():
+            # Where parts have rates of their own, the module draws random numbers: networks run one by one.
+            part.dropout = float(self.rates[models.start])  # type: ignore[index]
+        state = self._state(models)
+        with torch.enable_grad():
+            leaves = {name: state[name].requires_grad_() for name in self._trained}
+            outputs = self._run(state | leaves, x, masks, self._noise_seeds(models))
+            slope = torch.empty_like(outputs)
+            fill_slope(self.loss, outputs.detach(), target, weight, slope)
+            # A parameter that the pass does not use has no gradient.
+            with callers_code("model must be differentiable by its parameters", _ABOUT_MODEL):
+                found: Sequence[Tensor | None] = torch.autograd.grad(
+                    outputs, list(leaves.values()), slope, allow_unused=True
+                )
+        for name, gradient in zip(leaves, found, strict=True):
+            own = self._gradients[name][models]
+            if gradient is None:
+                own.zero_()
+                columns = self.architecture.layout.columns_of(name)
+                self.idle.append((models, columns))
+            else:
+                own.copy_(gradient)
+        for entry in self.architecture.layout.carried:
+            entry.view(self.flat)[models].copy_(state[entry.name])
+
+    def _state(self, models: slice | Tensor) -> State:
+        """Return parameters (views, no copies) and carried buffers (copies) of some networks, by name."""
+        state = {name: value[models].detach() for name, value in self._trained.items()}
+        for entry in self.architecture.layout.carried:
+            state[entry.name] = entry.view(self.flat)[models].to(dtype=entry.dtype, copy=True)
+        return state
+
+    def _noise_seeds(self, models: slice) -> list[int]:
+        """Return a seed per network for this step, empty if the module draws nothing of its own."""
+        layout = self.architecture.layout
+        if not layout.n_noise:
+            return []
+        return [
+            int(seed) + _NOISE_SEEDS * self._n_steps for seed in self.flat[models, layout.n_used].tolist()
+        ]
+
+    # ------------------------------------------------------------------------------------ running
+
+    def _run(
+        self, state: State, x: Tensor, masks: Sequence[Tensor] | None, noise_seeds: Sequence[int] = ()
+    ) -> Tensor:
+        """Return the outputs (n_models, n_rows, n_outputs) of networks with this state.
+
+        `x` (n_models, n_rows, n_features), or (n_rows, n_features) for all.
+        """
+        if self.architecture.engine == "vmap":
+            shared = None if x.ndim == 2 else 0
+            called = vmap(self._call, in_dims=(0, shared, None if masks is None else 0), randomness="error")
+            outputs: Tensor = called(state, x, masks)
+            return outputs
+        each = []
+        for number in range(len(next(iter(state.values())))):
+            own = {name: value[number] for name, value in state.items()}
+            own_masks = None if masks is None else [mask[number] for mask in masks]
+            own_x = x if x.ndim == 2 else x[number]
+            if noise_seeds:
+                with own_luck(noise_seeds[number], x.device):
+                    each.append(self._call(own, own_x, own_masks))
+            else:
+                each.append(self._call(own, own_x, own_masks))
+        return torch.stack(each)
+
+    def _call(self, state: State, x: Tensor, masks: Sequence[Tensor] | None) -> Tensor:
+        """Return the outputs (n_rows, n_outputs) of one network on flat rows (n_rows, n_features)."""
+        architecture = self.architecture
+        self._feed.start(masks)
+        with callers_code("model must run on every batch of rows", _ABOUT_MODEL):
+            outputs: Tensor = functional_call(self._module, state, (architecture.source.shaped(x),))
+        outputs = outputs.reshape(x.shape[0], -1)
+        if architecture.has_one_logit:
+            outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        return outputs
+
+    def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
+        """Return the outputs of some networks on the same rows, in evaluation mode.
+
+        Shape
+        -----
+        models : a slice of the networks, or their numbers
+        x : (n_rows, n_features)
+        returns : (n_chosen, n_rows, n_outputs)
+        """
+        self._module.eval()
+        with torch.no_grad():
+            return self._run(self._state(models), x, None)
+
+    def zeroed(self) -> Tensor:
+        """Return where all first-layer weights of a feature are exactly 0, bool (n_models, n_features).
+
+        False everywhere where the features do not all go through linear layers first.
+        """
+        names = self.architecture.first_weights
+        if not names:
+            n_features = self.architecture.source.n_features
+            return torch.zeros(self.n_models, n_features, dtype=torch.bool, device=self.flat.device)
+        return torch.stack([(self._trained[name] == 0).all(1) for name in names]).all(0)

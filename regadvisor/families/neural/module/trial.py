@@ -1,0 +1,349 @@
+"""Looking at the caller's module before it is trained: does it fit the data, and what can batch it.
+
+A few encoded rows go through it. What is wrong is said at once, with the numbers needed to put it right.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.module.chain import Recorder, chain_of
+from regadvisor.families.neural.module.checks import (
+    called,
+    check_outputs,
+    check_parameters,
+    check_range,
+    rows_of,
+)
+from regadvisor.families.neural.module.dropout import Place, feed_of, places_of, with_fed_dropout
+from regadvisor.families.neural.module.layout import make_layout, tensors
+from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
+from regadvisor.families.neural.module.source import ModuleSource, own_luck
+from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
+from regadvisor.families.neural.parameters import copied, penalised_parameters
+from regadvisor.families.neural.recipe import Recipe
+
+#: Rows of the dry passes: two sizes tell which axes hold the rows.
+_FEW, _MANY = 5, 7
+#: Gradients of both engines agree if they differ by no more than this share of the largest.
+_SAME_GRADIENT = 1e-3
+#: From these seconds for a few rows on, a module is run no more often than it has to be.
+SLOW_S = 0.1
+_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Dry:
+    """What the dry passes saw."""
+
+    outputs: Tensor
+    places: tuple[Place, ...]
+    varying: set[str]
+    has_noise: bool
+    first_weights: tuple[str, ...]
+    n_activations: int
+    n_operations: float
+    trained: tuple[Recorder, ...]
+    evaluated: Recorder
+    #: Seconds of a pass of ``_MANY`` rows.
+    pass_s: float
+
+
+def examine(
+    source: ModuleSource,
+    rows: Tensor,
+    *,
+    recipe: Recipe,
+    is_classification: bool,
+    is_raw: bool = False,
+    engine: Engine | None = None,
+) -> ModuleArchitecture:
+    """Return the caller's module as an architecture, after a dry pass of a few rows.
+
+    Parameters
+    ----------
+    source : ModuleSource
+    rows : Tensor of float32, shape (n_rows, n_features)
+        Encoded rows, on the device to train on; a few are used.
+    recipe : Recipe
+        Its patterns of parameter names say what is penalised.
+    is_classification : bool
+    is_raw : bool, default False
+        Whether the caller's loss sees a numeric target as it is: then it may have a range.
+    engine : {"vmap", "loop"}, optional
+        None: chosen by trying.
+
+    Raises
+    ------
+    ParameterError
+        If the module does not fit the data, or cannot be trained.
+    """
+    few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
+    drawn = copied(source.draw(0))
+    check_parameters(drawn)
+    module, feed = with_fed_dropout(keep_in_eval(drawn))
+    module = module.to(rows.device)
+    source, dry = _looked_at(module, source, few)
+    check_outputs(
+        dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
+    )
+    # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
+    has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
+    if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
+        check_range(
+            module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
+        )
+    feed.places = dry.places
+    chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
+    penalised = [name for name, parameter in chosen if parameter.requires_grad]
+    layout = make_layout(module, varying=dry.varying, penalised=penalised, has_noise=dry.has_noise)
+    architecture = ModuleArchitecture(
+        source=source,
+        template=module,
+        layout=layout,
+        places=dry.places,
+        engine="loop",
+        engine_reason="as asked",
+        has_one_logit=source.n_outputs == 2 and dry.outputs.shape[-1] == 1,
+        first_weights=dry.first_weights,
+        n_activations=dry.n_activations,
+        n_operations=dry.n_operations,
+        chain=chain_of(dry.trained, dry.evaluated, layout),
+        pass_s=dry.pass_s,
+    )
+    if engine is not None:
+        return replace(architecture, engine=engine)
+    best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
+    return replace(architecture, engine=best, engine_reason=reason)
+
+
+# ---------------------------------------------------------------------------------------- dry passes
+
+
+class _Pass:
+    """One pass of some rows through a copy of the module, and what it showed.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The copy, after the pass.
+    outputs : Tensor, shape (n_rows, n_outputs)
+    recorder : Recorder
+    drew : bool
+        Whether torch's random numbers were used.
+    seconds : float
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        x: Tensor,
+        source: ModuleSource,
+        *,
+        is_training: bool,
+        seed: int = 0,
+        look: Callable[[nn.Module, Tensor], None] | None = None,
+    ) -> None:
+        self.module = set_mode(copied(module), is_training=is_training)
+        feed_of(self.module).start(None)
+        shaped = source.shaped(x)
+        self.recorder = Recorder(self.module, shaped)
+        if look is not None:
+            look(self.module, shaped)
+        start = time.perf_counter()
+        with own_luck(seed, x.device), torch.set_grad_enabled(is_training):
+            before = torch.random.get_rng_state()
+            with self.recorder if self.recorder.calls is not None else nullcontext():
+                outputs = called(self.module, shaped, source)
+            self.drew = not torch.equal(before, torch.random.get_rng_state())
+        self.seconds = time.perf_counter() - start
+        self.recorder.end(outputs)
+        self.outputs = rows_of(outputs, x, source)
+
+
+def _looked_at(module: nn.Module, source: ModuleSource, few: Tensor) -> tuple[ModuleSource, _Dry]:
+    """Return what the dry passes saw, and the source, which knows how pixels should lie in memory."""
+    if few.device.type == "cpu" and any(isinstance(part, nn.Conv2d) for part in module.modules()):
+        suited = replace(source, is_channels_last=len(source.input_shape) == 3)
+        # A module that takes a `view` of its pixels only runs on the usual order.
+        with suppress(ParameterError):
+            return suited, _dry_passes(module, suited, few)
+    return source, _dry_passes(module, source, few)
+
+
+def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
+    """Run copies of the module; the module itself stays as it is."""
+    sizes, firsts = _Sizes(), _FirstWeights()
+    small = _Pass(module, few[:_FEW], source, is_training=True)
+    large = _Pass(module, few, source, is_training=True, look=sizes.watch)
+    evaluated = _Pass(module, few, source, is_training=False, look=firsts.watch)
+    pass_s = min(large.seconds, evaluated.seconds)
+    has_noise, differs = large.drew, evaluated.drew
+    if not _is_slow(pass_s, few):
+        # A module may have other sources of random numbers than torch's.
+        again = _Pass(module, few, source, is_training=True, seed=1)
+        has_noise = not torch.equal(large.outputs, again.outputs) and bool(large.outputs.isfinite().all())
+        again = _Pass(module, few, source, is_training=False, seed=1)
+        differs = not torch.equal(evaluated.outputs, again.outputs)
+    if differs and bool(evaluated.outputs.isfinite().all()):
+        raise ParameterError(
+            "model must give equal outputs in evaluation mode, got different ones in two passes; use "
+            "functional.dropout(x, p, training=self.training)"
+        )
+    second, state = dict(tensors(source.draw(1))), dict(tensors(large.module))
+    varying = {
+        name
+        for name, value in tensors(module)
+        if not torch.equal(value.cpu(), second[name].cpu()) or not torch.equal(value, state[name])
+    }
+    few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
+    return _Dry(
+        outputs=large.outputs.detach(),
+        places=tuple(places_of(few_shapes, many_shapes, (_FEW, _MANY))),
+        varying=varying,
+        has_noise=has_noise,
+        first_weights=firsts.checked(module, few, source),
+        n_activations=-(-sizes.n_floats // len(few)),
+        # A multiplication and an addition, in the forward pass and twice on the way back.
+        n_operations=6.0 * max(1.0, sizes.n_products / len(few)),
+        trained=(small.recorder, large.recorder),
+        evaluated=evaluated.recorder,
+        pass_s=pass_s,
+    )
+
+
+def _is_slow(pass_s: float, few: Tensor) -> bool:
+    """Return whether a few rows take so long that the module is looked at as seldom as possible."""
+    return few.device.type == "cpu" and pass_s > SLOW_S
+
+
+class _Sizes:
+    """Counts the floats that a pass leaves behind, and its products with weights.
+
+    As linear, convolutional, recurrent and attention layers make them: every weight once for each position
+    of the output. (Torch's own counter takes two seconds to import.)
+    """
+
+    n_floats, n_products = 0, 0.0
+
+    def watch(self, module: nn.Module, shaped: Tensor) -> None:
+        for part in module.modules():
+            part.register_forward_hook(self._count)
+
+    def _count(self, part: nn.Module, inputs: object, outputs: object) -> None:
+        first = outputs[0] if isinstance(outputs, tuple) else outputs
+        if not isinstance(first, Tensor) or first.ndim == 0:
+            return
+        self.n_floats += first.numel()
+        if not isinstance(part, nn.Embedding | nn.EmbeddingBag):
+            n_units = first.shape[1 if isinstance(part, _CONVOLUTIONS) else -1]
+            own = sum(weight.numel() for weight in part.parameters(recurse=False) if weight.ndim >= 2)
+            self.n_products += own * first.numel() / n_units
+
+
+class _FirstWeights:
+    """Finds the weights of the linear layers that take the features as they are.
+
+    Checked: with these weights at 0 the outputs must not depend on the features.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def watch(self, module: nn.Module, shaped: Tensor) -> None:
+        place, flat = shaped.data_ptr(), shaped.flatten(1).shape
+
+        def note(name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
+            def hook(part: nn.Module, inputs: tuple[object, ...]) -> None:
+                got = inputs[0]
+                if isinstance(got, Tensor) and got.shape == flat and got.data_ptr() == place:
+                    self._names[f"{name}.weight" if name else "weight"] = None
+
+            return hook
+
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear):
+                part.register_forward_pre_hook(note(name))
+
+    def checked(self, module: nn.Module, few: Tensor, source: ModuleSource) -> tuple[str, ...]:
+        """Return their names; empty if none are known."""
+        trained = {name for name, value in module.named_parameters() if value.requires_grad}
+        names = tuple(name for name in self._names if name in trained)
+        if not names:
+            return ()
+        tried = copied(module)
+        with torch.no_grad():
+            for name in names:
+                tried.get_parameter(name).zero_()
+        both = _Pass(tried, torch.cat([few, few.flip(0) + 1.0]), source, is_training=False).outputs
+        there, elsewhere = both.chunk(2)
+        return names if torch.allclose(there, elsewhere, rtol=1e-5, atol=1e-6) else ()
+
+
+# --------------------------------------------------------------------------------------------- engine
+
+
+def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: bool) -> tuple[Engine, str]:
+    """Return the engine and why: all networks at once, unless something speaks against it."""
+    if has_noise:
+        return "loop", (
+            "the module draws random numbers of its own in training (dropout inside recurrent or attention "
+            "layers gets each network's rate; dropout written as a function stays as it is)"
+        )
+    if architecture.chain and _trouble(architecture, "fused", few) is None:
+        return "fused", "the module is a plain chain of layers"
+    is_convolutional = any(isinstance(part, _CONVOLUTIONS) for part in architecture.template.modules())
+    if few.device.type == "cpu" and is_convolutional:
+        return "loop", "convolutions are as fast one network at a time on a CPU"
+    trouble = _trouble(architecture, "vmap", few)
+    if trouble is not None:
+        return "loop", trouble
+    return "vmap", "its gradients are those of one network at a time"
+
+
+def _trouble(architecture: ModuleArchitecture, engine: Engine, few: Tensor) -> str | None:
+    """Return why an engine cannot train the module; None if it gives what one network at a time does."""
+    try:
+        with warnings.catch_warnings():
+            # Torch warns where it has no batching rule and runs the networks one by one, slowly.
+            # Nothing else may become an error: filters are those of the whole process.
+            warnings.filterwarnings("error", message="There is a performance drop")
+            found = _gradients(replace(architecture, engine=engine), few)
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].partition(". ")[0]
+        return f"torch.func.vmap cannot run the module ({reason[:160]})"
+    expected = _gradients(replace(architecture, engine="loop"), few)
+    for ours, theirs in zip(found, expected, strict=True):
+        largest = float(theirs.abs().max()) or 1.0
+        if not bool(((ours - theirs).abs() <= _SAME_GRADIENT * largest).all()):
+            return "its gradients under torch.func.vmap differ from those of one network at a time"
+    return None
+
+
+def _gradients(architecture: ModuleArchitecture, few: Tensor) -> list[Tensor]:
+    """Return gradients, carried buffers and outputs after one step of two networks, one with dropout.
+
+    A slow module makes one step without dropout, and no outputs.
+    """
+    generator = torch.Generator().manual_seed(0)
+    initial = torch.cat([architecture.initial(generator) for _ in range(2)]).to(few.device)
+    stack = architecture.stack(initial, batch=len(few), loss="squared")
+    x = few.expand(2, *few.shape)
+    target = torch.ones(2, len(few), architecture.source.n_outputs, device=few.device)
+    if _is_slow(architecture.pass_s, few):
+        stack.compute_gradient(x, target)
+        return [stack.gradient, stack.flat]
+    keep = [
+        2.0 * (torch.rand(1, len(few), *shape, generator=generator) < 0.5).float()
+        for shape in stack.dropout_shapes
+    ]
+    stack.compute_gradient(x, target, dropped=slice(1, 2), keep=[mask.to(few.device) for mask in keep])
+    return [stack.gradient, stack.flat, stack.outputs(slice(0, 2), few)]

@@ -1,0 +1,228 @@
+"""Optimizers with the advised penalties, for the caller's own training loop.
+
+Each step is that of ``torch.optim``, with the penalty around it. Three rules make it safe in loops that we do
+not know:
+
+- A parameter that is frozen, or that got no gradient, is left alone, as torch's own optimizers leave it.
+- A schedule is a factor on the learning rate of each group. What sets that rate (a torch scheduler, or the
+  caller) acts as it does on any optimizer.
+- The number of the step is in ``state_dict()``, so a run that is loaded goes on where it was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.parameters import penalised_parameters
+
+
+class _PenalisedSteps(torch.optim.Optimizer):
+    """What both optimizers share: the schedule, the penalties around the base class's step, clipping."""
+
+    _factors: list[float]
+    _has_default_schedule: bool
+    _clip_norm: float | None
+    _is_decoupled: bool
+    #: Whether the base class's ``weight_decay`` is decoupled; else the decay is made here.
+    _decays_decoupled = False
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        l1: float,
+        l2: float,
+        rates: Sequence[float],
+        coupling: Literal["decoupled", "loss"] = "decoupled",
+        clip_norm: float | None = None,
+        exempt: Sequence[str] = (),
+        penalised: Sequence[str] | None = None,
+        has_default_schedule: bool = False,
+        **own: Any,
+    ) -> None:
+        """Keep the numbers; give the base class the parameter groups, the penalised ones first, and `own`."""
+        if len(rates) == 0 or max(rates) <= 0:
+            raise ParameterError(
+                f"rates must hold a learning rate above 0 for every step, got {list(rates)[:3]!r}"
+            )
+        highest = float(max(rates))
+        self._factors = [float(rate) / highest for rate in rates]
+        self._has_default_schedule = has_default_schedule
+        self._clip_norm, self._is_decoupled = clip_norm, coupling == "decoupled"
+        chosen = [own for _, own in penalised_parameters(module, exempt=exempt, penalised=penalised)]
+        ids = {id(own) for own in chosen}
+        others = [own for own in module.parameters() if id(own) not in ids]
+        decay = l2 if self._is_decoupled and self._decays_decoupled else 0.0
+        groups = [
+            {"params": chosen, "weight_decay": decay, "l1": l1, "l2": l2, "n_steps": 0},
+            {"params": others, "weight_decay": 0.0, "l1": 0.0, "l2": 0.0, "n_steps": 0},
+        ]
+        # Groups that the caller adds later have no penalty, unless it names one.
+        used = [group for group in groups if group["params"]]
+        base: dict[str, Any] = {"params": used, "lr": highest, "weight_decay": 0.0, **own}
+        super().__init__(**base)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Torch's keeps only what torch knows, so a copy would have no schedule.
+        names = ("_factors", "_has_default_schedule", "_clip_norm", "_is_decoupled")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in names}}
+
+    def step(self, closure=None):  # type: ignore[no-untyped-def]
+        """Take one step at the next learning rate, with the penalties as `coupling` says."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        n_steps = max(group.get("n_steps", 0) for group in self.param_groups)
+        with self._frozen_left_out(), self._scheduled(self._factor(n_steps)):
+            if not self._is_decoupled:
+                self._add_penalty()
+            if self._clip_norm is not None:
+                nn.utils.clip_grad_norm_(
+                    [own for _, own in self._moving()], self._clip_norm, error_if_nonfinite=False
+                )
+            if self._is_decoupled and not self._decays_decoupled:
+                self._decay()
+            step: Any = super().step
+            # Once torch has made an optimizer of the base class, its step runs the hooks, as ours does.
+            step.__wrapped__(self) if getattr(step, "hooked", False) else step()
+            if self._is_decoupled:
+                self._soften()
+        for group in self.param_groups:
+            group["n_steps"] = n_steps + 1
+        return loss
+
+    def _factor(self, n_steps: int) -> float:
+        """Return what the schedule multiplies the learning rates with."""
+        # Torch's schedulers leave this mark in the groups.
+        is_scheduled = any("initial_lr" in group for group in self.param_groups)
+        if is_scheduled and self._has_default_schedule:
+            return 1.0
+        return self._factors[min(n_steps, len(self._factors) - 1)]
+
+    @contextmanager
+    def _scheduled(self, factor: float) -> Iterator[None]:
+        """Multiply the groups' learning rates for one step; schedulers and loggers see them as they were."""
+        before = [group["lr"] for group in self.param_groups]
+        try:
+            for group in self.param_groups:
+                group["lr"] = group["lr"] * factor
+            yield
+        finally:
+            for group, rate in zip(self.param_groups, before, strict=True):
+                group["lr"] = rate
+
+    @contextmanager
+    def _frozen_left_out(self) -> Iterator[None]:
+        """Hide gradients of frozen parameters, left from before they were: torch would step by them."""
+        everything = [own for group in self.param_groups for own in group["params"]]
+        hidden = [(own, own.grad) for own in everything if not own.requires_grad and own.grad is not None]
+        try:
+            for own, _ in hidden:
+                own.grad = None
+            yield
+        finally:
+            for own, gradient in hidden:
+                own.grad = gradient
+
+    def _moving(self) -> Iterator[tuple[dict[str, Any], nn.Parameter]]:
+        """Yield the parameters that this step moves, with their groups."""
+        for group in self.param_groups:
+            for own in group["params"]:
+                if own.grad is not None:
+                    yield group, own
+
+    @torch.no_grad()
+    def _add_penalty(self) -> None:
+        """Add ``l2·w + l1·sign(w)`` to the gradients."""
+        for group, own in self._moving():
+            own.grad.add_(own, alpha=group.get("l2", 0.0))  # type: ignore[union-attr]
+            own.grad.add_(own.sign(), alpha=group.get("l1", 0.0))  # type: ignore[union-attr]
+
+    @torch.no_grad()
+    def _decay(self) -> None:
+        for group, own in self._moving():
+            if group.get("l2"):
+                own.mul_(max(0.0, 1.0 - float(group["lr"]) * group["l2"]))
+
+    @torch.no_grad()
+    def _soften(self) -> None:
+        for group, own in self._moving():
+            if group.get("l1"):
+                threshold = float(group["lr"]) * group["l1"]
+                own.copy_(own.sign() * (own.abs() - threshold).clamp_(min=0.0))
+
+
+class ProximalAdamW(_PenalisedSteps, torch.optim.AdamW):
+    """AdamW with decoupled L2 and a proximal L1 step: ``w ← soft((1 − lr·l2)·w − lr·adam, lr·l1)``.
+
+    The soft threshold gives exact zeros (subgradient L1 does not). Frozen parameters, and those that got no
+    gradient, stay as they are.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    l1, l2 : float
+        Strengths: per unit of learning rate ("decoupled"), or of the loss ("loss").
+    rates : sequence of float
+        Learning rate of every step; the last one is kept if there are more steps. The groups' ``"lr"`` is
+        the highest of them, and each step multiplies it by its own share: what changes ``"lr"``, such as
+        a scheduler of torch, acts on top. The number of the step is part of ``state_dict()``.
+    coupling : {"decoupled", "loss"}, default "decoupled"
+        "loss": ``step()`` adds the gradient of ``l1·Σ|w| + (l2/2)·Σw²`` to the gradients of your loss
+        instead, and the step is Adam's. Leave the penalty out of your own loss.
+    clip_norm : float or None, default None
+        ``step()`` scales the gradients down to this norm over all parameters.
+    exempt, penalised : sequence of str
+        Patterns of names; see :func:`~regadvisor.families.neural.parameters.penalised_names`.
+    has_default_schedule : bool, default False
+        Whether a scheduler of torch replaces the schedule in `rates`.
+
+    Examples
+    --------
+    >>> net = nn.Linear(3, 1)
+    >>> optimizer = ProximalAdamW(net, l1=10.0, l2=0.0, rates=[0.1])
+    >>> net(torch.zeros(1, 3)).sum().backward()
+    >>> _ = optimizer.step()
+    >>> int((net.weight == 0).sum())
+    3
+    """
+
+    _decays_decoupled = True
+
+
+class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
+    """Gradient descent with momentum and the penalties of :class:`ProximalAdamW` (parameters as there).
+
+    Decoupled, ``w ← soft((1 − lr·l2)·w − lr·velocity, lr·l1)`` (SGDW: Loshchilov and Hutter 2019); with
+    ``coupling="loss"`` and L2 alone it is ``torch.optim.SGD(weight_decay=l2)``.
+
+    Parameters
+    ----------
+    momentum : float, default 0.9
+
+    Examples
+    --------
+    >>> net = nn.Linear(3, 1)
+    >>> optimizer = ProximalSGD(net, l1=0.0, l2=0.1, rates=[0.1], coupling="loss")
+    >>> net(torch.zeros(1, 3)).sum().backward()
+    >>> _ = optimizer.step()
+    """
+
+    def __init__(self, module: nn.Module, *, momentum: float = 0.9, **options: Any) -> None:
+        super().__init__(module, momentum=momentum, **options)
+
+
+def make_optimizer(
+    module: nn.Module, *, optimizer: str, momentum: float, **options: Any
+) -> ProximalAdamW | ProximalSGD:
+    """Return the optimizer of that name, "adamw" or "sgd"; `options` as in :class:`ProximalAdamW`."""
+    if optimizer == "sgd":
+        return ProximalSGD(module, momentum=momentum, **options)
+    return ProximalAdamW(module, **options)

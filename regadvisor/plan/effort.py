@@ -1,0 +1,190 @@
+"""How much to do: named efforts as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
+from regadvisor.sampling.blocks import rows_for_blocks
+
+EffortName = Literal["quick", "standard", "thorough"]
+
+#: The share of the training rows on which the pick is tried again, and the factors on its strengths.
+SHARE = 0.25
+FACTORS = (0.25, 1.0, 4.0)
+#: What they amount to in fits on the whole sample.
+WHOLE_JOBS = SHARE * len(FACTORS)
+#: The factors for models trained on all rows.
+CHECKED = (0.5, 1.0, 2.0)
+#: Rows from which on one fold tells losers from winners.
+MANY_ROWS = 500
+#: Combinations that lose this share of the loss when they are carried to all rows get one candidate.
+ONE_CANDIDATE_FROM = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """One rung of the ladder: how many rows, candidate fits and resamplings a run uses.
+
+    The mappings are keyed by the name of the family; a family that is not listed (a network of the
+    caller's own) counts as ``"mlp"``, since networks cost the most.
+    """
+
+    name: EffortName
+    #: Largest sample, in rows.
+    max_rows: Mapping[str, int]
+    #: Candidate fits by family and kind. A fit is one set of strengths, trained on every fold.
+    n_trials: Mapping[str, Mapping[Kind, int]]
+    #: Seeds the baseline is trained with; it has no strengths to choose, only noise to average.
+    baseline_seeds: Mapping[str, int]
+    #: Bootstrap replicates of the comparisons.
+    n_boot: int
+    #: Resampled walks.
+    n_draws: int
+    #: How often one kind may widen the range of a strength whose optimum lies on the edge.
+    n_widenings: int
+    #: How often strengths between those tried are tried, next to the best of the kinds that may win.
+    n_refinements: int = 0
+    #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
+    n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
+    #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
+    most_blocks: int = 3
+    #: Families whose combinations are also tried at a mix of what is best alone (``search/refining.py``).
+    mixing: frozenset[str] = frozenset({"linear"})
+
+    def rows(self, family_name: str, n_available: int) -> int:
+        """Return the rows of the sample, given how many rows there are to draw from."""
+        return min(self.max_rows_of(family_name), n_available)
+
+    def max_rows_of(self, family_name: str) -> int:
+        """Return the largest sample of a family."""
+        return self.max_rows[_listed(family_name)]
+
+    def first_folds(self, family_name: str, n_telling: float, *, in_blocks: bool = False) -> int:
+        """Return the folds all candidates are trained on before the losers are stopped.
+
+        One is enough if it is a block, tested on as many rows as it trains on, or if the sample has
+        `MANY_ROWS` that tell (see :func:`telling_share`): on the references of ``benchmarks/regret.py``, what
+        is then picked after all folds loses no more than after two first folds.
+        """
+        n_first = self.n_first_folds[_listed(family_name)]
+        return min(n_first, 1) if in_blocks or n_telling >= MANY_ROWS else n_first
+
+    def blocks(
+        self, family_name: str, n_rows: int, *, n_folds: int, n_source: int, is_ordered: bool = False
+    ) -> int | None:
+        """Return how many folds get training rows of their own; None: the rows are cross-validated.
+
+        A linear model is cheap enough to learn from all of the rows. Rows in order of time have one such fold
+        at most: the past, tested on what came after.
+        """
+        n_blocks = min(n_folds, self.most_blocks)
+        n_train = trained_rows(n_rows, n_folds)
+        is_possible = rows_for_blocks(n_train, n_blocks, n_source) is not None
+        if not is_possible or (is_ordered and n_blocks > 1) or _listed(family_name) == "linear":
+            return None
+        return n_blocks
+
+    def sparing(self, family_name: str, carry_costs: Mapping[str, float]) -> Effort:
+        """Return the effort with a single candidate of each combination that costs too much to carry.
+
+        Such a kind is trained because the chart asks for it; only far ahead on the sample could it win. L2
+        alone is still searched: where nothing else beats the constant it says whether there is a signal.
+        """
+        name = _listed(family_name)
+        spared: set[Kind] = {
+            kind
+            for kind in self.n_trials[name]
+            if carry_costs.get(kind, 0.0) >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
+        }
+        n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
+        return replace(self, n_trials={**self.n_trials, name: n_trials})
+
+    def mixes(self, family_name: str, kind: Kind) -> bool:
+        """Return whether a candidate of this kind is mixed from what is best of its parts alone."""
+        return _listed(family_name) in self.mixing and len(STRENGTHS[kind]) > 1
+
+    def trials(self, family_name: str, kind: Kind) -> int:
+        """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
+        name = _listed(family_name)
+        return self.baseline_seeds[name] if kind == "none" else self.n_trials[name][kind]
+
+
+def trained_rows(n_rows: int, n_folds: int) -> int:
+    """Return the rows that each fold of a cross-validation of `n_rows` rows trains on.
+
+    Examples
+    --------
+    >>> trained_rows(1_000, 5)
+    800
+    """
+    return n_rows - n_rows // n_folds
+
+
+def telling_share(class_counts: Sequence[int] | None) -> float:
+    """Return the share of rows that tell candidates apart: twice those outside the largest class, at most 1.
+
+    A fold with five rows of a rare class says next to nothing, however many others it holds.
+
+    Examples
+    --------
+    >>> [round(telling_share(counts), 2) for counts in ([50, 50], [96, 4], None)]
+    [1.0, 0.08, 1.0]
+    """
+    if not class_counts:
+        return 1.0
+    return min(1.0, 2.0 * (1.0 - max(class_counts) / sum(class_counts)))
+
+
+def _listed(family_name: str) -> str:
+    """Return the family whose figures apply."""
+    return "linear" if family_name == "linear" else "mlp"
+
+
+def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
+    """Return candidate fits by kind: one penalty, two penalties, dropout, and dropout with a penalty."""
+
+    def count(kind: Kind) -> int:
+        if kind in DROPOUT_KINDS:
+            return dropout if kind == "dropout" else combined
+        return one if len(STRENGTHS[kind]) == 1 else two
+
+    return {kind: count(kind) for kind in KINDS if kind != "none"}
+
+
+#: The ladder, cheapest first. Quick tries the beginning of every kind's portfolio, standard all of it,
+#: thorough searches on from there. Dropout's useful range is narrow, so it needs few points.
+EFFORTS: dict[str, Effort] = {
+    "quick": Effort(
+        name="quick",
+        max_rows={"linear": 1_500, "mlp": 4_000},
+        n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
+        baseline_seeds={"linear": 1, "mlp": 1},
+        n_boot=200,
+        n_refinements=2,
+        most_blocks=1,
+        n_draws=200,
+        n_widenings=1,
+    ),
+    "standard": Effort(
+        name="standard",
+        max_rows={"linear": 5_000, "mlp": 8_000},
+        n_trials={"linear": _counts(8, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
+        baseline_seeds={"linear": 1, "mlp": 3},
+        n_boot=500,
+        n_refinements=2,
+        n_draws=500,
+        n_widenings=2,
+    ),
+    "thorough": Effort(
+        name="thorough",
+        max_rows={"linear": 20_000, "mlp": 16_000},
+        n_trials={"linear": _counts(16, 24, 8, 24), "mlp": _counts(16, 24, 6, 24)},
+        baseline_seeds={"linear": 1, "mlp": 5},
+        n_boot=1_000,
+        n_draws=1_000,
+        n_widenings=2,
+    ),
+}
