@@ -60,6 +60,8 @@ class Columns:
         Categorical columns by position.
     dates : dict of int to ndarray of float64
         Date columns by position, in microseconds.
+    span : tuple of ndarray
+        Smallest and largest value of each numeric column.
     is_plain : bool
         Whether scikit-learn reads the numbers of what the caller passed by itself.
     """
@@ -68,6 +70,7 @@ class Columns:
     kind: Literal["array", "sparse", "frame"]
     columns: tuple[Column, ...]
     numbers: Numbers
+    span: tuple[NDArray[Any], NDArray[Any]]
     levels: dict[int, Levels] = field(default_factory=dict)
     dates: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     is_plain: bool = True
@@ -98,8 +101,7 @@ def read_columns(
         return _with_missing(_read_frame(container, container.values, known), whole)
     names = list(range(container.shape[1]))
     numbers = Numbers(values=container.values, at=names)
-    values: Any = container.values
-    stats = _sparse_stats(values) if numbers.is_sparse else dense_stats(numbers)
+    stats = column_stats(numbers)
     _check_finite(numbers, stats, names)
     columns = _numeric_columns(names, stats)
     notes = notes_on_columns(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
@@ -108,6 +110,7 @@ def read_columns(
         kind=container.kind,
         columns=columns,
         numbers=numbers,
+        span=(stats.low, stats.high),
         notes=notes,
     )
     return _with_missing(read, whole)
@@ -155,6 +158,7 @@ def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Colum
         kind="array" if is_array else "frame",
         columns=columns,
         numbers=numbers,
+        span=(stats.low, stats.high),
         levels=levels,
         dates=dates,
         is_plain=all(is_plain(frame.dtypes.iloc[j]) for j in numeric_at),
@@ -184,6 +188,12 @@ def _dates(column: pd.Series[Any]) -> NDArray[np.float64]:
 
 
 # ------------------------------------------------------------------------------------------- facts
+
+
+def column_stats(numbers: Numbers) -> ColumnStats:
+    """Return the column statistics of a table of at least one row."""
+    values: Any = numbers.values
+    return _sparse_stats(values) if numbers.is_sparse else dense_stats(numbers)
 
 
 def dense_stats(numbers: Numbers) -> ColumnStats:

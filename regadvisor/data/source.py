@@ -128,6 +128,7 @@ def make_table(
         time=positions,
         weight=weight,
         summary=principal_component(target.y) if target.targets else None,
+        span=columns.span,
         notes=notes,
     )
 

@@ -45,6 +45,9 @@ class Table:
     summary : ndarray of float64, shape (n_rows,) or None
         The :attr:`target_view` of several targets, as the table of all rows has it; None: worked out from
         the rows that are there.
+    span : tuple of ndarray or None
+        Smallest and largest value of each numeric column, in their order, as they were read (NaN: no value);
+        None: the rows are only some of those that were read.
     given : object
         X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
     steps : transformer or None
@@ -59,6 +62,7 @@ class Table:
     weight: NDArray[np.float64] | None = None
     kept: NDArray[np.bool_] | None = None
     summary: NDArray[np.float64] | None = None
+    span: tuple[NDArray[Any], NDArray[Any]] | None = None
     given: Any = None
     steps: Any = None
     notes: tuple[Note, ...] = ()
@@ -125,6 +129,7 @@ class Table:
             weight=pick(self.weight) if weight is None else weight,
             kept=None,
             summary=pick(self.summary),
+            span=None,
             given=None if self.given is None else take_rows(self.given, rows),
         )
 

@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
+from regadvisor.data.columns import column_stats
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, error, random_folds, ridge
-from regadvisor.traps.view import View, named, original_rows, read
+from regadvisor.traps.view import View, named, original_rows, whole_columns
 from regadvisor.words import counted, number, shown
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
 _MOST_READ, _MOST_SHOWN = 50, 3
 #: Whole numbers with a larger median are prices and the like rather than counts.
 _MOST_COUNTED = 1_000
+#: Columns may have extreme values if the farthest is this share of the distance away: quartiles of
+#: the rows that are looked at err, by 4% in a normal distribution.
+_MARGIN = 0.5
 #: Share of many rows that some of them hardly miss.
 _FEW_OF_MANY = 0.005
 #: Other columns beside which extreme ones are tried.
@@ -32,7 +36,8 @@ class Spread:
     Attributes
     ----------
     rows : ndarray of intp
-        The rows that are far from it, or the three farthest where more are; the farthest first.
+        The rows that are far from it, or the three farthest where more are; the farthest first. None where
+        no value is far.
     values : ndarray of float64
         Their values.
     share : float
@@ -64,6 +69,10 @@ def spread(column: NDArray[np.float64]) -> Spread:
     >>> found.rows[0], round(found.share, 3), found.is_extreme
     (np.int64(99), 1.0, True)
     """
+
+    def near(distance: float = 0.0) -> Spread:
+        return Spread(rows=at[:0], values=values[:0], share=0.0, distance=distance)
+
     at = np.flatnonzero(np.isfinite(column))
     values = column[at]
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else (0.0, 0.0, 0.0)
@@ -71,12 +80,15 @@ def spread(column: NDArray[np.float64]) -> Spread:
         off = values != middle
         at, values = at[off], values[off]
         if len(np.unique(values)) < thresholds.EXTREME_FEWEST_VALUES:
-            return Spread(rows=at[:0], values=values[:0], share=0.0, distance=0.0)
+            return near()
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     off = np.abs(values - middle)
     if len(values) < thresholds.EXTREME_FEWEST_VALUES or off.max() == 0:
-        return Spread(rows=at[:0], values=values[:0], share=0.0, distance=0.0)
+        return near()
     scale = (high - low) / 1.349
+    distance = float(off.max() / scale) if scale > 0 else np.inf
+    if distance < thresholds.EXTREME_DISTANCE:
+        return near(distance)
     n_far = int((off >= thresholds.EXTREME_DISTANCE * scale).sum())
     n_top = n_far if 3 < n_far <= thresholds.EXTREME_MOST * len(column) else 3
     top = np.argsort(-off, kind="stable")[:n_top]
@@ -85,7 +97,7 @@ def spread(column: NDArray[np.float64]) -> Spread:
         rows=at[top],
         values=values[top],
         share=float(squares[top].sum() / squares.sum()),
-        distance=float(off.max() / scale) if scale > 0 else np.inf,
+        distance=distance,
     )
 
 
@@ -101,11 +113,16 @@ def extreme_features(view: View, *, seed: int) -> tuple[Note, ...]:
     numeric = [j for j, column in enumerate(table.facts.columns) if column.kind == "numeric"]
     if table.facts.image_shape is not None or not numeric:
         return ()
-    found = []
-    for j in dict.fromkeys([*_far_columns(table, numeric), *_far_in_view(view)]):
-        own = spread(read(table, None, np.array([j], dtype=np.intp))[:, 0])
-        if own.is_extreme:
-            found.append((j, own))
+    numbers = Numbers(values=table.X, at=numeric)
+    stats = column_stats(numbers) if table.span is None else None
+    span = np.array(table.span if stats is None else (stats.low, stats.high), dtype=np.float64)
+    reaching = _reaching(view, span, np.array(numeric, dtype=np.intp))
+    if not len(reaching):
+        return ()
+    far = _far_columns(table, numbers, span, reaching)
+    far += [j for j in _far_in_view(view, {numeric[i] for i in reaching}) if j not in far]
+    found = [(j, spread(column)) for j, column in whole_columns(table, far)]
+    found = [(j, own) for j, own in found if own.is_extreme]
     absurd = [(j, own) for j, own in found if own.distance >= thresholds.EXTREME_ABSURD]
     told = found if found and _matters(view, found, seed=seed) else absurd
     return (_features_note(table, told),) if told else ()
@@ -127,38 +144,54 @@ def _matters(view: View, found: list[tuple[int, Spread]], *, seed: int) -> bool:
     return after <= (1 - thresholds.EXTREME_HARM) * before
 
 
-def _far_in_view(view: View) -> list[int]:
+def _far_in_view(view: View, reaching: set[int]) -> list[int]:
     """Return the columns that look extreme in some of many rows."""
     if len(view.rows) == view.table.n_rows:
         return []
-    numbers = view.varying[~view.is_category[view.varying]]
-    return [int(view.at[j]) for j in numbers if spread(view.values[:, j]).is_extreme]
+    looked = ((i, j) for i, j in enumerate(view.at.tolist()) if j in reaching)
+    return [j for i, j in looked if spread(view.values[:, i]).is_extreme]
 
 
-def _far_columns(table: Table, numeric: list[int]) -> list[int]:
+def _reaching(view: View, span: NDArray[np.float64], numeric: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the numeric columns whose range goes far beyond the middle half of their values.
+
+    And those of which the rows that are looked at cannot tell: mostly one value there, or missing.
+    """
+    looked = np.isin(numeric, view.at)
+    ordered = view.ordered[np.isin(view.at, numeric)]
+    n_present = ordered.shape[1] - np.isnan(ordered).sum(axis=1)
+    low, middle, high = (
+        ordered[np.arange(len(ordered)), (share * np.maximum(n_present - 1, 0)).astype(np.intp)]
+        for share in (0.25, 0.5, 0.75)
+    )
+    farthest = np.maximum(span[1, looked] - middle, middle - span[0, looked])
+    is_near = farthest < _MARGIN * thresholds.EXTREME_DISTANCE * (high - low) / 1.349
+    reaches = np.ones(len(numeric), dtype=np.bool_)
+    reaches[looked] = ~is_near | (n_present < thresholds.EXTREME_FEWEST_VALUES)
+    return np.flatnonzero(reaches).astype(np.intp)
+
+
+def _far_columns(
+    table: Table, numbers: Numbers, span: NDArray[np.float64], reaching: NDArray[np.intp]
+) -> list[int]:
     """Return the columns whose farthest value holds a good share of the variance, the worst first."""
-    numbers = Numbers(values=table.X, at=numeric)
     if numbers.is_sparse:
-        from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+        from sklearn.utils.sparsefuncs import mean_variance_axis
 
-        mean, variance = mean_variance_axis(table.X, axis=0)
-        low, high = min_max_axis(table.X, axis=0)
+        mean, variance = (each[reaching] for each in mean_variance_axis(table.X, axis=0))
     else:
-        n_columns = len(numeric)
-        low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
-        n, total, squares = np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns)
-        shift = np.nan_to_num(numbers.rows(slice(0, 1))[0].astype(np.float64))
+        n, total, squares = np.zeros((3, len(reaching)))
+        shift = np.nan_to_num(numbers.rows(slice(0, 1))[0, reaching].astype(np.float64))
         for _, block in numbers.blocks():
-            own = block - shift
+            own = block[:, reaching] - shift
             there = np.isfinite(own)
             n += there.sum(axis=0)
-            low, high = np.fmin(low, np.fmin.reduce(own, axis=0)), np.fmax(high, np.fmax.reduce(own, axis=0))
             own = own if there.all() else np.where(there, own, 0.0)
             total += own.sum(axis=0)
             squares += np.einsum("ij,ij->j", own, own)
-        mean = total / np.maximum(n, 1)
-        variance = squares / np.maximum(n, 1) - mean**2
-    farthest = np.maximum(np.abs(high - mean), np.abs(low - mean))
+        off = total / np.maximum(n, 1)
+        mean, variance = shift + off, squares / np.maximum(n, 1) - off**2
+    farthest = np.abs(span[:, reaching] - mean).max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = farthest**2 / (variance * table.n_rows)
     # So few rows hold so much of the variance only if the farthest holds its share. (Of more rows than are
@@ -166,7 +199,7 @@ def _far_columns(table: Table, numeric: list[int]) -> list[int]:
     few = thresholds.EXTREME_MOST if table.n_rows <= thresholds.TRAP_ROWS else _FEW_OF_MANY
     is_far = share >= thresholds.EXTREME_SHARE / max(3.0, few * table.n_rows)
     ranked = np.argsort(-np.where(is_far, share, 0.0), kind="stable")[: min(int(is_far.sum()), _MOST_READ)]
-    return [numeric[i] for i in ranked]
+    return [numbers.at[reaching[i]] for i in ranked]
 
 
 def _features_note(table: Table, found: list[tuple[int, Spread]]) -> Note:
@@ -200,12 +233,8 @@ def odd_target(view: View) -> tuple[Note, ...]:
 
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
-    found = spread(y)
-    is_positive = bool((y >= 0).all())
-    is_count = bool((y == np.round(y)).all()) and np.median(y) <= _MOST_COUNTED
-    log = np.log(y) if (y > 0).all() else np.log1p(np.maximum(y, 0.0))
-    is_log_fine = is_positive and not spread(log).is_extreme and abs(skewness(log)) <= 0.5 * skewness(y)
-    if is_log_fine and skewness(y) >= thresholds.SKEWED and len(y) >= thresholds.EXTREME_FEWEST_VALUES:
+    if _is_skewed(y):
+        is_count = bool((y == np.round(y)).all()) and np.median(y) <= _MOST_COUNTED
         top = max(3, round(0.01 * len(y)))
         squares = np.sort(np.square(y - y.mean()))
         share = squares[-top:].sum() / squares.sum()
@@ -216,6 +245,7 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
             f"rule the squared loss. Better {model}{how}."
         )
         return Note(code="skewed-target", text=text, is_warning=True)
+    found = spread(y)
     if not found.is_extreme:
         return None
     row, farthest = original_rows(table, found.rows[:1])[0], number(float(found.values[0]))
@@ -225,6 +255,14 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         "them; if they are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
+
+
+def _is_skewed(y: NDArray[np.float64]) -> bool:
+    """Whether a positive target is skewed and a logarithm takes that away."""
+    if len(y) < thresholds.EXTREME_FEWEST_VALUES or y.min() < 0 or skewness(y) < thresholds.SKEWED:
+        return False
+    log = np.log(y) if y.min() > 0 else np.log1p(y)
+    return abs(skewness(log)) <= 0.5 * skewness(y) and not spread(log).is_extreme
 
 
 def skewness(values: NDArray[np.float64]) -> float:

@@ -18,6 +18,7 @@ than with new sources held out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,10 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from regadvisor import thresholds
+from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
 from regadvisor.traps.quick import as_columns, distances, error, group_folds, neighbours, random_folds, ridge
-from regadvisor.traps.view import View, read, standardised
+from regadvisor.traps.view import View, standardised
 from regadvisor.words import number
 
 #: Encoded columns by which rows are compared.
@@ -35,13 +37,17 @@ _MOST_COLUMNS = 80
 _MOST_CANDIDATES = 5
 #: Rows of one level that are looked at.
 _MOST_OF_LEVEL = 40
+#: Rows of some levels that are looked at first.
+_FIRST_OF_LEVELS = 500
 #: Rows are linked up to this quantile of the distances in the jumps, the nearer cut if the farther one
 #: makes chains.
 _CUTS = (0.5, 0.25)
 #: Rows that are laid side by side.
-_MOST_PROJECTED, _BLOCK = 100_000, 10_000
+_MOST_PROJECTED = 100_000
 #: Rows whose neighbours are looked for, and the farthest neighbour.
 _MOST_ASKED, _FARTHEST = 400, 60
+#: Rows that are asked first, and how far a share of them is off by luck: three standard errors of 0.5.
+_FIRST_ASKED, _LUCK = 100, 0.15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,8 +70,8 @@ def shared_rows(view: View, *, seed: int) -> tuple[Note, ...]:
     if table.groups is not None or len(view.rows) < thresholds.SHARED_FEWEST_ROWS:
         return ()
     rng = np.random.default_rng(seed)
-    for j in _candidates(view):
-        harm = _by_column(view, j, rng)
+    for j, whole in _candidates(view):
+        harm = _by_column(view, j, whole, rng)
         if harm is not None:
             return (_column_note(view, j, harm),)
     harm = _by_distance(view, rng)
@@ -75,42 +81,58 @@ def shared_rows(view: View, *, seed: int) -> tuple[Note, ...]:
 # --------------------------------------------------------------------------------- a column names them
 
 
-def _candidates(view: View) -> list[int]:
-    """Return the columns that may name a source, those with most levels first.
+def _candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
+    """Return the columns that may name a source, with all their rows, those with most levels first.
 
     They have many levels, none of which holds most of the rows, and most rows share theirs with others.
     """
-    found = []
+    found: list[tuple[int, int, NDArray[np.float64]]] = []
     for j in view.varying:
         column = view.values[:, j]
-        if np.isnan(column).any() or (not view.is_category[j] and (column != np.round(column)).any()):
+        if not view.is_spread[j] or np.isnan(column).any():
             continue
-        if not _is_spread(column):
+        if not view.is_category[j] and (column != np.round(column)).any():
             continue
         whole = column if len(column) == view.table.n_rows else view.whole(j)
         counts = np.unique(whole, return_counts=True)[1]
         if counts[counts > 1].sum() >= thresholds.SHARED_REPEATED * len(whole):
-            found.append((len(counts), int(j)))
-    return [j for _, j in sorted(found, reverse=True)][:_MOST_CANDIDATES]
+            found.append((len(counts), int(j), whole))
+            found = sorted(found, key=lambda each: each[:2], reverse=True)[:_MOST_CANDIDATES]
+    return [(j, whole) for _, j, whole in found]
 
 
-def _is_spread(column: NDArray[np.float64]) -> bool:
-    """Whether a column has many values, none of which most rows have."""
-    counts = np.unique(column, return_counts=True)[1]
-    is_even = bool(counts.max() <= thresholds.SHARED_LARGEST * len(column))
-    return is_even and len(counts) >= thresholds.SHARED_FEWEST_LEVELS
-
-
-def _by_column(view: View, j: int, rng: np.random.Generator) -> _Harm | None:
+def _by_column(view: View, j: int, whole: NDArray[np.float64], rng: np.random.Generator) -> _Harm | None:
     """Return how much random folds flatter if rows of equal level of a column are alike."""
     if len(view.rows) < view.table.n_rows:
-        view = view.with_rows(_of_levels(view.whole(j), len(view.rows), rng))
-    origin = view.encoded[1]
-    if not (origin != j).any():
-        return None
+        # Among rows of fewer levels, the nearest is rather one of the own level.
+        few = view.with_rows(_of_levels(whole, _FIRST_OF_LEVELS, rng))
+        if _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < thresholds.SHARED_ALIKE - _LUCK:
+            return None
+        view = view.with_rows(_of_levels(whole, len(view.rows), rng))
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
-    asked = rng.permutation(len(codes))[:_MOST_ASKED]
-    ranked = view.ranked(_some(origin != j, rng))
+    nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
+    if _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < thresholds.SHARED_ALIKE:
+        return None
+    ranked = view.ranked(_some(view.encoded[1] != j, rng))
+    if not view.is_category[j]:
+        place = standardised(levels[codes][:, None])
+        if error(ridge(ranked, place, group_folds(codes, rng)), place) < thresholds.SHARED_QUANTITY:
+            return None
+    indicators = standardised((codes[:, None] == np.arange(len(levels))).astype(np.float64))
+    return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng)
+
+
+def _alike(view: View, j: int, most: int, rng: np.random.Generator, *, nearer: float) -> float:
+    """Return the share of rows that are nearer, by a factor, to one of their level than to any other row.
+
+    By all columns but the one of the levels. 0 where hardly a row shares its level.
+    """
+    others = view.encoded[1] != j
+    if not others.any():
+        return 0.0
+    codes = view.values[:, j]
+    asked = rng.permutation(len(codes))[:most]
+    ranked = view.ranked(_some(others, rng))
     apart = distances(ranked[asked], ranked)
     apart[np.arange(len(asked)), asked] = np.inf
     is_own = codes[asked][:, None] == codes
@@ -118,17 +140,8 @@ def _by_column(view: View, j: int, rng: np.random.Generator) -> _Harm | None:
     other = np.where(is_own, np.inf, apart).min(axis=1)
     has_own = np.isfinite(own)
     if has_own.mean() < thresholds.SHARED_REPEATED:
-        return None
-    nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
-    is_nearer = own[has_own] < nearer**2 * other[has_own]
-    if is_nearer.mean() < thresholds.SHARED_ALIKE:
-        return None
-    if not view.is_category[j]:
-        place = standardised(levels[codes][:, None])
-        if error(ridge(ranked, place, group_folds(codes, rng)), place) < thresholds.SHARED_QUANTITY:
-            return None
-    indicators = standardised((codes[:, None] == np.arange(len(levels))).astype(np.float64))
-    return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng)
+        return 0.0
+    return float(np.mean(own[has_own] < nearer**2 * other[has_own]))
 
 
 def _some(chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -139,8 +152,13 @@ def _some(chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int
 def _of_levels(column: NDArray[np.float64], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return about `most` rows: the rows of randomly chosen levels, some of them where a level has many."""
     levels, codes = np.unique(column, return_inverse=True)
-    order = rng.permutation(len(codes))
-    order = order[np.argsort(rng.permutation(len(levels))[codes[order]], kind="stable")]
+    drawn = rng.permutation(len(levels))
+    n_rows = np.cumsum(np.minimum(np.bincount(codes)[drawn], _MOST_OF_LEVEL))
+    place = np.full(len(levels), -1, dtype=np.intp)
+    n_levels = 1 + int(np.searchsorted(n_rows, most))
+    place[drawn[:n_levels]] = np.arange(min(n_levels, len(levels)))
+    rows = rng.permutation(np.flatnonzero(place[codes] >= 0))
+    order = rows[np.argsort(place[codes[rows]], kind="stable")]
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
     within = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
     return np.sort(order[within < _MOST_OF_LEVEL][:most]).astype(np.intp)
@@ -160,17 +178,10 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
     ranked = view.ranked(_some(is_measured, rng))
     n_rows = len(ranked)
     asked = rng.permutation(n_rows)[:_MOST_ASKED]
-    apart = distances(ranked[asked], ranked)
-    apart[np.arange(len(asked)), asked] = np.inf
-    farthest = min(_FARTHEST, n_rows // 4)
-    near = np.sqrt(np.sort(apart, axis=1)[:, :farthest])
-    # Copies are another matter, and told already; what is nearer than rounding is one place.
-    near = np.maximum(near, 1e-6 * np.sqrt(ranked.shape[1]))
-    half = farthest // 2
-    inverse = np.mean(np.log(near[:, [-1]] / near[:, half:-1]), axis=1)
-    dimension = 1.0 / max(float(np.median(inverse)), 1e-6)
-    jumps = np.arange(1, half + 1) * dimension * np.log(near[:, 1 : half + 1] / near[:, :half])
-    if np.mean(jumps.max(axis=1) >= thresholds.SHARED_JUMP) < thresholds.SHARED_NEAR_COPIES:
+    if _jumps(ranked, asked[:_FIRST_ASKED])[1] < thresholds.SHARED_NEAR_COPIES - _LUCK:
+        return None
+    near, share, jumps = _jumps(ranked, asked)
+    if share < thresholds.SHARED_NEAR_COPIES:
         return None
     rows, at = np.arange(len(asked)), np.argmax(jumps, axis=1)
     cuts = np.quantile(np.sqrt(near[rows, at] * near[rows, at + 1]), _CUTS)
@@ -189,10 +200,26 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
     return None
 
 
+def _jumps(
+    ranked: NDArray[np.float64], asked: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Return the distances of the nearest rows, the share of rows with a jump in them, and the jumps."""
+    apart = distances(ranked[asked], ranked)
+    apart[np.arange(len(asked)), asked] = np.inf
+    farthest = min(_FARTHEST, len(ranked) // 4)
+    near = np.sqrt(np.sort(np.partition(apart, farthest, axis=1)[:, :farthest], axis=1))
+    # Copies are another matter, and told already; what is nearer than rounding is one place.
+    near = np.maximum(near, 1e-6 * np.sqrt(ranked.shape[1]))
+    half = farthest // 2
+    inverse = np.mean(np.log(near[:, [-1]] / near[:, half:-1]), axis=1)
+    dimension = 1.0 / max(float(np.median(inverse)), 1e-6)
+    jumps = np.arange(1, half + 1) * dimension * np.log(near[:, 1 : half + 1] / near[:, :half])
+    return near, float(np.mean(jumps.max(axis=1) >= thresholds.SHARED_JUMP)), jumps
+
+
 def _measured(view: View) -> list[int]:
     """Return the columns that measure something finely; levels make many rows equal, whatever they share."""
-    numbers = view.varying[~view.is_category[view.varying]]
-    return [int(j) for j in numbers if _is_spread(view.values[:, j])]
+    return [int(j) for j in view.varying if view.is_spread[j] and not view.is_category[j]]
 
 
 def _side_by_side(view: View, measured: list[int], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -201,13 +228,32 @@ def _side_by_side(view: View, measured: list[int], rng: np.random.Generator) -> 
     numbers = np.array(measured[:_MOST_COLUMNS], dtype=np.intp)
     own = view.values[:, numbers]
     weights = rng.choice([-1.0, 1.0], size=len(numbers)) / np.maximum(np.nanstd(own, axis=0), 1e-300)
-    place = np.zeros(n_rows)
-    for start in range(0, n_rows, _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, n_rows), dtype=np.intp)
-        block = read(view.table, rows, view.at[numbers]) - np.nanmean(own, axis=0)
-        place[rows] = np.nan_to_num(block) @ weights
+    place = _projected(view, numbers, weights, n_rows)
     first = int(rng.integers(n_rows // 4, n_rows - n_rows // 4 - len(view.rows) // 2))
-    return np.sort(np.argsort(place, kind="stable")[first : first + len(view.rows)]).astype(np.intp)
+    last = min(first + len(view.rows), n_rows) - 1
+    return np.sort(np.argpartition(place, (first, last))[first : last + 1]).astype(np.intp)
+
+
+def _projected(
+    view: View, numbers: NDArray[np.intp], weights: NDArray[np.float64], n_rows: int
+) -> NDArray[np.float64]:
+    """Return a weighted sum of columns of numbers, of the first rows; missing values are the mean."""
+    X: Any = view.table.X
+    X = X.iloc[:n_rows] if hasattr(X, "iloc") else X[:n_rows]
+    numeric = [j for j, column in enumerate(view.table.facts.columns) if column.kind == "numeric"]
+    mean, weight = np.zeros((2, len(numeric)))
+    at = np.searchsorted(numeric, view.at[numbers])
+    mean[at], weight[at] = np.nanmean(view.values[:, numbers], axis=0), weights
+    table = Numbers(values=X, at=numeric)
+    if table.is_sparse:
+        return np.asarray(np.nan_to_num(X @ weight - mean @ weight))
+    place = np.empty(n_rows)
+    for where, block in table.blocks():
+        place[where] = block @ weight - mean @ weight
+        missing = np.isnan(place[where])
+        if missing.any():
+            place[where][missing] = np.nan_to_num(block[missing] - mean) @ weight
+    return place
 
 
 def _harm(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from regadvisor.data.dates import microseconds
 from regadvisor.data.levels import text_levels
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
-from regadvisor.thresholds import TRAP_ROWS
+from regadvisor.thresholds import SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
 from regadvisor.words import listed
 
 #: Cells looked at together (8 MB of float64).
@@ -81,6 +81,26 @@ class View:
         return np.asarray(self.table.targets[self.rows], dtype=np.float64)
 
     @cached_property
+    def ordered(self) -> NDArray[np.float64]:
+        """The values of each column in ascending order, shape (n_columns, n_looked); missing ones last."""
+        return np.sort(self.values.T, axis=1)
+
+    @cached_property
+    def n_levels(self) -> NDArray[np.intp]:
+        """How many different values each column has, shape (n_columns,); missing is one of them."""
+        n_missing = np.isnan(self.ordered).sum(axis=1)
+        steps = (self.ordered[:, 1:] != self.ordered[:, :-1]).sum(axis=1)
+        return np.asarray(1 + steps - np.maximum(n_missing - 1, 0), dtype=np.intp)
+
+    @cached_property
+    def is_spread(self) -> NDArray[np.bool_]:
+        """Whether each column has many values, none of which many rows have, shape (n_columns,)."""
+        most = int(SHARED_LARGEST * len(self.rows))
+        is_even = ~(self.ordered[:, most:] == self.ordered[:, : len(self.rows) - most]).any(axis=1)
+        is_there = np.isnan(self.ordered).sum(axis=1) <= most
+        return np.asarray(is_even & is_there & (self.n_levels >= SHARED_FEWEST_LEVELS))
+
+    @cached_property
     def varying(self) -> NDArray[np.intp]:
         """Columns that hold at least two different values on these rows."""
         with np.errstate(invalid="ignore"):
@@ -97,7 +117,8 @@ class View:
         for j in self.varying:
             column = self.values[:, j]
             if not self.is_category[j]:
-                parts.append(np.where(np.isnan(column), np.nanmean(column), column))
+                is_full = not np.isnan(self.ordered[j, -1])
+                parts.append(column if is_full else np.where(np.isnan(column), np.nanmean(column), column))
                 origin.append(j)
                 continue
             levels = np.unique(column)
@@ -150,7 +171,15 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not values.size:
         return values
-    return np.asarray(stats.norm.ppf(stats.rankdata(values, axis=0) / (len(values) + 1)))
+    n_rows = len(values)
+    order = np.argsort(values, axis=0)
+    has_ties = (np.diff(np.take_along_axis(values, order, axis=0), axis=0) == 0).any(axis=0)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, n_rows + 1)[:, None], axis=0)
+    ranks[:, has_ties] = stats.rankdata(values[:, has_ties], axis=0)
+    # Ranks are multiples of a half.
+    scores = stats.norm.ppf(np.arange(2 * n_rows + 1) / (2 * (n_rows + 1)))
+    return np.asarray(scores[(2 * ranks).astype(np.intp)])
 
 
 def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -171,6 +200,20 @@ def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> N
         column = frame.iloc[:, at[i]]
         values[:, i] = microseconds(column) if kinds[i] == "date" else text_levels(column).codes
     return values
+
+
+def whole_columns(table: Table, at: Sequence[int]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield columns of a table one by one, with all their rows: where they stand, the numbers."""
+    X: Any = table.X
+    some = X[:, list(at)].tocsc() if hasattr(X, "tocsc") else None
+    for i, j in enumerate(at):
+        if some is None:
+            yield j, read(table, None, np.array([j], dtype=np.intp))[:, 0]
+            continue
+        column = np.zeros(table.n_rows)
+        own = slice(some.indptr[i], some.indptr[i + 1])
+        column[some.indices[own]] = some.data[own]
+        yield j, column
 
 
 def _columns(table: Table, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
