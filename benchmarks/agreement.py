@@ -24,6 +24,7 @@ from verdicts import write
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
+from regadvisor.evidence.resources import situation_of
 from regadvisor.families.linear.data import LinearFold
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.plan.effort import EFFORTS
@@ -86,7 +87,9 @@ def line(path: Path, effort: str) -> str:
     family = LinearFamily()
     prepared = family.prepare(table, folds, seed=0)
     start = time.process_time()
-    results = tune(family, prepared, EFFORTS[effort], seed=0, deadline=Deadline.never()).results
+    situation = situation_of(table, family, folds=5, may_choose=False)
+    plan = situation.plan(EFFORTS[effort], table.n_rows)
+    results = tune(family, prepared, plan, seed=0, deadline=Deadline.never()).results
     ours_s = time.process_time() - start
     best = min(
         (results.mean_loss(fit.losses), kind) for kind, fits in results.by_kind.items() for fit in fits

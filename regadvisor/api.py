@@ -394,6 +394,7 @@ def _seeds(random_state: int) -> dict[str, int]:
 def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     """Walk the chart, look for what is odd about the data, decide, and record it all."""
     table, seed = gatherer.table, gatherer.request.seeds["traps"]
+    gatherer.choose_rung()
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
         traps = find_traps(table, seed=seed)

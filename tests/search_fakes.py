@@ -12,6 +12,7 @@ from regadvisor.candidates import Candidate, Range
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.plan.effort import Effort
+from regadvisor.plan.plan import Plan, Situation
 from regadvisor.regularizer import Kind, Regularizer
 
 N_ROWS, N_FEATURES, N_FOLDS = 60, 12, 3
@@ -34,6 +35,19 @@ def make_effort(
         n_widenings=n_widenings,
         n_refinements=n_refinements,
     )
+
+
+def planned(family: RidgeFamily, effort: Effort) -> Plan:
+    """Return the plan of an effort for a family's sample."""
+    prepared = family.prepared()
+    situation = Situation(
+        family_name=family.name,
+        kinds=family.kinds,
+        n_folds=len(prepared.folds),
+        n_available=prepared.n_rows,
+        may_block=False,
+    )
+    return situation.plan(effort, prepared.n_rows)
 
 
 class RidgeFamily:

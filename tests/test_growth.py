@@ -22,13 +22,13 @@ from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.evidence.full_size import drift_of
 from regadvisor.evidence.other_sizes import train_size
-from regadvisor.plan.effort import CHECKED
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
 from regadvisor.full_size.gain import GainAtFull, gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import STRENGTH_LAWS, transfer_prior
+from regadvisor.plan.effort import CHECKED
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample

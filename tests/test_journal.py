@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from journal_files import copy_of, wal
-from search_fakes import RidgeFamily, make_effort
+from search_fakes import RidgeFamily, make_effort, planned
 
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
@@ -28,7 +28,7 @@ from regadvisor.search.tune import Tuned, tune
 def run(path: Path) -> Tuned:
     family = RidgeFamily()
     settings = {"seed": 5, "fingerprint": "abc", "deadline": Deadline.never()}
-    return tune(family, family.prepared(), make_effort(), storage=path, **settings)  # type: ignore[arg-type]
+    return tune(family, family.prepared(), planned(family, make_effort()), storage=path, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

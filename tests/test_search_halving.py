@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_fakes import StagedFamily, make_effort
+from search_fakes import StagedFamily, make_effort, planned
 
 from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
@@ -26,7 +26,7 @@ def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),
-        make_effort(one=5, two=6, n_widenings=0),
+        planned(family, make_effort(one=5, two=6, n_widenings=0)),
         seed=0,
         deadline=Deadline.never(),
         storage=storage,
@@ -89,7 +89,9 @@ def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
 def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(noise: float) -> None:
     family = StagedFamily(noise=noise)
     effort = replace(make_effort(one=5, two=6, n_widenings=0), n_refinements=2)
-    results = tune(family, family.prepared(), effort, seed=0, deadline=Deadline.never()).results  # type: ignore[arg-type]
+    results = tune(
+        family, family.prepared(), planned(family, effort), seed=0, deadline=Deadline.never()
+    ).results  # type: ignore[arg-type]
     rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
     n_later, n_gone_on = 0, 0
     for kind, n_portfolio in (("l2", 5), ("l1", 5), ("elasticnet", 6)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from regadvisor import thresholds
 from regadvisor.evidence.resources import auto_budget
 from regadvisor.plan.cost_model import CostModel
 from regadvisor.plan.effort import EFFORTS, Effort
+from regadvisor.plan.plan import Situation
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
@@ -70,14 +72,21 @@ def walk(
     overhead_s: float = 0.0,
     n_rows: int = 50_000,
 ) -> CostModel:
-    return CostModel(
+    situation = Situation(
         family_name=family,
         kinds=LINEAR if family == "linear" else KINDS,
         n_folds=5,
-        fit_s=lambda n_train: cost(round(1.25 * n_train)) / 5,
-        overhead_s=lambda n_rows, n_folds: overhead_s,
         n_available=n_rows,
     )
+    return CostModel(
+        situation=situation,
+        fit_s=lambda n_train: cost(round(1.25 * n_train)) / 5,
+        overhead_s=lambda n_rows, n_folds: overhead_s,
+    )
+
+
+def price(costs: CostModel, effort: Effort, n_rows: int) -> float:
+    return costs.projected_s(costs.situation.plan(effort, n_rows))
 
 
 @given(
@@ -93,22 +102,22 @@ def test_the_choice_is_the_dearest_that_is_within_the_budget(
     asked = walk(family=family, cost=lambda rows: rate * rows, overhead_s=overhead_s, n_rows=n_rows)
     choice = asked.choose(budget_s)
     offers = [(name, size) for name in NAMES for size in sorted(asked.sizes(EFFORTS[name]))]
-    costs = {offer: asked.projected_s(EFFORTS[offer[0]], offer[1]) for offer in offers}
+    costs = {offer: price(asked, EFFORTS[offer[0]], offer[1]) for offer in offers}
     within = [offer for offer in offers if costs[offer] <= budget_s]
-    assert (choice.effort.name, choice.n_rows) == (within[-1] if within else offers[0])
+    assert (choice.plan.effort.name, choice.plan.n_rows) == (within[-1] if within else offers[0])
     assert choice.fits == bool(within)
-    assert choice.projected_s == costs[choice.effort.name, choice.n_rows]
-    assert choice.n_rows <= n_rows
+    assert choice.projected_s == costs[choice.plan.effort.name, choice.plan.n_rows]
+    assert choice.plan.n_rows <= n_rows
 
 
 def test_no_limit_allows_the_highest_rung_on_all_rows() -> None:
     choice = walk(cost=lambda rows: 1e3, n_rows=700).choose(math.inf)
-    assert (choice.effort.name, choice.n_rows, choice.fits) == ("thorough", 700, True)
+    assert (choice.plan.effort.name, choice.plan.n_rows, choice.fits) == ("thorough", 700, True)
 
 
 def test_a_given_effort_is_taken_whatever_it_costs() -> None:
     choice = walk(cost=lambda rows: 1e3).choose(1.0, EFFORTS["standard"])
-    assert (choice.effort.name, choice.n_rows, choice.fits) == ("standard", 8_000, False)
+    assert (choice.plan.effort.name, choice.plan.n_rows, choice.fits) == ("standard", 8_000, False)
 
 
 def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
@@ -118,7 +127,7 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 
 def test_the_projection_counts_what_halving_leaves() -> None:
-    linear = walk(family="linear", overhead_s=1.0).projected_s(EFFORTS["standard"], 5_000)
+    linear = price(walk(family="linear", overhead_s=1.0), EFFORTS["standard"], 5_000)
     # One mix, three fits on a quarter of the sample, two for each of two refinements.
     assert linear == pytest.approx(1.0 + (29 + 1 + 3 / 4 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
@@ -129,7 +138,14 @@ def test_the_projection_counts_what_halving_leaves() -> None:
             if kind != "none":
                 n = effort.trials("mlp", kind)
                 fold_fits += n_first * n + (5 - n_first) * math.ceil(n / 3)
-        assert walk(n_rows=n_rows).projected_s(effort, n_rows) == pytest.approx(0.5 * fold_fits / 5)
+        assert price(walk(n_rows=n_rows), effort, n_rows) == pytest.approx(0.5 * fold_fits / 5)
+
+
+def blocks(effort: Effort, *, family: str = "mlp", n_rows: int = 50_000, **known: Any) -> int | None:
+    """Return how many folds have rows of their own to train on, for 1,000 rows; None: none has."""
+    situation = Situation(family_name=family, kinds=KINDS, n_folds=5, n_available=n_rows, **known)
+    plan = situation.plan(effort, 1_000)
+    return plan.n_folds if plan.in_blocks else None
 
 
 def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
@@ -141,17 +157,20 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
     block_fits += 3 * (3 / 4 + 2 * 2)  # three fits on a quarter of each block, and two refinements
-    assert walk(n_rows=50_000).projected_s(effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
-    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_600) == 3
-    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=3_500) is None
-    assert effort.blocks("mlp", 1_000, n_folds=5, n_source=50_000, is_ordered=True) is None
-    assert effort.blocks("linear", 1_000, n_folds=5, n_source=50_000) is None
+    assert price(walk(n_rows=50_000), effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
+    assert blocks(effort, n_rows=3_600) == 3
+    assert blocks(effort, n_rows=3_500) is None
+    assert blocks(effort, is_ordered=True) is None
+    assert blocks(effort, family="linear") is None
+    assert blocks(effort, may_block=False) is None
+    assert blocks(effort, most_rows=4_799) is None
+    assert blocks(effort, most_rows=4_800) == 3
     # A single block: every candidate once, and two refinements of four points.
     quick = EFFORTS["quick"]
     fits = sum(quick.trials("mlp", kind) for kind in KINDS) + 2 * 4
-    assert walk(n_rows=50_000).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
-    assert walk(n_rows=6_400).projected_s(quick, 1_000) == pytest.approx(0.5 * fits / 5)
-    assert quick.blocks("mlp", 1_000, n_folds=5, n_source=1_200, is_ordered=True) == 1
+    assert price(walk(n_rows=50_000), quick, 1_000) == pytest.approx(0.5 * fits / 5)
+    assert price(walk(n_rows=6_400), quick, 1_000) == pytest.approx(0.5 * fits / 5)
+    assert blocks(quick, n_rows=1_200, is_ordered=True) == 1
 
 
 def test_the_smallest_walk_is_four_fits_on_one_fold() -> None:
@@ -220,5 +239,5 @@ def test_every_trained_kind_has_a_count() -> None:
 
 def test_the_lowest_rung_may_be_asked_for_more_rows() -> None:
     plan = walk(n_rows=1_257, cost=lambda rows: rows / 1_000)
-    assert plan.lowest_s(least_rows=1_257) == plan.projected_s(EFFORTS["quick"], 1_257)
-    assert plan.lowest_s() == plan.projected_s(EFFORTS["quick"], 500)
+    assert plan.lowest_s(least_rows=1_257) == price(plan, EFFORTS["quick"], 1_257)
+    assert plan.lowest_s() == price(plan, EFFORTS["quick"], 500)

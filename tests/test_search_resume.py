@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from journal_files import copy_of, keep, n_stored, size, wal
-from search_fakes import RidgeFamily, make_effort
+from search_fakes import RidgeFamily, make_effort, planned
 
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
@@ -26,7 +26,7 @@ FIT_FIELDS = ("losses", "train_losses", "zeroed", "epochs")
 def run(path: Path | None, family: RidgeFamily | None = None, **changes: object) -> Tuned:
     family = family or RidgeFamily(noise=100.0)  # so that ranges are widened, too
     settings = {"seed": 5, "fingerprint": "abc", "deadline": Deadline.never(), **changes}
-    return tune(family, family.prepared(), make_effort(), storage=path, **settings)  # type: ignore[arg-type]
+    return tune(family, family.prepared(), planned(family, make_effort()), storage=path, **settings)  # type: ignore[arg-type]
 
 
 def described(tuned: Tuned) -> list[tuple[object, ...]]:

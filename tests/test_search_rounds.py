@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_fakes import StagedFamily, make_effort
+from search_fakes import StagedFamily, make_effort, planned
 
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
@@ -31,7 +31,7 @@ def search(
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),
-        replace(effort, n_first_folds={"mlp": n_first}),
+        planned(family, replace(effort, n_first_folds={"mlp": n_first})),
         seed=0,
         deadline=deadline or Deadline.after(600.0),
         storage=storage,
@@ -137,7 +137,7 @@ def test_a_full_disk_and_a_progress_that_cancels_are_no_faults_of_a_fit(
     family = StagedFamily()
     settings = {"seed": 0, "deadline": Deadline.after(600.0)}
     with pytest.raises(CancelError):
-        tune(family, family.prepared(), make_effort(), progress=cancel, **settings)  # type: ignore[arg-type]
+        tune(family, family.prepared(), planned(family, make_effort()), progress=cancel, **settings)  # type: ignore[arg-type]
     full = StorageError("storage must have room, got none; free some space")
     monkeypatch.setattr(Journal, "append", lambda *given, **named: (_ for _ in ()).throw(full))
     with pytest.raises(StorageError, match="free some space"):

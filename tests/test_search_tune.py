@@ -11,7 +11,7 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_fakes import ONE, NetworkFamily, RidgeFamily, make_effort
+from search_fakes import ONE, NetworkFamily, RidgeFamily, make_effort, planned
 
 from regadvisor import thresholds
 from regadvisor.candidates import Range
@@ -26,7 +26,7 @@ def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = No
     return tune(
         family,
         family.prepared(),
-        make_effort(**effort),
+        planned(family, make_effort(**effort)),
         seed=seed,
         deadline=Deadline.never() if deadline is None else deadline,
     )
@@ -176,7 +176,7 @@ def test_progress_rises_to_one() -> None:
     tune(
         family,
         family.prepared(),
-        make_effort(n_widenings=0),
+        planned(family, make_effort(n_widenings=0)),
         seed=0,
         deadline=Deadline.never(),
         progress=lambda stage, share: shares.append(share),
@@ -317,7 +317,7 @@ def test_nothing_is_printed_logged_or_left_behind(capfd: pytest.CaptureFixture[s
             tune(
                 family,
                 family.prepared(),
-                make_effort(),
+                planned(family, make_effort()),
                 seed=0,
                 deadline=Deadline.never(),
                 storage=tmp_path / "journal.log",
@@ -368,7 +368,7 @@ def test_a_kind_that_is_behind_is_not_refined() -> None:
 def test_a_combination_is_mixed_once_from_what_is_best_alone() -> None:
     effort = replace(make_effort(one=5, two=3, n_widenings=0), mixing=frozenset({"mlp"}))
     family = NetworkFamily()
-    tuned = tune(family, family.prepared(), effort, seed=0, deadline=Deadline.never())
+    tuned = tune(family, family.prepared(), planned(family, effort), seed=0, deadline=Deadline.never())
     assert [len(jobs) for jobs in family.calls[1:]] == [2], "the mixes are trained together"
     best = {
         trial.kind: trial.strengths

@@ -27,6 +27,7 @@ from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
 from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
 from regadvisor.plan.effort import CHECKED, FACTORS, SHARE
+from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
@@ -62,6 +63,7 @@ class Growing:
     panel : Panel
     seed : int
     deadline : Deadline
+    plan : Plan
     full_run_s : float or None
         Projected seconds of one full run, if the budget may be spent on runs on all rows.
     storage : Path or None
@@ -74,6 +76,7 @@ class Growing:
     panel: Panel
     seed: int
     deadline: Deadline
+    plan: Plan
     full_run_s: float | None = None
     storage: Path | None = None
 
@@ -88,7 +91,7 @@ class Growing:
         """
         drift: float | None = None
         checked: tuple[SizePoint, float] | None = None
-        if self.table.n_rows > thresholds.MEASURED_FROM_RATIO * self.prepared.n_learned and self._may_thin:
+        if self.plan.is_far and self._may_thin:
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
                 drift = self._drift(kind, picked, store)
@@ -121,7 +124,7 @@ class Growing:
         """
         of_family = strength_laws(name=self.family.name, coupling=self.family.coupling)
         laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
-        if not laws or len(self.drawn.folds) < 2 or self.deadline.expired():
+        if not laws or not self.plan.measures_strengths or self.deadline.expired():
             return None
         folds = thinned(self.drawn, SHARE, seed=self.seed)
         if folds is None:

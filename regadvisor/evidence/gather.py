@@ -23,13 +23,13 @@ from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.evidence.correlation import measure_correlation
 from regadvisor.evidence.full_size import Growing
-from regadvisor.evidence.resources import Rung, carry_costs_of, choose_rung
+from regadvisor.evidence.resources import Rung, choose_rung, situation_of
 from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import as_seen
 from regadvisor.flowchart.walk import Gather
-from regadvisor.plan.cost_model import SIZES
-from regadvisor.plan.effort import Effort, telling_share, trained_rows
+from regadvisor.plan.effort import Effort
+from regadvisor.plan.plan import Plan
 from regadvisor.progress import Progress
 from regadvisor.records import (
     CorrelationEvidence,
@@ -44,7 +44,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import Kind
-from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
+from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.search.results import panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
@@ -100,7 +100,9 @@ class Gatherer:
     Attributes
     ----------
     rung : Rung
-        The effort and what it is projected to cost.
+        The plan as chosen, and what it is projected to cost; see :meth:`choose_rung`.
+    plan : Plan
+        The plan, made again for the sample that was drawn.
     deadline : Deadline
         For the whole advice; training ends early enough to leave time for the comparisons.
     """
@@ -111,10 +113,16 @@ class Gatherer:
         self.request = request
         self.started_s = started_s
         self.stages: dict[str, float] = {}
-        with self.stage("pilot"):
-            self.rung = self._choose_rung()
-        budget_s = self.rung.budget_s
-        self.deadline = Deadline.never() if budget_s is None else Deadline(at_s=started_s + budget_s)
+        self.situation = situation_of(
+            table,
+            family,
+            folds=request.folds,
+            may_choose=isinstance(request.sample, str) and request.match is None,
+            most_rows=max(MOST_CELLS // max(table.facts.n_features, 1), FEWEST_ROWS),
+        )
+        self.rung: Rung
+        self.plan: Plan
+        self.deadline = Deadline.never()
         self.trained: Trained | None = None
         self._failures: list[Exception] = []
         self._drawn: Drawn | None = None
@@ -129,6 +137,24 @@ class Gatherer:
             "scores": self._scores,
             "growth": self._growth,
         }
+
+    def choose_rung(self) -> None:
+        """Choose the effort, the rows and the deadline; with a budget a pilot is trained and timed."""
+        request = self.request
+        with self.stage("pilot"):
+            self.rung = choose_rung(
+                self.table,
+                self.family,
+                self.situation,
+                seed=request.seeds["pilot"],
+                budget=request.budget,
+                effort=request.effort,
+                storage=request.storage,
+                started_s=self.started_s,
+            )
+        self.plan = self.rung.plan
+        if self.rung.budget_s is not None:
+            self.deadline = Deadline(at_s=self.started_s + self.rung.budget_s)
 
     def __call__(self, evidence: Evidence, needs: tuple[str, ...], pick: Kind | None = None) -> Evidence:
         """Return the evidence with the named fields measured; `pick` is what the walk carries."""
@@ -151,14 +177,18 @@ class Gatherer:
 
     @property
     def drawn(self) -> Drawn:
-        """The sample, drawn on first use."""
+        """The sample, drawn on first use as planned; then the plan is made again for what was drawn."""
         if self._drawn is None:
-            n_rows = min(self.rung.n_rows, self._most_rows)
-            drawn = self._draw_blocks(n_rows) or self._draw(n_rows)
+            plan = self.plan
+            drawn = self._draw_blocks(plan) if plan.in_blocks else None
+            if drawn is None:
+                drawn = self._draw(plan.n_rows, folds=self.request.folds)
+                self.plan = self.situation.without_blocks().plan(self.effort, drawn.table.n_rows)
             self._drawn = _on_one_fold(drawn) if self.rung.is_smallest else drawn
+            self.plan = replace(self.plan, n_folds=len(self._drawn.folds))
         return self._drawn
 
-    def _draw(self, n_rows: int, *, folds: int | None = None) -> Drawn:
+    def _draw(self, n_rows: int, *, folds: int) -> Drawn:
         if n_rows >= self.table.n_rows:  # everything: say how many rows were wanted, not how many there are
             n_rows = max(n_rows, self.effort.max_rows_of(self.family.name))
         return draw_sample(
@@ -166,51 +196,21 @@ class Gatherer:
             n_rows=n_rows,
             sample=self.request.sample,
             match=self.request.match,
-            folds=folds or self.request.folds,
+            folds=folds,
             seed=self.request.seeds["sample"],
             size_reason=self.rung.size_reason,
         )
 
-    def _draw_blocks(self, n_rows: int) -> Drawn | None:
-        """Return a sample whose folds share no training row, where networks have the rows for it."""
-        request, n_source = self.request, self.table.n_rows
-        n_blocks = self.effort.blocks(
-            self.family.name,
-            n_rows,
-            n_folds=request.folds,
-            n_source=n_source,
-            is_ordered=self.table.time is not None,
-        )
-        if n_blocks is None or not self._may_block:
-            return None
-        n_train = trained_rows(n_rows, request.folds)
-        n_drawn = rows_for_blocks(n_train, n_blocks, n_source)
-        if n_drawn is None or n_drawn > self._most_rows:
-            return None
-        drawn = self._draw(n_drawn, folds=max(n_blocks, 2))
-        return in_blocks(drawn, n_train=n_train, seed=request.seeds["sample"], is_single=n_blocks == 1)
-
-    @property
-    def _may_block(self) -> bool:
-        """Whether rows are free to be put into blocks: no groups, no rows that were asked for.
-
-        And every class is large enough to have rows in the smallest block.
-        """
-        is_asked = not isinstance(self.request.sample, str) or self.request.match is not None
-        counts = self.table.facts.class_counts
-        smallest = trained_rows(SIZES[0], self.request.folds)
-        is_rare = counts is not None and min(counts, default=1) * smallest < sum(counts)
-        return not is_asked and not is_rare and self.table.groups is None
+    def _draw_blocks(self, plan: Plan) -> Drawn | None:
+        """Return a sample whose folds share no training row; None if a class would be missing from one."""
+        drawn = self._draw(plan.n_drawn, folds=max(plan.n_folds, 2))
+        seed = self.request.seeds["sample"]
+        return in_blocks(drawn, n_train=plan.n_train, seed=seed, is_single=plan.n_folds == 1)
 
     @property
     def training_deadline(self) -> Deadline:
         """When training has to end, to leave time for the comparisons and the decision."""
         return self.deadline.earlier(self.rung.reserve_s)
-
-    @property
-    def _most_rows(self) -> int:
-        """Rows whose encoded folds fit into memory, with room for one-hot columns."""
-        return max(MOST_CELLS // max(self.table.facts.n_features, 1), FEWEST_ROWS)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -252,20 +252,6 @@ class Gatherer:
             return replace(current, **{name: getattr(known, name) for name in missing})
 
         return gather
-
-    def _choose_rung(self) -> Rung:
-        request = self.request
-        return choose_rung(
-            self.table,
-            self.family,
-            folds=request.folds,
-            seed=request.seeds["pilot"],
-            budget=request.budget,
-            effort=request.effort,
-            storage=request.storage,
-            may_block=self._may_block,
-            started_s=self.started_s,
-        )
 
     def timings(self) -> Timings:
         """Return the seconds by stage, with the projections they are held against."""
@@ -345,6 +331,7 @@ class Gatherer:
             deadline=self.training_deadline,
             full_run_s=self.rung.full_run_s if is_given else None,
             storage=self.request.storage,
+            plan=self.plan,
         )
         picked = kinds[pick][trained.honest.best_config(pick)]
         try:
@@ -364,15 +351,12 @@ class Gatherer:
         tuned = tune(
             self.family,
             prepared,
-            self.effort,
+            self.plan,
             seed=seeds["search"],
             deadline=self.training_deadline,
             storage=self.request.storage,
             fingerprint=self.table.facts.fingerprint,
             weight=drawn.table.weight,
-            in_blocks=drawn.evidence.validation == "blocks",
-            n_telling=telling_share(self.table.facts.class_counts) * drawn.table.n_rows,
-            carry_costs=self._carry_costs(prepared),
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
@@ -389,9 +373,6 @@ class Gatherer:
         honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
         return self._score_evidence(self.trained)
-
-    def _carry_costs(self, prepared: Prepared) -> dict[str, float]:
-        return carry_costs_of(self.family, n_from=prepared.n_learned, n_to=self.table.n_rows)
 
     def _nothing_finished(self, tuned: Tuned) -> ScoreEvidence:
         """Return the evidence of a search that the deadline ended before its first fit."""
@@ -428,9 +409,7 @@ class Gatherer:
             honest_losses=honest_by_kind,
             best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
             lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
-            carry_costs={
-                kind: cost for kind, cost in self._carry_costs(trained.prepared).items() if kind in kinds
-            },
+            carry_costs={kind: cost for kind, cost in self.plan.carry_costs.items() if kind in kinds},
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,

@@ -20,6 +20,7 @@ from regadvisor.full_size.cost import carry_costs
 from regadvisor.full_size.laws import transfer_prior
 from regadvisor.plan.cost_model import SIZES, CostModel
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
+from regadvisor.plan.plan import Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.store import read_settings, write_settings
@@ -45,12 +46,11 @@ _LATER = 1.05
 class Rung:
     """The chosen effort and the numbers behind the choice."""
 
-    effort: Effort
+    #: On the effort's rows, or fewer where only these fit the budget.
+    plan: Plan
     effort_source: Literal["given", "measured"]
     budget_s: float | None
     budget_source: Literal["given", "automatic", "effort"]
-    #: Rows to learn from: the effort's, or fewer where only these fit the budget.
-    n_rows: int
     #: Why the sample is smaller than the effort's, if it is.
     size_reason: str | None = None
     projected_s: float | None = None
@@ -59,6 +59,11 @@ class Rung:
     obstacle: str | None = None
     #: Whether a single fold is all that there is time for.
     is_smallest: bool = False
+
+    @property
+    def effort(self) -> Effort:
+        """The effort of the plan."""
+        return self.plan.effort
 
     @property
     def reserve_s(self) -> float:
@@ -84,31 +89,30 @@ class Rung:
 def choose_rung(
     table: Table,
     family: Family,
+    situation: Situation,
     *,
-    folds: int,
     seed: int,
     budget: float | Literal["auto"] | None,
     effort: str | None,
     started_s: float,
     storage: Path | None = None,
-    may_block: bool = True,
 ) -> Rung:
     """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
 
     Parameters
     ----------
+    situation : Situation
+        What plans depend on.
     budget : float, "auto" or None
         Seconds. ``"auto"``: no limit if an effort is given, else see :func:`auto_budget`. None: no limit.
     effort : str or None
         A name of the ladder; None: measured.
     started_s : float
         When the advice began, on the monotonic clock: what was spent on imports and reading counts.
-    may_block : bool
-        Whether folds may have training rows of their own.
     """
     obstacle = _obstacle(table, budget)
     if obstacle is not None:
-        known = _unlimited(effort or "quick", family, table.n_rows, is_given=effort is not None)
+        known = _unlimited(effort or "quick", situation, is_given=effort is not None)
         return replace(
             known,
             obstacle=obstacle,
@@ -117,46 +121,67 @@ def choose_rung(
         )
     stored = None if storage is None else read_settings(storage)
     if stored is not None:
-        return _resumed(stored)
+        return _resumed(stored, situation)
     if effort is not None and budget in ("auto", None):
-        rung = _unlimited(effort, family, table.n_rows, is_given=True)
+        rung = _unlimited(effort, situation, is_given=True)
     else:
         rung = _measured(
-            table,
-            family,
-            folds=folds,
-            seed=seed,
-            budget=budget,
-            effort=effort,
-            started_s=started_s,
-            may_block=may_block,
+            table, family, situation, seed=seed, budget=budget, effort=effort, started_s=started_s
         )
     if storage is not None:
         write_settings(storage, _settings(rung))
     return rung
 
 
-def _unlimited(effort: str, family: Family, n_available: int, *, is_given: bool) -> Rung:
+def situation_of(
+    table: Table, family: Family, *, folds: int, may_choose: bool, most_rows: int | None = None
+) -> Situation:
+    """Return what plans for this table depend on.
+
+    Parameters
+    ----------
+    folds : int
+    may_choose : bool
+        Whether rows are free to be chosen: the caller asked for none.
+    most_rows : int, optional
+        Rows whose folds fit into memory.
+    """
+    # Rows in blocks: no group may be torn, and every class has rows in the smallest block.
+    counts = table.facts.class_counts
+    smallest = trained_rows(SIZES[0], folds)
+    is_rare = counts is not None and min(counts, default=1) * smallest < sum(counts)
+    return Situation(
+        family_name=family.name,
+        kinds=family.kinds,
+        n_folds=folds,
+        n_available=table.n_rows,
+        most_rows=most_rows,
+        may_block=may_choose and not is_rare and table.groups is None,
+        is_ordered=table.time is not None,
+        telling_share=telling_share(counts),
+        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
+    )
+
+
+def _unlimited(effort: str, situation: Situation, *, is_given: bool) -> Rung:
     chosen = EFFORTS[effort]
     return Rung(
-        effort=chosen,
+        plan=situation.plan(chosen, situation.rows(chosen)),
         effort_source="given" if is_given else "measured",
         budget_s=None,
         budget_source="effort",
-        n_rows=chosen.rows(family.name, n_available),
     )
 
 
 def _measured(
     table: Table,
     family: Family,
+    situation: Situation,
     *,
-    folds: int,
     seed: int,
     budget: float | Literal["auto"] | None,
     effort: str | None,
     started_s: float,
-    may_block: bool,
 ) -> Rung:
     """Time a pilot and take the highest rung that fits."""
     given_s = None if budget == "auto" else float("inf") if budget is None else budget
@@ -164,36 +189,35 @@ def _measured(
     pilot = _Pilot(
         table,
         family,
-        folds=folds,
+        folds=situation.n_folds,
         seed=seed,
         started_s=started_s,
         deadline=Deadline(at_s=started_s + pilot_s),
     )
     if pilot.fit_s is None:
-        return _smallest(family, table, given_s, effort)
+        return _smallest(situation, given_s, effort)
     full_run_s = pilot.full_run_s(table.n_rows)
-    walk = _walk(table, family, pilot.fit_s, pilot.overhead_s, folds=folds, may_block=may_block)
+    costs = CostModel(situation=situation, fit_s=pilot.fit_s, overhead_s=pilot.overhead_s)
     if given_s is None:
         # A projection holds what was spent so far, so the same one made later is a little higher.
         enough, is_linear = EFFORTS["standard"], family.name == "linear"
         aim_s, budget_s = auto_budget(
             full_run_s,
-            enough_s=_LATER * walk.projected_s(enough, enough.rows(family.name, table.n_rows)),
-            lowest_s=_LATER * walk.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
+            lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
             n_rows=table.n_rows,
             is_linear=is_linear,
         )
     else:
         aim_s = budget_s = given_s
-    choice = walk.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
-    is_fewer = choice.n_rows < choice.effort.rows(family.name, table.n_rows)
-    smallest_s = walk.smallest_s
+    choice = costs.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
+    is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
+    smallest_s = costs.smallest_s
     return Rung(
-        effort=choice.effort,
+        plan=choice.plan,
         effort_source="given" if effort else "measured",
         budget_s=None if budget is None else budget_s,
         budget_source="automatic" if budget == "auto" else "given",
-        n_rows=choice.n_rows,
         size_reason=f"no more fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
         full_run_s=full_run_s,
@@ -206,39 +230,15 @@ def _measured(
     )
 
 
-def _walk(
-    table: Table,
-    family: Family,
-    fit_s: Callable[[int], float],
-    overhead_s: Callable[[int, int], float],
-    *,
-    folds: int,
-    may_block: bool,
-) -> CostModel:
-    return CostModel(
-        family_name=family.name,
-        kinds=family.kinds,
-        n_folds=folds,
-        fit_s=fit_s,
-        overhead_s=overhead_s,
-        n_available=table.n_rows,
-        may_block=may_block,
-        is_ordered=table.time is not None,
-        telling_share=telling_share(table.facts.class_counts),
-        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
-    )
-
-
-def _smallest(family: Family, table: Table, given_s: float | None, effort: str | None) -> Rung:
+def _smallest(situation: Situation, given_s: float | None, effort: str | None) -> Rung:
     """Return the smallest walk: the pilot took its share of the budget before it knew what a fit costs."""
     budget_s = thresholds.AUTO_MOST_S if given_s is None else given_s
     chosen = EFFORTS[effort or "quick"]
     return Rung(
-        effort=chosen,
+        plan=situation.plan(chosen, min(situation.rows(chosen), SIZES[0])),
         effort_source="given" if effort else "measured",
         budget_s=budget_s if math.isfinite(budget_s) else None,
         budget_source="automatic" if given_s is None else "given",
-        n_rows=min(chosen.rows(family.name, table.n_rows), SIZES[0]),
         size_reason=f"no more fit into {budget_s:.2g} s",
         is_smallest=True,
     )
@@ -303,7 +303,7 @@ def _settings(rung: Rung) -> dict[str, str | int | float]:
         "effort": rung.effort.name,
         "effort_source": rung.effort_source,
         "budget_source": rung.budget_source,
-        "n_rows": rung.n_rows,
+        "n_rows": rung.plan.n_rows,
         "is_smallest": rung.is_smallest,
     }
     optional = {
@@ -312,10 +312,11 @@ def _settings(rung: Rung) -> dict[str, str | int | float]:
     return known | {name: value for name, value in optional.items() if value is not None}
 
 
-def _resumed(stored: dict[str, str | int | float]) -> Rung:
+def _resumed(stored: dict[str, str | int | float], situation: Situation) -> Rung:
     """Return the rung of the run that wrote the journal; its budget starts again."""
-    fields: dict[str, Any] = dict(stored)
-    return Rung(**{**fields, "budget_s": fields.get("budget_s"), "effort": EFFORTS[fields["effort"]]})
+    fields: dict[str, Any] = {"budget_s": None, **stored}
+    plan = situation.plan(EFFORTS[fields.pop("effort")], fields.pop("n_rows"))
+    return Rung(plan=plan, **fields)
 
 
 def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
-from regadvisor.sampling.blocks import rows_for_blocks
 
 EffortName = Literal["quick", "standard", "thorough"]
 
@@ -62,30 +61,21 @@ class Effort:
         """Return the largest sample of a family."""
         return self.max_rows[_listed(family_name)]
 
-    def first_folds(self, family_name: str, n_telling: float, *, in_blocks: bool = False) -> int:
+    def first_folds(self, family_name: str, n_telling: float) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.
 
-        One is enough if it is a block, tested on as many rows as it trains on, or if the sample has
-        `MANY_ROWS` that tell (see :func:`telling_share`): on the references of ``benchmarks/regret.py``, what
-        is then picked after all folds loses no more than after two first folds.
+        One is enough if the sample has `MANY_ROWS` that tell (see :func:`telling_share`): on the references
+        of ``benchmarks/regret.py``, what is then picked after all folds loses no more than after two.
         """
         n_first = self.n_first_folds[_listed(family_name)]
-        return min(n_first, 1) if in_blocks or n_telling >= MANY_ROWS else n_first
+        return min(n_first, 1) if n_telling >= MANY_ROWS else n_first
 
-    def blocks(
-        self, family_name: str, n_rows: int, *, n_folds: int, n_source: int, is_ordered: bool = False
-    ) -> int | None:
-        """Return how many folds get training rows of their own; None: the rows are cross-validated.
+    def is_blocking(self, family_name: str) -> bool:
+        """Return whether folds get training rows of their own where there are rows enough: networks only.
 
-        A linear model is cheap enough to learn from all of the rows. Rows in order of time have one such fold
-        at most: the past, tested on what came after.
+        A linear model is cheap enough to learn from all of the rows.
         """
-        n_blocks = min(n_folds, self.most_blocks)
-        n_train = trained_rows(n_rows, n_folds)
-        is_possible = rows_for_blocks(n_train, n_blocks, n_source) is not None
-        if not is_possible or (is_ordered and n_blocks > 1) or _listed(family_name) == "linear":
-            return None
-        return n_blocks
+        return _listed(family_name) != "linear"
 
     def sparing(self, family_name: str, carry_costs: Mapping[str, float]) -> Effort:
         """Return the effort with a single candidate of each combination that costs too much to carry.
@@ -110,17 +100,6 @@ class Effort:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
         name = _listed(family_name)
         return self.baseline_seeds[name] if kind == "none" else self.n_trials[name][kind]
-
-
-def trained_rows(n_rows: int, n_folds: int) -> int:
-    """Return the rows that each fold of a cross-validation of `n_rows` rows trains on.
-
-    Examples
-    --------
-    >>> trained_rows(1_000, 5)
-    800
-    """
-    return n_rows - n_rows // n_folds
 
 
 def telling_share(class_counts: Sequence[int] | None) -> float:

@@ -28,6 +28,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
 from regadvisor.full_size.cost import carried_loss
 from regadvisor.plan.effort import Effort
+from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.identity import identity
 from regadvisor.search.refining import between, mixed
@@ -58,16 +59,13 @@ class Tuned:
 def tune(
     family: Family,
     prepared: Prepared,
-    effort: Effort,
+    plan: Plan,
     *,
     seed: int,
     deadline: Deadline,
     storage: str | Path | None = None,
     fingerprint: str = "",
     weight: NDArray[np.float64] | None = None,
-    in_blocks: bool = False,
-    n_telling: float | None = None,
-    carry_costs: Mapping[str, float] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
@@ -77,8 +75,9 @@ def tune(
     family : Family
     prepared : Prepared
         The sample, from ``family.prepare``.
-    effort : Effort
-        How many candidates of each kind.
+    plan : Plan
+        How many candidates of each kind, on which folds first. Kinds are searched for as long as they may
+        win on all rows.
     seed : int
         The same seed gives the same search; every kind's candidates are trained with the same seed.
     deadline : Deadline
@@ -89,13 +88,6 @@ def tune(
         Identifies the data and the caller's settings; a journal with another one is refused.
     weight : ndarray of float64, shape (n_rows,), optional
         Row weights of the mean held-out loss.
-    in_blocks : bool
-        Whether the folds have training rows of their own.
-    n_telling : float, optional
-        Rows that tell candidates apart (``plan.telling_share``); by default all.
-    carry_costs : mapping of str to float, optional
-        By kind: what carrying its strengths to all rows is expected to add, as a share of its loss. Kinds are
-        searched for as long as they may win there.
     progress : callable, optional
         Called with what is going on and the share of the planned fits that are done.
 
@@ -109,26 +101,23 @@ def tune(
         If every fit failed: what the first one raised.
     """
     candidates = family.candidates(prepared)
-    kinds = [kind for kind in KINDS if kind in family.kinds and kind in candidates]
+    kinds = [kind for kind in KINDS if kind in plan.trials and kind in candidates]
     empty = Results(prepared=prepared, trials=(), weight=weight)
-    effort = effort.sparing(family.name, carry_costs or {})
     searches = [
         _Search(
             candidates[kind],
-            effort,
-            effort.trials(family.name, kind),
+            plan.effort,
+            plan.trials[kind],
             seed,
-            is_mixed=effort.mixes(family.name, kind),
-            carried=partial(
-                carried_loss, cost=(carry_costs or {}).get(kind, 0.0), constant=empty.constant_loss
-            ),
+            is_mixed=kind in plan.mixed,
+            carried=partial(carried_loss, cost=plan.carry_costs.get(kind, 0.0), constant=empty.constant_loss),
         )
         for kind in kinds
     ]
     with ExitStack() as stack:
         log = None if storage is None else stack.enter_context(opened(storage))
         if log is not None:
-            log.claim(identity(family, prepared, effort.name, seed, fingerprint))
+            log.claim(identity(family, prepared, plan.effort.name, seed, fingerprint))
         rounds = Rounds(
             family,
             empty,
@@ -136,9 +125,7 @@ def tune(
             deadline=deadline,
             log=log,
             progress=progress,
-            n_first=effort.first_folds(
-                family.name, prepared.n_rows if n_telling is None else n_telling, in_blocks=in_blocks
-            ),
+            n_first=plan.n_first,
         )
         is_going_on = True
         while is_going_on and not deadline.expired():

@@ -1,0 +1,188 @@
+"""What a run does, decided once: rows, folds and fits. The price and the execution read the same value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from regadvisor.plan.effort import WHOLE_JOBS, Effort
+from regadvisor.plan.stages import share_of_fits
+from regadvisor.regularizer import Kind
+from regadvisor.sampling.blocks import rows_for_blocks
+from regadvisor.thresholds import MEASURED_FROM_RATIO
+
+#: Fits on all folds that one refinement amounts to: two points of two kinds, one or two of them on all folds.
+REFINED_JOBS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does.
+
+    Attributes
+    ----------
+    effort : Effort
+    trials : mapping of Kind to int
+        Candidate fits by kind (for ``"none"``: its seeds).
+    mixed : frozenset of Kind
+        Kinds that get one more candidate, mixed from what is best of their parts alone.
+    n_rows : int
+        Rows that the price is made for: those of a cross-validated sample.
+    n_drawn : int
+        Rows to draw; more than `n_rows` where folds have training rows of their own and test on others.
+    n_folds : int
+    n_train : int
+        Rows that each fold trains on.
+    n_first : int
+        Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
+    in_blocks : bool
+        Whether each fold has training rows of its own.
+    is_far : bool
+        Whether all rows are so many more than those learned from that it is measured how strengths move.
+    carry_costs : mapping of Kind to float
+        What using a kind's strengths on all rows is expected to add, as a share of its loss.
+    """
+
+    effort: Effort
+    trials: Mapping[Kind, int]
+    mixed: frozenset[Kind] = frozenset()
+    n_rows: int
+    n_drawn: int
+    n_folds: int
+    n_train: int
+    n_first: int = 0
+    in_blocks: bool = False
+    is_far: bool = False
+    carry_costs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def measures_strengths(self) -> bool:
+        """Whether the pick is tried on a share of the rows, to see how its strengths move with them.
+
+        It takes several folds to tell.
+        """
+        return self.is_far and self.n_folds > 1
+
+    @property
+    def n_jobs(self) -> float:
+        """Fits on all folds that the plan amounts to: losers are stopped early.
+
+        On a single block all points that refine are trained in full.
+        """
+        jobs = sum(map(self._jobs_of, self.trials))
+        in_full = self.n_folds == self.n_first
+        jobs += (2 * REFINED_JOBS if in_full else REFINED_JOBS) * self.effort.n_refinements
+        return jobs + (WHOLE_JOBS if self.measures_strengths else 0.0)
+
+    def _jobs_of(self, kind: Kind) -> float:
+        n_trials = self.trials[kind]
+        if kind == "none":
+            return n_trials
+        share = share_of_fits(n_trials, n_folds=self.n_folds, n_first=self.n_first)
+        return n_trials * share + (kind in self.mixed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What plans depend on besides the effort and the rows.
+
+    Attributes
+    ----------
+    family_name : str
+    kinds : sequence of Kind
+        Kinds that will be trained, ``"none"`` among them.
+    n_folds : int
+        Folds asked for.
+    n_available : int
+        Rows there are to draw a sample from.
+    most_rows : int or None
+        Rows whose folds fit into memory.
+    may_block : bool
+        Whether folds may have training rows of their own: no groups, no rows that were asked for.
+    is_ordered : bool
+        Whether the rows have times.
+    telling_share : float
+        See :func:`~regadvisor.plan.effort.telling_share`.
+    carry_costs : callable
+        Rows that fits stand for → what using the strengths of a kind on all rows costs, by kind.
+    """
+
+    family_name: str
+    kinds: Sequence[Kind]
+    n_folds: int
+    n_available: int
+    most_rows: int | None = None
+    may_block: bool = True
+    is_ordered: bool = False
+    telling_share: float = 1.0
+    carry_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
+
+    def rows(self, effort: Effort) -> int:
+        """Return the rows of the largest sample at an effort."""
+        most = self.n_available if self.most_rows is None else min(self.n_available, self.most_rows)
+        return effort.rows(self.family_name, most)
+
+    def plan(self, effort: Effort, n_rows: int) -> Plan:
+        """Return the plan for a sample of so many rows.
+
+        Examples
+        --------
+        >>> from regadvisor.plan.effort import EFFORTS
+        >>> situation = Situation(family_name="mlp", kinds=("none", "l2"), n_folds=5, n_available=50_000)
+        >>> plan = situation.plan(EFFORTS["standard"], 1_000)
+        >>> plan.in_blocks, plan.n_folds, plan.n_train, plan.n_drawn, plan.n_first
+        (True, 3, 800, 4800, 1)
+        """
+        n_train = trained_rows(n_rows, self.n_folds)
+        n_blocks = self._blocks(effort, n_train)
+        if n_blocks is None:
+            return self._plan(effort, n_rows, n_folds=self.n_folds, n_learned=n_rows)
+        n_drawn = rows_for_blocks(n_train, n_blocks, self.n_available)
+        assert n_drawn is not None
+        plan = self._plan(effort, n_rows, n_folds=n_blocks, n_learned=n_train)
+        return replace(plan, in_blocks=True, n_drawn=n_drawn, n_first=min(plan.n_first, 1))
+
+    def without_blocks(self) -> Situation:
+        """Return the situation in which the rows are cross-validated."""
+        return replace(self, may_block=False)
+
+    def _plan(self, effort: Effort, n_rows: int, *, n_folds: int, n_learned: int) -> Plan:
+        name, carry_costs = self.family_name, self.carry_costs(n_learned)
+        spared = effort.sparing(name, carry_costs)
+        return Plan(
+            effort=effort,
+            trials={kind: spared.trials(name, kind) for kind in self.kinds},
+            mixed=frozenset(kind for kind in self.kinds if spared.mixes(name, kind)),
+            n_rows=n_rows,
+            n_drawn=n_rows,
+            n_folds=n_folds,
+            n_train=trained_rows(n_rows, self.n_folds),
+            n_first=effort.first_folds(name, self.telling_share * n_rows),
+            is_far=self.n_available > MEASURED_FROM_RATIO * n_learned,
+            carry_costs=carry_costs,
+        )
+
+    def _blocks(self, effort: Effort, n_train: int) -> int | None:
+        """Return how many folds get training rows of their own; None: the rows are cross-validated.
+
+        A linear model is cheap enough to learn from all of the rows. Rows in order of time have one such fold
+        at most: the past, tested on what came after.
+        """
+        n_blocks = min(self.n_folds, effort.most_blocks)
+        is_free = self.may_block and not (self.is_ordered and n_blocks > 1)
+        if not is_free or not effort.is_blocking(self.family_name):
+            return None
+        n_drawn = rows_for_blocks(n_train, n_blocks, self.n_available)
+        is_possible = n_drawn is not None and (self.most_rows is None or n_drawn <= self.most_rows)
+        return n_blocks if is_possible else None
+
+
+def trained_rows(n_rows: int, n_folds: int) -> int:
+    """Return the rows that each fold of a cross-validation of `n_rows` rows trains on.
+
+    Examples
+    --------
+    >>> trained_rows(1_000, 5)
+    800
+    """
+    return n_rows - n_rows // n_folds
