@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StrengthError,
     )
     from regadvisor.estimator import AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor
+    from regadvisor.families.fitted.function import fit_function
     from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.flowchart.chart import CLASSIC, EXTENDED, Chart, Edge, Question
@@ -51,6 +52,7 @@ _HOME = {
     "StrengthError": "errors",
     "advise": "api",
     "advise_without_data": "api",
+    "fit_function": "families.fitted.function",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "__version__",
     "advise",
     "advise_without_data",
+    "fit_function",
 ]
 
 

@@ -185,7 +185,8 @@ class Advice:
             If the module or the loss is needed and not known.
         """
         facts, training = self._trainable()
-        if module is not None and training.family != "module" and training.estimator is None:
+        is_own = training.family in ("module", "fitted") or training.estimator is not None
+        if module is not None and not is_own:
             raise ParameterError(
                 f"module must be None, since this advice is about model={training.family!r}, got "
                 f"{type(module).__name__}"
@@ -224,6 +225,11 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
+        if training.family == "fitted":
+            raise ParameterError(
+                f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
+                "function of yours; call it with advice.regularizer, or use advice.build()"
+            )
         _check_target(target)
         if hasattr(target, "get_params") and _is_for_estimators(training):
             from regadvisor.export.applied import applied
@@ -340,6 +346,12 @@ class Advice:
                 f"target must be 'sklearn' for advice about {training.estimator} with {own}, got 'torch': a "
                 "plain loop has none of these"
             )
+        if training.family == "fitted":
+            raise ParameterError(
+                "snippet() must be asked of advice about a model that regadvisor knows, got "
+                f"{training.module}, a function of yours; call it with advice.regularizer, or use "
+                "advice.build()"
+            )
         comment = f"Start with {start(self._record)}."
         if target == "sklearn" and training.family == "module":
             raise ParameterError(
@@ -378,7 +390,7 @@ class Advice:
                 "this advice was given without data, so nothing can be built from it; call advise(X, y)"
             )
         training = self._record.training
-        if training.family != "linear":
+        if training.family in ("mlp", "module"):
             _check_training(training)
         return self._record.data, training
 

@@ -26,6 +26,7 @@ from regadvisor.arguments import (
     check_storage,
     is_module,
     resolve_model,
+    task_of,
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.files import read_frame, split_columns
@@ -37,6 +38,7 @@ from regadvisor.errors import DataError, ParameterError
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer, Options
 from regadvisor.families.estimator.family import EstimatorFamily
+from regadvisor.families.fitted.family import FittedFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
@@ -70,7 +72,9 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
     from torch import nn
 
-    Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator
+    from regadvisor.families.fitted.function import FitFunction
+
+    Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator | FitFunction
 
 #: Stages that need random numbers; the order is part of "same seed, same answer".
 STAGES = (
@@ -129,7 +133,7 @@ def advise(
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
         numbers, which one model learns together with one regularizer. Each of them is standardised and counts
         the same. Columns of classes are asked about one at a time.
-    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module or scikit-learn estimator
+    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module, scikit-learn estimator or fit function
         What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
         is given. "cnn": a small convolutional network, for image arrays.
 
@@ -148,6 +152,8 @@ def advise(
         ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
         pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
         texts), and strengths are for what the last step gets.
+
+        Any other model is a function that trains it: :func:`regadvisor.fit_function`.
     recipe : Recipe, optional
         How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
         how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.
@@ -228,6 +234,7 @@ def advise(
     is_text = is_column(X)
     data = pd.DataFrame({"text": X}) if is_text else X
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    task = task_of(model) if task == "auto" else task
     table, given = _table(data, y, task=task, **rows)
     if task == "auto" and is_module(model):
         from regadvisor.families.neural.module.target import classes_by_outputs
@@ -239,15 +246,15 @@ def advise(
     if match is not None:
         request = replace(request, match=_features(match, like=table.facts))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
-    if isinstance(family, EstimatorFamily):
+    if isinstance(family, EstimatorFamily | FittedFamily):
         family, table = family.on(table, X if is_text else given)
-    if is_text and table.steps is None:
+    if is_text and table.given is None:
         raise DataError(
             "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
             "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
         )
     way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-    if isinstance(family, EstimatorFamily):
+    if isinstance(family, EstimatorFamily | FittedFamily):
         way_chart = limited(way_chart, family.kinds)
     way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
 

@@ -134,6 +134,27 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
+def task_of(model: Any) -> str:
+    """Return "regression" for a model that is for numbers alone, else "auto".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> task_of(Ridge()), task_of("linear")
+    ('regression', 'auto')
+    """
+    from regadvisor.families.fitted.function import FitFunction
+
+    if isinstance(model, FitFunction):
+        return "auto" if model.loss in (None, "log loss") else "regression"
+    if isinstance(model, str | type) or not hasattr(model, "get_params"):
+        return "auto"
+    from sklearn.base import is_regressor
+
+    # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
+    return "regression" if is_regressor(model) else "auto"
+
+
 def resolve_model(
     model: Any, facts: DataFacts, *, recipe: Recipe | None, device: str, features: Any = None
 ) -> Family:
@@ -153,6 +174,14 @@ def resolve_model(
         raise ParameterError(
             f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(lr=...)"
         )
+    from regadvisor.families.fitted.function import FitFunction, FunctionLearner
+
+    if isinstance(model, FitFunction):
+        from regadvisor.families.fitted.family import FittedFamily
+
+        if recipe is not None:
+            raise ParameterError("recipe must be None for a fit function, which trains as it likes")
+        return FittedFamily(FunctionLearner(model), model)
     if is_module(model) or (isinstance(model, str) and model == "cnn"):
         from regadvisor.families.neural.module.family import ModuleFamily
 

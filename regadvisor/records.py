@@ -517,7 +517,7 @@ class Strength:
 class Training:
     """How the advised model is to be trained on everything; plain numbers for ``build()``."""
 
-    family: Literal["linear", "mlp", "module"]
+    family: Literal["linear", "mlp", "module", "fitted"]
     seed: int
     #: Networks only.
     hidden: tuple[int, ...] = ()
@@ -535,7 +535,7 @@ class Training:
     transform: str = "standard"
     #: Whether the caller's own loss function was trained; it cannot be part of a record.
     has_own_loss: bool = False
-    #: The caller's own module: the name of its factory or class (``"cnn"``: ours); it is not in the record.
+    #: The caller's own module or fit function: its name (``"cnn"``: ours); it is not in the record.
     module: str | None = None
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
     engine: Literal["fused", "vmap", "loop"] | None = None

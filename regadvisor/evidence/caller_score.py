@@ -44,7 +44,7 @@ def reported_scores(
     """
     needed = [
         (
-            training.family == "module" or training.estimator is not None,
+            training.family in ("module", "fitted") or training.estimator is not None,
             training.module,
             training.has_own_loss,
         )

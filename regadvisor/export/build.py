@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
+from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
+from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.pipeline import AdvisedPipeline
+from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -31,7 +34,7 @@ def build_model(
     facts : DataFacts
     regularizer : Regularizer
     training : Training
-    module : callable, torch.nn.Module or scikit-learn estimator, optional
+    module : callable, torch.nn.Module, scikit-learn estimator or FitFunction, optional
         What the advice is about, where it is the caller's own.
     loss : callable, optional
         The caller's own loss, where the recipe had one: neither is part of a record.
@@ -50,9 +53,26 @@ def build_model(
                 "an advice file does not hold it; call advice.build(module=...), or advice.apply(...)"
             )
         return built(module, facts, regularizer, training)
+    if training.family == "fitted":
+        return _build_fitted(facts, regularizer, training, module)
     if training.family == "linear":
         return build_linear(facts, regularizer, seed=training.seed)
     return build_network(facts, regularizer, training, module=module, loss=loss)
+
+
+def _build_fitted(
+    facts: DataFacts, regularizer: Regularizer, training: Training, function: Any
+) -> AdvisedPipeline:
+    """Return the estimator that calls the caller's function with the advised regularizer."""
+    if not isinstance(function, FitFunction):
+        raise ParameterError(
+            f"module must be what fit_function() made for this advice ({training.module}), got "
+            f"{type(function).__name__}: an advice file does not hold it; call advice.build(module=...)"
+        )
+    kind = FittedRegressor if facts.task == "regression" else FittedClassifier
+    model = kind(function, **regularizer.strengths(), random_state=training.seed)
+    ours = [("preprocess", make_preprocessor(facts, for_network=False))] if function.encode else []
+    return AdvisedPipeline([*ours, ("model", model)])
 
 
 def build_network(

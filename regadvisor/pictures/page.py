@@ -56,7 +56,8 @@ def _chart(record: Record) -> Chart:
         scores is not None and any(score.kind in DROPOUT_KINDS for score in scores.scores)
     )
     chart = resolve(record.settings.chart, has_dropout=has_dropout)
-    if scores is not None and record.training is not None and record.training.estimator is not None:
+    training = record.training
+    if scores is not None and training is not None and (training.estimator or training.family == "fitted"):
         tried = {score.kind for score in scores.scores}
         chart = limited(chart, tuple(kind for kind in KINDS if kind in tried))
     chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart

@@ -313,6 +313,12 @@ def next_steps(record: Record) -> tuple[str, ...]:
         return ("regadvisor.advise(X, y) with data finds the strength.",)
     if record.training is None:
         return ("advice.apply(model) sets it on your own model; a copy, the original stays as it is.",)
+    if record.training.family == "fitted":
+        own = f"{record.training.module}(advice.regularizer, X, y, seed)"
+        return (
+            f"advice.build().fit(X, y) trains the advised model on everything; so does {own}.",
+            *_missing(record),
+        )
     library = "sklearn" if record.training.family == "linear" else "torch"
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
     if record.training.family == "module":

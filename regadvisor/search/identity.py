@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from regadvisor.families.base import Family, Fold, Prepared
-from regadvisor.families.estimator.caller import text_of
+from regadvisor.families.estimator.caller import code_mark, text_of
 
 
 def folds_digest(folds: Sequence[Fold]) -> str:
@@ -52,4 +52,6 @@ def _described(value: object) -> str:
         return text_of(value)
     name = getattr(value, "__qualname__", None)
     # A module tells its layers, a function or class its name.
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value)) if name is None else f"{value.__module__}.{name}"
+    if name is None:
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return f"{value.__module__}.{name}{code_mark(value)}"

@@ -1,0 +1,451 @@
+"""Models that are trained by calling something: one fit for each candidate and fold.
+
+A :class:`Learner` says how rows are encoded, how one model is trained and by which loss it is judged. The
+family does the rest: which folds, until when, what each row lost, and what one fit will cost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from regadvisor.candidates import Candidate, Range
+from regadvisor.data.table import Table, take_rows
+from regadvisor.deadline import NEVER, Deadline
+from regadvisor.errors import DataError
+from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.fitted.losses import Floats, RowLoss
+from regadvisor.families.linear.family import LinearFamily
+from regadvisor.families.neural.strengths import carried_in_loss, default_in_loss, loss_candidate
+from regadvisor.records import Note, Training
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+#: How strengths are searched and carried: as those of a linear model, or as those of a network's loss.
+Laws = Literal["linear", "network"]
+#: Seconds after which no further fit is timed.
+_TIMED_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """One trained model.
+
+    Attributes
+    ----------
+    outputs : callable
+        Encoded rows → what the loss reads, shape (n_rows, n_outputs).
+    weights : ndarray, shape (n_features, n_outputs), or None
+        Weights of the encoded features, where there are such.
+    converged : bool
+    is_limit : bool
+        Whether a penalty that vanishes stands for none.
+    """
+
+    outputs: Callable[[Any], Floats]
+    weights: Floats | None = None
+    converged: bool = True
+    is_limit: bool = False
+
+
+class Learner(Protocol):
+    """What is trained, and how.
+
+    Attributes
+    ----------
+    kinds : tuple of Kind
+    laws : {"linear", "network"}
+    """
+
+    kinds: tuple[Kind, ...]
+    laws: Laws
+
+    def loss(self, sample: Table) -> RowLoss:
+        """Return the loss that models are compared by."""
+
+    def encoder(self, sample: Table) -> Encoder:
+        """Return unfitted steps from rows of a table to what :meth:`fit` takes as X."""
+
+    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+        """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
+
+    def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
+        """Return ranges and portfolios, given those of a model with log loss or squared error."""
+
+    def training(self, seed: int) -> Training:
+        """Return what the record keeps of the model."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedFold:
+    """One fold, encoded: X and y as the learner takes them, and the target as the loss does."""
+
+    X: Any
+    y: Any
+    weight: Floats | None
+    target: NDArray[Any]
+    X_test: Any
+    target_test: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedPrepared(Prepared):
+    """The sample; each fold is encoded when it is first trained on."""
+
+    sample: Table
+    loss: RowLoss
+    unit: Floats
+    encode: Callable[[int], FittedFold]
+    encoded: dict[int, FittedFold] = field(default_factory=dict)
+
+    def fold(self, number: int) -> FittedFold:
+        """Return a fold, encoded."""
+        if number not in self.encoded:
+            self.encoded[number] = self.encode(number)
+        return self.encoded[number]
+
+
+class FittedFamily:
+    """A family of models that a learner trains; see :class:`~regadvisor.families.base.Family`.
+
+    Parameters
+    ----------
+    learner : Learner
+    model : object
+        What the caller passed as ``model=``.
+    n_threads : int, optional
+        Threads of linear algebra while it trains; None: as they are.
+
+    Notes
+    -----
+    Strengths have the coupling "loss". By the laws "linear" they are searched in the ranges of a linear model
+    of the same features and fall with the rows as its strengths do; by "network" in the ranges of a penalty
+    in a network's loss, of which L2 falls as 1/n and L1 as 1/√n.
+    """
+
+    coupling: Coupling = "loss"
+
+    def __init__(self, learner: Learner, model: Any, *, n_threads: int | None = None) -> None:
+        self.learner = learner
+        self.model = model
+        self.kinds = learner.kinds
+        #: The figures of linear models (rows, fits, calibration) or those of networks apply by this name.
+        self.name = "linear" if learner.laws == "linear" else "fitted"
+        self.loss_name: str | None = None
+        self.notes: tuple[Note, ...] = ()
+        self._n_threads = n_threads
+
+    def on(self, table: Table, X: Any) -> tuple[FittedFamily, Table]:
+        """Return the family, and the table with X as the caller passed it.
+
+        Parameters
+        ----------
+        table : Table
+            All rows.
+        X : object
+            As the caller passed it, with rows that the table has left out.
+        """
+        given = X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
+        self.loss_name = self.learner.loss(table).name
+        return self, replace(table, given=given)
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> FittedPrepared:
+        """Find names and constants; the folds are encoded when they are first trained on."""
+        loss = self.learner.loss(sample)
+        whole = self.learner.encoder(sample)
+        whole.fit_transform(sample)
+        target = loss.target(sample)
+        weight = np.ones(sample.n_rows) if sample.weight is None else sample.weight
+        unit = loss.unit(target)
+        constants = np.full(sample.n_rows, np.nan)
+        for fold in folds:
+            best = loss.constant(target[fold.train], weight[fold.train], sample.n_classes)
+            outputs = np.tile(best, (len(fold.test), 1))
+            constants[fold.test] = loss.per_row(target[fold.test], outputs, unit)
+        return FittedPrepared(
+            folds=tuple(folds),
+            n_rows=sample.n_rows,
+            n_features=len(whole.names),
+            feature_names=whole.names,
+            constant_losses=constants,
+            sample=sample,
+            loss=loss,
+            unit=unit,
+            encode=lambda number: self._encoded(sample, folds[number], target),
+        )
+
+    def _encoded(self, sample: Table, fold: Fold, target: NDArray[Any]) -> FittedFold:
+        # Rows that weigh nothing have no say in the fit, and some models take no weight of 0.
+        rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
+        train, test = sample.take(rows), sample.take(fold.test)
+        encoder = self.learner.encoder(sample)
+        weight = None if train.weight is None else train.weight / train.weight.mean()
+        return FittedFold(
+            X=encoder.fit_transform(train),
+            y=labels_or_numbers(train),
+            weight=weight,
+            target=target[rows],
+            X_test=encoder.transform(test),
+            target_test=target[fold.test],
+        )
+
+    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
+        """Return range and portfolio of every kind, by the learner's laws."""
+        own = _own(prepared)
+        found: Mapping[Kind, Candidate]
+        if self.learner.laws == "network":
+            found = {kind: loss_candidate(kind) for kind in self.kinds}
+        else:
+            number = folds_in_order([len(fold.train) for fold in own.folds])[0]
+            linear = LinearFamily()
+            found = linear.candidates(linear.prepare(own.sample, [own.folds[number]], seed=0))
+        found = self.learner.candidates(found, own.sample)
+        return {kind: found[kind] for kind in self.kinds}
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
+    ) -> list[Fit]:
+        """Train the jobs one after the other, fold by fold; see :meth:`~.base.Family.train`.
+
+        A deadline or Ctrl-C between two folds leaves the folds that were finished.
+        """
+        own = _own(prepared)
+        chosen = tuple(range(len(own.folds)) if folds is None else folds)
+        fits: list[Fit] = []
+        for job in (job for job in jobs if job not in known):
+            if deadline.expired():
+                break
+            start = time.perf_counter()
+            found: dict[int, _Scored] = {}
+            interrupt: KeyboardInterrupt | None = None
+            try:
+                for number in chosen:
+                    if found and deadline.expired():
+                        break
+                    found[number] = self._scored(own, job, number)
+            except KeyboardInterrupt as error:
+                interrupt = error
+            if found:
+                fit = _fit(own, job, found, fit_s=time.perf_counter() - start)
+                fits.append(fit)
+                if on_fit is not None:
+                    on_fit(fit)
+            if interrupt is not None:
+                raise interrupt
+        return fits
+
+    def _trained(self, fold: FittedFold, job: Job) -> Trained:
+        limit = nullcontext() if self._n_threads is None else threadpool_limits(self._n_threads, "blas")
+        with limit:
+            return self.learner.fit(job.regularizer, fold.X, fold.y, seed=job.seed, weight=fold.weight)
+
+    def _scored(self, prepared: FittedPrepared, job: Job, number: int) -> _Scored:
+        fold = prepared.fold(number)
+        trained = self._trained(fold, job)
+
+        def losses(X: Any, target: NDArray[Any]) -> Floats:
+            return prepared.loss.per_row(target, trained.outputs(X), prepared.unit)
+
+        return _Scored(
+            losses=losses(fold.X_test, fold.target_test),
+            train_loss=float(np.average(losses(fold.X, fold.target), weights=fold.weight)),
+            trained=trained,
+        )
+
+    def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
+        """Time the middle of each kind's portfolio on a quarter of a fold and on all of it.
+
+        What a fit costs however few its rows, and what each row adds. Slow models are timed once.
+        """
+        own = _own(prepared)
+        fold, n_folds = own.fold(0), len(own.folds)
+        n_train = len(fold.target)
+        few = np.arange(0, n_train, 4) if own.sample.n_classes == 0 else _some_of_each(fold.target)
+        smaller = replace(
+            fold,
+            X=take_rows(fold.X, few),
+            y=fold.y[few],
+            weight=None if fold.weight is None else fold.weight[few],
+            target=fold.target[few],
+        )
+        jobs = [
+            Job(regularizer=each.regularizer(each.portfolio[0]))
+            for kind, each in self.candidates(prepared).items()
+            if kind != "none"
+        ]
+        self._seconds(smaller, jobs[0])  # loads what the first call loads
+        few_s, all_s = [], []
+        for job in jobs:
+            few_s.append(self._seconds(smaller, job))
+            if deadline.expired():
+                all_s.append(few_s[-1] * n_train / len(few))
+                break
+            all_s.append(self._seconds(fold, job))
+            if sum(few_s) + sum(all_s) > _TIMED_S or deadline.expired():
+                break
+        least_s, fold_s = float(np.mean(few_s)), float(np.mean(all_s))
+        slope_s = max(fold_s - least_s, 0.0) / max(n_train - len(few), 1)
+
+        def fit_s(n_rows: float) -> float:
+            return max(fold_s + slope_s * (n_rows - n_train), least_s / 4)
+
+        share = n_train / own.n_rows
+        return Costs(job_s=lambda n_rows: n_folds * fit_s(share * n_rows), full_run_s=fit_s)
+
+    def _seconds(self, fold: FittedFold, job: Job) -> float:
+        start = time.perf_counter()
+        self._trained(fold, job)
+        return time.perf_counter() - start
+
+    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were carried over."""
+        found = picked.job.regularizer
+        if self.learner.laws == "linear":
+            return LinearFamily().at_full_size(picked, carry)
+        if not (found.l1 or found.l2):
+            return found, None
+        return carried_in_loss(found, n_sample=carry.n_sample, n_rows=carry.n_rows, drift=carry.drift)
+
+    def carried(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
+        """Return strengths for training on fewer rows, by the same powers."""
+        if self.learner.laws == "linear":
+            return LinearFamily().carried(regularizer, source=source, target=target)
+        return carried_in_loss(regularizer, n_sample=source.n_learned, n_rows=target.n_learned)[0]
+
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything."""
+        return self.learner.training(seed)
+
+    def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
+        """Return documented default strengths, for advice without validation."""
+        if self.learner.laws == "linear":
+            return LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
+        return default_in_loss(kind, n_rows)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scored:
+    """One trained model and what it lost."""
+
+    losses: Floats
+    train_loss: float
+    trained: Trained
+
+
+def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fit_s: float) -> Fit:
+    """Return what one job gave on the folds that it was trained on."""
+    losses = np.full(prepared.n_rows, np.nan)
+    train_losses = np.full(len(prepared.folds), np.nan)
+    zeros = [
+        np.all(one.trained.weights == 0, axis=1)
+        for one in found.values()
+        if one.trained.weights is not None and len(one.trained.weights) == prepared.n_features
+    ]
+    for number, one in found.items():
+        losses[prepared.folds[number].test] = one.losses
+        train_losses[number] = one.train_loss
+    is_whole = len(found) == len(prepared.folds)
+    return Fit(
+        job=job,
+        losses=losses,
+        train_losses=train_losses,
+        zeroed=np.mean(zeros, axis=0) if len(zeros) == len(found) else np.zeros(prepared.n_features),
+        converged=all(one.trained.converged for one in found.values()),
+        is_limit=any(one.trained.is_limit for one in found.values()),
+        fit_s=fit_s,
+        folds=None if is_whole else tuple(found),
+    )
+
+
+def labels_or_numbers(rows: Table) -> NDArray[Any]:
+    """Return the target of rows as the caller has it: labels, or numbers."""
+    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
+
+
+def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
+    """Return row numbers: a quarter, and the first rows of every class among them."""
+    flat = target if target.ndim == 1 else target @ np.arange(1, target.shape[1] + 1)
+    first = [np.flatnonzero(flat == value)[:2] for value in np.unique(flat)]
+    return np.unique(np.concatenate([np.arange(0, len(target), 4), *first])).astype(np.intp)
+
+
+def _own(prepared: Prepared) -> FittedPrepared:
+    """Return `prepared` as what this family's `prepare` made it."""
+    return cast(FittedPrepared, prepared)
+
+
+class AsGiven:
+    """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
+
+    def __init__(self, table: Table) -> None:
+        self.names = tuple(
+            column.name if isinstance(column.name, str) else f"x{column.name}"
+            for column in table.facts.columns
+        )
+
+    def fit_transform(self, rows: Table) -> Any:
+        """Return the rows."""
+        return self.transform(rows)
+
+    def transform(self, rows: Table) -> Any:
+        """Return the rows.
+
+        Raises
+        ------
+        DataError
+            If they are not there.
+        """
+        if rows.given is None:
+            raise DataError("X must be passed to advise() to be handed on, got rows without it")
+        return rows.given
+
+
+def ranged(
+    found: Mapping[Kind, Candidate], ranges: Mapping[str, tuple[float, float]]
+) -> Mapping[Kind, Candidate]:
+    """Return candidates with other ranges; points keep their places between the ends.
+
+    Examples
+    --------
+    >>> ranged({"l2": loss_candidate("l2")}, {"l2": (1.0, 100.0)})["l2"].ranges["l2"].high
+    100.0
+    """
+    given = {
+        name: Range(low=low, high=high, is_log=name != "dropout", hard_low=low, hard_high=high)
+        for name, (low, high) in ranges.items()
+    }
+
+    def moved(candidate: Candidate) -> Candidate:
+        points = tuple(
+            {
+                name: given[name].at(_share(candidate.ranges[name], value)) if name in given else value
+                for name, value in point.items()
+            }
+            for point in candidate.portfolio
+        )
+        own = {name: given.get(name, each) for name, each in candidate.ranges.items()}
+        return replace(candidate, ranges=own, portfolio=points)
+
+    return {kind: moved(candidate) for kind, candidate in found.items()}
+
+
+def _share(own: Range, value: float) -> float:
+    """Return where a strength lies in a range, from 0 to 1."""
+    low, high, at = np.log([own.low, own.high, value]) if own.is_log else (own.low, own.high, value)
+    return float(np.clip((at - low) / (high - low), 0.0, 1.0))

@@ -1,0 +1,317 @@
+"""Any model at all: a function of the caller's trains it, regadvisor chooses the regularizer."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.families.estimator.encoder import Encoder, make_encoder
+from regadvisor.families.fitted.family import AsGiven, Laws, Trained, ranged
+from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.records import Training
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
+
+_LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+_ABOUT = "fit must train a model with fit(regularizer, X, y, seed)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitFunction:
+    """A function that trains; made by :func:`fit_function`, which says what the fields mean."""
+
+    fit: Callable[..., Any]
+    kinds: tuple[Kind, ...] = _LINEAR
+    laws: Laws = "linear"
+    encode: bool = False
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    loss: str | Callable[..., Any] | None = None
+    name: str = "fit"
+
+    @property
+    def takes_weight(self) -> bool:
+        """Whether the function has a parameter `sample_weight`."""
+        try:
+            parameters = inspect.signature(self.fit).parameters.values()
+        except (TypeError, ValueError):  # some callables of C have no signature
+            return False
+        return any(each.name == "sample_weight" or each.kind is each.VAR_KEYWORD for each in parameters)
+
+    def call(
+        self, regularizer: Regularizer, X: Any, y: NDArray[Any], *, seed: int, weight: Floats | None
+    ) -> Any:
+        """Return what the function trains.
+
+        Raises
+        ------
+        ParameterError
+            If it fails, or takes no weights where rows have some.
+        """
+        more: dict[str, Any] = {}
+        if weight is not None:
+            if not self.takes_weight:
+                raise ParameterError(
+                    f"fit must have a parameter sample_weight where rows have weights, got {self.name} "
+                    "without one; add it, or leave sample_weight= out"
+                )
+            more = {"sample_weight": weight}
+        try:
+            return self.fit(regularizer, X, y, seed, **more)
+        except RegadvisorError:
+            raise
+        except Exception as error:  # whatever the caller's own code may raise
+            raise ParameterError(f"{_ABOUT}, got {type(error).__name__} from {self.name}: {error}") from error
+
+
+def fit_function(
+    fit: Callable[..., Any],
+    *,
+    kinds: Sequence[Kind] = _LINEAR,
+    laws: Laws | None = None,
+    encode: bool = False,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    loss: str | Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> FitFunction:
+    """Return a function that trains as something to pass as ``advise(X, y, model=...)``.
+
+    For models of JAX, statsmodels, a Trainer of Hugging Face, R: whatever Python can call. It is called once
+    for each candidate and fold, one call after the other.
+
+    Parameters
+    ----------
+    fit : callable
+        ``fit(regularizer, X, y, seed)``, or with a fifth parameter `sample_weight`. `regularizer` has the
+        numbers ``l1``, ``l2`` and ``dropout``; X holds rows of what was passed to ``advise``, as a frame or
+        an array; y holds numbers or labels. It returns an object with ``predict(X)``, or for classes with
+        ``predict_proba(X)``: a column for each class in sorted order, or in that of its ``classes_``. For
+        two classes ``predict`` may return the probability of the second one, as statsmodels does.
+    kinds : sequence of kind, default ("none", "l2", "l1", "elasticnet")
+        What it can do: "l2", "l1" or both, "elasticnet" if both at once; a network also "dropout" and
+        then "dropout_l2", "dropout_l1" with the penalties that it has. "none" always belongs to it.
+    laws : {"linear", "network"}, optional
+        Where strengths are searched, and how they change with the rows. "linear": as for a linear model,
+        ``mean loss + l1·Σ|w| + (l2/2)·Σw²`` on standardised features and target. "network": as for a
+        penalty in a network's loss. None: "network" if `kinds` has dropout, else "linear".
+    encode : bool, default False
+        Whether X is to be encoded before: numbers standardised, categories one-hot, missing values filled.
+    ranges : mapping of {"l1", "l2", "dropout"} to (low, high), optional
+        Strengths to search, where those of `laws` do not fit: no strength lies outside.
+    loss : {"log loss", "squared error", "absolute error", "Poisson deviance", "gamma deviance"} or callable
+        What models are compared by. A callable takes the targets and the predictions of many rows and
+        returns one loss for each. None: log loss for classes, squared error for numbers.
+    name : str, optional
+        What reports call the model; by default the name of the function.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its rule.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> import regadvisor
+    >>> def fit(regularizer, X, y, seed):
+    ...     return Ridge(alpha=len(X) * regularizer.l2).fit(X, y)
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = regadvisor.fit_function(fit, kinds=("none", "l2"), encode=True)
+    >>> regadvisor.advise(X, y, model=model, effort="quick").regularizer.kind
+    'l2'
+    """
+    if not callable(fit) or isinstance(fit, type):
+        raise ParameterError(f"fit must be a function fit(regularizer, X, y, seed), got {fit!r}")
+    chosen = _checked_kinds(kinds)
+    if laws is None:
+        laws = "network" if "dropout" in chosen else "linear"
+    if laws not in get_args(Laws) or (laws == "linear" and "dropout" in chosen):
+        rule = "'network' for kinds with dropout" if laws == "linear" else "'linear', 'network' or None"
+        raise ParameterError(f"laws must be {rule}, got {laws!r}")
+    if loss is not None and not callable(loss) and loss not in NAMED:
+        raise ParameterError(f"loss must be a callable, None or one of {', '.join(NAMED)}, got {loss!r}")
+    own = getattr(fit, "__name__", type(fit).__name__)
+    return FitFunction(
+        fit=fit,
+        kinds=chosen,
+        laws=laws,
+        encode=encode,
+        ranges=_checked_ranges(ranges or {}, chosen),
+        loss=loss,
+        name=name or ("your function" if own == "<lambda>" else own),
+    )
+
+
+def _checked_kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    """Return the kinds in order; the charts compare what these allow."""
+    given = {kinds} if isinstance(kinds, str) else set(kinds)
+    unknown = given - set(KINDS)
+    penalties = given & {"l1", "l2"}
+    both = {"l1", "l2"} <= penalties
+    wanted: set[str] = {"none", *penalties, *({"elasticnet"} if both else ())}
+    if given & set(DROPOUT_KINDS):
+        wanted |= {"dropout", *(f"dropout_{name}" for name in penalties)}
+    rest = wanted - given - {"none"} - ({"elasticnet"} if not given & set(DROPOUT_KINDS) else set())
+    if unknown or not penalties or given - wanted or rest:
+        raise ParameterError(
+            "kinds must have 'l2', 'l1' or both; 'elasticnet' only beside both; and dropout with every "
+            f"penalty, such as ('none', 'l2', 'dropout', 'dropout_l2'), got {tuple(kinds)!r}"
+        )
+    return tuple(kind for kind in KINDS if kind in given | {"none"})
+
+
+def _checked_ranges(
+    ranges: Mapping[str, tuple[float, float]], kinds: Sequence[Kind]
+) -> dict[str, tuple[float, float]]:
+    names = {name for kind in kinds for name in STRENGTHS[kind]}
+    for name, pair in ranges.items():
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        are_numbers = is_pair and all(isinstance(each, numbers.Real) for each in pair)
+        if name not in names or not are_numbers or not 0 < pair[0] < pair[1] < np.inf:
+            raise ParameterError(
+                f"ranges must map {', '.join(sorted(names))} to (low, high) with 0 < low < high, got "
+                f"{name!r}: {pair!r}"
+            )
+        if name == "dropout" and pair[1] >= 1:
+            raise ParameterError(f"ranges must keep dropout below 1, got {pair!r}")
+    return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+
+
+class FunctionLearner:
+    """A :class:`~.family.Learner` that calls the caller's function."""
+
+    def __init__(self, function: FitFunction) -> None:
+        self.function = function
+        self.kinds = function.kinds
+        self.laws: Laws = function.laws
+        self._classes: tuple[Any, ...] = ()
+
+    def loss(self, sample: Table) -> RowLoss:
+        """Return the loss that the caller named, or the usual one of the task."""
+        self._classes = sample.facts.classes or ()
+        given = self.function.loss
+        if isinstance(given, str):
+            loss = NAMED[given]()
+        elif given is not None:
+            loss = _own_loss(given)
+        else:
+            loss = LogLoss() if sample.is_classification else squared_error()
+        if (loss.response == "predict_proba") != sample.is_classification:
+            wanted = "log loss" if sample.is_classification else "a loss of numbers"
+            raise ParameterError(
+                f"loss must be {wanted} for task={sample.facts.task!r}, got {given!r}; "
+                "task='classification' or 'regression' says what y is"
+            )
+        return loss
+
+    def encoder(self, sample: Table) -> Encoder:
+        """Return our preprocessing if it is asked for; else rows as they are."""
+        if self.function.encode:
+            return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
+        return AsGiven(sample)
+
+    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+        """Train one model."""
+        model = self.function.call(regularizer, X, y, seed=seed, weight=weight)
+        classes = self._classes
+        weights = getattr(model, "coef_", None)
+        if isinstance(weights, np.ndarray) and weights.ndim in (1, 2):
+            weights = weights.reshape(-1, weights.shape[-1]).T
+        else:
+            weights = None
+
+        def outputs(rows: Any) -> Floats:
+            if classes:
+                return class_probabilities(model, rows, classes)
+            return predictions(model, rows)
+
+        return Trained(outputs=outputs, weights=weights)
+
+    def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
+        """Return candidates in the caller's own ranges."""
+        return ranged(found, self.function.ranges) if self.function.ranges else found
+
+    def training(self, seed: int) -> Training:
+        """Return what the record keeps."""
+        return Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+
+
+def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:
+    """Return a loss of the caller's; of one column it gets targets and predictions of shape (n_rows,)."""
+    name = getattr(loss, "__name__", type(loss).__name__)
+
+    def element(target: Floats, outputs: Floats) -> Floats:
+        is_one = target.ndim == 2 and target.shape[1] == 1
+        found = np.asarray(
+            loss(target[:, 0], outputs[:, 0]) if is_one else loss(target, outputs), dtype=float
+        )
+        if found.shape[:1] != target.shape[:1]:
+            raise ParameterError(
+                f"loss must return one loss for each of {len(target)} rows, got shape {found.shape}"
+            )
+        return found.reshape(len(target), -1) if target.ndim == 2 else found
+
+    return ColumnLoss(name="your loss" if name == "<lambda>" else name, response="predict", element=element)
+
+
+def predictions(model: Any, X: Any) -> Floats:
+    """Return the predictions of a model that the caller's function has trained, shape (n_rows, n_targets).
+
+    Raises
+    ------
+    ParameterError
+        If it has no ``predict``, or that gives something else than a number for each row and target.
+    """
+    found = np.asarray(_called(model, "predict", X), dtype=np.float64)
+    return found.reshape(len(found), -1) if found.ndim else found
+
+
+def class_probabilities(model: Any, X: Any, classes: Sequence[Any]) -> Floats:
+    """Return probabilities of all classes, shape (n_rows, n_classes).
+
+    Raises
+    ------
+    ParameterError
+        If the model gives no probabilities, or their columns cannot be told apart.
+    """
+    has_own = hasattr(model, "predict_proba")
+    given = np.asarray(_called(model, "predict_proba" if has_own else "predict", X))
+    found = np.asarray(given, dtype=np.float64)
+    if found.ndim == 1 or found.shape[1] == 1:
+        found = np.column_stack([1 - found.ravel(), found.ravel()])
+    labels = list(getattr(model, "classes_", classes))
+    is_labelled = len(labels) == found.shape[1] and set(labels) <= set(classes)
+    are_shares = bool(((found >= -1e-6) & (found <= 1 + 1e-6)).all()) and given.dtype.kind == "f"
+    if not is_labelled or not are_shares:
+        got = "numbers that are no probabilities" if is_labelled else f"{found.shape[1]} columns"
+        raise ParameterError(
+            f"fit must return a model whose predict_proba gives the probabilities of {len(classes)} classes, "
+            f"got {got}; sort the columns by class, and set classes_ if rows of some class may be missing"
+        )
+    result = np.zeros((len(found), len(classes)))
+    result[:, [list(classes).index(label) for label in labels]] = found
+    return result
+
+
+def _called(model: Any, method: str, X: Any) -> Any:
+    """Return what a method of a trained model gives."""
+    if not hasattr(model, method):
+        raise ParameterError(
+            f"{_ABOUT} and return it, an object with {method}(X), got {type(model).__name__}"
+        )
+    try:
+        return getattr(model, method)(X)
+    except Exception as error:  # whatever the caller's own code may raise
+        raise ParameterError(
+            f"fit must return a model that predicts rows of X, got {type(error).__name__} from its {method}: "
+            f"{error}"
+        ) from error

@@ -1,0 +1,278 @@
+"""Held-out losses of one row: what each is called, what it reads, and the best constant by it.
+
+A model is compared by the loss that it is trained on. Log loss and squared error are what regadvisor's own
+models use; the others belong to the estimators that minimise them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
+
+from regadvisor.data.table import Table
+from regadvisor.families.base import row_losses_classification
+from regadvisor.thresholds import PROBABILITY_FLOOR
+
+Floats = NDArray[np.float64]
+Response = Literal["predict_proba", "decision_function", "predict"]
+#: Targets and outputs of the same shape → losses of that shape.
+Element = Callable[[Floats, Floats], Floats]
+
+
+class RowLoss(Protocol):
+    """A loss that every row has by itself.
+
+    Attributes
+    ----------
+    name : str or None
+        How reports call it; None: log loss or squared error, which need no name.
+    response : str
+        The method whose outputs it reads.
+    """
+
+    @property
+    def name(self) -> str | None:
+        """How reports call it."""
+
+    @property
+    def response(self) -> Response:
+        """The method whose outputs it reads."""
+
+    def target(self, table: Table) -> NDArray[Any]:
+        """Return the target as the loss takes it."""
+
+    def unit(self, target: NDArray[Any]) -> Floats:
+        """Return what the losses of each column are divided by, from the target of the whole sample."""
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return the loss of each row, shape (n_rows,); `outputs` has shape (n_rows, n_outputs)."""
+
+    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
+        """Return the outputs that are best for all rows alike, shape (n_outputs,)."""
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """Log loss of the probabilities of classes."""
+
+    name: str | None = None
+    response: Response = "predict_proba"
+
+    def target(self, table: Table) -> NDArray[Any]:
+        """Return the codes of the classes."""
+        return table.y
+
+    def unit(self, target: NDArray[Any]) -> Floats:
+        """Return 1: log loss has no unit."""
+        return np.ones(1)
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return the log loss of each row."""
+        return row_losses_classification(outputs, target.astype(np.intp), PROBABILITY_FLOOR)
+
+    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
+        """Return the shares of the classes."""
+        shares = np.bincount(target, weights=weight, minlength=n_classes)
+        return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnLoss:
+    """A loss of numbers, column by column; of several columns the mean.
+
+    Attributes
+    ----------
+    element : callable
+    are_signs : bool
+        Whether the target is -1 and 1 for each class against the rest (a single column for two classes).
+    has_mean : bool
+        Whether the mean of the target is the best constant; if not, it is searched.
+    is_relative : bool
+        Whether losses are divided by the variance of the column.
+    """
+
+    name: str | None
+    response: Response
+    element: Element
+    are_signs: bool = False
+    has_mean: bool = False
+    is_relative: bool = False
+
+    def target(self, table: Table) -> NDArray[Any]:
+        """Return the columns, shape (n_rows, n_columns)."""
+        return signs(table.y, table.n_classes) if self.are_signs else table.targets.astype(np.float64)
+
+    def unit(self, target: NDArray[Any]) -> Floats:
+        """Return the variance of each column, or 1; of several columns the loss of each one's constant."""
+        if self.is_relative:
+            return np.array([float(np.var(np.ascontiguousarray(column))) or 1.0 for column in target.T])
+        if target.shape[1] == 1 or self.are_signs:
+            return np.ones(target.shape[1])
+        best = self.constant(target, np.ones(len(target)), 0)
+        return np.where((mean := self.element(target, best[None, :]).mean(axis=0)) > 0, mean, 1.0)
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return the mean loss of each row's columns."""
+        with np.errstate(all="ignore"):
+            return np.asarray((self.element(target, outputs) / unit).mean(axis=1), dtype=np.float64)
+
+    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
+        """Return the best constant of each column."""
+        return np.array([self._best(column, weight) for column in target.T])
+
+    def _best(self, column: Floats, weight: Floats) -> float:
+        low, high = float(column.min()), float(column.max())
+        if self.has_mean or low == high:
+            return float(np.average(column, weights=weight))
+
+        def mean(constant: float) -> float:
+            return float(np.average(self.element(column, np.full(len(column), constant)), weights=weight))
+
+        # A flat bottom, such as that of absolute errors, ends anywhere on it: its middle is as good.
+        found = minimize_scalar(mean, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+        return min((low, float(found.x), high), key=mean)
+
+
+def signs(codes: NDArray[Any], n_classes: int) -> Floats:
+    """Return 1 for the class of a row and -1 for the others; of two classes the second one's column.
+
+    Examples
+    --------
+    >>> signs(np.array([0, 1]), 2).tolist(), signs(np.array([0, 2]), 3).tolist()
+    ([[-1.0], [1.0]], [[1.0, -1.0, -1.0], [-1.0, -1.0, 1.0]])
+    """
+    columns = 2.0 * (codes[:, None] == np.arange(n_classes)[None, :]) - 1.0
+    return np.asarray(columns[:, 1:] if n_classes == 2 else columns, dtype=np.float64)
+
+
+# ----------------------------------------------------------------------------------- the losses there are
+
+
+def _margin(loss: Callable[[Floats], Floats]) -> Element:
+    """Return a loss of margins, target × output, as a loss of both."""
+    return lambda target, outputs: loss(target * outputs)
+
+
+def _modified_huber(margin: Floats) -> Floats:
+    return np.where(margin < -1, -4 * margin, np.square(np.maximum(0.0, 1 - margin)))
+
+
+def pinball(quantile: float) -> Element:
+    """Return the pinball loss of a quantile.
+
+    Examples
+    --------
+    >>> pinball(0.9)(np.array([1.0, -1.0]), np.zeros(2)).round(6).tolist()
+    [0.9, 0.1]
+    """
+
+    def loss(target: Floats, outputs: Floats) -> Floats:
+        error = target - outputs
+        return np.maximum(quantile * error, (quantile - 1) * error)
+
+    return loss
+
+
+def huber(delta: float) -> Element:
+    """Return Huber's loss: half the squared error up to `delta`, linear beyond.
+
+    Examples
+    --------
+    >>> huber(1.0)(np.array([0.5, 3.0]), np.zeros(2)).tolist()
+    [0.125, 2.5]
+    """
+
+    def loss(target: Floats, outputs: Floats) -> Floats:
+        error = np.abs(target - outputs)
+        return np.where(error <= delta, np.square(error) / 2, delta * (error - delta / 2))
+
+    return loss
+
+
+def epsilon_insensitive(epsilon: float, *, is_squared: bool = False) -> Element:
+    """Return the loss of support vector regression: errors below `epsilon` are free.
+
+    Examples
+    --------
+    >>> epsilon_insensitive(1.0)(np.array([0.5, 3.0]), np.zeros(2)).tolist()
+    [0.0, 2.0]
+    """
+
+    def loss(target: Floats, outputs: Floats) -> Floats:
+        beyond = np.maximum(0.0, np.abs(target - outputs) - epsilon)
+        return np.square(beyond) if is_squared else beyond
+
+    return loss
+
+
+def deviance(power: float) -> Element:
+    """Return the deviance of a Tweedie distribution: 0 normal, 1 Poisson, 2 gamma.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import mean_tweedie_deviance
+    >>> y, mean = np.array([1.0, 3.0]), np.array([2.0, 2.5])
+    >>> [bool(np.isclose(deviance(p)(y, mean).mean(), mean_tweedie_deviance(y, mean, power=p)))
+    ...  for p in (0, 1, 1.5, 2, 3)]
+    [True, True, True, True, True]
+    """
+
+    def loss(y: Floats, mean: Floats) -> Floats:
+        if power == 0:
+            return np.square(y - mean)
+        if power == 1:
+            return np.asarray(2 * (xlogy(y, y / mean) - y + mean))
+        if power == 2:
+            return 2 * (np.log(mean / y) + y / mean - 1)
+        one, two = 1 - power, 2 - power
+        return 2 * (np.maximum(y, 0.0) ** two / (one * two) - y * mean**one / one + mean**two / two)
+
+    return loss
+
+
+def squared_error() -> ColumnLoss:
+    """Return the squared error over the variance of the target."""
+    return ColumnLoss(
+        name=None,
+        response="predict",
+        element=lambda y, z: np.square(y - z),
+        has_mean=True,
+        is_relative=True,
+    )
+
+
+def of_margins(name: str) -> ColumnLoss:
+    """Return a loss of margins by its name."""
+    return ColumnLoss(
+        name=name, response="decision_function", element=_margin(_MARGINS[name]), are_signs=True
+    )
+
+
+_MARGINS: dict[str, Callable[[Floats], Floats]] = {
+    "hinge loss": lambda margin: np.maximum(0.0, 1 - margin),
+    "squared hinge loss": lambda margin: np.square(np.maximum(0.0, 1 - margin)),
+    "modified Huber loss": _modified_huber,
+    "perceptron loss": lambda margin: np.maximum(0.0, -margin),
+    "squared error of -1 and 1": lambda margin: np.square(1 - margin),
+}
+
+#: Losses by the name that callers give.
+NAMED: dict[str, Callable[[], RowLoss]] = {
+    "log loss": LogLoss,
+    "squared error": squared_error,
+    "absolute error": lambda: ColumnLoss(
+        name="absolute error", response="predict", element=lambda y, z: np.abs(y - z)
+    ),
+    "Poisson deviance": lambda: ColumnLoss(
+        name="Poisson deviance", response="predict", element=deviance(1), has_mean=True
+    ),
+    "gamma deviance": lambda: ColumnLoss(
+        name="gamma deviance", response="predict", element=deviance(2), has_mean=True
+    ),
+}
