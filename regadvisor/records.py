@@ -8,7 +8,7 @@ without the data, torch or scikit-learn. Numbers are plain Python numbers, never
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
@@ -19,7 +19,7 @@ Number = float | int | str | bool | None
 Outcome = Kind | Literal["no signal"]
 
 #: Version of the JSON form of a record. Raised when a field changes its meaning or goes away.
-FORMAT = 4
+FORMAT = 5
 
 
 def _check_kinds(names: Iterable[str], *, also: tuple[str, ...] = ()) -> None:
@@ -257,6 +257,10 @@ class Comparison:
     #: Ends of the 95% interval of the difference.
     low: float
     high: float
+    #: The same at the level of replies: the difference lies above the first, and below the second, with the
+    #: probability ``thresholds.REPLY_MASS`` each. This interval is the one in reports.
+    least: float
+    most: float
     #: Half width of the region in which two kinds are called the same, in units of the loss.
     region: float
     p_better: float
@@ -269,6 +273,26 @@ class Comparison:
 
     def __post_init__(self) -> None:
         _check_kinds((self.a, self.b), also=("constant", "any"))
+
+    @property
+    def turned(self) -> Comparison:
+        """The same comparison the other way round: `b` against `a`."""
+        across: dict[str, Literal["better", "worse"]] = {"better": "worse", "worse": "better"}
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            reply=across.get(self.reply, self.reply),
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            least=-self.most,
+            most=-self.least,
+            p_better=self.p_worse,
+            p_worse=self.p_better,
+            loss_a=self.loss_b,
+            loss_b=self.loss_a,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,16 +351,15 @@ class FitFacts:
 class ScoreEvidence:
     """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
 
-    #: The name of the caller's own loss; else ``"log loss"``, ``"squared error / variance of the target"``
-    #: or, of several targets, ``"squared error / variance of the target, mean of 3 targets"``.
+    #: ``"log loss"``, ``"squared error"`` or the name of the caller's own loss.
     loss_name: str
     constant_loss: float
     scores: tuple[CandidateScore, ...]
     #: Honest loss by kind (in-bag selection, out-of-bag scoring), and the best by that measure.
     honest_losses: dict[str, float]
     best_kind: Kind
-    #: Comparisons by ``"a:b"``, each pair in both directions; ``"constant"`` is a side, too.
-    comparisons: dict[str, Comparison]
+    #: Every pair once; ``"constant"`` is a side, too. Read them by :meth:`comparison`.
+    comparisons: tuple[Comparison, ...]
     #: By kind: the lowest mean held-out loss of its candidates, with the luck of the pick (read by Q9b).
     lowest_losses: dict[str, float] = field(default_factory=dict)
     #: By kind: what carrying its strengths to all rows is expected to add, as a share of its loss (Q9b).
@@ -353,6 +376,17 @@ class ScoreEvidence:
     #: The caller's own score of none and of the pick, by kind: reported, never deciding.
     reported: dict[str, float] = field(default_factory=dict)
     reported_name: str | None = None
+    #: What a squared error is divided by, and how many targets it is the mean of.
+    loss_scale: str = ""
+
+    def comparison(self, a: str, b: str) -> Comparison | None:
+        """Return side `a` against side `b`, or None if they were not compared."""
+        for found in self.comparisons:
+            if (found.a, found.b) == (a, b):
+                return found
+            if (found.a, found.b) == (b, a):
+                return found.turned
+        return None
 
     def __post_init__(self) -> None:
         for by_kind in (
@@ -429,7 +463,9 @@ class Answer:
     #: One sentence.
     because: str
     numbers: dict[str, Number] = field(default_factory=dict)
-    #: What would change the reply, as a clause: "the gain fell below 0.002".
+    #: The reply on the other side of the nearest threshold, and what would lead to it, as a clause after
+    #: "if": "L2 were less than 0.5% better than none (now 3.2%)".
+    flips_to: Reply | None = None
     flips_if: str | None = None
     #: Distance to the nearest threshold, in units of the threshold (0: on it). Small means fragile.
     distance: float | None = None
@@ -491,6 +527,15 @@ class Claim:
     def is_calibrated(self) -> bool:
         """Whether there is a probability."""
         return self.probability is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """What would lead to another outcome."""
+
+    outcome: Outcome
+    #: As a clause after "if", with the number that would have to move.
+    condition: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -604,8 +649,8 @@ class Record:
     most_lost: float | None = None
     #: Share of resampled walks by outcome.
     outcomes: dict[str, float] = field(default_factory=dict)
-    #: What would flip the advice, nearest first, as clauses.
-    flips: tuple[str, ...] = ()
+    #: What would flip the advice, nearest first.
+    flips: tuple[Flip, ...] = ()
     #: Rows that would decide it, if the reply is "can't tell".
     rows_needed: int | None = None
     notes: tuple[Note, ...] = ()

@@ -155,6 +155,11 @@ COMMON_SHARE = 0.8
 #: "Can't tell" if no comparison on the path was decided and the interval of the outcome against none
 #: allows a gain and a harm of this share of the loss: ten times the region in which kinds are the same.
 CANT_TELL_WIDTH = 10 * SAME_REGION
+#: The words for how sure a claim is, by the least share of resamplings. The scale is coarse: how often each
+#: word was right on test rows is in ``benchmarks/RESULTS.md``.
+LIKELY = ((0.95, "very likely"), (0.8, "likely"), (0.6, "more likely than not"), (0.4, "a toss-up"))
+#: Support below which a claim is not called shown.
+TOSS_UP = 0.6
 #: What another kind might save is told by this quantile of the resamplings.
 LOST_MASS = 0.9
 #: Two kinds tie, too, if neither is shown to be better and the interval of their difference lies within this

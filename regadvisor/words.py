@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+#: A loss that is higher by more times is not told in percent.
+_MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
 _LONGEST = 80
 
@@ -24,6 +26,51 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.3g}".replace("e-0", "e-")
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage of two digits, and of one decimal at most.
+
+    Examples
+    --------
+    >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.0)
+    ('24%', '0.6%', '0%', '320%', '0%')
+    """
+    value = 100.0 * abs(share)
+    if value >= 10:
+        return f"{value:,.0f}%"
+    return f"{value:.1f}%" if value >= 0.05 else "0%"
+
+
+def part_of(difference: float, loss: float) -> str:
+    """Return how much a difference of losses is of a loss, without its sign.
+
+    As a percentage; the difference itself where the loss is below 0 or too small for one.
+
+    Examples
+    --------
+    >>> part_of(-0.05, 0.4), part_of(0.05, 0.0001), part_of(0.5, -2.0)
+    ('12%', '0.05', '0.5')
+    """
+    if loss <= 0 or abs(difference) > _MOST_TIMES * loss:
+        return number(abs(difference))
+    return percent(max(difference / loss, -1.0))  # no more than all of it can go
+
+
+def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("lower", "higher")) -> str:
+    """Return an interval of a difference of losses in words; negative is the first word.
+
+    Examples
+    --------
+    >>> between(-0.04, 0.02, 1.0), between(-0.04, -0.02, 1.0)
+    ('between 4.0% lower and 2.0% higher', 'between 2.0% and 4.0% lower')
+    >>> between(0.01, 0.02, 1.0, words=("better", "worse"))
+    'between 1.0% and 2.0% worse'
+    """
+    first, last = part_of(low, loss), part_of(high, loss)
+    if (low < 0) != (high < 0):
+        return f"between {first} {words[0]} and {last} {words[1]}"
+    return f"between {last} and {first} {words[0]}" if low < 0 else f"between {first} and {last} {words[1]}"
 
 
 def adjusted(drift: float) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED, PICK, Chart, without
+from regadvisor.flowchart.questions import _comparison_text
 from regadvisor.records import (
     FORMAT,
     Answer,
@@ -22,6 +23,7 @@ from regadvisor.records import (
     DataFacts,
     Evidence,
     FitFacts,
+    Flip,
     Note,
     PriorEvidence,
     Record,
@@ -87,6 +89,8 @@ def comparison(
         difference=-gain,
         low=-gain - half,
         high=-gain + half,
+        least=-gain - 0.4294 * half,
+        most=-gain + 0.4294 * half,
         region=0.0005,
         p_better=better,
         p_same=same,
@@ -97,24 +101,16 @@ def comparison(
     )
 
 
-def both_ways(*found: Comparison) -> dict[str, Comparison]:
-    turned = {"better": "worse", "worse": "better"}
-    pairs = {f"{c.a}:{c.b}": c for c in found}
-    for c in found:
-        pairs[f"{c.b}:{c.a}"] = replace(
-            c,
-            a=c.b,
-            b=c.a,
-            reply=turned.get(c.reply, c.reply),
-            difference=-c.difference,
-            low=-c.high,
-            high=-c.low,
-            p_better=c.p_worse,
-            p_worse=c.p_better,
-            loss_a=c.loss_b,
-            loss_b=c.loss_a,
-        )
-    return pairs
+def told(a: str, b: str, gain: float, half: float, *, of: float) -> str:
+    """Return the reason that a comparison gives; `of` is the loss of `b`."""
+    return _comparison_text(comparison(a, b, gain, half, "unsure", {a: of - gain, b: of}))
+
+
+def exchanged(scores: ScoreEvidence, *found: Comparison) -> ScoreEvidence:
+    """Return the scores with these comparisons in place of those of the same pairs."""
+    pairs = [{each.a, each.b} for each in found]
+    others = [each for each in scores.comparisons if {each.a, each.b} not in pairs]
+    return replace(scores, comparisons=(*others, *found))
 
 
 def score(regularizer: Regularizer, loss: float, *, n_rows: int = 569, **more: object) -> CandidateScore:
@@ -179,7 +175,7 @@ LOSSES = {"none": 0.1253, "l2": 0.0762, "l1": 0.0801, "elasticnet": 0.0759, "con
 
 
 def _linear_scores() -> ScoreEvidence:
-    found = both_ways(
+    found = (
         comparison("l2", "none", 0.0491, 0.019, "better", LOSSES),
         comparison("l1", "none", 0.0452, 0.021, "better", LOSSES),
         comparison("elasticnet", "none", 0.0494, 0.019, "better", LOSSES),
@@ -220,20 +216,20 @@ def _linear_scores() -> ScoreEvidence:
 def advice() -> Record:
     """L2 on a linear model, everything as it should be."""
     flips = (
-        "L1+L2 (elastic net) if L1+L2 (elastic net) and L2 differed by more than 0.0005 (now 0.0003)",
-        "L1 if L1 gained 0.0005 or more over L1+L2 (elastic net) (now -0.0042)",
+        Flip(outcome="elasticnet", condition="L2 were at least 0.7% worse than L1+L2 (now 0.4%)"),
+        Flip(outcome="l1", condition="L1 were less than 0.7% worse than L1+L2 (now 5.5%)"),
     )
     said: Said = {
         "Q1": Q1_ALL,
         "Q2": Q2_YES,
         "Q4s": (
             "better",
-            "The best model gains 0.584 [0.55, 0.62] over the constant (0.0759 against 0.66).",
+            told("any", "constant", 0.584, 0.035, of=0.66),
         ),
-        "Q4": ("better", "L1+L2 gains 0.0494 [0.0304, 0.0684] over no regularizer (0.0759 against 0.125)."),
-        "Q5": ("worse", "L1 loses 0.0042 [0.0011, 0.0073] to L1+L2 (0.0801 against 0.0759)."),
-        "Q7": ("same", "L2 loses 0.0003 [-0.0001, 0.0007] to L1+L2 (0.0762 against 0.0759)."),
-        "Q9b": ("no", "It has the lowest loss of all candidates."),
+        "Q4": ("better", told("elasticnet", "none", 0.0494, 0.019, of=0.1253)),
+        "Q5": ("worse", told("l1", "elasticnet", -0.0042, 0.0031, of=0.0759)),
+        "Q7": ("same", told("l2", "elasticnet", -0.0003, 0.0004, of=0.0759)),
+        "Q9b": ("no", "It has the lowest loss."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     return Record(
@@ -242,7 +238,7 @@ def advice() -> Record:
         data=DATA,
         settings=SETTINGS,
         evidence=Evidence(sample=EVERYTHING, resources=RESOURCES, scores=_linear_scores()),
-        walk=walked(LINEAR, said, {"Q7": flips[0]}),
+        walk=walked(LINEAR, said, {"Q7": flips[0].condition}),
         strength=Strength(
             regularizer=Regularizer(l2=0.0031),
             source="search",
@@ -281,13 +277,13 @@ def none() -> Record:
     said: Said = {
         "Q1": Q1_ALL,
         "Q2": Q2_YES,
-        "Q4s": ("better", "The best model gains 0.379 over the constant."),
-        "Q4": ("same", "L1+L2 gains 0.0009 [-0.003, 0.0048] over no regularizer."),
-        "Q6": ("same", "L2 gains 0.001 [-0.003, 0.005] over no regularizer."),
-        "Q9b": ("no", "It has the lowest loss of all candidates."),
+        "Q4s": ("better", told("any", "constant", 0.379, 0.03, of=0.69)),
+        "Q4": ("same", told("elasticnet", "none", 0.0009, 0.0039, of=0.3121)),
+        "Q6": ("same", told("l2", "none", 0.001, 0.004, of=0.3121)),
+        "Q9b": ("no", "It has the lowest loss."),
         "Q10": ("yes", "There is no gain to lose."),
     }
-    found = both_ways(
+    found = (
         replace(comparison("l2", "none", 0.001, 0.004, "same", losses), region=0.0016),
         comparison("l1", "none", -0.0029, 0.004, "unsure", losses),
         comparison("elasticnet", "none", 0.0009, 0.0039, "same", losses),
@@ -308,7 +304,7 @@ def none() -> Record:
         strength=Strength(regularizer=Regularizer(), source="search"),
         claims=(Claim(name="regularize", statement="No regularizer needed", support=0.95, probability=0.91),),
         outcomes={"none": 0.91, "l2": 0.09},
-        flips=("L2 if L2 gained 0.0016 or more over no regularizer (now 0.001)",),
+        flips=(Flip(outcome="l2", condition="L2 were at least 0.2% better than no regularizer (now 0.1%)"),),
     )
 
 
@@ -317,10 +313,11 @@ def no_signal() -> Record:
     said: Said = {
         "Q1": ("yes", "All 200 rows are used."),
         "Q2": ("yes", "Effort 'quick' was asked for, without a time limit."),
-        "Q4s": ("same", "The best model gains 0 [-0.001, 0.001] over the constant (1 against 1)."),
+        "Q4s": ("same", told("any", "constant", 0, 0.001, of=1.0)),
     }
     scores = ScoreEvidence(
-        loss_name="squared error / variance of the target",
+        loss_name="squared error",
+        loss_scale="the variance of the target",
         constant_loss=1.004,
         scores=(
             score(Regularizer(), math.inf, exploded=True, converged=False, n_rows=200),
@@ -328,7 +325,7 @@ def no_signal() -> Record:
         ),
         honest_losses={"l2": 1.0032},
         best_kind="l2",
-        comparisons={},
+        comparisons=(),
     )
     data = DataFacts(
         container="array",
@@ -364,10 +361,10 @@ def cant_tell() -> Record:
     said: Said = {
         "Q1": ("yes", "All 60 rows are used."),
         "Q2": Q2_YES,
-        "Q4s": ("unsure", "The best model gains 0.19 [-0.05, 0.43] over the constant."),
-        "Q4": ("unsure", "L1+L2 gains 0.04 [-0.17, 0.25] over no regularizer."),
-        "Q6": ("unsure", "L2 gains 0.05 [-0.15, 0.25] over no regularizer."),
-        "Q9b": ("no", "It has the lowest loss of all candidates."),
+        "Q4s": ("unsure", told("any", "constant", 0.19, 0.24, of=0.69)),
+        "Q4": ("unsure", told("elasticnet", "none", 0.04, 0.21, of=0.55)),
+        "Q6": ("unsure", told("l2", "none", 0.05, 0.2, of=0.55)),
+        "Q9b": ("no", "It has the lowest loss."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     scores = replace(
@@ -375,7 +372,7 @@ def cant_tell() -> Record:
         honest_losses={"none": 0.55, "l2": 0.5},
         constant_loss=0.69,
         best_kind="l2",
-        comparisons=both_ways(comparison("l2", "none", 0.05, 0.2, "unsure", losses)),
+        comparisons=(comparison("l2", "none", 0.05, 0.2, "unsure", losses),),
         scores=(score(Regularizer(), 0.55, n_rows=60), score(Regularizer(l2=0.05), 0.49, n_rows=60)),
         n_excluded={},
         fit_facts=(),
@@ -452,8 +449,8 @@ def classic() -> Record:
     said: Said = {
         "Q1": Q1_ALL,
         "Q2": Q2_YES,
-        "Q4": ("better", "L1+L2 gains 0.0494 [0.0304, 0.0684] over no regularizer (0.0759 against 0.125)."),
-        "Q5": ("worse", "L1 loses 0.0042 [0.0011, 0.0073] to L1+L2 (0.0801 against 0.0759)."),
+        "Q4": ("better", told("elasticnet", "none", 0.0494, 0.019, of=0.1253)),
+        "Q5": ("worse", told("l1", "elasticnet", -0.0042, 0.0031, of=0.0759)),
     }
     return replace(
         advice(),
@@ -461,7 +458,7 @@ def classic() -> Record:
         walk=walked(CLASSIC, said),
         strength=Strength(regularizer=Regularizer(l1=3.05e-5, l2=0.003), source="search"),
         claims=(Claim(name="kind", statement="L1+L2", support=0.62),),
-        flips=("L1 if L1 gained 0 or more over L1+L2 (now -0.0042)",),
+        flips=(Flip(outcome="l1", condition="L1 were not worse than L1+L2 (now 5.5% worse)"),),
     )
 
 
@@ -479,13 +476,13 @@ def network() -> Record:
     said: Said = {
         "Q1": ("unsure", "Early and late rows of like target differ; if their order is time, pass time=."),
         "Q2": Q2_YES,
-        "Q4s": ("better", "The best model gains 0.25 [0.22, 0.28] over the constant."),
-        "Q4": ("better", "L1+L2 gains 0.049 [0.03, 0.068] over no regularizer."),
-        "Q5": ("unsure", "L1 loses 0.001 [-0.002, 0.004] to L1+L2."),
-        "Q7": ("same", "L2 gains 0.001 [-0.001, 0.003] over L1+L2."),
-        "Q8": ("better", "Dropout gains 0.03 [0.01, 0.05] over L2."),
-        "Q9": ("same", "Dropout+L2 gains 0.001 [-0.001, 0.003] over dropout."),
-        "Q9b": ("no", "It has the lowest loss of all candidates."),
+        "Q4s": ("better", told("any", "constant", 0.25, 0.03, of=0.69)),
+        "Q4": ("better", told("elasticnet", "none", 0.049, 0.019, of=0.52)),
+        "Q5": ("unsure", told("l1", "elasticnet", -0.001, 0.003, of=0.471)),
+        "Q7": ("same", told("l2", "elasticnet", 0.001, 0.002, of=0.471)),
+        "Q8": ("better", told("dropout", "l2", 0.03, 0.02, of=0.47)),
+        "Q9": ("same", told("dropout_l2", "dropout", 0.001, 0.002, of=0.44)),
+        "Q9b": ("no", "It has the lowest loss."),
         "Q10": ("unsure", "The gain was measured on 1,500 of 12,000 rows; more rows usually need less."),
     }
     l2 = Regularizer(l2=0.05, coupling="decoupled")
@@ -506,7 +503,7 @@ def network() -> Record:
         ),
         honest_losses={k: v for k, v in losses.items() if k != "constant"},
         best_kind="dropout_l2",
-        comparisons=both_ways(
+        comparisons=(
             comparison("l2", "none", 0.05, 0.02, "better", losses),
             comparison("dropout", "none", 0.08, 0.02, "better", losses),
             comparison("dropout_l2", "none", 0.081, 0.02, "better", losses),
@@ -556,7 +553,7 @@ def network() -> Record:
             Claim(name="kind", statement="Dropout", support=0.74),
         ),
         outcomes={"dropout": 0.74, "dropout_l2": 0.26},
-        flips=("L2 if the gain of dropout over L2 fell from 0.03 to below 0.0024",),
+        flips=(Flip(outcome="l2", condition="dropout were less than 0.5% better than L2 (now 6.4%)"),),
         notes=(
             Note(code="duplicate-columns", text="Columns x3 and x9 are equal; x9 was dropped."),
             Note(code="dates", text="Column [bold]when[/bold] was read as a date"),

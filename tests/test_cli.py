@@ -32,7 +32,7 @@ from regadvisor.cli import terminal
 from regadvisor.cli.main import main
 from regadvisor.errors import DataError, ParameterError, StorageError, StrengthError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
-from regadvisor.records import Note, Record
+from regadvisor.records import Flip, Note, Record
 from regadvisor.report.serial import from_json, to_json
 
 ROWS = "a,b,id,site,day,y\n" + "".join(f"{i},{i % 3},{i},{i % 4},{i},{i % 2}\n" for i in range(24))
@@ -570,7 +570,7 @@ def test_a_terminal_without_utf8_gets_a_report_too(saved: str) -> None:
 
 
 def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:
-    record = replace(advice_record(), flips=("naïve",))
+    record = replace(advice_record(), flips=(Flip(outcome="l1", condition="naïve"),))
     path = tmp_path / "advice.json"
     path.write_text(to_json(record), encoding="utf-8")
     done = program("show", str(path), "--markdown", env={**os.environ, "PYTHONIOENCODING": "utf-8"})

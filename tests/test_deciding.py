@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,13 +36,13 @@ from regadvisor.compare.paired import rows_needed
 from regadvisor.compare.support import resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
-from regadvisor.decision.decide import _nearest_reply
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import CLASSIC, NO_SIGNAL
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     Comparison,
     CorrelationEvidence,
+    Flip,
     ResourceEvidence,
     SampleEvidence,
     WholePictureEvidence,
@@ -112,12 +113,11 @@ def unsure(a: str, b: str, *, half: float) -> Comparison:
     return replace(compared(a, b, "unsure", 0.0), low=-half, high=half, loss_a=1.0, loss_b=1.0)
 
 
-def undecided(*, half: float, **decided: Comparison) -> dict[str, Comparison]:
+def undecided(*decided: Comparison, half: float) -> tuple[Comparison, ...]:
     """Comparisons none of which is decided, but that there is a signal."""
-    pairs = [(a, b) for a in KINDS[:5] for b in KINDS[:5] if a != b]
-    found = {f"{a}:{b}": unsure(a, b, half=half) for a, b in pairs}
-    found["any:constant"] = compared("any", "constant", "better", -0.5)
-    return found | {name.replace("_", ":"): each for name, each in decided.items()}
+    pairs = [(a, b) for b, a in combinations(KINDS[:5], 2)]
+    signal = compared("any", "constant", "better", -0.5)
+    return (*decided, signal, *(unsure(a, b, half=half) for a, b in pairs))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def undecided(*, half: float, **decided: Comparison) -> dict[str, Comparison]:
         (undecided(half=0.0501), LINEAR, "cant_tell"),
         (undecided(half=0.0499), LINEAR, "advice"),
         (
-            undecided(half=0.0501, elasticnet_none=compared("elasticnet", "none", "worse", 0.1)),
+            undecided(compared("elasticnet", "none", "worse", 0.1), half=0.0501),
             LINEAR,
             "advice",
         ),
@@ -134,7 +134,7 @@ def undecided(*, half: float, **decided: Comparison) -> dict[str, Comparison]:
     ],
 )
 def test_nothing_can_be_told_if_nothing_was_decided_and_gain_and_harm_are_possible(
-    comparisons: dict[str, Comparison], chart: Any, status: str
+    comparisons: tuple[Comparison, ...], chart: Any, status: str
 ) -> None:
     """Every loss is 1, so ten times the region of the same is 0.05; the classic chart goes by the sign."""
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
@@ -147,7 +147,7 @@ def test_nothing_can_be_told_if_nothing_was_decided_and_gain_and_harm_are_possib
 def test_one_decided_comparison_on_the_path_is_enough(reply: str) -> None:
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
     first = replace(unsure("elasticnet", "none", half=0.06), reply=reply)
-    comparisons = undecided(half=0.06, elasticnet_none=first)
+    comparisons = undecided(first, half=0.06)
     decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
     assert decision.strength.regularizer.kind == ("elasticnet" if reply == "better" else "l2")
     assert decision.status == ("cant_tell" if reply == "unsure" else "advice")
@@ -156,8 +156,7 @@ def test_one_decided_comparison_on_the_path_is_enough(reply: str) -> None:
 @pytest.mark.parametrize(("low", "high"), [(-0.2, 0.04), (-0.04, 0.2)])
 def test_an_interval_that_allows_only_gain_or_only_harm_tells_enough(low: float, high: float) -> None:
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
-    comparisons = undecided(half=0.06)
-    comparisons["l2:none"] = replace(comparisons["l2:none"], low=low, high=high)
+    comparisons = undecided(replace(unsure("l2", "none", half=0.06), low=low, high=high), half=0.06)
     decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
     assert decision.status == "advice"
 
@@ -176,8 +175,8 @@ def test_how_wide_is_too_wide_is_a_share_of_the_loss(
     low: float, high: float, loss: float, status: str
 ) -> None:
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
-    comparisons = undecided(half=0.06)
-    comparisons["l2:none"] = replace(comparisons["l2:none"], low=low, high=high, loss_a=0.9, loss_b=loss)
+    wide = replace(unsure("l2", "none", half=0.06), low=low, high=high, loss_a=0.9, loss_b=loss)
+    comparisons = undecided(wide, half=0.06)
     decision = decider(found, evidence_of(scores_of(found, comparisons=comparisons))).decide()
     assert (decision.strength.regularizer.kind, decision.status) == ("l2", status)
 
@@ -193,14 +192,13 @@ def test_no_regularization_is_not_doubted_for_its_own_sake() -> None:
 @pytest.mark.parametrize("outcome", ["l2", "none", "l1"])
 def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(outcome: str) -> None:
     found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
-    comparisons = undecided(half=0.3)
-    comparisons["l2:none"] = replace(comparisons["l2:none"], difference=-0.04, n_rows=N)
-    comparisons["none:l2"] = replace(comparisons["none:l2"], difference=0.9)
+    l2 = replace(unsure("l2", "none", half=0.3), difference=-0.04, n_rows=N)
+    l1 = replace(unsure("l1", "none", half=0.3), difference=-0.1, n_rows=N)
+    comparisons = undecided(l2, l1, half=0.3)
     way, _ = walk(LINEAR, evidence_of(scores_of(found, comparisons=comparisons)))
     made = decider(found, evidence_of(scores_of(found, comparisons=comparisons)))
     made = replace(made, walk=replace(way, outcome=outcome))  # type: ignore[arg-type]
-    comparisons["l1:none"] = replace(comparisons["l1:none"], difference=-0.1, n_rows=N)
-    expected = rows_needed(comparisons["l1:none" if outcome == "l1" else "l2:none"], N)
+    expected = rows_needed(l1 if outcome == "l1" else l2, N)
     assert expected is not None
     assert made._rows_needed(made.evidence.scores, outcome) == expected  # type: ignore[arg-type]
     if outcome == "l2":
@@ -242,7 +240,7 @@ def test_without_validation_the_strength_is_a_documented_default_without_support
 def test_without_validation_what_was_measured_may_still_flip_the_kind() -> None:
     near = CorrelationEvidence(measured="yes", explained=0.31, margin=0.01, margin_unit="the explained share")
     decision = decider(None, evidence_of(None, resources=no_budget(), correlation=near)).decide()
-    assert decision.flips == ("L1 if the explained share were 0.01 lower",)
+    assert decision.flips == (Flip(outcome="l1", condition="the explained share were 0.01 lower"),)
 
 
 @pytest.mark.parametrize("outcome", ["none", "l2"])
@@ -301,10 +299,16 @@ def test_regularize_is_about_the_side_that_the_outcome_is_on(outcome: str) -> No
     scores = scores_of(found)
     made = decider(found, evidence_of(scores))
     made = replace(made, walk=replace(made.walk, outcome=outcome))  # type: ignore[arg-type]
-    helps = scores.comparisons["l2:none"].p_better
+    helps = against_none(scores).p_better
     share = draws_of(found).share_near(["none"]) if outcome == "none" else helps
     assert 0.3 < share < 0.97
     assert claim(made.decide(), "regularize").support == pytest.approx(share)
+
+
+def against_none(scores: Any) -> Comparison:
+    found = scores.comparison("l2", "none")
+    assert found is not None
+    return found
 
 
 def nearly(gain: float, noise: float = 0.05) -> Any:
@@ -319,7 +323,7 @@ def nearly(gain: float, noise: float = 0.05) -> Any:
 @pytest.mark.parametrize(("gain", "is_tie"), [(0.003, True), (-0.003, True), (0.2, False)])
 def test_no_regularizer_ties_where_too_little_is_at_stake_to_matter(gain: float, is_tie: bool) -> None:
     made = nearly(gain)
-    comparison = made.evidence.scores.comparisons["l2:none"]
+    comparison = against_none(made.evidence.scores)
     decision = made.decide()
     assert ("none" in decision.ties) == is_tie
     regularize = claim(decision, "regularize")
@@ -334,7 +338,7 @@ def test_no_regularizer_ties_where_too_little_is_at_stake_to_matter(gain: float,
 
 def test_a_wide_open_comparison_is_no_tie() -> None:
     made = nearly(0.003)
-    comparison = made.evidence.scores.comparisons["l2:none"]
+    comparison = against_none(made.evidence.scores)
     edge = thresholds.TIE_WIDTH * min(comparison.loss_a, comparison.loss_b)
     for high, is_tie in ((0.99 * edge, True), (1.01 * edge, False)):
         assert deciding._is_tie(replace(comparison, low=-0.9 * edge, high=high)) == is_tie
@@ -365,8 +369,9 @@ def test_support_on_a_sub_sample_is_discounted_by_how_small_it_is(n_rows: int, f
 def test_the_probability_of_a_signal_bounds_both_claims_where_the_chart_asks_for_it() -> None:
     found = trained(doubtful())
     scores = scores_of(found)
-    faint = replace(scores.comparisons["any:constant"], p_better=0.75, reply="unsure")
-    comparisons = {**scores.comparisons, "any:constant": faint}
+    signal = scores.comparison("any", "constant")
+    assert signal is not None
+    comparisons = (replace(signal, p_better=0.75, reply="unsure"), *scores.comparisons)
     sure = decider(found, evidence_of(scores)).decide()
     doubted = decider(found, evidence_of(replace(scores, comparisons=comparisons))).decide()
     assert claim(doubted, "regularize").support == pytest.approx(0.75)
@@ -411,10 +416,9 @@ def test_outcomes_are_those_of_walks_on_resampled_rows(chart: Any) -> None:
     draws, scores = draws_of(found), scores_of(found)
     counts: Counter[str] = Counter()
     for draw in range(N_DRAWS):
-        pairs = (pair.split(":") for pair in scores.comparisons)
         drawn = replace(
             scores,
-            comparisons={f"{a}:{b}": draws.comparison(draw, a, b) for a, b in pairs},
+            comparisons=tuple(draws.comparison(draw, each.a, each.b) for each in scores.comparisons),
             lowest_losses=draws.lowest_losses(draw),
         )
         counts[walk(chart, replace(evidence, scores=drawn))[0].outcome] += 1
@@ -428,7 +432,7 @@ def test_outcomes_are_those_of_walks_on_resampled_rows(chart: Any) -> None:
 def test_resampled_walks_ask_for_missing_evidence_but_not_for_unknown_comparisons() -> None:
     found = trained(clear())
     scores = scores_of(found)
-    known = {pair: each for pair, each in scores.comparisons.items() if "elasticnet" not in pair}
+    known = tuple(each for each in scores.comparisons if "elasticnet" not in (each.a, each.b))
     asked: list[tuple[str, ...]] = []
 
     def gather(current: Any, needs: tuple[str, ...], pick: Any) -> Any:
@@ -598,11 +602,13 @@ def test_a_lack_of_signal_that_no_draw_shows_has_no_support() -> None:
     found = trained(clear())
     scores = scores_of(found)
     faint = compared("any", "constant", "same", -0.001)
-    evidence = evidence_of(replace(scores, comparisons={**scores.comparisons, "any:constant": faint}))
+    evidence = evidence_of(replace(scores, comparisons=(faint, *scores.comparisons)))
     decision = decider(found, evidence).decide()
     assert (decision.status, claim(decision, "regularize").support) == ("no_signal", 0.0)
     assert decision.flips == (
-        "L2 if the best model and always guessing differed by more than 0.002 (now 0.001)",
+        Flip(
+            outcome="l2", condition="the best model were at least 0.5% better than always guessing (now 0.2%)"
+        ),
     )
 
 
@@ -620,7 +626,7 @@ def test_without_a_signal_and_a_penalty_nothing_is_penalised() -> None:
 # ---------------------------------------------------------------------------------------------- flips
 
 
-def flips(*, signal: float, gain: float, behind: float) -> tuple[str, ...]:
+def flips(*, signal: float, gain: float, behind: float) -> tuple[Flip, ...]:
     """Return the flips of a walk that ends at L1, by how far three replies are from their thresholds.
 
     Distances are shares of the loss: that any candidate beats the constant (else: no signal), that L1+L2
@@ -628,14 +634,14 @@ def flips(*, signal: float, gain: float, behind: float) -> tuple[str, ...]:
     """
     found = trained(clear(l1=0.6, l2=0.6, elasticnet=0.6))
     scores = scores_of(found, lowest_losses=dict.fromkeys(found.panel.kinds, 0.6))
-    made = {
-        "any:constant": compared("any", "constant", "better", -0.002 - 0.4 * signal),
-        "elasticnet:none": compared("elasticnet", "none", "better", -0.002 - 0.4 * gain),
-        "l1:elasticnet": compared("l1", "elasticnet", "better", -0.01),
-        "l2:l1": compared("l2", "l1", "worse", 0.002 + 0.4 * behind),
-        "l2:none": compared("l2", "none", "better", -0.1),
-        "l1:none": compared("l1", "none", "better", -0.1),
-    }
+    made = (
+        compared("any", "constant", "better", -0.002 - 0.4 * signal),
+        compared("elasticnet", "none", "better", -0.002 - 0.4 * gain),
+        compared("l1", "elasticnet", "better", -0.01),
+        compared("l2", "l1", "worse", 0.002 + 0.4 * behind),
+        compared("l2", "none", "better", -0.1),
+        compared("l1", "none", "better", -0.1),
+    )
     decision = decider(found, evidence_of(replace(scores, comparisons=made))).decide()
     assert decision.strength.regularizer.kind == "l1"
     return decision.flips
@@ -643,13 +649,13 @@ def flips(*, signal: float, gain: float, behind: float) -> tuple[str, ...]:
 
 def test_flips_lead_to_another_outcome_and_the_nearest_comes_first() -> None:
     said = {
-        "signal": "no signal if the gain of the best model over always guessing fell from",
-        "gain": "L2 if the gain of L1+L2 (elastic net) over no regularizer fell from",
-        "behind": "L2 if L2 gained 0.002 or more over L1 (now",
+        "signal": ("no signal", "the best model were less than 0.5% better than always guessing"),
+        "gain": ("l2", "L1+L2 (elastic net) were less than 0.5% better than no regularizer"),
+        "behind": ("l2", "L2 were less than 0.5% worse than L1"),
     }
     for order in (("signal", "gain", "behind"), ("behind", "gain", "signal"), ("gain", "behind", "signal")):
         found = flips(**{name: 0.05 * (place + 1) for place, name in enumerate(order)})
-        assert [flip[: len(said[name])] for flip, name in zip(found, order, strict=True)] == [
+        assert [(flip.outcome, flip.condition.partition(" (now")[0]) for flip in found] == [
             said[name] for name in order
         ], "a tie of L1 with L1+L2 would change nothing, and is not named"
 
@@ -665,29 +671,9 @@ def test_a_flip_of_unknown_distance_comes_last() -> None:
         None, resources=no_budget(), correlation=CorrelationEvidence(given=False), whole_picture=measured
     )
     assert decider(None, evidence).decide().flips == (
-        "L2 if the density were 0.1 higher",
-        "L2 if what you said were not no",
+        Flip(outcome="l2", condition="the density were 0.1 higher"),
+        Flip(outcome="l2", condition="you said yes"),
     )
-
-
-@pytest.mark.parametrize(
-    ("reply", "difference", "other"),
-    [
-        ("better", -0.1, "same"),
-        ("worse", 0.1, "same"),
-        ("yes", None, "no"),
-        ("no", None, "yes"),
-        ("same", -0.001, "better"),
-        ("same", 0.001, "worse"),
-        ("unsure", -0.001, "better"),
-        ("unsure", 0.0, "worse"),
-        ("unsure", None, "worse"),
-    ],
-)
-def test_the_nearest_reply_is_across_the_nearest_threshold(
-    reply: str, difference: float | None, other: str
-) -> None:
-    assert _nearest_reply(reply, difference) == other
 
 
 # ------------------------------------------------------------------------- what is said about the fits

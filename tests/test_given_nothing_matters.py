@@ -50,5 +50,5 @@ def test_where_regularizing_helps_it_is_said():
 def test_what_is_not_shown_to_help_is_not_called_a_reason_to_regularize():
     advice = advise(*load_diabetes(return_X_y=True), effort="quick")
     regularize = advice.record.claims[0]
-    found = advice.record.evidence.scores.comparisons[f"{advice.record.walk.outcome}:none"]
+    found = advice.record.evidence.scores.comparison(advice.record.walk.outcome, "none")
     assert regularize.support in (pytest.approx(found.p_better), pytest.approx(found.p_same))

@@ -118,10 +118,11 @@ def test_a_kind_is_drawn_at_its_distance_from_the_advised_one_in_percent() -> No
     assert [row.extra for row in rows] == sorted(row.extra for row in rows)
     (pick,) = [row for row in rows if row.is_pick]
     assert (pick.label, pick.extra) == ("L2", 0.0)
-    found = scores.comparisons["none:l2"]
+    found = scores.comparison("none", "l2")
+    assert found is not None
     (row,) = [row for row in rows if row.label == "none"]
     assert row.extra == pytest.approx(100 * found.difference / found.loss_b)
-    assert row.high == pytest.approx(100 * found.high / found.loss_b)
+    assert row.high == pytest.approx(100 * found.most / found.loss_b)
 
 
 def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:

@@ -276,7 +276,7 @@ def test_the_caller_s_word_counts_and_a_disagreement_is_said(given: bool, reply:
         told = replace(CORRELATED, given=given, measured=measured)
         answer = ask(EXTENDED, "Q3a", correlation=told)
         assert (answer.reply, answer.because) == (reply, because)
-        assert (answer.flips_if, answer.distance) == (f"what you said were not {reply}", None)
+        assert (answer.flips_if, answer.distance) == (f"you said {other}", None)
         picture = ask(EXTENDED, "Q3b", whole_picture=replace(PICTURE, given=given, measured=measured))
         assert (picture.reply, picture.because) == (reply, because)
 
@@ -315,7 +315,7 @@ SCORES = ScoreEvidence(
     scores=(),
     honest_losses={"none": 0.4, "l2": 0.38, "l1": 0.39, "elasticnet": 0.37},
     best_kind="elasticnet",
-    comparisons={},
+    comparisons=(),
 )
 
 
@@ -323,12 +323,12 @@ def judged(
     reply: str, difference: float, *, chart: Chart = EXTENDED, name: str = "Q4", pair: str = "elasticnet:none"
 ) -> Answer:
     found = compared(*pair.split(":"), reply, difference)
-    return ask(chart, name, "none", scores=replace(SCORES, comparisons={pair: found}))
+    return ask(chart, name, "none", scores=replace(SCORES, comparisons=(found,)))
 
 
 def test_a_comparison_says_gain_and_interval() -> None:
     better = judged("better", -0.05)
-    assert better.because == ("L1+L2 (elastic net) gains 0.05 [0.04, 0.06] over no regularizer.")
+    assert better.because == f"{A} has a loss 12% lower than no regularizer (at least 12%, 80% sure)."
     assert better.numbers == pytest.approx(
         {
             "difference": -0.05,
@@ -341,8 +341,11 @@ def test_a_comparison_says_gain_and_interval() -> None:
         }
     )
     worse = judged("worse", 0.05)
-    assert worse.because == ("L1+L2 (elastic net) loses 0.05 [0.04, 0.06] to no regularizer.")
-    assert judged("same", 0.0).because.startswith("L1+L2 (elastic net) gains 0 [")
+    assert worse.because == f"{A} has a loss 12% higher than no regularizer (at least 12%, 80% sure)."
+    assert judged("same", 0.001).because == (
+        f"{A} has a loss 0.2% higher than no regularizer "
+        "(80% sure of each end: between 0.8% lower and 1.2% higher)."
+    )
 
 
 A = "L1+L2 (elastic net)"
@@ -351,30 +354,68 @@ A = "L1+L2 (elastic net)"
 @pytest.mark.parametrize(
     ("reply", "difference", "flip", "distance"),
     [
-        ("better", -0.05, f"the gain of {A} over no regularizer fell from 0.05 to below 0.002", 0.048 / 0.4),
-        ("worse", 0.05, f"{A} gained 0.002 or more over no regularizer (now -0.05)", 0.048 / 0.4),
-        ("same", -0.001, f"{A} and no regularizer differed by more than 0.002 (now 0.001)", 0.001 / 0.4),
+        (
+            "better",
+            -0.05,
+            ("same", f"{A} were less than 0.5% better than no regularizer (now 12%)"),
+            0.048 / 0.4,
+        ),
+        (
+            "worse",
+            0.05,
+            ("same", f"{A} were less than 0.5% worse than no regularizer (now 12%)"),
+            0.048 / 0.4,
+        ),
+        (
+            "same",
+            -0.001,
+            ("better", f"{A} were at least 0.5% better than no regularizer (now 0.2%)"),
+            0.001 / 0.4,
+        ),
+        (
+            "same",
+            0.001,
+            ("worse", f"{A} were at least 0.5% worse than no regularizer (now 0.2%)"),
+            0.001 / 0.4,
+        ),
+        ("same", 0.00196, ("worse", None), 0.00004 / 0.4),
         (
             "unsure",
             -0.01,
-            f"more rows settled {A} against no regularizer (gain 0.01, interval 0.02 wide)",
+            (
+                "better",
+                f"more rows showed that {A} is better than no regularizer "
+                "(so far it is between 1.5% and 3.5% better)",
+            ),
+            0.008 / 0.4,
+        ),
+        (
+            "unsure",
+            0.01,
+            (
+                "worse",
+                f"more rows showed that {A} is worse than no regularizer "
+                "(so far it is between 1.5% and 3.5% worse)",
+            ),
             0.008 / 0.4,
         ),
     ],
 )
 def test_a_comparison_says_what_would_change_its_reply(
-    reply: str, difference: float, flip: str, distance: float
+    reply: str, difference: float, flip: tuple[str, str | None], distance: float
 ) -> None:
+    """Numbers that look the same once rounded are not told apart."""
     answer = judged(reply, difference)
-    assert (answer.reply, answer.flips_if) == (reply, flip)
+    assert (answer.reply, (answer.flips_to, answer.flips_if)) == (reply, flip)
     assert answer.distance == pytest.approx(distance)
 
 
 def test_the_classic_chart_goes_by_the_sign_and_its_threshold_is_0() -> None:
     better, worse = judged("unsure", -0.01, chart=CLASSIC), judged("unsure", 0.01, chart=CLASSIC)
     assert (better.reply, worse.reply) == ("better", "worse")
-    assert better.flips_if == f"the gain of {A} over no regularizer fell from 0.01 to below 0"
-    assert worse.flips_if == f"{A} gained 0 or more over no regularizer (now -0.01)"
+    assert better.flips_if == f"{A} were not better than no regularizer (now 2.5% better)"
+    assert (better.flips_to, worse.flips_to) == ("worse", "better")
+    assert worse.flips_if == f"{A} were not worse than no regularizer (now 2.5% worse)"
     assert better.distance == pytest.approx(0.01 / 0.4)
     assert judged("same", 0.0, chart=CLASSIC).reply == "worse"
 
@@ -395,13 +436,12 @@ def test_a_signal_has_to_be_shown(
     made = replace(
         compared("any", "constant", found, -0.01), p_better=p_better, p_same=p_same, p_worse=p_worse
     )
-    answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, comparisons={"any:constant": made}))
+    answer = ask(EXTENDED, "Q4s", scores=replace(SCORES, comparisons=(made,)))
     assert answer.reply == reply
-    assert answer.because.startswith("The best model gains 0.01")
-    assert "over always guessing" in answer.because
+    assert answer.because.startswith("The best model has a loss 2.5% lower than always guessing (")
     # Other comparisons go by their own mass, however little "better" has.
     other = replace(made, a="elasticnet", b="none")
-    assert ask(EXTENDED, "Q4", scores=replace(SCORES, comparisons={"elasticnet:none": other})).reply == found
+    assert ask(EXTENDED, "Q4", scores=replace(SCORES, comparisons=(other,))).reply == found
 
 
 def test_a_kind_that_is_the_pick_already_is_the_same() -> None:
@@ -455,7 +495,7 @@ def test_dropout_goes_with_the_better_penalty(losses: dict[str, float], kind: st
     scores = replace(SCORES, honest_losses=losses)
     assert best_with_dropout(Evidence(scores=scores)) == kind
     found = compared(kind, "l2", "better", -0.05)
-    answer = ask(EXTENDED, "Q9", "l2", scores=replace(scores, comparisons={f"{kind}:l2": found}))
+    answer = ask(EXTENDED, "Q9", "l2", scores=replace(scores, comparisons=(found,)))
     assert answer.reply == "better"
     assert best_with_dropout(Evidence()) == "dropout_l2"
 
@@ -475,18 +515,18 @@ def test_a_lower_loss_of_another_kind_overrules_from_a_fifth_of_a_percent_on() -
     answer = lowest("l1", {"none": 0.5, "l2": 0.3, "l1": 0.4})
     assert (answer.reply, answer.because) == (
         "yes",
-        "L2 has the lowest loss of all candidates (0.3 against 0.4 of L1).",
+        "With L2 the loss is 25% lower than with L1.",
     )
     assert answer.numbers == {"lowest_kind": "l2", "lowest_loss": 0.3, "pick_loss": 0.4}
-    assert answer.flips_if == "the best candidate of L1 came to 0.3 (now 0.4)"
+    assert answer.flips_if == "the best loss of L1 were 25% lower"
     assert answer.distance == pytest.approx((0.1 - 0.0008) / 0.4)
     assert lowest("l1", {"l2": 0.4 - 0.00081, "l1": 0.4}).reply == "yes"
     near = lowest("l1", {"l2": 0.4 - 0.00079, "l1": 0.4})
     assert (near.reply, near.flips_if, near.distance) == ("no", None, None)
-    assert near.because == ("L2 has the lowest loss of all candidates, by too little (0.399 against 0.4).")
+    assert near.because == "With L2 it is 0.2% lower, too little to count."
     assert near.numbers["lowest_kind"] == "l2"
     own = lowest("l1", {"l2": 0.5, "l1": 0.4})
-    assert (own.reply, own.because) == ("no", "L1 has the lowest loss of all candidates (0.4).")
+    assert (own.reply, own.because) == ("no", "L1 has the lowest loss (0.4).")
 
 
 def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
@@ -494,22 +534,19 @@ def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
     assert (answer.reply, answer.because) == ("yes", "No fit of L1 finished.")
     assert lowest("l1", {}).reply == "no"
     assert lowest(None, {"l2": 0.5}).because == "No fit of no regularizer finished."
-    assert lowest(None, {"none": 0.5, "l2": 0.6}).because == (
-        "No regularizer has the lowest loss of all candidates (0.5)."
-    )
+    assert lowest(None, {"none": 0.5, "l2": 0.6}).because == "No regularizer has the lowest loss (0.5)."
 
 
 def test_what_carrying_adds_is_said_of_both_kinds_that_are_named() -> None:
     answer = lowest("l1", {"l2": 0.3, "l1": 0.4, "none": 0.6}, l2=0.1, l1=0.2, none=0.5)
     assert answer.because == (
-        "L2 has the lowest loss of all candidates (0.33 against 0.48 of L1), with what carrying strengths to "
-        "all rows is expected to add: 0.03 to that of L2 and 0.08 to that of L1."
+        "With L2 the loss is 31% lower than with L1, after what rescaling to all rows may cost "
+        "(9.1% of L2 and 17% of L1)."
     )
     assert answer.numbers == pytest.approx({"lowest_kind": "l2", "lowest_loss": 0.33, "pick_loss": 0.48})
     own = lowest("l2", {"l2": 0.3, "l1": 0.4}, l2=0.1)
     assert own.because == (
-        "L2 has the lowest loss of all candidates (0.33), with what carrying strengths to all rows is "
-        "expected to add: 0.03 to that of L2."
+        "L2 has the lowest loss (0.33), after what rescaling to all rows may cost (9.1% of L2)."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from record_builders import RECORDS, advice, network, no_signal
 
 from regadvisor.advice import Advice
 from regadvisor.errors import RecordError, RegadvisorError
-from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Note, Record
+from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Flip, Note, Record
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.serial import from_json, to_json, without_timings
 from regadvisor.report.view import view
@@ -126,7 +127,8 @@ def test_the_summary_says_what_a_program_wants_in_plain_fields() -> None:
     assert own["verdict"].startswith("Use L2: LogisticRegression(C=0.567).")
     assert (own["kind"], own["l2"], own["status"]) == ("l2", 0.0031, "advice")
     assert own["parameters"]["LogisticRegression"]["C"] == pytest.approx(1 / (record.data.n_rows * 0.0031))
-    found = record.evidence.scores.comparisons["l2:none"]  # type: ignore[union-attr]
+    found = record.evidence.scores.comparison("l2", "none")  # type: ignore[union-attr]
+    assert found is not None
     assert own["gain"] == pytest.approx(-found.difference / found.loss_b)
     assert own["gain_low"] < own["gain"] < own["gain_high"]
     assert all(Advice(build()).summary["kind"] for build in RECORDS.values())
@@ -274,8 +276,13 @@ def test_without_timings_drops_the_flip_of_the_question_about_time() -> None:
     step = record.walk.steps[1]
     timed = replace(step, answer=replace(step.answer, flips_if="the budget were 9 s"))
     steps = (record.walk.steps[0], timed, *record.walk.steps[2:])
-    record = replace(record, walk=replace(record.walk, steps=steps), flips=("L2 if the budget were 9 s", "x"))
-    assert json.loads(without_timings(to_json(record)))["flips"] == ["x"]
+    kept = Flip(outcome="l1", condition="x")
+    record = replace(
+        record,
+        walk=replace(record.walk, steps=steps),
+        flips=(Flip(outcome="l2", condition="the budget were 9 s"), kept),
+    )
+    assert json.loads(without_timings(to_json(record)))["flips"] == [{"outcome": "l1", "condition": "x"}]
 
 
 def test_a_record_of_the_first_format_is_read() -> None:
@@ -289,6 +296,41 @@ def test_a_record_of_the_first_format_is_read() -> None:
     record = from_json(json.dumps(plain))
     assert record.claims == advice().claims
     assert record.evidence.growth is None
+
+
+def test_a_record_of_the_fourth_format_is_read() -> None:
+    """It kept every comparison twice, by "a:b"; the file was written by that version."""
+    old = (Path(__file__).parent / "old_records" / "format_4.json").read_text()
+    read, now = from_json(old), network()
+    assert read.format == FORMAT
+    assert (read.data, read.strength, read.claims, read.notes) == (
+        now.data,
+        now.strength,
+        now.claims,
+        now.notes,
+    )
+    assert [flip.outcome for flip in read.flips] == [flip.outcome for flip in now.flips]
+    was, scores = read.evidence.scores, now.evidence.scores
+    assert was is not None
+    assert scores is not None
+    assert was.scores == scores.scores
+    assert len(was.comparisons) == len(scores.comparisons)
+    for found in scores.comparisons:
+        same = was.comparison(found.a, found.b)
+        assert same is not None
+        assert (same.reply, same.difference, same.low) == (found.reply, found.difference, found.low)
+        assert (same.least, same.most) == pytest.approx((found.least, found.most), rel=1e-3)
+
+
+def test_a_squared_error_of_the_fourth_format_says_what_it_is_relative_to() -> None:
+    plain = json.loads((Path(__file__).parent / "old_records" / "format_4.json").read_text())
+    plain["evidence"]["scores"]["loss_name"] = "squared error / variance of the target, mean of 2 targets"
+    scores = from_json(json.dumps(plain)).evidence.scores
+    assert scores is not None
+    assert (scores.loss_name, scores.loss_scale) == (
+        "squared error",
+        "the variance of the target, mean of 2 targets",
+    )
 
 
 # ---------------------------------------------------------------------- what a terminal and an editor do
@@ -310,7 +352,7 @@ def test_nothing_in_the_text_moves_a_terminal_and_all_of_it_comes_back(text: str
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda plain: plain["evidence"]["scores"]["comparisons"]["l2:none"].update(a="l7"),
+        lambda plain: plain["evidence"]["scores"]["comparisons"][0].update(a="l7"),
         lambda plain: plain["evidence"]["scores"]["honest_losses"].update(l7=1.0),
         lambda plain: plain["evidence"]["scores"]["carry_costs"].update(l7=1.0),
         lambda plain: plain["strength"]["ties"].update(l7=[0.0, 1.0]),

@@ -184,7 +184,7 @@ def judged(
 ) -> Comparison:
     """Return the comparison whose posterior is a Student t at `difference` with `scale` and `df`."""
     p_better, p_same, p_worse = masses(difference, scale=scale, df=df, region=region)
-    half = float(special.stdtrit(df, 0.5 + INTERVAL / 2)) * scale
+    half, inner = (float(special.stdtrit(df, p)) * scale for p in (0.5 + INTERVAL / 2, thresholds.REPLY_MASS))
     return Comparison(
         a=a,
         b=b,
@@ -192,6 +192,8 @@ def judged(
         difference=difference,
         low=difference - half,
         high=difference + half,
+        least=difference - inner,
+        most=difference + inner,
         region=region,
         p_better=p_better,
         p_same=p_same,
@@ -229,14 +231,11 @@ def masses(difference: float, *, scale: float, df: float, region: float) -> tupl
     return below, max(0.0, 1.0 - (below + above)), above
 
 
-def compare_all(honest: Honest) -> dict[str, Comparison]:
-    """Return every comparison the charts can ask for, by ``"a:b"``.
-
-    All ordered pairs of kinds and the constant, and ``"any"`` against the constant in both directions.
-    """
-    sides = [side for side in honest.sides if side != ANY]
-    pairs = [*itertools.permutations(sides, 2), (ANY, CONSTANT), (CONSTANT, ANY)]
-    return {f"{a}:{b}": compare(honest, a, b) for a, b in pairs}
+def compare_all(honest: Honest) -> tuple[Comparison, ...]:
+    """Return every comparison the charts can ask for: all pairs of kinds and the constant, and the best."""
+    sides = [CONSTANT, *(side for side in honest.sides if side not in (ANY, CONSTANT))]
+    pairs = [*itertools.combinations(sides, 2), (CONSTANT, ANY)]
+    return tuple(compare(honest, a, b) for b, a in pairs)
 
 
 def rows_needed(comparison: Comparison, n_rows: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from regadvisor import thresholds
@@ -21,6 +21,7 @@ from regadvisor.records import (
     Claim,
     Comparison,
     Evidence,
+    Flip,
     ScoreEvidence,
     Strength,
     Training,
@@ -43,7 +44,7 @@ class Decision:
     ties: tuple[Kind, ...] = ()
     most_lost: float | None = None
     outcomes: dict[str, float] = field(default_factory=dict)
-    flips: tuple[str, ...] = ()
+    flips: tuple[Flip, ...] = ()
     rows_needed: int | None = None
     #: The scores, with what is said about the fits of the pick.
     scores: ScoreEvidence | None = None
@@ -131,7 +132,7 @@ class Decider:
         draws = self._draws(trained, scores)
         outcomes = self._outcomes(draws, scores)
         ties = self._ties(scores, outcome)
-        against_none = scores.comparisons.get(f"{outcome}:none")
+        against_none = scores.comparison(outcome, "none")
         status = self._status(outcome, ties, against_none)
         return Decision(
             status=status,
@@ -165,16 +166,18 @@ class Decider:
     def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
         """Walk again on every draw of resampled rows; return the share of walks by outcome."""
         counts: Counter[str] = Counter()
+        known = {each.name: getattr(scores, each.name) for each in fields(scores)}
         for draw in range(draws.n_draws):
-            comparisons = _LazyComparisons(draws, draw, scores.comparisons)
-            drawn = replace(scores, comparisons=comparisons, lowest_losses=draws.lowest_losses(draw))
+            drawn = _DrawnScores(
+                **{**known, "lowest_losses": draws.lowest_losses(draw)}, draws=draws, draw=draw
+            )
             evidence = replace(self.evidence, scores=drawn)
             counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
         return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
 
     def _ties(self, scores: ScoreEvidence, outcome: Kind) -> tuple[Kind, ...]:
         """Return the kinds that are the same as the outcome, or differ too little to matter."""
-        found = ((kind, scores.comparisons.get(f"{kind}:{outcome}")) for kind in KINDS if kind != outcome)
+        found = ((kind, scores.comparison(kind, outcome)) for kind in KINDS if kind != outcome)
         return tuple(kind for kind, comparison in found if comparison and _is_tie(comparison))
 
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
@@ -184,7 +187,8 @@ class Decider:
         decided = any(
             step.reply in ("better", "same", "worse")
             for step in self.walk.steps
-            if step.question != "Q4s" and "p_better" in step.answer.numbers
+            if self.chart.questions[step.question].compares not in (None, (ANY, CONSTANT))
+            and step.answer.numbers
         )
         if not decided and self.chart.comparisons == "interval" and _is_wide(against_none):
             return "cant_tell"
@@ -234,7 +238,7 @@ class Decider:
         Without a signal the outcome would be another, whatever the candidates' order: it bounds both claims.
         """
         asked = any(step.question == "Q4s" for step in self.walk.steps)
-        against_constant = scores.comparisons.get(f"{ANY}:{CONSTANT}")
+        against_constant = scores.comparison(ANY, CONSTANT)
         return against_constant.p_better if asked and against_constant is not None else 1.0
 
     def _claims(
@@ -250,7 +254,7 @@ class Decider:
         strength = None if outcome == "none" else draws.share_of_strength(outcome)
         region = f"{thresholds.SAME_REGION:.1%}"
         statement, helps = _regularize(outcome), draws.share_near(["none"])
-        against_none = scores.comparisons.get(f"{outcome}:none")
+        against_none = scores.comparison(outcome, "none")
         if against_none is not None:  # a penalty helps if it gains more than a tie
             helps = against_none.p_better
             if "none" in ties:  # no penalty is known to help, and none to harm
@@ -280,23 +284,20 @@ class Decider:
         ratio = self.n_rows / max(n_sample, 1)
         return next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto)
 
-    def _flips(self) -> tuple[str, ...]:
+    def _flips(self) -> tuple[Flip, ...]:
         """Return what would lead to another outcome, nearest threshold first."""
-        found: list[tuple[float, str]] = []
+        found: list[tuple[float, Flip]] = []
         for step in self.walk.steps:
-            other = _nearest_reply(step.answer.reply, step.answer.numbers.get("difference"))
-            edges = self.chart.questions[step.question].edges
-            if step.answer.flips_if is None or other not in edges:
+            answer, edges = step.answer, self.chart.questions[step.question].edges
+            is_near = answer.distance is None or answer.distance <= thresholds.FARTHEST_FLIP
+            if answer.flips_if is None or answer.flips_to not in edges or not is_near:
                 continue
-            instead, _ = walk(self.chart, self.evidence, self.gather, forced={step.question: other})
-            distance = step.answer.distance
-            is_near = distance is None or distance <= thresholds.FARTHEST_FLIP
-            if instead.outcome != self.walk.outcome and is_near:
-                label = LABELS.get(instead.outcome, instead.outcome)  # type: ignore[arg-type]
-                found.append(
-                    (float("inf") if distance is None else distance, f"{label} if {step.answer.flips_if}")
-                )
-        return tuple(text for _, text in sorted(found, key=lambda pair: pair[0]))
+            forced = {step.question: answer.flips_to}
+            instead = walk(self.chart, self.evidence, self.gather, forced=forced)[0].outcome
+            if instead != self.walk.outcome:
+                distance = float("inf") if answer.distance is None else answer.distance
+                found.append((distance, Flip(outcome=instead, condition=answer.flips_if)))
+        return tuple(flip for _, flip in sorted(found, key=lambda pair: pair[0]))
 
     def _described(self, trained: Trained, scores: ScoreEvidence, kind: Kind) -> ScoreEvidence:
         """Add over- and underfit of none and of `kind`, and the features that `kind` zeroed."""
@@ -347,24 +348,19 @@ class Decider:
 
     def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
         against = "l2" if outcome == "none" else outcome
-        comparison = scores.comparisons.get(f"{against}:none")
+        comparison = scores.comparison(against, "none")
         return None if comparison is None else rows_needed(comparison, comparison.n_rows)
 
 
-class _LazyComparisons(dict[str, Comparison]):
-    """The comparisons of one resampled draw, worked out only for the pairs that a walk asks for."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _DrawnScores(ScoreEvidence):
+    """The scores on one draw of resampled rows; its comparisons are worked out when a walk asks for them."""
 
-    def __init__(self, draws: Resampled, draw: int, observed: dict[str, Comparison]) -> None:
-        super().__init__()
-        self._draws, self._draw, self._observed = draws, draw, observed
+    draws: Resampled
+    draw: int
 
-    def get(self, pair: str, default: Comparison | None = None) -> Comparison | None:  # type: ignore[override]
-        if pair not in self._observed:
-            return default
-        if pair not in self:
-            a, b = pair.split(":")
-            self[pair] = self._draws.comparison(self._draw, a, b)
-        return self[pair]
+    def comparison(self, a: str, b: str) -> Comparison | None:
+        return None if super().comparison(a, b) is None else self.draws.comparison(self.draw, a, b)
 
 
 def _capped(share: float) -> float:
@@ -391,10 +387,3 @@ def _is_wide(against_none: Comparison | None) -> bool:
         return False
     limit = thresholds.CANT_TELL_WIDTH * against_none.loss_b
     return against_none.low < -limit and against_none.high > limit
-
-
-def _nearest_reply(reply: str, difference: object) -> str:
-    """Return the reply on the other side of the nearest threshold."""
-    gains = isinstance(difference, float) and difference < 0
-    across = {"yes": "no", "no": "yes", "better": "same", "worse": "same"}
-    return across.get(reply) or ("better" if gains else "worse")

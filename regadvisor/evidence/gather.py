@@ -378,11 +378,12 @@ class Gatherer:
         """Return the evidence of a search that the deadline ended before its first fit."""
         return ScoreEvidence(
             loss_name=self._loss_name,
+            loss_scale=self._loss_scale,
             constant_loss=tuned.results.constant_loss,
             scores=(),
             honest_losses={},
             best_kind="none",
-            comparisons={},
+            comparisons=(),
             n_folds=len(self.drawn.folds),
             cut=tuned.cut,
         )
@@ -390,13 +391,16 @@ class Gatherer:
     @property
     def _loss_name(self) -> str:
         own: str | None = getattr(self.family, "loss_name", None)
-        if own is not None:
-            return own
-        if self.table.is_classification:
-            return "log loss"
+        return own or ("log loss" if self.table.is_classification else "squared error")
+
+    @property
+    def _loss_scale(self) -> str:
+        """What the loss is relative to."""
+        if self._loss_name != "squared error":
+            return ""
         n_targets = self.table.n_targets
         several = f", mean of {n_targets} targets" if n_targets > 1 else ""
-        return f"squared error / variance of the target{several}"
+        return f"the variance of the target{several}"
 
     def _score_evidence(self, trained: Trained) -> ScoreEvidence:
         results, honest = trained.tuned.results, trained.honest
@@ -404,6 +408,7 @@ class Gatherer:
         honest_by_kind: dict[str, float] = {kind: honest.loss(kind) for kind in kinds}
         return ScoreEvidence(
             loss_name=self._loss_name,
+            loss_scale=self._loss_scale,
             constant_loss=honest.loss("constant"),
             scores=to_scores(results),
             honest_losses=honest_by_kind,

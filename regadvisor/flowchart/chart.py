@@ -177,7 +177,7 @@ EXTENDED = Chart(
             },
         ),
         "Q5": Question(
-            text="How well does L1 perform compared to the pick?",
+            text="How well does L1 perform compared to the best so far?",
             judge="comparison",
             compares=("l1", PICK),
             edges={
@@ -199,7 +199,7 @@ EXTENDED = Chart(
             },
         ),
         "Q7": Question(
-            text="How well does L2 perform compared to the pick?",
+            text="How well does L2 perform compared to the best so far?",
             judge="comparison",
             compares=("l2", PICK),
             edges={
@@ -210,7 +210,7 @@ EXTENDED = Chart(
             },
         ),
         "Q8": Question(
-            text="How well does dropout perform compared to the pick?",
+            text="How well does dropout perform compared to the best so far?",
             judge="comparison",
             compares=("dropout", PICK),
             edges={
@@ -221,7 +221,7 @@ EXTENDED = Chart(
             },
         ),
         "Q9": Question(
-            text="How well does dropout with the best penalty perform compared to the pick?",
+            text="How well does dropout with the best penalty perform compared to the best so far?",
             judge="comparison",
             compares=(BOTH, PICK),
             edges={

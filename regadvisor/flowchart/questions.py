@@ -26,9 +26,13 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.words import capital, number
+from regadvisor.words import between, capital, number, part_of
 
 Mode = Literal["sign", "interval"]
+#: How sure the bounds of a sentence are, and what makes a reply "better" or "worse".
+SURE = f"{thresholds.REPLY_MASS:.0%} sure"
+#: The reply on the other side of the threshold.
+_ACROSS: dict[str, Reply] = {"yes": "no", "no": "yes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,8 @@ def _feature_answer(
         said = f"You said {reply}"
         agrees = facts.measured in (None, reply)
         because = f"{said}." if agrees else f"{said}; the data say {facts.measured}. Your word counts."
-        return Answer(reply=reply, because=because, flips_if=f"what you said were not {reply}")
+        other: Reply = "no" if facts.given else "yes"
+        return Answer(reply=reply, because=because, flips_to=other, flips_if=f"you said {other}")
     if facts.measured is None:
         answer = Answer(reply="unsure", because="It was not said and could not be measured.")
         return _settle(question, answer, lean)
@@ -154,6 +159,7 @@ def _feature_answer(
         reply=facts.measured,
         because=because,
         numbers={**numbers, "margin": facts.margin},
+        flips_to=_ACROSS.get(facts.measured),
         flips_if=_margin_text(facts.margin, facts.margin_unit),
         distance=None if facts.margin is None else min(abs(facts.margin), 1.0),
     )
@@ -251,30 +257,31 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
     lowest, loss = expected[best], expected[own]
     edge = thresholds.OVERRULED_FROM * loss
     numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
-    losses = f"{number(lowest)} against {number(loss)}"
-    a, b = _label(best), _label(own)
+    leader, distance = _label(best), abs(loss - lowest - edge) / max(loss, 1e-12)
     paid = _carried_text(scores, expected, best, own)
-    distance = abs(loss - lowest - edge) / max(loss, 1e-12)
     if loss - lowest > edge:
+        less = part_of(loss - lowest, loss)
+        needed = part_of(loss - lowest - edge, loss)
         return Answer(
             reply="yes",
-            because=f"{capital(a)} has the lowest loss of all candidates ({losses} of {b}){paid}.",
+            because=f"With {leader} the loss is {less} lower than with {_label(own)}{paid}.",
             numbers=numbers,
-            flips_if=f"the best candidate of {b} came to {number(lowest)} (now {number(loss)})",
+            flips_to="no",
+            flips_if=None if needed == "0%" else f"the best loss of {_label(own)} were {needed} lower",
             distance=distance,
         )
-    leader, how = (b, f" ({number(loss)})") if best == own else (a, f", by too little ({losses})")
-    because = f"{capital(leader)} has the lowest loss of all candidates{how}{paid}."
+    if best == own:
+        because = f"{capital(leader)} has the lowest loss ({number(loss)}){paid}."
+    else:
+        because = f"With {leader} it is {part_of(loss - lowest, loss)} lower, too little to count{paid}."
     return Answer(reply="no", because=because, numbers=numbers)
 
 
 def _carried_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Kind) -> str:
-    """Return a clause on what the losses of some kinds hold for being carried to all rows, if they do."""
-    added = {kind: expected[kind] - scores.lowest_losses[kind] for kind in dict.fromkeys(kinds)}
-    said = [f"{number(rise)} to that of {_label(kind)}" for kind, rise in added.items() if rise > 0]
-    if not said:
-        return ""
-    return f", with what carrying strengths to all rows is expected to add: {' and '.join(said)}"
+    """Return a clause on what is expected to be lost on the way to all rows, if anything is."""
+    lost = {kind: expected[kind] - scores.lowest_losses[kind] for kind in dict.fromkeys(kinds)}
+    said = [f"{part_of(rise, expected[kind])} of {_label(kind)}" for kind, rise in lost.items() if rise > 0]
+    return f", after what rescaling to all rows may cost ({' and '.join(said)})" if said else ""
 
 
 def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
@@ -296,7 +303,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
         return _settle(
             question, Answer(reply="same", because=f"{_label(a)} is the pick already."), lean="worse"
         )
-    found = scores.comparisons.get(f"{a}:{b}")
+    found = scores.comparison(a, b)
     if found is None:
         missing = [_label(side) for side in (a, b) if side not in scores.honest_losses and side != "constant"]
         what = f" of {' or '.join(missing)}" if missing else ""
@@ -315,6 +322,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
             "p_same": found.p_same,
             "p_worse": found.p_worse,
         },
+        flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),
         distance=_comparison_distance(found, reply, mode),
     )
@@ -330,13 +338,16 @@ def _reply(question: Question, found: Comparison, mode: Mode) -> Reply:
 
 
 def _comparison_text(found: Comparison) -> str:
-    a, b = _label(found.a), _label(found.b)
-    a = capital(a)
-    gain = -found.difference
-    low, high = -found.high, -found.low
-    if gain < 0:
-        return f"{a} loses {number(-gain)} [{number(-high)}, {number(-low)}] to {b}."
-    return f"{a} gains {number(gain)} [{number(low)}, {number(high)}] over {b}."
+    """Return the difference as a share of the loss, with the bound, or both, that made the reply."""
+    a, b = capital(_label(found.a)), _label(found.b)
+    is_lower = found.difference < 0
+    nearest = found.most if is_lower else found.least
+    if (nearest < 0) == is_lower and nearest != 0:
+        bound = f"at least {part_of(nearest, found.loss_b)}, {SURE}"
+    else:
+        bound = f"{SURE} of each end: {between(found.least, found.most, found.loss_b)}"
+    how_much = f"{part_of(found.difference, found.loss_b)} {'lower' if is_lower else 'higher'}"
+    return f"{a} has a loss {how_much} than {b} ({bound})."
 
 
 def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:
@@ -346,17 +357,29 @@ def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:
     return min(abs(found.difference - edge) for edge in edges) / scale
 
 
-def _comparison_flip(found: Comparison, reply: Reply, mode: Mode) -> str:
+def _across(found: Comparison, reply: Reply, mode: Mode) -> Reply:
+    """Return the reply on the other side of the nearest threshold."""
+    if mode == "sign":
+        return "worse" if reply == "better" else "better"
+    if reply in ("better", "worse"):
+        return "same"
+    return "better" if found.difference < 0 else "worse"
+
+
+def _comparison_flip(found: Comparison, reply: Reply, mode: Mode) -> str | None:
+    """Return what would lead to the reply of :func:`_across`; None where rounding hides the step."""
     a, b = _label(found.a), _label(found.b)
-    gain, region = -found.difference, (0.0 if mode == "sign" else found.region)
-    if reply == "better":
-        return f"the gain of {a} over {b} fell from {number(gain)} to below {number(region)}"
-    if reply == "worse":
-        return f"{a} gained {number(region)} or more over {b} (now {number(gain)})"
-    if reply == "same":
-        return f"{a} and {b} differed by more than {number(region)} (now {number(abs(gain))})"
-    width = number(found.high - found.low)
-    return f"more rows settled {a} against {b} (gain {number(gain)}, interval {width} wide)"
+    how = "better" if found.difference < 0 else "worse"
+    now, edge = part_of(found.difference, found.loss_b), part_of(found.region, found.loss_b)
+    if reply == "unsure":
+        so_far = between(found.least, found.most, found.loss_b, words=("better", "worse"))
+        return f"more rows showed that {a} is {how} than {b} (so far it is {so_far})"
+    if mode == "sign":
+        return None if now == "0%" else f"{a} were not {how} than {b} (now {now} {how})"
+    if now == edge:
+        return None
+    least = "at least" if reply == "same" else "less than"
+    return f"{a} were {least} {edge} {how} than {b} (now {now})"
 
 
 # ----------------------------------------------------------------------------------------------- Q10
@@ -385,6 +408,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             "p_same": growth.p_same,
             "p_worse": growth.p_worse,
         },
+        flips_to=_ACROSS.get(_growth_reply(growth)),
         flips_if=f"its gain at {growth.n_rows:,} rows were below {thresholds.SAME_REGION:.1%} of the loss",
         distance=abs(growth.gain - thresholds.SAME_REGION),
     )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from regadvisor.errors import ParameterError
 from regadvisor.records import Record
 from regadvisor.regularizer import Kind
-from regadvisor.report.phrases import unit
 from regadvisor.report.picture_data import (
     GrowthPicture,
     KindsPicture,
@@ -24,6 +23,7 @@ from regadvisor.report.picture_data import (
     kinds_picture,
     strength_picture,
 )
+from regadvisor.thresholds import REPLY_MASS
 from regadvisor.words import number
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
     if picture.pick is not None:
         _, x_pick, y_pick = picture.pick
         ax.plot([x_pick], [y_pick], marker="o", markersize=11, fillstyle="none", color=_INK, linestyle="none")
-        ax.annotate("pick", (x_pick, y_pick), xytext=(0, -14), textcoords="offset points", ha="center")
+        ax.annotate("advised", (x_pick, y_pick), xytext=(0, -14), textcoords="offset points", ha="center")
     ax.set_xscale("log")
     ax.set_ylim(bottom, top)
     ax.set_xlabel("strength (L1+L2: the sum; with dropout: the penalty)")
-    ax.set_ylabel(f"held-out {unit(picture.loss_name)}")
+    ax.set_ylabel(f"held-out {picture.loss_name}")
     ax.set_title("How strong", loc="left", fontsize=11)
     _tidy(ax)
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -174,10 +174,12 @@ def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
         ax.plot([row.extra], [place], marker="D" if row.is_pick else "o", color=colour)
     ax.set_yticks(range(len(picture.rows)))
     ax.set_ylim(-0.6, len(picture.rows) - 0.4)
-    names = [f"{row.label}{' (pick)' if row.is_pick else ''}" for row in reversed(picture.rows)]
+    names = [f"{row.label}{' (advised)' if row.is_pick else ''}" for row in reversed(picture.rows)]
     ax.set_yticklabels(names)
     ax.set_xlim(right=farthest * 1.03)
-    ax.set_xlabel("% more held-out loss than what is advised (95% interval; shaded: a tie)")
+    ax.set_xlabel(
+        f"% more held-out loss than what is advised ({REPLY_MASS:.0%} sure of each end; shaded: a tie)"
+    )
     ax.set_title("What else is as good", loc="left", fontsize=11)
     _tidy(ax)
 

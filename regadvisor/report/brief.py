@@ -25,7 +25,8 @@ def brief(record: Record) -> dict[str, Any]:
         parameters : dict
             By the name of what takes them, such as ``{"Ridge": {"alpha": 13.5}}``.
         gain, gain_low, gain_high : float or None
-            Share of the loss without a regularizer that it takes off, with the ends of its 95% interval.
+            Share of the loss without a regularizer that it takes off, and the ends of its interval, each 80%
+            sure.
         support, probability : float or None
             Of the claim that the verdict rests on; see ``advice.confidence``.
         ties : list of str
@@ -44,10 +45,10 @@ def brief(record: Record) -> dict[str, Any]:
     """
     regularizer, claim = record.strength.regularizer, main_claim(record)
     scores, sample = record.evidence.scores, record.evidence.sample
-    found = None if scores is None else scores.comparisons.get(f"{regularizer.kind}:none")
+    found = None if scores is None else scores.comparison(regularizer.kind, "none")
     gains: list[float | None] = [None] * 3
     if found is not None and found.loss_b > 0:
-        gains = [-end / found.loss_b for end in (found.difference, found.high, found.low)]
+        gains = [-end / found.loss_b for end in (found.difference, found.most, found.least)]
     return {
         "verdict": " ".join(headline(record)),
         "status": record.status,

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from regadvisor.records import Record
-from regadvisor.report.view import View
+from regadvisor.report.view import INTERVALS, View
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -71,7 +71,11 @@ def to_card(view: View) -> str:
 def _filled(name: str, **values: object) -> str:
     from markupsafe import Markup
 
-    return _environment().get_template(name).render(style=Markup(_read("style.css")), **values)
+    return (
+        _environment()
+        .get_template(name)
+        .render(style=Markup(_read("style.css")), intervals=INTERVALS, **values)
+    )
 
 
 @cache

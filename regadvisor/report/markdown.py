@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from regadvisor.report.view import View
+from regadvisor.report.view import INTERVALS, View
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
@@ -54,12 +54,12 @@ def _path(view: View) -> list[str]:
 def _candidates(view: View) -> list[str]:
     if not view.candidates:
         return []
-    lines = [_row(["kind", "best strength", "loss", "gain over none [95%]", "reply", "runs", "remarks"])]
+    lines = [_row(["kind", "best strength", "loss", "gain over none", "reply", "runs", "remarks"])]
     lines.append("|---|---|--:|---|---|--:|---|")
     for row in view.candidates:
         cells = [row.kind, row.strength, row.loss, row.gain, row.reply, row.tried, row.remarks]
         lines.append(_row(cells, is_bold=row.is_pick))
-    parts = [f"## Candidates by held-out {_plain(view.loss_name)}", "\n".join(lines)]
+    parts = [f"## Held-out {_plain(view.loss_name)}", "\n".join(lines), INTERVALS]
     return parts if view.disagreement is None else [*parts, _plain(view.disagreement)]
 
 

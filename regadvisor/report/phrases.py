@@ -6,8 +6,8 @@ import math
 
 from regadvisor.records import Claim
 from regadvisor.regularizer import LABELS, Regularizer
-from regadvisor.thresholds import HIGHEST_SUPPORT
-from regadvisor.words import capital, joined, number
+from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
+from regadvisor.words import capital, joined, number, percent
 
 _NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
@@ -124,8 +124,7 @@ def likely(probability: float) -> str:
     >>> [likely(p) for p in (0.97, 0.85, 0.7, 0.5, 0.2)]
     ['very likely', 'likely', 'more likely than not', 'a toss-up', 'unlikely']
     """
-    words = ((0.95, "very likely"), (0.8, "likely"), (0.6, "more likely than not"), (0.4, "a toss-up"))
-    return next((word for least, word in words if probability >= least), "unlikely")
+    return next((word for least, word in LIKELY if probability >= least), "unlikely")
 
 
 def support(claim: Claim | None) -> str:
@@ -143,20 +142,6 @@ def support(claim: Claim | None) -> str:
     if claim.probability is not None:
         return f"{min(claim.probability, HIGHEST_SUPPORT):.0%} sure"
     return likely(claim.support)
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage of two digits, and of one decimal at most.
-
-    Examples
-    --------
-    >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.0)
-    ('24%', '0.6%', '0%', '320%', '0%')
-    """
-    value = 100.0 * abs(share)
-    if value >= 10:
-        return f"{value:,.0f}%"
-    return f"{value:.1f}%" if value >= 0.05 else "0%"
 
 
 def signed_percent(share: float) -> str:
@@ -180,17 +165,6 @@ def interval(low: float, high: float) -> str:
     '[-0.003, 0.005]'
     """
     return f"[{number(low)}, {number(high)}]"
-
-
-def unit(loss_name: str) -> str:
-    """Return the short name of a loss, for sentences.
-
-    Examples
-    --------
-    >>> unit("squared error / variance of the target")
-    'squared error'
-    """
-    return loss_name.partition(" /")[0]
 
 
 def clean(text: str) -> str:

@@ -154,10 +154,10 @@ def kinds_picture(record: Record) -> KindsPicture:
     pick: Kind = advised if advised in scores.honest_losses else scores.best_kind
     rows = [KindRow(label=short_label(pick), extra=0.0, low=0.0, high=0.0, is_pick=True)]
     for kind in (*KINDS, "constant"):
-        found = scores.comparisons.get(f"{kind}:{pick}")
+        found = scores.comparison(kind, pick)
         if found is not None and found.loss_b > 0 and math.isfinite(found.difference):
             extra, low, high = (
-                100.0 * value / found.loss_b for value in (found.difference, found.low, found.high)
+                100.0 * value / found.loss_b for value in (found.difference, found.least, found.most)
             )
             label = "always guess" if kind == "constant" else short_label(kind)
             rows.append(KindRow(label=label, extra=extra, low=low, high=high, is_pick=False))

@@ -225,7 +225,7 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
         names = joined((_zeroed(feature) for feature in ranked), most=6)
         listing = f": {names}" if ranked else ""
         of = f" of {counted(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
-        lines.append(f"The pick zeroes {scores.n_zeroed:,}{of}{listing}.")
+        lines.append(f"It zeroes {scores.n_zeroed:,}{of}{listing}.")
     if scores.reported:
         named = joined(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
         lines.append(f"Your {scores.reported_name}, which decides nothing: {named}.")

@@ -19,12 +19,16 @@ from typing import Any
 
 from regadvisor.errors import RecordError
 from regadvisor.records import FORMAT, Record
+from regadvisor.regularizer import LABELS
 from regadvisor.report.brief import brief
 
 #: Name of the form of the text, for programs that read it.
 SCHEMA = "regadvisor/1"
 #: The only member of the object that stands for a number that JSON cannot write.
 FLOAT_KEY = "$float"
+
+#: From the width of a 95% interval to the half width at the level of replies, both of a normal distribution.
+_INNER = 0.8416 / (2 * 1.96)
 
 #: What a terminal may obey instead of showing it: control characters beyond ASCII, changes of direction.
 _UNSEEN = re.compile(r"[\x7f-\uffff\U00010000-\U0010ffff]")
@@ -79,7 +83,7 @@ def from_json(text: str | bytes) -> Record:
     plain = _parsed(text)
     _check_format(plain)
     try:
-        return msgspec.convert(_restored(plain), Record)
+        return msgspec.convert(_upgraded(_restored(plain)), Record)
     except msgspec.ValidationError as error:
         raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
 
@@ -105,8 +109,7 @@ def without_timings(text: str) -> str:
             for name in ("because", "distance"):
                 step["answer"].pop(name)
     if isinstance(plain, dict) and "flips" in plain:
-        told = tuple(clause for clause in dropped if clause)
-        plain["flips"] = [flip for flip in plain["flips"] if not (told and flip.endswith(told))]
+        plain["flips"] = [flip for flip in plain["flips"] if flip["condition"] not in dropped]
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -170,6 +173,28 @@ def _check_format(plain: Any) -> None:
         raise RecordError(f"advice must be of format {FORMAT} or older, got {number}{by}: {do}")
     if number < 1:
         raise RecordError(f"advice must be of format 1 to {FORMAT}, got {number}: {_DO}")
+
+
+def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of an older format in the form of today's."""
+    scores = (plain.get("evidence") or {}).get("scores")
+    if isinstance(scores, dict) and isinstance(
+        scores.get("comparisons"), dict
+    ):  # every pair was kept in both directions, by "a:b"
+        pairs = {frozenset(name.split(":")): found for name, found in scores["comparisons"].items()}
+        for found in pairs.values():
+            inner = _INNER * (found["high"] - found["low"])
+            found |= {"least": found["difference"] - inner, "most": found["difference"] + inner}
+        name, _, scale = scores["loss_name"].partition(" / ")
+        scale = scale and f"the {scale}"
+        scores |= {"comparisons": list(pairs.values()), "loss_name": name, "loss_scale": scale}
+    if any(isinstance(flip, str) for flip in plain.get("flips", ())):  # "L2 if the gain fell"
+        said = (flip.partition(" if ") for flip in plain["flips"])
+        kinds = {label: kind for kind, label in LABELS.items()} | {"no signal": "no signal"}
+        plain["flips"] = [
+            {"outcome": kinds[name], "condition": condition} for name, _, condition in said if name in kinds
+        ]
+    return plain | {"format": FORMAT}
 
 
 def _restored(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from regadvisor.report.view import View
+from regadvisor.report.view import INTERVALS, View
 from regadvisor.words import capital
 
 if TYPE_CHECKING:
@@ -111,16 +111,16 @@ def _path(console: Console, view: View, *, verbose: bool) -> None:
 def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
-    _title(console, f"Candidates by held-out {view.loss_name}")
-    table = _table("  kind", "best strength", "loss", "gain over none, 95%", "reply", "runs")
+    _title(console, f"Held-out {view.loss_name}")
+    table = _table("  kind", "best strength", "loss", "gain over none", "reply", "runs")
     for row in view.candidates:
         kind = f"{'>' if row.is_pick else ' '} {row.kind}"
         cells = (row.strength, row.loss, row.gain, row.reply, row.tried)
         _add(table, kind, *cells, style="bold" if row.is_pick else "")
     console.print(table)
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
-    below = ([] if view.disagreement is None else [view.disagreement]) + [f"({r})" for r in remarks]
-    for line in below:
+    below = [INTERVALS, *([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]
+    for line in filter(None, below):
         _indented(console, line)
 
 
@@ -163,7 +163,7 @@ def _comparisons(console: Console, view: View) -> None:
     if not view.comparisons:
         return
     _title(console, "Every comparison")
-    table = _table("sides", "gain [95%]", "reply", "better / same / worse")
+    table = _table("sides", "gain", "reply", "better / same / worse")
     for row in view.comparisons:
         _add(table, row.sides, row.gain, row.reply, row.masses)
     console.print(table)
@@ -172,7 +172,7 @@ def _comparisons(console: Console, view: View) -> None:
 def _scores(console: Console, view: View) -> None:
     if not view.scores:
         return
-    _title(console, "Every candidate")
+    _title(console, "Every fit")
     table = _table("kind", "strength", "rows", "loss", "training", "folds", "remarks")
     for row in view.scores:
         _add(table, row.kind, row.strength, row.rows, row.loss, row.train_loss, row.folds, row.remarks)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import label, percent, seconds, sentence, short_label, strengths, support, unit
+from regadvisor.report.phrases import label, seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
-from regadvisor.words import capital, counted, joined, number
+from regadvisor.thresholds import REPLY_MASS, TOSS_UP
+from regadvisor.words import between, capital, counted, joined, number, part_of, percent
 
-#: A loss that is higher by more times is not told in percent.
-_MOST_TIMES = 9.0
-#: Support below which a claim is not called shown.
-_TOSS_UP = 0.6
-#: One-sided 80% and two-sided 90% of a normal distribution.
-_SURE_80, _SURE_90 = 0.8416, 1.6449
+#: How sure the bounds of a sentence are.
+SURE = f"{REPLY_MASS:.0%} sure"
 
 
 def headline(record: Record) -> tuple[str, ...]:
@@ -89,16 +86,16 @@ def best_regularizer(scores: ScoreEvidence) -> Kind | None:
 
 def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     """Return whether regularizing helps, how likely that is, and by how much."""
-    found = scores.comparisons.get(f"{record.strength.regularizer.kind}:none")
+    found = scores.comparison(record.strength.regularizer.kind, "none")
     claim = next((claim for claim in record.claims if claim.name == "regularize"), None)
     if found is None or claim is None or claim.support is None:
         return ()
-    if claim.support < _TOSS_UP and claim.probability is None:
-        return (f"Regularizing is not shown to help: {_between(found, scores)} than without.",)
-    gain, least = -found.difference, -found.difference - _SURE_80 * _scale(found)
-    lower = f"held-out {unit(scores.loss_name)} {_amount(gain, found, scores)} lower than without"
-    bound = f" (at least {_amount(least, found, scores)} with 80% probability)" if least > 0 else ""
-    return (f"Regularizing helps: {support(claim)}. {capital(lower)}{bound}.",)
+    if claim.support < TOSS_UP and claim.probability is None:
+        return (f"Regularizing is not shown to help: the loss is {_between(found)} than without.",)
+    lower = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
+    least = part_of(found.most, found.loss_b)
+    bound = f" (at least {least}, {SURE})" if found.most < 0 and least != "0%" else ""
+    return (f"Regularizing helps: {support(claim)}. {lower}{bound}.",)
 
 
 def _others(record: Record) -> tuple[str, ...]:
@@ -130,8 +127,10 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     """Return the verdict where no regularizer is as good as the pick, or is the pick itself and a tie."""
     pick = record.strength.regularizer.kind
     side = pick if pick != "none" else best_regularizer(scores)
-    found = scores.comparisons.get(f"{side}:none")
-    how = "" if found is None else f" ({_between(found, scores)} with {short_label(found.a)} than without)"
+    found = scores.comparison(side or "none", "none")
+    how = (
+        "" if found is None else f" (the loss is {_between(found)} with {short_label(found.a)} than without)"
+    )
     simple = "is the simplest" if pick == "none" else "does no harm"
     tied = capital(joined(label(kind) for kind in record.ties))
     return (
@@ -144,38 +143,21 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
 def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     first = f"No regularizer needed: {support(main_claim(record))}."
     best = best_regularizer(scores)
-    found = None if best is None else scores.comparisons.get(f"{best}:none")
+    found = None if best is None else scores.comparison(best, "none")
     if found is None:
         return (first,)
     name, gain = short_label(found.a), -found.difference
     if gain < -found.region:
-        return (
-            first,
-            f"Even the best one, {name}, has a loss {_amount(-gain, found, scores)} higher than without.",
-        )
+        raised = part_of(found.difference, found.loss_b)
+        return (first, f"Even the best one, {name}, has a loss {raised} higher than without.")
     last = record.walk.steps[-1] if record.walk.steps else None
     if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
         return (
             first,
-            f"The best one, {name}, gains {_amount(gain, found, scores)} on the sample; at the full size the "
+            f"The best one, {name}, gains {part_of(gain, found.loss_b)} on the sample; at the full size the "
             "gain does not survive.",
         )
-    return (first, f"With the best one, {name}, {_between(found, scores)} than without.")
-
-
-def _scale(found: Comparison) -> float:
-    """Return the standard deviation that the 95% interval of a comparison stands for."""
-    return (found.high - found.low) / (2 * 1.96)
-
-
-def _amount(difference: float, found: Comparison, scores: ScoreEvidence) -> str:
-    """Return a difference of losses as a percentage of the loss without.
-
-    Where that loss is below 0, or so small that percentages have no meaning, the difference itself.
-    """
-    if found.loss_b <= 0 or abs(difference) > _MOST_TIMES * found.loss_b:
-        return f"{number(abs(difference))} {unit(scores.loss_name)}"
-    return percent(max(difference / found.loss_b, -1.0))  # no more than all of it can go
+    return (first, f"With the best one, {name}, the loss is {_between(found)} than without.")
 
 
 def _ties_with_the_best(record: Record) -> bool:
@@ -184,13 +166,9 @@ def _ties_with_the_best(record: Record) -> bool:
     return scores is not None and best_regularizer(scores) in record.ties
 
 
-def _between(found: Comparison, scores: ScoreEvidence) -> str:
-    """Return the 90% interval of a difference in words: the loss is between 1% lower and 2% higher."""
-    ends = (found.difference - _SURE_90 * _scale(found), found.difference + _SURE_90 * _scale(found))
-    low, high = (f"{_amount(end, found, scores)} {'lower' if end < 0 else 'higher'}" for end in ends)
-    if (ends[0] < 0) == (ends[1] < 0):
-        low = low.rsplit(" ", 1)[0]
-    return f"the loss is between {low} and {high}"
+def _between(found: Comparison) -> str:
+    """Return the interval of a difference in words: between 1.2% lower and 2.1% higher."""
+    return between(found.least, found.most, found.loss_b)
 
 
 def _no_signal(record: Record) -> tuple[str, ...]:
@@ -210,7 +188,7 @@ def _no_signal(record: Record) -> tuple[str, ...]:
         also = "as does guessing" if best == constant else f"guessing {constant}"
         is_lower = own[lowest] < scores.constant_loss and best != constant
         luck = ", no more below than luck explains" if is_lower else ""
-        reached = f"reaches a {unit(scores.loss_name)} of {best}, {also}{luck}"
+        reached = f"reaches a {scores.loss_name} of {best}, {also}{luck}"
         sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
     sentences.append(f"If you train anyway, use {use(record)}.")
     return tuple(sentences)
@@ -246,7 +224,7 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         rows = counted(sample.n_rows, "row")
         return (f"Can't tell yet: in the time there was, {rows} left nothing to compare.", until)
     rows, kind = counted(sample.n_rows, "row"), short_label(widest.a)
-    what = f"with {rows}, {_between(widest, scores)} with {kind} than without"
+    what = f"with {rows}, the loss is {_between(widest)} with {kind} than without"
     return (f"Can't tell yet whether to regularize: {what}{_needed(record)}.", until)
 
 
@@ -268,7 +246,7 @@ def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None
     """Return the comparison with no regularizer that is left open."""
     pick = record.strength.regularizer.kind
     side = best_regularizer(scores) if pick == "none" else pick
-    return scores.comparisons.get(f"{side}:none")
+    return scores.comparison(side or "none", "none")
 
 
 def _cost(record: Record) -> tuple[str, ...]:
@@ -286,19 +264,6 @@ def _cost(record: Record) -> tuple[str, ...]:
 
 def flips(record: Record) -> tuple[str, ...]:
     """Return what would flip the verdict, the nearest first."""
-    return tuple(sentence(_flip_clause(clause)) for clause in record.flips)
-
-
-def _flip_clause(clause: str) -> str:
-    """Return a flip after the word "flip": a clause that names another outcome first gets a "to".
-
-    Examples
-    --------
-    >>> _flip_clause("L2 if the gain fell"), _flip_clause("the gain fell")
-    ('to L2 if the gain fell', 'if the gain fell')
-    """
-    clause = clause.rstrip(".")
-    if clause.startswith(("to ", "if ")):
-        return clause
-    names_outcome = any(clause.startswith(f"{name} if ") for name in (*LABELS.values(), "no signal"))
-    return f"{'to' if names_outcome else 'if'} {clause}"
+    return tuple(
+        f"The answer becomes {short_label(flip.outcome)} if {flip.condition}." for flip in record.flips
+    )

@@ -20,12 +20,14 @@ from regadvisor.report.phrases import (
     short_label,
     short_strengths,
     signed_percent,
-    unit,
 )
 from regadvisor.report.verdict import flips, headline, losses
+from regadvisor.thresholds import REPLY_MASS
 from regadvisor.words import number
 
 _T = TypeVar("_T")
+#: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.
+INTERVALS = f"Brackets: {REPLY_MASS:.0%} sure of each end."
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
 
@@ -40,7 +42,7 @@ class PathRow:
     because: str
     #: What the chart does next, or empty.
     action: str
-    #: What the pick became if it changed ("pick: L2"), or the outcome on the last row ("outcome: L2").
+    #: What the pick became if it changed ("so far: L2"), or the outcome on the last row ("outcome: L2").
     pick: str
 
 
@@ -51,7 +53,7 @@ class CandidateRow:
     kind: str
     strength: str
     loss: str
-    #: Gain over no regularizer with its 95% interval; empty for none itself.
+    #: Gain over no regularizer with the interval of the replies; empty for none itself.
     gain: str
     reply: str
     tried: str
@@ -95,7 +97,7 @@ class View:
     #: What is odd about the data and may change what the verdict is worth.
     warnings: tuple[str, ...]
     path: tuple[PathRow, ...]
-    #: As in "log loss", for the heading of the table of candidates; empty if nothing was trained.
+    #: As in "log loss", for the heading of the table of kinds; empty if nothing was trained.
     loss_name: str
     candidates: tuple[CandidateRow, ...]
     comparisons: tuple[ComparisonRow, ...]
@@ -132,7 +134,7 @@ def view(record: Record) -> View:
             headline=headline(record),
             warnings=sections.warnings(record),
             path=tuple(_path_row(step, number, record) for number, step in enumerate(record.walk.steps, 1)),
-            loss_name="" if scores is None else scores.loss_name,
+            loss_name="" if scores is None else _loss_name(scores),
             candidates=() if scores is None else _candidates(record, scores),
             comparisons=() if scores is None else _comparisons(scores),
             disagreement=None if scores is None else _disagreement(record, scores),
@@ -167,11 +169,15 @@ def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
     if is_last:
         return f"outcome: {label(outcome)}"
     if step.pick_after is not None and step.pick_after != step.pick_before:
-        return f"pick: {short_label(step.pick_after)}"
+        return f"so far: {short_label(step.pick_after)}"
     return ""
 
 
 # ---------------------------------------------------------------------------------- what was measured
+
+
+def _loss_name(scores: ScoreEvidence) -> str:
+    return f"{scores.loss_name}, by {scores.loss_scale}" if scores.loss_scale else scores.loss_name
 
 
 def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ...]:
@@ -185,8 +191,8 @@ def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ..
         kind="always guess",
         strength="",
         loss=number(scores.constant_loss),
-        gain=_gain(scores.comparisons.get("constant:none")),
-        reply=_reply(scores.comparisons.get("constant:none")),
+        gain=_gain(scores.comparison("constant", "none")),
+        reply=_reply(scores.comparison("constant", "none")),
         tried="",
         remarks="",
         is_pick=False,
@@ -201,7 +207,7 @@ def _candidate(kind: Kind, record: Record, scores: ScoreEvidence) -> CandidateRo
     picked = record.strength.on_sample if is_pick else None
     best = picked or _best(at_size)
     loss = losses(scores).get(kind)
-    found = scores.comparisons.get(f"{kind}:none")
+    found = scores.comparison(kind, "none")
     return CandidateRow(
         kind=short_label(kind),
         strength="" if best is None or kind == "none" else short_strengths(best),
@@ -243,7 +249,7 @@ def _gain(found: Comparison | None) -> str:
     """Return the gain of `a` over `b` with its interval: percent of the loss of `b`, if that is above 0."""
     if found is None:
         return ""
-    ends = (-found.difference, -found.high, -found.low)
+    ends = (-found.difference, -found.most, -found.least)
     if found.loss_b <= 0:
         return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
     # An interval may reach beyond what can be gained, which is all of the loss.
@@ -258,7 +264,7 @@ def _reply(found: Comparison | None) -> str:
 def _comparisons(scores: ScoreEvidence) -> tuple[ComparisonRow, ...]:
     """Return every pair once, the simpler side (or the constant) on the right."""
     order = {side: place for place, side in enumerate(("constant", *KINDS, "any"))}
-    pairs = [found for found in scores.comparisons.values() if order[found.a] > order[found.b]]
+    pairs = [found if order[found.a] > order[found.b] else found.turned for found in scores.comparisons]
     pairs.sort(key=lambda found: (order[found.b], order[found.a]))
     return tuple(
         ComparisonRow(
@@ -276,12 +282,12 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     best = min(own, key=own.__getitem__, default=outcome)
     if outcome in ("no signal", best) or outcome not in own:
         return None
-    found = scores.comparisons.get(f"{best}:{outcome}")
+    found = scores.comparison(best, outcome)
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
     return (
         f"The chart's answer is {short_label(outcome)}; the lowest held-out loss has {short_label(best)} "
-        f"({number(own[best])} against {number(own[outcome])} {unit(scores.loss_name)}; {how})."
+        f"({number(own[best])} against {number(own[outcome])}; {how})."
     )
 
 
