@@ -575,7 +575,7 @@ def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:
     path.write_text(to_json(record), encoding="utf-8")
     done = program("show", str(path), "--markdown", env={**os.environ, "PYTHONIOENCODING": "utf-8"})
     assert "naïve" in done.stdout.decode()
-    assert json.loads(path.read_text(encoding="utf-8"))["flips"] == ["naïve"]
+    assert json.loads(path.read_text(encoding="utf-8"))["flips"] == [{"outcome": "l1", "condition": "naïve"}]
 
 
 def test_colours_and_width_are_those_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
