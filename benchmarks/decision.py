@@ -46,9 +46,10 @@ from regret.score import scores
 from regret.splits import Split, halves
 from verdicts import write
 
+from regadvisor.compare.claims import masses
 from regadvisor.compare.honest import Honest
-from regadvisor.compare.paired import masses, spread
-from regadvisor.compare.support import resampled
+from regadvisor.compare.paired import spread
+from regadvisor.compare.resampled import resampled
 from regadvisor.flowchart.chart import NO_SIGNAL
 from regadvisor.thresholds import SAME_REGION
 

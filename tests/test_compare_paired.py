@@ -14,8 +14,9 @@ from scipy import stats
 from test_compare_panel import made
 
 from regadvisor import thresholds
+from regadvisor.compare.claims import _reply, judged, masses, rows_needed
 from regadvisor.compare.honest import honest_losses
-from regadvisor.compare.paired import _reply, compare, compare_all, judged, masses, rows_needed, spread
+from regadvisor.compare.paired import compare, compare_all, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.errors import ParameterError
 

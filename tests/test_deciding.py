@@ -32,8 +32,8 @@ from test_chart import compared
 
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
-from regadvisor.compare.paired import rows_needed
-from regadvisor.compare.support import resampled, strength_ties
+from regadvisor.compare.claims import no_worse, rows_needed, strength_holds
+from regadvisor.compare.resampled import resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
 from regadvisor.families.linear.family import LinearFamily
@@ -284,8 +284,8 @@ def test_support_is_the_share_of_resampled_rows_that_agree() -> None:
     draws = draws_of(found)
     assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
     for name, share in (
-        ("kind", draws.share_near([outcome])),
-        ("strength", draws.share_of_strength(outcome)),
+        ("kind", no_worse(draws, [outcome])),
+        ("strength", strength_holds(draws, outcome)),
     ):
         assert 0.05 < share < 0.95
         assert claim(decision, name).support == pytest.approx(share)
@@ -300,7 +300,7 @@ def test_regularize_is_about_the_side_that_the_outcome_is_on(outcome: str) -> No
     made = decider(found, evidence_of(scores))
     made = replace(made, walk=replace(made.walk, outcome=outcome))  # type: ignore[arg-type]
     helps = against_none(scores).p_better
-    share = draws_of(found).share_near(["none"]) if outcome == "none" else helps
+    share = no_worse(draws_of(found), ["none"]) if outcome == "none" else helps
     assert 0.3 < share < 0.97
     assert claim(made.decide(), "regularize").support == pytest.approx(share)
 
@@ -340,11 +340,11 @@ def test_a_wide_open_comparison_is_no_tie() -> None:
     made = nearly(0.003)
     comparison = against_none(made.evidence.scores)
     edge = thresholds.TIE_WIDTH * min(comparison.loss_a, comparison.loss_b)
-    for high, is_tie in ((0.99 * edge, True), (1.01 * edge, False)):
-        assert deciding._is_tie(replace(comparison, low=-0.9 * edge, high=high)) == is_tie
-        assert deciding._is_tie(replace(comparison, low=-high, high=0.9 * edge)) == is_tie
-    assert not deciding._is_tie(replace(comparison, reply="better"))
-    assert deciding._is_tie(replace(comparison, reply="same", high=1.0))
+    for high, ties in ((0.99 * edge, True), (1.01 * edge, False)):
+        assert is_tie(replace(comparison, low=-0.9 * edge, high=high)) == ties
+        assert is_tie(replace(comparison, low=-high, high=0.9 * edge)) == ties
+    assert not is_tie(replace(comparison, reply="better"))
+    assert is_tie(replace(comparison, reply="same", high=1.0))
 
 
 def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
@@ -380,7 +380,7 @@ def test_the_probability_of_a_signal_bounds_both_claims_where_the_chart_asks_for
     classic = decider(found, evidence_of(replace(scores, comparisons=comparisons)), chart=CLASSIC).decide()
     assert claim(classic, "regularize").support == thresholds.HIGHEST_SUPPORT
     assert classic.strength.regularizer.kind == "l1"
-    assert claim(classic, "kind").support == pytest.approx(draws_of(found).share_near(["l1"]))
+    assert claim(classic, "kind").support == pytest.approx(no_worse(draws_of(found), ["l1"]))
 
 
 def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:

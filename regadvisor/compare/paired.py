@@ -13,22 +13,16 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from regadvisor import thresholds
+from regadvisor.compare.claims import judged
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.panel import ANY, CONSTANT, Panel
 from regadvisor.errors import ParameterError
 from regadvisor.records import Comparison
-
-#: Probability inside the interval of a comparison.
-INTERVAL = 0.95
-#: Rows needed are not projected beyond this many times the rows at hand.
-FARTHEST_PROJECTION = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,113 +165,8 @@ def same_region(honest: Honest, a: str, b: str) -> float:
     return thresholds.SAME_REGION * min(abs(honest.loss(a)), abs(honest.loss(b)))
 
 
-def judged(
-    a: str,
-    b: str,
-    difference: float,
-    *,
-    scale: float,
-    df: float,
-    region: float,
-    losses: tuple[float, float],
-    n_rows: int,
-) -> Comparison:
-    """Return the comparison whose posterior is a Student t at `difference` with `scale` and `df`."""
-    p_better, p_same, p_worse = masses(difference, scale=scale, df=df, region=region)
-    half, inner = (float(special.stdtrit(df, p)) * scale for p in (0.5 + INTERVAL / 2, thresholds.REPLY_MASS))
-    return Comparison(
-        a=a,
-        b=b,
-        reply=_reply(p_better, p_same, p_worse),
-        difference=difference,
-        low=difference - half,
-        high=difference + half,
-        least=difference - inner,
-        most=difference + inner,
-        region=region,
-        p_better=p_better,
-        p_same=p_same,
-        p_worse=p_worse,
-        loss_a=losses[0],
-        loss_b=losses[1],
-        n_rows=n_rows,
-    )
-
-
-def _reply(p_better: float, p_same: float, p_worse: float) -> Literal["better", "same", "worse", "unsure"]:
-    """Return the class with enough mass; at most one can have it."""
-    if p_better >= thresholds.REPLY_MASS:
-        return "better"
-    if p_worse >= thresholds.REPLY_MASS:
-        return "worse"
-    return "same" if p_same >= thresholds.REPLY_MASS else "unsure"
-
-
-def masses(difference: float, *, scale: float, df: float, region: float) -> tuple[float, float, float]:
-    """Return the posterior mass below, inside and above ±`region`.
-
-    Without any spread (`scale` 0) the difference is known and one mass is 1.
-
-    Examples
-    --------
-    >>> masses(0.0, scale=0.0, df=5.0, region=0.0)
-    (0.0, 1.0, 0.0)
-    """
-    if scale == 0:
-        below, above = float(difference < -region), float(difference > region)
-    else:
-        below = float(special.stdtr(df, (-region - difference) / scale))
-        above = float(special.stdtr(df, (difference - region) / scale))
-    return below, max(0.0, 1.0 - (below + above)), above
-
-
 def compare_all(honest: Honest) -> tuple[Comparison, ...]:
     """Return every comparison the charts can ask for: all pairs of kinds and the constant, and the best."""
     sides = [CONSTANT, *(side for side in honest.sides if side not in (ANY, CONSTANT))]
     pairs = [*itertools.combinations(sides, 2), (CONSTANT, ANY)]
     return tuple(compare(honest, a, b) for b, a in pairs)
-
-
-def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
-    """Return about how many rows would decide a comparison, or None if more than 50 times as many.
-
-    The mean is taken as it stands and its variance as falling like 1/n: the answer is the fewest rows for
-    which the class that the mean points to reaches ``thresholds.REPLY_MASS``.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    n_rows : int
-        Rows behind the comparison.
-
-    Returns
-    -------
-    int or None
-        `n_rows` if it is decided already.
-
-    Examples
-    --------
-    >>> from regadvisor.records import Comparison
-    >>> rows_needed(Comparison(a="l2", b="none", reply="unsure", difference=-0.1, low=-0.5, high=0.3,
-    ...                        region=0.0, p_better=0.69, p_same=0.0, p_worse=0.31, loss_a=1.0,
-    ...                        loss_b=1.1, n_rows=100), 100)
-    296
-    """
-    if comparison.reply != "unsure":
-        return n_rows
-    # With few degrees of freedom the interval overstates the normal scale a little: on the safe side.
-    scale = (comparison.high - comparison.low) / 2 / float(special.ndtri(0.5 + INTERVAL / 2))
-    far, region = abs(comparison.difference), comparison.region
-
-    def is_decided(n: int) -> bool:
-        at_n = scale * math.sqrt(n_rows / n)
-        _, inside, above = masses(far, scale=at_n, df=math.inf, region=region)
-        return (inside if far <= region else above) >= thresholds.REPLY_MASS
-
-    few, many = n_rows, n_rows * FARTHEST_PROJECTION
-    if not is_decided(many):
-        return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if is_decided(middle) else (middle, many)
-    return many

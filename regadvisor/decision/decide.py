@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from regadvisor import thresholds
-from regadvisor.compare.calibration import calibrated
-from regadvisor.compare.paired import rows_needed
+from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
+from regadvisor.compare.resampled import Resampled, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, zeroed_features
-from regadvisor.compare.support import Resampled, resampled, strength_ties
 from regadvisor.evidence.caller_score import Scoring, reported_scores
 from regadvisor.evidence.gather import Trained
 from regadvisor.families.base import Carry, Family, Fit
@@ -99,7 +98,7 @@ class Decider:
                 None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
             ),
             claims=(
-                Claim(name="regularize", statement=_regularize(self.walk.outcome), support=None),
+                Claim(name="regularize", statement=claims.regularize(self.walk.outcome), support=None),
                 Claim(name="kind", statement=f"Start with {LABELS[kind]}.", support=None),
                 Claim(name="strength", statement="A documented default, not measured.", support=None),
             ),
@@ -114,7 +113,7 @@ class Decider:
         losses = scores.lowest_losses
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
-        support = _capped(outcomes.get(NO_SIGNAL, 0.0))
+        support = claims.capped(outcomes.get(NO_SIGNAL, 0.0))
         nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
         # One fold of several is what a deadline left: too little to say that there is nothing.
         is_open = self.is_signal_hidden or scores.n_folds < 2 <= len(trained.prepared.folds)
@@ -131,16 +130,23 @@ class Decider:
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
         draws = self._draws(trained, scores)
         outcomes = self._outcomes(draws, scores)
-        ties = self._ties(scores, outcome)
+        ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
         status = self._status(outcome, ties, against_none)
         return Decision(
             status=status,
             strength=self._strength(trained, outcome),
             training=self._training(trained, outcome),
-            claims=self._claims(trained, outcome, draws, scores, ties=ties),
+            claims=claims.claims(
+                outcome,
+                draws,
+                scores,
+                family=self.family.name,
+                signal=self._signal(scores),
+                discount=self._discount(trained.prepared.n_learned),
+            ),
             ties=ties,
-            most_lost=draws.most_lost(outcome),
+            most_lost=claims.most_lost(draws, outcome),
             outcomes=outcomes,
             flips=self._flips(),
             rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
@@ -175,11 +181,6 @@ class Decider:
             counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
         return {name: counts[name] / draws.n_draws for name in (*KINDS, NO_SIGNAL) if counts[name]}
 
-    def _ties(self, scores: ScoreEvidence, outcome: Kind) -> tuple[Kind, ...]:
-        """Return the kinds that are the same as the outcome, or differ too little to matter."""
-        found = ((kind, scores.comparison(kind, outcome)) for kind in KINDS if kind != outcome)
-        return tuple(kind for kind, comparison in found if comparison and _is_tie(comparison))
-
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
         assert self.evidence.scores is not None
         if len(self.evidence.scores.honest_losses) < 2:
@@ -190,7 +191,7 @@ class Decider:
             if self.chart.questions[step.question].compares not in (None, (ANY, CONSTANT))
             and step.answer.numbers
         )
-        if not decided and self.chart.comparisons == "interval" and _is_wide(against_none):
+        if not decided and self.chart.comparisons == "interval" and claims.is_wide(against_none):
             return "cant_tell"
         return "tie" if outcome != "none" and ties else "advice"
 
@@ -240,45 +241,6 @@ class Decider:
         asked = any(step.question == "Q4s" for step in self.walk.steps)
         against_constant = scores.comparison(ANY, CONSTANT)
         return against_constant.p_better if asked and against_constant is not None else 1.0
-
-    def _claims(
-        self,
-        trained: Trained,
-        outcome: Kind,
-        draws: Resampled,
-        scores: ScoreEvidence,
-        *,
-        ties: tuple[Kind, ...],
-    ) -> tuple[Claim, ...]:
-        discount, signal = self._discount(trained.prepared.n_learned), self._signal(scores)
-        strength = None if outcome == "none" else draws.share_of_strength(outcome)
-        region = f"{thresholds.SAME_REGION:.1%}"
-        statement, helps = _regularize(outcome), draws.share_near(["none"])
-        against_none = scores.comparison(outcome, "none")
-        if against_none is not None:  # a penalty helps if it gains more than a tie
-            helps = against_none.p_better
-            if "none" in ties:  # no penalty is known to help, and none to harm
-                statement = f"Regularizing or not changes the loss by less than {region}."
-                helps = against_none.p_same
-        supports = {
-            "regularize": (statement, helps * signal),
-            "kind": (f"Start with {LABELS[outcome]}.", draws.share_near([outcome]) * signal),
-            "strength": (f"Its strength is within {region} of the best tried.", strength),
-        }
-        return tuple(
-            self._claim(name, statement, None if share is None else _capped(share * discount))
-            for name, (statement, share) in supports.items()
-        )
-
-    def _claim(self, name: str, statement: str, support: float | None) -> Claim:
-        """Return a claim with its probability, where a map from support can be trusted."""
-        probability = None
-        if support is not None:
-            probability = calibrated(name, support, family=self.family.name)
-            # The map of "regularize" counted a tie as right, which the claim no longer does.
-            if probability is not None and statement == _regularize("l2"):
-                probability = min(probability, support)
-        return Claim(name=name, statement=statement, support=support, probability=probability)  # type: ignore[arg-type]
 
     def _discount(self, n_sample: int) -> float:
         ratio = self.n_rows / max(n_sample, 1)
@@ -349,7 +311,7 @@ class Decider:
     def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
         against = "l2" if outcome == "none" else outcome
         comparison = scores.comparison(against, "none")
-        return None if comparison is None else rows_needed(comparison, comparison.n_rows)
+        return None if comparison is None else claims.rows_needed(comparison, comparison.n_rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -361,29 +323,3 @@ class _DrawnScores(ScoreEvidence):
 
     def comparison(self, a: str, b: str) -> Comparison | None:
         return None if super().comparison(a, b) is None else self.draws.comparison(self.draw, a, b)
-
-
-def _capped(share: float) -> float:
-    return min(share, thresholds.HIGHEST_SUPPORT)
-
-
-def _needs_penalty(outcome: str) -> bool:
-    return outcome not in ("none", NO_SIGNAL)
-
-
-def _regularize(outcome: str) -> str:
-    return "Regularize." if _needs_penalty(outcome) else "No regularizer is needed."
-
-
-def _is_tie(comparison: Comparison) -> bool:
-    """Whether two kinds are the same, or their difference is small enough not to matter, whichever way."""
-    widest = thresholds.TIE_WIDTH * min(abs(comparison.loss_a), abs(comparison.loss_b))
-    is_narrow = max(-comparison.low, comparison.high) <= widest
-    return comparison.reply == "same" or (comparison.reply == "unsure" and is_narrow)
-
-
-def _is_wide(against_none: Comparison | None) -> bool:
-    if against_none is None:
-        return False
-    limit = thresholds.CANT_TELL_WIDTH * against_none.loss_b
-    return against_none.low < -limit and against_none.high > limit

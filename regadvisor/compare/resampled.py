@@ -1,20 +1,20 @@
-"""How much an answer depends on the rows at hand: comparisons on resampled rows, and tied strengths."""
+"""The same comparisons on resampled rows: how much an answer depends on the rows at hand."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, counted_sums_of
+from regadvisor.compare.claims import judged, masses
 from regadvisor.compare.honest import Honest
-from regadvisor.compare.paired import judged, masses, same_region, spread
+from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import CONSTANT, Panel
 from regadvisor.errors import ParameterError
 from regadvisor.full_size.cost import carried_loss
@@ -74,51 +74,17 @@ class Resampled:
         """Return the lowest mean loss of any candidate in one draw, by kind."""
         return dict(zip(self.honest.panel.kinds, self.lowest[draw].tolist(), strict=True))
 
-    def share_near(self, kinds: Collection[str]) -> float:
-        """Return the share of draws in which the best of `kinds` is no worse than the best of the others.
-
-        Losses are those expected of all rows. "No worse" allows ``thresholds.SAME_REGION``: two that tie
-        are both right. It is 1 without others.
-        """
-        is_named = np.array([kind in kinds for kind in self.honest.panel.kinds])
-        if is_named.all():
-            return 1.0
-        if not is_named.any():
-            return 0.0
-        named, others = self._carried[:, is_named].min(axis=1), self._carried[:, ~is_named].min(axis=1)
-        return float(np.mean(named <= others + thresholds.SAME_REGION * np.abs(others)))
-
-    def most_lost(self, kind: str) -> float:
-        """Return what `kind` costs if another is the best: at most this share of the loss in 90% of draws.
-
-        Losses are those expected of all rows; the best kind is found anew in every draw.
-        """
-        lowest = self._carried.min(axis=1)
-        own = self._carried[:, self.honest.panel.kinds.index(kind)]
-        lost = (own - lowest) / np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)
-        return float(np.quantile(lost, thresholds.LOST_MASS))
-
-    def share_of_strength(self, kind: str) -> float:
-        """Return the share of draws in which the strengths best on all rows are no worse than any of `kind`.
-
-        "No worse" allows ``thresholds.SAME_REGION``. It is 1 for a kind with a single candidate.
-        """
-        at = self.honest.panel.kinds.index(kind)
-        lowest, best = self.lowest[:, at], self.best[:, at]
-        return float(np.mean(best <= lowest + thresholds.SAME_REGION * np.abs(lowest)))
-
-    @cached_property
-    def _carried(self) -> NDArray[np.float64]:
-        """The lowest losses with what carrying strengths to all rows adds, shape (n_draws, n_kinds)."""
+    def at_full_size(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return losses by kind, shape (n_draws, n_kinds), with what rescaling strengths to all rows adds."""
         constant = self.honest.loss(CONSTANT)
-        carried = self.lowest.copy()
+        expected = losses.copy()
         for number, kind in enumerate(self.honest.panel.kinds):
             cost = self.carry_costs.get(kind, 0.0)
             if cost > 0:
-                carried[:, number] = [
-                    carried_loss(loss, cost, constant=constant) for loss in self.lowest[:, number].tolist()
+                expected[:, number] = [
+                    carried_loss(loss, cost, constant=constant) for loss in losses[:, number].tolist()
                 ]
-        return carried
+        return expected
 
     def comparison(self, draw: int, a: str, b: str) -> Comparison:
         """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are.

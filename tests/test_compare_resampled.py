@@ -7,11 +7,12 @@ import pytest
 from test_compare_panel import made
 
 from regadvisor.compare.bootstrap import bootstrap_counts
+from regadvisor.compare.claims import no_worse, strength_holds
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
+from regadvisor.compare.resampled import resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, zeroed_features
-from regadvisor.compare.support import resampled, strength_ties
 from regadvisor.errors import ParameterError
 
 GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
@@ -113,7 +114,7 @@ def test_ties_of_two_strengths_are_the_box_around_them():
 def test_the_baseline_has_no_strengths_to_tie_and_full_support():
     panel = made()
     assert strength_ties(panel, "none", [{}], 0) == {}
-    assert resampled(honest_losses(panel, seed=0), seed=1).share_of_strength("none") == 1.0
+    assert strength_holds(resampled(honest_losses(panel, seed=0), seed=1), "none") == 1.0
 
 
 @pytest.mark.parametrize("panel", [made(), clustered(), made(weight=np.linspace(0.2, 3, 200))])
@@ -128,12 +129,12 @@ def test_the_share_of_a_strength_is_that_of_a_plain_loop_over_resampled_rows(pan
         weight = panel.share * counts[cluster]
         drawn = observed + stretch * (losses @ weight / weight.sum() - observed)
         n_near += drawn[observed.argmin()] <= drawn.min() + 0.005 * abs(drawn.min())
-    assert draws.share_of_strength("l2") == pytest.approx(n_near / 60)
+    assert strength_holds(draws, "l2") == pytest.approx(n_near / 60)
 
 
 def test_a_strength_far_ahead_is_sure_and_one_of_equals_is_not():
     def share(noise: float) -> float:
-        return resampled(honest_losses(valley(noise=noise), seed=0), seed=1).share_of_strength("l2")
+        return strength_holds(resampled(honest_losses(valley(noise=noise), seed=0), seed=1), "l2")
 
     assert share(0.0) == 1.0
     assert share(3.0) < 0.8
@@ -203,7 +204,7 @@ def test_kinds_that_tie_with_the_best_are_all_near_it():
     losses = {"none": 1.02 * row[None], "l2": row[None], "l1": 1.004 * row[None]}
     panel = Panel(losses=losses, constant=2 * row, fold=np.arange(400) % 5, n_folds=5)
     draws = resampled(honest_losses(panel, seed=0), seed=1, n_draws=50)
-    assert [draws.share_near([kind]) for kind in losses] == [0.0, 1.0, 1.0]
-    assert draws.share_near(["none", "l1"]) == 1.0
-    assert draws.share_near(list(losses)) == 1.0
-    assert draws.share_near([]) == 0.0
+    assert [no_worse(draws, [kind]) for kind in losses] == [0.0, 1.0, 1.0]
+    assert no_worse(draws, ["none", "l1"]) == 1.0
+    assert no_worse(draws, list(losses)) == 1.0
+    assert no_worse(draws, []) == 0.0
