@@ -43,6 +43,7 @@ SLOW = ("spectra", "image", "p>>n", "text")
 MOST_COLUMNS = 300
 #: The first screen says no less than this share.
 LEAST_LOST = 0.001
+BOUND = "another kind, if it is the best, saves at most …"
 HEAD = "| said | cases | right | share, 95% interval |"
 RULE = "|---|--:|--:|---|"
 
@@ -87,7 +88,7 @@ def run(data: DataSet, split: int, *, model: str, train_rows: int | None) -> Run
     pick = record.strength.regularizer.kind
     if pick not in losses or not all(np.isfinite(rows).all() for rows in losses.values()):
         return None
-    own, n = losses[pick], len(test)
+    own = losses[pick]
     claim = advice.confidence.get("regularize")
     return Run(
         name=data.name,
@@ -97,7 +98,7 @@ def run(data: DataSet, split: int, *, model: str, train_rows: int | None) -> Run
         extra={
             kind: (
                 float((rows - own).mean() / own.mean()),
-                float((rows - own).std(ddof=1) / np.sqrt(n) / own.mean()),
+                float((rows - own).std(ddof=1) / np.sqrt(len(rows)) / own.mean()),
             )
             for kind, rows in losses.items()
         },
@@ -122,7 +123,7 @@ def cases(one: Run) -> Iterator[Case]:
         lowest = min(extra for extra, _ in one.extra.values())
         lost = 1 / (1 + lowest) - 1  # of the lowest loss, as the bound is
         is_right = lost <= max(one.most_lost, LEAST_LOST)
-        yield Case(name=name, said="another kind saves up to about …", is_right=is_right)
+        yield Case(name=name, said=BOUND, is_right=is_right)
 
 
 def _best(record: Record) -> dict[Kind, Regularizer]:

@@ -32,7 +32,7 @@ from test_chart import compared
 
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
-from regadvisor.compare.claims import no_worse, rows_needed, strength_holds
+from regadvisor.compare.claims import is_tie, no_worse, rows_needed, strength_holds
 from regadvisor.compare.resampled import resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding

@@ -1,15 +1,15 @@
 """From paired losses to probabilities, and to the three claims: the only file that does this.
 
 1. *Does regularizing help?* The probability that the advised kind gains more than a tie over no regularizer:
-   the mass of a Student t around the paired difference, so ending at "L2 when in doubt" is no evidence. Where no
-   regularizer ties, the claim is that there is no measurable difference.
+   the mass of a Student t around the paired difference, so ending at "L2 when in doubt" is no evidence. Where
+   no regularizer ties, the claim is that there is no measurable difference.
 2. *Does it matter which?* The share of resampled rows on which the advised kind is no worse than the best
    other one; every kind that ties, none included; and the most that another kind would save.
 3. *How strong?* The share of resampled rows on which the advised strength is no worse than any other.
 
 For the bound in 2, strengths are not chosen again on resampled rows: whoever trains the model gets those that
-were chosen. Choosing anew in every draw lets each kind follow the luck of the rows, which hides what they differ by
-(``benchmarks/first_screen.py``).
+were chosen. Choosing anew in every draw lets each kind follow the luck of the rows, which hides what they
+differ by (``benchmarks/first_screen.py``).
 """
 
 from __future__ import annotations
