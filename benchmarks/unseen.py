@@ -96,15 +96,16 @@ def _frame(X: Any, y: Any, *, prefix: str) -> pd.DataFrame:
     return frame.assign(target=[str(int(label)) for label in np.ravel(y)])
 
 
-def entry(name: str, frame: pd.DataFrame, *, kind: str) -> dict[str, Any]:
-    """Return the line of ``index.csv``."""
+def entry(name: str, frame: pd.DataFrame, *, kind: str, source: str) -> dict[str, Any]:
+    """Return the line of ``index.csv``; `source` is a repository or package, a colon and what is read there."""
     n_levels = frame["target"].nunique()
     task = "multiclass" if n_levels > 2 else "binary"
     if pd.api.types.is_float_dtype(frame["target"]):
         task = "regression"
     n_rows, n_columns = frame.shape
     about = {"name": name, "task": task, "n": n_rows, "p": n_columns - 1, "kind": kind}
-    return {**about, "n_targets": 1, "has_group": 0, "has_time": 0, "file": f"{name}.parquet"}
+    rest = {"n_targets": 1, "has_group": 0, "has_time": 0, "file": f"{name}.parquet", "source": source}
+    return {**about, **rest}
 
 
 def main(words: list[str] | None = None) -> None:
@@ -117,20 +118,24 @@ def main(words: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=Path)
     asked = parser.parse_args(words)
     asked.out.mkdir(parents=True, exist_ok=True)
-    frames: dict[str, tuple[pd.DataFrame, str]] = {}
+    frames: dict[str, tuple[pd.DataFrame, str, str]] = {}
     for folder, names in ARFF.items() if asked.arff else ():
         for name in names:
-            frame = read_arff(asked.arff / folder / f"{name}.arff", is_regression=folder == "regression")
-            frames[name.removeprefix("analcatdata_")] = frame, "tabular"
+            file = f"{folder}/{name}.arff"
+            frame = read_arff(asked.arff / file, is_regression=folder == "regression")
+            frames[name.removeprefix("analcatdata_")] = frame, "tabular", f"renatopp/arff-datasets:{file}"
     for name, file in FEATURES.items() if asked.features else ():
-        frame = read_mat(asked.features / "skfeature" / "data" / f"{file}.mat")
-        frames[name] = frame, "p>>n" if frame.shape[1] > len(frame) else "tabular"
+        source = f"skfeature/data/{file}.mat"
+        frame = read_mat(asked.features / source)
+        kind = "p>>n" if frame.shape[1] > len(frame) else "tabular"
+        frames[name] = frame, kind, f"jundongl/scikit-feature:{source}"
     for name in SERIES if asked.series else ():
-        frames[f"ucr_{name}"] = read_series(asked.series / "data" / name), "spectra"
+        source = f"iwuqing/Time-Series-Classification-based-on-KNN:data/{name}"
+        frames[f"ucr_{name}"] = read_series(asked.series / "data" / name), "spectra", source
     lines = []
-    for original, (frame, kind) in frames.items():
+    for original, (frame, kind, source) in frames.items():
         name = original.replace(".", "_").lower()
-        lines.append(entry(name, frame, kind=kind))
+        lines.append(entry(name, frame, kind=kind, source=source))
         frame.to_parquet(asked.out / f"{name}.parquet")
     pd.DataFrame(lines).to_csv(asked.out / "index.csv", index=False)
     print(f"{len(lines)} sets in {asked.out}")

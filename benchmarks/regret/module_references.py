@@ -24,6 +24,7 @@ from regadvisor.families.neural.recipe import Recipe
 from regadvisor.regularizer import Kind, Regularizer
 from regret.cache import save_arrays
 from regret.caller import Prepared, prepare, sum_lr, train
+from regret.data import Rows
 from regret.grids import Config
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def make_module_reference(task: Task, path: Path) -> None:
     grid = module_grid()
     fold = _folds(prepared, seed=split.number)
     start = time.process_time()
-    cv_losses = _cross_validated(prepared, grid, fold, recipe)
+    numbers = range(int(fold.max()) + 1)
+    folds = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in numbers]
+    cv_losses = cross_validated(prepared, grid, folds, recipe)
     spent = {"cv_cpu_s": time.process_time() - start}
     start = time.process_time()
     full = [config.regularizer(family="module", sum_lr=sum_lr(recipe, len(split.train))) for config in grid]
@@ -110,13 +113,15 @@ def full_test_losses(
     return np.stack(found, axis=1).astype(np.float32)
 
 
-def _cross_validated(
-    prepared: Prepared, grid: Sequence[Config], fold: NDArray[np.intp], recipe: Recipe
+def cross_validated(
+    prepared: Prepared, grid: Sequence[Config], folds: Sequence[tuple[Rows, Rows]], recipe: Recipe
 ) -> NDArray[np.float64]:
-    """Return the held-out loss of every candidate per training row."""
-    losses = np.full((len(grid), len(fold)), np.nan)
-    for number in range(int(fold.max()) + 1):
-        rows, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+    """Return the held-out loss of every candidate per training row; NaN for rows that no fold tests.
+
+    A fold is the rows that it trains on and the rows that it tests.
+    """
+    losses = np.full((len(grid), len(prepared.X)), np.nan)
+    for number, (rows, held_out) in enumerate(folds):
         units = sum_lr(recipe, len(rows))
         regularizers = [config.regularizer(family="module", sum_lr=units) for config in grid]
         stack = _trained(prepared, rows, regularizers, recipe, seed=number)

@@ -167,7 +167,7 @@ def make_reference(task: Task, path: Path) -> None:
     start = time.process_time()
     prepared = family.prepare(table, folding.folds, seed=task.split.number)
     grid = make_grid(family, prepared, n_rows=table.n_rows, X=task.data.X)
-    fits = _trained(family, prepared, _jobs(task, grid, _units(prepared)))
+    fits = trained(family, prepared, jobs_of(task, grid, units_of(prepared)))
     spent = {"cv_cpu_s": time.process_time() - start}
     arrays: Arrays = {
         "cv_losses": np.stack([fit.losses for fit in fits]).astype(np.float32),
@@ -196,20 +196,22 @@ def make_reference(task: Task, path: Path) -> None:
     save_arrays(path, meta, arrays)
 
 
-def _trained(family: Family, prepared: Prepared, jobs: Sequence[Job]) -> list[Fit]:
+def trained(family: Family, prepared: Prepared, jobs: Sequence[Job]) -> list[Fit]:
+    """Return the fits of all jobs; none may be missing."""
     fits = family.train(prepared, jobs, deadline=Deadline.never())
     if len(fits) != len(jobs):
         raise RuntimeError(f"{len(jobs) - len(fits)} of {len(jobs)} jobs were not trained")
     return fits
 
 
-def _units(prepared: Prepared) -> float:
+def units_of(prepared: Prepared) -> float:
     """Return the Σ lr of a training on the folds (1 for linear models)."""
     plan = getattr(prepared, "plan", None)
     return 1.0 if plan is None else float(plan.sum_lr())
 
 
-def _jobs(task: Task, grid: Sequence[Config], units: float, seeds: Sequence[int] = (0,)) -> list[Job]:
+def jobs_of(task: Task, grid: Sequence[Config], units: float, seeds: Sequence[int] = (0,)) -> list[Job]:
+    """Return the jobs of a grid for a training with the given Σ lr, seeds of one point side by side."""
     found = [config.regularizer(family=task.family, sum_lr=units) for config in grid]
     return [Job(regularizer=regularizer, seed=seed) for regularizer in found for seed in seeds]
 
@@ -220,10 +222,10 @@ def _full_runs(task: Task, grid: Sequence[Config], spent: dict[str, float]) -> A
     seeds = range(N_SEEDS[task.family])
     alone = next(number for number, config in enumerate(grid) if config.kind == "l2" and config.fixed)
     start = time.process_time()
-    _trained(family, prepared, _jobs(task, grid[alone : alone + 1], task.sum_lr))
+    trained(family, prepared, jobs_of(task, grid[alone : alone + 1], task.sum_lr))
     spent["full_run_cpu_s"] = time.process_time() - start
     start = time.process_time()
-    fits = _trained(family, prepared, _jobs(task, grid, task.sum_lr, seeds))
+    fits = trained(family, prepared, jobs_of(task, grid, task.sum_lr, seeds))
     spent["full_cpu_s"] = time.process_time() - start
     n_train = len(task.split.train)
     arrays: Arrays = {
@@ -249,7 +251,7 @@ def _small_cv(
     folding = make_folds(sample, folds=N_FOLDS, seed=task.split.number)
     family = make_family(task.family, task.recipe)
     prepared = family.prepare(sample, folding.folds, seed=task.split.number)
-    fits = _trained(family, prepared, _jobs(task, grid, _units(prepared)))
+    fits = trained(family, prepared, jobs_of(task, grid, units_of(prepared)))
     tested = folding.fold_of_row >= 0
     spent["small_cpu_s"] = time.process_time() - start
     return np.array([fit.losses[tested].mean() for fit in fits])
