@@ -97,14 +97,22 @@ def _frame(X: Any, y: Any, *, prefix: str) -> pd.DataFrame:
 
 
 def entry(name: str, frame: pd.DataFrame, *, kind: str, source: str) -> dict[str, Any]:
-    """Return the line of ``index.csv``; `source` is a repository or package, a colon and what is read there."""
+    """Return the line of ``index.csv``; `source`: repository or package, a colon and what is read there."""
     n_levels = frame["target"].nunique()
     task = "multiclass" if n_levels > 2 else "binary"
     if pd.api.types.is_float_dtype(frame["target"]):
         task = "regression"
     n_rows, n_columns = frame.shape
     about = {"name": name, "task": task, "n": n_rows, "p": n_columns - 1, "kind": kind}
-    rest = {"n_targets": 1, "has_group": 0, "has_time": 0, "file": f"{name}.parquet", "source": source}
+    n_classes = n_levels if task != "regression" else None
+    rest = {
+        "n_targets": 1,
+        "n_classes": n_classes,
+        "has_group": 0,
+        "has_time": 0,
+        "file": f"{name}.parquet",
+        "source": source,
+    }
     return {**about, **rest}
 
 

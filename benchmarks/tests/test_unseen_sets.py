@@ -43,7 +43,7 @@ def test_a_number_to_predict(tmp_path: Path) -> None:
     path = tmp_path / "made.arff"
     path.write_text("@relation r\n@attribute x real\n@attribute goal integer\n@data\n1,2\n3,4\n")
     frame = unseen.read_arff(path, is_regression=True)
-    assert unseen.entry("made", frame, kind="tabular")["task"] == "regression"
+    assert unseen.entry("made", frame, kind="tabular", source="")["task"] == "regression"
     assert frame["target"].tolist() == [2.0, 4.0]
 
 

@@ -1,0 +1,75 @@
+"""What is kept, counted: sets by origin, kind, task and size, and processor hours by model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from references.kept import MODELS, references
+
+#: Rows of the source: upper ends of the columns of the table.
+SIZES = {"under 300 rows": 300, "300 to 2,999": 3_000, "3,000 and more": float("inf")}
+#: Kinds of set that are tables whatever else they are; their names in index.csv.
+KINDS = {"p>>n": "p ≫ n", "spectra": "series and spectra", "image": "images", "text": "text"}
+#: Origins with fewer sets are counted together.
+FEWEST_SETS = 3
+OTHERS = "others"
+TASKS = ("two classes", "more classes", "regression")
+
+
+def overview(folder: Path) -> pd.DataFrame:
+    """Return a row for every file: set, model, origin, kind, task, size, sizes made and processor hours."""
+    found = []
+    for reference in references(folder):
+        meta = reference.meta
+        is_class = meta["task"] == "classification"
+        found.append(
+            {
+                "set": meta["set"],
+                "model": meta["model"],
+                "origin": meta["origin"],
+                "kind": KINDS.get(meta["kind"], "tables"),
+                "task": TASKS[0 if meta["n_classes"] == 2 else 1] if is_class else TASKS[2],
+                "size": next(name for name, end in SIZES.items() if meta["n_source"] < end),
+                "n_shares": len(reference.sizes),
+                "hours": sum(meta["cpu_s"].values()) / 3600,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def summarise(folder: Path) -> str:
+    """Return three tables as text: by kind and task, by origin and size, by model."""
+    files = overview(folder)
+    sets = files.drop_duplicates("set")
+    n_of_origin = sets.groupby("origin")["set"].transform("size")
+    by_origin = sets.assign(origin=sets["origin"].where(n_of_origin >= FEWEST_SETS, OTHERS))
+    origins = [name for name in by_origin["origin"].value_counts().index if name != OTHERS]
+    counts = [
+        _counted(sets, "kind", ["tables", *KINDS.values()]),
+        _counted(by_origin, "origin", [*origins, OTHERS]),
+    ]
+    by_model = []
+    for model in MODELS:
+        own = files[files["model"] == model]
+        shares = [int((own["n_shares"] > number).sum()) for number in range(3)]
+        by_model.append([model, *shares, f"{own['hours'].sum():.1f}"])
+    head = ["model", "sets", "also at N/4", "also at N/16", "processor hours"]
+    return "\n\n".join([*counts, _table(head, by_model)])
+
+
+def _counted(sets: pd.DataFrame, by: str, order: list[str]) -> str:
+    """Return sets by a column and by task and size, with the sums last."""
+    columns = [*(("task", name) for name in TASKS), *(("size", name) for name in SIZES)]
+    rows = []
+    for name in [*order, "all"]:
+        own = sets if name == "all" else sets[sets[by] == name]
+        cells = [int((own[column] == value).sum()) for column, value in columns]
+        rows.append([name, len(own), *cells])
+    return _table([by, "sets", *(value for _, value in columns)], rows)
+
+
+def _table(head: list[str], rows: list[list[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
