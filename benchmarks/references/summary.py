@@ -1,4 +1,4 @@
-"""What is kept, counted: sets by origin, kind, task and size, and processor hours by model."""
+"""What is kept, counted: sets by origin, kind, task and size, and processor minutes by model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TASKS = ("two classes", "more classes", "regression")
 
 
 def overview(folder: Path) -> pd.DataFrame:
-    """Return a row for every file: set, model, origin, kind, task, size, sizes made and processor hours."""
+    """Return a row for every file: set, model, origin, kind, task, size, sizes made and processor minutes."""
     found = []
     for reference in references(folder):
         meta = reference.meta
@@ -33,7 +33,7 @@ def overview(folder: Path) -> pd.DataFrame:
                 "task": TASKS[0 if meta["n_classes"] == 2 else 1] if is_class else TASKS[2],
                 "size": next(name for name, end in SIZES.items() if meta["n_source"] < end),
                 "n_shares": len(reference.sizes),
-                "hours": sum(meta["cpu_s"].values()) / 3600,
+                "minutes": sum(meta["cpu_s"].values()) / 60,
             }
         )
     return pd.DataFrame(found)
@@ -54,8 +54,8 @@ def summarise(folder: Path) -> str:
     for model in MODELS:
         own = files[files["model"] == model]
         shares = [int((own["n_shares"] > number).sum()) for number in range(3)]
-        by_model.append([model, *shares, f"{own['hours'].sum():.1f}"])
-    head = ["model", "sets", "also at N/4", "also at N/16", "processor hours"]
+        by_model.append([model, *shares, f"{own["minutes"].sum():.0f}"])
+    head = ["model", "sets", "also at N/4", "also at N/16", "processor minutes"]
     return "\n\n".join([*counts, _table(head, by_model)])
 
 

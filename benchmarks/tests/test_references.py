@@ -278,7 +278,7 @@ def test_the_summary_counts_sets_once(made: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert "| tables | 2 | 1 | 0 | 1 | 1 | 1 | 0 |" in lines
     assert "| others | 2 | 1 | 0 | 1 | 1 | 1 | 0 |" in lines
-    assert "| linear | 2 | 1 | 0 | 0.0 |" in lines
+    assert "| linear | 2 | 1 | 0 | 0 |" in lines
 
 
 def test_a_public_table_has_its_target_and_nothing_that_restates_it(monkeypatch: pytest.MonkeyPatch) -> None:
