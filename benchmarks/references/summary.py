@@ -54,7 +54,7 @@ def summarise(folder: Path) -> str:
     for model in MODELS:
         own = files[files["model"] == model]
         shares = [int((own["n_shares"] > number).sum()) for number in range(3)]
-        by_model.append([model, *shares, f"{own["minutes"].sum():.0f}"])
+        by_model.append([model, *shares, f"{own['minutes'].sum():.0f}"])
     head = ["model", "sets", "also at N/4", "also at N/16", "processor minutes"]
     return "\n\n".join([*counts, _table(head, by_model)])
 
