@@ -14,6 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from regadvisor.data.arrays import contain
+from regadvisor.data.columns import _read_frame, read_columns
+from regadvisor.data.fingerprint import fingerprint
+from regadvisor.data.frames import as_one_array
 from regadvisor.data.source import make_table
 from regadvisor.errors import DataError
 
@@ -85,9 +89,55 @@ def test_lists_and_frames():
     assert make_table(X.tolist(), Y.tolist()).facts.container == "array"
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     table = make_table(frame, pd.Series(Y, name="won"))
-    assert table.X is frame
+    assert np.shares_memory(table.X, frame.to_numpy())
+    assert table.facts.container == "frame"
     assert table.facts.target_name == "won"
     assert [c.name for c in table.facts.columns] == ["a", "b", "c"]
+
+
+N_ODD = np.where(np.arange(N) % 5, X[:, 0], np.nan)
+PLAIN = {
+    "one type": pd.DataFrame(X, columns=["a", "b", "c"]),
+    "numbered, single": pd.DataFrame(X.astype(np.float32)),
+    "several types": pd.DataFrame({"a": X[:, 0], "i": np.arange(N), "s": X[:, 1].astype(np.float32)}),
+    "whole": pd.DataFrame({f"i{j}": np.arange(N, dtype=np.int8) * j for j in range(3)}),
+    "missing, constant, copied": pd.DataFrame({"a": N_ODD, "b": 1.0, "c": N_ODD, "d": np.nan}),
+    "signed and not": pd.DataFrame({"a": -np.arange(N), "b": np.arange(N, dtype=np.uint64) + 2**63}),
+    "large, no dates": pd.DataFrame({"a": np.linspace(2e7, 3e7, N), "b": np.arange(N) + 99_999_999.0}),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_frame_of_plain_numbers_is_read_at_once_as_its_columns_are_one_by_one(name):
+    container = contain(PLAIN[name])
+    at_once, one_by_one = read_columns(container), _read_frame(container, PLAIN[name], None)
+    assert isinstance(at_once.values, np.ndarray)
+    assert isinstance(one_by_one.values, pd.DataFrame)
+    for field in ("kind", "columns", "notes", "is_plain", "levels", "dates"):
+        assert getattr(at_once, field) == getattr(one_by_one, field)
+    np.testing.assert_array_equal(at_once.span, one_by_one.span)
+    assert fingerprint(at_once, Y) == fingerprint(one_by_one, Y)
+    np.testing.assert_array_equal(at_once.values, one_by_one.values)
+    assert at_once.numbers.is_single == (name == "numbered, single")
+
+
+def test_a_frame_with_anything_else_is_read_column_by_column():
+    days = [20240101 + j for j in range(N)]
+    others = {
+        "date": days,
+        "date after a gap": [np.nan, *days[1:]],
+        "text": ["x"] * N,
+        "yes": [True, False] * (N // 2),
+        "half": X[:, 0].astype(np.float16),
+        "nullable": pd.array(np.arange(N), dtype="Int64"),
+    }
+    for name, other in others.items():
+        frame = pd.DataFrame({"a": np.arange(N), name: other})
+        assert isinstance(make_table(frame, Y).X, pd.DataFrame)
+        assert len(make_table(frame, Y).facts.columns) == 2
+    assert as_one_array(pd.DataFrame({"day": days})) is None
+    known = make_table(pd.DataFrame({"day": days}), Y).facts.columns
+    assert as_one_array(pd.DataFrame({"day": np.arange(N)}), known) is None
 
 
 def test_polars_and_pyarrow_frames_are_the_pandas_frame():

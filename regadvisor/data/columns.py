@@ -14,7 +14,7 @@ from scipy import sparse
 
 from regadvisor.data.arrays import Container
 from regadvisor.data.dates import DateOrder, microseconds
-from regadvisor.data.frames import FrameColumn, is_plain, read_column
+from regadvisor.data.frames import FrameColumn, as_one_array, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
 from regadvisor.data.levels import Levels
 from regadvisor.data.magnitude import check_magnitude
@@ -96,17 +96,21 @@ def read_columns(
     DataError
         If a column holds infinite values or containers.
     """
-    if isinstance(container.values, pd.DataFrame):
+    values = container.values
+    names: list[str | int] = list(range(container.shape[1]))
+    if isinstance(values, pd.DataFrame):
         known = like if whole is None else whole.columns
-        return _with_missing(_read_frame(container, container.values, known), whole)
-    names = list(range(container.shape[1]))
-    numbers = Numbers(values=container.values, at=names)
+        names, array = _names(values), as_one_array(values, known)
+        if array is None:
+            return _with_missing(_read_frame(container, values, known), whole)
+        values = array
+    numbers = Numbers(values=values, at=list(range(len(names))))
     stats = column_stats(numbers)
     _check_finite(numbers, stats, names)
     columns = _numeric_columns(names, stats)
     notes = notes_on_columns(columns, {}, _duplicates(numbers, stats, names), _all_missing(names, stats))
     read = Columns(
-        values=container.values,
+        values=values,
         kind=container.kind,
         columns=columns,
         numbers=numbers,
@@ -125,7 +129,7 @@ def _with_missing(read: Columns, whole: Columns | None) -> Columns:
 
 
 def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:
-    names = [name if isinstance(name, str) else int(name) for name in frame.columns]
+    names = _names(frame)
     read = [read_column(frame.iloc[:, j], None if known is None else known[j]) for j in range(len(names))]
     orders = {j: column.dates.order for j, column in enumerate(read) if column.dates is not None}
     orders |= {j: column.date_order for j, column in enumerate(known or ()) if column.date_order}
@@ -161,10 +165,14 @@ def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Colum
         span=(stats.low, stats.high),
         levels=levels,
         dates=dates,
-        is_plain=all(is_plain(frame.dtypes.iloc[j]) for j in numeric_at),
+        is_plain=all(is_plain(dtype) for dtype in frame.dtypes.iloc[numeric_at]),
         notes=notes_on_reading(names, read)
         + notes_on_columns(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
     )
+
+
+def _names(frame: pd.DataFrame) -> list[str | int]:
+    return [name if isinstance(name, str) else int(name) for name in frame.columns]
 
 
 def _replaced(frame: pd.DataFrame, read: Sequence[FrameColumn]) -> pd.DataFrame:

@@ -54,6 +54,8 @@ _FORMS = tuple(
 )
 #: Years of dates without separators: other numbers of eight digits are codes.
 _PACKED_YEARS = (1900, 2100)
+#: No smaller number is a date such as 20240531.
+SMALLEST_PACKED = _PACKED_YEARS[0] * 10_000
 #: Two digits of a year from this on belong to the 1900s, those below to the 2000s (as POSIX has it).
 _PIVOT = 69
 #: Values by which a column that holds no dates is told at once.
@@ -132,7 +134,7 @@ def find_dates(column: AnySeries) -> FoundDates | None:
     >>> find_dates(pd.Series(["12-345", "10-200"])), find_dates(pd.Series(["1.2.3", "1.10.0"]))
     (None, None)
     """
-    if not _may_be_dates(column):
+    if not may_be_dates(column):
         return None
     try:
         codes, distinct = pd.factorize(column)
@@ -225,7 +227,7 @@ def _spread(column: AnySeries, codes: NDArray[np.intp], stamps: NDArray[np.datet
     return pd.Series(np.append(stamps, _NO_DATE)[codes], index=column.index, name=column.name)
 
 
-def _may_be_dates(column: AnySeries) -> bool:
+def may_be_dates(column: AnySeries) -> bool:
     """Whether the first values that are present look like dates: rules out nearly every other column."""
     dtype: Any = column.dtype
     is_category = isinstance(dtype, pd.CategoricalDtype)
@@ -250,7 +252,7 @@ def _first_present(column: AnySeries) -> AnySeries:
 def _is_packed(column: AnySeries) -> bool:
     """Whether the first number that is present may be a date such as 20240531."""
     dtype: Any = column.dtype
-    low, high = _PACKED_YEARS[0] * 10_000, (_PACKED_YEARS[1] + 1) * 10_000
+    low, high = SMALLEST_PACKED, (_PACKED_YEARS[1] + 1) * 10_000
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf" and len(column):
         first = float(column.to_numpy()[0])  # a view: there may be thousands of columns
         if first == first:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
-from regadvisor.data.dates import FoundDates, as_times, find_dates
+from regadvisor.data.dates import SMALLEST_PACKED, FoundDates, as_times, find_dates, may_be_dates
 from regadvisor.data.levels import Levels, means_missing, text_levels
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 #: A number that is written like a code: leading zeros would be lost.
 _CODE = re.compile(r"^\s*[+-]?0\d")
 Kind = Literal["numeric", "categorical", "date"]
+#: Cells of a frame that may be copied into one array (200 MB of float64).
+_MOST_COPIED = 25_000_000
 _DATE_KINDS = ("date", "datetime", "datetime64", "timedelta", "timedelta64", "period")
 
 
@@ -115,6 +119,31 @@ class FrameColumn:
     dates: FoundDates | None = None
 
 
+def as_one_array(frame: pd.DataFrame, known: Sequence[Column] | None = None) -> NDArray[Any] | None:
+    """Return a frame of nothing but plain numbers as one array; None if it holds anything else, or dates.
+
+    The array is a view where all columns have one type; others are copied unless they are very many.
+    Reading thousands of columns one by one takes longer than everything that is asked of them later.
+
+    Examples
+    --------
+    >>> as_one_array(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})).tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    >>> as_one_array(pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}))
+    >>> as_one_array(pd.DataFrame({"day": [20240131, 20240201]}))
+    """
+    types = frame.dtypes.unique()
+    if not all(_is_as_it_is(dtype) for dtype in types) or (len(types) > 1 and frame.size > _MOST_COPIED):
+        return None
+    values = frame.to_numpy()
+    if known is None:
+        suspects = np.flatnonzero(~(values[0] < SMALLEST_PACKED)).tolist()
+        has_dates = any(may_be_dates(frame.iloc[:, j]) for j in suspects)
+    else:
+        has_dates = any(column.date_order for column in known)
+    return None if has_dates else values
+
+
 def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
     """Return what a column is: numeric, categorical or a date.
 
@@ -180,11 +209,16 @@ def is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
 
 
+def _is_as_it_is(dtype: Any) -> bool:
+    """Whether columns of this dtype are native integers or floats of a usual length."""
+    is_native = isinstance(dtype, np.dtype) and dtype.kind in "iuf" and dtype.isnative
+    return is_native and dtype not in (np.float16, np.longdouble)
+
+
 def _numbers(column: AnySeries) -> AnySeries:
     """Return the column as native integers or floats; nullable, boolean and short ones as float64."""
     dtype = column.dtype
-    is_plain = isinstance(dtype, np.dtype) and dtype.kind in "iuf" and dtype.isnative
-    if is_plain and dtype not in (np.float16, np.longdouble):
+    if _is_as_it_is(dtype):
         return column
     if isinstance(dtype, pd.SparseDtype):
         column = pd.Series(np.asarray(column), index=column.index, name=column.name)

@@ -58,7 +58,7 @@ class Numbers:
     def is_single(self) -> bool:
         """Whether some columns are float32, and none is wider."""
         if isinstance(self.values, pd.DataFrame):
-            return any(self.values.dtypes.iloc[j] == np.float32 for j in self.at)
+            return np.dtype(np.float32) in self.values.dtypes.iloc[self.at].tolist()
         return bool(self.values.dtype == np.float32)
 
     def rows(self, rows: NDArray[np.intp] | slice) -> NDArray[Any]:

@@ -29,8 +29,8 @@ class Table:
 
     Attributes
     ----------
-    X : ndarray of float, csr_array or pandas.DataFrame, shape (n_rows, n_features)
-        Numeric arrays and frames may hold NaN (missing), never an infinite value.
+    X : ndarray of numbers, csr_array or pandas.DataFrame, shape (n_rows, n_features)
+        Numbers may be NaN (missing), never infinite. A frame of nothing but plain numbers is an array here.
     y : ndarray, shape (n_rows,) or (n_rows, n_targets)
         Class codes ``0 … n_classes - 1`` (intp), a float64 target, or several float64 targets (two axes
         mean at least two columns).

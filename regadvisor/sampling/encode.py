@@ -142,7 +142,7 @@ def fit_encode(
     if allowed < n_columns:
         rng = np.random.default_rng([seed, 11])
         chosen = np.sort(rng.choice(n_columns, size=allowed, replace=False)).astype(np.intp)
-    is_level = np.array([_is_categorical(X, int(j), columns) for j in chosen], dtype=np.bool_)
+    is_level = np.isin(chosen, _categorical(X, columns))
     numeric = chosen[~is_level]
     block = _numbers(X, numeric, rows)
     n_missing = np.isnan(block).sum(axis=0)
@@ -228,7 +228,10 @@ def _numbers(X: Features, chosen: NDArray[np.intp], rows: Rows) -> NDArray[np.fl
         return np.asarray(flat[:, chosen] if rows is None else flat[np.ix_(rows, chosen)], dtype=np.float64)
     if not len(chosen):
         return np.zeros((len(X) if rows is None else len(rows), 0))
-    return np.column_stack([_series_numbers(_series(X, int(j), rows)) for j in chosen])
+    if any(dtype.kind == "M" for dtype in X.dtypes.iloc[chosen]):
+        return np.column_stack([_series_numbers(_series(X, int(j), rows)) for j in chosen])
+    frame = X.iloc[:, chosen] if rows is None else X.iloc[rows, chosen]
+    return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _series(X: Any, j: int, rows: Rows) -> Any:
@@ -245,15 +248,17 @@ def _series_numbers(series: Any) -> NDArray[np.float64]:
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def _is_categorical(X: Features, j: int, columns: Sequence[Column]) -> bool:
+def _categorical(X: Features, columns: Sequence[Column]) -> list[int]:
+    """Return the columns that hold levels."""
     if sparse.issparse(X) or isinstance(X, np.ndarray):
-        return False
+        return []
     from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
-    dtype = X.iloc[:, j].dtype
-    is_number = is_numeric_dtype(dtype) or is_bool_dtype(dtype) or is_datetime64_any_dtype(dtype)
-    named = len(columns) == X.shape[1] and columns[j].kind == "categorical"
-    return bool(named or not is_number)
+    def is_number(dtype: Any) -> bool:
+        return is_numeric_dtype(dtype) or is_bool_dtype(dtype) or is_datetime64_any_dtype(dtype)
+
+    named = {j for j, column in enumerate(columns) if column.kind == "categorical"}
+    return [j for j, dtype in enumerate(X.dtypes) if j in named or not is_number(dtype)]
 
 
 def _frequent_levels(series: Any) -> tuple[Any, ...]:
