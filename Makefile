@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test test-benchmarks test-lowest mutants check format dist clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-benchmarks test-lowest mutants check format dist docs clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
@@ -36,6 +36,14 @@ dist: $(STAMP)
 	rm -rf dist build
 	$(BIN)/python -m build > /dev/null
 	$(BIN)/python .ci/try_dist.py dist
+
+# The site of the documentation, in docs/_build/html; the examples run. Warnings are errors.
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
 
 # One small change at a time to the code that decides: does a fast test see it? An hour or two on two cores; what
 # was tried before is kept in mutants/. Then the score goes into benchmarks/RESULTS.md.
@@ -79,4 +87,4 @@ bench-questions: $(STAMP)
 	$(BIN)/python benchmarks/questions.py $(DATA_OPTION) --write
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist mutants *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist mutants docs/_build docs/generated docs/gallery docs/sg_execution_times.rst *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

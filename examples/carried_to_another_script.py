@@ -1,4 +1,9 @@
-"""Advice carried to another script: one job advises and saves, the next one loads and trains."""
+"""
+Advice in one job, training in another
+======================================
+
+Advice carried to another script: one job advises and saves, the next one loads and trains.
+"""
 
 import tempfile
 from pathlib import Path

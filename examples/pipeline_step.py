@@ -1,4 +1,9 @@
-"""A pipeline step: advise inside fit, then train on everything."""
+"""
+A step of a pipeline
+====================
+
+A pipeline step: advise inside fit, then train on everything.
+"""
 
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import Ridge

@@ -1,4 +1,9 @@
-"""Prior knowledge only: no data to validate on, or no time to do so."""
+"""
+Prior knowledge alone
+=====================
+
+Prior knowledge only: no data to validate on, or no time to do so.
+"""
 
 from sklearn.datasets import load_wine
 
