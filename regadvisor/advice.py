@@ -417,16 +417,19 @@ class Advice:
         return _written(page(self._record, snippets=self._snippets()), path)
 
     def plot(
-        self, kind: Literal["strength", "kinds", "growth", "chart"] = "strength", ax: Axes | None = None
+        self,
+        kind: Literal["strength", "kinds", "growth", "features", "sample", "chart"] = "strength",
+        ax: Axes | None = None,
     ) -> Axes | str:
         """Draw a picture of the advice.
 
         Parameters
         ----------
-        kind : {"strength", "kinds", "growth", "chart"}, default "strength"
+        kind : {"strength", "kinds", "growth", "features", "sample", "chart"}, default "strength"
             "strength": held-out loss against strength. "kinds": what each kind loses against the best.
-            "growth": the gain over no regularizer against rows. "chart": the flowchart with the path taken,
-            which is returned as SVG text.
+            "growth": the gain over no regularizer against rows. "features": which features go together.
+            "sample": how far the sample is from the whole. "chart": the flowchart with the path taken, which
+            is returned as SVG text.
         ax : matplotlib.axes.Axes, optional
             Where to draw; by default a new figure.
 
@@ -452,6 +455,10 @@ class Advice:
         from regadvisor.report.html import to_card
 
         return to_card(view(self._record))
+
+    def _repr_markdown_(self) -> str:
+        """Return what a notebook without HTML shows."""
+        return self.to_markdown()
 
     def _snippets(self) -> dict[str, str]:
         """Return the code for every library that there is some for."""

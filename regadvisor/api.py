@@ -409,7 +409,8 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
             traps += hidden_signal(table, seed=seed)
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer, traps)
-    return _record(decision, way, evidence, gatherer, traps)
+        features = gatherer.features()
+    return replace(_record(decision, way, evidence, gatherer, traps), features=features)
 
 
 def _decide(

@@ -146,6 +146,14 @@ class ShiftTest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnShift:
+    """How far the sample's mean of one column is from the whole's, in standard deviations."""
+
+    column: str
+    shift: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleEvidence:
     """Read by Q1: which rows were drawn, whether they look like the whole, and the real risks."""
 
@@ -173,6 +181,8 @@ class SampleEvidence:
     #: Classes with fewer rows than folds, by label: their rows.
     rare_classes: tuple[tuple[str, int], ...] = ()
     tests: tuple[ShiftTest, ...] = ()
+    #: The columns whose means differ most, the largest first; the mean of a class or a level is its share.
+    shifts: tuple[ColumnShift, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -530,6 +540,34 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturePair:
+    """How strongly two features go together."""
+
+    a: str
+    b: str
+    #: Spearman's correlation of two numbers, in [-1, 1]; else a correlation ratio or Cramér's V, in [0, 1].
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFacts:
+    """How the features go together, for the reader; no question reads it."""
+
+    #: Features and rows that were looked at, and features that the data have.
+    n_seen: int
+    n_rows: int
+    n_features: int
+    #: How many independent features carry as much (exp of the entropy of the eigenvalues' shares).
+    effective_rank: float
+    #: The strongest pairs first.
+    pairs: tuple[FeaturePair, ...]
+    #: The features that go together most, those of a cluster side by side …
+    names: tuple[str, ...]
+    #: … and of each, how strongly it goes together with those before it.
+    strengths: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flip:
     """What would lead to another outcome."""
 
@@ -654,5 +692,7 @@ class Record:
     #: Rows that would decide it, if the reply is "can't tell".
     rows_needed: int | None = None
     notes: tuple[Note, ...] = ()
+    #: None: fewer than two features vary, or there are no data.
+    features: FeatureFacts | None = None
     #: Timings are kept last, so that the rest of two equal runs is equal text.
     timings: Timings = Timings()

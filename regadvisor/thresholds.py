@@ -107,6 +107,9 @@ VIF_NO = 5.0
 ROWS_PER_INFLATION = 3.0
 #: An inflation counts if this share of the columns reach it (for 20 columns or fewer: one of them).
 COLLINEAR_SHARE = 0.05
+#: Two features are named as close from this correlation on (Cohen 1988 calls 0.5 large; half of the variance
+#: in common is 0.71).
+CLOSE_FEATURES = 0.7
 #: Share of the features that carry signal, counted once where they repeat one another: normally
 #: distributed effects of independent features give 1/3, and estimates of it scatter by about a quarter.
 #: One feature in seven or fewer is what is called sparse.

@@ -229,7 +229,7 @@ def advice() -> Record:
         "Q4": ("better", told("elasticnet", "none", 0.0494, 0.019, of=0.1253)),
         "Q5": ("worse", told("l1", "elasticnet", -0.0042, 0.0031, of=0.0759)),
         "Q7": ("same", told("l2", "elasticnet", -0.0003, 0.0004, of=0.0759)),
-        "Q9b": ("no", "It has the lowest loss."),
+        "Q9b": ("no", "The loss is lowest with L2 (0.0761)."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     return Record(
@@ -280,7 +280,7 @@ def none() -> Record:
         "Q4s": ("better", told("any", "constant", 0.379, 0.03, of=0.69)),
         "Q4": ("same", told("elasticnet", "none", 0.0009, 0.0039, of=0.3121)),
         "Q6": ("same", told("l2", "none", 0.001, 0.004, of=0.3121)),
-        "Q9b": ("no", "It has the lowest loss."),
+        "Q9b": ("no", "The loss is lowest with L2 (0.0761)."),
         "Q10": ("yes", "There is no gain to lose."),
     }
     found = (
@@ -364,7 +364,7 @@ def cant_tell() -> Record:
         "Q4s": ("unsure", told("any", "constant", 0.19, 0.24, of=0.69)),
         "Q4": ("unsure", told("elasticnet", "none", 0.04, 0.21, of=0.55)),
         "Q6": ("unsure", told("l2", "none", 0.05, 0.2, of=0.55)),
-        "Q9b": ("no", "It has the lowest loss."),
+        "Q9b": ("no", "The loss is lowest with L2 (0.0761)."),
         "Q10": ("yes", "The gain was measured on all rows, so there is nothing to extrapolate."),
     }
     scores = replace(
@@ -482,7 +482,7 @@ def network() -> Record:
         "Q7": ("same", told("l2", "elasticnet", 0.001, 0.002, of=0.471)),
         "Q8": ("better", told("dropout", "l2", 0.03, 0.02, of=0.47)),
         "Q9": ("same", told("dropout_l2", "dropout", 0.001, 0.002, of=0.44)),
-        "Q9b": ("no", "It has the lowest loss."),
+        "Q9b": ("no", "The loss is lowest with L2 (0.0761)."),
         "Q10": ("unsure", "The gain was measured on 1,500 of 12,000 rows; more rows usually need less."),
     }
     l2 = Regularizer(l2=0.05, coupling="decoupled")

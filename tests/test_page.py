@@ -19,8 +19,24 @@ from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.flowchart.svg import to_svg as chart_svg
 from regadvisor.pictures.draw import to_svg
-from regadvisor.records import Column, GrowthEvidence, Note, Record, SizePoint
-from regadvisor.report.picture_data import growth_picture, kinds_picture, strength_picture
+from regadvisor.records import (
+    Column,
+    ColumnShift,
+    FeatureFacts,
+    FeaturePair,
+    GrowthEvidence,
+    Note,
+    Record,
+    SizePoint,
+)
+from regadvisor.report.picture_data import (
+    features_picture,
+    growth_picture,
+    kinds_picture,
+    sample_picture,
+    strength_picture,
+)
+from regadvisor.report.view import view
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m‮=cmd()"
 
@@ -125,6 +141,61 @@ def test_a_kind_is_drawn_at_its_distance_from_the_advised_one_in_percent() -> No
     assert row.high == pytest.approx(100 * found.most / found.loss_b)
 
 
+FEATURES = FeatureFacts(
+    n_seen=3,
+    n_rows=50,
+    n_features=5,
+    effective_rank=1.8,
+    pairs=(FeaturePair(a="a", b=HOSTILE, strength=-0.98), FeaturePair(a="a", b="c", strength=0.1)),
+    names=("a", HOSTILE, "$x_{1}$"),
+    strengths=((), (-0.98,), (0.1, 0.2)),
+)
+SHIFTS = (ColumnShift(column=HOSTILE, shift=0.12), ColumnShift(column="漢字 عربى", shift=0.03))
+
+
+def mapped() -> Record:
+    record = RECORDS["network"]()
+    sample = record.evidence.sample
+    assert sample is not None
+    evidence = replace(record.evidence, sample=replace(sample, shifts=SHIFTS))
+    return replace(record, features=FEATURES, evidence=evidence)
+
+
+def test_features_are_told_and_drawn_with_every_pair_on_both_sides() -> None:
+    picture = features_picture(mapped())
+    assert np.array(picture.strengths) == pytest.approx(
+        np.array([[1, -0.98, 0.1], [-0.98, 1, 0.2], [0.1, 0.2, 1]])
+    )
+    assert view(mapped()).features == (
+        "3 features of 5 carry about as much as 2 independent ones.",
+        f"Closest: a and {picture.names[1]} (-0.98).",
+    )
+    text = page(mapped())
+    assert text == page(mapped())
+    assert "Your features" in text
+    assert "$x_{1}$" in text, "names are no formulas"
+    assert "<script" not in text
+    fetched = [value for key, value in _Tags(text).attributes if key in ("src", "href", "xlink:href")]
+    assert all(value is None or value.startswith(("#", "data:image/png;base64,")) for value in fetched)
+    with pytest.raises(ParameterError, match="no two features"):
+        features_picture(RECORDS["without_data"]())
+
+
+def test_the_sample_is_drawn_by_column_with_the_limit_of_equal() -> None:
+    picture = sample_picture(mapped())
+    assert (picture.shifts, picture.limit) == ((0.12, 0.03), 0.1)
+    assert "漢字 عربى" in page(mapped())
+    with pytest.raises(ParameterError, match="nothing to compare"):
+        sample_picture(RECORDS["advice"]())
+
+
+def test_pictures_stay_small_with_many_features() -> None:
+    names = tuple(f"feature number {i} of the table" for i in range(25))
+    whole = tuple(tuple(round(0.01 * (i - j), 2) for j in range(i)) for i in range(25))
+    record = replace(mapped(), features=replace(FEATURES, names=names, strengths=whole))
+    assert max(len(to_svg(record, kind).encode()) for kind in ("features", "sample")) <= 40_000
+
+
 def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:
     record = RECORDS["advice"]()
     growth = GrowthEvidence(
@@ -174,7 +245,7 @@ def test_a_callers_style_does_not_change_the_file() -> None:
 def test_pictures_without_numbers_are_refused() -> None:
     with pytest.raises(ParameterError, match="no candidate was trained"):
         Advice(RECORDS["without_data"]()).plot("strength")
-    with pytest.raises(ParameterError, match="'strength', 'kinds', 'growth', 'chart', got 'pie'"):
+    with pytest.raises(ParameterError, match="'growth', 'features', 'sample', 'chart', got 'pie'"):
         Advice(RECORDS["advice"]()).plot("pie")  # type: ignore[arg-type]
 
 

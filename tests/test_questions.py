@@ -526,7 +526,7 @@ def test_a_lower_loss_of_another_kind_overrules_from_a_fifth_of_a_percent_on() -
     assert near.because == "With L2 it is 0.2% lower, too little to count."
     assert near.numbers["lowest_kind"] == "l2"
     own = lowest("l1", {"l2": 0.5, "l1": 0.4})
-    assert (own.reply, own.because) == ("no", "L1 has the lowest loss (0.4).")
+    assert (own.reply, own.because) == ("no", "The loss is lowest with L1 (0.4).")
 
 
 def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
@@ -534,7 +534,7 @@ def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
     assert (answer.reply, answer.because) == ("yes", "No fit of L1 finished.")
     assert lowest("l1", {}).reply == "no"
     assert lowest(None, {"l2": 0.5}).because == "No fit of no regularizer finished."
-    assert lowest(None, {"none": 0.5, "l2": 0.6}).because == "No regularizer has the lowest loss (0.5)."
+    assert lowest(None, {"none": 0.5, "l2": 0.6}).because == "The loss is lowest without a regularizer (0.5)."
 
 
 def test_what_carrying_adds_is_said_of_both_kinds_that_are_named() -> None:
@@ -546,7 +546,7 @@ def test_what_carrying_adds_is_said_of_both_kinds_that_are_named() -> None:
     assert answer.numbers == pytest.approx({"lowest_kind": "l2", "lowest_loss": 0.33, "pick_loss": 0.48})
     own = lowest("l2", {"l2": 0.3, "l1": 0.4}, l2=0.1)
     assert own.because == (
-        "L2 has the lowest loss (0.33), after what rescaling to all rows may cost (9.1% of L2)."
+        "The loss is lowest with L2 (0.33), after what rescaling to all rows may cost (9.1% of L2)."
     )
 
 

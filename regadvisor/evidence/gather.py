@@ -22,6 +22,7 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.evidence.correlation import measure_correlation
+from regadvisor.evidence.feature_map import map_features
 from regadvisor.evidence.full_size import Growing
 from regadvisor.evidence.resources import Rung, choose_rung, situation_of
 from regadvisor.evidence.whole_picture import measure_whole_picture
@@ -34,6 +35,7 @@ from regadvisor.progress import Progress
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
+    FeatureFacts,
     GrowthEvidence,
     Note,
     PriorEvidence,
@@ -252,6 +254,12 @@ class Gatherer:
             return replace(current, **{name: getattr(known, name) for name in missing})
 
         return gather
+
+    def features(self) -> FeatureFacts | None:
+        """Return how the features go together; None where the time is up."""
+        if self.deadline.expired():
+            return None
+        return map_features(self._features, seed=self.request.seeds["correlation"])
 
     def timings(self) -> Timings:
         """Return the seconds by stage, with the projections they are held against."""

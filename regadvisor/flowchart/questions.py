@@ -257,24 +257,29 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
     lowest, loss = expected[best], expected[own]
     edge = thresholds.OVERRULED_FROM * loss
     numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
-    leader, distance = _label(best), abs(loss - lowest - edge) / max(loss, 1e-12)
+    distance = abs(loss - lowest - edge) / max(loss, 1e-12)
     paid = _carried_text(scores, expected, best, own)
     if loss - lowest > edge:
         less = part_of(loss - lowest, loss)
         needed = part_of(loss - lowest - edge, loss)
         return Answer(
             reply="yes",
-            because=f"With {leader} the loss is {less} lower than with {_label(own)}{paid}.",
+            because=f"{capital(_with(best))} the loss is {less} lower than {_with(own)}{paid}.",
             numbers=numbers,
             flips_to="no",
             flips_if=None if needed == "0%" else f"the best loss of {_label(own)} were {needed} lower",
             distance=distance,
         )
     if best == own:
-        because = f"{capital(leader)} has the lowest loss ({number(loss)}){paid}."
+        because = f"The loss is lowest {_with(best)} ({number(loss)}){paid}."
     else:
-        because = f"With {leader} it is {part_of(loss - lowest, loss)} lower, too little to count{paid}."
+        less = part_of(loss - lowest, loss)
+        because = f"{capital(_with(best))} it is {less} lower, too little to count{paid}."
     return Answer(reply="no", because=because, numbers=numbers)
+
+
+def _with(kind: Kind) -> str:
+    return "without a regularizer" if kind == "none" else f"with {_label(kind)}"
 
 
 def _carried_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Kind) -> str:

@@ -13,14 +13,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
+from regadvisor.quiet import ignoring
 from regadvisor.records import Record
 from regadvisor.regularizer import Kind
 from regadvisor.report.picture_data import (
+    FeaturesPicture,
     GrowthPicture,
     KindsPicture,
+    SamplePicture,
     StrengthPicture,
+    features_picture,
     growth_picture,
     kinds_picture,
+    sample_picture,
     strength_picture,
 )
 from regadvisor.thresholds import REPLY_MASS
@@ -42,7 +47,6 @@ _LOOKS: dict[Kind, tuple[str, str, str]] = {
 _INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
 #: A kind that loses more than so many times the middle one would squeeze all others together.
 _FARTHEST = 4.0
-_SIZE = (7.0, 3.6)
 
 
 def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
@@ -51,7 +55,7 @@ def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     record : Record
-    kind : {"strength", "kinds", "growth"}
+    kind : {"strength", "kinds", "growth", "features", "sample"}
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default a new figure of pyplot's.
 
@@ -64,7 +68,7 @@ def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
     if ax is None:
         from matplotlib import pyplot
 
-        _, ax = pyplot.subplots(figsize=_SIZE, layout="constrained")
+        _, ax = pyplot.subplots(figsize=_size(kind), layout="constrained")
     draw(ax)
     return ax
 
@@ -75,10 +79,11 @@ def to_svg(record: Record, kind: str) -> str:
 
     draw = _drawing(record, kind)
     with _svg_settings():
-        figure = Figure(figsize=_SIZE, layout="constrained")
+        figure = Figure(figsize=_size(kind), layout="constrained")
         draw(figure.subplots())
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        with ignoring(UserWarning):  # a name in letters that the font lacks; the browser has them
+            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     # Inside a page an SVG has no prologue of its own.
     return text[text.index("<svg") :]
@@ -97,16 +102,16 @@ def _svg_settings() -> Iterator[None]:
 
 def _drawing(record: Record, kind: str) -> Callable[[Axes], None]:
     """Return what draws the picture; its numbers are worked out first, so that nothing is drawn in vain."""
-    if kind == "strength":
-        strength = strength_picture(record)
-        return lambda ax: draw_strength(strength, ax)
-    if kind == "kinds":
-        kinds = kinds_picture(record)
-        return lambda ax: draw_kinds(kinds, ax)
-    if kind == "growth":
-        growth = growth_picture(record)
-        return lambda ax: draw_growth(growth, ax)
-    raise ParameterError(f"kind must be one of 'strength', 'kinds', 'growth', 'chart', got {kind!r}")
+    if kind not in _PICTURES:
+        names = ", ".join(map(repr, (*_PICTURES, "chart")))
+        raise ParameterError(f"kind must be one of {names}, got {kind!r}")
+    numbers, draw = _PICTURES[kind]
+    picture = numbers(record)
+    return lambda ax: draw(picture, ax)
+
+
+def _size(kind: str) -> tuple[float, float]:
+    return (7.0, 6.0) if kind == "features" else (7.0, 3.6)
 
 
 # ------------------------------------------------------------------------------------------- strength
@@ -215,6 +220,46 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
     ax.set_title("Does the gain last", loc="left", fontsize=11)
     _tidy(ax)
     ax.legend(fontsize=8, frameon=False)
+
+
+# ------------------------------------------------------------------------------- features and sample
+
+
+def draw_features(picture: FeaturesPicture, ax: Axes) -> None:
+    """Draw how strongly features go together."""
+    shown = ax.imshow(picture.strengths, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none")
+    n = len(picture.names)
+    size = 8 if n <= 15 else 6
+    ax.set_xticks(range(n), picture.names, rotation=90, fontsize=size, parse_math=False)
+    ax.set_yticks(range(n), picture.names, fontsize=size, parse_math=False)
+    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.6)
+    bar.set_label("correlation", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    ax.set_title("Which features go together", loc="left", fontsize=11)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def draw_sample(picture: SamplePicture, ax: Axes) -> None:
+    """Draw how far the sample's means are from the whole's."""
+    places = range(len(picture.names))[::-1]
+    ax.axvspan(0, picture.limit, color=_BAND, zorder=0)
+    ax.hlines(places, 0, picture.shifts, color="#0072B2", linewidth=2)
+    ax.plot(picture.shifts, places, "o", color="#0072B2", markersize=5)
+    ax.set_yticks(places, picture.names, parse_math=False)
+    ax.set_xlim(0, 1.15 * max(picture.limit, *picture.shifts))
+    ax.set_xlabel("mean of the sample against the whole, in standard deviations (shaded: equal)")
+    ax.set_title("Was the sample fair", loc="left", fontsize=11)
+    _tidy(ax)
+
+
+_PICTURES: dict[str, tuple[Callable[[Record], Any], Callable[[Any, Axes], None]]] = {
+    "strength": (strength_picture, draw_strength),
+    "kinds": (kinds_picture, draw_kinds),
+    "growth": (growth_picture, draw_growth),
+    "features": (features_picture, draw_features),
+    "sample": (sample_picture, draw_sample),
+}
 
 
 def _tidy(ax: Axes) -> None:

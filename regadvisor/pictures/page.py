@@ -43,7 +43,7 @@ def chart_svg(record: Record) -> str:
 def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
     with suppress(ParameterError):  # a chart of the caller's own
         yield "chart", Picture(svg=chart_svg(record))
-    for kind in ("kinds", "strength", "growth"):
+    for kind in ("kinds", "strength", "growth", "features", "sample"):
         with suppress(ParameterError):  # nothing of the kind was measured
             said = caption(strength_picture(record)) if kind == "strength" else ""
             yield kind, Picture(svg=to_svg(record, kind), caption=said)

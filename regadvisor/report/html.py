@@ -44,7 +44,7 @@ def to_page(
         The words of `record`.
     record : Record
     pictures : mapping of str to Picture, optional
-        By name: "chart", "kinds", "strength", "growth".
+        By name: "chart", "kinds", "strength", "growth", "features", "sample".
     snippets : mapping of str to str, optional
         Code that uses the advice, by library.
     """

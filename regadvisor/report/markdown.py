@@ -27,6 +27,7 @@ def to_markdown(view: View) -> str:
         *_section("Strength", view.strength),
         *_section("Fit", view.fit),
         *_section("Sample", view.sample),
+        *_section("Features", view.features),
         *_section("Cost", view.cost),
         *_section("Notes", view.notes),
         *_section("Next", view.next_steps),

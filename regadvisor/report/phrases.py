@@ -9,6 +9,8 @@ from regadvisor.regularizer import LABELS, Regularizer
 from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
 from regadvisor.words import capital, joined, number, percent
 
+#: Characters of a feature's name.
+_LONGEST_NAME = 26
 _NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
 
@@ -165,6 +167,18 @@ def interval(low: float, high: float) -> str:
     '[-0.003, 0.005]'
     """
     return f"[{number(low)}, {number(high)}]"
+
+
+def short_name(name: str) -> str:
+    """Return the name of a column as it may stand in a sentence or beside a picture.
+
+    Examples
+    --------
+    >>> short_name("mean radius"), short_name("x" * 30)
+    ('mean radius', 'xxxxxxxxxxxxxxxxxxxxxxxxx…')
+    """
+    shown = clean(name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…"
 
 
 def clean(text: str) -> str:

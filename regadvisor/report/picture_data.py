@@ -14,7 +14,7 @@ from regadvisor import thresholds
 from regadvisor.errors import ParameterError
 from regadvisor.records import CandidateScore, Record, ScoreEvidence
 from regadvisor.regularizer import KINDS, Kind, Regularizer
-from regadvisor.report.phrases import short_label
+from regadvisor.report.phrases import short_label, short_name
 from regadvisor.words import number
 
 
@@ -95,6 +95,23 @@ class GrowthPicture:
     measured: tuple[GrowthPoint, ...]
     expected: GrowthPoint
     tie: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesPicture:
+    """How strongly features go together, those of a cluster side by side; 1 on the diagonal."""
+
+    names: tuple[str, ...]
+    strengths: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplePicture:
+    """How far the sample's means are from the whole's, by column, the largest first; standard deviations."""
+
+    names: tuple[str, ...]
+    shifts: tuple[float, ...]
+    limit: float
 
 
 def strength_picture(record: Record) -> StrengthPicture:
@@ -193,6 +210,43 @@ def growth_picture(record: Record) -> GrowthPicture:
         measured=measured,
         expected=expected,
         tie=100.0 * thresholds.SAME_REGION,
+    )
+
+
+def features_picture(record: Record) -> FeaturesPicture:
+    """Return how the features go together.
+
+    Raises
+    ------
+    ParameterError
+        If there are no two features that vary, or no data.
+    """
+    facts = record.features
+    if facts is None:
+        raise _missing("features", "there were no two features to compare")
+    n = len(facts.names)
+    whole = [[1.0] * n for _ in range(n)]
+    for i, row in enumerate(facts.strengths):
+        for j, strength in enumerate(row):
+            whole[i][j] = whole[j][i] = strength
+    return FeaturesPicture(names=tuple(map(short_name, facts.names)), strengths=tuple(map(tuple, whole)))
+
+
+def sample_picture(record: Record) -> SamplePicture:
+    """Return how far the sample is from the whole.
+
+    Raises
+    ------
+    ParameterError
+        If nothing was left out of the sample.
+    """
+    sample = record.evidence.sample
+    if sample is None or not sample.shifts:
+        raise _missing("sample", "no part of the rows was drawn, so there is nothing to compare")
+    return SamplePicture(
+        names=tuple(short_name(shift.column) for shift in sample.shifts),
+        shifts=tuple(shift.shift for shift in sample.shifts),
+        limit=thresholds.EQUIVALENT_SMD,
     )
 
 

@@ -20,18 +20,21 @@ from regadvisor.report.phrases import (
     label,
     seconds,
     sentence,
+    short_name,
     short_strengths,
     strength_name,
     strengths,
     support,
 )
-from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE
-from regadvisor.words import capital, counted, joined, number
+from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE
+from regadvisor.words import agreed, capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
 _MARGIN = 1.5
 #: Targets named in a line.
 _MOST_TARGETS = 6
+#: Pairs of features named in a line.
+_MOST_PAIRS = 3
 #: Most names of parameters on one line.
 _MOST_NAMES = 8
 _FOLDS = {
@@ -210,6 +213,24 @@ def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
         rare = joined((f"{name} ({counted(n, 'row')})" for name, n in facts.rare_classes), most=5)
         lines.append(f"Risk: fewer rows than folds in {rare}.")
     return lines
+
+
+def features(record: Record) -> tuple[str, ...]:
+    """Return how many independent features they are worth, and the closest pairs."""
+    facts = record.features
+    if facts is None:
+        return ()
+    part = "" if facts.n_seen == facts.n_features else f" of {facts.n_features:,}"
+    worth = round(facts.effective_rank)
+    independent = f"{worth:,} independent {agreed(worth, 'one', 'ones')}"
+    lines = [f"{counted(facts.n_seen, 'feature')}{part} carry about as much as {independent}."]
+    close = [pair for pair in facts.pairs if abs(pair.strength) >= CLOSE_FEATURES][:_MOST_PAIRS]
+    if close:
+        named = joined(
+            f"{short_name(pair.a)} and {short_name(pair.b)} ({pair.strength:.2f})" for pair in close
+        )
+        lines.append(f"Closest: {named}.")
+    return tuple(lines)
 
 
 def fit(scores: ScoreEvidence) -> tuple[str, ...]:

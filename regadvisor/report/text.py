@@ -136,6 +136,7 @@ def _sections(console: Console, view: View) -> None:
         ("Strength", view.strength),
         ("Fit", view.fit),
         ("Sample", view.sample),
+        ("Features", view.features),
         ("Cost", view.cost),
         ("Notes", view.notes),
         ("Next", view.next_steps),

@@ -131,10 +131,12 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     how = (
         "" if found is None else f" (the loss is {_between(found)} with {short_label(found.a)} than without)"
     )
+    is_open = found is None or found.least < 0 < found.most
+    matter = "no measurable difference" if is_open else "no difference that matters"
     simple = "is the simplest" if pick == "none" else "does no harm"
     tied = capital(joined(label(kind) for kind in record.ties))
     return (
-        f"Regularizing or not makes no measurable difference{how}.",
+        f"Regularizing or not makes {matter}{how}.",
         f"Use {use(record)}; {'it' if pick == 'none' else 'a mild penalty'} {simple}.",
         f"{tied} {'ties' if len(record.ties) == 1 else 'tie'} with it.",
     )

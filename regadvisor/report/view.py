@@ -106,6 +106,7 @@ class View:
     claims: tuple[str, ...]
     strength: tuple[str, ...]
     sample: tuple[str, ...]
+    features: tuple[str, ...]
     fit: tuple[str, ...]
     cost: tuple[str, ...]
     #: What would flip the advice, the nearest first.
@@ -141,6 +142,7 @@ def view(record: Record) -> View:
             claims=sections.claims(record),
             strength=sections.strength(record),
             sample=sections.sample(record),
+            features=sections.features(record),
             fit=() if scores is None else sections.fit(scores),
             cost=sections.cost(record),
             flips=flips(record)[:_MOST_FLIPS],

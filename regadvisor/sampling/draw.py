@@ -187,6 +187,7 @@ def _with_risks(
         worst_shift=judgement.worst_shift,
         worst_column=judgement.worst_column,
         worst_log_variance_ratio=judgement.worst_log_variance_ratio,
+        shifts=judgement.shifts,
         has_drift=has_drift,
         is_drift_hint=is_hint,
         tests=(*judgement.tests, *risks),

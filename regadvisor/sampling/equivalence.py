@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.records import ShiftTest
+from regadvisor.records import ColumnShift, ShiftTest
 from regadvisor.sampling.encode import Encoded
 
 Verdict = Literal["equivalent", "inconclusive", "different"]
@@ -29,6 +29,8 @@ Vector = NDArray[np.float64]
 
 #: A variance ratio beyond e^3 is not told apart from any larger one (a rare value was not drawn at all).
 _LARGEST_LOG_RATIO = 3.0
+#: Columns that are told of, those that differ most.
+_MOST_SHIFTS = 15
 #: A limit below this is rounding: a stratified class share never differs between draws.
 _ROUNDING = 1e-4
 
@@ -41,6 +43,7 @@ class Equivalence:
     worst_shift: float | None
     worst_column: str | None
     worst_log_variance_ratio: float | None
+    shifts: tuple[ColumnShift, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -229,4 +232,8 @@ def _described(
         worst_shift=float(smd[worst]),
         worst_column=name,
         worst_log_variance_ratio=worst_ratio,
+        shifts=tuple(
+            ColumnShift(column=whole.names[j], shift=float(smd[j]))
+            for j in np.argsort(-smd, kind="stable")[:_MOST_SHIFTS]
+        ),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
-from regadvisor.records import ShiftTest
+from regadvisor.records import ColumnShift, ShiftTest
 from regadvisor.sampling.difference import judge_difference
 from regadvisor.sampling.encode import Rows, encode_target, fit_encode
 from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, identical, judge_moments
@@ -35,6 +35,7 @@ class Judgement:
     worst_shift: float | None
     worst_column: str | None
     worst_log_variance_ratio: float | None
+    shifts: tuple[ColumnShift, ...]
     tests: tuple[ShiftTest, ...]
 
 
@@ -179,5 +180,6 @@ def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
         worst_shift=equivalence.worst_shift,
         worst_column=equivalence.worst_column,
         worst_log_variance_ratio=equivalence.worst_log_variance_ratio,
+        shifts=equivalence.shifts,
         tests=(equivalence.test, *tests),
     )
