@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from regadvisor.advice import Advice
-    from regadvisor.api import advise, advise_without_data
+    from regadvisor.api import advise
     from regadvisor.errors import (
         DataError,
         MissingDependencyError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.flowchart.chart import CLASSIC, EXTENDED, Chart, Edge, Question
     from regadvisor.regularizer import Regularizer
+    from regadvisor.without_data import advise_without_data
 
 _HOME = {
     "Advice": "advice",
@@ -51,7 +52,7 @@ _HOME = {
     "StorageError": "errors",
     "StrengthError": "errors",
     "advise": "api",
-    "advise_without_data": "api",
+    "advise_without_data": "without_data",
     "fit_function": "families.fitted.function",
 }
 

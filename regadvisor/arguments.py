@@ -36,13 +36,6 @@ def check_choice(name: str, value: T, choices: tuple[str, ...], *, optional: boo
     raise ParameterError(f"{name} must be one of {', '.join(map(repr, choices))}{also}, got {value!r}")
 
 
-def check_flag(name: str, value: T) -> T:
-    """Return `value` if it is True, False or None."""
-    if value is None or isinstance(value, bool):
-        return value
-    raise ParameterError(f"{name} must be True, False or None, got {value!r}")
-
-
 def check_budget(value: Any) -> float | Literal["auto"] | None:
     """Return the budget in seconds, "auto" or None.
 

@@ -98,11 +98,19 @@ def test_the_bound_keeps_the_strengths_that_were_chosen() -> None:
     l1 = shared + grid
     l1[1] -= 0.001
     draws, _ = made({"l2": l2, "l1": l1})
-    expected = draws.best[:, 0] - draws.best.min(axis=1)
+    expected = draws.trained[:, 0] - draws.trained.min(axis=1)
     assert claims.most_lost(draws, "l2") == pytest.approx(
-        np.quantile(expected / draws.best.min(axis=1), 0.9), rel=1e-6
+        np.quantile(expected / draws.trained.min(axis=1), 0.9), rel=1e-6
     )
     assert claims.most_lost(draws, "l2") > 0.01
+
+
+def test_the_one_trained_model_varies_more_than_the_mean_of_the_folds() -> None:
+    base = np.random.default_rng(0).exponential(size=N)[None]
+    draws, _ = made({"l2": base})
+    overlap = N_FOLDS / (N_FOLDS - 1)
+    ratio = np.std(draws.trained[:, 0]) / np.std(draws.best[:, 0])
+    assert ratio == pytest.approx(np.sqrt((1 + 2 * overlap) / (1 + overlap)))
 
 
 # --------------------------------------------------------------------------------------- by simulation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import click
 
 from regadvisor.cli import terminal
 from regadvisor.errors import RegadvisorError, StorageError
-from regadvisor.progress import Progress, is_watched, watching
+from regadvisor.progress import PATIENCE_S, Progress, is_watched, watching
 from regadvisor.report.phrases import clean
 from regadvisor.writing import write_whole
 
@@ -60,6 +61,7 @@ class _Options:
     resume: bool
     as_json: bool
     outputs: tuple[Path, ...]
+    is_opened: bool
     quiet: bool
     verbose: bool
 
@@ -129,6 +131,7 @@ class _Options:
     help="Write the advice as well: .html (with pictures), .json (can be loaded again), .md or .txt. May be "
     "repeated.",
 )
+@click.option("--open", "is_opened", is_flag=True, help="Open the .html file that -o writes.")
 @click.option(
     "-q",
     "--quiet",
@@ -157,6 +160,9 @@ def advise(**given: Any) -> None:
 def _run(request: _Options) -> None:
     for output in request.outputs:
         check_output(output)
+    pages = [output for output in request.outputs if output.suffix == ".html"]
+    if request.is_opened and not pages:
+        raise click.UsageError("--open must come with -o PATH.html, which it opens.")
     journal = _journal(request)
     existed = journal is not None and journal.exists()
     is_ours = journal is not None and request.storage is None and not existed
@@ -179,6 +185,8 @@ def _run(request: _Options) -> None:
     if not problems and not is_interrupted and journal is not None and request.storage is None:
         journal.unlink(missing_ok=True)
     _show(advice, request)
+    if request.is_opened and not problems:
+        click.launch(str(pages[0]))
     if problems:
         raise RegadvisorError(f"{'; '.join(problems)}; {_saved(journal)}")
     if is_interrupted:
@@ -190,10 +198,25 @@ def _run(request: _Options) -> None:
 
 def _advice(request: _Options, journal: Path | None) -> Advice:
     """Read the table, ask for advice, and add what reading had to say."""
-    with watching(is_watched() and not request.quiet) as progress:
-        if progress is not None:
-            progress("read", 0.0)
-        return _read_and_advised(request, journal, progress)
+    if request.quiet:
+        return _read_and_advised(request, journal, None)
+    announced = terminal.announced(f"regadvisor: reading {clean(request.data)} …")
+    with announced as take_away, watching(is_watched()) as progress:
+        return _read_and_advised(request, journal, _after(take_away, progress))
+
+
+def _after(first: Callable[[], None], progress: Progress | None) -> Progress | None:
+    """Return a progress that takes away what was announced as soon as the bar has something to show."""
+    if progress is None:
+        return None
+    since_s = time.monotonic()
+
+    def told(stage: str, share: float) -> None:
+        if time.monotonic() - since_s >= PATIENCE_S:
+            first()
+        progress(stage, share)
+
+    return told
 
 
 def _read_and_advised(request: _Options, journal: Path | None, progress: Progress | None) -> Advice:
@@ -276,9 +299,12 @@ def _show(advice: Advice, request: _Options) -> None:
     if request.as_json:
         terminal.say(advice.to_json().encode())
     elif request.quiet:
-        terminal.say("".join(f"{line}\n" for line in (advice.verdict, *advice.warnings)))
+        from regadvisor.report.shell import in_options
+
+        terminal.say("".join(f"{in_options(line)}\n" for line in (advice.verdict, *advice.warnings)))
     else:
-        terminal.report(advice, verbose=request.verbose)
+        saved = next((str(path) for path in request.outputs if path.suffix == ".json"), None)
+        terminal.report(advice, verbose=request.verbose, saved=saved)
 
 
 def check_output(path: Path) -> None:

@@ -31,7 +31,9 @@ class _Program(click.Group):
             terminal.complain("interrupted")
             ctx.exit(terminal.INTERRUPTED)
         except RegadvisorError as error:
-            terminal.complain(str(error))
+            from regadvisor.report.shell import in_options
+
+            terminal.complain(in_options(str(error)))
             ctx.exit(
                 terminal.USAGE if isinstance(error, ParameterError | StorageError) else terminal.DATA_ERROR
             )
@@ -42,8 +44,8 @@ class _Program(click.Group):
 def main() -> None:
     """Which regularizer should this model on this data start with?
 
-    None, L1, L2, elastic net or dropout: how strong, how sure, and what would change it. The advice costs
-    less than one full training run.
+    None, L1, L2, elastic net or dropout: how strong, how sure, and what would change it. On small data the
+    advice takes seconds, or up to two minutes for networks; from 50,000 rows on less than one full training.
 
     \b
     Examples:
@@ -60,6 +62,10 @@ def main() -> None:
       3    the support is below --fail-under
       4    can't tell yet
       130  interrupted; 143 terminated (SIGTERM)
+
+    
+    Completion of commands and options with the tab key, in bash (zsh and fish alike):
+      eval "$(_REGADVISOR_COMPLETE=bash_source regadvisor)"
     """
 
 
@@ -78,7 +84,32 @@ def show(path: Path, verbose: bool, markdown: bool) -> None:
     if markdown:
         terminal.say(advice.to_markdown())
     else:
-        terminal.report(advice, verbose=verbose)
+        terminal.report(advice, verbose=verbose, saved=str(path))
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a saved advice."""
+    from regadvisor.report.serial import json_schema
+
+    terminal.say(json_schema())
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Say what changed between two saved advices.
+
+    
+    Example:
+      regadvisor compare monday.json tuesday.json
+    """
+    from regadvisor.advice import Advice
+    from regadvisor.report.changes import changes
+
+    records = [Advice.load(path).record for path in (before, after)]
+    terminal.say("".join(f"{line}\n" for line in changes(*records)))
 
 
 @main.command()
@@ -116,7 +147,8 @@ def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to: .html (one page with pictures), .md or .txt.",
 )
-def report(path: Path, output: Path) -> None:
+@click.option("--open", "is_opened", is_flag=True, help="Open it, too.")
+def report(path: Path, output: Path, is_opened: bool) -> None:
     """Write the report of a saved advice to a file.
 
     \b
@@ -131,6 +163,8 @@ def report(path: Path, output: Path) -> None:
     if failed is not None:
         terminal.complain(failed)
         raise click.exceptions.Exit(terminal.DATA_ERROR)
+    if is_opened:
+        click.launch(str(output))
 
 
 @main.command()

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,26 +29,62 @@ CHART = click.Choice(["classic", "extended"])
 #: Columns of a report in a file, and the most in a wide terminal: long lines are hard to read.
 _WIDTH, _WIDEST = 88, 110
 
+#: What a terminal shows that has no such characters.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+"),
+        **dict.fromkeys("─–—━·•−", "-"),
+        **dict.fromkeys("│┃", "|"),
+        "×": "x",
+        "→": "->",
+        "…": "...",
+        "±": "+-",
+        "Σ": "sum",
+        "²": "^2",
+        "√": "sqrt ",
+        "≤": "<=",
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "≥": ">=",
+        "α": "alpha",
+        "ρ": "rho",
+        "λ": "lambda",
+    }
+)
+
 _HINTS = {
     "Q3": "Anything at all: that they move together, that they are pixels, that most are noise.",
     "Q3a": "yes: many move together (lengths, neighbouring pixels); no: each tells its own story.",
     "Q3b": "yes: they form one picture, as in images, spectra, time series; no: some may be left out.",
 }
 _LETTERS = {"y": "yes", "n": "no", "?": "unsure"}
+#: What "don't know" leads to where a chart has no way of its own for it: as the judges lean.
+_UNSURE = {"Q3": "no", "Q3a": "no", "Q3b": "yes"}
 
 
 def say(text: str | bytes) -> None:
     """Print to stdout. A reader who left (``| head``) is no error, nor is a terminal without UTF-8."""
     try:
-        try:
-            click.echo(text, nl=False)
-        except UnicodeEncodeError:
-            encoding = sys.stdout.encoding or "ascii"
-            click.echo(str(text).encode(encoding, "replace"), nl=False)
+        encoding = sys.stdout.encoding or "ascii"
+        if isinstance(text, str):
+            unknown = {ord(c): _PLAIN.get(ord(c), c) for c in set(text) if not _has(encoding, c)}
+            if unknown:  # click would write UTF-8
+                text = text.translate(unknown).encode(encoding, "replace")
+        click.echo(text, nl=False)
     except BrokenPipeError:
         # Whatever is still buffered goes nowhere, or Python complains at its exit.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _has(encoding: str, character: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def complain(message: str) -> None:
@@ -57,18 +93,46 @@ def complain(message: str) -> None:
 
 
 def look() -> tuple[int, bool]:
-    """Return the width and whether to use colours: for a terminal its own, else those of a file."""
-    if not sys.stdout.isatty():
-        return _WIDTH, False
+    """Return the width and whether to use colours: COLUMNS, else those of the terminal or of a file."""
     import shutil
 
-    return min(shutil.get_terminal_size().columns, _WIDEST), "NO_COLOR" not in os.environ
+    is_terminal = sys.stdout.isatty()
+    # It reads COLUMNS first, and 0 or nonsense there counts for nothing.
+    columns = shutil.get_terminal_size(fallback=(_WIDTH, 24)).columns
+    if not is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        columns = _WIDTH
+    return min(columns, _WIDEST), is_terminal and "NO_COLOR" not in os.environ
 
 
-def report(advice: Advice, *, verbose: bool = False) -> None:
-    """Print the report of an advice."""
+def report(advice: Advice, *, verbose: bool = False, saved: str | None = None) -> None:
+    """Print the report of an advice, in the words of a shell; `saved` is the file that holds it."""
+    from regadvisor.report.shell import for_shell
+    from regadvisor.report.text import to_text
+    from regadvisor.report.view import view
+
     width, color = look()
-    say(advice.to_text(width=width, color=color, verbose=verbose))
+    shown = for_shell(view(advice.record), advice.record, saved=saved)
+    say(to_text(shown, width=width, color=color, verbose=verbose))
+
+
+@contextmanager
+def announced(text: str) -> Iterator[Callable[[], None]]:
+    """Show what is being done at once, before anything is loaded; yields what takes it away again."""
+    is_there = sys.stderr is not None and sys.stderr.isatty()
+    if is_there:
+        click.echo(text, err=True, nl=False)
+        sys.stderr.flush()
+
+    def take_away() -> None:
+        nonlocal is_there
+        if is_there:
+            click.echo("\r" + " " * len(text) + "\r", err=True, nl=False)
+        is_there = False
+
+    try:
+        yield take_away
+    finally:
+        take_away()
 
 
 def leave(record: Record, fail_under: float | None = None) -> None:
@@ -121,9 +185,8 @@ def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
         question = chart.questions[name]
         if name not in replies:
             click.echo(f"{name}  {question.text}\n    {_HINTS[name]}", err=True)
-            choices = [letter for letter, reply in _LETTERS.items() if reply in question.edges]
-            replies[name] = _LETTERS[
-                click.prompt("   ", type=click.Choice(choices, case_sensitive=False), err=True)
-            ]
-        name = next(edge.to for reply, edge in question.edges.items() if reply == replies[name])
+            letter = click.prompt("   ", type=click.Choice([*_LETTERS], case_sensitive=False), err=True)
+            replies[name] = _LETTERS[letter]
+        reply = replies[name] if replies[name] in question.edges else _UNSURE[name]
+        name = next(edge.to for known, edge in question.edges.items() if known == reply)
     return replies

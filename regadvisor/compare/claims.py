@@ -256,10 +256,10 @@ def no_worse(draws: Resampled, kinds: Collection[str]) -> float:
 def most_lost(draws: Resampled, kind: str) -> float:
     """Return what `kind` costs if another is the best: at most this share of the loss in 90% of draws.
 
-    Every kind keeps the strength that is best on all rows; the best kind is found anew in every draw. Losses
-    are those expected of all rows.
+    Losses are those of one model a kind, with the strength that is best on all rows, trained on all rows; the
+    best kind is found anew in every draw.
     """
-    losses = draws.at_full_size(draws.best)
+    losses = draws.at_full_size(draws.trained)
     lowest = losses.min(axis=1)
     own = losses[:, draws.honest.panel.kinds.index(kind)]
     lost = (own - lowest) / np.maximum(np.abs(lowest), np.finfo(np.float64).tiny)

@@ -54,6 +54,9 @@ class Resampled:
         overlapping training sets alone (Nadeau and Bengio 2003).
     best : ndarray of float64, shape (n_draws, n_kinds)
         Mean loss, stretched alike, of each kind's candidate that is best on all rows.
+    trained : ndarray of float64, shape (n_draws, n_kinds)
+        The same as `best`, of the one model that is trained on all rows: it has the luck of its training set,
+        too, which the mean over folds has only once. That is another K/(K - 1) times the variance of rows.
     carry_costs : dict of str to float
         By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
     """
@@ -62,6 +65,7 @@ class Resampled:
     losses: NDArray[np.float64]
     lowest: NDArray[np.float64]
     best: NDArray[np.float64]
+    trained: NDArray[np.float64]
     carry_costs: Mapping[str, float]
     _pairs: Mapping[tuple[str, str], _Pair]
 
@@ -154,12 +158,13 @@ def resampled(
     sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
     weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
     pairs = {(a, b): _pair(honest, a, b) for a, b in itertools.combinations(honest.sides, 2)}
-    lowest, best = _by_kind(panel, counts, weights)
+    lowest, best, trained = _by_kind(panel, counts, weights)
     return Resampled(
         honest=honest,
         losses=sums / weights,
         lowest=lowest,
         best=best,
+        trained=trained,
         carry_costs=carry_costs or {},
         _pairs=pairs,
     )
@@ -167,17 +172,20 @@ def resampled(
 
 def _by_kind(
     panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return stretched mean losses, (n_draws, n_kinds): the lowest of a draw, and of the best on all rows."""
-    stretch = math.sqrt(1.0 + panel.n_folds / (panel.n_folds - 1))
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return stretched mean losses, (n_draws, n_kinds): `lowest`, `best` and `trained`."""
+    overlap = panel.n_folds / (panel.n_folds - 1)
+    stretch, more = math.sqrt(1.0 + overlap), math.sqrt(1.0 + 2.0 * overlap)
     values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
     lowest = np.empty((len(counts), len(panel.kinds)))
-    best = np.empty_like(lowest)
+    best, trained = np.empty_like(lowest), np.empty_like(lowest)
     for number, (kind, sums) in enumerate(zip(panel.kinds, counted_sums_of(counts, values), strict=True)):
         observed = panel.mean_losses(kind)
-        drawn = observed + stretch * (sums / weights - observed)
-        lowest[:, number], best[:, number] = drawn.min(axis=1), drawn[:, np.argmin(observed)]
-    return lowest, best
+        off, at = sums / weights - observed, int(np.argmin(observed))
+        drawn = observed + stretch * off
+        lowest[:, number], best[:, number] = drawn.min(axis=1), drawn[:, at]
+        trained[:, number] = observed[at] + more * off[:, at]
+    return lowest, best, trained
 
 
 def _pair(honest: Honest, a: str, b: str) -> _Pair:

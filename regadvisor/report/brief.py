@@ -39,16 +39,12 @@ def brief(record: Record) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from regadvisor.api import advise_without_data
+    >>> from regadvisor import advise_without_data
     >>> brief(advise_without_data(correlated=True).record)["kind"]
     'l2'
     """
     regularizer, claim = record.strength.regularizer, main_claim(record)
-    scores, sample = record.evidence.scores, record.evidence.sample
-    found = None if scores is None else scores.comparison(regularizer.kind, "none")
-    gains: list[float | None] = [None] * 3
-    if found is not None and found.loss_b > 0:
-        gains = [-end / found.loss_b for end in (found.difference, found.most, found.least)]
+    sample = record.evidence.sample
     return {
         "verdict": " ".join(headline(record)),
         "status": record.status,
@@ -58,7 +54,7 @@ def brief(record: Record) -> dict[str, Any]:
         "dropout": regularizer.dropout,
         "coupling": regularizer.coupling,
         "parameters": parameters(record),
-        **dict(zip(("gain", "gain_low", "gain_high"), gains, strict=True)),
+        **dict(zip(("gain", "gain_low", "gain_high"), gains(record), strict=True)),
         "support": None if claim is None else claim.support,
         "probability": None if claim is None else claim.probability,
         "ties": list(record.ties),
@@ -68,3 +64,12 @@ def brief(record: Record) -> dict[str, Any]:
         "n_sample": None if sample is None else sample.n_rows,
         "warnings": list(warnings(record)),
     }
+
+
+def gains(record: Record) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Return the gain over no regularizer with its ends, as shares of the loss; None where there are none."""
+    scores = record.evidence.scores
+    found = None if scores is None else scores.comparison(record.strength.regularizer.kind, "none")
+    if found is None or found.loss_b <= 0:
+        return (None, None, None)
+    return (-found.difference / found.loss_b, -found.most / found.loss_b, -found.least / found.loss_b)

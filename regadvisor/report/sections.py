@@ -338,7 +338,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
         own = f"{record.training.module}(advice.regularizer, X, y, seed)"
         return (
             f"advice.build().fit(X, y) trains the advised model on everything; so does {own}.",
-            *_missing(record),
+            *missing(record),
         )
     library = "sklearn" if record.training.family == "linear" else "torch"
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
@@ -346,10 +346,10 @@ def next_steps(record: Record) -> tuple[str, ...]:
         lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")
     else:
         lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
-    return (*lines, *_missing(record))
+    return (*lines, *missing(record))
 
 
-def _missing(record: Record) -> tuple[str, ...]:
+def missing(record: Record) -> tuple[str, ...]:
     """Return what would tell more, rows or time, whichever was short; nothing where that is not known."""
     sample, more_time = record.evidence.sample, _larger_budget(record)
     if any(note.code == HIDDEN_SIGNAL for note in record.notes):

@@ -61,6 +61,49 @@ def to_json(record: Record) -> str:
     return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
 
 
+def json_schema() -> str:
+    """Return the JSON Schema of what :func:`to_json` writes, as JSON text."""
+    import msgspec
+
+    schema = msgspec.json.schema(Record)
+    definitions = schema["$defs"]
+    whole = definitions["Record"]
+    number_or_name = {
+        "anyOf": [
+            {"type": "number"},
+            {
+                "type": "object",
+                "properties": {FLOAT_KEY: {"enum": ["inf", "-inf", "nan"]}},
+                "required": [FLOAT_KEY],
+                "additionalProperties": False,
+            },
+        ]
+    }
+    definitions = {name: _with_floats(each) for name, each in definitions.items()}
+    definitions["Float"] = number_or_name
+    first = {"schema": {"const": SCHEMA}, "summary": {"type": "object"}}
+    definitions["Record"] |= {
+        "properties": first | definitions["Record"]["properties"],
+        "required": ["schema", *whole.get("required", ())],
+    }
+    plain = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "regadvisor advice",
+        "$ref": schema["$ref"],
+        "$defs": definitions,
+    }
+    return json.dumps(plain, indent=2) + "\n"
+
+
+def _with_floats(schema: Any) -> Any:
+    """Return a schema in which a number may be one that JSON cannot write."""
+    if schema == {"type": "number"}:
+        return {"$ref": "#/$defs/Float"}
+    if isinstance(schema, dict):
+        return {key: _with_floats(value) for key, value in schema.items()}
+    return [_with_floats(value) for value in schema] if isinstance(schema, list) else schema
+
+
 def from_json(text: str | bytes) -> Record:
     """Return the record that :func:`to_json` wrote.
 

@@ -6,6 +6,7 @@ are shown. The renderers (``text.py``, ``markdown.py``) only lay them out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
 
@@ -128,29 +129,29 @@ def view(record: Record) -> View:
     The result depends on nothing but the record, and is the same for a record that was saved and loaded.
     """
     scores = record.evidence.scores
-    return _cleaned(
-        View(
-            title=f"regadvisor {record.settings.version}".rstrip(),
-            context=sections.context(record),
-            headline=headline(record),
-            warnings=sections.warnings(record),
-            path=tuple(_path_row(step, number, record) for number, step in enumerate(record.walk.steps, 1)),
-            loss_name="" if scores is None else _loss_name(scores),
-            candidates=() if scores is None else _candidates(record, scores),
-            comparisons=() if scores is None else _comparisons(scores),
-            disagreement=None if scores is None else _disagreement(record, scores),
-            claims=sections.claims(record),
-            strength=sections.strength(record),
-            sample=sections.sample(record),
-            features=sections.features(record),
-            fit=() if scores is None else sections.fit(scores),
-            cost=sections.cost(record),
-            flips=flips(record)[:_MOST_FLIPS],
-            notes=sections.notes(record),
-            next_steps=sections.next_steps(record),
-            scores=() if scores is None else _scores(scores),
-        )
+    shown = View(
+        title=f"regadvisor {record.settings.version}".rstrip(),
+        context=sections.context(record),
+        headline=headline(record),
+        warnings=sections.warnings(record),
+        path=tuple(_path_row(step, number, record) for number, step in enumerate(record.walk.steps, 1)),
+        loss_name="" if scores is None else _loss_name(scores),
+        candidates=() if scores is None else _candidates(record, scores),
+        comparisons=() if scores is None else _comparisons(scores),
+        disagreement=None if scores is None else _disagreement(record, scores),
+        claims=sections.claims(record),
+        strength=sections.strength(record),
+        sample=sections.sample(record),
+        features=sections.features(record),
+        fit=() if scores is None else sections.fit(scores),
+        cost=sections.cost(record),
+        flips=flips(record)[:_MOST_FLIPS],
+        notes=sections.notes(record),
+        next_steps=sections.next_steps(record),
+        scores=() if scores is None else _scores(scores),
     )
+    # Names come from files nobody checked: they may hold control characters.
+    return mapped(shown, clean)
 
 
 # ------------------------------------------------------------------------------------------- the path
@@ -321,16 +322,16 @@ def _score_remarks(score: CandidateScore) -> str:
     return ", ".join(part for part in parts if part)
 
 
-# ------------------------------------------------------------------------------------------- cleaning
+# ------------------------------------------------------------------------------------------ all texts
 
 
-def _cleaned(value: _T) -> _T:
-    """Return a view whose texts hold no control characters: names come from files nobody checked."""
+def mapped(value: _T, change: Callable[[str], str]) -> _T:
+    """Return a view, or a part of one, with every text changed."""
     if isinstance(value, str):
-        return clean(value)  # type: ignore[return-value]
+        return change(value)  # type: ignore[return-value]
     if isinstance(value, tuple):
-        return tuple(_cleaned(item) for item in value)  # type: ignore[return-value]
+        return tuple(mapped(item, change) for item in value)  # type: ignore[return-value]
     if is_dataclass(value) and not isinstance(value, type):
-        changes = {field.name: _cleaned(getattr(value, field.name)) for field in fields(value)}
+        changes = {field.name: mapped(getattr(value, field.name), change) for field in fields(value)}
         return replace(value, **changes)
     return value

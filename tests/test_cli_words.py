@@ -1,0 +1,298 @@
+"""A shell gets options, the width it asked for and characters it can print; saved advices are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from record_builders import RECORDS, advice, cant_tell, network, tie
+
+from regadvisor import advise_without_data
+from regadvisor.advice import Advice
+from regadvisor.cli.main import main
+from regadvisor.records import Note, Record
+from regadvisor.regularizer import Regularizer
+from regadvisor.report.changes import changes
+from regadvisor.report.serial import json_schema, to_json
+from regadvisor.report.shell import for_shell, in_options
+from regadvisor.report.text import to_text
+from regadvisor.report.view import view
+
+HEAVY = ("numpy", "pandas", "scipy", "sklearn", "torch", "optuna", "matplotlib", "jinja2", "narwhals")
+
+
+def shown(*arguments: str, **environment: str) -> str:
+    done = CliRunner().invoke(main, arguments, env=environment)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def saved(record: Record, path: Path) -> str:
+    path.write_text(to_json(record), encoding="utf-8")
+    return str(path)
+
+
+# ------------------------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        (
+            "if rows stand in the order of time, pass time=.",
+            "if rows stand in the order of time, pass --time COL.",
+        ),
+        ("pass it as groups=.", "pass it as --groups COL."),
+        ("task='regression' takes it as a number", "--task regression takes it as a number"),
+        ("(budget=60) and (budget=2.5)", "(--budget 60) and (--budget 2.5)"),
+        ("the runtime=3 and sample_weight= stay", "the runtime=3 and sample_weight= stay"),
+    ],
+)
+def test_arguments_become_options(said: str, typed: str) -> None:
+    assert in_options(said) == typed
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_no_python_is_said_in_a_shell(name: str) -> None:
+    record = RECORDS[name]()
+    text = to_text(for_shell(view(record), record))
+    assert not re.search(r"advice\.\w+\(", text)
+    assert "budget=" not in text
+    assert "time=" not in text
+    assert "advise(X" not in text
+
+
+def test_next_names_the_file_that_holds_the_advice(tmp_path: Path) -> None:
+    path = saved(advice(), tmp_path / "mine.json")
+    text = " ".join(shown("show", path, COLUMNS="300").split())
+    assert f"regadvisor snippet {path} --for sklearn" in text
+    unsaved = to_text(for_shell(view(network()), network()), width=110)
+    assert "Add -o advice.json to keep this advice." in unsaved
+    assert "regadvisor snippet advice.json --for torch" in unsaved
+
+
+def test_in_python_everything_is_an_argument() -> None:
+    text = Advice(network()).to_text()
+    assert "advice.build().fit(X, y)" in text
+    assert "--" not in text
+
+
+def test_an_error_names_options(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i + 0.5}\n" for i in range(40)))
+    done = CliRunner().invoke(main, ["advise", str(path), "-t", "y", "--task", "classification"])
+    assert done.exit_code == 2
+    assert "--task regression" in done.output
+    assert "task=" not in done.output
+
+
+# ------------------------------------------------------------------------------------- width and letters
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_lines_follow_columns_also_in_a_pipe(name: str, columns: int, tmp_path: Path) -> None:
+    path = saved(RECORDS[name](), tmp_path / "a.json")
+    lines = shown("show", path, COLUMNS=str(columns)).splitlines()
+    assert max(map(len, lines)) <= min(columns, 110)
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", ["", "0", "wide"])
+def test_without_columns_a_pipe_has_88(columns: str, tmp_path: Path) -> None:
+    path = saved(advice(), tmp_path / "a.json")
+    assert max(map(len, shown("show", path, COLUMNS=columns).splitlines())) == 88
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if RECORDS[name]().evidence.scores is not None])
+def test_at_80_columns_no_cell_of_the_table_wraps(name: str) -> None:
+    record = RECORDS[name]()
+    rows = view(record).candidates
+    lines = to_text(view(record), width=80).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("──────"))
+    for row, line in zip(rows, lines[first + 1 :], strict=False):
+        for cell in (row.kind, row.strength, row.loss, row.gain, row.reply):
+            assert cell in line
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_without_the_characters_gets_others(encoding: str, tmp_path: Path) -> None:
+    path = saved(advice(), tmp_path / "a.json")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "regadvisor", "show", path], env=environment, capture_output=True, check=True
+    )
+    text = done.stdout.decode(encoding)
+    assert "+- regadvisor" in text
+    assert "| Use L2: LogisticRegression(C=0.567)." in text
+    assert text.count("?") == to_text(view(advice())).count("?"), "nothing is replaced by a question mark"
+
+
+# ------------------------------------------------------------------------------------------ at once
+
+
+def loaded_after(code: str, *arguments: str) -> set[str]:
+    """Return which heavy packages a process has loaded after some code."""
+    script = f"{code}\nimport sys\nprint('loaded', *[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+RUN = "import sys\nfrom regadvisor.cli.main import main\nmain(sys.argv[1:], standalone_mode=False)"
+
+
+def test_ask_show_compare_schema_and_explain_load_nothing_heavy(tmp_path: Path) -> None:
+    path = saved(network(), tmp_path / "a.json")
+    for arguments in (
+        ["ask", "--correlated", "yes"],
+        ["show", path],
+        ["compare", path, path],
+        ["explain"],
+        ["--version"],
+    ):
+        assert loaded_after(RUN, *arguments) == set(), arguments
+
+
+def test_something_is_shown_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
+    script = (
+        "import sys\n"
+        "from regadvisor.cli import terminal\n"
+        f"heavy = {HEAVY!r}\n"
+        "echo = terminal.click.echo\n"
+        "def first(*a, **k):\n"
+        "    echo('LOADED ' + ' '.join(n for n in heavy if n in sys.modules) + ' END', err=True)\n"
+        "    sys.exit(0)\n"
+        "terminal.click.echo = first\n"
+        "from regadvisor.cli.main import main\n"
+        f"main(['advise', {str(path)!r}, '-t', 'y'])\n"
+    )
+    reader, writer = pty.openpty()
+    subprocess.run([sys.executable, "-c", script], stderr=writer, stdout=subprocess.DEVNULL, check=True)
+    os.close(writer)
+    said = os.read(reader, 10_000).decode()
+    os.close(reader)
+    assert "LOADED  END" in said
+
+
+def test_what_was_announced_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
+    command = [sys.executable, "-m", "regadvisor", "advise", str(path), "-t", "y", "--budget", "0", "--json"]
+    reader, writer = pty.openpty()
+    subprocess.run(command, stderr=writer, stdout=subprocess.DEVNULL, check=True)
+    os.close(writer)
+    said = os.read(reader, 10_000).decode()
+    os.close(reader)
+    assert said.startswith("regadvisor: reading ")
+    assert said.endswith("\r")
+    assert said.split("\r")[-2].strip() == ""
+
+
+# ---------------------------------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize(("chart", "kind"), [("extended", "L2"), ("classic", "L2")])
+def test_ask_takes_a_question_mark_everywhere(chart: str, kind: str) -> None:
+    done = CliRunner().invoke(main, ["ask", "--chart", chart], input="y\n?\n?\n")
+    assert done.exit_code == 0, done.output
+    assert f"Use {kind}." in done.output
+    nothing = CliRunner().invoke(main, ["ask", "--chart", chart], input="?\n")
+    assert nothing.exit_code == 0, nothing.output
+    assert "Use L1+L2 (elastic net)." in nothing.output
+
+
+def test_the_schema_holds_for_every_record() -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads(json_schema())
+    for build in RECORDS.values():
+        jsonschema.validate(json.loads(to_json(build())), schema)
+
+
+def test_the_schema_names_every_member_of_a_saved_advice() -> None:
+    schema = json.loads(shown("schema"))
+    definitions = schema["$defs"]
+
+    def check(value: object, at: dict[str, object]) -> None:
+        """Walk a value along the schema: every member has to be a property of what it may be."""
+        while "$ref" in at:
+            at = definitions[str(at["$ref"]).rpartition("/")[2]]
+        if "anyOf" in at:
+            options = [option for option in at["anyOf"] if option.get("type") != "null"]  # type: ignore[attr-defined]
+            if value is not None and len(options) == 1:
+                check(value, options[0])
+            return
+        if isinstance(value, dict) and "properties" in at:
+            assert set(value) <= set(at["properties"]), (set(value), sorted(at["properties"]))  # type: ignore[arg-type, call-overload]
+            for name, member in value.items():
+                check(member, at["properties"][name])  # type: ignore[index]
+        if isinstance(value, list) and isinstance(at.get("items"), dict):
+            for member in value:
+                check(member, at["items"])  # type: ignore[arg-type]
+
+    for build in RECORDS.values():
+        plain = json.loads(to_json(build()))
+        assert set(schema["$defs"]["Record"]["required"]) <= set(plain)
+        check(plain, schema)
+    with pytest.raises(AssertionError):
+        check({**plain, "unheard": 1}, schema)
+
+
+def test_what_changed_is_said_the_answer_first(tmp_path: Path) -> None:
+    before = advice()
+    assert before.data is not None
+    data = replace(before.data, fingerprint="other", n_rows=600)
+    odd = Note(code="odd", text="a column is odd")
+    after = replace(
+        tie(), data=data, notes=(odd,), settings=replace(before.settings, random_state=7, budget_s=3.0)
+    )
+    after = replace(after, strength=replace(after.strength, regularizer=Regularizer(l1=0.001)))
+    said = shown(
+        "compare", saved(before, tmp_path / "a.json"), saved(after, tmp_path / "b.json")
+    ).splitlines()
+    assert said[0].startswith(
+        "The answer changed from L2: LogisticRegression(C=0.567) to L1: LogisticRegression("
+    )
+    assert "The verdict was one kind ahead; it is a tie now." in said
+    assert "As good now: L1 and L1+L2." in said
+    assert "569 rows became 600 rows." in said
+    assert "Asked in another way: budget 40 became 3 and seed 0 became 7." in said
+    assert "New: A column is odd." in said
+
+
+def test_the_same_advice_twice_has_not_changed() -> None:
+    assert changes(advice(), advice()) == ("The answer is the same: L2: LogisticRegression(C=0.567).",)
+
+
+def test_a_changed_reply_and_loss_are_said() -> None:
+    said = changes(advice(), cant_tell())
+    assert any(
+        line.startswith("How well does L1+L2 perform compared to the baseline? It was better")
+        for line in said
+    )
+    assert any(line.startswith("Held-out losses: ") for line in said)
+    without = advise_without_data(correlated=True).record
+    assert "One of the two was given without data." in changes(advice(), without)
+
+
+def test_open_needs_a_page_and_opens_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    page = tmp_path / "r.html"
+    path = saved(advice(), tmp_path / "a.json")
+    shown("report", path, "-o", str(page), "--open")
+    assert opened == [str(page)]
+    done = CliRunner().invoke(main, ["advise", "d.csv", "-t", "y", "--open"])
+    assert done.exit_code == 2
+    assert "-o PATH.html" in done.output
