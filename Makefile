@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test test-benchmarks test-lowest mutants check format dist docs clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-benchmarks test-browser test-lowest mutants check format dist docs clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
@@ -15,6 +15,14 @@ test: $(STAMP)
 
 test-benchmarks: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q benchmarks/tests
+
+# The page in a real browser; Chromium comes from the system (on Debian: apt-get install chromium).
+test-browser: $(VENV)/.browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/test_browser.py
+
+$(VENV)/.browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	touch $@
 
 # The tests with the oldest versions that pyproject.toml allows, torch apart (see below), in an environment of its
 # own. Warnings are no errors there: old packages warn of new ones. make test-lowest [TESTS='tests/test_chart.py']

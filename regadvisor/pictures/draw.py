@@ -47,6 +47,9 @@ _LOOKS: dict[Kind, tuple[str, str, str]] = {
 _INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
 #: A kind that loses more than so many times the middle one would squeeze all others together.
 _FARTHEST = 4.0
+#: The axis of losses is so many times as high as three quarters of the candidates need, or this share of the
+#: lowest loss: differences of a per mille are not to look like mountains.
+_HEIGHT, _LEAST_HEIGHT = 2.0, 0.05
 
 
 def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
@@ -142,7 +145,7 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
         _, x_pick, y_pick = picture.pick
         ax.plot([x_pick], [y_pick], marker="o", markersize=11, fillstyle="none", color=_INK, linestyle="none")
         ax.annotate("advised", (x_pick, y_pick), xytext=(0, -14), textcoords="offset points", ha="center")
-    ax.set_xscale("log")
+    _log_x(ax)
     ax.set_ylim(bottom, top)
     ax.set_xlabel("strength (L1+L2: the sum; with dropout: the penalty)")
     ax.set_ylabel(f"held-out {picture.loss_name}")
@@ -156,7 +159,7 @@ def _loss_limits(picture: StrengthPicture) -> tuple[float, float]:
     losses = sorted(point.loss for line in picture.lines for point in line.points)
     lowest = losses[0]
     usual = losses[(3 * len(losses)) // 4]
-    top = max(usual, min(picture.constant_loss, 2 * usual))
+    top = max(usual, lowest + _HEIGHT * max(usual - lowest, _LEAST_HEIGHT * abs(lowest)))
     margin = 0.08 * (top - lowest) or 0.05 * abs(lowest) or 1.0
     return lowest - 1.5 * margin, top + margin
 
@@ -214,7 +217,7 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
             ax.errorbar(
                 x, y, yerr=[below, above], fmt="o", fillstyle=fill, color=colour, capsize=3, label=name
             )
-    ax.set_xscale("log")
+    _log_x(ax)
     ax.set_xlabel("rows")
     ax.set_ylabel(f"gain of {picture.label} over none, %")
     ax.set_title("Does the gain last", loc="left", fontsize=11)
@@ -260,6 +263,19 @@ _PICTURES: dict[str, tuple[Callable[[Record], Any], Callable[[Any, Axes], None]]
     "features": (features_picture, draw_features),
     "sample": (sample_picture, draw_sample),
 }
+
+
+def _log_x(ax: Axes) -> None:
+    """Make the x axis logarithmic, with plain numbers on it, few enough that none lies on another."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    decades = math.log10(high / low)
+    subs = (1.0,) if decades > 3.0 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs if decades > 0.5 else range(1, 10), numticks=9))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _tidy(ax: Axes) -> None:
