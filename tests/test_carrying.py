@@ -22,10 +22,11 @@ from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.strengths import carried_in_loss, exponent, weaker_at
-from regadvisor.full_size.cost import MOST_LOST, carried_loss, carry_costs
+from regadvisor.full_size.cost import carried_loss, carry_costs
 from regadvisor.full_size.laws import STRENGTH_LAWS, strength_laws, transfer_prior
-from regadvisor.plan.effort import EFFORTS, ONE_CANDIDATE_FROM
+from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
+from regadvisor.thresholds import CARRY_MOST_LOST, ONE_CANDIDATE_FROM
 
 NETWORK = replace(
     transfer_prior("network"),
@@ -57,7 +58,7 @@ def test_a_carried_loss_keeps_half_of_the_lead_over_the_constant(
     carried = carried_loss(loss, cost, constant=constant)
     assert carried >= loss
     if loss < constant:
-        assert constant - carried >= (1.0 - MOST_LOST) * (constant - loss) - 1e-12
+        assert constant - carried >= (1.0 - CARRY_MOST_LOST) * (constant - loss) - 1e-12
     else:
         assert carried == loss
     assert carried_loss(loss, cost + more, constant=constant) >= carried

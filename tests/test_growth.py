@@ -28,13 +28,13 @@ from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
 from regadvisor.full_size.gain import GainAtFull, gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import STRENGTH_LAWS, transfer_prior
-from regadvisor.plan.effort import CHECKED
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.thinning import thinned
 from regadvisor.search.results import Results
 from regadvisor.search.store import opened
+from regadvisor.thresholds import FULL_SIZE_FACTORS
 
 # ----------------------------------------------------------------------------------- the extrapolation
 
@@ -278,7 +278,7 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     assert [advice.path[-1].reply] == (sure or ["unsure"])
     times = f"times {growth.factor:g}, which did best on all rows"
     assert (times in (advice.record.strength.carried or "")) == (growth.factor != 1.0)
-    assert growth.factor in CHECKED
+    assert growth.factor in FULL_SIZE_FACTORS
 
 
 @pytest.mark.slow

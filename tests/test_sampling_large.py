@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sampling_tables import make_table
 from scipy import stats
 
+from regadvisor import thresholds
 from regadvisor.sampling import judge
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
@@ -22,7 +23,7 @@ def classes(n, seed, **rest):
 
 @pytest.fixture
 def small_stand_in(monkeypatch):
-    monkeypatch.setattr(judge, "_STAND_IN_ROWS", 600)
+    monkeypatch.setattr(thresholds, "STAND_IN_ROWS", 600)
 
 
 def test_a_random_draw_passes_as_often_as_with_all_rows(small_stand_in):

@@ -29,10 +29,6 @@ from regadvisor.regularizer import KINDS, LABELS, Kind
 if TYPE_CHECKING:
     from regadvisor.compare.resampled import Resampled
 
-#: Probability inside the interval of a comparison.
-INTERVAL = 0.95
-#: Rows needed are not projected beyond this many times the rows at hand.
-FARTHEST_PROJECTION = 50
 
 # ------------------------------------------------------------------------------------------ one pair
 
@@ -50,7 +46,9 @@ def judged(
 ) -> Comparison:
     """Return the comparison whose posterior is a Student t at `difference` with `scale` and `df`."""
     p_better, p_same, p_worse = masses(difference, scale=scale, df=df, region=region)
-    half, inner = (float(special.stdtrit(df, p)) * scale for p in (0.5 + INTERVAL / 2, thresholds.REPLY_MASS))
+    half, inner = (
+        float(special.stdtrit(df, p)) * scale for p in (0.5 + thresholds.INTERVAL / 2, thresholds.REPLY_MASS)
+    )
     return Comparison(
         a=a,
         b=b,
@@ -125,7 +123,7 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
     if comparison.reply != "unsure":
         return n_rows
     # With few degrees of freedom the interval overstates the normal scale a little: on the safe side.
-    scale = (comparison.high - comparison.low) / 2 / float(special.ndtri(0.5 + INTERVAL / 2))
+    scale = (comparison.high - comparison.low) / 2 / float(special.ndtri(0.5 + thresholds.INTERVAL / 2))
     far, region = abs(comparison.difference), comparison.region
 
     def is_decided(n: int) -> bool:
@@ -133,7 +131,7 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
         _, inside, above = masses(far, scale=at_n, df=math.inf, region=region)
         return (inside if far <= region else above) >= thresholds.REPLY_MASS
 
-    few, many = n_rows, n_rows * FARTHEST_PROJECTION
+    few, many = n_rows, n_rows * thresholds.FARTHEST_PROJECTION
     if not is_decided(many):
         return None
     while many - few > 1:

@@ -26,7 +26,6 @@ from regadvisor.evidence.other_sizes import tested, train_size
 from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
 from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
-from regadvisor.plan.effort import CHECKED, FACTORS, SHARE
 from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
@@ -36,14 +35,13 @@ from regadvisor.sampling.thinning import thinned
 from regadvisor.search.results import Results
 from regadvisor.search.rounds import Log
 from regadvisor.search.store import opened
+from regadvisor.thresholds import FULL_SIZE_FACTORS, SMALLER_FACTORS, SMALLER_SHARE
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
 #: A check has to fit into this share of the time that is left, and all rows into so many numbers.
 _CHECK_SHARE = 0.8
 _CHECK_CELLS = 25_000_000
-#: The log of a best strength is never taken for better known than this: a third of the grid's step.
-_VERTEX_SE = 0.35
 #: A smaller drift is not worth a word: over a hundred times the rows it moves a strength by 2%.
 _SMALLEST_DRIFT = 0.005
 
@@ -126,21 +124,21 @@ class Growing:
         laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
         if not laws or not self.plan.measures_strengths or self.deadline.expired():
             return None
-        folds = thinned(self.drawn, SHARE, seed=self.seed)
+        folds = thinned(self.drawn, SMALLER_SHARE, seed=self.seed)
         if folds is None:
             return None
         prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
         carried = self.family.carried(
             picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
         )
-        tried = {factor: carried.times(factor) for factor in FACTORS}
+        tried = {factor: carried.times(factor) for factor in SMALLER_FACTORS}
         fits = train_size(
             self.family,
             prepared,
             list(tried.values()),
             seed=picked.job.seed,
             deadline=self.deadline,
-            study=f"{SHARE:g} of the rows",
+            study=f"{SMALLER_SHARE:g} of the rows",
             store=store,
         )
         if fits is None or len(fits) < len(tried):
@@ -156,7 +154,7 @@ class Growing:
         (SizePoint, float) or None
             The gain there, and the factor on the strengths that did best.
         """
-        runs = 1 + len(CHECKED)
+        runs = 1 + len(FULL_SIZE_FACTORS)
         room_s = _CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
             return None
@@ -174,7 +172,9 @@ class Growing:
         carried, _ = self.family.at_full_size(picked, carry)
         none = Regularizer(coupling=carried.coupling)
         has_penalty = bool(carried.l1 or carried.l2)
-        tried = {factor: carried.times(factor) for factor in CHECKED if has_penalty or factor == 1.0}
+        tried = {
+            factor: carried.times(factor) for factor in FULL_SIZE_FACTORS if has_penalty or factor == 1.0
+        }
         fits = train_size(
             self.family,
             prepared,
@@ -285,8 +285,8 @@ def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: R
     if len(folds) < 2:
         return 0.0
     se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
-    steps = math.log(1.0 / SHARE)
+    steps = math.log(1.0 / SMALLER_SHARE)
     measured = best(np.concatenate(folds)) / steps
     sd = float(np.mean([law.sd for law in laws.values()]))
-    drift = shrunk(measured, max(se, _VERTEX_SE) / steps, sd=sd)
+    drift = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
     return drift if abs(drift) >= _SMALLEST_DRIFT else 0.0

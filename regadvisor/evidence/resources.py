@@ -32,9 +32,6 @@ _PILOT_CELLS = 200_000
 _PILOT_CLASS_ROWS = 10
 #: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
 _PILOT_SHARE, _PILOT_S = 1 / 3, 10.0
-#: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
-#: busy machine errs, and what is cut costs no more than the budget.
-_TRIED_WITHIN = 2.0
 #: The questions and comparisons: in multiples of preparing the folds, and in seconds.
 _QUESTIONS = (1.5, 0.8)
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
@@ -223,10 +220,12 @@ def _measured(
         full_run_s=full_run_s,
         obstacle=(
             None
-            if smallest_s <= _TRIED_WITHIN * budget_s
+            if smallest_s <= thresholds.SMALLEST_WALK_WITHIN * budget_s
             else f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
         ),
-        is_smallest=effort is None and not choice.fits and choice.projected_s > _TRIED_WITHIN * budget_s,
+        is_smallest=effort is None
+        and not choice.fits
+        and choice.projected_s > thresholds.SMALLEST_WALK_WITHIN * budget_s,
     )
 
 

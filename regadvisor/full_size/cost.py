@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import math
 
+from regadvisor import thresholds
 from regadvisor.full_size.laws import TransferPrior
 from regadvisor.thresholds import FARTHEST_RATIO
-
-#: Carried strengths lose at most this share of what the kind is ahead of the constant.
-MOST_LOST = 0.5
 
 
 def carry_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str, float]:
@@ -51,7 +49,7 @@ def carried_loss(loss: float, cost: float, *, constant: float) -> float:
     ----------
     loss : float
     cost : float
-        As a share of the loss; of it at most ``MOST_LOST`` of the lead over the constant is taken.
+        As a share of the loss; at most ``CARRY_MOST_LOST`` of the lead over the constant is taken.
     constant : float
         Loss of the constant.
 
@@ -63,4 +61,4 @@ def carried_loss(loss: float, cost: float, *, constant: float) -> float:
     1.2
     """
     lead = constant - loss
-    return loss + min(cost * abs(loss), MOST_LOST * lead) if lead > 0 else loss
+    return loss + min(cost * abs(loss), thresholds.CARRY_MOST_LOST * lead) if lead > 0 else loss

@@ -6,21 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from regadvisor import thresholds
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 EffortName = Literal["quick", "standard", "thorough"]
 
-#: The share of the training rows on which the pick is tried again, and the factors on its strengths.
-SHARE = 0.25
-FACTORS = (0.25, 1.0, 4.0)
 #: What they amount to in fits on the whole sample.
-WHOLE_JOBS = SHARE * len(FACTORS)
-#: The factors for models trained on all rows.
-CHECKED = (0.5, 1.0, 2.0)
-#: Rows from which on one fold tells losers from winners.
-MANY_ROWS = 500
-#: Combinations that lose this share of the loss when they are carried to all rows get one candidate.
-ONE_CANDIDATE_FROM = 0.05
+WHOLE_JOBS = thresholds.SMALLER_SHARE * len(thresholds.SMALLER_FACTORS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +56,11 @@ class Effort:
     def first_folds(self, family_name: str, n_telling: float) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.
 
-        One is enough if the sample has `MANY_ROWS` that tell (see :func:`telling_share`): on the references
-        of ``benchmarks/regret.py``, what is then picked after all folds loses no more than after two.
+        One is enough if the sample has `ONE_FOLD_ROWS` that tell (see :func:`telling_share`): on the
+        references of ``benchmarks/regret.py``, what is then picked loses no more than after two.
         """
         n_first = self.n_first_folds[_listed(family_name)]
-        return min(n_first, 1) if n_telling >= MANY_ROWS else n_first
+        return min(n_first, 1) if n_telling >= thresholds.ONE_FOLD_ROWS else n_first
 
     def is_blocking(self, family_name: str) -> bool:
         """Return whether folds get training rows of their own where there are rows enough: networks only.
@@ -87,7 +79,7 @@ class Effort:
         spared: set[Kind] = {
             kind
             for kind in self.n_trials[name]
-            if carry_costs.get(kind, 0.0) >= ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
+            if carry_costs.get(kind, 0.0) >= thresholds.ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
         }
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
         return replace(self, n_trials={**self.n_trials, name: n_trials})

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: One candidate in so many goes on to the remaining folds.
-REDUCTION = 3
+from regadvisor import thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,4 +62,4 @@ def n_kept(n_candidates: int) -> int:
     >>> [n_kept(n) for n in (1, 3, 4, 12)]
     [1, 1, 2, 4]
     """
-    return math.ceil(n_candidates / REDUCTION)
+    return math.ceil(n_candidates / thresholds.STAGE_REDUCTION)

@@ -14,16 +14,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor import thresholds
 from regadvisor.families.base import Fold
 from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.spread import one_per_slice, target_line
-
-#: Rows to test on, per row to train on: as many (a single block: twice), at least half, else none is made.
-MOST_TESTED = 1.0
-MOST_TESTED_BY_ONE = 2.0
-FEWEST_TESTED = 0.5
-#: Share of the rows, the last in time, that a block is tested on.
-LATE_SHARE = 1 / 3
 
 
 def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
@@ -36,9 +30,9 @@ def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
     >>> rows_for_blocks(800, 1, 50_000)
     2400
     """
-    most_tested = MOST_TESTED_BY_ONE if n_folds == 1 else MOST_TESTED
+    most_tested = thresholds.BLOCK_MOST_TESTED_BY_ONE if n_folds == 1 else thresholds.BLOCK_MOST_TESTED
     each = min(int(n_train * (1.0 + most_tested)), n_source // n_folds)
-    return each * n_folds if each >= n_train * (1.0 + FEWEST_TESTED) else None
+    return each * n_folds if each >= n_train * (1.0 + thresholds.BLOCK_FEWEST_TESTED) else None
 
 
 def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False) -> Drawn | None:
@@ -97,7 +91,7 @@ def _parts(drawn: Drawn, *, is_single: bool) -> list[tuple[NDArray[np.intp], NDA
     time, everything = drawn.table.time, np.arange(drawn.table.n_rows, dtype=np.intp)
     if time is None:
         return [(everything, everything)]
-    late = time >= np.sort(time)[round(len(time) * (1.0 - LATE_SHARE))]
+    late = time >= np.sort(time)[round(len(time) * (1.0 - thresholds.LATE_SHARE))]
     return [(everything[~late], everything[late])] if not late.all() else []
 
 

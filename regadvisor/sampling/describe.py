@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note, SampleEvidence
 from regadvisor.sampling.request import SampleRequest
-
-#: Whole groups never add up exactly; a size below this share of the wanted one is worth a note.
-_CLEARLY_FEWER = 0.9
 
 
 def describe_size(
@@ -50,7 +48,7 @@ def describe_notes(
     if is_weighted:
         text = "Rare classes are drawn beyond their share; weights give every class its share back."
         notes.append(Note(code="weighted-sample", text=text))
-    if not evidence.is_everything and evidence.n_rows < _CLEARLY_FEWER * n_asked:
+    if not evidence.is_everything and evidence.n_rows < thresholds.CLEARLY_FEWER_ROWS * n_asked:
         text = f"The sample has {evidence.n_rows:,} rows instead of {n_asked:,}: no more were fitting."
         notes.append(Note(code="smaller-sample", text=text))
     if evidence.rare_classes:

@@ -23,14 +23,7 @@ from regadvisor.sampling.strata import target_bins
 #: Rows and columns looked at; a material drift shows in 5,000 rows.
 _MOST_ROWS = 5_000
 _MOST_COLUMNS = 200
-#: Blocks in time (a multiple of 3), by the fewest rows that fill them.
-_BLOCKS = ((240, 24), (60, 12))
 _CLASSIFIER_PARTS = 4
-#: Target bins within which features are compared, each with its own slope.
-_MOST_BINS = 10
-_ROWS_PER_BIN = 30
-#: If less than this of the position varies within class or target, the rows are sorted by the target.
-_FREE_POSITION = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +64,7 @@ def time_drift(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
         See :func:`regadvisor.sampling.keys.row_keys`.
     """
     what = "blocks in time"
-    n_blocks = next((blocks for fewest, blocks in _BLOCKS if table.n_rows >= fewest), 0)
+    n_blocks = next((blocks for fewest, blocks in thresholds.DRIFT_BLOCKS if table.n_rows >= fewest), 0)
     if not n_blocks or table.time is None or len(np.unique(table.time)) < 3:
         text = "too few rows or points in time to compare blocks"
         return False, (ShiftTest(what=what, verdict="inconclusive", text=text),)
@@ -96,13 +89,13 @@ def order_hint(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
     correlation of at least 0.108.
     """
     what = "row order, within class or target bin"
-    if table.n_rows < _BLOCKS[-1][0]:
+    if table.n_rows < thresholds.DRIFT_BLOCKS[-1][0]:
         return False, ShiftTest(what=what, verdict="inconclusive", text="too few rows to compare blocks")
     view = _view(table, keys, seed=seed)
     place = stats.rankdata(view.rows) / len(view.rows) - 0.5
     functions = np.column_stack([place, np.abs(place) - np.abs(place).mean()])
     free = _within_target(functions, view.y, view.is_classification)
-    is_free = free.var(axis=0) > _FREE_POSITION * functions.var(axis=0)
+    is_free = free.var(axis=0) > thresholds.DRIFT_FREE_POSITION * functions.var(axis=0)
     ranks = stats.rankdata(view.features.values, axis=0)
     left = _within_target(ranks, view.y, view.is_classification)
     varies = np.flatnonzero(left.std(axis=0) > 1e-6 * len(ranks))
@@ -167,7 +160,7 @@ def _within_target(
 
 
 def _n_bins(n_rows: int) -> int:
-    return int(np.clip(n_rows // _ROWS_PER_BIN, 2, _MOST_BINS))
+    return int(np.clip(n_rows // thresholds.DRIFT_ROWS_PER_BIN, 2, thresholds.DRIFT_BINS))
 
 
 def _n_fitted(y: NDArray[np.float64], is_classification: bool) -> int:

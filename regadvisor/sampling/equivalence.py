@@ -27,8 +27,6 @@ from regadvisor.sampling.encode import Encoded
 Verdict = Literal["equivalent", "inconclusive", "different"]
 Vector = NDArray[np.float64]
 
-#: A variance ratio beyond e^3 is not told apart from any larger one (a rare value was not drawn at all).
-_LARGEST_LOG_RATIO = 3.0
 #: Columns that are told of, those that differ most.
 _MOST_SHIFTS = 15
 #: A limit below this is rounding: a stratified class share never differs between draws.
@@ -112,7 +110,7 @@ def judge_moments(seen: Seen, *, what: str, from_others: bool = False) -> Equiva
         rest_mean, rest_square = _moments(z, others / others.sum())
         smd = (own_mean - rest_mean) * sd
         ratio = (variance + 1e-6) / ((rest_square - rest_mean**2)[is_numeric] + 1e-6)
-    floor = np.exp(-_LARGEST_LOG_RATIO)
+    floor = np.exp(-thresholds.LARGEST_LOG_RATIO)
     log_ratio = np.abs(np.log(np.clip(ratio, floor, 1.0 / floor)))
     bad_smd = (np.abs(smd) > thresholds.EQUIVALENT_SMD) & (np.abs(own_mean) > limit)
     log_limit = float(np.log(thresholds.EQUIVALENT_VARIANCE_RATIO))

@@ -18,7 +18,8 @@ from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
 from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys, told_apart
 from regadvisor.sampling.spread import deviations
-from regadvisor.sampling.strata import TARGET_BINS, strata_codes
+from regadvisor.sampling.strata import strata_codes
+from regadvisor.thresholds import TARGET_BINS
 
 Scheme = Literal["random", "stratified", "group", "time"]
 

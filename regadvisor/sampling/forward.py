@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold
 from regadvisor.sampling.keys import canonical_order
-
-#: Share of the rows that are only trained on. What a fold learns from the first sixth (six equal blocks) asks
-#: for stronger penalties than all rows do. Without that fold a dense cross-validation left 1.1% less of the
-#: test loss with networks and 3.6% less with linear models: means of five time-ordered sets, mostly of one.
-FIRST_WINDOW = 1 / 3
-#: Blocks per test fold within which losses may depend on each other.
-_CLUSTERS_PER_FOLD = 10
-#: Where the same groups occur at all times, each fold tests one of so many sets of groups.
-_GROUP_SETS = 3
 
 
 def forward_in_time(
@@ -40,7 +32,7 @@ def forward_in_time(
     assert sample.time is not None  # the caller looked
     n = sample.n_rows
     rank = np.searchsorted(np.sort(sample.time), sample.time, side="left")
-    start = max(round(n * FIRST_WINDOW), 1)
+    start = max(round(n * thresholds.FIRST_WINDOW), 1)
     seen = _rows_until_two_classes(sample, rank) if sample.is_classification else 1
     later = rank[rank >= max(start, seen)]
     if not len(later):
@@ -85,7 +77,7 @@ def time_clusters(time: NDArray[np.float64], fold_of_row: NDArray[np.intp]) -> N
     for fold in np.unique(fold_of_row):
         rows = np.flatnonzero(fold_of_row == fold)
         rows = rows[np.argsort(time[rows], kind="stable")]
-        count = min(_CLUSTERS_PER_FOLD, len(rows))
+        count = min(thresholds.FORWARD_CLUSTERS, len(rows))
         cluster[rows] = n_before + np.arange(len(rows)) * count // len(rows)
         n_before += count
     return cluster
@@ -106,10 +98,10 @@ def _groups_apart(folds: list[Fold], groups: NDArray[np.intp], *, seed: int) -> 
     if all(2 * len(new.train) >= len(old.train) for new, old in zip(pruned, folds, strict=True)):
         return pruned, False
     rng = np.random.default_rng([seed, 23])
-    of_group = rng.permutation(np.arange(int(groups.max()) + 1) % _GROUP_SETS)
+    of_group = rng.permutation(np.arange(int(groups.max()) + 1) % thresholds.FORWARD_GROUP_SETS)
     of_row = of_group[groups]
     apart = []
     for k, fold in enumerate(folds):
-        is_tested = of_row == k % _GROUP_SETS
+        is_tested = of_row == k % thresholds.FORWARD_GROUP_SETS
         apart.append(Fold(train=fold.train[~is_tested[fold.train]], test=fold.test[is_tested[fold.test]]))
     return apart, True

@@ -17,15 +17,6 @@ from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, identica
 from regadvisor.sampling.keys import group_keys, told_apart
 from regadvisor.sampling.match import Matching
 
-#: A larger source is judged by so many of its rows, or this many times the sample's if that is more: means
-#: are then known to 0.0045 standard deviations, a twentieth of the difference that matters.
-_STAND_IN_ROWS = 50_000
-_STAND_IN_RATIO = 4
-#: Groups of a large source that are looked at, if it has so many; beyond, as many as have so many rows.
-_FEWEST_GROUPS = 100
-#: Of a larger sample a random part is judged: its means are known to 0.0063 standard deviations.
-_SAMPLE_ROWS = 25_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -117,8 +108,8 @@ def _seen(
     These are the sample, a random part of it if it is large itself, and others drawn at random. Where groups
     were drawn, the others are rows of those groups and of a number of other groups, all if that is possible.
     """
-    n_own = min(len(rows), _SAMPLE_ROWS)
-    most = max(_STAND_IN_ROWS, _STAND_IN_RATIO * n_own)
+    n_own = min(len(rows), thresholds.JUDGED_ROWS)
+    most = max(thresholds.STAND_IN_ROWS, thresholds.STAND_IN_RATIO * n_own)
     if table.n_rows <= most:
         return None
     salt = rng.integers(1 << 63, dtype=np.uint64)
@@ -128,7 +119,7 @@ def _seen(
         order = np.argsort(mix(group_keys(table.groups, keys) ^ salt))
         is_seen = np.zeros(len(sizes), dtype=np.bool_)
         n_groups = np.searchsorted(np.cumsum(sizes[order]), most, side="right")
-        is_seen[order[: max(int(n_groups), _FEWEST_GROUPS)]] = True
+        is_seen[order[: max(int(n_groups), thresholds.STAND_IN_GROUPS)]] = True
         is_seen[table.groups[rows]] = True
         is_other = is_seen[table.groups]
     is_other[rows] = False

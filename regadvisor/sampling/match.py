@@ -23,12 +23,7 @@ from regadvisor.sampling.strata import RowDesign, allocate
 #: Rows of each side that the classifier is trained on.
 _MOST_ROWS = 5_000
 _PARTS = 5
-#: Bins of the score, of equally many new rows: few enough that each ratio is known to about 10%.
-_MOST_BINS = 20
-_FEWEST_PER_BIN = 20
 _CLIP = 5.0
-#: Fewer new rows than this say nothing about their distribution.
-_FEWEST_NEW = 2 * _FEWEST_PER_BIN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +67,10 @@ def check_new(source: Table, new: Table) -> None:
         raise ParameterError(
             f"match must have the {width:,} feature columns of X, got {new_width:,}; pass the same columns"
         )
-    if new.X.shape[0] < _FEWEST_NEW:
+    if new.X.shape[0] < thresholds.MATCH_FEWEST_NEW:
         raise ParameterError(
-            f"match must have at least {_FEWEST_NEW} rows, got {new.X.shape[0]}; without match= rows are "
-            "drawn at random"
+            f"match must have at least {thresholds.MATCH_FEWEST_NEW} rows, got {new.X.shape[0]}; "
+            "without match= rows are drawn at random"
         )
 
 
@@ -97,7 +92,7 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     encoder, encoded = fit_encode(source.X, source.facts.columns, seed=seed)
     rng = np.random.default_rng([seed, 4])
     source_score, new_score = _scores(encoded, encoder.encode(new.X), order, rng)
-    n_bins = int(np.clip(len(new_score) // _FEWEST_PER_BIN, 2, _MOST_BINS))
+    n_bins = int(np.clip(len(new_score) // thresholds.MATCH_ROWS_PER_BIN, 2, thresholds.MATCH_BINS))
     edges = np.unique(np.quantile(new_score, np.linspace(0, 1, n_bins + 1)[1:-1]))
     source_bin, new_bin = np.searchsorted(edges, source_score), np.searchsorted(edges, new_score)
     available = np.bincount(source_bin, minlength=len(edges) + 1)

@@ -8,15 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor import thresholds
 from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
 from regadvisor.sampling.keys import canonical_order, group_keys, told_apart
 from regadvisor.sampling.spread import deviations, one_per_slice
-
-#: Quantile bins of a regression target; with 10, stratification removes nearly all between-bin noise.
-TARGET_BINS = 10
-#: Whole groups are drawn only if this many per fold come in; else rows within groups are drawn too.
-_GROUPS_PER_FOLD = 4
 
 
 class Design(Protocol):
@@ -160,7 +156,7 @@ class GroupDesign:
         return is_chosen[self.groups]
 
 
-def strata_codes(table: Table, *, n_bins: int = TARGET_BINS) -> NDArray[np.intp]:
+def strata_codes(table: Table, *, n_bins: int = thresholds.TARGET_BINS) -> NDArray[np.intp]:
     """Return the class code of each row, or the quantile bin of its target (of several: of their view)."""
     if table.is_classification:
         return np.asarray(table.y, dtype=np.intp)
@@ -280,7 +276,7 @@ def _group_design(
     ranked = present[np.argsort(group_keys(table.groups, keys)[present], kind="stable")]
     counts = np.zeros((int(present.max()) + 1, int(strata.max()) + 1), dtype=np.intp)
     np.add.at(counts, (table.groups, strata), 1)
-    wanted = min(len(ranked), _GROUPS_PER_FOLD * folds)
+    wanted = min(len(ranked), thresholds.GROUPS_PER_FOLD * folds)
     would_come = n_rows / (table.n_rows / len(ranked))
     return GroupDesign(
         groups=table.groups,

@@ -8,12 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor import thresholds
 from regadvisor.families.base import Fold
 from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.strata import strata_codes
-
-#: Folds with fewer training rows than this are not made.
-FEWEST_TRAINED = 40
 
 
 def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None:
@@ -32,13 +30,13 @@ def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None
     Returns
     -------
     tuple of Fold, or None
-        None if there would be fewer than `FEWEST_TRAINED` training rows, or a class without any.
+        None if there would be fewer than `thresholds.FEWEST_TRAINED` training rows, or a class without any.
     """
     strata = strata_codes(drawn.table)
     folds = []
     for number, fold in enumerate(drawn.folds):
         n_wanted = round(share * len(fold.train))
-        if n_wanted < FEWEST_TRAINED:
+        if n_wanted < thresholds.FEWEST_TRAINED:
             return None
         rng = np.random.default_rng([seed, number])
         order = _shuffled(drawn, fold.train, strata, rng)
