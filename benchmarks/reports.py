@@ -3,8 +3,8 @@
 usage: python benchmarks/reports.py --data DIR --out DIR [--sets all] [--model linear] [--effort quick]
 
 Every set gets an advice, which is saved as JSON, HTML and text in ``--out``. What headline, table, chart,
-pictures, claims and JSON say in two ways (``tests/consistency.py``) is printed. Sets that are there already are
-not asked about again.
+pictures, claims and JSON say in two ways (``tests/consistency.py``) is printed. Sets that are there already
+are not asked about again.
 """
 
 from __future__ import annotations

@@ -73,6 +73,18 @@ def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("
     return f"between {last} and {first} {words[0]}" if low < 0 else f"between {first} and {last} {words[1]}"
 
 
+def about(n: int) -> str:
+    """Return a count that is only roughly known, with two digits.
+
+    Examples
+    --------
+    >>> about(3448), about(87), about(1_642_000)
+    ('3,400', '87', '1,600,000')
+    """
+    digits = max(len(str(abs(n))) - 2, 0)
+    return f"{round(n, -digits):,}"
+
+
 def adjusted(drift: float) -> str:
     """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
 

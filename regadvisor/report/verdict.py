@@ -7,7 +7,7 @@ from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import label, seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
 from regadvisor.thresholds import REPLY_MASS, TOSS_UP
-from regadvisor.words import between, capital, counted, joined, number, part_of, percent
+from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent
 
 #: How sure the bounds of a sentence are.
 SURE = f"{REPLY_MASS:.0%} sure"
@@ -131,7 +131,7 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     how = (
         "" if found is None else f" (the loss is {_between(found)} with {short_label(found.a)} than without)"
     )
-    is_open = found is None or found.least < 0 < found.most
+    is_open = found is None or found.low < 0 < found.high
     matter = "no measurable difference" if is_open else "no difference that matters"
     simple = "is the simplest" if pick == "none" else "does no harm"
     tied = capital(joined(label(kind) for kind in record.ties))
@@ -169,8 +169,11 @@ def _ties_with_the_best(record: Record) -> bool:
 
 
 def _between(found: Comparison) -> str:
-    """Return the interval of a difference in words: between 1.2% lower and 2.1% higher."""
-    return between(found.least, found.most, found.loss_b)
+    """Return the 95% interval of a difference in words: between 1.2% lower and 2.1% higher.
+
+    It is the interval by which a difference is called open, or too small to matter.
+    """
+    return between(found.low, found.high, found.loss_b)
 
 
 def _no_signal(record: Record) -> tuple[str, ...]:
@@ -240,8 +243,8 @@ def _needed(record: Record) -> str:
         is_open = _open_comparison(record, record.evidence.scores) is not None
         return "; it would take many more rows to decide it" if is_open else ""
     if record.rows_needed <= record.data.n_rows:
-        return f"; a sample of about {record.rows_needed:,} rows would decide it"
-    return f"; about {record.rows_needed - record.data.n_rows:,} more rows would decide it"
+        return f"; a sample of about {about(record.rows_needed)} rows would decide it"
+    return f"; about {about(record.rows_needed - record.data.n_rows)} more rows would decide it"
 
 
 def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None:
