@@ -152,6 +152,7 @@ class Rounds:
         #: Fits that were taken from the log.
         self.n_resumed = 0
         self.is_interrupted = False
+        self._share = 0.0
         #: Candidates that a plan made anew left out.
         self._n_left_out = 0
         self._is_open = deadline.is_finite
@@ -355,7 +356,8 @@ class Rounds:
         if self.progress is not None:
             n_fold_fits = sum(len(fit.folds or self.folds) for fit in self.known.values())
             share = max(self.n_done.total(), n_fold_fits / len(self.folds)) / max(self.n_planned, 1)
-            self.progress("training candidates", min(1.0, share))
+            self._share = max(self._share, min(1.0, share))  # more may be planned, but a bar only grows
+            self.progress("training candidates", self._share)
 
     @property
     def n_planned(self) -> int:

@@ -87,7 +87,7 @@ class Surrogate(optuna.samplers.BaseSampler):
             _Axis.of(
                 name,
                 spec,
-                [trial.params[name] for trial in trials if name in trial.params],
+                [trial.params[name] for trial in told],
                 may_go_down=self.may_go_down,
             )
             for name, spec in space.items()

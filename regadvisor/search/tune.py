@@ -242,5 +242,7 @@ class _Search:
         lowest = min(self.values.values())
         near = standing.best + thresholds.REFINED_WITHIN * abs(standing.best)
         self.sampler.target = lowest - max(0.0, self.best_value - near)
-        self.sampler.may_go_down = standing.baseline is None or lowest < standing.baseline
+        # Ever less of a combination, or of what does not help, is a simpler kind, which is searched anyway.
+        helps = standing.baseline is None or lowest < standing.baseline
+        self.sampler.may_go_down = len(self.space) == 1 and helps
         return self.sampler.best_guess(self.study)[1] > thresholds.SETTLED_GAIN * abs(lowest)
