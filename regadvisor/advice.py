@@ -21,6 +21,7 @@ from regadvisor.writing import write_whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import optuna
     import pandas as pd
     import torch
     from matplotlib.axes import Axes
@@ -393,6 +394,41 @@ class Advice:
         if training.family in ("mlp", "module"):
             _check_training(training)
         return self._record.data, training
+
+    def study(
+        self, storage: optuna.storages.BaseStorage | str | Path | None = None, *, name: str = "regadvisor"
+    ) -> optuna.Study:
+        """Return all candidates that were trained as a study of Optuna, for its plots and its dashboard.
+
+        Trials have the parameters ``kind`` and those of l1, l2 and dropout that the kind has, the mean
+        held-out loss as value, and as user attributes fold_losses, train_loss, fit_s (seconds), seed, n_rows,
+        epochs and share_zeroed. Candidates that were stopped early are pruned trials.
+
+        Parameters
+        ----------
+        storage : optuna storage, URL or path, optional
+            Where to keep it for ``optuna.load_study``; a path becomes an SQLite database. None: in memory.
+        name : str
+            Name of the study.
+
+        Raises
+        ------
+        ParameterError
+            If no candidate was trained, or the storage has a study of this name.
+        StorageError
+            If the storage cannot be written.
+
+        Examples
+        --------
+        >>> from regadvisor import advise
+        >>> from sklearn.datasets import load_diabetes
+        >>> study = advise(*load_diabetes(return_X_y=True), effort="quick").study()
+        >>> study.best_trial.params["kind"] in ("l1", "l2", "elasticnet")
+        True
+        """
+        from regadvisor.search.study import study_of
+
+        return study_of(self._record, storage=storage, name=name)
 
     # -------------------------------------------------------------------------- rendering and saving
 
