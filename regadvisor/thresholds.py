@@ -233,10 +233,10 @@ SMOOTH_CLIP_LIMIT = 3.0
 #: which strengths tie. Of dropout, up to this much beyond.
 WIDEN_FACTOR = 10.0
 WIDEN_DROPOUT = 0.25
-#: A kind is searched on for what would be better than its own best, and within this share of the lowest loss
-#: of all kinds: twice the region in which kinds are the same.
+#: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
+#: region in which kinds are the same.
 REFINED_WITHIN = 2 * SAME_REGION
-#: … as long as the next candidate is expected to gain this share of the loss: a fifth of that region.
+#: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
 SETTLED_GAIN = SAME_REGION / 5
 
 # ---------------------------------------------------------------- networks: how long to train, how strong

@@ -12,8 +12,8 @@ from regadvisor.sampling.blocks import rows_for_blocks
 from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 #: Fits on all folds that a round after the portfolio amounts to: two candidates of the kinds that may win. It
-#: was 3.1 in runs of effort quick on 30 sets (linear models).
-REFINED_JOBS = 3.0
+#: was 2.0 in runs of effort quick on 30 sets (linear models).
+REFINED_JOBS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,17 +42,14 @@ N_PLACES = {1: 161, 2: 41}
 
 
 class Surrogate(optuna.samplers.BaseSampler):
-    """Asks for the strengths with the largest expected improvement on a target.
+    """Asks for the strengths with the largest expected improvement on the lowest loss.
 
     Attributes
     ----------
-    target : float or None
-        The loss to improve on; None: the lowest loss of the study.
     may_go_down : bool
         Whether to look below the least strength tried: less and less of it is another, simpler kind.
     """
 
-    target: float | None = None
     may_go_down: bool = False
 
     def infer_relative_search_space(
@@ -76,7 +73,7 @@ class Surrogate(optuna.samplers.BaseSampler):
         return math.sqrt(low * high) if param_distribution.log else (low + high) / 2
 
     def best_guess(self, study: optuna.Study) -> tuple[dict[str, float], float]:
-        """Return the most promising strengths, and the expected improvement of their loss on the target."""
+        """Return the most promising strengths, and how much they are expected to lower the lowest loss."""
         trials = study.get_trials(deepcopy=False)
         space = optuna.search_space.intersection_search_space(trials)
         told = [trial for trial in trials if trial.state.is_finished()]
@@ -98,7 +95,7 @@ class Surrogate(optuna.samplers.BaseSampler):
         for trial in trials:
             if trial.state == TrialState.RUNNING and space.keys() <= trial.params.keys():
                 curve = curve.believing(np.array([[axis.place(trial.params[axis.name]) for axis in axes]]))
-        gains = curve.improvement(places, self.target)
+        gains = curve.improvement(places)
         found = int(np.argmax(gains))
         point = {axis.name: axis.value(places[found, k]) for k, axis in enumerate(axes)}
         return point, float(gains[found])
@@ -220,15 +217,16 @@ class _Curve:
             scale=self.scale,
         )
 
-    def improvement(self, places: Array, target: float | None) -> Array:
-        """Return the expected improvement on a loss, in its unit (to first order of the logarithm)."""
+    def improvement(self, places: Array) -> Array:
+        """Return the expected improvement on the lowest loss, in its unit (to first order of the logarithm).
+
+        What is already asked for, and expected to be lower, has to be improved on.
+        """
         mean, sd = self._predict(places)
-        goal = 0.0 if target is None else max((target - self.best) / self.scale, -0.999)
-        # What is already asked for and expected to be lower has to be improved on, too.
-        bar = min(math.log1p(goal), float(self.warped.min()))
-        z = (bar - mean) / sd
+        z = (float(self.warped.min()) - mean) / sd
         density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-        return self.scale * (1.0 + goal) * sd * (z * ndtr(z) + density)
+        gain: Array = self.scale * sd * (z * ndtr(z) + density)
+        return gain
 
 
 def _matern(a: Array, b: Array, length: float) -> Array:

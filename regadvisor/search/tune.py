@@ -236,12 +236,12 @@ class _Search:
         return [Trial(kind=self.kind, number=number, fit=self.fits[number]) for number in sorted(self.fits)]
 
     def _pays(self, standing: Standing) -> bool:
-        """Whether another round is expected to gain enough on what is best, or nearly so, of all kinds."""
+        """Whether this kind is among those that may win, and another round is expected to gain enough."""
         if self.best_value is None or standing.best is None:
             return False
+        if self.best_value > standing.best + thresholds.REFINED_WITHIN * abs(standing.best):
+            return False
         lowest = min(self.values.values())
-        near = standing.best + thresholds.REFINED_WITHIN * abs(standing.best)
-        self.sampler.target = lowest - max(0.0, self.best_value - near)
         # Ever less of a combination, or of what does not help, is a simpler kind, which is searched anyway.
         helps = standing.baseline is None or lowest < standing.baseline
         self.sampler.may_go_down = len(self.space) == 1 and helps
