@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor import thresholds
+from regadvisor.family_spec import spec_of
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 EffortName = Literal["quick", "standard", "thorough"]
@@ -103,7 +104,7 @@ def telling_share(class_counts: Sequence[int] | None) -> float:
 
 def _listed(family_name: str) -> str:
     """Return the family whose figures apply."""
-    return "linear" if family_name == "linear" else "mlp"
+    return spec_of(family_name).effort
 
 
 def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
