@@ -235,6 +235,7 @@ def test_sketches_of_workers_are_equal_to_the_last_bit(tmp_path: Path):
     assert shared.sample.rows.equals(alone.sample.rows)
 
 
+@pytest.mark.skipif(not hasattr(pl.LazyFrame, "collect_batches"), reason="this polars gives no batches")
 def test_polars_lazy_frames(tmp_path: Path, small):
     path = write(FRAME, tmp_path, "parquet", n_files=1)
     lazy = pl.scan_parquet(path / "part-0.parquet")
@@ -243,6 +244,12 @@ def test_polars_lazy_frames(tmp_path: Path, small):
     other, _ = Scanned(find_source(path)).table(ROLES)
     assert_frame_equal(found.X, other.X)
     assert found.facts == other.facts
+
+
+def test_an_old_polars_is_told_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(pl.LazyFrame, "collect_batches", raising=False)
+    with pytest.raises(DataError, match=r"call X\.collect\(\) first, or update polars"):
+        find_source(pl.LazyFrame({"a": [1]}))
 
 
 def test_duckdb_relations(tmp_path: Path, small):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from regadvisor.data.files import FileData
-from regadvisor.errors import import_optional
+from regadvisor.errors import DataError, import_optional
 from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data
 from regadvisor.scale.sketch import ROW_BITS, Keys, Kind, Spec, row_ids
 
@@ -114,6 +114,11 @@ class LazyPolars:
     def of(cls, lazy: Any) -> LazyPolars:
         """Ask for the columns."""
         import_optional("pyarrow", extra="polars", purpose="reading polars frames")
+        if not hasattr(lazy, "collect_batches"):
+            raise DataError(
+                "X must be a frame in memory with this version of polars, got a lazy one; call "
+                "X.collect() first, or update polars"
+            )
         empty = lazy.limit(0).collect().to_arrow()
         return cls(lazy=lazy, kinds={each.name: arrow_kind(each.type) for each in empty.schema})
 
