@@ -226,7 +226,7 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
-        if training.family == "fitted":
+        if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
                 f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
                 "function of yours; call it with advice.regularizer, or use advice.build()"
@@ -341,13 +341,14 @@ class Advice:
         if not isinstance(target, str) or target not in ("sklearn", "torch"):
             raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
-        if target == "torch" and (training.steps or training.objective):
-            own = ", ".join((*training.steps, *training.objective))
+        is_own = training.family == "fitted" or training.steps or training.objective
+        if target == "torch" and is_own:
+            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
             raise ParameterError(
                 f"target must be 'sklearn' for advice about {training.estimator} with {own}, got 'torch': a "
                 "plain loop has none of these"
             )
-        if training.family == "fitted":
+        if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
                 "snippet() must be asked of advice about a model that regadvisor knows, got "
                 f"{training.module}, a function of yours; call it with advice.regularizer, or use "
@@ -574,8 +575,7 @@ FORMATS: dict[str, Callable[[Advice], str]] = {
 
 def _is_for_estimators(training: Training) -> bool:
     """Whether scikit-learn's own estimators can have these strengths."""
-    is_estimator = training.estimator is not None and training.coupling == "loss"
-    return is_estimator or not spec_of(training.family).is_network
+    return training.family == "linear" or training.estimator is not None
 
 
 def _check_target(target: Any) -> None:

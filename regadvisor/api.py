@@ -52,6 +52,7 @@ from regadvisor.records import (
     Note,
     Record,
     Settings,
+    Training,
     Walk,
 )
 from regadvisor.scale.door import Door
@@ -357,7 +358,7 @@ def _record(
         evidence=replace(gatherer.with_measured(evidence), scores=decision.scores),
         walk=way,
         strength=decision.strength,
-        training=decision.training,
+        training=_with_parameters(decision, gatherer),
         claims=decision.claims,
         ties=decision.ties,
         most_lost=decision.most_lost,
@@ -367,6 +368,15 @@ def _record(
         notes=(*traps, *gatherer.table.notes, *gatherer.notes),
         timings=gatherer.timings(),
     )
+
+
+def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
+    """Return how to train, with the parameters of an estimator that was trained as itself."""
+    training, family = decision.training, gatherer.family
+    if training is None or not isinstance(family, FittedFamily):
+        return training
+    told = family.learner.parameters(decision.strength.regularizer, gatherer.table.n_rows)
+    return replace(training, parameters=told)
 
 
 def _settings(way: Walk, gatherer: Gatherer) -> Settings:

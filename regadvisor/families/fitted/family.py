@@ -21,7 +21,7 @@ from regadvisor.data.table import Table, take_rows
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import DataError
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.estimator.encoder import Encoder, labels_or_numbers
 from regadvisor.families.fitted.losses import Floats, RowLoss
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.strengths import carried_in_loss, default_in_loss, loss_candidate
@@ -62,10 +62,19 @@ class Learner(Protocol):
     ----------
     kinds : tuple of Kind
     laws : {"linear", "network"}
+    has_intercept : bool
+        If not, models are compared with zero weights in place of the best constant.
     """
 
-    kinds: tuple[Kind, ...]
     laws: Laws
+    has_intercept: bool
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it can express."""
+
+    def on(self, table: Table, X: Any) -> Table:
+        """Return the table of all rows as the model sees it, with their X as the caller passed it."""
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that models are compared by."""
@@ -79,8 +88,14 @@ class Learner(Protocol):
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return ranges and portfolios, given those of a model with log loss or squared error."""
 
+    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
+        """Return strengths for a target of variance 1 in the unit of the model's objective."""
+
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the model."""
+
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+        """Return the parameters that set these strengths, by the name of what has them; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,12 +150,16 @@ class FittedFamily:
     def __init__(self, learner: Learner, model: Any, *, n_threads: int | None = None) -> None:
         self.learner = learner
         self.model = model
-        self.kinds = learner.kinds
         #: The figures of linear models (rows, fits, calibration) or those of networks apply by this name.
         self.name = "linear" if learner.laws == "linear" else "fitted"
         self.loss_name: str | None = None
         self.notes: tuple[Note, ...] = ()
         self._n_threads = n_threads
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that the learner can express."""
+        return self.learner.kinds
 
     def on(self, table: Table, X: Any) -> tuple[FittedFamily, Table]:
         """Return the family, and the table with X as the caller passed it.
@@ -153,8 +172,9 @@ class FittedFamily:
             As the caller passed it, with rows that the table has left out.
         """
         given = X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
+        table = self.learner.on(table, given)
         self.loss_name = self.learner.loss(table).name
-        return self, replace(table, given=given)
+        return self, table
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> FittedPrepared:
         """Find names and constants; the folds are encoded when they are first trained on."""
@@ -166,7 +186,10 @@ class FittedFamily:
         unit = loss.unit(target)
         constants = np.full(sample.n_rows, np.nan)
         for fold in folds:
-            best = loss.constant(target[fold.train], weight[fold.train], sample.n_classes)
+            if self.learner.has_intercept:
+                best = loss.constant(target[fold.train], weight[fold.train], sample.n_classes)
+            else:
+                best = loss.nothing(target, sample.n_classes)
             outputs = np.tile(best, (len(fold.test), 1))
             constants[fold.test] = loss.per_row(target[fold.test], outputs, unit)
         return FittedPrepared(
@@ -335,8 +358,10 @@ class FittedFamily:
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""
         if self.learner.laws == "linear":
-            return LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
-        return default_in_loss(kind, n_rows)
+            found = LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
+        else:
+            found = default_in_loss(kind, n_rows)
+        return self.learner.in_own_unit(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -371,11 +396,6 @@ def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fi
         fit_s=fit_s,
         folds=None if is_whole else tuple(found),
     )
-
-
-def labels_or_numbers(rows: Table) -> NDArray[Any]:
-    """Return the target of rows as the caller has it: labels, or numbers."""
-    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 
 def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
@@ -414,6 +434,38 @@ class AsGiven:
         if rows.given is None:
             raise DataError("X must be passed to advise() to be handed on, got rows without it")
         return rows.given
+
+
+def scaled(found: Mapping[Kind, Candidate], factors: Mapping[str, float]) -> Mapping[Kind, Candidate]:
+    """Return candidates whose strengths are so many times as large.
+
+    Examples
+    --------
+    >>> scaled({"l2": loss_candidate("l2")}, {"l2": 10.0})["l2"].portfolio[0]
+    {'l2': 0.03}
+    """
+
+    def wider(name: str, own: Range) -> Range:
+        by = factors.get(name, 1.0)
+        return replace(
+            own,
+            low=own.low * by,
+            high=own.high * by,
+            hard_low=own.hard_low * by,
+            hard_high=own.hard_high * by,
+        )
+
+    return {
+        kind: replace(
+            candidate,
+            ranges={name: wider(name, own) for name, own in candidate.ranges.items()},
+            portfolio=tuple(
+                {name: value * factors.get(name, 1.0) for name, value in point.items()}
+                for point in candidate.portfolio
+            ),
+        )
+        for kind, candidate in found.items()
+    }
 
 
 def ranged(
