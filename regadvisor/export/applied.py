@@ -14,9 +14,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
-from regadvisor.families.estimator.caller import class_weights, cut, objective_of, step_texts, with_last
+from regadvisor.families.estimator.caller import class_weights, cut, objective_of, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
+from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import flatten, in_double, make_preprocessor
 from regadvisor.records import DataFacts, Training

@@ -14,14 +14,11 @@ Linear models with log loss or squared error are fitted by our solvers; all othe
 
 from __future__ import annotations
 
-import re
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.class_weight import compute_class_weight
@@ -39,6 +36,7 @@ from regadvisor.families.estimator.table import (
     row_of,
     without_search,
 )
+from regadvisor.families.estimator.texts import is_there, step_texts, text_of
 from regadvisor.foreign import check_ours
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import LABELS, Kind
@@ -168,21 +166,16 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
     before: list[Pipeline] = []
     while isinstance(estimator, Pipeline):
         for name, step in estimator.steps[:-1]:
-            if _is_there(step) and not hasattr(step, "transform"):
+            if is_there(step) and not hasattr(step, "transform"):
                 raise ParameterError(
                     f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "
                     f"{name!r}; leave it out"
                 )
-        if any(_is_there(step) for _, step in estimator.steps[:-1]):
+        if any(is_there(step) for _, step in estimator.steps[:-1]):
             before.append(estimator[:-1])
         estimator = estimator.steps[-1][1]
     steps = None if not before else before[0] if len(before) == 1 else make_pipeline(*before)
     return steps, estimator
-
-
-def _is_there(step: Any) -> bool:
-    """Whether a step does anything."""
-    return step is not None and step != "passthrough"
 
 
 def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
@@ -195,52 +188,6 @@ def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
         inner = inner.steps[-1][1]
     inner.steps[-1] = (inner.steps[-1][0], last)
     return copy
-
-
-def step_texts(steps: Any) -> tuple[str, ...]:
-    """Return the steps of a pipeline, nested ones too, as text that is the same in another process.
-
-    Examples
-    --------
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> step_texts(make_pipeline("passthrough", make_pipeline(StandardScaler(with_mean=False))))
-    ('StandardScaler(with_mean=False)',)
-    """
-    if isinstance(steps, Pipeline):
-        return tuple(text for _, step in steps.steps for text in step_texts(step))
-    return (text_of(steps),) if _is_there(steps) else ()
-
-
-def text_of(value: Any) -> str:
-    """Return an estimator as code would make it, in full, on one line and without addresses.
-
-    Functions without a name that can be imported are told apart by what they do.
-    """
-    if not isinstance(value, BaseEstimator):
-        return _plain_text(repr(value))
-    with config_context(print_changed_only=True):
-        text = BaseEstimator.__repr__(value, N_CHAR_MAX=10**9)
-    told = "".join(code_mark(part) for part in value.get_params(deep=True).values())
-    return _plain_text(text) + told
-
-
-def code_mark(function: Any) -> str:
-    """Return what tells a function without a name that can be imported from others; "" for all else.
-
-    Examples
-    --------
-    >>> code_mark(lambda x: x + 1) == code_mark(lambda x: x + 2), code_mark(text_of)
-    (False, '')
-    """
-    code = getattr(function, "__code__", None)
-    if code is None or not ("<" in function.__qualname__ or function.__module__ == "__main__"):
-        return ""
-    own = code.co_code + _plain_text(repr((code.co_consts, code.co_names))).encode()
-    return f" #{zlib.crc32(own):08x}"
-
-
-def _plain_text(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
 
 
 def objective_of(last: BaseEstimator) -> tuple[str, ...]:

@@ -110,6 +110,32 @@ class _CallerSteps:
         return names if fits else tuple(f"x{j}" for j in range(self._n_features))
 
 
+class AsGiven:
+    """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
+
+    def __init__(self, table: Table) -> None:
+        self.names = tuple(
+            column.name if isinstance(column.name, str) else f"x{column.name}"
+            for column in table.facts.columns
+        )
+
+    def fit_transform(self, rows: Table) -> Any:
+        """Return the rows."""
+        return self.transform(rows)
+
+    def transform(self, rows: Table) -> Any:
+        """Return the rows.
+
+        Raises
+        ------
+        DataError
+            If they are not there.
+        """
+        if rows.given is None:
+            raise DataError("X must be passed to advise() to be handed on, got rows without it")
+        return rows.given
+
+
 def seeded(estimator: Any, seed: int) -> Any:
     """Return an estimator whose unset ``random_state``, also inside it, was set."""
     unset = {

@@ -17,13 +17,15 @@ from sklearn.utils.validation import has_fit_parameter
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.estimator.caller import Caller, asked_about, objective_of, step_texts
+from regadvisor.families.estimator.caller import Caller, asked_about, objective_of
 from regadvisor.families.estimator.encoder import Encoder, make_encoder, seeded
 from regadvisor.families.estimator.measures import Scale
 from regadvisor.families.estimator.rules import VANISHING, Strengths
 from regadvisor.families.estimator.table import configured, inner_name, innermost
-from regadvisor.families.fitted.family import Laws, Trained, scaled
+from regadvisor.families.estimator.texts import step_texts
+from regadvisor.families.fitted.family import Laws, Trained
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss
+from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
 from regadvisor.records import Note, Training

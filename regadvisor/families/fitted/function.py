@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError
-from regadvisor.families.estimator.encoder import Encoder, make_encoder
-from regadvisor.families.fitted.family import AsGiven, Laws, Trained, ranged
+from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
+from regadvisor.families.fitted.family import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
