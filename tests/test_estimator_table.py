@@ -68,7 +68,7 @@ BOTH = np.column_stack([NUMBERS, SIGNAL + RNG.normal(size=N)])
 LOSSES = ("hinge", "squared_hinge", "modified_huber", "squared_error", "huber", "epsilon_insensitive")
 
 CLASSIFIERS = [
-    *(LogisticRegression(solver=solver) for solver in ("lbfgs", "newton-cg", "liblinear", "saga")),
+    *(LogisticRegression(solver=solver) for solver in ("newton-cg", "liblinear", "saga")),
     *(SGDClassifier(loss=loss, random_state=0) for loss in ("log_loss", "perceptron", *LOSSES)),
     Perceptron(random_state=0),
     RidgeClassifier(),
@@ -131,7 +131,16 @@ SUBJECTS = [
     *((model, NUMBERS) for model in REGRESSORS),
     *((model, COUNTS) for model in COUNTERS),
     *((model, BOTH) for model in SEVERAL),
-    *((clone(model), THREE) for model in CLASSIFIERS[4::3]),
+    *(
+        (clone(model), THREE)
+        for model in (
+            SGDClassifier(random_state=0),
+            Perceptron(random_state=0),
+            RidgeClassifier(),
+            LinearSVC(),
+        )
+    ),
+    (OneVsRestClassifier(LinearSVC()), THREE),
 ]
 
 

@@ -102,7 +102,9 @@ def deviance_loss(model: Any, y: Target) -> RowLoss:
     """Return the deviance of the distribution."""
     power = _power(model)
     at_zero = 0.0 if _is_identity(model) else 1.0
-    named = {0.0: "squared error", 1.0: "Poisson deviance", 2.0: "gamma deviance"}
+    if power == 0:
+        return replace(squared_error(), at_zero=at_zero)
+    named = {1.0: "Poisson deviance", 2.0: "gamma deviance"}
     name = named.get(power, f"Tweedie deviance (power {power:g})")
     return ColumnLoss(name=name, response="predict", element=deviance(power), has_mean=True, at_zero=at_zero)
 
