@@ -292,6 +292,8 @@ def _read(
             "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
             "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
         )
+    if texts is not None:  # the model reads them
+        table = replace(table, notes=tuple(note for note in table.notes if note.code != "looks-like-id"))
     return family, table
 
 
@@ -375,7 +377,7 @@ def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
     training, family = decision.training, gatherer.family
     if training is None or not isinstance(family, FittedFamily):
         return training
-    told = family.learner.parameters(decision.strength.regularizer, gatherer.table.n_rows)
+    told = family.learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
     return replace(training, parameters=told)
 
 
