@@ -349,10 +349,13 @@ def test_targets_and_weights_that_do_not_fit_are_refused() -> None:
         advise(X, NUMBERS, model=LassoLars(), sample_weight=np.arange(1, N + 1))
     with pytest.raises(ParameterError, match="multi_class='ovr', got LinearSVC"):
         advise(X, CLASSES, model=LinearSVC(multi_class="crammer_singer"))
-    with pytest.raises(
-        ParameterError, match="fit the rows of every fold, got ValueError from MultiTaskLasso"
-    ):
-        advise(X, NUMBERS, model=MultiTaskLasso(), effort="quick")
+    with pytest.raises(ParameterError, match=r"got MultiTaskLasso; pass model=Lasso\(\)"):
+        advise(X, NUMBERS, model=MultiTaskLasso())
+    with pytest.raises(ParameterError, match=r"for 2 of them; pass model=MultiOutputRegressor\(LinearSVR"):
+        advise(X, BOTH, model=LinearSVR())
+    broken = TransformedTargetRegressor(Ridge(), func=lambda y: y * np.nan, inverse_func=np.exp)
+    with pytest.raises(ParameterError, match="fit the rows of every fold, got ValueError from Transformed"):
+        advise(X, NUMBERS, model=broken, effort="quick")
 
 
 def test_advice_about_one_objective_is_not_applied_to_another() -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor.data.table import Table
@@ -141,10 +142,24 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
             f"model must have multi_class='ovr', got {name}(multi_class='crammer_singer'), whose loss is not "
             "measured here"
         )
+    _check_targets(last, facts)
     caller = Caller(estimator=estimator, steps=steps, last=last, kinds=row.kinds(inner))
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
     return replace(caller, notes=_notes(caller, type(model).__name__))
+
+
+def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
+    """Raise ParameterError for one target where several are needed, or the other way round."""
+    tags, name = get_tags(last).target_tags, type(last).__name__
+    if facts.targets and not tags.multi_output:
+        raise ParameterError(
+            f"model must take several targets, got {name} for {facts.n_targets} of them; pass "
+            f"model=MultiOutputRegressor({name}())"
+        )
+    if not facts.targets and not tags.single_output:
+        one = name.removeprefix("MultiTask")
+        raise ParameterError(f"model must take one target, got {name}; pass model={one}()")
 
 
 def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
