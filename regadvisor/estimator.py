@@ -59,6 +59,7 @@ class AdvisorParameters(BaseEstimator):
     device: str = "auto"
     storage: str | Path | None = None
     progress: Progress | bool | None = False
+    executor: Any = None
 
     _task: ClassVar[str] = "auto"
 
@@ -101,6 +102,7 @@ class AdvisorParameters(BaseEstimator):
             device=self.device,
             storage=self.storage,
             progress=self.progress,
+            executor=self.executor,
             **rows,
         )
 
@@ -175,7 +177,7 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress
+random_state, device, storage, progress, executor
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -229,7 +231,7 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress
+random_state, device, storage, progress, executor
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -268,7 +270,7 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress
+random_state, device, storage, progress, executor
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
