@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from regadvisor.conversion_table import Given, converted
 from regadvisor.errors import ParameterError, StrengthError
 
 Kind = Literal["none", "l2", "l1", "dropout", "elasticnet", "dropout_l2", "dropout_l1"]
@@ -144,3 +145,66 @@ class Regularizer:
                 "Call advise(X, y) with data, or give numbers: Regularizer(l1=..., l2=..., dropout=...)"
             )
         return {name: getattr(self, name) for name in STRENGTHS[self.kind]}
+
+    # ------------------------------------------------------------------------------------ used on its own
+
+    def to(
+        self,
+        target: str,
+        *,
+        n_rows: float | None = None,
+        batch_size: float | None = None,
+        target_sd: float = 1.0,
+        loss: Literal["mse"] | None = None,
+    ) -> dict[str, dict[str, float]]:
+        """Return these strengths as the parameters of another library, by the call that takes them.
+
+        docs/conversions.md holds all formulas with their sources. Features are standardised, whatever takes
+        the parameters; intercepts and biases are not penalised.
+
+        Parameters
+        ----------
+        target : str
+            "sklearn", "statsmodels", "glmnet", "h2o", "lightgbm", "keras", "tensorflow", "jax/optax" or
+            "pytorch". Models of scikit-learn and the like are each an answer; for networks all calls together
+            are one. LightGBM's parameters act on the values of leaves, not on weights of features: only the
+            unit is converted, and the best strength there is another one.
+        n_rows : float, optional
+            Training rows (with sample weights their sum), for libraries whose loss is a sum over rows.
+        batch_size : float, optional
+            Rows of a step, for scikit-learn's MLP; by default its own: 200, or all rows if there are fewer.
+        target_sd : float, default 1.0
+            Standard deviation of a numeric target that is not standardised (linear models).
+        loss : {"mse"}, optional
+            For networks: "mse" if the loss is the squared error without the ½, which doubles strengths of
+            coupling "loss".
+
+        Raises
+        ------
+        ParameterError
+            If `target` is unknown or cannot say these strengths, or `n_rows` is needed.
+        StrengthError
+            If a strength is unknown.
+
+        Examples
+        --------
+        >>> Regularizer(l2=0.01).to("sklearn", n_rows=1000)["LogisticRegression"]
+        {'C': 0.1, 'l1_ratio': 0.0}
+        >>> Regularizer(l1=0.25, l2=0.75).to("statsmodels", n_rows=1000)["OLS.fit_regularized"]
+        {'alpha': 1.0, 'L1_wt': 0.25}
+        >>> Regularizer(l2=0.02, dropout=0.1).to("keras")
+        {'regularizers.L1L2': {'l1': 0.0, 'l2': 0.01}, 'layers.Dropout': {'rate': 0.1}}
+        """
+        for name, value in (("n_rows", n_rows), ("batch_size", batch_size), ("target_sd", target_sd)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ParameterError(f"{name} must be a finite number above 0, got {value!r}")
+        if loss not in (None, "mse"):
+            raise ParameterError(f"loss must be 'mse' or None, got {loss!r}")
+        n = math.nan if n_rows is None else float(n_rows)
+        given = Given(
+            **{"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.strengths()},
+            n=n,
+            batch=min(200.0, n) if batch_size is None else float(batch_size),
+            sd=float(target_sd),
+        )
+        return converted(target, given, self.coupling, is_mse=loss == "mse")
