@@ -1,0 +1,263 @@
+"""A Keras model with the advised regularizer: rebuilt from its configuration, never changed in place.
+
+Keras keeps penalties and dropout rates in the configuration of layers, so a configured model is made again
+from a changed configuration and gets the weights of the given one. What the configuration cannot say (a soft
+threshold needs the learning rate of each step) is put on the variables of the new model. It trains as it is;
+saved and loaded, it predicts without regadvisor.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from regadvisor.errors import ParameterError, import_optional
+from regadvisor.regularizer import Regularizer
+
+#: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
+_PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "depthwise", "pointwise"))
+#: The variables that these arguments are about, by name.
+_PENALISED = tuple(name.removesuffix("_regularizer") for name in _PENALTIES)
+_DROPOUT = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+#: Rates inside recurrent and attention layers: 0 is off there, and stays off.
+_RATES_INSIDE = ("dropout", "recurrent_dropout")
+
+
+def is_keras(target: Any) -> bool:
+    """Return whether an object is a Keras model, without importing Keras."""
+    return any(f"{base.__module__}.".startswith("keras.") for base in type(target).__mro__)
+
+
+def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None = None) -> Any:
+    """Return a Keras model like `model` with this regularizer; `model` is not changed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model starts
+        from its weights, with its loss and metrics, and with a new optimizer of the same settings.
+    regularizer : Regularizer
+        In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like. Decoupled: the
+        optimizer's ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after
+        each step. Penalties of weights that `model` has already are replaced; those of biases and
+        activities stay. Dropout layers, and recurrent and attention layers that drop units, get its rate.
+    seed : int, optional
+        Seed of all dropout layers that have none of their own.
+
+    Raises
+    ------
+    ParameterError
+        If the model cannot be made again, has no place for the dropout, or is not compiled or built
+        although strengths are decoupled.
+    """
+    keras = import_optional("keras", extra="keras", purpose="configuring a Keras model")
+    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    is_decoupled = regularizer.coupling == "decoupled"
+    penalty = None
+    if not is_decoupled and (strengths["l1"] or strengths["l2"]):
+        own = keras.regularizers.L1L2(l1=strengths["l1"], l2=strengths["l2"] / 2)
+        penalty = keras.saving.serialize_keras_object(own)
+    config = _config_of(model)
+    changes = _Changes(penalty, strengths["dropout"], seed)
+    changed = changes.of(config)
+    if strengths["dropout"] and not changes.n_rates:
+        raise ParameterError(
+            f"model must have a keras.layers.Dropout to apply dropout {strengths['dropout']:g} to, got none; add "
+            "them behind the hidden layers"
+        )
+    _warn_of_others(model)
+    new = _made(keras, model, changed)
+    if is_decoupled and (strengths["l1"] or strengths["l2"]) and not model.compiled:
+        raise ParameterError(
+            "model must be compiled for decoupled strengths, which belong to its optimizer, got one that is "
+            "not; call model.compile(optimizer=keras.optimizers.AdamW(...), loss=...)"
+        )
+    if model.compiled:
+        _compile_like(keras, new, model, decay=strengths["l2"] if is_decoupled else None)
+    if is_decoupled and strengths["l1"]:
+        _soften_after_steps(keras, new, strengths["l1"])
+    return new
+
+
+class _Changes:
+    """The changed configuration of a model, and how many rates of dropout it has."""
+
+    def __init__(self, penalty: dict[str, Any] | None, rate: float, seed: int | None) -> None:
+        self._penalty, self._rate, self._seed = penalty, rate, seed
+        self.n_rates = 0
+
+    def of(self, node: Any) -> Any:
+        """Return a configuration with all layers in it changed; lists and dictionaries are new."""
+        if isinstance(node, list | tuple):
+            return type(node)(self.of(each) for each in node)
+        if not isinstance(node, dict):
+            return node
+        changed = {key: self.of(value) for key, value in node.items()}
+        if "class_name" in changed and isinstance(changed.get("config"), dict):
+            self._change(changed["class_name"], changed["config"])
+        return changed
+
+    def _change(self, kind: str, config: dict[str, Any]) -> None:
+        config.update(dict.fromkeys((name for name in _PENALTIES if name in config), self._penalty))
+        inside = [name for name in _RATES_INSIDE if isinstance(config.get(name), float | int) and config[name]]
+        rates = ["rate"] if kind in _DROPOUT else inside
+        config.update(dict.fromkeys(rates, self._rate))
+        self.n_rates += len(rates)
+        if rates and self._seed is not None and config.get("seed") is None:
+            config["seed"] = self._seed + self.n_rates
+
+
+def _config_of(model: Any) -> dict[str, Any]:
+    """Return a model's configuration.
+
+    Raises
+    ------
+    ParameterError
+        If it has none: a class of the caller's own whose layers only its code knows.
+    """
+    why = (
+        "a subclass whose layers only its code knows cannot be made again with others: give it get_config(), or "
+        "write its layers as a functional or Sequential model"
+    )
+    try:
+        config = model.get_config()
+    except NotImplementedError as error:
+        raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
+    is_own = not type(model).__module__.startswith("keras.")
+    if not isinstance(config, dict) or (is_own and "layers" not in config and type(model).get_config is _plain()):
+        raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}")
+    config_of_all: dict[str, Any] = config
+    return config_of_all
+
+
+def _plain() -> Any:
+    """Return the ``get_config`` of models that say nothing of their layers."""
+    return import_optional("keras", extra="keras", purpose="Keras models").Model.get_config
+
+
+def _made(keras: Any, model: Any, config: dict[str, Any]) -> Any:
+    """Return a new model of this configuration, with the weights of `model`."""
+    kinds = {type(layer).__name__: type(layer) for layer in _layers(model)}
+    own = {name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")}
+    try:
+        with keras.saving.custom_object_scope(own):
+            new = type(model).from_config(config)
+        if model.built and not new.built:
+            new.build_from_config(model.get_build_config())
+        if model.built:
+            new.set_weights(model.get_weights())
+    except Exception as error:
+        raise ParameterError(
+            f"model must be one that Keras can make again from its get_config(), got an error from "
+            f"{type(model).__name__}: {type(error).__name__}: {error}"
+        ) from error
+    if new.count_params() != model.count_params() if model.built else False:
+        raise ParameterError(
+            f"model must be made again by from_config(get_config()) with the same weights, got "
+            f"{new.count_params()} parameters instead of {model.count_params()}"
+        )
+    return new
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """Yield a model and all layers inside it."""
+    yield from model._flatten_layers()
+
+
+def _warn_of_others(model: Any) -> None:
+    """Warn of layers of the caller's own whose weights no argument can penalise."""
+    names = []
+    for layer in _layers(model):
+        own = [weight for weight in layer._trainable_variables if len(weight.shape) >= 2]
+        is_ours = type(layer).__module__.startswith("keras.")
+        if own and not is_ours and not any(name in layer.get_config() for name in _PENALTIES):
+            names.append(f"{layer.name} ({type(layer).__name__})")
+    if names:
+        warnings.warn(
+            f"apply() cannot set a penalty on the weights of {', '.join(names)}: the layer has no "
+            "kernel_regularizer. Give it one, and return it in get_config().",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+# -------------------------------------------------------------------------------------- optimizer and loss
+
+
+def _compile_like(keras: Any, new: Any, model: Any, *, decay: float | None) -> None:
+    """Compile `new` as `model` is, with a new optimizer; with `decay`, its weight decay is that."""
+    settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
+    if settings.get("loss_weights") is None:
+        settings.pop("loss_weights", None)
+    config = model.optimizer.get_config()
+    if decay is not None:
+        config["weight_decay"] = decay or None
+    kind = type(model.optimizer)
+    # Without a decay an AdamW is an Adam; Keras's AdamW refuses to have none.
+    if kind.__name__ == "AdamW" and not config.get("weight_decay"):
+        config["weight_decay"] = 0.0
+    settings["optimizer"] = kind.from_config(config)
+    if decay is not None:
+        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_PENALISED)})?kernel$)"])
+    new.compile(**settings)
+
+
+def _renewed(keras: Any, value: Any) -> Any:
+    """Return metrics anew (they hold sums); other settings as they are."""
+    if isinstance(value, list | tuple):
+        return [_renewed(keras, each) for each in value]
+    if isinstance(value, dict):
+        return {key: _renewed(keras, each) for key, each in value.items()}
+    return type(value).from_config(value.get_config()) if isinstance(value, keras.Metric) else value
+
+
+def _soften_after_steps(keras: Any, model: Any, l1: float) -> None:
+    """Let every penalised weight go through ``soft(w, lr·l1)`` after each step of the model's optimizer."""
+    if not model.built:
+        raise ParameterError(
+            "model must be built for a decoupled L1, which acts on its weights, got one that is not; give it a "
+            "keras.Input, or call model.build(shape)"
+        )
+    for weight in model.trainable_variables:
+        if _is_penalised(weight):
+            weight.constraint = _softened(keras, model.optimizer, l1, weight.constraint)
+
+
+def _is_penalised(weight: Any) -> bool:
+    return weight.name in {f"{name}_kernel" for name in _PENALISED} | {"kernel"}
+
+
+def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
+    """Return the constraint that is the soft threshold, behind the one that a weight has already."""
+
+    def constraint(weight: Any) -> Any:
+        weight = weight if before is None else before(weight)
+        threshold = keras.ops.cast(optimizer.learning_rate, weight.dtype) * l1
+        return keras.ops.sign(weight) * keras.ops.relu(keras.ops.abs(weight) - threshold)
+
+    return constraint
+
+
+# ----------------------------------------------------------------------------------------------- randomness
+
+
+@contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all three; then put them back."""
+    import torch
+
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
