@@ -22,15 +22,10 @@ from regadvisor.regularizer import Regularizer
 #: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
 _PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "depthwise", "pointwise"))
 #: The variables that these arguments are about, by name.
-_PENALISED = tuple(name.removesuffix("_regularizer") for name in _PENALTIES)
+_KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
 _DROPOUT = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 #: Rates inside recurrent and attention layers: 0 is off there, and stays off.
 _RATES_INSIDE = ("dropout", "recurrent_dropout")
-
-
-def is_keras(target: Any) -> bool:
-    """Return whether an object is a Keras model, without importing Keras."""
-    return any(f"{base.__module__}.".startswith("keras.") for base in type(target).__mro__)
 
 
 def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None = None) -> Any:
@@ -39,8 +34,8 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model starts
-        from its weights, with its loss and metrics, and with a new optimizer of the same settings.
+        Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model
+        starts from its weights, with its loss and metrics, and a new optimizer of the same settings.
     regularizer : Regularizer
         In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like. Decoupled: the
         optimizer's ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after
@@ -67,8 +62,8 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     changed = changes.of(config)
     if strengths["dropout"] and not changes.n_rates:
         raise ParameterError(
-            f"model must have a keras.layers.Dropout to apply dropout {strengths['dropout']:g} to, got none; add "
-            "them behind the hidden layers"
+            f"model must have a keras.layers.Dropout to apply dropout {strengths['dropout']:g} to, got none; "
+            "add them behind the hidden layers"
         )
     _warn_of_others(model)
     new = _made(keras, model, changed)
@@ -104,7 +99,9 @@ class _Changes:
 
     def _change(self, kind: str, config: dict[str, Any]) -> None:
         config.update(dict.fromkeys((name for name in _PENALTIES if name in config), self._penalty))
-        inside = [name for name in _RATES_INSIDE if isinstance(config.get(name), float | int) and config[name]]
+        inside = [
+            name for name in _RATES_INSIDE if isinstance(config.get(name), float | int) and config[name]
+        ]
         rates = ["rate"] if kind in _DROPOUT else inside
         config.update(dict.fromkeys(rates, self._rate))
         self.n_rates += len(rates)
@@ -121,15 +118,17 @@ def _config_of(model: Any) -> dict[str, Any]:
         If it has none: a class of the caller's own whose layers only its code knows.
     """
     why = (
-        "a subclass whose layers only its code knows cannot be made again with others: give it get_config(), or "
-        "write its layers as a functional or Sequential model"
+        "a subclass whose layers only its code knows cannot be made again with others: give it get_config(), "
+        "or write its layers as a functional or Sequential model"
     )
     try:
         config = model.get_config()
     except NotImplementedError as error:
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
     is_own = not type(model).__module__.startswith("keras.")
-    if not isinstance(config, dict) or (is_own and "layers" not in config and type(model).get_config is _plain()):
+    if not isinstance(config, dict) or (
+        is_own and "layers" not in config and type(model).get_config is _plain()
+    ):
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}")
     config_of_all: dict[str, Any] = config
     return config_of_all
@@ -203,7 +202,7 @@ def _compile_like(keras: Any, new: Any, model: Any, *, decay: float | None) -> N
         config["weight_decay"] = 0.0
     settings["optimizer"] = kind.from_config(config)
     if decay is not None:
-        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_PENALISED)})?kernel$)"])
+        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_KERNELS)})$)"])
     new.compile(**settings)
 
 
@@ -220,16 +219,12 @@ def _soften_after_steps(keras: Any, model: Any, l1: float) -> None:
     """Let every penalised weight go through ``soft(w, lr·l1)`` after each step of the model's optimizer."""
     if not model.built:
         raise ParameterError(
-            "model must be built for a decoupled L1, which acts on its weights, got one that is not; give it a "
-            "keras.Input, or call model.build(shape)"
+            "model must be built for a decoupled L1, which acts on its weights, got one that is not; give it "
+            "a keras.Input, or call model.build(shape)"
         )
     for weight in model.trainable_variables:
-        if _is_penalised(weight):
+        if weight.name in _KERNELS:
             weight.constraint = _softened(keras, model.optimizer, l1, weight.constraint)
-
-
-def _is_penalised(weight: Any) -> bool:
-    return weight.name in {f"{name}_kernel" for name in _PENALISED} | {"kernel"}
 
 
 def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
@@ -251,13 +246,14 @@ def own_randomness(seed: int) -> Iterator[None]:
     """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all three; then put them back."""
     import torch
 
-    states = random.getstate(), np.random.get_state()
+    numpy: Any = np.random  # the state that all of NumPy shares is what Keras draws from
+    before = random.getstate(), numpy.get_state()
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
-        np.random.seed(seed % 2**32)
+        numpy.seed(seed % 2**32)
         torch.manual_seed(seed)
         try:
             yield
         finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+            random.setstate(before[0])
+            numpy.set_state(before[1])
