@@ -38,6 +38,7 @@ from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer, Options
 from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.fitted.family import FittedFamily
+from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
@@ -230,6 +231,9 @@ def advise(
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
     task = task_of(model) if task == "auto" else task
     table, given = _table(data, y, task=task, **rows)
+    own = own_function(model, table.facts, table.X, recipe)
+    if own is not None:
+        model, recipe = own, None
     if task == "auto" and is_module(model):
         from regadvisor.families.neural.module.target import classes_by_outputs
 

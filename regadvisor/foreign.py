@@ -89,6 +89,17 @@ _NAMED = {
 }
 
 
+def is_of(target: Any, package: str) -> bool:
+    """Return whether an object is of a class of a package, without importing that.
+
+    Examples
+    --------
+    >>> is_of(ParameterError("no"), "regadvisor"), is_of(1, "keras")
+    (True, False)
+    """
+    return any(f"{base.__module__}.".startswith(f"{package}.") for base in type(target).__mro__)
+
+
 def check_ours(model: Any) -> None:
     """Raise ParameterError for a model of a library that cannot be asked about, or an estimator's class.
 

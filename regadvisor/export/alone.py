@@ -5,24 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError
-from regadvisor.foreign import check_ours
+from regadvisor.foreign import check_ours, is_of
+from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
     import torch
 
     from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD
-
-
-def is_of(target: Any, package: str) -> bool:
-    """Return whether an object is of a class of a package, without importing that.
-
-    Examples
-    --------
-    >>> is_of(ParameterError("no"), "regadvisor"), is_of(1, "keras")
-    (True, False)
-    """
-    return any(f"{base.__module__}.".startswith(f"{package}.") for base in type(target).__mro__)
 
 
 def in_own_library(target: Any, regularizer: Regularizer) -> Any:
@@ -34,14 +24,37 @@ def in_own_library(target: Any, regularizer: Regularizer) -> Any:
         If the model cannot express it.
     """
     if is_of(target, "keras"):
-        from regadvisor.export.keras_model import with_regularizer as with_keras
+        from regadvisor.families.fitted.keras_model import with_regularizer as with_keras
 
         return with_keras(target, regularizer)
     if is_of(target, "skorch"):
-        from regadvisor.export.skorch_net import with_regularizer as with_skorch
+        from regadvisor.families.fitted.skorch_net import with_regularizer as with_skorch
 
         return with_skorch(target, regularizer)
     return None
+
+
+def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training: Training) -> Regularizer:
+    """Return the advised strengths for the learning rates of a Keras model or a skorch net.
+
+    Decoupled strengths are carried over at equal strength × Σ lr. A net knows its epochs and batches; a Keras
+    model is taken to be trained for as many steps as the recipe says.
+    """
+    if training.coupling != "decoupled" or training.lr is None or training.batch_size is None:
+        return regularizer
+    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.families.neural.schedule import full_run_rates, steps_per_epoch
+
+    recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule or "constant")
+    advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
+    if is_of(target, "skorch"):
+        batch = facts.n_rows if target.batch_size == -1 else target.batch_size
+        own = float(target.lr) * target.max_epochs * steps_per_epoch(facts.n_rows, batch)
+    elif target.compiled:
+        own = float(target.optimizer.learning_rate) * len(advised)
+    else:
+        return regularizer
+    return regularizer.times(float(advised.sum()) / own)
 
 
 def applied_alone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.fitted.family import AsGiven, Laws, Trained, ranged
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
@@ -36,6 +37,8 @@ class FitFunction:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     loss: str | Callable[..., Any] | None = None
     name: str = "fit"
+    #: How long and on which features it trains, where that is known: part of the record.
+    recipe: Recipe | None = None
 
     @property
     def takes_weight(self) -> bool:
@@ -242,7 +245,12 @@ class FunctionLearner:
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""
-        return Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+        own = Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+        recipe = self.function.recipe
+        if recipe is None:
+            return own
+        size = recipe.batch_size if recipe.epochs else None
+        return replace(own, epochs=recipe.epochs, batch_size=size, transform=recipe.transform or "standard")
 
 
 def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:

@@ -24,6 +24,8 @@ _PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "de
 #: The variables that these arguments are about, by name.
 _KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
 _DROPOUT = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+#: What Keras calls the squared error.
+_SQUARED = ("mse", "mean_squared_error", "MSE", "MeanSquaredError")
 #: Rates inside recurrent and attention layers: 0 is off there, and stays off.
 _RATES_INSIDE = ("dropout", "recurrent_dropout")
 
@@ -37,9 +39,10 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
         Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model
         starts from its weights, with its loss and metrics, and a new optimizer of the same settings.
     regularizer : Regularizer
-        In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like. Decoupled: the
-        optimizer's ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after
-        each step. Penalties of weights that `model` has already are replaced; those of biases and
+        In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like, doubled where
+        the model is compiled with the squared error, which has no ½. Decoupled: the optimizer's
+        ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after each step.
+        Penalties of weights and weight decay that `model` has already are replaced; penalties of biases and
         activities stay. Dropout layers, and recurrent and attention layers that drop units, get its rate.
     seed : int, optional
         Seed of all dropout layers that have none of their own.
@@ -55,7 +58,8 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     is_decoupled = regularizer.coupling == "decoupled"
     penalty = None
     if not is_decoupled and (strengths["l1"] or strengths["l2"]):
-        own = keras.regularizers.L1L2(l1=strengths["l1"], l2=strengths["l2"] / 2)
+        found = regularizer.to("keras", loss="mse" if loss_name(model) in _SQUARED else None)
+        own = keras.regularizers.L1L2(**found["regularizers.L1L2"])
         penalty = keras.saving.serialize_keras_object(own)
     config = _config_of(model)
     changes = _Changes(penalty, strengths["dropout"], seed)
@@ -73,10 +77,17 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
             "not; call model.compile(optimizer=keras.optimizers.AdamW(...), loss=...)"
         )
     if model.compiled:
-        _compile_like(keras, new, model, decay=strengths["l2"] if is_decoupled else None)
+        _compile_like(new, model, decay=strengths["l2"] if is_decoupled else 0.0)
     if is_decoupled and strengths["l1"]:
         _soften_after_steps(keras, new, strengths["l1"])
     return new
+
+
+def n_rates(model: Any) -> int:
+    """Return how many rates of dropout a model has to set."""
+    changes = _Changes(None, 0.0, None)
+    changes.of(_config_of(model))
+    return changes.n_rates
 
 
 class _Changes:
@@ -188,20 +199,20 @@ def _warn_of_others(model: Any) -> None:
 # -------------------------------------------------------------------------------------- optimizer and loss
 
 
-def _compile_like(keras: Any, new: Any, model: Any, *, decay: float | None) -> None:
-    """Compile `new` as `model` is, with a new optimizer; with `decay`, its weight decay is that."""
+def loss_name(model: Any) -> str | None:
+    """Return the name of the loss that a model is compiled with, None without one."""
+    loss = getattr(model, "loss", None) if model.compiled else None
+    return loss if loss is None or isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
+
+
+def _compile_like(new: Any, model: Any, *, decay: float) -> None:
+    """Compile `new` as `model` is, with a new optimizer of this weight decay."""
+    keras = import_optional("keras", extra="keras", purpose="Keras models")
     settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
-    if settings.get("loss_weights") is None:
-        settings.pop("loss_weights", None)
-    config = model.optimizer.get_config()
-    if decay is not None:
-        config["weight_decay"] = decay or None
-    kind = type(model.optimizer)
-    # Without a decay an AdamW is an Adam; Keras's AdamW refuses to have none.
-    if kind.__name__ == "AdamW" and not config.get("weight_decay"):
-        config["weight_decay"] = 0.0
-    settings["optimizer"] = kind.from_config(config)
-    if decay is not None:
+    # A decay of 0 says the same as none, and AdamW refuses to have none.
+    config = {**model.optimizer.get_config(), "weight_decay": decay}
+    settings["optimizer"] = type(model.optimizer).from_config(config)
+    if decay:
         settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_KERNELS)})$)"])
     new.compile(**settings)
 
@@ -243,7 +254,7 @@ def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
 
 @contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all three; then put them back."""
+    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all; then put them back."""
     import torch
 
     numpy: Any = np.random  # the state that all of NumPy shares is what Keras draws from

@@ -18,16 +18,8 @@ from regadvisor.families.neural.parameters import penalised_parameters
 from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
 from regadvisor.regularizer import Coupling, Regularizer
 
-#: Optimizers that can have an L1 penalty, by coupling: those with the step of ours.
-_OURS: dict[Coupling, dict[type, str]] = {
-    "loss": {optim.Adam: "adamw", optim.SGD: "sgd"},
-    "decoupled": {optim.AdamW: "adamw"},
-}
-
-
-def coupling_of(net: Any) -> Coupling:
-    """Return what `weight_decay` means to a net's optimizer."""
-    return "decoupled" if net.optimizer is optim.AdamW else "loss"
+#: Optimizers with a step of ours, by name.
+_OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
 
 
 def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
@@ -38,48 +30,40 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     net : skorch.NeuralNet
         Initialized or not. Its weights of two or more dimensions are penalised, without embeddings and norms.
     regularizer : Regularizer
-        Decoupled strengths need ``optimizer=torch.optim.AdamW``; strengths in the loss any other. L2 becomes
-        its ``weight_decay``. For L1, Adam, AdamW or SGD becomes the optimizer of
-        :mod:`~regadvisor.families.neural.proximal` with the same step. Every dropout layer gets the rate.
+        In the loss, L2 becomes the ``weight_decay`` of the net's optimizer (AdamW becomes Adam); where the
+        criterion is ``MSELoss``, which has no ½, strengths are doubled. For L1 and for decoupled strengths,
+        Adam, AdamW or SGD becomes the optimizer of :mod:`~regadvisor.families.neural.proximal` with the same
+        step. Every dropout layer gets the rate. Weight decay that the net has is replaced.
 
     Raises
     ------
     ParameterError
         If the optimizer cannot have these strengths, the module cannot be made, or has no dropout to set.
     """
+    if regularizer.coupling == "loss" and net.criterion in (nn.MSELoss, "mse"):
+        regularizer = regularizer.times(2.0)
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
-    has_penalty = strengths["l1"] > 0 or strengths["l2"] > 0
-    coupling = regularizer.coupling if has_penalty else coupling_of(net)
-    if coupling != coupling_of(net):
-        wanted = (
-            "torch.optim.AdamW"
-            if coupling == "decoupled"
-            else "another than AdamW, such as torch.optim.Adam,"
-        )
+    is_proximal = strengths["l1"] > 0 or (strengths["l2"] > 0 and regularizer.coupling == "decoupled")
+    if is_proximal and net.optimizer not in _OURS:
         raise ParameterError(
-            f"optimizer must be {wanted} for strengths with coupling={coupling!r}, got "
-            f"{_name(net.optimizer)}; strengths of the two are never converted into each other: ask with "
-            "advise(X, y, model=net)"
+            f"optimizer must be {', '.join(map(_name, _OURS))} for L1 and for decoupled strengths, which are "
+            f"part of its step, got {_name(net.optimizer)}"
         )
     configured = clone(net)
     _set_module(configured, strengths["dropout"])
-    found = (
-        {"l1": strengths["l1"], "l2": strengths["l2"]}
-        if strengths["l1"]
-        else {"weight_decay": strengths["l2"]}
-    )
+    names = ("l1", "l2") if is_proximal else ("l2",)
+    found = {name if is_proximal else "weight_decay": strengths[name] for name in names}
     given = list(net.get_params().get("optimizer__param_groups", ()))
-    groups = [(escape(name), {**_of(name, given), **found}) for name in _penalised(configured)]
+    groups = [
+        (escape(name), {**_of(name, given), **found})
+        for name, _ in penalised_parameters(module_of(configured))
+    ]
     configured.set_params(optimizer__param_groups=[*groups, *given], optimizer__weight_decay=0.0)
-    if strengths["l1"]:
-        kinds = _OURS[coupling]
-        if net.optimizer not in kinds:
-            raise ParameterError(
-                f"optimizer must be {' or '.join(map(_name, kinds))} for L1, which is part of its step, got "
-                f"{_name(net.optimizer)}"
-            )
-        chosen = functools.partial(_proximal, kind=kinds[net.optimizer], coupling=coupling)
+    if is_proximal:
+        chosen = functools.partial(_proximal, kind=_OURS[net.optimizer], coupling=regularizer.coupling)
         configured.set_params(optimizer=chosen)
+    elif net.optimizer is optim.AdamW:
+        configured.set_params(optimizer=optim.Adam)
     return configured
 
 
@@ -92,8 +76,14 @@ def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, An
     return next((options for pattern, options in groups if fnmatch(name, pattern)), {})
 
 
-def _penalised(net: Any) -> tuple[str, ...]:
-    """Return the names of the weights that are penalised; the module is made once to see them."""
+def module_of(net: Any) -> nn.Module:
+    """Return a module as a net would train it; the net stays as it is.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be made.
+    """
     probe = clone(net)
     try:
         with own_luck(0):
@@ -102,7 +92,8 @@ def _penalised(net: Any) -> tuple[str, ...]:
         raise ParameterError(
             f"net must be one whose module can be made, got {type(error).__name__} from initialize(): {error}"
         ) from error
-    return tuple(name for name, _ in penalised_parameters(probe.module_))
+    module: nn.Module = probe.module_
+    return module
 
 
 def _set_module(net: Any, rate: float) -> None:
