@@ -229,11 +229,11 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
-        if training.family in ("mlp", "module", "fitted") and training.estimator is None:
+        is_network = training.family != "linear" and training.estimator is None
+        if is_network and (is_of(target, "keras") or is_of(target, "skorch")):
             from regadvisor.export.alone import carried_to, in_own_library
 
-            if is_of(target, "keras") or is_of(target, "skorch"):
-                return in_own_library(target, carried_to(target, self.regularizer, facts, training))
+            return in_own_library(target, carried_to(target, self.regularizer, facts, training))
         if training.family == "fitted":
             raise ParameterError(
                 f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "

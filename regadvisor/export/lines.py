@@ -107,7 +107,8 @@ def _keras(*, l1: float, l2: float, dropout: float, is_decoupled: bool) -> Itera
     elif l1 or l2:
         yield f"penalty = keras.regularizers.L1L2(l1={l1}, l2={l2} / 2)"
         layer = "keras.layers.Dense(64, 'relu', kernel_regularizer=penalty)"
-    yield "# Every Dense, Conv and recurrent layer of your model:" if l1 or l2 else "# After hidden layers:"
+    if l1 or l2:
+        yield "# Every Dense, Conv and recurrent layer of your model:"
     yield f"layers = [{layer}{f', keras.layers.Dropout({dropout})' if dropout else ''}]"
 
 

@@ -6,7 +6,7 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ class FitFunction:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     loss: str | Callable[..., Any] | None = None
     name: str = "fit"
-    #: How long and on which features it trains, where that is known: part of the record.
+    #: What trains it, how long and on which features, where that is known: part of the record.
+    library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
 
     @property
@@ -250,7 +251,8 @@ class FunctionLearner:
         if recipe is None:
             return own
         size = recipe.batch_size if recipe.epochs else None
-        return replace(own, epochs=recipe.epochs, batch_size=size, transform=recipe.transform or "standard")
+        own = replace(own, engine=self.function.library, epochs=recipe.epochs, batch_size=size)
+        return replace(own, transform=recipe.transform or "standard")
 
 
 def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:

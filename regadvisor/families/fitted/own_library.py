@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.neural.common_scale import is_on_common_scale
 from regadvisor.families.neural.recipe import Recipe
@@ -64,6 +64,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         laws="network",
         encode=encode,
         name=str(getattr(model, "__name__", type(first).__name__)),
+        library="keras",
         recipe=own,
     )
 
@@ -93,11 +94,13 @@ def _drawn_keras(model: Any, facts: DataFacts) -> Any:
     is_factory = callable(model) and not isinstance(model, nn.Module) and not hasattr(model, "get_params")
     if "keras" not in sys.modules or not is_factory or isinstance(model, str):
         return None
+    from regadvisor.families.fitted.keras_model import own_randomness
     from regadvisor.families.neural.module.family import about
 
     try:
         shape = facts.image_shape or (about(facts),)
-        made = _made(model, shape, len(facts.classes or ()) or facts.n_targets)
+        with own_randomness(0):
+            made = _made(model, shape, len(facts.classes or ()) or facts.n_targets)
     except Exception:  # another path says what is wrong with a factory of torch
         return None
     return made if is_of(made, "keras") else None
@@ -217,14 +220,19 @@ class _KerasFitted:
     center: Any
     scale: Any
 
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        from regadvisor.families.fitted.keras_model import own_randomness
+
+        with own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
+            return np.asarray(self.model.predict(_numbers(X), verbose=0), dtype=np.float64)
+
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the outputs in the unit of the target."""
-        outputs = np.asarray(self.model.predict(_numbers(X), verbose=0), dtype=np.float64)
-        return np.asarray(outputs * self.scale + self.center)
+        return np.asarray(self._outputs(X) * self.scale + self.center)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""
-        outputs = np.asarray(self.model.predict(_numbers(X), verbose=0), dtype=np.float64)
+        outputs = self._outputs(X)
         if getattr(
             self.model.loss, "from_logits", getattr(self.model.loss, "_fn_kwargs", {}).get("from_logits")
         ):
@@ -238,6 +246,7 @@ class _KerasFitted:
 
 def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
     """Return a skorch net as a function that trains it."""
+    import_optional("skorch", extra="skorch", purpose="training a skorch net")
     from regadvisor.families.fitted.skorch_net import module_of
     from regadvisor.families.neural.module.dropout import has_dropout
 
@@ -252,6 +261,7 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
         laws="network",
         encode=encode,
         name=type(net).__name__,
+        library="skorch",
         recipe=Recipe(transform="standard" if encode else "none"),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from sklearn.base import clone
 from torch import nn, optim
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.neural.dropout import set_dropout, with_dropout
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.parameters import penalised_parameters
@@ -40,6 +40,7 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     ParameterError
         If the optimizer cannot have these strengths, the module cannot be made, or has no dropout to set.
     """
+    import_optional("skorch", extra="skorch", purpose="configuring a skorch net")
     if regularizer.coupling == "loss" and net.criterion in (nn.MSELoss, "mse"):
         regularizer = regularizer.times(2.0)
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
@@ -100,14 +101,15 @@ def _set_module(net: Any, rate: float) -> None:
     """Let the module of a net drop at one rate wherever it drops."""
     options = [name for name in net.get_params() if name.startswith("module__")]
     if isinstance(net.module, nn.Module) and not options:
-        net.set_params(module=with_dropout(net.module, rate))
+        with_dropout(net.module, rate)  # says what cannot be set
+        set_dropout(net.module, rate)  # a net takes no other module, and this one is a copy
         return
     # Of an instance with arguments, skorch makes a new one as well.
     make = type(net.module) if isinstance(net.module, nn.Module) else net.module
     net.set_params(module=functools.partial(_with_rate, make, rate))
 
 
-def _with_rate(make: Callable[..., nn.Module], rate: float, **options: Any) -> nn.Module:
+def _with_rate(make: Callable[..., nn.Module], rate: float, /, **options: Any) -> nn.Module:
     """Return the module that a class or function makes, with this rate of dropout."""
     module = make(**options)
     set_dropout(module, rate)
