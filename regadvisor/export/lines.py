@@ -26,7 +26,8 @@ def penalty_lines(regularizer: Regularizer, target: str, *, n_rows: float | None
         raise ParameterError(
             f"target must be one of {known}, got {target!r}; others are in docs/conversions.md"
         )
-    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    found = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    strengths = {name: float(f"{value:.4g}") for name, value in found.items()}  # no more digits matter
     lines = _LINES[target](is_decoupled=regularizer.coupling == "decoupled", **strengths)
     return f"# {regularizer.label}\n" + "\n".join(lines) + "\n"
 
