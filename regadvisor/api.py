@@ -128,7 +128,7 @@ def advise(
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
         numbers, which one model learns together with one regularizer. Each of them is standardised and counts
         the same. Columns of classes are asked about one at a time.
-    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module, scikit-learn estimator or fit function
+    model : {"auto", "linear", "mlp", "cnn"}, factory, module, estimator, Keras model, net or fit function
         What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
         is given. "cnn": a small convolutional network, for image arrays.
 
@@ -147,6 +147,10 @@ def advise(
         ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
         pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
         texts), and strengths are for what the last step gets.
+
+        A Keras 3 model, compiled or not, a factory of one, or a skorch net: copies are trained by their own
+        ``fit``, with penalties in the loss. A Keras model is trained for the epochs and batches of `recipe`
+        (or for as many epochs as its last ``fit``), a net as it says itself.
 
         Any other model is a function that trains it: :func:`regadvisor.fit_function`.
     recipe : Recipe, optional

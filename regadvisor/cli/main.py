@@ -117,10 +117,10 @@ def compare(before: Path, after: Path) -> None:
 @click.option(
     "--for",
     "library",
-    type=click.Choice(["sklearn", "torch"]),
-    help="Default: sklearn for a linear model, torch for a network.",
+    type=click.Choice(["sklearn", "torch", "keras", "skorch"]),
+    help="Default: sklearn for a linear model, torch for a network, or the library of your own.",
 )
-def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
+def snippet(path: Path, library: Literal["sklearn", "torch", "keras", "skorch"] | None) -> None:
     """Print code that trains the model of a saved advice.
 
     \b
@@ -131,9 +131,11 @@ def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Literal["sklearn", "torch"] = (
-        "sklearn" if training is None or training.family == "linear" else "torch"
-    )
+    own: Literal["sklearn", "torch", "keras", "skorch"] = "torch"
+    if training is None or training.family == "linear":
+        own = "sklearn"
+    elif training.engine == "keras" or training.engine == "skorch":
+        own = training.engine
     terminal.say(advice.snippet(library or own).rstrip("\n") + "\n")
 
 
