@@ -338,8 +338,8 @@ class Advice:
         target : {"sklearn", "torch", "keras", "skorch"}
             "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop; for a module of
             your own a loop around it ("torch" or "skorch"). "keras" and "skorch": the same network by the
-            same recipe. About a Keras model, a skorch net or a fit function: the lines for your own code,
-            also for "jax". Scripts for networks need no regadvisor, but for columns that it reads in its own
+            same recipe. About a Keras model or a skorch net: the lines for your own code, also for "jax".
+            Scripts for networks need no regadvisor, but for columns that it reads in its own
             way (text, dates).
 
         Raises
@@ -350,8 +350,13 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
+        if training.engine in ("keras", "skorch") and target != "sklearn":
+            return self.regularizer.snippet(target)
         if training.family == "fitted":
-            return self.regularizer.snippet(target, n_rows=facts.n_rows, target_sd=facts.target_sd or 1.0)
+            raise ParameterError(
+                "snippet() must be asked of advice about a model that regadvisor can write down, got "
+                f"{training.module} and {target!r}; call yours with advice.regularizer, or use advice.build()"
+            )
         if target not in ("sklearn", "torch", "keras", "skorch"):
             raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
         if target != "sklearn" and (training.steps or training.objective):

@@ -215,6 +215,7 @@ def test_advice_about_a_model_is_built_and_applied(cancer: Any, advised: Any) ->
     np.testing.assert_allclose(built.predict_proba(cancer[0]), mine.predict(features, verbose=0), atol=1e-5)
     assert set(built.predict(cancer[0])) <= {"benign", "malign"}
     assert "import keras" in advice.snippet("keras")
+    assert advice.summary["parameters"] == advice.regularizer.to("keras")
 
 
 def test_a_saved_advice_builds_with_the_model(cancer: Any, advised: Any, tmp_path: Any) -> None:
@@ -266,6 +267,20 @@ def test_targets_are_what_the_loss_takes(cancer: Any, units: int, last: Any, los
     shares = built.predict_proba(cancer[0])
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
     assert built.score(*cancer) > 0.9
+
+
+def test_a_model_without_an_input_is_built_for_the_features(cancer: Any) -> None:
+    model = keras.Sequential([layers.Dense(4, "relu"), layers.Dense(1, "sigmoid")])
+    advice = advise(*cancer, model=model, recipe=Recipe(epochs=10, lr=0.02, batch_size=32), budget=0)
+    assert advice.build().fit(*cancer).score(*cancer) > 0.9
+    assert not model.built
+
+
+def test_several_inputs_go_into_a_fit_function(cancer: Any) -> None:
+    ends = [keras.Input((15,)), keras.Input((15,))]
+    model = keras.Model(ends, layers.Dense(2)(layers.Concatenate()(ends)))
+    with pytest.raises(ParameterError, match=r"one input and one output.*got 2 inputs; .*fit_function"):
+        advise(*cancer, model=model, recipe=Recipe(epochs=1))
 
 
 def test_numbers_are_predicted_in_their_own_unit() -> None:

@@ -29,6 +29,10 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
         return {}
     if training.family == "linear":
         return _linear(record)
+    if training.engine == "keras" or training.engine == "skorch":
+        # A regression's loss may have no ½, which the record does not know; L1 in torch is no parameter.
+        is_known = record.data.task != "regression" and not (training.engine == "skorch" and regularizer.l1)
+        return regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
     return _network(regularizer, training, record.data.n_rows)
 
 

@@ -56,6 +56,12 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
 
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
+    for side in ("inputs", "outputs"):
+        if len(getattr(first, side, None) or ()) > 1:
+            raise ParameterError(
+                "model must have one input and one output to be asked about, got "
+                f"{len(getattr(first, side))} {side}; train it in a function: regadvisor.fit_function(fit)"
+            )
     own = recipe or Recipe()
     own = replace(own, epochs=_epochs(first, recipe), transform="standard" if encode else "none")
     return FitFunction(
@@ -147,8 +153,10 @@ class _KerasFit:
         with _LOCK, own_randomness(seed):
             own = _made(self.model, rows.shape[1:], n_classes or self.facts.n_targets)
             if not own.compiled:
-                own = self._compiled(own)
+                own = self._compiled(own, rows.shape[1:])
             own = with_regularizer(own, regularizer, seed=seed)
+            if not own.built:
+                own.build((None, *rows.shape[1:]))
             target, center, scale = self._target(own, y)
             own.fit(
                 rows,
@@ -160,13 +168,15 @@ class _KerasFit:
             )
         return _KerasFitted(own, self.facts.classes, center, scale)
 
-    def _compiled(self, model: Any) -> Any:
+    def _compiled(self, model: Any, shape: tuple[int, ...]) -> Any:
         """Return a model like this one, compiled by the recipe: the caller's own stays as it is."""
         import keras
 
         from regadvisor.families.fitted.keras_model import with_regularizer
 
         new = with_regularizer(model, Regularizer())
+        if not new.built:
+            new.build((None, *shape))
         kind = keras.optimizers.SGD if self.recipe.optimizer == "sgd" else keras.optimizers.Adam
         more = {"momentum": self.recipe.momentum} if self.recipe.optimizer == "sgd" else {}
         loss: Any = "mse"
