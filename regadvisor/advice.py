@@ -355,8 +355,8 @@ class Advice:
         if training.family == "fitted":
             raise ParameterError(
                 "snippet() must be asked of advice about a model that regadvisor can write down, got "
-                f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, or "
-                "use advice.build()"
+                f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
+                "or use advice.build()"
             )
         if target not in ("sklearn", "torch", "keras", "skorch"):
             raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
