@@ -27,7 +27,8 @@ from regret.figures import Figure
 from scipy.special import expit, logit
 
 from regadvisor.compare import calibration as support_maps
-from regadvisor.compare.calibration import SupportMap, log_odds, model_of
+from regadvisor.compare.calibration import SupportMap, log_odds
+from regadvisor.family_spec import spec_of
 from regadvisor.thresholds import HIGHEST_SUPPORT, REPLY_MASS
 
 CLAIMS = ("regularize", "kind", "strength")
@@ -105,7 +106,7 @@ def cases_of(claims: Sequence[dict[str, Any]], name: str) -> Cases:
     return Cases(
         support=np.array([claim["support"][name] for claim in used], dtype=np.float64),
         right=np.array([claim["right"][name] for claim in used], dtype=np.float64),
-        is_network=np.array([model_of(claim["family"]) == "network" for claim in used], dtype=np.bool_),
+        is_network=np.array([spec_of(claim["family"]).laws == "network" for claim in used], dtype=np.bool_),
         set=np.array([claim["set"] for claim in used], dtype=np.str_),
     )
 

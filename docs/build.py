@@ -1,13 +1,16 @@
 """Write what the docs show from what the program does: the charts, and the outputs in the README.
 
 usage: python docs/build.py            (tests/test_docs.py fails where docs/charts.md is out of date)
+       python docs/build.py optuna     (the picture in docs/optuna.md)
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from regadvisor.conversion_table import RULES
@@ -61,7 +64,25 @@ def readme(page: str) -> str:
     )
 
 
-if __name__ == "__main__":
+def draw_study() -> None:
+    """Write docs/optuna.png from the code in docs/optuna.md."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/optuna.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(code[1], {})
+    figure = plt.gcf()
+    figure.set_size_inches(9.0, 4.5)
+    figure.savefig(ROOT / "docs/optuna.png", dpi=90, bbox_inches="tight")
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["optuna"]:
+    draw_study()
+elif __name__ == "__main__":
     (ROOT / "docs/charts.md").write_text(charts_page(), encoding="utf-8")
     (ROOT / "docs/conversions.md").write_text(conversions_page(), encoding="utf-8")
     page = ROOT / "README.md"

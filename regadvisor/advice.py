@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
+from regadvisor.family_spec import spec_of
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
@@ -19,8 +21,7 @@ from regadvisor.report.view import view
 from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    import optuna
     import pandas as pd
     import torch
     from matplotlib.axes import Axes
@@ -185,7 +186,7 @@ class Advice:
             If the module or the loss is needed and not known.
         """
         facts, training = self._trainable()
-        is_own = training.family in ("module", "fitted") or training.estimator is not None
+        is_own = training.is_own
         if module is not None and not is_own:
             raise ParameterError(
                 f"module must be None, since this advice is about model={training.family!r}, got "
@@ -245,8 +246,8 @@ class Advice:
 
             return applied(target, facts, self.regularizer, training)
         is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
-        if not is_module or training.family == "linear" or training.estimator is not None:
-            is_estimator = training.family == "linear" or training.estimator is not None
+        is_estimator = not spec_of(training.family).is_network or training.estimator is not None
+        if not is_module or is_estimator:
             wanted = "a scikit-learn estimator" if is_estimator else "a torch.nn.Module"
             raise ParameterError(
                 f"target must be {wanted}, since this advice is about model={training.family!r}, got "
@@ -409,6 +410,41 @@ class Advice:
             _check_training(training)
         return self._record.data, training
 
+    def study(
+        self, storage: optuna.storages.BaseStorage | str | Path | None = None, *, name: str = "regadvisor"
+    ) -> optuna.Study:
+        """Return all candidates that were trained as a study of Optuna, for its plots and its dashboard.
+
+        Trials have the parameters ``kind`` and those of l1, l2 and dropout that the kind has, the mean
+        held-out loss as value, and as user attributes fold_losses, train_loss, fit_s (seconds), seed, n_rows,
+        epochs and share_zeroed. Candidates that were stopped early are pruned trials.
+
+        Parameters
+        ----------
+        storage : optuna storage, URL or path, optional
+            Where to keep it for ``optuna.load_study``; a path becomes an SQLite database. None: in memory.
+        name : str
+            Name of the study.
+
+        Raises
+        ------
+        ParameterError
+            If no candidate was trained, or the storage has a study of this name.
+        StorageError
+            If the storage cannot be written.
+
+        Examples
+        --------
+        >>> from regadvisor import advise
+        >>> from sklearn.datasets import load_diabetes
+        >>> study = advise(*load_diabetes(return_X_y=True), effort="quick").study()
+        >>> study.best_trial.params["kind"] in ("l1", "l2", "elasticnet")
+        True
+        """
+        from regadvisor.search.study import study_of
+
+        return study_of(self._record, storage=storage, name=name)
+
     # -------------------------------------------------------------------------- rendering and saving
 
     def to_text(self, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
@@ -542,9 +578,19 @@ def _check_training(training: Training) -> None:
     recipe_of(training, loss=None)
 
 
+#: The formats of ``-o`` in a shell, by the ending of the file: each makes the text of an advice.
+FORMATS: dict[str, Callable[[Advice], str]] = {
+    ".html": Advice.to_html,
+    ".json": Advice.to_json,
+    ".md": Advice.to_markdown,
+    ".txt": Advice.to_text,
+}
+
+
 def _is_for_estimators(training: Training) -> bool:
     """Whether scikit-learn's own estimators can have these strengths."""
-    return training.family == "linear" or (training.estimator is not None and training.coupling == "loss")
+    is_estimator = training.estimator is not None and training.coupling == "loss"
+    return is_estimator or not spec_of(training.family).is_network
 
 
 def _check_target(target: Any) -> None:

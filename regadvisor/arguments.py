@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from regadvisor.records import DataFacts
 
 T = TypeVar("T")
-
-MODELS = ("auto", "linear", "mlp", "cnn")
 
 
 def _is_number(value: Any) -> bool:
@@ -175,24 +174,40 @@ def resolve_model(
         if recipe is not None:
             raise ParameterError("recipe must be None for a fit function, which trains as it likes")
         return FittedFamily(FunctionLearner(model), model)
-    if is_module(model) or (isinstance(model, str) and model == "cnn"):
-        from regadvisor.families.neural.module.family import ModuleFamily
-
+    if is_module(model):
         check_ours(model)
-        return ModuleFamily(model, facts, recipe=recipe, device=device, features=features)
+        return _module(facts, model=model, recipe=recipe, device=device, features=features)
     if not isinstance(model, str):
         return _estimator(model, facts, recipe, device)
-    check_choice("model", model, MODELS)
-    is_network = model == "mlp" or (model == "auto" and (facts.image_shape is not None or recipe is not None))
-    if is_network:
-        from regadvisor.families.neural.family import MLPFamily
+    check_choice("model", model, ("auto", *MAKERS))
+    if model == "auto":
+        model = "linear" if facts.image_shape is None and recipe is None else "mlp"
+    return MAKERS[model](facts, recipe=recipe, device=device, features=features)
 
-        return MLPFamily(recipe=recipe or Recipe(), device=device)
-    if recipe is not None:
-        raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
+
+def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:
     from regadvisor.families.linear.family import LinearFamily
 
+    if recipe is not None:
+        raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
     return LinearFamily()
+
+
+def _mlp(facts: DataFacts, *, recipe: Recipe | None, device: str, **_: object) -> Family:
+    from regadvisor.families.neural.family import MLPFamily
+    from regadvisor.families.neural.recipe import Recipe
+
+    return MLPFamily(recipe=recipe or Recipe(), device=device)
+
+
+def _module(facts: DataFacts, *, model: Any = "cnn", **options: Any) -> Family:
+    from regadvisor.families.neural.module.family import ModuleFamily
+
+    return ModuleFamily(model, facts, **options)
+
+
+#: How the family of each ``model=`` that is a name is made.
+MAKERS: dict[str, Callable[..., Family]] = {"linear": _linear, "mlp": _mlp, "cnn": _module}
 
 
 # ------------------------------------------------------------------------------ scikit-learn estimators
@@ -217,9 +232,9 @@ def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None, device: str)
     if name not in ESTIMATORS or not type(last).__module__.startswith("sklearn."):
         nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
         raise ParameterError(
-            f"model must be one of {', '.join(map(repr, MODELS))}, a torch.nn.Module or a factory of one, or "
-            f"an estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone or as the last step of a "
-            f"pipeline), got {name}; pass the nearest of these, such as model={nearest}"
+            f"model must be one of 'auto', {', '.join(map(repr, MAKERS))}, a torch.nn.Module or a factory of "
+            f"one, or an estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone or as the last step "
+            f"of a pipeline), got {name}; pass the nearest of these, such as model={nearest}"
         )
     caller = read_estimator(model, facts)
     if not caller.is_network:

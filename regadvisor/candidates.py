@@ -12,7 +12,7 @@ from regadvisor.regularizer import Coupling, Kind, Regularizer
 class Range:
     """An interval of strengths, searched on a log scale unless `is_log` is false.
 
-    `hard_low` and `hard_high` are the limits to which an optimum on the edge may widen the range.
+    `hard_low` and `hard_high` are the limits to which the search goes on where the best lies on the edge.
     """
 
     low: float
@@ -20,6 +20,12 @@ class Range:
     is_log: bool = True
     hard_low: float = 0.0
     hard_high: float = math.inf
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest strength that may be searched: 12 decades off at most."""
+        low, high = min(self.hard_low, self.low), max(self.hard_high, self.high)
+        return (max(low, self.low * 1e-12), min(high, self.high * 1e12)) if self.is_log else (low, high)
 
     def at(self, share: float) -> float:
         """Return the strength at `share` of the way from low (0) to high (1).

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from regadvisor.family_spec import spec_of
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -600,7 +601,8 @@ class Strength:
 class Training:
     """How the advised model is to be trained on everything; plain numbers for ``build()``."""
 
-    family: Literal["linear", "mlp", "module", "fitted"]
+    #: See ``family_spec.FAMILIES``.
+    family: str
     seed: int
     #: Networks only.
     hidden: tuple[int, ...] = ()
@@ -633,6 +635,11 @@ class Training:
     objective: tuple[str, ...] = ()
     #: … and whether some features that it gets are far larger than others.
     is_unequal: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model is the caller's own, which the record does not hold."""
+        return spec_of(self.family).is_own or self.estimator is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,32 +17,48 @@ if TYPE_CHECKING:
 Kind = Literal["none", "l2", "l1", "dropout", "elasticnet", "dropout_l2", "dropout_l1"]
 Coupling = Literal["loss", "decoupled"]
 
+
+@dataclass(frozen=True, kw_only=True)
+class KindSpec:
+    """What there is to know of a kind, wherever it is searched, compared, told or drawn."""
+
+    #: As people write it.
+    label: str
+    #: The strengths that it has, by the name of the field of :class:`Regularizer`.
+    strengths: tuple[str, ...] = ()
+    #: Colour, dash (as matplotlib takes it) and marker in pictures.
+    colour: str
+    dash: str | tuple[int, tuple[int, ...]]
+    marker: str
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether only a network can use it."""
+        return "dropout" in self.strengths
+
+
 #: Every kind, simplest first: the order in which ties are broken (``prefer="sparse"`` puts l1 first).
-KINDS: tuple[Kind, ...] = ("none", "l2", "l1", "dropout", "elasticnet", "dropout_l2", "dropout_l1")
+KIND_SPECS: dict[Kind, KindSpec] = {
+    "none": KindSpec(label="no regularizer", colour="#555555", dash="-", marker="o"),
+    "l2": KindSpec(label="L2", strengths=("l2",), colour="#0072B2", dash="-", marker="o"),
+    "l1": KindSpec(label="L1", strengths=("l1",), colour="#D55E00", dash="--", marker="s"),
+    "dropout": KindSpec(label="dropout", strengths=("dropout",), colour="#CC79A7", dash="-.", marker="^"),
+    "elasticnet": KindSpec(
+        label="L1+L2 (elastic net)", strengths=("l1", "l2"), colour="#009E73", dash=":", marker="D"
+    ),
+    "dropout_l2": KindSpec(
+        label="dropout+L2", strengths=("l2", "dropout"), colour="#56B4E9", dash=(0, (5, 1)), marker="v"
+    ),
+    "dropout_l1": KindSpec(
+        label="dropout+L1", strengths=("l1", "dropout"), colour="#E69F00", dash=(0, (3, 1, 1, 1)), marker="P"
+    ),
+}
 
+KINDS: tuple[Kind, ...] = tuple(KIND_SPECS)
 #: Kinds that only a network can use.
-DROPOUT_KINDS: tuple[Kind, ...] = ("dropout", "dropout_l2", "dropout_l1")
-
-LABELS: dict[Kind, str] = {
-    "none": "no regularizer",
-    "l2": "L2",
-    "l1": "L1",
-    "elasticnet": "L1+L2 (elastic net)",
-    "dropout": "dropout",
-    "dropout_l2": "dropout+L2",
-    "dropout_l1": "dropout+L1",
-}
-
-#: Which strengths a kind has, by the name of the field of :class:`Regularizer`.
-STRENGTHS: dict[Kind, tuple[str, ...]] = {
-    "none": (),
-    "l2": ("l2",),
-    "l1": ("l1",),
-    "elasticnet": ("l1", "l2"),
-    "dropout": ("dropout",),
-    "dropout_l2": ("l2", "dropout"),
-    "dropout_l1": ("l1", "dropout"),
-}
+DROPOUT_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if KIND_SPECS[kind].has_dropout)
+LABELS: dict[Kind, str] = {kind: spec.label for kind, spec in KIND_SPECS.items()}
+STRENGTHS: dict[Kind, tuple[str, ...]] = {kind: spec.strengths for kind, spec in KIND_SPECS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

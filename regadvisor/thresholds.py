@@ -229,22 +229,14 @@ SMOOTH_CLIP_LIMIT = 3.0
 
 # -------------------------------------------------------------------------------------------- the search
 
-#: The best strength lies on the edge of its range if it is within this share of the range's (log) width.
-EDGE_SHARE = 0.1
-#: An edge on a log scale is moved by this factor, one decade: more than the width in which strengths tie.
+#: The search looks at strengths up to this factor beyond those tried: one decade, more than the width in
+#: which strengths tie. Of dropout, up to this much beyond.
 WIDEN_FACTOR = 10.0
-#: An edge on a linear scale (dropout) is moved by this share of the range's width.
-WIDEN_SHARE = 0.5
-#: Dropout is never widened beyond this: fewer units than one in twenty carry nothing.
-HIGHEST_DROPOUT = 0.95
-#: A kind whose best loss is this share above the best of all is searched no further: ten times the region in
-#: which kinds are the same, which a few more strengths do not make up for.
-FAR_BEHIND = 10 * SAME_REGION
-#: Strengths between those tried are tried for kinds whose best loss is within this share of the lowest: twice
-#: the region in which kinds are the same.
+WIDEN_DROPOUT = 0.25
+#: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
+#: region in which kinds are the same.
 REFINED_WITHIN = 2 * SAME_REGION
-#: A search whose last batch lowered its best loss by less than this share of it has settled: a fifth of
-#: that region.
+#: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
 SETTLED_GAIN = SAME_REGION / 5
 
 # ---------------------------------------------------------------- networks: how long to train, how strong

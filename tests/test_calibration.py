@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from regadvisor.compare.calibration import SUPPORT_MAPS, SupportMap, calibrated, log_odds, model_of
+from regadvisor.compare.calibration import SUPPORT_MAPS, SupportMap, calibrated, log_odds
 from regadvisor.errors import ParameterError
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
@@ -51,7 +51,6 @@ def test_a_map_serves_its_own_claim_and_model_alone():
     maps = [of_linear, of_network]
     assert calibrated("kind", 0.5, family="linear", maps=maps) == pytest.approx(expit(-1.0))
     for family in ("mlp", "module"):
-        assert model_of(family) == "network"
         assert calibrated("kind", 0.5, family=family, maps=maps) == pytest.approx(expit(1.0))
     assert calibrated("strength", 0.5, family="mlp", maps=maps) is None
 

@@ -23,8 +23,8 @@ NAMES = ("quick", "standard", "thorough")
 
 
 def n_jobs(effort: Effort, family: str, kinds: tuple[Kind, ...]) -> int:
-    """Return the candidate fits that an effort plans, widenings and refinements not counted."""
-    return sum(effort.trials(family, kind) + effort.mixes(family, kind) for kind in kinds)
+    """Return the candidates of an effort's portfolios."""
+    return sum(effort.trials(family, kind) for kind in kinds)
 
 
 def test_the_ladder_rises() -> None:
@@ -44,8 +44,6 @@ def test_kinds_with_as_many_strengths_get_as_many_trials() -> None:
             assert effort.trials(family, "l1") == effort.trials(family, "l2")
             assert effort.trials(family, "dropout_l1") == effort.trials(family, "dropout_l2")
             assert effort.trials(family, "elasticnet") >= effort.trials(family, "l2")
-            mixed = [kind for kind in KINDS if effort.mixes(family, kind)]
-            assert mixed == (["elasticnet", "dropout_l2", "dropout_l1"] if family == "linear" else [])
 
 
 def test_rows_are_those_there_are_at_most() -> None:
@@ -60,7 +58,7 @@ def test_a_family_that_is_not_listed_counts_as_a_network() -> None:
 
 
 def test_jobs_are_counted_once_per_kind_and_seed() -> None:
-    assert n_jobs(EFFORTS["standard"], "linear", LINEAR) == 1 + 8 + 8 + 12 + 1
+    assert n_jobs(EFFORTS["standard"], "linear", LINEAR) == 1 + 8 + 8 + 12
     assert n_jobs(EFFORTS["standard"], "mlp", KINDS) == 3 + 6 + 6 + 3 + 3 * 8
     assert n_jobs(EFFORTS["quick"], "mlp", KINDS) == 1 + 3 + 3 + 2 + 3 + 2 * 2
 
@@ -128,8 +126,8 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = price(walk(family="linear", overhead_s=1.0), EFFORTS["standard"], 5_000)
-    # One mix, three fits on a quarter of the sample, two for each of two refinements.
-    assert linear == pytest.approx(1.0 + (29 + 1 + 3 / 4 + 2 * 2) * 0.5)
+    # Three fits on a quarter of the sample, two for each of two rounds after the portfolio.
+    assert linear == pytest.approx(1.0 + (29 + 3 / 4 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
@@ -156,7 +154,7 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (3 / 4 + 2 * 2)  # three fits on a quarter of each block, and two refinements
+    block_fits += 3 * (3 / 4 + 2 * 2)  # three fits on a quarter of each block, and two rounds
     assert price(walk(n_rows=50_000), effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert blocks(effort, n_rows=3_600) == 3
     assert blocks(effort, n_rows=3_500) is None

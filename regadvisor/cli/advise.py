@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from regadvisor.arguments import MAKERS
 from regadvisor.cli import terminal
 from regadvisor.errors import RegadvisorError, StorageError
 from regadvisor.progress import PATIENCE_S, Progress, is_watched, watching
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from regadvisor.advice import Advice
-
-_EXTENSIONS = (".html", ".json", ".md", ".txt")
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | Literal["auto"]:
@@ -75,9 +74,7 @@ class _Options:
     multiple=True,
     help="The column to predict. May be repeated: several targets, all numbers, are learned together.",
 )
-@click.option(
-    "--model", type=click.Choice(["auto", "linear", "mlp", "cnn"]), default="auto", show_default=True
-)
+@click.option("--model", type=click.Choice(["auto", *MAKERS]), default="auto", show_default=True)
 @click.option(
     "--task",
     type=click.Choice(["auto", "classification", "binary", "multiclass", "regression"]),
@@ -309,10 +306,10 @@ def _show(advice: Advice, request: _Options) -> None:
 
 def check_output(path: Path) -> None:
     """Raise before anything costly is done for a file that could not be written."""
-    if path.suffix not in _EXTENSIONS:
-        raise click.BadParameter(
-            f"must end in {', '.join(_EXTENSIONS)}, got {str(path)!r}", param_hint="'-o'"
-        )
+    from regadvisor.advice import FORMATS
+
+    if path.suffix not in FORMATS:
+        raise click.BadParameter(f"must end in {', '.join(FORMATS)}, got {str(path)!r}", param_hint="'-o'")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise click.BadParameter(
             f"must be in a folder that exists and can be written, got {str(path)!r}", param_hint="'-o'"
@@ -321,14 +318,10 @@ def check_output(path: Path) -> None:
 
 def write(advice: Advice, path: Path) -> str | None:
     """Write the advice in the format its ending names, whole or not at all; return what went wrong."""
-    renders: dict[str, Callable[[], str]] = {
-        ".html": advice.to_html,
-        ".json": advice.to_json,
-        ".md": advice.to_markdown,
-        ".txt": advice.to_text,
-    }
+    from regadvisor.advice import FORMATS
+
     try:
-        write_whole(renders[path.suffix](), path)
+        write_whole(FORMATS[path.suffix](advice), path)
     except StorageError as error:
         return str(error)
     return None

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from regadvisor import __version__
+from regadvisor.arguments import MAKERS
 from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
+from regadvisor.family_spec import spec_of
 from regadvisor.progress import is_watched, watching
 
 if TYPE_CHECKING:
@@ -131,11 +133,11 @@ def snippet(path: Path, library: Literal["sklearn", "torch", "keras", "skorch"] 
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Literal["sklearn", "torch", "keras", "skorch"] = "torch"
-    if training is None or training.family == "linear":
-        own = "sklearn"
-    elif training.engine == "keras" or training.engine == "skorch":
-        own = training.engine
+    own: Literal["sklearn", "torch", "keras", "skorch"] = "sklearn"
+    if training is not None:
+        own = spec_of(training.family).library
+        if training.engine == "keras" or training.engine == "skorch":
+            own = training.engine
     terminal.say(advice.snippet(library or own).rstrip("\n") + "\n")
 
 
@@ -183,7 +185,7 @@ def explain(chart: str, mermaid: bool) -> None:
 @main.command()
 @click.option(
     "--model",
-    type=click.Choice(["linear", "mlp", "cnn"]),
+    type=click.Choice(list(MAKERS)),
     default="linear",
     show_default=True,
     help="linear and mlp: breast cancer data (569 rows); cnn: digits (500 images of 8 × 8).",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regadvisor.errors import ParameterError
+from regadvisor.family_spec import spec_of
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
 
@@ -95,7 +96,7 @@ def calibrated(
     """
     if not 0.0 <= support <= 1.0:
         raise ParameterError(f"support must be a share in [0, 1], got {support!r}")
-    model = model_of(family)
+    model = spec_of(family).laws
     for each in maps:
         if (each.claim, each.model) == (claim, model):
             odds = each.intercept + each.slope * log_odds(support)
@@ -117,14 +118,3 @@ def log_odds(support: float) -> float:
     """
     inside = min(max(support, 1.0 - HIGHEST_SUPPORT), HIGHEST_SUPPORT)
     return math.log(inside / (1.0 - inside))
-
-
-def model_of(family: str) -> str:
-    """Return which maps a family uses: "linear", or "network" for every other one.
-
-    Examples
-    --------
-    >>> model_of("linear"), model_of("module")
-    ('linear', 'network')
-    """
-    return "linear" if family == "linear" else "network"

@@ -44,7 +44,7 @@ def reported_scores(
     """
     needed = [
         (
-            training.family in ("module", "fitted") or training.estimator is not None,
+            training.is_own,
             training.module,
             training.has_own_loss,
         )

@@ -24,6 +24,7 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.evidence.other_sizes import tested, train_size
 from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
+from regadvisor.family_spec import spec_of
 from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
 from regadvisor.plan.plan import Plan
@@ -212,7 +213,7 @@ class Growing:
     ) -> GrowthEvidence:
         n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
-        prior = transfer_prior("linear" if self.family.name == "linear" else "network")
+        prior = transfer_prior(spec_of(self.family.name).laws)
         found = gain_at_full(
             points[-1].gain,
             points[-1].se,

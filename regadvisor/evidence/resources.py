@@ -16,6 +16,7 @@ from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, folds_in_order
+from regadvisor.family_spec import spec_of
 from regadvisor.full_size.cost import carry_costs
 from regadvisor.full_size.laws import transfer_prior
 from regadvisor.plan.cost_model import SIZES, CostModel
@@ -197,7 +198,7 @@ def _measured(
     costs = CostModel(situation=situation, fit_s=pilot.fit_s, overhead_s=pilot.overhead_s)
     if given_s is None:
         # A projection holds what was spent so far, so the same one made later is a little higher.
-        enough, is_linear = EFFORTS["standard"], family.name == "linear"
+        enough, is_linear = EFFORTS["standard"], spec_of(family.name).effort == "linear"
         aim_s, budget_s = auto_budget(
             full_run_s,
             enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
@@ -248,9 +249,10 @@ def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float
 
     Nothing for linear models, whose strengths are carried well; of penalties in the loss nothing is known.
     """
-    if family.name != "linear" and family.coupling != "decoupled":
+    laws = spec_of(family.name).laws
+    if laws != "linear" and family.coupling != "decoupled":
         return {}
-    prior = transfer_prior("linear" if family.name == "linear" else "network")
+    prior = transfer_prior(laws)
     return carry_costs(prior, n_from=n_from, n_to=n_to)
 
 

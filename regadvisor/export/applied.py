@@ -18,6 +18,7 @@ from regadvisor.families.encoding import AsNumbers
 from regadvisor.families.estimator.caller import class_weights, cut, objective_of, step_texts, with_last
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import flatten, in_double, make_preprocessor
+from regadvisor.family_spec import spec_of
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -51,7 +52,7 @@ def applied(
     model = configured(last, strengths_for(last, facts, regularizer, training))
     if steps is not None:
         return with_last(target, model)
-    preprocess = make_preprocessor(facts, for_network=training.family != "linear")
+    preprocess = make_preprocessor(facts, for_network=spec_of(training.family).is_network)
     return AdvisedPipeline([("preprocess", preprocess), ("model", model)])
 
 
@@ -109,9 +110,9 @@ def _check_features(steps: Pipeline | None, facts: DataFacts, training: Training
         return
     if steps is None:
         return
-    ours = make_preprocessor(facts, for_network=training.family != "linear")
+    ours = make_preprocessor(facts, for_network=spec_of(training.family).is_network)
     if _in_effect(steps, facts) != _in_effect(ours, facts):
-        wanted = "StandardScaler() over all columns" if training.family == "linear" else "no steps"
+        wanted = "no steps" if spec_of(training.family).is_network else "StandardScaler() over all columns"
         raise ParameterError(
             f"target must give its last step the features that these strengths were found on ({wanted}), got "
             f"{', '.join(step_texts(steps))}; {_ASK}, or use advice.build()"

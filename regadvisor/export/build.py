@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
@@ -18,6 +19,8 @@ from regadvisor.regularizer import Regularizer
 if TYPE_CHECKING:
     from regadvisor.families.neural.losses import LossFunction
     from regadvisor.families.neural.recipe import Recipe
+
+Builder = Callable[..., AdvisedPipeline]
 
 
 def build_model(
@@ -54,17 +57,21 @@ def build_model(
                 "an advice file does not hold it; call advice.build(module=...), or advice.apply(...)"
             )
         return built(module, facts, regularizer, training)
-    if training.family == "fitted":
-        return _build_fitted(facts, regularizer, training, module)
-    if training.family == "linear":
-        return build_linear(facts, regularizer, seed=training.seed)
-    return build_network(facts, regularizer, training, module=module, loss=loss)
+    build: Builder = BUILDERS.get(training.family, build_network)
+    return build(facts, regularizer, training, module=module, loss=loss)
+
+
+def _build_linear(
+    facts: DataFacts, regularizer: Regularizer, training: Training, **_: object
+) -> AdvisedPipeline:
+    return build_linear(facts, regularizer, seed=training.seed)
 
 
 def _build_fitted(
-    facts: DataFacts, regularizer: Regularizer, training: Training, function: Any
+    facts: DataFacts, regularizer: Regularizer, training: Training, *, module: Any, loss: object
 ) -> AdvisedPipeline:
     """Return the estimator that calls the caller's function with the advised regularizer."""
+    function = module
     if function is not None and not isinstance(function, FitFunction):
         from regadvisor.families.neural.recipe import Recipe
 
@@ -154,3 +161,7 @@ def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe
 
     known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
     return Recipe(**{name: value for name, value in known.items() if value is not None}, loss=loss)
+
+
+#: How the advised model of a family is built; families that are not listed are networks.
+BUILDERS: dict[str, Builder] = {"linear": _build_linear, "fitted": _build_fitted}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from regadvisor.family_spec import spec_of
+
 # ------------------------------------------------------------- strengths: from a sample to all rows
 
 
@@ -122,6 +124,6 @@ def strength_laws(*, name: str, coupling: str) -> dict[str, PowerLaw]:
     >>> strength_laws(name="mlp", coupling="loss")["l1"].intercept
     0.5
     """
-    if name == "linear":
+    if spec_of(name).laws == "linear":
         return STRENGTH_LAWS["linear"]
     return STRENGTH_LAWS["loss" if coupling == "loss" else "decoupled"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from regadvisor.errors import ParameterError
 from regadvisor.quiet import ignoring
 from regadvisor.records import Record
-from regadvisor.regularizer import Kind
+from regadvisor.regularizer import KIND_SPECS
 from regadvisor.report.picture_data import (
     FeaturesPicture,
     GrowthPicture,
@@ -34,16 +34,6 @@ from regadvisor.words import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colour, dash and marker of each kind.
-_LOOKS: dict[Kind, tuple[str, str, str]] = {
-    "none": ("#555555", "-", "o"),
-    "l2": ("#0072B2", "-", "o"),
-    "l1": ("#D55E00", "--", "s"),
-    "elasticnet": ("#009E73", ":", "D"),
-    "dropout": ("#CC79A7", "-.", "^"),
-    "dropout_l2": ("#56B4E9", (0, (5, 1)), "v"),  # type: ignore[dict-item]
-    "dropout_l1": ("#E69F00", (0, (3, 1, 1, 1)), "P"),  # type: ignore[dict-item]
-}
 _INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
 #: A kind that loses more than so many times the middle one would squeeze all others together.
 _FARTHEST = 4.0
@@ -125,22 +115,31 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
     if picture.flat is not None:
         ax.axvspan(*picture.flat, color=_BAND, zorder=0, label="not clearly worse")
     for line in picture.lines:
-        colour, dash, marker = _LOOKS[line.kind]
+        looks = KIND_SPECS[line.kind]
         x = [point.strength for point in line.points]
         y = [point.loss for point in line.points]
         # Points of L1+L2 and the like lie on a plane, not on a line.
         is_curve = line.kind in ("l1", "l2", "dropout")
-        line_style: Any = dash if is_curve else "none"
-        ax.plot(x, y, linestyle=line_style, marker=marker, markersize=4, color=colour, label=line.label)
+        line_style: Any = looks.dash if is_curve else "none"
+        ax.plot(
+            x,
+            y,
+            linestyle=line_style,
+            marker=looks.marker,
+            markersize=4,
+            color=looks.colour,
+            label=line.label,
+        )
         if is_curve:
             low = [point.loss - point.error for point in line.points]
             high = [point.loss + point.error for point in line.points]
-            ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            ax.fill_between(x, low, high, color=looks.colour, alpha=0.15, linewidth=0)
     bottom, top = _loss_limits(picture)
     for loss, name, style in ((picture.none_loss, "none", "-"), (picture.constant_loss, "always guess", ":")):
         if loss is not None and math.isfinite(loss):
             above = f" ({number(loss)}, above)" if loss > top else ""
-            ax.axhline(loss, color=_LOOKS["none"][0], linestyle=style, linewidth=1, label=f"{name}{above}")
+            colour = KIND_SPECS["none"].colour
+            ax.axhline(loss, color=colour, linestyle=style, linewidth=1, label=f"{name}{above}")
     if picture.pick is not None:
         _, x_pick, y_pick = picture.pick
         ax.plot([x_pick], [y_pick], marker="o", markersize=11, fillstyle="none", color=_INK, linestyle="none")

@@ -79,9 +79,9 @@ class CostModel:
         ...                       n_available=9_000)
         >>> model = CostModel(situation=situation, fit_s=lambda n: n * 2.5e-5,
         ...                   overhead_s=lambda n, folds: 1.0)
-        >>> choice = model.choose(30.0)
+        >>> choice = model.choose(25.0)
         >>> choice.plan.effort.name, choice.plan.n_rows, choice.projected_s
-        ('standard', 5000, 18.0)
+        ('standard', 5000, 17.5)
         >>> model.choose(10.0).plan.n_rows
         2000
         >>> small = replace(model, situation=replace(situation, n_available=800))

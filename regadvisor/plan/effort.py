@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor import thresholds
+from regadvisor.family_spec import spec_of
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 EffortName = Literal["quick", "standard", "thorough"]
@@ -26,7 +27,7 @@ class Effort:
     name: EffortName
     #: Largest sample, in rows.
     max_rows: Mapping[str, int]
-    #: Candidate fits by family and kind. A fit is one set of strengths, trained on every fold.
+    #: Candidates of the portfolio by family and kind: sets of strengths that are trained in any case.
     n_trials: Mapping[str, Mapping[Kind, int]]
     #: Seeds the baseline is trained with; it has no strengths to choose, only noise to average.
     baseline_seeds: Mapping[str, int]
@@ -34,16 +35,12 @@ class Effort:
     n_boot: int
     #: Resampled walks.
     n_draws: int
-    #: How often one kind may widen the range of a strength whose optimum lies on the edge.
-    n_widenings: int
-    #: How often strengths between those tried are tried, next to the best of the kinds that may win.
-    n_refinements: int = 0
+    #: Rounds after the portfolio, in which the search asks for two more candidates of the kinds that may win.
+    n_refinements: int
     #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
     most_blocks: int = 3
-    #: Families whose combinations are also tried at a mix of what is best alone (``search/refining.py``).
-    mixing: frozenset[str] = frozenset({"linear"})
 
     def rows(self, family_name: str, n_available: int) -> int:
         """Return the rows of the sample, given how many rows there are to draw from."""
@@ -84,10 +81,6 @@ class Effort:
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
         return replace(self, n_trials={**self.n_trials, name: n_trials})
 
-    def mixes(self, family_name: str, kind: Kind) -> bool:
-        """Return whether a candidate of this kind is mixed from what is best of its parts alone."""
-        return _listed(family_name) in self.mixing and len(STRENGTHS[kind]) > 1
-
     def trials(self, family_name: str, kind: Kind) -> int:
         """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
         name = _listed(family_name)
@@ -111,7 +104,7 @@ def telling_share(class_counts: Sequence[int] | None) -> float:
 
 def _listed(family_name: str) -> str:
     """Return the family whose figures apply."""
-    return "linear" if family_name == "linear" else "mlp"
+    return spec_of(family_name).effort
 
 
 def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
@@ -137,7 +130,6 @@ EFFORTS: dict[str, Effort] = {
         n_refinements=2,
         most_blocks=1,
         n_draws=200,
-        n_widenings=1,
     ),
     "standard": Effort(
         name="standard",
@@ -147,15 +139,14 @@ EFFORTS: dict[str, Effort] = {
         n_boot=500,
         n_refinements=2,
         n_draws=500,
-        n_widenings=2,
     ),
     "thorough": Effort(
         name="thorough",
         max_rows={"linear": 20_000, "mlp": 16_000},
-        n_trials={"linear": _counts(16, 24, 8, 24), "mlp": _counts(16, 24, 6, 24)},
+        n_trials={"linear": _counts(9, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 5},
         n_boot=1_000,
+        n_refinements=5,
         n_draws=1_000,
-        n_widenings=2,
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from regadvisor.family_spec import spec_of
 from regadvisor.records import (
     HIDDEN_SIGNAL,
     DataFacts,
@@ -341,7 +342,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
         if record.training.engine is not None:
             own = "advice.apply(model) is a copy of yours with the regularizer"
         return (f"advice.build().fit(X, y) trains the advised model on everything; {own}.", *missing(record))
-    library = "sklearn" if record.training.family == "linear" else "torch"
+    library = spec_of(record.training.family).library
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
     if record.training.family == "module":
         lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.words import number
@@ -27,7 +28,7 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
     regularizer, training = record.strength.regularizer, record.training
     if not regularizer.has_strengths or training is None or record.data is None:
         return {}
-    if training.family == "linear":
+    if not spec_of(training.family).is_network:
         return _linear(record)
     if training.engine == "keras" or training.engine == "skorch":
         # A regression's loss may have no ½, which the record does not know; L1 in torch is no parameter.

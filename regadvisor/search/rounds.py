@@ -21,7 +21,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from regadvisor.deadline import Deadline
@@ -55,19 +55,10 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What was told so far.
-
-    Attributes
-    ----------
-    baseline, best : float or None
-        Lowest mean losses: of the baseline, and of all kinds. None: nothing was told.
-    alone : mapping of str to float
-        By name: the best strength of the kind that has no other.
-    """
+    """The lowest mean losses told so far: of the baseline, and of all kinds. None: nothing was told."""
 
     baseline: float | None = None
     best: float | None = None
-    alone: Mapping[str, float] = field(default_factory=dict)
 
 
 class Search(Protocol):
@@ -85,17 +76,16 @@ class Search(Protocol):
     def leader(self) -> int | None:
         """The candidate with the lowest mean loss told so far, on all folds."""
 
-    @property
-    def best_strengths(self) -> Mapping[str, float]:
-        """The strengths of the leader; empty if nothing was told."""
-
     def ask(self, standing: Standing) -> list[Ask]:
         """Return the next batch; nothing when the search is done."""
 
-    def tell(self, number: int, fit: Fit | None, value: float | None, *, is_stopped: bool = False) -> None:
+    def tell(
+        self, number: int, fit: Fit | None, value: float | None, fold_losses: Sequence[float | None] = ()
+    ) -> None:
         """Tell what a candidate gave: no fit if nothing is known of it, no value if it did not converge.
 
-        One that `is_stopped` lacks folds that others have, and `value` is its loss on those that it has.
+        One that was stopped lacks folds that others have: their losses are None, and `value` is that of the
+        folds that it has.
         """
 
 
@@ -162,6 +152,7 @@ class Rounds:
         #: Fits that were taken from the log.
         self.n_resumed = 0
         self.is_interrupted = False
+        self._share = 0.0
         #: Candidates that a plan made anew left out.
         self._n_left_out = 0
         self._is_open = deadline.is_finite
@@ -185,9 +176,7 @@ class Rounds:
     def _standing(self) -> Standing:
         baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
         told = [search.best_value for search in self.searches if search.best_value is not None]
-        best_strengths = [search.best_strengths for search in self.searches]
-        alone = {name: value for each in best_strengths if len(each) == 1 for name, value in each.items()}
-        return Standing(baseline=baseline, best=min(told, default=None), alone=alone)
+        return Standing(baseline=baseline, best=min(told, default=None))
 
     # ------------------------------------------------------------------------------------- the legs
 
@@ -347,7 +336,11 @@ class Rounds:
         if is_whole or (is_stopped and known is not None):
             self.n_done[request.kind] += 1
         value = None if known is None else self._value(known)
-        request.search.tell(request.number, known, value, is_stopped=not is_whole)
+        fold_losses = [
+            self._value_on(known, (fold,)) if known is not None and known.covers((fold,)) else None
+            for fold in self.folds
+        ]
+        request.search.tell(request.number, known, value, fold_losses)
         self._say()
 
     def _value(self, fit: Fit) -> float | None:
@@ -363,7 +356,8 @@ class Rounds:
         if self.progress is not None:
             n_fold_fits = sum(len(fit.folds or self.folds) for fit in self.known.values())
             share = max(self.n_done.total(), n_fold_fits / len(self.folds)) / max(self.n_planned, 1)
-            self.progress("training candidates", min(1.0, share))
+            self._share = max(self._share, min(1.0, share))  # more may be planned, but a bar only grows
+            self.progress("training candidates", self._share)
 
     @property
     def n_planned(self) -> int:

@@ -44,15 +44,20 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     ParameterError
         If the model cannot be trained.
     """
-    is_image = facts.image_shape is not None
-    transform = None if recipe is None else recipe.transform
-    is_ready = is_image or (features is not None and is_on_common_scale(features, facts))
-    encode = transform == "standard" or (transform is None and not is_ready)
-    if is_of(model, "skorch"):
-        return _skorch(model, facts, recipe, encode=encode)
-    first = model if is_of(model, "keras") else _drawn_keras(model, facts)
-    if first is None:
+    first = None if is_of(model, "skorch") else model if is_of(model, "keras") else _drawn_keras(model, facts)
+    if first is None and not is_of(model, "skorch"):
         return None
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise ParameterError(
+            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(epochs=...)"
+        )
+    transform = None if recipe is None else recipe.transform
+    is_ready = facts.image_shape is not None
+    if transform is None and not is_ready and features is not None:
+        is_ready = is_on_common_scale(features, facts)
+    encode = transform == "standard" or (transform is None and not is_ready)
+    if first is None:
+        return _skorch(model, facts, recipe, encode=encode)
     from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
 
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained

@@ -1,0 +1,59 @@
+"""What the rest of the program has to know of each family of models: one row a family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilySpec:
+    """What a family is, for all that is not inside it.
+
+    Attributes
+    ----------
+    name : str
+        As in ``Training.family`` and ``Family.name``.
+    is_network : bool
+        Whether features are encoded for a network, and a plain training loop can be written for it.
+    effort : {"linear", "mlp"}
+        Whose rows and fits it gets at each effort (``plan/effort.py``).
+    laws : {"linear", "network"}
+        How gains and supports were found to go from a sample to all rows (``full_size/laws.py``).
+    is_own : bool
+        Whether its model is the caller's own, which no record holds.
+    """
+
+    name: str
+    is_network: bool = False
+    effort: Literal["linear", "mlp"] = "linear"
+    laws: Literal["linear", "network"] = "linear"
+    is_own: bool = False
+
+    @property
+    def library(self) -> Literal["sklearn", "torch"]:
+        """The library that its code is shown in first."""
+        return "torch" if self.is_network else "sklearn"
+
+
+#: All families, by name.
+FAMILIES: dict[str, FamilySpec] = {
+    spec.name: spec
+    for spec in (
+        FamilySpec(name="linear"),
+        FamilySpec(name="mlp", is_network=True, effort="mlp", laws="network"),
+        FamilySpec(name="module", is_network=True, effort="mlp", laws="network", is_own=True),
+        FamilySpec(name="fitted", is_network=True, effort="mlp", laws="network", is_own=True),
+    )
+}
+
+
+def spec_of(name: str) -> FamilySpec:
+    """Return what is known of a family; one that is not listed counts as a network, which costs the most.
+
+    Examples
+    --------
+    >>> spec_of("linear").library, spec_of("module").effort, spec_of("another").laws
+    ('sklearn', 'mlp', 'network')
+    """
+    return FAMILIES.get(name, FamilySpec(name=name, is_network=True, effort="mlp", laws="network"))
