@@ -6,7 +6,7 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,12 @@ from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.fitted.family import AsGiven, Laws, Trained, ranged
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
-from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.neural.recipe import Recipe
 
 _LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 _ABOUT = "fit must train a model with fit(regularizer, X, y, seed)"

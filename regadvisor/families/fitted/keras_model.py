@@ -117,7 +117,7 @@ class _Changes:
         config.update(dict.fromkeys(rates, self._rate))
         self.n_rates += len(rates)
         if rates and self._seed is not None and config.get("seed") is None:
-            config["seed"] = self._seed + self.n_rates
+            config["seed"] = (self._seed + self.n_rates) % 2**31
 
 
 def _config_of(model: Any) -> dict[str, Any]:

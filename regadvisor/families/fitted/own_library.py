@@ -6,7 +6,7 @@ import math
 import sys
 import threading
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,12 @@ from scipy.special import expit, softmax
 
 from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
-from regadvisor.families.neural.common_scale import is_on_common_scale
-from regadvisor.families.neural.recipe import Recipe
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.neural.recipe import Recipe
 
 #: Keras and NumPy have random numbers for the process, and each fit is to have its own.
 _LOCK = threading.Lock()
@@ -44,12 +45,16 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     ParameterError
         If the model cannot be trained.
     """
-    first = None if is_of(model, "skorch") else model if is_of(model, "keras") else _drawn_keras(model, facts)
-    if first is None and not is_of(model, "skorch"):
+    is_net = is_of(model, "skorch")
+    first = None if is_net else model if is_of(model, "keras") else _drawn_keras(model, facts)
+    if first is None and not is_net:
         return None
+    from regadvisor.families.neural.common_scale import is_on_common_scale
+    from regadvisor.families.neural.recipe import Recipe
+
     if recipe is not None and not isinstance(recipe, Recipe):
         raise ParameterError(
-            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(epochs=...)"
+            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass Recipe(epochs=...)"
         )
     transform = None if recipe is None else recipe.transform
     is_ready = facts.image_shape is not None
@@ -100,10 +105,8 @@ def _numbers(X: Any) -> NDArray[np.float32]:
 
 def _drawn_keras(model: Any, facts: DataFacts) -> Any:
     """Return what a factory makes, if it is a Keras model; None for anything else."""
-    from torch import nn
-
-    is_factory = callable(model) and not isinstance(model, nn.Module) and not hasattr(model, "get_params")
-    if "keras" not in sys.modules or not is_factory or isinstance(model, str):
+    is_factory = callable(model) and not is_of(model, "torch") and not hasattr(model, "get_params")
+    if "keras" not in sys.modules or not is_factory:
         return None
     from regadvisor.families.fitted.keras_model import own_randomness
     from regadvisor.families.neural.module.family import about
@@ -264,6 +267,7 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
     import_optional("skorch", extra="skorch", purpose="training a skorch net")
     from regadvisor.families.fitted.skorch_net import module_of
     from regadvisor.families.neural.module.dropout import has_dropout
+    from regadvisor.families.neural.recipe import Recipe
 
     if recipe is not None and recipe != Recipe(transform=recipe.transform):
         raise ParameterError(
