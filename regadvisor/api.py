@@ -28,14 +28,13 @@ from regadvisor.arguments import (
     task_of,
 )
 from regadvisor.data.arrays import contain
-from regadvisor.data.files import read_frame, split_columns
-from regadvisor.data.frames import as_frame
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, is_column
 from regadvisor.decision.decide import Decider, Decision
-from regadvisor.errors import DataError, ParameterError
+from regadvisor.errors import DataError
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer, Options
+from regadvisor.families.base import Family
 from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.fitted.family import FittedFamily
 from regadvisor.families.fitted.own_library import own_function
@@ -56,6 +55,8 @@ from regadvisor.records import (
     Settings,
     Walk,
 )
+from regadvisor.scale.door import Door
+from regadvisor.scale.workers import check_executor
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
 from regadvisor.without_data import check_flag
@@ -84,6 +85,7 @@ STAGES = (
     "model",
     "growth",
     "traps",
+    "scan",
 )
 
 
@@ -111,6 +113,7 @@ def advise(
     random_state: int = 0,
     device: str = "auto",
     storage: str | Path | None = None,
+    executor: Any = None,
     progress: Progress | bool | None = None,
 ) -> Advice:
     """Advise which regularizer to start with, how strong, how sure, and what would change it.
@@ -124,6 +127,10 @@ def advise(
         Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
         JSONL file is read, and `y` is then the name of its target column, or a list of names.
         Of a frame, `y`, `groups` and `time` may be names of its columns as well.
+
+        A folder of files, a file that would take more than a gigabyte, a DuckDB relation, a polars lazy frame
+        and a Dask data frame are read in parts, once, in memory that does not grow with the rows
+        (docs/scale.md).
     y : array or data frame, shape (n_rows,) or (n_rows, n_targets), str or list of str
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
         numbers, which one model learns together with one regularizer. Each of them is standardised and counts
@@ -189,6 +196,9 @@ def advise(
     storage : path, optional
         Journal file; an interrupted run called again with it continues without repeating finished fits.
         While a run is going, and after a kill, a file of that name and ``-wal`` beside it belongs to it.
+    executor : int, concurrent.futures.Executor, dask.distributed.Client or "ray", optional
+        Where parts are read: a number of processes, or what you have. None: in this process. The rows that
+        are drawn, and the advice, are the same.
     progress : callable (stage, share_done), bool or None, default None
         A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
         seconds, in a terminal or a notebook.
@@ -230,39 +240,31 @@ def advise(
         storage=check_storage(storage),
         progress=check_progress(progress),
     )
-    is_text = is_column(X)
-    data = pd.DataFrame({"text": X}) if is_text else X
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
     task = task_of(model) if task == "auto" else task
-    table, given = _table(data, y, task=task, **rows)
-    own = own_function(model, table.facts, table.X, recipe)
-    if own is not None:
-        model, recipe = own, None
-    if task == "auto" and is_module(model):
-        from regadvisor.families.neural.module.target import classes_by_outputs
-
-        note = classes_by_outputs(model, table)
-        if note is not None:
-            table, given = _table(data, y, task="classification", **rows)
-            table = replace(table, notes=(note, *table.notes))
-    if match is not None:
-        request = replace(request, match=_features(match, like=table.facts))
-    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
-    if isinstance(family, EstimatorFamily | FittedFamily):
-        family, table = family.on(table, X if is_text else given)
-    if is_text and table.given is None:
-        raise DataError(
-            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
-            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
-        )
-    way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-    if isinstance(family, EstimatorFamily | FittedFamily):
-        way_chart = limited(way_chart, family.kinds)
-    way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
-
+    check_executor(executor)
     with watching(request.progress) as say:
         request = replace(request, progress=say)
-        gatherer = Gatherer(table=table, family=family, request=request, started_s=started)
+        is_text = is_column(X)
+        door = Door(
+            X=pd.DataFrame({"text": X}) if is_text else X,
+            y=y,
+            rows=rows,
+            sample=sample,
+            seed=request.seeds["scan"],
+            executor=executor,
+            progress=say,
+        )
+        family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
+        if match is not None:
+            request = replace(request, match=_features(match, like=table.facts))
+        way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+        if isinstance(family, EstimatorFamily | FittedFamily):
+            way_chart = limited(way_chart, family.kinds)
+        way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
+        gatherer = Gatherer(
+            table=table, family=family, request=request, started_s=started, scan_s=door.scan_s
+        )
         record = _walked(way_chart, gatherer)
     return Advice(
         record,
@@ -274,43 +276,30 @@ def advise(
 # ------------------------------------------------------------------------------------------ its parts
 
 
-def _table(X: Any, y: Any, **rows: Any) -> tuple[Table, Any]:
-    """Return the checked table, and X: of X and y, or of a path or frame and names of its columns."""
-    notes: tuple[Note, ...] = ()
-    columns = {key: rows[key] if isinstance(rows[key], str) else None for key in ("groups", "time")}
-    if isinstance(X, str | Path):
-        if not isinstance(y, str) and not _are_names(y):
-            raise ParameterError(
-                "y must be the name of the target column, or a list of names, when X is a path, got "
-                f"{type(y).__name__}"
-            )
-        file = read_frame(X)
-        frame, notes = file.frame, file.notes
-    else:
-        named = as_frame(X)
-        if named is None or not (isinstance(y, str) or _name_columns(y, named)):
-            return make_table(X, y, **rows), X
-        frame = named
-    split = split_columns(frame, target=y, groups=columns["groups"], time=columns["time"])
-    table = make_table(
-        split.X,
-        split.y,
-        target_name=y if isinstance(y, str) else None,
-        task=rows["task"],
-        sample_weight=rows["sample_weight"],
-        groups=rows["groups"] if columns["groups"] is None else split.groups,
-        time=rows["time"] if columns["time"] is None else split.time,
-    )
-    return replace(table, notes=(*notes, *table.notes)), split.X
+def _read(
+    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any
+) -> tuple[Family, Table]:
+    """Return the model's family and the table; `texts` is X where it is one column of texts."""
+    table, given = door.table(task)
+    own = own_function(model, table.facts, table.X, recipe)
+    if own is not None:
+        model, recipe = own, None
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module.target import classes_by_outputs
 
-
-def _are_names(y: Any) -> bool:
-    return isinstance(y, list | tuple) and all(isinstance(name, str) for name in y)
-
-
-def _name_columns(y: Any, frame: pd.DataFrame) -> bool:
-    """Whether y names columns of the frame; labels of its rows are as many as these."""
-    return _are_names(y) and 0 < len(y) != len(frame) and set(y) <= set(frame.columns)
+        note = classes_by_outputs(model, table)
+        if note is not None:
+            table, given = door.table("classification")
+            table = replace(table, notes=(note, *table.notes))
+    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
+    if isinstance(family, EstimatorFamily | FittedFamily):
+        family, table = family.on(table, given if texts is None else texts)
+    if texts is not None and table.given is None:
+        raise DataError(
+            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
+            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
+        )
+    return family, table
 
 
 def _features(X: Any, *, like: DataFacts) -> Table:
@@ -354,7 +343,7 @@ def _decide(
         evidence=evidence,
         gather=gatherer.remember(evidence),
         family=gatherer.family,
-        n_rows=gatherer.table.n_rows,
+        n_rows=gatherer.table.facts.n_rows,
         n_features=gatherer.table.facts.n_features,
         seeds=gatherer.request.seeds,
         n_draws=gatherer.effort.n_draws,

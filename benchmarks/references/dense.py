@@ -61,7 +61,7 @@ def make_reference(data: DataSet, model: str, *, origin: str) -> Reference:
         part = part_of(task, share)
         if part is not None:
             shares.append(share)
-            sizes.append(_size(part, grid, spent, unit=_variance(task)))
+            sizes.append(_size(part, grid, spent, unit=_variances(task, task.split.train)))
     recipe = task.recipe
     meta = {
         "set": data.name,
@@ -129,22 +129,25 @@ def _grid(task: Task, table: Table) -> list[Config]:
     ]
 
 
-def _variance(task: Task, rows: Rows | None = None) -> float:
-    """Return the variance of the target on some rows (training rows), mean over targets; 1 for classes."""
+def _variances(task: Task, rows: Rows) -> Losses:
+    """Return the variance of every target on some rows; 1 for classes."""
     if task.data.task == "classification":
-        return 1.0
-    y = task.data.y.iloc[task.split.train if rows is None else rows].to_numpy(dtype=np.float64)
-    return float(np.var(y, axis=0).mean()) or 1.0
+        return np.ones(1)
+    y = task.data.y.iloc[rows].to_numpy(dtype=np.float64).reshape(len(rows), -1)
+    found: Losses = y.var(axis=0)
+    return np.where(found > 0, found, 1.0)
 
 
-def _size(task: Task, grid: Sequence[Config], spent: dict[str, float], *, unit: float) -> Size:
-    """Train the grid on the rows of a task; losses in units of the variance `unit`."""
+def _size(task: Task, grid: Sequence[Config], spent: dict[str, float], *, unit: Losses) -> Size:
+    """Train the grid on the rows of a task; losses in units of the variances `unit`, one for every target."""
     table = task.data.table(task.split.train)
     folding = make_folds(table, folds=N_FOLDS, seed=task.split.number)
     measure = _measure_module if task.family == "module" else _measure_family
     cv, test, constant, test_constant, converged = measure(task, table, folding, grid, spent)
     # The families measure in the variance of the rows that they see: the sample's, and with test rows theirs.
-    own, both = _variance(task) / unit, _variance(task, task.split.both) / unit
+    own, both = (
+        float((_variances(task, rows) / unit).mean()) for rows in (task.split.train, task.split.both)
+    )
     if task.family == "module":
         both = own
     fold = folding.fold_of_row

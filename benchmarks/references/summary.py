@@ -1,12 +1,14 @@
-"""What is kept, counted: sets by origin, kind, task and size, and processor minutes by model."""
+"""What is kept, counted: sets by origin, kind, task and size; and what a dense cross-validation loses."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from regret.figures import interval, share, winsorised
 
-from references.kept import MODELS, references
+from references.kept import MODELS, Reference, references
 
 #: Rows of the source: upper ends of the columns of the table.
 SIZES = {"under 300 rows": 300, "300 to 2,999": 3_000, "3,000 and more": float("inf")}
@@ -15,6 +17,8 @@ KINDS = {"p>>n": "p ≫ n", "spectra": "series and spectra", "image": "images", 
 #: Origins with fewer sets are counted together.
 FEWEST_SETS = 3
 OTHERS = "others"
+#: Points of the grid within so many percent of the lowest test loss are as good.
+SAME_PERCENT = 0.5
 TASKS = ("two classes", "more classes", "regression")
 
 
@@ -39,8 +43,43 @@ def overview(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def regrets(folder: Path) -> pd.DataFrame:
+    """Return what two choices cost at the full size, in % of the lowest test loss of the grid: never below 0.
+
+    Columns ``model, share, set``; ``cv``: the point with the lowest held-out loss on a sample of that share,
+    trained on all rows with the same strengths; ``none``: no regularization.
+    """
+    found = []
+    for reference in references(folder):
+        full = _full_losses(reference)
+        about = {"model": reference.meta["model"], "set": reference.meta["set"]}
+        above = 100 * (full / full.min() - 1)
+        for part, size in zip(reference.meta["shares"], reference.sizes, strict=True):
+            picked = int(np.nanargmin(size.cv_means))
+            found.append({**about, "share": part, "cv": above[picked], "none": above[0]})
+    return pd.DataFrame(found)
+
+
+def _full_losses(reference: Reference) -> np.ndarray:
+    return np.nan_to_num(reference.sizes[0].test_losses.mean(axis=1, dtype=np.float64), nan=np.inf)
+
+
+def _lost(folder: Path) -> str:
+    """Return the regrets as a table, on the sets that have the smaller sizes and on all."""
+    found = regrets(folder)
+    head = ["model", "rows of the sample", "sets", "lowest CV loss", "within 0.5%", "no regularization"]
+    lines = []
+    for (model, part), own in found.groupby(["model", "share"], sort=False):
+        cv, none = own["cv"].to_numpy(), own["none"].to_numpy()
+        good = interval(100.0 * (cv <= SAME_PERCENT), share).text("%")
+        name = "all" if part == 1 else f"N/{round(1 / part)}"
+        cells = [interval(cv, winsorised).text(), good, interval(none, winsorised).text()]
+        lines.append([model, name, len(own), *cells])
+    return _table(head, lines)
+
+
 def summarise(folder: Path) -> str:
-    """Return three tables as text: by kind and task, by origin and size, by model."""
+    """Return four tables as text: by kind, by origin, by model, and what a dense cross-validation loses."""
     files = overview(folder)
     sets = files.drop_duplicates("set")
     n_of_origin = sets.groupby("origin")["set"].transform("size")
@@ -56,7 +95,7 @@ def summarise(folder: Path) -> str:
         shares = [int((own["n_shares"] > number).sum()) for number in range(3)]
         by_model.append([model, *shares, f"{own['minutes'].sum():.0f}"])
     head = ["model", "sets", "also at N/4", "also at N/16", "processor minutes"]
-    return "\n\n".join([*counts, _table(head, by_model)])
+    return "\n\n".join([*counts, _table(head, by_model), _lost(folder)])
 
 
 def _counted(sets: pd.DataFrame, by: str, order: list[str]) -> str:

@@ -281,6 +281,19 @@ def test_the_summary_counts_sets_once(made: Path, capsys: pytest.CaptureFixture[
     assert "| linear | 2 | 1 | 0 | 0 |" in lines
 
 
+def test_what_the_lowest_held_out_loss_costs_at_the_full_size(made: Path) -> None:
+    found = summary.regrets(made).set_index(["set", "share"])
+    whole = kept.table(made).query("set == 'line' and share == 1.0").reset_index(drop=True)
+    quarter = kept.table(made).query("set == 'line' and share == 0.25").reset_index(drop=True)
+    lowest = whole.test_loss.min()
+    picked = whole.test_loss[quarter.cv_loss.idxmin()]
+    assert found.loc[("line", 0.25), "cv"] == pytest.approx(100 * (picked / lowest - 1), abs=1e-4)
+    assert found.loc[("line", 1.0), "none"] == pytest.approx(
+        100 * (whole.test_loss[0] / lowest - 1), abs=1e-4
+    )
+    assert (found["cv"] >= 0).all()
+
+
 def test_a_public_table_has_its_target_and_nothing_that_restates_it(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame(
         {

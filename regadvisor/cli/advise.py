@@ -6,8 +6,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +22,6 @@ from regadvisor.report.phrases import clean
 from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from regadvisor.advice import Advice
 
 
@@ -58,6 +56,8 @@ class _Options:
     fail_under: float | None
     storage: Path | None
     resume: bool
+    workers: int | None
+    dask: str | None
     as_json: bool
     outputs: tuple[Path, ...]
     is_opened: bool
@@ -117,6 +117,15 @@ class _Options:
     "--storage", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Journal file."
 )
 @click.option("--resume", is_flag=True, help="Go on with the journal of an interrupted run.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Processes that read the parts of a folder or a large file. Default: this one.",
+)
+@click.option(
+    "--dask", metavar="ADDRESS", help="A Dask scheduler whose workers read them, as tcp://host:8786."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead of the report.")
 @click.option(
     "-o",
@@ -137,7 +146,9 @@ class _Options:
 )
 @click.option("-v", "--verbose", is_flag=True, help="Every comparison, candidate and fold.")
 def advise(**given: Any) -> None:
-    """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, or - for stdin.
+    """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
+
+    Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory.
 
     Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal (beside
     the first PATH), which is removed at the end; if the run is interrupted, the same command with --resume
@@ -148,6 +159,7 @@ def advise(**given: Any) -> None:
       regadvisor advise data.csv -t price --drop id -o advice.json -o report.html
       regadvisor advise data.csv --target slump --target flow
       regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
+      regadvisor advise folder/ --target y --workers 4
       cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
       regadvisor advise data.csv --target y -q --fail-under 0.8 || echo "have a look"
     """
@@ -219,19 +231,42 @@ def _after(first: Callable[[], None], progress: Progress | None) -> Progress | N
 def _read_and_advised(request: _Options, journal: Path | None, progress: Progress | None) -> Advice:
     from dataclasses import replace
 
-    import regadvisor
     from regadvisor.data.files import read_frame, split_columns
+    from regadvisor.scale.sources import find_source, without
 
+    source = find_source(request.data)
+    if source is not None:
+        if not request.target:
+            raise click.UsageError(_target_wanted(list(source.kinds)))
+        with _executor(request) as executor:
+            return _asked(
+                request,
+                journal,
+                progress,
+                X=without(source, request.drop),
+                y=list(request.target) if len(request.target) > 1 else request.target[0],
+                groups=request.groups,
+                time=request.time,
+                executor=executor,
+            )
     stdin = sys.stdin.buffer if request.data == "-" else None
     file = read_frame(request.data, stdin=stdin)
     if not request.target:
-        raise click.UsageError(f"name the column to predict with -t; the columns are {_columns(file.frame)}")
+        raise click.UsageError(_target_wanted(list(file.frame.columns)))
     split = split_columns(
         file.frame, target=request.target, drop=request.drop, groups=request.groups, time=request.time
     )
-    advice = regadvisor.advise(
-        split.X,
-        split.y,
+    advice = _asked(request, journal, progress, X=split.X, y=split.y, groups=split.groups, time=split.time)
+    if not file.notes:
+        return advice
+    return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))
+
+
+def _asked(request: _Options, journal: Path | None, progress: Progress | None, **data: Any) -> Advice:
+    import regadvisor
+
+    return regadvisor.advise(
+        **data,
         model=request.model,
         task=request.task,
         budget=request.budget,
@@ -240,22 +275,36 @@ def _read_and_advised(request: _Options, journal: Path | None, progress: Progres
         correlated=_flag(request.correlated),
         whole_picture=_flag(request.whole_picture),
         prefer=request.prefer,
-        groups=split.groups,
-        time=split.time,
         random_state=request.seed,
         storage=journal,
         progress=False if progress is None else progress,
     )
-    if not file.notes:
-        return advice
-    return type(advice)(replace(advice.record, notes=(*file.notes, *advice.record.notes)))
 
 
-def _columns(frame: pd.DataFrame, most: int = 40) -> str:
-    """Return the names of the columns, as they may stand in a shell."""
-    names = [clean(str(name)) for name in frame.columns]
+@contextmanager
+def _executor(request: _Options) -> Iterator[Any]:
+    """Yield what reads the parts."""
+    if request.dask is None:
+        yield request.workers
+        return
+    if request.workers is not None:
+        raise click.UsageError("--workers and --dask exclude each other: give one of them.")
+    from regadvisor.errors import import_optional
+
+    distributed = import_optional("distributed", extra="dask", purpose="--dask")
+    try:
+        client = distributed.Client(request.dask, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"no Dask scheduler answers at {clean(request.dask)}: {error}") from error
+    with client:
+        yield client
+
+
+def _target_wanted(columns: Sequence[object], most: int = 40) -> str:
+    """Return what to say where no target is named, with the columns as they may stand in a shell."""
+    names = [clean(str(name)) for name in columns]
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return f"name the column to predict with -t; the columns are {', '.join(names[:most])}{more}"
 
 
 def _flag(answer: str | None) -> bool | None:

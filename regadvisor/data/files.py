@@ -23,8 +23,8 @@ from regadvisor.words import listed
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
 
-#: What a name may end in (before an optional .gz), and how it is read.
-_FORMATS = {
+#: What a name may end in (but for Parquet before an optional .gz), and how it is read.
+FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
@@ -108,11 +108,22 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
         expected = None
     else:
         _check_local(path)
-        name, expected = repr(str(path)), _format_of(Path(path))
+        name, expected = repr(str(path)), _expected_format(Path(path))
         content = _read_file(Path(path))
     content = _unpacked(content, name)
     if not content.strip():
         raise DataError(f"{name} must hold a table, got an empty file")
+    return parse_content(content, name, checked_format(content, name, expected))
+
+
+def checked_format(content: bytes, name: str, expected: str | None) -> str:
+    """Return the format of the bytes of a file, whose name says `expected`.
+
+    Raises
+    ------
+    DataError
+        If they are something else.
+    """
     found = _sniffed(content, name)
     if expected == "parquet" and found != "parquet":
         raise DataError(
@@ -121,10 +132,17 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
         )
     if expected in ("csv", "jsonl") and found == "parquet":
         raise DataError(f"{name} must be {expected.upper()}, got a Parquet file; rename it to .parquet")
-    return _parsed(content, name, expected or found)
+    return expected or found
 
 
-def _parsed(content: bytes, name: str, kind: str) -> FileData:
+def parse_content(content: bytes, name: str, kind: str) -> FileData:
+    """Return the table in the bytes of a file of a kind ("csv", "jsonl" or "parquet").
+
+    Raises
+    ------
+    DataError
+        If it is none; `name` is what messages call it.
+    """
     notes: tuple[Note, ...] = ()
     if kind == "parquet":
         frame = _parse_parquet(content, name)
@@ -150,20 +168,32 @@ def _check_local(path: str | Path) -> None:
         )
 
 
-def _format_of(path: Path) -> str:
+def format_of(path: Path) -> str | None:
+    """Return the format that the name of a file says; None: none that is read.
+
+    Examples
+    --------
+    >>> format_of(Path("a.CSV.gz")), format_of(Path("a.zip"))
+    ('csv', None)
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
-    ending = suffixes[-1] if suffixes else ""
+    return FORMATS.get(suffixes[-1] if suffixes else "")
+
+
+def _expected_format(path: Path) -> str:
+    found = format_of(path)
     if path.is_dir() or not path.exists():
-        return _FORMATS.get(ending, "")  # a better error follows when it is read
-    if ending not in _FORMATS:
+        return found or ""  # a better error follows when it is read
+    if found is None:
+        is_json = ".json" in (suffix.lower() for suffix in path.suffixes)
         hint = "; write one object a line: frame.to_json(path, orient='records', lines=True)"
         raise DataError(
             f"path must name a file that is {_SUPPORTED}, each but Parquet also with .gz, got {str(path)!r}"
-            + (hint if ending == ".json" else "; convert it, or rename it if it is one of these")
+            + (hint if is_json else "; convert it, or rename it if it is one of these")
         )
-    return _FORMATS[ending]
+    return found
 
 
 def _read_file(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from scipy import sparse
 
 #: Stored entries of a sparse matrix hashed at once.
 _ENTRIES = 1 << 16
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -41,7 +41,7 @@ def mix(bits: NDArray[np.uint64], *, scratch: NDArray[np.uint64] | None = None) 
 
 def numbered(first: int, count: int) -> NDArray[np.uint64]:
     """Return a random-looking number for each of `count` places (columns, rows) from place `first` on."""
-    return mix(np.arange(first, first + count, dtype=np.uint64) * _GOLDEN)
+    return mix(np.arange(first, first + count, dtype=np.uint64) * GOLDEN)
 
 
 def cell_hashes(

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import warnings
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,13 @@ from regadvisor.records import Note
 from regadvisor.words import listed
 
 Parsed = tuple[pd.DataFrame, tuple[Note, ...]]
+
+#: What stands for a missing value besides the words that pandas knows, and these words.
+ALSO_MISSING = ("?",)
+MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", *ALSO_MISSING),
+)
 
 _SEPARATORS = (",", ";", "\t", "|")
 #: Lines by which the separator is found.
@@ -37,12 +45,9 @@ def parse_csv(content: bytes, name: str) -> Parsed:
     >>> parse_csv(b"a\\tb\\n1\\t?\\n", "example")[0].isna().to_numpy().tolist()
     [[False, True]]
     """
-    text, notes = _decoded(content, name)
-    lines = _first_lines(text)
-    separator = _separator(lines)
-    header = next(csv.reader([lines[0]], delimiter=separator, skipinitialspace=True))
-    _check_header(header, name)
-    is_comma = separator != "," and _has_decimal_comma(lines[1:], separator)
+    text, _, notes = _decoded(content, name)
+    form = _form(text, name)
+    separator, header, is_comma = form.separator, form.header, form.has_decimal_comma
     try:
         with warnings.catch_warnings():
             # Lines longer than the header are cut with no more than a warning.
@@ -51,7 +56,7 @@ def parse_csv(content: bytes, name: str) -> Parsed:
                 io.StringIO(text),
                 sep=separator,
                 decimal="," if is_comma else ".",
-                na_values=["?"],
+                na_values=[*ALSO_MISSING],
                 skipinitialspace=True,
                 index_col=False,
                 low_memory=False,
@@ -68,27 +73,67 @@ def parse_csv(content: bytes, name: str) -> Parsed:
     return frame, notes
 
 
-def _decoded(content: bytes, name: str) -> tuple[str, tuple[Note, ...]]:
+@dataclass(frozen=True, kw_only=True)
+class CsvForm:
+    """How a CSV file is written; `n_blank` empty lines stand before its header."""
+
+    header: list[str]
+    separator: str
+    has_decimal_comma: bool
+    encoding: str = "utf-8-sig"
+    n_blank: int = 0
+
+
+def csv_form(head: bytes, name: str) -> CsvForm:
+    """Return how a CSV file is written, from its first bytes (whole lines).
+
+    Examples
+    --------
+    >>> form = csv_form(b"a; b\\n1,5;x\\n", "example")
+    >>> form.header, form.separator, form.has_decimal_comma
+    (['a', 'b'], ';', True)
+    """
+    text, encoding, _ = _decoded(head, name)
+    return replace(_form(text, name), encoding=encoding)
+
+
+def _form(text: str, name: str) -> CsvForm:
+    lines = _first_lines(text)
+    if not lines:
+        raise DataError(f"{name} must hold a table, got only empty lines")
+    try:
+        separator = _separator(lines)
+        header = next(csv.reader([lines[0]], delimiter=separator, skipinitialspace=True))
+        is_comma = separator != "," and _has_decimal_comma(lines[1:], separator)
+    except csv.Error as error:
+        raise DataError(f"{name} must be a table of fields, got {error}; check its first lines") from error
+    _check_header(header, name)
+    blank = text[: len(text) - len(text.lstrip("\r\n"))]
+    return CsvForm(header=header, separator=separator, has_decimal_comma=is_comma, n_blank=blank.count("\n"))
+
+
+def _decoded(content: bytes, name: str) -> tuple[str, str, tuple[Note, ...]]:
+    """Return the text, its encoding as Python calls it, and what is worth saying of it."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
-            return content.decode("utf-16"), ()
+            return content.decode("utf-16"), "utf-16", ()
         except UnicodeDecodeError as error:
             raise DataError(f"{name} must be text, got damaged UTF-16; save it as UTF-8") from error
     try:
-        return content.decode("utf-8-sig"), ()
+        return content.decode("utf-8-sig"), "utf-8-sig", ()
     except UnicodeDecodeError:
         # Five bytes mean nothing in Windows-1252; they are kept as Latin-1 has them.
         try:
-            text, encoding = content.decode("cp1252"), "Windows-1252"
+            text, encoding, called = content.decode("cp1252"), "cp1252", "Windows-1252"
         except UnicodeDecodeError:
-            text, encoding = content.decode("latin-1"), "Latin-1"
-    note = f"The file is not UTF-8 and was read as {encoding}; save it as UTF-8 if letters look wrong."
-    return text, (Note(code="encoding-guessed", text=note),)
+            text, encoding, called = content.decode("latin-1"), "latin-1", "Latin-1"
+    note = f"The file is not UTF-8 and was read as {called}; save it as UTF-8 if letters look wrong."
+    return text, encoding, (Note(code="encoding-guessed", text=note),)
 
 
 def _first_lines(text: str) -> list[str]:
     lines = []
-    for line in io.StringIO(text):
+    for line in io.StringIO(text, newline=None):  # a lone \r ends a line, too
         if line.strip():
             lines.append(line.rstrip("\r\n"))
         if len(lines) == _N_SNIFFED_LINES:
@@ -147,7 +192,7 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
     >>> parse_json_lines(b'{"a": 1}\\n{"a": 2, "b": "x"}\\n', "example")[0].shape
     (2, 2)
     """
-    text, notes = _decoded(content, name)
+    text, _, notes = _decoded(content, name)
     rows = []
     # Not splitlines(): it also splits at characters that JSON allows inside text.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -155,9 +200,10 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number of too many digits, too many brackets
+            reason = getattr(error, "msg", None) or str(error).partition(";")[0]
             raise DataError(
-                f"every line of {name} must be a JSON object, got an error in line {number}: {error.msg}; "
+                f"every line of {name} must be a JSON object, got an error in line {number}: {reason}; "
                 "the file may be cut off, or hold one object over several lines"
             ) from error
         if not isinstance(row, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,28 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     Features = NDArray[np.floating[Any]] | sparse.csr_array | pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whole:
+    """What is known of all rows of a source that is too large to hold; a table has some of them.
+
+    Attributes
+    ----------
+    reference : Table
+        Rows drawn at random, apart from those of the table.
+    row_of : ndarray of intp, shape (n_reference,)
+        Where the table has the same row; -1 if it does not.
+    means : mapping of str to (float, float)
+        Mean and standard deviation of all values of a column of numbers.
+    shares : mapping of str to mapping of str to float
+        Share of each value of a text column, of all that are there.
+    """
+
+    reference: Table
+    row_of: NDArray[np.intp]
+    means: Mapping[str, tuple[float, float]]
+    shares: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +75,8 @@ class Table:
         X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
     steps : transformer or None
         The caller's own steps before the last one of a pipeline, unfitted; None: ours.
+    whole : Whole or None
+        What is known of the rows that are not here, if the source is read in parts.
     """
 
     X: Features
@@ -65,6 +90,7 @@ class Table:
     span: tuple[NDArray[Any], NDArray[Any]] | None = None
     given: Any = None
     steps: Any = None
+    whole: Whole | None = None
     notes: tuple[Note, ...] = ()
 
     @property
@@ -130,6 +156,7 @@ class Table:
             kept=None,
             summary=pick(self.summary),
             span=None,
+            whole=None,
             given=None if self.given is None else take_rows(self.given, rows),
         )
 

@@ -159,7 +159,7 @@ class Growing:
         room_s = _CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
             return None
-        if self.table.n_rows * self.prepared.n_features > _CHECK_CELLS:
+        if self.table.whole is not None or self.table.n_rows * self.prepared.n_features > _CHECK_CELLS:
             return None
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
@@ -211,7 +211,7 @@ class Growing:
     def _evidence(
         self, kind: Kind, checked: tuple[SizePoint, float] | None, *, drift: float | None
     ) -> GrowthEvidence:
-        n_rows, n_sample = self.table.n_rows, self.prepared.n_learned
+        n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
         prior = transfer_prior(spec_of(self.family.name).laws)
         found = gain_at_full(

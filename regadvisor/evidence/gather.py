@@ -98,6 +98,9 @@ class Gatherer:
     request : Options
     started_s : float
         When the advice began, on the monotonic clock: its budget runs from there.
+    scan_s : float
+        Seconds of these that a source took to be read in parts. An automatic budget runs from there on: it is
+        set against a full run, which reads the data, too.
 
     Attributes
     ----------
@@ -109,12 +112,15 @@ class Gatherer:
         For the whole advice; training ends early enough to leave time for the comparisons.
     """
 
-    def __init__(self, *, table: Table, family: Family, request: Options, started_s: float) -> None:
+    def __init__(
+        self, *, table: Table, family: Family, request: Options, started_s: float, scan_s: float = 0.0
+    ) -> None:
         self.table = table
         self.family = family
         self.request = request
-        self.started_s = started_s
-        self.stages: dict[str, float] = {}
+        self._scan_s = scan_s if request.budget == "auto" else 0.0
+        self.started_s = started_s + self._scan_s
+        self.stages: dict[str, float] = {"scan": scan_s} if scan_s else {}
         self.situation = situation_of(
             table,
             family,
@@ -264,7 +270,7 @@ class Gatherer:
     def timings(self) -> Timings:
         """Return the seconds by stage, with the projections they are held against."""
         return Timings(
-            total_s=time.monotonic() - self.started_s,
+            total_s=time.monotonic() - self.started_s + self._scan_s,
             stages=dict(self.stages),
             projected_s=self.rung.projected_s,
             full_run_s=self.rung.full_run_s,
@@ -325,7 +331,7 @@ class Gatherer:
         kinds = {} if trained is None else trained.tuned.results.by_kind
         if trained is None or pick in (None, "none") or not {"none", pick} <= set(kinds):
             return None
-        if trained.prepared.n_learned >= self.table.n_rows:
+        if trained.prepared.n_learned >= self.table.facts.n_rows:
             return None
         assert pick is not None
         is_given = isinstance(self.request.budget, int | float)

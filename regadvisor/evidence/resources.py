@@ -153,11 +153,12 @@ def situation_of(
         kinds=family.kinds,
         n_folds=folds,
         n_available=table.n_rows,
+        n_source=table.facts.n_rows,
         most_rows=most_rows,
         may_block=may_choose and not is_rare and table.groups is None,
         is_ordered=table.time is not None,
         telling_share=telling_share(counts),
-        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.n_rows),
+        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows),
     )
 
 
@@ -194,7 +195,7 @@ def _measured(
     )
     if pilot.fit_s is None:
         return _smallest(situation, given_s, effort)
-    full_run_s = pilot.full_run_s(table.n_rows)
+    full_run_s = pilot.full_run_s(table.facts.n_rows)
     costs = CostModel(situation=situation, fit_s=pilot.fit_s, overhead_s=pilot.overhead_s)
     if given_s is None:
         # A projection holds what was spent so far, so the same one made later is a little higher.
@@ -203,7 +204,7 @@ def _measured(
             full_run_s,
             enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
             lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
-            n_rows=table.n_rows,
+            n_rows=table.facts.n_rows,
             is_linear=is_linear,
         )
     else:

@@ -93,6 +93,8 @@ class Situation:
         Folds asked for.
     n_available : int
         Rows there are to draw a sample from.
+    n_source : int
+        Rows of the source, if these are some of them.
     most_rows : int or None
         Rows whose folds fit into memory.
     may_block : bool
@@ -109,6 +111,7 @@ class Situation:
     kinds: Sequence[Kind]
     n_folds: int
     n_available: int
+    n_source: int = 0
     most_rows: int | None = None
     may_block: bool = True
     is_ordered: bool = False
@@ -155,7 +158,7 @@ class Situation:
             n_folds=n_folds,
             n_train=trained_rows(n_rows, self.n_folds),
             n_first=effort.first_folds(name, self.telling_share * n_rows),
-            is_far=self.n_available > MEASURED_FROM_RATIO * n_learned,
+            is_far=max(self.n_available, self.n_source) > MEASURED_FROM_RATIO * n_learned,
             carry_costs=carry_costs,
         )
 

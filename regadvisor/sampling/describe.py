@@ -17,7 +17,7 @@ def describe_size(
 
     The standard error of a standardised mean difference of n independent rows against the whole is 1/√n.
     """
-    n, n_source = sample.n_rows, source.n_rows
+    n, n_source = sample.n_rows, source.facts.n_rows
     if n == n_source:
         enough = request.rows is None and request.n_asked >= n_source
         why = f"no more than the {request.n_asked:,} wanted, so none is left out" if enough else "as asked"

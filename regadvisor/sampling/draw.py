@@ -115,7 +115,7 @@ def draw_sample(
         If groups, time or classes leave nothing to validate on; see :func:`make_folds`.
     """
     _check_sizes(folds, n_rows)
-    request = read_request(sample, n_rows=n_rows, n_source=table.n_rows, kept=table.kept)
+    request = read_request(sample, n_rows=n_rows, n_source=table.facts.n_rows, kept=table.kept)
     if not request.is_allowed:
         return _nothing(table)
     if match is not None:
@@ -134,7 +134,7 @@ def draw_sample(
     evidence = replace(
         _with_risks(table, judgement, reason, keys=keys, seed=seed),
         n_rows=drawn.n_rows,
-        is_everything=drawn.n_rows == table.n_rows,
+        is_everything=drawn.n_rows == table.facts.n_rows,
         validation=folding.scheme,
         n_duplicate_rows=folding.n_duplicates,
         rare_classes=rare_classes(drawn, folds),
@@ -240,7 +240,7 @@ def _judge(
 ) -> Judgement:
     if match is not None:
         return judge_match(table, selection.rows, match, selection.matching, seed=seed)
-    if len(selection.rows) == table.n_rows:
+    if len(selection.rows) == table.facts.n_rows:
         return judge_all(table.n_rows)
     return judge_sample(
         table,
@@ -281,7 +281,7 @@ def _nothing(table: Table) -> Drawn:
     has_groups = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
     evidence = SampleEvidence(
         n_rows=0,
-        n_source=table.n_rows,
+        n_source=table.facts.n_rows,
         is_everything=False,
         verdict="inconclusive",
         size_reason="no sub sample can be taken, as the caller said",

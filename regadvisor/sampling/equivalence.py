@@ -15,7 +15,7 @@ drawn, and `u` is summed over each. L makes all columns together stay within the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +167,6 @@ def _limit(
     Three kinds of luck add up: which units were drawn, which of the others are seen, and which rows of a
     unit count, and how much.
     """
-    level = float(np.log(2.0 * n_columns / thresholds.DRAW_LEVEL))
     weight = seen.weight / seen.weight.sum()
     size = np.ones(len(u)) if seen.size is None else seen.size
     n_drawn, n_others = float(size[is_drawn].sum()), float(size[~is_drawn].sum())
@@ -187,7 +186,21 @@ def _limit(
     within = max(float(weight @ weight) - 1.0 / n_drawn, 0.0)
     variance += (by_row.astype(np.float32) @ np.square(u)) * within
     bound = np.maximum(np.abs(totals).max(axis=0) / n_drawn, np.abs(u).max(axis=0) * weight.max())
-    third = np.asarray(bound, dtype=np.float64) * level / 3.0
+    return bernstein(np.asarray(variance, dtype=np.float64), bound, n_tests=n_columns)
+
+
+def bernstein(variance: Vector, largest: NDArray[np.floating[Any]], *, n_tests: int) -> Vector:
+    """Return how far means may be off by luck: all of `n_tests` keep to it in 95% of draws.
+
+    Parameters
+    ----------
+    variance : ndarray
+        Of each mean.
+    largest : ndarray
+        What a single row can change it by, at most.
+    """
+    level = float(np.log(2.0 * n_tests / thresholds.DRAW_LEVEL))
+    third = np.asarray(largest, dtype=np.float64) * level / 3.0
     return np.maximum(third + np.sqrt(third**2 + 2.0 * variance * level), _ROUNDING)
 
 

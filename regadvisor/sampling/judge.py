@@ -16,6 +16,7 @@ from regadvisor.sampling.encode import Rows, encode_target, fit_encode
 from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, identical, judge_moments
 from regadvisor.sampling.keys import group_keys, told_apart
 from regadvisor.sampling.match import Matching
+from regadvisor.sampling.whole import EXACT, judge_exactly, judge_reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,10 @@ def judge_sample(
     keys : ndarray of uint64, shape (n_source,)
         Rows come in their order, so that nothing depends on the order of the source.
     """
+    if table.whole is not None:
+        exact = judge_exactly(table, rows, weight, table.whole)
+        against = judge_reference(table, rows, weight, table.whole, seed=seed)
+        return _judged(against, [] if exact is None else [exact])
     rng = np.random.default_rng([seed, 2])
     place = _seen(table, rows, rng, by_group=by_group, keys=keys)
     _, features = fit_encode(table.X, table.facts.columns, seed=seed, rows=place)
@@ -165,9 +170,14 @@ def _overlap_test(matching: Matching) -> ShiftTest:
 
 def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
     """Return *different* if any test finds a difference, else what the comparison of moments says."""
-    found = any(test.verdict == "different" for test in (equivalence.test, *tests))
+    found = {equivalence.test.verdict, *(test.verdict for test in tests)}
+    is_off = any(test.verdict == "inconclusive" and test.what == EXACT for test in tests)
     return Judgement(
-        verdict="different" if found else equivalence.test.verdict,
+        verdict="different"
+        if "different" in found
+        else "inconclusive"
+        if is_off
+        else equivalence.test.verdict,
         worst_shift=equivalence.worst_shift,
         worst_column=equivalence.worst_column,
         worst_log_variance_ratio=equivalence.worst_log_variance_ratio,

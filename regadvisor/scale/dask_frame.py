@@ -1,0 +1,92 @@
+"""Dask data frames: partitions are sketched where they lie, and the sketches are merged there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regadvisor.data.files import FileData
+from regadvisor.errors import import_optional
+from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data, scan_part
+from regadvisor.scale.sketch import Kind, Sketch, Spec, row_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramePart:
+    """A pandas frame in memory: a partition. Its rows are known by the number of the partition."""
+
+    frame: Any
+    file: int
+
+    @property
+    def called(self) -> str:
+        """The partition."""
+        return f"partition {self.file} of the Dask frame"
+
+    def rows(self, spec: Spec) -> Rows:
+        """Yield the rows some thousands at a time."""
+        import pyarrow as pa
+
+        first = 0
+        table = pa.Table.from_pandas(self.frame[list(spec.kinds)], preserve_index=False)
+        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+            yield batch, row_ids(self.file, first, batch.num_rows)
+            first += batch.num_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaskFrame:
+    """A Dask data frame. Other partitions give another sample: they say where a row stands."""
+
+    frame: Any
+    kinds: Mapping[str, Kind]
+    known_rows = 0
+    is_local = False
+    has_decimal_comma = False
+    kept = ()
+
+    @classmethod
+    def of(cls, frame: Any) -> DaskFrame:
+        """Ask for the columns; their types are those of Dask's own example of the frame."""
+        pa = import_optional("pyarrow", extra="dask", purpose="reading Dask frames")
+        schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
+        return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
+
+    def sketch(self, spec: Spec, executor: Any) -> Sketch:
+        """Return the sketch of all partitions; `executor` is a client, or None for Dask's own choice."""
+        dask = import_optional("dask", extra="dask", purpose="reading Dask frames")
+        own, merged = dask.delayed(_sketched, pure=False), dask.delayed(_merged, pure=False)
+        layer = [own(part, file, spec) for file, part in enumerate(self.frame.to_delayed())]
+        while len(layer) > 1:
+            layer = [merged(layer[i : i + 2]) for i in range(0, len(layer), 2)]
+        if executor is None:
+            (found,) = dask.compute(layer[0])
+        else:
+            found = executor.compute(layer[0]).result()
+        return _checked(found)
+
+    def parts(self, *, use_threads: bool) -> list[Part]:
+        """Return none: partitions are read where they lie."""
+        return []
+
+    def read(self, rows: Any) -> FileData:
+        """Return drawn rows as a frame."""
+        return as_data(rows)
+
+
+def _sketched(frame: Any, file: int, spec: Spec) -> Sketch:
+    return scan_part(FramePart(frame=frame, file=file), spec)
+
+
+def _merged(sketches: list[Sketch]) -> Sketch:
+    total = Sketch.of_nothing(sketches[0].spec)
+    for sketch in sketches:
+        total.merge(sketch)
+    total.prune(always=True)
+    return total
+
+
+def _checked(found: Any) -> Sketch:
+    assert isinstance(found, Sketch)  # Dask's functions carry no types
+    return found

@@ -1,0 +1,138 @@
+"""Engines that read by themselves: DuckDB relations and polars lazy frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regadvisor.data.files import FileData
+from regadvisor.errors import DataError, import_optional
+from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data
+from regadvisor.scale.sketch import ROW_BITS, Keys, Kind, Spec, row_ids
+
+#: Columns by which DuckDB says where a row stands.
+_FILE, _FILE_ROW = "filename", "file_row_number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stream:
+    """All rows of an engine in one part, in the order in which it gives them."""
+
+    batches: Any
+    called: str
+    files: Mapping[str, int] = field(default_factory=dict)
+
+    def rows(self, spec: Spec) -> Rows:
+        first = 0
+        for batch in self.batches(spec):
+            if self.files:
+                yield batch.select(list(spec.kinds)), ids_by_file(batch, self.files)
+            else:
+                yield batch, row_ids(0, first, batch.num_rows)
+            first += batch.num_rows
+
+
+def ids_by_file(rows: Any, files: Mapping[str, int]) -> Keys:
+    """Return the ids of rows that say in which file they stand, and where."""
+    names = rows[_FILE].dictionary_encode()
+    numbers = np.array([files[name] for name in names.dictionary.to_pylist()], dtype=np.uint64)
+    places = rows[_FILE_ROW].to_numpy(zero_copy_only=False).astype(np.uint64)
+    ids: Keys = (numbers[names.indices.to_numpy()] << np.uint64(ROW_BITS)) + places
+    return ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuckRelation:
+    """A DuckDB relation. Columns ``filename`` and ``file_row_number``, if there, say where a row stands."""
+
+    relation: Any
+    kinds: Mapping[str, Kind]
+    files: Mapping[str, int]
+    known_rows: int
+    is_local = True
+    has_decimal_comma = False
+    kept = ()
+
+    @classmethod
+    def of(cls, relation: Any) -> DuckRelation:
+        """Ask for the columns, the files and the number of rows."""
+        has_places = {_FILE, _FILE_ROW} <= set(relation.columns)
+        files: Iterable[str] = ()
+        if has_places:
+            found = [name for (name,) in relation.project(_FILE).distinct().fetchall()]
+            files = sorted(found)
+        schema = _reader(relation.limit(0)).schema
+        kinds = {
+            each.name: arrow_kind(each.type)
+            for each in schema
+            if not has_places or each.name not in (_FILE, _FILE_ROW)
+        }
+        return cls(
+            relation=relation,
+            kinds=kinds,
+            files={name: number for number, name in enumerate(files)},
+            # Counting the rows of any other query would run it once more.
+            known_rows=int(relation.aggregate("count(*)").fetchall()[0][0]) if has_places else 0,
+        )
+
+    def parts(self, *, use_threads: bool) -> list[Part]:
+        """Return the only part: DuckDB reads with threads of its own."""
+        return [_Stream(batches=self._batches, called="the DuckDB relation", files=self.files)]
+
+    def _batches(self, spec: Spec) -> Any:
+        names = [*spec.kinds, *((_FILE, _FILE_ROW) if self.files else ())]
+        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+        return _reader(self.relation.project(quoted))
+
+    def read(self, rows: Any) -> FileData:
+        """Return drawn rows as a frame."""
+        return as_data(rows)
+
+
+def _reader(relation: Any) -> Any:
+    """Return the rows of a relation as Arrow batches; newer versions have another name for it."""
+    read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    return read(BATCH_ROWS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LazyPolars:
+    """A polars lazy frame, run by its streaming engine."""
+
+    lazy: Any
+    kinds: Mapping[str, Kind]
+    known_rows = 0
+    is_local = True
+    has_decimal_comma = False
+    kept = ()
+
+    @classmethod
+    def of(cls, lazy: Any) -> LazyPolars:
+        """Ask for the columns."""
+        import_optional("pyarrow", extra="polars", purpose="reading polars frames")
+        if not hasattr(lazy, "collect_batches"):
+            raise DataError(
+                "X must be a frame in memory with this version of polars, got a lazy one; call "
+                "X.collect() first, or update polars"
+            )
+        empty = lazy.limit(0).collect().to_arrow()
+        return cls(lazy=lazy, kinds={each.name: arrow_kind(each.type) for each in empty.schema})
+
+    def parts(self, *, use_threads: bool) -> list[Part]:
+        """Return the only part: polars reads with threads of its own."""
+        return [_Stream(batches=self._batches, called="the polars lazy frame")]
+
+    def _batches(self, spec: Spec) -> Any:
+        chosen = self.lazy.select(list(spec.kinds))
+        for frame in chosen.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            yield from frame.to_arrow().to_batches(max_chunksize=BATCH_ROWS)
+
+    def read(self, rows: Any) -> FileData:
+        """Return drawn rows as a frame, as polars itself makes it."""
+        import polars
+
+        return FileData(frame=pd.DataFrame(polars.from_arrow(rows).to_pandas()))

@@ -1,0 +1,288 @@
+"""From a sketch to the table that questions are asked about: drawn rows, and what is known of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regadvisor.data.files import FileData, split_columns
+from regadvisor.data.source import make_table
+from regadvisor.data.table import Table, Whole
+from regadvisor.data.target import finite_numbers, holds_labels, is_coded
+from regadvisor.errors import DataError
+from regadvisor.progress import Progress
+from regadvisor.records import Column, DataFacts, Note
+from regadvisor.sampling.strata import allocate
+from regadvisor.scale.arrow import Label
+from regadvisor.scale.parts import Source
+from regadvisor.scale.scan import scan
+from regadvisor.scale.sketch import LEAST_OF_CLASS, MOST_CLASSES, Pool, Sketch, Spec
+from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, ID_LEVEL_SHARE
+from regadvisor.words import counted
+
+#: Rows of each of the two samples, and the numbers in it: wide tables get fewer rows.
+SAMPLE_ROWS, _MOST_CELLS = 100_000, 25_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Names of columns by what they are for."""
+
+    targets: tuple[str, ...]
+    groups: str | None = None
+    time: str | None = None
+
+
+class Scanned:
+    """A source, and what one pass over it found; it is read when a table is asked for.
+
+    Parameters
+    ----------
+    source : Source
+    seed : int
+        Decides which rows are drawn.
+    executor, progress
+        See :func:`regadvisor.scale.scan.scan`.
+    """
+
+    def __init__(
+        self, source: Source, *, seed: int = 0, executor: Any = None, progress: Progress | None = None
+    ) -> None:
+        self._source, self._seed = source, seed
+        self._executor, self._progress = executor, progress
+        self._found: Sketch | None = None
+
+    def table(self, roles: Roles, task: str = "auto") -> tuple[Table, Any]:
+        """Return a table of rows drawn from the source, and their features as they were read.
+
+        The facts of the table are those of all rows: their number, the rows of every class, the mean and
+        standard deviation of the target. A source of no more rows than are drawn gives the same table as in
+        memory.
+
+        Parameters
+        ----------
+        roles : Roles
+        task : {"auto", "binary", "multiclass", "classification", "regression"}
+
+        Raises
+        ------
+        DataError
+            If the source cannot be read, or its target has more classes than are counted.
+        """
+        spec = _spec(self._source, roles, task=task, seed=self._seed)
+        if self._found is None or self._found.spec.is_stratified != spec.is_stratified:
+            self._found = scan(self._source, spec, executor=self._executor, progress=self._progress)
+        sketch = self._found
+        if sketch.sample is None or sketch.n_rows < 2:
+            raise DataError(
+                f"y must have a value in at least 2 rows, got {sketch.n_rows:,} of "
+                f"{sketch.n_rows + sketch.n_without:,}; there is nothing to learn from rows without a target"
+            )
+        if sketch.n_rows > spec.n_rows:
+            return _drawn(self._source, sketch, roles, task)
+        rows = sketch.sample.take(np.argsort(sketch.sample.ids))
+        table, given = _read(self._source.read(rows.rows), roles, task)
+        return replace(table, notes=(*table.notes, *_without(sketch))), given
+
+
+def _spec(source: Source, roles: Roles, *, task: str, seed: int) -> Spec:
+    columns = pd.DataFrame(columns=list(source.kinds))
+    split_columns(columns, target=roles.targets, groups=roles.groups, time=roles.time)
+    n_rows = min(SAMPLE_ROWS, max(_MOST_CELLS // len(source.kinds), FEWEST_ROWS_TO_VALIDATE))
+    unmeasured = (roles.groups, roles.time)
+    return Spec(
+        targets=roles.targets,
+        kinds={name: "other" if name in unmeasured else kind for name, kind in source.kinds.items()},
+        seed=seed,
+        n_rows=n_rows,
+        n_reference=n_rows,
+        is_stratified=len(roles.targets) == 1 and task != "regression",
+        kept=tuple(name for name in source.kept if name not in roles.targets),
+        decimal="," if source.has_decimal_comma else ".",
+    )
+
+
+def _read(data: FileData, roles: Roles, task: str) -> tuple[Table, Any]:
+    is_single = len(roles.targets) == 1
+    split = split_columns(data.frame, target=roles.targets, groups=roles.groups, time=roles.time)
+    table = make_table(
+        split.X,
+        split.y,
+        target_name=roles.targets[0] if is_single else None,
+        task=task,
+        groups=split.groups,
+        time=split.time,
+    )
+    return replace(table, notes=(*data.notes, *table.notes)), split.X
+
+
+def _drawn(source: Source, sketch: Sketch, roles: Roles, task: str) -> tuple[Table, Any]:
+    """Return the table of the sample, with the reference sample beside it."""
+    assert sketch.reference is not None  # there are rows
+    reference = _smallest(sketch.reference, sketch.spec.n_reference)
+    by_class = _is_by_class(source, sketch, reference, roles, task)
+    sample, weight = _sample(sketch, by_class=by_class)
+    is_new = ~np.isin(reference.ids, sample.ids)
+    both = Pool.of([sample, reference.take(is_new)])
+    data = source.read(both.rows)
+    table, given = _read(data, roles, task)
+    if table.is_classification != by_class and task == "auto":
+        table, given = _read(data, roles, "classification" if by_class else "regression")
+    place = np.arange(len(both.ids))
+    if table.kept is not None:  # a target that only the whole reader takes for missing
+        place = np.where(table.kept, np.cumsum(table.kept) - 1, -1)
+        given = given[table.kept]
+    at = np.full(len(reference.ids), -1, dtype=np.intp)
+    at[is_new] = place[len(sample.ids) :]
+    order = np.argsort(sample.ids)
+    at[~is_new] = place[order[np.searchsorted(sample.ids, reference.ids[~is_new], sorter=order)]]
+    own = place[: len(sample.ids)]
+    weight = None if weight is None else weight[own >= 0]
+    own = own[own >= 0].astype(np.intp)
+    facts = _facts(table, sketch, both, place, len(sample.ids))
+    row_of = np.full(table.n_rows, -1, dtype=np.intp)
+    row_of[own] = np.arange(len(own))
+    whole = Whole(
+        reference=replace(table.take(at[at >= 0]), facts=facts),
+        row_of=row_of[at[at >= 0]],
+        means=_means(sketch),
+        shares=_shares(sketch),
+    )
+    drawn = replace(table.take(own, weight=weight), facts=facts, whole=whole)
+    notes = (*table.notes, *_without(sketch), _note(sketch, len(own), has_groups=roles.groups is not None))
+    return replace(drawn, notes=notes), given.iloc[own]
+
+
+def _smallest(pool: Pool, n: int) -> Pool:
+    """Return the rows of the n smallest keys, in the order of their ids."""
+    chosen = np.argsort(pool.keys)[:n]
+    return pool.take(chosen[np.argsort(pool.ids[chosen])])
+
+
+def _is_by_class(source: Source, sketch: Sketch, reference: Pool, roles: Roles, task: str) -> bool:
+    """Whether the target is a class: as said, or by rows that were drawn whatever their class."""
+    if len(roles.targets) > 1 or task == "regression":
+        return False
+    values = source.read(reference.rows).frame[roles.targets[0]]
+    values = values[values.notna()]
+    is_class = task != "auto" or holds_labels(values) or is_coded(finite_numbers(values))
+    if is_class and sketch.counts is None:
+        raise DataError(
+            f"y must have at most {MOST_CLASSES:,} classes where data are read in parts, got more; merge "
+            "rare classes, or pass task='regression' if it is a number"
+        )
+    return is_class
+
+
+def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64] | None]:
+    """Return the sample in the order of its ids; and weights, where a class was drawn beyond its share."""
+    pool, n = sketch.sample, sketch.spec.n_rows
+    assert pool is not None  # there are rows
+    if not by_class or sketch.counts is None:
+        return _smallest(pool, n), None
+    codes, labels = sketch.codes(pool.rows)
+    sizes = np.array([sketch.counts[label] for label in labels], dtype=np.intp)
+    # Largest first, then by label: which class gets a left over row does not depend on the order of the rows.
+    order = np.array(sorted(range(len(labels)), key=lambda c: (-sizes[c], str(labels[c]))), dtype=np.intp)
+    take = np.empty_like(sizes)
+    take[order] = allocate(sizes[order], n, least=LEAST_OF_CLASS)
+    by_key = np.lexsort((pool.keys, codes))
+    starts = np.searchsorted(codes[by_key], np.arange(len(labels)))
+    rank = np.arange(len(codes)) - starts[codes[by_key]]
+    chosen = by_key[rank < take[codes[by_key]]]
+    chosen = chosen[np.argsort(pool.ids[chosen])]
+    if (take <= np.ceil(sizes * n / sizes.sum())).all():
+        return pool.take(chosen), None
+    weight = (sizes / np.maximum(take, 1))[codes[chosen]]
+    return pool.take(chosen), weight / weight.mean()
+
+
+# ------------------------------------------------------------------------------- what is known of all
+
+
+def _facts(table: Table, sketch: Sketch, both: Pool, place: NDArray[np.intp], n_sample: int) -> DataFacts:
+    """Return the facts of all rows."""
+    facts, n_rows = table.facts, sketch.n_rows
+    known: dict[str, Any] = {}
+    if table.is_classification:
+        codes, labels = sketch.codes(both.rows)
+        counts = np.zeros(table.n_classes, dtype=np.intp)
+        code_of = np.full(len(labels), -1, dtype=np.intp)
+        # Labels may be written in several ways; how a row's was read says which class is meant.
+        code_of[codes[place >= 0]] = table.y[place[place >= 0]]
+        for label, code in zip(labels, code_of.tolist(), strict=True):
+            if code >= 0 and sketch.counts is not None:
+                counts[code] += sketch.counts[label]
+        known["class_counts"] = tuple(int(count) for count in counts)
+        n_rows = int(counts.sum())
+    elif not facts.targets:
+        mean, sd = _means(sketch).get(sketch.spec.targets[0], (None, None))
+        known |= {} if mean is None else {"target_mean": mean, "target_sd": sd}
+    if table.groups is not None:
+        known["n_groups"] = len(np.unique(table.groups[place[:n_sample][place[:n_sample] >= 0]]))
+    seen = f"{facts.fingerprint} {n_rows} {sketch.counts} {sketch.spec.seed}"
+    return replace(
+        facts,
+        n_rows=n_rows,
+        columns=tuple(_at_full_size(column, table.n_rows, n_rows) for column in facts.columns),
+        fingerprint=blake2b(seen.encode(), digest_size=16).hexdigest(),
+        **known,
+    )
+
+
+def _at_full_size(column: Column, n_seen: int, n_rows: int) -> Column:
+    """Return a column that names rows with as many names as there are rows: it is told by that."""
+    if column.n_levels is None or column.n_levels <= ID_LEVEL_SHARE * n_seen:
+        return column
+    return replace(column, n_levels=round(column.n_levels / n_seen * n_rows))
+
+
+def _means(sketch: Sketch) -> Mapping[str, tuple[float, float]]:
+    """Return mean and standard deviation of the columns that hold nothing but numbers."""
+    moments = sketch.moments
+    return {
+        name: (float(moments.mean[j]), float(moments.sd[j]))
+        for j, name in enumerate(sketch.spec.numbers)
+        if not sketch.n_unread[j] and moments.n[j] > 0 and np.isfinite(moments.sd[j])
+    }
+
+
+def _shares(sketch: Sketch) -> Mapping[str, Mapping[str, float]]:
+    """Return by text column the share of each value among those that are there."""
+    shares = {}
+    for name, counts in sketch.levels.items():
+        if counts:
+            total = sum(counts.values())
+            of_name: dict[str, float] = {}
+            for label, count in counts.items():
+                text = _stripped(label)
+                of_name[text] = of_name.get(text, 0.0) + count / total
+            shares[name] = of_name
+    return shares
+
+
+def _stripped(label: Label) -> str:
+    return str(label).strip()
+
+
+def _without(sketch: Sketch) -> Sequence[Note]:
+    if not sketch.n_without:
+        return ()
+    text = f"{counted(sketch.n_without, 'row')} without a target were left out."
+    return (Note(code="missing-target", text=text),)
+
+
+def _note(sketch: Sketch, n_drawn: int, *, has_groups: bool) -> Note:
+    text = (
+        f"All {counted(sketch.n_rows, 'row')} were read once; {n_drawn:,} of them are used here. Class "
+        "counts, means and variances come from all rows."
+    )
+    if has_groups:
+        text += " Rows were drawn, not whole groups, so groups are smaller here than in the data."
+    return Note(code="read-in-parts", text=text)

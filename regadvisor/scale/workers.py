@@ -1,0 +1,266 @@
+"""Work on other processes and machines: one function, many items, results in the order of the items.
+
+Few items are under way at a time, so results wait for each other in little memory. An item whose worker dies
+is given out again, at most three times: then it is the item that kills its workers, and it is named.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing.connection import wait as wait_for
+from typing import Any, Protocol, TypeVar
+
+from regadvisor.errors import ParameterError, RegadvisorError, import_optional
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: How often an item is given out.
+_TRIES = 3
+#: Items under way for every worker.
+_AHEAD = 2
+
+
+class WorkerError(RegadvisorError):
+    """A piece of work ended every worker that it was given to."""
+
+
+class Workers(Protocol):
+    """Somewhere to work."""
+
+    n_workers: int
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the results in the order of the items."""
+
+
+def check_executor(executor: Any) -> Any:
+    """Return the caller's ``executor=``.
+
+    Raises
+    ------
+    ParameterError
+        If it is none of what :func:`workers` takes.
+    """
+    is_count = isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1
+    is_known = executor is None or is_count or isinstance(executor, Executor) or executor == "ray"
+    if not is_known and not _is_dask(executor):
+        raise ParameterError(
+            "executor must be None, a number of processes, an executor of concurrent.futures, a "
+            f"dask.distributed Client or 'ray', got {executor!r}; leave it out to work in this process"
+        )
+    return executor
+
+
+def workers(executor: Any) -> AbstractContextManager[Workers]:
+    """Return where to work; what is started for it ends with the context.
+
+    Parameters
+    ----------
+    executor : None, int, concurrent.futures.Executor, dask.distributed.Client or "ray"
+
+    Examples
+    --------
+    >>> with workers(None) as here:
+    ...     list(here.run(abs, [-1, 2]))
+    [1, 2]
+    """
+    check_executor(executor)
+    if executor is None or executor == 1:
+        return nullcontext(_Here())
+    if isinstance(executor, int):
+        return _processes(executor)
+    if isinstance(executor, Executor):
+        return _given(executor)
+    return _ray() if executor == "ray" else nullcontext(_Dask(executor))
+
+
+def _is_dask(executor: Any) -> bool:
+    return type(executor).__module__.startswith("distributed.") and hasattr(executor, "submit")
+
+
+class _Here:
+    """This process."""
+
+    n_workers = 1
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        return map(function, items)
+
+
+class _Pool:
+    """An executor of concurrent.futures; where it breaks, another one is made."""
+
+    def __init__(self, pool: Executor, make: Callable[[], Executor], n_workers: int) -> None:
+        self._pool, self._make = pool, make
+        self._is_own = False
+        self.n_workers = n_workers
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        tries = [0] * len(items)
+        under_way: dict[int, Future[Result]] = {}
+        done: dict[int, Result] = {}
+        following, wanted = 0, 0
+        # After a break items go out one by one until each of them is through: so the one that breaks is
+        # known.
+        suspects: list[int] = []
+        while wanted < len(items):
+            most = 1 if suspects else _AHEAD * self.n_workers
+            queue = suspects or range(following, len(items))
+            for i in queue:
+                if len(under_way) >= most or i - wanted > 2 * _AHEAD * self.n_workers:
+                    break
+                if i not in under_way:
+                    under_way[i] = self._submit(function, items[i])
+                    following = max(following, i + 1)
+            wait(under_way.values(), return_when=FIRST_COMPLETED)
+            for i in [i for i, future in under_way.items() if future.done()]:
+                try:
+                    done[i] = under_way.pop(i).result()
+                except BrokenExecutor as error:
+                    under_way[i] = Future()  # it is counted below
+                    lost = sorted(under_way)
+                    self._count(lost, tries, items, error)
+                    under_way.clear()
+                    suspects = lost
+                    self._replace()
+                    break
+                suspects = [each for each in suspects if each != i]
+            while wanted in done:
+                yield done.pop(wanted)
+                wanted += 1
+
+    def _submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+        try:
+            return self._pool.submit(function, item)
+        except BrokenExecutor:
+            self._replace()
+            return self._pool.submit(function, item)
+
+    @staticmethod
+    def _count(lost: list[int], tries: list[int], items: Sequence[Any], error: BaseException) -> None:
+        for i in lost:
+            tries[i] += 1
+        if len(lost) == 1 and tries[lost[0]] >= _TRIES:
+            raise _killer(items[lost[0]]) from error
+
+    def _replace(self) -> None:
+        if self._is_own:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool, self._is_own = self._make(), True
+
+    def close(self) -> None:
+        """End the processes that were started here."""
+        if self._is_own:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _killer(item: Any) -> WorkerError:
+    called = getattr(item, "called", None) or getattr(getattr(item, "part", None), "called", repr(item))
+    return WorkerError(
+        f"a worker must survive its work, got {_TRIES} that died reading {called}; look for its end in the "
+        "logs (too little memory?), give workers more memory, or use fewer of them"
+    )
+
+
+def _new_processes(n_workers: int) -> Callable[[], Executor]:
+    # Spawned, not forked: a fork in a process with threads, as torch and Arrow have, may hang.
+    context = multiprocessing.get_context("spawn")
+    return lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone; a killed parent tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            wait_for([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _processes(n_workers: int) -> Iterator[Workers]:
+    make = _new_processes(n_workers)
+    pool = _Pool(make(), make, n_workers)
+    pool._is_own = True
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+@contextmanager
+def _given(executor: Executor) -> Iterator[Workers]:
+    n_workers = int(getattr(executor, "_max_workers", 4))
+    pool = _Pool(executor, _new_processes(n_workers), n_workers)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+class _Dask:
+    """A cluster of Dask; it gives work out again by itself when a worker dies."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.n_workers = max(1, len(client.scheduler_info()["workers"]))
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        killed = import_optional("distributed", extra="dask", purpose="a Dask client").KilledWorker
+        under_way: dict[int, Any] = {}
+        for wanted in range(len(items)):
+            for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
+                if i not in under_way:
+                    under_way[i] = self._client.submit(function, items[i], pure=False, retries=0)
+            try:
+                yield under_way.pop(wanted).result()
+            except killed as error:
+                raise _killer(items[wanted]) from error
+
+
+class _Ray:
+    """Tasks of Ray, on its cluster or on this machine."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self.n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        task = self._ray.remote(max_retries=_TRIES - 1)(_apply)
+        under_way: dict[int, Any] = {}
+        for wanted in range(len(items)):
+            for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
+                if i not in under_way:
+                    under_way[i] = task.remote(function, items[i])
+            try:
+                yield self._ray.get(under_way.pop(wanted))
+            except self._ray.exceptions.WorkerCrashedError as error:
+                raise _killer(items[wanted]) from error
+            except self._ray.exceptions.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, RegadvisorError) else error) from None
+
+
+def _apply(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
+
+
+@contextmanager
+def _ray() -> Iterator[Workers]:
+    ray = import_optional("ray", extra="ray", purpose="executor='ray'")
+    was_running = ray.is_initialized()
+    if not was_running:
+        ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+    try:
+        yield _Ray(ray)
+    finally:
+        if not was_running:
+            ray.shutdown()
