@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from regadvisor.conversion_table import RULES
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.flowchart.draw import to_ascii, to_mermaid
 
@@ -26,6 +27,18 @@ def charts_page() -> str:
         parts += [f"## {chart.name.capitalize()}", f"```mermaid\n{to_mermaid(chart).rstrip()}\n```"]
         parts += [f"```text\n{to_ascii(chart).rstrip()}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def conversions_page() -> str:
+    """Return docs/conversions.md: its words as they are, and the table from the rules."""
+    page = (ROOT / "docs/conversions.md").read_text(encoding="utf-8")
+    rows = ["| for | what takes it | strengths in | parameters | source |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        params = "<br>".join(f"`{name} = {formula}`" for name, formula in rule.formula.items())
+        where = {None: "either", "loss": "the loss", "decoupled": "decoupled"}[rule.coupling]
+        rows.append(f"| {rule.target} | `{rule.call}` | {where} | {params} | [source]({rule.source}) |")
+    table = "\n".join(rows)
+    return re.sub(r"\| for \|.*?\n(?!\|)", lambda _: f"{table}\n", page, flags=re.DOTALL)
 
 
 def output(*words: str) -> str:
@@ -71,5 +84,6 @@ if __name__ == "__main__" and sys.argv[1:] == ["optuna"]:
     draw_study()
 elif __name__ == "__main__":
     (ROOT / "docs/charts.md").write_text(charts_page(), encoding="utf-8")
+    (ROOT / "docs/conversions.md").write_text(conversions_page(), encoding="utf-8")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")

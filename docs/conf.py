@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import regadvisor
@@ -47,11 +48,17 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+#: Examples of libraries that are not there.
+_ABSENT = [
+    name
+    for name in ("keras_model", "lightning_module", "skorch_net")
+    if find_spec(name.split("_")[0]) is None
+]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "ignore_pattern": r"__init__",
+    "ignore_pattern": "|".join(["__init__", *_ABSENT]),
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     # The card of an advice, and no names of objects such as axes.

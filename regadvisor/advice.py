@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
 from regadvisor.family_spec import spec_of
-from regadvisor.foreign import check_ours
+from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.brief import brief
@@ -207,7 +207,7 @@ class Advice:
 
         Parameters
         ----------
-        target : scikit-learn estimator, Pipeline or torch.nn.Module
+        target : scikit-learn estimator, Pipeline, torch.nn.Module, keras.Model or skorch net
             A linear model of scikit-learn gets the strengths, and the preprocessing that they were found with
             in front (and with L1 and several targets around it one that standardises them). A pipeline keeps
             its steps, which have to give the features that the strengths were found on: the steps of
@@ -216,7 +216,11 @@ class Advice:
             other L1 by SAGA, and ``max_iter`` is raised. MLPClassifier and MLPRegressor get their `alpha`
             and the epochs it is for, from advice about themselves. A module gets the dropout rate, in its
             dropout layers and where its attention and recurrent layers drop units; a warning names dropout
-            that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`.
+            that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`. A Keras model is made
+            again from its configuration and starts from its weights; it gets dropout rates, and ``L1L2`` as
+            ``kernel_regularizer`` or, for decoupled strengths, weight decay and a soft threshold in its
+            optimizer (it is then taken to be trained for as many steps as the advice is for). A skorch net
+            gets dropout and an optimizer with the penalty. Give both a standardised target.
 
         Raises
         ------
@@ -226,6 +230,11 @@ class Advice:
             If the advice was given without data.
         """
         facts, training = self._trainable()
+        is_network = training.family != "linear" and training.estimator is None
+        if is_network and (is_of(target, "keras") or is_of(target, "skorch")):
+            from regadvisor.export.alone import carried_to, in_own_library
+
+            return in_own_library(target, carried_to(target, self.regularizer, facts, training))
         if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
                 f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
@@ -322,14 +331,17 @@ class Advice:
             has_default_schedule=schedule is None,
         )
 
-    def snippet(self, target: Literal["sklearn", "torch"] = "sklearn") -> str:
+    def snippet(self, target: Literal["sklearn", "torch", "keras", "skorch"] = "sklearn") -> str:
         """Return code that trains the advised model, to be pasted where `X` and `y` are defined.
 
         Parameters
         ----------
-        target : {"sklearn", "torch"}
+        target : {"sklearn", "torch", "keras", "skorch"}
             "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop; for a module of
-            your own ("torch" only) a loop around it.
+            your own a loop around it ("torch" or "skorch"). "keras" and "skorch": the same network by the
+            same recipe. About a Keras model or a skorch net: the lines for your own code, also for "jax".
+            Scripts for networks need no regadvisor, but for columns that it reads in its own
+            way (text, dates).
 
         Raises
         ------
@@ -338,21 +350,23 @@ class Advice:
         StrengthError
             If the advice was given without data.
         """
-        if not isinstance(target, str) or target not in ("sklearn", "torch"):
-            raise ParameterError(f"target must be 'sklearn' or 'torch', got {target!r}")
         facts, training = self._trainable()
-        is_own = training.family == "fitted" or training.steps or training.objective
-        if target == "torch" and is_own:
-            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
-            raise ParameterError(
-                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got 'torch': a "
-                "plain loop has none of these"
-            )
+        if training.engine in ("keras", "skorch") and target != "sklearn":
+            return self.regularizer.snippet(target)
         if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
-                "snippet() must be asked of advice about a model that regadvisor knows, got "
-                f"{training.module}, a function of yours; call it with advice.regularizer, or use "
-                "advice.build()"
+                "snippet() must be asked of advice about a model that regadvisor can write down, got "
+                f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
+                "or use advice.build()"
+            )
+        if target not in ("sklearn", "torch", "keras", "skorch"):
+            raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
+        is_own = training.family == "fitted" or training.steps or training.objective
+        if target != "sklearn" and is_own:
+            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
+            raise ParameterError(
+                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got {target!r}: "
+                "a plain loop has none of these"
             )
         comment = f"Start with {start(self._record)}."
         if target == "sklearn" and training.family == "module":
@@ -383,6 +397,7 @@ class Advice:
             training=training,
             regularizer=self.regularizer,
             verdict_comment=comment,
+            library=target,
         )
 
     def _trainable(self) -> tuple[DataFacts, Training]:

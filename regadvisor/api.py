@@ -37,6 +37,7 @@ from regadvisor.evidence.gather import Gatherer, Options
 from regadvisor.families.base import Family
 from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.fitted.family import FittedFamily
+from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
@@ -135,7 +136,7 @@ def advise(
         Target. Rows whose target is missing are dropped, with a note. Several columns are several targets:
         numbers, which one model learns together with one regularizer. Each of them is standardised and counts
         the same. Columns of classes are asked about one at a time.
-    model : {"auto", "linear", "mlp", "cnn"}, factory, torch.nn.Module, scikit-learn estimator or fit function
+    model : {"auto", "linear", "mlp", "cnn"}, factory, module, estimator, Keras model, net or fit function
         What will be trained. "auto": a linear model for tables; the "mlp" for image arrays, or if a `recipe`
         is given. "cnn": a small convolutional network, for image arrays.
 
@@ -154,6 +155,10 @@ def advise(
         ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
         pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
         texts), and strengths are for what the last step gets.
+
+        A Keras 3 model, compiled or not, a factory of one, or a skorch net: copies are trained by their own
+        ``fit``, with penalties in the loss. A Keras model is trained for the epochs and batches of `recipe`
+        (or for as many epochs as its last ``fit``), a net as it says itself.
 
         Any other model is a function that trains it: :func:`regadvisor.fit_function`.
     recipe : Recipe, optional
@@ -277,6 +282,9 @@ def _read(
 ) -> tuple[Family, Table]:
     """Return the model's family and the table; `texts` is X where it is one column of texts."""
     table, given = door.table(task)
+    own = own_function(model, table.facts, table.X, recipe)
+    if own is not None:
+        model, recipe = own, None
     if task == "auto" and is_module(model):
         from regadvisor.families.neural.module.target import classes_by_outputs
 

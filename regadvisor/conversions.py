@@ -2,7 +2,8 @@
 
 Plain arithmetic, so a saved record can say them without any of these libraries. Strengths mean, with
 ``coupling="loss"``: mean loss + ``l1·Σ|w| + (l2/2)·Σw²`` on standardised features and (regression) a
-standardised target, with half the squared error.
+standardised target, with half the squared error. With ``coupling="decoupled"`` they mean, per step,
+``w ← soft((1 − lr·l2)·w, lr·l1)``.
 """
 
 from __future__ import annotations

@@ -7,17 +7,14 @@ from typing import Any
 from regadvisor.errors import ParameterError
 
 _TREES = "its trees have no weights that L1 or L2 could shrink: nothing here applies to it"
-_LAYERS = (
-    "ask with model='mlp' or 'cnn', and give its layers "
-    "kernel_regularizer=keras.regularizers.L1L2(l1, l2 / 2)"
-)
-_FIT = "use its fit_regularized(alpha=l1 + l2, L1_wt=l1 / (l1 + l2)) on standardised columns"
+_LAYERS = "pass a model of Keras 3, or a function that makes one, as model= or to advice.apply(model)"
+_FIT = "pass what advice.regularizer.to('statsmodels', n_rows=len(X)) gives to its fit_regularized"
 #: By package: why its models are not taken, and what to do.
 _FOREIGN = {
     "keras": _LAYERS,
     "tensorflow": _LAYERS,
     "statsmodels": f"ask with model='linear' and {_FIT}",
-    "skorch": "pass its module class as model=, and its optimizer and epochs as a Recipe",
+    "skorch": "pass the net itself, as model= or to advice.apply(net), which sets its optimizer",
     "torch.jit": "a compiled module cannot be copied and changed; pass the module that it was compiled from",
     "xgboost": _TREES,
     "lightgbm": _TREES,
@@ -65,6 +62,17 @@ _NAMED = {
     "QuadraticDiscriminantAnalysis": "it has no weights of features; the nearest is LogisticRegression",
     "PLSRegression": "its strength is a number of components; the nearest is Ridge",
 }
+
+
+def is_of(target: Any, package: str) -> bool:
+    """Return whether an object is of a class of a package, without importing that.
+
+    Examples
+    --------
+    >>> is_of(ParameterError("no"), "regadvisor"), is_of(1, "keras")
+    (True, False)
+    """
+    return any(f"{base.__module__}.".startswith(f"{package}.") for base in type(target).__mro__)
 
 
 def check_ours(model: Any) -> None:

@@ -623,7 +623,7 @@ class Training:
     #: The caller's own module or fit function: its name (``"cnn"``: ours); it is not in the record.
     module: str | None = None
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
-    engine: Literal["fused", "vmap", "loop"] | None = None
+    engine: Literal["fused", "vmap", "loop", "keras", "skorch"] | None = None
     engine_reason: str | None = None
     #: The parameters of the caller's own module that penalties act on, once it was looked at.
     penalised_names: tuple[str, ...] = ()

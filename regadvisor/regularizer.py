@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from regadvisor.conversion_table import Given, converted
 from regadvisor.errors import ParameterError, StrengthError
+
+if TYPE_CHECKING:
+    import torch
+
+    from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD
 
 Kind = Literal["none", "l2", "l1", "dropout", "elasticnet", "dropout_l2", "dropout_l1"]
 Coupling = Literal["loss", "decoupled"]
@@ -160,3 +166,166 @@ class Regularizer:
                 "Call advise(X, y) with data, or give numbers: Regularizer(l1=..., l2=..., dropout=...)"
             )
         return {name: getattr(self, name) for name in STRENGTHS[self.kind]}
+
+    # ------------------------------------------------------------------------------------ used on its own
+
+    def to(
+        self,
+        target: str,
+        *,
+        n_rows: float | None = None,
+        batch_size: float | None = None,
+        target_sd: float = 1.0,
+        loss: Literal["mse"] | None = None,
+    ) -> dict[str, dict[str, float]]:
+        """Return these strengths as the parameters of another library, by the call that takes them.
+
+        docs/conversions.md holds all formulas with their sources. Features are standardised, whatever takes
+        the parameters; intercepts and biases are not penalised.
+
+        Parameters
+        ----------
+        target : str
+            "sklearn", "statsmodels", "glmnet", "h2o", "lightgbm", "keras", "tensorflow", "jax/optax" or
+            "pytorch". Models of scikit-learn and the like are each an answer; for networks all calls together
+            are one. LightGBM's parameters act on the values of leaves, not on weights of features: only the
+            unit is converted, and the best strength there is another one.
+        n_rows : float, optional
+            Training rows (with sample weights their sum), for libraries whose loss is a sum over rows.
+        batch_size : float, optional
+            Rows of a step, for scikit-learn's MLP; by default its own: 200, or all rows if there are fewer.
+        target_sd : float, default 1.0
+            Standard deviation of a numeric target that is not standardised (linear models).
+        loss : {"mse"}, optional
+            For networks: "mse" if the loss is the squared error without the ½, which doubles strengths of
+            coupling "loss".
+
+        Raises
+        ------
+        ParameterError
+            If `target` is unknown or cannot say these strengths, or `n_rows` is needed.
+        StrengthError
+            If a strength is unknown.
+
+        Examples
+        --------
+        >>> Regularizer(l2=0.01).to("sklearn", n_rows=1000)["LogisticRegression"]
+        {'C': 0.1, 'l1_ratio': 0.0}
+        >>> Regularizer(l1=0.25, l2=0.75).to("statsmodels", n_rows=1000)["OLS.fit_regularized"]
+        {'alpha': 1.0, 'L1_wt': 0.25}
+        >>> Regularizer(l2=0.02, dropout=0.1).to("keras")
+        {'regularizers.L1L2': {'l1': 0.0, 'l2': 0.01}, 'layers.Dropout': {'rate': 0.1}}
+        """
+        for name, value in (("n_rows", n_rows), ("batch_size", batch_size), ("target_sd", target_sd)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ParameterError(f"{name} must be a finite number above 0, got {value!r}")
+        if loss not in (None, "mse"):
+            raise ParameterError(f"loss must be 'mse' or None, got {loss!r}")
+        n = math.nan if n_rows is None else float(n_rows)
+        given = Given(
+            **{"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.strengths()},
+            n=n,
+            batch=min(200.0, n) if batch_size is None else float(batch_size),
+            sd=float(target_sd),
+        )
+        return converted(target, given, self.coupling, is_mse=loss == "mse")
+
+    def apply(self, target: Any, *, n_rows: float | None = None, target_sd: float = 1.0) -> Any:
+        """Return a copy of a model of your own with this regularizer; `target` is not changed.
+
+        Parameters
+        ----------
+        target : scikit-learn estimator, Pipeline, torch.nn.Module, keras.Model or skorch net
+            An estimator gets the strengths as its parameters, a pipeline in its last step, whose features
+            have to be standardised. A module of torch gets the dropout; the penalty belongs to its
+            :meth:`optimizer`. A Keras model is made again: dropout rates, and ``L1L2`` as
+            ``kernel_regularizer`` or, for decoupled strengths, the ``weight_decay`` of its optimizer and a
+            soft threshold after each step. A skorch net gets dropout and an optimizer with the penalty.
+        n_rows : float, optional
+            Training rows; needed for an estimator.
+        target_sd : float, default 1.0
+            Standard deviation of a numeric target that is not standardised (estimators).
+
+        Raises
+        ------
+        ParameterError
+            If `target` cannot express the regularizer.
+        StrengthError
+            If a strength is unknown.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import Ridge
+        >>> Regularizer(l2=0.5).apply(Ridge(), n_rows=200)
+        Ridge(alpha=100.0)
+        """
+        from regadvisor.export.alone import applied_alone
+
+        return applied_alone(target, self, n_rows=n_rows, target_sd=target_sd)
+
+    def optimizer(
+        self,
+        module: torch.nn.Module,
+        *,
+        lr: float,
+        optimizer: Literal["adamw", "sgd"] = "adamw",
+        momentum: float = 0.9,
+    ) -> ProximalAdamW | ProximalSGD:
+        """Return an optimizer of torch with these penalties, for a loop of your own.
+
+        Decoupled strengths act around each step, and L1 gives exact zeros; those in the loss are added to the
+        gradients, so leave them out of your loss. Weights of two or more dimensions are penalised; biases,
+        norms and embeddings are not. Schedulers of torch work as usual.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        lr : float
+        optimizer : {"adamw", "sgd"}, default "adamw"
+            With strengths in the loss, "adamw" is Adam.
+        momentum : float, default 0.9
+            Of "sgd".
+
+        Examples
+        --------
+        >>> import torch
+        >>> net = torch.nn.Linear(3, 1)
+        >>> optimizer = Regularizer(l1=10.0, coupling="decoupled").optimizer(net, lr=0.1)
+        >>> net(torch.zeros(1, 3)).sum().backward()
+        >>> _ = optimizer.step()
+        >>> int((net.weight == 0).sum())
+        3
+        """
+        from regadvisor.export.alone import optimizer_alone
+
+        return optimizer_alone(module, self, lr=lr, optimizer=optimizer, momentum=momentum)
+
+    def snippet(
+        self,
+        target: Literal["sklearn", "torch", "keras", "skorch", "jax"],
+        *,
+        n_rows: float | None = None,
+        target_sd: float = 1.0,
+    ) -> str:
+        """Return the lines that give a model of your own this regularizer; they do not need regadvisor.
+
+        Parameters
+        ----------
+        target : {"sklearn", "torch", "keras", "skorch", "jax"}
+        n_rows, target_sd : float, optional
+            For "sklearn", as in :meth:`to`.
+
+        Examples
+        --------
+        >>> print(Regularizer(l2=0.02).snippet("keras"))
+        # L2
+        import keras
+        <BLANKLINE>
+        penalty = keras.regularizers.L1L2(l1=0.0, l2=0.02 / 2)
+        # Every Dense, Conv and recurrent layer of your model:
+        layers = [keras.layers.Dense(64, 'relu', kernel_regularizer=penalty)]
+        <BLANKLINE>
+        """
+        from regadvisor.export.lines import penalty_lines
+
+        return penalty_lines(self, target, n_rows=n_rows, target_sd=target_sd)

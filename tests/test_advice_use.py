@@ -178,5 +178,7 @@ def test_snippets_run_as_printed_and_give_the_same_model(
 
 
 def test_an_unknown_snippet_is_named(cancer: Advice) -> None:
-    with pytest.raises(ParameterError, match="'sklearn' or 'torch'"):
-        cancer.snippet("keras")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="'sklearn', 'torch', 'keras' or 'skorch'"):
+        cancer.snippet("mxnet")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="'sklearn' or 'torch' for a linear model, got 'keras'"):
+        cancer.snippet("keras")

@@ -47,13 +47,15 @@ def test_the_code_on_a_page_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp
     assert not list(tmp_path.iterdir()), "a page wrote into the working directory"
 
 
-def test_the_drawn_charts_are_those_of_the_tables() -> None:
+@pytest.mark.parametrize("page", ["charts", "conversions"])
+def test_pages_from_tables_are_up_to_date(page: str) -> None:
     spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs/build.py")
     assert spec is not None
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    assert (ROOT / "docs/charts.md").read_text(encoding="utf-8") == build.charts_page(), "run docs/build.py"
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    assert text == getattr(build, f"{page}_page")(), "run docs/build.py"
 
 
 def test_the_readme_shows_the_classic_chart() -> None:

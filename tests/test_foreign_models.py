@@ -42,11 +42,11 @@ def fake(module: str, *bases: type) -> type:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (fake("keras.src.models.model", nn.Module)(), "got Model; ask with model='mlp'.*L1L2"),
-        (fake("tensorflow.python.keras")(), "got Model; ask with model='mlp'"),
+        (fake("keras.src.models.model", nn.Module), "got Model; pass a model of Keras 3"),
+        (fake("tensorflow.python.keras")(), "got Model; pass a model of Keras 3"),
         (fake("statsmodels.discrete.discrete_model"), "fit_regularized"),
         (fake("statsmodels.regression.linear_model")(), "fit_regularized"),
-        (fake("skorch.classifier")(), "pass its module class"),
+        (fake("skorch.classifier"), "pass the net itself"),
         (fake("xgboost.sklearn")(), "its trees have no weights"),
         (fake("lightgbm.sklearn"), "its trees have no weights"),
         (fake("torch.jit._script", nn.Module)(), "pass the module that it was compiled from"),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from regadvisor.data.source import make_table
@@ -54,7 +55,7 @@ def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[
     facts = make_table(X, y).facts
     pipeline = build_network(facts, regularizer, training)
     script = torch_snippet(
-        pipeline[:-1],
+        Pipeline(pipeline.steps[:-1]),
         facts,
         training=training,
         regularizer=regularizer,

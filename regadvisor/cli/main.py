@@ -119,10 +119,10 @@ def compare(before: Path, after: Path) -> None:
 @click.option(
     "--for",
     "library",
-    type=click.Choice(["sklearn", "torch"]),
-    help="Default: sklearn for a linear model, torch for a network.",
+    type=click.Choice(["sklearn", "torch", "keras", "skorch"]),
+    help="Default: sklearn for a linear model, torch for a network, or the library of your own.",
 )
-def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
+def snippet(path: Path, library: Literal["sklearn", "torch", "keras", "skorch"] | None) -> None:
     """Print code that trains the model of a saved advice.
 
     \b
@@ -133,7 +133,11 @@ def snippet(path: Path, library: Literal["sklearn", "torch"] | None) -> None:
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Literal["sklearn", "torch"] = "sklearn" if training is None else spec_of(training.family).library
+    own: Literal["sklearn", "torch", "keras", "skorch"] = "sklearn"
+    if training is not None:
+        own = spec_of(training.family).library
+        if training.engine == "keras" or training.engine == "skorch":
+            own = training.engine
     terminal.say(advice.snippet(library or own).rstrip("\n") + "\n")
 
 

@@ -9,6 +9,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
 from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
 from regadvisor.families.fitted.function import FitFunction
+from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import make_preprocessor
@@ -71,6 +72,13 @@ def _build_fitted(
 ) -> AdvisedPipeline:
     """Return the estimator that calls the caller's function with the advised regularizer."""
     function = module
+    if function is not None and not isinstance(function, FitFunction):
+        from regadvisor.families.neural.recipe import Recipe
+
+        recipe = Recipe(
+            epochs=training.epochs, batch_size=training.batch_size or 128, transform=training.transform
+        )
+        function = own_function(function, facts, None, recipe) or function
     if not isinstance(function, FitFunction):
         raise ParameterError(
             f"module must be what fit_function() made for this advice ({training.module}), got "

@@ -1,16 +1,17 @@
-"""The advised model as a torch script: one template for the linear model, our network and your module."""
+"""The advised model as a script for torch, Keras or skorch: one template each."""
 
 from __future__ import annotations
 
-from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.code import comment, estimator_code
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
-_TEMPLATE = files("regadvisor.export") / "templates" / "torch.py.jinja"
+_LIBRARIES = {"torch": ("torch",), "keras": ("keras",), "skorch": ("skorch", "torch")}
+#: Written out in the script instead.
+_SCALING = "from regadvisor.families.scaling import RobustSmoothClip"
 _MEANING = {
     "decoupled": {
         "l1": "decoupled: w ← soft(w, lr·l1) in every step",
@@ -27,13 +28,16 @@ def torch_snippet(
     training: Training,
     regularizer: Regularizer,
     verdict_comment: str = "",
+    library: Literal["torch", "keras", "skorch"] = "torch",
 ) -> str:
-    """Return a script that trains the advised model in torch on `X` and `y`, which have to exist.
+    """Return a script that trains the advised model on `X` and `y`, which have to exist.
 
     It leaves ``predict(X)`` and, for classes, ``predict_proba(X)``. A linear model is fitted in float64 to
     convergence, by L-BFGS without L1 and by accelerated proximal gradient with it. Our network draws the same
     numbers from the same generators as the estimator of ``build()``, so it is the same model up to rounding.
-    For a module of your own, the script is a loop around it.
+    For a module of your own, the script is a loop around it. Keras and skorch train the same network by the
+    same recipe, from starting values and in an order of their own. No script needs regadvisor, unless `y` has
+    to be read as ``advise`` reads it.
 
     Parameters
     ----------
@@ -47,27 +51,42 @@ def torch_snippet(
         Strengths for the full data, in the coupling of `training`.
     verdict_comment : str, optional
         Put on top as a comment.
+    library : {"torch", "keras", "skorch"}, default "torch"
 
     Raises
     ------
     StrengthError
         If a strength is unknown.
     ParameterError
-        If the preprocessor holds something that has no code, or the recipe had a loss of its own.
+        If the preprocessor holds something that has no code, the recipe had a loss of its own, or `library`
+        has no such model.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     if training.has_own_loss:
         raise ParameterError(
-            "snippet('torch') must be asked of advice with a built-in loss, got your own loss function, "
+            f"snippet({library!r}) must be asked of advice with a built-in loss, got your own loss function, "
             "whose code is not known; use advice.optimizer(module, lr=..., steps=...) in your own loop"
+        )
+    if training.family == "linear" and library != "torch":
+        raise ParameterError(
+            f"target must be 'sklearn' or 'torch' for a linear model, got {library!r}, which would not "
+            "find the minimum; its parameters are in advice.regularizer.to(...)"
+        )
+    if library == "keras" and (
+        training.family == "module" or training.exempt or training.penalised is not None
+    ):
+        raise ParameterError(
+            "target must be 'torch' or 'skorch' for a module of torch, or patterns of its parameters, "
+            "got 'keras'"
         )
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
     n_classes = len(facts.classes or ())
     values: dict[str, Any] = {
-        "head": "\n".join([*comment(verdict_comment), *_imports(facts, training, code.imports)]),
+        "head": "\n".join([*comment(verdict_comment), *_imports(facts, training, code.imports, library)]),
         "preprocess": code.expression,
+        "has_scaling": _SCALING in code.imports,
         "facts": facts,
         "training": training,
         "is_regression": facts.task == "regression",
@@ -78,6 +97,7 @@ def torch_snippet(
         "meaning": _MEANING[training.coupling],
         "momentum": 0.9 if training.momentum is None else training.momentum,
         "image": None,
+        "optimizer_options": "",
         "l1": 0.0,
         "l2": 0.0,
         "dropout": 0.0,
@@ -85,26 +105,34 @@ def torch_snippet(
     }
     if training.family == "mlp":
         values |= _network(training)
+    if library == "keras":
+        values["optimizer_options"] = _keras_options(training, has_decay=bool(values["l2"]))
     if training.family == "module":
         from regadvisor.families.neural.image_encoding import channels_first
 
         values["image"] = channels_first(facts)
     # Python, not HTML: nothing to escape, and values of the data come in as literals only.
-    environment = Environment(trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(values)
+    environment = Environment(
+        loader=PackageLoader("regadvisor.export"),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(f"{library}.py.jinja").render(values)
 
 
-def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...]) -> list[str]:
+def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], library: str) -> list[str]:
     """Return the import lines: whole modules first, then names."""
-    lines = {*needed, "import numpy as np", "import torch"}
+    lines = {*needed} - {_SCALING} | {
+        "import numpy as np",
+        *(f"import {name}" for name in _LIBRARIES[library]),
+    }
+    if _SCALING in needed:
+        lines.add("from sklearn.base import BaseEstimator, TransformerMixin")
     if training.family != "linear":
         lines.add("import math")
-    if training.family == "module":
-        lines |= {
-            "from regadvisor.families.neural.dropout import set_dropout",
-            "from regadvisor.families.neural.proximal import make_optimizer",
-            "from regadvisor.families.neural.schedule import learning_rates",
-        }
+    if library == "keras" and facts.task != "regression":
+        lines.add("from scipy.special import softmax")
     if not facts.is_plain_y:
         lines.add("from regadvisor.data.training import training_rows")
     return sorted(lines, key=lambda line: (line[0] == "f", line))
@@ -122,3 +150,14 @@ def _network(training: Training) -> dict[str, Any]:
     }
     names = penalised_names(by_default, exempt=training.exempt, penalised=training.penalised)
     return {"penalised": names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+
+
+def _keras_options(training: Training, *, has_decay: bool) -> str:
+    """Return the options of a Keras optimizer with the step of torch's, as code behind its first argument."""
+    options = {
+        "momentum": training.momentum if training.optimizer == "sgd" else None,
+        "epsilon": None if training.optimizer == "sgd" else 1e-8,
+        "weight_decay": "l2" if has_decay and training.coupling == "decoupled" else None,
+        "global_clipnorm": training.clip_norm,
+    }
+    return "".join(f", {name}={value}" for name, value in options.items() if value is not None)

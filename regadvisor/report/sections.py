@@ -285,7 +285,7 @@ def cost(record: Record) -> tuple[str, ...]:
     lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
     if training is not None and training.engine is not None:
         lines.append(_engine(training))
-    if training is not None and training.family == "module":
+    if training is not None and (training.family == "module" or training.engine in ("keras", "skorch")):
         lines.append(_transform(training))
         lines += _penalised(training.penalised_names)
     return tuple(lines)
@@ -297,6 +297,8 @@ def _engine(training: Training) -> str:
         "fused": "all at once, layer by layer",
         "vmap": "all at once by torch.func.vmap",
         "loop": "one after the other",
+        "keras": "one after the other, each by its own fit",
+        "skorch": "one after the other, each by its own fit",
     }[training.engine or "loop"]
     reason = "" if training.engine_reason is None else f": {training.engine_reason}"
     return sentence(f"networks of {training.module} were trained {how}{reason}")
@@ -341,11 +343,10 @@ def next_steps(record: Record) -> tuple[str, ...]:
     if record.training is None:
         return ("advice.apply(model) sets it on your own model; a copy, the original stays as it is.",)
     if record.training.family == "fitted" and record.training.estimator is None:
-        own = f"{record.training.module}(advice.regularizer, X, y, seed)"
-        return (
-            f"advice.build().fit(X, y) trains the advised model on everything; so does {own}.",
-            *missing(record),
-        )
+        own = f"so does {record.training.module}(advice.regularizer, X, y, seed)"
+        if record.training.engine is not None:
+            own = "advice.apply(model) is a copy of yours with the regularizer"
+        return (f"advice.build().fit(X, y) trains the advised model on everything; {own}.", *missing(record))
     library = spec_of(record.training.family).library
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
     if record.training.family == "module":

@@ -6,7 +6,7 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.neural.recipe import Recipe
 
 _LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 _ABOUT = "fit must train a model with fit(regularizer, X, y, seed)"
@@ -37,6 +40,9 @@ class FitFunction:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     loss: str | Callable[..., Any] | None = None
     name: str = "fit"
+    #: What trains it, how long and on which features, where that is known: part of the record.
+    library: Literal["keras", "skorch"] | None = None
+    recipe: Recipe | None = None
 
     @property
     def takes_weight(self) -> bool:
@@ -261,7 +267,13 @@ class FunctionLearner:
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""
-        return Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+        own = Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+        recipe = self.function.recipe
+        if recipe is None:
+            return own
+        size = recipe.batch_size if recipe.epochs else None
+        own = replace(own, engine=self.function.library, epochs=recipe.epochs, batch_size=size)
+        return replace(own, transform=recipe.transform or "standard")
 
 
 def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:

@@ -34,10 +34,10 @@ class _PenalisedSteps(torch.optim.Optimizer):
 
     def __init__(
         self,
-        module: nn.Module,
+        module: nn.Module | Sequence[dict[str, Any]],
         *,
-        l1: float,
-        l2: float,
+        l1: float = 0.0,
+        l2: float = 0.0,
         rates: Sequence[float],
         coupling: Literal["decoupled", "loss"] = "decoupled",
         clip_norm: float | None = None,
@@ -55,16 +55,18 @@ class _PenalisedSteps(torch.optim.Optimizer):
         self._factors = [float(rate) / highest for rate in rates]
         self._has_default_schedule = has_default_schedule
         self._clip_norm, self._is_decoupled = clip_norm, coupling == "decoupled"
-        chosen = [own for _, own in penalised_parameters(module, exempt=exempt, penalised=penalised)]
-        ids = {id(own) for own in chosen}
-        others = [own for own in module.parameters() if id(own) not in ids]
-        decay = l2 if self._is_decoupled and self._decays_decoupled else 0.0
-        groups = [
-            {"params": chosen, "weight_decay": decay, "l1": l1, "l2": l2, "n_steps": 0},
-            {"params": others, "weight_decay": 0.0, "l1": 0.0, "l2": 0.0, "n_steps": 0},
+        if isinstance(module, nn.Module):
+            chosen = [own for _, own in penalised_parameters(module, exempt=exempt, penalised=penalised)]
+            ids = {id(own) for own in chosen}
+            others = [own for own in module.parameters() if id(own) not in ids]
+            module = [{"params": chosen, "l1": l1, "l2": l2}, {"params": others}]
+        is_decay = self._is_decoupled and self._decays_decoupled
+        # Groups that name no penalty have none, and so have those that the caller adds later.
+        used = [
+            {"l1": 0.0, "l2": 0.0, "n_steps": 0, "weight_decay": group.get("l2", 0.0) * is_decay, **group}
+            for group in module
+            if group["params"]
         ]
-        # Groups that the caller adds later have no penalty, unless it names one.
-        used = [group for group in groups if group["params"]]
         base: dict[str, Any] = {"params": used, "lr": highest, "weight_decay": 0.0, **own}
         super().__init__(**base)
 
@@ -167,8 +169,10 @@ class ProximalAdamW(_PenalisedSteps, torch.optim.AdamW):
 
     Parameters
     ----------
-    module : torch.nn.Module
-    l1, l2 : float
+    module : torch.nn.Module or sequence of dict
+        What is trained; or groups of parameters, as other optimizers take them, each with strengths `l1` and
+        `l2` of its own.
+    l1, l2 : float, default 0.0
         Strengths: per unit of learning rate ("decoupled"), or of the loss ("loss").
     rates : sequence of float
         Learning rate of every step; the last one is kept if there are more steps. The groups' ``"lr"`` is
@@ -215,12 +219,14 @@ class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
     >>> _ = optimizer.step()
     """
 
-    def __init__(self, module: nn.Module, *, momentum: float = 0.9, **options: Any) -> None:
+    def __init__(
+        self, module: nn.Module | Sequence[dict[str, Any]], *, momentum: float = 0.9, **options: Any
+    ) -> None:
         super().__init__(module, momentum=momentum, **options)
 
 
 def make_optimizer(
-    module: nn.Module, *, optimizer: str, momentum: float, **options: Any
+    module: nn.Module | Sequence[dict[str, Any]], *, optimizer: str, momentum: float, **options: Any
 ) -> ProximalAdamW | ProximalSGD:
     """Return the optimizer of that name, "adamw" or "sgd"; `options` as in :class:`ProximalAdamW`."""
     if optimizer == "sgd":

@@ -1,0 +1,133 @@
+"""A regularizer without an advice: into the caller's own model, its optimizer, and as lines of code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from regadvisor.errors import ParameterError
+from regadvisor.foreign import check_ours, is_of
+from regadvisor.records import DataFacts, Training
+from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD
+
+
+def in_own_library(target: Any, regularizer: Regularizer) -> Any:
+    """Return a copy of a Keras model or a skorch net with this regularizer; None for anything else.
+
+    Raises
+    ------
+    ParameterError
+        If the model cannot express it.
+    """
+    if is_of(target, "keras"):
+        from regadvisor.families.fitted.keras_model import with_regularizer as with_keras
+
+        return with_keras(target, regularizer)
+    if is_of(target, "skorch"):
+        from regadvisor.families.fitted.skorch_net import with_regularizer as with_skorch
+
+        return with_skorch(target, regularizer)
+    return None
+
+
+def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training: Training) -> Regularizer:
+    """Return the advised strengths for the learning rates of a Keras model or a skorch net.
+
+    Decoupled strengths are carried over at equal strength × Σ lr. A net knows its epochs and batches; a Keras
+    model is taken to be trained for as many steps as the recipe says.
+    """
+    if training.coupling != "decoupled" or training.lr is None or training.batch_size is None:
+        return regularizer
+    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.families.neural.schedule import full_run_rates, steps_per_epoch
+
+    recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule or "constant")
+    advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
+    if is_of(target, "skorch"):
+        batch = facts.n_rows if target.batch_size == -1 else target.batch_size
+        own = float(target.lr) * target.max_epochs * steps_per_epoch(facts.n_rows, batch)
+    elif target.compiled:
+        own = float(target.optimizer.learning_rate) * len(advised)
+    else:
+        return regularizer
+    return regularizer.times(float(advised.sum()) / own)
+
+
+def applied_alone(
+    target: Any, regularizer: Regularizer, *, n_rows: float | None, target_sd: float = 1.0
+) -> Any:
+    """Return a configured copy of the caller's own model; see :meth:`regadvisor.Regularizer.apply`."""
+    configured = in_own_library(target, regularizer)
+    if configured is not None:
+        return configured
+    check_ours(target)
+    if hasattr(target, "get_params"):
+        return _estimator(target, regularizer, n_rows=n_rows, target_sd=target_sd)
+    import torch
+
+    if not isinstance(target, torch.nn.Module):
+        raise ParameterError(
+            "target must be a scikit-learn estimator, a torch.nn.Module, a Keras model or a skorch net, got "
+            f"{type(target).__name__}"
+        )
+    from regadvisor.families.neural.dropout import with_dropout
+
+    return with_dropout(target, regularizer.strengths().get("dropout", 0.0))
+
+
+def _estimator(target: Any, regularizer: Regularizer, *, n_rows: float | None, target_sd: float) -> Any:
+    """Return a copy of an estimator, or of the last step of a pipeline, with the strengths."""
+    from regadvisor.families.estimator.caller import cut, with_last
+    from regadvisor.families.estimator.rules import Strengths
+    from regadvisor.families.estimator.table import configured
+
+    if n_rows is None:
+        raise ParameterError(
+            "n_rows must be the number of training rows for an estimator, whose loss may be a sum over "
+            "rows, got None; call apply(estimator, n_rows=len(X))"
+        )
+    if regularizer.coupling == "decoupled":
+        raise ParameterError(
+            "coupling must be 'loss' for an estimator of scikit-learn, got 'decoupled'; strengths of the two "
+            "are never converted into each other"
+        )
+    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    if strengths["dropout"]:
+        raise ParameterError(f"target must be a network for dropout, got {type(target).__name__}")
+    own = Strengths(l1=strengths["l1"], l2=strengths["l2"], n_rows=n_rows, sd_y=target_sd)
+    return with_last(target, configured(cut(target)[1], own))
+
+
+def optimizer_alone(
+    module: torch.nn.Module,
+    regularizer: Regularizer,
+    *,
+    lr: float,
+    optimizer: Literal["adamw", "sgd"] = "adamw",
+    momentum: float = 0.9,
+) -> ProximalAdamW | ProximalSGD:
+    """Return an optimizer with the penalties; see :meth:`regadvisor.Regularizer.optimizer`."""
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        raise ParameterError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+    check_ours(module)
+    from regadvisor.families.neural.proximal import make_optimizer
+    from regadvisor.families.neural.recipe import Recipe
+
+    recipe = Recipe(lr=lr, optimizer=optimizer, momentum=momentum)
+    strengths = regularizer.strengths()
+    return make_optimizer(
+        module,
+        optimizer=recipe.optimizer,
+        momentum=recipe.momentum,
+        l1=strengths.get("l1", 0.0),
+        l2=strengths.get("l2", 0.0),
+        rates=[recipe.lr],
+        coupling=regularizer.coupling,
+        has_default_schedule=True,
+    )

@@ -1,0 +1,266 @@
+"""A Keras model with the advised regularizer: rebuilt from its configuration, never changed in place.
+
+Keras keeps penalties and dropout rates in the configuration of layers, so a configured model is made again
+from a changed configuration and gets the weights of the given one. What the configuration cannot say (a soft
+threshold needs the learning rate of each step) is put on the variables of the new model. It trains as it is;
+saved and loaded, it predicts without regadvisor.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from regadvisor.errors import ParameterError, import_optional
+from regadvisor.regularizer import Regularizer
+
+#: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
+_PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "depthwise", "pointwise"))
+#: The variables that these arguments are about, by name.
+_KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
+_DROPOUT = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+#: What Keras calls the squared error.
+_SQUARED = ("mse", "mean_squared_error", "MSE", "MeanSquaredError")
+#: Rates inside recurrent and attention layers: 0 is off there, and stays off.
+_RATES_INSIDE = ("dropout", "recurrent_dropout")
+
+
+def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None = None) -> Any:
+    """Return a Keras model like `model` with this regularizer; `model` is not changed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model
+        starts from its weights, with its loss and metrics, and a new optimizer of the same settings.
+    regularizer : Regularizer
+        In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like, doubled where
+        the model is compiled with the squared error, which has no ½. Decoupled: the optimizer's
+        ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after each step.
+        Penalties of weights and weight decay that `model` has already are replaced; penalties of biases and
+        activities stay. Dropout layers, and recurrent and attention layers that drop units, get its rate.
+    seed : int, optional
+        Seed of all dropout layers that have none of their own.
+
+    Raises
+    ------
+    ParameterError
+        If the model cannot be made again, has no place for the dropout, or is not compiled or built
+        although strengths are decoupled.
+    """
+    keras = import_optional("keras", extra="keras", purpose="configuring a Keras model")
+    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    is_decoupled = regularizer.coupling == "decoupled"
+    penalty = None
+    if not is_decoupled and (strengths["l1"] or strengths["l2"]):
+        found = regularizer.to("keras", loss="mse" if loss_name(model) in _SQUARED else None)
+        own = keras.regularizers.L1L2(**found["regularizers.L1L2"])
+        penalty = keras.saving.serialize_keras_object(own)
+    config = _config_of(model)
+    changes = _Changes(penalty, strengths["dropout"], seed)
+    changed = changes.of(config)
+    if strengths["dropout"] and not changes.n_rates:
+        raise ParameterError(
+            f"model must have a keras.layers.Dropout to apply dropout {strengths['dropout']:g} to, got none; "
+            "add them behind the hidden layers"
+        )
+    _warn_of_others(model)
+    new = _made(keras, model, changed, seed)
+    if is_decoupled and (strengths["l1"] or strengths["l2"]) and not model.compiled:
+        raise ParameterError(
+            "model must be compiled for decoupled strengths, which belong to its optimizer, got one that is "
+            "not; call model.compile(optimizer=keras.optimizers.AdamW(...), loss=...)"
+        )
+    if model.compiled:
+        _compile_like(new, model, decay=strengths["l2"] if is_decoupled else 0.0)
+    if is_decoupled and strengths["l1"]:
+        _soften_after_steps(keras, new, strengths["l1"])
+    return new
+
+
+def n_rates(model: Any) -> int:
+    """Return how many rates of dropout a model has to set."""
+    changes = _Changes(None, 0.0, None)
+    changes.of(_config_of(model))
+    return changes.n_rates
+
+
+class _Changes:
+    """The changed configuration of a model, and how many rates of dropout it has."""
+
+    def __init__(self, penalty: dict[str, Any] | None, rate: float, seed: int | None) -> None:
+        self._penalty, self._rate, self._seed = penalty, rate, seed
+        self.n_rates = 0
+
+    def of(self, node: Any) -> Any:
+        """Return a configuration with all layers in it changed; lists and dictionaries are new."""
+        if isinstance(node, list | tuple):
+            return type(node)(self.of(each) for each in node)
+        if not isinstance(node, dict):
+            return node
+        changed = {key: self.of(value) for key, value in node.items()}
+        if "class_name" in changed and isinstance(changed.get("config"), dict):
+            self._change(changed["class_name"], changed["config"])
+        return changed
+
+    def _change(self, kind: str, config: dict[str, Any]) -> None:
+        config.update(dict.fromkeys((name for name in _PENALTIES if name in config), self._penalty))
+        inside = [
+            name for name in _RATES_INSIDE if isinstance(config.get(name), float | int) and config[name]
+        ]
+        rates = ["rate"] if kind in _DROPOUT else inside
+        config.update(dict.fromkeys(rates, self._rate))
+        self.n_rates += len(rates)
+        if rates and self._seed is not None and config.get("seed") is None:
+            config["seed"] = (self._seed + self.n_rates) % 2**31
+
+
+def _config_of(model: Any) -> dict[str, Any]:
+    """Return a model's configuration.
+
+    Raises
+    ------
+    ParameterError
+        If it has none: a class of the caller's own whose layers only its code knows.
+    """
+    why = (
+        "a subclass whose layers only its code knows cannot be made again with others: give it get_config(), "
+        "or write its layers as a functional or Sequential model"
+    )
+    try:
+        config = model.get_config()
+    except NotImplementedError as error:
+        raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
+    is_own = not type(model).__module__.startswith("keras.")
+    if not isinstance(config, dict) or (
+        is_own and "layers" not in config and type(model).get_config is _plain()
+    ):
+        raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}")
+    config_of_all: dict[str, Any] = config
+    return config_of_all
+
+
+def _plain() -> Any:
+    """Return the ``get_config`` of models that say nothing of their layers."""
+    return import_optional("keras", extra="keras", purpose="Keras models").Model.get_config
+
+
+def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> Any:
+    """Return a new model of this configuration, with the weights of `model`."""
+    kinds = {type(layer).__name__: type(layer) for layer in _layers(model)}
+    own = {name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")}
+    try:
+        with own_randomness(seed or 0), keras.saving.custom_object_scope(own):
+            new = type(model).from_config(config)
+            if model.built and not new.built:
+                new.build_from_config(model.get_build_config())
+        if model.built:
+            for mine, given in zip(new.weights, model.weights, strict=True):
+                mine.assign(given)
+    except Exception as error:
+        raise ParameterError(
+            f"model must be one that Keras can make again from its get_config(), got an error from "
+            f"{type(model).__name__}: {type(error).__name__}: {error}"
+        ) from error
+    return new
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """Yield a model and all layers inside it."""
+    yield from model._flatten_layers()
+
+
+def _warn_of_others(model: Any) -> None:
+    """Warn of layers of the caller's own whose weights no argument can penalise."""
+    names = []
+    for layer in _layers(model):
+        own = [weight for weight in layer._trainable_variables if len(weight.shape) >= 2]
+        is_ours = type(layer).__module__.startswith("keras.")
+        if own and not is_ours and not any(name in layer.get_config() for name in _PENALTIES):
+            names.append(f"{layer.name} ({type(layer).__name__})")
+    if names:
+        warnings.warn(
+            f"apply() cannot set a penalty on the weights of {', '.join(names)}: the layer has no "
+            "kernel_regularizer. Give it one, and return it in get_config().",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+# -------------------------------------------------------------------------------------- optimizer and loss
+
+
+def loss_name(model: Any) -> str | None:
+    """Return the name of the loss that a model is compiled with, None without one."""
+    loss = getattr(model, "loss", None) if model.compiled else None
+    return loss if loss is None or isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
+
+
+def _compile_like(new: Any, model: Any, *, decay: float) -> None:
+    """Compile `new` as `model` is, with a new optimizer of this weight decay."""
+    keras = import_optional("keras", extra="keras", purpose="Keras models")
+    settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
+    # A decay of 0 says the same as none, and AdamW refuses to have none.
+    config = {**model.optimizer.get_config(), "weight_decay": decay}
+    settings["optimizer"] = type(model.optimizer).from_config(config)
+    if decay:
+        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_KERNELS)})$)"])
+    new.compile(**settings)
+
+
+def _renewed(keras: Any, value: Any) -> Any:
+    """Return metrics anew (they hold sums); other settings as they are."""
+    if isinstance(value, list | tuple):
+        return [_renewed(keras, each) for each in value]
+    if isinstance(value, dict):
+        return {key: _renewed(keras, each) for key, each in value.items()}
+    return type(value).from_config(value.get_config()) if isinstance(value, keras.Metric) else value
+
+
+def _soften_after_steps(keras: Any, model: Any, l1: float) -> None:
+    """Let every penalised weight go through ``soft(w, lr·l1)`` after each step of the model's optimizer."""
+    if not model.built:
+        raise ParameterError(
+            "model must be built for a decoupled L1, which acts on its weights, got one that is not; give it "
+            "a keras.Input, or call model.build(shape)"
+        )
+    for weight in model.trainable_variables:
+        if weight.name in _KERNELS:
+            weight.constraint = _softened(keras, model.optimizer, l1, weight.constraint)
+
+
+def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
+    """Return the constraint that is the soft threshold, behind the one that a weight has already."""
+
+    def constraint(weight: Any) -> Any:
+        weight = weight if before is None else before(weight)
+        threshold = keras.ops.cast(optimizer.learning_rate, weight.dtype) * l1
+        return keras.ops.sign(weight) * keras.ops.relu(keras.ops.abs(weight) - threshold)
+
+    return constraint
+
+
+# ----------------------------------------------------------------------------------------------- randomness
+
+
+@contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Let Python, NumPy and torch draw from `seed` inside, as Keras does from all; then put them back."""
+    import torch
+
+    numpy: Any = np.random  # the state that all of NumPy shares is what Keras draws from
+    before = random.getstate(), numpy.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        numpy.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            numpy.set_state(before[1])

@@ -1,0 +1,138 @@
+"""A skorch net with the advised regularizer: a copy with another optimizer and other dropout."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from glob import escape
+from typing import Any
+
+from sklearn.base import clone
+from torch import nn, optim
+
+from regadvisor.errors import ParameterError, import_optional
+from regadvisor.families.neural.dropout import set_dropout, with_dropout
+from regadvisor.families.neural.module.source import own_luck
+from regadvisor.families.neural.parameters import penalised_parameters
+from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
+from regadvisor.regularizer import Coupling, Regularizer
+
+#: Optimizers with a step of ours, by name.
+_OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
+
+
+def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
+    """Return a copy of a skorch net with this regularizer; it is not initialized yet.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Initialized or not. Its weights of two or more dimensions are penalised, without embeddings and norms.
+    regularizer : Regularizer
+        In the loss, L2 becomes the ``weight_decay`` of the net's optimizer (AdamW becomes Adam); where the
+        criterion is ``MSELoss``, which has no ½, strengths are doubled. For L1 and for decoupled strengths,
+        Adam, AdamW or SGD becomes the optimizer of :mod:`~regadvisor.families.neural.proximal` with the same
+        step. Every dropout layer gets the rate. Weight decay that the net has is replaced.
+
+    Raises
+    ------
+    ParameterError
+        If the optimizer cannot have these strengths, the module cannot be made, or has no dropout to set.
+    """
+    import_optional("skorch", extra="skorch", purpose="configuring a skorch net")
+    if regularizer.coupling == "loss" and net.criterion in (nn.MSELoss, "mse"):
+        regularizer = regularizer.times(2.0)
+    strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    is_proximal = strengths["l1"] > 0 or (strengths["l2"] > 0 and regularizer.coupling == "decoupled")
+    if is_proximal and net.optimizer not in _OURS:
+        raise ParameterError(
+            f"optimizer must be {', '.join(map(_name, _OURS))} for L1 and for decoupled strengths, which are "
+            f"part of its step, got {_name(net.optimizer)}"
+        )
+    configured = clone(net)
+    _set_module(configured, strengths["dropout"])
+    names = ("l1", "l2") if is_proximal else ("l2",)
+    found = {name if is_proximal else "weight_decay": strengths[name] for name in names}
+    given = list(net.get_params().get("optimizer__param_groups", ()))
+    groups = [
+        (escape(name), {**_of(name, given), **found})
+        for name, _ in penalised_parameters(module_of(configured))
+    ]
+    configured.set_params(optimizer__param_groups=[*groups, *given], optimizer__weight_decay=0.0)
+    if is_proximal:
+        chosen = functools.partial(_proximal, kind=_OURS[net.optimizer], coupling=regularizer.coupling)
+        configured.set_params(optimizer=chosen)
+    elif net.optimizer is optim.AdamW:
+        configured.set_params(optimizer=optim.Adam)
+    return configured
+
+
+def _name(optimizer: Any) -> str:
+    return str(getattr(optimizer, "__name__", type(optimizer).__name__))
+
+
+def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return what the caller's own groups say of a parameter, such as its learning rate."""
+    return next((options for pattern, options in groups if fnmatch(name, pattern)), {})
+
+
+def module_of(net: Any) -> nn.Module:
+    """Return a module as a net would train it; the net stays as it is.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be made.
+    """
+    probe = clone(net)
+    try:
+        with own_luck(0):
+            probe.set_params(verbose=0).initialize()
+    except Exception as error:
+        raise ParameterError(
+            f"net must be one whose module can be made, got {type(error).__name__} from initialize(): {error}"
+        ) from error
+    module: nn.Module = probe.module_
+    return module
+
+
+def _set_module(net: Any, rate: float) -> None:
+    """Let the module of a net drop at one rate wherever it drops."""
+    options = [name for name in net.get_params() if name.startswith("module__")]
+    if isinstance(net.module, nn.Module) and not options:
+        with_dropout(net.module, rate)  # says what cannot be set
+        set_dropout(net.module, rate)  # a net takes no other module, and this one is a copy
+        return
+    # Of an instance with arguments, skorch makes a new one as well.
+    make = type(net.module) if isinstance(net.module, nn.Module) else net.module
+    net.set_params(module=functools.partial(_with_rate, make, rate))
+
+
+def _with_rate(make: Callable[..., nn.Module], rate: float, /, **options: Any) -> nn.Module:
+    """Return the module that a class or function makes, with this rate of dropout."""
+    module = make(**options)
+    set_dropout(module, rate)
+    return module
+
+
+def _proximal(
+    groups: Sequence[dict[str, Any]],
+    *,
+    kind: str,
+    coupling: Coupling,
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    **own: Any,
+) -> ProximalAdamW | ProximalSGD:
+    """Return the optimizer that skorch calls for; what sets the learning rate sets that of each group."""
+    return make_optimizer(
+        groups,
+        optimizer=kind,
+        momentum=momentum,
+        rates=[lr],
+        coupling=coupling,
+        has_default_schedule=True,
+        **own,
+    )

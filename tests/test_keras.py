@@ -1,0 +1,344 @@
+"""Keras models: rebuilt with the regularizer, asked about, and as a script; against torch and by hand."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.pipeline import Pipeline
+from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
+
+from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
+from regadvisor.data.source import make_table
+from regadvisor.export.build import build_network
+from regadvisor.export.torch_snippet import torch_snippet
+from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
+from regadvisor.families.neural.schedule import learning_rates
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+layers = keras.layers
+# Of Keras itself, wherever it turns a variable into an array.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6)).astype(np.float32)
+CODES = (X[:, 0] + 0.3 * RNG.normal(size=120) > 0).astype(int)
+DECOUPLED = Regularizer(l1=2.0, l2=2.0, coupling="decoupled")
+LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def sequential(
+    *, rate: float | None = 0.5, optimizer: Any = "adam", loss: Any = LOGITS, has_norm: bool = True
+) -> Any:
+    more = [layers.BatchNormalization()] if has_norm else []
+    more += [] if rate is None else [layers.Dropout(rate)]
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu"), *more, layers.Dense(2)])
+    if loss is not None:
+        model.compile(optimizer, loss, metrics=["accuracy", keras.metrics.SparseCategoricalAccuracy()])
+    return model
+
+
+def functional() -> Any:
+    inputs = keras.Input((6,))
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(4, "relu"), layers.Dropout(0.3)], name="inner")
+    shared = layers.Dense(4, "relu", name="shared")
+    merged = layers.Concatenate()([inner(inputs), shared(inputs), shared(-inputs)])
+    series = layers.Bidirectional(layers.LSTM(3, dropout=0.2))(layers.Reshape((3, 2))(inputs))
+    return keras.Model(inputs, layers.Dense(2)(layers.Concatenate()([merged, series])))
+
+
+def kernels(model: Any) -> list[np.ndarray]:
+    return [np.asarray(w) for w in model.trainable_weights if "kernel" in w.name]
+
+
+def total(losses: Any) -> float:
+    return float(sum(loss.detach() for loss in losses))
+
+
+@pytest.mark.parametrize("make", [sequential, functional], ids=["sequential", "functional"])
+def test_the_penalty_and_the_rates_are_the_advised_ones(make: Any) -> None:
+    model = make()
+    before, weights = model.get_config(), model.get_weights()
+    new = with_regularizer(model, Regularizer(l1=0.01, l2=0.3))
+    wanted = sum(0.01 * np.abs(w).sum() + 0.15 * np.square(w).sum() for w in kernels(model))
+    assert total(new.losses) == pytest.approx(float(wanted), rel=1e-5)
+    for mine, theirs in zip(new.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_allclose(new.predict(X, verbose=0), model.predict(X, verbose=0), atol=1e-6)
+    dropped = with_regularizer(model, Regularizer(l2=0.3, dropout=0.25))
+    rates = [layer.rate for layer in dropped._flatten_layers() if isinstance(layer, layers.Dropout)]
+    rates += [layer.dropout for layer in dropped._flatten_layers() if isinstance(layer, layers.LSTM)]
+    assert rates
+    assert set(rates) == {0.25}
+    assert model.get_config() == before
+    assert not model.losses
+
+
+def test_the_squared_error_has_no_half() -> None:
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+    model.compile("adam", "mean_squared_error")
+    new = with_regularizer(model, Regularizer(l2=0.3))
+    assert total(new.losses) == pytest.approx(0.3 * float(np.square(kernels(model)[0]).sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, keras.optimizers.AdamW], ids=["adam", "adamw"])
+def test_decoupled_steps_are_those_of_torch(optimizer: Any) -> None:
+    with own_randomness(0):
+        model = sequential(rate=None, optimizer=optimizer(0.01, epsilon=1e-12), has_norm=False)
+    ours = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    with torch.no_grad():
+        for layer, own in ((ours[0], model.layers[0]), (ours[2], model.layers[-1])):
+            layer.weight.copy_(own.kernel.value.T)
+            layer.bias.copy_(own.bias.value)
+    new = with_regularizer(model, DECOUPLED)
+    new.fit(X, CODES, batch_size=len(X), epochs=8, verbose=0)
+    step = DECOUPLED.optimizer(ours, lr=0.01)
+    for group in step.param_groups:
+        group["eps"] = 1e-12  # Keras adds it elsewhere, which a nearly dead unit shows
+    for _ in range(8):
+        step.zero_grad()
+        torch.nn.functional.cross_entropy(ours(torch.as_tensor(X)), torch.as_tensor(CODES)).backward()
+        step.step()
+    found = new.layers[0].kernel.value.detach().numpy().T
+    np.testing.assert_allclose(found, ours[0].weight.detach().numpy(), atol=2e-4)
+    assert (found == 0).any()
+    np.testing.assert_allclose(new.layers[0].bias.value.detach(), ours[0].bias.detach(), atol=2e-4)
+    assert not hasattr(model.optimizer, "_exclude_from_weight_decay_pattern")
+    new = with_regularizer(sequential(optimizer=optimizer()), DECOUPLED)
+    decayed = {w.name for w in new.trainable_variables if new.optimizer._use_weight_decay(w)}
+    assert decayed == {"kernel"}
+
+
+def test_none_takes_off_the_penalties_of_the_model() -> None:
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(3, kernel_regularizer="l2", bias_regularizer="l1"), layers.Dense(2)]
+    )
+    model.compile(keras.optimizers.AdamW(weight_decay=0.1), LOGITS)
+    new = with_regularizer(model, Regularizer())
+    assert new.layers[0].kernel_regularizer is None
+    assert new.layers[0].bias_regularizer is not None
+    assert not new.optimizer.weight_decay
+    assert model.optimizer.weight_decay == 0.1
+
+
+def test_it_is_saved_and_loaded_without_regadvisor(tmp_path: Any) -> None:
+    new = with_regularizer(sequential(), DECOUPLED)
+    new.fit(X, CODES, epochs=2, verbose=0)
+    new.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(X, verbose=0), new.predict(X, verbose=0), atol=1e-6)
+
+
+class Plain(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = layers.Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return self.layer(x)
+
+
+class Own(layers.Layer):
+    def build(self, shape: Any) -> None:
+        self.table = self.add_weight(shape=(shape[-1], 3), name="table")
+
+    def call(self, x: Any) -> Any:
+        return x @ self.table
+
+
+@pytest.mark.parametrize(
+    ("make", "regularizer", "words"),
+    [
+        (Plain, Regularizer(l2=0.1), r"model must have get_config\(\), got Plain; a subclass"),
+        (lambda: sequential(rate=None), Regularizer(dropout=0.2), "must have a keras.layers.Dropout"),
+        (lambda: sequential(loss=None), DECOUPLED, "model must be compiled for decoupled strengths"),
+    ],
+    ids=["subclass", "no dropout", "not compiled"],
+)
+def test_what_cannot_be_rebuilt(make: Any, regularizer: Regularizer, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        regularizer.apply(make())
+
+
+def test_weights_without_an_argument_are_named() -> None:
+    model = keras.Sequential([keras.Input((6,)), Own(name="mine"), layers.Dense(2)])
+    with pytest.warns(UserWarning, match=r"cannot set a penalty on the weights of mine \(Own\)"):
+        new = Regularizer(l2=0.2).apply(model)
+    assert total(new.losses) == pytest.approx(0.1 * float(np.square(kernels(model)[0]).sum()), rel=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------ model=
+
+
+def classifier(n_features: int = 30, n_outputs: int = 2) -> Any:
+    model = keras.Sequential(
+        [
+            keras.Input((n_features,)),
+            layers.Dense(8, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(n_outputs, "softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.fixture(scope="module")
+def cancer() -> Any:
+    rows, labels = load_breast_cancer(return_X_y=True)
+    return rows[:150], np.array(["benign", "malign"])[labels[:150]]
+
+
+@pytest.fixture(scope="module")
+def advised(cancer: Any) -> tuple[Advice, Any]:
+    model = classifier()
+    return advise(*cancer, model=model, recipe=Recipe(epochs=2), budget=8), model
+
+
+def test_advice_about_a_model_is_built_and_applied(cancer: Any, advised: Any) -> None:
+    advice, model = advised
+    assert {"none", "l2"} <= set(advice.scores["kind"])
+    assert np.isfinite(advice.scores["loss"]).all()
+    assert "Sequential gets scaled features" in " ".join(advice.to_text().split())
+    assert "advice.apply(model)" in " ".join(advice.to_text().split())
+    built = advice.build().fit(*cancer)
+    # The same by hand: the applied model, trained on the same features from the same seed.
+    features = np.asarray(built[:-1].transform(cancer[0]), dtype=np.float32)
+    with own_randomness(advice.record.training.seed):
+        mine = with_regularizer(model, advice.regularizer, seed=advice.record.training.seed)
+        mine.fit(features, (cancer[1] == "malign").astype(int), batch_size=128, epochs=2, verbose=0)
+    np.testing.assert_allclose(built.predict_proba(cancer[0]), mine.predict(features, verbose=0), atol=1e-5)
+    assert set(built.predict(cancer[0])) <= {"benign", "malign"}
+    assert "import keras" in advice.snippet("keras")
+    assert advice.summary["parameters"] == advice.regularizer.to("keras")
+
+
+def test_a_saved_advice_builds_with_the_model(cancer: Any, advised: Any, tmp_path: Any) -> None:
+    advice, model = advised
+    advice.to_json(tmp_path / "advice.json")
+    loaded = Advice.load(tmp_path / "advice.json")
+    with pytest.raises(ParameterError, match="module must be"):
+        loaded.build()
+    found = loaded.build(module=model).fit(*cancer).predict_proba(cancer[0])
+    np.testing.assert_allclose(found, advice.build().fit(*cancer).predict_proba(cancer[0]), atol=1e-5)
+
+
+def test_random_states_stay_and_runs_repeat(cancer: Any) -> None:
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
+
+    def linear(n_features: int, n_outputs: int) -> Any:
+        return keras.Sequential([keras.Input((n_features,)), layers.Dense(n_outputs)])
+
+    scores = [
+        advise(*cancer, model=linear, recipe=Recipe(epochs=1), effort="quick", folds=2, budget=None)
+        .scores.groupby("kind")["loss"].min()
+        for _ in range(2)
+    ]  # fmt: skip
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6)
+    assert random.getstate() == states[0]
+    assert np.random.get_state()[1].tolist() == states[1]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_epochs_come_from_the_last_fit_or_the_recipe(cancer: Any) -> None:
+    with pytest.raises(ParameterError, match="recipe must say how many epochs a Keras model is trained"):
+        advise(*cancer, model=classifier())
+    model = classifier()
+    model.fit(np.asarray(cancer[0], np.float32), (cancer[1] == "malign").astype(int), epochs=3, verbose=0)
+    advice = advise(*cancer, model=model, budget=0)
+    assert advice.record.training.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("units", "last", "loss"),
+    [(1, "sigmoid", "binary_crossentropy"), (2, "softmax", "categorical_crossentropy"), (2, None, None)],
+)
+def test_targets_are_what_the_loss_takes(cancer: Any, units: int, last: Any, loss: Any) -> None:
+    model = keras.Sequential([keras.Input((30,)), layers.Dense(units, last)])
+    if loss is not None:
+        model.compile(keras.optimizers.Adam(0.02), loss)
+    advice = advise(*cancer, model=model, recipe=Recipe(epochs=20, lr=0.02, batch_size=32), budget=0)
+    built = advice.build().fit(*cancer)
+    shares = built.predict_proba(cancer[0])
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
+    assert built.score(*cancer) > 0.9
+
+
+def test_a_model_without_an_input_is_built_for_the_features(cancer: Any) -> None:
+    model = keras.Sequential([layers.Dense(4, "relu"), layers.Dense(1, "sigmoid")])
+    advice = advise(*cancer, model=model, recipe=Recipe(epochs=10, lr=0.02, batch_size=32), budget=0)
+    assert advice.build().fit(*cancer).score(*cancer) > 0.9
+    assert not model.built
+
+
+def test_several_inputs_go_into_a_fit_function(cancer: Any) -> None:
+    ends = [keras.Input((15,)), keras.Input((15,))]
+    model = keras.Model(ends, layers.Dense(2)(layers.Concatenate()(ends)))
+    with pytest.raises(ParameterError, match=r"one input and one output.*got 2 inputs; .*fit_function"):
+        advise(*cancer, model=model, recipe=Recipe(epochs=1))
+
+
+def test_numbers_are_predicted_in_their_own_unit() -> None:
+    rows, y = load_diabetes(return_X_y=True)
+    model = keras.Sequential([keras.Input((10,)), layers.Dense(8, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    advice = advise(rows, 1000 * y, model=model, recipe=Recipe(epochs=20, batch_size=32), budget=0)
+    assert advice.build().fit(rows, 1000 * y).score(rows, 1000 * y) > 0.3
+
+
+# ---------------------------------------------------------------------------------------------- scripts
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("coupling", ["decoupled", "loss"])
+@pytest.mark.parametrize("kind", ["none", "l2", "elasticnet"])
+def test_the_script_trains_what_a_loop_of_torch_trains(optimizer: str, coupling: Any, kind: str) -> None:
+    training = replace(
+        TRAINING, optimizer=optimizer, momentum=0.8 if optimizer == "sgd" else None, coupling=coupling,
+        epochs=8, batch_size=150, schedule="constant" if optimizer == "sgd" else "flat-cosine", hidden=(12,),
+    )  # fmt: skip
+    regularizer = replace(LOSS_REGULARIZERS[kind].times(5.0), coupling=coupling)
+    rows, y = load_iris(return_X_y=True)
+    facts = make_table(rows, y).facts
+    steps = Pipeline(build_network(facts, regularizer, training).steps[:-1])
+    script = torch_snippet(steps, facts, training=training, regularizer=regularizer, library="keras")
+    assert "regadvisor" not in script
+    made, trained = script.split("model.fit(")
+    names: dict[str, Any] = {"X": rows, "y": y}
+    exec(compile(made, "script", "exec"), names)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 12), torch.nn.ReLU(), torch.nn.Linear(12, 3))
+    with torch.no_grad():
+        for layer, own in zip((module[0], module[2]), names["model"].layers, strict=True):
+            layer.weight.copy_(own.kernel.value.T)
+            layer.bias.copy_(own.bias.value)
+    exec(
+        compile("model.fit(" + trained.replace("target, ", "target, shuffle=False, ", 1), "script", "exec"),
+        names,
+    )
+    rates = learning_rates(8, lr=training.lr, schedule=training.schedule)
+    step = regularizer.optimizer(module, lr=1.0, optimizer=optimizer, momentum=0.8)  # type: ignore[arg-type]
+    features = torch.as_tensor(names["features"])
+    for rate in rates:
+        for group in step.param_groups:
+            group["lr"] = float(rate)
+        step.zero_grad()
+        torch.nn.functional.cross_entropy(module(features), torch.as_tensor(y)).backward()
+        step.step()
+    shares = torch.softmax(module(features), dim=1).detach().numpy()
+    np.testing.assert_allclose(names["predict_proba"](rows), shares, atol=1e-4)
+    assert names["predict"](rows).shape == (150,)
+
+
+def test_advice_on_our_network_is_applied_at_equal_strength_times_rates(cancer: Any) -> None:
+    advice = advise(*cancer, model="mlp", recipe=Recipe(epochs=4, lr=2e-3, schedule="constant"), budget=0)
+    assert advice.regularizer.l2 or advice.regularizer.l1
+    applied = advice.apply(classifier())  # its learning rate is five times as high
+    if advice.regularizer.l2:
+        assert float(applied.optimizer.weight_decay) == pytest.approx(advice.regularizer.l2 / 5, rel=1e-4)
+    with pytest.raises(ParameterError, match="must be one of torch or scikit-learn, got Sequential"):
+        advise(*cancer, model="linear", budget=0).apply(classifier())
