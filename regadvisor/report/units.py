@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
+from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.words import number
@@ -29,12 +30,12 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
         return {}
     if training.family == "fitted" and training.engine is None:
         return {} if record.data.has_weights else training.parameters
-    if training.family == "linear":
-        return _linear(record)
     if training.engine == "keras" or training.engine == "skorch":
         # A regression's loss may have no ½, which the record does not know; L1 in torch is no parameter.
         is_known = record.data.task != "regression" and not (training.engine == "skorch" and regularizer.l1)
         return regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
+    if not spec_of(training.family).is_network:
+        return _linear(record)
     return _network(regularizer, training)
 
 
