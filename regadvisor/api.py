@@ -16,6 +16,7 @@ import pandas as pd
 from regadvisor import __version__
 from regadvisor.advice import Advice
 from regadvisor.arguments import (
+    are_labels,
     check_budget,
     check_choice,
     check_folds,
@@ -26,6 +27,7 @@ from regadvisor.arguments import (
     is_module,
     resolve_model,
     task_of,
+    with_labels,
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.source import make_table
@@ -242,7 +244,9 @@ def advise(
         progress=check_progress(progress),
     )
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
-    task = task_of(model) if task == "auto" else task
+    if task == "auto" or (task == "classification" and are_labels(y)):
+        model = model if recipe is not None else with_labels(model, y)
+        task = task_of(model, y)
     check_executor(executor)
     with watching(request.progress) as say:
         request = replace(request, progress=say)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+import numpy as np
+
 from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours
 
@@ -126,8 +128,43 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
-def task_of(model: Any) -> str:
-    """Return "regression" for a model that is for numbers alone, else "auto".
+def with_labels(model: Any, y: Any) -> Any:
+    """Return the model for y: a linear model of several columns of 0 and 1 is one classifier for each.
+
+    Examples
+    --------
+    >>> with_labels("linear", [[0, 1], [1, 0]])
+    MultiOutputClassifier(estimator=LogisticRegression())
+    """
+    if not isinstance(model, str) or model not in ("auto", "linear") or not are_labels(y):
+        return model
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multioutput import MultiOutputClassifier
+
+    return MultiOutputClassifier(LogisticRegression())
+
+
+def _has_columns(y: Any) -> bool:
+    """Whether y is a table of several columns."""
+    if isinstance(y, list):
+        return bool(y) and isinstance(y[0], list | tuple) and len(y[0]) > 1
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    return len(shape) == 2 and shape[1] > 1
+
+
+def are_labels(y: Any) -> bool:
+    """Whether y has several columns, each of 0 and 1 alone."""
+    if not _has_columns(y):
+        return False
+    try:
+        values = np.asarray(y).astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def task_of(model: Any, y: Any = None) -> str:
+    """Return "regression" for a model that is for numbers, or several columns, else "auto".
 
     Examples
     --------
@@ -144,7 +181,8 @@ def task_of(model: Any) -> str:
     from sklearn.base import is_regressor
 
     # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
-    return "regression" if is_regressor(model) else "auto"
+    # Several labels are columns of numbers, 0 and 1.
+    return "regression" if is_regressor(model) or _has_columns(y) else "auto"
 
 
 def resolve_model(

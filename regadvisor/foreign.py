@@ -47,7 +47,11 @@ _NOT_WEIGHTS = {
 }
 _NAMED = {
     **dict.fromkeys(
-        ("LinearSVC", "LinearSVR", "OneVsRestClassifier", "MultiOutputRegressor", "RegressorChain"), None
+        (
+            *("LinearSVC", "LinearSVR", "OneVsRestClassifier", "MultiOutputRegressor", "RegressorChain"),
+            *("MultiOutputClassifier", "ClassifierChain"),
+        ),
+        None,
     ),
     **{f"{kind}{task}": _MEMBERS for kind in ("Voting", "Stacking", "Bagging") for task in _TASKS},
     "Lars": "its strength is a number of features; the nearest is Lasso",

@@ -619,7 +619,7 @@ def test_the_regressor_predicts_all_targets() -> None:
 def test_the_estimators_refuse_what_they_cannot_learn() -> None:
     X, Y = made(60)
     with pytest.raises(ParameterError, match=r"call advise\(\) once for each column"):
-        AdvisedClassifier().fit(X, Y > 0)
+        AdvisedClassifier().fit(X, np.digitize(Y, [0.0, 1.0]))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

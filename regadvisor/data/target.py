@@ -296,7 +296,8 @@ def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -
     ['no', 'yes']
     """
     if isinstance(values, pd.DataFrame):
-        return np.column_stack([finite_numbers(values.iloc[:, j]) for j in range(values.shape[1])])
+        columns = np.column_stack([finite_numbers(values.iloc[:, j]) for j in range(values.shape[1])])
+        return columns.astype(np.intp) if is_classification else columns
     if not is_classification:
         return finite_numbers(values)
     if is_plain(values.dtype):

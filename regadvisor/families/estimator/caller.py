@@ -72,6 +72,8 @@ class Caller:
     last : estimator
     kinds : tuple of Kind
         The kinds to ask about.
+    n_labels : int
+        Columns of 0 and 1 that it predicts; 0: it is asked about classes in one column, or numbers.
     is_unequal : bool
         Whether some features that the last step gets are far larger than the others.
     notes : tuple of Note
@@ -81,6 +83,7 @@ class Caller:
     steps: Pipeline | None
     last: BaseEstimator
     kinds: tuple[Kind, ...]
+    n_labels: int = 0
     is_unequal: bool = False
     notes: tuple[Note, ...] = ()
 
@@ -95,7 +98,9 @@ class Caller:
     def is_exact(self) -> bool:
         """Whether our own solvers find the minimum of its objective."""
         params = self.last.get_params()
-        is_usual = params.get("fit_intercept", True) and not params.get("positive", False)
+        is_usual = (
+            self.n_labels == 0 and params.get("fit_intercept", True) and not params.get("positive", False)
+        )
         return inner_name(self.last) is None and self.row.is_exact and is_usual
 
     @property
@@ -134,7 +139,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
             f"{name}; pass the nearest of these, such as model={nearest}, or a function that trains yours: "
             "model=regadvisor.fit_function(fit)"
         )
-    if row.is_classifier != (facts.task != "regression"):
+    if row.is_classifier != (facts.task != "regression") and not (row.is_classifier and facts.targets):
         wanted = "a classifier" if facts.task != "regression" else "a regressor"
         raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
     if getattr(inner, "multi_class", "ovr") == "crammer_singer":
@@ -143,7 +148,8 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
             "measured here"
         )
     _check_targets(last, facts)
-    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=row.kinds(inner))
+    n_labels = len(facts.targets) if row.is_classifier else 0
+    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=row.kinds(inner), n_labels=n_labels)
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
     return replace(caller, notes=_notes(caller, type(model).__name__))
@@ -152,6 +158,16 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
 def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
     """Raise ParameterError for one target where several are needed, or the other way round."""
     tags, name = get_tags(last).target_tags, type(last).__name__
+    own = get_tags(last).classifier_tags
+    if facts.targets and own is not None:
+        if not (tags.multi_output or own.multi_label):
+            raise ParameterError(
+                f"model must take several columns of classes, got {name}; pass "
+                f"model=MultiOutputClassifier({name}())"
+            )
+        if last.get_params().get("class_weight") is not None:
+            raise ParameterError("class_weight must be None for several columns of classes")
+        return
     if facts.targets and not tags.multi_output:
         raise ParameterError(
             f"model must take several targets, got {name} for {facts.n_targets} of them; pass "

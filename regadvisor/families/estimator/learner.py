@@ -24,7 +24,7 @@ from regadvisor.families.estimator.rules import VANISHING, Strengths
 from regadvisor.families.estimator.table import configured, inner_name, innermost
 from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.fitted.family import Laws, Trained
-from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss
+from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
 from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
@@ -66,6 +66,11 @@ class EstimatorLearner:
         """
         table, self.caller = asked_about(table, self.caller, X)
         inner = innermost(self.caller.last)
+        if self.caller.n_labels and not np.isin(table.targets, (0.0, 1.0)).all():
+            raise DataError(
+                f"y must have columns of 0 and 1 for {type(self.caller.last).__name__}, got other values; "
+                "make a column of each class (pandas.get_dummies), or ask about one column at a time"
+            )
         lowest = self.caller.row.lowest(inner)
         if lowest is not None:
             least, (limit, is_open) = float(table.targets.min()), lowest
@@ -100,7 +105,11 @@ class EstimatorLearner:
         if type(self.caller.last).__name__ == "CalibratedClassifierCV":
             return LogLoss()
         target = sample.targets if self._target is None else self._target
-        return self.caller.row.loss(innermost(self.caller.last), target)
+        return self._loss(target)
+
+    def _loss(self, target: NDArray[Any]) -> RowLoss:
+        own = self.caller.row.loss(innermost(self.caller.last), target)
+        return of_labels(own, self.caller.n_labels) if self.caller.n_labels else own
 
     def encoder(self, sample: Table) -> Encoder:
         """Return the caller's own steps, or our preprocessing."""
@@ -118,7 +127,9 @@ class EstimatorLearner:
         last = clone(self.caller.last)
         if self.caller.class_weight is not None:  # the weights of the rows have them
             last.set_params(class_weight=None)
-        spread = 1.0 if len(self._classes) else float(np.std(y, axis=0).mean()) or 1.0
+        if self.caller.n_labels:
+            y = y.astype(np.intp)
+        spread = 1.0 if len(self._classes) or self.caller.n_labels else float(np.std(y, axis=0).mean()) or 1.0
         model = seeded(configured(last, self._strengths(regularizer, len(y), spread)), seed)
         weights = {} if weight is None else {"sample_weight": weight}
         with ExitStack() as quiet:
@@ -145,7 +156,7 @@ class EstimatorLearner:
             l1=strengths.get("l1", 0.0),
             l2=strengths.get("l2", 0.0),
             n_rows=n_rows,
-            n_classes=len(self._classes),
+            n_classes=2 if self.caller.n_labels else len(self._classes),
             is_unequal=self.caller.is_unequal,
             spread=spread,
         )
@@ -161,9 +172,10 @@ class EstimatorLearner:
 
     def _outputs(self, model: Any, rows: Any) -> Floats:
         """Return what the loss reads, a column for each output."""
-        loss = self.caller.row.loss(innermost(self.caller.last), np.zeros((1, 1)))
         is_calibrated = type(self.caller.last).__name__ == "CalibratedClassifierCV"
-        response = "predict_proba" if is_calibrated else loss.response
+        response = "predict_proba" if is_calibrated else self._loss(np.zeros((1, 1))).response
+        if self.caller.n_labels:
+            return _label_outputs(model, response, rows)
         with np.errstate(all="ignore"), ignoring(RuntimeWarning):
             found = np.asarray(getattr(model, response)(rows), dtype=np.float64)
         found = found.reshape(len(found), -1)
@@ -184,7 +196,7 @@ class EstimatorLearner:
 
     @property
     def _scale(self) -> Scale:
-        if self._target is None or len(self._classes):
+        if self._target is None or self.caller.row.is_classifier:
             return 1.0, 1.0
         return self.caller.row.scale(innermost(self.caller.last), self._inner_target)
 
@@ -208,6 +220,21 @@ def about(caller: Caller) -> Training:
         objective=objective_of(caller.last),
         is_unequal=caller.is_unequal,
     )
+
+
+def _label_outputs(model: Any, response: str, rows: Any) -> Floats:
+    """Return the probability of 1, or the margin, of each label, shape (n_rows, n_labels)."""
+    if response != "predict" and not hasattr(model, response):  # MultiOutputClassifier of margins
+        return np.column_stack([getattr(each, response)(rows) for each in model.estimators_])
+    found = getattr(model, response)(rows)
+    if not isinstance(found, list):
+        return np.asarray(found, dtype=np.float64)
+    # Of each label the probabilities of its classes; a fold may have met one of them alone.
+    columns = [
+        shares @ np.asarray(classes, dtype=np.float64)
+        for shares, classes in zip(found, model.classes_, strict=True)
+    ]
+    return np.column_stack(columns)
 
 
 def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:

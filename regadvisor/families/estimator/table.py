@@ -269,6 +269,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "OneVsRestClassifier": Wrapper(),
     "MultiOutputRegressor": Wrapper(),
     "RegressorChain": Wrapper(),
+    "MultiOutputClassifier": Wrapper(),
+    "ClassifierChain": Wrapper(),
     "CalibratedClassifierCV": Wrapper(share=_share_of_calibrated),
     "TunedThresholdClassifierCV": Wrapper(),
     "FixedThresholdClassifier": Wrapper(),

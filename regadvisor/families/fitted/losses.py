@@ -7,7 +7,7 @@ models use; the others belong to the estimators that minimise them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -122,6 +122,8 @@ class ColumnLoss:
         Whether losses are divided by the variance of the column.
     at_zero : float
         The output of a model whose weights are zero and that has no intercept.
+    has_unit : bool
+        Whether it follows the unit of its column.
     """
 
     name: str | None
@@ -131,16 +133,20 @@ class ColumnLoss:
     has_mean: bool = False
     is_relative: bool = False
     at_zero: float = 0.0
+    has_unit: bool = True
 
     def target(self, table: Table) -> NDArray[Any]:
         """Return the columns, shape (n_rows, n_columns)."""
-        return signs(table.y, table.n_classes) if self.are_signs else table.targets.astype(np.float64)
+        if self.are_signs and table.is_classification:
+            return signs(table.y, table.n_classes)
+        columns = table.targets.astype(np.float64)
+        return 2.0 * columns - 1.0 if self.are_signs else columns
 
     def unit(self, target: NDArray[Any]) -> Floats:
         """Return the variance of each column, or 1; of several columns the loss of each one's constant."""
         if self.is_relative:
             return np.array([float(np.var(np.ascontiguousarray(column))) or 1.0 for column in target.T])
-        if target.shape[1] == 1 or self.are_signs:
+        if target.shape[1] == 1 or self.are_signs or not self.has_unit:
             return np.ones(target.shape[1])
         best = self.constant(target, np.ones(len(target)), 0)
         return np.where((mean := self.element(target, best[None, :]).mean(axis=0)) > 0, mean, 1.0)
@@ -266,6 +272,39 @@ def deviance(power: float) -> Element:
         return 2 * (np.maximum(y, 0.0) ** two / (one * two) - y * mean**one / one + mean**two / two)
 
     return loss
+
+
+def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
+    """Return a loss of classes for several columns of 0 and 1: of each column, then the mean.
+
+    Examples
+    --------
+    >>> of_labels(LogLoss(), 3).name
+    'log loss, mean of 3 labels'
+    """
+    mean = f"mean of {n_labels} labels"
+    if isinstance(loss, ColumnLoss):
+        return replace(loss, name=f"{loss.name}, {mean}")
+    if isinstance(loss, ErrorRate):
+        return ColumnLoss(
+            name=f"share of wrong labels, {mean}",
+            response=loss.response,
+            element=lambda y, z: np.asarray(y * z <= 0, dtype=np.float64),
+            are_signs=True,
+        )
+
+    def log_loss(y: Floats, shares: Floats) -> Floats:
+        picked = np.where(y > 0, shares, 1.0 - shares)
+        return np.asarray(-np.log(np.clip(picked, PROBABILITY_FLOOR, 1.0)), dtype=np.float64)
+
+    return ColumnLoss(
+        name=f"log loss, {mean}",
+        response="predict_proba",
+        element=log_loss,
+        has_mean=True,
+        at_zero=0.5,
+        has_unit=False,
+    )
 
 
 def squared_error() -> ColumnLoss:

@@ -1,0 +1,78 @@
+"""Columns of 0 and 1: several labels, one regularizer, as a loop over the labels shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_multilabel_classification
+from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
+from sklearn.metrics import log_loss
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from regadvisor import AdvisedClassifier, DataError, ParameterError, advise
+
+X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, random_state=0)
+
+
+def test_the_loss_is_the_mean_over_the_labels() -> None:
+    advice = advise(X, Y, effort="quick", folds=3)
+    scores = advice.record.evidence.scores
+    assert scores.loss_name == "log loss, mean of 3 labels"
+    shares = np.tile(Y.mean(axis=0), (len(Y), 1))
+    constant = np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)])
+    assert scores.constant_loss == pytest.approx(constant, rel=0.03)
+    fitted = advice.build().fit(X, Y)
+    assert fitted.predict(X).shape == Y.shape
+    assert fitted.predict(X).dtype.kind == "i"
+    own = [log_loss(Y[:, j], each[:, 1]) for j, each in enumerate(fitted.predict_proba(X))]
+    assert np.mean(own) < constant
+    # One label alone has the same losses as by itself.
+    last = fitted[-1].estimators_[1]
+    rows = StandardScaler().fit_transform(X)
+    alone = clone(last).fit(rows, Y[:, 1])
+    np.testing.assert_allclose(alone.coef_, last.coef_, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (MultiOutputClassifier(LinearSVC()), "squared hinge loss, mean of 3 labels"),
+        (MultiOutputClassifier(Perceptron()), "share of wrong labels, mean of 3 labels"),
+        (ClassifierChain(LogisticRegression()), "log loss, mean of 3 labels"),
+        (OneVsRestClassifier(LogisticRegression()), "log loss, mean of 3 labels"),
+        (RidgeClassifier(), "squared error of -1 and 1, mean of 3 labels"),
+        (MLPClassifier((4,), solver="lbfgs", max_iter=200, random_state=0), "log loss, mean of 3 labels"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_classifiers_that_take_labels(model: Any, name: str) -> None:
+    advice = advise(X, pd.DataFrame(Y, columns=list("abc")), model=model, effort="quick", folds=2)
+    scores = advice.record.evidence.scores
+    assert scores.loss_name == name
+    assert min(scores.honest_losses.values()) < scores.constant_loss
+    assert advice.apply(model).fit(X, Y).predict(X).shape == Y.shape
+
+
+def test_a_label_that_a_fold_lacks_is_an_error_that_says_so() -> None:
+    rare = Y.copy()
+    rare[:, 2] = np.arange(len(Y)) < 1
+    with pytest.raises(ParameterError, match="at least 2 classes in the data"):
+        advise(X, rare, effort="quick", folds=2)
+
+
+def test_as_a_step_of_a_pipeline_and_what_is_refused() -> None:
+    assert AdvisedClassifier(model=RidgeClassifier(), folds=2).fit(X, Y).predict(X).shape == Y.shape
+    with pytest.raises(ParameterError, match=r"pass model=MultiOutputClassifier\(LinearSVC"):
+        advise(X, Y, model=LinearSVC())
+    with pytest.raises(ParameterError, match="class_weight must be None"):
+        advise(X, Y, model=RidgeClassifier(class_weight="balanced"))
+    with pytest.raises(DataError, match=r"columns of 0 and 1 for RidgeClassifier.*get_dummies"):
+        advise(X, np.column_stack([Y, np.arange(len(Y)) % 3]), model=RidgeClassifier())
