@@ -235,7 +235,7 @@ class Advice:
             from regadvisor.export.alone import carried_to, in_own_library
 
             return in_own_library(target, carried_to(target, self.regularizer, facts, training))
-        if training.family == "fitted":
+        if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
                 f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
                 "function of yours; call it with advice.regularizer, or use advice.build()"
@@ -353,7 +353,7 @@ class Advice:
         facts, training = self._trainable()
         if training.engine in ("keras", "skorch") and target != "sklearn":
             return self.regularizer.snippet(target)
-        if training.family == "fitted":
+        if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
                 "snippet() must be asked of advice about a model that regadvisor can write down, got "
                 f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
@@ -361,8 +361,9 @@ class Advice:
             )
         if target not in ("sklearn", "torch", "keras", "skorch"):
             raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
-        if target != "sklearn" and (training.steps or training.objective):
-            own = ", ".join((*training.steps, *training.objective))
+        is_own = training.family == "fitted" or training.steps or training.objective
+        if target != "sklearn" and is_own:
+            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
             raise ParameterError(
                 f"target must be 'sklearn' for advice about {training.estimator} with {own}, got {target!r}: "
                 "a plain loop has none of these"
@@ -589,8 +590,7 @@ FORMATS: dict[str, Callable[[Advice], str]] = {
 
 def _is_for_estimators(training: Training) -> bool:
     """Whether scikit-learn's own estimators can have these strengths."""
-    is_estimator = training.estimator is not None and training.coupling == "loss"
-    return is_estimator or not spec_of(training.family).is_network
+    return training.family == "linear" or training.estimator is not None
 
 
 def _check_target(target: Any) -> None:

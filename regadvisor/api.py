@@ -53,6 +53,7 @@ from regadvisor.records import (
     Note,
     Record,
     Settings,
+    Training,
     Walk,
 )
 from regadvisor.scale.door import Door
@@ -299,6 +300,8 @@ def _read(
             "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
             "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
         )
+    if texts is not None:  # the model reads them
+        table = replace(table, notes=tuple(note for note in table.notes if note.code != "looks-like-id"))
     return family, table
 
 
@@ -365,7 +368,7 @@ def _record(
         evidence=replace(gatherer.with_measured(evidence), scores=decision.scores),
         walk=way,
         strength=decision.strength,
-        training=decision.training,
+        training=_with_parameters(decision, gatherer),
         claims=decision.claims,
         ties=decision.ties,
         most_lost=decision.most_lost,
@@ -375,6 +378,15 @@ def _record(
         notes=(*traps, *gatherer.table.notes, *gatherer.notes),
         timings=gatherer.timings(),
     )
+
+
+def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
+    """Return how to train, with the parameters of an estimator that was trained as itself."""
+    training, family = decision.training, gatherer.family
+    if training is None or not isinstance(family, FittedFamily):
+        return training
+    told = family.learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
+    return replace(training, parameters=told)
 
 
 def _settings(way: Walk, gatherer: Gatherer) -> Settings:

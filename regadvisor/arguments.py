@@ -178,7 +178,7 @@ def resolve_model(
         check_ours(model)
         return _module(facts, model=model, recipe=recipe, device=device, features=features)
     if not isinstance(model, str):
-        return _estimator(model, facts, recipe, device)
+        return _estimator(model, facts, recipe)
     check_choice("model", model, ("auto", *MAKERS))
     if model == "auto":
         model = "linear" if facts.image_shape is None and recipe is None else "mlp"
@@ -213,64 +213,27 @@ MAKERS: dict[str, Callable[..., Family]] = {"linear": _linear, "mlp": _mlp, "cnn
 # ------------------------------------------------------------------------------ scikit-learn estimators
 
 
-def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None, device: str) -> Family:
+def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> Family:
     """Return the family of a scikit-learn estimator, or of the last step of a pipeline.
 
     Raises
     ------
     ParameterError
-        If the estimator is not supported, is for the other task, or cannot be written as a recipe.
+        If the estimator is not supported, is for the other task, or a recipe is given.
     """
-    from regadvisor.families.estimator.caller import ESTIMATORS, cut, read_estimator
+    from regadvisor.families.estimator.caller import read_estimator
     from regadvisor.families.estimator.family import EstimatorFamily
+    from regadvisor.families.estimator.learner import EstimatorLearner
+    from regadvisor.families.fitted.family import FittedFamily
     from regadvisor.families.linear.family import LinearFamily
 
     check_ours(model)
-    last = cut(model)[1]
-    check_ours(last)
-    name = type(last).__name__
-    if name not in ESTIMATORS or not type(last).__module__.startswith("sklearn."):
-        nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
-        raise ParameterError(
-            f"model must be one of 'auto', {', '.join(map(repr, MAKERS))}, a torch.nn.Module or a factory of "
-            f"one, or an estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone or as the last step "
-            f"of a pipeline), got {name}; pass the nearest of these, such as model={nearest}"
-        )
     caller = read_estimator(model, facts)
-    if not caller.is_network:
-        if recipe is not None:
-            raise ParameterError(f"recipe must be None for a linear model, got a Recipe for {name}")
-        return cast("Family", EstimatorFamily(LinearFamily(has_intercept=caller.has_intercept), caller))
-    from regadvisor.families.neural.family import MLPFamily
-
-    own = _recipe_of(last) if recipe is None else recipe
-    return cast("Family", EstimatorFamily(MLPFamily(recipe=own, device=device), caller))
-
-
-def _recipe_of(estimator: Any) -> Recipe:
-    """Return how scikit-learn's MLP trains, as a recipe.
-
-    Its ``max_iter`` bounds a run that it ends by itself, so it is no number of epochs unless it was set.
-    """
-    from regadvisor.families.neural.recipe import Recipe
-
-    params = estimator.get_params()
-    solver, activation = params["solver"], params["activation"]
-    if activation != "relu" or solver not in ("adam", "sgd"):
+    if recipe is not None:
         raise ParameterError(
-            "model must have activation='relu' and solver='adam' or 'sgd' to be trained as a network here, "
-            f"got activation={activation!r}, solver={solver!r}; pass a torch module for anything else"
+            f"recipe must be None for an estimator of scikit-learn, got a Recipe for "
+            f"{type(caller.last).__name__}; its own arguments say how it is trained"
         )
-    hidden = params["hidden_layer_sizes"]
-    defaults = type(estimator)().get_params()
-    return Recipe(
-        hidden=tuple(int(units) for units in (hidden if hasattr(hidden, "__iter__") else (hidden,))),
-        optimizer="adamw" if solver == "adam" else "sgd",
-        momentum=float(params["momentum"]),
-        lr=float(params["learning_rate_init"]),
-        # As scikit-learn's "auto" has it.
-        batch_size=200 if params["batch_size"] == "auto" else int(params["batch_size"]),
-        epochs=None if params["max_iter"] == defaults["max_iter"] else int(params["max_iter"]),
-        schedule="constant",
-        coupling="loss",
-    )
+    if caller.is_exact:
+        return cast("Family", EstimatorFamily(LinearFamily(), caller))
+    return FittedFamily(EstimatorLearner(caller), caller.estimator, n_threads=1)

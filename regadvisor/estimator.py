@@ -11,6 +11,8 @@ from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.exceptions import DataConversionWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.api import advise
@@ -21,11 +23,16 @@ from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from sklearn.pipeline import Pipeline
 
     from regadvisor.advice import Advice
+    from regadvisor.evidence.caller_score import Scoring
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.flowchart.chart import Chart
+    from regadvisor.progress import Progress
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -40,12 +47,19 @@ class AdvisorParameters(BaseEstimator):
     recipe: Recipe | None = None
     effort: Literal["quick", "standard", "thorough"] | None = "quick"
     budget: float | Literal["auto"] | None = "auto"
+    sample: Any = "auto"
+    match: Any = None
     chart: str | Chart = "extended"
     correlated: bool | None = None
     whole_picture: bool | None = None
     prefer: Literal["sparse"] | None = None
+    scoring: Scoring | None = None
     folds: int = 5
     random_state: int = 0
+    device: str = "auto"
+    storage: str | Path | None = None
+    progress: Progress | bool | None = False
+    executor: Any = None
 
     _task: ClassVar[str] = "auto"
 
@@ -76,15 +90,30 @@ class AdvisorParameters(BaseEstimator):
             task=self._task,
             effort=self.effort,
             budget=self.budget,
+            sample=self.sample,
+            match=self.match,
             chart=self.chart,
             correlated=self.correlated,
             whole_picture=self.whole_picture,
             prefer=self.prefer,
+            scoring=self.scoring,
             folds=self.folds,
             random_state=self.random_state,
-            progress=False,  # a step of a pipeline or a search draws no bars
+            device=self.device,
+            storage=self.storage,
+            progress=self.progress,
+            executor=self.executor,
             **rows,
         )
+
+
+def _is_able(method: str, *, once_fitted: bool = False) -> Callable[[Any], bool]:
+    """Return whether the model has a method; before it is fitted that is not known."""
+
+    def check(own: Any) -> bool:
+        return hasattr(own.estimator_, method) if hasattr(own, "estimator_") else not once_fitted
+
+    return check
 
 
 class _AdvisedEstimator(AdvisorParameters):
@@ -103,6 +132,24 @@ class _AdvisedEstimator(AdvisorParameters):
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predictions of the trained model, shape (n_rows,) or (n_rows, n_targets) as in `fit`."""
         return self._predicted("predict", X)
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Weights of the encoded features, shape (n_features,) or (n_outputs, n_features), if it has them.
+
+        Numbers are standardised, so a weight says how much its feature matters; of a target that is
+        standardised inside, weights are in the unit of the target.
+        """
+        model: Any = self.__dict__["estimator_"][-1] if "estimator_" in self.__dict__ else None
+        inside = getattr(model, "regressor_", None)
+        if inside is None or not hasattr(inside, "coef_"):
+            if not hasattr(model, "coef_"):
+                raise AttributeError(f"{type(self).__name__} has coef_ once a linear model was fitted")
+            return np.asarray(model.coef_, dtype=np.float64)
+        scale = getattr(model.transformer_, "scale_", None)
+        if not isinstance(model.transformer_, StandardScaler) or scale is None:
+            raise AttributeError("the weights are for a transformed target: see estimator_[-1].regressor_")
+        return np.asarray(inside.coef_.T * scale, dtype=np.float64).T.reshape(inside.coef_.shape)
 
     def _predicted(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
@@ -129,8 +176,9 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
-        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
+random_state, device, storage, progress, executor
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
     ----------
@@ -158,9 +206,21 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
         self.classes_ = self.estimator_.classes_
         return self
 
+    @available_if(_is_able("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, shape (n_rows, n_classes), in the order of ``classes_``."""
         return self._predicted("predict_proba", X)
+
+    @available_if(_is_able("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return logarithms of class probabilities, shape (n_rows, n_classes)."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X)), dtype=np.float64)
+
+    @available_if(_is_able("decision_function", once_fitted=True))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return scores of the classes, shape (n_rows,) for two classes, else (n_rows, n_classes)."""
+        return self._predicted("decision_function", X)
 
 
 class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
@@ -170,8 +230,9 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
-        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
+random_state, device, storage, progress, executor
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
     ----------
@@ -208,8 +269,9 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
 
     Parameters
     ----------
-    model, recipe, effort, budget, chart, correlated, whole_picture, prefer, folds, random_state
-        As in :func:`regadvisor.advise`; `effort` is "quick" by default.
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
+random_state, device, storage, progress, executor
+        As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
     ----------
@@ -232,10 +294,15 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Advise on `X` and `y`."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
+        """Advise on `X` and `y`; see :func:`regadvisor.advise` for the arguments.
+
+        In a pipeline they are passed as ``fit(X, y, regularizationadvisor__groups=...)``, or by metadata
+        routing after ``set_fit_request(groups=True)``.
+        """
         _check_target(self, y)
-        self.advice_ = self._advise(self._checked(X, reset=True), y)
+        X = self._checked(X, reset=True)
+        self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         return self
 
     def transform(self, X: Any) -> Any:

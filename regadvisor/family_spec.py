@@ -43,7 +43,7 @@ FAMILIES: dict[str, FamilySpec] = {
         FamilySpec(name="linear"),
         FamilySpec(name="mlp", is_network=True, effort="mlp", laws="network"),
         FamilySpec(name="module", is_network=True, effort="mlp", laws="network", is_own=True),
-        FamilySpec(name="fitted", is_network=True, effort="mlp", laws="network", is_own=True),
+        FamilySpec(name="fitted", effort="mlp", laws="network", is_own=True),
     )
 }
 

@@ -25,9 +25,8 @@ _VECTORS = "its penalty acts on kernels of rows, not on weights of features: not
 _TASKS = ("Classifier", "Regressor")
 _NO_WEIGHTS = "it has no weights that a penalty could shrink: nothing here applies to it"
 _MEMBERS = "ask for each of its members, and put those that advice.build() returns into it"
-_HINGE = "its loss is not supported yet; the nearest is LogisticRegression (log loss)"
-_SQUARED = "its loss is not supported yet; the nearest is Ridge (squared error)"
-_SEARCH = "regadvisor does the search itself: pass {inner}"
+_ROBUST = "it has no penalty of weights; the nearest is HuberRegressor"
+_STEPS = "its C is the length of a step, no penalty; the nearest is SGD{task} with its loss"
 _INSIDE = "pass the estimator inside it: {inner}"
 #: The same for scikit-learn, by module, or by the name of a class, which counts more. ``{inner}``: what is
 #: inside the estimator.
@@ -44,42 +43,21 @@ _NOT_WEIGHTS = {
     "LogisticRegression()",
     "sklearn.multioutput": "several numeric targets are taken at once, columns of classes one by one: "
     + _INSIDE,
-    "sklearn.calibration": "calibrate what advice.build() returns; " + _INSIDE,
-    "sklearn.model_selection": _SEARCH,
     "sklearn.feature_selection": "selectors go into a pipeline before the model; " + _INSIDE,
 }
 _NAMED = {
+    **dict.fromkeys(
+        ("LinearSVC", "LinearSVR", "OneVsRestClassifier", "MultiOutputRegressor", "RegressorChain"), None
+    ),
     **{f"{kind}{task}": _MEMBERS for kind in ("Voting", "Stacking", "Bagging") for task in _TASKS},
-    "TransformedTargetRegressor": "transform the target yourself, advise(X, transformed, ...); " + _INSIDE,
-    "LogisticRegressionCV": _SEARCH.format(inner="model=LogisticRegression()"),
-    "RidgeCV": _SEARCH.format(inner="model=Ridge()"),
-    "LassoCV": _SEARCH.format(inner="model=Lasso()"),
-    "ElasticNetCV": _SEARCH.format(inner="model=ElasticNet()"),
-    "MultiTaskLassoCV": _SEARCH.format(inner="model=Lasso()"),
-    "MultiTaskElasticNetCV": _SEARCH.format(inner="model=ElasticNet()"),
-    "MultiTaskLasso": "its penalty ties the targets together; the nearest is Lasso",
-    "MultiTaskElasticNet": "its penalty ties the targets together; the nearest is ElasticNet",
     "Lars": "its strength is a number of features; the nearest is Lasso",
-    "LassoLars": "it is Lasso by another solver: pass model=Lasso()",
-    "LassoLarsCV": _SEARCH.format(inner="model=Lasso()"),
-    "LassoLarsIC": _SEARCH.format(inner="model=Lasso()"),
     "OrthogonalMatchingPursuit": "its strength is a number of features; the nearest is Lasso",
     "BayesianRidge": "it finds its strength by itself; the nearest is Ridge",
     "ARDRegression": "it finds its strengths by itself; the nearest is Ridge",
-    "RidgeClassifier": _HINGE,
-    "RidgeClassifierCV": _HINGE,
-    "Perceptron": _HINGE,
-    "PassiveAggressiveClassifier": _HINGE,
-    "LinearSVC": _HINGE,
-    "LinearSVR": _SQUARED,
-    "PassiveAggressiveRegressor": _SQUARED,
-    "HuberRegressor": _SQUARED,
-    "QuantileRegressor": _SQUARED,
-    "TheilSenRegressor": _SQUARED,
-    "RANSACRegressor": _SQUARED,
-    "PoissonRegressor": f"{_SQUARED} of log1p(y)",
-    "GammaRegressor": f"{_SQUARED} of log(y)",
-    "TweedieRegressor": f"{_SQUARED} of log1p(y)",
+    "PassiveAggressiveClassifier": _STEPS.format(task="Classifier"),
+    "PassiveAggressiveRegressor": _STEPS.format(task="Regressor"),
+    "TheilSenRegressor": _ROBUST,
+    "RANSACRegressor": _ROBUST,
     "LinearDiscriminantAnalysis": "it shrinks a covariance; the nearest is LogisticRegression",
     "QuadraticDiscriminantAnalysis": "it has no weights of features; the nearest is LogisticRegression",
     "PLSRegression": "its strength is a number of components; the nearest is Ridge",
@@ -127,7 +105,7 @@ def _why_not(own: type) -> str | None:
     if not own.__module__.startswith("sklearn."):
         return None
     package = ".".join(own.__module__.split(".")[:2])
-    return _NAMED.get(own.__name__) or _NOT_WEIGHTS.get(package)
+    return _NAMED[own.__name__] if own.__name__ in _NAMED else _NOT_WEIGHTS.get(package)
 
 
 def _inner(model: Any) -> str:

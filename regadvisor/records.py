@@ -635,6 +635,8 @@ class Training:
     objective: tuple[str, ...] = ()
     #: … and whether some features that it gets are far larger than others.
     is_unequal: bool = False
+    #: Of an estimator that was trained as itself: its parameters for all rows, by the name of its class.
+    parameters: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def is_own(self) -> bool:

@@ -17,7 +17,8 @@ from sklearn.svm import SVC
 from torch import nn
 
 from regadvisor import Advice, ParameterError, Regularizer, advise
-from regadvisor.export.sklearn_apply import Strengths, configured
+from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.table import configured
 
 
 def noisy_cancer() -> tuple[np.ndarray, np.ndarray]:

@@ -120,6 +120,7 @@ def test_texts_and_encoded_columns() -> None:
 
     advice = advise(texts, labels, model=fit_function(fit, kinds=("none", "l2")), effort="quick")
     assert advice.build().fit(texts, labels).score(texts, labels) == 1.0
+    assert "looks-like-id" not in {note.code for note in advice.record.notes}
 
     def encoded(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Any:
         assert X.shape[1] == 3

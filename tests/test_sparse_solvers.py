@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from regadvisor.deadline import NEVER
-from regadvisor.export.sklearn_apply import Strengths, configured
+from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.estimators import linear_model, weights_up_to_one
 from regadvisor.families.linear.newton import solve_newton
 from regadvisor.families.linear.problem import Penalty, Problem

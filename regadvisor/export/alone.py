@@ -81,8 +81,9 @@ def applied_alone(
 
 def _estimator(target: Any, regularizer: Regularizer, *, n_rows: float | None, target_sd: float) -> Any:
     """Return a copy of an estimator, or of the last step of a pipeline, with the strengths."""
-    from regadvisor.export.sklearn_apply import Strengths, configured
     from regadvisor.families.estimator.caller import cut, with_last
+    from regadvisor.families.estimator.rules import Strengths
+    from regadvisor.families.estimator.table import configured
 
     if n_rows is None:
         raise ParameterError(

@@ -13,16 +13,20 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
-from regadvisor.export.sklearn_apply import Strengths, configured
 from regadvisor.families.encoding import AsNumbers
-from regadvisor.families.estimator.caller import class_weights, cut, objective_of, step_texts, with_last
+from regadvisor.families.estimator.caller import class_weights, cut, objective_of, with_last
+from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
+from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import flatten, in_double, make_preprocessor
-from regadvisor.family_spec import spec_of
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
 _ASK = "pass this pipeline as advise(X, y, model=pipeline) to find strengths for its own features"
+_LINEAR = "LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet, SGDClassifier or SGDRegressor"
+#: Arguments that all of these share, as text.
+_SHARED = ("class_weight", "fit_intercept", "positive")
 #: Our steps that change what holds the numbers, not the numbers.
 _SAME_NUMBERS = (None, flatten, in_double, flatten_images)
 
@@ -40,20 +44,46 @@ def applied(
     ParameterError
         If `target` cannot express the strengths, or they are for other features or another objective.
     """
+    target = without_search(target)
     steps, last = cut(target)
-    _check_features(steps, facts, training)
+    _check_features(steps, last, facts, training)
+    _check_objective(last, training)
+    model = configured(last, strengths_for(last, facts, regularizer, training))
+    if steps is not None:
+        return with_last(target, model)
+    preprocess = make_preprocessor(facts, for_network=_is_network(last))
+    return AdvisedPipeline([("preprocess", preprocess), ("model", model)])
+
+
+def _is_network(last: BaseEstimator) -> bool:
+    row = row_of(innermost(last))
+    return row is not None and row.laws == "network"
+
+
+def _check_objective(last: BaseEstimator, training: Training) -> None:
+    """Raise ParameterError unless `last` minimises what the model of the advice did."""
+    name = type(last).__name__
     found, own = training.objective, objective_of(last)
+    if training.family == "linear":
+        row = row_of(last)
+        is_sgd = name.startswith("SGD") and row is not None and row.loss(last, np.zeros((1, 1))).name is None
+        if row is None or not (row.is_linear or is_sgd):
+            raise ParameterError(
+                f"target must be {_LINEAR} for strengths of a linear model with log loss or squared error, "
+                f"got {name}; ask about it: advise(X, y, model={name}())"
+            )
+        own = tuple(text for text in own if text.startswith(_SHARED))
+    elif name != training.estimator:
+        raise ParameterError(
+            f"target must be {training.estimator}, as the model that this advice is about, got {name}; ask "
+            "again with advise(X, y, model=target)"
+        )
     if found != own:
         raise ParameterError(
             f"target must have {', '.join(found) or 'the usual class_weight and fit_intercept'}, as the "
             f"model that this advice is about, got {', '.join(own) or 'the usual ones'}; ask again with "
             "advise(X, y, model=target)"
         )
-    model = configured(last, strengths_for(last, facts, regularizer, training))
-    if steps is not None:
-        return with_last(target, model)
-    preprocess = make_preprocessor(facts, for_network=spec_of(training.family).is_network)
-    return AdvisedPipeline([("preprocess", preprocess), ("model", model)])
 
 
 def built(
@@ -80,25 +110,26 @@ def strengths_for(
     if weights is not None and facts.class_counts:
         mean = float(np.average(list(weights.values()), weights=facts.class_counts))
     sd = facts.target_sd or 1.0
-    if not params.get("fit_intercept", True):
-        sd = float(np.hypot(sd, facts.target_mean or 0.0))
+    is_own = training.family == "fitted"  # strengths in the unit of its own objective
     return Strengths(
         l1=numbers.get("l1", 0.0),
         l2=numbers.get("l2", 0.0),
         n_rows=facts.n_rows,
-        sd_y=None if facts.targets else sd,
+        sd_y=1.0 if is_own else None if facts.targets else sd,
+        spread=sd if is_own else 1.0,
         n_classes=len(facts.classes or ()),
         class_weight=weights,
         mean_weight=mean,
         is_unequal=training.is_unequal,
-        epochs=training.epochs,
     )
 
 
 # ------------------------------------------------------------------------------------------ same features
 
 
-def _check_features(steps: Pipeline | None, facts: DataFacts, training: Training) -> None:
+def _check_features(
+    steps: Pipeline | None, last: BaseEstimator, facts: DataFacts, training: Training
+) -> None:
     """Raise ParameterError unless the last step gets the features that the strengths were found on."""
     if training.steps:
         own = () if steps is None else step_texts(steps)
@@ -110,9 +141,10 @@ def _check_features(steps: Pipeline | None, facts: DataFacts, training: Training
         return
     if steps is None:
         return
-    ours = make_preprocessor(facts, for_network=spec_of(training.family).is_network)
+    is_network = _is_network(last)
+    ours = make_preprocessor(facts, for_network=is_network)
     if _in_effect(steps, facts) != _in_effect(ours, facts):
-        wanted = "no steps" if spec_of(training.family).is_network else "StandardScaler() over all columns"
+        wanted = "no steps" if is_network else "StandardScaler() over all columns"
         raise ParameterError(
             f"target must give its last step the features that these strengths were found on ({wanted}), got "
             f"{', '.join(step_texts(steps))}; {_ASK}, or use advice.build()"

@@ -218,7 +218,10 @@ class Family(Protocol):
 
     name: str
     coupling: Coupling
-    kinds: tuple[Kind, ...]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that are asked about."""
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> Prepared:
         """Fit the preprocessing inside each fold and keep the encoded folds."""

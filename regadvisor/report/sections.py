@@ -60,7 +60,7 @@ def context(record: Record) -> str:
     """Return what the data and the settings are, on one line."""
     settings = record.settings
     training = record.training
-    family = settings.model if training is None else training.module or training.family
+    family = settings.model if training is None else _model(training)
     parts = [
         *([] if record.data is None else _data(record.data)),
         *([] if record.data is None and record.training is None else [f"{family} model"]),
@@ -69,6 +69,11 @@ def context(record: Record) -> str:
         *([] if record.data is None else [f"seed {settings.random_state}"]),
     ]
     return " · ".join(parts)
+
+
+def _model(training: Training) -> str:
+    is_itself = training.family == "fitted" and training.estimator is not None
+    return training.module or (training.estimator if is_itself else None) or training.family
 
 
 def _data(data: DataFacts) -> list[str]:
@@ -337,7 +342,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
         return ("regadvisor.advise(X, y) with data finds the strength.",)
     if record.training is None:
         return ("advice.apply(model) sets it on your own model; a copy, the original stays as it is.",)
-    if record.training.family == "fitted":
+    if record.training.family == "fitted" and record.training.estimator is None:
         own = f"so does {record.training.module}(advice.regularizer, X, y, seed)"
         if record.training.engine is not None:
             own = "advice.apply(model) is a copy of yours with the regularizer"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
@@ -28,23 +28,22 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
     regularizer, training = record.strength.regularizer, record.training
     if not regularizer.has_strengths or training is None or record.data is None:
         return {}
-    if not spec_of(training.family).is_network:
-        return _linear(record)
+    if training.family == "fitted" and training.engine is None:
+        return {} if record.data.has_weights else training.parameters
     if training.engine == "keras" or training.engine == "skorch":
         # A regression's loss may have no ½, which the record does not know; L1 in torch is no parameter.
         is_known = record.data.task != "regression" and not (training.engine == "skorch" and regularizer.l1)
         return regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
-    return _network(regularizer, training, record.data.n_rows)
+    if not spec_of(training.family).is_network:
+        return _linear(record)
+    return _network(regularizer, training)
 
 
-def _network(regularizer: Regularizer, training: Training, n_rows: int) -> dict[str, dict[str, float]]:
+def _network(regularizer: Regularizer, training: Training) -> dict[str, dict[str, float]]:
     """Return the parameters of a network, all of them or none: half an answer would mislead."""
     l2, dropout = float(regularizer.l2 or 0.0), float(regularizer.dropout or 0.0)
     if regularizer.l1:
         return {}  # no optimizer of torch or Keras has it
-    if training.estimator is not None:
-        alpha = mlp_alpha(l2, min(training.batch_size or n_rows, n_rows))
-        return {training.estimator: {"alpha": alpha}} if l2 else {}
     is_decoupled = training.coupling == "decoupled"
     optimizer = {("adamw", True): "AdamW", ("adamw", False): "Adam", ("sgd", False): "SGD"}
     name = optimizer.get((training.optimizer or "", is_decoupled))

@@ -4,57 +4,59 @@ A pipeline is cut in two. Its steps before the last one are fitted inside every 
 passed as X; the last step is what is asked about. Of its arguments,
 
 - those that say how strong the penalty is (``C``, ``alpha``, ``l1_ratio``, ``penalty``) are the answer;
-- those that change the objective are used when candidates are trained and compared (``class_weight``,
-  ``fit_intercept``), or must have one value (:data:`_REQUIRED`);
-- all others (``tol``, ``max_iter``, ``n_jobs``, ``random_state``, …) say how the minimum is found. Candidates
-  have solvers of their own; ``build()`` and ``apply()`` keep these arguments, and change one only where the
-  estimator could not find the minimum with it (``export/sklearn_apply.py``).
+- those that change the objective (``loss``, ``class_weight``, ``positive``, …) are used when candidates are
+  trained and compared;
+- all others (``tol``, ``max_iter``, ``n_jobs``, ``random_state``, …) say how the minimum is found, and are
+  changed only where the estimator could not find the minimum with them (``table.py``).
+
+Linear models with log loss or squared error are fitted by our solvers; all others as themselves.
 """
 
 from __future__ import annotations
 
-import re
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.encoder import make_encoder
+from regadvisor.families.estimator.table import (
+    ESTIMATORS,
+    STRENGTH_PARAMS,
+    WRAPPERS,
+    Row,
+    inner_name,
+    innermost,
+    row_of,
+    without_search,
+)
+from regadvisor.families.estimator.texts import is_there, step_texts, text_of
+from regadvisor.foreign import check_ours
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.thresholds import ROWS_LOOKED_AT, UNEQUAL_FEATURES
 from regadvisor.words import number
 
-_ALL: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
-#: Estimators that are taken as ``model=``, whether they are classifiers, and the kinds that they can express.
-#: LinearRegression stands for least squares: with a penalty it becomes Ridge, Lasso or ElasticNet.
-ESTIMATORS: dict[str, tuple[bool, tuple[Kind, ...]]] = {
-    "LogisticRegression": (True, _ALL),
-    "SGDClassifier": (True, _ALL),
-    "MLPClassifier": (True, ("none", "l2")),
-    "LinearRegression": (False, _ALL),
-    "Ridge": (False, ("none", "l2")),
-    "Lasso": (False, ("none", "l1")),
-    "ElasticNet": (False, _ALL),
-    "SGDRegressor": (False, _ALL),
-    "MLPRegressor": (False, ("none", "l2")),
-}
-#: Arguments that change the objective and must have this value, by estimator ("": any).
-_REQUIRED: tuple[tuple[str, str, object, str], ...] = (
-    ("SGDClassifier", "loss", "log_loss", "other losses are not supported yet; log loss is the nearest"),
-    ("SGDRegressor", "loss", "squared_error", "other losses are not supported yet"),
-    ("", "positive", False, "weights that must not be negative are not supported yet"),
+#: Arguments that change what is minimised.
+_OBJECTIVE = (
+    "class_weight",
+    "fit_intercept",
+    "positive",
+    "loss",
+    "epsilon",
+    "power",
+    "link",
+    "quantile",
+    "hidden_layer_sizes",
+    "activation",
 )
-#: Arguments that change the objective and are used, with the value that needs no mention.
-USED: dict[str, object] = {"class_weight": None, "fit_intercept": True}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,14 +85,18 @@ class Caller:
     notes: tuple[Note, ...] = ()
 
     @property
-    def is_network(self) -> bool:
-        """Whether it is one of scikit-learn's networks."""
-        return type(self.last).__name__.startswith("MLP")
+    def row(self) -> Row:
+        """What is known of the estimator, inside of wrappers."""
+        row = row_of(innermost(self.last))
+        assert row is not None
+        return row
 
     @property
-    def has_intercept(self) -> bool:
-        """Whether the model has an intercept."""
-        return bool(self.last.get_params().get("fit_intercept", True))
+    def is_exact(self) -> bool:
+        """Whether our own solvers find the minimum of its objective."""
+        params = self.last.get_params()
+        is_usual = params.get("fit_intercept", True) and not params.get("positive", False)
+        return inner_name(self.last) is None and self.row.is_exact and is_usual
 
     @property
     def class_weight(self) -> Any:
@@ -104,7 +110,8 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     Raises
     ------
     ParameterError
-        If the estimator is for the other task, or one of its steps or arguments cannot be used.
+        If the estimator is for the other task, has no row in the table, or one of its steps or arguments
+        cannot be used.
 
     Examples
     --------
@@ -114,29 +121,45 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     >>> read_estimator(Ridge(), facts).kinds
     ('none', 'l2')
     """
-    estimator = clone(model)
+    estimator = without_search(model) if hasattr(model, "get_params") else model
     steps, last = cut(estimator)
-    name = type(last).__name__
-    is_classifier, kinds = ESTIMATORS[name]
-    if is_classifier != (facts.task != "regression"):
+    inner = innermost(last)
+    check_ours(inner)
+    name, row = type(inner).__name__, row_of(inner)
+    if row is None:
+        nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
+        raise ParameterError(
+            "model must be 'auto', 'linear', 'mlp', 'cnn', a torch.nn.Module or a factory of one, or an "
+            f"estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone, or last in a pipeline), got "
+            f"{name}; pass the nearest of these, such as model={nearest}, or a function that trains yours: "
+            "model=regadvisor.fit_function(fit)"
+        )
+    if row.is_classifier != (facts.task != "regression"):
         wanted = "a classifier" if facts.task != "regression" else "a regressor"
         raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
-    params = last.get_params()
-    for own, argument, value, why in _REQUIRED:
-        if own in ("", name) and params.get(argument, value) != value:
-            raise ParameterError(
-                f"model must have {argument}={value!r}, got {name}({argument}={params[argument]!r}): {why}"
-            )
-    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=kinds)
-    if not caller.has_intercept and (steps is None or facts.task == "multiclass" or facts.targets):
+    if getattr(inner, "multi_class", "ovr") == "crammer_singer":
         raise ParameterError(
-            f"model must have fit_intercept=True, got {name}(fit_intercept=False): without an intercept only "
-            "pipelines with steps of their own can be asked about, for two classes or one number; centre the "
-            "target, or put the steps that your features need before it"
+            f"model must have multi_class='ovr', got {name}(multi_class='crammer_singer'), whose loss is not "
+            "measured here"
         )
+    _check_targets(last, facts)
+    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=row.kinds(inner))
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
-    return replace(caller, notes=_notes(caller))
+    return replace(caller, notes=_notes(caller, type(model).__name__))
+
+
+def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
+    """Raise ParameterError for one target where several are needed, or the other way round."""
+    tags, name = get_tags(last).target_tags, type(last).__name__
+    if facts.targets and not tags.multi_output:
+        raise ParameterError(
+            f"model must take several targets, got {name} for {facts.n_targets} of them; pass "
+            f"model=MultiOutputRegressor({name}())"
+        )
+    if not facts.targets and not tags.single_output:
+        one = name.removeprefix("MultiTask")
+        raise ParameterError(f"model must take one target, got {name}; pass model={one}()")
 
 
 def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
@@ -158,21 +181,16 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
     before: list[Pipeline] = []
     while isinstance(estimator, Pipeline):
         for name, step in estimator.steps[:-1]:
-            if _is_there(step) and not hasattr(step, "transform"):
+            if is_there(step) and not hasattr(step, "transform"):
                 raise ParameterError(
                     f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "
                     f"{name!r}; leave it out"
                 )
-        if any(_is_there(step) for _, step in estimator.steps[:-1]):
+        if any(is_there(step) for _, step in estimator.steps[:-1]):
             before.append(estimator[:-1])
         estimator = estimator.steps[-1][1]
     steps = None if not before else before[0] if len(before) == 1 else make_pipeline(*before)
     return steps, estimator
-
-
-def _is_there(step: Any) -> bool:
-    """Whether a step does anything."""
-    return step is not None and step != "passthrough"
 
 
 def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
@@ -187,52 +205,6 @@ def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
     return copy
 
 
-def step_texts(steps: Any) -> tuple[str, ...]:
-    """Return the steps of a pipeline, nested ones too, as text that is the same in another process.
-
-    Examples
-    --------
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> step_texts(make_pipeline("passthrough", make_pipeline(StandardScaler(with_mean=False))))
-    ('StandardScaler(with_mean=False)',)
-    """
-    if isinstance(steps, Pipeline):
-        return tuple(text for _, step in steps.steps for text in step_texts(step))
-    return (text_of(steps),) if _is_there(steps) else ()
-
-
-def text_of(value: Any) -> str:
-    """Return an estimator as code would make it, in full, on one line and without addresses.
-
-    Functions without a name that can be imported are told apart by what they do.
-    """
-    if not isinstance(value, BaseEstimator):
-        return _plain_text(repr(value))
-    with config_context(print_changed_only=True):
-        text = BaseEstimator.__repr__(value, N_CHAR_MAX=10**9)
-    told = "".join(code_mark(part) for part in value.get_params(deep=True).values())
-    return _plain_text(text) + told
-
-
-def code_mark(function: Any) -> str:
-    """Return what tells a function without a name that can be imported from others; "" for all else.
-
-    Examples
-    --------
-    >>> code_mark(lambda x: x + 1) == code_mark(lambda x: x + 2), code_mark(text_of)
-    (False, '')
-    """
-    code = getattr(function, "__code__", None)
-    if code is None or not ("<" in function.__qualname__ or function.__module__ == "__main__"):
-        return ""
-    own = code.co_code + _plain_text(repr((code.co_consts, code.co_names))).encode()
-    return f" #{zlib.crc32(own):08x}"
-
-
-def _plain_text(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
-
-
 def objective_of(last: BaseEstimator) -> tuple[str, ...]:
     """Return the arguments that change what is minimised, where they are not the usual ones.
 
@@ -242,10 +214,29 @@ def objective_of(last: BaseEstimator) -> tuple[str, ...]:
     >>> objective_of(LogisticRegression(class_weight="balanced", tol=0.1))
     ("class_weight='balanced'",)
     """
-    params = last.get_params()
+    if inner_name(last) is not None:
+        return (text_of(without_strengths(last)),)
+    params, usual = last.get_params(), type(last)().get_params()
     return tuple(
-        f"{name}={params[name]!r}" for name, usual in USED.items() if params.get(name, usual) != usual
+        f"{name}={params[name]!r}"
+        for name in _OBJECTIVE
+        if params.get(name) != usual.get(name) and _is_plain(params[name])
     )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value compares and prints as one."""
+    return not hasattr(value, "shape") and not callable(value)
+
+
+def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:
+    """Return a wrapper with the usual strengths inside."""
+    own = clone(wrapper)
+    inner = innermost(own)
+    known = inner.get_params()
+    usual = type(inner)().get_params()
+    inner.set_params(**{name: usual[name] for name in STRENGTH_PARAMS if name in known})
+    return own
 
 
 # ------------------------------------------------------------------------------------------ class weights
@@ -314,13 +305,11 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     ratio = _inequality(features)
     if ratio < UNEQUAL_FEATURES:
         return caller
-    name = type(caller.last).__name__
+    name = type(innermost(caller.last)).__name__
     text = (
         f"The features that {name} gets differ in size: the largest is {number(ratio)} times the usual one. "
         "A penalty then acts on the small ones only. Put StandardScaler() right before it."
     )
-    if name.startswith(("SGD", "MLP")):
-        raise ParameterError(f"model must get features of one size, as its steps are small ones; {text}")
     kinds = caller.kinds
     if name == "LogisticRegression":
         kinds = ("none", "l2", "l1") if table.n_classes == 2 else ("none", "l2")
@@ -343,10 +332,14 @@ def _inequality(features: NDArray[np.float64]) -> float:
 # ------------------------------------------------------------------------------------------------- notes
 
 
-def _notes(caller: Caller) -> tuple[Note, ...]:
-    """Return what the reader has to know about the model that was asked about."""
+def _notes(caller: Caller, given: str) -> tuple[Note, ...]:
+    """Return what the reader has to know about the model that was asked about; `given`: its class."""
     notes = []
-    name = type(caller.last).__name__
+    inner = innermost(caller.last)
+    name = type(inner).__name__
+    if given.endswith(("SearchCV", "CV", "IC")) and given not in WRAPPERS:
+        text = f"regadvisor does the search of {given} itself: the advice is for {name}."
+        notes.append(Note(code="own-search", text=text))
     if caller.steps is not None:
         steps = ", ".join(step_texts(caller.steps))
         text = (
@@ -359,12 +352,15 @@ def _notes(caller: Caller) -> tuple[Note, ...]:
             f"Rows weigh what class_weight={caller.class_weight!r} says, in all fits and all held-out losses."
         )
         notes.append(Note(code="class-weight", text=text))
-    if len(caller.kinds) < len(_ALL):
+    if not caller.is_exact:
+        text = f"{name} was trained as itself: its strengths are those of its own objective."
+        notes.append(Note(code="own-objective", text=text))
+    if not {"l1", "l2", "elasticnet"} <= set(caller.kinds):
         own = " and ".join(LABELS[kind] for kind in caller.kinds if kind != "none")
-        text = f"Only {own} was tried: {name} has no other penalty. model='{_compared(caller)}' compares all."
+        other = ""
+        if caller.row.is_linear or caller.row.laws == "network":
+            model = "mlp" if caller.row.laws == "network" else "linear"
+            other = f" model={model!r} compares all."
+        text = f"Only {own} was tried: {name} has no other penalty.{other}"
         notes.append(Note(code="kinds-of-model", text=text))
     return tuple(notes)
-
-
-def _compared(caller: Caller) -> str:
-    return "mlp" if caller.is_network else "linear"

@@ -89,17 +89,11 @@ class _CallerSteps:
     """The caller's own steps; they read what the caller passed, and may read the target."""
 
     def __init__(self, steps: Any) -> None:
-        self._steps = clone(steps)
-        unset = {
-            name: _SEED
-            for name, value in self._steps.get_params(deep=True).items()
-            if name.rpartition("__")[2] == "random_state" and value is None
-        }
-        self._steps.set_params(**unset)
+        self._steps = seeded(clone(steps), _SEED)
         self._n_features = 0
 
     def fit_transform(self, rows: Table) -> Any:
-        encoded = _run(lambda: self._steps.fit_transform(rows.given, _target(rows)))
+        encoded = _run(lambda: self._steps.fit_transform(rows.given, labels_or_numbers(rows)))
         self._n_features = encoded.shape[1]
         return encoded
 
@@ -116,8 +110,44 @@ class _CallerSteps:
         return names if fits else tuple(f"x{j}" for j in range(self._n_features))
 
 
-def _target(rows: Table) -> Any:
-    """Return the target as the caller's steps would see it: labels, or numbers."""
+class AsGiven:
+    """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
+
+    def __init__(self, table: Table) -> None:
+        self.names = tuple(
+            column.name if isinstance(column.name, str) else f"x{column.name}"
+            for column in table.facts.columns
+        )
+
+    def fit_transform(self, rows: Table) -> Any:
+        """Return the rows."""
+        return self.transform(rows)
+
+    def transform(self, rows: Table) -> Any:
+        """Return the rows.
+
+        Raises
+        ------
+        DataError
+            If they are not there.
+        """
+        if rows.given is None:
+            raise DataError("X must be passed to advise() to be handed on, got rows without it")
+        return rows.given
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Return an estimator whose unset ``random_state``, also inside it, was set."""
+    unset = {
+        name: seed
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "random_state" and value is None
+    }
+    return estimator.set_params(**unset)
+
+
+def labels_or_numbers(rows: Table) -> Any:
+    """Return the target of rows as the caller has it: labels, or numbers."""
     return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 

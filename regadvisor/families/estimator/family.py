@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table, take_rows
 from regadvisor.families.base import Family, Fit, Prepared
-from regadvisor.families.estimator.caller import Caller, asked_about, objective_of, step_texts
+from regadvisor.families.estimator.caller import Caller, asked_about
+from regadvisor.families.estimator.learner import about
 from regadvisor.records import Training
 from regadvisor.regularizer import Kind
 
@@ -63,10 +64,4 @@ class EstimatorFamily:
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything, and what it was asked for."""
-        return replace(
-            self._family.training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed),
-            estimator=type(self.caller.last).__name__,
-            steps=() if self.caller.steps is None else step_texts(self.caller.steps),
-            objective=objective_of(self.caller.last),
-            is_unequal=self.caller.is_unequal,
-        )
+        return replace(about(self.caller), seed=seed)

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from regadvisor.candidates import Candidate, Range
+from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table, take_rows
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.errors import DataError
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.estimator.encoder import Encoder, labels_or_numbers
 from regadvisor.families.fitted.losses import Floats, RowLoss
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.strengths import carried_in_loss, default_in_loss, loss_candidate
@@ -62,10 +61,19 @@ class Learner(Protocol):
     ----------
     kinds : tuple of Kind
     laws : {"linear", "network"}
+    has_intercept : bool
+        If not, models are compared with zero weights in place of the best constant.
     """
 
-    kinds: tuple[Kind, ...]
     laws: Laws
+    has_intercept: bool
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it can express."""
+
+    def on(self, table: Table, X: Any) -> Table:
+        """Return the table of all rows as the model sees it, with their X as the caller passed it."""
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that models are compared by."""
@@ -79,8 +87,14 @@ class Learner(Protocol):
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return ranges and portfolios, given those of a model with log loss or squared error."""
 
+    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
+        """Return strengths for a target of variance 1 in the unit of the model's objective."""
+
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the model."""
+
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+        """Return the parameters that set these strengths, by the name of what has them; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,12 +149,16 @@ class FittedFamily:
     def __init__(self, learner: Learner, model: Any, *, n_threads: int | None = None) -> None:
         self.learner = learner
         self.model = model
-        self.kinds = learner.kinds
         #: The figures of linear models (rows, fits, calibration) or those of networks apply by this name.
         self.name = "linear" if learner.laws == "linear" else "fitted"
         self.loss_name: str | None = None
         self.notes: tuple[Note, ...] = ()
         self._n_threads = n_threads
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that the learner can express."""
+        return self.learner.kinds
 
     def on(self, table: Table, X: Any) -> tuple[FittedFamily, Table]:
         """Return the family, and the table with X as the caller passed it.
@@ -153,8 +171,9 @@ class FittedFamily:
             As the caller passed it, with rows that the table has left out.
         """
         given = X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
+        table = self.learner.on(table, given)
         self.loss_name = self.learner.loss(table).name
-        return self, replace(table, given=given)
+        return self, table
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> FittedPrepared:
         """Find names and constants; the folds are encoded when they are first trained on."""
@@ -166,7 +185,10 @@ class FittedFamily:
         unit = loss.unit(target)
         constants = np.full(sample.n_rows, np.nan)
         for fold in folds:
-            best = loss.constant(target[fold.train], weight[fold.train], sample.n_classes)
+            if self.learner.has_intercept:
+                best = loss.constant(target[fold.train], weight[fold.train], sample.n_classes)
+            else:
+                best = loss.nothing(target, sample.n_classes)
             outputs = np.tile(best, (len(fold.test), 1))
             constants[fold.test] = loss.per_row(target[fold.test], outputs, unit)
         return FittedPrepared(
@@ -335,8 +357,10 @@ class FittedFamily:
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""
         if self.learner.laws == "linear":
-            return LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
-        return default_in_loss(kind, n_rows)
+            found = LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
+        else:
+            found = default_in_loss(kind, n_rows)
+        return self.learner.in_own_unit(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -373,11 +397,6 @@ def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fi
     )
 
 
-def labels_or_numbers(rows: Table) -> NDArray[Any]:
-    """Return the target of rows as the caller has it: labels, or numbers."""
-    return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
-
-
 def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
     """Return row numbers: a quarter, and the first rows of every class among them."""
     flat = target if target.ndim == 1 else target @ np.arange(1, target.shape[1] + 1)
@@ -388,64 +407,3 @@ def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
 def _own(prepared: Prepared) -> FittedPrepared:
     """Return `prepared` as what this family's `prepare` made it."""
     return cast(FittedPrepared, prepared)
-
-
-class AsGiven:
-    """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
-
-    def __init__(self, table: Table) -> None:
-        self.names = tuple(
-            column.name if isinstance(column.name, str) else f"x{column.name}"
-            for column in table.facts.columns
-        )
-
-    def fit_transform(self, rows: Table) -> Any:
-        """Return the rows."""
-        return self.transform(rows)
-
-    def transform(self, rows: Table) -> Any:
-        """Return the rows.
-
-        Raises
-        ------
-        DataError
-            If they are not there.
-        """
-        if rows.given is None:
-            raise DataError("X must be passed to advise() to be handed on, got rows without it")
-        return rows.given
-
-
-def ranged(
-    found: Mapping[Kind, Candidate], ranges: Mapping[str, tuple[float, float]]
-) -> Mapping[Kind, Candidate]:
-    """Return candidates with other ranges; points keep their places between the ends.
-
-    Examples
-    --------
-    >>> ranged({"l2": loss_candidate("l2")}, {"l2": (1.0, 100.0)})["l2"].ranges["l2"].high
-    100.0
-    """
-    given = {
-        name: Range(low=low, high=high, is_log=name != "dropout", hard_low=low, hard_high=high)
-        for name, (low, high) in ranges.items()
-    }
-
-    def moved(candidate: Candidate) -> Candidate:
-        points = tuple(
-            {
-                name: given[name].at(_share(candidate.ranges[name], value)) if name in given else value
-                for name, value in point.items()
-            }
-            for point in candidate.portfolio
-        )
-        own = {name: given.get(name, each) for name, each in candidate.ranges.items()}
-        return replace(candidate, ranges=own, portfolio=points)
-
-    return {kind: moved(candidate) for kind, candidate in found.items()}
-
-
-def _share(own: Range, value: float) -> float:
-    """Return where a strength lies in a range, from 0 to 1."""
-    low, high, at = np.log([own.low, own.high, value]) if own.is_log else (own.low, own.high, value)
-    return float(np.clip((at - low) / (high - low), 0.0, 1.0))

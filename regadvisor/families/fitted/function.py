@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError
-from regadvisor.families.estimator.encoder import Encoder, make_encoder
-from regadvisor.families.fitted.family import AsGiven, Laws, Trained, ranged
+from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
+from regadvisor.families.fitted.family import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
@@ -195,11 +196,25 @@ def _checked_ranges(
 class FunctionLearner:
     """A :class:`~.family.Learner` that calls the caller's function."""
 
+    has_intercept = True
+
     def __init__(self, function: FitFunction) -> None:
         self.function = function
-        self.kinds = function.kinds
         self.laws: Laws = function.laws
         self._classes: tuple[Any, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that the caller named."""
+        return self.function.kinds
+
+    def on(self, table: Table, X: Any) -> Table:
+        """Return the table with X."""
+        return replace(table, given=X)
+
+    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
+        """Return the strengths as they are."""
+        return regularizer
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the caller named, or the usual one of the task."""
@@ -245,6 +260,10 @@ class FunctionLearner:
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the caller's own ranges."""
         return ranged(found, self.function.ranges) if self.function.ranges else found
+
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+        """Return nothing: what the function does with strengths is not known."""
+        return {}
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""

@@ -56,30 +56,55 @@ class RowLoss(Protocol):
     def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
         """Return the outputs that are best for all rows alike, shape (n_outputs,)."""
 
+    def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
+        """Return the outputs of a model without an intercept whose weights are zero, shape (n_outputs,)."""
 
-@dataclass(frozen=True)
-class LogLoss:
-    """Log loss of the probabilities of classes."""
 
-    name: str | None = None
-    response: Response = "predict_proba"
+class _OfCodes:
+    """What losses of classes share: the target is the codes of the classes, without a unit."""
 
     def target(self, table: Table) -> NDArray[Any]:
         """Return the codes of the classes."""
         return table.y
 
     def unit(self, target: NDArray[Any]) -> Floats:
-        """Return 1: log loss has no unit."""
+        """Return 1."""
         return np.ones(1)
-
-    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
-        """Return the log loss of each row."""
-        return row_losses_classification(outputs, target.astype(np.intp), PROBABILITY_FLOOR)
 
     def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
         """Return the shares of the classes."""
         shares = np.bincount(target, weights=weight, minlength=n_classes)
         return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+    def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
+        """Return equal shares."""
+        return np.full(n_classes, 1.0 / n_classes)
+
+
+@dataclass(frozen=True)
+class LogLoss(_OfCodes):
+    """Log loss of the probabilities of classes."""
+
+    name: str | None = None
+    response: Response = "predict_proba"
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return the log loss of each row."""
+        return row_losses_classification(outputs, target.astype(np.intp), PROBABILITY_FLOOR)
+
+
+@dataclass(frozen=True)
+class ErrorRate(_OfCodes):
+    """Wrong classes, for models whose own loss vanishes with their weights: the perceptron."""
+
+    name: str | None = "share of wrong classes"
+    response: Response = "decision_function"
+
+    def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
+        """Return 1 for each row whose largest output is not its class's."""
+        is_second = outputs[:, 0] > 0
+        found = is_second.astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        return np.asarray(found != target, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +120,8 @@ class ColumnLoss:
         Whether the mean of the target is the best constant; if not, it is searched.
     is_relative : bool
         Whether losses are divided by the variance of the column.
+    at_zero : float
+        The output of a model whose weights are zero and that has no intercept.
     """
 
     name: str | None
@@ -103,6 +130,7 @@ class ColumnLoss:
     are_signs: bool = False
     has_mean: bool = False
     is_relative: bool = False
+    at_zero: float = 0.0
 
     def target(self, table: Table) -> NDArray[Any]:
         """Return the columns, shape (n_rows, n_columns)."""
@@ -125,6 +153,10 @@ class ColumnLoss:
     def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
         """Return the best constant of each column."""
         return np.array([self._best(column, weight) for column in target.T])
+
+    def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
+        """Return what zero weights give, for each column."""
+        return np.full(target.shape[1], self.at_zero)
 
     def _best(self, column: Floats, weight: Floats) -> float:
         low, high = float(column.min()), float(column.max())
@@ -258,7 +290,6 @@ _MARGINS: dict[str, Callable[[Floats], Floats]] = {
     "hinge loss": lambda margin: np.maximum(0.0, 1 - margin),
     "squared hinge loss": lambda margin: np.square(np.maximum(0.0, 1 - margin)),
     "modified Huber loss": _modified_huber,
-    "perceptron loss": lambda margin: np.maximum(0.0, -margin),
     "squared error of -1 and 1": lambda margin: np.square(1 - margin),
 }
 

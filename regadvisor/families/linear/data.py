@@ -115,7 +115,6 @@ def encode_fold(
     *,
     names: Sequence[str],
     n_folds: int,
-    has_intercept: bool = True,
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
@@ -127,9 +126,6 @@ def encode_fold(
         Names after encoding of the whole sample.
     n_folds : int
         Number of folds that will be held in memory together.
-    has_intercept : bool
-        Whether the model has one. If not, every row is there twice, the second time with all signs turned:
-        the best intercept of such rows is 0, and the best weights are those without one.
 
     Raises
     ------
@@ -151,16 +147,9 @@ def encode_fold(
         encoded = encoder.fit_transform(train)
         _check_size(encoded, sample.n_rows, n_folds)
         test = encoder.transform(sample.take(fold.test))
-        X, X_test = _shifted(encoded, test, weight) if has_intercept else _unshifted(encoded, test)
+        X, X_test = _shifted(encoded, test, weight)
         own = encoder.names
     mean, sd, classes, T = _targets(train, weight)
-    if not has_intercept:
-        X, weight = _mirrored(X), np.concatenate([weight, weight]) / 2
-        if sample.is_classification:
-            T, y_train = np.vstack([T, 1.0 - T]), np.concatenate([y_train, 1 - y_train])
-        else:
-            T, sd = T * sd + mean, np.hypot(sd, mean)
-            T, y_train, mean = np.vstack([T, -T]) / sd, np.vstack([y_train, -y_train]), 0.0 * mean
     where = {name: position for position, name in enumerate(names)}
     return LinearFold(
         problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
@@ -217,20 +206,6 @@ def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:
     center = weight @ X
     centred = np.empty(X.shape, order="F")
     return np.subtract(X, center, out=centred), X_test - center
-
-
-def _unshifted(train: Any, test: Any) -> tuple[Matrix, Matrix]:
-    """Return encoded training and test rows as the solvers take them, no column shifted."""
-    if hasattr(train, "tocsc"):
-        return sparse.csc_array(train.astype(np.float64)), sparse.csr_array(test.astype(np.float64))
-    return dense(train), dense(test)
-
-
-def _mirrored(X: Matrix) -> Matrix:
-    """Return rows with their mirror images below them."""
-    if isinstance(X, sparse.sparray):
-        return sparse.csc_array(sparse.vstack([X, -X]))
-    return np.asfortranarray(np.vstack([X, -X]))
 
 
 def _is_mostly_lowest(X: Floats) -> bool:

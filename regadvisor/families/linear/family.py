@@ -41,11 +41,6 @@ LONGEST_TIMED_S = 0.5
 class LinearFamily:
     """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
 
-    Parameters
-    ----------
-    has_intercept : bool, default True
-        Models without one are for one numeric target or two classes.
-
     Examples
     --------
     >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
@@ -55,9 +50,6 @@ class LinearFamily:
     name: str = "linear"
     coupling: Coupling = "loss"
     kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
-
-    def __init__(self, *, has_intercept: bool = True) -> None:
-        self.has_intercept = has_intercept
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
@@ -85,7 +77,6 @@ class LinearFamily:
                 self._encoder(sample),
                 names=names,
                 n_folds=len(folds),
-                has_intercept=self.has_intercept,
             )
 
         losses = np.full(sample.n_rows, np.nan)

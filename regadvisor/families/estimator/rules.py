@@ -1,29 +1,19 @@
-"""Strengths into the caller's own scikit-learn estimator: a configured copy, never the caller's object."""
+"""Strengths as the parameters of scikit-learn's estimators: one rule for each way to write an objective."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import (
-    ElasticNet,
-    Lasso,
-    LinearRegression,
-    LogisticRegression,
-    Ridge,
-    SGDClassifier,
-    SGDRegressor,
-)
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
-from regadvisor.errors import ParameterError
 from regadvisor.families.linear.estimators import (
     INTERCEPT_SCALING,
     LIBLINEAR_TOL,
     MAX_ITER,
-    on_standardised_target,
     weights_up_to_one,
 )
 
@@ -35,6 +25,8 @@ _SAGA_LEAST_ITER = 5_000
 _SGD_TOL = 1e-5
 #: The same for features of unequal size, whose intercepts are large: within 0.004 after 4 s (30 raw columns).
 _UNEQUAL = (1_000.0, 1e-6)
+#: Strength that stands for none where an estimator cannot do without a penalty.
+VANISHING = 1e-6
 #: Solvers of LogisticRegression that find the minimum of an L2 penalty; liblinear penalises the intercept.
 _L2_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 
@@ -46,7 +38,7 @@ class Strengths:
     Attributes
     ----------
     l1, l2 : float
-        For the features that the estimator gets, and a standardised target.
+        For the features that the estimator gets, and a target of the standard deviation `sd_y`.
     n_rows : float
         Rows it will be trained on.
     sd_y : float or None
@@ -59,8 +51,9 @@ class Strengths:
         … the mean weight of a row.
     is_unequal : bool
         Whether some features are far larger than others.
-    epochs : int or None
-        Epochs that the strengths of a network are for.
+    spread : float
+        Standard deviation of the target that the estimator gets, for its tolerances; as `sd_y` if that is
+        known.
     """
 
     l1: float
@@ -71,7 +64,7 @@ class Strengths:
     class_weight: Mapping[Any, float] | None = None
     mean_weight: float = 1.0
     is_unequal: bool = False
-    epochs: int | None = None
+    spread: float = 1.0
 
     @property
     def on_target(self) -> tuple[float, float]:
@@ -79,47 +72,8 @@ class Strengths:
         return raw_target(self.l1, self.l2, 1.0 if self.sd_y is None else self.sd_y)
 
 
-def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
-    """Return a copy of `estimator` with these strengths.
-
-    All other arguments stay, but for those with which it could not find the minimum. Least squares without a
-    penalty is LinearRegression, as scikit-learn advises; LinearRegression with a penalty becomes Ridge, Lasso
-    or ElasticNet.
-
-    An L1 penalty follows the unit of its target, and one `alpha` cannot follow several: the model is then put
-    into a ``TransformedTargetRegressor`` that standardises each target and predicts in its own unit. So is
-    MLPRegressor, whose weights all follow it.
-
-    Parameters
-    ----------
-    estimator : estimator
-        One of scikit-learn's that :data:`_RULES` names, alone.
-    strengths : Strengths
-
-    Raises
-    ------
-    ParameterError
-        If the estimator cannot express the strengths.
-
-    Examples
-    --------
-    >>> configured(Ridge(), Strengths(l1=0.0, l2=0.1, n_rows=50))
-    Ridge(alpha=5.0)
-    """
-    own = clone(estimator)
-    rule = next((rule for kind, rule in _RULES.items() if type(own).__name__ == kind), None)
-    if rule is None or not type(own).__module__.startswith("sklearn."):
-        raise ParameterError(
-            f"target must be one of {', '.join(_RULES)} to be configured, alone or as the last step of a "
-            f"pipeline, got {type(own).__name__}; use advice.build() for a model of regadvisor's own"
-        )
-    model = rule(own, strengths)
-    is_network = type(own).__name__ == "MLPRegressor"
-    is_turned = strengths.sd_y is None and strengths.l1 > 0
-    return on_standardised_target(model) if is_network or is_turned else model
-
-
-def _logistic(model: Any, s: Strengths) -> BaseEstimator:
+def logistic(model: Any, s: Strengths) -> BaseEstimator:
+    """C·Σ loss + l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²: C = 1/(n·(l1 + l2))."""
     params: dict[str, Any] = dict(logistic_params(s.l1, s.l2, s.n_rows * s.mean_weight))
     params |= {"dual": False, "penalty": LogisticRegression().penalty}
     solver = model.solver
@@ -141,67 +95,50 @@ def _logistic(model: Any, s: Strengths) -> BaseEstimator:
     return model.set_params(**params)
 
 
-def _sgd(model: Any, s: Strengths) -> BaseEstimator:
+def sgd(model: Any, s: Strengths) -> BaseEstimator:
+    """Mean loss + alpha·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²): alpha = l1 + l2."""
     l1, l2 = s.on_target
     penalty = "elasticnet" if l1 > 0 and l2 > 0 else "l1" if l1 > 0 else "l2" if l2 > 0 else None
     params: dict[str, Any] = dict(elasticnet_params(l1 * s.mean_weight, l2 * s.mean_weight))
     params = {} if penalty is None else params
-    if model.learning_rate == type(model)().learning_rate:
-        tol = _SGD_TOL * (s.sd_y or 1.0) ** 2
+    own = model.get_params()
+    if "learning_rate" in own and model.learning_rate == type(model)().learning_rate:
+        unit = s.spread * (s.sd_y or 1.0)
+        tol = _SGD_TOL * (unit**2 if model.loss.startswith("squared") else unit)
         params |= {"learning_rate": "adaptive", "eta0": 0.01, "tol": tol, "max_iter": MAX_ITER}
     return model.set_params(penalty=penalty, **params)
 
 
-def _elasticnet(model: Any, s: Strengths) -> BaseEstimator:
+def elasticnet(model: Any, s: Strengths) -> BaseEstimator:
+    """Half the mean squared error + alpha·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²): alpha = l1 + l2."""
     if s.l1 == s.l2 == 0:
         return _as(LinearRegression(), model)
     params = dict(elasticnet_params(*s.on_target))
     return model.set_params(**params, max_iter=max(MAX_ITER, model.max_iter))
 
 
-def _ridge(model: Any, s: Strengths) -> BaseEstimator:
-    if s.l1 > 0:
-        raise _lacks(model, "Lasso or ElasticNet", "an L1 penalty")
-    if s.l2 == 0:
+def ridge(model: Any, s: Strengths) -> BaseEstimator:
+    """Σ squared error + alpha·Σw²: alpha = n·l2."""
+    if s.l2 == 0 and not getattr(model, "positive", False):
         return _as(LinearRegression(), model)
     return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows))
 
 
-def _lasso(model: Any, s: Strengths) -> BaseEstimator:
-    if s.l2 > 0:
-        raise _lacks(model, "Ridge or ElasticNet", "an L2 penalty")
+def lasso(model: Any, s: Strengths) -> BaseEstimator:
+    """Half the mean squared error + alpha·Σ|w|: alpha = l1."""
     if s.l1 == 0:
         return _as(LinearRegression(), model)
     params = {"alpha": s.on_target[0], "max_iter": max(MAX_ITER, model.max_iter)}
     return model.set_params(**params)
 
 
-def _plain(model: Any, s: Strengths) -> BaseEstimator:
+def plain(model: Any, s: Strengths) -> BaseEstimator:
+    """Least squares: the estimator that has the penalty."""
     if s.l1 == s.l2 == 0:
         return model
     if s.l1 == 0:
-        return _ridge(_as(Ridge(), model), s)
-    return _lasso(_as(Lasso(), model), s) if s.l2 == 0 else _elasticnet(_as(ElasticNet(), model), s)
-
-
-def _network(model: Any, s: Strengths) -> BaseEstimator:
-    if s.l1 > 0:
-        raise _lacks(model, "a torch.nn.Module", "an L1 penalty")
-    batch = 200 if model.batch_size == "auto" else model.batch_size
-    params: dict[str, Any] = {"alpha": mlp_alpha(s.l2, min(batch, s.n_rows))}
-    is_own_length = model.early_stopping or model.max_iter != type(model)().max_iter
-    if s.epochs is not None and not is_own_length:
-        # No epoch counts as progress, so it ends after just these; scikit-learn would call a run that
-        # `max_iter` ends not converged.
-        params |= {"tol": 1e9, "n_iter_no_change": max(1, s.epochs - 2), "max_iter": s.epochs + 1}
-    return model.set_params(**params)
-
-
-def _lacks(model: Any, wanted: str, what: str) -> ParameterError:
-    return ParameterError(
-        f"target must be {wanted} for {what}, got {type(model).__name__}; or ask what suits it: "
-        f"advise(X, y, model={type(model).__name__}())"
-    )
+        return ridge(_as(Ridge(), model), s)
+    return lasso(_as(Lasso(), model), s) if s.l2 == 0 else elasticnet(_as(ElasticNet(), model), s)
 
 
 def _as(model: Any, other: Any) -> BaseEstimator:
@@ -212,14 +149,39 @@ def _as(model: Any, other: Any) -> BaseEstimator:
     )
 
 
-_RULES: dict[str, Callable[[Any, Strengths], BaseEstimator]] = {
-    LogisticRegression.__name__: _logistic,
-    Ridge.__name__: _ridge,
-    Lasso.__name__: _lasso,
-    ElasticNet.__name__: _elasticnet,
-    LinearRegression.__name__: _plain,
-    SGDClassifier.__name__: _sgd,
-    SGDRegressor.__name__: _sgd,
-    "MLPClassifier": _network,
-    "MLPRegressor": _network,
-}
+def ridge_classifier(model: Any, s: Strengths) -> BaseEstimator:
+    """Σ squared error of -1 and 1 + alpha·Σw²: alpha = n·l2."""
+    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows * s.mean_weight))
+
+
+def svm(model: Any, s: Strengths) -> BaseEstimator:
+    """½Σw² + C·Σ loss, or Σ|w| + C·Σ loss; without a penalty C is only very large."""
+    strength = max(s.l1, s.l2, VANISHING)
+    params: dict[str, Any] = {"C": 1.0 / (s.n_rows * s.mean_weight * strength)}
+    if "penalty" in model.get_params():
+        params["penalty"] = "l1" if s.l1 > 0 else "l2"
+        params["dual"] = False if s.l1 > 0 else "auto"
+    params["max_iter"] = max(MAX_ITER, model.max_iter)
+    return model.set_params(**params)
+
+
+def alpha_is_l2(model: Any, s: Strengths) -> BaseEstimator:
+    """Half the mean deviance + alpha/2·Σw²."""
+    return model.set_params(alpha=s.l2, max_iter=max(MAX_ITER, model.max_iter))
+
+
+def alpha_is_l1(model: Any, s: Strengths) -> BaseEstimator:
+    """Mean loss + alpha·Σ|w|."""
+    return model.set_params(alpha=s.on_target[0])
+
+
+def huber_regressor(model: Any, s: Strengths) -> BaseEstimator:
+    """Σ loss + alpha·Σw², a sum over the rows."""
+    return model.set_params(alpha=s.n_rows * s.l2 / 2, max_iter=max(MAX_ITER, model.max_iter))
+
+
+def network(model: Any, s: Strengths) -> BaseEstimator:
+    """Mean loss of a batch + alpha/2·Σw² over its rows."""
+    batch = 200 if model.batch_size == "auto" else model.batch_size
+    n_rows = s.n_rows if model.solver == "lbfgs" else min(batch, s.n_rows)
+    return model.set_params(alpha=mlp_alpha(s.l2, n_rows))

@@ -1,0 +1,245 @@
+"""scikit-learn estimators that are trained as themselves, fold by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgWarning
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import has_fit_parameter
+
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.errors import DataError, ParameterError
+from regadvisor.families.estimator.caller import Caller, asked_about, objective_of
+from regadvisor.families.estimator.encoder import Encoder, make_encoder, seeded
+from regadvisor.families.estimator.measures import Scale
+from regadvisor.families.estimator.rules import VANISHING, Strengths
+from regadvisor.families.estimator.table import configured, inner_name, innermost
+from regadvisor.families.estimator.texts import step_texts
+from regadvisor.families.fitted.family import Laws, Trained
+from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss
+from regadvisor.families.fitted.ranges import scaled
+from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.quiet import ignoring
+from regadvisor.records import Note, Training
+from regadvisor.regularizer import Kind, Regularizer
+from regadvisor.words import number
+
+#: Targets so many times as large as 1, or as small, are slow to learn for a network.
+LARGE_TARGET = 10.0
+
+
+class EstimatorLearner:
+    """A :class:`~regadvisor.families.fitted.family.Learner` around the caller's own estimator.
+
+    Parameters
+    ----------
+    caller : Caller
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.laws: Laws = caller.row.laws
+        self.has_intercept = bool(innermost(caller.last).get_params().get("fit_intercept", True))
+        self._classes: NDArray[Any] = np.empty(0)
+        self._target: NDArray[Any] | None = None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that the estimator can express."""
+        return self.caller.kinds
+
+    def on(self, table: Table, X: Any) -> Table:
+        """Return the table as the estimator sees it.
+
+        Raises
+        ------
+        DataError, ParameterError
+            If the target or the weights are not for this estimator.
+        """
+        table, self.caller = asked_about(table, self.caller, X)
+        inner = innermost(self.caller.last)
+        lowest = self.caller.row.lowest(inner)
+        if lowest is not None:
+            least, (limit, is_open) = float(table.targets.min()), lowest
+            if least < limit or (is_open and least == limit):
+                rule = f"above {limit:g}" if is_open else f"at least {limit:g}"
+                raise DataError(f"y must be {rule} for {type(inner).__name__}, got {least:g}")
+        if table.weight is not None and not has_fit_parameter(self.caller.last, "sample_weight"):
+            raise ParameterError(
+                f"sample_weight must be None for {type(self.caller.last).__name__}, whose fit takes no "
+                "weights; leave it out"
+            )
+        self._target = table.y if table.is_classification else table.targets
+        return replace(
+            table, notes=(*table.notes, *self.caller.notes, *_about_target(inner, self._inner_target))
+        )
+
+    @property
+    def _inner_target(self) -> Any:
+        """The target of all rows as the innermost estimator gets it."""
+        last = self.caller.last
+        if type(last).__name__ != "TransformedTargetRegressor" or self._target is None:
+            return self._target
+        if last.func is not None:
+            return np.asarray(last.func(self._target), dtype=np.float64)
+        if last.transformer is None:
+            return self._target
+        return clone(last.transformer).fit_transform(self._target)
+
+    def loss(self, sample: Table) -> RowLoss:
+        """Return the loss that the estimator minimises, or log loss where it calibrates probabilities."""
+        self._classes = np.asarray(sample.facts.classes or ())
+        if type(self.caller.last).__name__ == "CalibratedClassifierCV":
+            return LogLoss()
+        target = sample.targets if self._target is None else self._target
+        return self.caller.row.loss(innermost(self.caller.last), target)
+
+    def encoder(self, sample: Table) -> Encoder:
+        """Return the caller's own steps, or our preprocessing."""
+        is_network = self.laws == "network"
+        return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=is_network))
+
+    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+        """Train the estimator with these strengths.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot be fitted.
+        """
+        last = clone(self.caller.last)
+        if self.caller.class_weight is not None:  # the weights of the rows have them
+            last.set_params(class_weight=None)
+        spread = 1.0 if len(self._classes) else float(np.std(y, axis=0).mean()) or 1.0
+        model = seeded(configured(last, self._strengths(regularizer, len(y), spread)), seed)
+        weights = {} if weight is None else {"sample_weight": weight}
+        with ExitStack() as quiet:
+            for warning in (ConvergenceWarning, LinAlgWarning, RuntimeWarning):
+                quiet.enter_context(ignoring(warning))
+            quiet.enter_context(np.errstate(all="ignore"))
+            try:
+                model.fit(X, y, **weights)
+            except Exception as error:  # whatever an estimator may raise
+                raise ParameterError(
+                    f"model must fit the rows of every fold, got {type(error).__name__} from "
+                    f"{type(last).__name__}: {error}"
+                ) from error
+        return Trained(
+            outputs=lambda rows: self._outputs(model, rows),
+            weights=_weights(model),
+            converged=_has_converged(model),
+            is_limit=regularizer.kind == "none" and _value(model, "C") > 0.1 / VANISHING / len(y),
+        )
+
+    def _strengths(self, regularizer: Regularizer, n_rows: int, spread: float = 1.0) -> Strengths:
+        strengths = regularizer.strengths()
+        return Strengths(
+            l1=strengths.get("l1", 0.0),
+            l2=strengths.get("l2", 0.0),
+            n_rows=n_rows,
+            n_classes=len(self._classes),
+            is_unequal=self.caller.is_unequal,
+            spread=spread,
+        )
+
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+        """Return the parameters of the estimator, inside of wrappers; none where rows have class weights."""
+        if regularizer.kind == "none" or self.caller.class_weight is not None:
+            return {}
+        inner = innermost(configured(self.caller.last, self._strengths(regularizer, n_rows)))
+        known = inner.get_params()
+        names = ("alpha", "C", "l1_ratio") if regularizer.kind == "elasticnet" else ("alpha", "C")
+        return {type(inner).__name__: {name: float(known[name]) for name in names if name in known}}
+
+    def _outputs(self, model: Any, rows: Any) -> Floats:
+        """Return what the loss reads, a column for each output."""
+        loss = self.caller.row.loss(innermost(self.caller.last), np.zeros((1, 1)))
+        is_calibrated = type(self.caller.last).__name__ == "CalibratedClassifierCV"
+        response = "predict_proba" if is_calibrated else loss.response
+        with np.errstate(all="ignore"), ignoring(RuntimeWarning):
+            found = np.asarray(getattr(model, response)(rows), dtype=np.float64)
+        found = found.reshape(len(found), -1)
+        n_classes = len(self._classes)
+        if response == "predict" or len(model.classes_) == n_classes:
+            return found
+        # Rows of some class are not among those that it was fitted to.
+        if len(model.classes_) == 2 and found.shape[1] == 1:
+            found = np.hstack([-found, found])
+        whole = np.full((len(found), n_classes), 0.0 if response == "predict_proba" else -1.0)
+        whole[:, np.searchsorted(self._classes, model.classes_)] = found
+        return whole
+
+    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
+        """Return strengths for a target of variance 1 as those of the estimator's objective."""
+        l1, l2 = self._scale
+        return replace(regularizer, l1=(regularizer.l1 or 0.0) * l1, l2=(regularizer.l2 or 0.0) * l2)
+
+    @property
+    def _scale(self) -> Scale:
+        if self._target is None or len(self._classes):
+            return 1.0, 1.0
+        return self.caller.row.scale(innermost(self.caller.last), self._inner_target)
+
+    def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
+        """Return candidates in the unit of the estimator's objective."""
+        l1, l2 = self._scale
+        return scaled(found, {"l1": l1, "l2": l2})
+
+    def training(self, seed: int) -> Training:
+        """Return what the record keeps of the estimator."""
+        return replace(about(self.caller), family="fitted", seed=seed, coupling="loss")
+
+
+def about(caller: Caller) -> Training:
+    """Return what a record keeps of the caller's estimator."""
+    return Training(
+        family="linear",
+        seed=0,
+        estimator=type(caller.last).__name__,
+        steps=() if caller.steps is None else step_texts(caller.steps),
+        objective=objective_of(caller.last),
+        is_unequal=caller.is_unequal,
+    )
+
+
+def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:
+    """Return a warning where a network gets numbers that it takes long to learn."""
+    if type(inner).__name__ != "MLPRegressor" or inner.loss != "squared_error":
+        return ()
+    size = float(np.sqrt(np.mean(np.square(target))))
+    if 1 / LARGE_TARGET < size < LARGE_TARGET:
+        return ()
+    text = (
+        f"The target is about {number(size)} in size, and MLPRegressor learns slowly from such numbers. Put "
+        "it into TransformedTargetRegressor(MLPRegressor(), transformer=StandardScaler())."
+    )
+    return (Note(code="target-size", text=text, is_warning=True),)
+
+
+def _value(model: Any, name: str) -> float:
+    value = innermost(model).get_params().get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _weights(model: BaseEstimator) -> Floats | None:
+    """Return the weights of the features, shape (n_features, n_outputs), where there are such."""
+    weights = getattr(model, "coef_", None) if inner_name(model) is None else None
+    if not isinstance(weights, np.ndarray):
+        return None
+    return np.asarray(weights.reshape(-1, weights.shape[-1]).T, dtype=np.float64)
+
+
+def _has_converged(model: Any) -> bool:
+    """Whether an estimator did not use up its iterations; networks train as long as they are told to."""
+    most, made = getattr(model, "max_iter", None), getattr(model, "n_iter_", None)
+    if most is None or made is None or type(model).__name__.startswith("MLP"):
+        return True
+    return bool(np.max(made) < most)

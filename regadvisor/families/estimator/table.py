@@ -1,0 +1,336 @@
+"""One row for each estimator of scikit-learn: what it can express, how, and what it is compared by.
+
+A row (:data:`ESTIMATORS`) has the kinds of regularizers, the parameters that set their strengths, and the
+held-out loss. Linear models with log loss or squared error are fitted by our own solvers, which find the same
+minimum; all others are trained as themselves, and their strengths mean what their own objective says:
+
+    mean of the loss over the rows + l1·Σ|w| + (l2/2)·Σw²
+
+on the features and the target that the estimator gets. The rules state how each writes that. Where a loss
+follows the unit of the target, so do the strengths: `scale` says how much larger they are than those for a
+target of variance 1, in which ranges are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sklearn import linear_model
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.estimator.measures import (
+    Scale,
+    Target,
+    deviance_loss,
+    deviance_scale,
+    epsilon_loss,
+    huber_loss,
+    huber_scale,
+    log_loss,
+    lowest_target,
+    network_loss,
+    network_scale,
+    no_scale,
+    of_signs,
+    perceptron_loss,
+    pinball_loss,
+    robust_scale,
+    sgd_classifier_loss,
+    sgd_regressor_loss,
+    squared_loss,
+    squared_scale,
+    svc_loss,
+)
+from regadvisor.families.estimator.rules import (
+    Strengths,
+    alpha_is_l1,
+    alpha_is_l2,
+    elasticnet,
+    huber_regressor,
+    lasso,
+    logistic,
+    network,
+    plain,
+    ridge,
+    ridge_classifier,
+    sgd,
+    svm,
+)
+from regadvisor.families.fitted.losses import RowLoss
+from regadvisor.families.linear.estimators import on_standardised_target
+from regadvisor.regularizer import Kind
+
+
+def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
+    """Return a copy of `estimator` with these strengths.
+
+    All other arguments stay, but for those with which it could not find the minimum. Least squares without a
+    penalty is LinearRegression, as scikit-learn advises; LinearRegression with a penalty becomes Ridge, Lasso
+    or ElasticNet.
+
+    The L1 penalty of least squares follows the unit of its target, and one `alpha` cannot follow several: the
+    model is then put into a ``TransformedTargetRegressor`` that standardises each target and predicts in its
+    own unit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of scikit-learn's that :data:`ESTIMATORS` names, or one of :data:`WRAPPERS` around it.
+    strengths : Strengths
+
+    Raises
+    ------
+    ParameterError
+        If the estimator cannot express the strengths.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> configured(Ridge(), Strengths(l1=0.0, l2=0.1, n_rows=50))
+    Ridge(alpha=5.0)
+    """
+    own = clone(estimator)
+    inside = inner_name(own)
+    if inside is not None:
+        n_rows = strengths.n_rows * WRAPPERS[type(own).__name__].share(own)
+        n_classes = 2 if type(own).__name__ == "OneVsRestClassifier" else strengths.n_classes
+        inner = configured(getattr(own, inside), replace(strengths, n_rows=n_rows, n_classes=n_classes))
+        return own.set_params(**{inside: inner})
+    row = row_of(own)
+    if row is None:
+        raise ParameterError(
+            f"target must be one of {', '.join(ESTIMATORS)} to be configured, alone or as the last step of a "
+            f"pipeline, got {type(own).__name__}; use advice.build() for a model of regadvisor's own"
+        )
+    for name, strength in (("l1", strengths.l1), ("l2", strengths.l2)):
+        if strength > 0 and name not in row.kinds(own) and row.rule is not plain:
+            label = name.upper()
+            raise ParameterError(
+                f"target must be {row.instead or 'another estimator'} for an {label} penalty, got "
+                f"{type(own).__name__}; or ask what suits it: advise(X, y, model={type(own).__name__}())"
+            )
+    model = row.rule(own, strengths)
+    is_turned = row.is_linear and strengths.sd_y is None and strengths.l1 > 0
+    return on_standardised_target(model) if is_turned else model
+
+
+def row_of(estimator: Any) -> Row | None:
+    """Return the row of an estimator; None if it is not one of scikit-learn's, or has none.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> row_of(Ridge()).kinds(Ridge())
+    ('none', 'l2')
+    """
+    is_theirs = type(estimator).__module__.startswith("sklearn.")
+    return ESTIMATORS.get(type(estimator).__name__) if is_theirs else None
+
+
+# --------------------------------------------------------------------------------------------- the table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known of an estimator.
+
+    Attributes
+    ----------
+    is_classifier : bool
+    has : tuple of Kind, or callable of the estimator
+        Kinds besides none.
+    rule : callable
+        The estimator and the strengths → the estimator with its parameters set.
+    loss : callable
+        The estimator and the target → the held-out loss.
+    scale : callable
+        The estimator and the target → :data:`Scale`.
+    is_linear : bool
+        A linear model with log loss or squared error: strengths are ours, for a standardised target.
+    is_exact : bool
+        Our own solvers find its minimum.
+    laws : {"linear", "network"}
+    lowest : float or None
+        Targets must not be below it; `is_open`: nor at it.
+    instead : str
+        What to take for penalties that it lacks.
+    """
+
+    is_classifier: bool
+    has: tuple[Kind, ...] | Callable[[Any], tuple[Kind, ...]]
+    rule: Callable[[Any, Strengths], BaseEstimator]
+    loss: Callable[[Any, Target], RowLoss]
+    scale: Callable[[Any, Target], Scale] = no_scale
+    is_linear: bool = False
+    is_exact: bool = False
+    laws: Literal["linear", "network"] = "linear"
+    lowest: Callable[[Any], tuple[float, bool] | None] = lambda model: None
+    instead: str = ""
+
+    def kinds(self, model: Any) -> tuple[Kind, ...]:
+        """Return the kinds that the estimator can express."""
+        return ("none", *(self.has(model) if callable(self.has) else self.has))
+
+
+_ALL: tuple[Kind, ...] = ("l2", "l1", "elasticnet")
+_GLM = Row(
+    is_classifier=False,
+    has=("l2",),
+    rule=alpha_is_l2,
+    loss=deviance_loss,
+    scale=deviance_scale,
+    lowest=lowest_target,
+)
+_NUMBERS = Row(
+    is_classifier=False,
+    has=_ALL,
+    rule=elasticnet,
+    loss=squared_loss,
+    scale=squared_scale,
+    is_linear=True,
+    is_exact=True,
+)
+
+#: The estimators that are taken as ``model=``. LinearRegression stands for least squares: with a penalty it
+#: becomes Ridge, Lasso or ElasticNet.
+ESTIMATORS: dict[str, Row] = {
+    "LogisticRegression": Row(
+        is_classifier=True, has=_ALL, rule=logistic, loss=log_loss, is_linear=True, is_exact=True
+    ),
+    "LinearRegression": replace(_NUMBERS, rule=plain),
+    "Ridge": replace(_NUMBERS, has=("l2",), rule=ridge, instead="Lasso or ElasticNet"),
+    "Lasso": replace(_NUMBERS, has=("l1",), rule=lasso, instead="Ridge or ElasticNet"),
+    "ElasticNet": _NUMBERS,
+    "LassoLars": replace(
+        _NUMBERS, has=("l1",), rule=alpha_is_l1, is_exact=False, instead="Ridge or ElasticNet"
+    ),
+    "MultiTaskLasso": replace(_NUMBERS, has=("l1",), rule=lasso, is_linear=False, is_exact=False),
+    "MultiTaskElasticNet": replace(_NUMBERS, is_linear=False, is_exact=False),
+    "SGDClassifier": Row(is_classifier=True, has=_ALL, rule=sgd, loss=sgd_classifier_loss),
+    "SGDRegressor": Row(is_classifier=False, has=_ALL, rule=sgd, loss=sgd_regressor_loss, scale=robust_scale),
+    "Perceptron": Row(is_classifier=True, has=_ALL, rule=sgd, loss=perceptron_loss),
+    "RidgeClassifier": Row(is_classifier=True, has=("l2",), rule=ridge_classifier, loss=of_signs),
+    "LinearSVC": Row(
+        is_classifier=True,
+        has=lambda model: ("l2", "l1") if model.loss == "squared_hinge" else ("l2",),
+        rule=svm,
+        loss=svc_loss,
+    ),
+    "LinearSVR": Row(is_classifier=False, has=("l2",), rule=svm, loss=epsilon_loss, scale=robust_scale),
+    "PoissonRegressor": _GLM,
+    "GammaRegressor": _GLM,
+    "TweedieRegressor": _GLM,
+    "HuberRegressor": Row(
+        is_classifier=False, has=("l2",), rule=huber_regressor, loss=huber_loss, scale=huber_scale
+    ),
+    "QuantileRegressor": Row(is_classifier=False, has=("l1",), rule=alpha_is_l1, loss=pinball_loss),
+    "MLPClassifier": Row(is_classifier=True, has=("l2",), rule=network, loss=log_loss, laws="network"),
+    "MLPRegressor": Row(
+        is_classifier=False,
+        has=("l2",),
+        rule=network,
+        loss=network_loss,
+        scale=network_scale,
+        laws="network",
+        lowest=lowest_target,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapper:
+    """An estimator around another one, which stays where it is.
+
+    Attributes
+    ----------
+    inner : str
+        The parameter that holds the estimator inside.
+    share : callable
+        The wrapper → the share of the rows that the estimator inside gets.
+    """
+
+    inner: str = "estimator"
+    share: Callable[[Any], float] = lambda wrapper: 1.0
+
+
+def _share_of_calibrated(wrapper: Any) -> float:
+    n_folds = wrapper.cv if isinstance(wrapper.cv, int) else 5
+    return 1.0 if wrapper.ensemble is False else 1.0 - 1.0 / n_folds
+
+
+#: Wrappers whose estimator inside is asked about. They are trained whole.
+WRAPPERS: dict[str, Wrapper] = {
+    "OneVsRestClassifier": Wrapper(),
+    "MultiOutputRegressor": Wrapper(),
+    "RegressorChain": Wrapper(),
+    "CalibratedClassifierCV": Wrapper(share=_share_of_calibrated),
+    "TunedThresholdClassifierCV": Wrapper(),
+    "FixedThresholdClassifier": Wrapper(),
+    "TransformedTargetRegressor": Wrapper(inner="regressor"),
+}
+#: What scikit-learn puts inside where nothing is given.
+_INSIDE = {"CalibratedClassifierCV": LinearSVC, "TransformedTargetRegressor": LinearRegression}
+#: Arguments that say how strong which penalty is.
+STRENGTH_PARAMS = ("alpha", "C", "l1_ratio", "penalty")
+
+
+def without_search(estimator: BaseEstimator) -> BaseEstimator:
+    """Return what a search over strengths would end in, unfitted: regadvisor does the search itself.
+
+    In pipelines and wrappers, too.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge, RidgeCV
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> without_search(GridSearchCV(Ridge(), {"alpha": [1, 10]})), without_search(RidgeCV())
+    (Ridge(), Ridge())
+    """
+    own, name = clone(estimator), type(estimator).__name__
+    if isinstance(own, Pipeline):
+        own.steps[-1] = (own.steps[-1][0], without_search(own.steps[-1][1]))
+        return own
+    if not type(own).__module__.startswith("sklearn."):
+        return own
+    if name.endswith("SearchCV"):
+        return without_search(own.estimator)
+    inside = inner_name(own)
+    if inside is not None:
+        inner = getattr(own, inside)
+        return own.set_params(**{inside: _INSIDE[name]() if inner is None else without_search(inner)})
+    base = {"LassoLarsIC": "LassoLars"}.get(name, name.removesuffix("CV"))
+    if base == name or base not in ESTIMATORS:
+        return own
+    found = getattr(linear_model, base)()
+    known = own.get_params()
+    shared = [
+        each for each in found.get_params() if each in known and each not in (*STRENGTH_PARAMS, "precompute")
+    ]
+    return found.set_params(**{each: known[each] for each in shared})
+
+
+def inner_name(estimator: Any) -> str | None:
+    """Return the parameter of a wrapper that holds the estimator inside; None if it is no wrapper."""
+    is_theirs = type(estimator).__module__.startswith("sklearn.")
+    wrapper = WRAPPERS.get(type(estimator).__name__) if is_theirs else None
+    return None if wrapper is None else wrapper.inner
+
+
+def innermost(estimator: Any) -> Any:
+    """Return the estimator inside of wrappers.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.multiclass import OneVsRestClassifier
+    >>> innermost(OneVsRestClassifier(Ridge()))
+    Ridge()
+    """
+    name = inner_name(estimator)
+    return estimator if name is None else innermost(getattr(estimator, name))
