@@ -574,7 +574,7 @@ def test_a_terminal_without_utf8_gets_a_report_too(saved: str) -> None:
     done = program("show", saved, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "569 rows × 30 features".encode("latin-1") in done.stdout
-    assert b"Use L2: LogisticRegression(C=0.567)." in done.stdout
+    assert b"Use L2: LogisticRegression(C=0.57)." in done.stdout
 
 
 def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:
