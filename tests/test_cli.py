@@ -80,9 +80,9 @@ def run(*args: str, input: str | None = None) -> Result:
     return result
 
 
-def printed(record: Record, *, saved: str | None = None, verbose: bool = False) -> str:
+def printed(record: Record, *, saved: str | None = None, verbose: bool = False, is_demo: bool = False) -> str:
     """Return the report as a shell prints it."""
-    return to_text(for_shell(view(record), record, saved=saved), verbose=verbose)
+    return to_text(for_shell(view(record), record, saved=saved, is_demo=is_demo), verbose=verbose)
 
 
 # ---------------------------------------------------------------------------------------- advise: in
@@ -517,7 +517,8 @@ def test_demo_names_the_data_and_prints_a_report(standin: StandIn) -> None:
     assert result.exit_code == 0
     first, _, rest = result.stdout.partition("\n")
     assert first == "Data: scikit-learn's breast cancer set, 569 rows, 30 features."
-    assert rest == printed(advice_record())
+    assert rest == printed(advice_record(), is_demo=True)
+    assert "advises on data of your own" in rest
     assert standin.calls[0]["X"].shape == (569, 30)
     assert standin.calls[0]["effort"] == "standard"
 

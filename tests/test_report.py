@@ -118,9 +118,9 @@ def test_advice_says_what_to_use_whether_it_helps_by_how_much_and_what_it_took()
 
 def test_what_is_lost_at_most_is_said_where_other_kinds_do_not_tie() -> None:
     said = headline(replace(advice(), most_lost=0.0123))
-    assert said[2] == "If L2 is not the best kind, that costs up to about 1.2%."
+    assert said[2] == "If another kind is the best, L2 costs at most 1.2% more (90% sure)."
     every = tuple(kind for kind in KINDS if kind in scores_of(advice()).honest_losses and kind != "l2")
-    assert "up to about" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
+    assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
 
 
 def test_nothing_is_said_to_gain_more_than_all_of_the_loss() -> None:
