@@ -11,8 +11,8 @@ _MOST_TIMES = 9.0
 _LONGEST = 80
 
 
-def number(value: float) -> str:
-    """Return `value` with three significant digits.
+def number(value: float, digits: int = 3) -> str:
+    """Return `value` with three significant digits, or as many as are asked for.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def number(value: float) -> str:
         return str(value)
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:.3g}".replace("e-0", "e-")
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def percent(share: float) -> str:
@@ -64,10 +64,13 @@ def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("
     --------
     >>> between(-0.04, 0.02, 1.0), between(-0.04, -0.02, 1.0)
     ('between 4.0% lower and 2.0% higher', 'between 2.0% and 4.0% lower')
-    >>> between(0.01, 0.02, 1.0, words=("better", "worse"))
-    'between 1.0% and 2.0% worse'
+    >>> between(0.01, 0.02, 1.0, words=("better", "worse")), between(-0.0001, 0.02, 1.0)
+    ('between 1.0% and 2.0% worse', 'at most 2.0% higher')
     """
     first, last = part_of(low, loss), part_of(high, loss)
+    if "0%" in (first, last):  # as good as an end at 0
+        is_lower = last == "0%"
+        return f"at most {first if is_lower else last} {words[not is_lower]}"
     if (low < 0) != (high < 0):
         return f"between {first} {words[0]} and {last} {words[1]}"
     return f"between {last} and {first} {words[0]}" if low < 0 else f"between {first} and {last} {words[1]}"

@@ -23,6 +23,7 @@ from regadvisor.records import Record, ScoreEvidence
 from regadvisor.report.phrases import label, short_label, signed_percent
 from regadvisor.report.picture_data import kinds_picture, strength_picture
 from regadvisor.report.serial import _portable
+from regadvisor.report.units import in_code, parameters
 from regadvisor.report.view import View, view
 from regadvisor.words import number
 
@@ -74,10 +75,13 @@ def _answer(record: Record, shown: View, advice: Advice) -> Iterator[str]:
     marked = [row.kind for row in shown.candidates if row.is_pick]
     if marked and marked != [short_label(kind)]:
         yield f"the table marks {marked}, the record says {kind}"
-    for name, values in advice.summary["parameters"].items() if kind != "none" else ():
-        for value in values.values():
-            if not any(number(value) in line for line in shown.headline):
-                yield f"the headline lacks {name} {number(value)}"
+    code = in_code(record)
+    if said is not None and kind != "none" and code not in said:
+        yield f"the headline says {said!r}, the parameters are {code}"
+    values = [value for own in parameters(record).values() for value in own.values()]
+    typed = [float(text) for text in re.findall(r"=([\d.e-]+)", code)]
+    if kind != "none" and typed != pytest.approx(values, rel=0.5):
+        yield f"{code} is told of {values}"
 
 
 def _ways(record: Record, shown: View, advice: Advice) -> Iterator[str]:

@@ -80,9 +80,9 @@ def run(*args: str, input: str | None = None) -> Result:
     return result
 
 
-def printed(record: Record, *, saved: str | None = None, verbose: bool = False) -> str:
+def printed(record: Record, *, saved: str | None = None, verbose: bool = False, is_demo: bool = False) -> str:
     """Return the report as a shell prints it."""
-    return to_text(for_shell(view(record), record, saved=saved), verbose=verbose)
+    return to_text(for_shell(view(record), record, saved=saved, is_demo=is_demo), verbose=verbose)
 
 
 # ---------------------------------------------------------------------------------------- advise: in
@@ -517,7 +517,8 @@ def test_demo_names_the_data_and_prints_a_report(standin: StandIn) -> None:
     assert result.exit_code == 0
     first, _, rest = result.stdout.partition("\n")
     assert first == "Data: scikit-learn's breast cancer set, 569 rows, 30 features."
-    assert rest == printed(advice_record())
+    assert rest == printed(advice_record(), is_demo=True)
+    assert "advises on data of your own" in rest
     assert standin.calls[0]["X"].shape == (569, 30)
     assert standin.calls[0]["effort"] == "standard"
 
@@ -574,7 +575,7 @@ def test_a_terminal_without_utf8_gets_a_report_too(saved: str) -> None:
     done = program("show", saved, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "569 rows × 30 features".encode("latin-1") in done.stdout
-    assert b"Use L2: LogisticRegression(C=0.567)." in done.stdout
+    assert b"Use L2: LogisticRegression(C=0.57)." in done.stdout
 
 
 def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:

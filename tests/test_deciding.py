@@ -679,6 +679,14 @@ def test_a_flip_of_unknown_distance_comes_last() -> None:
 # ------------------------------------------------------------------------- what is said about the fits
 
 
+def test_training_losses_are_those_of_the_folds_that_a_deadline_left() -> None:
+    fit = trained(clear()).tuned.results.by_kind["l2"][0]
+    part = replace(fit, folds=(0, 2), train_losses=np.array([0.1, np.nan, 0.2, np.nan, np.nan]))
+    assert part.train_loss == pytest.approx(0.15)
+    assert fit.train_loss == pytest.approx(fit.train_losses.mean())
+    assert np.isnan(replace(fit, train_losses=np.array([])).train_loss)
+
+
 def test_fits_of_none_and_of_the_outcome_are_described() -> None:
     found = trained(clear(l1=0.5, l2=0.9))
     decision = decider(found, evidence_of(scores_of(found))).decide()
@@ -688,7 +696,7 @@ def test_fits_of_none_and_of_the_outcome_are_described() -> None:
     none, l1 = scores.fit_facts
     assert (none.train_loss, none.held_out_loss) == pytest.approx((0.25 * BASE.mean(), BASE.mean()))
     assert (l1.train_loss, l1.held_out_loss) == pytest.approx((0.125 * BASE.mean(), 0.5 * BASE.mean()))
-    assert f"constant {scores.constant_loss:.3g}" in none.text
+    assert f"guessing {scores.constant_loss:.3g}" in none.text
     # Zeroed in 0, a third, two thirds and all of the folds; from 0.6 on a feature is listed.
     assert [(each.name, each.share) for each in scores.zeroed] == [("x3", 1.0), ("x2", pytest.approx(2 / 3))]
     assert scores.n_zeroed == 2

@@ -57,6 +57,12 @@ def test_independent_features_are_worth_their_number_and_copies_one() -> None:
     assert apart is not None
     assert copies is not None
     assert apart.effective_rank == pytest.approx(8, abs=0.3)
+    levels = pd.DataFrame(
+        {name: np.random.default_rng(i).choice(list("abcdef"), 1_000) for i, name in enumerate("xyz")}
+    )
+    categories = map_features(make_table(levels, x[:, 0]), seed=0)
+    assert categories is not None
+    assert categories.effective_rank == pytest.approx(3, abs=0.1)
     assert copies.effective_rank == pytest.approx(1, abs=0.1)
 
 

@@ -188,6 +188,7 @@ def test_an_edited_advice_is_refused_or_reads_without_harm(
         b'{"format": 5, "format": {}}',
         b"\xff\xfe{",
         b"\0" * 100,
+        b'{"format": "\\ud800", "\\udfff": 1}',
     ],
 )
 def test_texts_that_break_parsers_are_refused(tmp_path: Path, content: bytes) -> None:

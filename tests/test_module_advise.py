@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from torch import nn
 from torch.nn import functional
 
-from regadvisor import Advice, ParameterError, Recipe, advise
+from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
+from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.image_encoding import ChannelScaler, module_preprocessor
 from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
 from regadvisor.families.neural.module.family import ModuleFamily
@@ -105,6 +107,37 @@ def test_the_snippet_is_a_loop_that_runs(advised: Advice) -> None:
     assert (space["predict"](X) == y).mean() == pytest.approx(float(right.float().mean()))
     with pytest.raises(ParameterError, match="target must be 'torch'"):
         advised.snippet("sklearn")
+
+
+@pytest.mark.parametrize("kind", ["l2", "elasticnet"])
+@pytest.mark.parametrize("coupling", ["decoupled", "loss"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_script_trains_what_our_optimizer_trains(kind: Any, coupling: Any, optimizer: str) -> None:
+    X, y = cancer()
+    recipe = Recipe(epochs=4, batch_size=64, coupling=coupling, optimizer=optimizer, lr=0.01, clip_norm=1.0)
+    asked = advise(X, y, model=network, recipe=recipe, budget=0).record
+    assert asked.training is not None
+    strengths = {"l2": {"l2": 0.2}, "elasticnet": {"l1": 0.02, "l2": 0.2}}[kind]
+    regularizer = Regularizer(**strengths, coupling=coupling)
+    advice = Advice(replace(asked, strength=replace(asked.strength, regularizer=regularizer)))
+    torch.manual_seed(0)
+    mine, ours = network(30, 2), network(30, 2)
+    ours.load_state_dict(mine.state_dict())
+    code = advice.snippet("torch").replace("module = ...", "module = given")
+    assert "regadvisor" not in code
+    space: dict[str, Any] = {"X": X, "y": y, "given": mine}
+    exec(compile(code, "snippet", "exec"), space)
+    set_dropout(ours, 0.0)
+    step = advice.optimizer(ours, lr=0.01, steps=space["n_steps"])
+    torch.manual_seed(space["seed"])
+    for _ in range(4):
+        order = torch.randperm(len(X))[: space["steps_per_epoch"] * space["batch"]]
+        for rows in order.view(space["steps_per_epoch"], space["batch"]):
+            step.zero_grad()
+            functional.cross_entropy(ours.train()(space["features"][rows]), space["target"][rows]).backward()
+            step.step()
+    for one, other in zip(mine.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 def test_numbers_a_module_of_one_s_own_loss_and_no_dropout() -> None:

@@ -155,3 +155,17 @@ def test_an_own_loss_has_no_script(family: Any) -> None:
 def test_unknown_strengths_have_no_script() -> None:
     with pytest.raises(StrengthError):
         torch_snippet(FunctionTransformer(), FACTS, training=TRAINING, regularizer=Regularizer.unknown("l2"))
+
+
+@pytest.mark.parametrize("library", ["torch", "skorch"])
+def test_patterns_hold_for_a_module_that_was_never_looked_at(library: Any) -> None:
+    training = replace(TRAINING, family="module", exempt=("2.*",), penalised=("0.*", "2.*"))
+    script = torch_snippet(
+        FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"], library=library
+    )
+    assert "from fnmatch import fnmatchcase" in script
+    line = next(line for line in script.splitlines() if line.startswith("names = "))
+    named = [(f"{k}.{end}", torch.zeros(2, 2)) for k in (0, 2, 4) for end in ("weight", "bias")]
+    names: dict[str, Any] = {"named": named}
+    exec(f"from fnmatch import fnmatchcase\n{line}", names)
+    assert names["names"] == ["0.weight", "0.bias"]

@@ -74,3 +74,15 @@ def test_a_hidden_signal_is_the_reason_and_asks_for_neither_rows_nor_time():
         "Can't tell yet: extreme values rule the loss, and nothing beats a constant guess."
     )
     assert not said(record, timings=late(5.0, 60.0))
+
+
+def test_where_a_deadline_left_folds_out_more_time_would_decide() -> None:
+    record = cant_tell()
+    scores, sample = record.evidence.scores, record.evidence.sample
+    assert scores is not None
+    assert sample is not None
+    part = replace(scores, comparisons=tuple(replace(each, n_rows=12) for each in scores.comparisons))
+    record = replace(record, evidence=replace(record.evidence, scores=part), rows_needed=40)
+    said = headline(record)[0]
+    assert "with 12 rows" in said
+    assert said.endswith("; testing the other rows as well, with more time, would decide it.")

@@ -70,6 +70,39 @@ def test_a_large_folder_is_advised_on_at_its_full_size(tmp_path: Path, small):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sample": False},
+        {"sample": 0.2},
+        {"budget": 0},
+        {"groups": "count"},
+        {"time": "a"},
+        {"match": FRAME.drop(columns="y").head(300)},
+        {"effort": "thorough", "chart": "classic"},
+    ],
+    ids=lambda given: ", ".join(given),
+)
+def test_every_way_to_ask(tmp_path: Path, small, given: dict[str, Any]):
+    found = advise(write(FRAME, tmp_path, "parquet"), "y", **{"effort": "quick", **given})
+    sample = found.record.evidence.sample
+    assert sample.n_source == len(FRAME)
+    assert not sample.is_everything
+    assert sample.is_allowed == ("sample" not in given or given["sample"] is not False)
+    random = "stratified" if sample.is_allowed else "random"
+    assert sample.validation == ("group" if "groups" in given else "time" if "time" in given else random)
+    assert found.record.data.n_rows == len(FRAME)
+    assert found.to_text()
+
+
+@pytest.mark.slow
+def test_without_a_sample_a_frame_is_advised_on_by_prior_knowledge():
+    found = advise(FRAME.head(500), "y", sample=False)
+    assert [step.question for step in found.path][:2] == ["Q1", "Q3"]
+    assert found.record.strength.source == "default"
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_workers_but_not_with_other_files(tmp_path: Path, small):
     path, journal = write(FRAME, tmp_path / "data", "parquet"), tmp_path / "run.journal"
     whole = advise(path, "y", effort="quick").to_json()

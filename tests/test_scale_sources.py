@@ -278,8 +278,9 @@ def test_dask_frames_give_the_rows_of_their_partitions(tmp_path: Path, small):
     np.testing.assert_array_equal(found.X["a"], other.X["a"])
 
 
-def test_columns_may_be_left_out(tmp_path: Path):
-    source = find_source(write(FRAME, tmp_path, "csv"))
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_columns_may_be_left_out(tmp_path: Path, kind: str):
+    source = find_source(write(FRAME, tmp_path, kind))
     found, _ = Scanned(without(source, ["a", "city"])).table(ROLES)
     assert [column.name for column in found.facts.columns] == ["b", "c", "count"]
     assert find_source(source) is source

@@ -15,8 +15,9 @@ from search_fakes import StagedFamily, make_effort, planned
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
+from regadvisor.plan.stages import Stages
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search.cuts import affordable
+from regadvisor.search.cuts import affordable, opening_folds
 from regadvisor.search.results import to_scores
 from regadvisor.search.store import Journal
 from regadvisor.search.tune import Tuned, tune
@@ -48,10 +49,49 @@ def test_under_a_deadline_the_charts_own_fits_come_first_on_one_fold() -> None:
     assert family.legs[:2] == [((0,), ["none", "elasticnet"]), ((0,), ["l2", "l1"])]
 
 
-def test_without_one_nothing_comes_before_the_batches() -> None:
+def test_without_one_they_come_first_too_where_they_are_a_small_part_of_the_work() -> None:
     family = StagedFamily()
     search(family, deadline=Deadline.never())
-    assert family.legs[0][0] == (0, 1, 2, 3, 4)
+    assert family.legs[0] == ((0,), ["none", "elasticnet", "l2", "l1"])
+    assert family.legs[1][0] == (1, 2, 3, 4)
+    staged = StagedFamily()
+    search(staged, deadline=Deadline.never(), n_first=2)
+    assert staged.legs[0][0] == (0, 1)
+    assert len(staged.legs[0][1]) > 4
+
+
+def test_they_are_trained_on_the_folds_of_the_first_stage_as_all_others_are() -> None:
+    family = StagedFamily()
+    search(family, n_first=2)
+    assert [folds for folds, _ in family.legs[:2]] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("n_planned", [8, 20, 100, 400])
+@pytest.mark.parametrize("n_first", [0, 1, 2])
+@pytest.mark.parametrize("n_folds", [1, 2, 3, 5])
+def test_without_a_deadline_the_first_fits_are_no_more_than_a_twentieth(
+    n_planned: int, n_first: int, n_folds: int
+) -> None:
+    given_folds = {"n_folds": n_folds, "n_first": n_first}
+    own = opening_folds(n_planned, 4, is_hurried=False, **given_folds)
+    stages = Stages.of(range(n_folds), n_first)
+    in_all = (
+        n_planned * n_folds if stages is None else n_planned * n_first + n_planned / 4 * (n_folds - n_first)
+    )
+    assert 4 * own <= in_all / 15
+    assert own or n_planned < 100 or (n_first and stages is None)
+    assert opening_folds(n_planned, 4, is_hurried=True, **given_folds) == (n_first if stages else 1)
+
+
+def test_ctrl_c_after_the_first_fits_leaves_them_without_a_deadline() -> None:
+    class Interrupted(StagedFamily):
+        def train(self, prepared, jobs, **options):  # type: ignore[no-untyped-def, override]
+            if self.legs:
+                raise KeyboardInterrupt
+            return super().train(prepared, jobs, **options)
+
+    tuned = search(Interrupted(), deadline=Deadline.never())
+    assert {trial.kind for trial in tuned.results.trials} == {"none", "elasticnet", "l2", "l1"}
 
 
 @pytest.mark.parametrize("n_first", [0, 2])

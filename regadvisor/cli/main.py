@@ -207,7 +207,7 @@ def demo(model: str) -> None:
     effort: Literal["quick", "standard"] = "standard" if model == "linear" else "quick"
     with watching(is_watched()) as progress:
         advice = regadvisor.advise(X, y, model=model, effort=effort, progress=progress)
-    terminal.report(advice)
+    terminal.report(advice, is_demo=True)
     terminal.leave(advice.record)
 
 

@@ -104,14 +104,14 @@ def look() -> tuple[int, bool]:
     return min(columns, _WIDEST), is_terminal and "NO_COLOR" not in os.environ
 
 
-def report(advice: Advice, *, verbose: bool = False, saved: str | None = None) -> None:
+def report(advice: Advice, *, verbose: bool = False, saved: str | None = None, is_demo: bool = False) -> None:
     """Print the report of an advice, in the words of a shell; `saved` is the file that holds it."""
     from regadvisor.report.shell import for_shell
     from regadvisor.report.text import to_text
     from regadvisor.report.view import view
 
     width, color = look()
-    shown = for_shell(view(advice.record), advice.record, saved=saved)
+    shown = for_shell(view(advice.record), advice.record, saved=saved, is_demo=is_demo)
     say(to_text(shown, width=width, color=color, verbose=verbose))
 
 

@@ -58,7 +58,7 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
         what = "fits"
     text = (
         f"With {LABELS[kind]} the model {what}: train loss {train_loss:.3g}, "
-        f"held out {held_out_loss:.3g}, constant {constant_loss:.3g}."
+        f"held out {held_out_loss:.3g}, guessing {constant_loss:.3g}."
     )
     return FitFacts(kind=kind, train_loss=train_loss, held_out_loss=held_out_loss, gap=gap, text=text)
 

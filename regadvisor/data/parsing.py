@@ -212,7 +212,13 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
                 f"in line {number}"
             )
         rows.append(row)
-    frame = pd.DataFrame.from_records(rows)
+    try:
+        frame = pd.DataFrame.from_records(rows)
+    except UnicodeEncodeError as error:  # "\\ud800" is JSON, but no text
+        raise DataError(
+            f"text in {name} must be whole characters, got half of one ({error.object[error.start]!r}); "
+            "write the file again as UTF-8"
+        ) from error
     nested = [column for column in frame if _is_nested(frame[column])]
     if nested:
         raise DataError(

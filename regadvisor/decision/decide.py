@@ -271,7 +271,7 @@ class Decider:
             facts.append(
                 fit_facts(
                     each,
-                    train_loss=float(fit.train_losses.mean()),
+                    train_loss=fit.train_loss,
                     held_out_loss=float(trained.panel.mean_losses(each).min()),
                     constant_loss=scores.constant_loss,
                 )

@@ -51,7 +51,8 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
         n_seen=blocks.n_variables,
         n_rows=n_rows,
         n_features=table.facts.n_features,
-        effective_rank=_effective_rank(correlation),
+        # A category has a column for each level but one, uncorrelated with one another: counted as features.
+        effective_rank=_effective_rank(correlation) * blocks.n_variables / len(correlation),
         pairs=_pairs(strengths, names),
         names=tuple(names[j] for j in place),
         strengths=tuple(

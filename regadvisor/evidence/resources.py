@@ -158,7 +158,10 @@ def situation_of(
         may_block=may_choose and not is_rare and table.groups is None,
         is_ordered=table.time is not None,
         telling_share=telling_share(counts),
-        carry_costs=lambda n_learned: carry_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows),
+        # Without a sample nothing is learned from, and nothing is carried.
+        carry_costs=lambda n_learned: (
+            carry_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows) if n_learned else {}
+        ),
     )
 
 

@@ -110,6 +110,7 @@ def torch_snippet(
     if training.family == "module":
         from regadvisor.families.neural.image_encoding import channels_first
 
+        values["names"] = _names(training)
         values["image"] = channels_first(facts)
     # Python, not HTML: nothing to escape, and values of the data come in as literals only.
     environment = Environment(
@@ -131,6 +132,8 @@ def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], libr
         lines.add("from sklearn.base import BaseEstimator, TransformerMixin")
     if training.family != "linear":
         lines.add("import math")
+    if training.family == "module" and "fnmatchcase" in _names(training):
+        lines.add("from fnmatch import fnmatchcase")
     if library == "keras" and facts.task != "regression":
         lines.add("from scipy.special import softmax")
     if not facts.is_plain_y:
@@ -150,6 +153,16 @@ def _network(training: Training) -> dict[str, Any]:
     }
     names = penalised_names(by_default, exempt=training.exempt, penalised=training.penalised)
     return {"penalised": names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+
+
+def _names(training: Training) -> str:
+    """Return code for the names of a module's penalised parameters; they are known once it was looked at."""
+    if training.penalised_names:
+        return str(training.penalised_names)
+    fits = "any(fnmatchcase(name, pattern) for pattern in {})"
+    rule = "own.ndim >= 2" if training.penalised is None else fits.format(tuple(training.penalised))
+    rule += f" and not {fits.format(tuple(training.exempt))}" if training.exempt else ""
+    return f"[name for name, own in named if {rule}]"
 
 
 def _keras_options(training: Training, *, has_decay: bool) -> str:

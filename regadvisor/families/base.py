@@ -79,6 +79,12 @@ class Fit:
     fit_s: float = 0.0
     folds: tuple[int, ...] | None = None
 
+    @property
+    def train_loss(self) -> float:
+        """Mean training loss over the folds that it was trained on; NaN where a run diverged."""
+        trained = self.train_losses if self.folds is None else self.train_losses[list(self.folds)]
+        return float(np.mean(trained)) if len(trained) else float("nan")
+
     def covers(self, folds: Collection[int] | None) -> bool:
         """Return whether the job was trained on all of these folds; None: on all there are.
 

@@ -60,7 +60,7 @@ def _candidates(view: View) -> list[str]:
     for row in view.candidates:
         cells = [row.kind, row.strength, row.loss, row.gain, row.reply, row.tried, row.remarks]
         lines.append(_row(cells, is_bold=row.is_pick))
-    parts = [f"## Held-out {_plain(view.loss_name)}", "\n".join(lines), INTERVALS]
+    parts = [f"## Held-out {_plain(view.loss_name)} ({INTERVALS})", "\n".join(lines)]
     return parts if view.disagreement is None else [*parts, _plain(view.disagreement)]
 
 

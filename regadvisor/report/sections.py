@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from regadvisor.family_spec import spec_of
 from regadvisor.records import (
@@ -12,7 +13,6 @@ from regadvisor.records import (
     Record,
     SampleEvidence,
     ScoreEvidence,
-    Strength,
     Training,
     ZeroedFeature,
 )
@@ -27,6 +27,7 @@ from regadvisor.report.phrases import (
     strengths,
     support,
 )
+from regadvisor.report.units import parameters
 from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE
 from regadvisor.words import agreed, capital, counted, joined, number
 
@@ -124,8 +125,7 @@ def claims(record: Record) -> tuple[str, ...]:
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
     return tuple(
-        f"{claim.statement.rstrip('.')}: {support(claim)} ({claim.support:.2f} of resamplings)."
-        for claim in measured
+        f"{claim.statement.rstrip('.')}: {support(claim)} ({claim.support:.2f})." for claim in measured
     )
 
 
@@ -140,7 +140,7 @@ def strength(record: Record) -> tuple[str, ...]:
         lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
     if facts.on_sample is not None and facts.on_sample != regularizer:
         lines.append(f"On the sample {short_strengths(facts.on_sample)} was best.")
-    lines += _tie_ranges(facts)
+    lines += _tie_ranges(record)
     if facts.carried is not None:
         lines.append(sentence(facts.carried))
     if regularizer.kind != "dropout":
@@ -148,15 +148,39 @@ def strength(record: Record) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _tie_ranges(facts: Strength) -> list[str]:
+def _tie_ranges(record: Record) -> list[str]:
     """Return the strengths that are not clearly worse; they were measured on the sample."""
+    facts = record.strength
     is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
     there = " there" if is_carried else ""
-    return [
+    ranges = [
         f"No {strength_name(name)} from {number(low)} to {number(high)} is clearly worse{there}."
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]
+    return [*ranges, *_in_own_unit(record)]
+
+
+def _in_own_unit(record: Record) -> list[str]:
+    """Return the same range in the parameter that the headline names, where that is a single one."""
+    facts = record.strength
+    full, sample = facts.regularizer, facts.on_sample
+    if sample is None or len(facts.ties) != 1 or len(full.strengths()) != 1:
+        return []
+    ((name, ends),) = facts.ties.items()
+    picked, advised = sample.strengths().get(name), full.strengths().get(name)
+    if not picked or not advised or name == "dropout" or ends[0] >= ends[1]:
+        return []
+    values = []
+    for end in ends:  # the whole range moves with the strength that was picked
+        at = replace(record, strength=replace(facts, regularizer=full.times(end / picked)))
+        found = [(model, key, value) for model, own in parameters(at).items() for key, value in own.items()]
+        values += [each for each in found if each[1] != "l1_ratio"][:1]
+    if len(values) != 2 or values[0][:2] != values[1][:2]:
+        return []
+    model, key, _ = values[0]
+    low, high = sorted(value for *_, value in values)
+    return [f"For {model} that is any {key} from {number(low, 2)} to {number(high, 2)}."]
 
 
 def _for_rows(record: Record) -> str:
@@ -252,7 +276,7 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
         names = joined((_zeroed(feature) for feature in ranked), most=6)
         listing = f": {names}" if ranked else ""
         of = f" of {counted(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
-        lines.append(f"It zeroes {scores.n_zeroed:,}{of}{listing}.")
+        lines.append(f"The advised model zeroes {scores.n_zeroed:,}{of}{listing}.")
     if scores.reported:
         named = joined(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
         lines.append(f"Your {scores.reported_name}, which decides nothing: {named}.")
@@ -281,7 +305,7 @@ def cost(record: Record) -> tuple[str, ...]:
     budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
     picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
     projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
-    full = "" if timings.full_run_s is None else f"; one full run takes about {seconds(timings.full_run_s)}"
+    full = "" if timings.full_run_s is None else f"; one full run takes {_about(timings.full_run_s)}"
     lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
     if training is not None and training.engine is not None:
         lines.append(_engine(training))
@@ -289,6 +313,11 @@ def cost(record: Record) -> tuple[str, ...]:
         lines.append(_transform(training))
         lines += _penalised(training.penalised_names)
     return tuple(lines)
+
+
+def _about(value_s: float) -> str:
+    said = seconds(value_s)
+    return said if said.startswith("under") else f"about {said}"
 
 
 def _engine(training: Training) -> str:

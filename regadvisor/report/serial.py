@@ -126,7 +126,13 @@ def from_json(text: str | bytes) -> Record:
     plain = _parsed(text)
     _check_format(plain)
     try:
-        return msgspec.convert(_upgraded(_restored(plain)), Record)
+        upgraded = _upgraded(_restored(plain))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an edited file
+        raise RecordError(
+            f"advice must have the fields of its format, got something else ({error}): {_DO}"
+        ) from error
+    try:
+        return msgspec.convert(upgraded, Record)
     except msgspec.ValidationError as error:
         raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
 

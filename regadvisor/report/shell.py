@@ -32,7 +32,7 @@ def in_options(text: str) -> str:
     return _ARGUMENT.sub(option, text)
 
 
-def for_shell(view: View, record: Record, *, saved: str | None = None) -> View:
+def for_shell(view: View, record: Record, *, saved: str | None = None, is_demo: bool = False) -> View:
     """Return a view in the words of a shell.
 
     Parameters
@@ -42,8 +42,12 @@ def for_shell(view: View, record: Record, *, saved: str | None = None) -> View:
     record : Record
     saved : str, optional
         The file that holds the advice, where there is one.
+    is_demo : bool, default False
+        The data are not the reader's own.
     """
-    return mapped(replace(view, next_steps=_next_steps(record, saved)), in_options)
+    own = "regadvisor advise data.csv -t COL -o report.html advises on data of your own."
+    steps = (own,) if is_demo else _next_steps(record, saved)
+    return mapped(replace(view, next_steps=steps), in_options)
 
 
 def _next_steps(record: Record, saved: str | None) -> tuple[str, ...]:

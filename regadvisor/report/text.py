@@ -111,7 +111,7 @@ def _path(console: Console, view: View, *, verbose: bool) -> None:
 def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
-    _title(console, f"Held-out {view.loss_name}")
+    _title(console, f"Held-out {view.loss_name} ({INTERVALS})")
     table = _table("  kind", "best strength", "loss", "gain over none", "reply", "runs")
     for row in view.candidates:
         kind = f"{'>' if row.is_pick else ' '} {row.kind}"
@@ -119,7 +119,7 @@ def _candidates(console: Console, view: View) -> None:
         _add(table, kind, *cells, style="bold" if row.is_pick else "")
     console.print(table)
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
-    below = [INTERVALS, *([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]
+    below = [*([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]
     for line in filter(None, below):
         _indented(console, line)
 

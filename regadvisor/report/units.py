@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
+from regadvisor.thresholds import NARROW_RANGE, WIDE_RANGE
 from regadvisor.words import number
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
@@ -71,8 +74,31 @@ def _linear(record: Record) -> dict[str, dict[str, float]]:
 
 
 def in_code(record: Record) -> str:
-    """Return :func:`parameters` as code, such as ``LogisticRegression(C=0.82)``; empty if there are none."""
+    """Return :func:`parameters` as code, such as ``LogisticRegression(C=0.82)``; empty if there are none.
+
+    Numbers have as many digits as the range of strengths that do as well deserves.
+    """
+    digits = _digits(record)
     return ", ".join(
-        f"{name}({', '.join(f'{key}={number(value)}' for key, value in own.items())})"
+        f"{name}({', '.join(f'{key}={_typed(value, digits)}' for key, value in own.items())})"
         for name, own in parameters(record).items()
     )
+
+
+def _typed(value: float, digits: int) -> str:
+    """Return a number as it is typed in code, without commas.
+
+    Examples
+    --------
+    >>> _typed(0.0606, 1), _typed(1234.6, 2), _typed(float("inf"), 3)
+    ('0.06', '1200', 'inf')
+    """
+    if math.isfinite(value) and 1_000 <= abs(value) < 1e9:
+        return str(round(value, digits - len(str(int(abs(value))))).__trunc__())
+    return number(value, digits)
+
+
+def _digits(record: Record) -> int:
+    """Return the digits that a strength is told with: fewer where any of a wide range will do."""
+    widest = max((high / low for low, high in record.strength.ties.values() if low > 0), default=1.0)
+    return 1 if widest >= WIDE_RANGE else 2 if widest >= NARROW_RANGE else 3

@@ -6,7 +6,7 @@ from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Recor
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import label, seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
-from regadvisor.thresholds import REPLY_MASS, TOSS_UP
+from regadvisor.thresholds import LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent
 
 #: How sure the bounds of a sentence are.
@@ -109,7 +109,10 @@ def _others(record: Record) -> tuple[str, ...]:
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
     if record.most_lost is not None and compared:
         most = percent(max(record.most_lost, 0.001))
-        sentences.append(f"If {short_label(pick)} is not the best kind, that costs up to about {most}.")
+        sure = f"{LOST_MASS:.0%} sure"
+        sentences.append(
+            f"If another kind is the best, {short_label(pick)} costs at most {most} more ({sure})."
+        )
     return tuple(sentences)
 
 
@@ -228,7 +231,8 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
     if widest is None:
         rows = counted(sample.n_rows, "row")
         return (f"Can't tell yet: in the time there was, {rows} left nothing to compare.", until)
-    rows, kind = counted(sample.n_rows, "row"), short_label(widest.a)
+    # A deadline may have left some folds out: what is told rests on the rows that were tested.
+    rows, kind = counted(min(sample.n_rows, widest.n_rows), "row"), short_label(widest.a)
     what = f"with {rows}, the loss is {_between(widest)} with {kind} than without"
     return (f"Can't tell yet whether to regularize: {what}{_needed(record)}.", until)
 
@@ -242,6 +246,9 @@ def _needed(record: Record) -> str:
     if record.rows_needed is None:
         is_open = _open_comparison(record, record.evidence.scores) is not None
         return "; it would take many more rows to decide it" if is_open else ""
+    sample = record.evidence.sample
+    if sample is not None and record.rows_needed <= sample.n_rows:
+        return "; testing the other rows as well, with more time, would decide it"
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {about(record.rows_needed)} rows would decide it"
     return f"; about {about(record.rows_needed - record.data.n_rows)} more rows would decide it"

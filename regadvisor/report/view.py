@@ -28,7 +28,7 @@ from regadvisor.words import number
 
 _T = TypeVar("_T")
 #: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.
-INTERVALS = f"Brackets: {REPLY_MASS:.0%} sure of each end."
+INTERVALS = f"brackets: {REPLY_MASS:.0%} sure of each end"
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
 

@@ -54,16 +54,16 @@ class DaskFrame:
         return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
 
     def sketch(self, spec: Spec, executor: Any) -> Sketch:
-        """Return the sketch of all partitions; `executor` is a client, or None for Dask's own choice."""
+        """Return the sketch of all partitions; `executor` may be a client; else Dask chooses."""
         dask = import_optional("dask", extra="dask", purpose="reading Dask frames")
         own, merged = dask.delayed(_sketched, pure=False), dask.delayed(_merged, pure=False)
         layer = [own(part, file, spec) for file, part in enumerate(self.frame.to_delayed())]
         while len(layer) > 1:
             layer = [merged(layer[i : i + 2]) for i in range(0, len(layer), 2)]
-        if executor is None:
-            (found,) = dask.compute(layer[0])
-        else:
+        if hasattr(executor, "compute"):
             found = executor.compute(layer[0]).result()
+        else:
+            (found,) = dask.compute(layer[0])
         return _checked(found)
 
     def parts(self, *, use_threads: bool) -> list[Part]:

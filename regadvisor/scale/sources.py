@@ -225,6 +225,11 @@ class TextFiles:
         if format_of(first) == "jsonl":
             return cls(root=root, paths=tuple(paths), kinds=kinds)
         form = csv_form(head, called)
+        if csv_names(form.header) != [str(name) for name in frame]:
+            raise DataError(
+                f"the first line of {called} must hold the column names, got {listed(form.header, limit=3)} "
+                f"where its table has {listed(list(frame), limit=3)}; take out what stands before the names"
+            )
         return cls(
             root=root,
             paths=tuple(paths),
@@ -249,7 +254,7 @@ class TextFiles:
             frame = read.frame.assign(
                 **{name: rows[name].to_pandas() for name, _ in _constants(self.root, self.paths[0])}
             )
-            return FileData(frame=frame, notes=read.notes)
+            return FileData(frame=frame.reindex(columns=list(self.kinds)), notes=read.notes)
         text = io.StringIO()
         rows.to_pandas().to_csv(text, index=False, sep=self.separator)
         return parse_content(text.getvalue().encode(), "X", "csv")

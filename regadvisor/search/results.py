@@ -209,7 +209,7 @@ def _score(results: Results, trial: Trial) -> CandidateScore:
     folds = (results.mean_loss(fit.losses, fold.test) for fold in results.prepared.folds)
     is_finite = bool(np.isfinite(fit.losses[rows]).all())
     trained = slice(None) if fit.folds is None else list(fit.folds)
-    train_loss = float(np.mean(fit.train_losses[trained])) if len(fit.train_losses) else loss
+    train_loss = fit.train_loss if len(fit.train_losses) else loss
     bar = exploded_from(results.constant_loss)
     return CandidateScore(
         regularizer=fit.job.regularizer,

@@ -2,10 +2,10 @@
 
 A round trains what the searches ask for in *legs*. A leg is a set of jobs and a set of folds:
 
-1. Under a deadline the first leg is the chart's own: no regularization, L1+L2, L2 and L1, one strength each,
-   on one fold. So an answer exists after four small fits.
-2. Their cost is then known, and the plan is made again (``cuts.py``): with too little time for all of
-   it, first the folds become fewer, then the candidates.
+1. The first leg is the chart's own: no regularization, L1+L2, L2 and L1, one strength each, on one fold
+   (``cuts.opening_folds``). So an answer exists after four small fits.
+2. Under a deadline the plan is then made again from what they cost (``cuts.affordable``): with too little
+   time for all of it, first the folds become fewer, then the candidates.
 3. The other legs train the batch on the first folds, and the better third of each kind on the rest
    (``halving.py``).
 
@@ -28,7 +28,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.plan.stages import Stages
 from regadvisor.regularizer import LABELS, Kind
-from regadvisor.search.cuts import affordable, measured_costs
+from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results
 
@@ -155,7 +155,7 @@ class Rounds:
         self._share = 0.0
         #: Candidates that a plan made anew left out.
         self._n_left_out = 0
-        self._is_open = deadline.is_finite
+        self._is_open = True
 
     def train_next(self) -> bool:
         """Train one batch of every search; False if no search goes on, or fits were cut."""
@@ -181,24 +181,29 @@ class Rounds:
     # ------------------------------------------------------------------------------------- the legs
 
     def _open(self, requests: Sequence[Ask]) -> list[Ask]:
-        """Train the chart's first fits on one fold, and return the requests that there is time for."""
+        """Train the chart's first fits, and return the requests that there is time for."""
         self._is_open = False
         first: dict[Kind, Ask] = {}
         for request in requests:
             first.setdefault(request.kind, request)
         opening = [first[kind] for kind in OPENING if kind in first]
-        start = time.monotonic()
-        for some in (opening[:2], opening[2:]):
-            if not self._train(some, self.folds[:1]):
+        is_hurried, start = self.deadline.is_finite, time.monotonic()
+        stages = {"n_folds": len(self.folds), "n_first": self._n_first}
+        n_folds = opening_folds(self.n_planned, len(opening), is_hurried=is_hurried, **stages)
+        if not n_folds:
+            return list(requests)
+        # Training two at a time takes longer than all four at once, but has something to show sooner.
+        for some in (opening[:2], opening[2:]) if is_hurried else (opening,):
+            if not self._train(some, self.folds[:n_folds]):
                 return opening
+        if not is_hurried:
+            return list(requests)
         costs = measured_costs(
             {request.kind: self.known[request.job].fit_s for request in opening if request.job in self.known},
-            took_s=time.monotonic() - start,
+            took_s=(time.monotonic() - start) / n_folds,
         )
         planned = Counter({search.kind: search.n_planned for search in self.searches})
-        n_folds, n_kept_of = affordable(
-            planned, costs, n_folds=len(self.folds), n_first=self._n_first, left_s=self.deadline.left_s
-        )
+        n_folds, n_kept_of = affordable(planned, costs, left_s=self.deadline.left_s, **stages)
         self.folds = self.folds[:n_folds]
         place: Counter[Kind] = Counter()
         kept = []
@@ -270,9 +275,7 @@ class Rounds:
             try:
                 self._store(own, some[fit.job][0].kind, is_all=is_all and len(own.folds or ()) == len(folds))
                 self._say()
-            except (
-                Exception
-            ) as error:  # a full disk, or a caller's progress that cancels: no fault of the fit
+            except Exception as error:  # a full disk, a progress that cancels: no fault of the fit
                 raise _NotTheFitsError from error
 
         only = {} if is_all else {"folds": folds}
@@ -386,12 +389,3 @@ class Rounds:
         """Return the fits that were done, by kind."""
         names = (f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
         return ", ".join(names) or "none was finished"
-
-
-def interleaved(batches: Sequence[Sequence[Ask]]) -> list[Ask]:
-    """Return the first of every batch, then the second of every batch, and so on.
-
-    A deadline that cuts the end of this list still leaves every kind with something.
-    """
-    longest = max(map(len, batches), default=0)
-    return [batch[i] for i in range(longest) for batch in batches if i < len(batch)]

@@ -237,12 +237,13 @@ def _soften_after_steps(keras: Any, model: Any, l1: float) -> None:
 def _softened(keras: Any, optimizer: Any, l1: float, before: Any) -> Any:
     """Return the constraint that is the soft threshold, behind the one that a weight has already."""
 
-    def constraint(weight: Any) -> Any:
-        weight = weight if before is None else before(weight)
-        threshold = keras.ops.cast(optimizer.learning_rate, weight.dtype) * l1
-        return keras.ops.sign(weight) * keras.ops.relu(keras.ops.abs(weight) - threshold)
+    class SoftThreshold(keras.constraints.Constraint):
+        def __call__(self, weight: Any) -> Any:
+            weight = weight if before is None else before(weight)
+            threshold = keras.ops.cast(optimizer.learning_rate, weight.dtype) * l1
+            return keras.ops.sign(weight) * keras.ops.relu(keras.ops.abs(weight) - threshold)
 
-    return constraint
+    return SoftThreshold()
 
 
 # ----------------------------------------------------------------------------------------------- randomness

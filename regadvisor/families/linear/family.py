@@ -181,7 +181,7 @@ class LinearFamily:
         falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{l1_power:g}"}
         falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{l1_power:g}"
         return carried, (
-            f"Carried from {carry.n_sample} to {carry.n_rows} rows: for a linear model the best "
+            f"Rescaled from {carry.n_sample:,} to {carry.n_rows:,} rows: for a linear model the best "
             f"{falls[found.kind]}{adjusted(carry.drift)}."
         )
 

@@ -140,7 +140,7 @@ def carried_in_loss(
     rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
     fallen = " and ".join(rule for name, rule in rules.items() if getattr(regularizer, name))
     return moved, (
-        f"Carried from {n_sample} to {n_rows} rows by theory: in the loss, {fallen}; not "
+        f"Rescaled from {n_sample:,} to {n_rows:,} rows by theory: in the loss, {fallen}; not "
         f"rescaled by Σ lr{adjusted(drift)}"
     )
 
