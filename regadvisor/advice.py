@@ -359,46 +359,18 @@ class Advice:
                 f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
                 "or use advice.build()"
             )
-        if target not in ("sklearn", "torch", "keras", "skorch"):
-            raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
-        is_own = training.family == "fitted" or training.steps or training.objective
-        if target != "sklearn" and is_own:
-            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
-            raise ParameterError(
-                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got {target!r}: "
-                "a plain loop has none of these"
-            )
-        comment = f"Start with {start(self._record)}."
-        if target == "sklearn" and training.family == "module":
-            raise ParameterError(
-                "target must be 'torch' for advice about a module of your own, got 'sklearn'; advice.build() "
-                "is a scikit-learn pipeline with it"
-            )
-        from sklearn.pipeline import Pipeline
+        from regadvisor.export.targets import TARGETS, Request
 
-        if target == "sklearn":
-            from regadvisor.export.code import sklearn_snippet
-
-            pipeline = self.build()
-            if facts.is_plain_y:  # what build() does more is not needed
-                pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
-            return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        from regadvisor.export.torch_snippet import torch_snippet
-
-        if training.family == "module":
-            from regadvisor.families.neural.image_encoding import module_preprocessor
-
-            preprocessor = module_preprocessor(facts, training.transform)
-        else:
-            preprocessor = Pipeline(self.build().steps[:-1])
-        return torch_snippet(
-            preprocessor,
-            facts,
+        if not isinstance(target, str) or target not in TARGETS:
+            raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
+        request = Request(
+            facts=facts,
             training=training,
             regularizer=self.regularizer,
-            verdict_comment=comment,
-            library=target,
+            verdict=f"Start with {start(self._record)}.",
+            build=self.build,
         )
+        return TARGETS[target](request)
 
     def _trainable(self) -> tuple[DataFacts, Training]:
         self.regularizer.strengths()
