@@ -61,7 +61,7 @@ def _network(request: Request, library: Literal["torch", "keras", "skorch"]) -> 
     if training.family == "module":
         from regadvisor.families.neural.image_encoding import module_preprocessor
 
-        preprocessor = module_preprocessor(request.facts, training.transform)
+        preprocessor = module_preprocessor(request.facts, training.transform, training.layout)
     else:
         preprocessor = Pipeline(request.build().steps[:-1])
     return torch_snippet(
