@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from regadvisor.estimator import AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor
     from regadvisor.families.fitted.function import fit_function
     from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+    from regadvisor.families.neural.module.audit import audit
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.flowchart.chart import CLASSIC, EXTENDED, Chart, Edge, Question
     from regadvisor.regularizer import Regularizer
@@ -54,6 +55,7 @@ _HOME = {
     "advise": "api",
     "advise_without_data": "without_data",
     "fit_function": "families.fitted.function",
+    "audit": "families.neural.module.audit",
 }
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "__version__",
     "advise",
     "advise_without_data",
+    "audit",
     "fit_function",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from regadvisor.families.neural.losses import LossFunction
     from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD
+    from regadvisor.families.neural.recipe import Recipe, Schedule
     from regadvisor.families.pipeline import AdvisedPipeline
 
 
@@ -49,8 +51,8 @@ class Advice:
     module : callable, torch.nn.Module or scikit-learn estimator, optional
         The caller's own factory, module, estimator or pipeline that the advice is about. It is kept beside
         the record for :meth:`build` and is not saved with it.
-    loss : callable, optional
-        The caller's own loss, likewise.
+    recipe : Recipe, optional
+        The recipe that the advice was asked for with, likewise: its functions are in no record.
 
     Examples
     --------
@@ -65,11 +67,11 @@ class Advice:
         record: Record,
         *,
         module: Callable[..., Any] | torch.nn.Module | None = None,
-        loss: LossFunction | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         self._record = record
         self._module = module
-        self._loss = loss
+        self._recipe = recipe
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -162,6 +164,7 @@ class Advice:
         *,
         module: Callable[..., Any] | torch.nn.Module | BaseEstimator | None = None,
         loss: LossFunction | None = None,
+        recipe: Recipe | None = None,
     ) -> AdvisedPipeline:
         """Return the advised model for full training: an unfitted scikit-learn pipeline.
 
@@ -177,6 +180,8 @@ class Advice:
             was loaded: a file does not hold it.
         loss : callable, optional
             The recipe's own loss, likewise.
+        recipe : Recipe, optional
+            The recipe itself, likewise, where it holds other functions of yours. Only its functions count.
 
         Raises
         ------
@@ -192,14 +197,14 @@ class Advice:
                 f"module must be None, since this advice is about model={training.family!r}, got "
                 f"{type(module).__name__}"
             )
-        from regadvisor.export.build import build_model
+        from regadvisor.export.build import build_model, own_functions
 
         return build_model(
             facts,
             self.regularizer,
             training,
             module=self._module if module is None else module,
-            loss=self._loss if loss is None else loss,
+            functions=own_functions(self._recipe if recipe is None else recipe, loss=loss),
         )
 
     def apply(self, target: Any) -> Any:
@@ -263,7 +268,7 @@ class Advice:
         *,
         lr: float,
         steps: int,
-        schedule: Literal["constant", "cosine", "flat-cosine"] | None = None,
+        schedule: Schedule | None = None,
     ) -> ProximalAdamW | ProximalSGD:
         """Return the recipe's optimizer with the advised penalties, for the caller's own training loop.
 
@@ -283,8 +288,9 @@ class Advice:
             Highest learning rate.
         steps : int
             Optimizer steps of the whole run.
-        schedule : {"constant", "cosine", "flat-cosine"}, optional
-            Learning rate over the steps; it is part of the optimizer, no scheduler is needed. By default the
+        schedule : str or callable, optional
+            Learning rate over the steps, as in :class:`~regadvisor.Recipe`; it is part of the optimizer, no
+            scheduler is needed. By default the
             recipe's, until you put a scheduler of torch on the optimizer: that one alone sets the rates then.
             With a schedule that you name, both multiply. Strengths are carried over for the schedule that
             is part of the optimizer: one of yours that halves Σ lr halves what the penalties do.
@@ -295,7 +301,7 @@ class Advice:
             If the advice is not about a network, or a pattern fits no parameter of `module`.
         """
         facts, training = self._trainable()
-        if training.lr is None or training.batch_size is None or training.schedule is None:
+        if training.lr is None or training.batch_size is None:
             raise ParameterError(
                 "optimizer() must be asked of advice about a network; use advise(model='mlp')"
             )
@@ -305,15 +311,21 @@ class Advice:
             got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
             raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
         check_ours(module)
+        from regadvisor.export.build import own_functions, recipe_of
         from regadvisor.families.neural.proximal import make_optimizer
-        from regadvisor.families.neural.recipe import Recipe
         from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
         if not isinstance(steps, int) or isinstance(steps, bool) or not 0 < steps < 2**40:
             raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
-        own = Recipe(lr=lr, schedule=training.schedule if schedule is None else schedule)
-        rates = learning_rates(steps, lr=own.lr, schedule=own.schedule)
-        recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule)
+        recipe = recipe_of(training, own_functions(self._recipe))
+        if "schedule" in training.own_functions and not callable(recipe.schedule):
+            raise ParameterError(
+                "schedule must be the function that the recipe was given, got None: an advice file does "
+                "not hold "
+                "it; call advice.optimizer(..., schedule=...)"
+            )
+        own = replace(recipe, lr=lr, schedule=recipe.schedule if schedule is None else schedule)
+        rates = learning_rates(steps, lr=own.lr, schedule=own.schedule, warmup=own.warmup)
         advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
         ratio = float(advised.sum() / rates.sum()) if training.coupling == "decoupled" else 1.0
         strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
@@ -321,6 +333,10 @@ class Advice:
             module,
             optimizer=training.optimizer or "adamw",
             momentum=training.momentum or 0.0,
+            nesterov=training.nesterov,
+            betas=training.betas,
+            lr_scale=training.lr_scale,
+            towards_start=training.towards_start,
             l1=strengths["l1"] * ratio,
             l2=strengths["l2"] * ratio,
             rates=rates.tolist(),
@@ -359,46 +375,18 @@ class Advice:
                 f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
                 "or use advice.build()"
             )
-        if target not in ("sklearn", "torch", "keras", "skorch"):
-            raise ParameterError(f"target must be 'sklearn', 'torch', 'keras' or 'skorch', got {target!r}")
-        is_own = training.family == "fitted" or training.steps or training.objective
-        if target != "sklearn" and is_own:
-            own = ", ".join((*training.steps, *training.objective)) or "its own objective"
-            raise ParameterError(
-                f"target must be 'sklearn' for advice about {training.estimator} with {own}, got {target!r}: "
-                "a plain loop has none of these"
-            )
-        comment = f"Start with {start(self._record)}."
-        if target == "sklearn" and training.family == "module":
-            raise ParameterError(
-                "target must be 'torch' for advice about a module of your own, got 'sklearn'; advice.build() "
-                "is a scikit-learn pipeline with it"
-            )
-        from sklearn.pipeline import Pipeline
+        from regadvisor.export.targets import TARGETS, Request
 
-        if target == "sklearn":
-            from regadvisor.export.code import sklearn_snippet
-
-            pipeline = self.build()
-            if facts.is_plain_y:  # what build() does more is not needed
-                pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
-            return sklearn_snippet(pipeline, task=facts.task, verdict_comment=comment)
-        from regadvisor.export.torch_snippet import torch_snippet
-
-        if training.family == "module":
-            from regadvisor.families.neural.image_encoding import module_preprocessor
-
-            preprocessor = module_preprocessor(facts, training.transform)
-        else:
-            preprocessor = Pipeline(self.build().steps[:-1])
-        return torch_snippet(
-            preprocessor,
-            facts,
+        if not isinstance(target, str) or target not in TARGETS:
+            raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
+        request = Request(
+            facts=facts,
             training=training,
             regularizer=self.regularizer,
-            verdict_comment=comment,
-            library=target,
+            verdict=f"Start with {start(self._record)}.",
+            build=self.build,
         )
+        return TARGETS[target](request)
 
     def _trainable(self) -> tuple[DataFacts, Training]:
         self.regularizer.strengths()
@@ -568,7 +556,11 @@ class Advice:
 
 def _check_training(training: Training) -> None:
     """Raise unless a record says how its network is trained: a file may have been edited."""
-    missing = [name for name in ("lr", "batch_size", "schedule") if getattr(training, name) is None]
+    missing = [
+        name
+        for name in ("lr", "batch_size", "schedule")
+        if getattr(training, name) is None and name not in training.own_functions
+    ]
     if missing:
         raise RecordError(
             f"training must have lr, batch_size and schedule for a network, got no {', '.join(missing)}; "
@@ -576,7 +568,7 @@ def _check_training(training: Training) -> None:
         )
     from regadvisor.export.build import recipe_of
 
-    recipe_of(training, loss=None)
+    recipe_of(training)
 
 
 #: The formats of ``-o`` in a shell, by the ending of the file: each makes the text of an advice.

@@ -30,11 +30,14 @@ from regadvisor.arguments import (
     with_labels,
 )
 from regadvisor.data.arrays import contain
+from regadvisor.data.datasets import unpacked
+from regadvisor.data.image_files import holds_arrays, read_arrays
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, is_column
 from regadvisor.decision.decide import Decider, Decision
 from regadvisor.errors import DataError
 from regadvisor.evidence.caller_score import Scoring
+from regadvisor.evidence.flat_images import flat_images
 from regadvisor.evidence.gather import Gatherer, Options
 from regadvisor.families.base import Family
 from regadvisor.families.estimator.family import EstimatorFamily
@@ -95,7 +98,7 @@ STAGES = (
 @left_as_found()
 def advise(
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     model: Model = "auto",
     recipe: Recipe | None = None,
@@ -243,6 +246,7 @@ def advise(
         storage=check_storage(storage),
         progress=check_progress(progress),
     )
+    X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
     if task == "auto" or (task == "classification" and are_labels(y)):
         model = model if recipe is not None else with_labels(model, y)
@@ -274,7 +278,7 @@ def advise(
     return Advice(
         record,
         module=getattr(family, "model", None),
-        loss=None if recipe is None else recipe.loss,
+        recipe=recipe,
     )
 
 
@@ -292,7 +296,7 @@ def _read(
     if task == "auto" and is_module(model):
         from regadvisor.families.neural.module.target import classes_by_outputs
 
-        note = classes_by_outputs(model, table)
+        note = classes_by_outputs(model, table, None if recipe is None else recipe.output)
         if note is not None:
             table, given = door.table("classification")
             table = replace(table, notes=(note, *table.notes))
@@ -332,7 +336,7 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     gatherer.choose_rung()
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
-        traps = find_traps(table, seed=seed)
+        traps = find_traps(table, seed=seed) + flat_images(table, seed=seed)
         if way.outcome == NO_SIGNAL:
             traps += hidden_signal(table, seed=seed)
     with gatherer.stage("decide"):

@@ -212,6 +212,11 @@ def resolve_model(
         if recipe is not None:
             raise ParameterError("recipe must be None for a fit function, which trains as it likes")
         return FittedFamily(FunctionLearner(model), model)
+    if facts.inputs and not is_module(model):
+        raise ParameterError(
+            f"model must be a torch module for a dict or tuple of arrays, got {model!r}; pass X as one array "
+            "or frame"
+        )
     if is_module(model):
         check_ours(model)
         return _module(facts, model=model, recipe=recipe, device=device, features=features)

@@ -15,7 +15,8 @@ import regadvisor
 from regadvisor import advice, arguments, family_spec
 from regadvisor.advice import Advice
 from regadvisor.cli.main import main
-from regadvisor.export import build
+from regadvisor.errors import ParameterError
+from regadvisor.export import build, targets
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart import questions
 from regadvisor.flowchart.chart import EXTENDED, Chart, Edge, Question
@@ -74,6 +75,23 @@ def test_a_question_is_a_judge_and_a_row_of_a_chart(monkeypatch: pytest.MonkeyPa
     many = regadvisor.advise(*regression(120), chart=chart, effort="quick")
     assert [step.question for step in many.path][:2] == ["QL", "Q1"]
     assert "There are 120 rows." in many.to_text(verbose=True)
+
+
+# ----------------------------------------------------------------------------------- an export target
+
+
+def test_an_export_target_is_one_function_and_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def for_r(request: targets.Request) -> str:
+        strengths = request.regularizer.strengths()
+        return f"# {request.verdict}\nglmnet(X, y, lambda = {sum(strengths.values())!r})\n"
+
+    made = regadvisor.advise(*regression(), effort="quick")
+    with pytest.raises(ParameterError, match=r"target must be one of 'sklearn', 'torch'.*got 'r'"):
+        made.snippet("r")  # type: ignore[arg-type]
+    monkeypatch.setitem(targets.TARGETS, "r", for_r)
+    code = made.snippet("r")  # type: ignore[arg-type]
+    assert code.startswith("# Start with ")
+    assert repr(sum(made.regularizer.strengths().values())) in code
 
 
 # ------------------------------------------------------------------------------------------- a family

@@ -166,7 +166,7 @@ def test_an_edited_advice_is_refused_or_reads_without_harm(
             if drop and isinstance(place, dict):
                 place.pop(path[-1], None)
             else:
-                place[path[-1]] = junk
+                place[path[-1]] = copy.deepcopy(junk)
         except (KeyError, IndexError, TypeError):
             continue
     file = tmp_path_factory.mktemp("edited") / "advice.json"

@@ -15,8 +15,9 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.linear.curvature import curvature_at
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.ladder import STRIDE
-from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
+from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem, constant_solution
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
+from regadvisor.families.linear.smooth import ITERATIONS, SETTLED_WEIGHTS, lbfgs
 from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM, spectrum_of
 from regadvisor.families.linear.sweeps import sweep
 
@@ -242,3 +243,27 @@ def test_the_benchmark_holds_solvers_against_the_lowest_objective(monkeypatch):
         for name in set(sys.modules) - before:
             if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
                 del sys.modules[name]
+
+
+# ------------------------------------------------------------------------------------- L-BFGS settles
+
+
+@pytest.mark.parametrize("penalty", [Penalty(l2=1e-2), Penalty(l1=1e-3, l2=1e-2)])
+def test_lbfgs_that_has_settled_is_as_low_as_one_that_went_on(penalty, monkeypatch):
+    problem = a_problem("multiclass", n_rows=150, n_features=SETTLED_WEIGHTS // 3 + 1, collinear=1.0)
+    start = constant_solution(problem)
+
+    def objective(solution):
+        value, _ = problem.evaluate(problem.predict(solution.W, solution.b))
+        return value + penalty.value(solution.W)
+
+    n_passes = []
+    evaluate = Problem.evaluate
+    monkeypatch.setattr(Problem, "evaluate", lambda self, Z: n_passes.append(1) or evaluate(self, Z))
+    settled = lbfgs(problem, penalty, start, ITERATIONS, NEVER)
+    n_settled = len(n_passes)
+    to_the_end = lbfgs(problem, penalty, start, ITERATIONS - 1, NEVER)
+    assert settled.converged
+    assert to_the_end.converged
+    assert n_settled < len(n_passes) - n_settled
+    assert 0 <= objective(settled) / objective(to_the_end) - 1 <= 2e-5

@@ -171,7 +171,7 @@ def test_images_reach_a_convolution_scaled_by_channel() -> None:
     model = Advice(advice.record).build().fit(images, y[:300])
     assert model.score(images, y[:300]) > 0.5
     assert isinstance(model[-1], ModuleClassifier)
-    assert model[-1].image_shape == (1, 8, 8)
+    assert (model[-1].inputs.layout, model[-1].inputs.shape) == ("image", (8, 8))
 
 
 def test_channels_are_scaled_inside_folds_as_in_the_pipeline() -> None:
@@ -185,7 +185,7 @@ def test_channels_are_scaled_inside_folds_as_in_the_pipeline() -> None:
         by_channel = rows[fold.train].reshape(-1, 3, 30)
         np.testing.assert_allclose(by_channel.mean((0, 2)), 0.0, atol=1e-5)
         np.testing.assert_allclose(by_channel.std((0, 2)), 1.0, atol=1e-5)
-        own = module_preprocessor(table.facts, "standard").fit(images[fold.train]).transform(images)
+        own = module_preprocessor(table.facts, "standard", None).fit(images[fold.train]).transform(images)
         np.testing.assert_allclose(rows, own, rtol=1e-5, atol=1e-5)
     assert prepared.n_features == len(prepared.feature_names) == 90
     assert ChannelScaler(3).fit(encoded[0]).get_feature_names_out().shape == (90,)

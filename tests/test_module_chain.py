@@ -25,6 +25,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.neural.chain import RULES
 from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module.dropout import with_fed_dropout
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.stack import Engine
 from regadvisor.families.neural.module.trial import examine
@@ -165,7 +166,7 @@ def test_a_single_logit_stands_for_two_classes(loss: Loss) -> None:
     def make() -> nn.Module:
         return nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
 
-    source = ModuleSource(model=make, input_shape=(8,), n_outputs=2)
+    source = ModuleSource(model=make, inputs=Inputs(n_flat=8), n_outputs=2)
     rows, found = rows_of((8,)), []
     for engine in (None, "loop"):
         architecture = examine(source, rows.x, recipe=Recipe(), is_classification=True, engine=engine)  # type: ignore[arg-type]

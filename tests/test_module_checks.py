@@ -15,11 +15,13 @@ from sklearn.svm import SVC
 from torch import Tensor, nn
 from torch.nn import functional
 
-from regadvisor import ParameterError, Recipe
+from regadvisor import DataError, ParameterError, Recipe, advise
 from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
+from regadvisor.families.neural.image_encoding import ChannelScaler
 from regadvisor.families.neural.module.dropout import places_of
 from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
 from regadvisor.records import DataFacts
@@ -31,7 +33,7 @@ ROWS = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
 def look_at(
     model: Any, *, n_outputs: int = 2, is_classification: bool = True, recipe: Recipe | None = None
 ) -> Any:
-    source = ModuleSource(model=model, input_shape=(8,), n_outputs=n_outputs)
+    source = ModuleSource(model=model, inputs=Inputs(n_flat=8), n_outputs=n_outputs)
     return examine(source, ROWS, recipe=recipe or Recipe(), is_classification=is_classification)
 
 
@@ -44,9 +46,14 @@ class AlwaysDropping(nn.Module):
         return functional.dropout(self.layer(x), 0.5)
 
 
-class ListGiving(AlwaysDropping):
-    def forward(self, x: Tensor) -> Any:
-        return [self.layer(x)]
+class SameAgain:
+    """A factory that returns one module in every call."""
+
+    def __init__(self) -> None:
+        self.module = nn.Linear(8, 2)
+
+    def __call__(self) -> nn.Module:
+        return self.module
 
 
 class TwoInputs(AlwaysDropping):
@@ -76,22 +83,24 @@ class Unlimited(AlwaysDropping):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.Linear(9, 2), r"8 encoded features.*factory that names n_features"),
+        (nn.Linear(9, 2), r"8 encoded features.*takes 9 features, and got shape \(5, 8\).*names n_features"),
         (nn.Linear(8, 5), r"\(rows, 2\) for 2 classes, got \(7, 5\)"),
         (nn.Sequential(nn.Linear(8, 2), nn.Softmax(1)), "logits"),
         (nn.Sequential(nn.Linear(8, 1), nn.Sigmoid()), "logits"),
         (SoftmaxInside, "logits"),
         (nn.Linear(8, 2).double(), "float32, got torch.float64 in 'weight'"),
-        (lambda: nn.LazyLinear(2), "lazy 'weight'"),
         (lambda: 3, "got int from"),
         (lambda width: nn.Linear(width, 2), "may ask for n_features, n_outputs, input_shape"),
         (nn.Flatten(), "parameters to train"),
         (nn.Dropout(), "got a dropout layer|parameters to train"),
         (AlwaysDropping, "training=self.training"),
-        (ListGiving, r"must return a tensor, got list; wrap it"),
-        (TwoInputs, r"TypeError: .*'v'; it is called with one tensor: wrap it in a module"),
-        (Codes, r"FloatTensor.*x\.long\(\) inside forward"),
-        (Unlimited, "finite"),
+        (TwoInputs, r"TypeError: .*'v'.*; pass several inputs as a dict or a tuple"),
+        (
+            Codes,
+            r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers",
+        ),
+        (Unlimited, "finite.*, first in the module itself"),
+        (SameAgain(), "new module in every call, got the same object twice"),
     ],
 )
 def test_what_does_not_fit_is_said_with_the_numbers(model: Any, message: str) -> None:
@@ -128,7 +137,7 @@ def test_a_factory_gets_what_its_signature_names() -> None:
         def __init__(self, n_features: int, n_outputs: int) -> None:
             super().__init__(n_features, n_outputs)
 
-    assert look_at(Net).source.n_features == 8
+    assert look_at(Net).source.n_flat == 8
 
 
 def test_inputs_of_dropout_need_one_axis_for_the_rows() -> None:
@@ -188,3 +197,30 @@ def test_an_estimator_or_module_finds_its_family(model: Any, task: str, family: 
 def test_other_models_are_refused_with_what_is_supported(model: Any, task: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         resolve_model(model, facts_of(task), recipe=None, device="cpu")
+
+
+def advised_with(loss: Any, y: Any) -> Any:
+    X = np.asarray(ROWS)
+    return advise(
+        X, y[:20], model=lambda n_outputs: nn.Linear(8, n_outputs), recipe=Recipe(loss=loss), budget=5
+    )
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_named() -> None:
+    y = np.linspace(-3.0, 3.0, 20)
+    with pytest.raises(ParameterError, match=r"finite numbers, got nan for outputs .* targets from -\d"):
+        advised_with(lambda outputs, target: (outputs - target.log()).square(), y)
+    with pytest.raises(
+        ParameterError, match="finite numbers, got"
+    ):  # finite for a constant, not for a network
+        advised_with(lambda outputs, target: 1.0 / (outputs.std() == 0).float() + (outputs - target) ** 2, y)
+
+
+def test_bytes_are_not_mixed_with_shares_of_grey() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, size=(20, 64))
+    scaler = ChannelScaler().fit(pixels)
+    assert np.isfinite(scaler.transform(np.zeros((3, 64)))).all()
+    with pytest.raises(DataError, match=r"pixels from 0 to 255, as those of fit\(\), got pixels from 0 to 1"):
+        scaler.transform(pixels / 255)
+    with pytest.raises(DataError, match="from 0 to 1, as those"):
+        ChannelScaler().fit(pixels / 255).transform(pixels)

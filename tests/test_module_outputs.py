@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regadvisor import ParameterError, Recipe
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
 
@@ -22,7 +23,7 @@ def look_at(
 ) -> None:
     # One logit stands for two classes.
     n = 2 if task == "classes" and n_outputs == 1 else n_outputs
-    source = ModuleSource(model=model, input_shape=(8,), n_outputs=n)
+    source = ModuleSource(model=model, inputs=Inputs(n_flat=8), n_outputs=n)
     examine(source, ROWS, recipe=Recipe(loss=loss), is_classification=task == "classes", is_raw=is_raw)
 
 

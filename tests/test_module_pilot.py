@@ -16,6 +16,7 @@ from regadvisor.families.neural import cost
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.module import trial as module_trial
 from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.recipe import Recipe
 
@@ -143,13 +144,17 @@ def test_pixels_lie_as_convolutions_are_fast_and_nothing_else_changes(n_channels
     def make() -> nn.Module:
         return Convolutional(views=views, n_channels=n_channels)
 
-    source = ModuleSource(model=make, input_shape=(n_channels, 6, 6), n_outputs=2)
+    source = ModuleSource(
+        model=make,
+        inputs=Inputs(layout="image", shape=(n_channels, 6, 6), n_flat=36 * n_channels),
+        n_outputs=2,
+    )
     # Rows that do not lie side by side, as those of a table with other columns.
     x = torch.randn(20, n_channels * 36 + 5, generator=torch.Generator().manual_seed(0))[:, : n_channels * 36]
     looked_at = module_trial.examine(source, x, recipe=Recipe(), is_classification=True)
     assert looked_at.source.is_channels_last is not views
     assert Convolutional.strides[1:] == ((36, 6, 1) if views else (1, 6 * n_channels, n_channels))
-    torch.testing.assert_close(looked_at.source.shaped(x), x.reshape(20, n_channels, 6, 6))
+    torch.testing.assert_close(looked_at.source.arguments(x)[0][0], x.reshape(20, n_channels, 6, 6))
     initial = looked_at.initial(torch.Generator().manual_seed(0))
     stack = looked_at.stack(initial, batch=20, loss="log")
     target = nn.functional.one_hot(torch.arange(20) % 2, 2).float()

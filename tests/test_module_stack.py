@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module.dropout import with_fed_dropout
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
@@ -91,10 +92,15 @@ def rows_of(shape: tuple[int, ...], seed: int = 0) -> TrainingRows:
     )
 
 
+def laid_out(shape: tuple[int, ...]) -> Inputs:
+    n_flat = int(np.prod(shape))
+    return Inputs(n_flat=n_flat) if len(shape) == 1 else Inputs(layout="image", shape=shape, n_flat=n_flat)
+
+
 def architecture_of(
     make: Callable[[], nn.Module] | nn.Module, shape: tuple[int, ...] = (8,), engine: Engine | None = None
 ) -> ModuleArchitecture:
-    source = ModuleSource(model=make, input_shape=shape, n_outputs=N_CLASSES)
+    source = ModuleSource(model=make, inputs=laid_out(shape), n_outputs=N_CLASSES)
     return examine(source, rows_of(shape).x, recipe=Recipe(), is_classification=True, engine=engine)
 
 
@@ -339,7 +345,7 @@ def test_a_factory_draws_anew_for_every_seed_and_leaves_the_luck_of_others_alone
 
 
 def test_penalties_spare_biases_norms_and_what_the_patterns_say() -> None:
-    source = ModuleSource(model=normalised, input_shape=(8,), n_outputs=N_CLASSES)
+    source = ModuleSource(model=normalised, inputs=Inputs(n_flat=8), n_outputs=N_CLASSES)
     penalised = {}
     for name, recipe in {
         "usual": Recipe(),

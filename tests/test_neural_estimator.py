@@ -159,7 +159,10 @@ def test_build_wants_the_own_loss_that_was_trained() -> None:
     with pytest.raises(ParameterError, match=r"^loss must be the function"):
         build_network(facts, Regularizer(coupling="decoupled"), training)
     loss = torch.nn.functional.l1_loss
-    assert build_network(facts, Regularizer(coupling="decoupled"), training, loss=loss)[-1].loss is loss
+    assert (
+        build_network(facts, Regularizer(coupling="decoupled"), training, functions={"loss": loss})[-1].loss
+        is loss
+    )
 
 
 def test_build_in_the_coupling_of_the_training() -> None:
@@ -209,6 +212,13 @@ def test_build_passes_every_number_on() -> None:
         "schedule": "constant",
         "optimizer": "adamw",
         "momentum": 0.9,
+        "nesterov": False,
+        "betas": None,
+        "accumulate": 1,
+        "warmup": 0.0,
+        "lr_scale": (),
+        "towards_start": (),
+        "augment": None,
         "clip_norm": None,
         "coupling": "decoupled",
         "exempt": (),

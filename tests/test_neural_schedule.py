@@ -103,7 +103,7 @@ def test_sum_lr_counts_the_epochs_made() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"optimizer": "adam"},
+        {"optimizer": "rmsprop"},
         {"momentum": 1.0},
         {"clip_norm": 0.0},
         {"coupling": "both"},

@@ -148,7 +148,7 @@ def test_features_as_they_are() -> None:
 @pytest.mark.parametrize("family", ["mlp", "module"])
 def test_an_own_loss_has_no_script(family: Any) -> None:
     training = replace(TRAINING, family=family, has_own_loss=True)
-    with pytest.raises(ParameterError, match=r"own loss function"):
+    with pytest.raises(ParameterError, match=r"your own loss"):
         torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
 
 

@@ -187,8 +187,8 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     table = noisy_classes(5000, 2, seed=0)
     drawn = draw_sample(table, n_rows=400, size_reason="Quick effort takes 400 rows.")
     assert drawn.evidence.size_reason == (
-        "Quick effort takes 400 rows; 400 of 5,000 rows: standard error of a standardised mean difference "
-        ".050; every class has at least 200 rows"
+        "Quick effort takes 400 rows; 400 of 5,000 rows: its means are off by about "
+        "0.05 standard deviations; every class has at least 200 rows"
     )
 
 

@@ -148,6 +148,14 @@ def test_moments_are_exact_far_from_zero(offset):
     np.testing.assert_allclose(total.sd[0], values.std(), rtol=1e-7)
 
 
+def test_numbers_whose_squares_are_too_large_have_a_mean_and_no_spread():
+    values = np.array([1e200, -3e200, 5e200])
+    total = Moments.of([values[:1]], ["a"]).merged(Moments.of([values[1:]], ["a"]))
+    np.testing.assert_allclose(total.mean, [1e200])
+    assert not np.isfinite(total.sd).any()
+    assert not np.isfinite(Moments.of([np.full(4, 1.7e308)], ["a"]).mean).any()
+
+
 def test_whole_numbers_booleans_and_single_precision_count_as_numbers():
     frame = pd.DataFrame(
         {"a": [True, False, True, None], "b": np.float32([1, 2, np.nan, 4]), "y": [1, 2, 3, 4]}

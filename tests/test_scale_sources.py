@@ -99,6 +99,13 @@ def test_lines_of_json_may_write_a_value_in_several_ways(tmp_path: Path):
     assert given["late"].notna().sum() == 9
 
 
+def test_whole_numbers_too_large_for_64_bits_are_read_as_in_memory(tmp_path: Path):
+    lines = ['{"a": 9223372036854775872, "y": "u"}', '{"a": false, "y": "v"}', '{"a": 2, "y": "u"}'] * 5
+    (tmp_path / "a.jsonl").write_bytes("\n".join(lines).encode())
+    _, given = Scanned(find_source(tmp_path)).table(ROLES)
+    assert_frame_equal(given, read_frame(tmp_path / "a.jsonl").frame[["a"]])
+
+
 def test_folders_that_are_named_are_columns(tmp_path: Path):
     for kind in ("parquet", "csv", "jsonl"):
         for year in (2023, 2024):

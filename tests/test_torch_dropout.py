@@ -15,6 +15,7 @@ from regadvisor import ParameterError, Recipe
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.dropout import with_dropout
 from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.penalties import Strengths
@@ -139,7 +140,7 @@ X = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
 
 def trained(*rates: float, factory: Any = Recurrent) -> Tensor:
     """Return the weights of networks trained side by side, of one seed."""
-    source = ModuleSource(model=factory, input_shape=(5,), n_outputs=1)
+    source = ModuleSource(model=factory, inputs=Inputs(n_flat=5), n_outputs=1)
     recipe = Recipe(epochs=2, batch_size=20, lr=0.01)
     rows = TrainingRows(x=X, target=X[:, :1], weight=None, parts=(torch.arange(40),), is_classification=False)
     trainer = StackTrainer(

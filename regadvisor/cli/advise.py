@@ -149,6 +149,9 @@ def advise(**given: Any) -> None:
     """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
 
     Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory.
+    Images are a .npz file of arrays X and y (or -t NAME), a .npy file with -t LABELS.npy, or a folder with
+    one
+    subfolder of images of one size for each class.
 
     Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal (beside
     the first PATH), which is removed at the end; if the run is interrupted, the same command with --resume
@@ -160,6 +163,7 @@ def advise(**given: Any) -> None:
       regadvisor advise data.csv --target slump --target flow
       regadvisor advise data.csv --target sick --groups patient --effort thorough -o advice.json
       regadvisor advise folder/ --target y --workers 4
+      regadvisor advise digits.npz --model cnn
       cat data.csv | regadvisor advise - --target y --budget 20 --json > advice.json
       regadvisor advise data.csv --target y -q --fail-under 0.8 || echo "have a look"
     """
@@ -232,8 +236,13 @@ def _read_and_advised(request: _Options, journal: Path | None, progress: Progres
     from dataclasses import replace
 
     from regadvisor.data.files import read_frame, split_columns
+    from regadvisor.data.image_files import holds_arrays
     from regadvisor.scale.sources import find_source, without
 
+    if holds_arrays(request.data):
+        if request.groups or request.time or request.drop or len(request.target) > 1:
+            raise click.UsageError("--groups, --time, --drop and several targets are for tables of columns.")
+        return _asked(request, journal, progress, X=request.data, y=next(iter(request.target), None))
     source = find_source(request.data)
     if source is not None:
         if not request.target:

@@ -16,6 +16,7 @@ from regadvisor.arguments import MAKERS
 from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
+from regadvisor.export.targets import TARGETS
 from regadvisor.family_spec import spec_of
 from regadvisor.progress import is_watched, watching
 
@@ -119,10 +120,10 @@ def compare(before: Path, after: Path) -> None:
 @click.option(
     "--for",
     "library",
-    type=click.Choice(["sklearn", "torch", "keras", "skorch"]),
+    type=click.Choice(list(TARGETS)),
     help="Default: sklearn for a linear model, torch for a network, or the library of your own.",
 )
-def snippet(path: Path, library: Literal["sklearn", "torch", "keras", "skorch"] | None) -> None:
+def snippet(path: Path, library: Any) -> None:
     """Print code that trains the model of a saved advice.
 
     \b
@@ -133,7 +134,7 @@ def snippet(path: Path, library: Literal["sklearn", "torch", "keras", "skorch"] 
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Literal["sklearn", "torch", "keras", "skorch"] = "sklearn"
+    own: Any = "sklearn"
     if training is not None:
         own = spec_of(training.family).library
         if training.engine == "keras" or training.engine == "skorch":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import sparse
 
 from regadvisor.data.frames import as_frame
 from regadvisor.errors import DataError
+from regadvisor.records import InputFacts
 from regadvisor.words import listed
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 #: Numbers of channels by which an image axis is told from height and width.
 _CHANNELS = (1, 2, 3, 4)
+#: A tuple of so many arrays at most is taken as several inputs of a module.
+MOST_INPUTS = 9
+#: Integers of fewer bytes are pixels, not numbers of an embedding.
+FEWEST_BYTES_OF_CODES = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +37,7 @@ class Container:
     kind: Literal["array", "sparse", "frame"]
     image_shape: tuple[int, ...] | None = None
     is_from_array: bool = False
+    inputs: tuple[InputFacts, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -42,9 +48,7 @@ class Container:
     def take(self, rows: NDArray[np.intp]) -> Container:
         """Return the container of the given rows."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
-        return Container(
-            values=values, kind=self.kind, image_shape=self.image_shape, is_from_array=self.is_from_array
-        )
+        return replace(self, values=values)
 
 
 def contain(X: Any) -> Container:
@@ -53,7 +57,8 @@ def contain(X: Any) -> Container:
     Parameters
     ----------
     X : array-like, sparse matrix, data frame (pandas, polars, pyarrow), or images
-        Images are arrays of shape (n, h, w), (n, h, w, c) or (n, c, h, w).
+        Images are arrays of shape (n, h, w), (n, h, w, c) or (n, c, h, w); sequences (n, steps, channels).
+        Several inputs of a module are a dict of arrays, or a tuple of them (see :func:`as_inputs`).
 
     Raises
     ------
@@ -65,9 +70,11 @@ def contain(X: Any) -> Container:
     >>> contain(np.zeros((3, 8, 8))).image_shape
     (8, 8)
     """
-    frame = as_frame(X)
+    frame, inputs = as_frame(X), as_inputs(X)
     if frame is not None:
         container = Container(values=frame, kind="frame")
+    elif inputs is not None:
+        container = _joined(inputs)
     elif sparse.issparse(X):
         container = Container(values=_csr(X), kind="sparse")
     else:
@@ -108,9 +115,18 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
         )
     if isinstance(values, np.matrix):
         raise DataError(f"{name} must be a plain array, got a numpy.matrix; pass numpy.asarray({name})")
+    if hasattr(values, "detach") and hasattr(values, "cpu"):  # a tensor, perhaps on a GPU
+        values = values.detach().cpu()
     try:
         array = np.asarray(values, dtype=dtype)
     except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors
+        shapes = sorted({tuple(each.shape) for each in _arrays_of(values)})
+        if len(shapes) > 1:
+            raise DataError(
+                f"{name} must hold arrays of one shape, got {shapes[0]} and {shapes[1]}; resize images to "
+                f"one "
+                "size, and pad or cut sequences to one length"
+            ) from error
         raise DataError(
             f"every row of {name} must have the same number of values, got {type(values).__name__}: {error}; "
             "pass an array, a list of equal rows or a data frame"
@@ -122,6 +138,64 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
             f"pandas.DataFrame({name})"
         )
     return array
+
+
+def _arrays_of(values: Any) -> list[Any]:
+    """Return the elements of a list if all are arrays or tensors of two axes or more, else nothing."""
+    elements = list(values) if isinstance(values, list | tuple) else []
+    are_arrays = all(len(getattr(each, "shape", ())) > 1 for each in elements)
+    return elements if are_arrays else []
+
+
+def as_inputs(X: Any) -> dict[str, Any] | tuple[Any, ...] | None:
+    """Return X if it holds several inputs of a module: a dict of arrays, or a tuple of a few of them.
+
+    A tuple of more than ``MOST_INPUTS`` arrays is a row of images, as a list is.
+
+    Examples
+    --------
+    >>> as_inputs([np.zeros((2, 3)), np.zeros((2, 4))]) is None
+    True
+    >>> len(as_inputs((np.zeros((2, 3)), np.zeros((2, 4)))))
+    2
+    """
+    if (
+        isinstance(X, dict)
+        and X
+        and all(hasattr(each, "shape") or isinstance(each, list) for each in X.values())
+    ):
+        return X
+    if isinstance(X, tuple) and 1 < len(X) <= MOST_INPUTS and _arrays_of(X):
+        return X
+    return None
+
+
+def _joined(X: dict[str, Any] | tuple[Any, ...]) -> Container:
+    """Return several inputs side by side, as one array of numbers."""
+    names = list(X) if isinstance(X, dict) else [None] * len(X)
+    facts: list[InputFacts] = []
+    blocks: list[NDArray[Any]] = []
+    for number, (name, values) in enumerate(
+        zip(names, X.values() if isinstance(X, dict) else X, strict=True)
+    ):
+        where = f"X[{number if name is None else name!r}]"
+        if name is not None and not (isinstance(name, str) and name.isidentifier()):
+            raise DataError(f"the names of X must be those of arguments of the module, got {name!r}")
+        array = plain_array(values, name=where)
+        if array.dtype.kind not in "biuf" or not 1 <= array.ndim <= 4:
+            raise DataError(
+                f"{where} must be an array of numbers with one row for each of y, got shape {array.shape} of "
+                f"{array.dtype}; encode categories as integers"
+            )
+        if blocks and len(array) != len(blocks[0]):
+            raise DataError(
+                f"the arrays of X must have equally many rows, got {len(blocks[0])} and {len(array)}"
+            )
+        is_whole = array.dtype.kind in "iu" and array.dtype.itemsize >= FEWEST_BYTES_OF_CODES
+        shape = array.shape[1:] or (1,)
+        facts.append(InputFacts(name=name, shape=shape, is_whole=is_whole))
+        blocks.append(as_floats(array.reshape(len(array), int(np.prod(shape)))))
+    return Container(values=np.hstack(blocks), kind="array", inputs=tuple(facts))
 
 
 def _as_array(X: Any) -> NDArray[Any]:

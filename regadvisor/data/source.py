@@ -120,9 +120,7 @@ def make_table(
     return Table(
         X=columns.values,
         y=target.y,
-        facts=_facts(
-            columns, target, rows, plain, image_shape=container.image_shape, target_name=target_name
-        ),
+        facts=_facts(columns, target, rows, plain, container=container, target_name=target_name),
         kept=used.kept,
         groups=group_codes,
         time=positions,
@@ -146,7 +144,7 @@ def _facts(
     rows: Mapping[str, NDArray[Any] | None],
     plain: Mapping[str, bool],
     *,
-    image_shape: tuple[int, ...] | None,
+    container: Container,
     target_name: str | None,
 ) -> DataFacts:
     is_number = target.task == "regression" and not target.targets
@@ -166,7 +164,8 @@ def _facts(
         n_groups=None if groups is None else int(groups.max()) + 1,
         has_time=rows["time"] is not None,
         has_weights=rows["weight"] is not None,
-        image_shape=image_shape,
+        image_shape=container.image_shape,
+        inputs=container.inputs,
         is_single=columns.numbers.is_single,
         is_plain_x=plain["x"],
         is_plain_y=plain["y"],

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import contain
+from regadvisor.data.datasets import unpacked
 from regadvisor.data.rows import as_series, as_target, check_length, has_target, read_weight, scaled_weight
 from regadvisor.data.table import is_column, take_rows
 from regadvisor.data.target import plain_target
@@ -45,6 +46,7 @@ def training_rows(
     >>> training_rows([[1.0], [2.0], [4.0]], [b"no", None, b"yes"], is_classification=True)[1].tolist()
     ['no', 'yes']
     """
+    X, y = unpacked(X, y)
     values = as_target(y)
     are_texts = is_column(X)
     n_rows = X.shape[0] if len(getattr(X, "shape", ())) > 1 else len(X) if are_texts else contain(X).shape[0]

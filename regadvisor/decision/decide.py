@@ -298,14 +298,13 @@ class Decider:
                     fit, n_sample=n_sample, n_rows=n_sample, seed=self.seeds["model"]
                 )
                 models[each] = (fit.job.regularizer, training)
-        recipe = getattr(self.family, "recipe", None)
         return reported_scores(
             self.sample.table,
             self.sample.folds,
             models,
             self.scoring,
             module=getattr(self.family, "model", None),
-            loss=None if recipe is None else recipe.loss,
+            recipe=getattr(self.family, "recipe", None),
         )
 
     def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import cross_val_score
 
 from regadvisor.data.table import Table
-from regadvisor.export.build import build_model
+from regadvisor.export.build import build_model, function_names, own_functions
 from regadvisor.families.base import Fold
 from regadvisor.records import Training
 from regadvisor.regularizer import Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.neural.recipe import Recipe
 
 #: A name that scikit-learn knows, or a scorer.
 Scoring = str | Callable[..., Any]
@@ -26,7 +29,7 @@ def reported_scores(
     scoring: Scoring,
     *,
     module: Any = None,
-    loss: Callable[..., Any] | None = None,
+    recipe: Recipe | None = None,
 ) -> dict[str, float]:
     """Return the mean score over the folds of each kind, by scikit-learn's ``cross_val_score``.
 
@@ -38,23 +41,15 @@ def reported_scores(
     models : mapping from kind
         Strengths as picked on the sample, and how to train.
     scoring : str or callable
-    module, loss : optional
-        The caller's own factory or module, and loss, where the models need them. Nothing is reported of
-        models that cannot be built without.
+    module, recipe : optional
+        The caller's own factory or module, and the recipe with the caller's own functions, where the models
+        need them. Nothing is reported of models that cannot be built without.
     """
-    needed = [
-        (
-            training.is_own,
-            training.module,
-            training.has_own_loss,
-        )
-        for _, training in models.values()
-    ]
-    if any(
-        (is_own and module is None and name != "cnn") or (own and loss is None)
-        for is_own, name, own in needed
-    ):
-        return {}
+    functions = own_functions(recipe)
+    for _, training in models.values():
+        has_all = set(function_names(training)) <= set(functions)
+        if (training.is_own and module is None and training.module != "cnn") or not has_all:
+            return {}
     y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
     n_train = round(float(np.mean([len(fold.train) for fold in folds])))
     facts = replace(sample.facts, n_rows=n_train)
@@ -62,6 +57,6 @@ def reported_scores(
     X = sample.X if sample.given is None else sample.given
     found = {}
     for kind, (regularizer, training) in models.items():
-        model = build_model(facts, regularizer, training, module=module, loss=loss)
+        model = build_model(facts, regularizer, training, module=module, functions=functions)
         found[str(kind)] = float(np.mean(cross_val_score(model, X, y, cv=splits, scoring=scoring)))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
@@ -29,7 +30,7 @@ def build_model(
     training: Training,
     *,
     module: Any = None,
-    loss: LossFunction | None = None,
+    functions: Mapping[str, Any] = MappingProxyType({}),
 ) -> AdvisedPipeline:
     """Return ``Pipeline([("preprocess", …), ("model", …)])`` for training on ``facts.n_rows`` rows.
 
@@ -40,8 +41,8 @@ def build_model(
     training : Training
     module : callable, torch.nn.Module, scikit-learn estimator or FitFunction, optional
         What the advice is about, where it is the caller's own.
-    loss : callable, optional
-        The caller's own loss, where the recipe had one: neither is part of a record.
+    functions : mapping, optional
+        The caller's own functions that the recipe had, by their names there: they are not part of a record.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def build_model(
             )
         return built(module, facts, regularizer, training)
     build: Builder = BUILDERS.get(training.family, build_network)
-    return build(facts, regularizer, training, module=module, loss=loss)
+    return build(facts, regularizer, training, module=module, functions=functions)
 
 
 def _build_linear(
@@ -68,7 +69,7 @@ def _build_linear(
 
 
 def _build_fitted(
-    facts: DataFacts, regularizer: Regularizer, training: Training, *, module: Any, loss: object
+    facts: DataFacts, regularizer: Regularizer, training: Training, *, module: Any, functions: object
 ) -> AdvisedPipeline:
     """Return the estimator that calls the caller's function with the advised regularizer."""
     function = module
@@ -96,7 +97,7 @@ def build_network(
     training: Training,
     *,
     module: Any = None,
-    loss: LossFunction | None = None,
+    functions: Mapping[str, Any] = MappingProxyType({}),
 ) -> AdvisedPipeline:
     """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`.
 
@@ -110,9 +111,10 @@ def build_network(
     """
     from regadvisor.families.neural.encoded import network_preprocessor
     from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
-    from regadvisor.families.neural.image_encoding import channels_first, module_preprocessor
+    from regadvisor.families.neural.image_encoding import module_preprocessor
     from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
     from regadvisor.families.neural.module.family import checked_model
+    from regadvisor.families.neural.module.inputs import inputs_of
 
     is_module, is_regression = training.family == "module", facts.task == "regression"
     if is_module and module is None and training.module != "cnn":
@@ -127,19 +129,23 @@ def build_network(
             f"{regularizer.coupling!r}; give the strengths as "
             f"Regularizer(..., coupling={training.coupling!r})"
         )
-    if training.has_own_loss and loss is None:
+    missing = [name for name in function_names(training) if name not in functions]
+    if missing:
+        name = missing[0]
+        given = f"{name}=..." if name == "loss" else "recipe=..."
         raise ParameterError(
-            "loss must be the function that the recipe was given, got None: an advice file does not hold it; "
-            f"call advice.build({'module=..., ' if is_module else ''}loss=...)"
+            f"{name} must be the function that the recipe was given, got None: an advice file does not "
+            f"hold it; "
+            f"call advice.build({'module=..., ' if is_module else ''}{given})"
         )
-    recipe, seed = recipe_of(training, loss=loss), training.seed
+    recipe, seed = recipe_of(training, functions), training.seed
     if is_module:
         model: Any = (ModuleRegressor if is_regression else ModuleClassifier)(
             checked_model("cnn" if module is None else module, facts),
             recipe=recipe,
-            image_shape=channels_first(facts),
+            inputs=inputs_of(facts, training.layout),
         )
-        preprocessor: Any = module_preprocessor(facts, training.transform)
+        preprocessor: Any = module_preprocessor(facts, training.transform, training.layout)
     else:
         model = (NetworkRegressor if is_regression else NetworkClassifier)()
         own = {name: value for name, value in vars(recipe).items() if name in model.get_params()}
@@ -149,8 +155,8 @@ def build_network(
     return AdvisedPipeline([("preprocess", preprocessor), ("model", model)])
 
 
-def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe:
-    """Return the recipe that a record's training stands for, with the caller's own loss.
+def recipe_of(training: Training, functions: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
+    """Return the recipe that a record's training stands for, with the caller's own functions.
 
     Examples
     --------
@@ -160,7 +166,19 @@ def recipe_of(training: Training, *, loss: LossFunction | None = None) -> Recipe
     from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
 
     known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
-    return Recipe(**{name: value for name, value in known.items() if value is not None}, loss=loss)
+    own = {name: functions[name] for name in function_names(training) if name in functions}
+    return Recipe(**{name: value for name, value in known.items() if value is not None} | own)
+
+
+def function_names(training: Training) -> tuple[str, ...]:
+    """Return the names of the recipe's values that a record does not hold: functions of the caller's."""
+    return (*(("loss",) if training.has_own_loss else ()), *training.own_functions)
+
+
+def own_functions(recipe: Recipe | None, *, loss: LossFunction | None = None) -> dict[str, Any]:
+    """Return the functions of the caller's that a recipe holds, by name; `loss` wins over its own."""
+    held = {} if recipe is None else {name: own for name, own in vars(recipe).items() if callable(own)}
+    return held if loss is None else {**held, "loss": loss}
 
 
 #: How the advised model of a family is built; families that are not listed are networks.

@@ -63,10 +63,12 @@ def torch_snippet(
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    if training.has_own_loss:
+    functions = ("loss",) * training.has_own_loss + training.own_functions
+    if functions or training.output is not None:
         raise ParameterError(
-            f"snippet({library!r}) must be asked of advice with a built-in loss, got your own loss function, "
-            "whose code is not known; use advice.optimizer(module, lr=..., steps=...) in your own loop"
+            f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
+            f"{' and '.join(functions or ['output'])}, whose code is not known; use "
+            "advice.optimizer(module, lr=..., steps=...) in your own loop"
         )
     if training.family == "linear" and library != "torch":
         raise ParameterError(
@@ -80,6 +82,7 @@ def torch_snippet(
             "target must be 'torch' or 'skorch' for a module of torch, or patterns of its parameters, "
             "got 'keras'"
         )
+    _check_recipe(training, library)
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
     n_classes = len(facts.classes or ())
@@ -96,22 +99,26 @@ def torch_snippet(
         "is_decoupled": training.coupling == "decoupled",
         "meaning": _MEANING[training.coupling],
         "momentum": 0.9 if training.momentum is None else training.momentum,
-        "image": None,
         "optimizer_options": "",
+        "shaping": "",
         "l1": 0.0,
         "l2": 0.0,
         "dropout": 0.0,
         **regularizer.strengths(),
     }
+    if training.family != "linear":
+        values["rows_per_step"] = (training.batch_size or 1) * training.accumulate
+        values["betas"] = training.betas
     if training.family == "mlp":
         values |= _network(training)
     if library == "keras":
         values["optimizer_options"] = _keras_options(training, has_decay=bool(values["l2"]))
     if training.family == "module":
-        from regadvisor.families.neural.image_encoding import channels_first
+        from regadvisor.families.neural.module.inputs import inputs_of
 
         values["names"] = _names(training)
-        values["image"] = channels_first(facts)
+        shaping = inputs_of(facts, training.layout).code(facts.n_features)
+        values["shaping"] = shaping if library == "torch" else _in_numpy(shaping)
     # Python, not HTML: nothing to escape, and values of the data come in as literals only.
     environment = Environment(
         loader=PackageLoader("regadvisor.export"),
@@ -120,6 +127,31 @@ def torch_snippet(
         undefined=StrictUndefined,
     )
     return environment.get_template(f"{library}.py.jinja").render(values)
+
+
+def _in_numpy(shaping: str) -> str:
+    """Return the shaping of a tensor as that of an array."""
+    named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
+    for torch_name, numpy_name in named.items():
+        shaping = shaping.replace(torch_name, numpy_name)
+    return shaping
+
+
+def _check_recipe(training: Training, library: str) -> None:
+    """Raise ParameterError if a script of this library has not what the recipe says."""
+    usual = Training(family="mlp", seed=0)
+    missing = ["lr_scale", "towards_start"]
+    if library != "torch":
+        missing += ["nesterov", "betas", "accumulate", "warmup"]
+    found = [name for name in missing if getattr(training, name) != getattr(usual, name)]
+    if library != "torch" and training.schedule == "one-cycle":
+        found.append("schedule='one-cycle'")
+    if found:
+        raise ParameterError(
+            f"snippet({library!r}) must be asked of advice without {' and '.join(found)}, for which it "
+            f"has no "
+            "code; use advice.build(), or advice.optimizer(module, lr=..., steps=...) in your own loop"
+        )
 
 
 def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], library: str) -> list[str]:

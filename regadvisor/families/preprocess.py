@@ -11,12 +11,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 
-from regadvisor.data.arrays import flatten_images
+from regadvisor.data.arrays import as_inputs, contain, flatten_images, plain_array
 from regadvisor.families.encoding import AsNumbers, AsText, DateParts
 from regadvisor.families.scaling import RobustSmoothClip
 from regadvisor.records import Column, DataFacts
@@ -32,15 +39,36 @@ FEWEST_SPARSE_COLUMNS = 200
 
 
 def flatten(images: Any) -> NDArray[Any]:
-    """Return images as rows; rows stay as they are.
+    """Return images and sequences as rows; rows stay as they are.
 
     Examples
     --------
     >>> flatten(np.zeros((5, 8, 8))).shape
     (5, 64)
     """
-    array = np.asarray(images)
+    array = plain_array(images, name="X")
     return flatten_images(array)[0] if array.ndim > 2 else array
+
+
+class Joined(TransformerMixin, BaseEstimator):
+    """Put the arrays of a dict or tuple side by side, as rows; rows stay as they are.
+
+    Examples
+    --------
+    >>> Joined().fit_transform({"a": np.zeros((2, 3)), "b": np.ones(2)}).shape
+    (2, 4)
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Joined:
+        """Do nothing: there is nothing to learn."""
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Return rows, shape (n_rows, n_numbers)."""
+        return np.asarray(X if as_inputs(X) is None else contain(X).values)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 def in_double(X: Any) -> Any:
@@ -67,7 +95,9 @@ def doubled(levels: Any) -> Any:
     return 2.0 * levels
 
 
-def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | ColumnTransformer:
+def make_preprocessor(
+    facts: DataFacts, *, for_network: bool, has_codes: bool = False
+) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing that these data need.
 
     Numbers: the median for missing values and a 0/1 column that says so (if any column of the data has
@@ -83,6 +113,9 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
         Of the whole source, so that every fold and the full data get the same steps.
     for_network : bool
         Whether a network is trained on the result.
+    has_codes : bool, default False
+        Whether categories become codes for embeddings, the last columns: 1, 2, …, and 0 for missing and
+        unknown.
 
     Returns
     -------
@@ -118,11 +151,14 @@ def make_preprocessor(facts: DataFacts, *, for_network: bool) -> Pipeline | Colu
     is_named = all(isinstance(column.name, str) for column in facts.columns)
     orders = [column.date_order for column in facts.columns if column.kind == "date"]
     dates: Steps = [("parts", DateParts(orders=orders if any(orders) else None))]
+    levels = {} if has_codes else _level_branches(facts, for_network=for_network)
     branches = {
         "numeric": ([*impute, *_scaler(for_network)], _of_kind(facts, "numeric")),
-        **_level_branches(facts, for_network=for_network),
+        **levels,
         "date": ([*dates, *_imputer(is_flagged=False), *_scaler(for_network)], _of_kind(facts, "date")),
     }
+    if has_codes:
+        branches["codes"] = (_codes(), _of_kind(facts, "categorical"))
     position = {column.name: j for j, column in enumerate(facts.columns)}
     parts = [
         (name, Pipeline(steps), [column.name if is_named else position[column.name] for column in columns])
@@ -189,6 +225,24 @@ def _one_hot(fewest_rows: int, most: int | None, is_sparse: bool) -> Steps:
         sparse_output=is_sparse,
     )
     return [("text", AsText()), ("encode", encoder)]
+
+
+def _codes() -> Steps:
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1, dtype=np.float32
+    )
+    return [("text", AsText()), ("encode", encoder), ("from_0", FunctionTransformer(next_number))]
+
+
+def next_number(codes: NDArray[Any]) -> NDArray[Any]:
+    """Return codes counted from 0 with -1 for unknown ones as codes counted from 1, with 0.
+
+    Examples
+    --------
+    >>> next_number(np.array([-1, 0])).tolist()
+    [0, 1]
+    """
+    return codes + 1
 
 
 def _most_levels(n_levels: Sequence[int]) -> int | None:

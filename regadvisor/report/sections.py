@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from regadvisor.family_spec import spec_of
@@ -311,7 +313,7 @@ def cost(record: Record) -> tuple[str, ...]:
         lines.append(_engine(training))
     if training is not None and (training.family == "module" or training.engine in ("keras", "skorch")):
         lines.append(_transform(training))
-        lines += _penalised(training.penalised_names)
+        lines += _penalised(training)
     return tuple(lines)
 
 
@@ -343,12 +345,39 @@ def _transform(training: Training) -> str:
     )
 
 
-def _penalised(names: tuple[str, ...]) -> list[str]:
-    """Return which parameters penalties act on."""
-    if not names:
-        return []
+def _penalised(training: Training) -> list[str]:
+    """Return which parameters penalties act on, which not and why, and what drops units."""
+    lines = [f"Penalties act on {_some(training.penalised_names)}."] if training.penalised_names else []
+    audit = training.audit
+    if audit is None:
+        return lines
+    others = Counter(each.why.partition(";")[0] for each in audit.parameters if not each.is_penalised)
+    if others:
+        whys = (f"{why} ({n})" for why, n in others.most_common())
+        lines.append(f"They leave alone: {', '.join(whys)}.")
+    if audit.scale_invariant:
+        lines.append(
+            f"The size of {_some(audit.scale_invariant)} changes no output, as a norm layer follows: L2 "
+            f"changes "
+            "only the size of steps there."
+        )
+    own = [f"{each.name} ({each.rate:g})" for each in audit.dropout if each.is_set and each.rate]
+    if own:
+        lines.append(f"The rates of {_some(own)} are set by the advice, not by the module.")
+    kept = [
+        f"dropout in {each.name}" + ("" if each.rate is None else f" ({each.rate:g})")
+        for each in audit.dropout
+        if not each.is_set
+    ]
+    if kept or audit.kept:
+        lines.append(f"Regularized already, and left so: {_some([*kept, *audit.kept])}.")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names as a list, the rest counted."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return [f"Penalties act on {', '.join(names[:_MOST_NAMES])}{more}."]
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def warnings(record: Record) -> tuple[str, ...]:

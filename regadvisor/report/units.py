@@ -48,8 +48,10 @@ def _network(regularizer: Regularizer, training: Training) -> dict[str, dict[str
     if regularizer.l1:
         return {}  # no optimizer of torch or Keras has it
     is_decoupled = training.coupling == "decoupled"
-    optimizer = {("adamw", True): "AdamW", ("adamw", False): "Adam", ("sgd", False): "SGD"}
-    name = optimizer.get((training.optimizer or "", is_decoupled))
+    optimizer = {("adam", True): "AdamW", ("adam", False): "Adam", ("sgd", False): "SGD"}
+    own = "adam" if training.optimizer == "adamw" else training.optimizer or ""
+    # Towards other values than 0 no optimizer of torch decays.
+    name = None if training.towards_start else optimizer.get((own, is_decoupled))
     if l2 and name is None:
         return {}
     found = {name: {"weight_decay": l2}} if l2 and name is not None else {}

@@ -8,6 +8,7 @@ from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note, SampleEvidence
 from regadvisor.sampling.request import SampleRequest
+from regadvisor.words import number
 
 
 def describe_size(
@@ -23,7 +24,7 @@ def describe_size(
         why = f"no more than the {request.n_asked:,} wanted, so none is left out" if enough else "as asked"
         text = f"all {n_source:,} rows: {why}"
     else:
-        parts = [f"standard error of a standardised mean difference {_short(1 / np.sqrt(n))}"]
+        parts = [f"its means are off by about {number(float(1 / np.sqrt(n)), 2)} standard deviations"]
         if sample.is_classification:
             counts = np.bincount(sample.y, minlength=sample.n_classes)
             there = counts[np.bincount(source.y, minlength=len(counts)) > 0]
@@ -80,8 +81,3 @@ def rare_classes(sample: Table, folds: int) -> tuple[tuple[str, int], ...]:
     labels = sample.facts.classes or tuple(range(len(counts)))
     rare = [(str(labels[c]), int(counts[c])) for c in range(len(counts)) if counts[c] < folds]
     return tuple(sorted(rare, key=lambda pair: pair[1]))
-
-
-def _short(value: float) -> str:
-    """Return a number below 1 as ".018"."""
-    return f"{value:.3f}".lstrip("0")

@@ -41,33 +41,38 @@ class Moments:
                 scratch = np.empty(len(values))
             x = scratch[: len(values)]
             np.copyto(x, values)
-            total = x.sum()
-            if not np.isfinite(total):
-                x = x[~np.isnan(x)]
-                if np.isinf(x).any():
-                    raise DataError(
-                        f"column {shown(names[j])} must be finite, got infinity (inf); drop or correct "
-                        "these rows"
-                    )
-                total = x.sum()
-            if len(x):
-                found.n[j], found.mean[j] = len(x), total / len(x)
-                x -= found.mean[j]
-                found.squares[j] = x @ x
+            with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e154 no variance is known
+                found.n[j], found.mean[j], found.squares[j] = _moments(x, names[j])
         return found
 
     def merged(self, other: Moments) -> Moments:
         """Return the moments of both."""
         n = self.n + other.n
         share = other.n / np.maximum(n, 1.0)
-        step = other.mean - self.mean
-        return Moments(
-            n=n,
-            mean=self.mean + step * share,
-            squares=self.squares + other.squares + np.square(step) * self.n * share,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = other.mean - self.mean
+            mean = self.mean + step * share
+            squares = self.squares + other.squares + np.square(step) * self.n * share
+        return Moments(n=n, mean=mean, squares=squares)
 
     @property
     def sd(self) -> NDArray[np.float64]:
         """Standard deviations."""
         return np.sqrt(self.squares / np.maximum(self.n, 1.0))
+
+
+def _moments(x: NDArray[np.float64], name: str) -> tuple[int, float, float]:
+    """Return count, mean and squared deviations of a column, which is written over."""
+    total = x.sum()
+    if not np.isfinite(total):
+        x = x[~np.isnan(x)]
+        if np.isinf(x).any():
+            raise DataError(
+                f"column {shown(name)} must be finite, got infinity (inf); drop or correct these rows"
+            )
+        total = x.sum()
+    if not len(x):
+        return 0, 0.0, 0.0
+    mean = total / len(x)
+    x -= mean
+    return len(x), float(mean), float(x @ x)

@@ -88,7 +88,7 @@ def scan_part(part: Part, spec: Spec) -> Sketch:
     try:
         for rows, ids in part.rows(spec):
             sketch.add(rows, ids)
-    except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeError, OverflowError) as error:
         raise DataError(
             f"{part.called} must be a whole, readable file like the others, got: {_first_line(error)}; "
             "copy it again, or correct it"
@@ -323,7 +323,7 @@ def _loose(column: Any) -> Any:
 
     try:
         return pa.Array.from_pandas(column)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.Array.from_pandas(column.map(str, na_action="ignore"))
 
 

@@ -7,7 +7,7 @@ perceptron with gradients written out; other modules come in through the same tw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -101,10 +101,21 @@ class Architecture(Protocol):
     ----------
     n_parameters : int
         Length of a network's row.
+    columns : mapping of str to slice
+        Where each parameter lies in it, by name.
     """
 
     @property
     def n_parameters(self) -> int: ...  # noqa: D102
+
+    @property
+    def columns(self) -> Mapping[str, slice]: ...  # noqa: D102
+
+    def shaped(self, x: Tensor) -> Tensor:
+        """Return flat rows (batch, n_features) as a network gets them; the rows are the first axis."""
+
+    def flat(self, shaped: Tensor) -> Tensor:
+        """Return what `shaped` gave as flat rows again."""
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Return the starting values of one network, shape (1, n_parameters), drawn from `generator`."""

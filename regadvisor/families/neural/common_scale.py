@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
-from regadvisor.families.neural.image_encoding import channels_first
+from regadvisor.families.neural.module.inputs import inputs_of
 from regadvisor.records import DataFacts
 
 if TYPE_CHECKING:
@@ -24,17 +25,20 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def is_on_common_scale(features: Values, facts: DataFacts) -> bool:
+def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.intp] | None = None) -> bool:
     """Return whether features can go into a network as they are.
 
     All have to be numbers, none missing, and none large: within [-1, 1], or of a mean and a standard
     deviation near those of standardised columns. Most must not be tiny. Constant columns do not count. Images
-    are judged by channel, not by pixel. All rows are looked at, once: every fold gets the same answer.
+    and sequences are judged by channel. All rows are looked at, once: every fold gets the same answer.
 
     Parameters
     ----------
     features : ndarray, csr_array or DataFrame, shape (n_rows, n_features)
     facts : DataFacts
+    channels : ndarray of int, shape (n_features,), optional
+        The channel of every number of a row; -1 for numbers of an embedding, which are not judged. By default
+        those of images, whose rows enter as usual.
 
     Examples
     --------
@@ -46,11 +50,15 @@ def is_on_common_scale(features: Values, facts: DataFacts) -> bool:
     if any(column.kind != "numeric" or column.has_missing for column in facts.columns):
         return False
     low, high, mean, squares = _moments(Numbers(values=features, at=list(range(facts.n_features))))
-    image = channels_first(facts)
-    if image is not None:
-        by_channel = [each.reshape(image[0], -1) for each in (low, high, mean, squares)]
-        low, high = by_channel[0].min(1), by_channel[1].max(1)
-        mean, squares = by_channel[2].mean(1), by_channel[3].mean(1)
+    if channels is None:
+        channels = inputs_of(facts, None).channels()
+    if channels is not None:
+        judged = channels[channels >= 0]
+        if not judged.size:
+            return True
+        groups = pd.DataFrame({"low": low, "high": high, "mean": mean, "squares": squares}).groupby(channels)
+        by_channel = groups.agg({"low": "min", "high": "max", "mean": "mean", "squares": "mean"})
+        low, high, mean, squares = by_channel[by_channel.index >= 0].to_numpy().T
     varies = high > low
     sd = np.sqrt(np.maximum(squares - mean**2, 0.0))
     is_bounded = (low >= -thresholds.COMMON_BOUND) & (high <= thresholds.COMMON_BOUND)

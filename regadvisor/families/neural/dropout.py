@@ -72,7 +72,10 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     for part in module.modules():
         check_ours(part)
     configured = copied(module)
-    unset = list(_unset(configured))
+    unset = [
+        f"{name}, written as a function" if rate is None else f"{name} = {rate:g}"
+        for name, rate in unset_dropout(configured)
+    ]
     try:
         set_dropout(configured, rate)
     except ParameterError as error:
@@ -87,16 +90,16 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     return configured
 
 
-def _unset(module: nn.Module) -> Iterator[str]:
-    """Yield the names of what drops units and cannot be set."""
+def unset_dropout(module: nn.Module) -> Iterator[tuple[str, float | None]]:
+    """Yield what drops units and cannot be set, by name, with its rate; None: written as a function."""
     for name, part in module.named_modules():
         if type(part).__module__.startswith("torch."):
             continue
         where = f"{name} ({type(part).__name__})" if name else type(part).__name__
         rates = {key: value for key, value in vars(part).items() if "drop" in key and _is_rate(value)}
-        yield from (f"{where}.{key} = {value:g}" for key, value in rates.items() if value > 0)
+        yield from ((f"{where}.{key}", float(value)) for key, value in rates.items() if value > 0)
         if not rates and not isinstance(part, _LAYERS) and _calls_dropout(part):
-            yield f"{where}, written as a function"
+            yield where, None
 
 
 def _is_rate(value: object) -> bool:

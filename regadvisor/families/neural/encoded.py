@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
-from regadvisor.families.preprocess import as_numbers, flatten, make_preprocessor
+from regadvisor.families.preprocess import Joined, Steps, as_numbers, flatten, make_preprocessor
 from regadvisor.records import DataFacts
 from regadvisor.thresholds import LARGEST_SINGLE, PROBABILITY_FLOOR
 
@@ -120,18 +120,27 @@ def network_preprocessor(facts: DataFacts, transform: str) -> Pipeline | ColumnT
                 f"X must hold numbers without missing values for transform='none', got {what} in column "
                 f"{column.name!r}; use transform='standard' or encode them"
             )
-    images = [] if facts.image_shape is None else [("flatten", FunctionTransformer(flatten))]
-    steps = [*images, *as_numbers(facts)]
+    steps: Steps = [] if facts.image_shape is None else [("flatten", FunctionTransformer(flatten))]
+    if facts.inputs:
+        steps = [("join", Joined())]
+    steps += as_numbers(facts)
     return Pipeline([*steps, ("as_is", FunctionTransformer(validate=True, accept_sparse=True))])
 
 
 def encode_folds(
-    sample: Table, folds: Sequence[Fold], transform: str = "standard"
+    sample: Table, folds: Sequence[Fold], preprocessor: Callable[[], Any]
 ) -> tuple[Float32, tuple[str, ...]]:
     """Return every row of the sample as every fold encodes it, and the names of the encoded features.
 
     The columns are those of the preprocessing fitted on the whole sample; one that a fold lacks (a level
     that only its test rows have) is 0 there.
+
+    Parameters
+    ----------
+    sample : Table
+    folds : sequence of Fold
+    preprocessor : callable
+        Makes the preprocessing of the family, unfitted.
 
     Returns
     -------
@@ -140,7 +149,7 @@ def encode_folds(
     """
 
     def encoder() -> Encoder:
-        return make_encoder(sample, lambda: network_preprocessor(sample.facts, transform))
+        return make_encoder(sample, preprocessor)
 
     whole = encoder()
     whole.fit_transform(sample)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import sees_raw
 from regadvisor.families.neural.penalties import Strengths
-from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
+from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe, Schedule
 from regadvisor.families.neural.schedule import Plan, planned_epochs
 from regadvisor.families.neural.threads import one_thread
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
@@ -39,13 +39,20 @@ class _Network(BaseEstimator):
     lr: float = 2e-3
     batch_size: int = 128
     epochs: int | None = None
-    schedule: str = "flat-cosine"
+    schedule: Schedule = "flat-cosine"
     optimizer: str = "adamw"
     momentum: float = 0.9
+    nesterov: bool = False
+    betas: tuple[float, float] | None = None
+    accumulate: int = 1
+    warmup: float = 0.0
     clip_norm: float | None = None
     coupling: Coupling = "decoupled"
     exempt: tuple[str, ...] = ()
     penalised: tuple[str, ...] | None = None
+    lr_scale: Any = ()
+    towards_start: bool | tuple[str, ...] = False
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None
     loss: LossFunction | None = None
     random_state: int | np.random.RandomState | None = None
     device: str = "cpu"
@@ -71,7 +78,7 @@ class _Network(BaseEstimator):
         )
         architecture, recipe = self._architecture(rows, recipe, target)
         regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=recipe.coupling)
-        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.batch_size)
+        self.n_epochs_ = recipe.epochs or planned_epochs(n_rows, recipe.rows_per_step)
         trainer = StackTrainer(
             rows,
             [Member(seed=self._seed())],
@@ -160,15 +167,19 @@ class NetworkClassifier(ClassifierMixin, _Network):
     epochs : int or None, default None
         ``None``: planned from the number of rows (steps grow with its square root).
     schedule : {"flat-cosine", "cosine", "constant"}, default "flat-cosine"
-    optimizer : {"adamw", "sgd"}, default "adamw"
+    optimizer : {"adamw", "adam", "sgd"}, default "adamw"
     momentum : float, default 0.9
         Of "sgd".
+    nesterov, betas, accumulate, warmup
+        As in :class:`~regadvisor.Recipe`.
     clip_norm : float or None, default None
         Longest gradient.
     coupling : {"decoupled", "loss"}, default "decoupled"
     exempt : tuple of str, default ()
     penalised : tuple of str or None, default None
         Patterns of parameter names (``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …).
+    lr_scale, towards_start, augment
+        As in :class:`~regadvisor.Recipe`.
     loss : callable or None, default None
         Your own loss of (outputs, target). These and the former as in :class:`~regadvisor.Recipe`.
     random_state : int, RandomState or None

@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
@@ -22,9 +24,11 @@ from regadvisor.families.neural.encoded import (
     NetworkPrepared,
     encode_folds,
     encode_target,
+    network_preprocessor,
     row_weight,
     stacked_rows,
 )
+from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
@@ -44,7 +48,7 @@ from regadvisor.families.neural.strengths import (
     weaker_at,
 )
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
-from regadvisor.records import Training
+from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 from regadvisor.words import adjusted
 
@@ -93,6 +97,13 @@ class MLPFamily:
 
     def __init__(self, recipe: Recipe | None = None, device: str = "cpu") -> None:
         self.recipe = recipe or Recipe()
+        own = [name for name in ("layout", "output") if getattr(self.recipe, name) is not None]
+        if own and self.name == "mlp":
+            raise ParameterError(
+                f"{own[0]} must be None for a network of ours, got {getattr(self.recipe, own[0])!r}; it "
+                f"is for a "
+                "module of your own"
+            )
         self.coupling = self.recipe.coupling
         self.device = resolve_device(device)
         #: Seconds of training one network of what was prepared, as far as it was timed.
@@ -112,6 +123,15 @@ class MLPFamily:
         """Return the network to train on so many encoded features."""
         return NetArchitecture.of(self.recipe, n_features, n_outputs)
 
+    def preprocessor(self, facts: DataFacts) -> Pipeline | ColumnTransformer:
+        """Return the unfitted preprocessing in front of the network."""
+        return network_preprocessor(facts, self._transform)
+
+    @property
+    def _loss_of_rows(self) -> LossFunction | None:
+        """The caller's own loss, if targets can be encoded for it before the network is looked at."""
+        return self.recipe.loss
+
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Fit the preprocessing inside each fold and keep the encoded folds.
 
@@ -120,8 +140,8 @@ class MLPFamily:
         DataError
             If the encoded folds would take more than 2 GB.
         """
-        table, names = encode_folds(sample, folds, self._transform)
-        target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
+        table, names = encode_folds(sample, folds, lambda: self.preprocessor(sample.facts))
+        target, loss_scale, constant_losses = encode_target(sample, folds, self._loss_of_rows)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
         plan = sample_plan(self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows)
@@ -277,13 +297,22 @@ class MLPFamily:
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""
         recorded = {each.name for each in fields(Training)}
-        recipe = {name: value for name, value in vars(self.recipe).items() if name in recorded}
+        given = vars(self.recipe)
+        functions = tuple(name for name, value in given.items() if callable(value) and name != "loss")
+        recipe = {name: value for name, value in given.items() if name in recorded and name not in functions}
         recipe |= {
             "epochs": self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
             "momentum": self.recipe.momentum if self.recipe.optimizer == "sgd" else None,
+            "towards_start": self.recipe.start_patterns,
             "transform": self._transform,
         }
-        return Training(family="mlp", seed=seed, has_own_loss=self.recipe.loss is not None, **recipe)
+        return Training(
+            family="mlp",
+            seed=seed,
+            has_own_loss=self.recipe.loss is not None,
+            own_functions=functions,
+            **recipe,
+        )
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths for one run of the recipe on `n_rows` rows."""
@@ -294,15 +323,16 @@ class MLPFamily:
 
     def _full_epochs(self, n_rows: int) -> int:
         """Return the epochs of a full run that no sample has told the length of."""
-        return self.recipe.epochs or planned_epochs(n_rows, self.recipe.batch_size)
+        return self.recipe.epochs or planned_epochs(n_rows, self.recipe.rows_per_step)
 
     def _carried_epochs(self, picked: Fit | None, *, n_sample: int, n_rows: int) -> int:
         """Return the epochs of the full run: the recipe's, or those that the sample's stand for."""
-        if self.recipe.epochs is not None:
-            return self.recipe.epochs
-        if picked is None or picked.epochs is None:
+        if (self.recipe.epochs is not None and not self.recipe.early_stopping) or picked is None:
             return self._full_epochs(n_rows)
-        return carried_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+        if picked.epochs is None:
+            return self._full_epochs(n_rows)
+        carried = carried_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+        return min(carried, self.recipe.epochs or carried)
 
 
 def _fold_numbers(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -140,6 +141,19 @@ class NetArchitecture:
     def n_parameters(self) -> int:
         """Length of a network's row."""
         return self.layout.n_parameters
+
+    @property
+    def columns(self) -> Mapping[str, slice]:
+        """Where each parameter lies in a network's row, by name."""
+        return self.layout.columns
+
+    def shaped(self, x: Tensor) -> Tensor:
+        """Return flat rows as they are."""
+        return x
+
+    def flat(self, shaped: Tensor) -> Tensor:
+        """Return flat rows as they are."""
+        return shaped
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Return the starting values of one network, shape (1, n_parameters)."""

@@ -39,6 +39,7 @@ class Adam:
     ----------
     flat, gradient : Tensor, shape (n_models, n_parameters)
         Parameters, changed in place, and their gradient.
+    betas : tuple of float, default (0.9, 0.999)
 
     Attributes
     ----------
@@ -46,7 +47,8 @@ class Adam:
         Running mean of the gradient.
     """
 
-    def __init__(self, flat: Tensor, gradient: Tensor) -> None:
+    def __init__(self, flat: Tensor, gradient: Tensor, betas: tuple[float, float] = BETAS) -> None:
+        self._betas = betas
         self._flat, self._gradient = flat, gradient
         self.moment, self._second = torch.zeros_like(flat), torch.zeros_like(flat)
         self._steps_on_device = torch.zeros((), device=flat.device)
@@ -63,8 +65,8 @@ class Adam:
             [self._steps_on_device],
             fused=True,
             amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta1=self._betas[0],
+            beta2=self._betas[1],
             lr=lr,
             weight_decay=0.0,
             eps=EPSILON,
@@ -78,10 +80,13 @@ class Adam:
 class Descent:
     """Gradient descent with momentum as in ``torch.optim.SGD``: ``v ← momentum·v + g``, ``w ← w − lr·v``.
 
+    Nesterov's steps by ``g + momentum·v`` instead.
+
     Parameters
     ----------
     flat, gradient : Tensor, shape (n_models, n_parameters)
     momentum : float
+    is_nesterov : bool, default False
 
     Attributes
     ----------
@@ -89,7 +94,8 @@ class Descent:
         The velocity v.
     """
 
-    def __init__(self, flat: Tensor, gradient: Tensor, momentum: float) -> None:
+    def __init__(self, flat: Tensor, gradient: Tensor, momentum: float, *, is_nesterov: bool = False) -> None:
+        self._is_nesterov = is_nesterov
         self._flat, self._gradient, self._momentum = flat, gradient, momentum
         self.moment = torch.zeros_like(flat)
         self._n_steps = 0
@@ -97,7 +103,10 @@ class Descent:
     def step(self, lr: float) -> None:
         """Make one step at a learning rate."""
         self.moment.mul_(self._momentum).add_(self._gradient)
-        self._flat.add_(self.moment, alpha=-lr)
+        if self._is_nesterov:
+            self._flat.add_(self._gradient, alpha=-lr).add_(self.moment, alpha=-lr * self._momentum)
+        else:
+            self._flat.add_(self.moment, alpha=-lr)
         self._n_steps += 1
         if self._n_steps % STEPS_BETWEEN_FLUSHES == 0:
             flush(self.moment)
@@ -111,5 +120,5 @@ def flush(moment: Tensor) -> None:
 def make_optimizer(recipe: Recipe, flat: Tensor, gradient: Tensor) -> Optimizer:
     """Return the recipe's optimizer for stacked networks."""
     if recipe.optimizer == "sgd":
-        return Descent(flat, gradient, recipe.momentum)
-    return Adam(flat, gradient)
+        return Descent(flat, gradient, recipe.momentum, is_nesterov=recipe.nesterov)
+    return Adam(flat, gradient, recipe.betas or BETAS)

@@ -137,7 +137,7 @@ def constant_outputs(
         return found if np.isfinite(found) else float("inf")
 
     best = min((start, target.mean(0)), key=value)
-    mean(best)  # raises where the loss cannot be called at all
+    check_finite(float(mean(best)), best, target)  # raises where the loss cannot be called at all, too
     smooth, slope = _descended(mean, best)
     best = min((best, smooth), key=value)
     if best is smooth and slope <= _SLOPE * (1.0 + abs(value(best))):
@@ -146,6 +146,25 @@ def constant_outputs(
         for column in range(len(best)):
             best = min((best, _along(value, best, column, target[:, column])), key=value)
     return best
+
+
+def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
+    """Raise ParameterError if what the caller's loss gave is no finite number.
+
+    Parameters
+    ----------
+    found : float
+    outputs, target : Tensor
+        What it was called with.
+    """
+    if not np.isfinite(found):
+        low, high = float(outputs.min()), float(outputs.max())
+        raise ParameterError(
+            f"loss must give finite numbers, got {found} for outputs from {low:.3g} to {high:.3g} and "
+            f"targets "
+            f"from {float(target.min()):.3g} to {float(target.max()):.3g}; look for a logarithm or a root of "
+            "numbers below 0, or a division by 0"
+        )
 
 
 def _descended(mean: Callable[[Tensor], Tensor], start: Tensor) -> tuple[Tensor, float]:

@@ -15,9 +15,12 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from regadvisor.errors import ParameterError
 
-_EXEMPT = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+#: Layers that normalise, torch's and RMSNorm where torch has it.
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 
 _SCALING = (parametrizations._WeightNorm, parametrizations._SpectralNorm, parametrizations._Orthogonal)
+_PLAIN = {"_WeightNorm": "weight_norm", "_SpectralNorm": "spectral_norm", "_Orthogonal": "orthogonal"}
 
 
 def penalised_names(
@@ -50,19 +53,44 @@ def penalised_names(
     >>> penalised_names(names, penalised=["0.*"])
     ('0.weight', '0.bias')
     """
-    for argument, patterns in (("exempt", exempt), ("penalised", penalised or ())):
-        for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in by_default):
-                raise ParameterError(
-                    f"{argument} must hold patterns of parameter names, got {pattern!r}, which fits none of "
-                    f"{tuple(by_default)}"
-                )
+    names = list(by_default)
+    left_out = chosen_names(names, exempt, "exempt")
+    if penalised is None:
+        chosen = [name for name in names if by_default[name]]
+    else:
+        chosen = chosen_names(names, penalised, "penalised")
+    return tuple(name for name in chosen if name not in left_out)
 
-    def is_penalised(name: str) -> bool:
-        chosen = by_default[name] if penalised is None else any(fnmatchcase(name, p) for p in penalised)
-        return chosen and not any(fnmatchcase(name, pattern) for pattern in exempt)
 
-    return tuple(name for name in by_default if is_penalised(name))
+def chosen_names(names: Sequence[str], patterns: Sequence[str], argument: str) -> list[str]:
+    """Return the names that fit any of the patterns; an error if one of these fits none.
+
+    Examples
+    --------
+    >>> chosen_names(["a.weight", "a.bias", "b.weight"], ["a.*"], "towards_start")
+    ['a.weight', 'a.bias']
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ParameterError(
+                f"{argument} must hold patterns of parameter names, got {pattern!r}, which fits none of "
+                f"{tuple(names)}"
+            )
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def lr_scales(names: Sequence[str], lr_scale: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Return the factor of the learning rate of every parameter whose name fits a pattern; the last counts.
+
+    Examples
+    --------
+    >>> lr_scales(["a.weight", "b.weight"], [("a.*", 0.1)])
+    {'a.weight': 0.1}
+    """
+    scales: dict[str, float] = {}
+    for pattern, scale in lr_scale:
+        scales |= dict.fromkeys(chosen_names(names, [pattern], "lr_scale"), float(scale))
+    return scales
 
 
 def penalised_parameters(
@@ -79,24 +107,60 @@ def penalised_parameters(
     >>> [name for name, _ in penalised_parameters(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)))]
     ['0.weight']
     """
-    exempt_parts = (part for part in module.modules() if isinstance(part, _EXEMPT))
-    exempt_ids = {id(own) for part in exempt_parts for own in part.parameters(recurse=False)}
-    exempt_ids |= {id(own) for own in _scaled_by_themselves(module)}
-    parameters = dict(module.named_parameters())
-    by_default = {name: own.ndim >= 2 and id(own) not in exempt_ids for name, own in parameters.items()}
+    parameters, reasons = dict(module.named_parameters()), exempt_reasons(module)
+    by_default = {name: name not in reasons for name in parameters}
     for name in penalised_names(by_default, exempt=exempt, penalised=penalised):
         yield name, parameters[name]
 
 
+def exempt_reasons(module: nn.Module) -> dict[str, str]:
+    """Return the names of parameters that no penalty acts on unless a recipe says so, and why.
+
+    Examples
+    --------
+    >>> exempt_reasons(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)))
+    {'0.bias': 'bias', '1.weight': 'norm layer', '1.bias': 'norm layer'}
+    """
+    reasons = {id(own): "embedding" for own in _inside(module, _EMBEDDINGS)}
+    reasons |= {id(own): "norm layer" for own in _inside(module, NORMS)}
+    reasons |= {id(own): "scaled by weight_norm or the like" for own in _scaled_by_themselves(module)}
+    for name, own in module.named_parameters():
+        if own.ndim < 2:
+            is_bias = "bias" in name.rpartition(".")[2]
+            reasons.setdefault(id(own), "bias" if is_bias else "fewer than two dimensions")
+    return {name: reasons[id(own)] for name, own in module.named_parameters() if id(own) in reasons}
+
+
+def _inside(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[nn.Parameter]:
+    """Yield the parameters of layers of these kinds."""
+    for part in module.modules():
+        if isinstance(part, kinds):
+            yield from part.parameters(recurse=False)
+
+
 def _scaled_by_themselves(module: nn.Module) -> Iterator[Tensor]:
     """Yield lengths and directions of weights that a parametrization, or a hook of the older kind, scales."""
-    for part in module.modules():
-        if isinstance(part, ParametrizationList) and any(isinstance(each, _SCALING) for each in part):
-            yield from part.parameters(recurse=False)
+    for _, _, scaled in scaled_weights(module):
+        yield from scaled
+
+
+def scaled_weights(module: nn.Module) -> Iterator[tuple[str, str, list[Tensor]]]:
+    """Yield the name of each layer that scales weights by itself, how, and the parameters behind them."""
+    for name, part in module.named_modules():
+        if isinstance(part, ParametrizationList):
+            how = next((type(each).__name__ for each in part if isinstance(each, _SCALING)), None)
+            if how is not None:
+                layer = name.partition(".parametrizations")[0]
+                yield layer, _PLAIN[how], list(part.parameters(recurse=False))
         for hook in part._forward_pre_hooks.values():
             if isinstance(hook, WeightNorm | SpectralNorm):
                 names = (f"{hook.name}_{end}" for end in ("g", "v", "orig"))
-                yield from (own for own in (getattr(part, name, None) for name in names) if own is not None)
+                how = "weight_norm" if isinstance(hook, WeightNorm) else "spectral_norm"
+                yield (
+                    name,
+                    how,
+                    [own for own in (getattr(part, each, None) for each in names) if own is not None],
+                )
 
 
 def copied(module: nn.Module) -> nn.Module:

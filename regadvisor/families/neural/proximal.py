@@ -11,15 +11,17 @@ not know:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.parameters import penalised_parameters
+from regadvisor.families.neural.optimizers import BETAS
+from regadvisor.families.neural.parameters import chosen_names, lr_scales, penalised_parameters
 
 
 class _PenalisedSteps(torch.optim.Optimizer):
@@ -43,6 +45,8 @@ class _PenalisedSteps(torch.optim.Optimizer):
         clip_norm: float | None = None,
         exempt: Sequence[str] = (),
         penalised: Sequence[str] | None = None,
+        lr_scale: Sequence[tuple[str, float]] = (),
+        towards_start: Sequence[str] = (),
         has_default_schedule: bool = False,
         **own: Any,
     ) -> None:
@@ -55,15 +59,22 @@ class _PenalisedSteps(torch.optim.Optimizer):
         self._factors = [float(rate) / highest for rate in rates]
         self._has_default_schedule = has_default_schedule
         self._clip_norm, self._is_decoupled = clip_norm, coupling == "decoupled"
-        if isinstance(module, nn.Module):
-            chosen = [own for _, own in penalised_parameters(module, exempt=exempt, penalised=penalised)]
-            ids = {id(own) for own in chosen}
-            others = [own for own in module.parameters() if id(own) not in ids]
-            module = [{"params": chosen, "l1": l1, "l2": l2}, {"params": others}]
         is_decay = self._is_decoupled and self._decays_decoupled
-        # Groups that name no penalty have none, and so have those that the caller adds later.
+        if isinstance(module, nn.Module):
+            chosen = {name for name, _ in penalised_parameters(module, exempt=exempt, penalised=penalised)}
+            module = _groups(module, chosen, lr=highest, lr_scale=lr_scale, towards_start=towards_start)
+            for group in module:
+                group |= {"l1": l1, "l2": l2} if group.pop("is_penalised") else {}
+        # Groups that name no penalty have none, and so have those that the caller adds later. The base class
+        # decays towards 0 only.
         used = [
-            {"l1": 0.0, "l2": 0.0, "n_steps": 0, "weight_decay": group.get("l2", 0.0) * is_decay, **group}
+            {
+                "l1": 0.0,
+                "l2": 0.0,
+                "n_steps": 0,
+                "weight_decay": group.get("l2", 0.0) * (is_decay and not group.get("start")),
+                **group,
+            }
             for group in module
             if group["params"]
         ]
@@ -87,9 +98,9 @@ class _PenalisedSteps(torch.optim.Optimizer):
                 self._add_penalty()
             if self._clip_norm is not None:
                 nn.utils.clip_grad_norm_(
-                    [own for _, own in self._moving()], self._clip_norm, error_if_nonfinite=False
+                    [own for _, own, _ in self._moving()], self._clip_norm, error_if_nonfinite=False
                 )
-            if self._is_decoupled and not self._decays_decoupled:
+            if self._is_decoupled:
                 self._decay()
             step: Any = super().step
             # Once torch has made an optimizer of the base class, its step runs the hooks, as ours does.
@@ -133,32 +144,61 @@ class _PenalisedSteps(torch.optim.Optimizer):
             for own, gradient in hidden:
                 own.grad = gradient
 
-    def _moving(self) -> Iterator[tuple[dict[str, Any], nn.Parameter]]:
-        """Yield the parameters that this step moves, with their groups."""
+    def _moving(self) -> Iterator[tuple[dict[str, Any], nn.Parameter, Tensor | float]]:
+        """Yield the parameters that this step moves, with their groups and what penalties pull them to."""
         for group in self.param_groups:
-            for own in group["params"]:
+            starts = group.get("start") or itertools.repeat(0.0)
+            for own, start in zip(group["params"], starts, strict=False):
                 if own.grad is not None:
-                    yield group, own
+                    yield group, own, start
 
     @torch.no_grad()
     def _add_penalty(self) -> None:
         """Add ``l2·w + l1·sign(w)`` to the gradients."""
-        for group, own in self._moving():
-            own.grad.add_(own, alpha=group.get("l2", 0.0))  # type: ignore[union-attr]
-            own.grad.add_(own.sign(), alpha=group.get("l1", 0.0))  # type: ignore[union-attr]
+        for group, own, start in self._moving():
+            moved = own - start
+            own.grad.add_(moved, alpha=group.get("l2", 0.0))  # type: ignore[union-attr]
+            own.grad.add_(moved.sign(), alpha=group.get("l1", 0.0))  # type: ignore[union-attr]
 
     @torch.no_grad()
     def _decay(self) -> None:
-        for group, own in self._moving():
-            if group.get("l2"):
-                own.mul_(max(0.0, 1.0 - float(group["lr"]) * group["l2"]))
+        for group, own, start in self._moving():
+            if group.get("l2") and not group["weight_decay"]:  # which the base class takes care of
+                own.sub_(start).mul_(max(0.0, 1.0 - float(group["lr"]) * group["l2"])).add_(start)
 
     @torch.no_grad()
     def _soften(self) -> None:
-        for group, own in self._moving():
+        for group, own, start in self._moving():
             if group.get("l1"):
                 threshold = float(group["lr"]) * group["l1"]
-                own.copy_(own.sign() * (own.abs() - threshold).clamp_(min=0.0))
+                moved = own - start
+                own.copy_(start + moved.sign() * (moved.abs() - threshold).clamp_(min=0.0))
+
+
+def _groups(
+    module: nn.Module,
+    chosen: set[str],
+    *,
+    lr: float,
+    lr_scale: Sequence[tuple[str, float]],
+    towards_start: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return the parameters in groups of one learning rate and one penalty, the penalised ones first."""
+    named = dict(module.named_parameters())
+    scales = lr_scales(list(named), lr_scale)
+    starts = set(chosen_names(list(named), towards_start, "towards_start"))
+    groups: dict[tuple[bool, bool, float], dict[str, Any]] = {}
+    for name in sorted(named, key=lambda name: name not in chosen):
+        is_penalised, scale = name in chosen, scales.get(name, 1.0)
+        has_start = is_penalised and name in starts
+        # The starting values are in the group, which is part of state_dict(): a loaded run goes on to the
+        # same.
+        new: dict[str, Any] = {"params": [], "lr": lr * scale, "start": [], "is_penalised": is_penalised}
+        group = groups.setdefault((is_penalised, has_start, scale), new)
+        group["params"].append(named[name])
+        if has_start:
+            group["start"].append(named[name].detach().clone())
+    return list(groups.values())
 
 
 class ProximalAdamW(_PenalisedSteps, torch.optim.AdamW):
@@ -185,6 +225,11 @@ class ProximalAdamW(_PenalisedSteps, torch.optim.AdamW):
         ``step()`` scales the gradients down to this norm over all parameters.
     exempt, penalised : sequence of str
         Patterns of names; see :func:`~regadvisor.families.neural.parameters.penalised_names`.
+    lr_scale : sequence of (pattern, factor)
+        Factors of the learning rate, each a group with its own ``"lr"``; the last pattern that fits counts.
+    towards_start : sequence of str
+        Patterns of parameters that penalties pull towards the values that they have now (L2-SP). These are
+        part of ``state_dict()``.
     has_default_schedule : bool, default False
         Whether a scheduler of torch replaces the schedule in `rates`.
 
@@ -226,9 +271,15 @@ class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
 
 
 def make_optimizer(
-    module: nn.Module | Sequence[dict[str, Any]], *, optimizer: str, momentum: float, **options: Any
+    module: nn.Module | Sequence[dict[str, Any]],
+    *,
+    optimizer: str,
+    momentum: float,
+    nesterov: bool = False,
+    betas: tuple[float, float] | None = None,
+    **options: Any,
 ) -> ProximalAdamW | ProximalSGD:
-    """Return the optimizer of that name, "adamw" or "sgd"; `options` as in :class:`ProximalAdamW`."""
+    """Return the optimizer of that name, "adamw", "adam" or "sgd"; `options` as in :class:`ProximalAdamW`."""
     if optimizer == "sgd":
-        return ProximalSGD(module, momentum=momentum, **options)
-    return ProximalAdamW(module, **options)
+        return ProximalSGD(module, momentum=momentum, nesterov=nesterov, **options)
+    return ProximalAdamW(module, betas=betas or BETAS, **options)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import numbers
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
 from regadvisor.regularizer import Coupling
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from regadvisor.families.neural.losses import LossFunction
+    from regadvisor.families.neural.module.outputs import Output
 
-OPTIMIZERS = ("adamw", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd")
 #: Learning rate schedules; see ``schedule.learning_rates``.
-SCHEDULES = ("flat-cosine", "cosine", "constant")
-COUPLINGS = ("decoupled", "loss")
+SCHEDULES = ("flat-cosine", "cosine", "constant", "one-cycle")
+COUPLINGS = ("decoupled", "loss", None)
 TRANSFORMS = ("standard", "none")
+#: Layouts of sequences.
+SEQUENCES = ("sequence", "channels", "steps-first")
+#: How rows enter a module; see ``module/inputs.py``.
+LAYOUTS = (
+    "flat",
+    *SEQUENCES,
+    "image",
+    "image-last",
+    "tokens",
+    "codes",
+    "inputs",
+    "inputs-as-floats",
+)
 
-
+#: A schedule's name, or a function of the share of the steps that is done.
+Schedule = str | Callable[[float], float]
 _LARGEST = sys.float_info.max
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_factor(value: Any) -> bool:
+    return _is_number(value) and bool(0 <= value <= _LARGEST)
 
 
 def _is_count(value: object) -> bool:
@@ -37,27 +59,41 @@ class Recipe:
 
     Parameters
     ----------
-    optimizer : {"adamw", "sgd"}, default "adamw"
-        Adam (betas 0.9 and 0.999, epsilon 1e-8), or gradient descent with momentum. The penalty is added
-        as `coupling` says, never by the optimizer's own ``weight_decay``.
+    optimizer : {"adamw", "adam", "sgd"}, default "adamw"
+        Adam, or gradient descent with momentum. The penalty is added as `coupling` says, never by the
+        optimizer's own ``weight_decay``. "adam" is "adamw" with the penalty in the loss, as
+        ``torch.optim.Adam(weight_decay=...)`` has it.
     momentum : float, default 0.9
-        Of "sgd" (not Nesterov's); Adam has its own.
+        Of "sgd"; Adam has its own.
+    nesterov : bool, default False
+        Whether momentum of "sgd" is Nesterov's.
+    betas : tuple of float or None, default None
+        Adam's two averages; ``None``: 0.9 and 0.999. Its epsilon is 1e-8.
     lr : float, default 2e-3
         Highest learning rate.
     batch_size : int, default 128
-        Most rows per step. An epoch is cut into as few equal batches as this allows.
+        Most rows per pass. An epoch is cut into as few equal batches as this allows.
+    accumulate : int, default 1
+        Passes whose gradients are averaged for one step, which then sees ``accumulate · batch_size`` rows.
     epochs : int or None, default None
         Epochs of one full run on all rows, trained to the end. ``None``: planned from the number of rows, and
         stopped where the held-out loss is within 0.5% of the best (``schedule.planned_epochs``).
-    schedule : {"flat-cosine", "cosine", "constant"}, default "flat-cosine"
-        Constant for the first half of the steps, then a cosine to zero; a cosine from the first step on; or
-        constant throughout.
+    early_stopping : bool, default False
+        Whether `epochs` are the most that are trained: where to stop is chosen as without them.
+    schedule : {"flat-cosine", "cosine", "constant", "one-cycle"} or callable, default "flat-cosine"
+        Constant for the first half of the steps, then a cosine to zero; a cosine from the first step on;
+        constant throughout; or as torch's ``OneCycleLR`` (up to `lr` for 30% of the steps, then down). Or
+        your
+        own function: share of the steps that are done, from 0 to 1 → factor of `lr`.
+    warmup : float, default 0.0
+        Share of the steps over which the learning rates rise in a line from 0 to those of the schedule.
     clip_norm : float or None, default None
         Longest gradient of a network, over all its parameters; longer ones are scaled down to it. With
         ``coupling="loss"`` the penalty's gradient is part of it.
-    coupling : {"decoupled", "loss"}, default "decoupled"
+    coupling : {"decoupled", "loss"} or None, default None
         What penalties are: shrinking per step, or a term of the loss; see
-        :class:`~regadvisor.regularizer.Regularizer`. Only the decoupled L1 gives exact zeros.
+        :class:`~regadvisor.regularizer.Regularizer`. Only the decoupled L1 gives exact zeros. ``None``:
+        "loss" for "adam", else "decoupled".
     exempt : tuple of str, default ()
         Patterns (as in ``fnmatch``) of parameter names that no penalty acts on, besides biases, layers that
         normalise and embeddings. Networks of the mlp family have the names of an ``nn.Sequential`` of linear
@@ -65,6 +101,17 @@ class Recipe:
     penalised : tuple of str or None, default None
         Patterns of the parameters that penalties act on: all these (biases, too, if they are named) less
         the exempt ones. ``None``: all but the usual exemptions.
+    lr_scale : mapping of str to float, default empty
+        Factors of the learning rate by pattern of names, as ``{"backbone.*": 0.1}``; the last that fits
+        counts.
+        Decay and threshold of decoupled penalties are in proportion to it.
+    towards_start : bool or tuple of str, default False
+        Whether L1 and L2 pull parameters towards the values that training starts from, not towards 0 (L2-SP:
+        Li, Grandvalet and Davoine 2018, arXiv:1802.01483): ``True``, or patterns of the parameters for which.
+        For a pretrained module, whose new head is left out: ``("backbone.*",)``.
+    augment : callable or None, default None
+        ``augment(x)`` of a training batch as the module gets it, which returns one of the same shape. Torch's
+        random numbers are seeded for it, so that all candidates see the same.
     loss : callable or None, default None
         Your own loss ``loss(outputs, target)`` of two (batch, n_outputs) tensors: a tensor (batch,) with a
         number per row, or their mean; smaller is better, not below 0. Class targets are one-hot (two classes
@@ -79,6 +126,21 @@ class Recipe:
         channel), or take numeric features without missing values as they are. ``None``: your own module gets
         them as they are if they are on a common scale already (standardised, or between -1 and 1 as pixels
         divided by 255 are), else preprocessed; the report says which. Our own networks: "standard".
+    layout : str or None, default None
+        How rows enter your own module. ``None``: found by trying; the report says what was found.
+
+        - "flat": (rows, features).
+        - "sequence": (rows, steps, channels), "channels": (rows, channels, steps), "steps-first":
+          (steps, rows, channels). X is (n, steps, channels), or (n, steps) of one channel.
+        - "tokens": (rows, tokens) as int64, for X (n, tokens) of whole numbers.
+        - "image": (rows, channels, height, width); "image-last": the channels last.
+        - "codes": two tensors, numbers scaled as usual and the codes of the categories as int64 (0: missing
+          or unknown). A factory that names ``cardinalities`` gets it, with the codes of each category.
+        - "inputs": a tensor for each array of a dict (passed by name) or tuple, integers as int64;
+          "inputs-as-floats": all of them as float32.
+    output : int, str, callable or None, default None
+        Which of the things that your module returns is the prediction: its place, its name, or a function
+        that takes it out. ``None``: the first (of a mapping "logits").
     hidden : tuple of int, default (128, 64)
         Units of each hidden layer (mlp family).
 
@@ -99,16 +161,26 @@ class Recipe:
 
     optimizer: str = "adamw"
     momentum: float = 0.9
+    nesterov: bool = False
+    betas: tuple[float, float] | None = None
     lr: float = 2e-3
     batch_size: int = 128
+    accumulate: int = 1
     epochs: int | None = None
-    schedule: str = "flat-cosine"
+    early_stopping: bool = False
+    schedule: Schedule = "flat-cosine"
+    warmup: float = 0.0
     clip_norm: float | None = None
-    coupling: Coupling = "decoupled"
+    coupling: Coupling = None  # type: ignore[assignment]  # known once it is made
     exempt: tuple[str, ...] = ()
     penalised: tuple[str, ...] | None = None
+    lr_scale: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
+    towards_start: bool | tuple[str, ...] = False
+    augment: Callable[[Tensor], Tensor] | None = None
     loss: LossFunction | None = None
     transform: str | None = None
+    layout: str | None = None
+    output: Output = None
     hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
@@ -117,11 +189,19 @@ class Recipe:
             "schedule": SCHEDULES,
             "coupling": COUPLINGS,
             "transform": (*TRANSFORMS, None),
+            "layout": (*LAYOUTS, None),
         }
         for name, known in choices.items():
             given = getattr(self, name)
-            if not ((given is None or isinstance(given, str)) and given in known):
-                raise ParameterError(f"{name} must be one of {known}, got {given!r}")
+            is_own = name == "schedule" and callable(given)
+            if not is_own and not ((given is None or isinstance(given, str)) and given in known):
+                also = ", or a function of the share that is done" if name == "schedule" else ""
+                raise ParameterError(f"{name} must be one of {known}{also}, got {given!r}")
+        coupling: object = self.coupling
+        if coupling is None:
+            object.__setattr__(self, "coupling", "loss" if self.optimizer == "adam" else "decoupled")
+        self._check_steps()
+        self._check_groups()
         if not (_is_number(self.lr) and 0 < self.lr <= _LARGEST):
             raise ParameterError(f"lr must be a positive finite number, got {self.lr!r}")
         if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
@@ -130,8 +210,11 @@ class Recipe:
             raise ParameterError(
                 f"clip_norm must be a positive finite number or None, got {self.clip_norm!r}"
             )
-        if not _is_count(self.batch_size):
-            raise ParameterError(f"batch_size must be at least 1, a whole number, got {self.batch_size!r}")
+        for name in ("batch_size", "accumulate"):
+            if not _is_count(getattr(self, name)):
+                raise ParameterError(
+                    f"{name} must be at least 1, a whole number, got {getattr(self, name)!r}"
+                )
         if self.epochs is not None and not _is_count(self.epochs):
             raise ParameterError(f"epochs must be at least 1, a whole number, or None, got {self.epochs!r}")
         if not isinstance(self.hidden, tuple | list) or not all(_is_count(units) for units in self.hidden):
@@ -139,17 +222,73 @@ class Recipe:
                 f"hidden must hold numbers of units of at least 1, got {self.hidden!r}; "
                 "write hidden=(128, 64)"
             )
-        for name in ("exempt", "penalised"):
+        for name in ("exempt", "penalised", "towards_start"):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise ParameterError(
                     f"{name} must be a tuple of patterns, got {given!r}; write {name}=({given!r},)"
                 )
             is_tuple = isinstance(given, tuple | list) and all(isinstance(each, str) for each in given)
-            if not (is_tuple or (name == "penalised" and given is None)):
+            is_open = (name == "penalised" and given is None) or isinstance(given, bool)
+            if not (is_tuple or is_open):
                 raise ParameterError(f"{name} must be a tuple of patterns, which are text, got {given!r}")
+        is_place = isinstance(self.output, int | str) and not isinstance(self.output, bool)
+        if not (self.output is None or is_place or callable(self.output)):
+            raise ParameterError(f"output must be a number, a name, a callable or None, got {self.output!r}")
         if self.loss is not None and not callable(self.loss):
             raise ParameterError(f"loss must be a callable or None, got {self.loss!r}")
+
+    def _check_steps(self) -> None:
+        """Check what belongs to the optimizer and the schedule."""
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ParameterError("nesterov must be False unless optimizer='sgd' with a momentum, got True")
+        betas = self.betas
+        is_pair = isinstance(betas, tuple | list) and len(betas) == 2
+        if betas is not None and not (is_pair and all(_is_number(b) and 0 <= b < 1 for b in betas)):
+            raise ParameterError(
+                f"betas must be two numbers of at least 0 and below 1, or None, got {betas!r}"
+            )
+        if betas is not None and self.optimizer == "sgd":
+            raise ParameterError("betas must be None for optimizer='sgd', got a pair; set momentum instead")
+        if not (_is_number(self.warmup) and 0 <= self.warmup < 1):
+            raise ParameterError(
+                f"warmup must be a share of the steps of at least 0 and below 1, got {self.warmup!r}; for "
+                f"500 of "
+                "10,000 steps write warmup=0.05"
+            )
+        if self.early_stopping and self.epochs is None:
+            raise ParameterError(
+                "early_stopping must be False without epochs, got True: training stops early then anyway"
+            )
+        if self.augment is not None and not callable(self.augment):
+            raise ParameterError(f"augment must be a callable or None, got {self.augment!r}")
+
+    def _check_groups(self) -> None:
+        """Check the learning rates by name; they are kept as pairs, since a recipe is frozen."""
+        given = self.lr_scale
+        try:
+            pairs = tuple(given.items()) if isinstance(given, Mapping) else tuple(map(tuple, given))
+            is_right = all(isinstance(name, str) and _is_factor(scale) for name, scale in pairs)
+        except (TypeError, ValueError):
+            is_right = False
+        if not is_right:
+            raise ParameterError(
+                "lr_scale must map patterns of names to factors of at least 0, as {'backbone.*': 0.1}, got "
+                f"{given!r}"
+            )
+        object.__setattr__(self, "lr_scale", pairs)
+
+    @property
+    def rows_per_step(self) -> int:
+        """Most rows whose gradient one step follows."""
+        return self.batch_size * self.accumulate
+
+    @property
+    def start_patterns(self) -> tuple[str, ...]:
+        """Patterns of the parameters that penalties pull towards their starting values."""
+        if isinstance(self.towards_start, bool):
+            return ("*",) if self.towards_start else ()
+        return tuple(self.towards_start)
 
 
 RECIPE_NAMES = tuple(each.name for each in fields(Recipe))

@@ -9,12 +9,15 @@ sample is trained for the geometric mean of "as many steps as the full run" and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.families.neural.recipe import Recipe
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.caller import callers_code
+from regadvisor.families.neural.recipe import Recipe, Schedule
 from regadvisor.thresholds import LONGEST_OF_PLANNED, MOST_EPOCHS, STEPS_PER_ROOT_ROW
 
 #: Times the held-out loss is looked at during one run; more cost time, fewer miss the best epoch.
@@ -59,11 +62,16 @@ def carried_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
     return max(1, round(epochs * math.sqrt(n_from / n_to)))
 
 
-def learning_rates(n_steps: int, *, lr: float, schedule: str) -> NDArray[np.float64]:
+def learning_rates(
+    n_steps: int, *, lr: float, schedule: Schedule, warmup: float = 0.0
+) -> NDArray[np.float64]:
     """Return the learning rate of every step, shape (n_steps,).
 
     ``"cosine"``: ``lr · (1 + cos(π·t)) / 2`` with t from 0 to 1 (Loshchilov and Hutter 2017, without
-    restarts); ``"flat-cosine"``: `lr` for the first half, then such a cosine; ``"constant"``: `lr`.
+    restarts); ``"flat-cosine"``: `lr` for the first half, then such a cosine; ``"constant"``: `lr`;
+    ``"one-cycle"``: that of ``torch.optim.lr_scheduler.OneCycleLR``. A function gives the factor of `lr` for
+    the share of the steps that is done. Over the first share `warmup` of the steps, rates rise from 0 to
+    these.
 
     Examples
     --------
@@ -71,17 +79,48 @@ def learning_rates(n_steps: int, *, lr: float, schedule: str) -> NDArray[np.floa
     [1.0, 1.0, 1.0, 0.5]
     """
     rates = np.full(n_steps, float(lr))
-    if schedule != "constant":
+    if callable(schedule):
+        rates *= _own_factors(schedule, n_steps)
+    elif schedule == "one-cycle":
+        rates *= _one_cycle(n_steps)
+    elif schedule != "constant":
         n_flat = n_steps // 2 if schedule == "flat-cosine" else 0
         position = np.arange(n_steps - n_flat) / (n_steps - n_flat)
         rates[n_flat:] *= 0.5 * (1.0 + np.cos(np.pi * position))
+    n_warm = round(warmup * n_steps)
+    rates[:n_warm] *= (np.arange(n_warm) + 1.0) / (n_warm + 1.0)
     return rates
+
+
+def _own_factors(schedule: Callable[[float], float], n_steps: int) -> NDArray[np.float64]:
+    """Return what the caller's schedule gives for every step, checked."""
+    with callers_code("schedule must be a function of the share that is done", "try it on 0.0 and 0.5"):
+        factors = np.array([float(schedule(step / n_steps)) for step in range(n_steps)])
+    if not (np.isfinite(factors).all() and (factors >= 0).all() and (factors > 0).any()):
+        raise ParameterError(
+            f"schedule must give factors of the learning rate of at least 0, got {factors.min():.3g} to "
+            f"{factors.max():.3g}"
+        )
+    return factors
+
+
+def _one_cycle(n_steps: int) -> NDArray[np.float64]:
+    """Return the factors of ``OneCycleLR`` with its defaults: from 1/25 up to 1, then down to 1/250,000.
+
+    Smith and Topin 2019, arXiv:1708.07120.
+    """
+    peak = max(1e-9, 0.3 * n_steps - 1.0)
+    step = np.arange(n_steps)
+    up = 1.0 - (1.0 - 1.0 / 25.0) * 0.5 * (1.0 + np.cos(np.pi * np.minimum(step / peak, 1.0)))
+    way = (step - peak) / max(n_steps - 1.0 - peak, 1e-9)
+    down = 4e-6 + (1.0 - 4e-6) * 0.5 * (1.0 + np.cos(np.pi * np.clip(way, 0.0, 1.0)))
+    return np.where(step <= peak, up, down)
 
 
 def full_run_rates(recipe: Recipe, *, n_rows: int, epochs: int) -> NDArray[np.float64]:
     """Return the learning rates of a run of `epochs` epochs on `n_rows` rows, shape (n_steps,)."""
-    n_steps = epochs * steps_per_epoch(n_rows, recipe.batch_size)
-    return learning_rates(n_steps, lr=recipe.lr, schedule=recipe.schedule)
+    n_steps = epochs * steps_per_epoch(n_rows, recipe.rows_per_step)
+    return learning_rates(n_steps, lr=recipe.lr, schedule=recipe.schedule, warmup=recipe.warmup)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +132,9 @@ class Plan:
     epochs, n_steps : int
         Epochs, and steps per epoch.
     batch : int
-        Rows per step.
+        Rows per pass.
+    passes : int
+        Passes per step, whose gradients are averaged.
     rates : ndarray of float64, shape (epochs · n_steps,)
         Learning rate of every step.
     checkpoints : tuple of int
@@ -105,15 +146,18 @@ class Plan:
     batch: int
     rates: NDArray[np.float64]
     checkpoints: tuple[int, ...]
+    passes: int = 1
 
     @classmethod
     def of(cls, recipe: Recipe, *, n_rows: int, epochs: int, checkpoints: tuple[int, ...] = ()) -> Plan:
         """Return the plan for runs on `n_rows` rows; `checkpoints` defaults to the end alone."""
-        n_steps = steps_per_epoch(n_rows, recipe.batch_size)
+        n_steps = steps_per_epoch(n_rows, recipe.rows_per_step)
+        passes = steps_per_epoch(n_rows // n_steps, recipe.batch_size)
         return cls(
             epochs=epochs,
             n_steps=n_steps,
-            batch=n_rows // n_steps,
+            batch=n_rows // n_steps // passes,
+            passes=passes,
             rates=full_run_rates(recipe, n_rows=n_rows, epochs=epochs),
             checkpoints=checkpoints or (epochs,),
         )
@@ -151,12 +195,16 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int) -
     -------
     Plan
         With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end; no
-        more than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. Else
+        more than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. If it
+        stops
+        early, the best of these is chosen. Else
         `planned_epochs`, with checkpoints from which the best is chosen.
     """
     if recipe.epochs is not None:
         carried = carried_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)
-        most = round(LONGEST_OF_PLANNED * planned_epochs(n_train, recipe.batch_size))
-        return Plan.of(recipe, n_rows=n_train, epochs=max(recipe.epochs, min(carried, most)))
-    epochs = planned_epochs(n_train, recipe.batch_size)
+        most = round(LONGEST_OF_PLANNED * planned_epochs(n_train, recipe.rows_per_step))
+        epochs = max(recipe.epochs, min(carried, most))
+        checkpoints = spread_checkpoints(epochs) if recipe.early_stopping else ()
+        return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=checkpoints)
+    epochs = planned_epochs(n_train, recipe.rows_per_step)
     return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=spread_checkpoints(epochs))

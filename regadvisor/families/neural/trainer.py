@@ -15,9 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from regadvisor.errors import ParameterError
 from regadvisor.families.neural.architecture import Architecture, Stack
+from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import training_loss
+from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.optimizers import make_optimizer
+from regadvisor.families.neural.parameters import chosen_names, lr_scales
 from regadvisor.families.neural.penalties import Penalty, Strengths, span
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
@@ -81,6 +85,7 @@ class Stream:
     def __init__(self, member: Member, architecture: Architecture, rows: Tensor) -> None:
         self._generator = torch.Generator().manual_seed(member.seed)
         self._dropout_generator = torch.Generator().manual_seed(member.seed + DROPOUT_SEED_OFFSET)
+        self._augment_generator = torch.Generator().manual_seed(member.seed + 2 * DROPOUT_SEED_OFFSET)
         self._rows = rows
         self.initial = architecture.initial(self._generator)
 
@@ -96,6 +101,10 @@ class Stream:
             order.append(shuffled)
             wanted -= len(shuffled)
         return self._rows[torch.cat(order)].view(n_steps, batch)
+
+    def augment_seed(self) -> int:
+        """Return the next seed for what the caller does to a batch."""
+        return int(torch.randint(2**31, (), generator=self._augment_generator))
 
     def noise(self, batch: int, *shape: int) -> Tensor:
         """Return the next uniform numbers in [0, 1) of a place that drops, shape (batch, *shape)."""
@@ -142,13 +151,44 @@ class StackTrainer:
         self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
         self.stack.rates = strengths.dropout.tolist()
         flat, gradient = self.stack.flat, self.stack.gradient
-        self._penalty = Penalty(flat, gradient, self.stack.penalised, strengths)
+        self._scale = self._learning_scales(architecture, recipe)
+        self._penalty = Penalty(
+            flat,
+            gradient,
+            self.stack.penalised,
+            strengths,
+            start=self._starting_values(architecture, recipe),
+            scale=self._scale,
+        )
+        self._architecture, self._augment = architecture, recipe.augment
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
         self._optimizer = make_optimizer(recipe, flat, gradient)
         self._dropped = span(strengths.dropout)
-        self._rate, self._scale = self._dropout_factors(strengths.dropout)
+        self._rate, self._kept = self._dropout_factors(strengths.dropout)
         self._keeping = self._streams_that_drop()
         self._x = flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
+
+    def _learning_scales(self, architecture: Architecture, recipe: Recipe) -> Tensor | None:
+        """Return the factor of the learning rate of every parameter, shape (1, n_parameters); None: all 1."""
+        if not recipe.lr_scale:
+            return None
+        columns = architecture.columns
+        scales = lr_scales(list(columns), recipe.lr_scale)  # type: ignore[arg-type]  # pairs, once made
+        found = self.stack.flat.new_ones(1, self.stack.flat.shape[1])
+        for name, scale in scales.items():
+            found[:, columns[name]] = scale
+        return found
+
+    def _starting_values(self, architecture: Architecture, recipe: Recipe) -> Tensor | None:
+        """Return what weights are pulled towards, shape (n_models, n_parameters); None: 0, all of them."""
+        if not recipe.start_patterns:
+            return None
+        columns = architecture.columns
+        names = chosen_names(list(columns), recipe.start_patterns, "towards_start")
+        found = torch.zeros_like(self.stack.flat)
+        for name in names:
+            found[:, columns[name]] = self.stack.flat[:, columns[name]]
+        return found
 
     def _streams_that_drop(self) -> tuple[list[Stream], Tensor]:
         """Return the distinct streams of the networks that drop, and each of these networks' number there."""
@@ -198,13 +238,51 @@ class StackTrainer:
     def draw_epoch(self) -> Tensor:
         """Return the rows of the next epoch's batches, shape (n_models, n_steps, batch)."""
         plan = self.plan
-        order = torch.stack([stream.epoch(plan.n_steps, plan.batch) for stream in self._streams])
+        rows = plan.batch * plan.passes
+        order = torch.stack([stream.epoch(plan.n_steps, rows) for stream in self._streams])
         return to_device(order[self._stream_of], self.device)
 
     def train_step(self, batch: Tensor, lr: float) -> None:
-        """Make one step of all networks; `batch` holds their rows, shape (n_models, batch)."""
+        """Make one step of all networks; `batch` holds their rows, shape (n_models, passes · batch)."""
+        idle_at = self._gradient_of(batch)
+        flat, idle = self.stack.flat, [(at, self.stack.flat[at].clone()) for at in idle_at]
+        before = None if self._scale is None else flat.clone()
+        if not self._is_decoupled:
+            self._penalty.add_gradient()
+            for at, _ in idle:
+                self.stack.gradient[at] = 0.0
+        if self._clip_norm is not None:
+            clip(self.stack.gradient, self._clip_norm)
+        if self._is_decoupled:
+            self._penalty.decay(lr)
+        self._optimizer.step(lr)
+        if before is not None:
+            # A step is in proportion to the learning rate, and so is the decay; the threshold has its own.
+            flat.copy_(torch.lerp(before, flat, self._scale.expand_as(flat)))  # type: ignore[union-attr]
+        if self._is_decoupled:
+            self._penalty.soften(lr)
+        for at, weights in idle:
+            flat[at] = weights
+
+    def _gradient_of(self, batch: Tensor) -> list[tuple[slice, slice]]:
+        """Fill the gradient, the mean over the passes of a step; return where no pass has found any."""
+        if self.plan.passes == 1:
+            self._fill_gradient(batch)
+            return list(self.stack.idle)
+        total, idle = torch.zeros_like(self.stack.gradient), None
+        for rows in batch.chunk(self.plan.passes, dim=1):
+            self._fill_gradient(rows)
+            total += self.stack.gradient
+            idle = [at for at in self.stack.idle if idle is None or at in idle]
+        torch.div(total, self.plan.passes, out=self.stack.gradient)
+        return idle or []
+
+    def _fill_gradient(self, batch: Tensor) -> None:
+        """Fill the gradient of one pass; `batch` holds the networks' rows, shape (n_models, batch)."""
         flat_rows = batch.reshape(-1)
         torch.index_select(self.rows.x, 0, flat_rows, out=self._x)
+        if self._augment is not None:
+            self._augmented(self._x.view(*batch.shape, -1))
         weight = (
             None
             if self.rows.weight is None
@@ -217,20 +295,27 @@ class StackTrainer:
             dropped=self._dropped,
             keep=self._draw_keep(),
         )
-        flat, idle = self.stack.flat, [(at, self.stack.flat[at].clone()) for at in self.stack.idle]
-        if not self._is_decoupled:
-            self._penalty.add_gradient()
-            for at, _ in idle:
-                self.stack.gradient[at] = 0.0
-        if self._clip_norm is not None:
-            clip(self.stack.gradient, self._clip_norm)
-        if self._is_decoupled:
-            self._penalty.decay(lr)
-        self._optimizer.step(lr)
-        if self._is_decoupled:
-            self._penalty.soften(lr)
-        for at, weights in idle:
-            flat[at] = weights
+
+    def _augmented(self, x: Tensor) -> None:
+        """Write what the caller makes of the batches into `x` (n_models, batch, n_features).
+
+        Networks of one seed see the same.
+        """
+        assert self._augment is not None
+        for number, stream in enumerate(self._streams):
+            models = torch.nonzero(self._stream_of == number).flatten().to(x.device)
+            given = self._architecture.shaped(x[models[0]].clone())
+            with (
+                own_luck(stream.augment_seed(), x.device),
+                callers_code("augment must take a batch and return one", "try it on a few rows of yours"),
+            ):
+                made = self._augment(given)
+            if not isinstance(made, Tensor) or made.shape != given.shape:
+                got = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+                raise ParameterError(
+                    f"augment must return a tensor of the shape that it gets, {tuple(given.shape)}, got {got}"
+                )
+            x[models] = self._architecture.flat(made).detach()
 
     def _draw_keep(self) -> list[Tensor]:
         """Return for each place that drops 0 for a dropped unit, else 1 / (1 − rate).
@@ -246,7 +331,7 @@ class StackTrainer:
             uniform = to_device(noise, self.device)[position]
             column = (-1, *[1] * (uniform.ndim - 1))
             torch.ge(uniform, self._rate.view(column), out=uniform)
-            keep.append(uniform.mul_(self._scale.view(column)))
+            keep.append(uniform.mul_(self._kept.view(column)))
         return keep
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +31,9 @@ def check_parameters(module: nn.Module) -> None:
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(
-            f"model must know the shapes of its parameters, got the lazy {lazy[0]!r}; give a factory that "
-            "names n_features and builds its first layer by it"
+            f"model must know the shapes of its parameters after a pass of two rows, got the lazy "
+            f"{lazy[0]!r}; "
+            "run it once on rows of yours to find out why, or give its layers their sizes"
         )
     trained = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
     if not trained:
@@ -45,52 +48,119 @@ def check_parameters(module: nn.Module) -> None:
 # ------------------------------------------------------------------------------------ inputs and outputs
 
 
-def called(module: nn.Module, shaped: Tensor, source: ModuleSource) -> object:
+#: What a module is called with: in order, and by name.
+Arguments = tuple[tuple[Tensor, ...], dict[str, Tensor]]
+
+
+def called(module: nn.Module, arguments: Arguments, source: ModuleSource) -> object:
     """Return what the module makes of some rows.
 
     Raises
     ------
     ParameterError
-        If it fails on them.
+        If it fails on them; the message names the layer.
     """
-    size = f"{source.n_features} encoded features"
-    if len(source.input_shape) == 3:
-        size = f"images of shape {source.input_shape} (channels, height, width)"
+    shaped, named = arguments
     try:
-        return module(shaped)
+        return module(*shaped, **named)
     except Exception as error:
+        layer = failing_layer(module, arguments)
         raise ParameterError(
-            f"model must take a tensor of shape {tuple(shaped.shape)}, {size}, got "
-            f"{type(error).__name__}: {error}; {_remedy(str(error))}"
+            f"model must take {_tensors(shaped, named)}: {source.inputs.described()}, got "
+            f"{type(error).__name__}: {error}{layer}; {_remedy(str(error), source)}"
         ) from error
 
 
-def _remedy(said: str) -> str:
+def _tensors(shaped: Sequence[Tensor], named: Mapping[str, Tensor]) -> str:
+    shapes = [str(tuple(each.shape)) for each in shaped]
+    shapes += [f"{name} {tuple(each.shape)}" for name, each in named.items()]
+    return f"{'a tensor' if len(shapes) == 1 else 'tensors'} of shape {', '.join(shapes)}"
+
+
+def _remedy(said: str, source: ModuleSource) -> str:
     """Return what to do about an error of a module's first pass."""
     if "positional argument" in said:
         return (
-            "it is called with one tensor: wrap it in a module that splits the columns of x among its inputs"
+            "pass several inputs as a dict or a tuple of arrays, or wrap the model in a module that "
+            "splits the "
+            "columns of x among its inputs"
         )
+    if "keyword argument" in said:
+        return "name the arrays of X as the arguments of forward(), or pass a tuple"
     if "Long" in said and "indices" in said:
-        return "features come as float32: turn the columns that hold codes into x.long() inside forward()"
-    return "give a factory that names n_features (or input_shape) and builds its first layer by it"
+        return (
+            "numbers of an embedding have to be whole and not negative: pass them as an array (rows, "
+            "tokens) of "
+            "integers; categories of a frame with a factory that names cardinalities, or layout='codes'"
+        )
+    if "index out of range" in said:
+        return (
+            "an embedding has fewer rows than the largest number in X asks for: build it by n_tokens or "
+            "cardinalities, which a factory may name"
+        )
+    if source.inputs.layout == "flat" and source.inputs.given == ():
+        return (
+            "give a factory that names n_features (or input_shape) and builds its first layer by it; "
+            "sequences "
+            "and images are arrays of three or four axes, or say how rows enter: Recipe(layout=...)"
+        )
+    return (
+        "give a factory that names n_features (or input_shape) and builds its first layer by it, or say how "
+        "rows enter: Recipe(layout=...)"
+    )
 
 
-def rows_of(outputs: object, x: Tensor, source: ModuleSource) -> Tensor:
-    """Return the outputs as (n_rows, n_outputs); an error if they have not a row for each of the inputs."""
-    if not isinstance(outputs, Tensor):
-        raise ParameterError(
-            f"model must return a tensor, got {type(outputs).__name__}; wrap it in a module that returns "
-            "the tensor of predictions alone"
-        )
-    if outputs.ndim == 1:
-        outputs = outputs.unsqueeze(1)
-    if outputs.ndim != 2 or len(outputs) != len(x):
-        raise ParameterError(
-            f"model must return a tensor of shape (rows, {source.n_outputs}), got {tuple(outputs.shape)} for "
-            f"{len(x)} rows"
-        )
-    return outputs
+#: What a layer says about the input that it takes: its attribute, and what that counts.
+_TAKES = {
+    "in_features": "features",
+    "in_channels": "channels",
+    "input_size": "features a step",
+    "embed_dim": "features a step",
+    "num_features": "features",
+    "normalized_shape": "features",
+    "num_embeddings": "different numbers",
+}
+
+
+def failing_layer(module: nn.Module, arguments: Arguments) -> str:
+    """Return the innermost layer that fails on an input, and what it takes, as a clause; maybe nothing."""
+    tried, open_layers = copied(module), list[tuple[str, nn.Module, tuple[object, ...]]]()
+    for name, part in tried.named_modules():
+
+        def enter(part: nn.Module, inputs: tuple[object, ...], name: str = name) -> None:
+            open_layers.append((name, part, inputs))
+
+        def leave(part: nn.Module, inputs: object, outputs: object) -> None:
+            open_layers.pop()
+
+        part.register_forward_pre_hook(enter)
+        part.register_forward_hook(leave)
+    with suppress(Exception), torch.no_grad():
+        tried(*arguments[0], **arguments[1])
+    if not open_layers:
+        return ""
+    name, part, inputs = open_layers[-1]
+    got = next((tuple(each.shape) for each in inputs if isinstance(each, Tensor)), None)
+    takes = next((f"{getattr(part, key)} {what}" for key, what in _TAKES.items() if hasattr(part, key)), None)
+    if takes is None or got is None:
+        return f" (in {name}, {type(part).__name__})" if name else ""
+    return f" (its layer {name or 'itself'}, {type(part).__name__}, takes {takes}, and got shape {got})"
+
+
+def first_not_finite(module: nn.Module, x: Tensor, source: ModuleSource) -> str:
+    """Return the first layer whose outputs are not finite, as a clause; maybe nothing."""
+    found: list[str] = []
+    tried = copied(module)
+    for name, part in tried.named_modules():
+
+        def look(part: nn.Module, inputs: object, outputs: object, name: str = name) -> None:
+            if isinstance(outputs, Tensor) and not bool(torch.isfinite(outputs).all()):
+                found.append(f"{name or 'the module itself'} ({type(part).__name__})")
+
+        part.register_forward_hook(look)
+    with suppress(Exception), torch.no_grad():
+        source.call(tried, x)
+    return f", first in {found[0]}" if found else ""
 
 
 def check_outputs(
@@ -115,8 +185,6 @@ def check_outputs(
         )
     if outputs.dtype != torch.float32:
         raise ParameterError(f"model must return float32, got {outputs.dtype}")
-    if not bool(torch.isfinite(outputs).all()):
-        raise ParameterError("model must return finite numbers before training, got NaN or infinite ones")
 
 
 # ------------------------------------------------------------------------------------- squashed outputs
@@ -166,7 +234,7 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
 
     None if there are none, or as soon as each of them was seen far below and far above 0.
     """
-    tried, shaped = copied(module).eval(), source.shaped(few)
+    tried = copied(module).eval()
     parameters = [value for value in tried.parameters() if value.is_floating_point()]
     spread = [_spread(value) for value in parameters]
     found: list[Tensor] = []
@@ -177,10 +245,10 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
                 factor = of_weights if value.ndim >= 2 else of_biases
                 value.copy_(torch.randn_like(value) * sd * factor)
             try:
-                outputs = tried(shaped)
+                outputs = source.call(tried, few)
             except Exception:  # weights that a module does not take, such as a negative variance
                 continue
-            outputs = outputs.reshape(len(few), -1).float().cpu()
+            outputs = outputs.float().cpu()
             found.append(outputs[~outputs.isnan().any(1)])
             everything = torch.cat(found)
             far = SQUASHED_SPAN / 2

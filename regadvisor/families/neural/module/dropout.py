@@ -24,7 +24,7 @@ Module = TypeVar("Module", bound=nn.Module)
 _BY_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
 #: Layers that set units to the lower end of SELU instead of 0 (Klambauer et al. 2017, arXiv:1706.02515).
 _ALPHA = (nn.AlphaDropout, nn.FeatureAlphaDropout)
-_REPLACED = (nn.Dropout, *_BY_CHANNEL, nn.AlphaDropout)
+REPLACED = (nn.Dropout, *_BY_CHANNEL, nn.AlphaDropout)
 #: What SELU goes to at minus infinity: −scale · alpha.
 _SELU_END = -1.7580993408473766
 
@@ -137,12 +137,12 @@ def with_fed_dropout(module: Module) -> tuple[Module, Feed]:
     for parent in list(module.modules()):
         # Not `named_children`: it names a layer that is used in several places only once.
         for name, child in list(parent._modules.items()):
-            if isinstance(child, AnyDropout) and type(child) in _REPLACED:
+            if isinstance(child, AnyDropout) and type(child) in REPLACED:
                 fed = FedDropout(child, feed)
                 if stays_in_eval(child):
                     keep(fed)
                 setattr(parent, name, fed)
-    if type(module) in _REPLACED:
+    if type(module) in REPLACED:
         raise ParameterError("module must have weights to train, got a dropout layer")
     return module, feed
 
@@ -167,7 +167,7 @@ def has_dropout(module: nn.Module) -> bool:
     >>> has_dropout(nn.LSTM(2, 2, num_layers=2, dropout=0.1))
     True
     """
-    layers = (type(layer) in _REPLACED or isinstance(layer, FedDropout) for layer in module.modules())
+    layers = (type(layer) in REPLACED or isinstance(layer, FedDropout) for layer in module.modules())
     return any(layers) or any(True for _ in with_rates_inside(module))
 
 

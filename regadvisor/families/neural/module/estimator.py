@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
@@ -17,6 +19,8 @@ from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
 from regadvisor.families.neural.losses import LossFunction
+from regadvisor.families.neural.module.inputs import Inputs
+from regadvisor.families.neural.module.outputs import merged
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
@@ -40,7 +44,7 @@ class _ModuleNetwork:
         l2: float = 0.0,
         dropout: float = 0.0,
         recipe: Recipe | None = None,
-        image_shape: tuple[int, ...] | None = None,
+        inputs: Inputs | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ) -> None:
@@ -49,7 +53,7 @@ class _ModuleNetwork:
         self.l2 = l2
         self.dropout = dropout
         self.recipe = recipe
-        self.image_shape = image_shape
+        self.inputs = inputs
         self.random_state = random_state
         self.device = device
 
@@ -64,8 +68,9 @@ class _ModuleNetwork:
         """Return the caller's module after a look at it, and the recipe as it has to be for it."""
         source = ModuleSource(
             model=self.module,  # type: ignore[arg-type]  # checked by _recipe
-            input_shape=self.image_shape or (rows.x.shape[1],),
+            inputs=(self.inputs or Inputs()).on(rows.x),
             n_outputs=target.shape[1],
+            output=recipe.output,
         )
         is_own = recipe.loss is not None and not rows.is_classification
         architecture = examine(
@@ -76,7 +81,9 @@ class _ModuleNetwork:
             is_raw=is_own and sees_raw(recipe.loss, target),  # type: ignore[arg-type]
             engine="loop",
         )
-        self._input_shape, self._has_one_logit = source.input_shape, architecture.has_one_logit
+        # Not the whole architecture: a fitted model is pickled without a second copy of the module.
+        self._source = replace(architecture.source, model=torch.nn.Identity())
+        self._n_heads, self._has_one_logit = architecture.n_heads, architecture.has_one_logit
         return architecture, with_one_logit(recipe, architecture.has_one_logit)
 
     def _keep(self, architecture: ModuleArchitecture, trained: torch.Tensor) -> Iterable[torch.Tensor]:
@@ -102,10 +109,16 @@ class _ModuleNetwork:
                 with callers_code(
                     "module must run on every batch of rows", "run it on these rows to find the cause"
                 ):
-                    outputs_here = self.module_(rows.view(len(rows), *self._input_shape))
-                found.append(outputs_here.reshape(len(rows), -1))
+                    found.append(self._merged_outputs(rows))
         outputs: NDArray[np.float64] = torch.cat(found).double().numpy()
-        return np.hstack([np.zeros_like(outputs), outputs]) if self._has_one_logit else outputs
+        return outputs
+
+    def _merged_outputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the outputs for a few rows: two logits of two classes, one prediction of several heads."""
+        outputs = self._source.call(self.module_, rows)
+        if self._has_one_logit:
+            outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        return merged(outputs, self._n_heads, is_classification=is_classifier(self))
 
 
 class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
@@ -124,8 +137,8 @@ class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
     dropout : float, default 0
         Rate of every dropout layer.
     recipe : Recipe, optional
-    image_shape : tuple of int, optional
-        ``(channels, height, width)`` of the flattened images that the rows are.
+    inputs : Inputs, optional
+        How rows enter the module; by default as a table.
     random_state : int, RandomState or None
         Starting values, order of the rows and dropped units.
     device : str, default "cpu"

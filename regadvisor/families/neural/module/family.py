@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from torch import nn
 
 from regadvisor.data.table import Table
@@ -16,13 +19,16 @@ from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
 from regadvisor.families.neural.encoded import NetworkPrepared, with_own_loss
 from regadvisor.families.neural.family import MLPFamily
-from regadvisor.families.neural.image_encoding import channels_first, scaled_in_folds
+from regadvisor.families.neural.image_encoding import module_preprocessor
+from regadvisor.families.neural.losses import LossFunction, mean_loss
 from regadvisor.families.neural.module.dropout import has_dropout
+from regadvisor.families.neural.module.inputs import Inputs, inputs_of
+from regadvisor.families.neural.module.layouts import find_layout
 from regadvisor.families.neural.module.notes import notes_of
 from regadvisor.families.neural.module.source import ModuleSource, name_of
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.own_loss import sees_raw, with_one_logit
+from regadvisor.families.neural.own_loss import check_finite, sees_raw, with_one_logit
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Column, DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Numbers that a date becomes, about: only to make a first module and see whether it has dropout.
 _DATE_PARTS = 6
+#: Rows on which the caller's loss is tried before training.
+_MOST_LOOKED_AT = 64
 
 
 class ModuleFamily(MLPFamily):
@@ -76,12 +84,13 @@ class ModuleFamily(MLPFamily):
         features: Values | None = None,
     ) -> None:
         super().__init__(recipe, device)
-        is_open = self.recipe.transform is None and not isinstance(model, str)
-        if is_open and features is not None and is_on_common_scale(features, facts):
-            self.recipe = replace(self.recipe, transform="none")
         self.model = checked_model(model, facts)
         self.label = model if isinstance(model, str) else name_of(model)
-        first = self.model if isinstance(self.model, nn.Module) else self._source(facts, about(facts)).draw(0)
+        self.inputs = self._found_inputs(facts, features)
+        is_open = self.recipe.transform is None and not isinstance(model, str)
+        if is_open and features is not None and is_on_common_scale(features, facts, self.inputs.channels()):
+            self.recipe = replace(self.recipe, transform="none")
+        first = self.model if isinstance(self.model, nn.Module) else self._source(facts).draw(0)
         self.kinds: tuple[Kind, ...] = tuple(
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
@@ -89,9 +98,39 @@ class ModuleFamily(MLPFamily):
         #: What to say of the module once it was looked at.
         self.notes: tuple[Note, ...] = ()
 
-    def _source(self, facts: DataFacts, n_features: int) -> ModuleSource:
-        """Return where networks for so many encoded features come from."""
-        return module_source(self.model, facts, n_features)
+    def _found_inputs(self, facts: DataFacts, features: Values | None) -> Inputs:
+        """Return how rows enter the module: as the recipe says, or as it takes them."""
+        n_flat = about(facts)
+        layout = self.recipe.layout or find_layout(
+            self.model,
+            facts,
+            n_flat=n_flat,
+            n_outputs=n_outputs_of(facts),
+            output=self.recipe.output,
+            features=features,
+        )
+        inputs = inputs_of(facts, layout)
+        if layout == "codes":
+            n_flat = about(replace(facts, columns=tuple(c for c in facts.columns if c.kind != "categorical")))
+            n_flat += len(inputs.cardinalities)
+        n_tokens = 1
+        if layout == "tokens" and isinstance(features, np.ndarray):
+            n_tokens += int(features.max())
+        return replace(inputs, n_flat=n_flat, n_tokens=n_tokens)
+
+    def _source(self, facts: DataFacts) -> ModuleSource:
+        """Return where networks for rows of this layout come from."""
+        return ModuleSource(
+            model=self.model, inputs=self.inputs, n_outputs=n_outputs_of(facts), output=self.recipe.output
+        )
+
+    def preprocessor(self, facts: DataFacts) -> Pipeline | ColumnTransformer:
+        """Return the unfitted preprocessing in front of the module."""
+        return module_preprocessor(facts, self._transform, self.inputs.layout)
+
+    @property
+    def _loss_of_rows(self) -> None:
+        return None  # what it is called with depends on the module
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Encode the folds, and look at the module with a few of their rows.
@@ -103,20 +142,12 @@ class ModuleFamily(MLPFamily):
         ParameterError
             If the module does not fit the encoded rows.
         """
-        image, encoder = channels_first(sample.facts), copy.copy(self)
-        is_scaled = image is not None and self._transform == "standard"
-        # Raw pixels first: they are scaled by channel, not by pixel. What a loss of the caller's own is
-        # called with depends on the module.
-        transform = "none" if is_scaled else self.recipe.transform
-        encoder.recipe = replace(self.recipe, transform=transform, loss=None)
-        prepared = MLPFamily.prepare(encoder, sample, folds, seed=seed)
-        if is_scaled and image is not None:
-            x = scaled_in_folds(prepared.rows.x, folds, image[0])
-            prepared = replace(prepared, rows=replace(prepared.rows, x=x))
-        source = self._source(sample.facts, prepared.n_features)
+        prepared = super().prepare(sample, folds, seed=seed)
+        self.inputs = self.inputs.on(prepared.rows.x)
+        source = self._source(sample.facts)
         known = self._last
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
-        if known is None or known.source.input_shape != source.input_shape:
+        if known is None or known.source.inputs != source.inputs:
             own = None if sample.is_classification else self.recipe.loss
             known = examine(
                 source,
@@ -130,6 +161,7 @@ class ModuleFamily(MLPFamily):
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
         if self.recipe.loss is not None:
             prepared = with_own_loss(prepared, sample, folds, self.recipe.loss)
+            _check_first_loss(known, prepared, self.recipe.loss)
         return replace(prepared, architecture=known)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
@@ -143,8 +175,23 @@ class ModuleFamily(MLPFamily):
             module=self.label,
             engine=None if last is None else last.engine,
             engine_reason=None if last is None else last.engine_reason,
+            layout=self.inputs.layout,
+            audit=None if last is None else last.audit,
             penalised_names=() if last is None else last.layout.penalised_names,
         )
+
+
+def _check_first_loss(
+    architecture: ModuleArchitecture, prepared: NetworkPrepared, loss: LossFunction
+) -> None:
+    """Raise ParameterError if the caller's loss is not finite for what an untrained network returns."""
+    stack = architecture.stack(
+        architecture.initial(torch.Generator().manual_seed(0)).to(prepared.rows.x.device), batch=1, loss=loss
+    )
+    few = slice(0, min(prepared.n_rows, _MOST_LOOKED_AT))
+    outputs, target = stack.outputs(slice(0, 1), prepared.rows.x[few])[0], prepared.rows.target[few]
+    with torch.no_grad():
+        check_finite(float(mean_loss(loss, outputs, target)), outputs, target)
 
 
 def checked_model(
@@ -163,13 +210,9 @@ def checked_model(
     return cnn
 
 
-def module_source(model: Callable[..., Any] | nn.Module, facts: DataFacts, n_features: int) -> ModuleSource:
-    """Return where networks for data of these facts come from."""
-    return ModuleSource(
-        model=model,
-        input_shape=channels_first(facts) or (n_features,),
-        n_outputs=facts.n_targets if facts.task == "regression" else len(facts.classes or ()),
-    )
+def n_outputs_of(facts: DataFacts) -> int:
+    """Return how many outputs a network for these data has."""
+    return facts.n_targets if facts.task == "regression" else len(facts.classes or ())
 
 
 def about(facts: DataFacts) -> int:

@@ -30,20 +30,47 @@ def notes_of(
         How people call the module.
     """
     found = [
-        _columns(architecture.template, facts, feature_names, label=label),
+        _layout(architecture, label=label),
+        _heads(architecture, label=label),
+        _columns(architecture, facts, feature_names, label=label),
         _nothing_penalised(architecture, label=label),
         _held_still(architecture.template, label=label),
     ]
     return tuple(note for note in found if note is not None)
 
 
-def _columns(module: nn.Module, facts: DataFacts, feature_names: Sequence[str], *, label: str) -> Note | None:
+def _layout(architecture: ModuleArchitecture, *, label: str) -> Note | None:
+    """Say how rows enter the module, where they are no plain rows of a table."""
+    inputs = architecture.source.inputs
+    if inputs.layout == "flat":
+        return None
+    text = f"{label} gets {inputs.described()}; to change that: Recipe(layout=...), here {inputs.layout!r}."
+    return Note(code="module-layout", text=text)
+
+
+def _heads(architecture: ModuleArchitecture, *, label: str) -> Note | None:
+    if architecture.n_heads == 1:
+        return None
+    text = (
+        f"{label} returns {architecture.n_heads} predictions for each row: each is trained by the loss, and "
+        "they are averaged. If these are steps of a sequence, return the last one alone."
+    )
+    return Note(code="module-heads", text=text)
+
+
+def _columns(
+    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], *, label: str
+) -> Note | None:
     """Say which columns became what, where they are not the module's columns any more."""
-    if facts.image_shape is not None or not any(
-        column.kind != "numeric" or column.has_missing for column in facts.columns
+    if (
+        facts.image_shape is not None
+        or facts.inputs
+        or not any(column.kind != "numeric" or column.has_missing for column in facts.columns)
     ):
         return None
-    has_codes = any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+    parts = architecture.template.modules()
+    has_embedding = any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in parts)
+    has_codes = has_embedding and architecture.source.inputs.layout != "codes"
     entries = list(_grouped(feature_names))
     more = "" if len(entries) <= _MOST_LISTED else f" and {len(entries) - _MOST_LISTED} more"
     text = (
@@ -52,8 +79,9 @@ def _columns(module: nn.Module, facts: DataFacts, feature_names: Sequence[str], 
     )
     if has_codes:
         text += (
-            " Its embedding finds no codes there: to give it codes, turn categories into whole numbers, "
-            "scale the other columns yourself, and pass Recipe(transform='none')."
+            " Its embedding finds no codes there: to give it codes, pass a factory that names "
+            "cardinalities, or "
+            "Recipe(layout='codes'); forward(numbers, codes) then gets both."
         )
     return Note(code="module-columns", text=text, is_warning=has_codes)
 

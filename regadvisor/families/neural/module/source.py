@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.module.inputs import Inputs, known_names
+from regadvisor.families.neural.module.outputs import Output, rows_of
 from regadvisor.families.neural.parameters import copied
 
 #: What a factory may ask for by naming it in its signature.
-ASKED = ("n_features", "n_outputs", "input_shape")
+ASKED = ("n_features", "n_outputs", "input_shape", "cardinalities", "n_tokens")
 #: Torch has one generator for the process, and networks are made and run in several threads.
 _LOCK = threading.Lock()
 
@@ -37,41 +40,43 @@ class ModuleSource:
     Parameters
     ----------
     model : callable or torch.nn.Module
-        A class or function that returns a new module; it is given those of `n_features`, `n_outputs` and
-        `input_shape` that its signature names. Or a module: every network is a copy that starts from its
-        weights (fine-tuning).
-    input_shape : tuple of int
-        ``(n_features,)``, or ``(channels, height, width)`` of images.
+        A class or function that returns a new module; it is given those of ``ASKED`` that its signature names
+        and the layout knows. Or a module: every network is a copy that starts from its weights (fine-tuning).
+    inputs : Inputs
+        How flat rows enter it.
     n_outputs : int
-        Classes, or 1 for regression.
+        Classes, or the targets.
+    output : int, str, callable or None
+        Which of the things that it returns is the prediction.
     is_channels_last : bool, default False
         Whether the numbers of a pixel lie side by side in memory. On a CPU, pooling is ten times as fast so,
         and a step of a small convolutional network with pooling takes 0.5 to 0.75 of the time (measured).
     """
 
     model: Callable[..., Any] | nn.Module
-    input_shape: tuple[int, ...]
+    inputs: Inputs
     n_outputs: int
+    output: Output = None
     is_channels_last: bool = False
 
     @property
-    def n_features(self) -> int:
-        """Numbers in one row."""
-        n_features = 1
-        for length in self.input_shape:
-            n_features *= length
-        return n_features
+    def n_flat(self) -> int:
+        """Numbers in one flat row."""
+        return self.inputs.n_flat
 
-    def shaped(self, x: Tensor) -> Tensor:
-        """Return flat rows (n_rows, n_features) as the module takes them."""
-        shaped = x.reshape(len(x), *self.input_shape)
-        if not self.is_channels_last:
-            return shaped
-        n_channels, height, width = self.input_shape
-        if n_channels > 1:
-            return shaped.contiguous(memory_format=torch.channels_last)
-        # With one channel both orders are the same numbers; only the strides tell torch which one is meant.
-        return shaped.contiguous().as_strided(shaped.shape, (height * width, 1, width, 1))
+    def arguments(self, x: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """Return what the module is called with for flat rows (n_rows, n_flat): in order, and by name."""
+        shaped, named = self.inputs.arguments(x)
+        return (
+            (tuple(_channels_last(each) for each in shaped), named)
+            if self.is_channels_last
+            else (shaped, named)
+        )
+
+    def call(self, run: Callable[..., Any], x: Tensor) -> Tensor:
+        """Return what a module makes of flat rows: (n_rows · n_heads, n_outputs)."""
+        shaped, named = self.arguments(x)
+        return rows_of(run(*shaped, **named), len(x), self.n_outputs, self.output)
 
     def draw(self, seed: int) -> nn.Module:
         """Return a new module with starting values of `seed`; a copy, where the source is a module.
@@ -82,9 +87,9 @@ class ModuleSource:
             If the factory fails or returns anything but a module.
         """
         if isinstance(self.model, nn.Module):
-            return copied(self.model)
-        known = {"n_features": self.n_features, "n_outputs": self.n_outputs, "input_shape": self.input_shape}
-        named = {name: known[name] for name in asked_for(self.model)}
+            return self._with_shapes(copied(self.model), seed)
+        known = known_names(self.inputs, self.n_outputs)
+        named = {name: known[name] for name in asked_for(self.model) if name in known}
         with own_luck(seed):
             try:
                 module = self.model(**named)
@@ -93,14 +98,48 @@ class ModuleSource:
                 raise ParameterError(
                     f"model must be a factory that returns a torch.nn.Module, got an error from "
                     f"{name_of(self.model)} called with {given}: {type(error).__name__}: {error}; a factory "
-                    f"may ask for {', '.join(ASKED)}"
+                    f"may ask for {', '.join(ASKED[:3])}, with categories for cardinalities (codes of each), "
+                    "with tokens for n_tokens"
                 ) from error
         if not isinstance(module, nn.Module):
             raise ParameterError(
                 f"model must be a factory that returns a torch.nn.Module, got {type(module).__name__} from "
                 f"{name_of(self.model)}"
             )
+        return self._with_shapes(module, seed)
+
+    def another(self, first: nn.Module) -> nn.Module:
+        """Return a second module; an error if the factory returned `first` once more, or parameters of it."""
+        again = self.draw(1)
+        own = {id(value) for value in first.parameters()}
+        if again is first or any(id(value) in own for value in again.parameters()):
+            what = "the same object" if again is first else "the same parameters"
+            raise ParameterError(
+                f"model must return a new module in every call, got {what} twice; make it inside the "
+                f"factory, "
+                "or pass the module itself to start every network from its weights"
+            )
+        return again
+
+    def _with_shapes(self, module: nn.Module, seed: int) -> nn.Module:
+        """Return the module with its lazy parameters drawn, in place, by a pass of two rows."""
+        if any(is_lazy(value) for value in (*module.parameters(), *module.buffers())):
+            modes = {part: part.training for part in module.modules()}
+            # What is wrong with the rows is said when the module is looked at.
+            with own_luck(seed), torch.no_grad(), suppress(Exception):
+                self.call(module.eval(), torch.zeros(2, self.n_flat))
+            for part, is_training in modes.items():
+                part.training = is_training
         return module
+
+
+def _channels_last(shaped: Tensor) -> Tensor:
+    """Return images (n_rows, channels, height, width) with the numbers of a pixel side by side in memory."""
+    if shaped.shape[1] > 1:
+        return shaped.contiguous(memory_format=torch.channels_last)
+    # With one channel both orders are the same numbers; only the strides tell torch which one is meant.
+    height, width = shaped.shape[2:]
+    return shaped.contiguous().as_strided(shaped.shape, (height * width, 1, width, 1))
 
 
 def asked_for(factory: Callable[..., Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ Both ways give the same networks up to rounding, whatever they are trained besid
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,15 +19,19 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from regadvisor.errors import ParameterError
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.dropout import Place, feed_of
+from regadvisor.families.neural.module.inputs import Part
 from regadvisor.families.neural.module.layout import ModuleLayout
 from regadvisor.families.neural.module.modes import set_mode
+from regadvisor.families.neural.module.outputs import merged
 from regadvisor.families.neural.module.source import ModuleSource, own_luck
 from regadvisor.families.neural.parameters import copied
+from regadvisor.records import Audit
 
 Engine = Literal["fused", "vmap", "loop"]
 State = dict[str, Tensor]
@@ -65,6 +69,12 @@ class ModuleArchitecture:
         The module as a chain of layers; empty if it is none.
     pass_s : float
         Seconds that a forward pass of a few rows took.
+    n_heads : int
+        Predictions for each row, which are trained side by side and averaged.
+    is_classification : bool
+        Whether outputs are logits.
+    audit : Audit or None
+        What penalties and dropout act on, if it was asked.
     """
 
     source: ModuleSource
@@ -79,11 +89,47 @@ class ModuleArchitecture:
     n_operations: float = 0.0
     chain: tuple[Link, ...] = ()
     pass_s: float = 0.0
+    n_heads: int = 1
+    is_classification: bool = False
+    audit: Audit | None = None
 
     @property
     def n_parameters(self) -> int:
         """Length of a network's row."""
         return self.layout.n_parameters
+
+    @property
+    def columns(self) -> Mapping[str, slice]:
+        """Where each trained parameter lies in a network's row, by name."""
+        return {entry.name: slice(entry.start, entry.stop) for entry in self.layout.trained}
+
+    def shaped(self, x: Tensor) -> Tensor:
+        """Return flat rows as the module gets them.
+
+        Raises
+        ------
+        ParameterError
+            If it gets several tensors, or the rows are not the first axis.
+        """
+        part = self._one_part()
+        return part.of(x)
+
+    def flat(self, shaped: Tensor) -> Tensor:
+        """Return what `shaped` gave as flat rows again."""
+        part = self._one_part()
+        if part.axes:
+            shaped = shaped.permute(*(part.axes.index(axis) for axis in range(len(part.axes))))
+        return shaped.reshape(len(shaped), -1).to(torch.float32)
+
+    def _one_part(self) -> Part:
+        parts = self.source.inputs.parts
+        if len(parts) > 1 or parts[0].axes[:1] not in ((), (0,)):
+            raise ParameterError(
+                f"augment must be None for the layout {self.source.inputs.layout!r}, got a function: it "
+                f"gets one "
+                "tensor whose first axis holds the rows; change the batch inside forward(), in training mode"
+            )
+        return parts[0]
 
     def initial(self, generator: torch.Generator) -> Tensor:
         """Return the starting values of one network, shape (1, n_parameters)."""
@@ -102,7 +148,7 @@ class ModuleArchitecture:
                 batch=batch,
                 loss=loss,
                 penalised=slice(0, self.layout.n_penalised),
-                n_features=self.source.n_features,
+                n_features=self.source.n_flat,
                 has_one_logit=self.has_one_logit,
             )
         return ModuleStack(self, parameters, loss=loss)
@@ -111,7 +157,7 @@ class ModuleArchitecture:
         """Return how many floats one network takes while it is trained, optimizer included."""
         # Parameters, gradient and two moments; what the forward pass keeps, its slopes and the masks.
         masks = sum(torch.Size(place.shape).numel() for place in self.places)
-        return 5 * self.n_parameters + batch * (2 * self.n_activations + masks + self.source.n_features)
+        return 5 * self.n_parameters + batch * (2 * self.n_activations + masks + self.source.n_flat)
 
     def operations_per_row(self) -> float:
         """Return the operations of training on one row."""
@@ -209,6 +255,10 @@ class ModuleStack:
             leaves = {name: state[name].requires_grad_() for name in self._trained}
             outputs = self._run(state | leaves, x, masks, self._noise_seeds(models))
             slope = torch.empty_like(outputs)
+            n_heads = self.architecture.n_heads
+            if n_heads > 1:
+                target = target.repeat_interleave(n_heads, dim=1)
+                weight = None if weight is None else weight.repeat_interleave(n_heads, dim=1)
             fill_slope(self.loss, outputs.detach(), target, weight, slope)
             # A parameter that the pass does not use has no gradient.
             with callers_code("model must be differentiable by its parameters", _ABOUT_MODEL):
@@ -247,7 +297,7 @@ class ModuleStack:
     def _run(
         self, state: State, x: Tensor, masks: Sequence[Tensor] | None, noise_seeds: Sequence[int] = ()
     ) -> Tensor:
-        """Return the outputs (n_models, n_rows, n_outputs) of networks with this state.
+        """Return the outputs (n_models, n_rows · n_heads, n_outputs) of networks with this state.
 
         `x` (n_models, n_rows, n_features), or (n_rows, n_features) for all.
         """
@@ -269,12 +319,15 @@ class ModuleStack:
         return torch.stack(each)
 
     def _call(self, state: State, x: Tensor, masks: Sequence[Tensor] | None) -> Tensor:
-        """Return the outputs (n_rows, n_outputs) of one network on flat rows (n_rows, n_features)."""
+        """Return the outputs (n_rows · n_heads, n_outputs) of one network on flat rows (n_rows, n_flat)."""
         architecture = self.architecture
         self._feed.start(masks)
+
+        def run(*shaped: Tensor, **named: Tensor) -> object:
+            return functional_call(self._module, state, shaped, named)
+
         with callers_code("model must run on every batch of rows", _ABOUT_MODEL):
-            outputs: Tensor = functional_call(self._module, state, (architecture.source.shaped(x),))
-        outputs = outputs.reshape(x.shape[0], -1)
+            outputs = architecture.source.call(run, x)
         if architecture.has_one_logit:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
         return outputs
@@ -289,8 +342,10 @@ class ModuleStack:
         returns : (n_chosen, n_rows, n_outputs)
         """
         self._module.eval()
+        architecture = self.architecture
         with torch.no_grad():
-            return self._run(self._state(models), x, None)
+            found = self._run(self._state(models), x, None)
+        return merged(found, architecture.n_heads, is_classification=architecture.is_classification)
 
     def zeroed(self) -> Tensor:
         """Return where all first-layer weights of a feature are exactly 0, bool (n_models, n_features).
@@ -299,6 +354,6 @@ class ModuleStack:
         """
         names = self.architecture.first_weights
         if not names:
-            n_features = self.architecture.source.n_features
+            n_features = self.architecture.source.n_flat
             return torch.zeros(self.n_models, n_features, dtype=torch.bool, device=self.flat.device)
         return torch.stack([(self._trained[name] == 0).all(1) for name in names]).all(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import torch
 from torch import nn
 
 from regadvisor.data.table import Table
-from regadvisor.families.neural.module.family import about, module_source
-from regadvisor.families.neural.module.source import asked_for, own_luck
+from regadvisor.families.neural.module.family import about, n_outputs_of
+from regadvisor.families.neural.module.inputs import inputs_of
+from regadvisor.families.neural.module.outputs import Output
+from regadvisor.families.neural.module.source import ModuleSource, asked_for, own_luck
+from regadvisor.families.neural.recipe import LAYOUTS
 from regadvisor.records import DataFacts, Note
 
 
-def classes_by_outputs(model: Any, table: Table) -> Note | None:
+def classes_by_outputs(model: Any, table: Table, output: Output = None) -> Note | None:
     """Return what to say of a target that was read as numbers and is one of classes; None if it is none.
 
     Its values are 0, 1, 2, … without a gap, and the module has an output for each. (Numbers of more than 20
@@ -27,7 +31,7 @@ def classes_by_outputs(model: Any, table: Table) -> Note | None:
     codes = np.unique(table.y)
     n_classes = len(codes)
     is_coded = np.array_equal(codes, np.arange(n_classes))
-    if not is_coded or fixed_outputs(model, table.facts) != n_classes:
+    if not is_coded or fixed_outputs(model, table.facts, output) != n_classes:
         return None
     text = (
         f"The target holds the whole numbers 0 to {n_classes - 1} and the module has {n_classes} outputs: "
@@ -36,7 +40,9 @@ def classes_by_outputs(model: Any, table: Table) -> Note | None:
     return Note(code="task-by-outputs", text=text, is_warning=True)
 
 
-def fixed_outputs(model: Callable[..., Any] | nn.Module, facts: DataFacts) -> int | None:
+def fixed_outputs(
+    model: Callable[..., Any] | nn.Module, facts: DataFacts, output: Output = None
+) -> int | None:
     """Return how many outputs a module has by itself; None if it asks for their number, or cannot tell.
 
     Examples
@@ -50,10 +56,11 @@ def fixed_outputs(model: Callable[..., Any] | nn.Module, facts: DataFacts) -> in
     """
     if not isinstance(model, nn.Module) and "n_outputs" in asked_for(model):
         return None
-    source = module_source(model, facts, about(facts))
-    with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
-        module, rows = source.draw(0).eval(), source.shaped(torch.zeros(2, source.n_features))
-        with own_luck(0):
-            outputs = module(rows)
-        return int(outputs.shape[1]) if outputs.ndim == 2 else None
+    n_flat = about(facts)
+    for layout in LAYOUTS:
+        with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
+            inputs = replace(inputs_of(facts, layout), n_flat=n_flat)
+            source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs_of(facts), output=output)
+            with own_luck(0):
+                return int(source.call(source.draw(0).eval(), torch.zeros(2, n_flat)).shape[1])
     return None

@@ -15,18 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.module.audit import by_structure, with_invariant
 from regadvisor.families.neural.module.chain import Recorder, chain_of
 from regadvisor.families.neural.module.checks import (
     called,
     check_outputs,
     check_parameters,
     check_range,
-    rows_of,
+    first_not_finite,
 )
 from regadvisor.families.neural.module.dropout import Place, feed_of, places_of, with_fed_dropout
 from regadvisor.families.neural.module.layout import make_layout, tensors
+from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
-from regadvisor.families.neural.module.source import ModuleSource, own_luck
+from regadvisor.families.neural.module.outputs import rows_of
+from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.parameters import copied, penalised_parameters
 from regadvisor.families.neural.recipe import Recipe
@@ -35,6 +38,9 @@ from regadvisor.families.neural.recipe import Recipe
 _FEW, _MANY = 5, 7
 #: Gradients of both engines agree if they differ by no more than this share of the largest.
 _SAME_GRADIENT = 1e-3
+#: Weights are doubled, each by itself, to see whether outputs change, if that takes no more operations than
+#: some tenths of a second allow. (Counted, not timed: equal calls give equal records.)
+MOST_AUDIT_OPERATIONS = 1e10
 #: From these seconds for a few rows on, a module is run no more often than it has to be.
 SLOW_S = 0.1
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
@@ -87,20 +93,28 @@ def examine(
         If the module does not fit the data, or cannot be trained.
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
-    drawn = copied(source.draw(0))
-    check_parameters(drawn)
-    module, feed = with_fed_dropout(keep_in_eval(drawn))
+    first = source.draw(0)
+    check_parameters(first)
+    second = source.another(first)
+    drawn = keep_in_eval(copied(first))
+    module, feed = with_fed_dropout(copied(drawn))
     module = module.to(rows.device)
-    source, dry = _looked_at(module, source, few)
+    source, dry = _looked_at(module, second, source, few)
     check_outputs(
         dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
     )
+    if not bool(torch.isfinite(dry.outputs).all()):
+        raise ParameterError(
+            "model must return finite numbers before training, got NaN or infinite ones"
+            f"{first_not_finite(module, few, source)}; look at its starting values, and at what it divides by"
+        )
     # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
     has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
     if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
         check_range(
             module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
         )
+    check_rows_apart(source, module, few)
     feed.places = dry.places
     chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
     penalised = [name for name, parameter in chosen if parameter.requires_grad]
@@ -118,9 +132,20 @@ def examine(
         n_operations=dry.n_operations,
         chain=chain_of(dry.trained, dry.evaluated, layout),
         pass_s=dry.pass_s,
+        n_heads=len(dry.outputs) // len(few),
+        is_classification=is_classification,
     )
     if engine is not None:
         return replace(architecture, engine=engine)
+    found = by_structure(first, exempt=recipe.exempt, penalised=recipe.penalised)
+    is_cheap = (
+        not _is_slow(dry.pass_s, few)
+        and len(few) * dry.n_operations * len(found.penalised) < MOST_AUDIT_OPERATIONS
+    )
+    found = with_invariant(
+        found, drawn, source.arguments(few) if is_cheap else ((), {}), output=recipe.output
+    )
+    architecture = replace(architecture, audit=replace(found, module=name_of(source.model)))
     best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
     return replace(architecture, engine=best, engine_reason=reason)
 
@@ -154,33 +179,36 @@ class _Pass:
     ) -> None:
         self.module = set_mode(copied(module), is_training=is_training)
         feed_of(self.module).start(None)
-        shaped = source.shaped(x)
-        self.recorder = Recorder(self.module, shaped)
+        arguments = source.arguments(x)
+        first = next(iter(arguments[0]), x)
+        self.recorder = Recorder(self.module, first)
         if look is not None:
-            look(self.module, shaped)
+            look(self.module, first)
         start = time.perf_counter()
         with own_luck(seed, x.device), torch.set_grad_enabled(is_training):
             before = torch.random.get_rng_state()
             with self.recorder if self.recorder.calls is not None else nullcontext():
-                outputs = called(self.module, shaped, source)
+                outputs = called(self.module, arguments, source)
             self.drew = not torch.equal(before, torch.random.get_rng_state())
         self.seconds = time.perf_counter() - start
         self.recorder.end(outputs)
-        self.outputs = rows_of(outputs, x, source)
+        self.outputs = rows_of(outputs, len(x), source.n_outputs, source.output)
 
 
-def _looked_at(module: nn.Module, source: ModuleSource, few: Tensor) -> tuple[ModuleSource, _Dry]:
+def _looked_at(
+    module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor
+) -> tuple[ModuleSource, _Dry]:
     """Return what the dry passes saw, and the source, which knows how pixels should lie in memory."""
     if few.device.type == "cpu" and any(isinstance(part, nn.Conv2d) for part in module.modules()):
-        suited = replace(source, is_channels_last=len(source.input_shape) == 3)
+        suited = replace(source, is_channels_last=source.inputs.is_image)
         # A module that takes a `view` of its pixels only runs on the usual order.
         with suppress(ParameterError):
-            return suited, _dry_passes(module, suited, few)
-    return source, _dry_passes(module, source, few)
+            return suited, _dry_passes(module, second, suited, few)
+    return source, _dry_passes(module, second, source, few)
 
 
-def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
-    """Run copies of the module; the module itself stays as it is."""
+def _dry_passes(module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
+    """Run copies of the module; the module itself stays as it is. `second` has other starting values."""
     sizes, firsts = _Sizes(), _FirstWeights()
     small = _Pass(module, few[:_FEW], source, is_training=True)
     large = _Pass(module, few, source, is_training=True, look=sizes.watch)
@@ -198,11 +226,11 @@ def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
             "model must give equal outputs in evaluation mode, got different ones in two passes; use "
             "functional.dropout(x, p, training=self.training)"
         )
-    second, state = dict(tensors(source.draw(1))), dict(tensors(large.module))
+    other, state = dict(tensors(second)), dict(tensors(large.module))
     varying = {
         name
         for name, value in tensors(module)
-        if not torch.equal(value.cpu(), second[name].cpu()) or not torch.equal(value, state[name])
+        if not torch.equal(value.cpu(), other[name].cpu()) or not torch.equal(value, state[name])
     }
     few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
     return _Dry(
@@ -210,7 +238,7 @@ def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
         places=tuple(places_of(few_shapes, many_shapes, (_FEW, _MANY))),
         varying=varying,
         has_noise=has_noise,
-        first_weights=firsts.checked(module, few, source),
+        first_weights=firsts.checked(module, few, source) if _keeps_order(source) else (),
         n_activations=-(-sizes.n_floats // len(few)),
         # A multiplication and an addition, in the forward pass and twice on the way back.
         n_operations=6.0 * max(1.0, sizes.n_products / len(few)),
@@ -218,6 +246,12 @@ def _dry_passes(module: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
         evaluated=evaluated.recorder,
         pass_s=pass_s,
     )
+
+
+def _keeps_order(source: ModuleSource) -> bool:
+    """Return whether the module gets the numbers of a row in one tensor, in their order."""
+    parts = source.inputs.parts
+    return len(parts) == 1 and not parts[0].axes
 
 
 def _is_slow(pass_s: float, few: Tensor) -> bool:

@@ -1,0 +1,83 @@
+"""The libraries that an advice can be written down for: one function each, and one table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from regadvisor.errors import ParameterError
+from regadvisor.records import DataFacts, Training
+from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.pipeline import AdvisedPipeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What code is asked for."""
+
+    facts: DataFacts
+    training: Training
+    regularizer: Regularizer
+    #: What the code begins with, as a comment.
+    verdict: str
+    #: Returns the unfitted pipeline of the advice.
+    build: Callable[[], AdvisedPipeline]
+
+
+def _sklearn(request: Request) -> str:
+    """Return code of the same pipeline as ``advice.build()``."""
+    from sklearn.pipeline import Pipeline
+
+    from regadvisor.export.code import sklearn_snippet
+
+    if request.training.family == "module":
+        raise ParameterError(
+            "target must be 'torch' for advice about a module of your own, got 'sklearn'; advice.build() "
+            "is a scikit-learn pipeline with it"
+        )
+    pipeline = request.build()
+    if request.facts.is_plain_y:  # what build() does more is not needed
+        pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
+    return sklearn_snippet(pipeline, task=request.facts.task, verdict_comment=request.verdict)
+
+
+def _network(request: Request, library: Literal["torch", "keras", "skorch"]) -> str:
+    """Return a script that trains the advised network."""
+    from sklearn.pipeline import Pipeline
+
+    from regadvisor.export.torch_snippet import torch_snippet
+
+    training = request.training
+    if training.family == "fitted" or training.steps or training.objective:
+        own = ", ".join((*training.steps, *training.objective)) or "its own objective"
+        raise ParameterError(
+            f"target must be 'sklearn' for advice about {training.estimator} with {own}, got {library!r}: "
+            "a plain loop has none of these"
+        )
+    if training.family == "module":
+        from regadvisor.families.neural.image_encoding import module_preprocessor
+
+        preprocessor = module_preprocessor(request.facts, training.transform, training.layout)
+    else:
+        preprocessor = Pipeline(request.build().steps[:-1])
+    return torch_snippet(
+        preprocessor,
+        request.facts,
+        training=training,
+        regularizer=request.regularizer,
+        verdict_comment=request.verdict,
+        library=library,
+    )
+
+
+#: How code is written, by the ``target`` of ``advice.snippet``.
+TARGETS: dict[str, Callable[[Request], str]] = {
+    "sklearn": _sklearn,
+    "torch": partial(_network, library="torch"),
+    "keras": partial(_network, library="keras"),
+    "skorch": partial(_network, library="skorch"),
+}

@@ -1,0 +1,299 @@
+"""What a module is called with: flat rows of a table in the shape, order and type that it takes.
+
+Everything before the module (samples, folds, batches) works on flat rows of float32. A layout says how such a
+row becomes the tensors that the caller's ``forward`` takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.neural.recipe import LAYOUTS, SEQUENCES
+from regadvisor.records import Column, DataFacts, InputFacts
+from regadvisor.words import counted
+
+#: The order in which a module gets the axes (rows, steps, channels) of sequences.
+_ORDERS = {"sequence": (), "channels": (0, 2, 1), "steps-first": (1, 0, 2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One tensor that a module is called with.
+
+    Attributes
+    ----------
+    start, stop : int
+        Its columns in a flat row.
+    shape : tuple of int
+        What one row holds.
+    axes : tuple of int
+        The order in which the module gets the axes, that of the rows among them; empty: as they are.
+    is_whole : bool
+        Whether it is int64 (numbers of embeddings), else float32.
+    name : str or None
+        The argument that it is passed as.
+    """
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    axes: tuple[int, ...] = ()
+    is_whole: bool = False
+    name: str | None = None
+
+    def of(self, x: Tensor) -> Tensor:
+        """Return the tensor that flat rows (n_rows, n_flat) hold for this part."""
+        own = x if self.stop - self.start == x.shape[1] else x[:, self.start : self.stop]
+        own = own.reshape(len(x), *self.shape)
+        if self.axes:
+            own = own.permute(*self.axes)
+        return own.long() if self.is_whole else own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The layout of the rows, and the data that it is for.
+
+    Parameters
+    ----------
+    layout : str, default "flat"
+        One of ``LAYOUTS``; see :class:`~regadvisor.families.neural.recipe.Recipe`.
+    shape : tuple of int, default ()
+        What one row of an array of three or four axes holds; empty: the rows of a table.
+    cardinalities : tuple of int, default ()
+        Codes of each categorical column (layout "codes").
+    given : tuple of InputFacts, default ()
+        The arrays of a tuple or dict (layouts "inputs" and "inputs-as-floats").
+    n_flat : int, default 0
+        Numbers in a flat row.
+    n_tokens : int, default 0
+        One more than the largest token (layout "tokens").
+
+    Examples
+    --------
+    >>> rows = torch.arange(12.0).reshape(2, 6)
+    >>> [tuple(each.shape) for each in Inputs(layout="channels", shape=(3, 2), n_flat=6).arguments(rows)[0]]
+    [(2, 2, 3)]
+    >>> Inputs(layout="sequence", n_flat=6).asked()
+    {'n_features': 1, 'input_shape': (6, 1)}
+    """
+
+    layout: str = "flat"
+    shape: tuple[int, ...] = ()
+    cardinalities: tuple[int, ...] = ()
+    given: tuple[InputFacts, ...] = ()
+    n_flat: int = 0
+    n_tokens: int = 0
+
+    def on(self, x: Tensor) -> Inputs:
+        """Return the same layout for these rows, shape (n_rows, n_flat)."""
+        n_tokens = int(x.max()) + 1 if self.layout == "tokens" and x.numel() else 0
+        return replace(self, n_flat=x.shape[1], n_tokens=n_tokens)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The tensors that the module is called with."""
+        n, layout = self.n_flat, self.layout
+        if layout == "codes":
+            n_numbers = n - len(self.cardinalities)
+            return (
+                Part(start=0, stop=n_numbers, shape=(n_numbers,)),
+                Part(start=n_numbers, stop=n, shape=(len(self.cardinalities),), is_whole=True),
+            )
+        if self.given:
+            return self._given()
+        if layout in SEQUENCES:
+            return (Part(start=0, stop=n, shape=self._steps, axes=_ORDERS[layout]),)
+        if layout.startswith("image"):
+            axes = (0, 2, 3, 1) if layout == "image-last" else ()
+            return (Part(start=0, stop=n, shape=self._pixels, axes=axes),)
+        return (Part(start=0, stop=n, shape=(n,), is_whole=layout == "tokens"),)
+
+    def _given(self) -> tuple[Part, ...]:
+        parts, start = [], 0
+        for each in self.given:
+            stop = start + math.prod(each.shape)
+            is_whole = each.is_whole and self.layout == "inputs"
+            parts.append(Part(start=start, stop=stop, shape=each.shape, is_whole=is_whole, name=each.name))
+            start = stop
+        return tuple(parts)
+
+    @property
+    def _steps(self) -> tuple[int, int]:
+        """Steps and channels of a sequence."""
+        if len(self.shape) == 2:
+            return (self.shape[0], self.shape[1])
+        return (self.n_flat, 1)
+
+    @property
+    def _pixels(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        *channels, height, width = self.shape
+        return (channels[0] if channels else 1, height, width)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether pixels come as (channels, height, width), so that their order in memory can be chosen."""
+        return self.layout == "image"
+
+    def arguments(self, x: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """Return what the module is called with for flat rows (n_rows, n_flat): in order, and by name."""
+        made = [(part.name, part.of(x)) for part in self.parts]
+        if made[0][0] is None:
+            return tuple(tensor for _, tensor in made), {}
+        return (), {str(name): tensor for name, tensor in made}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what a factory may ask for about the features, by name."""
+        shapes = [self._shape_of(part) for part in self.parts]
+        n_features = self.n_flat - len(self.cardinalities)
+        if self.layout in SEQUENCES:
+            n_features = self._steps[1]
+        told: dict[str, Any] = {"n_features": n_features, "input_shape": shapes[0]}
+        if self.given:
+            names = [part.name for part in self.parts]
+            told["input_shape"] = tuple(shapes) if names[0] is None else dict(zip(names, shapes, strict=True))
+        if self.layout == "codes":
+            told["cardinalities"] = self.cardinalities
+        if self.layout == "tokens":
+            told["n_tokens"] = self.n_tokens
+        return told
+
+    def _shape_of(self, part: Part) -> tuple[int, ...]:
+        axes = [axis for axis in part.axes if axis]
+        return tuple(part.shape[axis - 1] for axis in axes) if axes else part.shape
+
+    def code(self, n_columns: int) -> str:
+        """Return what is called on a tensor of flat rows to make what the module gets, as code.
+
+        Raises
+        ------
+        ParameterError
+            If a module gets several tensors, or the rows are not the first axis.
+        """
+        if self.given or self.layout in ("codes", "steps-first"):
+            raise ParameterError(
+                f"snippet('torch') must be asked about a module that takes one tensor of rows, got layout "
+                f"{self.layout!r}; use advice.optimizer(module, lr=..., steps=...) in your own loop"
+            )
+        (part,) = replace(self, n_flat=n_columns).parts
+        view = f".view(-1, {', '.join(map(str, part.shape))})" if len(part.shape) > 1 else ""
+        order = f".permute{part.axes}" if part.axes else ""
+        return view + order + (".long()" if part.is_whole else "")
+
+    def channels(self) -> NDArray[np.intp] | None:
+        """Return the channel of every number of a row, -1 for numbers of an embedding; None: of a table."""
+        if self.given:
+            numbers, start = [], 0
+            for part in self._given():
+                own = _channels(part.shape)
+                numbers.append(np.full(len(own), -1) if part.is_whole else start + own)
+                start += int(own.max()) + 1
+            return np.concatenate(numbers)
+        if self.layout == "tokens":
+            return np.full(self.n_flat, -1)
+        if self.layout in SEQUENCES:
+            return np.arange(self.n_flat) % self._steps[1]
+        return _channels(self._pixels) if self.shape else None
+
+    def described(self) -> str:
+        """Return what the module gets, as in "30 steps of 2 channels: (rows, steps, channels)"."""
+        if self.layout == "codes":
+            return (
+                f"two tensors: {counted(self.n_flat - len(self.cardinalities), 'number')}, and "
+                f"{counted(len(self.cardinalities), 'code')} of categories as int64 (0: missing or unknown)"
+            )
+        if self.given:
+            return ", ".join(
+                f"{part.name or 'input ' + str(number)} (rows, {', '.join(map(str, part.shape))}) as "
+                f"{'int64' if part.is_whole else 'float32'}"
+                for number, part in enumerate(self.parts)
+            )
+        if self.layout in SEQUENCES:
+            orders = {"sequence": "(rows, steps, channels)", "channels": "(rows, channels, steps)"}
+            steps, n_channels = self._steps
+            return (
+                f"sequences of {counted(steps, 'step')} and {counted(n_channels, 'channel')} as "
+                f"{orders.get(self.layout, '(steps, rows, channels)')}"
+            )
+        if self.layout.startswith("image"):
+            n_channels, height, width = self._pixels
+            order = "(rows, height, width, channels)" if self.layout == "image-last" else ""
+            return f"images of shape {(n_channels, height, width)} {order or '(channels, height, width)'}"
+        if self.layout == "tokens":
+            return f"{counted(self.n_flat, 'token')} a row as int64 (rows, tokens)"
+        return counted(self.n_flat, "encoded feature")
+
+
+def _channels(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Return the channel of every number of a flattened row of this shape, channels first in images.
+
+    Examples
+    --------
+    >>> _channels((2, 1, 2)).tolist(), _channels((2, 2)).tolist()
+    ([0, 0, 1, 1], [0, 1, 0, 1])
+    """
+    n = math.prod(shape)
+    return np.arange(n) // (n // shape[0]) if len(shape) == 3 else np.arange(n) % shape[-1]
+
+
+def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
+    """Return a layout for data of these facts; None: the one of rows whose module was not looked at.
+
+    Raises
+    ------
+    ParameterError
+        If the data cannot be laid out so.
+    """
+    layout = layout or ("inputs" if facts.inputs else "image" if facts.image_shape else "flat")
+    if layout not in LAYOUTS:
+        raise ParameterError(f"layout must be one of {LAYOUTS}, got {layout!r}")
+    shape, n_categories = facts.image_shape or (), len(_categories(facts))
+    got = _container(facts)
+    if (layout.startswith("inputs")) != bool(facts.inputs):
+        raise ParameterError(
+            f"layout must fit the data, got {layout!r} for {got}; 'inputs' is for a tuple or dict of arrays"
+        )
+    if layout.startswith("image") and not shape:
+        raise ParameterError(
+            f"layout must fit the data, got {layout!r} for {got}; reshape X to (n, height, width)"
+        )
+    if layout == "codes" and not n_categories:
+        raise ParameterError(f"layout must fit the data, got 'codes' for {got} without categories")
+    if layout in (*SEQUENCES, "tokens") and (n_categories or len(shape) > 2):
+        raise ParameterError(
+            f"layout must fit the data, got {layout!r} for {got}; pass numbers of shape (n, steps) or "
+            "(n, steps, channels)"
+        )
+    cardinalities = tuple(1 + (column.n_levels or 0) for column in _categories(facts))
+    return Inputs(
+        layout=layout,
+        shape=shape,
+        cardinalities=cardinalities if layout == "codes" else (),
+        given=facts.inputs,
+    )
+
+
+def _container(facts: DataFacts) -> str:
+    if facts.inputs:
+        return f"{len(facts.inputs)} arrays"
+    if facts.image_shape:
+        return f"an array (n, {', '.join(map(str, facts.image_shape))})"
+    return f"a table of {counted(facts.n_features, 'column')}"
+
+
+def _categories(facts: DataFacts) -> list[Column]:
+    return [column for column in facts.columns if column.kind == "categorical"]
+
+
+def known_names(inputs: Inputs, n_outputs: int) -> Mapping[str, Any]:
+    """Return everything that a factory may ask for by naming it."""
+    return {**inputs.asked(), "n_outputs": n_outputs}

@@ -1,0 +1,174 @@
+"""Finding the layout in which rows enter the caller's module, by trying the module.
+
+A layout fits if the module runs on a few rows, gives a row of outputs for each, and treats rows alike: in
+another order they get the same outputs. (A recurrent layer takes a plain table for one long sequence, and
+then every row hangs on the others.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regadvisor.data.numbers import Numbers
+from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.families.neural.module.inputs import inputs_of
+from regadvisor.families.neural.module.modes import set_mode
+from regadvisor.families.neural.module.outputs import Output
+from regadvisor.families.neural.module.source import ModuleSource, asked_for, own_luck
+from regadvisor.families.neural.parameters import copied
+from regadvisor.records import DataFacts
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Values
+
+_ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+_STEPS = (nn.RNNBase, *_ATTENTION)
+_CONV_1D = (nn.Conv1d, nn.ConvTranspose1d)
+_CONV_2D = (nn.Conv2d, nn.ConvTranspose2d)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+_N_TRIED = 6
+
+
+def find_layout(
+    model: Callable[..., Any] | nn.Module,
+    facts: DataFacts,
+    *,
+    n_flat: int,
+    n_outputs: int,
+    output: Output = None,
+    features: Values | None = None,
+) -> str:
+    """Return the first layout in which the module runs on rows of these data, or the usual one if none does.
+
+    Parameters
+    ----------
+    model : callable or torch.nn.Module
+    facts : DataFacts
+    n_flat : int
+        Numbers in an encoded row, about.
+    n_outputs : int
+    output : int, str, callable or None
+        As in ``Recipe``.
+    features : ndarray, csr_array or DataFrame, optional
+        All rows; only they show whether numbers may be tokens.
+    """
+    if not isinstance(model, nn.Module) and "cardinalities" in asked_for(model) and _has_categories(facts):
+        return "codes"
+    usual = inputs_of(facts, None).layout
+    inputs = replace(inputs_of(facts, usual), n_flat=n_flat)
+    source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs, output=output)
+    layouts = list(_candidates(source, facts, features))
+    if layouts == [usual]:
+        return usual
+    for layout in layouts:
+        rows = _some_rows(n_flat, features if layout in ("tokens", "inputs") else None)
+        if _fits(replace(source, inputs=inputs_of(facts, layout).on(rows)), rows):
+            return layout
+    return usual
+
+
+def _has_categories(facts: DataFacts) -> bool:
+    return any(column.kind == "categorical" for column in facts.columns)
+
+
+def _some_rows(n_flat: int, features: Values | None) -> Tensor:
+    """Return a few rows: real ones, or normal numbers."""
+    if features is not None and not hasattr(features, "tocsr"):
+        rows = np.asarray(features[:_N_TRIED], dtype=np.float32)
+        return torch.from_numpy(np.resize(rows, (_N_TRIED, rows.shape[1])).copy())
+    return torch.randn(_N_TRIED, n_flat, generator=torch.Generator().manual_seed(0))
+
+
+def _candidates(source: ModuleSource, facts: DataFacts, features: Values | None) -> Iterator[str]:
+    """Yield the layouts that make sense for the data and the layers of the module, the likeliest first."""
+    usual = source.inputs.layout
+    if facts.inputs:
+        yield from ("inputs", "inputs-as-floats")
+        return
+    kinds = _layers(source)
+    has_tokens = features is not None and _EMBEDDINGS in kinds and _are_tokens(features, facts)
+    steps = ["sequence", "channels"] if _CONV_1D not in kinds or _STEPS in kinds else ["channels", "sequence"]
+    is_table = facts.image_shape is None
+    if has_tokens and is_table:
+        yield "tokens"
+    if _has_categories(facts) or not (is_table or len(facts.image_shape or ()) == 2):
+        yield from (usual, *([] if is_table else ["image-last", "flat"]))
+        return
+    if _CONV_1D in kinds or _STEPS in kinds:
+        if is_table or _CONV_2D in kinds:
+            yield usual
+        yield from (*steps, "steps-first")
+    yield from dict.fromkeys((usual, "flat", *([] if is_table else steps)))
+
+
+def _layers(source: ModuleSource) -> list[tuple[type[nn.Module], ...]]:
+    """Return the kinds of layers that say how rows enter."""
+    try:
+        parts = list(source.draw(0).modules())
+    except RegadvisorError:  # a factory that only knows another layout
+        return [_STEPS, _CONV_1D, _EMBEDDINGS] if source.inputs.layout == "flat" else [_STEPS]
+    known: Sequence[tuple[type[nn.Module], ...]] = (_STEPS, _CONV_1D, _CONV_2D, _EMBEDDINGS)
+    return [kind for kind in known if any(isinstance(part, kind) for part in parts)]
+
+
+def _are_tokens(features: Values, facts: DataFacts) -> bool:
+    """Return whether all numbers are whole and not negative."""
+    if any(column.kind != "numeric" or column.has_missing for column in facts.columns):
+        return False
+    numbers = Numbers(values=features, at=list(range(facts.n_features)))
+    return all(bool(((block >= 0) & (block == np.floor(block))).all()) for _, block in numbers.blocks())
+
+
+def _fits(source: ModuleSource, rows: Tensor) -> bool:
+    """Return whether the module takes rows in this layout, and treats each by itself."""
+    try:
+        module = set_mode(copied(source.draw(0)), is_training=False)
+        with own_luck(0), torch.no_grad():
+            there = source.call(module, rows)
+        with own_luck(0), torch.no_grad():
+            turned = source.call(module, rows.flip(0))
+    except Exception:  # what is wrong is said when the module is looked at
+        return False
+    back = _turned(turned, len(rows))
+    is_width = there.shape[1] in {source.n_outputs, 1 if source.n_outputs == 2 else source.n_outputs}
+    return is_width and torch.allclose(there, back, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _turned(outputs: Tensor, n_rows: int) -> Tensor:
+    """Return outputs (n_rows · n_heads, n_outputs) with the rows in the opposite order."""
+    return outputs.reshape(n_rows, -1, outputs.shape[1]).flip(0).reshape(outputs.shape)
+
+
+def check_rows_apart(source: ModuleSource, module: nn.Module, rows: Tensor) -> None:
+    """Raise ParameterError if a module of steps gives a row outputs that hang on the rows beside it.
+
+    Parameters
+    ----------
+    source : ModuleSource
+    module : torch.nn.Module
+        Left as it is.
+    rows : Tensor, shape (n_rows, n_flat)
+    """
+    if not any(isinstance(part, _STEPS) for part in module.modules()):
+        return  # others may mean to look at the batch
+    tried = set_mode(copied(module), is_training=False)
+    found = []
+    for order in (rows, rows.flip(0)):
+        with own_luck(0, rows.device), torch.no_grad():
+            found.append(source.call(tried, order))
+    there, back = found[0], _turned(found[1], len(rows))
+    if torch.allclose(there, back, rtol=1e-2, atol=1e-3 * (1.0 + float(there.abs().max())), equal_nan=True):
+        return
+    raise ParameterError(
+        "model must give each row outputs that do not hang on the other rows of the batch (in evaluation "
+        "mode), "
+        f"got others in another order; it takes {source.inputs.described()} here. Recurrent and attention "
+        f"layers "
+        "need batch_first=True, or Recipe(layout='steps-first')"
+    )

@@ -1,0 +1,116 @@
+"""What a module returns, as one row of outputs for each row of the batch.
+
+A module may return several things; one of them is the prediction. It may predict several times for each row
+(TabM: k heads). Every head is trained by the loss on its own, and predictions are averaged: probabilities of
+classes, else the numbers (Gorishniy et al. 2025, arXiv:2410.24210).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from regadvisor.errors import ParameterError
+
+#: Which of the things that a module returns is the prediction.
+Output = int | str | Callable[[Any], Tensor] | None
+#: The name of the prediction in what models of transformers return, which is a mapping.
+_LOGITS = "logits"
+
+
+def prediction_in(returned: Any, output: Output = None) -> Any:
+    """Return the prediction among the things that a module returned.
+
+    Parameters
+    ----------
+    returned : object
+    output : int, str, callable or None
+        Its place, its name, or a function that takes it out. ``None``: the first; of a mapping "logits".
+
+    Raises
+    ------
+    ParameterError
+        If it is not there.
+
+    Examples
+    --------
+    >>> prediction_in((torch.zeros(2), None)).shape, prediction_in({"aux": 1, "logits": 2})
+    (torch.Size([2]), 2)
+    """
+    if callable(output):
+        return output(returned)
+    if isinstance(returned, Tensor) and output is None:
+        return returned
+    try:
+        if isinstance(output, str) and not isinstance(returned, Mapping) and hasattr(returned, output):
+            return getattr(returned, output)
+        if output is not None:
+            return returned[output]
+        if isinstance(returned, Mapping):
+            return returned[_LOGITS] if _LOGITS in returned else next(iter(returned.values()))
+        if isinstance(returned, Sequence) and returned:
+            return returned[0]
+    except (KeyError, IndexError, TypeError, StopIteration) as error:
+        raise ParameterError(
+            f"output must name one of the things that the module returns, got {output!r} for "
+            f"{_described(returned)}; pass its number, its name, or a function as Recipe(output=...)"
+        ) from error
+    return returned
+
+
+def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -> Tensor:
+    """Return the prediction as (n_rows · n_heads, n_outputs), the heads of a row one after the other.
+
+    Raises
+    ------
+    ParameterError
+        If it is no tensor, or has not a row for each of the inputs.
+    """
+    outputs = prediction_in(returned, output)
+    if not isinstance(outputs, Tensor):
+        raise ParameterError(
+            f"model must return a tensor of predictions, or it first among others, got "
+            f"{_described(returned)};"
+            " say which by Recipe(output=...): a number, a name or a function"
+        )
+    if outputs.ndim == 1:
+        outputs = outputs.unsqueeze(1)
+    if outputs.ndim not in (2, 3) or len(outputs) != n_rows:
+        raise ParameterError(
+            f"model must return a tensor of shape (rows, {n_outputs}), or (rows, heads, {n_outputs}), got "
+            f"{tuple(outputs.shape)} for {n_rows} rows"
+        )
+    return outputs.flatten(0, 1) if outputs.ndim == 3 else outputs
+
+
+def _described(returned: Any) -> str:
+    if isinstance(returned, Mapping):
+        return f"{type(returned).__name__} of {', '.join(map(str, returned))}"
+    if isinstance(returned, tuple | list):
+        return f"{type(returned).__name__} of {', '.join(type(each).__name__ for each in returned)}"
+    return type(returned).__name__
+
+
+def merged(outputs: Tensor, n_heads: int, *, is_classification: bool) -> Tensor:
+    """Return one prediction for each row: the mean over the heads, of classes that of the probabilities.
+
+    Shape
+    -----
+    outputs : (..., n_rows · n_heads, n_outputs), of classes logits (two columns for two classes)
+    returns : (..., n_rows, n_outputs), of classes logarithms of probabilities if there are several heads
+
+    Examples
+    --------
+    >>> merged(torch.tensor([[1.0], [3.0]]), 2, is_classification=False)
+    tensor([[2.]])
+    """
+    if n_heads == 1:
+        return outputs
+    by_head = outputs.reshape(*outputs.shape[:-2], -1, n_heads, outputs.shape[-1])
+    if not is_classification:
+        return by_head.mean(-2)
+    return torch.logsumexp(torch.log_softmax(by_head, -1), -2) - math.log(n_heads)

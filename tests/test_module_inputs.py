@@ -1,0 +1,376 @@
+"""How rows enter modules of other people: sequences, tokens, images, categories, several inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from regadvisor import Advice, DataError, ParameterError, Recipe, advise
+from regadvisor.data.source import make_table
+from regadvisor.families.neural.image_encoding import module_preprocessor
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.module.stack import Engine
+from regadvisor.families.neural.module.trial import examine
+from regadvisor.sampling.folds import make_folds
+
+FEW_EPOCHS = Recipe(epochs=6, batch_size=64, lr=5e-3)
+
+
+class Recurrent(nn.Module):
+    """The last step of a recurrent layer, and a linear layer."""
+
+    def __init__(self, layer: type[nn.Module], n_in: int, n_out: int, batch_first: bool = True) -> None:
+        super().__init__()
+        self.steps = layer(n_in, 12, batch_first=batch_first)
+        self.batch_first = batch_first
+        self.head = nn.Linear(12, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps, _ = self.steps(x)
+        return self.head(steps[:, -1] if self.batch_first else steps[-1])
+
+
+def lstm(n_features: int, n_outputs: int) -> nn.Module:
+    return Recurrent(nn.LSTM, n_features, n_outputs)
+
+
+def gru(n_features: int, n_outputs: int) -> nn.Module:
+    return Recurrent(nn.GRU, n_features, n_outputs)
+
+
+def steps_first(n_features: int, n_outputs: int) -> nn.Module:
+    return Recurrent(nn.LSTM, n_features, n_outputs, batch_first=False)
+
+
+class Encoder(nn.Module):
+    def __init__(self, n_features: int, n_outputs: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(n_features, 8)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True)
+        self.head = nn.Linear(8, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.embed(x)).mean(1))
+
+
+def conv_1d(input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv1d(input_shape[0], 8, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(4),
+        nn.Flatten(),
+        nn.Linear(32, n_outputs),
+    )
+
+
+class Residual(nn.Module):
+    """A ResNet-style network of one block."""
+
+    def __init__(self, input_shape: tuple[int, int, int], n_outputs: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(input_shape[0], 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.head = nn.Linear(8, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.norm(self.stem(x)))
+        return self.head((x + self.block(x)).mean((2, 3)))
+
+
+class Heads(nn.Module):
+    """TabM-like: k predictions for each row, from shared weights and scales of their own."""
+
+    def __init__(self, n_features: int, n_outputs: int, k: int = 4) -> None:
+        super().__init__()
+        self.scales = nn.Parameter(torch.randn(k, n_features))
+        self.shared = nn.Linear(n_features, 16)
+        self.heads = nn.Parameter(torch.randn(k, 16, n_outputs) / 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.shared(x[:, None] * self.scales))
+        return torch.einsum("nki,kio->nko", hidden, self.heads)
+
+
+class Tokens(nn.Module):
+    def __init__(self, n_tokens: int, n_outputs: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(n_tokens, 6)
+        self.head = nn.Linear(6, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.table(x).mean(1))
+
+
+class Categories(nn.Module):
+    """Numbers, and an embedding for each categorical column."""
+
+    def __init__(self, n_features: int, cardinalities: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(n, 3) for n in cardinalities)
+        self.head = nn.Linear(n_features + 3 * len(cardinalities), n_outputs)
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        embedded = [table(codes[:, j]) for j, table in enumerate(self.tables)]
+        return self.head(torch.cat([numbers, *embedded], dim=1))
+
+
+class Two(nn.Module):
+    def __init__(self, input_shape: Any, n_outputs: int) -> None:
+        super().__init__()
+        shapes = list(input_shape.values()) if isinstance(input_shape, dict) else list(input_shape)
+        self.table = nn.Linear(shapes[0][0], 4)
+        self.words = nn.Embedding(20, 4)
+        self.head = nn.Linear(8, n_outputs)
+
+    def forward(self, numbers: Tensor, words: Tensor) -> Tensor:
+        return self.head(torch.cat([self.table(numbers), self.words(words).mean(1)], dim=1))
+
+
+class Lazy(nn.Module):
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(n_outputs))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return self.net(x), None
+
+
+def digits() -> tuple[Any, Any]:
+    images, y = load_digits(return_X_y=True)
+    keep = y < 3
+    return images[keep].reshape(-1, 8, 8) / 16.0, y[keep]
+
+
+def words(n: int = 200) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 20, size=(n, 6))
+    return X, (X < 10).sum(1) > 3
+
+
+def rows_of_table(n: int = 200) -> tuple[pd.DataFrame, Any]:
+    rng = np.random.default_rng(0)
+    city = rng.choice(["a", "b", "c"], n)
+    age = rng.normal(40, 10, n)
+    return pd.DataFrame({"city": city, "age": age}), city == "b"
+
+
+def two_inputs() -> tuple[dict[str, Any], Any]:
+    tokens, y = words()
+    return {"numbers": np.random.default_rng(1).normal(size=(200, 3)), "words": tokens}, y
+
+
+def family_of(model: Any, X: Any, y: Any, recipe: Recipe = FEW_EPOCHS) -> ModuleFamily:
+    table = make_table(X, y)
+    return ModuleFamily(model, table.facts, recipe=recipe, features=table.X)
+
+
+PEOPLES: dict[str, tuple[Any, Any, str]] = {
+    "lstm (n, t, c)": (lstm, digits, "sequence"),
+    "gru (n, t, c)": (gru, digits, "sequence"),
+    "lstm (n, t)": (lstm, lambda: (digits()[0].reshape(-1, 64)[:, 20:44], digits()[1]), "sequence"),
+    "lstm, steps first": (steps_first, digits, "steps-first"),
+    "transformer": (Encoder, digits, "sequence"),
+    "conv1d (n, t, c)": (conv_1d, digits, "channels"),
+    "conv1d (n, t)": (conv_1d, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "channels"),
+    "resnet": (Residual, digits, "image"),
+    "tabm": (Heads, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
+    "tokens": (Tokens, words, "tokens"),
+    "embedding table": (Categories, rows_of_table, "codes"),
+    "two inputs by name": (Two, two_inputs, "inputs"),
+    "two inputs in order": (Two, lambda: (tuple(two_inputs()[0].values()), two_inputs()[1]), "inputs"),
+    "lazy, a tuple returned": (Lazy, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
+}
+
+
+@pytest.mark.parametrize("name", PEOPLES)
+def test_rows_enter_as_the_module_takes_them_and_it_learns(name: str) -> None:
+    model, data, layout = PEOPLES[name]
+    X, y = data()
+    advice = advise(X, y, model=model, recipe=FEW_EPOCHS, budget=0)
+    assert advice.record.training is not None
+    assert advice.record.training.layout == layout
+    loaded = Advice(advice.record)  # the layout is in the record, whoever builds
+    built = loaded.build(module=model)
+    plain = {"model__l1": 0.0, "model__l2": 0.0, "model__dropout": 0.0}
+    built.set_params(model__recipe=Recipe(epochs=40, batch_size=32, lr=1e-2), **plain).fit(X, y)
+    assert built.score(X, y) > 0.85, name
+    np.testing.assert_allclose(built.predict_proba(X).sum(1), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in PEOPLES if name not in ("lstm (n, t)", "conv1d (n, t)")])
+def test_all_at_once_is_one_by_one(name: str) -> None:
+    model, data, _ = PEOPLES[name]
+    X, y = data()
+    table = make_table(X, y)
+    family = ModuleFamily(model, table.facts, recipe=FEW_EPOCHS, features=table.X)
+    prepared = family.prepare(table, make_folds(table, folds=3).folds, seed=0)
+    few, source = prepared.rows.x[:9], prepared.architecture.source  # type: ignore[attr-defined]
+    slopes: list[tuple[Tensor, Tensor]] = []
+    engines: list[Engine] = ["vmap", "loop"]
+    for engine in engines:
+        architecture = examine(source, few, recipe=FEW_EPOCHS, is_classification=True, engine=engine)
+        generator = torch.Generator().manual_seed(0)
+        initial = torch.cat([architecture.initial(generator) for _ in range(3)])
+        stack = architecture.stack(initial, batch=9, loss="log")
+        target = prepared.rows.target[:9].expand(3, 9, -1)
+        best = examine(source, few, recipe=FEW_EPOCHS, is_classification=True)
+        if engine == "vmap" and best.engine == "loop" and "convolutions" not in best.engine_reason:
+            # What cannot run all at once runs one by one, and the reason is said.
+            with pytest.raises(ParameterError, match=r"Batching rule not implemented|random operation"):
+                stack.compute_gradient(few.expand(3, *few.shape), target)
+            return
+        stack.compute_gradient(few.expand(3, *few.shape), target)
+        slopes.append((stack.gradient.clone(), stack.outputs(slice(0, 3), few)))
+    for together, alone in zip(*slopes, strict=True):
+        torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5)
+
+
+def test_heads_are_trained_each_by_its_loss_and_averaged() -> None:
+    X, y = digits()
+    X = X.reshape(-1, 64)
+    architecture = family_of(Heads, X, y).prepare(
+        make_table(X, y), make_folds(make_table(X, y), folds=3).folds, seed=0
+    )
+    own = architecture.architecture
+    rows, target = architecture.rows.x[:8], architecture.rows.target[:8]
+    stack = own.stack(own.initial(torch.Generator().manual_seed(0)), batch=8, loss="log")
+    weight = torch.linspace(0.5, 1.5, 8)[None]
+    stack.compute_gradient(rows[None], target[None], weight=weight)
+    # The same by plain torch: the mean over rows and heads of the log loss.
+    module = own.source.draw(0)  # type: ignore[attr-defined]
+    own.layout.unpack(own.initial(torch.Generator().manual_seed(0))[0], module)  # type: ignore[attr-defined]
+    outputs = module(rows)
+    losses = -(outputs.log_softmax(-1) * target[:, None]).sum(-1)
+    (losses.mean(1) * weight[0]).mean().backward()
+    plain = own.layout.pack(_gradients_of(module))  # type: ignore[attr-defined]
+    torch.testing.assert_close(stack.gradient, plain, rtol=1e-4, atol=1e-6)
+    probabilities = outputs.softmax(-1).mean(1)
+    torch.testing.assert_close(stack.outputs(slice(0, 1), rows)[0].softmax(-1), probabilities.detach())
+
+
+def _gradients_of(module: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        for value in module.parameters():
+            value.copy_(value.grad)
+    return module
+
+
+def test_categories_come_as_codes_and_numbers_scaled() -> None:
+    X, y = rows_of_table()
+    X.loc[3, "city"] = None
+    facts = make_table(X, y).facts
+    encoded = (
+        module_preprocessor(facts, "standard", "codes")
+        .fit(X[:150])
+        .transform(pd.concat([X[:5], pd.DataFrame({"city": ["new"], "age": [40.0]})]))
+    )
+    known = {"a": 1, "b": 2, "c": 3}
+    assert encoded[:, -1].tolist() == [known.get(city, 0) for city in X["city"][:5]] + [0]
+    assert abs(encoded[:, 0]).max() < 4
+    seen: dict[str, Any] = {}
+
+    def factory(n_features: int, cardinalities: tuple[int, ...], n_outputs: int) -> nn.Module:
+        seen.update(n_features=n_features, cardinalities=cardinalities)
+        return Categories(n_features, cardinalities, n_outputs)
+
+    family_of(factory, X, y)
+    assert seen == {"n_features": 1, "cardinalities": (4,)}
+
+
+def test_a_layout_can_be_given_and_is_checked() -> None:
+    X, y = digits()
+    wanted = Recipe(layout="channels")
+    assert family_of(lstm, X, y, wanted).inputs.layout == "channels"
+    with pytest.raises(ParameterError, match="layout must be one of"):
+        Recipe(layout="upside-down")
+    with pytest.raises(ParameterError, match="'codes' for an array"):
+        family_of(lstm, X, y, Recipe(layout="codes"))
+    with pytest.raises(ParameterError, match="reshape X to"):
+        family_of(lstm, X.reshape(-1, 64), y, Recipe(layout="image"))
+
+
+def test_a_recurrent_layer_that_mixes_rows_is_refused() -> None:
+    X, y = digits()
+    family = family_of(_Mixing, X, y, Recipe(layout="sequence"))
+    folds = make_folds(make_table(X, y), folds=3).folds
+    with pytest.raises(ParameterError, match="batch_first=True"):
+        family.prepare(make_table(X, y), folds, seed=0)
+
+
+class _Mixing(nn.Module):
+    """Takes (rows, steps, channels) for (steps, rows, channels), as is easily done."""
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.steps = nn.LSTM(8, 12)
+        self.head = nn.Linear(12, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.steps(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("output", [1, "wanted", lambda returned: returned[1]])
+def test_the_prediction_is_found_among_what_is_returned(output: Any) -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 3)
+
+        def forward(self, x: Tensor) -> Any:
+            found = self.layer(x)
+            return {"other": x, "wanted": found} if output == "wanted" else (x, found)
+
+    X, y = digits()
+    X = X.reshape(-1, 64)
+    recipe = Recipe(epochs=10, output=output)
+    built = advise(X, y, model=Several, recipe=recipe, budget=0).build()
+    assert built.fit(X, y).score(X, y) > 0.9
+
+
+def test_a_dataset_and_a_loader_are_read() -> None:
+    X, y = digits()
+    pairs = TensorDataset(torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y))
+    of_arrays = advise(X.astype(np.float32), y, model=gru, recipe=FEW_EPOCHS, budget=0)
+    for data in (pairs, DataLoader(pairs, batch_size=50)):
+        advice = advise(data, model=gru, recipe=FEW_EPOCHS, budget=0)
+        assert advice.record.data == of_arrays.record.data
+        advice.build().fit(data)
+    with pytest.raises(DataError, match="y must be None for a TensorDataset"):
+        advise(pairs, y, model=gru)
+    with pytest.raises(DataError, match="y must be the target, got None"):
+        advise(X, model=gru)
+    with pytest.raises(DataError, match=r"pairs \(features, target\), got Tensor"):
+        advise(torch.utils.data.Subset(torch.zeros(5, 2), range(5)), model=gru)  # type: ignore[arg-type]
+
+
+def test_uint8_and_float_images_in_any_order_are_one_data_set() -> None:
+    X, y = digits()
+    pixels = (16 * X).astype(np.uint8)
+    forms = [pixels, pixels.astype(np.float64), pixels[:, None], pixels[..., None], torch.as_tensor(pixels)]
+    columns = []
+    for form in forms:
+        advice = advise(form, y, model=Residual, recipe=FEW_EPOCHS, budget=0)
+        built = advice.build()
+        columns.append(built["preprocess"].fit_transform(form))
+        assert advice.record.data is not None
+        assert advice.record.data.image_shape == (8, 8)
+    for other in columns[1:]:
+        np.testing.assert_allclose(other, columns[0], rtol=1e-5)
+
+
+def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
+    y = [0, 1, 0]
+    with pytest.raises(DataError, match=r"one shape, got \(4, 4\) and \(5, 4\); resize images"):
+        advise([np.zeros((4, 4)), np.zeros((5, 4)), np.zeros((4, 4))], y, model=lstm)
+    with pytest.raises(DataError, match="equally many rows, got 3 and 4"):
+        advise({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, y, model=lstm)
+    with pytest.raises(ParameterError, match="one array or frame"):
+        advise({"a": np.zeros((30, 2)), "b": np.zeros((30, 2))}, [0, 1] * 15, model="mlp")
