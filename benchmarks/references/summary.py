@@ -19,6 +19,8 @@ FEWEST_SETS = 3
 OTHERS = "others"
 #: Points of the grid within so many percent of the lowest test loss are as good.
 SAME_PERCENT = 0.5
+#: Figures over fewer sets say nothing.
+FEWEST_FOR_FIGURES = 10
 TASKS = ("two classes", "more classes", "regression")
 
 
@@ -70,6 +72,8 @@ def _lost(folder: Path) -> str:
     head = ["model", "rows of the sample", "sets", "lowest CV loss", "within 0.5%", "no regularization"]
     lines = []
     for (model, part), own in found.groupby(["model", "share"], sort=False):
+        if len(own) < FEWEST_FOR_FIGURES:
+            continue
         cv, none = own["cv"].to_numpy(), own["none"].to_numpy()
         good = interval(100.0 * (cv <= SAME_PERCENT), share).text("%")
         name = "all" if part == 1 else f"N/{round(1 / part)}"
