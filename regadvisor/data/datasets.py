@@ -61,42 +61,45 @@ def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
         raise DataError(
             f"y must be None for a {type(X).__name__}, which holds the target, got {type(y).__name__}"
         )
-    has_batches = hasattr(X, "batch_sampler") and X.batch_sampler is not None
-    features: list[Any] = []
+    return _read(X)
+
+
+def _read(X: Any) -> tuple[Any, NDArray[Any]]:
+    """Return features and target of all rows of a data set, or of all batches of a loader."""
+    name = type(X).__name__
+    has_batches = getattr(X, "batch_sampler", None) is not None
+    features: list[dict[Any, NDArray[Any]]] = []
     targets: list[NDArray[Any]] = []
     n_bytes = 0
     for pair in _pairs(X):
         if not isinstance(pair, tuple | list) or len(pair) < 2:
             raise DataError(
-                f"a {type(X).__name__} must give pairs (features, target), got {type(pair).__name__}; "
-                f"pass X and y "
-                "as arrays"
+                f"a {name} must give pairs (features, target), got {type(pair).__name__}; pass X and y as "
+                f"arrays"
             )
         *given, target = pair
-        own = given[0] if len(given) == 1 else tuple(given)
-        row = {key: _array(value) for key, value in _named(own)}
+        row = {key: _array(value) for key, value in _named(given[0] if len(given) == 1 else tuple(given))}
         n_bytes += sum(value.nbytes for value in row.values())
         if n_bytes > MOST_BYTES:
             raise DataError(
-                f"a {type(X).__name__} must take at most {MOST_BYTES / 1e9:g} GB in memory, got more after "
-                f"{len(targets):,} {'batches' if has_batches else 'rows'}; pass a part of it: "
+                f"a {name} must take at most {MOST_BYTES / 1e9:g} GB in memory, got more after "
+                f"{len(targets):,} "
+                f"{'batches' if has_batches else 'rows'}; pass a part of it: "
                 "torch.utils.data.Subset(dataset, rows)"
             )
         features.append(row)
         targets.append(_array(target))
     if not targets:
-        raise DataError(f"a {type(X).__name__} must hold at least 2 rows, got none")
+        raise DataError(f"a {name} must hold at least 2 rows, got none")
     join = np.concatenate if has_batches else np.stack
     try:
-        found = {key: join([row[key] for row in features]) for key in features[0]}
-        values = join(targets)
+        return _as_given({key: join([row[key] for row in features]) for key in features[0]}), join(targets)
     except (ValueError, KeyError) as error:
         raise DataError(
-            f"the rows of a {type(X).__name__} must have one shape, got {error}; resize images to one "
-            f"size, and "
-            "pad or cut sequences to one length"
+            f"the rows of a {name} must have one shape, got {error}; resize images to one size, and pad "
+            f"or cut "
+            "sequences to one length"
         ) from error
-    return _as_given(found), values
 
 
 def _pairs(X: Any) -> Iterator[Any]:

@@ -33,6 +33,7 @@ from regadvisor.families.neural.module.source import ModuleSource, name_of, own_
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.parameters import copied, penalised_parameters
 from regadvisor.families.neural.recipe import Recipe
+from regadvisor.records import Audit
 
 #: Rows of the dry passes: two sizes tell which axes hold the rows.
 _FEW, _MANY = 5, 7
@@ -137,17 +138,23 @@ def examine(
     )
     if engine is not None:
         return replace(architecture, engine=engine)
-    found = by_structure(first, exempt=recipe.exempt, penalised=recipe.penalised)
-    is_cheap = (
-        not _is_slow(dry.pass_s, few)
-        and len(few) * dry.n_operations * len(found.penalised) < MOST_AUDIT_OPERATIONS
-    )
-    found = with_invariant(
-        found, drawn, source.arguments(few) if is_cheap else ((), {}), output=recipe.output
-    )
-    architecture = replace(architecture, audit=replace(found, module=name_of(source.model)))
+    architecture = replace(architecture, audit=_audited(first, drawn, architecture, few, recipe))
     best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
     return replace(architecture, engine=best, engine_reason=reason)
+
+
+def _audited(
+    first: nn.Module, drawn: nn.Module, architecture: ModuleArchitecture, few: Tensor, recipe: Recipe
+) -> Audit:
+    """Return what penalties and dropout act on; `first` as it came, `drawn` as it is trained."""
+    source = architecture.source
+    found = by_structure(first, exempt=recipe.exempt, penalised=recipe.penalised)
+    n_operations = len(few) * architecture.n_operations * len(found.penalised)
+    is_cheap = n_operations < MOST_AUDIT_OPERATIONS and not _is_slow(architecture.pass_s, few)
+    arguments = source.arguments(few) if is_cheap else ((), {})
+    return replace(
+        with_invariant(found, drawn, arguments, output=recipe.output), module=name_of(source.model)
+    )
 
 
 # ---------------------------------------------------------------------------------------- dry passes
