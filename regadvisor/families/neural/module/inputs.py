@@ -79,6 +79,7 @@ class Inputs:
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.arange(12.0).reshape(2, 6)
     >>> [tuple(each.shape) for each in Inputs(layout="channels", shape=(3, 2), n_flat=6).arguments(rows)[0]]
     [(2, 2, 3)]
