@@ -178,7 +178,7 @@ def test_snippets_run_as_printed_and_give_the_same_model(
 
 
 def test_an_unknown_snippet_is_named(cancer: Advice) -> None:
-    with pytest.raises(ParameterError, match="'sklearn', 'torch', 'keras' or 'skorch'"):
+    with pytest.raises(ParameterError, match="one of 'sklearn', 'torch', 'keras', 'skorch'"):
         cancer.snippet("mxnet")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="'sklearn' or 'torch' for a linear model, got 'keras'"):
         cancer.snippet("keras")
