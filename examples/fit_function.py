@@ -1,4 +1,9 @@
-"""Any model: functions of your own train it, here plain NumPy, a model with results, and texts."""
+"""
+Any model: a function that trains it
+====================================
+
+Any model: functions of your own train it, here plain NumPy, a model with results, and texts.
+"""
 
 import numpy as np
 from sklearn.datasets import load_diabetes

@@ -1,4 +1,9 @@
-"""Your own estimator of scikit-learn, with its own loss: counts by a Poisson regression in a pipeline."""
+"""
+Your own estimator, with its own loss
+=====================================
+
+Your own estimator of scikit-learn, with its own loss: counts by a Poisson regression in a pipeline.
+"""
 
 import numpy as np
 from sklearn.compose import make_column_transformer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,10 @@ def by_hand(recipe: Recipe, regularizer: Regularizer) -> tuple[nn.Module, dict[s
     return module, start
 
 
+def falling(done: float) -> float:
+    return 1.0 - done
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -94,7 +99,7 @@ def by_hand(recipe: Recipe, regularizer: Regularizer) -> tuple[nn.Module, dict[s
         {"optimizer": "sgd", "nesterov": True, "lr": 0.05},
         {"optimizer": "sgd", "nesterov": True, "lr": 0.05, "coupling": "loss"},
         {"schedule": "one-cycle", "warmup": 0.2},
-        {"schedule": lambda done: 1.0 - done},
+        {"schedule": falling},
         {"accumulate": 3, "batch_size": 5},
         {"lr_scale": {"0.*": 0.1, "0.bias": 0.0}},
         {"lr_scale": {"0.*": 0.1}, "optimizer": "sgd", "lr": 0.05, "coupling": "loss"},
@@ -102,7 +107,7 @@ def by_hand(recipe: Recipe, regularizer: Regularizer) -> tuple[nn.Module, dict[s
         {"towards_start": ("0.*",), "coupling": "loss"},
         {"towards_start": ("0.*",), "lr_scale": {"0.*": 0.3}},
     ],
-    ids=str,
+    ids=lambda options: re.sub(r" at 0x[0-9a-f]+", "", str(options)),
 )
 @pytest.mark.parametrize("strengths", [{"l1": 0.02, "l2": 0.5}, {"l2": 0.5}])
 def test_a_run_is_that_of_a_plain_loop(options: dict[str, Any], strengths: dict[str, float]) -> None:
