@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from regadvisor.family_spec import spec_of
 from regadvisor.records import (
@@ -29,7 +28,7 @@ from regadvisor.report.phrases import (
     strengths,
     support,
 )
-from regadvisor.report.units import parameters
+from regadvisor.report.units import range_in_own_unit
 from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE
 from regadvisor.words import agreed, capital, counted, joined, number
 
@@ -160,29 +159,7 @@ def _tie_ranges(record: Record) -> list[str]:
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]
-    return [*ranges, *_in_own_unit(record)]
-
-
-def _in_own_unit(record: Record) -> list[str]:
-    """Return the same range in the parameter that the headline names, where that is a single one."""
-    facts = record.strength
-    full, sample = facts.regularizer, facts.on_sample
-    if sample is None or len(facts.ties) != 1 or len(full.strengths()) != 1:
-        return []
-    ((name, ends),) = facts.ties.items()
-    picked, advised = sample.strengths().get(name), full.strengths().get(name)
-    if not picked or not advised or name == "dropout" or ends[0] >= ends[1]:
-        return []
-    values = []
-    for end in ends:  # the whole range moves with the strength that was picked
-        at = replace(record, strength=replace(facts, regularizer=full.times(end / picked)))
-        found = [(model, key, value) for model, own in parameters(at).items() for key, value in own.items()]
-        values += [each for each in found if each[1] != "l1_ratio"][:1]
-    if len(values) != 2 or values[0][:2] != values[1][:2]:
-        return []
-    model, key, _ = values[0]
-    low, high = sorted(value for *_, value in values)
-    return [f"For {model} that is any {key} from {number(low, 2)} to {number(high, 2)}."]
+    return [*ranges, *range_in_own_unit(record)]
 
 
 def _for_rows(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.family_spec import spec_of
@@ -85,6 +86,28 @@ def in_code(record: Record) -> str:
         f"{name}({', '.join(f'{key}={_typed(value, digits)}' for key, value in own.items())})"
         for name, own in parameters(record).items()
     )
+
+
+def range_in_own_unit(record: Record) -> list[str]:
+    """Return the strengths that do as well, in the parameter of the headline; one sentence or none."""
+    facts = record.strength
+    full, sample = facts.regularizer, facts.on_sample
+    if sample is None or len(facts.ties) != 1 or len(full.strengths()) != 1:
+        return []
+    ((name, ends),) = facts.ties.items()
+    picked, advised = sample.strengths().get(name), full.strengths().get(name)
+    if not picked or not advised or name == "dropout" or ends[0] >= ends[1]:
+        return []
+    values = []
+    for end in ends:  # the whole range moves with the strength that was picked
+        at = replace(record, strength=replace(facts, regularizer=full.times(end / picked)))
+        found = [(model, key, value) for model, own in parameters(at).items() for key, value in own.items()]
+        values += [each for each in found if each[1] != "l1_ratio"][:1]
+    if len(values) != 2 or values[0][:2] != values[1][:2]:
+        return []
+    model, key, _ = values[0]
+    low, high = sorted(value for *_, value in values)
+    return [f"For {model} that is any {key} from {number(low, 2)} to {number(high, 2)}."]
 
 
 def _typed(value: float, digits: int) -> str:
