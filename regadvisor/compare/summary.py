@@ -43,7 +43,7 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
     Examples
     --------
     >>> fit_facts("none", train_loss=0.02, held_out_loss=0.41, constant_loss=0.69).text
-    'With no regularizer the model overfits: train loss 0.02, held out 0.41, constant 0.69.'
+    'With no regularizer the model overfits: train loss 0.02, held out 0.41, guessing 0.69.'
     """
     behind = held_out_loss - train_loss
     gap = behind / held_out_loss if held_out_loss > 0 else 0.0
