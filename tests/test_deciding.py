@@ -757,6 +757,8 @@ def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch:
         models = {"none": (Regularizer(), training), "l2": (Regularizer(l2=0.1), training)}
         assert arguments == (drawn.table, drawn.folds, models, own_score)
         expected = (
-            {"module": "the caller's", "loss": own_loss} if has_recipe else {"module": None, "loss": None}
+            {"module": "the caller's", "loss": own_loss, "recipe": family.recipe}  # type: ignore[attr-defined]
+            if has_recipe
+            else {"module": None, "loss": None, "recipe": None}
         )
         assert options == expected
