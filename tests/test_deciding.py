@@ -757,8 +757,8 @@ def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch:
         models = {"none": (Regularizer(), training), "l2": (Regularizer(l2=0.1), training)}
         assert arguments == (drawn.table, drawn.folds, models, own_score)
         expected = (
-            {"module": "the caller's", "loss": own_loss, "recipe": family.recipe}  # type: ignore[attr-defined]
+            {"module": "the caller's", "recipe": family.recipe}  # type: ignore[attr-defined]
             if has_recipe
-            else {"module": None, "loss": None, "recipe": None}
+            else {"module": None, "recipe": None}
         )
         assert options == expected
