@@ -63,26 +63,7 @@ def torch_snippet(
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    functions = ("loss",) * training.has_own_loss + training.own_functions
-    if functions or training.output is not None:
-        raise ParameterError(
-            f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
-            f"{' and '.join(functions or ['output'])}, whose code is not known; use "
-            "advice.optimizer(module, lr=..., steps=...) in your own loop"
-        )
-    if training.family == "linear" and library != "torch":
-        raise ParameterError(
-            f"target must be 'sklearn' or 'torch' for a linear model, got {library!r}, which would not "
-            "find the minimum; its parameters are in advice.regularizer.to(...)"
-        )
-    if library == "keras" and (
-        training.family == "module" or training.exempt or training.penalised is not None
-    ):
-        raise ParameterError(
-            "target must be 'torch' or 'skorch' for a module of torch, or patterns of its parameters, "
-            "got 'keras'"
-        )
-    _check_recipe(training, library)
+    _check(training, library)
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
     n_classes = len(facts.classes or ())
@@ -127,6 +108,30 @@ def torch_snippet(
         undefined=StrictUndefined,
     )
     return environment.get_template(f"{library}.py.jinja").render(values)
+
+
+def _check(training: Training, library: str) -> None:
+    """Raise where no script of this library trains the advised model."""
+    functions = ("loss",) * training.has_own_loss + training.own_functions
+    if functions or training.output is not None:
+        raise ParameterError(
+            f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
+            f"{' and '.join(functions or ['output'])}, whose code is not known; use "
+            "advice.optimizer(module, lr=..., steps=...) in your own loop"
+        )
+    if training.family == "linear" and library != "torch":
+        raise ParameterError(
+            f"target must be 'sklearn' or 'torch' for a linear model, got {library!r}, which would not "
+            "find the minimum; its parameters are in advice.regularizer.to(...)"
+        )
+    if library == "keras" and (
+        training.family == "module" or training.exempt or training.penalised is not None
+    ):
+        raise ParameterError(
+            "target must be 'torch' or 'skorch' for a module of torch, or patterns of its parameters, "
+            "got 'keras'"
+        )
+    _check_recipe(training, library)
 
 
 def _in_numpy(shaping: str) -> str:
