@@ -103,14 +103,16 @@ def summarise(folder: Path) -> str:
 
 
 def _counted(sets: pd.DataFrame, by: str, order: list[str]) -> str:
-    """Return sets by a column and by task and size, with the sums last."""
-    columns = [*(("task", name) for name in TASKS), *(("size", name) for name in SIZES)]
+    """Return sets by a column, by task and by size within each task, with the sums last."""
     rows = []
     for name in [*order, "all"]:
         own = sets if name == "all" else sets[sets[by] == name]
-        cells = [int((own[column] == value).sum()) for column, value in columns]
+        cells = [
+            " / ".join(str(((own["task"] == task) & (own["size"] == size)).sum()) for size in SIZES)
+            for task in TASKS
+        ]
         rows.append([name, len(own), *cells])
-    return _table([by, "sets", *(value for _, value in columns)], rows)
+    return _table([by, "sets", *TASKS], rows)
 
 
 def _table(head: list[str], rows: list[list[object]]) -> str:

@@ -276,8 +276,8 @@ def test_a_set_that_fails_is_said_and_the_next_one_made(
 def test_the_summary_counts_sets_once(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command.main(None, ["show", "--out", str(made)])
     lines = capsys.readouterr().out.splitlines()
-    assert "| tables | 2 | 1 | 0 | 1 | 1 | 1 | 0 |" in lines
-    assert "| others | 2 | 1 | 0 | 1 | 1 | 1 | 0 |" in lines
+    assert "| tables | 2 | 1 / 0 / 0 | 0 / 0 / 0 | 0 / 1 / 0 |" in lines
+    assert "| others | 2 | 1 / 0 / 0 | 0 / 0 / 0 | 0 / 1 / 0 |" in lines
     assert "| linear | 2 | 1 | 0 | 0 |" in lines
 
 
