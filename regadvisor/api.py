@@ -44,6 +44,7 @@ from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.fitted.family import FittedFamily
 from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.neural.recipe import Recipe
+from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
@@ -337,6 +338,8 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
         traps = find_traps(table, seed=seed) + flat_images(table, seed=seed)
+        if spec_of(gatherer.family.name).is_network:  # whose training ends before weights grow for ever
+            traps = tuple(note for note in traps if note.code != "separable-classes")
         if way.outcome == NO_SIGNAL:
             traps += hidden_signal(table, seed=seed)
     with gatherer.stage("decide"):

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-import numpy as np
-
 from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours
 
@@ -156,6 +154,8 @@ def are_labels(y: Any) -> bool:
     """Whether y has several columns, each of 0 and 1 alone."""
     if not _has_columns(y):
         return False
+    import numpy as np
+
     try:
         values = np.asarray(y).astype(np.float64)
     except (TypeError, ValueError):

@@ -18,6 +18,8 @@ def number(value: float, digits: int = 3) -> str:
     --------
     >>> number(0.000312), number(0.0000305), number(1234.6), number(12.0), number(0)
     ('0.000312', '3.05e-5', '1,235', '12', '0')
+    >>> number(21.4, 1), number(214.0, 2)
+    ('20', '210')
     """
     if value == 0:
         return "0"
@@ -25,7 +27,9 @@ def number(value: float, digits: int = 3) -> str:
         return str(value)
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e")
+    if abs(value) >= 10**digits:  # whole tens and hundreds, not a power of ten
+        return f"{float(f'{value:.{digits}g}'):.0f}"
+    return f"{value:.{digits}g}".replace("e-0", "e-")
 
 
 def percent(share: float) -> str:

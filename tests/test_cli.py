@@ -504,7 +504,7 @@ def test_ask_asks_nothing_that_was_given(asked: list[dict[str, Any]]) -> None:
 
 def test_ask_without_an_answer_says_what_to_give_instead(asked: list[dict[str, Any]]) -> None:
     result = run("ask", input="y\n")
-    assert result.exit_code == terminal.INTERRUPTED
+    assert result.exit_code == terminal.USAGE
     assert "--correlated yes|no" in result.stderr
     assert asked == []
 
@@ -575,7 +575,7 @@ def test_a_terminal_without_utf8_gets_a_report_too(saved: str) -> None:
     done = program("show", saved, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "569 rows × 30 features".encode("latin-1") in done.stdout
-    assert b"Use L2: LogisticRegression(C=0.57)." in done.stdout
+    assert b"Use L2: LogisticRegression(C=0.57) on standardised features." in done.stdout
 
 
 def test_json_stays_utf8_without_a_utf8_terminal(tmp_path: Path) -> None:

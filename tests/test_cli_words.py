@@ -132,7 +132,7 @@ def test_a_terminal_without_the_characters_gets_others(encoding: str, tmp_path: 
     )
     text = done.stdout.decode(encoding)
     assert "+- regadvisor" in text
-    assert "| Use L2: LogisticRegression(C=0.57)." in text
+    assert "| Use L2: LogisticRegression(C=0.57) on standardised features." in text
     assert text.count("?") == to_text(view(advice())).count("?"), "nothing is replaced by a question mark"
 
 

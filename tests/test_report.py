@@ -106,7 +106,7 @@ def test_verbose_adds_every_candidate_and_fold() -> None:
 
 def test_advice_says_what_to_use_whether_it_helps_by_how_much_and_what_it_took() -> None:
     assert headline(advice()) == (
-        "Use L2: LogisticRegression(C=0.57).",  # 1 / (569 * 0.0031)
+        "Use L2: LogisticRegression(C=0.57) on standardised features.",  # 1 / (569 * 0.0031)
         # 0.0491 of 0.1253; its standard deviation is 0.0382 / 3.92, of which 0.8416 is taken off.
         "Regularizing helps: very likely. Held-out log loss 39% lower than without (at least 33%, 80% sure).",
         "Took 12 s on all 569 rows.",
@@ -141,7 +141,7 @@ def test_a_claim_that_is_a_toss_up_is_not_called_help() -> None:
 
 def test_a_tie_names_the_tied_kinds_and_the_simplest() -> None:
     assert headline(tie())[:3] == (
-        "Use L2: LogisticRegression(C=0.57).",
+        "Use L2: LogisticRegression(C=0.57) on standardised features.",
         "Regularizing helps: 99% sure. Held-out log loss 39% lower than without (at least 33%, 80% sure).",
         "L1 and L1+L2 are as good; L2 is the simplest.",
     )
@@ -153,7 +153,7 @@ def test_a_tie_with_none_does_not_say_regularize() -> None:
     assert verdict[:3] == (
         "Regularizing or not makes no measurable difference (the loss is between 0.4% lower and 0.3% higher "
         "with L2 than without).",
-        "Use L2: LogisticRegression(C=0.57); a mild penalty does no harm.",
+        "Use L2: LogisticRegression(C=0.57) on standardised features; a mild penalty does no harm.",
         "No regularizer and L1 tie with it.",
     )
 
@@ -211,7 +211,7 @@ def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> N
     assert headline(cant_tell())[:2] == (
         "Can't tell yet whether to regularize: with 60 rows, the loss is between 45% lower and 27% higher "
         "with L2 than without; about 400 more rows would decide it.",
-        "Until then use L2: LogisticRegression(C=0.333).",
+        "Until then use L2: LogisticRegression(C=0.333) on standardised features.",
     )
 
 
@@ -247,7 +247,7 @@ def test_no_signal_names_what_is_not_beaten(task: str, what: str) -> None:
 
 def test_the_prior_branch_has_a_default_strength_and_no_confidence() -> None:
     assert headline(prior())[:3] == (
-        "Use L2: LogisticRegression(C=1), a default strength.",
+        "Use L2: LogisticRegression(C=1), a default strength on standardised features.",
         "Nothing was trained, so nothing says how sure that is.",
         "12 rows cannot be split into folds.",
     )

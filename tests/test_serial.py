@@ -124,7 +124,7 @@ def test_the_summary_says_what_a_program_wants_in_plain_fields() -> None:
     assert record.data is not None
     own = json.loads(to_json(record))["summary"]
     assert own == Advice(record).summary
-    assert own["verdict"].startswith("Use L2: LogisticRegression(C=0.57).")
+    assert own["verdict"].startswith("Use L2: LogisticRegression(C=0.57) on standardised features.")
     assert (own["kind"], own["l2"], own["status"]) == ("l2", 0.0031, "advice")
     assert own["parameters"]["LogisticRegression"]["C"] == pytest.approx(1 / (record.data.n_rows * 0.0031))
     found = record.evidence.scores.comparison("l2", "none")  # type: ignore[union-attr]

@@ -6,6 +6,7 @@ stdout, progress and complaints to stderr.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -231,7 +232,8 @@ def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
         terminal.complain(
             "no answer; answer in a terminal, or give --correlated yes|no and --whole-picture yes|no"
         )
-        raise click.exceptions.Exit(terminal.INTERRUPTED) from None
+        is_asked = sys.stdin.isatty()  # else nobody was there to answer
+        raise click.exceptions.Exit(terminal.INTERRUPTED if is_asked else terminal.USAGE) from None
 
     import regadvisor
 

@@ -54,7 +54,8 @@ def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
     if not is_dataset(X):
         if y is None:
             raise DataError(
-                "y must be the target, got None; only a Dataset or DataLoader of torch holds it by itself"
+                "y must be the target, or of a frame the name of its column, got None; only a Dataset or "
+                "DataLoader of torch holds it by itself"
             )
         return X, y
     if y is not None:

@@ -149,7 +149,7 @@ def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
         example = next((value for value in values if isinstance(value, str)), values.iloc[0])
         raise ParameterError(
             f"task must fit the target: 'regression' needs numbers, got {shown(example)} in {where}; "
-            "use task='classification' or leave it out"
+            "for classes pass task='classification', or a classifier as model="
         ) from error
     n_infinite = int(np.isinf(numbers).sum())
     if n_infinite:

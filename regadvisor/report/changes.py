@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 from regadvisor.records import Record
+from regadvisor.regularizer import Kind
 from regadvisor.report.brief import gains
-from regadvisor.report.phrases import clean, sentence, short_label, signed_percent
+from regadvisor.report.phrases import clean, label, sentence, short_label, signed_percent
 from regadvisor.report.verdict import losses, use
 from regadvisor.words import counted, joined, number
 
@@ -53,10 +54,14 @@ def _answer(before: Record, after: Record) -> list[str]:
             lines.append(f"Its gain over no regularizer was {was_text}; it is {now_text} now.")
     gone, new = set(before.ties) - set(after.ties), set(after.ties) - set(before.ties)
     if gone:
-        lines.append(f"No longer as good: {joined(sorted(map(short_label, gone)))}.")
+        lines.append(f"No longer as good: {joined(sorted(map(_tied, gone)))}.")
     if new:
-        lines.append(f"As good now: {joined(sorted(map(short_label, new)))}.")
+        lines.append(f"As good now: {joined(sorted(map(_tied, new)))}.")
     return lines
+
+
+def _tied(kind: Kind) -> str:
+    return label(kind) if kind == "none" else short_label(kind)
 
 
 _STATUS = {

@@ -387,7 +387,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
     if record.training.family == "module":
         lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")
     else:
-        lines.append(f'advice.snippet("{library}") is the code, as is regadvisor snippet advice.json.')
+        lines.append(f'advice.snippet("{library}") is the code.')
     return (*lines, *missing(record))
 
 

@@ -83,7 +83,7 @@ def in_code(record: Record) -> str:
     """
     digits = _digits(record)
     return ", ".join(
-        f"{name}({', '.join(f'{key}={_typed(value, digits)}' for key, value in own.items())})"
+        f"{name}({', '.join(f'{key}={_typed(value, digits, key)}' for key, value in own.items())})"
         for name, own in parameters(record).items()
     )
 
@@ -110,14 +110,18 @@ def range_in_own_unit(record: Record) -> list[str]:
     return [f"For {model} that is any {key} from {number(low, 2)} to {number(high, 2)}."]
 
 
-def _typed(value: float, digits: int) -> str:
-    """Return a number as it is typed in code, without commas.
+def _typed(value: float, digits: int, key: str = "") -> str:
+    """Return a number as it is typed in code, without commas; a mix of L1 and L2 never as L1 or L2 alone.
 
     Examples
     --------
     >>> _typed(0.0606, 1), _typed(1234.6, 2), _typed(float("inf"), 3)
     ('0.06', '1200', 'inf')
+    >>> _typed(0.99995, 1, "l1_ratio")
+    '0.99995'
     """
+    if key == "l1_ratio" and number(value, digits) in ("0", "1") and value not in (0.0, 1.0):
+        return f"{value:.6g}"
     if math.isfinite(value) and 1_000 <= abs(value) < 1e9:
         return str(round(value, digits - len(str(int(abs(value))))).__trunc__())
     return number(value, digits)

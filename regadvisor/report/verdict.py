@@ -26,7 +26,7 @@ def headline(record: Record) -> tuple[str, ...]:
     elif record.walk.outcome == "none":
         said = _none(record, record.evidence.scores)
     else:
-        said = (f"Use {use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
+        said = (f"Use {_use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
     return (*said, *_cost(record))
 
 
@@ -40,6 +40,18 @@ def use(record: Record) -> str:
     code = in_code(record)
     default = ", a default strength" if record.strength.source == "default" else ""
     return f"{regularizer.label}: {code}{default}" if code else start(record)
+
+
+def _use(record: Record) -> str:
+    """Return what to use, and which features it is for where the caller's own model does not say so."""
+    training = record.training
+    is_ours = training is not None and training.family == "linear" and training.estimator is None
+    where = (
+        " on standardised features"
+        if is_ours and in_code(record) and record.strength.regularizer.kind != "none"
+        else ""
+    )
+    return f"{use(record)}{where}"
 
 
 def start(record: Record) -> str:
@@ -140,7 +152,7 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     tied = capital(joined(label(kind) for kind in record.ties))
     return (
         f"Regularizing or not makes {matter}{how}.",
-        f"Use {use(record)}; {'it' if pick == 'none' else 'a mild penalty'} {simple}.",
+        f"Use {_use(record)}; {'it' if pick == 'none' else 'a mild penalty'} {simple}.",
         f"{tied} {'ties' if len(record.ties) == 1 else 'tie'} with it.",
     )
 
@@ -198,7 +210,7 @@ def _no_signal(record: Record) -> tuple[str, ...]:
         luck = ", no more below than luck explains" if is_lower else ""
         reached = f"reaches a {scores.loss_name} of {best}, {also}{luck}"
         sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
-    sentences.append(f"If you train anyway, use {use(record)}.")
+    sentences.append(f"If you train anyway, use {_use(record)}.")
     return tuple(sentences)
 
 
@@ -208,7 +220,7 @@ def _untrained(record: Record) -> tuple[str, ...]:
         return (f"Use {record.strength.regularizer.label}.", "Its strength is unknown without data.")
     why = _gave_up(record)
     reason = () if why is None else (sentence(why.answer.because),)
-    return (f"Use {use(record)}.", "Nothing was trained, so nothing says how sure that is.", *reason)
+    return (f"Use {_use(record)}.", "Nothing was trained, so nothing says how sure that is.", *reason)
 
 
 def _gave_up(record: Record) -> Step | None:
@@ -217,7 +229,7 @@ def _gave_up(record: Record) -> Step | None:
 
 
 def _cant_tell(record: Record) -> tuple[str, ...]:
-    until = f"Until then use {use(record)}."
+    until = f"Until then use {_use(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
     if any(note.code == HIDDEN_SIGNAL for note in record.notes):
         return ("Can't tell yet: extreme values rule the loss, and nothing beats a constant guess.", until)

@@ -99,12 +99,12 @@ class ModuleSource:
                     f"model must be a factory that returns a torch.nn.Module, got an error from "
                     f"{name_of(self.model)} called with {given}: {type(error).__name__}: {error}; a factory "
                     f"may ask for {', '.join(ASKED[:3])}, with categories for cardinalities (codes of each), "
-                    "with tokens for n_tokens"
+                    "with tokens for n_tokens; a function that trains goes into regadvisor.fit_function(...)"
                 ) from error
         if not isinstance(module, nn.Module):
             raise ParameterError(
                 f"model must be a factory that returns a torch.nn.Module, got {type(module).__name__} from "
-                f"{name_of(self.model)}"
+                f"{name_of(self.model)}; a function that trains goes into regadvisor.fit_function(...)"
             )
         return self._with_shapes(module, seed)
 
