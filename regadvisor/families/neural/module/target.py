@@ -61,6 +61,7 @@ def fixed_outputs(
         with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
             inputs = replace(inputs_of(facts, layout), n_flat=n_flat)
             source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs_of(facts), output=output)
+            module = source.draw(0).eval()
             with own_luck(0):
-                return int(source.call(source.draw(0).eval(), torch.zeros(2, n_flat)).shape[1])
+                return int(source.call(module, torch.zeros(2, n_flat)).shape[1])
     return None
