@@ -20,8 +20,8 @@ from regadvisor.families.neural.parameters import copied
 
 #: What a factory may ask for by naming it in its signature.
 ASKED = ("n_features", "n_outputs", "input_shape", "cardinalities", "n_tokens")
-#: Torch has one generator for the process, and networks are made and run in several threads; in one thread, luck
-#: within luck is fine.
+#: Torch has one generator for the process, and networks are made and run in several threads. A thread may ask
+#: for luck of its own inside.
 _LOCK = threading.RLock()
 
 
