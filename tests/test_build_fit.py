@@ -249,7 +249,7 @@ def test_the_estimators_refuse_in_words_of_ours(estimator: Any, X: Any, y: Any) 
 
 def test_unexpected_arguments_name_nothing_private() -> None:
     with pytest.raises(TypeError) as caught:
-        AdvisedClassifier(storage="x")  # type: ignore[call-arg]
+        AdvisedClassifier(strage="x")  # type: ignore[call-arg]
     assert not re.search(r"(^|\s)_", str(caught.value))
 
 

@@ -161,6 +161,7 @@ def as_inputs(X: Any) -> dict[str, Any] | tuple[Any, ...] | None:
     """
     if (
         isinstance(X, dict)
+        and not sparse.issparse(X)  # one of SciPy's is a dict
         and X
         and all(hasattr(each, "shape") or isinstance(each, list) for each in X.values())
     ):
