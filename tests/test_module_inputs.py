@@ -345,7 +345,7 @@ def test_a_dataset_and_a_loader_are_read() -> None:
         advice.build().fit(data)
     with pytest.raises(DataError, match="y must be None for a TensorDataset"):
         advise(pairs, y, model=gru)
-    with pytest.raises(DataError, match="y must be the target, .* got None"):
+    with pytest.raises(DataError, match=r"y must be the target, .* got None"):
         advise(X, model=gru)
     with pytest.raises(DataError, match=r"pairs \(features, target\), got Tensor"):
         advise(torch.utils.data.Subset(torch.zeros(5, 2), range(5)), model=gru)  # type: ignore[arg-type]
