@@ -331,7 +331,7 @@ def test_the_written_table_and_parameters_come_from_one_run(script, tmp_path, mo
     lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith(("| regul", "| kind"))]
     trusted = [line for line in lines if line.endswith("| yes |")]
     assert 0 < len(trusted) < len(lines) == 4
-    assert copy.read_text("utf-8").count("SupportMap(") == len(trusted), "only maps that can be trusted"
+    assert copy.read_text("utf-8").count("    SupportMap(\n") == len(trusted), "only maps that can be trusted"
     monkeypatch.setattr(sys, "argv", ["calibration.py", str(tmp_path), "--write", "--family", "mlp"])
     with pytest.raises(SystemExit):
         script.main()
