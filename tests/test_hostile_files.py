@@ -76,7 +76,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, derandomize=True)
 @given(content=ANYTHING)
 def test_any_bytes_are_a_table_or_an_error_of_ours(content: bytes) -> None:
     try:
@@ -100,7 +100,13 @@ def read_whole(path: Path) -> tuple[Table, Any]:
     return make_table(split.X, split.y), split.X
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def missing_alike(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with None for everything that is missing: a column without a value has no type."""
+    values = frame.reset_index(drop=True).astype(object)
+    return values.where(values.notna(), None)
+
+
+@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=csv_files().map(lambda text: (".csv", text)) | json_files().map(lambda text: (".jsonl", text)))
 def test_a_file_in_a_folder_means_what_it_means_by_itself(content: tuple[str, bytes], tmp_path: Path) -> None:
     ending, text = content
@@ -121,9 +127,7 @@ def test_a_file_in_a_folder_means_what_it_means_by_itself(content: tuple[str, by
     np.testing.assert_array_equal(in_parts[0].y, whole[0].y)
     has_target = in_parts[1].index if whole[0].kept is None else np.flatnonzero(whole[0].kept)
     assert_frame_equal(
-        in_parts[1].reset_index(drop=True),
-        whole[1].iloc[has_target].reset_index(drop=True),
-        check_dtype=False,
+        missing_alike(in_parts[1]), missing_alike(whole[1].iloc[has_target]), check_dtype=False
     )
 
 
@@ -149,7 +153,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, derandomize=True)
 @given(
     edits=st.lists(st.tuples(st.sampled_from(paths_in(ADVICE)[1:]), JUNK), min_size=1, max_size=3),
     drop=st.booleans(),
