@@ -130,10 +130,13 @@ def advise(
 
     Parameters
     ----------
-    X : array, sparse matrix, data frame (pandas, polars, pyarrow), shape (n_rows, n_features), or path
-        Features; NaN is missing. Image arrays (n, h, w[, c]) are flattened. A path to a CSV, Parquet or
-        JSONL file is read, and `y` is then the name of its target column, or a list of names.
-        Of a frame, `y`, `groups` and `time` may be names of its columns as well.
+    X : array, sparse matrix, tensor or data frame, shape (n_rows, n_features), or path
+        Features; NaN is missing. A path to a CSV, Parquet or JSONL file is read, and `y` is then the name of
+        its target column, or a list of names. Of a frame (pandas, polars, pyarrow), `y`, `groups` and `time`
+        may be names of its columns as well. Images (n, h, w[, c]), also a folder of them, and sequences
+        (n, steps[, channels]) are flattened for models of tables and enter a module as it takes them. A dict
+        or a tuple of arrays are several inputs of a module; a Dataset or DataLoader of torch has its target
+        itself.
 
         A folder of files, a file that would take more than a gigabyte, a DuckDB relation, a polars lazy frame
         and a Dask data frame are read in parts, once, in memory that does not grow with the rows
@@ -154,13 +157,11 @@ def advise(
         train with the module's dropout layers at rate 0. The record says whether all networks were trained at
         once (``torch.func.vmap``) or one after the other, and why.
 
-        A linear model of scikit-learn (LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet;
-        SGDClassifier and SGDRegressor with log loss and squared error), or its MLPClassifier or MLPRegressor
-        with rectified units and solver "adam" or "sgd", is asked about the kinds that it has. Networks are
-        trained with their own layers, batch size and learning rate, or as a `recipe` says. `class_weight` and
-        ``fit_intercept=False`` count in fits and comparisons, other arguments when the result is fitted. In a
-        pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list of
-        texts), and strengths are for what the last step gets.
+        A linear model or MLP of scikit-learn is asked about the kinds that it has, and compared by its own
+        loss (hinge, Huber, deviances, …). Searches such as ``GridSearchCV`` and ``RidgeCV`` stand for the
+        estimator inside; OneVsRest, CalibratedClassifierCV and TransformedTargetRegressor are trained whole.
+        In a pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list
+        of texts), and strengths are for what the last step gets. docs/method.md has a table of arguments.
 
         A Keras 3 model, compiled or not, a factory of one, or a skorch net: copies are trained by their own
         ``fit``, with penalties in the loss. A Keras model is trained for the epochs and batches of `recipe`
@@ -169,7 +170,7 @@ def advise(
         Any other model is a function that trains it: :func:`regadvisor.fit_function`.
     recipe : Recipe, optional
         How networks are trained: optimizer, learning rates, epochs, clipping, what the penalty acts on and
-        how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for linear models.
+        how, loss; see :class:`regadvisor.Recipe`. None: its defaults. Refused for models of scikit-learn.
     task : {"auto", "binary", "multiclass", "classification", "regression"}
     budget : float, "auto" or None
         Seconds for the whole advice. 0: nothing is trained and the prior branch answers. None: no limit.
@@ -337,9 +338,8 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     gatherer.choose_rung()
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
-        traps = find_traps(table, seed=seed) + flat_images(table, seed=seed)
-        if spec_of(gatherer.family.name).is_network:  # whose training ends before weights grow for ever
-            traps = tuple(note for note in traps if note.code != "separable-classes")
+        is_linear = spec_of(gatherer.family.name).laws == "linear"
+        traps = find_traps(table, seed=seed, is_linear=is_linear) + flat_images(table, seed=seed)
         if way.outcome == NO_SIGNAL:
             traps += hidden_signal(table, seed=seed)
     with gatherer.stage("decide"):

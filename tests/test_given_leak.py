@@ -93,6 +93,12 @@ def test_one_of_several_classes_is_named():
     assert "separable-classes" in codes(*load_breast_cancer(return_X_y=True))
 
 
+def test_networks_are_not_told_of_separable_classes():
+    table = make_table(*load_breast_cancer(return_X_y=True))
+    said = {is_linear: find_traps(table, seed=0, is_linear=is_linear) for is_linear in (True, False)}
+    assert {note.code for note in said[True]} - {note.code for note in said[False]} == {"separable-classes"}
+
+
 @pytest.mark.parametrize("shape", [(60, 30), (60, 59), (40, 200), (300, 120)])
 def test_where_any_classes_are_separable_nothing_is_said(shape):
     r = np.random.default_rng(0)

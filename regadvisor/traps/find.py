@@ -12,7 +12,7 @@ from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View
 
 
-def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
+def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note, ...]:
     """Return warnings about the data, the worst first.
 
     Parameters
@@ -21,6 +21,9 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
         All rows.
     seed : int
         Draws the rows that are looked at where there are too many.
+    is_linear : bool, default True
+        Whether a linear model is asked about. A network's training ends before weights grow for ever, so
+        nothing is said of separable classes.
     """
     view = View.of(table, seed=seed)
     return (
@@ -29,5 +32,5 @@ def find_traps(table: Table, *, seed: int) -> tuple[Note, ...]:
         *identifiers(view),
         *extreme_features(view, seed=seed),
         *odd_target(view),
-        *separable(view, seed=seed),
+        *(separable(view, seed=seed) if is_linear else ()),
     )
