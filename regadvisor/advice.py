@@ -501,7 +501,7 @@ class Advice:
         return self.to_markdown()
 
     def _snippets(self) -> dict[str, str]:
-        """Return the code for every library that there is some for."""
+        """Return the code for scikit-learn and for torch, where there is some."""
         found = {}
         for target in ("sklearn", "torch"):
             with suppress(ParameterError, StrengthError, RecordError):

@@ -737,6 +737,16 @@ class Training:
         """Whether the model is the caller's own, which the record does not hold."""
         return spec_of(self.family).is_own or self.estimator is not None
 
+    @property
+    def library(self) -> str:
+        """The library that its code is shown in first."""
+        return self.engine if self.engine in ("keras", "skorch") else spec_of(self.family).library
+
+    @property
+    def has_code(self) -> bool:
+        """Whether there is code for it: not for a function of the caller's."""
+        return self.family != "fitted" or self.estimator is not None or self.engine is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

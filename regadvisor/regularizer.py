@@ -145,7 +145,8 @@ class Regularizer:
         >>> Regularizer(l2=0.5, dropout=0.1).times(2.0)
         Regularizer(l1=0.0, l2=1.0, dropout=0.1, coupling='loss')
         """
-        return replace(self, l1=(self.l1 or 0.0) * factor, l2=(self.l2 or 0.0) * factor)
+        l1, l2 = (None if own is None else own * factor for own in (self.l1, self.l2))
+        return replace(self, l1=l1, l2=l2)
 
     def strengths(self) -> dict[str, float]:
         """Return the strengths of this kind by name.

@@ -251,7 +251,7 @@ STEPS_PER_ROOT_ROW = 15.0
 #: Small data sets are not passed over more often than this.
 MOST_EPOCHS = 100
 #: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within
-#: this range (``compare.prior.STRENGTH_LAWS``).
+#: this range (``full_size.laws.STRENGTH_LAWS``).
 EXPONENT_RANGE = (0.0, 1.0)
 #: No further than to this many times the rows of the sample, the most that was measured.
 FARTHEST_RATIO = 64.0

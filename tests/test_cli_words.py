@@ -18,7 +18,7 @@ from record_builders import RECORDS, advice, cant_tell, network, tie
 from regadvisor import advise_without_data
 from regadvisor.advice import Advice
 from regadvisor.cli.main import main
-from regadvisor.records import Note, Record
+from regadvisor.records import Note, Record, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.changes import changes
 from regadvisor.report.serial import json_schema, to_json
@@ -296,3 +296,30 @@ def test_open_needs_a_page_and_opens_it(monkeypatch: pytest.MonkeyPatch, tmp_pat
     done = CliRunner().invoke(main, ["advise", "d.csv", "-t", "y", "--open"])
     assert done.exit_code == 2
     assert "-o PATH.html" in done.output
+
+
+@pytest.mark.parametrize(
+    ("training", "library"),
+    [
+        ({"family": "fitted", "estimator": "SGDClassifier"}, "sklearn"),
+        ({"family": "fitted", "module": "net", "engine": "skorch"}, "skorch"),
+        ({"family": "fitted", "module": "fit"}, None),
+        ({"family": "module"}, "torch"),
+    ],
+)
+def test_the_command_that_prints_code_is_one_that_works(
+    training: dict[str, str], library: str | None
+) -> None:
+    record = advice()
+    record = replace(record, training=Training(seed=0, **training))  # type: ignore[arg-type]
+    text = to_text(for_shell(view(record), record, saved="m.json"))
+    found = re.search(r"snippet m.json --for (\w+)", text)
+    assert (found[1] if found else None) == library
+
+
+def test_two_ways_to_read_parts_are_one_too_many(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n", encoding="utf-8")
+    asked = ["advise", str(tmp_path / "a.csv"), "-t", "y", "--workers", "2", "--dask", "tcp://localhost:1"]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 2
+    assert "exclude each other" in done.output

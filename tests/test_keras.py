@@ -15,10 +15,12 @@ from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
 
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
+from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
-from regadvisor.families.neural.schedule import learning_rates
+from regadvisor.families.neural.schedule import full_run_rates, learning_rates
+from regadvisor.records import Training
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 layers = keras.layers
@@ -342,3 +344,30 @@ def test_advice_on_our_network_is_applied_at_equal_strength_times_rates(cancer: 
         assert float(applied.optimizer.weight_decay) == pytest.approx(advice.regularizer.l2 / 5, rel=1e-4)
     with pytest.raises(ParameterError, match="must be one of torch or scikit-learn, got Sequential"):
         advise(*cancer, model="linear", budget=0).apply(classifier())
+
+
+def test_every_dropout_of_noise_gets_the_advised_rate() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(4),
+            layers.GaussianDropout(0.5),
+            layers.AlphaDropout(0.4),
+            layers.Dense(2),
+        ]
+    )
+    assert [each.rate for each in Regularizer().apply(model).layers[1:3]] == [0.0, 0.0]
+    assert [each.rate for each in Regularizer(dropout=0.2).apply(model).layers[1:3]] == [0.2, 0.2]
+
+
+def test_a_schedule_counts_with_the_rate_of_every_step() -> None:
+    facts = make_table(X, CODES).facts
+    training = Training(family="mlp", seed=0, coupling="decoupled", lr=0.01, batch_size=32, epochs=5)
+    rates = keras.optimizers.schedules.CosineDecay(0.0, 20, warmup_target=0.01, warmup_steps=5)
+    model = sequential(optimizer=keras.optimizers.Adam(rates))
+    found = carried_to(model, Regularizer(l2=1.0, coupling="decoupled"), facts, training)
+    advised = full_run_rates(Recipe(lr=0.01, batch_size=32, schedule="constant"), n_rows=len(X), epochs=5)
+    n_steps = len(advised)
+    assert found.l2 == pytest.approx(advised.sum() / sum(float(rates(k)) for k in range(n_steps)))
+    with pytest.raises(ParameterError, match="learning rate above 0"):
+        carried_to(sequential(optimizer=keras.optimizers.SGD(0.0)), found, facts, training)

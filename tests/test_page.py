@@ -278,3 +278,14 @@ def test_many_features_do_not_swell_the_page() -> None:
         record, data=replace(record.data, columns=tuple(Column(name=n, kind="numeric") for n in names))
     )
     assert len(page(wide).encode()) < 300_000
+
+
+def test_a_record_whose_only_fit_is_none_has_a_page() -> None:
+    record = RECORDS["advice"]()
+    scores = record.evidence.scores
+    assert scores is not None
+    none = tuple(score for score in scores.scores if score.kind == "none")
+    record = replace(record, evidence=replace(record.evidence, scores=replace(scores, scores=none)))
+    assert "How strong" in page(record)
+    with pytest.raises(ParameterError, match="no strength was tried to the end"):
+        Advice(record).plot("strength")

@@ -16,7 +16,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from regadvisor.candidates import Range
-from regadvisor.search.sampler import FOLD_LOSSES, NOISE, Surrogate, _Curve, losses_told
+from regadvisor.search.sampler import FOLD_LOSSES, IS_CUT, NOISE, Surrogate, _Curve, losses_told
 from regadvisor.search.study import distribution, new_study
 
 PENALTY = Range(low=1e-3, high=1e1, hard_low=1e-6, hard_high=1e4)
@@ -159,3 +159,20 @@ def test_a_stopped_trial_is_moved_by_what_its_folds_are_for_the_others() -> None
     study.enqueue_trial({"l2": 5.0})
     study.tell(study.ask({"l2": distribution(PENALTY)}), state=TrialState.FAIL)
     np.testing.assert_allclose(losses_told(study.get_trials()), [*own, own.max()], atol=1e-12)
+
+
+def test_a_trial_that_was_cut_says_nothing_of_its_strengths() -> None:
+    def proposed(state: TrialState | None, *, is_cut: bool) -> float:
+        study = new_study("test", Surrogate())
+        for value, found in ((0.01, 1.0), (0.1, 0.97), (1.0, 0.93)):
+            study.enqueue_trial({"l2": value})
+            study.tell(study.ask({"l2": distribution(PENALTY)}), found)
+        for value in (4.0, 8.0) if state is not None else ():
+            study.enqueue_trial({"l2": value})
+            trial = study.ask({"l2": distribution(PENALTY)})
+            trial.set_user_attr(IS_CUT, is_cut)
+            study.tell(trial, state=state)
+        return float(study.ask({"l2": distribution(PENALTY)}).params["l2"])
+
+    assert proposed(TrialState.FAIL, is_cut=True) == proposed(None, is_cut=True) > 1.0
+    assert proposed(TrialState.FAIL, is_cut=False) < 4.0, "one that failed is as bad as the worst"

@@ -17,9 +17,13 @@ from torch import nn
 
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
+from regadvisor.errors import StrengthError
+from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
-from regadvisor.families.neural.schedule import learning_rates
+from regadvisor.families.fitted.own_library import _SkorchFit
+from regadvisor.families.neural.schedule import learning_rates, steps_per_epoch
+from regadvisor.records import Training
 
 skorch = pytest.importorskip("skorch", reason="skorch is not installed")
 
@@ -201,3 +205,40 @@ def test_the_script_trains_what_a_loop_of_torch_trains(
         np.testing.assert_allclose(found, outputs[:, 0], atol=1e-4)
     else:
         np.testing.assert_allclose(names["predict_proba"](rows), torch.softmax(outputs, 1), atol=1e-4)
+
+
+def test_the_rows_that_a_net_holds_out_are_no_steps() -> None:
+    """skorch's default tests on a fifth of the rows: the history has a batch for each step that is left."""
+    facts = make_table(np.tile(X, (3, 1)), np.tile(CODES, 3)).facts
+    training = Training(family="mlp", seed=0, coupling="decoupled", lr=0.01, batch_size=32, epochs=5)
+    strong = Regularizer(l2=1.0, coupling="decoupled")
+    whole, held = (
+        carried_to(classifier(batch_size=32, train_split=split), strong, facts, training).l2
+        for split in (None, skorch.dataset.ValidSplit(5))
+    )
+    net = classifier(batch_size=32, train_split=skorch.dataset.ValidSplit(5), max_epochs=1)
+    net.fit(np.tile(X, (3, 1)), np.tile(CODES, 3))
+    n_steps = len([batch for batch in net.history[0]["batches"] if "train_loss" in batch])
+    assert whole is not None
+    assert held == pytest.approx(whole * steps_per_epoch(facts.n_rows, 32) / n_steps)
+
+
+def test_a_binary_net_gets_the_floats_that_its_loss_takes() -> None:
+    net = skorch.NeuralNetBinaryClassifier(
+        Net, module__n_out=1, max_epochs=1, train_split=None, verbose=0, lr=0.01
+    )
+    facts = make_table(X, CODES).facts
+    model = _SkorchFit(net, facts)(Regularizer(), X, CODES, 0)
+    assert model.predict_proba(X).shape == (len(X), 2)
+
+
+def test_a_module_without_dropout_is_said_as_such() -> None:
+    net = classifier(module=nn.Linear, module__in_features=6, module__out_features=2)
+    with pytest.raises(ParameterError, match=r"module must have a torch.nn.Dropout layer"):
+        Regularizer(dropout=0.3).apply(net)
+
+
+def test_unknown_strengths_stay_unknown() -> None:
+    with pytest.raises(StrengthError):
+        Regularizer.unknown("l2").apply(classifier())
+    assert Regularizer.unknown("l2").times(2.0).l2 is None

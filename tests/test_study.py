@@ -99,3 +99,20 @@ def test_advice_without_candidates_has_no_study() -> None:
 def test_a_folder_is_no_storage(record: Record, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="storage must be a database that Optuna can write"):
         Advice(record).study(tmp_path)
+
+
+@pytest.mark.parametrize("storage", ["redis://user:secret@host", "nothing://user:secret@host/db"])
+def test_a_storage_that_cannot_be_opened_is_named_without_its_password(record: Record, storage: str) -> None:
+    with pytest.raises(StorageError, match="storage must be a database that Optuna can write") as caught:
+        Advice(record).study(storage)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_storage_of_another_type_is_refused(record: Record) -> None:
+    with pytest.raises(ParameterError, match="storage must be a storage of Optuna, its URL, a path or None"):
+        Advice(record).study(5)  # type: ignore[arg-type]
+
+
+def test_an_odd_name_of_a_file_stays_its_name(record: Record, tmp_path: Path) -> None:
+    Advice(record).study(tmp_path / "a?b=c.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["a?b=c.db"]

@@ -171,6 +171,8 @@ def advise(**given: Any) -> None:
 
 
 def _run(request: _Options) -> None:
+    if request.workers is not None and request.dask is not None:
+        raise click.UsageError("--workers and --dask exclude each other: give one of them.")
     for output in request.outputs:
         check_output(output)
     pages = [output for output in request.outputs if output.suffix == ".html"]
@@ -296,8 +298,6 @@ def _executor(request: _Options) -> Iterator[Any]:
     if request.dask is None:
         yield request.workers
         return
-    if request.workers is not None:
-        raise click.UsageError("--workers and --dask exclude each other: give one of them.")
     from regadvisor.errors import import_optional
 
     distributed = import_optional("distributed", extra="dask", purpose="--dask")

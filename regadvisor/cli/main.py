@@ -18,7 +18,6 @@ from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
 from regadvisor.export.targets import TARGETS
-from regadvisor.family_spec import spec_of
 from regadvisor.progress import is_watched, watching
 
 if TYPE_CHECKING:
@@ -135,11 +134,7 @@ def snippet(path: Path, library: Any) -> None:
 
     advice = Advice.load(path)
     training = advice.record.training
-    own: Any = "sklearn"
-    if training is not None:
-        own = spec_of(training.family).library
-        if training.engine == "keras" or training.engine == "skorch":
-            own = training.engine
+    own: Any = "sklearn" if training is None else training.library
     terminal.say(advice.snippet(library or own).rstrip("\n") + "\n")
 
 

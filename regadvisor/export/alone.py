@@ -45,15 +45,31 @@ def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.families.neural.schedule import full_run_rates, steps_per_epoch
 
-    recipe = Recipe(lr=training.lr, batch_size=training.batch_size, schedule=training.schedule or "constant")
+    recipe = Recipe(
+        lr=training.lr,
+        batch_size=training.batch_size,
+        schedule=training.schedule or "constant",
+        accumulate=training.accumulate,
+        warmup=training.warmup,
+    )
     advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
     if is_of(target, "skorch"):
-        batch = facts.n_rows if target.batch_size == -1 else target.batch_size
-        own = float(target.lr) * target.max_epochs * steps_per_epoch(facts.n_rows, batch)
+        # skorch holds out one fold of so many, or this share of the rows.
+        cv, n_rows = getattr(target.train_split, "cv", None), facts.n_rows
+        if isinstance(cv, int | float):
+            n_rows = round(n_rows * (1 - (1 / cv if cv >= 1 else cv)))
+        batch = n_rows if target.batch_size == -1 else target.batch_size
+        own = float(target.lr) * target.max_epochs * steps_per_epoch(n_rows, batch)
     elif target.compiled:
-        own = float(target.optimizer.learning_rate) * len(advised)
+        # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
+        rate, n_steps = target.optimizer._learning_rate, len(advised)
+        own = sum(float(rate(k)) for k in range(n_steps)) if callable(rate) else float(rate) * n_steps
     else:
         return regularizer
+    if own <= 0:
+        raise ParameterError(
+            "target must have a learning rate above 0 for decoupled strengths, which act with it, got 0"
+        )
     return regularizer.times(float(advised.sum()) / own)
 
 

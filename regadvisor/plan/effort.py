@@ -12,7 +12,7 @@ from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 EffortName = Literal["quick", "standard", "thorough"]
 
-#: What they amount to in fits on the whole sample.
+#: What trying strengths on smaller samples amounts to, in fits on the whole sample.
 WHOLE_JOBS = thresholds.SMALLER_SHARE * len(thresholds.SMALLER_FACTORS)
 
 
@@ -118,8 +118,8 @@ def _counts(one: int, two: int, dropout: int, combined: int) -> dict[Kind, int]:
     return {kind: count(kind) for kind in KINDS if kind != "none"}
 
 
-#: The ladder, cheapest first. Quick tries the beginning of every kind's portfolio, standard all of it,
-#: thorough searches on from there. Dropout's useful range is narrow, so it needs few points.
+#: The ladder, cheapest first. Quick tries the beginning of every kind's portfolio, the others all of it;
+#: all search on from there, thorough longest. Dropout's useful range is narrow, so it needs few points.
 EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         name="quick",

@@ -141,6 +141,8 @@ def strength_picture(record: Record) -> StrengthPicture:
         for kind in KINDS
         if points[kind]
     )
+    if not lines:
+        raise _missing("strength", "no strength was tried to the end")
     none = [score.loss for score in at_size if score.kind == "none" and math.isfinite(score.loss)]
     on_sample = None if picked is None else _one_number(picked)
     full = _one_number(record.strength.regularizer)

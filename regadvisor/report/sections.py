@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from regadvisor.family_spec import spec_of
 from regadvisor.records import (
     HIDDEN_SIGNAL,
     DataFacts,
@@ -382,12 +381,11 @@ def next_steps(record: Record) -> tuple[str, ...]:
         if record.training.engine is not None:
             own = "advice.apply(model) is a copy of yours with the regularizer"
         return (f"advice.build().fit(X, y) trains the advised model on everything; {own}.", *missing(record))
-    library = spec_of(record.training.family).library
     lines = ["advice.build().fit(X, y) trains the advised model on everything."]
     if record.training.family == "module":
         lines.append("advice.apply(module) and advice.optimizer(module, lr=, steps=) set up your own loop.")
     else:
-        lines.append(f'advice.snippet("{library}") is the code.')
+        lines.append(f'advice.snippet("{record.training.library}") is the code.')
     return (*lines, *missing(record))
 
 

@@ -55,8 +55,9 @@ def _next_steps(record: Record, saved: str | None) -> tuple[str, ...]:
     if not record.strength.regularizer.has_strengths or training is None:
         return ("regadvisor advise data.csv -t COL finds the strength from your data.",)
     path = saved or "advice.json"
-    library = "sklearn" if training.family == "linear" else "torch"
-    first = [] if saved else ["Add -o advice.json to keep this advice."]
-    code = f"regadvisor snippet {path} --for {library} prints code that trains the advised model."
+    lines = [] if saved else ["Add -o advice.json to keep this advice."]
+    if training.has_code:
+        code = f"regadvisor snippet {path} --for {training.library}"
+        lines.append(f"{code} prints code that trains the advised model.")
     page = f"regadvisor report {path} -o report.html --open shows this report with pictures."
-    return (*first, code, page, *missing(record))
+    return (*lines, page, *missing(record))

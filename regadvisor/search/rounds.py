@@ -80,12 +80,18 @@ class Search(Protocol):
         """Return the next batch; nothing when the search is done."""
 
     def tell(
-        self, number: int, fit: Fit | None, value: float | None, fold_losses: Sequence[float | None] = ()
+        self,
+        number: int,
+        fit: Fit | None,
+        value: float | None,
+        fold_losses: Sequence[float | None] = (),
+        *,
+        is_cut: bool = False,
     ) -> None:
         """Tell what a candidate gave: no fit if nothing is known of it, no value if it did not converge.
 
         One that was stopped lacks folds that others have: their losses are None, and `value` is that of the
-        folds that it has.
+        folds that it has. One that was cut was never tried: it says nothing about its strengths.
         """
 
 
@@ -343,7 +349,8 @@ class Rounds:
             self._value_on(known, (fold,)) if known is not None and known.covers((fold,)) else None
             for fold in self.folds
         ]
-        request.search.tell(request.number, known, value, fold_losses)
+        is_cut = known is None and request.job not in self.failed
+        request.search.tell(request.number, known, value, fold_losses, is_cut=is_cut)
         self._say()
 
     def _value(self, fit: Fit) -> float | None:
@@ -364,7 +371,7 @@ class Rounds:
 
     @property
     def n_planned(self) -> int:
-        """Fits planned so far, those in widened ranges among them."""
+        """Fits planned so far, those asked for after the portfolios among them."""
         return sum(search.n_planned for search in self.searches)
 
     def cut(self) -> str | None:

@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 #: User attribute of a trial: its mean held-out loss by fold, None where it was not trained.
 FOLD_LOSSES = "fold_losses"
+#: User attribute of a trial: whether it was cut before it was tried. Such a trial says nothing.
+IS_CUT = "is_cut"
 #: One step: the factor by which portfolios move a penalty, and how much they move dropout by.
 FACTOR, STEP = 4.0, 0.15
 #: Lengths of the kernel, in steps (see `_Axis`); the most likely one is used.
@@ -76,7 +78,9 @@ class Surrogate(optuna.samplers.BaseSampler):
         """Return the most promising strengths, and how much they are expected to lower the lowest loss."""
         trials = study.get_trials(deepcopy=False)
         space = optuna.search_space.intersection_search_space(trials)
-        told = [trial for trial in trials if trial.state.is_finished()]
+        told = [
+            trial for trial in trials if trial.state.is_finished() and not trial.user_attrs.get(IS_CUT, False)
+        ]
         losses = losses_told(told)
         if not space or not np.isfinite(losses).any():
             return {}, 0.0

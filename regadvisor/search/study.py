@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -43,8 +44,10 @@ def study_of(record: Record, *, storage: Storage = None, name: str = "regadvisor
             "study() must be asked of advice that trained candidates, got one that trained none; give "
             "advise() a larger budget="
         )
+    if not isinstance(storage, str | Path | optuna.storages.BaseStorage | None):
+        raise ParameterError(f"storage must be a storage of Optuna, its URL, a path or None, got {storage!r}")
     if isinstance(storage, Path) or (isinstance(storage, str) and "://" not in storage):
-        storage = f"sqlite:///{Path(storage).absolute()}"
+        storage = f"sqlite:///{quote(str(Path(storage).absolute()))}"
     try:
         with quiet():
             study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
@@ -54,9 +57,10 @@ def study_of(record: Record, *, storage: Storage = None, name: str = "regadvisor
         raise ParameterError(
             f"name must be new to the storage, got {name!r}, which it has already; give another name"
         ) from error
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, ImportError, ValueError) as error:
+        called = str(storage).rpartition("@")[2]  # what stands before may be a password
         raise StorageError(
-            f"storage must be a database that Optuna can write, got {str(storage)!r} ({reason_of(error)}); "
+            f"storage must be a database that Optuna can write, got {called!r} ({reason_of(error)}); "
             "give a file in a folder that can be written"
         ) from error
     return study

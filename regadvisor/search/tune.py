@@ -31,7 +31,7 @@ from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.identity import identity
 from regadvisor.search.results import Results, Trial
 from regadvisor.search.rounds import Ask, Rounds, Standing
-from regadvisor.search.sampler import FOLD_LOSSES, Surrogate
+from regadvisor.search.sampler import FOLD_LOSSES, IS_CUT, Surrogate
 from regadvisor.search.store import opened
 from regadvisor.search.study import distribution, new_study
 
@@ -214,7 +214,13 @@ class _Search:
         return Ask(search=self, number=trial.number, job=job)
 
     def tell(
-        self, number: int, fit: Fit | None, value: float | None, fold_losses: Sequence[float | None] = ()
+        self,
+        number: int,
+        fit: Fit | None,
+        value: float | None,
+        fold_losses: Sequence[float | None] = (),
+        *,
+        is_cut: bool = False,
     ) -> None:
         """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
 
@@ -223,6 +229,7 @@ class _Search:
         if fit is not None:
             self.fits[number] = fit
         self.trials[number].set_user_attr(FOLD_LOSSES, list(fold_losses))
+        self.trials[number].set_user_attr(IS_CUT, is_cut)
         if value is None:
             self.study.tell(number, state=TrialState.FAIL)
         elif None in fold_losses:

@@ -23,7 +23,10 @@ from regadvisor.regularizer import Regularizer
 _PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "depthwise", "pointwise"))
 #: The variables that these arguments are about, by name.
 _KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
-_DROPOUT = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+_DROPOUT = (
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("AlphaDropout", "GaussianDropout"),
+)
 #: What Keras calls the squared error.
 _SQUARED = ("mse", "mean_squared_error", "MSE", "MeanSquaredError")
 #: Rates inside recurrent and attention layers: 0 is off there, and stays off.

@@ -113,7 +113,7 @@ def _drawn_keras(model: Any, facts: DataFacts) -> Any:
 
     try:
         shape = facts.image_shape or (about(facts),)
-        with own_randomness(0):
+        with _LOCK, own_randomness(0):
             made = _made(model, shape, len(facts.classes or ()) or facts.n_targets)
     except Exception:  # another path says what is wrong with a factory of torch
         return None
@@ -241,7 +241,7 @@ class _KerasFitted:
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         from regadvisor.families.fitted.keras_model import own_randomness
 
-        with own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
+        with _LOCK, own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
             return np.asarray(self.model.predict(_numbers(X), verbose=0), dtype=np.float64)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -294,14 +294,16 @@ class _SkorchFit:
 
     def __call__(self, regularizer: Regularizer, X: Any, y: NDArray[Any], seed: int) -> Any:
         from regadvisor.families.fitted.keras_model import own_randomness
-        from regadvisor.families.fitted.skorch_net import with_regularizer
+        from regadvisor.families.fitted.skorch_net import is_binary, with_regularizer
 
         rows = _numbers(X)
         with _LOCK, own_randomness(seed):
             own = with_regularizer(self.net, regularizer).set_params(verbose=0)
             if self.facts.classes:
                 classes = list(self.facts.classes)
-                codes = np.array([classes.index(label) for label in np.asarray(y).tolist()], dtype=np.int64)
+                codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])
+                # Binary cross-entropy takes floats, cross-entropy whole numbers.
+                codes = codes.astype(np.float32 if is_binary(self.net) else np.int64)
                 return _SkorchFitted(own.fit(rows, codes), tuple(classes))
             values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
             center, scale = values.mean(axis=0), np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)

@@ -77,6 +77,13 @@ def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, An
     return next((options for pattern, options in groups if fnmatch(name, pattern)), {})
 
 
+def is_binary(net: Any) -> bool:
+    """Whether a net has one output for two classes."""
+    import skorch
+
+    return isinstance(net, skorch.NeuralNetBinaryClassifier)
+
+
 def module_of(net: Any) -> nn.Module:
     """Return a module as a net would train it; the net stays as it is.
 
@@ -89,6 +96,8 @@ def module_of(net: Any) -> nn.Module:
     try:
         with own_luck(0):
             probe.set_params(verbose=0).initialize()
+    except ParameterError:  # it says what is wrong by itself
+        raise
     except Exception as error:
         raise ParameterError(
             f"net must be one whose module can be made, got {type(error).__name__} from initialize(): {error}"

@@ -100,14 +100,6 @@ def _pixel_range(X: NDArray[Any]) -> str | None:
     return "from 0 to 1" if high <= 1 else None
 
 
-def channels_first(facts: DataFacts) -> tuple[int, int, int] | None:
-    """Return (channels, height, width) of the rows, or None if they are no images."""
-    if facts.image_shape is None:
-        return None
-    *channels, height, width = facts.image_shape
-    return (channels[0] if channels else 1, height, width)
-
-
 def module_preprocessor(facts: DataFacts, transform: str, layout: str | None) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing in front of the caller's own module.
 

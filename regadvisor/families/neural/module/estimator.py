@@ -130,7 +130,8 @@ class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
     Parameters
     ----------
     module : callable or torch.nn.Module
-        A factory, called with those of `n_features`, `n_outputs` and `input_shape` that its signature names;
+        A factory, called with those of `n_features`, `n_outputs`, `input_shape`, `cardinalities` and
+        `n_tokens` that its signature names;
         or a module, of which a copy is trained on.
     l1, l2 : float, default 0
         Strengths, with the coupling of `recipe`; see :class:`~regadvisor.regularizer.Regularizer`.
