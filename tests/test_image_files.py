@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,36 @@ def test_the_network_for_images_takes_any_size(shape: tuple[int, int, int]) -> N
     network = cnn(4, shape)
     assert network(torch.zeros(2, *shape)).shape == (2, 4)
     assert sum(value.numel() for value in network.parameters()) < 1_000_000
+
+
+def test_deep_images_keep_their_values(tmp_path: Path) -> None:
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1_000
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            Image.fromarray(values + number).save(tmp_path / label / f"{number}.png")
+    X, _ = read_arrays(tmp_path)
+    np.testing.assert_array_equal(X[0], values)
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "a" / "2.png")
+    with pytest.raises(DataError, match="images must have one depth, got"):
+        read_arrays(tmp_path)
+
+
+def test_every_damage_of_a_file_of_arrays_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=np.arange(60.0).reshape(20, 3), y=np.arange(20) % 2)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(DataError):
+            read_arrays(path)
+    huge = tmp_path / "huge.npy"
+    np.save(huge, np.zeros(3))
+    huge.write_bytes(huge.read_bytes().replace(b"(3,), }           ", b"(1000000000000,), }"[:18]))
+    with pytest.raises(DataError):
+        read_arrays(huge, target=np.zeros(3))
+
+
+def test_a_table_written_out_as_a_path_is_told_of() -> None:
+    with pytest.raises(DataError, match="path must name a file"):
+        advise("a,b\n1,2\n" * 100, "b")

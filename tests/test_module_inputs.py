@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise
+from regadvisor.data.datasets import unpacked
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import module_preprocessor
 from regadvisor.families.neural.module.family import ModuleFamily
@@ -374,3 +375,24 @@ def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
         advise({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, y, model=lstm)
     with pytest.raises(ParameterError, match="one array or frame"):
         advise({"a": np.zeros((30, 2)), "b": np.zeros((30, 2))}, [0, 1] * 15, model="mlp")
+
+
+def test_reading_a_loader_draws_nothing_from_the_callers_generators() -> None:
+    X, y = digits()
+    pairs = TensorDataset(torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y))
+    own = torch.Generator().manual_seed(3)
+    loader = DataLoader(pairs, batch_size=50, shuffle=True, generator=own)
+    states = torch.random.get_rng_state(), own.get_state()
+    unpacked(loader, None)
+    assert torch.equal(torch.random.get_rng_state(), states[0])
+    assert torch.equal(own.get_state(), states[1])
+
+
+def test_a_data_set_without_a_length_is_read_to_its_end() -> None:
+    class Stream(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            yield from zip(torch.arange(12.0).reshape(4, 3), [0, 1, 0, 1], strict=True)
+
+    X, y = unpacked(Stream(), None)
+    assert X.shape == (4, 3)
+    assert y.tolist() == [0, 1, 0, 1]

@@ -113,6 +113,8 @@ def test_folders_that_are_named_are_columns(tmp_path: Path):
         found, _ = Scanned(find_source(tmp_path / kind)).table(ROLES)
         years = pd.Series(found.X["year"]).astype(int)
         assert years.tolist() == [2023] * 500 + [2024] * 500
+        less, _ = Scanned(without(find_source(tmp_path / kind), ["year"])).table(ROLES)
+        assert "year" not in less.X
 
 
 def test_an_index_of_pandas_is_no_feature(tmp_path: Path):
@@ -335,6 +337,28 @@ def test_damaged_files_are_named(tmp_path: Path, kind: str, damage, words: str):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=words):
         Scanned(find_source(tmp_path)).table(ROLES)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("kind", ["csv.gz", "jsonl.gz"])
+@pytest.mark.parametrize("place", [0.3, 0.6])
+def test_flipped_bytes_of_packed_files_are_named(tmp_path: Path, kind: str, number: int, place: float):
+    path = write(FRAME, tmp_path, kind) / f"part-{number}.{kind}"
+    content = bytearray(path.read_bytes())
+    at = round(place * len(content))
+    content[at : at + 40] = bytes(byte ^ 0xFF for byte in content[at : at + 40])
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=f"part-{number}"):
+        Scanned(find_source(tmp_path)).table(ROLES)
+
+
+def test_files_of_lines_may_begin_with_a_byte_order_mark(tmp_path: Path):
+    folder = write(FRAME, tmp_path, "jsonl")
+    plain, _ = Scanned(find_source(folder)).table(ROLES)
+    for path in find_source(folder).paths:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked, _ = Scanned(find_source(folder)).table(ROLES)
+    np.testing.assert_array_equal(marked.y, plain.y)
 
 
 def test_targets_that_cannot_be_used(tmp_path: Path, small):

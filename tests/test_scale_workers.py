@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -26,7 +26,7 @@ from regadvisor.scale.parts import Part, Rows
 from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source
-from regadvisor.scale.workers import WorkerError, check_executor, workers
+from regadvisor.scale.workers import WorkerError, _Pool, check_executor, workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,3 +242,24 @@ def test_four_times_the_rows_take_no_more_memory(tmp_path: Path):
         assert n_rows == n_files * n
         peaks.append(peak)
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_worker_that_dies_twice_over_one_item_forgets_no_other() -> None:
+    class Breaks(Executor):
+        n_broken = 0
+
+        def submit(self, function: Any, item: int, /) -> Future[int]:  # type: ignore[override]
+            future: Future[int] = Future()
+            if item == 0 and Breaks.n_broken < 2:
+                Breaks.n_broken += 1
+                future.set_exception(BrokenExecutor("killed"))
+            else:
+                future.set_result(function(item))
+            return future
+
+    found: list[int] = []
+    pool = _Pool(Breaks(), Breaks, 1)
+    thread = threading.Thread(target=lambda: found.extend(pool.run(abs, list(range(12)))), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert found == list(range(12))

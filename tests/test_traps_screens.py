@@ -7,6 +7,7 @@ from scipy import sparse
 
 from regadvisor.data.source import make_table
 from regadvisor.traps.extremes import extreme_features, spread
+from regadvisor.traps.find import find_traps
 from regadvisor.traps.leaks import _determines, _hopeful
 from regadvisor.traps.shared_rows import _of_levels, _projected
 from regadvisor.traps.view import View, normal_scores, whole_columns
@@ -139,3 +140,15 @@ def test_normal_scores_are_the_quantiles_of_mean_ranks():
     values = np.c_[R.integers(0, 20, size=(101, 3)), R.normal(size=101)]
     expected = stats.norm.ppf(stats.rankdata(values, axis=0) / 102)
     np.testing.assert_allclose(normal_scores(values), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_dates_among_numbers_do_not_shift_what_is_projected(at):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.normal(size=3_000), "b": rng.normal(size=3_000)})
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 10**8, 3_000), unit="s")
+    frame.insert(at, "day", day)
+    y = frame["a"].to_numpy() + rng.normal(size=3_000)
+    assert find_traps(make_table(frame, y), seed=0) == ()
+    only = find_traps(make_table(frame[["day"]].assign(more=day[::-1]), y), seed=0)
+    assert "shared-source" not in {note.code for note in only}

@@ -62,7 +62,17 @@ def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
         raise DataError(
             f"y must be None for a {type(X).__name__}, which holds the target, got {type(y).__name__}"
         )
-    return _read(X)
+    import torch
+
+    # A loader draws a seed even where it does not shuffle.
+    generator = getattr(X, "generator", None)
+    state = None if generator is None else generator.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _read(X)
+    finally:
+        if generator is not None:
+            generator.set_state(state)
 
 
 def _read(X: Any) -> tuple[Any, NDArray[Any]]:
@@ -104,7 +114,7 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
 
 
 def _pairs(X: Any) -> Iterator[Any]:
-    if isinstance(X, Iterable) and not hasattr(X, "__getitem__"):
+    if isinstance(X, Iterable) or not hasattr(X, "__len__"):
         yield from X
         return
     yield from (X[row] for row in range(len(X)))

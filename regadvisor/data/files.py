@@ -166,6 +166,13 @@ def _check_local(path: str | Path) -> None:
             f"path must name a file on this machine, got a URL at {host}; download the file first "
             "(curl -O URL), or pipe it in: curl URL | regadvisor advise - -t COLUMN"
         )
+    try:
+        Path(path).exists()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"path must name a file, got {str(path)[:80]!r} ({reason_of(error)}); read a table that is in a "
+            "text with pandas first"
+        ) from error
 
 
 def format_of(path: Path) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,12 @@ from regadvisor.words import listed
 T = TypeVar("T")
 
 _ENDINGS = (".npz", ".npy")
+#: What NumPy and zipfile raise where a file is damaged, packed in an unknown way or encrypted, or claims a
+#: size that no memory has.
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 #: Names of the features in an archive of arrays, where several may be meant.
 _FEATURES = ("X", "x", "images", "data", "features", "x_train", "X_train")
@@ -35,8 +43,11 @@ def holds_arrays(path: Any) -> bool:
         return False
     if Path(path).suffix.lower() in _ENDINGS:
         return True
-    subs = [sub for sub in Path(path).iterdir() if sub.is_dir()] if Path(path).is_dir() else []
-    return any(each.suffix.lower() in _IMAGES for sub in subs for each in sub.iterdir())
+    try:
+        subs = [sub for sub in Path(path).iterdir() if sub.is_dir()] if Path(path).is_dir() else []
+        return any(each.suffix.lower() in _IMAGES for sub in subs for each in sub.iterdir())
+    except (OSError, ValueError):  # what reads tables says what is wrong with it
+        return False
 
 
 def read_arrays(path: str | Path, target: Any = None) -> tuple[NDArray[Any], Any]:
@@ -87,7 +98,7 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
             return {path.stem: found}
         with found:
             return {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"{path} must be a file of NumPy arrays of numbers or texts, got an error: {reason_of(error)}; "
             "save them by numpy.savez(path, X=X, y=y)"
@@ -128,7 +139,7 @@ def _features_and_target(
 # ------------------------------------------------------------------------------------- folders of images
 
 
-def _read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def _read_folder(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return images as (n, height, width) or (n, height, width, 3), and the name of each one's subfolder."""
     files = [
         (each, sub.name)
@@ -143,8 +154,11 @@ def _read_folder(folder: Path) -> tuple[NDArray[np.uint8], NDArray[Any]]:
             f"{listed(sorted({name for _, name in files})) or 'none'}; images are {', '.join(_IMAGES)}"
         )
     modes = {_read(path, lambda image: image.mode) for path, _ in files}
-    mode = "L" if modes <= {"1", "L", "I", "I;16", "LA"} else "RGB"
-    images: list[NDArray[np.uint8]] = []
+    deep = modes & {"I", "I;16", "I;16B", "F"}  # as "L" their values would be cut off at 255
+    if deep and deep != modes:
+        raise DataError(f"images must have one depth, got {listed(sorted(modes))}; convert them to one mode")
+    mode = "F" if deep else "L" if modes <= {"1", "L", "LA"} else "RGB"
+    images: list[NDArray[Any]] = []
     for path, _ in files:
         image = _read(path, lambda image: np.asarray(image.convert(mode)))
         if images and image.shape != images[0].shape:

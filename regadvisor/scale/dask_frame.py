@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regadvisor.data.files import FileData
-from regadvisor.errors import import_optional
+from regadvisor.errors import DataError, import_optional
 from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data, scan_part
 from regadvisor.scale.sketch import Kind, Sketch, Spec, row_ids
 
@@ -50,6 +50,11 @@ class DaskFrame:
     def of(cls, frame: Any) -> DaskFrame:
         """Ask for the columns; their types are those of Dask's own example of the frame."""
         pa = import_optional("pyarrow", extra="dask", purpose="reading Dask frames")
+        odd = [name for name in frame.columns if not isinstance(name, str)]
+        if odd:
+            raise DataError(
+                f"column names of X must be text, got {odd[0]!r}; rename them: X = X.rename(columns=str)"
+            )
         schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
         return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
 

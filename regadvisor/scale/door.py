@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.frames import as_frame
 from regadvisor.data.source import make_table
@@ -98,7 +100,7 @@ class Door:
                     f"{name} must be {how} when X is read in parts, got {type(value).__name__}; "
                     "read the table into memory to pass one value a row"
                 )
-        if not isinstance(self.sample, str | bool | int | float):
+        if not isinstance(self.sample, str | bool | int | float | np.bool_ | np.integer | np.floating):
             raise ParameterError(
                 'sample must be "auto", a number of rows, a share in (0, 1] or False when X is read in '
                 f"parts, got {type(self.sample).__name__}; read the table into memory to name its rows"

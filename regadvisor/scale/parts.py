@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -229,8 +230,14 @@ def open_text(path: Path) -> Iterator[io.BufferedIOBase]:
         if not is_packed:
             yield file
             return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{str(path)!r} must be a whole gzip file, got a damaged or truncated one ({error}); copy it "
+                "again"
+            ) from error
 
 
 def head_of(path: Path) -> bytes:
@@ -278,8 +285,8 @@ def with_constants(rows: Any, spec: Spec, constants: dict[str, str]) -> Any:
 
 def _blocks_of_lines(path: Path) -> Iterator[list[bytes]]:
     """Yield lines that are not empty, some megabytes of them at a time."""
-    left = b""
     with open_text(path) as file:
+        left = file.read(3).removeprefix(b"\xef\xbb\xbf")
         while block := file.read(_BLOCK_BYTES):
             *lines, left = (left + block).split(b"\n")
             if lines := [line for line in lines if line.strip()]:
@@ -296,7 +303,7 @@ def read_lines(lines: list[bytes], spec: Spec, constants: dict[str, str], called
     content = b"\n".join(lines)
     try:
         table = json.read_json(
-            io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")),
+            io.BytesIO(content),
             read_options=json.ReadOptions(block_size=max(len(content) + 1, 1024), use_threads=False),
         )
         if table.num_rows != len(lines):

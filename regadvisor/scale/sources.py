@@ -209,7 +209,7 @@ class TextFiles:
     @property
     def kept(self) -> tuple[str, ...]:
         """Of JSON the lines as they are written, and what folders say."""
-        constants = [name for name, _ in _constants(self.root, self.paths[0])]
+        constants = [name for name, _ in _constants(self.root, self.paths[0]) if name in self.kinds]
         return (LINE, *constants) if format_of(self.paths[0]) == "jsonl" else ()
 
     @classmethod
@@ -251,9 +251,7 @@ class TextFiles:
         if LINE in rows.column_names:
             content = b"\n".join(rows[LINE].to_pylist())
             read = parse_content(content, "X", "jsonl")
-            frame = read.frame.assign(
-                **{name: rows[name].to_pandas() for name, _ in _constants(self.root, self.paths[0])}
-            )
+            frame = read.frame.assign(**{name: rows[name].to_pandas() for name in self.kept if name != LINE})
             return FileData(frame=frame.reindex(columns=list(self.kinds)), notes=read.notes)
         text = io.StringIO()
         rows.to_pandas().to_csv(text, index=False, sep=self.separator)

@@ -127,7 +127,7 @@ class _Pool:
                     lost = sorted(under_way)
                     self._count(lost, tries, items, error)
                     under_way.clear()
-                    suspects = lost
+                    suspects = sorted({*suspects, *lost})  # a second break must not forget the others
                     self._replace()
                     break
                 suspects = [each for each in suspects if each != i]

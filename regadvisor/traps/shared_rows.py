@@ -225,7 +225,9 @@ def _measured(view: View) -> list[int]:
 def _side_by_side(view: View, measured: list[int], rng: np.random.Generator) -> NDArray[np.intp]:
     """Return rows next to one another along a random direction: near copies stay together."""
     n_rows = min(view.table.n_rows, _MOST_PROJECTED)
-    numbers = np.array(measured[:_MOST_COLUMNS], dtype=np.intp)
+    columns = view.table.facts.columns
+    numeric = [j for j in measured if columns[int(view.at[j])].kind == "numeric"]  # dates are no numbers yet
+    numbers = np.array(numeric[:_MOST_COLUMNS], dtype=np.intp)
     own = view.values[:, numbers]
     weights = rng.choice([-1.0, 1.0], size=len(numbers)) / np.maximum(np.nanstd(own, axis=0), 1e-300)
     place = _projected(view, numbers, weights, n_rows)
