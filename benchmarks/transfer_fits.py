@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sizes import SAMPLES, stored
 
-from regadvisor.full_size.cost import carried_loss
-from regadvisor.full_size.laws import PowerLaw
+from regadvisor.full_size.laws import PowerLaw, carried_loss
 from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.thresholds import SAME_REGION
 

@@ -25,8 +25,8 @@ from verdicts import write
 
 from regadvisor.data.source import make_table
 from regadvisor.records import HIDDEN_SIGNAL, Note
+from regadvisor.traps.extremes import hidden_signal
 from regadvisor.traps.find import find_traps
-from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL)

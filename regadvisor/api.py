@@ -30,15 +30,14 @@ from regadvisor.arguments import (
     with_labels,
 )
 from regadvisor.data.arrays import contain
-from regadvisor.data.datasets import unpacked
-from regadvisor.data.image_files import holds_arrays, read_arrays
+from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, is_column
 from regadvisor.decision.decide import Decider, Decision
 from regadvisor.errors import DataError
 from regadvisor.evidence.caller_score import Scoring
-from regadvisor.evidence.flat_images import flat_images
 from regadvisor.evidence.gather import Gatherer, Options
+from regadvisor.evidence.layout import flat_images
 from regadvisor.families.base import Family
 from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.fitted.family import FittedFamily
@@ -64,8 +63,8 @@ from regadvisor.records import (
 )
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor
+from regadvisor.traps.extremes import hidden_signal
 from regadvisor.traps.find import find_traps
-from regadvisor.traps.hidden import hidden_signal
 from regadvisor.without_data import check_flag
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ FEWEST_ROWS_TO_VALIDATE = 20
 #: If one group has this share of the weight, folds by group test on it what was learned from next to nothing.
 LARGEST_GROUP_SHARE = 0.9
 #: The largest value of a column, sign aside, lies between these or is 0: sums of squares of squares of
-#: anything larger or smaller are no numbers (``data/magnitude.py``).
+#: anything larger or smaller are no numbers (``data/numbers.py``).
 SMALLEST_VALUE, LARGEST_VALUE = 1e-100, 1e100
 #: The same of sparse columns (scikit-learn squares them in their own dtype, and takes less than 2e-15 for 0)
 #: and of what networks square in float32.

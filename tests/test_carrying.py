@@ -22,8 +22,7 @@ from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.strengths import carried_in_loss, exponent, weaker_at
-from regadvisor.full_size.cost import carried_loss, carry_costs
-from regadvisor.full_size.laws import STRENGTH_LAWS, strength_laws, transfer_prior
+from regadvisor.full_size.laws import STRENGTH_LAWS, carried_loss, carry_costs, strength_laws, transfer_prior
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.thresholds import CARRY_MOST_LOST, ONE_CANDIDATE_FROM

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from regadvisor import thresholds
-from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, out_of_bag_shares
-from regadvisor.compare.honest import honest_losses
+from regadvisor.compare.honest import bootstrap_counts, counted_sums, honest_losses, out_of_bag_shares
 from regadvisor.compare.paired import compare
 from regadvisor.compare.panel import Panel
 from regadvisor.errors import ParameterError

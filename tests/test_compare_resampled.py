@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from test_compare_panel import made
 
-from regadvisor.compare.bootstrap import bootstrap_counts
 from regadvisor.compare.claims import no_worse, strength_holds
-from regadvisor.compare.honest import honest_losses
+from regadvisor.compare.honest import bootstrap_counts, honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import resampled, strength_ties

@@ -9,7 +9,7 @@ from scipy import stats
 
 import regadvisor
 from regadvisor.data.source import make_table
-from regadvisor.evidence.feature_map import map_features
+from regadvisor.evidence.correlation import map_features
 
 
 def made(n: int = 300) -> pd.DataFrame:

@@ -7,9 +7,8 @@ from scipy import sparse
 
 from regadvisor import advise
 from regadvisor.data.source import make_table
-from regadvisor.traps.extremes import spread
+from regadvisor.traps.extremes import hidden_signal, spread
 from regadvisor.traps.find import find_traps
-from regadvisor.traps.hidden import hidden_signal
 
 R = np.random.default_rng(0)
 X = R.normal(size=(300, 5))

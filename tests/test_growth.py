@@ -20,8 +20,7 @@ from test_sampling_blocks import blocks, table
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.full_size import drift_of
-from regadvisor.evidence.other_sizes import train_size
+from regadvisor.evidence.full_size import drift_of, train_size
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
@@ -30,8 +29,8 @@ from regadvisor.full_size.gain import GainAtFull, gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import STRENGTH_LAWS, transfer_prior
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
+from regadvisor.sampling.blocks import thinned
 from regadvisor.sampling.draw import draw_sample
-from regadvisor.sampling.thinning import thinned
 from regadvisor.search.results import Results
 from regadvisor.search.store import opened
 from regadvisor.thresholds import FULL_SIZE_FACTORS

@@ -15,9 +15,9 @@ from sklearn.model_selection import train_test_split
 
 from regadvisor import DataError, Recipe, advise
 from regadvisor.cli.main import main
-from regadvisor.data.image_files import read_arrays
+from regadvisor.data.datasets import read_arrays
 from regadvisor.data.source import make_table
-from regadvisor.evidence.flat_images import flat_images
+from regadvisor.evidence.layout import flat_images
 from regadvisor.families.neural.cnn import cnn
 
 

@@ -17,7 +17,7 @@ from regadvisor.advice import Advice
 from regadvisor.cli.main import main
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
-from regadvisor.flowchart.svg import to_svg as chart_svg
+from regadvisor.flowchart.draw import to_svg as chart_svg
 from regadvisor.pictures.draw import to_svg
 from regadvisor.records import (
     Column,

@@ -18,8 +18,7 @@ from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.folds import make_folds
 from regadvisor.sampling.keys import duplicate_clusters, row_keys
-from regadvisor.sampling.spread import deviations, one_per_slice
-from regadvisor.sampling.strata import make_design
+from regadvisor.sampling.strata import deviations, make_design, one_per_slice
 
 #: As float32 stores them, so that a change of type is no change of value.
 UNITS = [2.0, 2.0**20, 1e-12, 1e6, 1 / 3, -1.0]

@@ -13,7 +13,7 @@ from search_fakes import StagedFamily, make_effort, planned
 from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.plan.stages import Stages, n_kept
+from regadvisor.plan.effort import Stages, n_kept
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results, panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from regadvisor import thresholds
 from regadvisor.evidence.resources import auto_budget
-from regadvisor.plan.cost_model import CostModel
 from regadvisor.plan.effort import EFFORTS, Effort
-from regadvisor.plan.plan import Situation
+from regadvisor.plan.plan import CostModel, Situation
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")

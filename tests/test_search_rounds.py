@@ -15,7 +15,7 @@ from search_fakes import StagedFamily, make_effort, planned
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
-from regadvisor.plan.stages import Stages
+from regadvisor.plan.effort import Stages
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.cuts import affordable, opening_folds
 from regadvisor.search.results import to_scores

@@ -24,8 +24,7 @@ from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, Regularizati
 from regadvisor.cli.main import main
 from regadvisor.data.files import split_columns
 from regadvisor.data.source import make_table
-from regadvisor.data.summary import distinct_columns, principal_component
-from regadvisor.data.table import Table
+from regadvisor.data.table import Table, distinct_columns, principal_component
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.export.applied import applied

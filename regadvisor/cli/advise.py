@@ -237,8 +237,8 @@ def _after(first: Callable[[], None], progress: Progress | None) -> Progress | N
 def _read_and_advised(request: _Options, journal: Path | None, progress: Progress | None) -> Advice:
     from dataclasses import replace
 
+    from regadvisor.data.datasets import holds_arrays
     from regadvisor.data.files import read_frame, split_columns
-    from regadvisor.data.image_files import holds_arrays
     from regadvisor.scale.sources import find_source, without
 
     if holds_arrays(request.data):

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.compare.bootstrap import bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.claims import judged, masses
-from regadvisor.compare.honest import Honest
+from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import CONSTANT, Panel
 from regadvisor.errors import ParameterError
-from regadvisor.full_size.cost import carried_loss
+from regadvisor.full_size.laws import carried_loss
 from regadvisor.records import Comparison
 
 

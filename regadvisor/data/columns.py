@@ -17,8 +17,7 @@ from regadvisor.data.dates import DateOrder, microseconds
 from regadvisor.data.frames import FrameColumn, as_one_array, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
 from regadvisor.data.levels import Levels
-from regadvisor.data.magnitude import check_magnitude
-from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
+from regadvisor.data.numbers import ROW_MULTIPLE, Numbers, check_magnitude
 from regadvisor.data.oddities import notes_on_columns, notes_on_reading
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import plain_array
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, reason_of
+from regadvisor.words import listed
 
 #: A data set that takes more memory is refused.
 MOST_BYTES = 2_000_000_000
@@ -134,3 +139,173 @@ def _as_given(found: dict[Any, NDArray[Any]]) -> Any:
 
 def _array(value: Any) -> NDArray[Any]:
     return plain_array(value, name="a row of X")
+
+
+# -------------------------------------------------------------------------------- arrays and images from disk
+
+
+T = TypeVar("T")
+
+_ENDINGS = (".npz", ".npy")
+#: What NumPy and zipfile raise where a file is damaged, packed in an unknown way or encrypted, or claims a
+#: size that no memory has.
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+#: Names of the features in an archive of arrays, where several may be meant.
+_FEATURES = ("X", "x", "images", "data", "features", "x_train", "X_train")
+_TARGETS = ("y", "labels", "target", "targets", "y_train")
+
+
+def holds_arrays(path: Any) -> bool:
+    """Return whether a path is a file of arrays, or a folder with subfolders of images.
+
+    Examples
+    --------
+    >>> holds_arrays("digits.npz"), holds_arrays("table.csv")
+    (True, False)
+    """
+    if not isinstance(path, str | Path) or str(path) == "-":
+        return False
+    if Path(path).suffix.lower() in _ENDINGS:
+        return True
+    try:
+        subs = [sub for sub in Path(path).iterdir() if sub.is_dir()] if Path(path).is_dir() else []
+        return any(each.suffix.lower() in _IMAGES for sub in subs for each in sub.iterdir())
+    except (OSError, ValueError):  # what reads tables says what is wrong with it
+        return False
+
+
+def read_arrays(path: str | Path, target: Any = None) -> tuple[NDArray[Any], Any]:
+    """Return features and target from a file of arrays or a folder of images.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.npz``: arrays by name. ``.npy``: the features. A folder: images of one size in one subfolder for
+        each
+        class, whose name is the class.
+    target : str or array, optional
+        ``.npz``: the name of the target (by default "y", "labels" or "target"). ``.npy``: the target itself,
+        or the path of another such file. A folder has its own.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or holds no such arrays.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if target is not None:
+            raise DataError(f"y must be None for a folder, whose subfolders are the classes, got {target!r}")
+        return _read_folder(path)
+    arrays = _loaded(path)
+    if path.suffix.lower() == ".npz":
+        return _features_and_target(arrays, path, target)
+    if isinstance(target, str | Path):
+        if Path(target).suffix.lower() != ".npy":
+            raise DataError(f"y must be an array or the path of a .npy file, as X is, got {target!r}")
+        target = next(iter(_loaded(Path(target)).values()))
+    if target is None:
+        raise DataError(f"y must be given beside {path.name}, got None; pass an array, or another .npy file")
+    return next(iter(arrays.values())), target
+
+
+def _loaded(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file by name; nothing in it is executed."""
+    try:
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                _check_size(sum(entry.file_size for entry in archive.infolist()), path)
+        else:
+            _check_size(path.stat().st_size, path)
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {path.stem: found}
+        with found:
+            return {name: found[name] for name in found.files}
+    except _DAMAGE as error:
+        raise DataError(
+            f"{path} must be a file of NumPy arrays of numbers or texts, got an error: {reason_of(error)}; "
+            "save them by numpy.savez(path, X=X, y=y)"
+        ) from error
+
+
+def _check_size(n_bytes: int, path: Path) -> None:
+    if n_bytes > MOST_BYTES:
+        raise DataError(
+            f"{path} must take at most {MOST_BYTES / 1e9:g} GB in memory, got {n_bytes / 1e9:.1f} GB; "
+            "save a part of the rows"
+        )
+
+
+def _features_and_target(
+    arrays: dict[str, NDArray[Any]], path: Path, target: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    names = [name for name in _TARGETS if name in arrays] if target is None else [str(target)]
+    if not names or names[0] not in arrays:
+        raise DataError(
+            f"y must be the name of the target in {path.name}, got {target!r}; it holds {shapes or 'nothing'}"
+        )
+    y = arrays[names[0]]
+    others = {
+        name: array for name, array in arrays.items() if name != names[0] and array.shape[:1] == y.shape[:1]
+    }
+    known = [name for name in _FEATURES if name in others]
+    if not known and len(others) != 1:
+        raise DataError(
+            f"{path.name} must hold one array of features beside {names[0]!r}, called X, with as many "
+            f"rows; it "
+            f"holds {shapes}"
+        )
+    return others[known[0] if known else next(iter(others))], y
+
+
+# ------------------------------------------------------------------------------------- folders of images
+
+
+def _read_folder(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images as (n, height, width) or (n, height, width, 3), and the name of each one's subfolder."""
+    files = [
+        (each, sub.name)
+        for sub in sorted(folder.iterdir())
+        if sub.is_dir() and not sub.name.startswith(".")
+        for each in sorted(sub.iterdir())
+        if each.suffix.lower() in _IMAGES
+    ]
+    if len({name for _, name in files}) < 2:
+        raise DataError(
+            f"{folder} must hold a subfolder of images for each of two classes or more, got "
+            f"{listed(sorted({name for _, name in files})) or 'none'}; images are {', '.join(_IMAGES)}"
+        )
+    modes = {_read_image(path, lambda image: image.mode) for path, _ in files}
+    deep = modes & {"I", "I;16", "I;16B", "F"}  # as "L" their values would be cut off at 255
+    if deep and deep != modes:
+        raise DataError(f"images must have one depth, got {listed(sorted(modes))}; convert them to one mode")
+    mode = "F" if deep else "L" if modes <= {"1", "L", "LA"} else "RGB"
+    images: list[NDArray[Any]] = []
+    for path, _ in files:
+        image = _read_image(path, lambda image: np.asarray(image.convert(mode)))
+        if images and image.shape != images[0].shape:
+            raise DataError(
+                f"images must have one size, got {images[0].shape[:2]} in {files[0][0].name} and "
+                f"{image.shape[:2]} in {path.name}; resize them to one"
+            )
+        if not images:
+            _check_size(4 * image.size * len(files), folder)
+        images.append(image)
+    return np.stack(images), np.array([name for _, name in files])
+
+
+def _read_image(path: Path, what: Callable[[Any], T]) -> T:
+    """Return what is wanted of one image."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return what(image)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be a whole image, got an error: {reason_of(error)}") from error

@@ -6,8 +6,9 @@ relatives are the same category in training and in prediction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.errors import DataError
-from regadvisor.words import shown
+from regadvisor.records import Note
+from regadvisor.words import counted, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -131,3 +133,115 @@ def alike(texts: Iterable[object]) -> list[list[str]]:
         if isinstance(text, str):
             groups.setdefault(" ".join(text.split()).casefold(), []).append(text)
     return [group for group in groups.values() if len(group) > 1]
+
+
+# ------------------------------------------------------------------------------------------ labels of classes
+
+
+Label = float | int | str | bool
+
+
+def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
+    """Return labels as codes (n_rows,) and the plain label of each, in the order of their first row.
+
+    Raises
+    ------
+    DataError
+        If they are no labels, or text and numbers.
+
+    Examples
+    --------
+    >>> codes, labels = labels_of(pd.Series([b"no", "yes", "no"], dtype=object))
+    >>> codes.tolist(), labels
+    ([0, 1, 0], ['no', 'yes'])
+    """
+    try:
+        codes, distinct = pd.factorize(values)
+    except TypeError as error:
+        raise DataError(
+            "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label "
+            "a row"
+        ) from error
+    plain = [_plain(label) for label in np.asarray(distinct, dtype=object)]
+    if len({isinstance(label, str) for label in plain}) > 1:
+        raise DataError(
+            f"labels in y must be all text or all numbers, got both, as in {listed(plain[:4])}. "
+            "Unknown label type: unknown; convert them with y.astype(str)"
+        )
+    # b"no" and "no" are distinct objects and one label.
+    labels = list(dict.fromkeys(plain))
+    position = {label: code for code, label in enumerate(labels)}
+    merged = np.array([position[label] for label in plain], dtype=np.intp)
+    return merged[codes], labels
+
+
+def _plain(label: object) -> Label:
+    if isinstance(label, bool | np.bool_):
+        return bool(label)
+    if isinstance(label, int | np.integer):
+        return int(label)
+    if isinstance(label, float | np.floating | Decimal):
+        return float(label)
+    if isinstance(label, bytes | str):
+        try:
+            return label.decode("utf-8") if isinstance(label, bytes) else label.encode("utf-8").decode()
+        except UnicodeError as error:
+            raise DataError(
+                f"labels in y must be text that UTF-8 can hold, got {shown(label)}; read the file with the "
+                "encoding that it has, or rename these labels"
+            ) from error
+    raise DataError(
+        f"labels in y must be text, numbers or booleans, got {type(label).__name__}. Unknown label "
+        "type: unknown"
+    )
+
+
+def notes_on_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    """Return notes about labels that may be one, may be missing values, or have a single row.
+
+    Parameters
+    ----------
+    classes : sequence of labels
+    counts : ndarray of int, shape (n_classes,)
+        Rows of each.
+    """
+    return (*_odd_labels(classes, counts), *_rare(classes, counts))
+
+
+def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    """Return warnings about labels that may be one, and labels that may be missing values."""
+    n_rows = dict(zip(classes, counts.tolist(), strict=True))
+
+    def told(labels: Sequence[Label]) -> str:
+        return ", ".join(f"{shown(label)} ({counted(n_rows[label], 'row')})" for label in labels)
+
+    notes = []
+    for group in alike(classes):
+        text = (
+            f"labels that differ only in case or blanks: {told(group)}. They are taken as {len(group)} "
+            "classes; write them alike if they are one."
+        )
+        # Typing errors do not come in equal numbers: such spellings were made on purpose.
+        is_meant = len({n_rows[label] for label in group}) == 1 and n_rows[group[0]] > 2
+        notes.append(Note(code="labels-alike", text=text, is_warning=not is_meant))
+    # "none" is a class of its own as often as not: no injury, no damage.
+    texts = [label for label in classes if isinstance(label, str) and label.strip().casefold() != "none"]
+    unknown = [label for label in texts if means_missing(label)]
+    if unknown:
+        text = (
+            f"labels that probably stand for a missing target: {told(unknown)}. Such rows are a class of "
+            "their own; pass None if the target is missing."
+        )
+        notes.append(Note(code="labels-missing", text=text, is_warning=True))
+    return tuple(notes)
+
+
+def _rare(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    single = [label for label, count in zip(classes, counts, strict=True) if count == 1]
+    if not single:
+        return ()
+    text = (
+        f"{counted(len(single), 'class', 'classes')} with a single row: {listed(single)}; such a class "
+        "cannot be both learned and checked."
+    )
+    return (Note(code="rare-class", text=text),)

@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
 from regadvisor.data.columns import Columns, read_columns
-from regadvisor.data.fingerprint import fingerprint
+from regadvisor.data.hashing import fingerprint
 from regadvisor.data.rows import (
     as_series,
     as_target,
     check_length,
     has_target,
+    lost_classes,
+    notes_on_weights,
     read_groups,
     read_time,
     read_weight,
     scaled_weight,
 )
-from regadvisor.data.summary import principal_component
-from regadvisor.data.table import Table
+from regadvisor.data.table import Table, principal_component
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
-from regadvisor.data.weights import lost_classes, notes_on_weights
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
 from regadvisor.words import agreed, counted

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
-from regadvisor.data.summary import distinct_columns
+from regadvisor.data.table import distinct_columns
 from regadvisor.data.target import Target, check_task, finite_numbers, holds_labels, is_coded
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts

@@ -9,30 +9,30 @@ is extrapolated from the largest size by ``full_size/gain.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.paired import spread
 from regadvisor.compare.panel import Panel
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.other_sizes import tested, train_size
-from regadvisor.families.base import Carry, Family, Fit, Fold, Prepared
+from regadvisor.families.base import Carry, Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
 from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
+from regadvisor.sampling.blocks import thinned
 from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.folds import make_folds
-from regadvisor.sampling.thinning import thinned
 from regadvisor.search.results import Results
 from regadvisor.search.rounds import Log
 from regadvisor.search.store import opened
@@ -291,3 +291,64 @@ def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: R
     sd = float(np.mean([law.sd for law in laws.values()]))
     drift = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
     return drift if abs(drift) >= _SMALLEST_DRIFT else 0.0
+
+
+def train_size(
+    family: Family,
+    prepared: Prepared,
+    regularizers: Sequence[Regularizer],
+    *,
+    seed: int,
+    deadline: Deadline,
+    study: str,
+    store: Log | None = None,
+) -> dict[Regularizer, Fit] | None:
+    """Train regularizers on the folds of one size.
+
+    Parameters
+    ----------
+    family : Family
+    prepared : Prepared
+        The size's folds.
+    regularizers : sequence of Regularizer
+    seed : int
+    deadline : Deadline
+    study : str
+        Name of these fits in `store`.
+    store : Log, optional
+
+    Returns
+    -------
+    dict of Regularizer to Fit, or None
+        The fits that lost no tested row; those that did not converge are among them. None if the deadline cut
+        one.
+    """
+    jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
+    found = {job: None if store is None else store.find(study, job, None) for job in jobs}
+    known = {job for job in jobs if found[job] is not None}
+    is_tested = tested(prepared) >= 0
+
+    def is_usable(fit: Fit) -> bool:
+        return bool(np.isfinite(fit.losses[is_tested]).all())
+
+    def keep(fit: Fit) -> None:
+        if found[fit.job] is None:
+            found[fit.job] = fit
+            if store is not None:
+                store.append(study, fit)
+
+    if len(known) < len(jobs):
+        for fit in family.train(prepared, jobs, deadline=deadline, on_fit=keep, known=known):
+            keep(fit)
+    fits = [fit for fit in found.values() if fit is not None]
+    if len(fits) < len(jobs):
+        return None
+    return {fit.job.regularizer: fit for fit in fits if is_usable(fit)}
+
+
+def tested(prepared: Prepared) -> NDArray[np.intp]:
+    """Return the fold of each row, -1 where none tests it, shape (n_rows,)."""
+    labels = np.full(prepared.n_rows, -1, dtype=np.intp)
+    for number, fold in enumerate(prepared.folds):
+        labels[fold.test] = number
+    return labels

@@ -21,8 +21,7 @@ from regadvisor.compare.panel import Panel
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
-from regadvisor.evidence.correlation import measure_correlation
-from regadvisor.evidence.feature_map import map_features
+from regadvisor.evidence.correlation import map_features, measure_correlation
 from regadvisor.evidence.full_size import Growing
 from regadvisor.evidence.resources import Rung, choose_rung, situation_of
 from regadvisor.evidence.whole_picture import measure_whole_picture

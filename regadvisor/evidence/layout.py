@@ -16,6 +16,7 @@ not opposite.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,10 @@ from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
 from regadvisor.evidence.associations import draw_rows, standardised_ranks
+from regadvisor.records import Note
 from regadvisor.thresholds import (
     FEWEST_COLUMNS_FOR_LAYOUT,
+    FEWEST_ROWS_TO_MEASURE,
     NEIGHBOURS_NO,
     NEIGHBOURS_YES,
     ORDER_NO,
@@ -255,3 +258,35 @@ class _Columns:
     def _correlations(self, left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
         products: NDArray[np.float64] = np.einsum("ij,ij->j", self._ranks[:, left], self._ranks[:, right])
         return products / len(self._ranks)
+
+
+_ROWS_OF_IMAGES = 500
+_GRID = re.compile(r"(\d+)x(\d+) grid(, 3 channels)?")
+
+
+def flat_images(table: Table, *, seed: int) -> tuple[Note, ...]:
+    """Return what to say of a table whose columns fill a grid in which neighbours belong together.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from regadvisor.data.source import make_table
+    >>> (note,) = flat_images(make_table(*load_digits(return_X_y=True)), seed=0)
+    >>> note.text.partition(";")[0]
+    'The 64 columns look like images of 8×8 pixels'
+    """
+    facts = table.facts
+    if facts.image_shape is not None or facts.inputs or table.n_rows < FEWEST_ROWS_TO_MEASURE:
+        return ()
+    rng = np.random.default_rng(seed)
+    layout = find_layout(table.take(draw_rows(table.n_rows, _ROWS_OF_IMAGES, rng)), rng)
+    grid = _GRID.fullmatch(layout.label) if layout is not None and layout.is_seen else None
+    if grid is None:
+        return ()
+    height, width, channels = grid.groups()
+    shape = f"{height}, {width}" + (", 3" if channels else "")
+    text = (
+        f"The {facts.n_features:,} columns look like images of {height}×{width} pixels; "
+        f"X.reshape(-1, {shape}) keeps their shape, for model='cnn' or a convolutional module of yours."
+    )
+    return (Note(code="flat-images", text=text),)

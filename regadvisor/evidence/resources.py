@@ -17,11 +17,9 @@ from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, folds_in_order
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.cost import carry_costs
-from regadvisor.full_size.laws import transfer_prior
-from regadvisor.plan.cost_model import SIZES, CostModel
+from regadvisor.full_size.laws import carry_costs, transfer_prior
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
-from regadvisor.plan.plan import Plan, Situation, trained_rows
+from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.store import read_settings, write_settings

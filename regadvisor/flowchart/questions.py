@@ -12,7 +12,7 @@ from typing import Literal
 
 from regadvisor import thresholds
 from regadvisor.flowchart.chart import BOTH, PICK, Question
-from regadvisor.full_size.cost import carried_loss
+from regadvisor.full_size.laws import carried_loss
 from regadvisor.records import (
     Answer,
     Comparison,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from regadvisor.errors import ParameterError
-from regadvisor.flowchart import svg
+from regadvisor.flowchart import draw
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.pictures.draw import to_svg
@@ -37,7 +37,7 @@ def chart_svg(record: Record) -> str:
     ParameterError
         If it was a chart of the caller's own, which is not in the record.
     """
-    return svg.to_svg(_chart(record), record.walk)
+    return draw.to_svg(_chart(record), record.walk)
 
 
 def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
@@ -66,6 +66,6 @@ def _chart(record: Record) -> Chart:
         if question is None or step.reply not in question.edges or question.edges[step.reply].to != step.to:
             raise ParameterError(
                 f"kind must not be 'chart' where another chart was walked, got one with {step.question!r}: "
-                "it is not in the record; draw it with regadvisor.flowchart.svg.to_svg(chart, walk)"
+                "it is not in the record; draw it with regadvisor.flowchart.draw.to_svg(chart, walk)"
             )
     return chart

@@ -17,8 +17,7 @@ from regadvisor.families.base import Fold
 from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
 from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys, told_apart
-from regadvisor.sampling.spread import deviations
-from regadvisor.sampling.strata import strata_codes
+from regadvisor.sampling.strata import deviations, strata_codes
 from regadvisor.thresholds import TARGET_BINS
 
 Scheme = Literal["random", "stratified", "group", "time"]

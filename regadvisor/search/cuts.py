@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from regadvisor.plan.stages import Stages, n_kept, share_of_fits
+from regadvisor.plan.effort import Stages, n_kept, share_of_fits
 from regadvisor.regularizer import Kind
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     n_planned, n_opening : int
         Candidates, and how many of them come first.
     n_folds, n_first : int
-        Folds, and those of the first stage; see :class:`~regadvisor.plan.stages.Stages`.
+        Folds, and those of the first stage; see :class:`~regadvisor.plan.effort.Stages`.
     is_hurried : bool
         Whether there is a deadline.
 

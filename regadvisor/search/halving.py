@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from regadvisor.families.base import Fit, Prepared
-from regadvisor.plan.stages import n_kept
+from regadvisor.plan.effort import n_kept
 
 
 def survivors(values: Mapping[int, float | None], leader: int | None = None) -> set[int]:

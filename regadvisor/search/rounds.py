@@ -26,7 +26,7 @@ from typing import Protocol
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
-from regadvisor.plan.stages import Stages
+from regadvisor.plan.effort import Stages
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import merged, survivors

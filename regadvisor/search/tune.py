@@ -24,7 +24,7 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
-from regadvisor.full_size.cost import carried_loss
+from regadvisor.full_size.laws import carried_loss
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.extremes import extreme_features, odd_target
-from regadvisor.traps.identifiers import identifiers
 from regadvisor.traps.leaks import leaks
-from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View
+from regadvisor.words import shown
 
 
 def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note, ...]:
@@ -34,3 +38,167 @@ def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note
         *odd_target(view),
         *(separable(view, seed=seed) if is_linear else ()),
     )
+
+
+#: Rows of a column that are read.
+_MOST_ROWS = 100_000
+
+
+def identifiers(view: View) -> tuple[Note, ...]:
+    """Return a warning about numeric columns that count the rows up.
+
+    Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
+    """
+    numbers = [j for j in view.varying if not view.is_category[j] and _is_whole(view.values[:, j])]
+    wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
+    found = [j for j, column in wholes.items() if numbers_rows(column)]
+    if not found or view.table.facts.n_features == 1:
+        return ()
+    is_sorted = all(_is_sorted(wholes[j]) for j in found)
+    return (_note(view.names(found), is_one=len(found) == 1, is_sorted=is_sorted),)
+
+
+def _is_whole(column: NDArray[np.float64]) -> bool:
+    return bool((column == np.round(column)).all() and len(np.unique(column)) >= 0.98 * len(column))
+
+
+def numbers_rows(column: NDArray[np.float64]) -> bool:
+    """Whether a column counts rows up, in any order and with gaps.
+
+    Whole numbers that measure something fall on the same value now and then: n of them, spread over m values,
+    share about n²/2m, and more if they are not spread evenly. Numbers that share none, or next to none,
+    where many are due, were given out one by one.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> numbers_rows(100.0 + 5 * rng.permutation(60)), numbers_rows(rng.integers(0, 10**6, size=60))
+    (True, False)
+    """
+    values = np.sort(column)
+    gaps = np.diff(values)
+    n_shared = int((gaps == 0).sum())
+    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > 0.02 * len(values):
+        return False
+    step = float(np.gcd.reduce(gaps[gaps > 0].astype(np.int64))) if gaps.max() < 2.0**62 else 1.0
+    due = len(values) ** 2 / 2 / ((values[-1] - values[0]) / step + 1)
+    return bool(stats.poisson.cdf(n_shared, due) <= thresholds.IDENTIFIER_CHANCE)
+
+
+def _is_sorted(column: NDArray[np.float64]) -> bool:
+    steps = np.diff(column)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def _note(names: str, *, is_one: bool, is_sorted: bool) -> Note:
+    count, them, are = ("numbers", "it", "it is") if is_one else ("number", "them", "they are")
+    order, time = (
+        (" in their order", f", or pass time= if {are} the order of time") if is_sorted else ("", "")
+    )
+    text = (
+        f"{names} {count} the rows{order}: an identifier teaches a model nothing about new rows. "
+        f"Leave {them} out{time}."
+    )
+    return Note(code="numbers-rows", text=text, is_warning=True)
+
+
+#: Encoded columns, rows of one linear programme, and classes asked one by one.
+_MOST_COLUMNS, _MOST_IN_PROGRAMME, _MOST_CLASSES = 64, 400, 5
+#: Rows by which a rule is checked.
+_MOST_CHECKED = 20_000
+#: Rows of the programme that are added where its rule errs, and how often.
+_ROUNDS = 4
+_SHUFFLES = 3
+
+
+def separable(view: View, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning if a linear rule tells a class from the rest without error, in more rows than luck.
+
+    With twice as many rows as columns or fewer, any classes can be told apart (Cover 1965, IEEE Trans.
+    Electron. Comput. EC-14:326), and with few rows of a class many can, so the rule has to fail on shuffled
+    classes.
+
+    Parameters
+    ----------
+    view : View
+    seed : int
+        Shuffles.
+    """
+    features, origin = view.encoded
+    n_rows, n_columns = features.shape
+    is_small = n_rows < thresholds.SEPARABLE_ROWS_PER_COLUMN * (n_columns + 1)
+    if not view.table.is_classification or is_small or not 0 < n_columns <= _MOST_COLUMNS:
+        return ()
+    rng = np.random.default_rng(seed)
+    codes, counts = np.unique(view.targets[:, 0], return_counts=True)
+    full = counts >= thresholds.SEPARABLE_FEWEST_ROWS
+    if len(codes) < 2 or (len(codes) == 2 and not full.all()):
+        return ()
+    for code in codes[full][: _MOST_CLASSES if view.table.n_classes > 2 else 1]:
+        side = np.where(view.targets[:, 0] == code, 1.0, -1.0)
+        if _is_separable(features, side) and not any(
+            _is_separable(features, rng.permutation(side)) for _ in range(_SHUFFLES)
+        ):
+            more = view if len(view.rows) == view.table.n_rows else view.with_rows(_more_rows(view, rng))
+            features, origin = more.encoded
+            side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
+            if more is view or _is_separable(features, side):
+                return (_separable_note(view, code, _alone(features, origin, side)),)
+    return ()
+
+
+def _more_rows(view: View, rng: np.random.Generator) -> NDArray[np.intp]:
+    n_rows = view.table.n_rows
+    return np.sort(rng.permutation(n_rows)[:_MOST_CHECKED]).astype(np.intp)
+
+
+def _is_separable(features: NDArray[np.float64], side: NDArray[np.float64]) -> bool:
+    """Whether a plane has all rows of side 1 on one side and all of side -1 on the other.
+
+    A linear programme over some rows; rows on which its rule errs are added until there are none, or until
+    the rows that there are cannot be told apart.
+    """
+    from scipy.optimize import linprog
+
+    signed = side[:, None] * np.column_stack([features, np.ones(len(features))])
+    # Least squares, both classes with equal weight, finds the hardest rows; or that too many are hard.
+    weight = np.sqrt(np.where(side > 0, 1.0 / (side > 0).sum(), 1.0 / (side < 0).sum()))
+    weights, *_ = np.linalg.lstsq(weight[:, None] * signed, weight, rcond=None)
+    margins = signed @ weights
+    if np.average(margins < 0, weights=weight**2) > thresholds.SEPARABLE_HARD_ROWS:
+        return False
+    rows = np.argsort(margins, kind="stable")[:_MOST_IN_PROGRAMME]
+    for _ in range(_ROUNDS):
+        if (margins > 0).all():
+            return True
+        found = linprog(
+            np.zeros(signed.shape[1]),
+            A_ub=-signed[rows],
+            b_ub=-np.ones(len(rows)),
+            bounds=(None, None),
+            method="highs",
+        )
+        if found.status != 0 or found.x is None:
+            return False
+        margins = signed @ found.x
+        rows = np.union1d(rows, np.argsort(margins, kind="stable")[:_MOST_IN_PROGRAMME])
+    return bool((margins > 0).all())
+
+
+def _alone(features: NDArray[np.float64], origin: NDArray[np.intp], side: NDArray[np.float64]) -> int | None:
+    """Return the column of which a threshold tells the classes apart, if there is one."""
+    here, there = features[side > 0], features[side < 0]
+    above, below = here.min(axis=0) > there.max(axis=0), here.max(axis=0) < there.min(axis=0)
+    found = np.flatnonzero(above | below)
+    return int(origin[found[0]]) if len(found) else None
+
+
+def _separable_note(view: View, code: float, alone: int | None) -> Note:
+    classes = view.table.facts.classes or ()
+    which = "the classes" if len(classes) == 2 else f"class {shown(classes[int(code)])} and the rest"
+    rule = "a linear rule" if alone is None else f"a threshold on {view.names([alone])}"
+    text = (
+        f"{rule} tells {which} apart without error. Without a penalty the weights have no finite best value: "
+        "they grow for as long as training goes on. Keep a mild penalty."
+    )
+    return Note(code="separable-classes", text=text, is_warning=True)

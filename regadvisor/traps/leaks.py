@@ -18,8 +18,7 @@ from scipy import special
 from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.traps.quick import as_columns, error, random_folds, ridge
-from regadvisor.traps.view import View, standardised
+from regadvisor.traps.view import View, as_columns, error, random_folds, ridge, standardised
 from regadvisor.words import shown
 
 #: Columns that are tried together at most, and picked one by one where there are too many for that.

@@ -28,8 +28,17 @@ from scipy.sparse.csgraph import connected_components
 from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
-from regadvisor.traps.quick import as_columns, distances, error, group_folds, neighbours, random_folds, ridge
-from regadvisor.traps.view import View, standardised
+from regadvisor.traps.view import (
+    View,
+    as_columns,
+    distances,
+    error,
+    group_folds,
+    neighbours,
+    random_folds,
+    ridge,
+    standardised,
+)
 from regadvisor.words import number
 
 #: Encoded columns by which rows are compared.
