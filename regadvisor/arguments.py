@@ -192,11 +192,8 @@ def resolve_model(
 
     `features` are all rows: whether a module gets them scaled depends on them.
 
-    Raises
-    ------
-    ParameterError
-        If the model is unknown or does not fit the data, or a recipe is given for a model that is not a
-        network.
+    Raises ParameterError if the model is unknown or does not fit the data, or a recipe is given for a model
+    that is not a network.
     """
     from regadvisor.families.neural.recipe import Recipe
 
@@ -259,10 +256,7 @@ MAKERS: dict[str, Callable[..., Family]] = {"linear": _linear, "mlp": _mlp, "cnn
 def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> Family:
     """Return the family of a scikit-learn estimator, or of the last step of a pipeline.
 
-    Raises
-    ------
-    ParameterError
-        If the estimator is not supported, is for the other task, or a recipe is given.
+    Raises ParameterError if the estimator is not supported, is for the other task, or a recipe is given.
     """
     from regadvisor.families.estimator.caller import read_estimator
     from regadvisor.families.estimator.family import EstimatorFamily

@@ -30,17 +30,12 @@ class SupportMap:
     Only maps that can be trusted stand here. On data sets left out of the fit, such a map was better than
     the base rate (Brier score), the interval of its calibration slope covered 1, and its calibration error
     was that of a perfect forecaster. All maps that were tried are in ``benchmarks/RESULTS.md``.
-
-    Attributes
-    ----------
-    claim : {"regularize", "kind", "strength"}
-    model : {"linear", "network"}
-    intercept, slope : float
-        Fitted on every set, each set worth one case; slope ≥ 0, so more support never means less sure.
     """
 
     claim: Literal["regularize", "kind", "strength"]
     model: Literal["linear", "network"]
+    #: Intercept, slope: fitted on every set, each set worth one case; slope ≥ 0, so more support never means
+    #: less sure.
     intercept: float
     slope: float
 
@@ -65,26 +60,14 @@ def calibrated(
 ) -> float | None:
     """Return the probability that a claim is right, or None where no map from its support can be trusted.
 
-    Parameters
-    ----------
-    claim : {"regularize", "kind", "strength"}
-        Name of the claim. That nothing beats the constant ("no signal") is another claim, and not mapped.
-    support : float
-        Share of walks on resampled rows that agree, in [0, 1].
-    family : str
-        Name of the model family: "linear", or that of any network ("mlp", "module", …).
-    maps : sequence of SupportMap
-        By default those that were fitted across data sets.
+    `claim`: name of the claim. That nothing beats the constant ("no signal") is another claim, and not
+    mapped. `support`: share of walks on resampled rows that agree, in [0, 1]. `family`: name of the model
+    family: "linear", or that of any network ("mlp", "module", …). `maps`: by default those that were fitted
+    across data sets.
 
-    Returns
-    -------
-    float or None
-        Never above ``thresholds.HIGHEST_SUPPORT``.
+    Never above ``thresholds.HIGHEST_SUPPORT``.
 
-    Raises
-    ------
-    ParameterError
-        If `support` is not within [0, 1].
+    Raises ParameterError if `support` is not within [0, 1].
 
     Examples
     --------

@@ -101,16 +101,9 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
     The mean is taken as it stands and its variance as falling like 1/n: the answer is the fewest rows for
     which the class that the mean points to reaches ``thresholds.REPLY_MASS``.
 
-    Parameters
-    ----------
-    comparison : Comparison
-    n_rows : int
-        Rows behind the comparison.
+    `n_rows`: rows behind the comparison.
 
-    Returns
-    -------
-    int or None
-        `n_rows` if it is decided already.
+    `n_rows` if it is decided already.
 
     Examples
     --------
@@ -154,24 +147,11 @@ def claims(
 ) -> tuple[Claim, ...]:
     """Return whether to regularize, which kind, and how strong, each with how sure it is.
 
-    Parameters
-    ----------
-    kind : str
-        What is advised.
-    draws : Resampled
-    scores : ScoreEvidence
-        Its comparisons are read.
-    family : str
-        Name of the model family, for maps from support to probability.
-    signal : float, default 1.0
-        Probability that anything beats the constant: it bounds the first two claims.
-    discount : float, default 1.0
-        Factor on all of them, for what a sub sample does not show.
+    `kind`: what is advised. `scores`: its comparisons are read. `family`: name of the model family, for maps
+    from support to probability. `signal`: probability that anything beats the constant: it bounds the first
+    two claims. `discount`: factor on all of them, for what a sub sample does not show.
 
-    Raises
-    ------
-    ParameterError
-        If `signal` or `discount` take a support out of [0, 1].
+    Raises ParameterError if `signal` or `discount` take a support out of [0, 1].
     """
     region = f"{thresholds.SAME_REGION:.1%}"
     statement, helps = regularize(kind), no_worse(draws, ["none"])

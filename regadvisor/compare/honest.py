@@ -27,31 +27,20 @@ from regadvisor.errors import ParameterError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Honest:
-    """One honest loss per row and side, so that sides stay paired by row.
-
-    Attributes
-    ----------
-    panel : Panel
-    sides : tuple of str
-        The kinds, then ``"any"`` (kind and configuration picked together) and ``"constant"``.
-    losses : ndarray of float64, shape (n_sides, n_rows)
-        For every row the mean loss of what was picked in the draws that leave the row out.
-    picks : dict of str to ndarray of intp, shape (n_boot,)
-        By kind: the configuration that each draw picked.
-    """
+    """One honest loss per row and side, so that sides stay paired by row."""
 
     panel: Panel
+    #: The kinds, then ``"any"`` (kind and configuration picked together) and ``"constant"``.
     sides: tuple[str, ...]
+    #: (n_sides, n_rows): for every row the mean loss of what was picked in the draws that leave the row out.
     losses: NDArray[np.float64]
+    #: (n_boot,): by kind: the configuration that each draw picked.
     picks: dict[str, NDArray[np.intp]]
 
     def of(self, side: str) -> NDArray[np.float64]:
         """Return the honest losses of one side, shape (n_rows,).
 
-        Raises
-        ------
-        ParameterError
-            If there is no such side.
+        Raises ParameterError if there is no such side.
         """
         if side not in self.sides:
             raise ParameterError(f"a side must be one of {self.sides}, got {side!r}")
@@ -87,22 +76,11 @@ class Honest:
 def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: int = 500) -> Honest:
     """Pick in-bag and score out-of-bag, for every kind and for the best of all.
 
-    Parameters
-    ----------
-    panel : Panel
-    seed : int or SeedSequence
-    n_boot : int, default 500
-        Bootstrap draws of rows (of clusters where the panel has them). A row is left out of about 37%.
+    `n_boot`: bootstrap draws of rows (of clusters where the panel has them). A row is left out of about 37%.
 
-    Returns
-    -------
-    Honest
-        A kind with one configuration keeps its own losses.
+    A kind with one configuration keeps its own losses.
 
-    Raises
-    ------
-    ParameterError
-        If `n_boot` is below 1.
+    Raises ParameterError if `n_boot` is below 1.
 
     Examples
     --------
@@ -201,17 +179,10 @@ def out_of_bag_shares(
 ) -> NDArray[np.float64]:
     """Return how the draws that leave a thing out have picked.
 
-    Parameters
-    ----------
-    counts : ndarray of uint8, shape (n_draws, n)
-    picks : ndarray of intp, shape (n_draws,)
-        What each draw picked, in ``0 … n_choices - 1``.
+    `counts` (n_draws, n). `picks` (n_draws,): what each draw picked, in ``0 … n_choices - 1``.
 
-    Returns
-    -------
-    ndarray, shape (n_choices, n)
-        Share of each choice among the draws whose count is 0; columns sum to 1. A thing that every draw
-        holds (few draws or few things) gets the shares of all draws.
+    Share of each choice among the draws whose count is 0; columns sum to 1. A thing that every draw holds
+    (few draws or few things) gets the shares of all draws.
     """
     # float32 holds these whole numbers exactly, at half the time and memory.
     is_picked = (picks == np.arange(n_choices)[:, None]).astype(np.float32)

@@ -27,26 +27,17 @@ from regadvisor.records import Comparison
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How far a mean paired difference may be off.
+    """How far a mean paired difference may be off."""
 
-    Attributes
-    ----------
-    mean : float
-        Weighted mean of the differences.
-    rows : float
-        Variance of that mean if rows (clusters) were all there is.
-    inflation : float
-        Factor on `rows` for overlapping training sets, 1 + K/(K - 1).
-    folds : float
-        Variance from fold means that differ by more than their rows explain.
-    df : float
-        Degrees of freedom (Satterthwaite), at least 1.
-    """
-
+    #: Weighted mean of the differences.
     mean: float
+    #: Variance of that mean if rows (clusters) were all there is.
     rows: float
+    #: Factor on `rows` for overlapping training sets, 1 + K/(K - 1).
     inflation: float
+    #: Variance from fold means that differ by more than their rows explain.
     folds: float
+    #: Degrees of freedom (Satterthwaite), at least 1.
     df: float
 
     @property
@@ -58,10 +49,7 @@ class Spread:
 def spread(difference: NDArray[np.float64], panel: Panel) -> Spread:
     """Return the mean of paired differences and its variance, by source.
 
-    Parameters
-    ----------
-    difference : ndarray of float64, shape (n_rows,)
-        Loss of one side minus loss of the other, for the rows of `panel`.
+    `difference` (n_rows,): loss of one side minus loss of the other, for the rows of `panel`.
 
     Examples
     --------
@@ -122,16 +110,9 @@ def compare(honest: Honest, a: str, b: str) -> Comparison:
     where the constant is a side). The reply is the class with posterior mass of at least
     ``thresholds.REPLY_MASS``, else unsure.
 
-    Parameters
-    ----------
-    honest : Honest
-    a, b : str
-        Kinds, ``"any"`` or ``"constant"``.
+    `a`, `b`: kinds, ``"any"`` or ``"constant"``.
 
-    Raises
-    ------
-    ParameterError
-        If a side is unknown or both are the same side.
+    Raises ParameterError if a side is unknown or both are the same side.
 
     Examples
     --------

@@ -27,34 +27,8 @@ class Panel:
     held-out row has diverged: all its losses are set to a ceiling far above the constant's, so that it
     counts as worse than anything that did not diverge and every number stays finite.
 
-    Parameters
-    ----------
-    losses : mapping of str to ndarray, shape (n_configs, n_rows)
-        By kind, in order of simplicity (ties go to the first). Each kind has its own number of
-        configurations.
-    constant : ndarray, shape (n_rows,)
-        Held-out loss of predicting the mean or the class shares.
-    fold : ndarray of int, shape (n_rows,)
-        Test fold of each row, in ``-1 … n_folds - 1``; -1: never held out.
-    n_folds : int
-        Folds of the cross-validation, at least 2.
-    weight : ndarray, shape (n_rows,), optional
-        Row weights, at least 0; a weight of 2 counts like the row twice.
-    cluster : ndarray of int, shape (n_rows,), optional
-        Rows that belong together (a group, copies of one row, a block of time) share a number. They are
-        resampled together, and at least two clusters are needed.
-
-    Attributes
-    ----------
-    rows : ndarray of intp, shape (n_rows,)
-        Where the kept rows were in the arrays given.
-    diverged : dict of str to ndarray of bool, shape (n_configs,)
-        Which configurations had a loss that was not finite.
-
-    Raises
-    ------
-    ParameterError
-        If shapes, folds, weights or clusters break the rules above, or fewer than two clusters are left.
+    Raises ParameterError if shapes, folds, weights or clusters break the rules above, or fewer than two
+    clusters are left.
 
     Examples
     --------
@@ -64,13 +38,23 @@ class Panel:
     (2, [1.5])
     """
 
+    #: (n_configs, n_rows): by kind, in order of simplicity (ties go to the first). Each kind has its own
+    #: number of configurations.
     losses: Mapping[str, NDArray[np.float64]]
+    #: (n_rows,): held-out loss of predicting the mean or the class shares.
     constant: NDArray[np.float64]
+    #: (n_rows,): test fold of each row, in ``-1 … n_folds - 1``; -1: never held out.
     fold: NDArray[np.intp]
+    #: Folds of the cross-validation, at least 2.
     n_folds: int
+    #: (n_rows,): row weights, at least 0; a weight of 2 counts like the row twice.
     weight: NDArray[np.float64] | None = None
+    #: (n_rows,): rows that belong together (a group, copies of one row, a block of time) share a number. They
+    #: are resampled together, and at least two clusters are needed.
     cluster: NDArray[np.intp] | None = None
+    #: (n_rows,): where the kept rows were in the arrays given.
     rows: NDArray[np.intp] = field(init=False)
+    #: (n_configs,): which configurations had a loss that was not finite.
     diverged: dict[str, NDArray[np.bool_]] = field(init=False)
 
     def __post_init__(self) -> None:

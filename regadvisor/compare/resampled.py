@@ -43,28 +43,21 @@ class Resampled:
     whose mass lies near ``thresholds.REPLY_MASS`` changes it in many.
 
     Picks are not made again: the honest losses already average over in-bag picks.
-
-    Attributes
-    ----------
-    losses : ndarray of float64, shape (n_draws, n_sides)
-        Resampled mean honest losses, before any stretching.
-    lowest : ndarray of float64, shape (n_draws, n_kinds)
-        Lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by the factor for
-        overlapping training sets alone (Nadeau and Bengio 2003).
-    best : ndarray of float64, shape (n_draws, n_kinds)
-        Mean loss, stretched alike, of each kind's candidate that is best on all rows.
-    trained : ndarray of float64, shape (n_draws, n_kinds)
-        The same as `best`, of the one model that is trained on all rows: it has the luck of its training set,
-        too, which the mean over folds has only once. That is another K/(K - 1) times the variance of rows.
-    carry_costs : dict of str to float
-        By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
     """
 
     honest: Honest
+    #: (n_draws, n_sides): resampled mean honest losses, before any stretching.
     losses: NDArray[np.float64]
+    #: (n_draws, n_kinds): lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by
+    #: the factor for overlapping training sets alone (Nadeau and Bengio 2003).
     lowest: NDArray[np.float64]
+    #: (n_draws, n_kinds): mean loss, stretched alike, of each kind's candidate that is best on all rows.
     best: NDArray[np.float64]
+    #: (n_draws, n_kinds): the same as `best`, of the one model that is trained on all rows: it has the luck
+    #: of its training set, too, which the mean over folds has only once. That is another K/(K - 1) times the
+    #: variance of rows.
     trained: NDArray[np.float64]
+    #: By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
     carry_costs: Mapping[str, float]
     _pairs: Mapping[tuple[str, str], _Pair]
 
@@ -92,10 +85,7 @@ class Resampled:
     def comparison(self, draw: int, a: str, b: str) -> Comparison:
         """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are.
 
-        Raises
-        ------
-        ParameterError
-            If a side is unknown or both are the same side.
+        Raises ParameterError if a side is unknown or both are the same side.
         """
         if a == b:
             raise ParameterError(f"the sides of a comparison must differ, got {a!r} twice")
@@ -126,19 +116,10 @@ def resampled(
 ) -> Resampled:
     """Resample rows (clusters) and keep the mean losses of all sides in every draw.
 
-    Parameters
-    ----------
-    honest : Honest
-    seed : int or SeedSequence
-    n_draws : int, default 200
-        The standard error of a share over 200 draws is at most 0.035.
-    carry_costs : mapping of str to float, optional
-        See :class:`Resampled`; none if not given.
+    `n_draws`: the standard error of a share over 200 draws is at most 0.035. `carry_costs`: see
+    :class:`Resampled`; none if not given.
 
-    Raises
-    ------
-    ParameterError
-        If `n_draws` is below 1.
+    Raises ParameterError if `n_draws` is below 1.
 
     Examples
     --------
@@ -213,24 +194,13 @@ def strength_ties(
     best profits from its luck, so the range is rather too narrow than too wide. With two strengths the
     range is the box around the tied configurations.
 
-    Parameters
-    ----------
-    panel : Panel
-    kind : str
-    strengths : sequence of mapping, length n_configs
-        The strengths of each configuration of `kind`, by name.
-    best : int
-        The configuration to tie with.
+    `strengths` (n_configs,): the strengths of each configuration of `kind`, by name. `best`: the
+    configuration to tie with.
 
-    Returns
-    -------
-    dict of str to (float, float)
-        Lowest and highest tied strength by name; empty for the baseline.
+    Lowest and highest tied strength by name; empty for the baseline.
 
-    Raises
-    ------
-    ParameterError
-        If there is not one entry of strengths per configuration, or no configuration `best`.
+    Raises ParameterError if there is not one entry of strengths per configuration, or no configuration
+    `best`.
     """
     losses = panel.losses[kind]
     if len(strengths) != len(losses):

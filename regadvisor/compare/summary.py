@@ -27,18 +27,10 @@ def exploded_from(constant_loss: float) -> float:
 def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_loss: float) -> FitFacts:
     """Say whether a kind at its best strength over- or underfits.
 
-    Parameters
-    ----------
-    kind : str
-    train_loss, held_out_loss : float
-        Mean losses of the best strength, in the same unit.
-    constant_loss : float
-        Mean held-out loss of predicting the mean or the class shares.
+    `train_loss`, `held_out_loss`: mean losses of the best strength, in the same unit. `constant_loss`: mean
+    held-out loss of predicting the mean or the class shares.
 
-    Returns
-    -------
-    FitFacts
-        With `gap` as the share of the held-out loss that training does not show (0 for a perfect fit).
+    With `gap` as the share of the held-out loss that training does not show (0 for a perfect fit).
 
     Examples
     --------
@@ -68,17 +60,10 @@ def zeroed_features(
 ) -> tuple[ZeroedFeature, ...]:
     """Return the features zeroed in at least a share of the folds, most often first, then as given.
 
-    Parameters
-    ----------
-    names : sequence of str, length n_encoded_features
-    shares : ndarray, shape (n_encoded_features,)
-        Share of the folds in which all weights of the feature were zero.
-    at_least : float, default ``thresholds.ZEROED_SHARE``
+    `names` (n_encoded_features,). `shares` (n_encoded_features,): share of the folds in which all weights of
+    the feature were zero.
 
-    Raises
-    ------
-    ParameterError
-        If there is not one share per name.
+    Raises ParameterError if there is not one share per name.
 
     Examples
     --------

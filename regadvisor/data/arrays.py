@@ -54,16 +54,10 @@ class Container:
 def contain(X: Any) -> Container:
     """Return X in its container; nothing is copied unless it must be converted.
 
-    Parameters
-    ----------
-    X : array-like, sparse matrix, data frame (pandas, polars, pyarrow), or images
-        Images are arrays of shape (n, h, w), (n, h, w, c) or (n, c, h, w); sequences (n, steps, channels).
-        Several inputs of a module are a dict of arrays, or a tuple of them (see :func:`as_inputs`).
+    `X`: images are arrays of shape (n, h, w), (n, h, w, c) or (n, c, h, w); sequences (n, steps, channels).
+    Several inputs of a module are a dict of arrays, or a tuple of them (see :func:`as_inputs`).
 
-    Raises
-    ------
-    DataError
-        If X is no table of at least one column and two rows.
+    Raises DataError if X is no table of at least one column and two rows.
 
     Examples
     --------
@@ -104,10 +98,7 @@ def _check_shape(shape: tuple[int, int]) -> None:
 def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
     """Return an array of what the caller passed as `name`.
 
-    Raises
-    ------
-    DataError
-        If it cannot be one, or is of a kind that scikit-learn does not take.
+    Raises DataError if it cannot be one, or is of a kind that scikit-learn does not take.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(
@@ -276,16 +267,10 @@ def image_layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
 def flatten_images(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...]]:
     """Return images as rows, and the shape to which one row can be put back.
 
-    Parameters
-    ----------
-    array : ndarray, shape (n, h, w), (n, h, w, c) or (n, c, h, w)
+    `array` (n, h, w).
 
-    Returns
-    -------
-    rows : ndarray, shape (n, c * h * w)
-        A view, unless channels come last: those are moved to the front.
-    image_shape : tuple of int
-        ``(h, w)`` or ``(c, h, w)``.
+    `rows` (n, c * h * w): a view, unless channels come last: those are moved to the front. `image_shape`:
+    ``(h, w)`` or ``(c, h, w)``.
     """
     image_shape, is_last = image_layout(array.shape[1:])
     if is_last:

@@ -47,31 +47,21 @@ class ColumnStats:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Columns:
-    """Features after reading: the values of the table, the facts, and the parts other checks need.
+    """Features after reading: the values of the table, the facts, and the parts other checks need."""
 
-    Attributes
-    ----------
-    values : ndarray, csr_array or DataFrame
-        As in :class:`regadvisor.data.table.Table`.
-    numbers : Numbers
-        Views of the numeric columns, and their positions among all columns.
-    levels : dict of int to Levels
-        Categorical columns by position.
-    dates : dict of int to ndarray of float64
-        Date columns by position, in microseconds.
-    span : tuple of ndarray
-        Smallest and largest value of each numeric column.
-    is_plain : bool
-        Whether scikit-learn reads the numbers of what the caller passed by itself.
-    """
-
+    #: As in :class:`regadvisor.data.table.Table`.
     values: Values
     kind: Literal["array", "sparse", "frame"]
     columns: tuple[Column, ...]
+    #: Views of the numeric columns, and their positions among all columns.
     numbers: Numbers
+    #: Smallest and largest value of each numeric column.
     span: tuple[NDArray[Any], NDArray[Any]]
+    #: Categorical columns by position.
     levels: dict[int, Levels] = field(default_factory=dict)
+    #: Date columns by position, in microseconds.
     dates: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    #: Whether scikit-learn reads the numbers of what the caller passed by itself.
     is_plain: bool = True
     notes: tuple[Note, ...] = ()
 
@@ -81,19 +71,11 @@ def read_columns(
 ) -> Columns:
     """Return what the columns are.
 
-    Parameters
-    ----------
-    container : Container
-    whole : Columns, optional
-        Of more rows: each column is what it is there, and has missing values if it has some there, so that
-        the other rows can be predicted, too.
-    like : sequence of Column, optional
-        Of other data with these columns: each is what it is there.
+    `whole`: of more rows: each column is what it is there, and has missing values if it has some there, so
+    that the other rows can be predicted, too. `like`: of other data with these columns: each is what it is
+    there.
 
-    Raises
-    ------
-    DataError
-        If a column holds infinite values or containers.
+    Raises DataError if a column holds infinite values or containers.
     """
     values = container.values
     names: list[str | int] = list(range(container.shape[1]))

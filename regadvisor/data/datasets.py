@@ -36,17 +36,10 @@ def is_dataset(X: Any) -> bool:
 def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
     """Return features and target: those that a data set holds, else X and y as they are.
 
-    Parameters
-    ----------
-    X : torch.utils.data.Dataset or DataLoader, or anything else
-        Gives pairs (features, target); features may be a tuple or a dict of tensors. Of a loader the batches
-        are read in its order. What a data set draws at random (augmentation) is read once.
-    y : None for a data set
+    `X`: gives pairs (features, target); features may be a tuple or a dict of tensors. Of a loader the batches
+    are read in its order. What a data set draws at random (augmentation) is read once.
 
-    Raises
-    ------
-    DataError
-        If `y` is given as well, a row is no pair, or all rows take more than 2 GB.
+    Raises DataError if `y` is given as well, a row is no pair, or all rows take more than 2 GB.
 
     Examples
     --------
@@ -181,20 +174,12 @@ def holds_arrays(path: Any) -> bool:
 def read_arrays(path: str | Path, target: Any = None) -> tuple[NDArray[Any], Any]:
     """Return features and target from a file of arrays or a folder of images.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.npz``: arrays by name. ``.npy``: the features. A folder: images of one size in one subfolder for
-        each
-        class, whose name is the class.
-    target : str or array, optional
-        ``.npz``: the name of the target (by default "y", "labels" or "target"). ``.npy``: the target itself,
-        or the path of another such file. A folder has its own.
+    `path`: ``.npz``: arrays by name. ``.npy``: the features. A folder: images of one size in one subfolder
+    for each class, whose name is the class. `target`: ``.npz``: the name of the target (by default "y",
+    "labels" or "target"). ``.npy``: the target itself, or the path of another such file. A folder has its
+    own.
 
-    Raises
-    ------
-    DataError
-        If it cannot be read, or holds no such arrays.
+    Raises DataError if it cannot be read, or holds no such arrays.
     """
     path = Path(path)
     if path.is_dir():

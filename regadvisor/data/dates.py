@@ -66,31 +66,20 @@ _SECOND = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FoundDates:
-    """A column of dates that came as text.
+    """A column of dates that came as text."""
 
-    Attributes
-    ----------
-    times : Series of datetime64
-        In UTC, without a zone.
-    order : {"ymd", "dmy", "mdy"}
-    is_open : bool
-        Whether some of the values could be read in another order, if they stood alone.
-    is_ambiguous : bool
-        Whether another order reads as many of the values.
-    n_unread : int
-        Rows whose value is no date; they count as missing.
-    example : str
-        One of these, or else one of the dates.
-    has_short_years : bool
-        Whether years have two digits.
-    """
-
+    #: In UTC, without a zone.
     times: AnySeries
     order: DateOrder
+    #: Whether some of the values could be read in another order, if they stood alone.
     is_open: bool
+    #: Whether another order reads as many of the values.
     is_ambiguous: bool
+    #: Rows whose value is no date; they count as missing.
     n_unread: int
+    #: One of these, or else one of the dates.
     example: str
+    #: Whether years have two digits.
     has_short_years: bool
 
     @property
@@ -119,11 +108,8 @@ class _Fields:
 def find_dates(column: AnySeries) -> FoundDates | None:
     """Return how the dates in a column are to be read; None if it holds something else.
 
-    Parameters
-    ----------
-    column : Series
-        Of text, categories, objects or numbers. Missing values and words for them (``""``, ``"?"``, ``"NA"``)
-        do not count.
+    `column`: of text, categories, objects or numbers. Missing values and words for them (``""``, ``"?"``,
+    ``"NA"``) do not count.
 
     Examples
     --------
@@ -169,11 +155,8 @@ def as_times(column: AnySeries, order: DateOrder | None = None) -> AnySeries:
     Values that are no date become NaT: what is a date column was decided when the data were read, and one
     bad value at prediction time is a missing value.
 
-    Parameters
-    ----------
-    column : Series
-    order : {"ymd", "dmy", "mdy"}, optional
-        Of dates that come as text; None: only text that begins with the year, or names the month, is a date.
+    `order`: of dates that come as text; None: only text that begins with the year, or names the month, is a
+    date.
 
     Examples
     --------

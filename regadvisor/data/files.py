@@ -79,24 +79,11 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     markers (NA, NaN, null, …) and ``?`` are missing values. Dates stay text: they are read where those of
     frames are.
 
-    Parameters
-    ----------
-    path : str or Path
-        A file ending in .csv, .tsv, .txt, .jsonl, .ndjson (each also with .gz) or .parquet; ``"-"`` reads
-        standard input, whose format is found from its content.
-    stdin : file, optional
-        Read instead of ``sys.stdin``.
+    `path`: a file ending in .csv, .tsv, .txt, .jsonl, .ndjson (each also with .gz) or .parquet; ``"-"`` reads
+    standard input, whose format is found from its content. `stdin`: read instead of ``sys.stdin``.
 
-    Returns
-    -------
-    FileData
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or it is not a table in one of these formats.
-    MissingDependencyError
-        If it is Parquet and pyarrow is not installed.
+    Raises DataError if there is no such file, or it is not a table in one of these formats;
+    MissingDependencyError if it is Parquet and pyarrow is not installed.
 
     Examples
     --------
@@ -119,10 +106,7 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
 def checked_format(content: bytes, name: str, expected: str | None) -> str:
     """Return the format of the bytes of a file, whose name says `expected`.
 
-    Raises
-    ------
-    DataError
-        If they are something else.
+    Raises DataError if they are something else.
     """
     found = _sniffed(content, name)
     if expected == "parquet" and found != "parquet":
@@ -138,10 +122,7 @@ def checked_format(content: bytes, name: str, expected: str | None) -> str:
 def parse_content(content: bytes, name: str, kind: str) -> FileData:
     """Return the table in the bytes of a file of a kind ("csv", "jsonl" or "parquet").
 
-    Raises
-    ------
-    DataError
-        If it is none; `name` is what messages call it.
+    Raises DataError if it is none; `name` is what messages call it.
     """
     notes: tuple[Note, ...] = ()
     if kind == "parquet":
@@ -286,20 +267,12 @@ def split_columns(
 ) -> Split:
     """Split a frame into features, target, groups and time; columns in `drop` are left out.
 
-    Parameters
-    ----------
-    frame : DataFrame
-    target : str or sequence of str
-        Name of the target column; several names give a frame of several targets.
-    drop : sequence of str
-        Names of columns that are no features.
-    groups, time : str, optional
-        Names of the columns with groups and times; they are no features either.
+    `target`: name of the target column; several names give a frame of several targets. `drop`: names of
+    columns that are no features. `groups`, `time`: names of the columns with groups and times; they are no
+    features either.
 
-    Raises
-    ------
-    DataError
-        If a name is no column (with similar names), is named twice or has two roles, or no feature is left.
+    Raises DataError if a name is no column (with similar names), is named twice or has two roles, or no
+    feature is left.
 
     Examples
     --------

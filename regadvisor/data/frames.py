@@ -33,18 +33,10 @@ _DATE_KINDS = ("date", "datetime", "datetime64", "timedelta", "timedelta64", "pe
 def as_frame(X: Any, *, name: str = "X") -> pd.DataFrame | None:
     """Return a pandas frame of a pandas, polars or pyarrow frame; None if X is no frame.
 
-    Parameters
-    ----------
-    X : object
-    name : str
-        The argument, for messages.
+    `name`: the argument, for messages.
 
-    Raises
-    ------
-    DataError
-        If X is a lazy frame, or its column names are not unique text or numbers.
-    MissingDependencyError
-        If pyarrow is needed for the conversion and not installed.
+    Raises DataError if X is a lazy frame, or its column names are not unique text or numbers;
+    MissingDependencyError if pyarrow is needed for the conversion and not installed.
     """
     if isinstance(X, pd.DataFrame):
         _check_names(X, name)
@@ -65,12 +57,8 @@ def as_frame(X: Any, *, name: str = "X") -> pd.DataFrame | None:
 def to_pandas(values: Any, *, name: str) -> Any:
     """Return the pandas form of a frame or series of another library.
 
-    Raises
-    ------
-    DataError
-        If its library cannot convert it.
-    MissingDependencyError
-        If pyarrow is needed for that and not installed.
+    Raises DataError if its library cannot convert it; MissingDependencyError if pyarrow is needed for that
+    and not installed.
     """
     import_optional("pyarrow", extra="polars", purpose="reading frames that are not pandas frames")
     try:
@@ -147,19 +135,11 @@ def as_one_array(frame: pd.DataFrame, known: Sequence[Column] | None = None) -> 
 def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
     """Return what a column is: numeric, categorical or a date.
 
-    Parameters
-    ----------
-    column : Series
-        Any pandas dtype. Booleans are numbers; text that reads as numbers throughout is numbers, unless
-        leading zeros mark it as a code; text and numbers that are written as dates throughout are dates; a
-        column without any value keeps the kind of its dtype.
-    known : Column, optional
-        What the column is known to be.
+    `column`: any pandas dtype. Booleans are numbers; text that reads as numbers throughout is numbers, unless
+    leading zeros mark it as a code; text and numbers that are written as dates throughout are dates; a column
+    without any value keeps the kind of its dtype. `known`: what the column is known to be.
 
-    Raises
-    ------
-    DataError
-        If it holds complex numbers or containers.
+    Raises DataError if it holds complex numbers or containers.
 
     Examples
     --------
@@ -286,10 +266,7 @@ def as_numbers(column: AnySeries) -> AnySeries:
 
     Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers.
 
-    Raises
-    ------
-    DataError
-        If a value is no number.
+    Raises DataError if a value is no number.
 
     Examples
     --------

@@ -56,14 +56,8 @@ def cell_hashes(
 ) -> NDArray[np.uint64]:
     """Return one hash per cell, 0 where the value is 0; `values` is broadcast against `places`.
 
-    Parameters
-    ----------
-    values : ndarray of numbers
-        Never written into.
-    places : ndarray of uint64
-        From :func:`numbered`.
-    has_missing : bool
-        Whether there may be NaN, which has many bit patterns.
+    `values`: never written into. `places`: from :func:`numbered`. `has_missing`: whether there may be NaN,
+    which has many bit patterns.
     """
     numbers = np.array(values, dtype=np.float64, order="C")
     is_zero = numbers == 0.0
@@ -141,18 +135,9 @@ def fingerprint(columns: Columns, y: NDArray[Any], labels: Sequence[object] = ()
     Numbers count by value: the same data as float32, integers or float64, read-only or in another memory
     order, on another machine, give the same text (where float32 holds the values exactly).
 
-    Parameters
-    ----------
-    columns : Columns
-    y : ndarray, shape (n_rows,)
-        Class codes or numbers.
-    labels : sequence
-        Class labels.
+    `y` (n_rows,): class codes or numbers. `labels`: class labels.
 
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
+    32 hexadecimal digits.
     """
     digest = blake2b(digest_size=16)
     for column in columns.columns:

@@ -46,17 +46,11 @@ _MISSING_WORDS = frozenset(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
-    """A categorical column as codes and texts.
+    """A categorical column as codes and texts."""
 
-    Attributes
-    ----------
-    codes : ndarray of intp, shape (n_rows,)
-        Position in `texts`; -1 is missing.
-    texts : ndarray of object (str), shape (n_levels,)
-        Distinct categories in the order of their first row.
-    """
-
+    #: (n_rows,): position in `texts`; -1 is missing.
     codes: NDArray[np.intp]
+    #: (n_levels,): distinct categories in the order of their first row.
     texts: NDArray[np.object_]
 
     def values(self) -> NDArray[np.object_]:
@@ -83,10 +77,7 @@ def level_text(value: object) -> str:
 def text_levels(column: AnySeries) -> Levels:
     """Return a column of any dtype as text categories.
 
-    Raises
-    ------
-    DataError
-        If a value cannot be a category because it is a list, a dict or another container.
+    Raises DataError if a value cannot be a category because it is a list, a dict or another container.
 
     Examples
     --------
@@ -144,10 +135,7 @@ Label = float | int | str | bool
 def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
     """Return labels as codes (n_rows,) and the plain label of each, in the order of their first row.
 
-    Raises
-    ------
-    DataError
-        If they are no labels, or text and numbers.
+    Raises DataError if they are no labels, or text and numbers.
 
     Examples
     --------
@@ -199,11 +187,7 @@ def _plain(label: object) -> Label:
 def notes_on_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
     """Return notes about labels that may be one, may be missing values, or have a single row.
 
-    Parameters
-    ----------
-    classes : sequence of labels
-    counts : ndarray of int, shape (n_classes,)
-        Rows of each.
+    `counts` (n_classes,): rows of each.
     """
     return (*_odd_labels(classes, counts), *_rare(classes, counts))
 

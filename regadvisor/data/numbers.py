@@ -30,13 +30,6 @@ _FRAME_CELLS = 1 << 21
 class Numbers:
     """Views of the numeric columns of an array, a sparse matrix or a frame.
 
-    Attributes
-    ----------
-    values : ndarray, csr_array or DataFrame
-        The whole table.
-    at : list of int
-        Positions of the numeric columns in it (all of them, unless it is a frame).
-
     Examples
     --------
     >>> frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [0.5, 1.5, 2.5]})
@@ -45,7 +38,9 @@ class Numbers:
     ((3, 2), [[2.0, 1.5]], [0.5, 1.5, 2.5])
     """
 
+    #: The whole table.
     values: Values
+    #: Positions of the numeric columns in it (all of them, unless it is a frame).
     at: list[int]
 
     @property
@@ -112,14 +107,9 @@ def check_magnitude(
 ) -> None:
     """Raise DataError unless the squares of the values are numbers.
 
-    Parameters
-    ----------
-    low, high : ndarray, shape (n_columns,)
-        Smallest and largest value of each column; NaN where there is none.
-    names : sequence of str or int, or str
-        Names of the columns of X; or what else the one column is called.
-    is_sparse : bool
-        Whether they are the columns of a sparse matrix.
+    `low`, `high` (n_columns,): smallest and largest value of each column; NaN where there is none. `names`:
+    names of the columns of X; or what else the one column is called. `is_sparse`: whether they are the
+    columns of a sparse matrix.
 
     Examples
     --------

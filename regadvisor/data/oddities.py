@@ -20,13 +20,7 @@ _MOST_NAMED = 5
 
 
 def notes_on_reading(names: Sequence[Name], read: Sequence[FrameColumn]) -> tuple[Note, ...]:
-    """Return notes about columns that were read as something else than they came as.
-
-    Parameters
-    ----------
-    names : sequence of str or int
-    read : sequence of FrameColumn
-    """
+    """Return notes about columns that were read as something else than they came as."""
     notes = []
     numbers = [name for name, column in zip(names, read, strict=True) if column.doubt == "parsed-as-numbers"]
     if numbers:
@@ -93,14 +87,7 @@ def notes_on_columns(
 ) -> tuple[Note, ...]:
     """Return notes about columns that carry nothing, repeat others or have odd levels.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-    levels : dict of column name to Levels
-        Of the categorical columns.
-    copies : sequence of pairs (column, its copy)
-    missing : sequence of column names
-        Columns without any value.
+    `levels`: of the categorical columns. `missing`: columns without any value.
     """
     notes = []
     if missing:

@@ -35,10 +35,7 @@ _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 def parse_csv(content: bytes, name: str) -> Parsed:
     """Return the table in the bytes of a CSV file; `name` is what messages call the file.
 
-    Raises
-    ------
-    DataError
-        If the text is no table with a line of column names.
+    Raises DataError if the text is no table with a line of column names.
 
     Examples
     --------
@@ -182,10 +179,7 @@ def _has_decimal_comma(lines: list[str], separator: str) -> bool:
 def parse_json_lines(content: bytes, name: str) -> Parsed:
     """Return the table in the bytes of a file of JSON objects, one a line.
 
-    Raises
-    ------
-    DataError
-        If a line is no JSON object.
+    Raises DataError if a line is no JSON object.
 
     Examples
     --------

@@ -27,16 +27,9 @@ if TYPE_CHECKING:
 def as_series(values: Any, *, name: str) -> AnySeries:
     """Return one value per row as a pandas Series; a single column of a 2-D input is taken out of it.
 
-    Parameters
-    ----------
-    values : array-like, Series of any library, or frame of one column
-    name : str
-        The argument, for messages.
+    `name`: the argument, for messages.
 
-    Raises
-    ------
-    DataError
-        If there is not one value per row.
+    Raises DataError if there is not one value per row.
 
     Examples
     --------
@@ -54,10 +47,7 @@ def as_series(values: Any, *, name: str) -> AnySeries:
 def as_target(values: Any) -> AnySeries | pd.DataFrame:
     """Return the target as a Series, or as a frame if it has several columns.
 
-    Raises
-    ------
-    DataError
-        If there is not one value, or one row of values, per row.
+    Raises DataError if there is not one value, or one row of values, per row.
 
     Examples
     --------
@@ -137,10 +127,7 @@ def _check_present(values: AnySeries, *, name: str) -> None:
 def read_groups(values: AnySeries) -> NDArray[np.intp]:
     """Return group codes (n_rows,) in the order in which groups appear.
 
-    Raises
-    ------
-    DataError
-        If a value is missing or there is only one group.
+    Raises DataError if a value is missing or there is only one group.
 
     Examples
     --------
@@ -160,11 +147,8 @@ def read_groups(values: AnySeries) -> NDArray[np.intp]:
 def read_time(values: AnySeries) -> NDArray[np.float64]:
     """Return positions in time (n_rows,): numbers as they are, dates in microseconds since 1970.
 
-    Raises
-    ------
-    DataError
-        If a value is missing or infinite, or if the values are neither numbers nor dates that can be read in
-        one way only.
+    Raises DataError if a value is missing or infinite, or if the values are neither numbers nor dates that
+    can be read in one way only.
 
     Examples
     --------
@@ -199,10 +183,7 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
 def read_weight(values: AnySeries) -> NDArray[np.float64]:
     """Return row weights (n_rows,) scaled to a mean of 1.
 
-    Raises
-    ------
-    DataError
-        If a weight is missing, infinite or negative, or if all are 0.
+    Raises DataError if a weight is missing, infinite or negative, or if all are 0.
 
     Examples
     --------
@@ -244,18 +225,10 @@ def has_target(values: AnySeries | pd.DataFrame) -> NDArray[np.bool_]:
 def lost_classes(values: AnySeries, weight: NDArray[np.float64] | None, *, task: str) -> list[Any]:
     """Return the classes whose rows all weigh 0.
 
-    Parameters
-    ----------
-    values : Series
-        The target of all rows; missing where there is none.
-    weight : ndarray, shape (n_rows,), or None
-    task : str
-        As for :func:`regadvisor.data.target.read_target`.
+    `values`: the target of all rows; missing where there is none. `weight` (n_rows,). `task`: as for
+    :func:`regadvisor.data.target.read_target`.
 
-    Raises
-    ------
-    DataError
-        If fewer than two classes are left.
+    Raises DataError if fewer than two classes are left.
 
     Examples
     --------
@@ -286,13 +259,7 @@ def notes_on_weights(
 ) -> tuple[Note, ...]:
     """Return warnings about rows, classes and groups that have hardly any say, or all of it.
 
-    Parameters
-    ----------
-    target : Target
-    weight : ndarray, shape (n_rows,), with a mean of 1, or None
-    groups : ndarray of group codes, shape (n_rows,), or None
-    lost : list of labels
-        Classes whose rows all weigh 0.
+    `weight` (n_rows,). `groups` (n_rows,). `lost`: classes whose rows all weigh 0.
     """
     notes = []
     if lost:

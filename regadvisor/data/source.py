@@ -53,32 +53,15 @@ def make_table(
     caller's objects are never written to. What is odd but usable becomes a note of the table; rows
     without a target or of weight 0 are dropped with a note.
 
-    Parameters
-    ----------
-    X : array-like, sparse matrix, or frame (pandas, polars, pyarrow), shape (n_rows, n_features)
-        Or images of shape (n, h, w), (n, h, w, c) or (n, c, h, w). NaN is a missing value.
-    y : array-like or frame, shape (n_rows,), (n_rows, 1) or (n_rows, n_targets)
-        Numbers or class labels; several columns are several targets, all of them numbers.
-    task : {"auto", "binary", "multiclass", "classification", "regression"}, default "auto"
-        See :func:`regadvisor.data.target.read_target`.
-    groups, time, sample_weight : array-like, shape (n_rows,), optional
-        Rows that belong together; positions in time (numbers or dates); weights.
-    target_name : str, optional
-        Name of a single target; by default the name of the series, if it has one. Several targets have the
-        names of their columns.
-    like : DataFacts, optional
-        Of other data: columns that have the same names are read as they were there.
+    `X` (n_rows, n_features): or images of shape (n, h, w), (n, h, w, c) or (n, c, h, w). NaN is a missing
+    value. `y` (n_rows,): numbers or class labels; several columns are several targets, all of them numbers.
+    `task`: see :func:`regadvisor.data.target.read_target`. `groups`, `time`, `sample_weight` (n_rows,): rows
+    that belong together; positions in time (numbers or dates); weights. `target_name`: name of a single
+    target; by default the name of the series, if it has one. Several targets have the names of their columns.
+    `like`: of other data: columns that have the same names are read as they were there.
 
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    DataError
-        If the data cannot be used; the message says what to change.
-    ParameterError
-        If `task` is no task or contradicts the target.
+    Raises DataError if the data cannot be used; the message says what to change; ParameterError if `task` is
+    no task or contradicts the target.
 
     Examples
     --------

@@ -24,23 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Whole:
-    """What is known of all rows of a source that is too large to hold; a table has some of them.
+    """What is known of all rows of a source that is too large to hold; a table has some of them."""
 
-    Attributes
-    ----------
-    reference : Table
-        Rows drawn at random, apart from those of the table.
-    row_of : ndarray of intp, shape (n_reference,)
-        Where the table has the same row; -1 if it does not.
-    means : mapping of str to (float, float)
-        Mean and standard deviation of all values of a column of numbers.
-    shares : mapping of str to mapping of str to float
-        Share of each value of a text column, of all that are there.
-    """
-
+    #: Rows drawn at random, apart from those of the table.
     reference: Table
+    #: (n_reference,): where the table has the same row; -1 if it does not.
     row_of: NDArray[np.intp]
+    #: Mean and standard deviation of all values of a column of numbers.
     means: Mapping[str, tuple[float, float]]
+    #: Share of each value of a text column, of all that are there.
     shares: Mapping[str, Mapping[str, float]]
 
 
@@ -50,47 +42,35 @@ class Table:
 
     Nothing here is a copy of the caller's data unless it had to be converted, and nothing is ever
     written into: stages take rows with :meth:`take`.
-
-    Attributes
-    ----------
-    X : ndarray of numbers, csr_array or pandas.DataFrame, shape (n_rows, n_features)
-        Numbers may be NaN (missing), never infinite. A frame of nothing but plain numbers is an array here.
-    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
-        Class codes ``0 … n_classes - 1`` (intp), a float64 target, or several float64 targets (two axes
-        mean at least two columns).
-    groups : ndarray of intp, shape (n_rows,) or None
-        Group codes.
-    time : ndarray of float64, shape (n_rows,) or None
-        Position in time; only its order is used.
-    weight : ndarray of float64, shape (n_rows,) or None
-        Row weights scaled to a mean of 1.
-    kept : ndarray of bool, shape (n_given,) or None
-        Of the table of all rows: which of those that the caller passed are in it; None: all of them.
-    summary : ndarray of float64, shape (n_rows,) or None
-        The :attr:`target_view` of several targets, as the table of all rows has it; None: worked out from
-        the rows that are there.
-    span : tuple of ndarray or None
-        Smallest and largest value of each numeric column, in their order, as they were read (NaN: no value);
-        None: the rows are only some of those that were read.
-    given : object
-        X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
-    steps : transformer or None
-        The caller's own steps before the last one of a pipeline, unfitted; None: ours.
-    whole : Whole or None
-        What is known of the rows that are not here, if the source is read in parts.
     """
 
+    #: (n_rows, n_features): numbers may be NaN (missing), never infinite. A frame of nothing but plain
+    #: numbers is an array here.
     X: Features
+    #: (n_rows,) or (n_rows, n_targets): class codes ``0 … n_classes - 1`` (intp), a float64 target, or
+    #: several float64 targets (two axes mean at least two columns).
     y: NDArray[Any]
     facts: DataFacts
+    #: (n_rows,): group codes.
     groups: NDArray[np.intp] | None = None
+    #: (n_rows,): position in time; only its order is used.
     time: NDArray[np.float64] | None = None
+    #: (n_rows,): row weights scaled to a mean of 1.
     weight: NDArray[np.float64] | None = None
+    #: (n_given,): of the table of all rows: which of those that the caller passed are in it; None: all of
+    #: them.
     kept: NDArray[np.bool_] | None = None
+    #: (n_rows,): the :attr:`target_view` of several targets, as the table of all rows has it; None: worked
+    #: out from the rows that are there.
     summary: NDArray[np.float64] | None = None
+    #: Smallest and largest value of each numeric column, in their order, as they were read (NaN: no value);
+    #: None: the rows are only some of those that were read.
     span: tuple[NDArray[Any], NDArray[Any]] | None = None
+    #: X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
     given: Any = None
+    #: The caller's own steps before the last one of a pipeline, unfitted; None: ours.
     steps: Any = None
+    #: What is known of the rows that are not here, if the source is read in parts.
     whole: Whole | None = None
     notes: tuple[Note, ...] = ()
 
@@ -231,9 +211,7 @@ def distinct_columns(Y: NDArray[Any]) -> NDArray[np.intp]:
     So nothing that is worked out from these columns depends on the order in which they stand, nor on
     copies of them. Nor does the order of the rows matter (unless columns hold the same values in other rows).
 
-    Parameters
-    ----------
-    Y : ndarray of numbers, shape (n_rows, n_targets)
+    `Y` (n_rows, n_targets).
 
     Examples
     --------
@@ -269,9 +247,7 @@ def principal_component(Y: NDArray[np.float64]) -> NDArray[np.float64]:
     Copies of a column count once, so that of equal columns it is the column itself. The sign is that of the
     sum of the loadings. Nothing changes if the columns change places.
 
-    Parameters
-    ----------
-    Y : ndarray of float64, shape (n_rows, n_targets)
+    `Y` (n_rows, n_targets).
 
     Examples
     --------

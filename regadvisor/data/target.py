@@ -37,26 +37,17 @@ TASKS = ("auto", "binary", "multiclass", "classification", "regression")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """The target of the rows that have one.
+    """The target of the rows that have one."""
 
-    Attributes
-    ----------
-    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
-        Class codes (intp) or float64 values.
-    task : {"binary", "multiclass", "regression"}
-    classes, class_counts : tuple or None
-        Labels in the order of the codes, and the rows of each (classification only).
-    targets : tuple of TargetFacts
-        Of several targets; empty for one.
-    other_task : {"classification", "regression"} or None
-        What few whole numbers could be as well.
-    """
-
+    #: (n_rows,) or (n_rows, n_targets): class codes (intp) or float64 values.
     y: NDArray[Any]
     task: Task
+    #: Classes, class_counts: labels in the order of the codes, and the rows of each (classification only).
     classes: tuple[Label, ...] | None = None
     class_counts: tuple[int, ...] | None = None
+    #: Of several targets; empty for one.
     targets: tuple[TargetFacts, ...] = ()
+    #: What few whole numbers could be as well.
     other_task: Literal["classification", "regression"] | None = None
     notes: tuple[Note, ...] = ()
 
@@ -64,20 +55,12 @@ class Target:
 def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     """Return the target as codes or numbers, and the task.
 
-    Parameters
-    ----------
-    values : Series
-        One value per row, none missing.
-    task : {"auto", "binary", "multiclass", "classification", "regression"}, default "auto"
-        "auto": text, booleans and categories are classes, and numbers are numbers, unless they look like
-        codes of classes (:func:`is_coded`): 0/1, 1/2/3, ten digits, ratings from 3 to 8.
+    `values`: one value per row, none missing. `task`: "auto": text, booleans and categories are classes, and
+    numbers are numbers, unless they look like codes of classes (:func:`is_coded`): 0/1, 1/2/3, ten digits,
+    ratings from 3 to 8.
 
-    Raises
-    ------
-    DataError
-        If there is nothing to learn: a single class, a constant number, or values that are no target.
-    ParameterError
-        If `task` is no task or contradicts the values.
+    Raises DataError if there is nothing to learn: a single class, a constant number, or values that are no
+    target; ParameterError if `task` is no task or contradicts the values.
 
     Examples
     --------
@@ -108,10 +91,7 @@ def check_task(task: str) -> None:
 def holds_labels(values: AnySeries, where: str = "y") -> bool:
     """Whether the dtype or the kind of the objects says that the values are classes.
 
-    Raises
-    ------
-    DataError
-        If they are complex numbers or dates; `where` they stand is for the message.
+    Raises DataError if they are complex numbers or dates; `where` they stand is for the message.
     """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype) or dtypes.is_bool_dtype(dtype):
@@ -134,12 +114,7 @@ def holds_labels(values: AnySeries, where: str = "y") -> bool:
 def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
     """Return the values as numbers; errors say `where` they stand.
 
-    Raises
-    ------
-    ParameterError
-        If they are no numbers.
-    DataError
-        If one is infinite.
+    Raises ParameterError if they are no numbers; DataError if one is infinite.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
@@ -285,10 +260,7 @@ def _classes(values: AnySeries, *, task: str) -> Target:
 def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -> NDArray[Any]:
     """Return a target without missing values as scikit-learn takes it: an array of numbers or labels.
 
-    Raises
-    ------
-    DataError, ParameterError
-        If the values are no target of this task.
+    Raises DataError, ParameterError if the values are no target of this task.
 
     Examples
     --------

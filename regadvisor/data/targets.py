@@ -19,19 +19,11 @@ from regadvisor.words import listed
 def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
     """Return several targets as float64 columns; they can only be numbers.
 
-    Parameters
-    ----------
-    frame : DataFrame, shape (n_rows, n_targets), n_targets >= 2
-        One row of values per row, none missing.
-    task : {"auto", "regression"} or another task, which is refused
-        See :func:`regadvisor.data.target.read_target`.
+    `frame` (n_rows, n_targets): one row of values per row, none missing. `task`: see
+    :func:`regadvisor.data.target.read_target`.
 
-    Raises
-    ------
-    DataError
-        If columns are classes, which are asked about one at a time, or a column is constant or infinite.
-    ParameterError
-        If `task` is no task or asks for classes, or a column cannot be read as numbers.
+    Raises DataError if columns are classes, which are asked about one at a time, or a column is constant or
+    infinite; ParameterError if `task` is no task or asks for classes, or a column cannot be read as numbers.
 
     Examples
     --------

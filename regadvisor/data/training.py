@@ -22,24 +22,11 @@ def training_rows(
 
     Rows without a target or of weight 0 are left out; X stays as it is where none are.
 
-    Parameters
-    ----------
-    X : array-like, sparse matrix or frame, shape (n_rows, n_features), images, or texts, shape (n_rows,)
-    y : array-like or frame, shape (n_rows,), (n_rows, 1) or (n_rows, n_targets)
-    is_classification : bool
-    sample_weight : array-like, shape (n_rows,), optional
+    `X` (n_rows, n_features). `y` (n_rows,). `sample_weight` (n_rows,).
 
-    Returns
-    -------
-    X : as given, or an array, csr_array or pandas frame of fewer rows
-    y : ndarray, shape (n_rows,) or (n_rows, n_targets)
-        Numbers, or labels as they stand in ``DataFacts.classes``.
-    sample_weight : ndarray of float64, shape (n_rows,), with a mean of 1, or None
+    `y` (n_rows,) or (n_rows, n_targets): numbers, or labels as they stand in ``DataFacts.classes``.
 
-    Raises
-    ------
-    DataError, ParameterError
-        If y or the weights cannot be used.
+    Raises DataError, ParameterError if y or the weights cannot be used.
 
     Examples
     --------

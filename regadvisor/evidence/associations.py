@@ -33,22 +33,15 @@ MOST_LEVELS = 12
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Blocks:
-    """Columns as blocks of standardised, within a block uncorrelated, columns.
+    """Columns as blocks of standardised, within a block uncorrelated, columns."""
 
-    Attributes
-    ----------
-    values : ndarray of float64, shape (n_rows, n_encoded)
-        Mean 0 and mean square 1 in every column.
-    owner : ndarray of intp, shape (n_encoded,)
-        Number of the variable that an encoded column belongs to, ascending.
-    names : tuple, length n_variables
-        Names of the variables that vary enough to be judged.
-    is_categorical : ndarray of bool, shape (n_variables,)
-    """
-
+    #: (n_rows, n_encoded): mean 0 and mean square 1 in every column.
     values: NDArray[np.float64]
+    #: (n_encoded,): number of the variable that an encoded column belongs to, ascending.
     owner: NDArray[np.intp]
+    #: (n_variables,): names of the variables that vary enough to be judged.
     names: tuple[str | int, ...]
+    #: (n_variables,).
     is_categorical: NDArray[np.bool_]
 
     @property
@@ -76,10 +69,7 @@ def standardised_ranks(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
     least ``FEWEST_ROWS_OFF_MODE`` rows differ from its most frequent value (one, below ten rows); the
     others come back as zeros.
 
-    Parameters
-    ----------
-    values : ndarray of float, shape (n_rows, n_columns)
-        May hold NaN.
+    `values` (n_rows, n_columns): may hold NaN.
 
     Examples
     --------
@@ -218,11 +208,7 @@ def association_matrix(blocks: Blocks, correlation: NDArray[np.float64]) -> NDAr
     (ε of Kelley 1935) or Cramér's V (Bergsma 2013, J. Korean Stat. Soc. 42:323): in both, what independent
     columns give on average is subtracted before the root.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    correlation : ndarray, shape (n_encoded, n_encoded)
-        From :func:`correlation_matrix`.
+    `correlation` (n_encoded, n_encoded): from :func:`correlation_matrix`.
     """
     starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])
     if not blocks.is_categorical.any():

@@ -33,17 +33,9 @@ def reported_scores(
 ) -> dict[str, float]:
     """Return the mean score over the folds of each kind, by scikit-learn's ``cross_val_score``.
 
-    Parameters
-    ----------
-    sample : Table
-    folds : sequence of Fold
-        The folds that the comparisons were made on.
-    models : mapping from kind
-        Strengths as picked on the sample, and how to train.
-    scoring : str or callable
-    module, recipe : optional
-        The caller's own factory or module, and the recipe with the caller's own functions, where the models
-        need them. Nothing is reported of models that cannot be built without.
+    `folds`: the folds that the comparisons were made on. `models`: strengths as picked on the sample, and how
+    to train. `module`, `recipe`: the caller's own factory or module, and the recipe with the caller's own
+    functions, where the models need them. Nothing is reported of models that cannot be built without.
     """
     functions = own_functions(recipe)
     for _, training in models.values():

@@ -77,21 +77,13 @@ def measure_correlation(
     statistics are below their lower thresholds; else "unsure". One column is not correlated with
     anything ("no"); fewer than ``FEWEST_ROWS_TO_MEASURE`` rows say nothing ("unsure").
 
-    Parameters
-    ----------
-    table : Table
-        Never modified. Row weights, groups and time are not used.
-    seed : int
-        For the rows and columns drawn where there are more than allowed, and for the permutations.
-    max_rows, max_columns : int
-        At most this many rows and columns are looked at, drawn at random.
+    `table`: never modified. Row weights, groups and time are not used. `seed`: for the rows and columns drawn
+    where there are more than allowed, and for the permutations. `max_rows`, `max_columns`: at most this many
+    rows and columns are looked at, drawn at random.
 
-    Returns
-    -------
-    CorrelationEvidence
-        With `given` None. `margin` is the distance of the deciding statistic to its "yes" threshold, in
-        units of that statistic (named by `margin_unit`), at least 0 exactly if the reply is "yes".
-        `n_columns` counts the columns looked at; those that (nearly) never vary are left out.
+    With `given` None. `margin` is the distance of the deciding statistic to its "yes" threshold, in units of
+    that statistic (named by `margin_unit`), at least 0 exactly if the reply is "yes". `n_columns` counts the
+    columns looked at; those that (nearly) never vary are left out.
     """
     rng = np.random.default_rng(seed)
     blocks = encode(table, rng=rng, max_rows=max_rows, max_columns=max_columns)
@@ -154,12 +146,7 @@ def common_factors(blocks: Blocks, correlation: NDArray[np.float64], rng: np.ran
     identical columns 1. The effective rank is exp of the entropy of the eigenvalues' shares (Roy and
     Vetterli 2007), in [1, n_encoded].
 
-    Parameters
-    ----------
-    blocks : Blocks
-    correlation : ndarray, shape (n_encoded, n_encoded)
-    rng : numpy.random.Generator
-        For the permutations.
+    `correlation` (n_encoded, n_encoded). `rng`: for the permutations.
     """
     n_rows, n_encoded = blocks.values.shape
     # The non-zero eigenvalues of Z'Z and ZZ' are the same: take the smaller matrix.
@@ -266,11 +253,7 @@ _MOST_ON_MAP, _MOST_PAIRS = 25, 10
 def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
     """Return how the features of `table` go together; None if fewer than two vary, or rows are too few.
 
-    Parameters
-    ----------
-    table : Table
-    seed : int
-        For the rows and columns drawn where there are more than are looked at.
+    `seed`: for the rows and columns drawn where there are more than are looked at.
 
     Examples
     --------

@@ -49,44 +49,26 @@ _SMALLEST_DRIFT = 0.005
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Growing:
-    """What the extrapolation of a pick starts from.
+    """What the extrapolation of a pick starts from."""
 
-    Attributes
-    ----------
-    table : Table
-        All rows.
-    drawn : Drawn
-    family : Family
-    prepared : Prepared
-        The sample's folds.
-    panel : Panel
-    seed : int
-    deadline : Deadline
-    plan : Plan
-    full_run_s : float or None
-        Projected seconds of one full run, if the budget may be spent on runs on all rows.
-    storage : Path or None
-    """
-
+    #: All rows.
     table: Table
     drawn: Drawn
     family: Family
+    #: The sample's folds.
     prepared: Prepared
     panel: Panel
     seed: int
     deadline: Deadline
     plan: Plan
+    #: Projected seconds of one full run, if the budget may be spent on runs on all rows.
     full_run_s: float | None = None
     storage: Path | None = None
 
     def measure(self, kind: Kind, picked: Fit) -> GrowthEvidence:
         """Return what becomes of the gain of `kind` over no regularization at the full size.
 
-        Parameters
-        ----------
-        kind : Kind
-        picked : Fit
-            The fit of its best strengths on the sample.
+        `picked`: the fit of its best strengths on the sample.
         """
         drift: float | None = None
         checked: tuple[SizePoint, float] | None = None
@@ -150,10 +132,7 @@ class Growing:
     def _checked(self, picked: Fit, drift: float, store: Log | None) -> tuple[SizePoint, float] | None:
         """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
 
-        Returns
-        -------
-        (SizePoint, float) or None
-            The gain there, and the factor on the strengths that did best.
+        The gain there, and the factor on the strengths that did best.
         """
         runs = 1 + len(FULL_SIZE_FACTORS)
         room_s = _CHECK_SHARE * self.deadline.left_s
@@ -263,14 +242,8 @@ def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: R
     The strengths carried down from the sample are held against what does best there: if those are m times as
     strong, strengths fall faster by the power log m / log(ratio of the rows).
 
-    Parameters
-    ----------
-    fits : mapping of float to Fit
-        On a quarter of the training rows, by the factor on the carried strengths.
-    laws : mapping of str to PowerLaw
-        Of the strengths of the pick.
-    measure : Results
-        The quarter's folds; it says what the mean loss of a fit is.
+    `fits`: on a quarter of the training rows, by the factor on the carried strengths. `laws`: of the
+    strengths of the pick. `measure`: the quarter's folds; it says what the mean loss of a fit is.
     """
     factors = sorted(fits)
     logs = [math.log(factor) for factor in factors]
@@ -305,23 +278,10 @@ def train_size(
 ) -> dict[Regularizer, Fit] | None:
     """Train regularizers on the folds of one size.
 
-    Parameters
-    ----------
-    family : Family
-    prepared : Prepared
-        The size's folds.
-    regularizers : sequence of Regularizer
-    seed : int
-    deadline : Deadline
-    study : str
-        Name of these fits in `store`.
-    store : Log, optional
+    `prepared`: the size's folds. `study`: name of these fits in `store`.
 
-    Returns
-    -------
-    dict of Regularizer to Fit, or None
-        The fits that lost no tested row; those that did not converge are among them. None if the deadline cut
-        one.
+    The fits that lost no tested row; those that did not converge are among them. None if the deadline cut
+    one.
     """
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None) for job in jobs}

@@ -54,25 +54,17 @@ _ORDER_UNIT = "the share of neighbouring columns that grow unlike with distance"
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How much neighbours belong together in one layout; see :func:`find_layout`.
+    """How much neighbours belong together in one layout; see :func:`find_layout`."""
 
-    Attributes
-    ----------
-    label : str
-        As ``"columns"``, ``"8x8 grid"``.
-    closeness : float
-        Median correlation of neighbours, as a share of the way from shuffled columns to 1.
-    order : float or None
-        Share of triples in a row whose outer two columns are the least alike: 1/3 to 1/2 for groups of
-        related columns, 1 for smooth series, 0 where there are too few triples. None where the neighbours are
-        not close, so that the order decides nothing.
-    excess : float
-        Mean |correlation| of neighbours minus that of shuffled columns.
-    """
-
+    #: As ``"columns"``, ``"8x8 grid"``.
     label: str
+    #: Median correlation of neighbours, as a share of the way from shuffled columns to 1.
     closeness: float
+    #: Share of triples in a row whose outer two columns are the least alike: 1/3 to 1/2 for groups of related
+    #: columns, 1 for smooth series, 0 where there are too few triples. None where the neighbours are not
+    #: close, so that the order decides nothing.
     order: float | None
+    #: Mean |correlation| of neighbours minus that of shuffled columns.
     excess: float
 
     @property
@@ -110,12 +102,8 @@ def find_layout(sample: Table, rng: np.random.Generator) -> Layout | None:
     correlation has to come back one grid row later (be higher than half a row later), which a mere
     series does not do. A layout needs columns of one kind: mixed tables have none.
 
-    Parameters
-    ----------
-    sample : Table
-        At most 500 rows and the middle 4,000 columns of it are used.
-    rng : numpy.random.Generator
-        For the columns that are looked at.
+    `sample`: at most 500 rows and the middle 4,000 columns of it are used. `rng`: for the columns that are
+    looked at.
     """
     n_columns = sample.facts.n_features
     if n_columns < FEWEST_COLUMNS_FOR_LAYOUT or any(c.kind != "numeric" for c in sample.facts.columns):

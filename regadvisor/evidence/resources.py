@@ -95,16 +95,9 @@ def choose_rung(
 ) -> Rung:
     """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
 
-    Parameters
-    ----------
-    situation : Situation
-        What plans depend on.
-    budget : float, "auto" or None
-        Seconds. ``"auto"``: no limit if an effort is given, else see :func:`auto_budget`. None: no limit.
-    effort : str or None
-        A name of the ladder; None: measured.
-    started_s : float
-        When the advice began, on the monotonic clock: what was spent on imports and reading counts.
+    `situation`: what plans depend on. `budget`: seconds. ``"auto"``: no limit if an effort is given, else see
+    :func:`auto_budget`. None: no limit. `effort`: a name of the ladder; None: measured. `started_s`: when the
+    advice began, on the monotonic clock: what was spent on imports and reading counts.
     """
     obstacle = _obstacle(table, budget)
     if obstacle is not None:
@@ -134,13 +127,8 @@ def situation_of(
 ) -> Situation:
     """Return what plans for this table depend on.
 
-    Parameters
-    ----------
-    folds : int
-    may_choose : bool
-        Whether rows are free to be chosen: the caller asked for none.
-    most_rows : int, optional
-        Rows whose folds fit into memory.
+    `may_choose`: whether rows are free to be chosen: the caller asked for none. `most_rows`: rows whose folds
+    fit into memory.
     """
     # Rows in blocks: no group may be torn, and every class has rows in the smallest block.
     counts = table.facts.class_counts
@@ -269,13 +257,8 @@ def auto_budget(
     these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
     were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin.
 
-    Parameters
-    ----------
-    full_run_s, enough_s, lowest_s : float
-        Projected seconds of one full run, of as much as the evidence needs, and of the lowest rung.
-    n_rows : int
-        Rows of the data.
-    is_linear : bool
+    `full_run_s`, `enough_s`, `lowest_s`: projected seconds of one full run, of as much as the evidence needs,
+    and of the lowest rung. `n_rows`: rows of the data.
 
     Examples
     --------

@@ -53,21 +53,13 @@ def measure_whole_picture(table: Table, *, seed: int, max_rows: int = 2000) -> W
     of separate variables unless the caller says otherwise. With more columns and a signal too faint
     to see where it is, or too few rows, the answer is "unsure".
 
-    Parameters
-    ----------
-    table : Table
-        Never modified. Row weights, groups and time are not used.
-    seed : int
-        For the rows, columns and pairs drawn where there are more than allowed, and for the permutations.
-    max_rows : int
-        At most this many rows are looked at, drawn at random.
+    `table`: never modified. Row weights, groups and time are not used. `seed`: for the rows, columns and
+    pairs drawn where there are more than allowed, and for the permutations. `max_rows`: at most this many
+    rows are looked at, drawn at random.
 
-    Returns
-    -------
-    WholePictureEvidence
-        With `given` None. `layout` is None unless the format says yes. `margin` is the distance of the
-        deciding statistic to its "yes" threshold (named by `margin_unit`), at least 0 exactly if the reply
-        is "yes"; None for image arrays, where nothing measured decides.
+    With `given` None. `layout` is None unless the format says yes. `margin` is the distance of the deciding
+    statistic to its "yes" threshold (named by `margin_unit`), at least 0 exactly if the reply is "yes"; None
+    for image arrays, where nothing measured decides.
     """
     rng = np.random.default_rng(seed)
     sample = table.take(draw_rows(table.n_rows, max_rows, rng))
@@ -149,13 +141,8 @@ def signal_density(blocks: Blocks, target: NDArray[np.float64], rng: np.random.G
       the other half: ``r'Rr / r'r`` is 1 for independent columns, and m if each signal occurs m times. The
       ratio is divided by it.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    target : ndarray of float64, shape (n_rows, n_target)
-        Uncorrelated columns with mean 0 and mean square 1.
-    rng : numpy.random.Generator
-        For the permutations and the halves.
+    `target` (n_rows, n_target): uncorrelated columns with mean 0 and mean square 1. `rng`: for the
+    permutations and the halves.
     """
     n_rows, n_target = target.shape
     starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])

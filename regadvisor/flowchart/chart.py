@@ -297,10 +297,8 @@ def sparse_first(chart: Chart) -> Chart:
 def resolve(chart: str | Chart, *, has_dropout: bool) -> Chart:
     """Return the chart to walk for a family: a chart by name or the caller's own.
 
-    Raises
-    ------
-    ParameterError
-        If the name is unknown or a chart of the caller's is not well formed (see :func:`check`).
+    Raises ParameterError if the name is unknown or a chart of the caller's is not well formed (see
+    :func:`check`).
     """
     named = {"classic": CLASSIC, "extended": EXTENDED}
     if isinstance(chart, str):

@@ -69,13 +69,8 @@ def _pick_text(edge: Edge) -> str:
 def to_ascii(chart: Chart, walk: Walk | None = None) -> str:
     """Return a picture of `chart` for a terminal, at most 100 columns wide.
 
-    Parameters
-    ----------
-    chart : Chart
-        Well formed (see :func:`regadvisor.flowchart.chart.check`).
-    walk : Walk, optional
-        Marks the path: lines on it begin with ▶, edges taken end with ◀ and the reply, and a last line
-        sums it up.
+    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: marks the path: lines on it
+    begin with ▶, edges taken end with ◀ and the reply, and a last line sums it up.
 
     Examples
     --------
@@ -189,10 +184,7 @@ def _draw_branch(branch: _Branch, indent: str, reply: Reply | None) -> Iterator[
 def to_mermaid(chart: Chart) -> str:
     """Return `chart` as a Mermaid flowchart: blue questions, yellow actions, green outcomes.
 
-    Parameters
-    ----------
-    chart : Chart
-        Well formed (see :func:`regadvisor.flowchart.chart.check`).
+    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`).
 
     Examples
     --------
@@ -272,12 +264,8 @@ class _Line:
 def to_svg(chart: Chart, walk: Walk | None = None) -> str:
     """Return a picture of `chart`; the same chart and walk give the same bytes.
 
-    Parameters
-    ----------
-    chart : Chart
-        Well formed (see :func:`regadvisor.flowchart.chart.check`).
-    walk : Walk, optional
-        Its questions are filled, the edges it took are thick.
+    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled, the
+    edges it took are thick.
 
     Examples
     --------

@@ -19,10 +19,8 @@ def limited(chart: Chart, kinds: tuple[Kind, ...]) -> Chart:
     perform compared to no regularization, and then L1 compared to the pick. Outcomes that the model lacks
     become the first of its penalties.
 
-    Raises
-    ------
-    ParameterError
-        If the chart is one of the caller's: what would stand in for its questions is not known.
+    Raises ParameterError if the chart is one of the caller's: what would stand in for its questions is not
+    known.
 
     Examples
     --------

@@ -28,22 +28,11 @@ def walk(
 ) -> tuple[Walk, Evidence]:
     """Walk a chart from its start to an outcome.
 
-    Parameters
-    ----------
-    chart : Chart
-    evidence : Evidence
-        What is known already.
-    gather : callable, default: gather nothing
-        Called before each question with the evidence, the names of the fields that the question reads and
-        the pick; returns the evidence with those fields. So costly work happens only if the walk gets there.
-    forced : mapping from question to reply, optional
-        Replies to take instead of the judges': "what if" walks.
+    `evidence`: what is known already. `gather`: called before each question with the evidence, the names of
+    the fields that the question reads and the pick; returns the evidence with those fields. So costly work
+    happens only if the walk gets there. `forced`: replies to take instead of the judges': "what if" walks.
 
-    Returns
-    -------
-    walk : Walk
-    evidence : Evidence
-        With all that was gathered on the way.
+    `evidence`: with all that was gathered on the way.
     """
     name: str = chart.start
     pick: Kind | None = None

@@ -25,20 +25,14 @@ _SMALLEST_SE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class GainAtFull:
-    """What is expected of a gain at the full size.
+    """What is expected of a gain at the full size."""
 
-    Attributes
-    ----------
-    gain, low, high : float
-        Median and 95% interval, as shares of the loss of none. The mean would be misleading: a few powers
-        far below 0, at which gains grow without bound, would rule it.
-    p_better, p_same, p_worse : float
-        Mass of a gain above, within and below ± the region.
-    """
-
+    #: Gain, low, high: median and 95% interval, as shares of the loss of none. The mean would be misleading:
+    #: a few powers far below 0, at which gains grow without bound, would rule it.
     gain: float
     low: float
     high: float
+    #: P_better, p_same, p_worse: mass of a gain above, within and below ± the region.
     p_better: float
     p_same: float
     p_worse: float
@@ -49,18 +43,10 @@ def gain_at_full(
 ) -> GainAtFull:
     """Extrapolate a gain from the rows on which it was measured to the full size.
 
-    Parameters
-    ----------
-    gain, se : float
-        As measured, a share of the loss of none, with its standard error.
-    ratio : float
-        The full size over the rows on which it was measured; below 1 it counts as 1.
-    power : (float, float)
-        Mean and standard deviation of the power by which gains fall with the rows.
-    scatter : float
-        Standard deviation of what else happens to a gain, per √(log ratio).
-    region : float
-        Half width of the region in which a gain is none, as a share of the loss.
+    `gain`, `se`: as measured, a share of the loss of none, with its standard error. `ratio`: the full size
+    over the rows on which it was measured; below 1 it counts as 1. `power`: mean and standard deviation of
+    the power by which gains fall with the rows. `scatter`: standard deviation of what else happens to a gain,
+    per √(log ratio). `region`: half width of the region in which a gain is none, as a share of the loss.
 
     Examples
     --------

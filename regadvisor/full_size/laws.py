@@ -49,27 +49,18 @@ STRENGTH_LAWS: dict[Literal["linear", "decoupled", "loss"], dict[str, PowerLaw]]
 
 @dataclass(frozen=True, kw_only=True)
 class TransferPrior:
-    """How gains change with the number of rows, over data sets.
-
-    Attributes
-    ----------
-    model : {"linear", "network"}
-    gain_power : (float, float)
-        Mean and between-set sd of `a` in g(N) = g(n)·(N/n)^-a, where g = 1 − loss / loss of none is the
-        gain of a kind at its best strength.
-    drift_sd : float
-        Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
-    carry_costs : dict of str to float
-        By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
-        share of the loss per ln²(N/n); see :mod:`~regadvisor.full_size.laws`.
-    n_sets : int
-        Data sets that it was fitted on; 0: not fitted, assumed.
-    """
+    """How gains change with the number of rows, over data sets."""
 
     model: Literal["linear", "network"]
+    #: Mean and between-set sd of `a` in g(N) = g(n)·(N/n)^-a, where g = 1 − loss / loss of none is the gain
+    #: of a kind at its best strength.
     gain_power: tuple[float, float]
+    #: Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
     drift_sd: float
+    #: By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
+    #: share of the loss per ln²(N/n); see :mod:`~regadvisor.full_size.laws`.
     carry_costs: dict[str, float]
+    #: Data sets that it was fitted on; 0: not fitted, assumed.
     n_sets: int
 
 
@@ -107,10 +98,6 @@ TRANSFER: tuple[TransferPrior, ...] = (
 def transfer_prior(model: str) -> TransferPrior:
     """Return the prior of a model.
 
-    Parameters
-    ----------
-    model : {"linear", "network"}
-
     Examples
     --------
     >>> transfer_prior("linear").n_sets
@@ -137,11 +124,7 @@ def carry_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str
 
     It is nothing for the kinds that are carried well: no regularization and a single penalty.
 
-    Parameters
-    ----------
-    prior : TransferPrior
-    n_from, n_to : float
-        Rows that were learned from, and all rows.
+    `n_from`, `n_to`: rows that were learned from, and all rows.
 
     Examples
     --------
@@ -161,13 +144,8 @@ def carry_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str
 def carried_loss(loss: float, cost: float, *, constant: float) -> float:
     """Return the loss on a sample with what carrying the strengths to all rows is expected to add.
 
-    Parameters
-    ----------
-    loss : float
-    cost : float
-        As a share of the loss; at most ``CARRY_MOST_LOST`` of the lead over the constant is taken.
-    constant : float
-        Loss of the constant.
+    `cost`: as a share of the loss; at most ``CARRY_MOST_LOST`` of the lead over the constant is taken.
+    `constant`: loss of the constant.
 
     Examples
     --------

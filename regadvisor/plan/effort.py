@@ -164,12 +164,8 @@ class Stages:
     def of(cls, folds: Sequence[int], n_first: int) -> Stages | None:
         """Return the two stages; None where splitting the folds would save nothing.
 
-        Parameters
-        ----------
-        folds : sequence of int
-            Numbers of the folds, in the order in which they are trained.
-        n_first : int
-            Folds of the first stage; 0: there are no stages.
+        `folds`: numbers of the folds, in the order in which they are trained. `n_first`: folds of the first
+        stage; 0: there are no stages.
 
         Examples
         --------

@@ -17,39 +17,25 @@ REFINED_JOBS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run does.
-
-    Attributes
-    ----------
-    effort : Effort
-    trials : mapping of Kind to int
-        Candidate fits by kind (for ``"none"``: its seeds).
-    n_rows : int
-        Rows that the price is made for: those of a cross-validated sample.
-    n_drawn : int
-        Rows to draw; more than `n_rows` where folds have training rows of their own and test on others.
-    n_folds : int
-    n_train : int
-        Rows that each fold trains on.
-    n_first : int
-        Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
-    in_blocks : bool
-        Whether each fold has training rows of its own.
-    is_far : bool
-        Whether all rows are so many more than those learned from that it is measured how strengths move.
-    carry_costs : mapping of Kind to float
-        What using a kind's strengths on all rows is expected to add, as a share of its loss.
-    """
+    """What a run does."""
 
     effort: Effort
+    #: Candidate fits by kind (for ``"none"``: its seeds).
     trials: Mapping[Kind, int]
+    #: Rows that the price is made for: those of a cross-validated sample.
     n_rows: int
+    #: Rows to draw; more than `n_rows` where folds have training rows of their own and test on others.
     n_drawn: int
     n_folds: int
+    #: Rows that each fold trains on.
     n_train: int
+    #: Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
     n_first: int = 0
+    #: Whether each fold has training rows of its own.
     in_blocks: bool = False
+    #: Whether all rows are so many more than those learned from that it is measured how strengths move.
     is_far: bool = False
+    #: What using a kind's strengths on all rows is expected to add, as a share of its loss.
     carry_costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -81,40 +67,26 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What plans depend on besides the effort and the rows.
-
-    Attributes
-    ----------
-    family_name : str
-    kinds : sequence of Kind
-        Kinds that will be trained, ``"none"`` among them.
-    n_folds : int
-        Folds asked for.
-    n_available : int
-        Rows there are to draw a sample from.
-    n_source : int
-        Rows of the source, if these are some of them.
-    most_rows : int or None
-        Rows whose folds fit into memory.
-    may_block : bool
-        Whether folds may have training rows of their own: no groups, no rows that were asked for.
-    is_ordered : bool
-        Whether the rows have times.
-    telling_share : float
-        See :func:`~regadvisor.plan.effort.telling_share`.
-    carry_costs : callable
-        Rows that fits stand for → what using the strengths of a kind on all rows costs, by kind.
-    """
+    """What plans depend on besides the effort and the rows."""
 
     family_name: str
+    #: Kinds that will be trained, ``"none"`` among them.
     kinds: Sequence[Kind]
+    #: Folds asked for.
     n_folds: int
+    #: Rows there are to draw a sample from.
     n_available: int
+    #: Rows of the source, if these are some of them.
     n_source: int = 0
+    #: Rows whose folds fit into memory.
     most_rows: int | None = None
+    #: Whether folds may have training rows of their own: no groups, no rows that were asked for.
     may_block: bool = True
+    #: Whether the rows have times.
     is_ordered: bool = False
+    #: See :func:`~regadvisor.plan.effort.telling_share`.
     telling_share: float = 1.0
+    #: Rows that fits stand for → what using the strengths of a kind on all rows costs, by kind.
     carry_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
 
     def rows(self, effort: Effort) -> int:
@@ -205,20 +177,13 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class CostModel:
-    """What plans are projected to cost.
-
-    Parameters
-    ----------
-    situation : Situation
-    fit_s : callable
-        Rows that a fold trains on in, seconds of one candidate fit on that fold out.
-    overhead_s : callable
-        Rows of the sample and number of folds in, seconds that do not depend on the number of fits out (what
-        was spent already, preparation, comparisons).
-    """
+    """What plans are projected to cost."""
 
     situation: Situation
+    #: Rows that a fold trains on in, seconds of one candidate fit on that fold out.
     fit_s: Callable[[int], float]
+    #: Rows of the sample and number of folds in, seconds that do not depend on the number of fits out (what
+    #: was spent already, preparation, comparisons).
     overhead_s: Callable[[int, int], float]
 
     def projected_s(self, plan: Plan) -> float:
@@ -240,15 +205,9 @@ class CostModel:
         Where nothing fits, the least sample of the lowest effort. With `effort` given, it is that effort
         on all its rows.
 
-        Parameters
-        ----------
-        budget_s : float
-            Seconds, may be infinite.
-        effort : Effort, optional
-        is_automatic : bool
-            Whether nobody asked for the budget. Then the highest effort is taken for its rows alone: its
-            candidates cost 1.3 to 1.4 times the standard ones and left the same loss
-            (``benchmarks/regret.py``, linear models on 33 sets).
+        `budget_s`: seconds, may be infinite. `is_automatic`: whether nobody asked for the budget. Then the
+        highest effort is taken for its rows alone: its candidates cost 1.3 to 1.4 times the standard ones and
+        left the same loss (``benchmarks/regret.py``, linear models on 33 sets).
 
         Examples
         --------

@@ -43,20 +43,10 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
     a training row are not tested. With times the last third of the rows is tested, and the block drawn from
     those before.
 
-    Parameters
-    ----------
-    drawn : Drawn
-        A sample with shuffled or stratified folds; for a single block also one with times.
-    n_train : int
-        Rows that every fold trains on.
-    seed : int
-    is_single : bool
-        Whether all rows make one block, and one fold.
+    `drawn`: a sample with shuffled or stratified folds; for a single block also one with times. `n_train`:
+    rows that every fold trains on. `is_single`: whether all rows make one block, and one fold.
 
-    Returns
-    -------
-    Drawn or None
-        None if a class would be missing from a block, or all rows are of one time.
+    None if a class would be missing from a block, or all rows are of one time.
     """
     rng = np.random.default_rng(seed)
     line = target_line(drawn.table, np.arange(drawn.table.n_rows, dtype=np.uint64))
@@ -124,17 +114,9 @@ def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None
     Every class or bin of the target keeps its share; groups stay whole. Samples of two folds are disjoint
     where the folds have training rows of their own, and nested in each other for two shares and one seed.
 
-    Parameters
-    ----------
-    drawn : Drawn
-    share : float
-        In (0, 1).
-    seed : int
+    `share`: in (0, 1).
 
-    Returns
-    -------
-    tuple of Fold, or None
-        None if there would be fewer than `thresholds.FEWEST_TRAINED` training rows, or a class without any.
+    None if there would be fewer than `thresholds.FEWEST_TRAINED` training rows, or a class without any.
     """
     strata = strata_codes(drawn.table)
     folds = []

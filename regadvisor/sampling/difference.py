@@ -67,12 +67,8 @@ def classifier_test(
     with either in training. For a linear score the variance of the sum is thereby at most doubled, so it is
     divided by √(2·parts) instead of √parts.
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_rows, n_columns), standardised
-    labels : ndarray of bool, shape (n_rows,)
-    parts : ndarray of intp, shape (n_rows,)
-        Held-out part of each row; every part holds both labels.
+    `values` (n_rows, n_columns). `labels` (n_rows,). `parts` (n_rows,): held-out part of each row; every part
+    holds both labels.
     """
     values = np.clip(values, -_CLIP, _CLIP)
     ranks = np.zeros(len(labels))

@@ -34,29 +34,18 @@ _AGAIN = 1_000_003
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
-    """The sample, its folds and what Q1 may know about it.
+    """The sample, its folds and what Q1 may know about it."""
 
-    Attributes
-    ----------
-    rows : ndarray of intp, shape (n_sample,)
-        Row numbers into the source, in an order that does not depend on the source's: what is drawn by
-        position from now on, batches for example, is the same in whatever order the rows arrived.
-    table : Table
-        The sample; with weights (mean 1) where the caller has some or a class was drawn beyond its share.
-    folds : tuple of Fold
-        Row numbers into the sample.
-    fold_of_row : ndarray of intp, shape (n_sample,)
-        Fold that tests the row, -1 if none does.
-    cluster_of_row : ndarray of intp, shape (n_sample,) or None
-        Rows that are not independent share a number: groups, blocks in time, or copies.
-    evidence : SampleEvidence
-    notes : tuple of Note
-    """
-
+    #: (n_sample,): row numbers into the source, in an order that does not depend on the source's: what is
+    #: drawn by position from now on, batches for example, is the same in whatever order the rows arrived.
     rows: NDArray[np.intp]
+    #: The sample; with weights (mean 1) where the caller has some or a class was drawn beyond its share.
     table: Table
+    #: Row numbers into the sample.
     folds: tuple[Fold, ...]
+    #: (n_sample,): fold that tests the row, -1 if none does.
     fold_of_row: NDArray[np.intp]
+    #: (n_sample,): rows that are not independent share a number: groups, blocks in time, or copies.
     cluster_of_row: NDArray[np.intp] | None
     evidence: SampleEvidence
     notes: tuple[Note, ...]
@@ -92,27 +81,12 @@ def draw_sample(
     A random draw that strays far from the whole, in a mean or a variance, is drawn once more: the question is
     whether a sample like the whole *can* be drawn.
 
-    Parameters
-    ----------
-    table : Table
-        The source.
-    n_rows : int
-        Rows for ``sample="auto"``; everything is used if the source has no more.
-    sample : "auto", int, float, array of int or bool, or False (no sample can be taken)
-    match : Table, optional
-        Rows the model will be used on (features only); the sample is drawn to match them.
-    folds : int
-        Folds wanted, at least 2.
-    seed : int
-    size_reason : str, optional
-        Why `n_rows`, as one sentence; it is put before the measured reason.
+    `table`: the source. `n_rows`: rows for ``sample="auto"``; everything is used if the source has no more.
+    `match`: rows the model will be used on (features only); the sample is drawn to match them. `folds`: folds
+    wanted, at least 2. `size_reason`: why `n_rows`, as one sentence; it is put before the measured reason.
 
-    Raises
-    ------
-    ParameterError
-        If `sample`, `match`, `n_rows` or `folds` is out of its rule.
-    DataError
-        If groups, time or classes leave nothing to validate on; see :func:`make_folds`.
+    Raises ParameterError if `sample`, `match`, `n_rows` or `folds` is out of its rule; DataError if groups,
+    time or classes leave nothing to validate on; see :func:`make_folds`.
     """
     _check_sizes(folds, n_rows)
     request = read_request(sample, n_rows=n_rows, n_source=table.facts.n_rows, kept=table.kept)

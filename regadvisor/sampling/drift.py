@@ -56,12 +56,7 @@ def time_drift(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
     large as 0.25 standard deviations. If no single column drifts, a linear classifier is asked to tell the
     first third from the last on stretches of time that it has not seen.
 
-    Parameters
-    ----------
-    table : Table
-        With ``time``.
-    keys : ndarray of uint64
-        See :func:`regadvisor.sampling.keys.row_keys`.
+    `table`: with ``time``. `keys`: see :func:`regadvisor.sampling.keys.row_keys`.
     """
     what = "blocks in time"
     n_blocks = next((blocks for fewest, blocks in thresholds.DRIFT_BLOCKS if table.n_rows >= fewest), 0)

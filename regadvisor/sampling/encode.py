@@ -31,21 +31,14 @@ TARGET = -1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """Columns as numbers, standardised by the source's mean and standard deviation.
+    """Columns as numbers, standardised by the source's mean and standard deviation."""
 
-    Attributes
-    ----------
-    values : ndarray of float32, shape (n_rows, n_encoded)
-    names : tuple of str
-    origin : ndarray of intp, shape (n_encoded,)
-        Feature column each one comes from; :data:`TARGET` for the target.
-    is_indicator : ndarray of bool, shape (n_encoded,)
-        Whether it says only yes or no: a level, or "is missing".
-    """
-
+    #: (n_rows, n_encoded).
     values: NDArray[np.float32]
     names: tuple[str, ...]
+    #: (n_encoded,): feature column each one comes from; :data:`TARGET` for the target.
     origin: NDArray[np.intp]
+    #: (n_encoded,): whether it says only yes or no: a level, or "is missing".
     is_indicator: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.intp]) -> Encoded:
@@ -126,15 +119,8 @@ def fit_encode(
     categorical ones become one column for each of their 10 most frequent levels. If the result would hold
     more than 5 million cells, or there are more than `most_columns` features, a random choice is judged.
 
-    Parameters
-    ----------
-    X : ndarray, csr_array or DataFrame, shape (n_rows, n_features); images are flattened
-    columns : sequence of Column
-        Facts by feature; may be empty, then a frame's types decide.
-    seed : int
-        Chooses the columns where there are too many.
-    rows : ndarray of intp, optional
-        Only these rows are read; all by default.
+    `X` (n_rows, n_features). `columns`: facts by feature; may be empty, then a frame's types decide. `seed`:
+    chooses the columns where there are too many. `rows`: only these rows are read; all by default.
     """
     n_rows, n_columns = int(X.shape[0]) if rows is None else len(rows), int(np.prod(X.shape[1:]))
     allowed = min(n_columns, max(20, MOST_CELLS // max(1, n_rows)), most_columns or n_columns)

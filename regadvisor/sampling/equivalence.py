@@ -46,29 +46,19 @@ class Equivalence:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """A sample, and rows that stand for the others of its source.
+    """A sample, and rows that stand for the others of its source."""
 
-    Attributes
-    ----------
-    encoded : Encoded
-        The rows that are seen.
-    weight : ndarray of float64, shape (n_seen,)
-        What each row counts in the sample; 0 for the other rows.
-    unit : ndarray of intp, shape (n_seen,), or None
-        The group of each row, where whole groups were drawn.
-    size : ndarray of float64, shape (n_seen,), or None
-        How many rows of its group a row stands for; by default one.
-    n_units : int
-        Groups of the source if `unit` is given, else its rows.
-    share : float
-        Share of the source that the rows drawn are, or all rows of the groups drawn.
-    """
-
+    #: The rows that are seen.
     encoded: Encoded
+    #: (n_seen,): what each row counts in the sample; 0 for the other rows.
     weight: Vector
+    #: (n_seen,): the group of each row, where whole groups were drawn.
     unit: NDArray[np.intp] | None = None
+    #: (n_seen,): how many rows of its group a row stands for; by default one.
     size: Vector | None = None
+    #: Groups of the source if `unit` is given, else its rows.
     n_units: int
+    #: Share of the source that the rows drawn are, or all rows of the groups drawn.
     share: float
 
 
@@ -78,14 +68,8 @@ def judge_moments(seen: Seen, *, what: str, from_others: bool = False) -> Equiva
     *Equivalent*: every |standardised mean difference| ≤ 0.1 (Austin 2009) and |log variance ratio| ≤ log
     1.25, or within what a random draw keeps to. Else *inconclusive*.
 
-    Parameters
-    ----------
-    seen : Seen
-    what : str
-        What is compared with what, for the evidence.
-    from_others : bool
-        Report differences from the rows that are not in the sample, in the units of `seen.encoded`, instead
-        of differences from the whole.
+    `what`: what is compared with what, for the evidence. `from_others`: report differences from the rows that
+    are not in the sample, in the units of `seen.encoded`, instead of differences from the whole.
     """
     values = seen.encoded.values
     if not values.shape[1]:
@@ -192,12 +176,7 @@ def _limit(
 def bernstein(variance: Vector, largest: NDArray[np.floating[Any]], *, n_tests: int) -> Vector:
     """Return how far means may be off by luck: all of `n_tests` keep to it in 95% of draws.
 
-    Parameters
-    ----------
-    variance : ndarray
-        Of each mean.
-    largest : ndarray
-        What a single row can change it by, at most.
+    `variance`: of each mean. `largest`: what a single row can change it by, at most.
     """
     level = float(np.log(2.0 * n_tests / thresholds.DRAW_LEVEL))
     third = np.asarray(largest, dtype=np.float64) * level / 3.0

@@ -30,24 +30,17 @@ _FEWEST_ROWS = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Folding:
-    """How a sample is validated.
+    """How a sample is validated."""
 
-    Attributes
-    ----------
-    folds : tuple of Fold
-        Row numbers into the sample, sorted; empty if the rows cannot be split at all.
-    fold_of_row : ndarray of intp, shape (n_rows,)
-        Number of the fold that tests the row, -1 if none does.
-    cluster_of_row : ndarray of intp, shape (n_rows,) or None
-        Rows that are not independent share a number: groups, blocks in time, or copies. None: all are.
-    n_duplicates : int
-        Rows that repeat another one.
-    """
-
+    #: Row numbers into the sample, sorted; empty if the rows cannot be split at all.
     folds: tuple[Fold, ...]
+    #: (n_rows,): number of the fold that tests the row, -1 if none does.
     fold_of_row: NDArray[np.intp]
+    #: (n_rows,): rows that are not independent share a number: groups, blocks in time, or copies. None: all
+    #: are.
     cluster_of_row: NDArray[np.intp] | None
     scheme: Scheme
+    #: Rows that repeat another one.
     n_duplicates: int
     notes: tuple[Note, ...] = ()
 
@@ -73,19 +66,10 @@ def make_folds(
 
     Every training part holds at least two classes.
 
-    Parameters
-    ----------
-    sample : Table
-    folds : int
-        Folds wanted; fewer are made (with a note) where rows, groups or points in time do not suffice.
-    seed : int
-    keys : ndarray of uint64, optional
-        See :func:`regadvisor.sampling.keys.row_keys`; computed if not given.
+    `folds`: folds wanted; fewer are made (with a note) where rows, groups or points in time do not suffice.
+    `keys`: see :func:`regadvisor.sampling.keys.row_keys`; computed if not given.
 
-    Raises
-    ------
-    DataError
-        If there is one group only or one class only, or if groups or time leave no two folds.
+    Raises DataError if there is one group only or one class only, or if groups or time leave no two folds.
 
     Examples
     --------

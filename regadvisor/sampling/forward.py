@@ -24,10 +24,7 @@ def forward_in_time(
     (the same groups at all times), fold k tests only the groups of one of three random sets, and trains on
     the others.
 
-    Raises
-    ------
-    DataError
-        If nothing comes after the first point in time that has seen two classes.
+    Raises DataError if nothing comes after the first point in time that has seen two classes.
     """
     assert sample.time is not None  # the caller looked
     n = sample.n_rows

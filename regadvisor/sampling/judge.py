@@ -55,18 +55,10 @@ def judge_sample(
     Rows that were drawn at random differ from the others by luck alone. Tests would only find out about that
     luck, and call one draw in twenty different. So of these only means and variances are looked at.
 
-    Parameters
-    ----------
-    table : Table
-    rows : ndarray of intp, shape (n_sample,)
-    weight : ndarray of float64, shape (n_sample,), or None
-    is_given : bool
-        The caller chose the rows, by whatever rule.
-    by_group : bool
-        Whole groups were drawn: tests compare the groups' means, for rows of one group are not independent.
-    seed : int
-    keys : ndarray of uint64, shape (n_source,)
-        Rows come in their order, so that nothing depends on the order of the source.
+    `rows` (n_sample,). `weight` (n_sample,). `is_given`: the caller chose the rows, by whatever rule.
+    `by_group`: whole groups were drawn: tests compare the groups' means, for rows of one group are not
+    independent. `keys` (n_source,): rows come in their order, so that nothing depends on the order of the
+    source.
     """
     if table.whole is not None:
         exact = judge_exactly(table, rows, weight, table.whole)
@@ -201,14 +193,8 @@ def judge_reference(
 ) -> Equivalence:
     """Compare a sample with rows of the source that were drawn apart from it.
 
-    Parameters
-    ----------
-    table : Table
-        The rows that the sample was drawn from.
-    rows : ndarray of intp, shape (n_sample,)
-    weight : ndarray of float64, shape (n_sample,), or None
-        What is to be made up for by how the sample was drawn.
-    whole : Whole
+    `table`: the rows that the sample was drawn from. `rows` (n_sample,). `weight` (n_sample,): what is to be
+    made up for by how the sample was drawn.
     """
     others = np.flatnonzero(~np.isin(whole.row_of, rows)).astype(np.intp)
     sample, reference = table.take(rows), whole.reference.take(others)

@@ -28,21 +28,14 @@ _CLIP = 5.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Matching:
-    """How well rows of the source can stand for new rows.
+    """How well rows of the source can stand for new rows."""
 
-    Attributes
-    ----------
-    design : RowDesign
-        Draws rows in the new rows' proportions.
-    effective_rows : float
-        Kish's effective number of source rows under the estimated ratio, (Σw)² / Σw².
-    shortfall : float
-        Share of the drawn sample that the source could not supply where it was wanted.
-    """
-
+    #: Draws rows in the new rows' proportions.
     design: RowDesign
     n_rows: int
+    #: Kish's effective number of source rows under the estimated ratio, (Σw)² / Σw².
     effective_rows: float
+    #: Share of the drawn sample that the source could not supply where it was wanted.
     shortfall: float
 
     @property
@@ -57,10 +50,7 @@ class Matching:
 def check_new(source: Table, new: Table) -> None:
     """Raise if new rows cannot be matched.
 
-    Raises
-    ------
-    ParameterError
-        If the new rows have other columns or are too few to say how they are distributed.
+    Raises ParameterError if the new rows have other columns or are too few to say how they are distributed.
     """
     width, new_width = int(np.prod(source.X.shape[1:])), int(np.prod(new.X.shape[1:]))
     if width != new_width:
@@ -81,13 +71,7 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     many new rows; within a bin all source rows have the same chance. Where the source lacks rows, the sample
     is made smaller until at most 5% of it is missing.
 
-    Parameters
-    ----------
-    source, new : Table
-        Only their features are read.
-    order : ndarray of intp, shape (n_source,)
-        Canonical order of the source.
-
+    `source`, `new`: only their features are read. `order` (n_source,): canonical order of the source.
     """
     encoder, encoded = fit_encode(source.X, source.facts.columns, seed=seed)
     rng = np.random.default_rng([seed, 4])

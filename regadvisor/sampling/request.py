@@ -18,23 +18,15 @@ _RULE = 'sample must be "auto", a number of rows, a share in (0, 1], row numbers
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleRequest:
-    """A number of rows to draw, or given rows, or neither (no sample can be taken).
+    """A number of rows to draw, or given rows, or neither (no sample can be taken)."""
 
-    Attributes
-    ----------
-    n_rows : int
-        Rows to draw, at most the source's; 0 if rows are given or none may be taken.
-    rows : ndarray of intp or None
-        Given rows, sorted.
-    n_asked : int
-        Rows asked for before the source's size cut them.
-    is_asked : bool
-        Whether the caller chose the size (``sample`` is not ``"auto"``).
-    """
-
+    #: Rows to draw, at most the source's; 0 if rows are given or none may be taken.
     n_rows: int
+    #: Given rows, sorted.
     rows: NDArray[np.intp] | None = None
+    #: Rows asked for before the source's size cut them.
     n_asked: int = 0
+    #: Whether the caller chose the size (``sample`` is not ``"auto"``).
     is_asked: bool = True
     is_allowed: bool = True
 
@@ -44,20 +36,10 @@ def read_request(
 ) -> SampleRequest:
     """Return what `sample` asks for.
 
-    Parameters
-    ----------
-    sample : "auto", int, float, array of int, array of bool, or False
-    n_rows : int
-        Rows that ``"auto"`` takes.
-    n_source : int
-        Rows of the source.
-    kept : ndarray of bool, shape (n_given,), optional
-        Which of the rows that the caller passed are the source; rows are named as the caller counts them.
+    `n_rows`: rows that ``"auto"`` takes. `n_source`: rows of the source. `kept` (n_given,): which of the rows
+    that the caller passed are the source; rows are named as the caller counts them.
 
-    Raises
-    ------
-    ParameterError
-        If `sample` is none of these, or names rows that do not exist or twice.
+    Raises ParameterError if `sample` is none of these, or names rows that do not exist or twice.
 
     Examples
     --------

@@ -26,27 +26,18 @@ class Design(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowDesign:
-    """Rows drawn at random within strata.
+    """Rows drawn at random within strata."""
 
-    Attributes
-    ----------
-    members : tuple of ndarray of intp
-        Row numbers of each stratum, in canonical order (or in the order of the target or of time).
-    take : ndarray of intp, shape (n_strata,)
-        Rows to draw from each.
-    is_spread : bool
-        Draw one row from each of equally long slices of a stratum instead of anywhere in it.
-    is_weighted : bool
-        Whether a stratum was drawn beyond its share, so that rows need weights.
-    keys : ndarray of uint64, shape (n_source,) or None
-        Rows are drawn by luck that follows from their keys: one that gets another key, as float32 makes one
-        in millions, changes nothing for the others. Without, by their places in `members`.
-    """
-
+    #: Row numbers of each stratum, in canonical order (or in the order of the target or of time).
     members: tuple[NDArray[np.intp], ...]
+    #: (n_strata,): rows to draw from each.
     take: NDArray[np.intp]
+    #: Draw one row from each of equally long slices of a stratum instead of anywhere in it.
     is_spread: bool = False
+    #: Whether a stratum was drawn beyond its share, so that rows need weights.
     is_weighted: bool = False
+    #: (n_source,): rows are drawn by luck that follows from their keys: one that gets another key, as float32
+    #: makes one in millions, changes nothing for the others. Without, by their places in `members`.
     keys: NDArray[np.uint64] | None = None
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -82,24 +73,17 @@ class GroupDesign:
 
     Where whole groups would leave too few of them (`n_groups` is given), that many groups are drawn and
     then rows within them.
-
-    Attributes
-    ----------
-    groups : ndarray of intp, shape (n_rows,)
-    strata : ndarray of intp, shape (n_rows,)
-        Class or target bin of each row.
-    ranked : ndarray of intp
-        Group codes that occur, in canonical order.
-    kinds : ndarray of intp, shape (n_ranked,)
-        What each ranked group mostly holds: its commonest class or target bin.
-    order : ndarray of intp, shape (n_rows,)
-        Canonical order of the rows.
     """
 
+    #: (n_rows,).
     groups: NDArray[np.intp]
+    #: (n_rows,): class or target bin of each row.
     strata: NDArray[np.intp]
+    #: Group codes that occur, in canonical order.
     ranked: NDArray[np.intp]
+    #: (n_ranked,): what each ranked group mostly holds: its commonest class or target bin.
     kinds: NDArray[np.intp]
+    #: (n_rows,): canonical order of the rows.
     order: NDArray[np.intp]
     n_rows: int
     least: int
@@ -218,15 +202,8 @@ def allocate(sizes: NDArray[np.intp], n_rows: int, *, least: int = 0) -> NDArray
 def make_design(table: Table, n_rows: int, *, folds: int, keys: NDArray[np.uint64]) -> Design:
     """Return the design for `n_rows` of the table: whole groups, or rows spread over time, or rows.
 
-    Parameters
-    ----------
-    table : Table
-    n_rows : int
-        Rows wanted; more are drawn where every class must give `folds` rows.
-    folds : int
-        Rows that every class gives, if it has them.
-    keys : ndarray of uint64
-        See :func:`regadvisor.sampling.keys.row_keys`.
+    `n_rows`: rows wanted; more are drawn where every class must give `folds` rows. `folds`: rows that every
+    class gives, if it has them. `keys`: see :func:`regadvisor.sampling.keys.row_keys`.
     """
     order = canonical_order(table, keys)
     strata = strata_codes(table)

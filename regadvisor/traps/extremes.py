@@ -42,25 +42,17 @@ _MOST_OTHERS = 100
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spread:
-    """How the values of one column lie around their median.
+    """How the values of one column lie around their median."""
 
-    Attributes
-    ----------
-    rows : ndarray of intp
-        The rows that are far from it, or the three farthest where more are; the farthest first. None where
-        no value is far.
-    values : ndarray of float64
-        Their values.
-    share : float
-        Share of the sum of squares that these rows hold.
-    distance : float
-        Distance of the farthest, in standard deviations of the middle half of the values (a normal
-        distribution's, worked out from its quartiles).
-    """
-
+    #: The rows that are far from it, or the three farthest where more are; the farthest first. None where no
+    #: value is far.
     rows: NDArray[np.intp]
+    #: Their values.
     values: NDArray[np.float64]
+    #: Share of the sum of squares that these rows hold.
     share: float
+    #: Distance of the farthest, in standard deviations of the middle half of the values (a normal
+    #: distribution's, worked out from its quartiles).
     distance: float
 
     @property

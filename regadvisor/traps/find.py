@@ -19,15 +19,9 @@ from regadvisor.words import shown
 def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note, ...]:
     """Return warnings about the data, the worst first.
 
-    Parameters
-    ----------
-    table : Table
-        All rows.
-    seed : int
-        Draws the rows that are looked at where there are too many.
-    is_linear : bool, default True
-        Whether a linear model is asked about. A network's training ends before weights grow for ever, so
-        nothing is said of separable classes.
+    `table`: all rows. `seed`: draws the rows that are looked at where there are too many. `is_linear`:
+    whether a linear model is asked about. A network's training ends before weights grow for ever, so nothing
+    is said of separable classes.
     """
     view = View.of(table, seed=seed)
     return (
@@ -118,11 +112,7 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
     Electron. Comput. EC-14:326), and with few rows of a class many can, so the rule has to fail on shuffled
     classes.
 
-    Parameters
-    ----------
-    view : View
-    seed : int
-        Shuffles.
+    `seed`: shuffles.
     """
     features, origin = view.encoded
     n_rows, n_columns = features.shape

@@ -41,11 +41,7 @@ class _Found:
 def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
     """Return a warning for every target that columns determine.
 
-    Parameters
-    ----------
-    view : View
-    seed : int
-        Draws the folds by which honest classes that are far apart are told from leaks.
+    `seed`: draws the folds by which honest classes that are far apart are told from leaks.
     """
     table = view.table
     notes = []

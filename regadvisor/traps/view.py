@@ -28,24 +28,18 @@ _PROBE_ROWS = 300
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """What the checks look at: at most ``TRAP_ROWS`` rows, drawn once, and as many columns as is cheap.
-
-    Attributes
-    ----------
-    table : Table
-    rows : ndarray of intp, shape (n_looked,)
-        Rows of the table that are looked at, in order.
-    at : ndarray of intp, shape (n_columns,)
-        Columns that are looked at: all, or of a very wide table those that go with the target most.
-    values : ndarray of float64, shape (n_looked, n_columns)
-        Numbers; codes of categories (-1: missing); dates in microseconds. NaN is missing.
-    is_category : ndarray of bool, shape (n_columns,)
-    """
+    """What the checks look at: at most ``TRAP_ROWS`` rows, drawn once, and as many columns as is cheap."""
 
     table: Table
+    #: (n_looked,): rows of the table that are looked at, in order.
     rows: NDArray[np.intp]
+    #: (n_columns,): columns that are looked at: all, or of a very wide table those that go with the target
+    #: most.
     at: NDArray[np.intp]
+    #: (n_looked, n_columns): numbers; codes of categories (-1: missing); dates in microseconds. NaN is
+    #: missing.
     values: NDArray[np.float64]
+    #: (n_columns,).
     is_category: NDArray[np.bool_]
 
     @classmethod
@@ -260,11 +254,7 @@ def ridge(
 ) -> NDArray[np.float64]:
     """Return held-out predictions of the best ridge regression.
 
-    Parameters
-    ----------
-    features : ndarray, shape (n_rows, n_features), standardised
-    y : ndarray, shape (n_rows, n_targets)
-    folds : ndarray of int, shape (n_rows,)
+    `features` (n_rows, n_features). `y` (n_rows, n_targets). `folds` (n_rows,).
 
     Examples
     --------
