@@ -235,11 +235,11 @@ SMOOTH_CLIP_LIMIT = 3.0
 
 #: The search looks at strengths up to this factor beyond those tried: one decade, more than the width in
 #: which strengths tie. Of dropout, up to this much beyond.
-WIDEN_FACTOR = 10.0
-WIDEN_DROPOUT = 0.25
+SEARCH_STEP = 10.0
+SEARCH_STEP_DROPOUT = 0.25
 #: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
 #: region in which kinds are the same.
-REFINED_WITHIN = 2 * SAME_REGION
+SEARCHED_WITHIN = 2 * SAME_REGION
 #: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
 SETTLED_GAIN = SAME_REGION / 5
 

@@ -21,7 +21,7 @@ ONE = (0.1, 0.01, 1.0, 0.003, 5.0)
 TWO = ((0.1, 0.1), (0.01, 0.01), (1.0, 1.0), (0.01, 1.0), (1.0, 0.01), (0.1, 1.0))
 
 
-def make_effort(one: int = 5, two: int = 6, seeds: int = 3, n_refinements: int = 1) -> Effort:
+def make_effort(one: int = 5, two: int = 6, seeds: int = 3, n_rounds: int = 1) -> Effort:
     trials: dict[Kind, int] = {"l2": one, "l1": one, "elasticnet": two, "dropout": 3, "dropout_l2": two}
     return Effort(
         name="quick",
@@ -30,7 +30,7 @@ def make_effort(one: int = 5, two: int = 6, seeds: int = 3, n_refinements: int =
         baseline_seeds={"mlp": seeds},
         n_boot=10,
         n_draws=10,
-        n_refinements=n_refinements,
+        n_rounds=n_rounds,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from rounding import without_timings
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 import regadvisor
@@ -14,7 +15,6 @@ from regadvisor import Advice, Chart, DataError, ParameterError, advise, advise_
 from regadvisor.deadline import Deadline
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import FORMAT
-from regadvisor.report.serial import without_timings
 
 
 def sparse_wide(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from regadvisor.compare.calibration import SUPPORT_MAPS, SupportMap, calibrated, log_odds
-from regadvisor.errors import ParameterError
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
 IDENTITY = SupportMap(claim="kind", model="linear", intercept=0.0, slope=1.0)
@@ -53,12 +51,6 @@ def test_a_map_serves_its_own_claim_and_model_alone():
     for family in ("mlp", "module"):
         assert calibrated("kind", 0.5, family=family, maps=maps) == pytest.approx(expit(1.0))
     assert calibrated("strength", 0.5, family="mlp", maps=maps) is None
-
-
-@pytest.mark.parametrize("support", [-0.01, 1.01, math.nan])
-def test_a_support_that_is_no_share_is_refused(support):
-    with pytest.raises(ParameterError, match=r"support must be a share in \[0, 1\], got"):
-        calibrated("kind", support, family="linear")
 
 
 def test_stored_maps_are_one_per_claim_and_model_and_say_more_than_a_base_rate():

@@ -12,7 +12,6 @@ from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, zeroed_features
-from regadvisor.errors import ParameterError
 
 GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
 
@@ -82,12 +81,6 @@ def test_draws_are_determined_by_the_seed():
     one, two, other = (resampled(honest, seed=seed, n_draws=5) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.losses, two.losses)
     assert (one.losses != other.losses).any()
-    with pytest.raises(ParameterError, match="n_draws"):
-        resampled(honest, seed=0, n_draws=0)
-    with pytest.raises(ParameterError, match="must differ"):
-        one.comparison(0, "l2", "l2")
-    with pytest.raises(ParameterError, match="must be one of"):
-        one.comparison(0, "l2", "l1")
 
 
 def valley(n=400, noise=0.02):
@@ -139,13 +132,6 @@ def test_a_strength_far_ahead_is_sure_and_one_of_equals_is_not():
     assert share(3.0) < 0.8
 
 
-def test_wrong_strengths_are_named():
-    with pytest.raises(ParameterError, match="strengths must have one entry"):
-        strength_ties(valley(), "l2", GRID[:3], 2)
-    with pytest.raises(ParameterError, match="best must be"):
-        strength_ties(valley(), "l2", GRID, 6)
-
-
 @pytest.mark.parametrize(
     ("train", "held_out", "says"),
     [
@@ -181,8 +167,6 @@ def test_zeroed_features_come_most_often_first():
     found = zeroed_features(["a", "b", "c", "d"], np.array([0.8, 0.2, 1.0, 0.8]))
     assert [(f.name, f.share) for f in found] == [("c", 1.0), ("a", 0.8), ("d", 0.8)]
     assert len(zeroed_features(["a", "b"], np.zeros(2), at_least=0.0)) == 2
-    with pytest.raises(ParameterError, match="one entry per name"):
-        zeroed_features(["a"], np.zeros(2))
 
 
 def test_the_lowest_loss_of_a_draw_is_the_stretched_minimum_over_candidates():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from journal_files import keep, n_stored, size
-from rounding import assert_same_records
+from rounding import assert_same_records, without_timings
 from sklearn.datasets import load_breast_cancer, load_wine
 from threadpoolctl import threadpool_limits
 from torch import nn
@@ -19,7 +19,6 @@ from torch import nn
 import regadvisor
 from regadvisor import DataError, Recipe, StorageError, advise
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.report.serial import without_timings
 
 SCRIPT = """
 import sys

@@ -159,14 +159,6 @@ def test_bad_samples_are_refused(sample, message):
         draw_sample(noisy_classes(100, 2, seed=0), n_rows=50, sample=sample)
 
 
-def test_bad_folds_and_sizes_are_refused():
-    table = noisy_classes(100, 2, seed=0)
-    with pytest.raises(ParameterError, match="folds must be at least 2"):
-        draw_sample(table, n_rows=50, folds=1)
-    with pytest.raises(ParameterError, match="n_rows must be at least 1"):
-        draw_sample(table, n_rows=0)
-
-
 def test_given_rows_of_one_class_are_refused():
     table = noisy_classes(100, 2, seed=0)
     with pytest.raises(DataError, match="two classes"):

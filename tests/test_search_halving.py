@@ -26,7 +26,7 @@ def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),
-        planned(family, make_effort(one=5, two=6, n_refinements=0)),
+        planned(family, make_effort(one=5, two=6, n_rounds=0)),
         seed=0,
         deadline=Deadline.never(),
         storage=storage,
@@ -88,7 +88,7 @@ def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
 @pytest.mark.parametrize("noise", [0.3, 3.0])
 def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(noise: float) -> None:
     family = StagedFamily(noise=noise)
-    effort = replace(make_effort(one=5, two=6), n_refinements=2)
+    effort = replace(make_effort(one=5, two=6), n_rounds=2)
     results = tune(
         family, family.prepared(), planned(family, effort), seed=0, deadline=Deadline.never()
     ).results  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}
 def search(
     family: StagedFamily, *, deadline: Deadline | None = None, storage: Path | None = None, n_first: int = 0
 ) -> Tuned:
-    effort = make_effort(one=5, two=6, seeds=1, n_refinements=0)
+    effort = make_effort(one=5, two=6, seeds=1, n_rounds=0)
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),

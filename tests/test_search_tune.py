@@ -54,7 +54,7 @@ def test_the_global_random_state_is_neither_read_nor_written() -> None:
 
 
 def test_every_kind_gets_its_trials() -> None:
-    tuned = search(NetworkFamily(), n_refinements=0)
+    tuned = search(NetworkFamily(), n_rounds=0)
     expected = {"none": 3, "l2": 5, "l1": 5, "dropout": 3, "elasticnet": 6, "dropout_l2": 4}
     assert counts(tuned) == expected
     assert list(counts(tuned)) == list(expected)
@@ -64,7 +64,7 @@ def test_every_kind_gets_its_trials() -> None:
 
 def test_a_short_search_is_the_beginning_of_the_portfolio() -> None:
     family = RidgeFamily()
-    tuned = search(family, one=3, two=3, seeds=1, n_refinements=0)
+    tuned = search(family, one=3, two=3, seeds=1, n_rounds=0)
     strengths = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
     assert strengths == list(ONE[:3])
     assert len(family.calls) == 1
@@ -190,7 +190,7 @@ def tried(tuned: Tuned, kind: str = "l2") -> list[float]:
 
 def test_an_optimum_on_the_edge_moves_the_search_on_by_a_decade_a_round() -> None:
     # Pure noise: the stronger the penalty the better, so the best lies on the edge.
-    tuned = search(RidgeFamily(noise=100.0), n_refinements=2)
+    tuned = search(RidgeFamily(noise=100.0), n_rounds=2)
     first, second = max(tried(tuned)[:7]), max(tried(tuned))
     assert max(ONE) < first <= 10 * max(ONE) * (1 + 1e-9)
     assert first < second <= 10 * first * (1 + 1e-9)
@@ -199,7 +199,7 @@ def test_an_optimum_on_the_edge_moves_the_search_on_by_a_decade_a_round() -> Non
 
 def test_a_hard_limit_is_respected() -> None:
     penalty = Range(low=1e-3, high=1e1, hard_high=20.0)
-    tuned = search(RidgeFamily(noise=100.0, penalty=penalty), n_refinements=4)
+    tuned = search(RidgeFamily(noise=100.0, penalty=penalty), n_rounds=4)
     assert 10.0 < max(tried(tuned)) <= 20.0
 
 
@@ -215,9 +215,9 @@ def test_a_lower_edge_moves_only_below_the_baseline() -> None:
             )
             return found
 
-    helped = search(Strong(noise=1.0), one=3, two=3, n_refinements=2)
+    helped = search(Strong(noise=1.0), one=3, two=3, n_rounds=2)
     assert 0.05 <= min(tried(helped)[3:5]) < 0.5
-    clean = search(Strong(noise=0.01), one=3, two=3, n_refinements=2)
+    clean = search(Strong(noise=0.01), one=3, two=3, n_rounds=2)
     assert min(tried(clean)) == 0.5
 
 
@@ -243,7 +243,7 @@ def test_a_kind_that_may_win_is_searched_on_and_one_that_is_behind_is_not() -> N
 
 def test_the_search_ends_where_nothing_more_is_expected() -> None:
     family = Favouring("l2")
-    tuned = search(family, n_refinements=50)
+    tuned = search(family, n_rounds=50)
     assert counts(tuned)["l2"] < 5 + 2 * 8
     lowest = min(tuned.results.fit_loss(fit) for fit in tuned.results.by_kind["l2"])
     prepared = family.prepared()

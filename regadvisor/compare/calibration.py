@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from regadvisor.errors import ParameterError
 from regadvisor.family_spec import spec_of
 from regadvisor.thresholds import HIGHEST_SUPPORT
 
@@ -67,8 +66,6 @@ def calibrated(
 
     Never above ``thresholds.HIGHEST_SUPPORT``.
 
-    Raises ParameterError if `support` is not within [0, 1].
-
     Examples
     --------
     >>> halved = SupportMap(claim="kind", model="linear", intercept=0.0, slope=0.5)
@@ -77,8 +74,6 @@ def calibrated(
     >>> calibrated("kind", 0.9, family="mlp", maps=[halved]) is None
     True
     """
-    if not 0.0 <= support <= 1.0:
-        raise ParameterError(f"support must be a share in [0, 1], got {support!r}")
     model = spec_of(family).laws
     for each in maps:
         if (each.claim, each.model) == (claim, model):

@@ -150,8 +150,6 @@ def claims(
     `kind`: what is advised. `scores`: its comparisons are read. `family`: name of the model family, for maps
     from support to probability. `signal`: probability that anything beats the constant: it bounds the first
     two claims. `discount`: factor on all of them, for what a sub sample does not show.
-
-    Raises ParameterError if `signal` or `discount` take a support out of [0, 1].
     """
     region = f"{thresholds.SAME_REGION:.1%}"
     statement, helps = regularize(kind), no_worse(draws, ["none"])

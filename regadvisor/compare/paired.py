@@ -21,7 +21,6 @@ from regadvisor import thresholds
 from regadvisor.compare.claims import judged
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.panel import ANY, CONSTANT, Panel
-from regadvisor.errors import ParameterError
 from regadvisor.records import Comparison
 
 
@@ -110,10 +109,6 @@ def compare(honest: Honest, a: str, b: str) -> Comparison:
     where the constant is a side). The reply is the class with posterior mass of at least
     ``thresholds.REPLY_MASS``, else unsure.
 
-    `a`, `b`: kinds, ``"any"`` or ``"constant"``.
-
-    Raises ParameterError if a side is unknown or both are the same side.
-
     Examples
     --------
     >>> from regadvisor.compare.honest import honest_losses
@@ -123,8 +118,6 @@ def compare(honest: Honest, a: str, b: str) -> Comparison:
     >>> compare(honest_losses(panel, seed=0), "l2", "none").reply
     'better'
     """
-    if a == b:
-        raise ParameterError(f"the sides of a comparison must differ, got {a!r} twice")
     measured = spread(honest.of(a) - honest.of(b), honest.panel)
     loss_a, loss_b = honest.loss(a), honest.loss(b)
     return judged(

@@ -27,8 +27,7 @@ class Panel:
     held-out row has diverged: all its losses are set to a ceiling far above the constant's, so that it
     counts as worse than anything that did not diverge and every number stays finite.
 
-    Raises ParameterError if shapes, folds, weights or clusters break the rules above, or fewer than two
-    clusters are left.
+    Raises ParameterError if fewer than two rows or clusters are left.
 
     Examples
     --------
@@ -60,13 +59,10 @@ class Panel:
     def __post_init__(self) -> None:
         fold = np.asarray(self.fold, dtype=np.intp)
         weight = None if self.weight is None else np.asarray(self.weight, dtype=np.float64)
-        _check_rows(fold, self.n_folds, weight, self.cluster, len(self.constant))
         is_kept = (fold >= 0) if weight is None else (fold >= 0) & (weight > 0)
         rows = np.flatnonzero(is_kept).astype(np.intp)
         constant = np.asarray(self.constant, dtype=np.float64)[rows]
-        if not np.isfinite(constant).all():
-            raise ParameterError("constant must be finite in every held-out row; check the folds' rows")
-        kept, diverged = _kept_losses(self.losses, rows, len(fold), constant)
+        kept, diverged = _kept_losses(self.losses, rows, constant)
         cluster = None if self.cluster is None else np.asarray(self.cluster)[rows]
         if cluster is not None:
             cluster = np.unique(cluster, return_inverse=True)[1].astype(np.intp)
@@ -129,43 +125,11 @@ class Panel:
         return np.asarray(self.losses[kind] @ self.share)
 
 
-def _check_rows(
-    fold: NDArray[np.intp],
-    n_folds: int,
-    weight: NDArray[np.float64] | None,
-    cluster: NDArray[np.intp] | None,
-    n_rows: int,
-) -> None:
-    """Raise if what belongs to the rows does not fit together."""
-    if n_folds < 2:
-        raise ParameterError(f"n_folds must be at least 2, got {n_folds}")
-    for name, values in (("fold", fold), ("weight", weight), ("cluster", cluster)):
-        if values is not None and np.shape(values) != (n_rows,):
-            raise ParameterError(f"{name} must have one entry per row ({n_rows}), got {np.shape(values)}")
-    if len(fold) and (fold.min() < -1 or fold.max() >= n_folds):
-        raise ParameterError(f"fold must be in -1 … {n_folds - 1}, got {fold.min()} … {fold.max()}")
-    if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ParameterError("weight must be finite and at least 0 in every row; drop the other rows")
-
-
 def _kept_losses(
-    losses: Mapping[str, NDArray[Any]],
-    rows: NDArray[np.intp],
-    n_given: int,
-    constant: NDArray[np.float64],
+    losses: Mapping[str, NDArray[Any]], rows: NDArray[np.intp], constant: NDArray[np.float64]
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.bool_]]]:
     """Return the losses of the kept rows, bounded, and which configurations diverged, by kind."""
-    if not losses:
-        raise ParameterError("losses must hold at least one kind, got none")
-    kept: dict[str, NDArray[np.float64]] = {}
-    for kind, values in losses.items():
-        if kind in (ANY, CONSTANT):
-            raise ParameterError(f"kinds must not be named 'any' or 'constant', got {kind!r}")
-        if np.ndim(values) != 2 or np.shape(values)[1] != n_given or not np.shape(values)[0]:
-            raise ParameterError(
-                f"losses[{kind!r}] must be (n_configs, {n_given}), n_configs > 0, got {np.shape(values)}"
-            )
-        kept[kind] = np.asarray(values, dtype=np.float64)[:, rows]
+    kept = {kind: np.asarray(values, dtype=np.float64)[:, rows] for kind, values in losses.items()}
     diverged = {kind: np.asarray(~np.isfinite(values).all(axis=1)) for kind, values in kept.items()}
     # A ceiling in units of the constant keeps every result free of the unit of the loss.
     scale = float(constant.mean()) if len(constant) else 0.0

@@ -15,7 +15,6 @@ from regadvisor.compare.claims import judged, masses
 from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import CONSTANT, Panel
-from regadvisor.errors import ParameterError
 from regadvisor.full_size.laws import carried_loss
 from regadvisor.records import Comparison
 
@@ -83,12 +82,7 @@ class Resampled:
         return expected
 
     def comparison(self, draw: int, a: str, b: str) -> Comparison:
-        """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are.
-
-        Raises ParameterError if a side is unknown or both are the same side.
-        """
-        if a == b:
-            raise ParameterError(f"the sides of a comparison must differ, got {a!r} twice")
+        """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are."""
         observed = (self.honest.loss(a), self.honest.loss(b))
         sides = self.honest.sides
         drawn = self.losses[draw, sides.index(a)], self.losses[draw, sides.index(b)]
@@ -119,8 +113,6 @@ def resampled(
     `n_draws`: the standard error of a share over 200 draws is at most 0.035. `carry_costs`: see
     :class:`Resampled`; none if not given.
 
-    Raises ParameterError if `n_draws` is below 1.
-
     Examples
     --------
     >>> from regadvisor.compare.honest import honest_losses
@@ -131,8 +123,6 @@ def resampled(
     >>> {draws.comparison(draw, "l2", "none").reply for draw in range(draws.n_draws)}
     {'better'}
     """
-    if n_draws < 1:
-        raise ParameterError(f"n_draws must be at least 1, got {n_draws}")
     panel = honest.panel
     counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))
     sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
@@ -198,17 +188,8 @@ def strength_ties(
     configuration to tie with.
 
     Lowest and highest tied strength by name; empty for the baseline.
-
-    Raises ParameterError if there is not one entry of strengths per configuration, or no configuration
-    `best`.
     """
     losses = panel.losses[kind]
-    if len(strengths) != len(losses):
-        raise ParameterError(
-            f"strengths must have one entry per configuration ({len(losses)}), got {len(strengths)}"
-        )
-    if not 0 <= best < len(losses):
-        raise ParameterError(f"best must be a configuration in 0 … {len(losses) - 1}, got {best}")
     tied = [s for s, row in zip(strengths, losses, strict=True) if _is_tied(row, losses[best], panel)]
     names = strengths[best]
     return {name: (min(s[name] for s in tied), max(s[name] for s in tied)) for name in names}

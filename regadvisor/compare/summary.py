@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.errors import ParameterError
 from regadvisor.records import FitFacts, ZeroedFeature
 from regadvisor.regularizer import LABELS, Kind
 
@@ -63,14 +62,10 @@ def zeroed_features(
     `names` (n_encoded_features,). `shares` (n_encoded_features,): share of the folds in which all weights of
     the feature were zero.
 
-    Raises ParameterError if there is not one share per name.
-
     Examples
     --------
     >>> [f.name for f in zeroed_features(["age", "pay", "zip"], np.array([0.6, 0.0, 1.0]))]
     ['zip', 'age']
     """
-    if len(names) != len(shares):
-        raise ParameterError(f"shares must have one entry per name ({len(names)}), got {len(shares)}")
     order = np.argsort(-np.asarray(shares), kind="stable")
     return tuple(ZeroedFeature(name=names[i], share=float(shares[i])) for i in order if shares[i] >= at_least)

@@ -24,24 +24,8 @@ if TYPE_CHECKING:
 
 #: Words that stand for a missing value more often than for a category, in small letters.
 _MISSING_WORDS = frozenset(
-    {
-        "",
-        "?",
-        "-",
-        "--",
-        ".",
-        "na",
-        "n/a",
-        "#n/a",
-        "nan",
-        "nat",
-        "none",
-        "null",
-        "missing",
-        "unknown",
-        "0000-00-00",
-    }
-)
+    ["", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "missing", "unknown"]
+) | {"0000-00-00"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -425,7 +425,7 @@ class Gatherer:
             constant_loss=honest.loss("constant"),
             scores=to_scores(results),
             honest_losses=honest_by_kind,
-            best_kind=min(kinds, key=lambda kind: honest_by_kind[kind]),
+            best_kind=honest.best_kind,  # type: ignore[arg-type]
             lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
             carry_costs={kind: cost for kind, cost in self.plan.carry_costs.items() if kind in kinds},
             comparisons=compare_all(honest),

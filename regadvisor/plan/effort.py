@@ -37,7 +37,7 @@ class Effort:
     #: Resampled walks.
     n_draws: int
     #: Rounds after the portfolio, in which the search asks for two more candidates of the kinds that may win.
-    n_refinements: int
+    n_rounds: int
     #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
     n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
@@ -128,7 +128,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(5, 6, 3, 6), "mlp": _counts(3, 3, 2, 2)},
         baseline_seeds={"linear": 1, "mlp": 1},
         n_boot=200,
-        n_refinements=2,
+        n_rounds=2,
         most_blocks=1,
         n_draws=200,
     ),
@@ -138,7 +138,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(8, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 3},
         n_boot=500,
-        n_refinements=2,
+        n_rounds=2,
         n_draws=500,
     ),
     "thorough": Effort(
@@ -147,7 +147,7 @@ EFFORTS: dict[str, Effort] = {
         n_trials={"linear": _counts(9, 12, 5, 12), "mlp": _counts(6, 8, 3, 8)},
         baseline_seeds={"linear": 1, "mlp": 5},
         n_boot=1_000,
-        n_refinements=5,
+        n_rounds=5,
         n_draws=1_000,
     ),
 }

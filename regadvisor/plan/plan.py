@@ -12,7 +12,7 @@ from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 #: Fits on all folds that a round after the portfolio amounts to: two candidates of the kinds that may win. It
 #: was 2.0 in runs of effort quick on 30 sets (linear models).
-REFINED_JOBS = 2.0
+JOBS_A_ROUND = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Plan:
         """
         jobs = sum(map(self._jobs_of, self.trials))
         in_full = self.n_folds == self.n_first
-        jobs += (2 * REFINED_JOBS if in_full else REFINED_JOBS) * self.effort.n_refinements
+        jobs += (2 * JOBS_A_ROUND if in_full else JOBS_A_ROUND) * self.effort.n_rounds
         return jobs + (WHOLE_JOBS if self.measures_strengths else 0.0)
 
     def _jobs_of(self, kind: Kind) -> float:

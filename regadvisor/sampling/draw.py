@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
-from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fold
 from regadvisor.records import Note, SampleEvidence, ShiftTest
 from regadvisor.sampling.describe import describe_notes, describe_size, rare_classes
 from regadvisor.sampling.drift import order_hint, time_drift
-from regadvisor.sampling.folds import Folding, make_folds
+from regadvisor.sampling.folds import make_folds
 from regadvisor.sampling.judge import Judgement, judge_all, judge_match, judge_sample
 from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
@@ -88,7 +87,6 @@ def draw_sample(
     Raises ParameterError if `sample`, `match`, `n_rows` or `folds` is out of its rule; DataError if groups,
     time or classes leave nothing to validate on; see :func:`make_folds`.
     """
-    _check_sizes(folds, n_rows)
     request = read_request(sample, n_rows=n_rows, n_source=table.facts.n_rows, kept=table.kept)
     if not request.is_allowed:
         return _nothing(table)
@@ -97,16 +95,25 @@ def draw_sample(
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
     judgement = _judge(table, selection, match, seed=seed, keys=keys)
-    is_ours = match is None and request.rows is None
-    is_again = is_ours and judgement.verdict != "equivalent"
+    is_again = match is None and request.rows is None and judgement.verdict != "equivalent"
     if is_again:
         selection = _select(table, request, match, folds=folds, seed=seed + _AGAIN, keys=keys)
         judgement = _judge(table, selection, match, seed=seed + _AGAIN, keys=keys)
     drawn = _taken(table, selection)
     folding = make_folds(drawn, folds=folds, seed=seed, keys=keys[selection.rows])
-    reason = describe_size(table, drawn, request, is_matched=match is not None, reason=size_reason)
+    has_drift, is_hint, risks = _risks(table, keys, seed=seed)
     evidence = replace(
-        _with_risks(table, judgement, reason, keys=keys, seed=seed),
+        _nothing(table).evidence,
+        is_allowed=True,
+        verdict=judgement.verdict,
+        size_reason=describe_size(table, drawn, request, is_matched=match is not None, reason=size_reason),
+        worst_shift=judgement.moments.worst_shift,
+        worst_column=judgement.moments.worst_column,
+        worst_log_variance_ratio=judgement.moments.worst_log_variance_ratio,
+        shifts=judgement.moments.shifts,
+        has_drift=has_drift,
+        is_drift_hint=is_hint,
+        tests=(*judgement.tests, *risks),
         n_rows=drawn.n_rows,
         is_everything=drawn.n_rows == table.facts.n_rows,
         validation=folding.scheme,
@@ -114,57 +121,16 @@ def draw_sample(
         rare_classes=rare_classes(drawn, folds),
     )
     notes = describe_notes(
-        evidence,
-        is_weighted=selection.weight is not None,
-        is_second=is_again,
-        n_asked=request.n_asked,
+        evidence, is_weighted=selection.weight is not None, is_second=is_again, n_asked=request.n_asked
     )
-    return _drawn(selection.rows, drawn, folding, evidence, notes=(*notes, *folding.notes))
-
-
-def _drawn(
-    rows: NDArray[np.intp],
-    table: Table,
-    folding: Folding,
-    evidence: SampleEvidence,
-    *,
-    notes: tuple[Note, ...],
-) -> Drawn:
     return Drawn(
-        rows=rows,
-        table=table,
+        rows=selection.rows,
+        table=drawn,
         folds=folding.folds,
         fold_of_row=folding.fold_of_row,
         cluster_of_row=folding.cluster_of_row,
         evidence=evidence,
-        notes=notes,
-    )
-
-
-def _check_sizes(folds: int, n_rows: int) -> None:
-    if folds < 2:
-        raise ParameterError(f"folds must be at least 2, got {folds}; 5 is usual")
-    if n_rows < 1:
-        raise ParameterError(f"n_rows must be at least 1, got {n_rows}; leave the size to the effort")
-
-
-def _with_risks(
-    table: Table, judgement: Judgement, size_reason: str, *, keys: NDArray[np.uint64], seed: int
-) -> SampleEvidence:
-    """Return the evidence on the source: the verdict, drift, and groups; the caller adds the sample's."""
-    has_drift, is_hint, risks = _risks(table, keys, seed=seed)
-    return replace(
-        _nothing(table).evidence,
-        is_allowed=True,
-        verdict=judgement.verdict,
-        size_reason=size_reason,
-        worst_shift=judgement.worst_shift,
-        worst_column=judgement.worst_column,
-        worst_log_variance_ratio=judgement.worst_log_variance_ratio,
-        shifts=judgement.shifts,
-        has_drift=has_drift,
-        is_drift_hint=is_hint,
-        tests=(*judgement.tests, *risks),
+        notes=(*notes, *folding.notes),
     )
 
 
@@ -178,35 +144,28 @@ def _select(
     keys: NDArray[np.uint64],
 ) -> _Selection:
     """Return the chosen rows, smallest key first."""
-    selection = _chosen(table, request, match, folds=folds, seed=seed, keys=keys)
-    order = np.argsort(keys[selection.rows], kind="stable")
-    weight = None if selection.weight is None else selection.weight[order]
-    return replace(selection, rows=selection.rows[order], weight=weight)
-
-
-def _chosen(
-    table: Table,
-    request: SampleRequest,
-    match: Table | None,
-    *,
-    folds: int,
-    seed: int,
-    keys: NDArray[np.uint64],
-) -> _Selection:
-    if request.rows is not None:
-        return _Selection(rows=request.rows, is_given=True, by_group=are_whole_groups(table, request.rows))
     rng = np.random.default_rng([seed, 1])
-    if match is not None:
-        matching = match_rows(
-            table, match, n_rows=request.n_rows, order=canonical_order(table, keys), seed=seed
-        )
-        return _Selection(rows=matching.design.draw(rng), matching=matching)
-    if request.n_rows >= table.n_rows:
-        return _Selection(rows=np.arange(table.n_rows, dtype=np.intp))
-    design = make_design(table, request.n_rows, folds=folds, keys=keys)
-    rows = design.draw(rng)
-    by_group = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
-    return _Selection(rows=rows, weight=design.weights(rows), by_group=by_group)
+    if request.rows is not None:
+        by_group = are_whole_groups(table, request.rows)
+        chosen = _Selection(rows=request.rows, is_given=True, by_group=by_group)
+    elif match is not None:
+        order = canonical_order(table, keys)
+        matching = match_rows(table, match, n_rows=request.n_rows, order=order, seed=seed)
+        chosen = _Selection(rows=matching.design.draw(rng), matching=matching)
+    elif request.n_rows >= table.n_rows:
+        chosen = _Selection(rows=np.arange(table.n_rows, dtype=np.intp))
+    else:
+        design = make_design(table, request.n_rows, folds=folds, keys=keys)
+        rows = design.draw(rng)
+        chosen = _Selection(rows=rows, weight=design.weights(rows), by_group=_has_groups(table))
+    order = np.argsort(keys[chosen.rows], kind="stable")
+    weight = None if chosen.weight is None else chosen.weight[order]
+    return replace(chosen, rows=chosen.rows[order], weight=weight)
+
+
+def _has_groups(table: Table) -> bool:
+    """Whether some rows share a group."""
+    return table.groups is not None and len(np.unique(table.groups)) < table.n_rows
 
 
 def _judge(
@@ -252,7 +211,7 @@ def _risks(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bool, 
 def _nothing(table: Table) -> Drawn:
     """Return the empty sample of ``sample=False``."""
     nothing = np.zeros(0, dtype=np.intp)
-    has_groups = table.groups is not None and len(np.unique(table.groups)) < table.n_rows
+    has_groups = _has_groups(table)
     evidence = SampleEvidence(
         n_rows=0,
         n_source=table.facts.n_rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,23 +34,22 @@ class Folding:
 
     #: Row numbers into the sample, sorted; empty if the rows cannot be split at all.
     folds: tuple[Fold, ...]
-    #: (n_rows,): number of the fold that tests the row, -1 if none does.
-    fold_of_row: NDArray[np.intp]
+    n_rows: int
     #: (n_rows,): rows that are not independent share a number: groups, blocks in time, or copies. None: all
     #: are.
-    cluster_of_row: NDArray[np.intp] | None
-    scheme: Scheme
+    cluster_of_row: NDArray[np.intp] | None = None
+    scheme: Scheme = "random"
     #: Rows that repeat another one.
-    n_duplicates: int
+    n_duplicates: int = 0
     notes: tuple[Note, ...] = ()
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Split:
-    folds: tuple[Fold, ...]
-    cluster: NDArray[np.intp] | None
-    scheme: Scheme
-    notes: tuple[Note, ...] = ()
+    @property
+    def fold_of_row(self) -> NDArray[np.intp]:
+        """The fold that tests each row, -1 where none does, shape (n_rows,)."""
+        of_row = np.full(self.n_rows, -1, dtype=np.intp)
+        for k, fold in enumerate(self.folds):
+            of_row[fold.test] = k
+        return of_row
 
 
 def make_folds(
@@ -86,30 +85,23 @@ def make_folds(
     _check_classes(sample)
     groups = _group_numbers(sample, keys)
     if n < _FEWEST_ROWS:
-        split = _unsplit(n)
+        made = _unsplit(n)
     elif sample.time is not None:
-        split = _forward(sample, groups, folds=folds, seed=seed, keys=keys)
+        made = _forward(sample, groups, folds=folds, seed=seed, keys=keys)
     elif groups is not None:
-        split = _grouped(sample, groups, folds=folds, seed=seed, keys=keys)
+        made = _grouped(sample, groups, folds=folds, seed=seed, keys=keys)
     else:
-        split = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
-    notes = split.notes
-    if 0 < len(split.folds) < folds:
-        text = f"{len(split.folds)} folds instead of {folds}: the {n:,} rows do not give more."
+        made = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
+    notes = made.notes
+    if 0 < len(made.folds) < folds:
+        text = f"{len(made.folds)} folds instead of {folds}: the {n:,} rows do not give more."
         notes = (*notes, Note(code="fewer-folds", text=text))
-    return Folding(
-        folds=split.folds,
-        fold_of_row=_tested_in(split.folds, n),
-        cluster_of_row=split.cluster,
-        scheme=split.scheme,
-        n_duplicates=n_duplicates,
-        notes=notes,
-    )
+    return replace(made, n_duplicates=n_duplicates, notes=notes)
 
 
-def _unsplit(n: int) -> _Split:
+def _unsplit(n: int) -> Folding:
     notes = (Note(code="too-few-rows", text=f"{n} rows cannot be split into folds."),) if n else ()
-    return _Split(folds=(), cluster=None, scheme="random", notes=notes)
+    return Folding(folds=(), n_rows=n, notes=notes)
 
 
 def _check_classes(sample: Table) -> None:
@@ -137,24 +129,23 @@ def _group_numbers(sample: Table, keys: NDArray[np.uint64]) -> NDArray[np.intp] 
 
 def _forward(
     sample: Table, groups: NDArray[np.intp] | None, *, folds: int, seed: int, keys: NDArray[np.uint64]
-) -> _Split:
+) -> Folding:
     assert sample.time is not None  # the caller looked
-    made, text = forward_in_time(sample, groups, folds=min(folds, sample.n_rows // 2), seed=seed, keys=keys)
-    kept = _usable(sample, made, argument="time=")
+    split, text = forward_in_time(sample, groups, folds=min(folds, sample.n_rows // 2), seed=seed, keys=keys)
+    kept = _usable(sample, split, argument="time=")
     notes = [Note(code="forward-in-time", text=text)] if text else []
     late = _late_classes(sample, kept)
     if late:
         text = f"Classes missing from the first training part: {', '.join(late)}."
         notes.append(Note(code="late-classes", text=text))
-    cluster = groups
-    if cluster is None:
-        cluster = time_clusters(sample.time, _tested_in(kept, sample.n_rows))
-    return _Split(folds=kept, cluster=cluster, scheme="time", notes=tuple(notes))
+    made = Folding(folds=kept, n_rows=sample.n_rows, scheme="time", notes=tuple(notes))
+    cluster = time_clusters(sample.time, made.fold_of_row) if groups is None else groups
+    return replace(made, cluster_of_row=cluster)
 
 
 def _grouped(
     sample: Table, groups: NDArray[np.intp], *, folds: int, seed: int, keys: NDArray[np.uint64]
-) -> _Split:
+) -> Folding:
     """Leave whole groups out; rows are handed over in canonical order, so their own order is no matter."""
     n_groups = int(groups.max()) + 1
     n_folds = min(folds, n_groups)
@@ -168,7 +159,7 @@ def _grouped(
     for k, (_, test) in enumerate(splitter.split(order[:, None], labels[order], groups[order])):
         of_row[order[test]] = k
     made = _usable(sample, _complements(of_row), argument="groups=")
-    return _Split(folds=made, cluster=groups, scheme="group")
+    return Folding(folds=made, n_rows=sample.n_rows, cluster_of_row=groups, scheme="group")
 
 
 def _shuffled(
@@ -179,7 +170,7 @@ def _shuffled(
     folds: int,
     seed: int,
     keys: NDArray[np.uint64],
-) -> _Split:
+) -> Folding:
     n = sample.n_rows
     n_folds = min(folds, n // 2)
     are_copies = n_duplicates <= thresholds.COPIES_SHARE * n
@@ -199,7 +190,7 @@ def _shuffled(
         return _unsplit(n)
     cluster = copies if are_copies and n_duplicates else None
     scheme: Scheme = "stratified" if np.ptp(sample.target_view) > 0 else "random"
-    return _Split(folds=made, cluster=cluster, scheme=scheme, notes=notes)
+    return Folding(folds=made, n_rows=n, cluster_of_row=cluster, scheme=scheme, notes=notes)
 
 
 def _dealt(
@@ -318,10 +309,3 @@ def _late_classes(sample: Table, made: tuple[Fold, ...]) -> list[str]:
     labels = sample.facts.classes or tuple(range(int(sample.y.max()) + 1))
     late = np.setdiff1d(np.unique(sample.y), np.unique(sample.y[made[0].train]))
     return [str(labels[int(code)]) for code in late]
-
-
-def _tested_in(made: tuple[Fold, ...], n_rows: int) -> NDArray[np.intp]:
-    of_row = np.full(n_rows, -1, dtype=np.intp)
-    for k, fold in enumerate(made):
-        of_row[fold.test] = k
-    return of_row

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table, Whole
-from regadvisor.records import ColumnShift, ShiftTest
+from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import judge_difference
 from regadvisor.sampling.encode import Rows, encode_target, fit_encode
 from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, bernstein, identical, judge_moments
@@ -28,10 +28,8 @@ class Judgement:
     """What the tests say together."""
 
     verdict: Verdict
-    worst_shift: float | None
-    worst_column: str | None
-    worst_log_variance_ratio: float | None
-    shifts: tuple[ColumnShift, ...]
+    #: How far means and variances are off.
+    moments: Equivalence
     tests: tuple[ShiftTest, ...]
 
 
@@ -168,16 +166,10 @@ def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
     """Return *different* if any test finds a difference, else what the comparison of moments says."""
     found = {equivalence.test.verdict, *(test.verdict for test in tests)}
     is_off = any(test.verdict == "inconclusive" and test.what == EXACT for test in tests)
+    verdict: Verdict = "inconclusive" if is_off else equivalence.test.verdict
     return Judgement(
-        verdict="different"
-        if "different" in found
-        else "inconclusive"
-        if is_off
-        else equivalence.test.verdict,
-        worst_shift=equivalence.worst_shift,
-        worst_column=equivalence.worst_column,
-        worst_log_variance_ratio=equivalence.worst_log_variance_ratio,
-        shifts=equivalence.shifts,
+        verdict="different" if "different" in found else verdict,
+        moments=equivalence,
         tests=(equivalence.test, *tests),
     )
 

@@ -6,7 +6,7 @@ and the next candidate is where the expected improvement is largest (Jones, Scho
 it is a closed form over a dozen points. It takes a millisecond, and nothing in it is random. How Optuna's own
 samplers compare: ``docs/decisions/006-the-search.md``.
 
-The sampler looks no farther than one step (``thresholds.WIDEN_FACTOR``) beyond what was tried. Where the best
+The sampler looks no farther than one step (``thresholds.SEARCH_STEP``) beyond what was tried. Where the best
 lies on the edge, the search moves on from there.
 """
 
@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import ndtr
 
-from regadvisor.thresholds import WIDEN_DROPOUT, WIDEN_FACTOR
+from regadvisor.thresholds import SEARCH_STEP, SEARCH_STEP_DROPOUT
 
 Array = NDArray[np.float64]
 
@@ -147,9 +147,9 @@ class _Axis:
     def of(cls, name: str, spec: BaseDistribution, tried: Sequence[float], *, may_go_down: bool) -> _Axis:
         assert isinstance(spec, FloatDistribution)
         if spec.log:
-            low, high = min(tried) / WIDEN_FACTOR, max(tried) * WIDEN_FACTOR
+            low, high = min(tried) / SEARCH_STEP, max(tried) * SEARCH_STEP
         else:
-            low, high = min(tried) - WIDEN_DROPOUT, max(tried) + WIDEN_DROPOUT
+            low, high = min(tried) - SEARCH_STEP_DROPOUT, max(tried) + SEARCH_STEP_DROPOUT
         low = max(low, spec.low) if may_go_down else min(tried)
         return cls(name=name, is_log=spec.log, low=low, high=min(high, spec.high))
 

@@ -164,7 +164,7 @@ class _Search:
         self.carried = carried
         self.candidate = candidate
         #: Rounds after the portfolio.
-        self.n_rounds = effort.n_refinements if candidate.ranges else 0
+        self.n_rounds = effort.n_rounds if candidate.ranges else 0
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         self.portfolio = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials
         self.n_planned = len(self.portfolio)
@@ -246,7 +246,7 @@ class _Search:
         """Whether this kind is among those that may win, and another round is expected to gain enough."""
         if self.best_value is None or standing.best is None:
             return False
-        if self.best_value > standing.best + thresholds.REFINED_WITHIN * abs(standing.best):
+        if self.best_value > standing.best + thresholds.SEARCHED_WITHIN * abs(standing.best):
             return False
         lowest = min(self.values.values())
         # Ever less of a combination, or of what does not help, is a simpler kind, which is searched anyway.
