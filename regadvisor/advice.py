@@ -123,30 +123,20 @@ class Advice:
         """Every candidate that was trained, one row each.
 
         Columns: kind, l1, l2, dropout, loss (mean held-out), train_loss, fold_0 … fold_k, n_rows, seed,
-        converged, is_limit, exploded, epochs, sum_lr, share_zeroed, fit_s.
+        converged, is_limit, exploded, is_stopped (behind on the first folds, so not trained on the others),
+        epochs, sum_lr, share_zeroed, fit_s.
         """
         import pandas as pd
 
         scores = () if self._record.evidence.scores is None else self._record.evidence.scores.scores
+        after = ("n_rows", "seed", "converged", "is_limit", "exploded", "is_stopped", "epochs", "sum_lr")
         return pd.DataFrame(
             [
                 {
-                    "kind": score.kind,
-                    "l1": score.regularizer.l1,
-                    "l2": score.regularizer.l2,
-                    "dropout": score.regularizer.dropout,
-                    "loss": score.loss,
-                    "train_loss": score.train_loss,
+                    **{name: getattr(score.regularizer, name) for name in ("kind", "l1", "l2", "dropout")},
+                    **{name: getattr(score, name) for name in ("loss", "train_loss")},
                     **{f"fold_{i}": loss for i, loss in enumerate(score.fold_losses)},
-                    "n_rows": score.n_rows,
-                    "seed": score.seed,
-                    "converged": score.converged,
-                    "is_limit": score.is_limit,
-                    "exploded": score.exploded,
-                    "epochs": score.epochs,
-                    "sum_lr": score.sum_lr,
-                    "share_zeroed": score.share_zeroed,
-                    "fit_s": score.fit_s,
+                    **{name: getattr(score, name) for name in (*after, "share_zeroed", "fit_s")},
                 }
                 for score in scores
             ]
@@ -538,19 +528,23 @@ class Advice:
             )
         return cls(from_json(content))
 
-    def check_same_data(self, X: Any, y: Any) -> None:
-        """Raise DataError unless `X` and `y` are the data that this advice is about.
+    def check_same_data(
+        self, X: Any, y: Any = None, *, groups: Any = None, time: Any = None, sample_weight: Any = None
+    ) -> None:
+        """Raise DataError unless these are the data that this advice is about, given as to ``advise()``.
 
         For the job that loads a saved advice: compares fingerprints.
         """
-        from regadvisor.data.source import make_table
+        from regadvisor.scale.door import Door
 
-        facts = make_table(X, y, task="auto" if self._record.data is None else self._record.data.task).facts
-        known = None if self._record.data is None else self._record.data.fingerprint
-        if facts.fingerprint != known:
+        data, rows = self._record.data, {"groups": groups, "time": time, "sample_weight": sample_weight}
+        table, _ = Door(X=X, y=y, rows=rows).table("auto" if data is None else data.task)
+        known = None if data is None else data.fingerprint
+        if table.facts.fingerprint != known:
             raise DataError(
-                f"X and y must be the data of this advice (fingerprint {known}), got {facts.fingerprint}; "
-                "ask for new advice, or go on without this check if the rows are only more of the same"
+                f"X and y must be the data of this advice (fingerprint {known}), got "
+                f"{table.facts.fingerprint}; ask for new advice, or go on without this check if the rows are "
+                "only more of the same"
             )
 
 

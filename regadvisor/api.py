@@ -39,9 +39,6 @@ from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer, Options
 from regadvisor.evidence.layout import flat_images
 from regadvisor.families.base import Family
-from regadvisor.families.estimator.family import EstimatorFamily
-from regadvisor.families.fitted.family import FittedFamily
-from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
@@ -268,9 +265,7 @@ def advise(
         family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
         if match is not None:
             request = replace(request, match=_features(match, like=table.facts))
-        way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-        if isinstance(family, EstimatorFamily | FittedFamily):
-            way_chart = limited(way_chart, family.kinds)
+        way_chart = limited(resolve(chart, has_dropout="dropout" in family.kinds), family.kinds)
         way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
         gatherer = Gatherer(
             table=table, family=family, request=request, started_s=started, scan_s=door.scan_s
@@ -290,6 +285,8 @@ def _read(
     door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any
 ) -> tuple[Family, Table]:
     """Return the model's family and the table; `texts` is X where it is one column of texts."""
+    from regadvisor.families.fitted.own_library import own_function
+
     table, given = door.table(task)
     own = own_function(model, table.facts, table.X, recipe)
     if own is not None:
@@ -302,7 +299,7 @@ def _read(
             table, given = door.table("classification")
             table = replace(table, notes=(note, *table.notes))
     family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
-    if isinstance(family, EstimatorFamily | FittedFamily):
+    if hasattr(family, "on"):  # what is trained by itself reads X as it is
         family, table = family.on(table, given if texts is None else texts)
     if texts is not None and table.given is None:
         raise DataError(
@@ -393,9 +390,10 @@ def _record(
 def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
     """Return how to train, with the parameters of an estimator that was trained as itself."""
     training, family = decision.training, gatherer.family
-    if training is None or not isinstance(family, FittedFamily):
+    learner = getattr(family, "learner", None)
+    if training is None or learner is None:
         return training
-    told = family.learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
+    told = learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
     return replace(training, parameters=told)
 
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from regadvisor.conversion_table import Given, converted
 from regadvisor.errors import ParameterError, StrengthError
 
 if TYPE_CHECKING:
@@ -223,6 +222,8 @@ class Regularizer:
         if loss not in (None, "mse"):
             raise ParameterError(f"loss must be 'mse' or None, got {loss!r}")
         n = math.nan if n_rows is None else float(n_rows)
+        from regadvisor.conversion_table import Given, converted
+
         given = Given(
             **{"l1": 0.0, "l2": 0.0, "dropout": 0.0, **self.strengths()},
             n=n,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 
 #: A loss that is higher by more times is not told in percent.
 _MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
 _LONGEST = 80
+#: Words that stand for a missing value more often than for a category, in small letters.
+_MISSING_WORDS = frozenset(
+    ["", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "missing", "unknown"]
+) | {"0000-00-00"}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -177,3 +182,30 @@ def agreed(n: int, one: str, many: str) -> str:
     ('was', 'they carry')
     """
     return one if n == 1 else many
+
+
+def level_text(value: object) -> str:
+    """Return one category as text; whole floats lose their ``.0``.
+
+    Examples
+    --------
+    >>> level_text(3.0), level_text(3), level_text(2.5), level_text(b"male"), level_text(True)
+    ('3', '3', '2.5', 'male', 'True')
+    """
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
+    if is_real and (own := float(value)).is_integer():  # type: ignore[arg-type]
+        return str(int(own))
+    return str(value)
+
+
+def means_missing(text: str) -> bool:
+    """Whether a text probably stands for a missing value.
+
+    Examples
+    --------
+    >>> means_missing(" ? "), means_missing("N/A"), means_missing("no")
+    (True, True, False)
+    """
+    return text.strip().casefold() in _MISSING_WORDS

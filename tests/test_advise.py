@@ -279,6 +279,12 @@ def test_a_saved_advice_is_the_same_advice(tmp_path) -> None:  # type: ignore[no
     loaded.check_same_data(X, y)
     with pytest.raises(DataError, match="fingerprint"):
         loaded.check_same_data(X.iloc[1:], y.iloc[1:])
+    named = X.assign(wine=y)
+    loaded.check_same_data(named, "wine")
+    with pytest.raises(DataError, match="fingerprint"):
+        loaded.check_same_data(named, "hue")
+    stopped = [score.is_stopped for score in advice.record.evidence.scores.scores]
+    assert advice.scores["is_stopped"].tolist() == stopped
     probabilities = [a.build().fit(X, y).predict_proba(X) for a in (advice, loaded)]
     np.testing.assert_array_equal(*probabilities)
     assert json.loads(text)["format"] == FORMAT

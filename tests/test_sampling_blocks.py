@@ -13,7 +13,8 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.families.base import Fold, rows_learned
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.sampling.blocks import in_blocks, rows_for_blocks
+from regadvisor.plan.plan import rows_for_blocks
+from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 
 N_TRAIN = 80

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
-from regadvisor.data.levels import level_text, means_missing
 from regadvisor.thresholds import DATE_SHARE
+from regadvisor.words import level_text, means_missing
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
 from regadvisor.data.dates import SMALLEST_PACKED, FoundDates, as_times, find_dates, may_be_dates
-from regadvisor.data.levels import Levels, means_missing, text_levels
+from regadvisor.data.levels import Levels, text_levels
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
-from regadvisor.words import listed, shown
+from regadvisor.words import listed, means_missing, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]

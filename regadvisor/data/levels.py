@@ -17,15 +17,10 @@ from numpy.typing import NDArray
 
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.words import counted, listed, shown
+from regadvisor.words import counted, level_text, listed, means_missing, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
-
-#: Words that stand for a missing value more often than for a category, in small letters.
-_MISSING_WORDS = frozenset(
-    ["", "?", "-", "--", ".", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "missing", "unknown"]
-) | {"0000-00-00"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,21 +36,6 @@ class Levels:
         """Return the text of every row; NaN where it is missing."""
         with_missing = np.append(self.texts, np.array([np.nan], dtype=object))
         return with_missing[self.codes]
-
-
-def level_text(value: object) -> str:
-    """Return one category as text; whole floats lose their ``.0``.
-
-    Examples
-    --------
-    >>> level_text(3.0), level_text(3), level_text(2.5), level_text(b"male"), level_text(True)
-    ('3', '3', '2.5', 'male', 'True')
-    """
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def text_levels(column: AnySeries) -> Levels:
@@ -82,17 +62,6 @@ def text_levels(column: AnySeries) -> Levels:
     # 1 and "1" are distinct objects with one text: give them one code.
     merged, unique = pd.factorize(texts)
     return Levels(codes=np.append(merged, -1)[codes].astype(np.intp), texts=np.asarray(unique, dtype=object))
-
-
-def means_missing(text: str) -> bool:
-    """Whether a text probably stands for a missing value.
-
-    Examples
-    --------
-    >>> means_missing(" ? "), means_missing("N/A"), means_missing("no")
-    (True, True, False)
-    """
-    return text.strip().casefold() in _MISSING_WORDS
 
 
 def alike(texts: Iterable[object]) -> list[list[str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from regadvisor.data.levels import Levels, alike, means_missing
+from regadvisor.data.levels import Levels, alike
 from regadvisor.records import Column, Note
 from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE
-from regadvisor.words import agreed, counted, listed, shown
+from regadvisor.words import agreed, counted, listed, means_missing, shown
 
 if TYPE_CHECKING:
     from regadvisor.data.dates import FoundDates

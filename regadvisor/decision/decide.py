@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from regadvisor import thresholds
 from regadvisor.compare import claims
@@ -12,7 +12,6 @@ from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import Resampled, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, zeroed_features
 from regadvisor.evidence.caller_score import Scoring, reported_scores
-from regadvisor.evidence.gather import Trained
 from regadvisor.families.base import Carry, Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
@@ -28,6 +27,9 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
+
+if TYPE_CHECKING:
+    from regadvisor.evidence.gather import Trained
 
 Status = Literal["advice", "tie", "no_signal", "cant_tell"]
 

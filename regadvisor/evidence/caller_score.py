@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.model_selection import cross_val_score
 
 from regadvisor.data.table import Table
-from regadvisor.export.build import build_model, function_names, own_functions
 from regadvisor.families.base import Fold
 from regadvisor.records import Training
 from regadvisor.regularizer import Kind, Regularizer
@@ -37,6 +36,8 @@ def reported_scores(
     to train. `module`, `recipe`: the caller's own factory or module, and the recipe with the caller's own
     functions, where the models need them. Nothing is reported of models that cannot be built without.
     """
+    from regadvisor.export.build import build_model, function_names, own_functions
+
     functions = own_functions(recipe)
     for _, training in models.values():
         has_all = set(function_names(training)) <= set(functions)

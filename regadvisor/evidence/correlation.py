@@ -157,13 +157,12 @@ def common_factors(blocks: Blocks, correlation: NDArray[np.float64], rng: np.ran
     common = np.maximum(above - 1.0 - n_encoded / n_rows, 0.0).sum()
     # Columns of one block are uncorrelated by construction: no factor can take more than one from each.
     most = n_encoded - n_encoded / blocks.n_variables
-    shares = eigenvalues[eigenvalues > 1e-12] / eigenvalues.sum()
     return Factors(
         n_factors=int(above.size),
         explained=float(min(1.0, common / most)),
         edge=edge,
         largest_eigenvalue=float(eigenvalues[-1]),
-        effective_rank=float(np.exp(-np.sum(shares * np.log(shares)))),
+        effective_rank=_effective_rank(eigenvalues),
     )
 
 
@@ -273,6 +272,7 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
     numeric = np.flatnonzero(~blocks.is_categorical)
     first = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])[numeric]
     strengths[np.ix_(numeric, numeric)] = np.clip(correlation[np.ix_(first, first)], -1.0, 1.0)
+    eigenvalues = np.clip(np.linalg.eigvalsh(correlation), 0.0, None)
     names = [str(name) for name in blocks.names]
     place = _on_map(np.abs(strengths))
     return FeatureFacts(
@@ -280,7 +280,7 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
         n_rows=n_rows,
         n_features=table.facts.n_features,
         # A category has a column for each level but one, uncorrelated with one another: counted as features.
-        effective_rank=_effective_rank(correlation) * blocks.n_variables / len(correlation),
+        effective_rank=_effective_rank(eigenvalues) * blocks.n_variables / len(correlation),
         pairs=_pairs(strengths, names),
         names=tuple(names[j] for j in place),
         strengths=tuple(
@@ -290,9 +290,8 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
     )
 
 
-def _effective_rank(correlation: NDArray[np.float64]) -> float:
+def _effective_rank(eigenvalues: NDArray[np.float64]) -> float:
     """Return exp of the entropy of the eigenvalues' shares (Roy and Vetterli 2007)."""
-    eigenvalues = np.clip(np.linalg.eigvalsh(correlation), 0.0, None)
     shares = eigenvalues[eigenvalues > 1e-12] / eigenvalues.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
 

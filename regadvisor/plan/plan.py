@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from regadvisor import thresholds
 from regadvisor.plan.effort import EFFORTS, WHOLE_JOBS, Effort, share_of_fits
 from regadvisor.regularizer import Kind
-from regadvisor.sampling.blocks import rows_for_blocks
-from regadvisor.thresholds import MEASURED_FROM_RATIO
 
 #: Fits on all folds that a round after the portfolio amounts to: two candidates of the kinds that may win. It
 #: was 2.0 in runs of effort quick on 30 sets (linear models).
@@ -129,7 +128,7 @@ class Situation:
             n_folds=n_folds,
             n_train=trained_rows(n_rows, self.n_folds),
             n_first=effort.first_folds(name, self.telling_share * n_rows),
-            is_far=max(self.n_available, self.n_source) > MEASURED_FROM_RATIO * n_learned,
+            is_far=max(self.n_available, self.n_source) > thresholds.MEASURED_FROM_RATIO * n_learned,
             carry_costs=carry_costs,
         )
 
@@ -146,6 +145,21 @@ class Situation:
         n_drawn = rows_for_blocks(n_train, n_blocks, self.n_available)
         is_possible = n_drawn is not None and (self.most_rows is None or n_drawn <= self.most_rows)
         return n_blocks if is_possible else None
+
+
+def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
+    """Return the rows of a sample whose folds train on `n_train` rows of their own; None: too few.
+
+    Examples
+    --------
+    >>> rows_for_blocks(800, 5, 50_000), rows_for_blocks(800, 5, 7_000), rows_for_blocks(800, 5, 5_000)
+    (8000, 7000, None)
+    >>> rows_for_blocks(800, 1, 50_000)
+    2400
+    """
+    most_tested = thresholds.BLOCK_MOST_TESTED_BY_ONE if n_folds == 1 else thresholds.BLOCK_MOST_TESTED
+    each = min(int(n_train * (1.0 + most_tested)), n_source // n_folds)
+    return each * n_folds if each >= n_train * (1.0 + thresholds.BLOCK_FEWEST_TESTED) else None
 
 
 def trained_rows(n_rows: int, n_folds: int) -> int:

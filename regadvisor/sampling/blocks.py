@@ -10,29 +10,17 @@ The fewer blocks, the larger: on 14 sets (``benchmarks/sizes.py``) what did best
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.families.base import Fold
-from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.strata import one_per_slice, strata_codes, target_line
 
-
-def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
-    """Return the rows of a sample whose folds train on `n_train` rows of their own; None: too few.
-
-    Examples
-    --------
-    >>> rows_for_blocks(800, 5, 50_000), rows_for_blocks(800, 5, 7_000), rows_for_blocks(800, 5, 5_000)
-    (8000, 7000, None)
-    >>> rows_for_blocks(800, 1, 50_000)
-    2400
-    """
-    most_tested = thresholds.BLOCK_MOST_TESTED_BY_ONE if n_folds == 1 else thresholds.BLOCK_MOST_TESTED
-    each = min(int(n_train * (1.0 + most_tested)), n_source // n_folds)
-    return each * n_folds if each >= n_train * (1.0 + thresholds.BLOCK_FEWEST_TESTED) else None
+if TYPE_CHECKING:
+    from regadvisor.sampling.draw import Drawn
 
 
 def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False) -> Drawn | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from sklearn.linear_model import LogisticRegression
 from regadvisor import thresholds
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.encode import TARGET, Encoded
-from regadvisor.sampling.equivalence import Verdict
 
 #: Rows of each side in tests by column, and in the classifier test (beyond, the power is ample).
 _MOST_ROWS_BY_COLUMN = 10_000
@@ -213,7 +213,7 @@ def _classifier_verdict(
     )
 
 
-def _verdict(is_found: bool, effect: float) -> Verdict:
+def _verdict(is_found: bool, effect: float) -> Literal["equivalent", "inconclusive", "different"]:
     if is_found:
         return "different"
     return "equivalent" if effect <= thresholds.EQUIVALENT_SMD else "inconclusive"

@@ -17,10 +17,10 @@ from regadvisor.sampling.difference import judge_difference
 from regadvisor.sampling.encode import Rows, encode_target, fit_encode
 from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, bernstein, identical, judge_moments
 from regadvisor.sampling.keys import group_keys, told_apart
-from regadvisor.sampling.match import Matching
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Features
+    from regadvisor.sampling.match import Matching
 
 
 @dataclass(frozen=True, kw_only=True)
