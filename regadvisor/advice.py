@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
-from regadvisor.family_spec import spec_of
-from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.brief import brief
@@ -224,33 +221,9 @@ class Advice:
         StrengthError
             If the advice was given without data.
         """
-        facts, training = self._trainable()
-        is_network = training.family != "linear" and training.estimator is None
-        if is_network and (is_of(target, "keras") or is_of(target, "skorch")):
-            from regadvisor.export.alone import carried_to, in_own_library
+        from regadvisor.export.use import applied_to
 
-            return in_own_library(target, carried_to(target, self.regularizer, facts, training))
-        if training.family == "fitted" and training.estimator is None:
-            raise ParameterError(
-                f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
-                "function of yours; call it with advice.regularizer, or use advice.build()"
-            )
-        _check_target(target)
-        if hasattr(target, "get_params") and _is_for_estimators(training):
-            from regadvisor.export.applied import applied
-
-            return applied(target, facts, self.regularizer, training)
-        is_module = any(base.__module__.startswith("torch.nn") for base in type(target).__mro__)
-        is_estimator = not spec_of(training.family).is_network or training.estimator is not None
-        if not is_module or is_estimator:
-            wanted = "a scikit-learn estimator" if is_estimator else "a torch.nn.Module"
-            raise ParameterError(
-                f"target must be {wanted}, since this advice is about model={training.family!r}, got "
-                f"{type(target).__name__}; strengths of the two are never converted into each other"
-            )
-        from regadvisor.families.neural.dropout import with_dropout
-
-        return with_dropout(target, self.regularizer.strengths().get("dropout", 0.0))
+        return applied_to(target, *self._trainable(), self.regularizer)
 
     def optimizer(
         self,
@@ -290,51 +263,18 @@ class Advice:
         ParameterError
             If the advice is not about a network, or a pattern fits no parameter of `module`.
         """
+        from regadvisor.export.use import optimizer_for
+
         facts, training = self._trainable()
-        if training.lr is None or training.batch_size is None:
-            raise ParameterError(
-                "optimizer() must be asked of advice about a network; use advise(model='mlp')"
-            )
-        import torch
-
-        if not isinstance(module, torch.nn.Module):
-            got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
-            raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-        check_ours(module)
-        from regadvisor.export.build import own_functions, recipe_of
-        from regadvisor.families.neural.proximal import make_optimizer
-        from regadvisor.families.neural.schedule import full_run_rates, learning_rates
-
-        if not isinstance(steps, int) or isinstance(steps, bool) or not 0 < steps < 2**40:
-            raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
-        recipe = recipe_of(training, own_functions(self._recipe))
-        if "schedule" in training.own_functions and not callable(recipe.schedule):
-            raise ParameterError(
-                "schedule must be the function that the recipe was given, got None: an advice file does "
-                "not hold "
-                "it; call advice.optimizer(..., schedule=...)"
-            )
-        own = replace(recipe, lr=lr, schedule=recipe.schedule if schedule is None else schedule)
-        rates = learning_rates(steps, lr=own.lr, schedule=own.schedule, warmup=own.warmup)
-        advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
-        ratio = float(advised.sum() / rates.sum()) if training.coupling == "decoupled" else 1.0
-        strengths = {"l1": 0.0, "l2": 0.0, **self.regularizer.strengths()}
-        return make_optimizer(
+        return optimizer_for(
             module,
-            optimizer=training.optimizer or "adamw",
-            momentum=training.momentum or 0.0,
-            nesterov=training.nesterov,
-            betas=training.betas,
-            lr_scale=training.lr_scale,
-            towards_start=training.towards_start,
-            l1=strengths["l1"] * ratio,
-            l2=strengths["l2"] * ratio,
-            rates=rates.tolist(),
-            coupling=training.coupling,
-            clip_norm=training.clip_norm,
-            exempt=training.exempt,
-            penalised=training.penalised,
-            has_default_schedule=schedule is None,
+            facts,
+            training,
+            self.regularizer,
+            recipe=self._recipe,
+            lr=lr,
+            steps=steps,
+            schedule=schedule,
         )
 
     def snippet(self, target: Literal["sklearn", "torch", "keras", "skorch"] = "sklearn") -> str:
@@ -386,7 +326,9 @@ class Advice:
             )
         training = self._record.training
         if training.family in ("mlp", "module"):
-            _check_training(training)
+            from regadvisor.export.use import check_training
+
+            check_training(training)
         return self._record.data, training
 
     def study(
@@ -548,23 +490,6 @@ class Advice:
             )
 
 
-def _check_training(training: Training) -> None:
-    """Raise unless a record says how its network is trained: a file may have been edited."""
-    missing = [
-        name
-        for name in ("lr", "batch_size", "schedule")
-        if getattr(training, name) is None and name not in training.own_functions
-    ]
-    if missing:
-        raise RecordError(
-            f"training must have lr, batch_size and schedule for a network, got no {', '.join(missing)}; "
-            "ask for new advice"
-        )
-    from regadvisor.export.build import recipe_of
-
-    recipe_of(training)
-
-
 #: The formats of ``-o`` in a shell, by the ending of the file: each makes the text of an advice.
 FORMATS: dict[str, Callable[[Advice], str]] = {
     ".html": Advice.to_html,
@@ -572,24 +497,6 @@ FORMATS: dict[str, Callable[[Advice], str]] = {
     ".md": Advice.to_markdown,
     ".txt": Advice.to_text,
 }
-
-
-def _is_for_estimators(training: Training) -> bool:
-    """Whether scikit-learn's own estimators can have these strengths."""
-    return training.family == "linear" or training.estimator is not None
-
-
-def _check_target(target: Any) -> None:
-    """Raise ParameterError for what apply() cannot configure: a class, or a model of another library."""
-    if isinstance(target, type):
-        name = target.__name__
-        raise ParameterError(f"target must be an estimator or a module, got the class {name}; pass {name}()")
-    check_ours(target)
-    if not (hasattr(target, "get_params") or hasattr(target, "parameters")):
-        raise ParameterError(
-            f"target must be a scikit-learn estimator or a torch.nn.Module, got {type(target).__name__}; "
-            "for an estimator of ours call advice.build()"
-        )
 
 
 def _written(text: str, path: str | Path | None) -> str:
