@@ -83,9 +83,10 @@ def shuffled(folder: Path, draw: int) -> Iterator[tuple[str, Rows]]:
 
 
 def found(X: Any, y: Any, *, seed: int = 0) -> tuple[Note, ...]:
-    """Return every warning, the second look at a lack of signal included."""
+    """Return every warning, the second look included, which shows hidden signals also where a model found one."""
     table = make_table(X, y)
-    return (*find_traps(table, seed=seed), *hidden_signal(table, seed=seed))
+    hidden = [note for note in hidden_signal(table, seed=seed) if note.code == HIDDEN_SIGNAL]
+    return (*find_traps(table, seed=seed), *hidden)
 
 
 def clean(folder: Path | None, draws: int) -> list[str]:

@@ -54,6 +54,7 @@ from regadvisor.progress import Progress, watching
 from regadvisor.records import (
     FORMAT,
     HIDDEN_SIGNAL,
+    UNLEARNED_SIGNAL,
     DataFacts,
     Evidence,
     Note,
@@ -364,7 +365,7 @@ def _decide(
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,
-        is_signal_hidden=any(note.code == HIDDEN_SIGNAL for note in traps),
+        is_signal_hidden=any(note.code in (HIDDEN_SIGNAL, UNLEARNED_SIGNAL) for note in traps),
     ).decide()
 
 
