@@ -83,7 +83,7 @@ def shuffled(folder: Path, draw: int) -> Iterator[tuple[str, Rows]]:
 
 
 def found(X: Any, y: Any, *, seed: int = 0) -> tuple[Note, ...]:
-    """Return every warning, the second look included, which shows hidden signals also where a model found one."""
+    """Return every warning, with hidden signals also where a model would find them."""
     table = make_table(X, y)
     hidden = [note for note in hidden_signal(table, seed=seed) if note.code == HIDDEN_SIGNAL]
     return (*find_traps(table, seed=seed), *hidden)

@@ -57,8 +57,9 @@ def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
     if plain >= thresholds.HIDDEN_OF_RANKS * gain:
         text = (
-            f"a quick linear model predicts {plain:.0%} of the target's variance, the model asked about none. It "
-            "may need more epochs, another learning rate or scaled features: see that it learns, and ask again."
+            f"a quick linear model predicts {plain:.0%} of the target's variance, the model asked about "
+            "none. It may need more epochs, another learning rate or scaled features: see that it learns, "
+            "and ask again."
         )
         return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
     text = (
