@@ -201,8 +201,8 @@ def _packed(shipment: _Shipment) -> bytes:
         return pickle.dumps(wrap_non_picklable_objects(shipment, keep_wrapper=False))
     except Exception as error:  # whatever the objects of a caller may raise
         raise ParameterError(
-            "executor must be None where the model cannot be sent to another process, got one that cannot "
-            f"({reason_of(error)}); leave executor out, or keep open files, locks and the like out of the model"
+            "executor must be None where the model cannot be sent to another process, got one that "
+            f"cannot ({reason_of(error)}); leave executor out, or keep open files and locks out of the model"
         ) from error
 
 
