@@ -25,8 +25,8 @@ from verdicts import write
 
 from regadvisor.data.source import make_table
 from regadvisor.records import HIDDEN_SIGNAL, Note
-from regadvisor.traps.extremes import hidden_signal
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL)
@@ -83,9 +83,10 @@ def shuffled(folder: Path, draw: int) -> Iterator[tuple[str, Rows]]:
 
 
 def found(X: Any, y: Any, *, seed: int = 0) -> tuple[Note, ...]:
-    """Return every warning, the second look at a lack of signal included."""
+    """Return every warning, with hidden signals also where a model would find them."""
     table = make_table(X, y)
-    return (*find_traps(table, seed=seed), *hidden_signal(table, seed=seed))
+    hidden = [note for note in hidden_signal(table, seed=seed) if note.code == HIDDEN_SIGNAL]
+    return (*find_traps(table, seed=seed), *hidden)
 
 
 def clean(folder: Path | None, draws: int) -> list[str]:

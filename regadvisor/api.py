@@ -50,6 +50,7 @@ from regadvisor.progress import Progress, watching
 from regadvisor.records import (
     FORMAT,
     HIDDEN_SIGNAL,
+    UNLEARNED_SIGNAL,
     DataFacts,
     Evidence,
     Note,
@@ -59,9 +60,10 @@ from regadvisor.records import (
     Walk,
 )
 from regadvisor.scale.door import Door
-from regadvisor.scale.workers import check_executor
-from regadvisor.traps.extremes import hidden_signal
+from regadvisor.scale.workers import check_executor, workers
+from regadvisor.search.elsewhere import elsewhere
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 from regadvisor.without_data import check_flag
 
 if TYPE_CHECKING:
@@ -201,8 +203,9 @@ def advise(
         Journal file; an interrupted run called again with it continues without repeating finished fits.
         While a run is going, and after a kill, a file of that name and ``-wal`` beside it belongs to it.
     executor : int, concurrent.futures.Executor, dask.distributed.Client or "ray", optional
-        Where parts are read: a number of processes, or what you have. None: in this process. The rows that
-        are drawn, and the advice, are the same.
+        Where parts are read and candidates are trained: a number of processes, or what you have. None: in
+        this process. The rows that are drawn, and the advice, are the same. Each worker computes on one
+        thread.
     progress : callable (stage, share_done), bool or None, default None
         A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
         seconds, in a terminal or a notebook.
@@ -250,7 +253,7 @@ def advise(
         model = model if recipe is not None else with_labels(model, y)
         task = task_of(model, y)
     check_executor(executor)
-    with watching(request.progress) as say:
+    with watching(request.progress) as say, workers(executor) as crew:
         request = replace(request, progress=say)
         is_text = is_column(X)
         door = Door(
@@ -259,7 +262,7 @@ def advise(
             rows=rows,
             sample=sample,
             seed=request.seeds["scan"],
-            executor=executor,
+            executor=None if executor is None else crew,
             progress=say,
         )
         family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
@@ -268,7 +271,11 @@ def advise(
         way_chart = limited(resolve(chart, has_dropout="dropout" in family.kinds), family.kinds)
         way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
         gatherer = Gatherer(
-            table=table, family=family, request=request, started_s=started, scan_s=door.scan_s
+            table=table,
+            family=family if crew.is_here else elsewhere(family, crew),
+            request=request,
+            started_s=started,
+            scan_s=door.scan_s,
         )
         record = _walked(way_chart, gatherer)
     return Advice(
@@ -360,7 +367,7 @@ def _decide(
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,
-        is_signal_hidden=any(note.code == HIDDEN_SIGNAL for note in traps),
+        is_signal_hidden=any(note.code in (HIDDEN_SIGNAL, UNLEARNED_SIGNAL) for note in traps),
     ).decide()
 
 
@@ -389,8 +396,7 @@ def _record(
 
 def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
     """Return how to train, with the parameters of an estimator that was trained as itself."""
-    training, family = decision.training, gatherer.family
-    learner = getattr(family, "learner", None)
+    training, learner = decision.training, getattr(gatherer.family, "learner", None)
     if training is None or learner is None:
         return training
     told = learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)

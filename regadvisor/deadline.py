@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 
@@ -34,6 +35,10 @@ class Deadline:
     def never(cls) -> Deadline:
         """Return a deadline that does not expire."""
         return cls(at_s=math.inf)
+
+    def __reduce__(self) -> tuple[Callable[[float], Deadline], tuple[float]]:
+        # Clocks of other machines differ: what is sent is the time that is left.
+        return Deadline.after, (self.left_s,)
 
     @property
     def left_s(self) -> float:

@@ -63,8 +63,8 @@ class Note:
     is_warning: bool = False
 
 
-#: Code of the note that says why "no signal" is not said: extreme values hide one.
-HIDDEN_SIGNAL = "hidden-signal"
+#: Codes of the notes that say why "no signal" is not said: extreme values hide one, or the model missed it.
+HIDDEN_SIGNAL, UNLEARNED_SIGNAL = "hidden-signal", "unlearned-signal"
 #: Codes of the notes that say that a few rows rule the loss: how many more would decide cannot be told then.
 FEW_RULE = ("extreme-features", "extreme-target", "skewed-target")
 

@@ -395,6 +395,8 @@ SEPARABLE_HARD_ROWS = 0.15
 HIDDEN_Z = 4.0
 #: … and take away this share of its variance.
 HIDDEN_GAIN = 0.05
+#: Where the values themselves predict this share of what their ranks do, they hide nothing.
+HIDDEN_OF_RANKS = 0.5
 
 # ------------------------------------------------------------------------------------ plans: which fits
 

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.neural_network import MLPClassifier
 
 from regadvisor import advise
 from regadvisor.data.source import make_table
-from regadvisor.traps.extremes import hidden_signal, spread
+from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL
+from regadvisor.traps.extremes import spread
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 
 R = np.random.default_rng(0)
 X = R.normal(size=(300, 5))
@@ -17,6 +20,10 @@ Y = X[:, 0] - X[:, 1] + 0.3 * R.normal(size=300)
 
 def codes(X, y, **how):
     return {note.code: note.text for note in find_traps(make_table(X, y, **how), seed=0)}
+
+
+def hidden(X, y, *, seed, **how):
+    return [note.code for note in hidden_signal(make_table(X, y, **how), seed=seed)]
 
 
 def with_value(values, where, value):
@@ -99,9 +106,29 @@ def test_shuffled_targets_hide_no_signal(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_hidden_signal_is_found_in_other_draws(seed):
-    assert hidden_signal(make_table(*lognormal(seed)), seed=seed)
     features, y = lognormal(seed)
-    assert hidden_signal(make_table(features, y > np.median(y)), seed=seed)
+    for target in (y, y > np.median(y)):
+        assert hidden(features, target, seed=seed) == [HIDDEN_SIGNAL]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_plain_linear_model_finds_is_not_hidden_but_missed(seed):
+    r = np.random.default_rng(seed)
+    features = r.normal(size=(400, 6))
+    y = features[:, 0] - 0.5 * features[:, 1] + r.normal(size=400)
+    for target in (y, y > 0):
+        assert hidden(features, target, seed=seed) == [UNLEARNED_SIGNAL]
+    assert not hidden(features, y, seed=seed, time=np.arange(400))
+
+
+def test_a_network_that_was_trained_too_briefly_is_told_so():
+    r = np.random.default_rng(0)
+    features = r.normal(size=(400, 6))
+    y = features[:, 0] - 0.5 * features[:, 1] + r.normal(size=400) > 0
+    model = MLPClassifier((16,), max_iter=1, learning_rate_init=1e-6, random_state=0)
+    record = advise(features, y, model=model, effort="quick").record
+    assert record.status == "cant_tell"
+    assert UNLEARNED_SIGNAL in [note.code for note in record.notes]
 
 
 def test_heavy_tails_that_cost_nothing_are_not_told():

@@ -108,3 +108,24 @@ def test_the_clipped_length_is_that_of_what_moves() -> None:
         for own in (module, smaller)
     ]
     torch.testing.assert_close(trained[0], trained[1])
+
+
+# torch.compile itself, when it is imported, calls what torch deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
+@pytest.mark.parametrize("where", ["whole", "part", "factory"])
+def test_a_compiled_module_is_trained_as_it_was_written(where: str) -> None:
+    plain = with_norm()
+    if where == "part":
+        given: object = nn.Sequential(torch.compile(nn.Sequential(*plain[:4])), plain[4])
+        expected = nn.Sequential(nn.Sequential(*plain[:4]), plain[4])
+    else:
+        given = torch.compile(plain) if where == "whole" else (lambda: torch.compile(with_norm()))
+        expected = plain
+    compiler = torch._dynamo.utils.counters
+    compiler.clear()
+    got = ModuleClassifier(given, recipe=RECIPE, random_state=0).fit(X, Y)
+    want = ModuleClassifier(expected if where != "factory" else with_norm, recipe=RECIPE, random_state=0)
+    assert np.allclose(got.predict_proba(X), want.fit(X, Y).predict_proba(X), atol=1e-5)
+    assert not compiler["frames"]
+    if where == "part":
+        assert hasattr(given[0], "_orig_mod")  # the caller's own is as it was

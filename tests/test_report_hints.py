@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from record_builders import cant_tell, prior
 
-from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Note, ResourceEvidence, Timings
+from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note, ResourceEvidence, Timings
 from regadvisor.report.sections import next_steps
 from regadvisor.report.verdict import headline
 
@@ -68,11 +68,16 @@ def test_where_few_rows_rule_the_loss_no_number_of_rows_is_named(code):
     assert headline(ruled)[0].endswith("than without, as a few rows rule the loss.")
 
 
-def test_a_hidden_signal_is_the_reason_and_asks_for_neither_rows_nor_time():
-    record = replace(cant_tell(), notes=(Note(code=HIDDEN_SIGNAL, text="ranks predict", is_warning=True),))
-    assert headline(record)[0] == (
-        "Can't tell yet: extreme values rule the loss, and nothing beats a constant guess."
-    )
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (HIDDEN_SIGNAL, "extreme values rule the loss"),
+        (UNLEARNED_SIGNAL, "the model learns less than a quick linear one"),
+    ],
+)
+def test_a_signal_not_found_is_the_reason_and_asks_for_neither_rows_nor_time(code, reason):
+    record = replace(cant_tell(), notes=(Note(code=code, text="ranks predict", is_warning=True),))
+    assert headline(record)[0] == f"Can't tell yet: {reason}, and nothing beats a constant guess."
     assert not said(record, timings=late(5.0, 60.0))
 
 

@@ -146,7 +146,7 @@ def test_a_pool_of_the_caller_that_breaks_is_replaced(source, tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_part_that_kills_every_worker_is_named(source):
-    with pytest.raises(WorkerError, match=r"3 that died reading '.*part-4\.parquet'"):
+    with pytest.raises(WorkerError, match=r"3 that died at '.*part-4\.parquet'"):
         ids_of(DeadlySource(source=source, which=4, marker=None), 2)
 
 

@@ -9,8 +9,8 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 from regadvisor.data.source import make_table
-from regadvisor.traps.extremes import hidden_signal
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.hidden import hidden_signal
 from regadvisor.traps.view import View, error, group_folds, neighbours, random_folds, ridge
 
 R = np.random.default_rng(0)

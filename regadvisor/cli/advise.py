@@ -121,11 +121,9 @@ class _Options:
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Processes that read the parts of a folder or a large file. Default: this one.",
+    help="Processes that read the parts of a folder or a large file, and train. Default: this one.",
 )
-@click.option(
-    "--dask", metavar="ADDRESS", help="A Dask scheduler whose workers read them, as tcp://host:8786."
-)
+@click.option("--dask", metavar="ADDRESS", help="A Dask scheduler whose workers do that, as tcp://host:8786.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON instead of the report.")
 @click.option(
     "-o",
@@ -249,17 +247,15 @@ def _read_and_advised(request: _Options, journal: Path | None, progress: Progres
     if source is not None:
         if not request.target:
             raise click.UsageError(_target_wanted(list(source.kinds)))
-        with _executor(request) as executor:
-            return _asked(
-                request,
-                journal,
-                progress,
-                X=without(source, request.drop),
-                y=list(request.target) if len(request.target) > 1 else request.target[0],
-                groups=request.groups,
-                time=request.time,
-                executor=executor,
-            )
+        return _asked(
+            request,
+            journal,
+            progress,
+            X=without(source, request.drop),
+            y=list(request.target) if len(request.target) > 1 else request.target[0],
+            groups=request.groups,
+            time=request.time,
+        )
     stdin = sys.stdin.buffer if request.data == "-" else None
     file = read_frame(request.data, stdin=stdin)
     if not request.target:
@@ -276,25 +272,27 @@ def _read_and_advised(request: _Options, journal: Path | None, progress: Progres
 def _asked(request: _Options, journal: Path | None, progress: Progress | None, **data: Any) -> Advice:
     import regadvisor
 
-    return regadvisor.advise(
-        **data,
-        model=request.model,
-        task=request.task,
-        budget=request.budget,
-        effort=request.effort,
-        chart=request.chart,
-        correlated=_flag(request.correlated),
-        whole_picture=_flag(request.whole_picture),
-        prefer=request.prefer,
-        random_state=request.seed,
-        storage=journal,
-        progress=False if progress is None else progress,
-    )
+    with _executor(request) as executor:
+        return regadvisor.advise(
+            **data,
+            executor=executor,
+            model=request.model,
+            task=request.task,
+            budget=request.budget,
+            effort=request.effort,
+            chart=request.chart,
+            correlated=_flag(request.correlated),
+            whole_picture=_flag(request.whole_picture),
+            prefer=request.prefer,
+            random_state=request.seed,
+            storage=journal,
+            progress=False if progress is None else progress,
+        )
 
 
 @contextmanager
 def _executor(request: _Options) -> Iterator[Any]:
-    """Yield what reads the parts."""
+    """Yield what reads parts and trains."""
     if request.dask is None:
         yield request.workers
         return

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from regadvisor.records import (
     HIDDEN_SIGNAL,
+    UNLEARNED_SIGNAL,
     DataFacts,
     FitFacts,
     Record,
@@ -392,7 +393,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
 def missing(record: Record) -> tuple[str, ...]:
     """Return what would tell more, rows or time, whichever was short; nothing where that is not known."""
     sample, more_time = record.evidence.sample, _larger_budget(record)
-    if any(note.code == HIDDEN_SIGNAL for note in record.notes):
+    if any(note.code in (HIDDEN_SIGNAL, UNLEARNED_SIGNAL) for note in record.notes):
         return ()
     if record.strength.source == "default" and record.data is not None:
         if more_time is not None:

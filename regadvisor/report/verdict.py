@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from regadvisor.records import FEW_RULE, HIDDEN_SIGNAL, Claim, Comparison, Record, ScoreEvidence, Step
+from regadvisor.records import (
+    FEW_RULE,
+    HIDDEN_SIGNAL,
+    UNLEARNED_SIGNAL,
+    Claim,
+    Comparison,
+    Record,
+    ScoreEvidence,
+    Step,
+)
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import label, seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
@@ -11,6 +20,11 @@ from regadvisor.words import about, between, capital, counted, joined, number, p
 
 #: How sure the bounds of a sentence are.
 SURE = f"{REPLY_MASS:.0%} sure"
+#: Why nothing beats a constant guess although there is a signal.
+_UNSEEN = {
+    HIDDEN_SIGNAL: "extreme values rule the loss",
+    UNLEARNED_SIGNAL: "the model learns less than a quick linear one",
+}
 
 
 def headline(record: Record) -> tuple[str, ...]:
@@ -231,8 +245,9 @@ def _gave_up(record: Record) -> Step | None:
 def _cant_tell(record: Record) -> tuple[str, ...]:
     until = f"Until then use {_use(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
-    if any(note.code == HIDDEN_SIGNAL for note in record.notes):
-        return ("Can't tell yet: extreme values rule the loss, and nothing beats a constant guess.", until)
+    for note in record.notes:
+        if note.code in _UNSEEN:
+            return (f"Can't tell yet: {_UNSEEN[note.code]}, and nothing beats a constant guess.", until)
     if scores is None or sample is None:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")

@@ -59,14 +59,15 @@ class DaskFrame:
         return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
 
     def sketch(self, spec: Spec, executor: Any) -> Sketch:
-        """Return the sketch of all partitions; `executor` may be a client; else Dask chooses."""
+        """Return the sketch of all partitions; `executor` may be workers of Dask; else it chooses."""
         dask = import_optional("dask", extra="dask", purpose="reading Dask frames")
         own, merged = dask.delayed(_sketched, pure=False), dask.delayed(_merged, pure=False)
         layer = [own(part, file, spec) for file, part in enumerate(self.frame.to_delayed())]
         while len(layer) > 1:
             layer = [merged(layer[i : i + 2]) for i in range(0, len(layer), 2)]
-        if hasattr(executor, "compute"):
-            found = executor.compute(layer[0]).result()
+        client = getattr(executor, "client", None)
+        if client is not None:
+            found = client.compute(layer[0]).result()
         else:
             (found,) = dask.compute(layer[0])
         return _checked(found)

@@ -11,7 +11,7 @@ from regadvisor.progress import Progress
 from regadvisor.scale.dask_frame import DaskFrame
 from regadvisor.scale.parts import Part, Source, scan_part
 from regadvisor.scale.sketch import LEAST_OF_CLASS, Sketch, Spec
-from regadvisor.scale.workers import workers
+from regadvisor.scale.workers import WorkerError, workers
 
 #: How many more rows are kept when a pass has kept too few, which happens once in some hundred thousands.
 _MORE = 4.0
@@ -66,7 +66,8 @@ def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress
 
 def _scanned(source: Source, spec: Spec, executor: Any, progress: Progress | None) -> Sketch:
     if isinstance(source, DaskFrame):
-        return source.sketch(spec, executor)
+        with workers(executor) as here:
+            return source.sketch(spec, here)
     total = Sketch.of_nothing(spec)
     own = None if source.is_local else executor
     parts = source.parts(use_threads=own is None)
@@ -74,6 +75,8 @@ def _scanned(source: Source, spec: Spec, executor: Any, progress: Progress | Non
         for n_done, sketch in enumerate(here.run(_done, [_Work(part=part, spec=spec) for part in parts])):
             if progress is not None:
                 progress("scan", (n_done + 1) / len(parts))
+            if isinstance(sketch, WorkerError):
+                raise sketch
             total.merge(sketch)
     total.prune(always=True)
     return total

@@ -1,13 +1,15 @@
 """Work on other processes and machines: one function, many items, results in the order of the items.
 
 Few items are under way at a time, so results wait for each other in little memory. An item whose worker dies
-is given out again, at most three times: then it is the item that kills its workers, and it is named.
+is given out again, at most three times: then it is the item that kills its workers, and an error that names
+it comes in place of its result.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
@@ -34,9 +36,13 @@ class Workers(Protocol):
     """Somewhere to work."""
 
     n_workers: int
+    #: Whether that is this process, one item after the other.
+    is_here: bool
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Yield the results in the order of the items."""
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
+        """Yield the results in the order of the items; for one that kills its workers, the error."""
 
 
 def check_executor(executor: Any) -> Any:
@@ -63,6 +69,7 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
     Parameters
     ----------
     executor : None, int, concurrent.futures.Executor, dask.distributed.Client or "ray"
+        Or what an outer call has returned.
 
     Examples
     --------
@@ -70,6 +77,8 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
     ...     list(here.run(abs, [-1, 2]))
     [1, 2]
     """
+    if isinstance(executor, _Here | _Pool | _Dask | _Ray):
+        return nullcontext(executor)
     check_executor(executor)
     if executor is None or executor == 1:
         return nullcontext(_Here())
@@ -88,52 +97,72 @@ class _Here:
     """This process."""
 
     n_workers = 1
+    is_here = True
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
         return map(function, items)
 
 
 class _Pool:
     """An executor of concurrent.futures; where it breaks, another one is made."""
 
+    is_here = False
+
     def __init__(self, pool: Executor, make: Callable[[], Executor], n_workers: int) -> None:
         self._pool, self._make = pool, make
         self._is_own = False
+        #: Whether work under way is of no more use.
+        self._must_end = False
         self.n_workers = n_workers
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
         tries = [0] * len(items)
         under_way: dict[int, Future[Result]] = {}
-        done: dict[int, Result] = {}
+        done: dict[int, Result | WorkerError] = {}
         following, wanted = 0, 0
         # After a break items go out one by one until each of them is through: so the one that breaks is
         # known.
         suspects: list[int] = []
-        while wanted < len(items):
-            most = 1 if suspects else _AHEAD * self.n_workers
-            queue = suspects or range(following, len(items))
-            for i in queue:
-                if len(under_way) >= most or i - wanted > 2 * _AHEAD * self.n_workers:
-                    break
-                if i not in under_way:
-                    under_way[i] = self._submit(function, items[i])
-                    following = max(following, i + 1)
-            wait(under_way.values(), return_when=FIRST_COMPLETED)
-            for i in [i for i, future in under_way.items() if future.done()]:
-                try:
-                    done[i] = under_way.pop(i).result()
-                except BrokenExecutor as error:
-                    under_way[i] = Future()  # it is counted below
-                    lost = sorted(under_way)
-                    self._count(lost, tries, items, error)
-                    under_way.clear()
-                    suspects = sorted({*suspects, *lost})  # a second break must not forget the others
-                    self._replace()
-                    break
-                suspects = [each for each in suspects if each != i]
-            while wanted in done:
-                yield done.pop(wanted)
-                wanted += 1
+        try:
+            while wanted < len(items):
+                most = 1 if suspects else _AHEAD * self.n_workers
+                queue = suspects or range(following, len(items))
+                for i in queue:
+                    if len(under_way) >= most or i - wanted > 2 * _AHEAD * self.n_workers:
+                        break
+                    if i not in under_way:
+                        under_way[i] = self._submit(function, items[i])
+                        following = max(following, i + 1)
+                wait(under_way.values(), return_when=FIRST_COMPLETED)
+                for i in [i for i, future in under_way.items() if future.done()]:
+                    try:
+                        done[i] = under_way.pop(i).result()
+                    except BrokenExecutor as error:
+                        under_way[i] = Future()  # it is counted below
+                        lost = sorted(under_way)
+                        for each in lost:
+                            tries[each] += 1
+                        if len(lost) == 1 and tries[lost[0]] >= _TRIES:
+                            done[lost.pop()] = _killer(items[i], error)
+                        under_way.clear()
+                        # A second break must not forget the others.
+                        suspects = sorted({*suspects, *lost} - done.keys())
+                        self._replace()
+                        break
+                    suspects = [each for each in suspects if each != i]
+                while wanted in done:
+                    yield done.pop(wanted)
+                    wanted += 1
+        except KeyboardInterrupt:
+            # What was finished still counts; whoever asks for more gets the interrupt.
+            self._must_end = True
+            yield from (done[i] for i in sorted(done))
+            yield from (each.result() for each in under_way.values() if each.done() and not each.exception())
+            raise
 
     def _submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
         try:
@@ -141,13 +170,6 @@ class _Pool:
         except BrokenExecutor:
             self._replace()
             return self._pool.submit(function, item)
-
-    @staticmethod
-    def _count(lost: list[int], tries: list[int], items: Sequence[Any], error: BaseException) -> None:
-        for i in lost:
-            tries[i] += 1
-        if len(lost) == 1 and tries[lost[0]] >= _TRIES:
-            raise _killer(items[lost[0]]) from error
 
     def _replace(self) -> None:
         if self._is_own:
@@ -157,25 +179,31 @@ class _Pool:
     def close(self) -> None:
         """End the processes that were started here."""
         if self._is_own:
+            if self._must_end:  # an executor has no other way to end what is under way (Python 3.14 has one)
+                for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+                    process.terminate()
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _killer(item: Any) -> WorkerError:
+def _killer(item: Any, error: BaseException) -> WorkerError:
     called = getattr(item, "called", None) or getattr(getattr(item, "part", None), "called", repr(item))
-    return WorkerError(
-        f"a worker must survive its work, got {_TRIES} that died reading {called}; look for its end in the "
+    found = WorkerError(
+        f"a worker must survive its work, got {_TRIES} that died at {called}; look for their end in the "
         "logs (too little memory?), give workers more memory, or use fewer of them"
     )
+    found.__cause__ = error
+    return found
 
 
 def _new_processes(n_workers: int) -> Callable[[], Executor]:
     # Spawned, not forked: a fork in a process with threads, as torch and Arrow have, may hang.
     context = multiprocessing.get_context("spawn")
-    return lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_end_with_parent)
+    return lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone; a killed parent tells nobody."""
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it; a killed parent tells nobody."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -210,31 +238,39 @@ def _given(executor: Executor) -> Iterator[Workers]:
 class _Dask:
     """A cluster of Dask; it gives work out again by itself when a worker dies."""
 
+    is_here = False
+
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self.client = client
         self.n_workers = max(1, len(client.scheduler_info()["workers"]))
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
         killed = import_optional("distributed", extra="dask", purpose="a Dask client").KilledWorker
         under_way: dict[int, Any] = {}
         for wanted in range(len(items)):
             for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
                 if i not in under_way:
-                    under_way[i] = self._client.submit(function, items[i], pure=False, retries=0)
+                    under_way[i] = self.client.submit(function, items[i], pure=False, retries=0)
             try:
                 yield under_way.pop(wanted).result()
             except killed as error:
-                raise _killer(items[wanted]) from error
+                yield _killer(items[wanted], error)
 
 
 class _Ray:
     """Tasks of Ray, on its cluster or on this machine."""
 
+    is_here = False
+
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self.n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
-    def run(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
         task = self._ray.remote(max_retries=_TRIES - 1)(_apply)
         under_way: dict[int, Any] = {}
         for wanted in range(len(items)):
@@ -244,7 +280,7 @@ class _Ray:
             try:
                 yield self._ray.get(under_way.pop(wanted))
             except self._ray.exceptions.WorkerCrashedError as error:
-                raise _killer(items[wanted]) from error
+                yield _killer(items[wanted], error)
             except self._ray.exceptions.RayTaskError as error:
                 raise (error.cause if isinstance(error.cause, RegadvisorError) else error) from None
 

@@ -204,10 +204,13 @@ class Rounds:
                 return opening
         if not is_hurried:
             return list(requests)
-        costs = measured_costs(
-            {request.kind: self.known[request.job].fit_s for request in opening if request.job in self.known},
-            took_s=(time.monotonic() - start) / n_folds,
-        )
+        fit_s = {
+            request.kind: self.known[request.job].fit_s for request in opening if request.job in self.known
+        }
+        # Workers (``elsewhere.py``) start while the first fits wait, which no later fit does again.
+        speed_up: float | None = getattr(self.family, "speed_up", None)
+        took_s = time.monotonic() - start if speed_up is None else sum(fit_s.values()) / speed_up
+        costs = measured_costs(fit_s, took_s=took_s / n_folds)
         planned = Counter({search.kind: search.n_planned for search in self.searches})
         n_folds, n_kept_of = affordable(planned, costs, left_s=self.deadline.left_s, **stages)
         self.folds = self.folds[:n_folds]

@@ -11,18 +11,15 @@ from regadvisor import thresholds
 from regadvisor.data.columns import column_stats
 from regadvisor.data.numbers import Numbers
 from regadvisor.data.table import Table
-from regadvisor.records import HIDDEN_SIGNAL, Note
+from regadvisor.records import Note
 from regadvisor.traps.view import (
     View,
     as_columns,
     error,
-    group_folds,
     named,
-    normal_scores,
     original_rows,
     random_folds,
     ridge,
-    standardised,
     whole_columns,
 )
 from regadvisor.words import counted, number, shown
@@ -280,48 +277,3 @@ def skewness(values: NDArray[np.float64]) -> float:
     off = scaled - scaled.mean()
     variance = float(np.mean(off**2))
     return float(np.mean(off**3) / variance**1.5) if variance > 1e-24 else 0.0
-
-
-#: Encoded columns that are looked at.
-_MOST_COLUMNS = 300
-
-
-def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
-    """Return a warning if ranks of the columns predict the target (of numbers: its ranks).
-
-    Ranks have no extreme values. Held-out predictions of a ridge regression have to go with the target by
-    more than chance allows; on shuffled targets they do in one of 30,000.
-
-    Examples
-    --------
-    >>> from regadvisor.data.source import make_table
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(200, 3))
-    >>> y = X[:, 0] + 0.1 * rng.normal(size=200)
-    >>> y[7] = 1e9
-    >>> hidden_signal(make_table(X, y), seed=0)[0].code
-    'hidden-signal'
-    >>> hidden_signal(make_table(X, rng.permutation(y)), seed=0)
-    ()
-    """
-    view = View.of(table, seed=seed)
-    n_encoded = len(view.encoded[1])
-    if not n_encoded:
-        return ()
-    rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(n_encoded)[:_MOST_COLUMNS])
-    y = as_columns(view.targets, is_classification=table.is_classification)
-    y = standardised(y if table.is_classification else normal_scores(y))
-    groups = None if table.groups is None else table.groups[view.rows]
-    folds = random_folds(len(y), rng) if groups is None else group_folds(groups, rng)
-    predicted = ridge(view.ranked(chosen), y, folds)
-    gain = 1 - np.square(predicted - y).mean(axis=0)
-    together = (standardised(predicted) * y).mean(axis=0) * np.sqrt(len(y))
-    best = int(np.argmax(together))
-    if together[best] < thresholds.HIDDEN_Z or gain[best] < thresholds.HIDDEN_GAIN:
-        return ()
-    text = (
-        f"with ranks in place of the values, a quick linear model predicts {gain[best]:.0%} of the target's "
-        "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."
-    )
-    return (Note(code=HIDDEN_SIGNAL, text=text, is_warning=True),)

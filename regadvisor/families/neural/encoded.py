@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class NetworkPrepared(Prepared):
     seed : int
     n_source : int
         Rows of the data that the sample was drawn from.
+    timed : dict of str to float
+        Seconds of training one network ("network_s"), once one was trained.
     """
 
     rows: TrainingRows
@@ -60,6 +62,7 @@ class NetworkPrepared(Prepared):
     architecture: Architecture
     seed: int
     n_source: int
+    timed: dict[str, float] = field(default_factory=dict)
 
     @property
     def n_folds(self) -> int:

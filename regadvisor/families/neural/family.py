@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -106,8 +105,6 @@ class MLPFamily:
             )
         self.coupling = self.recipe.coupling
         self.device = resolve_device(device)
-        #: Seconds of training one network of what was prepared, as far as it was timed.
-        self._network_s: WeakKeyDictionary[NetworkPrepared, float] = WeakKeyDictionary()
 
     @property
     def _transform(self) -> str:
@@ -210,7 +207,7 @@ class MLPFamily:
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
         size = n_jobs_at_once(
-            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=self._network_s.get(data)
+            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.timed.get("network_s")
         )
         size = max(1, min(size, math.ceil(len(jobs) / workers)))
         batches = [batch for batch in in_batches(jobs, size) if not all(job in known for job in batch)]
@@ -223,7 +220,7 @@ class MLPFamily:
         results = map(train, batches) if is_cuda else side_by_side(train, batches, stop=deadline.cancel)
         for trained in results:
             if trained:
-                self._network_s[data] = trained[0].fit_s / len(chosen)
+                data.timed["network_s"] = trained[0].fit_s / len(chosen)
             for fit in (fit for fit in trained if fit.job not in known):
                 fits.append(fit)
                 if on_fit is not None:

@@ -166,6 +166,9 @@ def scaled_weights(module: nn.Module) -> Iterator[tuple[str, str, list[Tensor]]]
 def copied(module: nn.Module) -> nn.Module:
     """Return a copy of a module, without results of earlier passes that hang on their way back.
 
+    Modules that ``torch.compile`` wraps are copied as they were written: compiling takes longer than most
+    of the fits here, once for every shape of a batch.
+
     Raises
     ------
     ParameterError
@@ -175,10 +178,31 @@ def copied(module: nn.Module) -> nn.Module:
     kept = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
     memo: dict[int, Any] = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
     try:
-        return copy.deepcopy(module, memo)
+        return uncompiled(copy.deepcopy(as_written(module), memo))
     except Exception as error:
         raise ParameterError(
             f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: "
             f"{type(error).__name__}: {error}; keep nothing in it that cannot be copied (locks, open files, "
             "generators), and no lists of results of a pass"
         ) from error
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Return a module of our own, with what it holds as written, in place."""
+    own = as_written(module)
+    for parent in [*own.modules()]:
+        for name, part in [*parent.named_children()]:
+            setattr(parent, name, as_written(part))
+    return own
+
+
+def as_written(module: nn.Module) -> nn.Module:
+    """Return the module that ``torch.compile`` wraps, or the module itself.
+
+    Examples
+    --------
+    >>> plain = nn.Linear(2, 1)
+    >>> as_written(torch.compile(plain)) is plain and as_written(plain) is plain
+    True
+    """
+    return getattr(module, "_orig_mod", module)

@@ -29,6 +29,7 @@ from regadvisor.families.neural.module.source import ModuleSource, name_of
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
 from regadvisor.families.neural.own_loss import check_finite, sees_raw, with_one_logit
+from regadvisor.families.neural.parameters import as_written
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Column, DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
@@ -199,7 +200,7 @@ def checked_model(
 ) -> Callable[..., Any] | nn.Module:
     """Return the factory or module; "cnn" becomes its factory, for images."""
     if not isinstance(model, str):
-        return model
+        return as_written(model) if isinstance(model, nn.Module) else model
     if model != "cnn":
         raise ParameterError(f"model must be a factory, a torch.nn.Module or 'cnn', got {model!r}")
     if facts.image_shape is None:

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.module.inputs import Inputs, known_names
 from regadvisor.families.neural.module.outputs import Output, rows_of
-from regadvisor.families.neural.parameters import copied
+from regadvisor.families.neural.parameters import copied, uncompiled
 
 #: What a factory may ask for by naming it in its signature.
 ASKED = ("n_features", "n_outputs", "input_shape", "cardinalities", "n_tokens")
@@ -107,7 +107,7 @@ class ModuleSource:
                 f"model must be a factory that returns a torch.nn.Module, got {type(module).__name__} from "
                 f"{name_of(self.model)}; a function that trains goes into regadvisor.fit_function(...)"
             )
-        return self._with_shapes(module, seed)
+        return self._with_shapes(uncompiled(module), seed)
 
     def another(self, first: nn.Module) -> nn.Module:
         """Return a second module; an error if the factory returned `first` once more, or parameters of it."""

@@ -1,0 +1,85 @@
+"""A second look where nothing seemed to predict: is there a signal that the model did not find?
+
+Extreme values hide one from the squared loss: ranks, which have none, show it then, and the values do not. A
+model that is trained too briefly, or with the wrong learning rate, finds none where ridge regression does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
+from regadvisor.data.table import Table
+from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note
+from regadvisor.traps.view import (
+    View,
+    as_columns,
+    group_folds,
+    normal_scores,
+    random_folds,
+    ridge,
+    standardised,
+)
+
+#: Encoded columns that are looked at.
+_MOST_COLUMNS = 300
+
+
+def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning if ridge regression on ranks predicts the target (of numbers: its ranks), and why.
+
+    Its held-out predictions have to go with the target by more than chance allows; on shuffled targets they
+    do in one of 30,000. If it predicts about as well from the values themselves, they hide nothing: the
+    model that was asked about learned too little. Rows in time are not looked at: random folds know their
+    future.
+
+    Examples
+    --------
+    >>> from regadvisor.data.source import make_table
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 3))
+    >>> y = X[:, 0] + 0.1 * rng.normal(size=200)
+    >>> hidden_signal(make_table(X, y), seed=0)[0].code
+    'unlearned-signal'
+    >>> y[7] = 1e9
+    >>> hidden_signal(make_table(X, y), seed=0)[0].code
+    'hidden-signal'
+    >>> hidden_signal(make_table(X, rng.permutation(y)), seed=0)
+    ()
+    """
+    view = View.of(table, seed=seed)
+    n_encoded = len(view.encoded[1])
+    if not n_encoded or table.time is not None:
+        return ()
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(n_encoded)[:_MOST_COLUMNS])
+    y = as_columns(view.targets, is_classification=table.is_classification)
+    groups = None if table.groups is None else table.groups[view.rows]
+    folds = random_folds(len(y), rng) if groups is None else group_folds(groups, rng)
+    ranks = y if table.is_classification else normal_scores(y)
+    gain = _gain(view.ranked(chosen), standardised(ranks), folds)
+    if gain < thresholds.HIDDEN_GAIN:
+        return ()
+    plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
+    if plain >= thresholds.HIDDEN_OF_RANKS * gain:
+        text = (
+            f"a quick linear model predicts {plain:.0%} of the target's variance, the model asked about "
+            "none. It may need more epochs, another learning rate or scaled features: see that it learns, "
+            "and ask again."
+        )
+        return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
+    text = (
+        f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
+        "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."
+    )
+    return (Note(code=HIDDEN_SIGNAL, text=text, is_warning=True),)
+
+
+def _gain(features: NDArray[np.float64], y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
+    """Return the share of the variance that ridge regression predicts, 0 where chance may be the reason."""
+    predicted = ridge(features, y, folds)
+    together = (standardised(predicted) * y).mean(axis=0) * np.sqrt(len(y))
+    best = int(np.argmax(together))
+    share = float(1 - np.square(predicted[:, best] - y[:, best]).mean())
+    return share if together[best] >= thresholds.HIDDEN_Z else 0.0
