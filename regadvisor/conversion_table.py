@@ -25,59 +25,39 @@ from regadvisor.errors import ParameterError
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """The numbers that formulas read.
-
-    Attributes
-    ----------
-    l1, l2, dropout : float
-    n : float
-        Training rows.
-    batch : float
-        Rows of one step.
-    sd : float
-        Standard deviation of the target in its unit; 1 for classes or a standardised target.
-    """
+    """The numbers that formulas read."""
 
     l1: float
     l2: float
     dropout: float
+    #: Training rows.
     n: float
+    #: Rows of one step.
     batch: float
+    #: Standard deviation of the target in its unit; 1 for classes or a standardised target.
     sd: float
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table: how one call of a library says these strengths.
+    """One row of the table: how one call of a library says these strengths."""
 
-    Attributes
-    ----------
-    target : str
-        The library, as :meth:`regadvisor.Regularizer.to` is asked for it.
-    call : str
-        What takes the parameters.
-    says : str
-        The strengths that it can say, such as ``"l1 l2"``.
-    formula : mapping of str to str
-        Each parameter as an expression of the names of :class:`Given`. Tests hold `params` against it.
-    source : str
-        Where the library says what its parameters mean.
-    params : callable
-        The parameters as numbers.
-    coupling : {"loss", "decoupled"} or None
-        What the strengths have to mean; None: either.
-    is_part : bool
-        Whether it says its strengths beside other calls of the library (networks). Else it is a model of its
-        own, and has to say all of them.
-    """
-
+    #: The library, as :meth:`regadvisor.Regularizer.to` is asked for it.
     target: str
+    #: What takes the parameters.
     call: str
+    #: The strengths that it can say, such as ``"l1 l2"``.
     says: str
+    #: Each parameter as an expression of the names of :class:`Given`. Tests hold `params` against it.
     formula: dict[str, str]
+    #: Where the library says what its parameters mean.
     source: str
+    #: The parameters as numbers.
     params: Callable[[Given], dict[str, float]]
+    #: What the strengths have to mean; None: either.
     coupling: Literal["loss", "decoupled"] | None = "loss"
+    #: Whether it says its strengths beside other calls of the library (networks). Else it is a model of its
+    #: own, and has to say all of them.
     is_part: bool = False
 
 
@@ -272,10 +252,7 @@ def converted(
 ) -> dict[str, dict[str, float]]:
     """Return the parameters of one library by the call that takes them; see :meth:`Regularizer.to`.
 
-    Raises
-    ------
-    ParameterError
-        If the library is unknown, cannot say these strengths, or a number is missing (NaN).
+    Raises ParameterError if the library is unknown, cannot say these strengths, or a number is missing (NaN).
     """
     rules = [rule for rule in RULES if rule.target == target]
     if not rules:

@@ -85,11 +85,7 @@ def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
 
     Their penalty is ``alpha/2·Σw²`` divided by the rows of the batch. L1 cannot be expressed.
 
-    Parameters
-    ----------
-    l2 : float
-    n_rows_per_step : float
-        The batch size; for ``solver="lbfgs"`` all rows.
+    `n_rows_per_step`: the batch size; for ``solver="lbfgs"`` all rows.
 
     Examples
     --------

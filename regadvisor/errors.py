@@ -61,19 +61,10 @@ def reason_of(error: Exception) -> str:
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional package, or say how to install it.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name of the module to import.
-    extra : str
-        The extra of regadvisor that installs it.
-    purpose : str
-        What it is needed for, as in "reading polars frames".
+    `module`: dotted name of the module to import. `extra`: the extra of regadvisor that installs it.
+    `purpose`: what it is needed for, as in "reading polars frames".
 
-    Raises
-    ------
-    MissingDependencyError
-        If the module cannot be imported; the message is the install command.
+    Raises MissingDependencyError if the module cannot be imported; the message is the install command.
     """
     try:
         return importlib.import_module(module)

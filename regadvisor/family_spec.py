@@ -8,26 +8,17 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class FamilySpec:
-    """What a family is, for all that is not inside it.
+    """What a family is, for all that is not inside it."""
 
-    Attributes
-    ----------
-    name : str
-        As in ``Training.family`` and ``Family.name``.
-    is_network : bool
-        Whether features are encoded for a network, and a plain training loop can be written for it.
-    effort : {"linear", "mlp"}
-        Whose rows and fits it gets at each effort (``plan/effort.py``).
-    laws : {"linear", "network"}
-        How gains and supports were found to go from a sample to all rows (``full_size/laws.py``).
-    is_own : bool
-        Whether its model is the caller's own, which no record holds.
-    """
-
+    #: As in ``Training.family`` and ``Family.name``.
     name: str
+    #: Whether features are encoded for a network, and a plain training loop can be written for it.
     is_network: bool = False
+    #: Whose rows and fits it gets at each effort (``plan/effort.py``).
     effort: Literal["linear", "mlp"] = "linear"
+    #: How gains and supports were found to go from a sample to all rows (``full_size/laws.py``).
     laws: Literal["linear", "network"] = "linear"
+    #: Whether its model is the caller's own, which no record holds.
     is_own: bool = False
 
     @property

@@ -25,11 +25,8 @@ _STEPS = 1_000
 def watching(progress: Progress | bool | None) -> Iterator[Progress | None]:
     """Yield what is to be called with a stage and the share of the work that is done; None: nothing.
 
-    Parameters
-    ----------
-    progress : callable, bool or None
-        A function is called as it is. True: a bar. False: nothing. None: a bar after two seconds, in a
-        terminal or a notebook.
+    `progress`: a function is called as it is. True: a bar. False: nothing. None: a bar after two seconds, in
+    a terminal or a notebook.
 
     Examples
     --------

@@ -15,10 +15,6 @@ def ignoring(category: type[Warning]) -> Iterator[None]:
     that leave in the other order than they entered then leave the copy behind, with its "ignore" in it. This
     adds a filter to the list and removes it from the same list, which any order of threads survives.
 
-    Parameters
-    ----------
-    category : type of Warning
-
     Examples
     --------
     >>> before = list(warnings.filters)

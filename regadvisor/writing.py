@@ -12,10 +12,7 @@ from regadvisor.errors import ParameterError, StorageError, reason_of
 def write_whole(text: str, path: str | Path) -> None:
     """Write `text` to `path`; an older file there stays as it is until the new one is complete.
 
-    Raises
-    ------
-    StorageError
-        If it cannot be written; nothing half written is left behind.
+    Raises StorageError if it cannot be written; nothing half written is left behind.
     """
     if not isinstance(path, str | os.PathLike):
         raise ParameterError(f"path must be the path of a file, got {path!r}")

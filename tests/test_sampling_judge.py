@@ -100,20 +100,6 @@ def test_levels_of_a_column_are_ranked_and_tested_together():
     assert test.p_value == pytest.approx(60 * stats.chi2_contingency(counts, correction=False).pvalue)
 
 
-@pytest.mark.parametrize("decimals", [0, 1, 6])
-def test_kolmogorov_smirnov_with_ties_is_that_of_scipy(decimals):
-    rng = np.random.default_rng(decimals)
-    X = np.round(rng.normal(size=(500, 4)), decimals)
-    X[rng.random(500) < 0.3, 2] = 0.0
-    _, encoded = fit_encode(X, (), seed=0)
-    for j in range(4):
-        a, b = encoded.take(np.arange(180)).columns(np.array([j])), encoded.take(np.arange(180, 500))
-        test = judge_difference(a, b.columns(np.array([j])), what="a against b", rng=rng)[0]
-        expected = stats.ks_2samp(X[:180, j], X[180:, j], method="asymp")
-        assert test.p_value == pytest.approx(expected.pvalue, rel=1e-6)
-        assert test.effect == pytest.approx(2 * stats.norm.ppf((1 + expected.statistic) / 2))
-
-
 def test_a_biased_label_draw_is_found():
     def draw(seed):
         table = noisy_classes(6000, 12, seed=seed, share=0.3)

@@ -26,8 +26,6 @@ from regadvisor.words import counted, shown
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values
 
-#: Rows by which columns are told apart before whole columns are compared.
-_N_PROBE_ROWS = 64
 #: Tables of up to so many columns are reduced faster with their rows laid side by side.
 _NARROW = 128
 
@@ -300,11 +298,9 @@ def _duplicates(
 ) -> list[tuple[str | int, str | int]]:
     """Return pairs (first column, its copy). Constant columns are left out: they have their own note."""
     varying = np.flatnonzero(stats.low < stats.high)
-    probe = None if numbers.is_sparse else np.ascontiguousarray(numbers.rows(_probe_rows(numbers)).T)
 
     def quick(j: int) -> bytes:
-        key = bytes(stats.low[j].tobytes() + stats.high[j].tobytes() + stats.mark[j].tobytes())
-        return key if probe is None else key + probe[j].tobytes()
+        return bytes(stats.low[j].tobytes() + stats.high[j].tobytes() + stats.mark[j].tobytes())
 
     def whole(j: int) -> bytes:
         # The mark of a sparse column is a hash of all its entries.
@@ -315,10 +311,6 @@ def _duplicates(
         for same in _grouped(group, whole):
             pairs += [(names[same[0]], names[j]) for j in same[1:]]
     return pairs
-
-
-def _probe_rows(numbers: Numbers) -> NDArray[np.intp]:
-    return np.unique(np.linspace(0, numbers.shape[0] - 1, _N_PROBE_ROWS).astype(np.intp))
 
 
 def _grouped(items: Sequence[int], key: Any) -> list[list[int]]:

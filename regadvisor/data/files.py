@@ -91,8 +91,9 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     [1.5, 2.5]
     """
     if str(path) == "-":
-        name, content = "standard input", _read_stream(stdin)
-        expected = None
+        name, expected = "standard input", None
+        piped = sys.stdin.buffer.read() if stdin is None else stdin.read()
+        content = piped.encode("utf-8") if isinstance(piped, str) else piped
     else:
         _check_local(path)
         name, expected = repr(str(path)), _expected_format(Path(path))
@@ -200,11 +201,6 @@ def _read_file(path: Path) -> bytes:
             f"path must name a readable file, got {str(path)!r}: {reason_of(error)}; check its name "
             "and rights"
         ) from error
-
-
-def _read_stream(stdin: IO[bytes] | IO[str] | None) -> bytes:
-    content = sys.stdin.buffer.read() if stdin is None else stdin.read()
-    return content.encode("utf-8") if isinstance(content, str) else content
 
 
 def _unpacked(content: bytes, name: str) -> bytes:

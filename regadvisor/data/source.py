@@ -84,7 +84,8 @@ def make_table(
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
     else:
-        target, target_name = read_target(values, task=task), target_name or _name_of(values)
+        own_name = values.name if isinstance(values.name, str) else None
+        target, target_name = read_target(values, task=task), target_name or own_name
     columns = read_columns(container, whole, _columns_like(container, like))
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
@@ -162,10 +163,6 @@ def _row_series(given: Mapping[str, Any], *, n_rows: int) -> dict[str, AnySeries
     for name, values in series.items():
         check_length(values, n_rows, name=name)
     return series
-
-
-def _name_of(values: AnySeries) -> str | None:
-    return values.name if isinstance(values.name, str) else None
 
 
 def _shape_note(y: Any, values: AnySeries | pd.DataFrame) -> tuple[Note, ...]:

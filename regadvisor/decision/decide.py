@@ -91,10 +91,12 @@ class Decider:
 
     def _without_training(self) -> Decision:
         """Decide without fits of the outcome: documented default strengths, no support."""
-        kind = self._kind
+        kind, resources = self._kind, self.evidence.resources
+        # Whether the data themselves cannot be validated on, whatever the budget.
+        is_hopeless = resources is not None and resources.obstacle is not None and resources.budget_s != 0
         regularizer = self.family.defaults(kind, n_rows=self.n_rows, n_features=self.n_features)
         return Decision(
-            status="cant_tell" if self.evidence.scores is not None or self._is_hopeless else "advice",
+            status="cant_tell" if self.evidence.scores is not None or is_hopeless else "advice",
             strength=Strength(regularizer=regularizer, source="default"),
             training=self.family.training(
                 None, n_sample=self.n_rows, n_rows=self.n_rows, seed=self.seeds["model"]
@@ -134,6 +136,7 @@ class Decider:
         outcomes = self._outcomes(draws, scores)
         ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
+        ratio = self.n_rows / max(trained.prepared.n_learned, 1)
         status = self._status(outcome, ties, against_none)
         return Decision(
             status=status,
@@ -145,7 +148,7 @@ class Decider:
                 scores,
                 family=self.family.name,
                 signal=self._signal(scores),
-                discount=self._discount(trained.prepared.n_learned),
+                discount=next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto),
             ),
             ties=ties,
             most_lost=claims.most_lost(draws, outcome),
@@ -156,12 +159,6 @@ class Decider:
         )
 
     # ------------------------------------------------------------------------------------- its parts
-
-    @property
-    def _is_hopeless(self) -> bool:
-        """Whether the data themselves cannot be validated on, whatever the budget."""
-        resources = self.evidence.resources
-        return resources is not None and resources.obstacle is not None and resources.budget_s != 0
 
     def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
         return resampled(
@@ -243,10 +240,6 @@ class Decider:
         asked = any(step.question == "Q4s" for step in self.walk.steps)
         against_constant = scores.comparison(ANY, CONSTANT)
         return against_constant.p_better if asked and against_constant is not None else 1.0
-
-    def _discount(self, n_sample: int) -> float:
-        ratio = self.n_rows / max(n_sample, 1)
-        return next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto)
 
     def _flips(self) -> tuple[Flip, ...]:
         """Return what would lead to another outcome, nearest threshold first."""

@@ -72,17 +72,13 @@ class Growing:
         """
         drift: float | None = None
         checked: tuple[SizePoint, float] | None = None
-        if self.plan.is_far and self._may_thin:
+        # Fewer training rows stand for a smaller sample, but where they grow from fold to fold.
+        if self.plan.is_far and (not self._is_forward or len(self.drawn.folds) == 1):
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
                 drift = self._drift(kind, picked, store)
                 checked = self._checked(picked, drift or 0.0, store)
         return self._evidence(kind, checked, drift=drift)
-
-    @property
-    def _may_thin(self) -> bool:
-        """Whether fewer training rows stand for a smaller sample: not where they grow from fold to fold."""
-        return not self._is_forward or len(self.drawn.folds) == 1
 
     @property
     def _is_forward(self) -> bool:

@@ -187,7 +187,14 @@ class Gatherer:
         """The sample, drawn on first use as planned; then the plan is made again for what was drawn."""
         if self._drawn is None:
             plan = self.plan
-            drawn = self._draw_blocks(plan) if plan.in_blocks else None
+            drawn = None
+            if plan.in_blocks:  # folds that share no training row; None if a class would be missing from one
+                drawn = in_blocks(
+                    self._draw(plan.n_drawn, folds=max(plan.n_folds, 2)),
+                    n_train=plan.n_train,
+                    seed=self.request.seeds["sample"],
+                    is_single=plan.n_folds == 1,
+                )
             if drawn is None:
                 drawn = self._draw(plan.n_rows, folds=self.request.folds)
                 self.plan = self.situation.without_blocks().plan(self.effort, drawn.table.n_rows)
@@ -207,12 +214,6 @@ class Gatherer:
             seed=self.request.seeds["sample"],
             size_reason=self.rung.size_reason,
         )
-
-    def _draw_blocks(self, plan: Plan) -> Drawn | None:
-        """Return a sample whose folds share no training row; None if a class would be missing from one."""
-        drawn = self._draw(plan.n_drawn, folds=max(plan.n_folds, 2))
-        seed = self.request.seeds["sample"]
-        return in_blocks(drawn, n_train=plan.n_train, seed=seed, is_single=plan.n_folds == 1)
 
     @property
     def training_deadline(self) -> Deadline:
@@ -373,8 +374,19 @@ class Gatherer:
             progress=self.request.progress,
         )
         self._say("compare", 0.0)
-        if not tuned.results.by_kind:
-            return self._nothing_finished(tuned)
+        found = ScoreEvidence(
+            loss_name=self._loss_name,
+            loss_scale=self._loss_scale,
+            constant_loss=tuned.results.constant_loss,
+            scores=(),
+            honest_losses={},
+            best_kind="none",
+            comparisons=(),
+            n_folds=len(drawn.folds),
+            cut=tuned.cut,
+        )
+        if not tuned.results.by_kind:  # the deadline ended the search before its first fit
+            return found
         panel = Panel(
             losses={**panel_arrays(tuned.results)},
             constant=prepared.constant_losses,
@@ -385,21 +397,7 @@ class Gatherer:
         )
         honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
         self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
-        return self._score_evidence(self.trained)
-
-    def _nothing_finished(self, tuned: Tuned) -> ScoreEvidence:
-        """Return the evidence of a search that the deadline ended before its first fit."""
-        return ScoreEvidence(
-            loss_name=self._loss_name,
-            loss_scale=self._loss_scale,
-            constant_loss=tuned.results.constant_loss,
-            scores=(),
-            honest_losses={},
-            best_kind="none",
-            comparisons=(),
-            n_folds=len(self.drawn.folds),
-            cut=tuned.cut,
-        )
+        return self._with_scores(found, self.trained)
 
     @property
     def _loss_name(self) -> str:
@@ -415,16 +413,14 @@ class Gatherer:
         several = f", mean of {n_targets} targets" if n_targets > 1 else ""
         return f"the variance of the target{several}"
 
-    def _score_evidence(self, trained: Trained) -> ScoreEvidence:
+    def _with_scores(self, evidence: ScoreEvidence, trained: Trained) -> ScoreEvidence:
         results, honest = trained.tuned.results, trained.honest
         kinds = tuple(results.by_kind)
-        honest_by_kind: dict[str, float] = {kind: honest.loss(kind) for kind in kinds}
-        return ScoreEvidence(
-            loss_name=self._loss_name,
-            loss_scale=self._loss_scale,
+        return replace(
+            evidence,
             constant_loss=honest.loss("constant"),
             scores=to_scores(results),
-            honest_losses=honest_by_kind,
+            honest_losses={kind: honest.loss(kind) for kind in kinds},
             best_kind=honest.best_kind,  # type: ignore[arg-type]
             lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
             carry_costs={kind: cost for kind, cost in self.plan.carry_costs.items() if kind in kinds},
@@ -432,7 +428,6 @@ class Gatherer:
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,
             n_encoded_features=trained.prepared.n_features,
-            cut=trained.tuned.cut,
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from regadvisor.flowchart.chart import BOTH, OUTCOMES, Chart, Edge, PickChange, Question
+from regadvisor.flowchart.chart import BOTH, OUTCOMES, Chart, Edge, Question
 from regadvisor.records import Reply, Walk
 from regadvisor.regularizer import LABELS
 
@@ -51,16 +51,13 @@ def target_label(target: str) -> str:
     return next((label for kind, label in LABELS.items() if kind == target), target)
 
 
-def _pick_label(pick: PickChange) -> str:
-    return "dropout with the better penalty" if pick == BOTH else target_label(pick)
-
-
 def _pick_text(edge: Edge) -> str:
     """Return what an edge does to the pick, as in ``"pick L2 if Q3a or Q3b is yes"``; empty if nothing."""
     if edge.pick is None:
         return ""
     condition = f" if {' or '.join(edge.if_any_yes)} is yes" if edge.if_any_yes else ""
-    return f"pick {_pick_label(edge.pick)}{condition}"
+    label = "dropout with the better penalty" if edge.pick == BOTH else target_label(edge.pick)
+    return f"pick {label}{condition}"
 
 
 # ------------------------------------------------------------------------------------------- terminal

@@ -33,6 +33,7 @@ Mode = Literal["sign", "interval"]
 SURE = f"{thresholds.REPLY_MASS:.0%} sure"
 #: The reply on the other side of the threshold.
 _ACROSS: dict[str, Reply] = {"yes": "no", "no": "yes"}
+_MASSES = ("p_better", "p_same", "p_worse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +52,18 @@ def _settle(question: Question, answer: Answer, lean: Reply) -> Answer:
     return replace(answer, reply=lean, because=because)
 
 
+def _numbers(evidence: object, *names: str) -> dict[str, Number]:
+    """Return the named numbers of a piece of evidence."""
+    return {name: getattr(evidence, name) for name in names}
+
+
 # ------------------------------------------------------------------------------------------------ Q1
 
 
 def _same_distribution(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     sample = evidence.sample
     assert sample is not None
-    numbers: dict[str, Number] = {
-        "n_sample": sample.n_rows,
-        "n_source": sample.n_source,
-        "worst_shift": sample.worst_shift,
-        "worst_column": sample.worst_column,
-    }
+    numbers = {"n_sample": sample.n_rows, **_numbers(sample, "n_source", "worst_shift", "worst_column")}
     reply, because = _sample_reply(sample, validates_otherwise="unsure" in question.edges)
     return _settle(question, Answer(reply=reply, because=because, numbers=numbers), lean="yes")
 
@@ -169,15 +170,8 @@ def _feature_answer(
 def _correlated(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     facts = evidence.correlation
     assert facts is not None
-    numbers: dict[str, Number] = {
-        "explained": facts.explained,
-        "n_factors": facts.n_factors,
-        "vif": facts.vif,
-        "vif_column": facts.vif_column,
-        "effective_rank": facts.effective_rank,
-    }
-    because = _correlation_text(facts)
-    return _feature_answer(question, facts, because=because, numbers=numbers, lean="no")
+    numbers = _numbers(facts, "explained", "n_factors", "vif", "vif_column", "effective_rank")
+    return _feature_answer(question, facts, because=_correlation_text(facts), numbers=numbers, lean="no")
 
 
 def _correlation_text(facts: CorrelationEvidence) -> str:
@@ -201,13 +195,8 @@ def _margin_text(margin: float | None, unit: str | None) -> str | None:
 def _whole_picture(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     facts = evidence.whole_picture
     assert facts is not None
-    numbers: dict[str, Number] = {
-        "density": facts.density,
-        "neighbour_excess": facts.neighbour_excess,
-        "layout": facts.layout,
-    }
-    because = _whole_picture_text(facts)
-    return _feature_answer(question, facts, because=because, numbers=numbers, lean="yes")
+    numbers = _numbers(facts, "density", "neighbour_excess", "layout")
+    return _feature_answer(question, facts, because=_whole_picture_text(facts), numbers=numbers, lean="yes")
 
 
 def _whole_picture_text(facts: WholePictureEvidence) -> str:
@@ -318,15 +307,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
     return Answer(
         reply=reply,
         because=_comparison_text(found),
-        numbers={
-            "difference": found.difference,
-            "low": found.low,
-            "high": found.high,
-            "region": found.region,
-            "p_better": found.p_better,
-            "p_same": found.p_same,
-            "p_worse": found.p_worse,
-        },
+        numbers=_numbers(found, "difference", "low", "high", "region", *_MASSES),
         flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),
         distance=_comparison_distance(found, reply, mode),
@@ -405,14 +386,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     answer = Answer(
         reply=_growth_reply(growth),
         because=_growth_text(growth),
-        numbers={
-            "gain": growth.gain,
-            "low": growth.low,
-            "high": growth.high,
-            "p_better": growth.p_better,
-            "p_same": growth.p_same,
-            "p_worse": growth.p_worse,
-        },
+        numbers=_numbers(growth, "gain", "low", "high", *_MASSES),
         flips_to=_ACROSS.get(_growth_reply(growth)),
         flips_if=f"its gain at {growth.n_rows:,} rows were below {thresholds.SAME_REGION:.1%} of the loss",
         distance=abs(growth.gain - thresholds.SAME_REGION),
@@ -439,8 +413,7 @@ def _is_too_far(growth: GrowthEvidence) -> bool:
 
 def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
-    label = _label(growth.kind)
-    label = capital(label)
+    label = capital(_label(growth.kind))
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
     seen = f"{label} takes off the loss {measured} rows"
     if _is_too_far(growth):

@@ -38,13 +38,14 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
     """
     rng = np.random.default_rng(seed)
     line = target_line(drawn.table, np.arange(drawn.table.n_rows, dtype=np.uint64))
+    everything = np.arange(drawn.table.n_rows, dtype=np.intp)
     folds, fold_of_row = [], np.full(drawn.table.n_rows, -1, dtype=np.intp)
     for number, (early, rows) in enumerate(_parts(drawn, is_single=is_single)):
         train = _spread(early, line, min(n_train, len(early)), rng)
         test = np.setdiff1d(rows, train)
         if drawn.cluster_of_row is not None:
             test = test[~np.isin(drawn.cluster_of_row[test], drawn.cluster_of_row[train])]
-        if not len(test) or _misses_class(drawn, train):
+        if not len(test) or _lacks_class(drawn, everything, train):
             return None
         folds.append(Fold(train=train, test=test, is_block=True))
         fold_of_row[test] = number
@@ -89,13 +90,6 @@ def _spread(
     return np.sort(ordered[one_per_slice(len(rows), n_wanted, rng)])
 
 
-def _misses_class(drawn: Drawn, train: NDArray[np.intp]) -> bool:
-    """Whether a class of the sample has no row in `train`."""
-    if not drawn.table.is_classification:
-        return False
-    return len(np.unique(drawn.table.y[train])) < len(np.unique(drawn.table.y))
-
-
 def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None:
     """Return the folds of a sample with a share of each fold's training rows.
 
@@ -115,7 +109,7 @@ def thinned(drawn: Drawn, share: float, *, seed: int) -> tuple[Fold, ...] | None
         rng = np.random.default_rng([seed, number])
         order = _shuffled(drawn, fold.train, strata, rng)
         train = np.sort(order[:n_wanted])
-        if drawn.table.is_classification and _lacks_class(drawn, fold.train, train):
+        if _lacks_class(drawn, fold.train, train):
             return None
         folds.append(Fold(train=train, test=fold.test, is_block=fold.is_block))
     return tuple(folds)
@@ -139,6 +133,6 @@ def _shuffled(
 
 
 def _lacks_class(drawn: Drawn, before: NDArray[np.intp], after: NDArray[np.intp]) -> bool:
-    """Whether a class of a fold's training rows is missing from some of them."""
+    """Whether a class of some rows is missing from others."""
     y = drawn.table.y
-    return len(np.unique(y[after])) < len(np.unique(y[before]))
+    return drawn.table.is_classification and len(np.unique(y[after])) < len(np.unique(y[before]))

@@ -120,7 +120,9 @@ def _column_tests(a: Encoded, b: Encoded, what: str, level: float, rng: np.rando
         return ShiftTest(what=f"{what}, column by column", verdict="equivalent", text="no column varies")
     names = [result[0] for result in results]
     effect = np.array([result[1] for result in results])
-    not_tested = np.ones(_n_tests(a) - len(results))
+    # One test for each number, and one for each column of levels.
+    n_tests = int((~a.is_indicator).sum()) + len(np.unique(a.origin[a.is_indicator]))
+    not_tested = np.ones(n_tests - len(results))
     adjusted = stats.false_discovery_control([*(result[2] for result in results), *not_tested])
     adjusted = adjusted[: len(results)]
     found = (adjusted <= level) & (effect > thresholds.EQUIVALENT_SMD)
@@ -140,31 +142,16 @@ def _column_tests(a: Encoded, b: Encoded, what: str, level: float, rng: np.rando
 
 def _each_column(a: Encoded, b: Encoded) -> Iterable[tuple[str, float, float]]:
     """Yield name, effect as a standardised mean difference, and p-value of every column."""
-    numeric = np.flatnonzero(~a.is_indicator)
-    statistic = np.array([_kolmogorov_smirnov(a.values[:, j], b.values[:, j]) for j in numeric])
-    # The p-values of scipy.stats.ks_2samp(method="asymp"), for all columns at once.
-    n_equal = max(1.0, np.round(len(a.values) * len(b.values) / (len(a.values) + len(b.values))))
-    p_value = np.clip(stats.kstwo.sf(statistic, n_equal), 0.0, 1.0)
-    # D of two normal distributions d apart is 2Φ(d/2) - 1.
-    effect = 2.0 * stats.norm.ppf((1.0 + np.minimum(statistic, 1 - 1e-9)) / 2.0)
-    for i, j in enumerate(numeric):
-        yield a.names[j], float(effect[i]), float(p_value[i])
+    for j in np.flatnonzero(~a.is_indicator):
+        found = stats.ks_2samp(a.values[:, j], b.values[:, j], method="asymp")
+        # D of two normal distributions d apart is 2Φ(d/2) - 1.
+        effect = 2.0 * stats.norm.ppf((1.0 + min(found.statistic, 1 - 1e-9)) / 2.0)
+        yield a.names[j], float(effect), float(found.pvalue)
     indicators = np.flatnonzero(a.is_indicator)
     for origin in np.unique(a.origin[indicators]):
         levels = indicators[a.origin[indicators] == origin]
         name = "target" if origin == TARGET else a.names[levels[0]].split(" = ")[0]
         yield (name, *_chi_square(a.values[:, levels] > 0, b.values[:, levels] > 0))
-
-
-def _kolmogorov_smirnov(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Return the largest difference of two empirical distribution functions."""
-    both = np.concatenate([a, b])
-    order = np.argsort(both)
-    # The functions are compared where a value ends: rows that are equal rise together.
-    is_last = np.append(np.diff(both[order]) > 0, True)
-    from_a = np.cumsum(order < len(a))[is_last]
-    from_b = np.flatnonzero(is_last) + 1 - from_a
-    return float(np.abs(from_a / len(a) - from_b / len(b)).max())
 
 
 def _chi_square(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[float, float]:
@@ -223,11 +210,6 @@ def _some_rows(encoded: Encoded, most: int, rng: np.random.Generator) -> Encoded
     if len(encoded.values) <= most:
         return encoded
     return encoded.take(rng.choice(len(encoded.values), size=most, replace=False).astype(np.intp))
-
-
-def _n_tests(encoded: Encoded) -> int:
-    """Return how many tests by column there are to make: one per number, one per column of levels."""
-    return int((~encoded.is_indicator).sum()) + len(np.unique(encoded.origin[encoded.is_indicator]))
 
 
 def _most_different(a: Encoded, b: Encoded, most: int) -> NDArray[np.intp]:

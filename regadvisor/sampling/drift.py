@@ -97,7 +97,8 @@ def order_hint(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
     if not is_free.any() or not len(varies):
         return False, ShiftTest(what=what, verdict="equivalent", text="the rows are sorted by the target")
     names = [view.features.names[j] for j in varies]
-    n_fitted = _n_fitted(view.y, view.is_classification)
+    # Means, or means and slopes, that are fitted to a column.
+    n_fitted = len(np.unique(view.y)) if view.is_classification else 2 * _n_bins(len(view.y))
     correlation, p_value = _covariance_measure(left[:, varies], free[:, is_free], n_fitted)
     adjusted = stats.false_discovery_control(p_value)
     found = (adjusted <= thresholds.ORDER_FDR) & (np.abs(correlation) >= thresholds.ORDER_CORRELATION)
@@ -156,11 +157,6 @@ def _within_target(
 
 def _n_bins(n_rows: int) -> int:
     return int(np.clip(n_rows // thresholds.DRIFT_ROWS_PER_BIN, 2, thresholds.DRIFT_BINS))
-
-
-def _n_fitted(y: NDArray[np.float64], is_classification: bool) -> int:
-    """Return how many means and slopes :func:`_within_target` fits to a column."""
-    return len(np.unique(y)) if is_classification else 2 * _n_bins(len(y))
 
 
 def _covariance_measure(

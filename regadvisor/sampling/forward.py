@@ -30,7 +30,9 @@ def forward_in_time(
     n = sample.n_rows
     rank = np.searchsorted(np.sort(sample.time), sample.time, side="left")
     start = max(round(n * thresholds.FIRST_WINDOW), 1)
-    seen = _rows_until_two_classes(sample, rank) if sample.is_classification else 1
+    seen = 1
+    if sample.is_classification:  # rows, in order of time, until two classes were seen
+        seen = sorted(int(rank[sample.y == code].min()) for code in np.unique(sample.y))[1] + 1
     later = rank[rank >= max(start, seen)]
     if not len(later):
         raise DataError(
@@ -78,12 +80,6 @@ def time_clusters(time: NDArray[np.float64], fold_of_row: NDArray[np.intp]) -> N
         cluster[rows] = n_before + np.arange(len(rows)) * count // len(rows)
         n_before += count
     return cluster
-
-
-def _rows_until_two_classes(sample: Table, rank: NDArray[np.intp]) -> int:
-    """Return how many rows, in order of time, it takes to have seen two classes."""
-    firsts = np.sort([int(rank[sample.y == code].min()) for code in np.unique(sample.y)])
-    return int(firsts[1]) + 1
 
 
 def _groups_apart(folds: list[Fold], groups: NDArray[np.intp], *, seed: int) -> tuple[list[Fold], bool]:

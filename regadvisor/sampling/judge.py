@@ -19,7 +19,6 @@ from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, bernstei
 from regadvisor.sampling.keys import group_keys, told_apart
 
 if TYPE_CHECKING:
-    from regadvisor.data.table import Features
     from regadvisor.sampling.match import Matching
 
 
@@ -190,9 +189,11 @@ def judge_reference(
     """
     others = np.flatnonzero(~np.isin(whole.row_of, rows)).astype(np.intp)
     sample, reference = table.take(rows), whole.reference.take(others)
+    parts: list[Any] = [sample.X, reference.X]
+    is_frame = isinstance(sample.X, pd.DataFrame)
     both = replace(
         sample,
-        X=_stacked(sample.X, reference.X),
+        X=pd.concat(parts, ignore_index=True) if is_frame else np.concatenate(parts),
         y=np.concatenate([sample.y, reference.y]),
         groups=None,
         time=None,
@@ -275,9 +276,3 @@ def _standardised(table: Table, rows: NDArray[np.intp], whole: Whole) -> Any:
                 if share * len(rows) >= _FEWEST_OF_VALUE and share < 1.0:
                     u = ((texts == label) - share) / np.sqrt(share * (1.0 - share))
                     yield f"{name} = {label}", np.where(missing, np.nan, u)
-
-
-def _stacked(a: Features, b: Features) -> Features:
-    if isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame):
-        return pd.concat([a, b], ignore_index=True)
-    return np.concatenate([np.asarray(a), np.asarray(b)])

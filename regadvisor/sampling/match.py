@@ -82,7 +82,7 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     available = np.bincount(source_bin, minlength=len(edges) + 1)
     wanted = np.bincount(new_bin, minlength=len(edges) + 1) / len(new_score)
     size = _largest_size(wanted, available, min(n_rows, len(source_score)))
-    take = np.minimum(_rounded(wanted, size), available)
+    take = np.minimum(allocate(np.round(wanted * 1e9).astype(np.intp), size), available)
     members = tuple(order[source_bin[order] == b] for b in range(len(edges) + 1))
     # Kish's number with the weights wanted / available; half a row where there is none, so that what the
     # source lacks counts against it.
@@ -141,8 +141,3 @@ def _largest_size(wanted: NDArray[np.float64], available: NDArray[np.intp], most
 def _shortfall(wanted: NDArray[np.float64], available: NDArray[np.intp], size: int) -> float:
     """Return the share of a sample of `size` rows that bins cannot supply."""
     return max(0.0, 1.0 - float(np.minimum(wanted * size, available).sum()) / size)
-
-
-def _rounded(wanted: NDArray[np.float64], size: int) -> NDArray[np.intp]:
-    """Return whole numbers in the wanted proportions that add up to `size`."""
-    return allocate(np.round(wanted * 1e9).astype(np.intp), size)

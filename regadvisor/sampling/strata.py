@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.data.hashing import mix
@@ -158,13 +159,8 @@ def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """
     if not len(y):
         return np.zeros(0, dtype=np.intp)
-    # Bins rise with the value, so one sort and the lowest value of each bin give them all.
-    ranked = np.sort(y)
-    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
-    mean_rank = (starts + np.append(starts[1:], len(y)) + 1) / 2.0
-    bins = np.minimum(np.floor((mean_rank - 0.5) * n_bins / len(y)), n_bins - 1)
-    lowest = ranked[starts[np.flatnonzero(bins[1:] != bins[:-1]) + 1]]
-    return np.searchsorted(lowest, y, side="right").astype(np.intp)
+    bins = np.floor((stats.rankdata(y) - 0.5) * n_bins / len(y))
+    return np.unique(np.minimum(bins, n_bins - 1), return_inverse=True)[1].astype(np.intp)
 
 
 def allocate(sizes: NDArray[np.intp], n_rows: int, *, least: int = 0) -> NDArray[np.intp]:

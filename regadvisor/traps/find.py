@@ -43,17 +43,15 @@ def identifiers(view: View) -> tuple[Note, ...]:
 
     Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
     """
-    numbers = [j for j in view.varying if not view.is_category[j] and _is_whole(view.values[:, j])]
+    with np.errstate(invalid="ignore"):
+        is_whole = (view.values == np.round(view.values)).all(axis=0) & ~view.is_category
+    numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= 0.98 * len(view.rows)]
     wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
     found = [j for j, column in wholes.items() if numbers_rows(column)]
     if not found or view.table.facts.n_features == 1:
         return ()
     is_sorted = all(_is_sorted(wholes[j]) for j in found)
     return (_note(view.names(found), is_one=len(found) == 1, is_sorted=is_sorted),)
-
-
-def _is_whole(column: NDArray[np.float64]) -> bool:
-    return bool((column == np.round(column)).all() and len(np.unique(column)) >= 0.98 * len(column))
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
@@ -129,17 +127,14 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
         if _is_separable(features, side) and not any(
             _is_separable(features, rng.permutation(side)) for _ in range(_SHUFFLES)
         ):
-            more = view if len(view.rows) == view.table.n_rows else view.with_rows(_more_rows(view, rng))
+            more, n_all = view, view.table.n_rows
+            if len(view.rows) < n_all:
+                more = view.with_rows(np.sort(rng.permutation(n_all)[:_MOST_CHECKED]).astype(np.intp))
             features, origin = more.encoded
             side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
             if more is view or _is_separable(features, side):
                 return (_separable_note(view, code, _alone(features, origin, side)),)
     return ()
-
-
-def _more_rows(view: View, rng: np.random.Generator) -> NDArray[np.intp]:
-    n_rows = view.table.n_rows
-    return np.sort(rng.permutation(n_rows)[:_MOST_CHECKED]).astype(np.intp)
 
 
 def _is_separable(features: NDArray[np.float64], side: NDArray[np.float64]) -> bool:

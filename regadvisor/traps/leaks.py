@@ -47,9 +47,15 @@ def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
     notes = []
     for number in range(table.n_targets):
         y = view.targets[:, number]
-        what = "the target" if table.n_targets == 1 else f"the target {shown(_target_name(table, number))}"
-        found = [_by_one(view, int(j), number) for j in _hopeful(view, y) if _may_determine(view, int(j), y)]
-        single = _known_alone(view, [each for each in found if each is not None], seed=seed)
+        what = (
+            "the target" if table.n_targets == 1 else f"the target {shown(table.facts.targets[number].name)}"
+        )
+        hopeful = [j for j in _hopeful(view, y).tolist() if _determines(view.values[:, j], y, view, j)]
+        whole = np.asarray(table.targets[:, number], dtype=np.float64)  # all rows, not only those of the view
+        found = [
+            _Found(at=j, how=how) for j in hopeful if (how := _determines(view.whole(j), whole, view, j))
+        ]
+        single = _known_alone(view, found, seed=seed)
         numbers = _as_numbers(table, y)
         together = () if single or numbers is None else _together(view, numbers)
         notes += [_alone_note(view, single, what)] if single else []
@@ -65,10 +71,6 @@ def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | N
     if len(labels) < 3 or not all(isinstance(label, int | float) for label in labels):
         return None
     return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
-
-
-def _target_name(table: Table, number: int) -> str | int:
-    return table.facts.targets[number].name
 
 
 # ------------------------------------------------------------------------------------ one column alone
@@ -97,17 +99,6 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
         is_near = is_telling & (off <= _FIRST_NEAR * float(y.std()))
         is_hopeful |= 2 * is_near.sum(axis=0) >= is_telling.sum(axis=0)
     return np.asarray(view.varying[is_one & is_hopeful])
-
-
-def _may_determine(view: View, j: int, y: NDArray[np.float64]) -> bool:
-    return _determines(view.values[:, j], y, view, j) is not None
-
-
-def _by_one(view: View, j: int, number: int) -> _Found | None:
-    """Return how a column determines the target in all rows, not only in those of the view."""
-    y = np.asarray(view.table.targets[:, number], dtype=np.float64)
-    how = _determines(view.whole(j), y, view, j)
-    return None if how is None else _Found(at=j, how=how)
 
 
 def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: int) -> str | None:
@@ -211,10 +202,6 @@ def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
     return [each for each in found if each.how != "order" or left > thresholds.LEAK_OTHERS_LEAVE]
 
 
-def _has_many_levels(view: View, j: int) -> bool:
-    return len(np.unique(view.values[:, j])) >= thresholds.SHARED_FEWEST_LEVELS
-
-
 def _alone_note(view: View, found: list[_Found], what: str) -> Note:
     names = view.names([each.at for each in found])
     verb = "determines" if len(found) == 1 else "each determine"
@@ -224,7 +211,9 @@ def _alone_note(view: View, found: list[_Found], what: str) -> Note:
         f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
         "are made."
     )
-    if any(each.how == "levels" and _has_many_levels(view, each.at) for each in found):
+    if any(
+        each.how == "levels" and view.n_levels[each.at] >= thresholds.SHARED_FEWEST_LEVELS for each in found
+    ):
         text += " If it names what rows share, such as a patient, pass it as groups= instead."
     return Note(code="leak", text=text, is_warning=True)
 
