@@ -268,7 +268,9 @@ def advise(
         family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
         if match is not None:
             request = replace(request, match=_features(match, like=table.facts))
-        way_chart = limited(resolve(chart, has_dropout="dropout" in family.kinds), family.kinds)
+        way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+        if hasattr(family, "on"):  # a model of the caller's may lack a penalty
+            way_chart = limited(way_chart, family.kinds)
         way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
         gatherer = Gatherer(
             table=table,
