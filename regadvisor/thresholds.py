@@ -77,6 +77,8 @@ LARGEST_LOSS = 1e6
 OVERFIT_GAP = 0.2
 #: … and by this share of the constant's loss: near a perfect fit a large relative gap means nothing.
 OVERFIT_OF_CONSTANT = 0.05
+#: A loss on new rows of more than twice that in training is told even near a perfect fit.
+BY_HEART_GAP = 0.5
 #: Underfit: even the training rows are fitted no better than this share below the constant's loss.
 UNDERFIT_GAIN = 0.05
 #: A run exploded if its held-out loss is above this multiple of the constant's: no sensible model is three

@@ -144,8 +144,8 @@ def test_where_the_model_without_a_penalty_is_worse_than_guessing_no_share_of_it
     scores = replace(scores_of(record), lowest_losses={"none": 0.702, "l2": 0.0842}, constant_loss=0.66)
     said = headline(replace(record, evidence=replace(record.evidence, scores=scores)))[1]
     assert said == (
-        "Regularizing helps: very likely. Without it the model does worse than always guessing: held-out log "
-        "loss 0.702 against 0.66. With it: 0.0842."
+        "Regularizing helps: very likely. Without a penalty the model does worse than always guessing "
+        "(held-out log loss 0.702 against 0.66); with it 0.0842."
     )
 
 

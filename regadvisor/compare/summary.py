@@ -54,8 +54,8 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
         what = "overfits"
     elif train_loss > constant_loss - thresholds.UNDERFIT_GAIN * abs(constant_loss):
         what = "hardly learns the training rows"
-    elif gap > thresholds.OVERFIT_GAP:
-        what = "fits the training rows better than new ones"
+    elif gap > thresholds.BY_HEART_GAP:
+        what = "fits the training rows much better than new ones"
     else:
         what = "fits"
     text = (

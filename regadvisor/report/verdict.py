@@ -118,8 +118,9 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
     if with_it < scores.constant_loss < without:  # a share of a loss that exploded says nothing
         return (
-            f"{helps} Without it the model does worse than always guessing: held-out {scores.loss_name} "
-            f"{number(without)} against {number(scores.constant_loss)}. With it: {number(with_it)}.",
+            f"{helps} Without a penalty the model does worse than always guessing (held-out "
+            f"{scores.loss_name} {number(without)} against {number(scores.constant_loss)}); with it "
+            f"{number(with_it)}.",
         )
     lower = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
     return (f"{helps} {lower} ({spread(found.difference, found.least, found.most, found.loss_b)}).",)
