@@ -81,6 +81,8 @@ OVERFIT_OF_CONSTANT = 0.05
 BY_HEART_GAP = 0.5
 #: Underfit: even the training rows are fitted no better than this share below the constant's loss.
 UNDERFIT_GAIN = 0.05
+#: A network still learns if training and held-out loss fell by this share over the second half of its epochs.
+STILL_FALLING = 0.1
 #: A run exploded if its held-out loss is above this multiple of the constant's: no sensible model is three
 #: times worse than knowing nothing but the mean. A baseline's lost losses count as just this.
 EXPLODED = 3.0
