@@ -202,9 +202,9 @@ def test_none_says_when_regularizing_costs() -> None:
     record = none()
     losses = {"l2": 0.33, "none": 0.3121}
     costs = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
-    assert headline(costs)[1] == "Even the best one, L2, has a loss 6.4% higher than without."
+    assert headline(costs)[1] == "Even the best one tried, L2, has a loss 6.4% higher than without."
     tiny = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", {"l2": 0.02, "none": 1e-9}))
-    assert headline(tiny)[1] == "Even the best one, L2, has a loss 0.02 higher than without."
+    assert headline(tiny)[1] == "Even the best one tried, L2, has a loss 0.02 higher than without."
 
 
 def test_none_says_when_the_gain_does_not_survive() -> None:

@@ -180,7 +180,7 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     name, gain = short_label(found.a), -found.difference
     if gain < -found.region:
         raised = part_of(found.difference, found.loss_b)
-        return (first, f"Even the best one, {name}, has a loss {raised} higher than without.")
+        return (first, f"Even the best one tried, {name}, has a loss {raised} higher than without.")
     last = record.walk.steps[-1] if record.walk.steps else None
     if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
         return (
