@@ -182,6 +182,7 @@ def test_a_perfect_fit_has_no_gap():
     ("train", "held_out", "is_said"),
     [
         ((0.60, 0.45), (0.62, 0.48), True),
+        ((0.60, 0.50), (0.62, 0.52), False),
         ((0.60, 0.58), (0.62, 0.60), False),  # settled
         ((0.60, 0.40), (0.62, 0.61), False),  # only training goes on
         ((0.60, 0.20), (0.62, 0.50), False),  # learns its rows by heart

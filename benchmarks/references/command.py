@@ -45,6 +45,7 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         stage.add_argument("--sets", default="all", help="all, or NAME,NAME")
     make.add_argument("--out", type=Path, default=KEPT)
     make.add_argument("--again", action="store_true", help="make those that are kept again, too")
+    advise.add_argument("--kept", type=Path, default=KEPT, help="folder of the references")
     advise.add_argument("--out", type=Path, required=True, help="file of JSON lines; a killed run goes on")
     advise.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     show = stages.add_parser("show", help="how many sets of each kind are kept")
@@ -64,7 +65,10 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
         version = code_version(Path(regadvisor.__file__).parent)
         with budget_clock("processor"):
             _each(asked, lambda asked, folder, entry: _advise(asked, folder, entry, version))
-        section, text = f"advised-{asked.model}", advised.summarise(asked.out, model=asked.model)
+        section, text = (
+            f"advised-{asked.model}",
+            advised.summarise(asked.out, model=asked.model, folder=asked.kept),
+        )
     else:
         text = summarise(asked.out)
     print(text)
@@ -126,7 +130,7 @@ def _make(asked: argparse.Namespace, folder: Path, entry: pd.Series) -> str | No
 
 
 def _advise(asked: argparse.Namespace, folder: Path, entry: pd.Series, version: str) -> str | None:
-    path = KEPT / asked.model / f"{entry['name']}.npz"
+    path = asked.kept / asked.model / f"{entry['name']}.npz"
     if not path.exists():
         return None
     data = load(folder, entry, max_rows=rows_used(entry.n, entry.p))

@@ -96,7 +96,7 @@ def still_learning(
 
     Examples
     --------
-    >>> still_learning((0.6, 0.62), (0.5, 0.58), 0.69, epochs=6)
+    >>> still_learning((0.6, 0.62), (0.4, 0.55), 0.69, epochs=6)
     >>> still_learning((0.6, 0.62), (0.4, 0.45), 0.69, epochs=6).code
     'still-learning'
     """
