@@ -152,7 +152,7 @@ def test_wrong_strengths_are_named():
     [
         (0.02, 0.41, "overfits"),
         (0.40, 0.41, "fits"),
-        (0.001, 0.01, "fits"),
+        (0.001, 0.01, "fits the training rows much better than new ones"),
         (0.68, 0.69, "hardly learns the training rows"),
         (0.01, 5.0, "explodes"),
     ],
