@@ -2,6 +2,8 @@
 
 usage: python benchmarks/references.py make --data DIR [--data DIR] [--model linear|module|mlp]
            [--sets all|NAME,..] [--out FOLDER] [--again]
+       python benchmarks/references.py advise --data DIR [--data DIR] [--model ..] [--sets ..] --out FILE
+           [--write]
        python benchmarks/references.py show [--out FOLDER] [--write]
 """
 

@@ -391,7 +391,7 @@ def _record(
         outcomes=decision.outcomes,
         flips=decision.flips,
         rows_needed=decision.rows_needed,
-        notes=(*traps, *gatherer.table.notes, *gatherer.notes),
+        notes=(*traps, *decision.notes, *gatherer.table.notes, *gatherer.notes),
         timings=gatherer.timings(),
     )
 

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterable, Sequence
 
 #: A loss that is higher by more times is not told in percent.
-_MOST_TIMES = 9.0
+MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
 _LONGEST = 80
 #: Words that stand for a missing value more often than for a category, in small letters.
@@ -61,7 +61,7 @@ def part_of(difference: float, loss: float) -> str:
     >>> part_of(-0.05, 0.4), part_of(0.05, 0.0001), part_of(0.5, -2.0)
     ('12%', '0.05', '0.5')
     """
-    if loss <= 0 or abs(difference) > _MOST_TIMES * loss:
+    if loss <= 0 or abs(difference) > MOST_TIMES * loss:
         return number(abs(difference))
     return percent(max(difference / loss, -1.0))  # no more than all of it can go
 
@@ -83,6 +83,25 @@ def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("
     if (low < 0) != (high < 0):
         return f"between {first} {words[0]} and {last} {words[1]}"
     return f"between {last} and {first} {words[0]}" if low < 0 else f"between {first} and {last} {words[1]}"
+
+
+def spread(difference: float, least: float, most: float, loss: float) -> str:
+    """Return how far a difference of losses may be from its mean, each end with the mass that a reply takes.
+
+    "Likely" is the report's word for that mass.
+
+    Examples
+    --------
+    >>> spread(-0.1, -0.16, -0.04, 1.0), spread(0.03, 0.02, 0.04, 1.0)
+    ('likely at least 4.0%', 'likely at least 2.0%')
+    >>> spread(-0.01, -0.04, 0.02, 1.0)
+    'could be 4.0% lower to 2.0% higher'
+    """
+    nearest = most if difference < 0 else least
+    if (nearest < 0) == (difference < 0) and part_of(nearest, loss) not in ("0", "0%"):
+        return f"likely at least {part_of(nearest, loss)}"
+    said = between(least, most, loss)
+    return said.replace("between", "could be").replace(" and ", " to ")
 
 
 def about(n: int) -> str:

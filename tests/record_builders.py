@@ -103,7 +103,7 @@ def comparison(
 
 def told(a: str, b: str, gain: float, half: float, *, of: float) -> str:
     """Return the reason that a comparison gives; `of` is the loss of `b`."""
-    return _comparison_text(comparison(a, b, gain, half, "unsure", {a: of - gain, b: of}))
+    return _comparison_text(comparison(a, b, gain, half, "unsure", {a: of - gain, b: of}), "unsure")
 
 
 def exchanged(scores: ScoreEvidence, *found: Comparison) -> ScoreEvidence:
@@ -153,7 +153,7 @@ EVERYTHING = SampleEvidence(
     n_source=569,
     is_everything=True,
     verdict="equivalent",
-    size_reason="All 569 rows: no more than the 5,000 wanted, so none is left out",
+    size_reason="Uses all 569 rows (the limit is 5,000)",
     validation="stratified",
 )
 RESOURCES = ResourceEvidence(

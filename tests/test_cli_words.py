@@ -262,7 +262,7 @@ def test_what_changed_is_said_the_answer_first(tmp_path: Path) -> None:
         "compare", saved(before, tmp_path / "a.json"), saved(after, tmp_path / "b.json")
     ).splitlines()
     assert said[0].startswith(
-        "The answer changed from L2: LogisticRegression(C=0.57) to L1: LogisticRegression("
+        "The answer changed from L2: LogisticRegression(C=0.57) on standardised features to L1: "
     )
     assert "The verdict was one kind ahead; it is a tie now." in said
     assert "As good now: L1 and L1+L2." in said
@@ -272,7 +272,9 @@ def test_what_changed_is_said_the_answer_first(tmp_path: Path) -> None:
 
 
 def test_the_same_advice_twice_has_not_changed() -> None:
-    assert changes(advice(), advice()) == ("The answer is the same: L2: LogisticRegression(C=0.57).",)
+    assert changes(advice(), advice()) == (
+        "The answer is the same: L2: LogisticRegression(C=0.57) on standardised features.",
+    )
 
 
 def test_a_changed_reply_and_loss_are_said() -> None:

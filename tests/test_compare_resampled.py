@@ -11,7 +11,7 @@ from regadvisor.compare.honest import bootstrap_counts, honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import resampled, strength_ties
-from regadvisor.compare.summary import fit_facts, zeroed_features
+from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
 
 GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
 
@@ -137,7 +137,7 @@ def test_a_strength_far_ahead_is_sure_and_one_of_equals_is_not():
     [
         (0.02, 0.41, "overfits"),
         (0.40, 0.41, "fits"),
-        (0.001, 0.01, "fits"),
+        (0.001, 0.01, "fits the training rows much better than new ones"),
         (0.68, 0.69, "hardly learns the training rows"),
         (0.01, 5.0, "explodes"),
     ],
@@ -161,6 +161,26 @@ def test_losses_below_zero_are_no_explosion(train, held_out, says):
 def test_a_perfect_fit_has_no_gap():
     facts = fit_facts("none", train_loss=0.0, held_out_loss=0.0, constant_loss=1.0)
     assert (facts.gap, " fits:" in facts.text) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "is_said"),
+    [
+        ((0.60, 0.45), (0.62, 0.48), True),
+        ((0.60, 0.50), (0.62, 0.52), False),
+        ((0.60, 0.58), (0.62, 0.60), False),  # settled
+        ((0.60, 0.40), (0.62, 0.61), False),  # only training goes on
+        ((0.60, 0.20), (0.62, 0.50), False),  # learns its rows by heart
+        ((-1.00, -2.0), (-1.00, -1.9), True),  # a likelihood
+        ((0.60, np.nan), (0.62, 0.48), False),
+    ],
+)
+def test_a_network_that_still_learns_is_told_to_train_longer(train, held_out, is_said):
+    halfway, end = zip(train, held_out, strict=True)
+    note = still_learning(halfway, end, 0.69, epochs=12)
+    assert (note is not None) == is_said
+    if note is not None:
+        assert f"half of its 12 epochs, the loss fell from {train[0]:.3g} to {train[1]:.3g} in" in note.text
 
 
 def test_zeroed_features_come_most_often_first():

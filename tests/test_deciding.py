@@ -650,7 +650,7 @@ def flips(*, signal: float, gain: float, behind: float) -> tuple[Flip, ...]:
 def test_flips_lead_to_another_outcome_and_the_nearest_comes_first() -> None:
     said = {
         "signal": ("no signal", "the best model were less than 0.5% better than always guessing"),
-        "gain": ("l2", "L1+L2 (elastic net) were less than 0.5% better than no regularizer"),
+        "gain": ("l2", "L1+L2 were less than 0.5% better than no regularizer"),
         "behind": ("l2", "L2 were less than 0.5% worse than L1"),
     }
     for order in (("signal", "gain", "behind"), ("behind", "gain", "signal"), ("gain", "behind", "signal")):

@@ -49,4 +49,4 @@ def test_every_loss_of_a_report_is_that_of_the_scores(name: str) -> None:
         assert because.startswith(f"The loss is lowest {leader}")
         assert f"({number(by_kind.min())})" in because
     if shown.disagreement is not None:
-        assert f"the lowest held-out loss has {rows[0].kind} ({rows[0].loss}" in shown.disagreement
+        assert f"The lowest loss is that of {rows[0].kind} ({rows[0].loss}" in shown.disagreement

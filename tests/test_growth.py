@@ -256,8 +256,10 @@ def test_far_beyond_the_sample_nothing_is_promised() -> None:
     assert growth.low < growth.gain < growth.high
     assert advice.path[-1].question == "Q10"
     assert advice.path[-1].reply == "unsure", "13 times the rows of the sample are too far"
-    assert f"takes off the loss {seen.gain:.1%} at 300 rows; " in advice.path[-1].answer.because
-    assert advice.path[-1].answer.because.endswith("at 13 times as many, all 4,000, is not known.")
+    assert f"lowers the loss by {seen.gain:.1%} at 300 rows; " in advice.path[-1].answer.because
+    assert advice.path[-1].answer.because.endswith(
+        "is left of that on all 4,000, 13 times as many, is not known."
+    )
 
 
 @pytest.mark.slow

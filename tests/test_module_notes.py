@@ -130,3 +130,18 @@ def test_parts_in_evaluation_mode_are_named() -> None:
     text = notes(module, FRAME[["age", "size"]])["module-eval"].text
     assert text.startswith("0 of Sequential stay in evaluation mode")
     assert net.training
+
+
+def test_a_training_that_ends_too_early_is_said_and_one_that_does_not_is_not() -> None:
+    def net(n_features: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(n_features, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    X = RNG.normal(size=(400, 4))
+    y = X @ [1.0, 2.0, 0.0, 0.0] + 0.1 * RNG.normal(size=400)
+    noise = RNG.normal(size=400)
+    for target, epochs, is_said in ((y, 6, True), (noise, 6, False), (noise, 60, False)):
+        recipe = Recipe(lr=0.01, epochs=epochs, batch_size=64)
+        found = advise(X, target, model=net, recipe=recipe, effort="quick").record.notes
+        text = "".join(note.text for note in found if note.code == "still-learning")
+        assert bool(text) == is_said
+        assert not text or f"half of its {epochs} epochs" in text

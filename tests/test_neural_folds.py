@@ -100,6 +100,17 @@ def test_a_fold_trained_without_the_others_is_the_same_up_to_rounding() -> None:
     assert all(fit.folds is None for fit in whole)
 
 
+def test_the_losses_half_way_are_those_of_a_run_of_half_the_length() -> None:
+    mlp, prepared = prepare(replace(SMALL, epochs=6, schedule="constant"))
+    half = replace(prepared, plan=replace(prepared.plan, epochs=3, checkpoints=(3,)))
+    whole = mlp.train(prepared, JOBS, deadline=NEVER)
+    n_steps = len(prepared.plan.rates)
+    for fit, shorter in zip(whole, mlp.train(half, JOBS, deadline=NEVER), strict=True):
+        expected = np.array([shorter.train_loss, shorter.losses.mean()])
+        assert_same(fit.halfway, expected, n_steps=n_steps)
+        assert not np.allclose(fit.losses, shorter.losses)
+
+
 def test_chosen_epochs_of_some_folds_are_chosen_by_these_folds() -> None:
     mlp, prepared = prepare(SMALL)
     (fit,) = mlp.train(prepared, JOBS[1:2], deadline=NEVER, folds=[0, 2])

@@ -89,7 +89,8 @@ def test_checkpoints_ascend_and_end_with_the_last_epoch(epochs: int) -> None:
 def test_given_epochs_are_trained_to_the_end() -> None:
     plan = sample_plan(Recipe(epochs=10), n_train=800, n_sample=1_000, n_source=4_000)
     assert plan.epochs == 20
-    assert plan.checkpoints == (20,)
+    assert plan.checkpoints == (10, 20)
+    assert not plan.is_choosing
     assert plan.sum_lr() == pytest.approx(plan.rates.sum())
 
 

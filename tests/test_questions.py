@@ -328,7 +328,7 @@ def judged(
 
 def test_a_comparison_says_gain_and_interval() -> None:
     better = judged("better", -0.05)
-    assert better.because == f"{A} has a loss 12% lower than no regularizer (at least 12%, 80% sure)."
+    assert better.because == f"{A} has a loss 12% lower than no regularizer (likely at least 12%)."
     assert better.numbers == pytest.approx(
         {
             "difference": -0.05,
@@ -341,14 +341,14 @@ def test_a_comparison_says_gain_and_interval() -> None:
         }
     )
     worse = judged("worse", 0.05)
-    assert worse.because == f"{A} has a loss 12% higher than no regularizer (at least 12%, 80% sure)."
-    assert judged("same", 0.001).because == (
-        f"{A} has a loss 0.2% higher than no regularizer "
-        "(80% sure of each end: between 0.8% lower and 1.2% higher)."
+    assert worse.because == f"{A} has a loss 12% higher than no regularizer (likely at least 12%)."
+    assert judged("unsure", 0.001).because == (
+        f"{A} has a loss 0.2% higher than no regularizer (could be 0.8% lower to 1.2% higher)."
     )
+    assert judged("same", 0.001).because == f"{A} ties with no regularizer: its loss is 0.2% higher."
 
 
-A = "L1+L2 (elastic net)"
+A = "L1+L2"
 
 
 @pytest.mark.parametrize(
@@ -602,7 +602,7 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     answer = q10("l2", SAMPLE, growth)
     assert (answer.reply, answer.because) == (
         "yes",
-        "L2 takes off the loss 12.0% at 1,000 rows; expected at all 4,000 rows: 8.1% [5.0%, 15.0%].",
+        "L2 lowers the loss by 12.0% at 1,000 rows; on all 4,000 rows expect 8.1% [5.0%, 15.0%].",
     )
     assert answer.numbers == {
         "gain": 0.081,
@@ -616,14 +616,14 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     assert answer.distance == pytest.approx(0.076)
     far = replace(growth, n_rows=9_000)
     assert q10("l2", SAMPLE, far).because == (
-        "L2 takes off the loss 12.0% at 1,000 rows; what is left of it at 9 times as many, all 9,000, is not "
-        "known."
+        "L2 lowers the loss by 12.0% at 1,000 rows; what is left of that on all 9,000, 9 times as many, is "
+        "not known."
     )
     checked = replace(
         far, source="checked", sizes=(point(1_000, 0.12), point(9_000, 0.04)), kind="elasticnet"
     )
     assert q10("elasticnet", SAMPLE, checked).because == (
-        f"{A} takes off the loss 12.0% at 1,000, 4.0% at 9,000 rows; expected at all 9,000 rows: "
+        f"{A} lowers the loss by 12.0% at 1,000, 4.0% at 9,000 rows; on all 9,000 rows expect "
         "8.1% [5.0%, 15.0%]."
     )
     edges = [("p_better", "yes"), ("p_same", "same"), ("p_worse", "no")]

@@ -176,7 +176,9 @@ def test_early_stopping_chooses_among_the_epochs_given() -> None:
         for early in (False, True)
     )
     assert plain.epochs == early.epochs == 20
-    assert plain.checkpoints == (20,)
+    assert plain.checkpoints == (10, 20)
+    assert not plain.is_choosing
+    assert early.is_choosing
     assert len(early.checkpoints) > 5
     assert early.checkpoints[-1] == 20
 

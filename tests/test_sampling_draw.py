@@ -23,7 +23,7 @@ def test_everything_is_equivalent_by_identity():
     assert np.sort(drawn.rows).tolist() == list(range(120))
     assert drawn.evidence.is_everything
     assert drawn.evidence.verdict == "equivalent"
-    assert drawn.evidence.size_reason.startswith("all 120 rows: no more than the 500 wanted")
+    assert drawn.evidence.size_reason.startswith("uses all 120 rows (the limit is 500)")
     assert drawn.table.weight is None
 
 
@@ -179,7 +179,7 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     table = noisy_classes(5000, 2, seed=0)
     drawn = draw_sample(table, n_rows=400, size_reason="Quick effort takes 400 rows.")
     assert drawn.evidence.size_reason == (
-        "Quick effort takes 400 rows; 400 of 5,000 rows: its means are off by about "
+        "Quick effort takes 400 rows; 400 of 5,000 rows: their means are off by about "
         "0.05 standard deviations; every class has at least 200 rows"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +22,18 @@ from regadvisor.search.cuts import affordable, opening_folds
 from regadvisor.search.results import to_scores
 from regadvisor.search.store import Journal
 from regadvisor.search.tune import Tuned, tune
+from regadvisor.words import number
 
 PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}
 
 
 def search(
-    family: StagedFamily, *, deadline: Deadline | None = None, storage: Path | None = None, n_first: int = 0
+    family: StagedFamily,
+    *,
+    deadline: Deadline | None = None,
+    storage: Path | None = None,
+    n_first: int = 0,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Tuned:
     effort = make_effort(one=5, two=6, seeds=1, n_rounds=0)
     return tune(
@@ -36,6 +43,7 @@ def search(
         seed=0,
         deadline=deadline or Deadline.after(600.0),
         storage=storage,
+        progress=progress,
     )
 
 
@@ -142,6 +150,19 @@ def test_ctrl_c_after_a_fit_leaves_what_is_known() -> None:
     assert tuned.results.folds == (0,)
     assert tuned.cut is not None
     assert tuned.cut.startswith("Ctrl-C came after")
+
+
+def test_what_is_called_best_so_far_is_what_ctrl_c_leaves() -> None:
+    said: list[str] = []
+
+    def interrupting(job: Job) -> BaseException | None:
+        return KeyboardInterrupt() if job.regularizer.kind == "l1" else None
+
+    tuned = search(StagedFamily(raising=interrupting), progress=lambda stage, share: said.append(stage))
+    losses = {trial.kind: tuned.results.fit_loss(trial.fit) for trial in tuned.results.trials}
+    best = min(losses, key=losses.__getitem__)
+    name = {"none": "no regularizer", "elasticnet": "L1+L2", "l2": "L2"}[best]
+    assert said[-1] == f"training, best so far: {name} (loss {number(losses[best])})"
 
 
 def test_ctrl_c_before_any_fit_goes_through() -> None:

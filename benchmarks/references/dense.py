@@ -61,7 +61,7 @@ def make_reference(data: DataSet, model: str, *, origin: str) -> Reference:
         part = part_of(task, share)
         if part is not None:
             shares.append(share)
-            sizes.append(_size(part, grid, spent, unit=_variances(task, task.split.train)))
+            sizes.append(_size(part, grid, spent, unit=variances(task, task.split.train)))
     recipe = task.recipe
     meta = {
         "set": data.name,
@@ -129,7 +129,7 @@ def _grid(task: Task, table: Table) -> list[Config]:
     ]
 
 
-def _variances(task: Task, rows: Rows) -> Losses:
+def variances(task: Task, rows: Rows) -> Losses:
     """Return the variance of every target on some rows; 1 for classes."""
     if task.data.task == "classification":
         return np.ones(1)
@@ -145,9 +145,7 @@ def _size(task: Task, grid: Sequence[Config], spent: dict[str, float], *, unit: 
     measure = _measure_module if task.family == "module" else _measure_family
     cv, test, constant, test_constant, converged = measure(task, table, folding, grid, spent)
     # The families measure in the variance of the rows that they see: the sample's, and with test rows theirs.
-    own, both = (
-        float((_variances(task, rows) / unit).mean()) for rows in (task.split.train, task.split.both)
-    )
+    own, both = (float((variances(task, rows) / unit).mean()) for rows in (task.split.train, task.split.both))
     if task.family == "module":
         both = own
     fold = folding.fold_of_row

@@ -42,6 +42,12 @@ def is_done(out: Path, task: Task, *, policy: str, version: str) -> bool:
 
 def run_advice(out: Path, task: Task, *, effort: str, version: str) -> dict[str, Any]:
     """Advise, train what is advised, and keep what came of it; return the run."""
+    advice, run = advised(task, effort=effort)
+    return _finish(out, task, {"policy": f"advise ({effort})", **run}, advice.regularizer, version=version)
+
+
+def advised(task: Task, *, effort: str = DEFAULT) -> tuple[Advice, dict[str, Any]]:
+    """Return the advice that a caller gets, and what it says and took as plain data."""
     given = None if effort == DEFAULT else effort
     arguments = _arguments(task)
     _load_libraries(task.family)
@@ -53,9 +59,7 @@ def run_advice(out: Path, task: Task, *, effort: str, version: str) -> dict[str,
         random_state=task.split.number,
         device="cpu",
     )
-    spent = clock.read()
-    run = {"policy": f"advise ({effort})", **_said(advice), **spent}
-    return _finish(out, task, run, advice.regularizer, version=version)
+    return advice, _said(advice) | clock.read() | {"load": os.getloadavg()[0]}
 
 
 def _arguments(task: Task) -> dict[str, Any]:
@@ -88,7 +92,6 @@ def _finish(
 ) -> dict[str, Any]:
     losses, full_run_cpu_s = train_and_test(task, regularizer)
     run |= {
-        "load": os.getloadavg()[0],
         "key": task.key,
         "set": task.data.name,
         "family": task.family,

@@ -66,7 +66,7 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
     if asked.only in (None, "references"):
         _each(asked, "reference", _reference)
     if asked.only in (None, "advice"):
-        with _budget_clock(asked.clock):
+        with budget_clock(asked.clock):
             _each(asked, "advice", lambda asked, task: _advice(asked, task, version))
     if asked.only in (None, "summary"):
         text = summarise(asked.out, list(_tasks(asked)), family=asked.family, version=version)
@@ -78,7 +78,7 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
 
 
 @contextmanager
-def _budget_clock(name: str) -> Iterator[None]:
+def budget_clock(name: str) -> Iterator[None]:
     """Let the library's clocks count the processor's seconds, if asked for, until the end of the block."""
     if name == "wall":
         yield

@@ -11,8 +11,9 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-from references import collection, command, dense, kept, summary
+from references import advised, collection, command, dense, kept, summary
 from regret import caller, data, grids, module_references
+from regret.cache import read_lines
 from regret.grids import Config
 from regret.references import Task
 from regret.splits import Split, make_split
@@ -332,3 +333,40 @@ def test_examples(module: ModuleType) -> None:
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+# --------------------------------------------------------------------------------- advice, judged by them
+
+
+def test_advice_is_judged_in_the_unit_of_the_grid(
+    folder: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs.jsonl"
+    words = ["advise", "--data", str(folder), "--kept", str(made), "--out", str(out)]
+    command.main(None, words)
+    runs = {run["set"]: run for run in read_lines(out)}
+    assert set(runs) == {"line", "small"}
+    strengths = runs["line"]["regularizer"]
+    if not strengths["l1"]:
+        task = Task.of(read(folder, "line"), make_split(read(folder, "line"), 0), "linear")
+        X, y = task.data.X.to_numpy(), task.data.y.to_numpy()
+        errors = mean_errors(X, y, task.split.train, task.split.test, strengths["l2"] or 1e-12)
+        assert runs["line"]["loss"] == pytest.approx(errors.mean() / y[task.split.train].var(), rel=1e-4)
+    assert set(runs["line"]["sklearn"]) == {"RidgeCV", "LassoCV", "ElasticNetCV"}
+    assert set(runs["small"]["sklearn"]) == {"LogisticRegressionCV"}
+
+    table = capsys.readouterr().out
+    lost = []
+    for name, run in runs.items():
+        grid = kept.load_reference(made / "linear" / f"{name}.npz").sizes[0].test_losses.mean(axis=1)
+        lost.append(100 * (run["loss"] / grid.min() - 1))
+    assert f"| advise | 2 | {np.mean(lost):.1f} |" in table
+    command.main(None, words)
+    assert len(list(read_lines(out))) == 2
+    assert "line: kept" in capsys.readouterr().out
+
+
+def test_advice_is_not_judged_by_a_reference_of_other_rows(folder: Path, made: Path) -> None:
+    reference = kept.load_reference(made / "linear" / "line.npz")
+    with pytest.raises(ValueError, match="must be the data of its reference"):
+        advised.measure(read(folder, "small"), reference)

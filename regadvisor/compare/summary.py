@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.records import FitFacts, ZeroedFeature
+from regadvisor.records import FitFacts, Note, ZeroedFeature
 from regadvisor.regularizer import LABELS, Kind
 
 
@@ -38,13 +38,14 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
     """
     behind = held_out_loss - train_loss
     gap = behind / held_out_loss if held_out_loss > 0 else 0.0
-    is_large = behind > thresholds.OVERFIT_OF_CONSTANT * abs(constant_loss)
     if not held_out_loss <= exploded_from(constant_loss):
         what = "explodes"
-    elif gap > thresholds.OVERFIT_GAP and is_large:
+    elif overfits(train_loss, held_out_loss, constant_loss):
         what = "overfits"
     elif train_loss > constant_loss - thresholds.UNDERFIT_GAIN * abs(constant_loss):
         what = "hardly learns the training rows"
+    elif gap > thresholds.BY_HEART_GAP:
+        what = "fits the training rows much better than new ones"
     else:
         what = "fits"
     text = (
@@ -52,6 +53,57 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
         f"held out {held_out_loss:.3g}, guessing {constant_loss:.3g}."
     )
     return FitFacts(kind=kind, train_loss=train_loss, held_out_loss=held_out_loss, gap=gap, text=text)
+
+
+def overfits(train_loss: float, held_out_loss: float, constant_loss: float) -> bool:
+    """Return whether a model does much better on the rows that it was trained on.
+
+    Examples
+    --------
+    >>> overfits(0.02, 0.41, 0.69), overfits(0.3, 0.31, 0.69)
+    (True, False)
+    """
+    behind = held_out_loss - train_loss
+    is_large = behind > thresholds.OVERFIT_OF_CONSTANT * abs(constant_loss)
+    return is_large and behind > thresholds.OVERFIT_GAP * held_out_loss > 0
+
+
+def still_learning(
+    halfway: tuple[float, float], end: tuple[float, float], constant_loss: float, *, epochs: float
+) -> Note | None:
+    """Return the note that a network's training ends too early, with the losses that show it.
+
+    It does not overfit, and over the second half of its epochs both losses fell by
+    ``thresholds.STILL_FALLING``.
+
+    Parameters
+    ----------
+    halfway, end : tuple of float
+        Train and held-out loss of the advised model.
+    constant_loss : float
+        Mean held-out loss of predicting the mean or the class shares.
+    epochs : float
+        How long it was trained.
+
+    Examples
+    --------
+    >>> still_learning((0.6, 0.62), (0.4, 0.55), 0.69, epochs=6)
+    >>> still_learning((0.6, 0.62), (0.4, 0.45), 0.69, epochs=6).code
+    'still-learning'
+    """
+    is_falling = all(
+        first - last >= thresholds.STILL_FALLING * abs(first)
+        for first, last in zip(halfway, end, strict=True)
+    )
+    if not is_falling or overfits(*end, constant_loss):
+        return None
+    (train, held_out), (last_train, last_held_out) = halfway, end
+    text = (
+        f"The network still learns when its training ends: over the second half of its {epochs:.0f} epochs, "
+        f"the loss fell from {train:.3g} to {last_train:.3g} in training and from {held_out:.3g} to "
+        f"{last_held_out:.3g} held out. Train longer, then ask again: the best regularizer depends on it."
+    )
+    return Note(code="still-learning", text=text)
 
 
 def zeroed_features(

@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from regadvisor import thresholds
 from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import Resampled, resampled, strength_ties
-from regadvisor.compare.summary import fit_facts, zeroed_features
+from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
 from regadvisor.evidence.caller_score import Scoring, reported_scores
 from regadvisor.families.base import Carry, Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
@@ -20,6 +22,7 @@ from regadvisor.records import (
     Comparison,
     Evidence,
     Flip,
+    Note,
     ScoreEvidence,
     Strength,
     Training,
@@ -49,6 +52,7 @@ class Decision:
     rows_needed: int | None = None
     #: The scores, with what is said about the fits of the pick.
     scores: ScoreEvidence | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,6 +133,7 @@ class Decider:
             outcomes=outcomes,
             flips=self._flips(),
             scores=self._described(trained, scores, nearest),
+            notes=self._notes(trained, nearest, scores),
         )
 
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
@@ -156,6 +161,7 @@ class Decider:
             flips=self._flips(),
             rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
             scores=self._described(trained, scores, outcome),
+            notes=self._notes(trained, outcome, scores),
         )
 
     # ------------------------------------------------------------------------------------- its parts
@@ -231,6 +237,19 @@ class Decider:
         return self.family.training(
             fit, n_sample=trained.prepared.n_learned, n_rows=self.n_rows, seed=self.seeds["model"]
         )
+
+    def _notes(self, trained: Trained, kind: Kind, scores: ScoreEvidence) -> tuple[Note, ...]:
+        """Return whether training ends too early. On fewer rows than there are, it is shorter anyway."""
+        fit = self._picked(trained, kind)[0]
+        if fit.halfway is None or fit.epochs is None or trained.prepared.n_learned < self.n_rows:
+            return ()
+        note = still_learning(
+            (float(fit.halfway[0]), float(fit.halfway[1])),
+            (fit.train_loss, float(trained.panel.mean_losses(kind).min())),
+            scores.constant_loss,
+            epochs=float(np.nanmean(fit.epochs)),
+        )
+        return () if note is None else (note,)
 
     def _signal(self, scores: ScoreEvidence) -> float:
         """Return the probability that anything beats the constant, where the chart asks for it.

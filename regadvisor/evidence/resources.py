@@ -206,7 +206,7 @@ def _measured(
         effort_source="given" if effort else "measured",
         budget_s=None if budget is None else budget_s,
         budget_source="automatic" if budget == "auto" else "given",
-        size_reason=f"no more fit into {aim_s:.2g} s" if is_fewer else None,
+        size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
         full_run_s=full_run_s,
         obstacle=(
@@ -229,7 +229,7 @@ def _smallest(situation: Situation, given_s: float | None, effort: str | None) -
         effort_source="given" if effort else "measured",
         budget_s=budget_s if math.isfinite(budget_s) else None,
         budget_source="automatic" if given_s is None else "given",
-        size_reason=f"no more fit into {budget_s:.2g} s",
+        size_reason=f"no more rows fit into {budget_s:.2g} s",
         is_smallest=True,
     )
 

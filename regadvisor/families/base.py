@@ -62,6 +62,8 @@ class Fit:
         Epoch used to score each fold, chosen without that fold (networks).
     sum_lr : float or None
         Σ lr over the steps of one training of those epochs, mean over folds (networks).
+    halfway : ndarray of float64, shape (2,), or None
+        Train and held-out loss after half of the epochs (networks that are scored at their last epoch).
     fit_s : float
         Seconds, this job's share of a batch.
     folds : tuple of int or None
@@ -76,6 +78,7 @@ class Fit:
     is_limit: bool = False
     epochs: NDArray[np.float64] | None = None
     sum_lr: float | None = None
+    halfway: NDArray[np.float64] | None = None
     fit_s: float = 0.0
     folds: tuple[int, ...] | None = None
 

@@ -26,11 +26,9 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.words import between, capital, number, part_of
+from regadvisor.words import between, capital, number, part_of, spread
 
 Mode = Literal["sign", "interval"]
-#: How sure the bounds of a sentence are, and what makes a reply "better" or "worse".
-SURE = f"{thresholds.REPLY_MASS:.0%} sure"
 #: The reply on the other side of the threshold.
 _ACROSS: dict[str, Reply] = {"yes": "no", "no": "yes"}
 _MASSES = ("p_better", "p_same", "p_worse")
@@ -285,7 +283,9 @@ def _side(side: str, evidence: Evidence, pick: Kind | None) -> str:
 
 
 def _label(side: str) -> str:
-    return {"any": "the best model", "constant": "always guessing"}.get(side) or LABELS[side]  # type: ignore[index]
+    """Return a side of a comparison as part of a sentence; the chart says what L1+L2 is."""
+    named = {"any": "the best model", "constant": "always guessing"}.get(side) or LABELS[side]  # type: ignore[index]
+    return named.partition(" (")[0]
 
 
 def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
@@ -306,7 +306,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
     reply = _reply(question, found, mode)
     return Answer(
         reply=reply,
-        because=_comparison_text(found),
+        because=_comparison_text(found, reply),
         numbers=_numbers(found, "difference", "low", "high", "region", *_MASSES),
         flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),
@@ -323,16 +323,15 @@ def _reply(question: Question, found: Comparison, mode: Mode) -> Reply:
     return found.reply
 
 
-def _comparison_text(found: Comparison) -> str:
+def _comparison_text(found: Comparison, reply: Reply) -> str:
     """Return the difference as a share of the loss, with the bound, or both, that made the reply."""
     a, b = capital(_label(found.a)), _label(found.b)
-    is_lower = found.difference < 0
-    nearest = found.most if is_lower else found.least
-    if (nearest < 0) == is_lower and nearest != 0:
-        bound = f"at least {part_of(nearest, found.loss_b)}, {SURE}"
-    else:
-        bound = f"{SURE} of each end: {between(found.least, found.most, found.loss_b)}"
-    how_much = f"{part_of(found.difference, found.loss_b)} {'lower' if is_lower else 'higher'}"
+    share = part_of(found.difference, found.loss_b)
+    how_much = f"{share} {'lower' if found.difference < 0 else 'higher'}"
+    if reply == found.reply == "same":
+        apart = "the losses are equal" if share in ("0", "0%") else f"its loss is {how_much}"
+        return f"{a} ties with {b}: {apart}."
+    bound = spread(found.difference, found.least, found.most, found.loss_b)
     return f"{a} has a loss {how_much} than {b} ({bound})."
 
 
@@ -415,14 +414,14 @@ def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
     label = capital(_label(growth.kind))
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
-    seen = f"{label} takes off the loss {measured} rows"
+    seen = f"{label} lowers the loss by {measured} rows"
     if _is_too_far(growth):
         times = growth.n_rows / growth.n_sample
         return (
-            f"{seen}; what is left of it at {times:.0f} times as many, all {growth.n_rows:,}, is not known."
+            f"{seen}; what is left of that on all {growth.n_rows:,}, {times:.0f} times as many, is not known."
         )
     expected = f"{growth.gain:.1%} [{growth.low:.1%}, {growth.high:.1%}]"
-    return f"{seen}; expected at all {growth.n_rows:,} rows: {expected}."
+    return f"{seen}; on all {growth.n_rows:,} rows expect {expected}."
 
 
 JUDGES: dict[str, Judge] = {

@@ -185,7 +185,7 @@ def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
     ax.set_yticklabels(names)
     ax.set_xlim(right=farthest * 1.03)
     ax.set_xlabel(
-        f"% more held-out loss than what is advised ({REPLY_MASS:.0%} sure of each end; shaded: a tie)"
+        f"% more held-out loss than what is advised ({2 * REPLY_MASS - 1:.0%} intervals; shaded: a tie)"
     )
     ax.set_title("What else is as good", loc="left", fontsize=11)
     _tidy(ax)

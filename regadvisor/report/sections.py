@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from regadvisor.records import (
     HIDDEN_SIGNAL,
     UNLEARNED_SIGNAL,
+    Claim,
     DataFacts,
     FitFacts,
     Record,
@@ -22,6 +23,7 @@ from regadvisor.report.phrases import (
     label,
     seconds,
     sentence,
+    short_label,
     short_name,
     short_strengths,
     strength_name,
@@ -125,9 +127,14 @@ def claims(record: Record) -> tuple[str, ...]:
     measured = [claim for claim in own if claim.support is not None]
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
-    return tuple(
-        f"{claim.statement.rstrip('.')}: {support(claim)} ({claim.support:.2f})." for claim in measured
-    )
+    return tuple(f"{_claimed(claim, record)}: {support(claim)} ({claim.support:.2f})." for claim in measured)
+
+
+def _claimed(claim: Claim, record: Record) -> str:
+    """Return what a claim says: "start with" is advice, and what is more or less sure is a fact."""
+    if claim.name != "kind":
+        return claim.statement.rstrip(".")
+    return f"No other kind is better than {short_label(record.strength.regularizer.kind)}"
 
 
 def strength(record: Record) -> tuple[str, ...]:
@@ -145,7 +152,7 @@ def strength(record: Record) -> tuple[str, ...]:
     if facts.carried is not None:
         lines.append(sentence(facts.carried))
     if regularizer.kind != "dropout":
-        lines.append(f"It means: {_STRENGTH_MEANS[regularizer.coupling]}.")
+        lines.append(f"Its unit: {_STRENGTH_MEANS[regularizer.coupling]}.")
     return tuple(lines)
 
 
@@ -155,7 +162,7 @@ def _tie_ranges(record: Record) -> list[str]:
     is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
     there = " there" if is_carried else ""
     ranges = [
-        f"No {strength_name(name)} from {number(low)} to {number(high)} is clearly worse{there}."
+        f"Any {strength_name(name)} from {number(low)} to {number(high)} does about as well{there}."
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]
@@ -174,7 +181,7 @@ def sample(record: Record) -> tuple[str, ...]:
     scores = record.evidence.scores
     folds = _folds(facts.validation, None if scores is None else scores.n_folds)
     size = f"{facts.n_rows:,} of {counted(facts.n_source, 'row')}"
-    is_said = facts.is_everything or facts.size_reason.startswith(size)
+    is_said = facts.is_everything or size in facts.size_reason
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
     if not facts.is_everything:
         lines.append(_match(facts))

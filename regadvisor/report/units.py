@@ -107,7 +107,7 @@ def range_in_own_unit(record: Record) -> list[str]:
         return []
     model, key, _ = values[0]
     low, high = sorted(value for *_, value in values)
-    return [f"For {model} that is any {key} from {number(low, 2)} to {number(high, 2)}."]
+    return [f"For {model} that is {key} from {number(low, 2)} to {number(high, 2)}."]
 
 
 def _typed(value: float, digits: int, key: str = "") -> str:
@@ -117,11 +117,11 @@ def _typed(value: float, digits: int, key: str = "") -> str:
     --------
     >>> _typed(0.0606, 1), _typed(1234.6, 2), _typed(float("inf"), 3)
     ('0.06', '1200', 'inf')
-    >>> _typed(0.99995, 1, "l1_ratio")
-    '0.99995'
+    >>> _typed(0.99931, 1, "l1_ratio")
+    '0.999'
     """
-    if key == "l1_ratio" and number(value, digits) in ("0", "1") and value not in (0.0, 1.0):
-        return f"{value:.6g}"
+    if key == "l1_ratio" and value not in (0.0, 1.0):
+        digits = next((more for more in range(digits, 16) if number(value, more) not in ("0", "1")), 16)
     if math.isfinite(value) and 1_000 <= abs(value) < 1e9:
         return str(round(value, digits - len(str(int(abs(value))))).__trunc__())
     return number(value, digits)

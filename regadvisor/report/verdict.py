@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from regadvisor.records import (
     FEW_RULE,
     HIDDEN_SIGNAL,
@@ -13,13 +15,11 @@ from regadvisor.records import (
     Step,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import label, seconds, sentence, short_label, strengths, support
+from regadvisor.report.phrases import seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
-from regadvisor.thresholds import LOST_MASS, REPLY_MASS, TOSS_UP
-from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent
+from regadvisor.thresholds import LOST_MASS, TOSS_UP
+from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent, spread
 
-#: How sure the bounds of a sentence are.
-SURE = f"{REPLY_MASS:.0%} sure"
 #: Why nothing beats a constant guess although there is a signal.
 _UNSEEN = {
     HIDDEN_SIGNAL: "extreme values rule the loss",
@@ -40,32 +40,28 @@ def headline(record: Record) -> tuple[str, ...]:
     elif record.walk.outcome == "none":
         said = _none(record, record.evidence.scores)
     else:
-        said = (f"Use {_use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
+        said = (f"Use {use(record)}.", *_helps(record, record.evidence.scores), *_others(record))
     return (*said, *_cost(record))
 
 
 def use(record: Record) -> str:
-    """Return what to use in the user's own unit, as in ``"L2: Ridge(alpha=13.5)"``."""
+    """Return what to use in the user's own unit: ``"L2: Ridge(alpha=13.5) on standardised features"``."""
     regularizer = record.strength.regularizer
     if regularizer.kind == "none":
         return LABELS["none"]
     if not regularizer.has_strengths:
         return regularizer.label
     code = in_code(record)
-    default = ", a default strength" if record.strength.source == "default" else ""
-    return f"{regularizer.label}: {code}{default}" if code else start(record)
+    is_default = code and record.strength.source == "default"
+    said = f"{regularizer.label}: {code}{_where(record)}" if code else start(record)
+    return f"{said}, a default strength" if is_default else said
 
 
-def _use(record: Record) -> str:
-    """Return what to use, and which features it is for where the caller's own model does not say so."""
+def _where(record: Record) -> str:
+    """Return which features the strength is for where the caller's own model does not say so."""
     training = record.training
     is_ours = training is not None and training.family == "linear" and training.estimator is None
-    where = (
-        " on standardised features"
-        if is_ours and in_code(record) and record.strength.regularizer.kind != "none"
-        else ""
-    )
-    return f"{use(record)}{where}"
+    return " on standardised features" if is_ours else ""
 
 
 def start(record: Record) -> str:
@@ -118,10 +114,16 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         return ()
     if claim.support < TOSS_UP and claim.probability is None:
         return (f"Regularizing is not shown to help: the loss is {_between(found)} than without.",)
+    helps, own = f"Regularizing helps: {support(claim)}.", losses(scores)
+    without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
+    if with_it < scores.constant_loss < without:  # a share of a loss that exploded says nothing
+        return (
+            f"{helps} Without a penalty the model does worse than always guessing (held-out "
+            f"{scores.loss_name} {number(without)} against {number(scores.constant_loss)}); with it "
+            f"{number(with_it)}.",
+        )
     lower = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
-    least = part_of(found.most, found.loss_b)
-    bound = f" (at least {least}, {SURE})" if found.most < 0 and least != "0%" else ""
-    return (f"Regularizing helps: {support(claim)}. {lower}{bound}.",)
+    return (f"{helps} {lower} ({spread(found.difference, found.least, found.most, found.loss_b)}).",)
 
 
 def _others(record: Record) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _others(record: Record) -> tuple[str, ...]:
     sentences = []
     if record.ties:
         tied = capital(joined(short_label(kind) for kind in record.ties))
-        sentences.append(f"{tied} {'is' if len(record.ties) == 1 else 'are'} as good{_why(record)}.")
+        sentences.append(f"{tied} {'does' if len(record.ties) == 1 else 'do'} as well{_why(record)}.")
     scores = record.evidence.scores
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
     if record.most_lost is not None and compared:
@@ -157,17 +159,15 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     pick = record.strength.regularizer.kind
     side = pick if pick != "none" else best_regularizer(scores)
     found = scores.comparison(side or "none", "none")
-    how = (
-        "" if found is None else f" (the loss is {_between(found)} with {short_label(found.a)} than without)"
-    )
     is_open = found is None or found.low < 0 < found.high
     matter = "no measurable difference" if is_open else "no difference that matters"
-    simple = "is the simplest" if pick == "none" else "does no harm"
-    tied = capital(joined(label(kind) for kind in record.ties))
+    harmless = "" if pick == "none" else ", and a mild penalty does no harm"
+    joint = ":" if pick == "none" else ";"
+    how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)} than without. "
+    tied = [LABELS["none"] if kind == "none" else short_label(kind) for kind in record.ties]
     return (
-        f"Regularizing or not makes {matter}{how}.",
-        f"Use {_use(record)}; {'it' if pick == 'none' else 'a mild penalty'} {simple}.",
-        f"{tied} {'ties' if len(record.ties) == 1 else 'tie'} with it.",
+        f"Use {use(record)}{joint} regularizing makes {matter}{harmless}.",
+        f"{how}{capital(joined(tied))} {'does' if len(tied) == 1 else 'do'} as well.",
     )
 
 
@@ -180,7 +180,7 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     name, gain = short_label(found.a), -found.difference
     if gain < -found.region:
         raised = part_of(found.difference, found.loss_b)
-        return (first, f"Even the best one, {name}, has a loss {raised} higher than without.")
+        return (first, f"Even the best one tried, {name}, has a loss {raised} higher than without.")
     last = record.walk.steps[-1] if record.walk.steps else None
     if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
         return (
@@ -224,7 +224,7 @@ def _no_signal(record: Record) -> tuple[str, ...]:
         luck = ", no more below than luck explains" if is_lower else ""
         reached = f"reaches a {scores.loss_name} of {best}, {also}{luck}"
         sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
-    sentences.append(f"If you train anyway, use {_use(record)}.")
+    sentences.append(f"If you train anyway, use {use(record)}.")
     return tuple(sentences)
 
 
@@ -233,8 +233,8 @@ def _untrained(record: Record) -> tuple[str, ...]:
     if record.strength.source == "none" and record.strength.regularizer.kind != "none":
         return (f"Use {record.strength.regularizer.label}.", "Its strength is unknown without data.")
     why = _gave_up(record)
-    reason = () if why is None else (sentence(why.answer.because),)
-    return (f"Use {_use(record)}.", "Nothing was trained, so nothing says how sure that is.", *reason)
+    reason = "" if why is None else f" {sentence(why.answer.because)}"
+    return (f"Use {use(record)}.", f"This is a rule of thumb, not a measurement.{reason}")
 
 
 def _gave_up(record: Record) -> Step | None:
@@ -243,7 +243,7 @@ def _gave_up(record: Record) -> Step | None:
 
 
 def _cant_tell(record: Record) -> tuple[str, ...]:
-    until = f"Until then use {_use(record)}."
+    until = f"Until then use {use(record)}."
     scores, sample = record.evidence.scores, record.evidence.sample
     for note in record.notes:
         if note.code in _UNSEEN:
@@ -259,9 +259,10 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         rows = counted(sample.n_rows, "row")
         return (f"Can't tell yet: in the time there was, {rows} left nothing to compare.", until)
     # A deadline may have left some folds out: what is told rests on the rows that were tested.
-    rows, kind = counted(min(sample.n_rows, widest.n_rows), "row"), short_label(widest.a)
-    what = f"with {rows}, the loss is {_between(widest)} with {kind} than without"
-    return (f"Can't tell yet whether to regularize: {what}{_needed(record)}.", until)
+    tested = "" if widest.n_rows >= sample.n_rows else f" of the {counted(widest.n_rows, 'row')} tested"
+    kind = short_label(widest.a)
+    what = f"With {kind} the loss{tested} is {_between(widest)} than without{_needed(record)}."
+    return (f"Can't tell yet whether to regularize. {until}", what)
 
 
 def _needed(record: Record) -> str:
@@ -278,7 +279,8 @@ def _needed(record: Record) -> str:
         return "; testing the other rows as well, with more time, would decide it"
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {about(record.rows_needed)} rows would decide it"
-    return f"; about {about(record.rows_needed - record.data.n_rows)} more rows would decide it"
+    more = about(record.rows_needed - record.data.n_rows)
+    return f"; about {more} rows more than these {record.data.n_rows:,} would decide it"
 
 
 def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None:
@@ -292,17 +294,15 @@ def _cost(record: Record) -> tuple[str, ...]:
     timings, sample, data = record.timings, record.evidence.sample, record.data
     if not timings.total_s:
         return ()
-    rows = ""
-    if sample is not None and data is not None and record.evidence.scores is not None:
-        is_part = sample.n_rows < data.n_rows
-        rows = (
-            f" on {sample.n_rows:,} of {data.n_rows:,} rows" if is_part else f" on all {data.n_rows:,} rows"
-        )
-    return (f"Took {seconds(timings.total_s)}{rows}.",)
+    took = seconds(timings.total_s)
+    if sample is None or data is None or record.evidence.scores is None:
+        return (f"This took {took}.",)
+    part = f"{sample.n_rows:,} of" if sample.n_rows < data.n_rows else "all"
+    return (f"Measured on {part} {data.n_rows:,} rows in {took}.",)
 
 
 def flips(record: Record) -> tuple[str, ...]:
     """Return what would flip the verdict, the nearest first."""
     return tuple(
-        f"The answer becomes {short_label(flip.outcome)} if {flip.condition}." for flip in record.flips
+        f"The answer would become {short_label(flip.outcome)} if {flip.condition}." for flip in record.flips
     )

@@ -24,11 +24,11 @@ from regadvisor.report.phrases import (
 )
 from regadvisor.report.verdict import flips, headline, losses
 from regadvisor.thresholds import REPLY_MASS
-from regadvisor.words import number
+from regadvisor.words import MOST_TIMES, number
 
 _T = TypeVar("_T")
 #: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.
-INTERVALS = f"brackets: {REPLY_MASS:.0%} sure of each end"
+INTERVALS = f"brackets: {2 * REPLY_MASS - 1:.0%} intervals"
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
 
@@ -253,6 +253,8 @@ def _gain(found: Comparison | None) -> str:
     if found is None:
         return ""
     ends = (-found.difference, -found.most, -found.least)
+    if found.difference > MOST_TIMES * found.loss_b > 0:
+        return f"{number(1 + found.difference / found.loss_b, 2)} times the loss"
     if found.loss_b <= 0:
         return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
     # An interval may reach beyond what can be gained, which is all of the loss.
@@ -289,8 +291,8 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
     return (
-        f"The chart's answer is {short_label(outcome)}; the lowest held-out loss has {short_label(best)} "
-        f"({number(own[best])} against {number(own[outcome])}; {how})."
+        f"The lowest loss is that of {short_label(best)} ({number(own[best])} against {number(own[outcome])} "
+        f"of {short_label(outcome)}; {how})."
     )
 
 

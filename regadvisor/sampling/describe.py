@@ -21,10 +21,10 @@ def describe_size(
     n, n_source = sample.n_rows, source.facts.n_rows
     if n == n_source:
         enough = request.rows is None and request.n_asked >= n_source
-        why = f"no more than the {request.n_asked:,} wanted, so none is left out" if enough else "as asked"
-        text = f"all {n_source:,} rows: {why}"
+        why = f"(the limit is {request.n_asked:,})" if enough else "as asked"
+        text = f"uses all {n_source:,} rows {why}"
     else:
-        parts = [f"its means are off by about {number(float(1 / np.sqrt(n)), 2)} standard deviations"]
+        parts = [f"their means are off by about {number(float(1 / np.sqrt(n)), 2)} standard deviations"]
         if sample.is_classification:
             counts = np.bincount(sample.y, minlength=sample.n_classes)
             there = counts[np.bincount(source.y, minlength=len(counts)) > 0]
@@ -66,8 +66,8 @@ def describe_notes(
         column = next((test.column for test in evidence.tests if test.what.startswith("row order")), None)
         mostly = f" (mostly {column!r})" if column else ""
         text = (
-            f"The first rows look different from the last ones{mostly}: if rows stand in the order of time, "
-            "pass time=."
+            f"The first rows look different from the last ones{mostly}. If the rows are in time order, pass "
+            "time=."
         )
         notes.append(Note(code="row-order", text=text))
     return tuple(notes)

@@ -185,7 +185,7 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
     found = (adjusted <= thresholds.DRIFT_FDR) & (size >= thresholds.DRIFT_SMD)
     pick = np.where(found, size, 0.0).argmax() if found.any() else adjusted.argmin()
     contrast, column = np.unravel_index(int(pick), size.shape)
-    parts = ("last third against first", "middle third against the rest")[int(contrast)]
+    parts = ("from the first third to the last", "from the rest to the middle third")[int(contrast)]
     n_found = int(found.any(axis=0).sum())
     return ShiftTest(
         what=what,
@@ -194,8 +194,9 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
         effect=float(size[contrast, column]),
         unit="standard deviations",
         p_value=float(adjusted[contrast, column]),
-        text=f"{n_found} of {len(names)} columns drift; most telling {names[int(column)]}, {parts}: "
-        f"{contrasts.smd[contrast, column]:+.2f} standard deviations (p = {adjusted[contrast, column]:.2g})",
+        text=f"{n_found} of {len(names)} {'column drifts' if len(names) == 1 else 'columns drift'}, most of "
+        f"all {names[int(column)]}: {parts} it moves by {contrasts.smd[contrast, column]:+.2f} standard "
+        "deviations",
     )
 
 

@@ -59,6 +59,9 @@ def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
     sum_lr = first.sum_lr
     if first.sum_lr is not None and rest.sum_lr is not None:
         sum_lr = share * first.sum_lr + (1.0 - share) * rest.sum_lr
+    halfway = None
+    if first.halfway is not None and rest.halfway is not None:
+        halfway = np.asarray(share * first.halfway + (1.0 - share) * rest.halfway)
     return replace(
         first,
         losses=losses,
@@ -68,6 +71,7 @@ def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
         is_limit=first.is_limit or rest.is_limit,
         epochs=epochs,
         sum_lr=sum_lr,
+        halfway=halfway,
         fit_s=first.fit_s + rest.fit_s,
         folds=None if len(folds) == len(prepared.folds) else folds,
     )

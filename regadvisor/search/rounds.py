@@ -18,6 +18,7 @@ To resume is to make the same legs again, with the fits that are in the journal 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,6 +32,7 @@ from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results
+from regadvisor.words import number
 
 Folds = tuple[int, ...]
 
@@ -121,7 +123,7 @@ class Rounds:
     deadline : Deadline
     log : Log or None
     progress : callable or None
-        Called after every fit with what is going on and the share of the planned fits that are done.
+        Called after every fit with the best so far and the share of the planned fits that are done.
     n_first : int
         Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
     """
@@ -159,8 +161,9 @@ class Rounds:
         self.n_resumed = 0
         self.is_interrupted = False
         self._share = 0.0
-        #: Candidates that a plan made anew left out.
-        self._n_left_out = 0
+        #: The lowest loss so far and its kind, by the folds that it is the mean over: only those compare.
+        self._best: dict[Folds, tuple[float, Kind]] = {}
+        self._n_left_out = 0  # candidates that a plan made anew left out
         self._is_open = True
 
     def train_next(self) -> bool:
@@ -235,7 +238,7 @@ class Rounds:
             return list(requests), []
         for request in requests:
             known = self.known.get(request.job)
-            value = None if known is None else self._value_on(known, stages.first)
+            value = None if known is None else self._value(known, stages.first)
             self.first_values.setdefault(request.kind, {})[request.number] = value
         leaders = {search.kind: search.leader for search in self.searches}
         goes_on = {kind: survivors(values, leaders[kind]) for kind, values in self.first_values.items()}
@@ -290,11 +293,11 @@ class Rounds:
         only = {} if is_all else {"folds": folds}
         try:
             # All jobs, also those in the log: batches are made of all, so that a resumed run makes the same.
-            found = self.family.train(
-                self.measure.prepared, jobs, deadline=self.deadline, on_fit=on_fit, known=stored, **only
-            )
             # What `train` returns has been passed to `on_fit` already, if the family keeps its promise.
-            for fit in found:
+            prepared = self.measure.prepared
+            for fit in self.family.train(
+                prepared, jobs, deadline=self.deadline, on_fit=on_fit, known=stored, **only
+            ):
                 on_fit(fit)
         except _NotTheFitsError as error:
             raise error.__cause__ or error from None
@@ -333,6 +336,9 @@ class Rounds:
         elif len(fit.folds or ()) == len(self.measure.prepared.folds):
             fit = replace(fit, folds=None)
         self.known[fit.job] = fit
+        loss, folds = self._value(fit), tuple(sorted(fit.folds or self.folds))
+        if loss is not None and loss < self._best.get(folds, (math.inf,))[0]:
+            self._best[folds] = (loss, fit.job.regularizer.kind)
 
     # ------------------------------------------------------------------------------------ telling
 
@@ -349,28 +355,28 @@ class Rounds:
             self.n_done[request.kind] += 1
         value = None if known is None else self._value(known)
         fold_losses = [
-            self._value_on(known, (fold,)) if known is not None and known.covers((fold,)) else None
+            self._value(known, (fold,)) if known is not None and known.covers((fold,)) else None
             for fold in self.folds
         ]
         is_cut = known is None and request.job not in self.failed
         request.search.tell(request.number, known, value, fold_losses, is_cut=is_cut)
         self._say()
 
-    def _value(self, fit: Fit) -> float | None:
-        """Return the mean held-out loss, or None if the fit did not converge."""
-        return self.measure.fit_loss(fit) if self.measure.is_usable(fit) else None
-
-    def _value_on(self, fit: Fit, folds: Folds) -> float | None:
-        """Return the mean held-out loss on some folds."""
-        on_these = replace(self.measure, folds=folds)
-        return on_these.fit_loss(fit) if on_these.is_usable(fit) else None
+    def _value(self, fit: Fit, folds: Folds | None = None) -> float | None:
+        """Return the mean held-out loss, or that on some folds; None if the fit did not converge."""
+        measure = self.measure if folds is None else replace(self.measure, folds=folds)
+        return measure.fit_loss(fit) if measure.is_usable(fit) else None
 
     def _say(self) -> None:
         if self.progress is not None:
             n_fold_fits = sum(len(fit.folds or self.folds) for fit in self.known.values())
             share = max(self.n_done.total(), n_fold_fits / len(self.folds)) / max(self.n_planned, 1)
             self._share = max(self._share, min(1.0, share))  # more may be planned, but a bar only grows
-            self.progress("training candidates", self._share)
+            stage = "training"
+            if self._best:
+                loss, kind = self._best[max(self._best, key=len)]
+                stage += f", best so far: {LABELS[kind].partition(' (')[0]} (loss {number(loss)})"
+            self.progress(stage, self._share)
 
     @property
     def n_planned(self) -> int:
@@ -387,15 +393,11 @@ class Rounds:
         parts = []
         if is_cut:
             cause = "Ctrl-C came" if self.is_interrupted else "the time was up"
-            parts.append(f"{cause} after {n_done} of {n_wanted} fits ({self._done()})")
+            done = ", ".join(f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
+            parts.append(f"{cause} after {n_done} of {n_wanted} fits ({done or 'none was finished'})")
         if len(self.folds) < n_all:
             parts.append(f"only {len(self.folds)} of {n_all} folds were used")
         if self.failed:
             error = next(iter(self.failed.values()))
             parts.append(f"{len(self.failed)} fits failed ({type(error).__name__}: {error})")
         return "; ".join(parts)
-
-    def _done(self) -> str:
-        """Return the fits that were done, by kind."""
-        names = (f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
-        return ", ".join(names) or "none was finished"

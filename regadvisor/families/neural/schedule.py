@@ -139,6 +139,8 @@ class Plan:
         Learning rate of every step.
     checkpoints : tuple of int
         Epochs after which the held-out loss is taken, ascending, ending with `epochs`.
+    is_choosing : bool
+        Whether the best checkpoint is scored; else the last one, and the others only show the way there.
     """
 
     epochs: int
@@ -147,10 +149,11 @@ class Plan:
     rates: NDArray[np.float64]
     checkpoints: tuple[int, ...]
     passes: int = 1
+    is_choosing: bool = True
 
     @classmethod
     def of(cls, recipe: Recipe, *, n_rows: int, epochs: int, checkpoints: tuple[int, ...] = ()) -> Plan:
-        """Return the plan for runs on `n_rows` rows; `checkpoints` defaults to the end alone."""
+        """Return the plan for runs on `n_rows` rows; without `checkpoints`, half way and the end."""
         n_steps = steps_per_epoch(n_rows, recipe.rows_per_step)
         passes = steps_per_epoch(n_rows // n_steps, recipe.batch_size)
         return cls(
@@ -159,7 +162,8 @@ class Plan:
             batch=n_rows // n_steps // passes,
             passes=passes,
             rates=full_run_rates(recipe, n_rows=n_rows, epochs=epochs),
-            checkpoints=checkpoints or (epochs,),
+            checkpoints=checkpoints or tuple(sorted({max(1, epochs // 2), epochs})),
+            is_choosing=bool(checkpoints),
         )
 
     def sum_lr(self, epochs: int | None = None) -> float:

@@ -173,7 +173,10 @@ class Scoreboard:
 
     def _fit(self, job: int, *, fit_s: float) -> Fit:
         prepared, held_out, parts = self.prepared, self._held_out[:, job], self._parts()
-        chosen = choose_checkpoints(held_out, [fold for _, fold in parts], prepared.weight)
+        last = len(prepared.plan.checkpoints) - 1
+        chosen = np.full(len(parts), last, dtype=np.intp)
+        if prepared.plan.is_choosing:
+            chosen = choose_checkpoints(held_out, [fold for _, fold in parts], prepared.weight)
         numbers = np.array([number for number, _ in parts])
         losses = np.full(prepared.n_rows, np.nan)
         for at, (_, fold) in zip(chosen, parts, strict=True):
@@ -192,9 +195,19 @@ class Scoreboard:
             converged=bool(np.isfinite(held_out[:, tested]).all()),
             epochs=by_fold[1],
             sum_lr=float(np.mean([prepared.plan.sum_lr(int(count)) for count in epochs])),
+            halfway=self._halfway(job, tested) if (chosen == last).all() else None,
             fit_s=fit_s,
             folds=None if len(self._folds) == prepared.n_folds else tuple(self._folds),
         )
+
+    def _halfway(self, job: int, tested: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return train and held-out loss at the checkpoint that is nearest to half of the epochs."""
+        half = self.prepared.plan.epochs / 2
+        at = int(np.argmin(np.abs(np.array(self.prepared.plan.checkpoints) - half)))
+        with np.errstate(invalid="ignore", over="ignore"):
+            held_out = self._held_out[at, job, tested].astype(np.float64)
+            mean = np.average(held_out, weights=self.prepared.weight[tested])
+            return np.array([self._train[at, job, list(self._folds)].mean(), mean])
 
 
 def _spread(rows: NDArray[np.intp], n_wanted: int) -> NDArray[np.intp]:
