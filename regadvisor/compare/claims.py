@@ -104,14 +104,6 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
     `n_rows`: rows behind the comparison.
 
     `n_rows` if it is decided already.
-
-    Examples
-    --------
-    >>> from regadvisor.records import Comparison
-    >>> rows_needed(Comparison(a="l2", b="none", reply="unsure", difference=-0.1, low=-0.5, high=0.3,
-    ...                        least=-0.27, most=0.07, region=0.0, p_better=0.69, p_same=0.0,
-    ...                        p_worse=0.31, loss_a=1.0, loss_b=1.1, n_rows=100), 100)
-    296
     """
     if comparison.reply != "unsure":
         return n_rows

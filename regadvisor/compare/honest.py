@@ -65,15 +65,6 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
 
     `n_boot`: bootstrap draws of rows (of clusters where the panel has them). A row is left out of about 37%.
     A kind with one configuration keeps its own losses.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> panel = Panel(losses={"l2": rng.exponential(size=(20, 300))}, constant=np.ones(300),
-    ...               fold=np.arange(300) % 5, n_folds=5)
-    >>> honest = honest_losses(panel, seed=0)
-    >>> bool(panel.mean_losses("l2").min() < honest.loss("l2"))
-    True
     """
     counts = bootstrap_counts(panel.n_clusters, n_boot, np.random.default_rng(seed))
     picks: dict[str, NDArray[np.intp]] = {}
@@ -125,12 +116,6 @@ def bootstrap_counts(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[
     """Return how often each of `n` things is drawn in each of `n_draws` bootstrap samples of size `n`.
 
     One byte each: a count over 255 needs n > 255 and has then a probability below 1e-500.
-
-    Examples
-    --------
-    >>> counts = bootstrap_counts(4, 3, np.random.default_rng(0))
-    >>> counts.shape, counts.sum(axis=1).tolist()
-    ((3, 4), [4, 4, 4])
     """
     counts = np.empty((n_draws, n), dtype=np.uint8)
     for draw in counts:

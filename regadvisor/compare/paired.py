@@ -49,13 +49,6 @@ def spread(difference: NDArray[np.float64], panel: Panel) -> Spread:
     """Return the mean of paired differences and its variance, by source.
 
     `difference` (n_rows,): loss of one side minus loss of the other, for the rows of `panel`.
-
-    Examples
-    --------
-    >>> panel = Panel(losses={"none": np.zeros((1, 4))}, constant=np.zeros(4),
-    ...               fold=np.array([0, 1, 0, 1]), n_folds=2)
-    >>> spread(np.array([1.0, 1.0, 3.0, 3.0]), panel)
-    Spread(mean=2.0, rows=0.3333333333333333, inflation=3.0, folds=0.0, df=3.0)
     """
     mean = float(difference @ panel.share)
     sums = panel.cluster_sums(panel.share * (difference - mean))
@@ -108,15 +101,6 @@ def compare(honest: Honest, a: str, b: str) -> Comparison:
     The two are the same within ``thresholds.SAME_REGION`` of the smaller loss (of the constant's loss
     where the constant is a side). The reply is the class with posterior mass of at least
     ``thresholds.REPLY_MASS``, else unsure.
-
-    Examples
-    --------
-    >>> from regadvisor.compare.honest import honest_losses
-    >>> rows = np.random.default_rng(0).exponential(size=200)
-    >>> panel = Panel(losses={"none": rows[None], "l2": 0.5 * rows[None]}, constant=rows,
-    ...               fold=np.arange(200) % 5, n_folds=5)
-    >>> compare(honest_losses(panel, seed=0), "l2", "none").reply
-    'better'
     """
     measured = spread(honest.of(a) - honest.of(b), honest.panel)
     loss_a, loss_b = honest.loss(a), honest.loss(b)

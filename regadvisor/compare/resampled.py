@@ -112,16 +112,6 @@ def resampled(
 
     `n_draws`: the standard error of a share over 200 draws is at most 0.035. `carry_costs`: see
     :class:`Resampled`; none if not given.
-
-    Examples
-    --------
-    >>> from regadvisor.compare.honest import honest_losses
-    >>> rows = np.random.default_rng(0).exponential(size=200)
-    >>> panel = Panel(losses={"none": rows[None], "l2": 0.5 * rows[None]}, constant=rows,
-    ...               fold=np.arange(200) % 5, n_folds=5)
-    >>> draws = resampled(honest_losses(panel, seed=0), seed=1)
-    >>> {draws.comparison(draw, "l2", "none").reply for draw in range(draws.n_draws)}
-    {'better'}
     """
     panel = honest.panel
     counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))

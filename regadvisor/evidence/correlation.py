@@ -253,14 +253,6 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
     """Return how the features of `table` go together; None if fewer than two vary, or rows are too few.
 
     `seed`: for the rows and columns drawn where there are more than are looked at.
-
-    Examples
-    --------
-    >>> from regadvisor.data.source import make_table
-    >>> x = np.random.default_rng(0).normal(size=(50, 1))
-    >>> found = map_features(make_table(np.hstack([x, -x, x**2]), x[:, 0]), seed=0)
-    >>> found.pairs[0]
-    FeaturePair(a='0', b='1', strength=-1.0)
     """
     rng = np.random.default_rng(seed)
     blocks = encode(table, rng=rng, max_rows=_MOST_ROWS, max_columns=_MOST_COLUMNS)

@@ -253,16 +253,7 @@ _GRID = re.compile(r"(\d+)x(\d+) grid(, 3 channels)?")
 
 
 def flat_images(table: Table, *, seed: int) -> tuple[Note, ...]:
-    """Return what to say of a table whose columns fill a grid in which neighbours belong together.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from regadvisor.data.source import make_table
-    >>> (note,) = flat_images(make_table(*load_digits(return_X_y=True)), seed=0)
-    >>> note.text.partition(";")[0]
-    'The 64 columns look like images of 8×8 pixels'
-    """
+    """Return what to say of a table whose columns fill a grid in which neighbours belong together."""
     facts = table.facts
     if facts.image_shape is not None or facts.inputs or table.n_rows < FEWEST_ROWS_TO_MEASURE:
         return ()

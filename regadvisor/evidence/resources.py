@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -285,17 +285,13 @@ def auto_budget(
 
 def _settings(rung: Rung) -> dict[str, str | int | float]:
     """Return what a resumed run has to know to plan the same."""
-    known: dict[str, str | int | float] = {
-        "effort": rung.effort.name,
-        "effort_source": rung.effort_source,
-        "budget_source": rung.budget_source,
-        "n_rows": rung.plan.n_rows,
-        "is_smallest": rung.is_smallest,
+    known = {"effort": rung.effort.name, "n_rows": rung.plan.n_rows}
+    others = {each.name: getattr(rung, each.name) for each in fields(rung)}
+    return known | {
+        name: value
+        for name, value in others.items()
+        if name not in ("plan", "obstacle") and value is not None
     }
-    optional = {
-        name: getattr(rung, name) for name in ("budget_s", "projected_s", "full_run_s", "size_reason")
-    }
-    return known | {name: value for name, value in optional.items() if value is not None}
 
 
 def _resumed(stored: dict[str, str | int | float], situation: Situation) -> Rung:

@@ -182,15 +182,6 @@ def to_mermaid(chart: Chart) -> str:
     """Return `chart` as a Mermaid flowchart: blue questions, yellow actions, green outcomes.
 
     `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`).
-
-    Examples
-    --------
-    >>> from regadvisor.flowchart.chart import CLASSIC
-    >>> print("\\n".join(to_mermaid(CLASSIC).splitlines()[:4]))
-    flowchart TD
-        ask_Q1{"Q1: Can you take a sub sample with the same distribution?"}
-        do_Q1_yes["generate a sub sample"]
-        ask_Q1 -->|"yes"| do_Q1_yes --> ask_Q2
     """
     asks = _identifiers("ask", list(chart.questions))
     targets = [edge.to for question in chart.questions.values() for edge in question.edges.values()]
@@ -263,12 +254,6 @@ def to_svg(chart: Chart, walk: Walk | None = None) -> str:
 
     `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled, the
     edges it took are thick.
-
-    Examples
-    --------
-    >>> from regadvisor.flowchart.chart import CLASSIC
-    >>> to_svg(CLASSIC)[:5], to_svg(CLASSIC).count("<rect") > len(CLASSIC.questions)
-    ('<svg ', True)
     """
     taken = {} if walk is None else {step.question: step.reply for step in walk.steps}
     place = {name: row for row, name in enumerate(chart.questions)}

@@ -125,16 +125,6 @@ def carry_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str
     It is nothing for the kinds that are carried well: no regularization and a single penalty.
 
     `n_from`, `n_to`: rows that were learned from, and all rows.
-
-    Examples
-    --------
-    >>> from regadvisor.full_size.laws import transfer_prior
-    >>> network = transfer_prior("network")
-    >>> costs = carry_costs(network, n_from=1_000, n_to=16_000)
-    >>> costs["elasticnet"] > 0, "l1" in costs
-    (True, False)
-    >>> carry_costs(network, n_from=1_000, n_to=1_000)
-    {}
     """
     squared = math.log(min(max(n_to / n_from, 1.0), FARTHEST_RATIO)) ** 2
     costs = {kind: cost * squared for kind, cost in prior.carry_costs.items()}

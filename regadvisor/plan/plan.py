@@ -94,16 +94,7 @@ class Situation:
         return effort.rows(self.family_name, most)
 
     def plan(self, effort: Effort, n_rows: int) -> Plan:
-        """Return the plan for a sample of so many rows.
-
-        Examples
-        --------
-        >>> from regadvisor.plan.effort import EFFORTS
-        >>> situation = Situation(family_name="mlp", kinds=("none", "l2"), n_folds=5, n_available=50_000)
-        >>> plan = situation.plan(EFFORTS["standard"], 1_000)
-        >>> plan.in_blocks, plan.n_folds, plan.n_train, plan.n_drawn, plan.n_first
-        (True, 3, 800, 4800, 1)
-        """
+        """Return the plan for a sample of so many rows."""
         n_train = trained_rows(n_rows, self.n_folds)
         n_blocks = self._blocks(effort, n_train)
         if n_blocks is None:
@@ -222,22 +213,6 @@ class CostModel:
         `budget_s`: seconds, may be infinite. `is_automatic`: whether nobody asked for the budget. Then the
         highest effort is taken for its rows alone: its candidates cost 1.3 to 1.4 times the standard ones and
         left the same loss (``benchmarks/regret.py``, linear models on 33 sets).
-
-        Examples
-        --------
-        >>> from dataclasses import replace
-        >>> situation = Situation(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...                       n_available=9_000)
-        >>> model = CostModel(situation=situation, fit_s=lambda n: n * 2.5e-5,
-        ...                   overhead_s=lambda n, folds: 1.0)
-        >>> choice = model.choose(25.0)
-        >>> choice.plan.effort.name, choice.plan.n_rows, choice.projected_s
-        ('standard', 5000, 17.5)
-        >>> model.choose(10.0).plan.n_rows
-        2000
-        >>> small = replace(model, situation=replace(situation, n_available=800))
-        >>> [small.choose(60.0, is_automatic=given).plan.effort.name for given in (False, True)]
-        ['thorough', 'standard']
         """
         if effort is not None:
             return self._choice(effort, self.situation.rows(effort), budget_s)
@@ -265,15 +240,7 @@ class CostModel:
 
     @property
     def smallest_s(self) -> float:
-        """Projected seconds of the smallest useful walk: the chart's first fits, on one fold of few rows.
-
-        Examples
-        --------
-        >>> situation = Situation(family_name="linear", kinds=("none", "l2", "l1", "elasticnet"), n_folds=5,
-        ...                       n_available=500)
-        >>> CostModel(situation=situation, fit_s=lambda n: 0.1, overhead_s=lambda n, folds: 0.5).smallest_s
-        0.9
-        """
+        """Projected seconds of the smallest useful walk: the chart's first fits, on one fold of few rows."""
         n_rows = self.sizes(EFFORTS["quick"])[-1]
         needed = sum(kind in SMALLEST_WALK for kind in self.situation.kinds)
         return self.overhead_s(n_rows, 1) + needed * self.fit_s(trained_rows(n_rows, self.situation.n_folds))

@@ -1,12 +1,4 @@
-"""Question Q1 from end to end: draw the sample, judge it, ask about the real risks, make the folds.
-
->>> from regadvisor.records import DataFacts
->>> facts = DataFacts(container="array", task="binary", n_rows=90, columns=(), classes=("a", "b"))
->>> X = np.random.default_rng(0).normal(size=(90, 3))
->>> drawn = draw_sample(Table(X=X, y=np.arange(90) % 3 // 2, facts=facts), n_rows=30)
->>> drawn.table.n_rows, np.bincount(drawn.table.y).tolist(), drawn.evidence.verdict
-(30, [20, 10], 'equivalent')
-"""
+"""Question Q1 from end to end: draw the sample, judge it, ask about the real risks, make the folds."""
 
 from __future__ import annotations
 

@@ -69,15 +69,6 @@ def make_folds(
     `keys`: see :func:`regadvisor.sampling.keys.row_keys`; computed if not given.
 
     Raises DataError if there is one group only or one class only, or if groups or time leave no two folds.
-
-    Examples
-    --------
-    >>> from regadvisor.records import DataFacts
-    >>> facts = DataFacts(container="array", task="binary", n_rows=20, columns=(), classes=("a", "b"))
-    >>> table = Table(X=np.arange(20.0)[:, None], y=np.arange(20) % 2, facts=facts)
-    >>> folding = make_folds(table, folds=5)
-    >>> [len(fold.test) for fold in folding.folds], folding.scheme
-    ([4, 4, 4, 4, 4], 'stratified')
     """
     n = sample.n_rows
     keys = row_keys(sample) if keys is None else keys

@@ -108,15 +108,6 @@ def row_keys(table: Table) -> NDArray[np.uint64]:
     """Return a 64-bit key of features and target for every row, shape (n_rows,).
 
     Equal rows have equal keys, in a dense and a sparse matrix alike. Of equal targets one counts.
-
-    Examples
-    --------
-    >>> from regadvisor.records import DataFacts
-    >>> facts = DataFacts(container="array", task="binary", n_rows=3, columns=())
-    >>> table = Table(X=np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]), y=np.array([0, 0, 0]), facts=facts)
-    >>> keys = row_keys(table)
-    >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
-    (True, False)
     """
     X, y = table.X, table.targets[:, table.different_targets]
     sizes = np.bincount(table.y)[y] if table.is_classification else y  # a class counts by its rows

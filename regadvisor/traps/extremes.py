@@ -62,12 +62,6 @@ def spread(column: NDArray[np.float64]) -> Spread:
     """Return how far the farthest values of a column are; see :class:`Spread`.
 
     Of a column that is mostly one value, such as 0, the other values are looked at.
-
-    Examples
-    --------
-    >>> found = spread(np.r_[np.linspace(-1, 1, 99), 1e9])
-    >>> found.rows[0], round(found.share, 3), found.is_extreme
-    (np.int64(99), 1.0, True)
     """
 
     def near(distance: float = 0.0) -> Spread:

@@ -255,13 +255,6 @@ def ridge(
     """Return held-out predictions of the best ridge regression.
 
     `features` (n_rows, n_features). `y` (n_rows, n_targets). `folds` (n_rows,).
-
-    Examples
-    --------
-    >>> x = np.linspace(-1.7, 1.7, 40)[:, None]
-    >>> folds = np.arange(40) % 4
-    >>> bool(np.abs(ridge(x, 2 * x, folds) - 2 * x).max() < 0.01)
-    True
     """
     held_out = np.zeros((len(_PENALTIES), *y.shape))
     for fold in np.unique(folds):
