@@ -6,7 +6,7 @@ source → sample → (question ⇄ evidence) → decision → record. Each arro
 from __future__ import annotations
 
 import time as clock
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -16,6 +16,7 @@ import pandas as pd
 from regadvisor import __version__
 from regadvisor.advice import Advice
 from regadvisor.arguments import (
+    Options,
     are_labels,
     check_budget,
     check_choice,
@@ -36,7 +37,7 @@ from regadvisor.data.table import Table, is_column
 from regadvisor.decision.decide import Decider, Decision
 from regadvisor.errors import DataError
 from regadvisor.evidence.caller_score import Scoring
-from regadvisor.evidence.gather import Gatherer, Options
+from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
 from regadvisor.families.base import Family
 from regadvisor.families.neural.recipe import Recipe
@@ -376,23 +377,19 @@ def _decide(
 def _record(
     decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
 ) -> Record:
+    decided = {each.name: getattr(decision, each.name) for each in fields(decision)}
+    decided |= {
+        "training": _with_parameters(decision, gatherer),
+        "notes": (*traps, *decision.notes, *gatherer.table.notes, *gatherer.notes),
+    }
     return Record(
         format=FORMAT,
-        status=decision.status,
         data=gatherer.table.facts,
         settings=_settings(way, gatherer),
-        evidence=replace(gatherer.with_measured(evidence), scores=decision.scores),
+        evidence=replace(gatherer.with_measured(evidence), scores=decided.pop("scores")),
         walk=way,
-        strength=decision.strength,
-        training=_with_parameters(decision, gatherer),
-        claims=decision.claims,
-        ties=decision.ties,
-        most_lost=decision.most_lost,
-        outcomes=decision.outcomes,
-        flips=decision.flips,
-        rows_needed=decision.rows_needed,
-        notes=(*traps, *decision.notes, *gatherer.table.notes, *gatherer.notes),
         timings=gatherer.timings(),
+        **decided,
     )
 
 
@@ -407,6 +404,7 @@ def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
 
 def _settings(way: Walk, gatherer: Gatherer) -> Settings:
     request, rung = gatherer.request, gatherer.rung
+    asked = ("folds", "random_state", "prefer", "correlated", "whole_picture", "device")
     return Settings(
         model=gatherer.family.name,
         task=gatherer.table.facts.task,
@@ -414,11 +412,6 @@ def _settings(way: Walk, gatherer: Gatherer) -> Settings:
         effort=rung.effort.name,
         effort_source=rung.effort_source,
         budget_s=rung.budget_s,
-        folds=request.folds,
-        random_state=request.random_state,
-        prefer=request.prefer,
-        correlated=request.correlated,
-        whole_picture=request.whole_picture,
-        device=request.device,
         version=__version__,
+        **{name: getattr(request, name) for name in asked},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -12,11 +13,33 @@ from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours
 
 if TYPE_CHECKING:
+    from regadvisor.data.table import Table
     from regadvisor.families.base import Family
     from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.progress import Progress
     from regadvisor.records import DataFacts
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Options:
+    """What the caller asked for, checked; `seeds` has one seed a stage."""
+
+    sample: Any = "auto"
+    match: Table | None = None
+    correlated: bool | None = None
+    whole_picture: bool | None = None
+    prefer: str | None = None
+    budget: float | Literal["auto"] | None = "auto"
+    effort: str | None = None
+    device: str = "auto"
+    scoring: Any = None
+    folds: int = 5
+    random_state: int = 0
+    seeds: dict[str, int] = field(default_factory=dict)
+    storage: Path | None = None
+    progress: Progress | None = None
 
 
 def _is_number(value: Any) -> bool:

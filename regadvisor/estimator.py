@@ -82,29 +82,7 @@ class AdvisorParameters(BaseEstimator):
             )
 
     def _advise(self, X: Any, y: Any, **rows: Any) -> Advice:
-        return advise(
-            X,
-            y,
-            model=self.model,
-            recipe=self.recipe,
-            task=self._task,
-            effort=self.effort,
-            budget=self.budget,
-            sample=self.sample,
-            match=self.match,
-            chart=self.chart,
-            correlated=self.correlated,
-            whole_picture=self.whole_picture,
-            prefer=self.prefer,
-            scoring=self.scoring,
-            folds=self.folds,
-            random_state=self.random_state,
-            device=self.device,
-            storage=self.storage,
-            progress=self.progress,
-            executor=self.executor,
-            **rows,
-        )
+        return advise(X, y, task=self._task, **self.get_params(deep=False), **rows)
 
 
 def _is_able(method: str, *, once_fitted: bool = False) -> Callable[[Any], bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,10 +75,14 @@ def make_table(
         {"groups": groups, "time": time, "sample_weight": sample_weight}, n_rows=container.shape[0]
     )
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
-    used = _Used.of(values, weight)
-    whole = None if used.kept is None else read_columns(container)
+    kept, left_out = _used(values, weight)
+    whole = None if kept is None else read_columns(container)
     lost = [] if isinstance(values, pd.DataFrame) else lost_classes(values, weight, task=task)
-    container, values, series, weight = used.taken(container, values, series, weight)
+    if kept is not None:
+        rows: NDArray[np.intp] = np.flatnonzero(kept)
+        container, values = container.take(rows), values.iloc[rows]
+        series = {name: own.iloc[rows] for name, own in series.items()}
+        weight = None if weight is None else scaled_weight(weight[rows])
 
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
@@ -91,7 +94,7 @@ def make_table(
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
         _shape_note(y, values)
-        + used.notes
+        + left_out
         + target.notes
         + columns.notes
         + notes_on_weights(target, weight, group_codes, lost)
@@ -99,13 +102,13 @@ def make_table(
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
     n_classes, n_rows = len(target.classes or ()), len(target.y)
     is_plain_y &= n_rows <= 20 or 2 * n_classes <= n_rows  # or scikit-learn asks whether these are classes
-    plain = {"x": columns.is_plain, "y": is_plain_y and not used.notes and not _shape_note(y, values)}
-    rows = {"groups": group_codes, "time": positions, "weight": weight}
+    plain = {"x": columns.is_plain, "y": is_plain_y and not left_out and not _shape_note(y, values)}
+    of_rows = {"groups": group_codes, "time": positions, "weight": weight}
     return Table(
         X=columns.values,
         y=target.y,
-        facts=_facts(columns, target, rows, plain, container=container, target_name=target_name),
-        kept=used.kept,
+        facts=_facts(columns, target, of_rows, plain, container=container, target_name=target_name),
+        kept=kept,
         groups=group_codes,
         time=positions,
         weight=weight,
@@ -173,60 +176,35 @@ def _shape_note(y: Any, values: AnySeries | pd.DataFrame) -> tuple[Note, ...]:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Used:
-    """The rows that have a target and a weight above 0; `kept` (n_rows,) is None if all have."""
-
-    kept: NDArray[np.bool_] | None
-    notes: tuple[Note, ...]
-
-    @classmethod
-    def of(cls, values: AnySeries | pd.DataFrame, weight: NDArray[np.float64] | None) -> _Used:
-        """Return the rows to be used, and notes about those that are left out."""
-        is_there = has_target(values)
-        is_used = is_there if weight is None else is_there & (weight > 0)
-        n_rows, n_missing = len(is_used), int((~is_there).sum())
-        n_without_weight = n_rows - n_missing - int(is_used.sum())
-        n_left = int(is_used.sum())
-        if n_left == n_rows:
-            return cls(kept=None, notes=())
-        if n_left < 2:
-            every = " in every target" if isinstance(values, pd.DataFrame) else ""
-            also = f" and sample_weight 0 in {n_without_weight:,} more" if n_without_weight else ""
-            raise DataError(
-                f"y must have a value{every} in at least 2 rows, got NaN or None in {n_missing:,} of "
-                f"{n_rows:,}{also}; there is nothing to learn from rows without a target or a weight"
-            )
-        without = "one of the targets" if isinstance(values, pd.DataFrame) else "a target"
-        reasons = {
-            "missing-target": (n_missing, f"without {without}"),
-            "zero-weight": (n_without_weight, "of sample_weight 0"),
-        }
-        notes = tuple(
-            Note(
-                code=code,
-                text=f"{counted(n, 'row')} {why} {agreed(n, 'was', 'were')} left out; "
-                f"{counted(n_left, 'row')} {agreed(n_left, 'remains', 'remain')}.",
-            )
-            for code, (n, why) in reasons.items()
-            if n
+def _used(
+    values: AnySeries | pd.DataFrame, weight: NDArray[np.float64] | None
+) -> tuple[NDArray[np.bool_] | None, tuple[Note, ...]]:
+    """Return which rows have a target and a weight above 0, None if all have, and notes on the others."""
+    is_there = has_target(values)
+    is_used = is_there if weight is None else is_there & (weight > 0)
+    n_rows, n_missing, n_left = len(is_used), int((~is_there).sum()), int(is_used.sum())
+    n_without_weight = n_rows - n_missing - n_left
+    if n_left == n_rows:
+        return None, ()
+    if n_left < 2:
+        every = " in every target" if isinstance(values, pd.DataFrame) else ""
+        also = f" and sample_weight 0 in {n_without_weight:,} more" if n_without_weight else ""
+        raise DataError(
+            f"y must have a value{every} in at least 2 rows, got NaN or None in {n_missing:,} of "
+            f"{n_rows:,}{also}; there is nothing to learn from rows without a target or a weight"
         )
-        return cls(kept=is_used, notes=notes)
-
-    def taken(
-        self,
-        container: Container,
-        values: AnySeries | pd.DataFrame,
-        series: dict[str, AnySeries],
-        weight: NDArray[np.float64] | None,
-    ) -> tuple[Container, AnySeries | pd.DataFrame, dict[str, AnySeries], NDArray[np.float64] | None]:
-        """Return what belongs to the rows that are used."""
-        if self.kept is None:
-            return container, values, series, weight
-        rows: NDArray[np.intp] = np.flatnonzero(self.kept)
-        return (
-            container.take(rows),
-            values.iloc[rows],
-            {name: own.iloc[rows] for name, own in series.items()},
-            None if weight is None else scaled_weight(weight[rows]),
+    without = "one of the targets" if isinstance(values, pd.DataFrame) else "a target"
+    reasons = {
+        "missing-target": (n_missing, f"without {without}"),
+        "zero-weight": (n_without_weight, "of sample_weight 0"),
+    }
+    notes = tuple(
+        Note(
+            code=code,
+            text=f"{counted(n, 'row')} {why} {agreed(n, 'was', 'were')} left out; "
+            f"{counted(n_left, 'row')} {agreed(n_left, 'remains', 'remain')}.",
         )
+        for code, (n, why) in reasons.items()
+        if n
+    )
+    return is_used, notes

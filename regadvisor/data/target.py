@@ -79,7 +79,9 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
         return _doubted(_regression(numbers), numbers, task)
     if task != "auto":
         _check_discrete(numbers, task)
-    return _doubted(_classes(pd.Series(_whole(numbers)), task=task), numbers, task)
+    is_exact = bool((np.abs(numbers) < 2**53).all()) and bool((numbers == np.round(numbers)).all())
+    codes = pd.Series(numbers.astype(np.int64) if is_exact else numbers)
+    return _doubted(_classes(codes, task=task), numbers, task)
 
 
 def check_task(task: str) -> None:
@@ -136,11 +138,6 @@ def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
     return numbers
 
 
-def _whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
-    is_exact = bool((np.abs(numbers) < 2**53).all()) and bool((numbers == np.round(numbers)).all())
-    return numbers.astype(np.int64) if is_exact else numbers
-
-
 def is_coded(numbers: NDArray[np.float64]) -> bool:
     """Whether numbers look like codes of classes: whole, few, each of them often, and not a count or a scale.
 
@@ -154,18 +151,17 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     >>> is_coded(np.random.default_rng(0).poisson(3.0, 300).astype(float))
     False
     """
-    if not _is_few(numbers):
-        return False
-    values, counts = np.unique(numbers, return_counts=True)
-    return len(values) < FEWEST_SCALE_VALUES or not _is_scale(values, counts)
+    few = _few_values(numbers)
+    return few is not None and (len(few[0]) < FEWEST_SCALE_VALUES or not _is_scale(*few))
 
 
-def _is_few(numbers: NDArray[np.float64]) -> bool:
-    """Whether the numbers are whole and few, each of them often."""
+def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
+    """Return the values and their rows if numbers are whole and few, each of them often; else None."""
     if not (numbers == np.round(numbers)).all():
-        return False
-    n_distinct = len(np.unique(numbers))
-    return n_distinct <= GUESS_MOST_CLASSES and n_distinct * GUESS_ROWS_PER_CLASS <= len(numbers)
+        return None
+    values, counts = np.unique(numbers, return_counts=True)
+    is_few = len(values) <= min(GUESS_MOST_CLASSES, len(numbers) / GUESS_ROWS_PER_CLASS)
+    return (values, counts) if is_few else None
 
 
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
@@ -180,7 +176,8 @@ def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
 
 def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
     """Return the target with the other task that few whole numbers could have, if nobody said which."""
-    if task != "auto" or not _is_few(numbers) or len(values := np.unique(numbers)) < 3:
+    few = _few_values(numbers)
+    if task != "auto" or few is None or len(values := few[0]) < 3:
         return target
     what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
     if target.task == "regression":
@@ -190,7 +187,7 @@ def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
         )
         note = Note(code="task-guessed", text=text, is_warning=True)
         return replace(target, other_task="classification", notes=(*target.notes, note))
-    is_ordered = _is_scale(*np.unique(numbers, return_counts=True))
+    is_ordered = _is_scale(*few)
     text = (
         f"the target holds {what}{' that look ordered' if is_ordered else ''} and is taken as classes; pass "
         "task='regression' if it is a number."

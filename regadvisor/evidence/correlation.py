@@ -15,7 +15,7 @@ Everything is computed on ranks and, for categorical columns, on orthonormal lev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -98,14 +98,10 @@ def measure_correlation(
     reply, margin, unit = _judge(factors.explained, inflation.factors)
     return CorrelationEvidence(
         measured=reply,
-        explained=factors.explained,
-        n_factors=factors.n_factors,
-        edge=factors.edge,
-        largest_eigenvalue=factors.largest_eigenvalue,
+        **asdict(factors),
         vif=float(inflation.factors[worst]),
         vif_column=str(blocks.names[worst]),
         is_shrunk=inflation.is_shrunk,
-        effective_rank=factors.effective_rank,
         n_columns=blocks.n_variables,
         margin=margin,
         margin_unit=unit,

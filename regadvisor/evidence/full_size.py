@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,14 @@ from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.sampling.blocks import thinned
-from regadvisor.sampling.draw import Drawn
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.results import Results
 from regadvisor.search.rounds import Log
 from regadvisor.search.store import opened
 from regadvisor.thresholds import FULL_SIZE_FACTORS, SMALLER_FACTORS, SMALLER_SHARE
+
+if TYPE_CHECKING:
+    from regadvisor.sampling.draw import Drawn
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from regadvisor.arguments import Options
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
@@ -30,7 +30,6 @@ from regadvisor.families.estimator.encoder import as_seen
 from regadvisor.flowchart.walk import Gather
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
-from regadvisor.progress import Progress
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
@@ -54,26 +53,6 @@ from regadvisor.search.tune import Tuned, tune
 #: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
 MOST_CELLS = 25_000_000
 FEWEST_ROWS = 200
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Options:
-    """What the caller asked for, checked; `seeds` has one seed a stage."""
-
-    sample: Any = "auto"
-    match: Table | None = None
-    correlated: bool | None = None
-    whole_picture: bool | None = None
-    prefer: str | None = None
-    budget: float | Literal["auto"] | None = "auto"
-    effort: str | None = None
-    device: str = "auto"
-    scoring: Any = None
-    folds: int = 5
-    random_state: int = 0
-    seeds: dict[str, int] = field(default_factory=dict)
-    storage: Path | None = None
-    progress: Progress | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
