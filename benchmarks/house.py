@@ -2,9 +2,9 @@
 
 usage: python benchmarks/house.py [--entered]
 
-Lines are counted by package: all, code, docstrings. A chain counts imports that run when ``regadvisor.api``
-is imported; those of type checkers and those inside functions do not run then. ``--entered`` asks for advice on
-scikit-learn's diabetes data, twice, and lists the files in which a function is called the second time.
+Lines are counted by package: all, code, docstrings. A chain counts imports that run when ``regadvisor.api`` is
+imported; those of type checkers and those inside functions do not run. ``--entered`` asks for advice on the
+diabetes data of scikit-learn, twice, and lists the files in which a function is called the second time.
 """
 
 from __future__ import annotations

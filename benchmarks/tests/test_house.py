@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 
 from house import PACKAGE, lines, longest_chain
@@ -11,7 +12,7 @@ from house import PACKAGE, lines, longest_chain
 def test_no_chain_of_imports_is_long_and_every_link_is_one() -> None:
     chain = longest_chain()
     assert 5 < len(chain) <= 11
-    for name, next_name in zip(chain, chain[1:], strict=False):
+    for name, next_name in itertools.pairwise(chain):
         importlib.import_module(name)
         source = (PACKAGE.parent / (name.replace(".", "/") + ".py")).read_text(encoding="utf-8")
         assert f"from {next_name} import" in source
