@@ -2,8 +2,8 @@
 
 usage: python benchmarks/house.py [--entered]
 
-Lines are counted by package: all, code, docstrings. A chain counts imports that run when ``regadvisor.api`` is
-imported; those of type checkers and those inside functions do not run. ``--entered`` asks for advice on the
+Lines are counted by package: all, code, docstrings. A chain counts imports that run when ``regadvisor.api``
+is imported; those of type checkers and inside functions do not run. ``--entered`` asks for advice on the
 diabetes data of scikit-learn, twice, and lists the files in which a function is called the second time.
 """
 
