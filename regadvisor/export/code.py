@@ -109,6 +109,20 @@ def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
     )
 
 
+def rendered(template: str, **values: Any) -> str:
+    """Return Python code from a template; values of the data come in as literals only."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Python, not HTML: nothing to escape.
+    environment = Environment(
+        loader=PackageLoader("regadvisor.export"),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(template).render(values)
+
+
 def comment(text: str) -> list[str]:
     """Return text as comment lines.
 
