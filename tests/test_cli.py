@@ -117,6 +117,7 @@ def test_the_columns_are_split_and_the_options_handed_on(standin: StandIn, data:
         "whole_picture": False,
         "prefer": "sparse",
         "storage": None,
+        "executor": None,
         "progress": False,
     }
 

@@ -353,8 +353,8 @@ def test_every_pair_is_compared_once_the_simpler_side_last() -> None:
     rows = view(advice()).comparisons
     pairs = scores_of(advice()).comparisons
     assert len(rows) == len(pairs)
-    assert rows[0].sides == "none against always guessing"
-    assert "L1+L2 against L2" in [row.sides for row in rows]
+    assert rows[0][0] == "none against always guessing"
+    assert "L1+L2 against L2" in [row[0] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -35,34 +35,8 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | 
     raise click.BadParameter(f"must be a number of seconds of at least 0 or 'auto', got {value!r}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """The options of ``regadvisor advise``, as click checked them."""
-
-    data: str
-    target: tuple[str, ...]
-    model: str
-    task: str
-    budget: float | Literal["auto"]
-    effort: Literal["quick", "standard", "thorough"] | None
-    seed: int
-    chart: str
-    correlated: str | None
-    whole_picture: str | None
-    groups: str | None
-    time: str | None
-    drop: tuple[str, ...]
-    prefer: Literal["sparse"] | None
-    fail_under: float | None
-    storage: Path | None
-    resume: bool
-    workers: int | None
-    dask: str | None
-    as_json: bool
-    outputs: tuple[Path, ...]
-    is_opened: bool
-    quiet: bool
-    verbose: bool
+class _Options(SimpleNamespace):
+    """The options of ``regadvisor advise`` by their names, as click checked them."""
 
 
 @click.command(no_args_is_help=True)
@@ -320,7 +294,7 @@ def _flag(answer: str | None) -> bool | None:
 
 def _journal(request: _Options) -> Path | None:
     """Return the path of the journal, if there is to be one; see the help of ``advise``."""
-    path = request.storage
+    path: Path | None = request.storage
     if path is None and request.outputs:
         path = request.outputs[0].with_name(f"{request.outputs[0].name}.journal")
     if path is None:

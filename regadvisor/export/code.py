@@ -6,8 +6,9 @@ import functools
 import importlib
 import inspect
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,16 +26,28 @@ class Code:
     expression: str
 
 
-@dataclass(frozen=True)
-class _Call:
-    """``head`` item, item … ``tail``: a call, a list, a tuple. Items are (prefix, value)."""
+class _Literal:
+    """Code that stands in an expression as it is."""
 
-    head: str
-    items: tuple[tuple[str, _Node], ...]
-    tail: str
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def __repr__(self) -> str:
+        return self._code
 
 
-_Node = str | _Call
+class _Named(NamedTuple):
+    """An argument by name."""
+
+    name: str
+    value: Any
+
+
+def _call(name: str, items: Sequence[Any]) -> Any:
+    """Return what rich prints as a call of `name`."""
+    # Rich takes a pair for a name and a value, and a tuple of one for a value alone.
+    pairs = [tuple(item) if isinstance(item, _Named) else (item,) for item in items]
+    return type(name, (), {"__rich_repr__": lambda self: iter(pairs)})()
 
 
 def estimator_code(estimator: Any) -> Code:
@@ -59,8 +72,11 @@ def estimator_code(estimator: Any) -> Code:
     >>> code.expression
     'LogisticRegression(C=float("inf"))'
     """
+    from rich.pretty import pretty_repr
+
     imports: set[str] = set()
-    return Code(expression=_render(_node(estimator, imports), 0, 0), imports=tuple(sorted(imports)))
+    expression = pretty_repr(_node(estimator, imports), max_width=WIDTH)
+    return Code(expression=expression, imports=tuple(sorted(imports)))
 
 
 def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
@@ -93,6 +109,20 @@ def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
     )
 
 
+def rendered(template: str, **values: Any) -> str:
+    """Return Python code from a template; values of the data come in as literals only."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Python, not HTML: nothing to escape.
+    environment = Environment(
+        loader=PackageLoader("regadvisor.export"),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(template).render(values)
+
+
 def comment(text: str) -> list[str]:
     """Return text as comment lines.
 
@@ -107,62 +137,46 @@ def comment(text: str) -> list[str]:
 # ------------------------------------------------------------------------------------ values into nodes
 
 
-def _node(value: Any, imports: set[str]) -> _Node:
-    """Return the expression tree of a value and note what it imports."""
+def _node(value: Any, imports: set[str]) -> Any:
+    """Return what rich prints as the code of a value, and note what that imports."""
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, (bool, int, complex, bytes)):
-        return repr(value)
     if isinstance(value, str):
         return _quoted(value)
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else f'float("{value}")'
-    if isinstance(value, (list, tuple, set, frozenset, dict, slice, range)):
-        return _collection(value, imports)
+    if isinstance(value, float) and not math.isfinite(value):
+        return _Literal(f'float("{value}")')
+    if value is None or isinstance(value, (bool, int, float, complex, bytes, slice, range)):
+        return value
+    if isinstance(value, dict):
+        return {_node(key, imports): _node(item, imports) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [_node(item, imports) for item in value]
+        return type(value)(items) if type(value) in (list, tuple, set, frozenset) else tuple(items)
     if isinstance(value, (np.ndarray, np.dtype, np.ufunc)):
         return _numpy(value, imports)
     if inspect.isclass(value) or inspect.isroutine(value):
-        return _imported(value, imports)
+        return _Literal(_imported(value, imports))
     if isinstance(value, functools.partial):
         return _partial(value, imports)
     return _constructor(value, imports)
 
 
-def _quoted(text: str) -> str:
+def _quoted(text: str) -> _Literal:
     """Return a string literal, in double quotes where that needs no escaping."""
     literal = repr(text)
-    return (
-        f'"{literal[1:-1]}"' if literal[0] == "'" and '"' not in literal and "\\" not in literal else literal
-    )
+    is_plain = literal[0] == "'" and '"' not in literal and "\\" not in literal
+    return _Literal(f'"{literal[1:-1]}"' if is_plain else literal)
 
 
-def _collection(value: Any, imports: set[str]) -> _Node:
-    """Return a list, tuple, set, dict, slice or range."""
-    if isinstance(value, dict):
-        pairs = tuple(
-            (f"{_flat(_node(key, imports))}: ", _node(item, imports)) for key, item in value.items()
-        )
-        return _Call("{", pairs, "}")
-    if isinstance(value, (slice, range)):
-        return repr(value)
-    items = tuple(("", _node(item, imports)) for item in value)
-    if isinstance(value, list):
-        return _Call("[", items, "]")
-    if isinstance(value, tuple):
-        return _Call("(", items, ",)" if len(items) == 1 else ")")
-    name = type(value).__name__
-    return _Call("{", items, "}") if items and name == "set" else _Call(f"{name}([", items, "])")
-
-
-def _numpy(value: Any, imports: set[str]) -> _Node:
+def _numpy(value: Any, imports: set[str]) -> Any:
     """Return an array, a dtype or a universal function."""
     imports.add("import numpy as np")
     if isinstance(value, np.ufunc):
-        return f"np.{value.__name__}"
+        return _Literal(f"np.{value.__name__}")
     if isinstance(value, np.dtype):
-        return f"np.dtype({_quoted(value.str if value.names is None else str(value))})"
-    dtype = "object" if value.dtype == object else _quoted(str(value.dtype))
-    return _Call("np.array(", (("", _node(value.tolist(), imports)), ("dtype=", dtype)), ")")
+        return _call("np.dtype", [_quoted(value.str if value.names is None else str(value))])
+    dtype = _Literal("object") if value.dtype == object else _quoted(str(value.dtype))
+    return _call("np.array", [_node(value.tolist(), imports), _Named("dtype", dtype)])
 
 
 def _imported(value: Any, imports: set[str]) -> str:
@@ -202,15 +216,16 @@ def _public_module(module: str, name: str, value: Any) -> str | None:
     return None
 
 
-def _partial(value: functools.partial[Any], imports: set[str]) -> _Node:
+def _partial(value: functools.partial[Any], imports: set[str]) -> Any:
     """Return a ``functools.partial``."""
     imports.add("from functools import partial")
-    items = [("", _node(value.func, imports)), *(("", _node(arg, imports)) for arg in value.args)]
-    items += [(f"{key}=", _node(arg, imports)) for key, arg in value.keywords.items()]
-    return _Call("partial(", tuple(items), ")")
+    items = [_node(each, imports) for each in (value.func, *value.args)]
+    return _call(
+        "partial", [*items, *(_Named(key, _node(arg, imports)) for key, arg in value.keywords.items())]
+    )
 
 
-def _constructor(value: Any, imports: set[str]) -> _Node:
+def _constructor(value: Any, imports: set[str]) -> Any:
     """Return the constructor call of an object that keeps its parameters under their names.
 
     Raises
@@ -220,7 +235,7 @@ def _constructor(value: Any, imports: set[str]) -> _Node:
     """
     signature = inspect.signature(type(value).__init__)
     name = _imported(type(value), imports)
-    items: list[tuple[str, _Node]] = []
+    items: list[Any] = []
     may_be_positional = True
     for parameter in list(signature.parameters.values())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -231,8 +246,9 @@ def _constructor(value: Any, imports: set[str]) -> _Node:
             may_be_positional = False
             continue
         may_be_positional &= is_required and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        items.append(("" if may_be_positional else f"{parameter.name}=", _node(given, imports)))
-    return _Call(f"{name}(", tuple(items), ")")
+        node = _node(given, imports)
+        items.append(node if may_be_positional else _Named(parameter.name, node))
+    return _call(name, items)
 
 
 def _parameter(value: Any, name: str) -> Any:
@@ -260,25 +276,3 @@ def _is_same(given: Any, default: Any) -> bool:
     if isinstance(given, float) and math.isnan(given):
         return math.isnan(default)
     return isinstance(given, (bool, int, float, str, tuple, list, dict)) and bool(given == default)
-
-
-# -------------------------------------------------------------------------------------- nodes into text
-
-
-def _flat(node: _Node) -> str:
-    """Return an expression on one line."""
-    if isinstance(node, str):
-        return node
-    return node.head + ", ".join(prefix + _flat(item) for prefix, item in node.items) + node.tail
-
-
-def _render(node: _Node, indent: int, used: int) -> str:
-    """Return an expression on one line if it fits after `used` characters, else one item per line."""
-    flat = _flat(node)
-    if isinstance(node, str) or not node.items or indent + used + len(flat) <= WIDTH:
-        return flat
-    inner = indent + 4
-    lines = [
-        " " * inner + prefix + _render(item, inner, len(prefix) + 1) + "," for prefix, item in node.items
-    ]
-    return "\n".join([node.head, *lines, " " * indent + node.tail.lstrip(",")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from regadvisor.errors import ParameterError
-from regadvisor.export.code import comment, estimator_code
+from regadvisor.export.code import comment, estimator_code, rendered
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -61,8 +61,6 @@ def torch_snippet(
         If the preprocessor holds something that has no code, the recipe had a loss of its own, or `library`
         has no such model.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     _check(training, library)
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
@@ -100,14 +98,7 @@ def torch_snippet(
         values["names"] = _names(training)
         shaping = inputs_of(facts, training.layout).code(facts.n_features)
         values["shaping"] = shaping if library == "torch" else _in_numpy(shaping)
-    # Python, not HTML: nothing to escape, and values of the data come in as literals only.
-    environment = Environment(
-        loader=PackageLoader("regadvisor.export"),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template(f"{library}.py.jinja").render(values)
+    return rendered(f"{library}.py.jinja", **values)
 
 
 def _check(training: Training, library: str) -> None:

@@ -22,15 +22,7 @@ def to_markdown(view: View) -> str:
         _plain(view.context),
         *_path(view),
         *_candidates(view),
-        *_section("How sure", view.claims),
-        *_section("What would flip it", view.flips),
-        *_section("Strength", view.strength),
-        *_section("Fit", view.fit),
-        *_section("Sample", view.sample),
-        *_section("Features", view.features),
-        *_section("Cost", view.cost),
-        *_section("Notes", view.notes),
-        *_section("Next", view.next_steps),
+        *(part for title, lines in view.sections for part in _section(title, lines)),
     ]
     return "\n\n".join(parts) + "\n"
 

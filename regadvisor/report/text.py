@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from regadvisor.report.view import INTERVALS, View
+from regadvisor.report.view import COMPARISON_COLUMNS, INTERVALS, SCORE_COLUMNS, View
 from regadvisor.words import capital
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool =
     _candidates(console, view)
     _sections(console, view)
     if verbose:
-        _comparisons(console, view)
-        _scores(console, view)
+        _whole_table(console, "Every comparison", COMPARISON_COLUMNS, view.comparisons)
+        _whole_table(console, "Every fit", SCORE_COLUMNS, view.scores)
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
@@ -130,17 +130,7 @@ def _sections(console: Console, view: View) -> None:
 
     console.print()
     grid = _grid()
-    for title, lines in (
-        ("How sure", view.claims),
-        ("Flips", view.flips),
-        ("Strength", view.strength),
-        ("Fit", view.fit),
-        ("Sample", view.sample),
-        ("Features", view.features),
-        ("Cost", view.cost),
-        ("Notes", view.notes),
-        ("Next", view.next_steps),
-    ):
+    for title, lines in view.sections:
         for place, line in enumerate(lines):
             grid.add_row(Text("" if place else title, style="bold"), Text(line))
     console.print(grid)
@@ -160,23 +150,15 @@ def _indented(console: Console, line: str) -> None:
     console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
-def _comparisons(console: Console, view: View) -> None:
-    if not view.comparisons:
+def _whole_table(
+    console: Console, title: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]
+) -> None:
+    if not rows:
         return
-    _title(console, "Every comparison")
-    table = _table("sides", "gain", "reply", "better / same / worse")
-    for row in view.comparisons:
-        _add(table, row.sides, row.gain, row.reply, row.masses)
-    console.print(table)
-
-
-def _scores(console: Console, view: View) -> None:
-    if not view.scores:
-        return
-    _title(console, "Every fit")
-    table = _table("kind", "strength", "rows", "loss", "training", "folds", "remarks")
-    for row in view.scores:
-        _add(table, row.kind, row.strength, row.rows, row.loss, row.train_loss, row.folds, row.remarks)
+    _title(console, title)
+    table = _table(*columns)
+    for row in rows:
+        _add(table, *row)
     console.print(table)
 
 

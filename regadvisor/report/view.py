@@ -22,6 +22,7 @@ from regadvisor.report.phrases import (
     short_strengths,
     signed_percent,
 )
+from regadvisor.report.training import cost
 from regadvisor.report.verdict import flips, headline, losses
 from regadvisor.thresholds import REPLY_MASS
 from regadvisor.words import MOST_TIMES, number
@@ -29,6 +30,9 @@ from regadvisor.words import MOST_TIMES, number
 _T = TypeVar("_T")
 #: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.
 INTERVALS = f"brackets: {2 * REPLY_MASS - 1:.0%} intervals"
+#: Headings of :attr:`View.comparisons` (the simpler kind is on the right) and :attr:`View.scores`.
+COMPARISON_COLUMNS = ("sides", "gain", "reply", "better / same / worse")
+SCORE_COLUMNS = ("kind", "strength", "rows", "loss", "training", "folds", "remarks")
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
 
@@ -63,30 +67,6 @@ class CandidateRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonRow:
-    """One pair of kinds; the simpler one is on the right."""
-
-    sides: str
-    gain: str
-    reply: str
-    #: Posterior mass of better / same / worse.
-    masses: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreRow:
-    """One trained candidate with its folds."""
-
-    kind: str
-    strength: str
-    rows: str
-    loss: str
-    train_loss: str
-    folds: str
-    remarks: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class View:
     """All that a report says, as text."""
 
@@ -101,7 +81,8 @@ class View:
     #: As in "log loss", for the heading of the table of kinds; empty if nothing was trained.
     loss_name: str
     candidates: tuple[CandidateRow, ...]
-    comparisons: tuple[ComparisonRow, ...]
+    #: Every pair of kinds, by ``COMPARISON_COLUMNS``, for a verbose report.
+    comparisons: tuple[tuple[str, ...], ...]
     #: Where the chart's answer and the plain best differ; None where they agree.
     disagreement: str | None
     claims: tuple[str, ...]
@@ -114,8 +95,24 @@ class View:
     flips: tuple[str, ...]
     notes: tuple[str, ...]
     next_steps: tuple[str, ...]
-    #: Every trained candidate, best first, for a verbose report.
-    scores: tuple[ScoreRow, ...]
+    #: Every trained candidate, by ``SCORE_COLUMNS``, best first, for a verbose report.
+    scores: tuple[tuple[str, ...], ...]
+
+    @property
+    def sections(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The lists of sentences that are not empty, with their titles, in order."""
+        every = (
+            ("How sure", self.claims),
+            ("Flips", self.flips),
+            ("Strength", self.strength),
+            ("Fit", self.fit),
+            ("Sample", self.sample),
+            ("Features", self.features),
+            ("Cost", self.cost),
+            ("Notes", self.notes),
+            ("Next", self.next_steps),
+        )
+        return tuple((title, lines) for title, lines in every if lines)
 
     @property
     def verdict(self) -> str:
@@ -144,7 +141,7 @@ def view(record: Record) -> View:
         sample=sections.sample(record),
         features=sections.features(record),
         fit=() if scores is None else sections.fit(scores),
-        cost=sections.cost(record),
+        cost=cost(record),
         flips=flips(record)[:_MOST_FLIPS],
         notes=sections.notes(record),
         next_steps=sections.next_steps(record),
@@ -266,17 +263,17 @@ def _reply(found: Comparison | None) -> str:
     return "" if found is None else found.reply
 
 
-def _comparisons(scores: ScoreEvidence) -> tuple[ComparisonRow, ...]:
+def _comparisons(scores: ScoreEvidence) -> tuple[tuple[str, ...], ...]:
     """Return every pair once, the simpler side (or the constant) on the right."""
     order = {side: place for place, side in enumerate(("constant", *KINDS, "any"))}
     pairs = [found if order[found.a] > order[found.b] else found.turned for found in scores.comparisons]
     pairs.sort(key=lambda found: (order[found.b], order[found.a]))
     return tuple(
-        ComparisonRow(
-            sides=f"{short_label(found.a)} against {short_label(found.b)}",
-            gain=_gain(found),
-            reply=found.reply,
-            masses=f"{found.p_better:.2f} / {found.p_same:.2f} / {found.p_worse:.2f}",
+        (
+            f"{short_label(found.a)} against {short_label(found.b)}",
+            _gain(found),
+            found.reply,
+            f"{found.p_better:.2f} / {found.p_same:.2f} / {found.p_worse:.2f}",
         )
         for found in pairs
     )
@@ -296,18 +293,18 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     )
 
 
-def _scores(scores: ScoreEvidence) -> tuple[ScoreRow, ...]:
+def _scores(scores: ScoreEvidence) -> tuple[tuple[str, ...], ...]:
     place = {kind: index for index, kind in enumerate(KINDS)}
     ranked = sorted(scores.scores, key=lambda s: (-s.n_rows, place[s.kind], s.loss, s.seed))
     return tuple(
-        ScoreRow(
-            kind=short_label(score.kind),
-            strength="" if score.kind == "none" else short_strengths(score.regularizer),
-            rows=f"{score.n_rows:,}",
-            loss=number(score.loss),
-            train_loss=number(score.train_loss),
-            folds=" ".join("–" if loss is None else number(loss) for loss in score.fold_losses),
-            remarks=_score_remarks(score),
+        (
+            short_label(score.kind),
+            "" if score.kind == "none" else short_strengths(score.regularizer),
+            f"{score.n_rows:,}",
+            number(score.loss),
+            number(score.train_loss),
+            " ".join("–" if loss is None else number(loss) for loss in score.fold_losses),
+            _score_remarks(score),
         )
         for score in ranked
     )

@@ -268,11 +268,11 @@ class MLPFamily:
             strength = getattr(regularizer, name) * on_sample
             weaker = strength * weaker_at(name, carry)
             moved[name] = weaker / in_full
-            change = "" if weaker == strength else f", {weaker:.3g} on {carry.n_rows:,}"
-            said.append(f"{name} × Σ lr is {strength:.3g} on {carry.n_sample:,} rows{change}")
+            change = "stays" if weaker == strength else f"falls from {strength:.3g} to"
+            said.append(f"{name.upper()} times the sum of all learning rates {change} {weaker:.3g}")
         return replace(regularizer, **moved), (
-            f"{'; '.join(said)} (Σ lr: {on_sample:.3g} on the sample, {in_full:.3g} in the full run of "
-            f"{epochs} epochs){adjusted(carry.drift)}"
+            f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {carry.n_sample:,} rows, "
+            f"{in_full:.3g} in {epochs} epochs on all {carry.n_rows:,}){adjusted(carry.drift)}"
         )
 
     def carried(

@@ -1,0 +1,96 @@
+"""What bounded the work, and how the caller's own networks were trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from regadvisor.records import Record, Training
+from regadvisor.report.phrases import seconds, sentence
+
+#: Most names of parameters on one line.
+_MOST_NAMES = 8
+
+
+def cost(record: Record) -> tuple[str, ...]:
+    """Return what bounded the work, beside one full run, and how the caller's networks were trained.
+
+    What it took stands in the headline, and by stage in ``record.timings``.
+    """
+    timings, settings, training = record.timings, record.settings, record.training
+    if not timings.total_s:
+        return ()
+    budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
+    picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
+    projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
+    full = "" if timings.full_run_s is None else f"; one full run takes {_about(timings.full_run_s)}"
+    lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
+    if training is not None and training.engine is not None:
+        lines.append(_engine(training))
+    if training is not None and (training.family == "module" or training.engine in ("keras", "skorch")):
+        lines.append(_transform(training))
+        lines += _penalised(training)
+    return tuple(lines)
+
+
+def _about(value_s: float) -> str:
+    said = seconds(value_s)
+    return said if said.startswith("under") else f"about {said}"
+
+
+def _engine(training: Training) -> str:
+    """Return how the caller's own networks were trained, and why so."""
+    how = {
+        "fused": "all at once, layer by layer",
+        "vmap": "all at once by torch.func.vmap",
+        "loop": "one after the other",
+        "keras": "one after the other, each by its own fit",
+        "skorch": "one after the other, each by its own fit",
+    }[training.engine or "loop"]
+    reason = "" if training.engine_reason is None else f": {training.engine_reason}"
+    return sentence(f"networks of {training.module} were trained {how}{reason}")
+
+
+def _transform(training: Training) -> str:
+    """Return how features go into the caller's own networks, and how to do the same elsewhere."""
+    if training.transform == "none":
+        return f"{training.module} gets the features as they are; give them to your own loop unchanged."
+    return (
+        f"{training.module} gets scaled features; in your own loop, scale them by "
+        'advice.build()["preprocess"].fit_transform(X).'
+    )
+
+
+def _penalised(training: Training) -> list[str]:
+    """Return which parameters penalties act on, which not and why, and what drops units."""
+    lines = [f"Penalties act on {_some(training.penalised_names)}."] if training.penalised_names else []
+    audit = training.audit
+    if audit is None:
+        return lines
+    others = Counter(each.why.partition(";")[0] for each in audit.parameters if not each.is_penalised)
+    if others:
+        whys = (f"{why} ({n})" for why, n in others.most_common())
+        lines.append(f"They leave alone: {', '.join(whys)}.")
+    if audit.scale_invariant:
+        lines.append(
+            f"The size of {_some(audit.scale_invariant)} changes no output, as a norm layer follows: L2 "
+            f"changes "
+            "only the size of steps there."
+        )
+    own = [f"{each.name} ({each.rate:g})" for each in audit.dropout if each.is_set and each.rate]
+    if own:
+        lines.append(f"The rates of {_some(own)} are set by the advice, not by the module.")
+    kept = [
+        f"dropout in {each.name}" + ("" if each.rate is None else f" ({each.rate:g})")
+        for each in audit.dropout
+        if not each.is_set
+    ]
+    if kept or audit.kept:
+        lines.append(f"Regularized already, and left so: {_some([*kept, *audit.kept])}.")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names as a list, the rest counted."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
