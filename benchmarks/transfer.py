@@ -277,7 +277,7 @@ def gain_table(sets: Mapping[Model, Sets]) -> tuple[str, dict[Model, GainLaw]]:
         for name, kinds in CLASSES[model].items():
             gains = gains_of(own, kinds)
             law = fit_gain_law(list(gains.values()))
-            said = [f"{law.power:.2f}", f"{law.power_sd:.2f}", f"{law.drift_sd:.4f}"]
+            said = [f"{law.power:.2f}", f"{law.power_sd:.2f}", f"{law.gain_scatter:.4f}"]
             lines.append(_row(model, name, str(len(gains)), *said))
             if name == MAIN[model]:
                 found = all_foretold(gains, law)
@@ -333,7 +333,7 @@ def priors(
             TransferPrior(
                 model=model,
                 gain_power=(round(law.power, 3), round(law.power_sd, 3)),
-                drift_sd=round(law.drift_sd, 5),
+                gain_scatter=round(law.gain_scatter, 5),
                 carry_costs={**costs[model]},
                 n_sets=len(own),
             )
@@ -349,7 +349,7 @@ def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
     lines.append("TRANSFER: tuple[TransferPrior, ...] = (")
     for each in found:
         lines += ["    TransferPrior(", f'        model="{each.model}",']
-        lines += [f"        gain_power={each.gain_power},", f"        drift_sd={each.drift_sd},"]
+        lines += [f"        gain_power={each.gain_power},", f"        gain_scatter={each.gain_scatter},"]
         costs = [f'            "{kind}": {cost},' for kind, cost in each.carry_costs.items()]
         lines += ["        carry_costs={", *costs, "        },"] if costs else ["        carry_costs={},"]
         lines += [f"        n_sets={each.n_sets},", "    ),"]

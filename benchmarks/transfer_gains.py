@@ -93,13 +93,13 @@ class GainLaw:
     ----------
     power, power_sd : float
         Of a.
-    drift_sd : float
+    gain_scatter : float
         Sd of the scatter per √ln(N/n).
     """
 
     power: float
     power_sd: float
-    drift_sd: float
+    gain_scatter: float
 
     def log_likelihood(self, gains: Gains) -> float:
         """Return the log density of a set's gains (up to a constant), its power integrated out."""
@@ -118,7 +118,7 @@ class GainLaw:
     def predicted(self, gains: Gains, number: int, levels: Sequence[float], weights: Numbers) -> Numbers:
         """Return quantiles of the measured gain at N, given one size's gain and the weights of the powers."""
         fall = np.exp(-POWERS * gains.log_ratio[number])
-        scatter = self.drift_sd**2 * gains.log_ratio[number] + gains.full_error**2
+        scatter = self.gain_scatter**2 * gains.log_ratio[number] + gains.full_error**2
         sd = np.sqrt((gains.error[number] * fall) ** 2 + scatter)
         centre = gains.gain[number] * fall
         low, high = float((centre - 9 * sd).min()), float((centre + 9 * sd).max())
@@ -136,7 +136,7 @@ class GainLaw:
         """
         fall = np.exp(-POWERS[:, None] * gains.log_ratio)
         residual = gains.full - gains.gain * fall
-        walk = self.drift_sd**2 * np.minimum.outer(gains.log_ratio, gains.log_ratio)
+        walk = self.gain_scatter**2 * np.minimum.outer(gains.log_ratio, gains.log_ratio)
         own = np.eye(len(gains.gain)) * ((gains.error * fall) ** 2)[:, None, :]
         covariance = own + walk + gains.full_error**2
         _, log_det = np.linalg.slogdet(covariance)
@@ -153,26 +153,26 @@ def fit_gain_law(sets: Sequence[Gains], start: GainLaw | None = None) -> GainLaw
     """
 
     def cost(at: Numbers) -> float:
-        law = GainLaw(power=float(at[0]), power_sd=float(np.exp(at[1])), drift_sd=float(np.exp(at[2])))
-        prior = (law.power_sd / 0.5) ** 2 + (law.drift_sd / 0.05) ** 2 + (law.power / 2.0) ** 2
+        law = GainLaw(power=float(at[0]), power_sd=float(np.exp(at[1])), gain_scatter=float(np.exp(at[2])))
+        prior = (law.power_sd / 0.5) ** 2 + (law.gain_scatter / 0.05) ** 2 + (law.power / 2.0) ** 2
         return 0.5 * prior - sum(law.log_likelihood(gains) for gains in sets)
 
     bounds = [(-1.0, 4.0), (math.log(0.05), math.log(1.5)), (math.log(1e-4), math.log(0.3))]
     starts = [(power, 0.4, 0.01) for power in (0.3, 1.0)]
     if start is not None:
-        starts = [(start.power, start.power_sd, start.drift_sd)]
+        starts = [(start.power, start.power_sd, start.gain_scatter)]
     found = [
         optimize.minimize(
             cost,
-            np.array([power, math.log(sd), math.log(drift)]),
+            np.array([power, math.log(sd), math.log(scatter)]),
             method="Nelder-Mead",
             bounds=bounds,
             options={"xatol": 0.01, "fatol": 0.01},
         )
-        for power, sd, drift in starts
+        for power, sd, scatter in starts
     ]
-    power, log_sd, log_drift = min(found, key=lambda each: float(each.fun)).x
-    return GainLaw(power=float(power), power_sd=math.exp(log_sd), drift_sd=math.exp(log_drift))
+    power, log_sd, log_scatter = min(found, key=lambda each: float(each.fun)).x
+    return GainLaw(power=float(power), power_sd=math.exp(log_sd), gain_scatter=math.exp(log_scatter))
 
 
 @dataclass(frozen=True, kw_only=True)

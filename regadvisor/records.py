@@ -459,7 +459,7 @@ class GrowthEvidence:
     p_same: float
     p_worse: float
     #: What is added to the family's powers by which strengths fall with the rows.
-    drift: float = 0.0
+    correction: float = 0.0
     #: Factor on the strengths that did best on all rows, if they were tried there.
     factor: float = 1.0
 

@@ -116,7 +116,7 @@ def about(n: int) -> str:
     return f"{round(n, -digits):,}"
 
 
-def adjusted(drift: float) -> str:
+def adjusted(correction: float) -> str:
     """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
 
     Examples
@@ -124,7 +124,7 @@ def adjusted(drift: float) -> str:
     >>> adjusted(0.125), adjusted(0.0)
     (', +0.12 to the power as smaller samples showed', '')
     """
-    return f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
+    return f", {correction:+.2f} to the power as smaller samples showed" if correction else ""
 
 
 def capital(text: str) -> str:

@@ -89,8 +89,8 @@ def test_every_family_has_its_own_laws_in_one_table() -> None:
     assert laws == [STRENGTH_LAWS["linear"], STRENGTH_LAWS["decoupled"], STRENGTH_LAWS["loss"]]
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.2, -0.3])
-def test_linear_strengths_fall_by_their_powers_and_the_drift(drift: float) -> None:
+@pytest.mark.parametrize("correction", [0.0, 0.2, -0.3])
+def test_linear_strengths_fall_by_their_powers_and_the_correction(correction: float) -> None:
     found = Regularizer(l1=0.1, l2=0.4)
     fit = Fit(
         job=Job(regularizer=found),
@@ -99,21 +99,21 @@ def test_linear_strengths_fall_by_their_powers_and_the_drift(drift: float) -> No
         zeroed=np.zeros(1),
         converged=True,
     )
-    carry = Carry(n_sample=500, n_rows=8_000, n_features=10, drift=drift)
+    carry = Carry(n_sample=500, n_rows=8_000, n_features=10, correction=correction)
     carried, sentence = LinearFamily().at_full_size(fit, carry)
-    assert carried.l2 == pytest.approx(0.4 * 16 ** -(1.0 + drift))
-    assert carried.l1 == pytest.approx(0.1 * 16 ** -(0.85 + drift))
+    assert carried.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
+    assert carried.l1 == pytest.approx(0.1 * 16 ** -(0.85 + correction))
     assert sentence is not None
-    in_loss, _ = carried_in_loss(found, n_sample=500, n_rows=8_000, drift=drift)
-    assert in_loss.l2 == pytest.approx(0.4 * 16 ** -(1.0 + drift))
-    assert in_loss.l1 == pytest.approx(0.1 * 16 ** -(0.5 + drift))
+    in_loss, _ = carried_in_loss(found, n_sample=500, n_rows=8_000, correction=correction)
+    assert in_loss.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
+    assert in_loss.l1 == pytest.approx(0.1 * 16 ** -(0.5 + correction))
 
 
 def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:
     carry = Carry(n_sample=500, n_rows=8_000, n_features=10)
     assert weaker_at("l2", carry) == pytest.approx(16 ** -exponent("l2", 10))
     assert weaker_at("l2", replace(carry, is_forward=True)) == 1.0
-    assert weaker_at("l2", replace(carry, is_forward=True, drift=0.25)) == pytest.approx(0.5)
+    assert weaker_at("l2", replace(carry, is_forward=True, correction=0.25)) == pytest.approx(0.5)
 
 
 # ----------------------------------------------------------------------------- who reads the costs

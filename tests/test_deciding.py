@@ -477,16 +477,16 @@ SAMPLED = SampleEvidence(
 
 
 @pytest.mark.parametrize(("kind", "power"), [("l2", 1.0), ("l1", 0.85)])
-@pytest.mark.parametrize("drift", [0.0, 0.25, -0.5])
-def test_strengths_are_carried_with_the_drift_that_smaller_samples_showed(
-    kind: str, power: float, drift: float
+@pytest.mark.parametrize("correction", [0.0, 0.25, -0.5])
+def test_strengths_are_carried_with_the_correction_that_smaller_samples_showed(
+    kind: str, power: float, correction: float
 ) -> None:
     found = trained(clear(**{"l2": 0.9, kind: 0.5}))
-    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind, drift=drift))
+    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind, correction=correction))
     decision = decider(found, evidence, n_rows=4 * N).decide()
     carried = decision.strength.regularizer
     assert carried.kind == kind
-    assert getattr(carried, kind) == pytest.approx(0.1 * 4 ** -(power + drift))
+    assert getattr(carried, kind) == pytest.approx(0.1 * 4 ** -(power + correction))
     assert decision.strength.on_sample == Regularizer(**{kind: 0.1})
     assert decision.strength.carried is not None
     assert "200 to 800 rows" in decision.strength.carried
@@ -510,7 +510,7 @@ def test_the_factor_that_did_best_on_all_rows_is_applied_and_said() -> None:
 
 def test_what_is_known_of_another_kind_does_not_move_the_strength() -> None:
     found = trained(clear())
-    other = growth_of("l1", drift=0.25, factor=2.0)
+    other = growth_of("l1", correction=0.25, factor=2.0)
     evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=other)
     decision = decider(found, evidence, n_rows=4 * N).decide()
     assert decision.strength.regularizer.l2 == pytest.approx(0.1 / 4)
@@ -524,7 +524,7 @@ def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forwa
     decider(found, evidence, n_rows=4 * N, family=family).decide()
     (carry,) = family.carries
     assert (carry.n_sample, carry.n_rows, carry.n_features) == (N, 4 * N, 6)
-    assert (carry.drift, carry.is_forward) == (0.0, is_forward)
+    assert (carry.correction, carry.is_forward) == (0.0, is_forward)
     fit = found.tuned.results.by_kind["l2"][0]
     assert family.trainings == [(fit, N, 4 * N, SEEDS["model"])]
 

@@ -20,7 +20,7 @@ from test_sampling_blocks import blocks, table
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.full_size import drift_of, train_size
+from regadvisor.evidence.full_size import correction_of, train_size
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
@@ -113,7 +113,7 @@ def test_masses_add_up_and_intervals_widen_with_the_scatter(
 def test_no_more_is_foretold_than_was_seen(gain: float, ratio: float, model: str) -> None:
     """The mean over powers grew without bound with the rows, and foretold gains that nobody had seen."""
     prior = transfer_prior(model)
-    found = at_full(gain, 1e-4, ratio=ratio, scatter=prior.drift_sd, power=prior.gain_power)
+    found = at_full(gain, 1e-4, ratio=ratio, scatter=prior.gain_scatter, power=prior.gain_power)
     assert found.gain <= gain + 1e-4, "a hundredth of a percent of the loss"
 
 
@@ -295,10 +295,10 @@ def test_a_single_block_is_not_thinned() -> None:
     assert growth is not None
     assert growth.n_sample == 3_200
     assert [point.share for point in growth.sizes] == [1.0]
-    assert (growth.drift, growth.source) == (0.0, "prior")
+    assert (growth.correction, growth.source) == (0.0, "prior")
 
 
-def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
+def test_the_correction_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
     """On the first half of every fold 4 times the strength is best, on the second half a quarter of it."""
     factors = {0.25: (3.0, 1.0), 1.0: (1.9, 1.9), 4.0: (1.0, 3.0)}
     noise = np.random.default_rng(0).normal(0.0, 0.01, 60)
@@ -311,15 +311,15 @@ def test_the_drift_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
     prepared = SimpleNamespace(folds=folds, n_rows=60)
     laws = {"l2": STRENGTH_LAWS["decoupled"]["l2"]}
 
-    def drift(weight: np.ndarray | None) -> float:
+    def correction(weight: np.ndarray | None) -> float:
         measure = Results(prepared=prepared, trials=(), weight=weight)  # type: ignore[arg-type]
-        return drift_of(fits, laws, measure)  # type: ignore[arg-type]
+        return correction_of(fits, laws, measure)  # type: ignore[arg-type]
 
-    assert drift(is_first.astype(float)) > 0.2
-    assert drift((~is_first).astype(float)) < -0.2
-    assert abs(drift(None)) < 0.1
+    assert correction(is_first.astype(float)) > 0.2
+    assert correction((~is_first).astype(float)) < -0.2
+    assert abs(correction(None)) < 0.1
     only_one = np.where(np.arange(60) < 20, 1.0, 0.0)
-    assert drift(only_one) == 0.0, "one fold does not tell"
+    assert correction(only_one) == 0.0, "one fold does not tell"
 
 
 @pytest.mark.slow

@@ -261,15 +261,17 @@ def simulated_gains(rng: np.random.Generator, power: float, drift: float) -> tra
 def test_the_power_of_gains_is_recovered() -> None:
     rng = np.random.default_rng(3)
     sets = [simulated_gains(rng, rng.normal(0.8, 0.3), 0.002) for _ in range(25)]
-    law = transfer_gains.fit_gain_law(sets, transfer_gains.GainLaw(power=0.3, power_sd=0.5, drift_sd=0.01))
+    law = transfer_gains.fit_gain_law(
+        sets, transfer_gains.GainLaw(power=0.3, power_sd=0.5, gain_scatter=0.01)
+    )
     assert law.power == pytest.approx(0.8, abs=0.2)
     assert law.power_sd == pytest.approx(0.3, abs=0.2)
-    assert law.drift_sd < 0.006
+    assert law.gain_scatter < 0.006
 
 
 def test_intervals_for_the_full_size_cover() -> None:
     rng = np.random.default_rng(4)
-    law = transfer_gains.GainLaw(power=0.8, power_sd=0.3, drift_sd=0.004)
+    law = transfer_gains.GainLaw(power=0.8, power_sd=0.3, gain_scatter=0.004)
     inside = []
     for _ in range(150):
         gains = simulated_gains(rng, rng.normal(0.8, 0.3), 0.004)
@@ -280,7 +282,7 @@ def test_intervals_for_the_full_size_cover() -> None:
 
 def test_own_sizes_narrow_the_power_down() -> None:
     rng = np.random.default_rng(5)
-    law = transfer_gains.GainLaw(power=1.0, power_sd=1.0, drift_sd=0.002)
+    law = transfer_gains.GainLaw(power=1.0, power_sd=1.0, gain_scatter=0.002)
     below = simulated_gains(rng, 0.3, 0.0).below(0)
     assert below is not None
     weights = law.weights(below)
@@ -356,7 +358,7 @@ def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
     found = laws.TransferPrior(
         model="linear",
         gain_power=(1.5, 0.5),
-        drift_sd=0.01,
+        gain_scatter=0.01,
         carry_costs={"l2": 0.01, "elasticnet": 0.02},
         n_sets=9,
     )

@@ -210,7 +210,7 @@ class Decider:
             n_sample=trained.prepared.n_learned,
             n_rows=self.n_rows,
             n_features=trained.prepared.n_features,
-            drift=0.0 if known is None else known.drift,
+            correction=0.0 if known is None else known.correction,
             is_forward=sample is not None and sample.validation == "time",
         )
         regularizer, carried = self.family.at_full_size(fit, carry)

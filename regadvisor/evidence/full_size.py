@@ -45,8 +45,8 @@ _CHECK_FOLDS = 5
 #: A check has to fit into this share of the time that is left, and all rows into so many numbers.
 _CHECK_SHARE = 0.8
 _CHECK_CELLS = 25_000_000
-#: A smaller drift is not worth a word: over a hundred times the rows it moves a strength by 2%.
-_SMALLEST_DRIFT = 0.005
+#: A smaller correction is not worth a word: over a hundred times the rows it moves a strength by 2%.
+_SMALLEST_CORRECTION = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,15 +72,15 @@ class Growing:
 
         `picked`: the fit of its best strengths on the sample.
         """
-        drift: float | None = None
+        correction: float | None = None
         checked: tuple[SizePoint, float] | None = None
         # Fewer training rows stand for a smaller sample, but where they grow from fold to fold.
         if self.plan.is_far and (not self._is_forward or len(self.drawn.folds) == 1):
             with ExitStack() as stack:
                 store = None if self.storage is None else stack.enter_context(opened(self.storage))
-                drift = self._drift(kind, picked, store)
-                checked = self._checked(picked, drift or 0.0, store)
-        return self._evidence(kind, checked, drift=drift)
+                correction = self._correction(kind, picked, store)
+                checked = self._checked(picked, correction or 0.0, store)
+        return self._evidence(kind, checked, correction=correction)
 
     @property
     def _is_forward(self) -> bool:
@@ -95,8 +95,8 @@ class Growing:
         losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
         return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
 
-    def _drift(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
-        """Return the drift of the pick's strengths, None if it was not measured.
+    def _correction(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
+        """Return the correction of the pick's strengths, None if it was not measured.
 
         The pick is trained on a share of every fold's training rows. It takes several folds to know how the
         best strength moves, and a penalty to have one.
@@ -125,9 +125,9 @@ class Growing:
         if fits is None or len(fits) < len(tried):
             return None
         measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
-        return drift_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
+        return correction_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
 
-    def _checked(self, picked: Fit, drift: float, store: Log | None) -> tuple[SizePoint, float] | None:
+    def _checked(self, picked: Fit, correction: float, store: Log | None) -> tuple[SizePoint, float] | None:
         """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
 
         The gain there, and the factor on the strengths that did best.
@@ -144,7 +144,7 @@ class Growing:
             n_sample=self.prepared.n_learned,
             n_rows=self.table.n_rows,
             n_features=self.prepared.n_features,
-            drift=drift,
+            correction=correction,
             is_forward=self._is_forward,
         )
         carried, _ = self.family.at_full_size(picked, carry)
@@ -186,7 +186,7 @@ class Growing:
     # ------------------------------------------------------------------------------- what follows
 
     def _evidence(
-        self, kind: Kind, checked: tuple[SizePoint, float] | None, *, drift: float | None
+        self, kind: Kind, checked: tuple[SizePoint, float] | None, *, correction: float | None
     ) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
@@ -196,17 +196,17 @@ class Growing:
             points[-1].se,
             ratio=n_rows / points[-1].n_rows,
             power=prior.gain_power,
-            scatter=prior.drift_sd,
+            scatter=prior.gain_scatter,
             region=thresholds.SAME_REGION,
         )
-        source: Literal["measured", "checked", "prior"] = "prior" if drift is None else "measured"
+        source: Literal["measured", "checked", "prior"] = "prior" if correction is None else "measured"
         return GrowthEvidence(
             kind=kind,
             n_sample=n_sample,
             n_rows=n_rows,
             source=source if checked is None else "checked",
             sizes=tuple(points),
-            drift=drift or 0.0,
+            correction=correction or 0.0,
             factor=1.0 if checked is None else checked[1],
             **asdict(found),
         )
@@ -234,7 +234,7 @@ def _size_point(
     )
 
 
-def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
+def correction_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
     """Return what is added to the powers by which strengths fall.
 
     The strengths carried down from the sample are held against what does best there: if those are m times as
@@ -260,8 +260,8 @@ def drift_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: R
     steps = math.log(1.0 / SMALLER_SHARE)
     measured = best(np.concatenate(folds)) / steps
     sd = float(np.mean([law.sd for law in laws.values()]))
-    drift = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
-    return drift if abs(drift) >= _SMALLEST_DRIFT else 0.0
+    correction = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
+    return correction if abs(correction) >= _SMALLEST_CORRECTION else 0.0
 
 
 def train_size(

@@ -209,7 +209,7 @@ class Carry:
         Rows that the fits stand for, and all rows.
     n_features : int
         Features after encoding: how fast penalties of networks fall depends on them.
-    drift : float
+    correction : float
         Added to the powers by which penalties fall with the rows: what smaller samples showed.
     is_forward : bool
         Whether the regularizer was tested on later rows: then penalties of networks do not fall.
@@ -218,7 +218,7 @@ class Carry:
     n_sample: int
     n_rows: int
     n_features: int
-    drift: float = 0.0
+    correction: float = 0.0
     is_forward: bool = False
 
 

@@ -56,7 +56,7 @@ class TransferPrior:
     #: of a kind at its best strength.
     gain_power: tuple[float, float]
     #: Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
-    drift_sd: float
+    gain_scatter: float
     #: By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
     #: share of the loss per ln²(N/n); see :mod:`~regadvisor.full_size.laws`.
     carry_costs: dict[str, float]
@@ -75,14 +75,14 @@ TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
         model="linear",
         gain_power=(0.762, 0.543),
-        drift_sd=0.01012,
+        gain_scatter=0.01012,
         carry_costs={},
         n_sets=14,
     ),
     TransferPrior(
         model="network",
         gain_power=(0.284, 0.227),
-        drift_sd=0.03757,
+        gain_scatter=0.03757,
         carry_costs={
             "dropout": 0.01,
             "elasticnet": 0.01,

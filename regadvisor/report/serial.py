@@ -201,7 +201,10 @@ def _check_format(plain: Any) -> None:
 
 def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     """Return a record of an older format in the form of today's."""
-    scores = (plain.get("evidence") or {}).get("scores")
+    evidence = plain.get("evidence") or {}
+    scores, growth = evidence.get("scores"), evidence.get("growth")
+    if isinstance(growth, dict) and "drift" in growth:
+        growth["correction"] = growth.pop("drift")
     if isinstance(scores, dict) and isinstance(
         scores.get("comparisons"), dict
     ):  # every pair was kept in both directions, by "a:b"

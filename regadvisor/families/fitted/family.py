@@ -340,7 +340,9 @@ class FittedFamily:
             return LinearFamily().at_full_size(picked, carry)
         if not (found.l1 or found.l2):
             return found, None
-        return carried_in_loss(found, n_sample=carry.n_sample, n_rows=carry.n_rows, drift=carry.drift)
+        return carried_in_loss(
+            found, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
+        )
 
     def carried(
         self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False

@@ -170,19 +170,19 @@ class LinearFamily:
     def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
         """Return the strengths for all rows and one sentence on how they were carried over.
 
-        Per row, they fall with the rows to the powers of ``prior.STRENGTH_LAWS``, plus the drift,
+        Per row, they fall with the rows to the powers of ``prior.STRENGTH_LAWS``, plus the correction,
         whatever the number of features and however they were validated.
         """
         found = picked.job.regularizer
         if carry.n_rows == carry.n_sample or found.kind == "none":
             return found, None
-        carried = _scaled(found, carry.n_sample / carry.n_rows, carry.drift)
+        carried = _scaled(found, carry.n_sample / carry.n_rows, carry.correction)
         l1_power = STRENGTH_LAWS["linear"]["l1"].intercept
         falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{l1_power:g}"}
         falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{l1_power:g}"
         return carried, (
             f"Rescaled from {carry.n_sample:,} to {carry.n_rows:,} rows: for a linear model the best "
-            f"{falls[found.kind]}{adjusted(carry.drift)}."
+            f"{falls[found.kind]}{adjusted(carry.correction)}."
         )
 
     def carried(
@@ -232,13 +232,13 @@ def _solutions(
     return found
 
 
-def _scaled(regularizer: Regularizer, ratio: float, drift: float = 0.0) -> Regularizer:
+def _scaled(regularizer: Regularizer, ratio: float, correction: float = 0.0) -> Regularizer:
     """Return the strengths for 1/`ratio` times the rows."""
     laws = STRENGTH_LAWS["linear"]
     return replace(
         regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + drift),
-        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + drift),
+        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + correction),
+        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + correction),
     )
 
 

@@ -250,7 +250,7 @@ class MLPFamily:
         """Return the strengths for the full run; dropout stays as it is.
 
         Decoupled strengths keep strength × Σ lr and fall with the rows (``strengths.weaker_at``).
-        In the loss, L2 falls as 1/n and L1 as 1/√n. The drift is added to these powers.
+        In the loss, L2 falls as 1/n and L1 as 1/√n. The correction is added to these powers.
         """
         regularizer = picked.job.regularizer
         carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
@@ -258,7 +258,7 @@ class MLPFamily:
             return regularizer, None
         if self.coupling == "loss":
             return carried_in_loss(
-                regularizer, n_sample=carry.n_sample, n_rows=carry.n_rows, drift=carry.drift
+                regularizer, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
             )
         on_sample = float(picked.sum_lr or 0.0)
         epochs = self._carried_epochs(picked, n_sample=carry.n_sample, n_rows=carry.n_rows)
@@ -272,7 +272,7 @@ class MLPFamily:
             said.append(f"{name.upper()} times the sum of all learning rates {change} {weaker:.3g}")
         return replace(regularizer, **moved), (
             f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {carry.n_sample:,} rows, "
-            f"{in_full:.3g} in {epochs} epochs on all {carry.n_rows:,}){adjusted(carry.drift)}"
+            f"{in_full:.3g} in {epochs} epochs on all {carry.n_rows:,}){adjusted(carry.correction)}"
         )
 
     def carried(

@@ -116,13 +116,13 @@ def loss_candidate(kind: Kind) -> Candidate:
 
 
 def carried_in_loss(
-    regularizer: Regularizer, *, n_sample: int, n_rows: int, drift: float = 0.0
+    regularizer: Regularizer, *, n_sample: int, n_rows: int, correction: float = 0.0
 ) -> tuple[Regularizer, str | None]:
     """Return strengths found on a sample for all rows, with the penalty in the loss, and what was done.
 
     Per row, the best L2 falls as 1/n (the prior does not grow with the data) and the best L1 as n^-1/2 (the
-    largest of the noise gradients that it has to silence). Σ lr has no part in it. `drift` is added to both
-    powers.
+    largest of the noise gradients that it has to silence). Σ lr has no part in it. `correction` is added to
+    both powers.
 
     Examples
     --------
@@ -134,14 +134,14 @@ def carried_in_loss(
     ratio, laws = n_sample / n_rows, STRENGTH_LAWS["loss"]
     moved = replace(
         regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + drift),
-        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + drift),
+        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + correction),
+        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + correction),
     )
     rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
     fallen = " and ".join(rule for name, rule in rules.items() if getattr(regularizer, name))
     return moved, (
         f"Rescaled from {n_sample:,} to {n_rows:,} rows by theory: in the loss, {fallen}; not "
-        f"rescaled by Σ lr{adjusted(drift)}"
+        f"rescaled by Σ lr{adjusted(correction)}"
     )
 
 
@@ -175,7 +175,7 @@ def default_regularizer(kind: Kind, sum_lr: float) -> Regularizer:
 def weaker_at(name: str, carry: Carry) -> float:
     """Return the factor by which strength × Σ lr falls from a sample to all rows.
 
-    ``n_sample / n_rows`` to the power of :func:`exponent`, plus the drift; it goes no further than to
+    ``n_sample / n_rows`` to the power of :func:`exponent`, plus the correction; it goes no further than to
     ``thresholds.FARTHEST_RATIO`` times the sample, beyond which nothing was measured. What was found forward
     in time stays: that later rows are different does not average out with more of the earlier ones.
 
@@ -187,7 +187,7 @@ def weaker_at(name: str, carry: Carry) -> float:
     """
     ratio = min(max(carry.n_rows / carry.n_sample, 1.0), FARTHEST_RATIO)
     power = 0.0 if carry.is_forward else exponent(name, carry.n_features)
-    return float(ratio ** -(power + carry.drift))
+    return float(ratio ** -(power + carry.correction))
 
 
 def exponent(name: str, n_features: int) -> float:
