@@ -115,8 +115,7 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
         if len(shapes) > 1:
             raise DataError(
                 f"{name} must hold arrays of one shape, got {shapes[0]} and {shapes[1]}; resize images to "
-                f"one "
-                "size, and pad or cut sequences to one length"
+                "one size, and pad or cut sequences to one length"
             ) from error
         raise DataError(
             f"every row of {name} must have the same number of values, got {type(values).__name__}: {error}; "

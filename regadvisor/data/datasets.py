@@ -92,8 +92,7 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
         if n_bytes > MOST_BYTES:
             raise DataError(
                 f"a {name} must take at most {MOST_BYTES / 1e9:g} GB in memory, got more after "
-                f"{len(targets):,} "
-                f"{'batches' if has_batches else 'rows'}; pass a part of it: "
+                f"{len(targets):,} {'batches' if has_batches else 'rows'}; pass a part of it: "
                 "torch.utils.data.Subset(dataset, rows)"
             )
         features.append(row)
@@ -105,9 +104,8 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
         return _as_given({key: join([row[key] for row in features]) for key in features[0]}), join(targets)
     except (ValueError, KeyError) as error:
         raise DataError(
-            f"the rows of a {name} must have one shape, got {error}; resize images to one size, and pad "
-            f"or cut "
-            "sequences to one length"
+            f"the rows of a {name} must have one shape, got {error}; resize images to one size, and pad or "
+            "cut sequences to one length"
         ) from error
 
 
@@ -242,9 +240,8 @@ def _features_and_target(
     known = [name for name in _FEATURES if name in others]
     if not known and len(others) != 1:
         raise DataError(
-            f"{path.name} must hold one array of features beside {names[0]!r}, called X, with as many "
-            f"rows; it "
-            f"holds {shapes}"
+            f"{path.name} must hold one array of features beside {names[0]!r}, called X, with as many rows; "
+            f"it holds {shapes}"
         )
     return others[known[0] if known else next(iter(others))], y
 
