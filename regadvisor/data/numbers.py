@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from regadvisor.data.dates import microseconds
 from regadvisor.errors import DataError
 from regadvisor.thresholds import LARGEST_SINGLE, LARGEST_VALUE, SMALLEST_SPARSE, SMALLEST_VALUE
 from regadvisor.words import shown
@@ -91,6 +92,34 @@ class Numbers:
             for start in range(0, len(part), step):
                 block = part[start : start + step]
                 yield slice(begin + start, begin + start + len(block)), block
+
+
+def some_numbers(
+    X: Any, rows: NDArray[np.intp] | None = None, at: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
+    """Return columns of numbers and dates (in microseconds) as float64, NaN where missing, (n_rows, n_at).
+
+    All rows and all columns by default. Rows and columns are taken at once: of a wide table little is copied.
+    """
+    if isinstance(X, pd.DataFrame):
+        frame = X.iloc[slice(None) if rows is None else rows, slice(None) if at is None else at]
+        if not any(dtype.kind in "mM" for dtype in frame.dtypes):
+            return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+        series = [frame.iloc[:, j] for j in range(frame.shape[1])]
+        return np.column_stack(
+            [
+                microseconds(own)
+                if own.dtype.kind in "mM"
+                else own.to_numpy(dtype=np.float64, na_value=np.nan)
+                for own in series
+            ]
+        )
+    at = None if at is None or len(at) == X.shape[1] else at
+    if rows is not None and at is not None and isinstance(X, np.ndarray):
+        return np.asarray(X[np.ix_(rows, at)], dtype=np.float64)
+    taken = X if rows is None else X[rows]
+    taken = taken if at is None else taken[:, at]
+    return np.asarray(taken if isinstance(taken, np.ndarray) else taken.toarray(), dtype=np.float64)
 
 
 def _as_array(frame: pd.DataFrame, at: list[int]) -> NDArray[Any]:

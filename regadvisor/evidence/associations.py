@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regadvisor.data.dates import microseconds
+from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.thresholds import FEWEST_ROWS_OFF_MODE
 
@@ -158,9 +158,7 @@ def encode(table: Table, *, rng: np.random.Generator, max_rows: int, max_columns
     if isinstance(X, pd.DataFrame):
         kinds = [table.facts.columns[j].kind for j in columns]
         return _encode_frame(X.iloc[rows, columns], kinds, names)
-    # Rows and columns at once: a wide table is not copied to look at some of its columns.
-    picked = X[np.ix_(rows, columns)] if isinstance(X, np.ndarray) else X[rows][:, columns].toarray()
-    ranks, varies = standardised_ranks(picked)
+    ranks, varies = standardised_ranks(some_numbers(X, rows, columns))
     kept = np.flatnonzero(varies)
     return Blocks(
         values=ranks[:, kept],
@@ -171,11 +169,9 @@ def encode(table: Table, *, rng: np.random.Generator, max_rows: int, max_columns
 
 
 def _encode_frame(frame: pd.DataFrame, kinds: list[str], names: list[str | int]) -> Blocks:
-    numbers = {j: _numbers(frame.iloc[:, j], kind) for j, kind in enumerate(kinds) if kind != "categorical"}
-    blocks: dict[int, NDArray[np.float64]] = {}
-    if numbers:
-        ranks, varies = standardised_ranks(np.column_stack(list(numbers.values())))
-        blocks = {j: ranks[:, [i]] for i, j in enumerate(numbers) if varies[i]}
+    numbers = np.flatnonzero([kind != "categorical" for kind in kinds])
+    ranks, varies = standardised_ranks(some_numbers(frame, at=numbers))
+    blocks = {int(j): ranks[:, [i]] for i, j in enumerate(numbers) if varies[i]}
     for j, kind in enumerate(kinds):
         if kind == "categorical":
             basis = categorical_basis(frame.iloc[:, j])
@@ -189,10 +185,6 @@ def _encode_frame(frame: pd.DataFrame, kinds: list[str], names: list[str | int])
         names=tuple(names[j] for j in kept),
         is_categorical=np.array([kinds[j] == "categorical" for j in kept], dtype=bool),
     )
-
-
-def _numbers(column: pd.Series[Any], kind: str) -> NDArray[np.float64]:
-    return microseconds(column) if kind == "date" else np.asarray(column, dtype=np.float64)
 
 
 def correlation_matrix(blocks: Blocks) -> NDArray[np.float64]:

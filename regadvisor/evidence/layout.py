@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.evidence.associations import draw_rows, standardised_ranks
 from regadvisor.records import Note
@@ -109,7 +109,9 @@ def find_layout(sample: Table, rng: np.random.Generator) -> Layout | None:
     if n_columns < FEWEST_COLUMNS_FOR_LAYOUT or any(c.kind != "numeric" for c in sample.facts.columns):
         return None
     start = max(0, (n_columns - _COLUMNS) // 2)
-    columns = _Columns(*standardised_ranks(_window(sample, start, start + _COLUMNS, rng)), start, rng)
+    window = np.arange(start, min(start + _COLUMNS, n_columns), dtype=np.intp)
+    values = some_numbers(sample.X, draw_rows(sample.n_rows, _ROWS, rng), window)
+    columns = _Columns(*standardised_ranks(values), start, rng)
     if not columns.has_enough:
         return None
     shape = sample.facts.image_shape
@@ -129,15 +131,6 @@ def _best(layouts: list[Layout] | list[Layout | None]) -> Layout | None:
     """Return the closest of the layouts that are seen; if none is, the closest of all."""
     found = [layout for layout in layouts if layout is not None]
     return max(found, key=lambda layout: (layout.is_seen, layout.closeness), default=None)
-
-
-def _window(sample: Table, start: int, stop: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    rows = draw_rows(sample.n_rows, _ROWS, rng)
-    X = sample.X
-    if isinstance(X, pd.DataFrame):
-        return np.asarray(X.iloc[rows, start:stop], dtype=np.float64)
-    picked = X[rows][:, start:stop]
-    return np.asarray(picked if isinstance(picked, np.ndarray) else picked.toarray(), dtype=np.float64)
 
 
 def _series() -> Iterator[tuple[str, tuple[_Direction, ...]]]:

@@ -77,6 +77,11 @@ def _to(to: str, *, pick: PickChange | None = None, if_any_yes: tuple[str, ...] 
     return Edge(to=to, pick=pick, if_any_yes=if_any_yes)
 
 
+def _all_to(to: str, **picks: PickChange | None) -> dict[Reply, Edge]:
+    """Return the edges of a comparison whose replies all lead to one question: what each makes the pick."""
+    return {reply: Edge(to=to, pick=picks.get(reply)) for reply in ("better", "same", "worse", "unsure")}
+
+
 _Q1 = "Can you take a sub sample with the same distribution?"
 _Q2 = "Do you have resources available for validation?"
 _Q3 = "Do you have prior knowledge about the data set?"
@@ -169,67 +174,38 @@ EXTENDED = Chart(
             text=_Q4,
             judge="comparison",
             compares=("elasticnet", "none"),
-            edges={
-                "better": _to("Q5", pick="elasticnet"),
-                "same": _to("Q6"),
-                "worse": _to("Q6"),
-                "unsure": _to("Q6"),
-            },
+            edges=_all_to("Q6") | {"better": _to("Q5", pick="elasticnet")},
         ),
         "Q5": Question(
             text="How well does L1 perform compared to the best so far?",
             judge="comparison",
             compares=("l1", PICK),
-            edges={
-                "better": _to("Q7", pick="l1"),
-                "same": _to("Q7", pick="l1"),
-                "worse": _to("Q7"),
-                "unsure": _to("Q7"),
-            },
+            edges=_all_to("Q7", better="l1", same="l1"),
         ),
         "Q6": Question(
             text="How well does L2 perform compared to no regularization?",
             judge="comparison",
             compares=("l2", "none"),
-            edges={
-                "better": _to("Q8", pick="l2"),
-                "same": _to("Q8", pick="none"),
-                "worse": _to("Q8", pick="none"),
-                "unsure": _to("Q8", pick="l2"),
-            },
+            edges=_all_to("Q8", better="l2", same="none", worse="none", unsure="l2"),
         ),
         "Q7": Question(
             text="How well does L2 perform compared to the best so far?",
             judge="comparison",
             compares=("l2", PICK),
-            edges={
-                "better": _to("Q8", pick="l2"),
-                "same": _to("Q8", pick="l2"),
-                "worse": _to("Q8"),
-                "unsure": _to("Q8", pick="l2", if_any_yes=("Q3a", "Q3b")),
-            },
+            edges=_all_to("Q8", better="l2", same="l2")
+            | {"unsure": _to("Q8", pick="l2", if_any_yes=("Q3a", "Q3b"))},
         ),
         "Q8": Question(
             text="How well does dropout perform compared to the best so far?",
             judge="comparison",
             compares=("dropout", PICK),
-            edges={
-                "better": _to("Q9", pick="dropout"),
-                "same": _to("Q9"),
-                "worse": _to("Q9"),
-                "unsure": _to("Q9"),
-            },
+            edges=_all_to("Q9", better="dropout"),
         ),
         "Q9": Question(
             text="How well does dropout with the best penalty perform compared to the best so far?",
             judge="comparison",
             compares=(BOTH, PICK),
-            edges={
-                "better": _to("Q9b", pick=BOTH),
-                "same": _to("Q9b"),
-                "worse": _to("Q9b"),
-                "unsure": _to("Q9b"),
-            },
+            edges=_all_to("Q9b", better=BOTH),
         ),
         "Q9b": Question(
             text="Does another kind have a lower loss after all?",

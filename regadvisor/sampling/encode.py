@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Column
 
@@ -89,7 +90,7 @@ class Encoder:
 
     def encode(self, X: Features, rows: Rows = None) -> Encoded:
         """Return features (of some rows) as numbers, standardised as the source was; no constant ones."""
-        block = _numbers(X, self.numeric, rows)
+        block = some_numbers(X, rows, self.numeric)
         return self._standardised(_raw(X, block, self.fill, self.with_missing, self.levels, rows=rows))
 
     def _standardised(self, raw: NDArray[np.float64]) -> Encoded:
@@ -130,7 +131,7 @@ def fit_encode(
         chosen = np.sort(rng.choice(n_columns, size=allowed, replace=False)).astype(np.intp)
     is_level = np.isin(chosen, _categorical(X, columns))
     numeric = chosen[~is_level]
-    block = _numbers(X, numeric, rows)
+    block = some_numbers(X, rows, numeric)
     n_missing = np.isnan(block).sum(axis=0)
     fill = np.zeros(len(numeric))
     for i in np.flatnonzero((n_missing > 0) & (n_missing < n_rows)):
@@ -202,36 +203,9 @@ def _raw(
     return np.hstack(parts)
 
 
-def _numbers(X: Features, chosen: NDArray[np.intp], rows: Rows) -> NDArray[np.float64]:
-    """Return the chosen numeric columns as float64, NaN where missing, shape (n_rows, n_chosen)."""
-    if sparse.issparse(X):
-        taken = sparse.csr_array(X) if rows is None else sparse.csr_array(X)[rows]
-        return np.asarray(taken[:, chosen].toarray(), dtype=np.float64)
-    if isinstance(X, np.ndarray):
-        flat = X.reshape(len(X), int(np.prod(X.shape[1:])))
-        if len(chosen) == flat.shape[1]:
-            return np.asarray(flat if rows is None else flat[rows], dtype=np.float64)
-        return np.asarray(flat[:, chosen] if rows is None else flat[np.ix_(rows, chosen)], dtype=np.float64)
-    if not len(chosen):
-        return np.zeros((len(X) if rows is None else len(rows), 0))
-    if any(dtype.kind == "M" for dtype in X.dtypes.iloc[chosen]):
-        return np.column_stack([_series_numbers(_series(X, int(j), rows)) for j in chosen])
-    frame = X.iloc[:, chosen] if rows is None else X.iloc[rows, chosen]
-    return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
 def _series(X: Any, j: int, rows: Rows) -> Any:
     series = X.iloc[:, j]
     return series if rows is None else series.iloc[rows]
-
-
-def _series_numbers(series: Any) -> NDArray[np.float64]:
-    from pandas.api.types import is_datetime64_any_dtype
-
-    if is_datetime64_any_dtype(series.dtype):
-        days = series.dt.tz_localize(None).to_numpy(dtype="datetime64[s]")
-        return np.where(np.isnat(days), np.nan, days.astype(np.int64).astype(np.float64))
-    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _categorical(X: Features, columns: Sequence[Column]) -> list[int]:

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from regadvisor.data.dates import microseconds
 from regadvisor.data.levels import text_levels
-from regadvisor.data.numbers import Numbers
+from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.thresholds import SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
 from regadvisor.words import listed
@@ -179,20 +178,14 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return columns of a table as numbers, shape (n_rows, n_at); see :class:`View`."""
     X: Any = table.X
-    if not hasattr(X, "iloc"):
-        if rows is None and len(at) == 1:
-            return np.asarray(Numbers(values=X, at=at.tolist()).column(int(at[0])), dtype=np.float64)[:, None]
-        taken = X if rows is None else X[rows]
-        taken = taken if len(at) == X.shape[1] else taken[:, at]
-        return np.asarray(taken if isinstance(taken, np.ndarray) else taken.toarray(), dtype=np.float64)
+    is_text = np.array([table.facts.columns[j].kind == "categorical" for j in at], dtype=np.bool_)
+    if not is_text.any():
+        return some_numbers(X, rows, at)
     values = np.empty((len(X) if rows is None else len(rows), len(at)))
-    kinds = np.array([table.facts.columns[j].kind for j in at])
-    numeric = kinds == "numeric"
-    frame = X if rows is None else X.iloc[rows]
-    values[:, numeric] = frame.iloc[:, at[numeric]].to_numpy(dtype=np.float64, na_value=np.nan)
-    for i in np.flatnonzero(~numeric):
-        column = frame.iloc[:, at[i]]
-        values[:, i] = microseconds(column) if kinds[i] == "date" else text_levels(column).codes
+    values[:, ~is_text] = some_numbers(X, rows, at[~is_text])
+    for i in np.flatnonzero(is_text):
+        column = X.iloc[:, at[i]]
+        values[:, i] = text_levels(column if rows is None else column.iloc[rows]).codes
     return values
 
 
