@@ -117,9 +117,9 @@ def adjusted(drift: float) -> str:
     Examples
     --------
     >>> adjusted(0.125), adjusted(0.0)
-    (', +0.12 to the power as smaller samples showed', '')
+    ('; smaller samples moved that power by +0.12', '')
     """
-    return f", {drift:+.2f} to the power as smaller samples showed" if drift else ""
+    return f"; smaller samples moved that power by {drift:+.2f}" if drift else ""
 
 
 def capital(text: str) -> str:
