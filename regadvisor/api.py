@@ -5,8 +5,11 @@ source → sample → (question ⇄ evidence) → decision → record. Each arro
 
 from __future__ import annotations
 
+import inspect
+import math
 import time as clock
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -63,6 +66,7 @@ from regadvisor.records import (
     Training,
     Walk,
 )
+from regadvisor.scale.apart import check_memory_limit, run_apart
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
@@ -123,6 +127,8 @@ def advise(
     device: str = "auto",
     storage: str | Path | None = None,
     executor: Any = None,
+    isolate: bool = False,
+    memory_limit: float | None = None,
     progress: Progress | bool | None = None,
 ) -> Advice:
     """Advise which regularizer to start with, how strong, how sure, and what would change it.
@@ -210,6 +216,13 @@ def advise(
         Where parts are read and candidates are trained: a number of processes, or what you have. None: in
         this process. The rows that are drawn, and the advice, are the same. Each worker computes on one
         thread.
+    isolate : bool, default False
+        Do all of it in a process of its own, which gets the data and the model and can be ended: a budget in
+        seconds then also holds with a model that sleeps, loops or crashes. At its end the process is asked
+        for the best so far, and killed two seconds later.
+    memory_limit : float, optional
+        Bytes that the process may use; `isolate` is implied. Where they do not suffice, fewer rows are drawn
+        and fewer networks are trained at once.
     progress : callable (stage, share_done), bool or None, default None
         A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
         seconds, in a terminal or a notebook.
@@ -226,6 +239,8 @@ def advise(
         If an argument is out of its rule.
     StorageError
         If the file is no journal of ours, belongs to other data or settings, is in use, or cannot be written.
+    IsolatedError
+        If the process of `isolate` died, or had no answer when its time was up.
 
     Examples
     --------
@@ -235,6 +250,8 @@ def advise(
     >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
     True
     """
+    if check_flag("isolate", isolate) or memory_limit is not None:
+        return _apart({name: value for name, value in locals().items() if name in _PARAMETERS})
     started = clock.monotonic()
     request = Options(
         sample=sample,
@@ -291,7 +308,33 @@ def advise(
     )
 
 
+_PARAMETERS = frozenset(inspect.signature(advise).parameters)
+
+
 # ------------------------------------------------------------------------------------------ its parts
+
+
+def _apart(given: dict[str, Any]) -> Advice:
+    """Return the advice of a process of its own, which is ended when the budget is spent."""
+    limit = check_memory_limit(given["memory_limit"])
+    budget, progress = check_budget(given["budget"]), check_progress(given["progress"])
+    ends_s = clock.monotonic() + budget if isinstance(budget, int | float) else math.inf
+    own = {**given, "isolate": False, "memory_limit": None, "progress": None}
+    with watching(progress) as say:
+        found: Advice = run_apart(
+            partial(_until, ends_s),
+            {"given": own},
+            left_s=lambda: ends_s - clock.monotonic(),
+            memory_limit=limit,
+            progress=say,
+        )
+    return found
+
+
+def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
+    """Advise in what is left of the budget; a clock that only goes on is the same in all processes."""
+    left = {} if math.isinf(ends_s) else {"budget": max(ends_s - clock.monotonic(), 0.01)}
+    return advise(**{**given, **left, "progress": progress})
 
 
 def _read(

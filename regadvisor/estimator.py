@@ -60,6 +60,8 @@ class AdvisorParameters(BaseEstimator):
     storage: str | Path | None = None
     progress: Progress | bool | None = False
     executor: Any = None
+    isolate: bool = False
+    memory_limit: float | None = None
 
     _task: ClassVar[str] = "auto"
 
@@ -103,6 +105,8 @@ class AdvisorParameters(BaseEstimator):
             storage=self.storage,
             progress=self.progress,
             executor=self.executor,
+            isolate=self.isolate,
+            memory_limit=self.memory_limit,
             **rows,
         )
 
@@ -177,7 +181,7 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -231,7 +235,7 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -270,7 +274,7 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
     Parameters
     ----------
     model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes

@@ -207,7 +207,7 @@ class MLPFamily:
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
         size = n_jobs_at_once(
-            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.timed.get("network_s")
+            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.observed.get("network_s")
         )
         size = max(1, min(size, math.ceil(len(jobs) / workers)))
         batches = [batch for batch in in_batches(jobs, size) if not all(job in known for job in batch)]
@@ -220,7 +220,7 @@ class MLPFamily:
         results = map(train, batches) if is_cuda else side_by_side(train, batches, stop=deadline.cancel)
         for trained in results:
             if trained:
-                data.timed["network_s"] = trained[0].fit_s / len(chosen)
+                data.observed["network_s"] = trained[0].fit_s / len(chosen)
             for fit in (fit for fit in trained if fit.job not in known):
                 fits.append(fit)
                 if on_fit is not None:
