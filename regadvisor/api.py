@@ -19,6 +19,7 @@ import pandas as pd
 from regadvisor import __version__
 from regadvisor.advice import Advice
 from regadvisor.arguments import (
+    about_free,
     are_labels,
     check_budget,
     check_choice,
@@ -27,6 +28,7 @@ from regadvisor.arguments import (
     check_scoring,
     check_seed,
     check_storage,
+    check_unpenalised,
     is_module,
     resolve_model,
     task_of,
@@ -75,7 +77,7 @@ from regadvisor.traps.hidden import hidden_signal
 from regadvisor.without_data import check_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from sklearn.base import BaseEstimator
@@ -118,6 +120,7 @@ def advise(
     correlated: bool | None = None,
     whole_picture: bool | None = None,
     prefer: Literal["sparse"] | None = None,
+    unpenalised: Sequence[str | int] | None = None,
     groups: Any = None,
     time: Any = None,
     sample_weight: Any = None,
@@ -200,6 +203,11 @@ def advise(
         Prior knowledge; it wins over what is measured.
     prefer : {"sparse"}, optional
         Break ties in favour of L1.
+    unpenalised : list of str or int, optional
+        Columns that no penalty acts on, such as a treatment or an age that is adjusted for: names of a frame,
+        numbers of an array. For linear models; in a pipeline of yours it is every feature that your steps
+        make from these columns. They are multiplied by 10,000 in front of the model, which leaves 1/10,000 of
+        L1.
     groups, time : array, shape (n_rows,), optional
         Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
     sample_weight : array, shape (n_rows,), optional
@@ -286,11 +294,13 @@ def advise(
             executor=None if executor is None else crew,
             progress=say,
         )
-        family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
+        family, table = _read(
+            door, model, recipe, task, device, texts=X if is_text else None, unpenalised=unpenalised
+        )
         if match is not None:
             request = replace(request, match=_features(match, like=table.facts))
         way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-        if isinstance(family, EstimatorFamily | FittedFamily):
+        if isinstance(family, EstimatorFamily | FittedFamily) or table.facts.unpenalised:
             way_chart = limited(way_chart, family.kinds)
         way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
         gatherer = Gatherer(
@@ -338,10 +348,15 @@ def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
 
 
 def _read(
-    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any
+    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any, unpenalised: Any
 ) -> tuple[Family, Table]:
     """Return the model's family and the table; `texts` is X where it is one column of texts."""
     table, given = door.table(task)
+    free = check_unpenalised(unpenalised, table.facts)
+    if free:
+        table = replace(
+            table, facts=replace(table.facts, unpenalised=free), notes=(about_free(free), *table.notes)
+        )
     own = own_function(model, table.facts, table.X, recipe)
     if own is not None:
         model, recipe = own, None

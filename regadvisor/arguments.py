@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours
+from regadvisor.records import Note
+from regadvisor.words import joined
 
 if TYPE_CHECKING:
     from regadvisor.families.base import Family
@@ -163,6 +165,49 @@ def are_labels(y: Any) -> bool:
     return bool(np.isin(values, (0.0, 1.0)).all())
 
 
+def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
+    """Return the columns that no penalty is to act on, by name (frames) or number (arrays).
+
+    Examples
+    --------
+    >>> from regadvisor.records import Column, DataFacts
+    >>> columns = (Column(name="age", kind="numeric"), Column(name="bmi", kind="numeric"))
+    >>> facts = DataFacts(container="frame", task="binary", n_rows=9, columns=columns)
+    >>> check_unpenalised(["age"], facts)
+    ('age',)
+    """
+    if value is None:
+        return ()
+    names = [column.name for column in facts.columns]
+    chosen = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    if facts.image_shape is not None or facts.inputs:
+        raise ParameterError("unpenalised must be None unless X is a table of columns")
+    unknown = [name for name in chosen if name not in names]
+    if unknown or len(set(chosen)) >= len(names):
+        shown = ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
+        raise ParameterError(
+            f"unpenalised must be a list of some of the features of X ({shown}), got {value!r}; leave at "
+            "least one that a penalty acts on"
+        )
+    return tuple(name for name in names if name in chosen)
+
+
+def about_free(columns: tuple[str | int, ...]) -> Note:
+    """Return the note on columns that no penalty acts on.
+
+    Examples
+    --------
+    >>> about_free(("age",)).text[:30]
+    'No penalty acts on age: in fro'
+    """
+    names = joined(column if isinstance(column, str) else f"x{column}" for column in columns)
+    text = (
+        f"No penalty acts on {names}: in front of the model this is multiplied by 10,000, so its weights "
+        "are that much smaller there."
+    )
+    return Note(code="unpenalised", text=text)
+
+
 def task_of(model: Any, y: Any = None) -> str:
     """Return "regression" for a model that is for numbers, or several columns, else "auto".
 
@@ -206,6 +251,13 @@ def resolve_model(
         )
     from regadvisor.families.fitted.function import FitFunction, FunctionLearner
 
+    is_linear = model in ("auto", "linear") if isinstance(model, str) else hasattr(model, "get_params")
+    if facts.unpenalised and (recipe is not None or not is_linear or isinstance(model, FitFunction)):
+        raise ParameterError(
+            "unpenalised must be None but for linear models: the weights of a network are not each one "
+            "column's; in a module of your own give these columns a layer of theirs, and pass "
+            "Recipe(exempt=('its_name.weight',))"
+        )
     if isinstance(model, FitFunction):
         from regadvisor.families.fitted.family import FittedFamily
 
@@ -229,11 +281,17 @@ def resolve_model(
 
 
 def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:
+    from regadvisor.families.estimator.caller import without_saga
     from regadvisor.families.linear.family import LinearFamily
 
     if recipe is not None:
         raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
-    return LinearFamily()
+    family = LinearFamily()
+    if facts.unpenalised and facts.task != "regression":
+        from sklearn.linear_model import LogisticRegression
+
+        return LinearFamily(without_saga(family.kinds, LogisticRegression(), facts))
+    return family
 
 
 def _mlp(facts: DataFacts, *, recipe: Recipe | None, device: str, **_: object) -> Family:

@@ -23,7 +23,7 @@ from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sklearn.pipeline import Pipeline
@@ -53,6 +53,7 @@ class AdvisorParameters(BaseEstimator):
     correlated: bool | None = None
     whole_picture: bool | None = None
     prefer: Literal["sparse"] | None = None
+    unpenalised: Sequence[str | int] | None = None
     scoring: Scoring | None = None
     folds: int = 5
     random_state: int = 0
@@ -98,6 +99,7 @@ class AdvisorParameters(BaseEstimator):
             correlated=self.correlated,
             whole_picture=self.whole_picture,
             prefer=self.prefer,
+            unpenalised=self.unpenalised,
             scoring=self.scoring,
             folds=self.folds,
             random_state=self.random_state,
@@ -180,8 +182,8 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor, isolate, memory_limit
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -234,8 +236,8 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor, isolate, memory_limit
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -273,8 +275,8 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor, isolate, memory_limit
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes

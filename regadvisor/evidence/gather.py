@@ -382,7 +382,7 @@ class Gatherer:
             seed=seeds["search"],
             deadline=self.training_deadline,
             storage=self.request.storage,
-            fingerprint=self.table.facts.fingerprint,
+            fingerprint=" ".join(map(str, (self.table.facts.fingerprint, *self.table.facts.unpenalised))),
             weight=drawn.table.weight,
             progress=self.request.progress,
         )
