@@ -197,7 +197,7 @@ def run(data: Path, out: Path, models: str, sets: str) -> None:
 def table(lines: list[dict[str, Any]]) -> str:
     """Return a line for each model: loss against the loop's, in percent, and share of its time."""
     rows = [
-        "| model | sets | advice against the loop, test loss, % (each set) | median | mean | processor time |",
+        "| model | sets | test loss against the loop's, % (each set) | median | mean | processor time |",
         "|---|---|---|---|---|---|",
     ]
     frame = pd.DataFrame([line for line in lines if "error" not in line])

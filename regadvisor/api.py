@@ -29,10 +29,10 @@ from regadvisor.arguments import (
     check_seed,
     check_storage,
     check_unpenalised,
+    for_labels,
     is_module,
     resolve_model,
     task_of,
-    with_labels,
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.datasets import unpacked
@@ -278,8 +278,10 @@ def advise(
     )
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
-    if task == "auto" or (task == "classification" and are_labels(y)):
-        model = model if recipe is not None else with_labels(model, y)
+    if task in ("auto", "classification") and are_labels(y):
+        model, recipe, task = for_labels(model, recipe, task)
+        task = task if task == "regression" else task_of(model, y)
+    elif task == "auto":
         task = task_of(model, y)
     check_executor(executor)
     with watching(request.progress) as say, workers(executor) as crew:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numbers
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from regadvisor.errors import ParameterError
-from regadvisor.foreign import check_ours
+from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Note
 from regadvisor.words import joined
 
@@ -128,20 +129,31 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
-def with_labels(model: Any, y: Any) -> Any:
-    """Return the model for y: a linear model of several columns of 0 and 1 is one classifier for each.
+def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recipe | None, str]:
+    """Return model, recipe and task for several columns of 0 and 1: one classifier for each, or one network.
+
+    A network has an output for each label and is trained with ``BCEWithLogitsLoss``, unless the recipe has a
+    loss of its own.
 
     Examples
     --------
-    >>> with_labels("linear", [[0, 1], [1, 0]])
+    >>> for_labels("linear", None, "auto")[0]
     MultiOutputClassifier(estimator=LogisticRegression())
     """
-    if not isinstance(model, str) or model not in ("auto", "linear") or not are_labels(y):
-        return model
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multioutput import MultiOutputClassifier
+    if isinstance(model, str) and model in ("auto", "linear") and recipe is None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multioutput import MultiOutputClassifier
 
-    return MultiOutputClassifier(LogisticRegression())
+        return MultiOutputClassifier(LogisticRegression()), None, task
+    is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
+    if task != "auto" or not is_network or type(model).__name__ == "FitFunction":
+        return model, recipe, task
+    from torch.nn import BCEWithLogitsLoss
+
+    from regadvisor.families.neural.recipe import Recipe
+
+    recipe = recipe or Recipe()
+    return model, replace(recipe, loss=recipe.loss or BCEWithLogitsLoss()), "regression"
 
 
 def _has_columns(y: Any) -> bool:
