@@ -14,7 +14,7 @@ from regadvisor import Recipe, Regularizer
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-EPOCHS, BATCH, LR = 30, 64, 2e-3
+EPOCHS, BATCH, LR = 15, 64, 3e-3
 
 
 class Residual(nn.Module):

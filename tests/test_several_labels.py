@@ -97,7 +97,7 @@ def test_networks_have_an_output_for_each_label(model: Any) -> None:
     assert logits.shape == Y.shape
     own = np.mean([log_loss(Y[:, j], expit(logits[:, j])) for j in range(3)])
     assert own < 0.8 * constant
-    with pytest.raises(ParameterError, match="loss=..."):
+    with pytest.raises(ParameterError, match=r"loss=\.\.\."):
         Advice(advice.record, module=None if model == "mlp" else model).build()
 
 
