@@ -8,9 +8,8 @@ standardised target, with half the squared error. With ``coupling="decoupled"`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import math
+from collections.abc import Iterable
 
 
 def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
