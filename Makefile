@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test test-benchmarks test-browser test-lowest mutants check format dist docs clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-benchmarks test-browser test-lowest mutants soak check format dist docs clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
@@ -59,6 +59,11 @@ $(VENV)/.docs: $(STAMP)
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ONLY)
 	$(BIN)/python benchmarks/mutants.py --write
+
+# What must not lose anything: 50 kills, dying workers, bad disks, 100,000 damaged files. About an hour; on Linux.
+# make soak [ARGS="--kills 8 --only kills --write"]
+soak: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

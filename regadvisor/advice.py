@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from regadvisor.conversions import known_as
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
 from regadvisor.records import Claim, DataFacts, Record, Step, Training
 from regadvisor.regularizer import Regularizer
@@ -296,8 +297,11 @@ class Advice:
         StrengthError
             If the advice was given without data.
         """
+        from regadvisor.export.targets import TARGETS, Request
+
         facts, training = self._trainable()
-        if training.engine in ("keras", "skorch") and target != "sklearn":
+        name = known_as(target, TARGETS)
+        if training.engine in ("keras", "skorch") and name != "sklearn":
             return self.regularizer.snippet(target)
         if training.family == "fitted" and training.estimator is None:
             raise ParameterError(
@@ -305,9 +309,7 @@ class Advice:
                 f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
                 "or use advice.build()"
             )
-        from regadvisor.export.targets import TARGETS, Request
-
-        if not isinstance(target, str) or target not in TARGETS:
+        if name not in TARGETS:
             raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
         request = Request(
             facts=facts,
@@ -316,7 +318,7 @@ class Advice:
             verdict=f"Start with {start(self._record)}.",
             build=self.build,
         )
-        return TARGETS[target](request)
+        return TARGETS[name](request)
 
     def _trainable(self) -> tuple[DataFacts, Training]:
         self.regularizer.strengths()

@@ -5,8 +5,11 @@ source → sample → (question ⇄ evidence) → decision → record. Each arro
 
 from __future__ import annotations
 
+import inspect
+import math
 import time as clock
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,6 +20,7 @@ from regadvisor import __version__
 from regadvisor.advice import Advice
 from regadvisor.arguments import (
     Options,
+    about_free,
     are_labels,
     check_budget,
     check_choice,
@@ -25,10 +29,11 @@ from regadvisor.arguments import (
     check_scoring,
     check_seed,
     check_storage,
+    check_unpenalised,
+    for_labels,
     is_module,
     resolve_model,
     task_of,
-    with_labels,
 )
 from regadvisor.data.arrays import contain
 from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
@@ -60,6 +65,7 @@ from regadvisor.records import (
     Training,
     Walk,
 )
+from regadvisor.scale.apart import check_memory_limit, run_apart
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
@@ -68,7 +74,7 @@ from regadvisor.traps.hidden import hidden_signal
 from regadvisor.without_data import check_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from sklearn.base import BaseEstimator
@@ -111,6 +117,7 @@ def advise(
     correlated: bool | None = None,
     whole_picture: bool | None = None,
     prefer: Literal["sparse"] | None = None,
+    unpenalised: Sequence[str | int] | None = None,
     groups: Any = None,
     time: Any = None,
     sample_weight: Any = None,
@@ -120,6 +127,8 @@ def advise(
     device: str = "auto",
     storage: str | Path | None = None,
     executor: Any = None,
+    isolate: bool = False,
+    memory_limit: float | None = None,
     progress: Progress | bool | None = None,
 ) -> Advice:
     """Advise which regularizer to start with, how strong, how sure, and what would change it.
@@ -191,6 +200,11 @@ def advise(
         Prior knowledge; it wins over what is measured.
     prefer : {"sparse"}, optional
         Break ties in favour of L1.
+    unpenalised : list of str or int, optional
+        Columns that no penalty acts on, such as a treatment or an age that is adjusted for: names of a frame,
+        numbers of an array. For linear models; in a pipeline of yours it is every feature that your steps
+        make from these columns. They are multiplied by 10,000 in front of the model, which leaves 1/10,000 of
+        L1.
     groups, time : array, shape (n_rows,), optional
         Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
     sample_weight : array, shape (n_rows,), optional
@@ -207,6 +221,13 @@ def advise(
         Where parts are read and candidates are trained: a number of processes, or what you have. None: in
         this process. The rows that are drawn, and the advice, are the same. Each worker computes on one
         thread.
+    isolate : bool, default False
+        Do all of it in a process of its own, which gets the data and the model and can be ended: a budget in
+        seconds then also holds with a model that sleeps, loops or crashes. At its end the process is asked
+        for the best so far, and killed two seconds later.
+    memory_limit : float, optional
+        Bytes that the process may use; `isolate` is implied. Where they do not suffice, fewer rows are drawn
+        and fewer networks are trained at once.
     progress : callable (stage, share_done), bool or None, default None
         A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
         seconds, in a terminal or a notebook.
@@ -223,6 +244,8 @@ def advise(
         If an argument is out of its rule.
     StorageError
         If the file is no journal of ours, belongs to other data or settings, is in use, or cannot be written.
+    IsolatedError
+        If the process of `isolate` died, or had no answer when its time was up.
 
     Examples
     --------
@@ -232,6 +255,8 @@ def advise(
     >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
     True
     """
+    if check_flag("isolate", isolate) or memory_limit is not None:
+        return _apart({name: value for name, value in locals().items() if name in _PARAMETERS})
     started = clock.monotonic()
     request = Options(
         sample=sample,
@@ -250,8 +275,10 @@ def advise(
     )
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
-    if task == "auto" or (task == "classification" and are_labels(y)):
-        model = model if recipe is not None else with_labels(model, y)
+    if task in ("auto", "classification") and are_labels(y):
+        model, recipe, task = for_labels(model, recipe, task)
+        task = task if task == "regression" else task_of(model, y)
+    elif task == "auto":
         task = task_of(model, y)
     check_executor(executor)
     with watching(request.progress) as say, workers(executor) as crew:
@@ -266,11 +293,13 @@ def advise(
             executor=None if executor is None else crew,
             progress=say,
         )
-        family, table = _read(door, model, recipe, task, device, texts=X if is_text else None)
+        family, table = _read(
+            door, model, recipe, task, device, texts=X if is_text else None, unpenalised=unpenalised
+        )
         if match is not None:
             request = replace(request, match=_features(match, like=table.facts))
         way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
-        if hasattr(family, "on"):  # a model of the caller's may lack a penalty
+        if hasattr(family, "on") or table.facts.unpenalised:  # a model of the caller's may lack a penalty
             way_chart = limited(way_chart, family.kinds)
         way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
         gatherer = Gatherer(
@@ -288,16 +317,47 @@ def advise(
     )
 
 
+_PARAMETERS = frozenset(inspect.signature(advise).parameters)
+
+
 # ------------------------------------------------------------------------------------------ its parts
 
 
+def _apart(given: dict[str, Any]) -> Advice:
+    """Return the advice of a process of its own, which is ended when the budget is spent."""
+    limit = check_memory_limit(given["memory_limit"])
+    budget, progress = check_budget(given["budget"]), check_progress(given["progress"])
+    ends_s = clock.monotonic() + budget if isinstance(budget, int | float) else math.inf
+    own = {**given, "isolate": False, "memory_limit": None, "progress": None}
+    with watching(progress) as say:
+        found: Advice = run_apart(
+            partial(_until, ends_s),
+            {"given": own},
+            left_s=lambda: ends_s - clock.monotonic(),
+            memory_limit=limit,
+            progress=say,
+        )
+    return found
+
+
+def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
+    """Advise in what is left of the budget; a clock that only goes on is the same in all processes."""
+    left = {} if math.isinf(ends_s) else {"budget": max(ends_s - clock.monotonic(), 0.01)}
+    return advise(**{**given, **left, "progress": progress})
+
+
 def _read(
-    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any
+    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any, unpenalised: Any
 ) -> tuple[Family, Table]:
     """Return the model's family and the table; `texts` is X where it is one column of texts."""
     from regadvisor.families.fitted.own_library import own_function
 
     table, given = door.table(task)
+    free = check_unpenalised(unpenalised, table.facts)
+    if free:
+        table = replace(
+            table, facts=replace(table.facts, unpenalised=free), notes=(about_free(free), *table.notes)
+        )
     own = own_function(model, table.facts, table.X, recipe)
     if own is not None:
         model, recipe = own, None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numbers
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from regadvisor.errors import ParameterError
-from regadvisor.foreign import check_ours
+from regadvisor.foreign import check_ours, is_of
+from regadvisor.records import Note
+from regadvisor.words import joined
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Table
@@ -149,20 +151,31 @@ def is_module(model: Any) -> bool:
     return callable(model)
 
 
-def with_labels(model: Any, y: Any) -> Any:
-    """Return the model for y: a linear model of several columns of 0 and 1 is one classifier for each.
+def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recipe | None, str]:
+    """Return model, recipe and task for several columns of 0 and 1: one classifier for each, or one network.
+
+    A network has an output for each label and is trained with ``BCEWithLogitsLoss``, unless the recipe has a
+    loss of its own.
 
     Examples
     --------
-    >>> with_labels("linear", [[0, 1], [1, 0]])
+    >>> for_labels("linear", None, "auto")[0]
     MultiOutputClassifier(estimator=LogisticRegression())
     """
-    if not isinstance(model, str) or model not in ("auto", "linear") or not are_labels(y):
-        return model
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multioutput import MultiOutputClassifier
+    if isinstance(model, str) and model in ("auto", "linear") and recipe is None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multioutput import MultiOutputClassifier
 
-    return MultiOutputClassifier(LogisticRegression())
+        return MultiOutputClassifier(LogisticRegression()), None, task
+    is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
+    if task != "auto" or not is_network or type(model).__name__ == "FitFunction":
+        return model, recipe, task
+    from torch.nn import BCEWithLogitsLoss
+
+    from regadvisor.families.neural.recipe import Recipe
+
+    recipe = recipe or Recipe()
+    return model, replace(recipe, loss=recipe.loss or BCEWithLogitsLoss()), "regression"
 
 
 def _has_columns(y: Any) -> bool:
@@ -184,6 +197,49 @@ def are_labels(y: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
+    """Return the columns that no penalty is to act on, by name (frames) or number (arrays).
+
+    Examples
+    --------
+    >>> from regadvisor.records import Column, DataFacts
+    >>> columns = (Column(name="age", kind="numeric"), Column(name="bmi", kind="numeric"))
+    >>> facts = DataFacts(container="frame", task="binary", n_rows=9, columns=columns)
+    >>> check_unpenalised(["age"], facts)
+    ('age',)
+    """
+    if value is None:
+        return ()
+    names = [column.name for column in facts.columns]
+    chosen = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    if facts.image_shape is not None or facts.inputs:
+        raise ParameterError("unpenalised must be None unless X is a table of columns")
+    unknown = [name for name in chosen if name not in names]
+    if unknown or len(set(chosen)) >= len(names):
+        shown = ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
+        raise ParameterError(
+            f"unpenalised must be a list of some of the features of X ({shown}), got {value!r}; leave at "
+            "least one that a penalty acts on"
+        )
+    return tuple(name for name in names if name in chosen)
+
+
+def about_free(columns: tuple[str | int, ...]) -> Note:
+    """Return the note on columns that no penalty acts on.
+
+    Examples
+    --------
+    >>> about_free(("age",)).text[:30]
+    'No penalty acts on age: in fro'
+    """
+    names = joined(column if isinstance(column, str) else f"x{column}" for column in columns)
+    text = (
+        f"No penalty acts on {names}: in front of the model this is multiplied by 10,000, so its weights "
+        "are that much smaller there."
+    )
+    return Note(code="unpenalised", text=text)
 
 
 def task_of(model: Any, y: Any = None) -> str:
@@ -226,6 +282,13 @@ def resolve_model(
         )
     from regadvisor.families.fitted.function import FitFunction, FunctionLearner
 
+    is_linear = model in ("auto", "linear") if isinstance(model, str) else hasattr(model, "get_params")
+    if facts.unpenalised and (recipe is not None or not is_linear or isinstance(model, FitFunction)):
+        raise ParameterError(
+            "unpenalised must be None but for linear models: the weights of a network are not each one "
+            "column's; in a module of your own give these columns a layer of theirs, and pass "
+            "Recipe(exempt=('its_name.weight',))"
+        )
     if isinstance(model, FitFunction):
         from regadvisor.families.fitted.family import FittedFamily
 
@@ -249,11 +312,17 @@ def resolve_model(
 
 
 def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:
+    from regadvisor.families.estimator.caller import without_saga
     from regadvisor.families.linear.family import LinearFamily
 
     if recipe is not None:
         raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
-    return LinearFamily()
+    family = LinearFamily()
+    if facts.unpenalised and facts.task != "regression":
+        from sklearn.linear_model import LogisticRegression
+
+        return LinearFamily(without_saga(family.kinds, LogisticRegression(), facts))
+    return family
 
 
 def _mlp(facts: DataFacts, *, recipe: Recipe | None, device: str, **_: object) -> Family:

@@ -14,6 +14,7 @@ from typing import Literal
 from regadvisor.conversions import (
     elasticnet_params,
     keras_params,
+    known_as,
     logistic_params,
     mlp_alpha,
     raw_target,
@@ -254,6 +255,7 @@ def converted(
 
     Raises ParameterError if the library is unknown, cannot say these strengths, or a number is missing (NaN).
     """
+    target = known_as(target, TARGETS)
     rules = [rule for rule in RULES if rule.target == target]
     if not rules:
         raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")

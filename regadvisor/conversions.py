@@ -9,6 +9,7 @@ standardised target, with half the squared error. With ``coupling="decoupled"`` 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 
 def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
@@ -106,3 +107,25 @@ def keras_params(l1: float, l2: float) -> dict[str, float]:
     {'l1': 0.1, 'l2': 0.15}
     """
     return {"l1": l1, "l2": l2 / 2}
+
+
+#: Libraries by all the names that people have for them.
+_SAME = (
+    ("torch", "pytorch"),
+    ("jax", "optax", "jax/optax"),
+    ("sklearn", "scikit-learn"),
+    ("tensorflow", "tf", "tf.keras"),
+)
+
+
+def known_as(library: object, names: Iterable[str]) -> str:
+    """Return a library's name among `names`, whichever of its names it was asked for by.
+
+    Examples
+    --------
+    >>> known_as("PyTorch", ["sklearn", "torch"]), known_as("torch", ["pytorch"]), known_as("R", ["torch"])
+    ('torch', 'pytorch', 'R')
+    """
+    text = str(library).lower()
+    same = next((group for group in _SAME if text in group), (text,))
+    return next((name for name in names if name in same), str(library))

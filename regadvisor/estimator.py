@@ -11,7 +11,6 @@ from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.exceptions import DataConversionWarning
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -23,14 +22,13 @@ from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from sklearn.pipeline import Pipeline
 
     from regadvisor.advice import Advice
     from regadvisor.evidence.caller_score import Scoring
     from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.families.pipeline import AdvisedPipeline
     from regadvisor.flowchart.chart import Chart
     from regadvisor.progress import Progress
 
@@ -53,6 +51,7 @@ class AdvisorParameters(BaseEstimator):
     correlated: bool | None = None
     whole_picture: bool | None = None
     prefer: Literal["sparse"] | None = None
+    unpenalised: Sequence[str | int] | None = None
     scoring: Scoring | None = None
     folds: int = 5
     random_state: int = 0
@@ -60,6 +59,8 @@ class AdvisorParameters(BaseEstimator):
     storage: str | Path | None = None
     progress: Progress | bool | None = False
     executor: Any = None
+    isolate: bool = False
+    memory_limit: float | None = None
 
     _task: ClassVar[str] = "auto"
 
@@ -104,7 +105,7 @@ class _AdvisedEstimator(AdvisorParameters):
         self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         unfitted = self.advice_.build()
         weights = {} if sample_weight is None else {unfitted.weight_name: sample_weight}
-        self.estimator_: Pipeline = unfitted.fit(X, y, **weights)
+        self.estimator_: AdvisedPipeline = unfitted.fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -118,16 +119,10 @@ class _AdvisedEstimator(AdvisorParameters):
         Numbers are standardised, so a weight says how much its feature matters; of a target that is
         standardised inside, weights are in the unit of the target.
         """
-        model: Any = self.__dict__["estimator_"][-1] if "estimator_" in self.__dict__ else None
-        inside = getattr(model, "regressor_", None)
-        if inside is None or not hasattr(inside, "coef_"):
-            if not hasattr(model, "coef_"):
-                raise AttributeError(f"{type(self).__name__} has coef_ once a linear model was fitted")
-            return np.asarray(model.coef_, dtype=np.float64)
-        scale = getattr(model.transformer_, "scale_", None)
-        if not isinstance(model.transformer_, StandardScaler) or scale is None:
-            raise AttributeError("the weights are for a transformed target: see estimator_[-1].regressor_")
-        return np.asarray(inside.coef_.T * scale, dtype=np.float64).T.reshape(inside.coef_.shape)
+        if "estimator_" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__} has coef_ once a linear model was fitted")
+        weights: NDArray[np.float64] = self.estimator_.coef_
+        return weights
 
     def _predicted(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
@@ -154,8 +149,8 @@ class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -208,8 +203,8 @@ class AdvisedRegressor(RegressorMixin, _AdvisedEstimator):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes
@@ -247,8 +242,8 @@ class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
 
     Parameters
     ----------
-    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, scoring, folds, \
-random_state, device, storage, progress, executor
+    model, recipe, effort, budget, sample, match, chart, correlated, whole_picture, prefer, unpenalised, \
+scoring, folds, random_state, device, storage, progress, executor, isolate, memory_limit
         As in :func:`regadvisor.advise`; `effort` is "quick" by default, and no bar is drawn.
 
     Attributes

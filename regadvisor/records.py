@@ -118,6 +118,8 @@ class DataFacts:
     has_weights: bool = False
     #: (height, width) or (channels, height, width) if the rows are images; (steps, channels) of sequences.
     image_shape: tuple[int, ...] | None = None
+    #: Columns whose weights no penalty acts on.
+    unpenalised: tuple[str | int, ...] = ()
     #: The arrays of a tuple or dict, one after the other in a row; empty where X is one array or frame.
     inputs: tuple[InputFacts, ...] = ()
     #: Whether scikit-learn reads the numbers of X, or y, by itself. If not, what is fitted to these data

@@ -207,6 +207,8 @@ DEFAULT_NOISE_SD = 0.5
 
 # --------------------------------------------------------------------------- the data and their encoding
 
+#: More classes are refused: five rows of each are a sample that nothing is trained on in reasonable time.
+MOST_CLASSES = 2_000
 #: ``task="auto"``: whole numbers with at most so many distinct values are classes …
 GUESS_MOST_CLASSES = 20
 #: … if there are at least so many rows per value, on average.

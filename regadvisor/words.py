@@ -122,9 +122,9 @@ def adjusted(correction: float) -> str:
     Examples
     --------
     >>> adjusted(0.125), adjusted(0.0)
-    (', +0.12 to the power as smaller samples showed', '')
+    ('; smaller samples moved that power by +0.12', '')
     """
-    return f", {correction:+.2f} to the power as smaller samples showed" if correction else ""
+    return f"; smaller samples moved that power by {correction:+.2f}" if correction else ""
 
 
 def capital(text: str) -> str:

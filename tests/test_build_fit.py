@@ -11,8 +11,18 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import Ridge
 
-from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, DataError, RegularizationAdvisor, advise
+from regadvisor import (
+    Advice,
+    AdvisedClassifier,
+    AdvisedRegressor,
+    DataError,
+    Recipe,
+    RegularizationAdvisor,
+    advise,
+)
 from regadvisor.data.source import make_table
 from regadvisor.data.training import training_rows
 from regadvisor.errors import ParameterError
@@ -276,3 +286,16 @@ def test_long_tailed_targets_fit_without_a_warning() -> None:
     assert built(X, y, l1=0.1).fit(X, y).predict(X).shape == (N,)
     half = np.exp(Y).astype(np.float16)
     assert built(X, half, l1=0.1).fit(X, half).predict(X).shape == (N,)
+
+
+def test_a_pipeline_has_the_weights_of_its_model() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    advice = advise(X, y, model=Ridge(), effort="quick")
+    fitted = advice.apply(Ridge()).fit(X, y)
+    assert not hasattr(advice.apply(Ridge()), "coef_")
+    np.testing.assert_allclose(fitted.coef_, fitted[-1].coef_)
+    rows = (X - X.mean(axis=0)) / X.std(axis=0)
+    np.testing.assert_allclose(rows @ fitted.coef_ + y.mean(), fitted.predict(X))
+    network = advise(X, y, model="mlp", recipe=Recipe(epochs=1), budget=0).build().fit(X, y)
+    with pytest.raises(AttributeError, match="once a linear model"):
+        _ = network.coef_

@@ -98,7 +98,7 @@ def test_the_report_goes_to_stdout_and_nothing_is_written(standin: StandIn, data
 
 def test_the_columns_are_split_and_the_options_handed_on(standin: StandIn, data: str) -> None:
     options = "--groups site --time day --drop id --model mlp --task binary --budget 12.5 --effort quick"
-    more = "--seed 7 --chart classic --correlated yes --whole-picture no --prefer sparse"
+    more = "--seed 7 --chart classic --correlated yes --whole-picture no --prefer sparse --unpenalised a"
     assert run("advise", data, "--target", "y", *options.split(), *more.split()).exit_code == 0
     call = standin.calls[0]
     assert list(call["X"].columns) == ["a", "b"]
@@ -116,6 +116,7 @@ def test_the_columns_are_split_and_the_options_handed_on(standin: StandIn, data:
         "correlated": True,
         "whole_picture": False,
         "prefer": "sparse",
+        "unpenalised": ["a"],
         "storage": None,
         "executor": None,
         "progress": False,

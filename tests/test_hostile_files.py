@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RecordError, RegadvisorError
 from regadvisor.scale.sources import find_source
 from regadvisor.scale.table import Roles, Scanned
+
+#: `make soak` tries this many times as many files, and other ones each time.
+TIMES = int(os.environ.get("SOAK_TIMES", "1"))
 
 #: Fields that mean something elsewhere: in CSV, in a spreadsheet, in a shell, in a terminal, in Python.
 FIELDS = [
@@ -76,7 +80,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=150 * TIMES, derandomize=TIMES == 1)
 @given(content=ANYTHING)
 def test_any_bytes_are_a_table_or_an_error_of_ours(content: bytes) -> None:
     try:
@@ -106,7 +110,11 @@ def missing_alike(frame: pd.DataFrame) -> pd.DataFrame:
     return values.where(values.notna(), None)
 
 
-@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100 * TIMES,
+    derandomize=TIMES == 1,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(content=csv_files().map(lambda text: (".csv", text)) | json_files().map(lambda text: (".jsonl", text)))
 def test_a_file_in_a_folder_means_what_it_means_by_itself(content: tuple[str, bytes], tmp_path: Path) -> None:
     ending, text = content
@@ -153,7 +161,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200 * TIMES, derandomize=TIMES == 1)
 @given(
     edits=st.lists(st.tuples(st.sampled_from(paths_in(ADVICE)[1:]), JUNK), min_size=1, max_size=3),
     drop=st.booleans(),

@@ -20,6 +20,7 @@ from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
+from regadvisor.families.neural.strengths import candidate
 from regadvisor.records import Training
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
@@ -264,7 +265,8 @@ def test_targets_are_what_the_loss_takes(cancer: Any, units: int, last: Any, los
     model = keras.Sequential([keras.Input((30,)), layers.Dense(units, last)])
     if loss is not None:
         model.compile(keras.optimizers.Adam(0.02), loss)
-    advice = advise(*cancer, model=model, recipe=Recipe(epochs=20, lr=0.02, batch_size=32), budget=0)
+    recipe = Recipe(epochs=20, batch_size=32) if loss else Recipe(epochs=20, lr=0.02, batch_size=32)
+    advice = advise(*cancer, model=model, recipe=recipe, budget=0)
     built = advice.build().fit(*cancer)
     shares = built.predict_proba(cancer[0])
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
@@ -371,3 +373,43 @@ def test_a_schedule_counts_with_the_rate_of_every_step() -> None:
     assert found.l2 == pytest.approx(advised.sum() / sum(float(rates(k)) for k in range(n_steps)))
     with pytest.raises(ParameterError, match="learning rate above 0"):
         carried_to(sequential(optimizer=keras.optimizers.SGD(0.0)), found, facts, training)
+
+
+def test_weight_decay_of_the_optimizer_is_advised_as_such(cancer: Any, tmp_path: Any) -> None:
+    model = classifier()
+    model.compile(keras.optimizers.AdamW(0.01, weight_decay=0.3), "sparse_categorical_crossentropy")
+    recipe = Recipe(epochs=2, batch_size=32)
+    advice = advise(*cancer, model=model, recipe=recipe, effort="quick", folds=2, budget=None)
+    tried = [score for score in advice.record.evidence.scores.scores if score.kind == "l2"]
+    assert {score.regularizer.coupling for score in tried} == {"decoupled"}
+    # Half of the rows in each fold: two epochs of three steps.
+    portfolio = candidate("l2", 0.01 * 6).portfolio
+    assert tried[0].regularizer.l2 == pytest.approx(portfolio[0]["l2"])
+    assert tried[0].sum_lr == pytest.approx(0.06)
+    record = replace(
+        advice.record,
+        strength=replace(
+            advice.record.strength, regularizer=Regularizer(l1=0.3, l2=2.0, coupling="decoupled")
+        ),
+    )
+    own = Advice(record, module=advice._module)
+    applied = own.apply(model)
+    assert float(applied.optimizer.weight_decay) == pytest.approx(2.0)
+    assert "weight_decay=2.0" in own.snippet("keras")
+    own.to_json(tmp_path / "advice.json")
+    built = Advice.load(tmp_path / "advice.json").build(module=model).fit(*cancer)
+    features = np.asarray(built[:-1].transform(cancer[0]), dtype=np.float32)
+    with own_randomness(record.training.seed):
+        mine = with_regularizer(model, own.regularizer, seed=record.training.seed)
+        mine.fit(features, (cancer[1] == "malign").astype(int), batch_size=32, epochs=2, verbose=0)
+    np.testing.assert_allclose(built.predict_proba(cancer[0]), mine.predict(features, verbose=0), atol=1e-5)
+
+
+def test_a_recipe_says_only_what_counts(cancer: Any) -> None:
+    with pytest.raises(
+        ParameterError, match=r"only say epochs, batch_size, transform for a compiled .*got lr"
+    ):
+        advise(*cancer, model=classifier(), recipe=Recipe(epochs=2, lr=0.1))
+    bare = keras.Sequential([keras.Input((30,)), layers.Dense(2)])
+    with pytest.raises(ParameterError, match="momentum, lr for a Keras model, got warmup and clip_norm;"):
+        advise(*cancer, model=bare, recipe=Recipe(epochs=2, lr=0.1, warmup=0.1, clip_norm=1.0))

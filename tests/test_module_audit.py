@@ -148,6 +148,6 @@ def test_the_record_and_the_report_hold_the_audit() -> None:
     text = " ".join(advice.to_text().split())
     assert "They leave alone: bias (2), norm layer (2)." in text
     assert "The size of 0.weight changes no output" in text
-    assert "The rates of 3 (0.3) are set by the advice" in text
+    assert "Dropout in 3 (0.3) is set by the advice" in text
     assert from_json(to_json(advice.record)).training == training
     assert np.isfinite(advice.build().fit(X, y).score(X, y))

@@ -130,6 +130,27 @@ def test_every_option_of_the_recipe_is_written_out(optimizer: str, coupling: str
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "coupling"), [("adamw", "decoupled"), ("sgd", "decoupled"), ("adamw", "loss")]
+)
+def test_rates_of_their_own_are_written_out(optimizer: str, coupling: Any) -> None:
+    training = replace(
+        TRAINING,
+        optimizer=optimizer,
+        momentum=0.8 if optimizer == "sgd" else None,
+        coupling=coupling,
+        lr=0.05 if optimizer == "sgd" else TRAINING.lr,
+        lr_scale=(("0.*", 0.3), ("0.bias", 0.0)),
+        epochs=10,
+    )
+    X, y = load_iris(return_X_y=True)
+    regularizer = replace(LOSS_REGULARIZERS["elasticnet"], coupling=coupling)
+    pipeline, names = both(X, y, regularizer, training)
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
+    usual, _ = both(X, y, regularizer, replace(training, lr_scale=()))
+    assert np.abs(usual.predict_proba(X) - pipeline.predict_proba(X)).max() > 0.01
+
+
 @pytest.mark.parametrize("family", ["mlp", "module"])
 @pytest.mark.parametrize(("momentum", "written"), [(0.0, 0.0), (0.8, 0.8), (None, 0.9)])
 def test_the_momentum_is_that_of_the_recipe(family: Any, momentum: float | None, written: float) -> None:

@@ -228,3 +228,15 @@ def test_a_library_that_is_not_there_is_named(library: str, monkeypatch: pytest.
     assert f"import {library}" in Regularizer(l2=0.1).snippet(library)  # type: ignore[arg-type]
     with pytest.raises(MissingDependencyError):
         import_optional(library, extra=library, purpose="a test")
+
+
+@pytest.mark.parametrize(
+    ("name", "usual"),
+    [("torch", "pytorch"), ("PyTorch", "pytorch"), ("jax", "jax/optax"), ("scikit-learn", "sklearn")],
+)
+def test_libraries_are_known_by_all_their_names(name: str, usual: str) -> None:
+    regularizer = Regularizer(l2=0.1)
+    assert regularizer.to(name, n_rows=10) == regularizer.to(usual, n_rows=10)
+    assert regularizer.snippet(name, n_rows=10) == regularizer.snippet(usual, n_rows=10)
+    with pytest.raises(ParameterError, match="target must be one of"):
+        regularizer.to("caffe")

@@ -149,6 +149,17 @@ def test_where_the_model_without_a_penalty_is_worse_than_guessing_no_share_of_it
     )
 
 
+def test_what_helps_on_the_sample_and_may_not_on_all_rows_is_said_of_each() -> None:
+    record = advice()
+    assert record.data is not None
+    weak = tuple(replace(claim, support=0.797) for claim in record.claims)
+    large = replace(record, claims=weak, data=replace(record.data, n_rows=48_842))
+    assert headline(large)[1].startswith(
+        "Regularizing helps on the sample; on all 48,842 rows that is more likely than not. Held-out log "
+    )
+    assert view(large).claims[0] == "Regularize: more likely than not (0.79)."
+
+
 def test_a_tie_names_the_tied_kinds_and_the_simplest() -> None:
     assert headline(tie())[:3] == (
         "Use L2: LogisticRegression(C=0.57) on standardised features.",
@@ -406,7 +417,7 @@ def test_many_zeroed_features_are_counted_and_the_steadiest_named() -> None:
     zeroed = tuple(ZeroedFeature(name=f"z{i}", share=1.0 - i / 20) for i in range(12))
     scores = replace(scores_of(record), zeroed=zeroed, n_zeroed=12, n_encoded_features=64)
     line = view(replace(record, evidence=replace(record.evidence, scores=scores))).fit[-1]
-    assert line.startswith("The advised model zeroes 12 of 64 features: z0, z1 (in 95% of the folds), ")
+    assert line.startswith("The advised model zeroes 12 of 64 inputs: z0, z1 (in 95% of the folds), ")
     assert line.endswith("and 6 more.")
 
 

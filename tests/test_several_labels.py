@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import make_multilabel_classification
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
@@ -17,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from regadvisor import AdvisedClassifier, DataError, ParameterError, advise
+from regadvisor import Advice, AdvisedClassifier, DataError, ParameterError, Recipe, advise
 
 X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, random_state=0)
 
@@ -76,3 +78,30 @@ def test_as_a_step_of_a_pipeline_and_what_is_refused() -> None:
         advise(X, Y, model=RidgeClassifier(class_weight="balanced"))
     with pytest.raises(DataError, match=r"columns of 0 and 1 for RidgeClassifier.*get_dummies"):
         advise(X, np.column_stack([Y, np.arange(len(Y)) % 3]), model=RidgeClassifier())
+
+
+def _network(n_features: int, n_outputs: int) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(n_features, 8), torch.nn.ReLU(), torch.nn.Linear(8, n_outputs))
+
+
+@pytest.mark.parametrize("model", ["mlp", _network])
+def test_networks_have_an_output_for_each_label(model: Any) -> None:
+    recipe = Recipe(epochs=20, lr=0.01)
+    advice = advise(X, Y, model=model, recipe=recipe, effort="quick", folds=2)
+    scores = advice.record.evidence.scores
+    shares = Y.mean(axis=0)
+    constant = -np.mean(shares * np.log(shares) + (1 - shares) * np.log(1 - shares))
+    assert scores.constant_loss == pytest.approx(constant, rel=0.05)
+    assert scores.loss_name == "BCEWithLogitsLoss"
+    logits = advice.build().fit(X, Y).predict(X)
+    assert logits.shape == Y.shape
+    own = np.mean([log_loss(Y[:, j], expit(logits[:, j])) for j in range(3)])
+    assert own < 0.8 * constant
+    with pytest.raises(ParameterError, match=r"loss=\.\.\."):
+        Advice(advice.record, module=None if model == "mlp" else model).build()
+
+
+def test_classes_in_several_columns_are_refused_with_what_to_do() -> None:
+    for model in ("auto", "mlp", _network):
+        with pytest.raises(DataError, match=r"call advise\(\) once for each of these"):
+            advise(X, np.where(Y > 0, "yes", "no"), model=model, effort="quick")

@@ -21,7 +21,7 @@ from regadvisor.errors import StrengthError
 from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
-from regadvisor.families.fitted.own_library import _SkorchFit
+from regadvisor.families.fitted.own_library import _SkorchFit, own_sum_lr
 from regadvisor.families.neural.schedule import learning_rates, steps_per_epoch
 from regadvisor.records import Training
 
@@ -242,3 +242,18 @@ def test_unknown_strengths_stay_unknown() -> None:
     with pytest.raises(StrengthError):
         Regularizer.unknown("l2").apply(classifier())
     assert Regularizer.unknown("l2").times(2.0).l2 is None
+
+
+def test_adamw_is_advised_as_decoupled_decay() -> None:
+    rows, labels = load_breast_cancer(return_X_y=True)
+    rows, labels = rows[:150, :6], labels[:150]
+    net = classifier(max_epochs=4, batch_size=32, optimizer=torch.optim.AdamW, lr=0.02)
+    advice = advise(rows, labels, model=net, effort="quick", folds=2, budget=None)
+    tried = [score for score in advice.record.evidence.scores.scores if score.kind == "l2"]
+    assert {score.regularizer.coupling for score in tried} == {"decoupled"}
+    assert tried[0].sum_lr == pytest.approx(own_sum_lr(net, 75))
+    assert tried[0].regularizer.l2 * tried[0].sum_lr == pytest.approx(4.0)  # the first of the portfolio
+    applied = advice.apply(net)
+    decays = [options.get("l2") for _, options in applied.optimizer__param_groups]
+    if advice.regularizer.l2:
+        assert decays == pytest.approx([advice.regularizer.l2] * len(decays))

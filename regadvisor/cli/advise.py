@@ -81,6 +81,9 @@ class _Options(SimpleNamespace):
 @click.option("--drop", metavar="COL", multiple=True, help="A column to leave out. May be repeated.")
 @click.option("--prefer", type=click.Choice(["sparse"]), help="Break ties in favour of L1.")
 @click.option(
+    "--unpenalised", metavar="COL", multiple=True, help="A column that no penalty acts on. May be repeated."
+)
+@click.option(
     "--fail-under",
     metavar="SHARE",
     type=click.FloatRange(0.0, 0.99),
@@ -258,6 +261,7 @@ def _asked(request: _Options, journal: Path | None, progress: Progress | None, *
             correlated=_flag(request.correlated),
             whole_picture=_flag(request.whole_picture),
             prefer=request.prefer,
+            unpenalised=list(request.unpenalised) or None,
             random_state=request.seed,
             storage=journal,
             progress=False if progress is None else progress,

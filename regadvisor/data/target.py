@@ -23,6 +23,7 @@ from regadvisor.thresholds import (
     FEWEST_SCALE_VALUES,
     GUESS_MOST_CLASSES,
     GUESS_ROWS_PER_CLASS,
+    MOST_CLASSES,
     SCALE_AGAINST,
     SCALE_GAPS,
     SCALE_RAREST,
@@ -230,6 +231,11 @@ def _classes(values: AnySeries, *, task: str) -> Target:
     if len(labels) < 2:
         raise DataError(
             f"y must have at least 2 classes, got 1 class ({shown(labels[0])}); there is nothing to learn"
+        )
+    if len(labels) > MOST_CLASSES:
+        raise DataError(
+            f"y must have at most {MOST_CLASSES:,} classes, got {len(labels):,}: the sample has to hold rows "
+            "of each; ask about the frequent ones, or pass task='regression' if these are numbers"
         )
     order = sorted(range(len(labels)), key=labels.__getitem__)
     rank = np.empty(len(order), dtype=np.intp)

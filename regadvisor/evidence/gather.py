@@ -6,6 +6,7 @@ goes into the evidence is plain data.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ from regadvisor.records import (
 from regadvisor.regularizer import Kind
 from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
+from regadvisor.scale.apart import memory_bytes
 from regadvisor.search.results import panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
 
@@ -53,6 +55,12 @@ from regadvisor.search.tune import Tuned, tune
 #: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
 MOST_CELLS = 25_000_000
 FEWEST_ROWS = 200
+
+
+_OUT_OF_MEMORY = Note(
+    code="memory",
+    text="Memory ran out with many networks at once: fewer were trained at a time, with the same numbers.",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +112,7 @@ class Gatherer:
             family,
             folds=request.folds,
             may_choose=isinstance(request.sample, str) and request.match is None,
-            most_rows=max(MOST_CELLS // max(table.facts.n_features, 1), FEWEST_ROWS),
+            most_rows=max(_most_cells() // max(table.facts.n_features, 1), FEWEST_ROWS),
         )
         self.rung: Rung
         self.plan: Plan
@@ -216,7 +224,12 @@ class Gatherer:
             text="The run was interrupted: this is the best of what was known then.",
         )
         of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
-        return (*of_family, *drawn, *failed, *((interrupted,) if self.is_interrupted else ()))
+        memory = (_OUT_OF_MEMORY,) if "halved" in self._observed else ()
+        return (*of_family, *drawn, *failed, *memory, *((interrupted,) if self.is_interrupted else ()))
+
+    @property
+    def _observed(self) -> dict[str, float]:
+        return {} if self.trained is None else getattr(self.trained.prepared, "observed", {})
 
     @property
     def is_interrupted(self) -> bool:
@@ -348,7 +361,7 @@ class Gatherer:
             seed=seeds["search"],
             deadline=self.training_deadline,
             storage=self.request.storage,
-            fingerprint=self.table.facts.fingerprint,
+            fingerprint=" ".join(map(str, (self.table.facts.fingerprint, *self.table.facts.unpenalised))),
             weight=drawn.table.weight,
             progress=self.request.progress,
         )
@@ -408,6 +421,12 @@ class Gatherer:
             n_folds=results.n_folds,
             n_encoded_features=trained.prepared.n_features,
         )
+
+
+def _most_cells() -> int:
+    """Return how many numbers the sample may have: where memory is limited, a third of it for five folds."""
+    limit = memory_bytes()
+    return MOST_CELLS if math.isinf(limit) else min(MOST_CELLS, int(limit / (3 * 5 * 8)))
 
 
 def _on_one_fold(drawn: Drawn) -> Drawn:

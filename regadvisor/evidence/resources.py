@@ -360,8 +360,8 @@ def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
     shuffled = np.random.default_rng(seed).permutation(table.n_rows)
     chosen = [shuffled[:n_rows]]
     if table.is_classification:
-        codes = table.y[shuffled]
-        chosen += [
-            shuffled[np.flatnonzero(codes == code)[:_PILOT_CLASS_ROWS]] for code in range(table.n_classes)
-        ]
+        by_class = np.argsort(table.y[shuffled], kind="stable")
+        sizes = np.bincount(table.y, minlength=table.n_classes)
+        place = np.arange(table.n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        chosen.append(shuffled[by_class[place < _PILOT_CLASS_ROWS]])
     return np.unique(np.concatenate(chosen))

@@ -42,8 +42,9 @@ def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training
     """
     if training.coupling != "decoupled" or training.lr is None or training.batch_size is None:
         return regularizer
+    from regadvisor.families.fitted.own_library import own_sum_lr
     from regadvisor.families.neural.recipe import Recipe
-    from regadvisor.families.neural.schedule import full_run_rates, steps_per_epoch
+    from regadvisor.families.neural.schedule import full_run_rates
 
     recipe = Recipe(
         lr=training.lr,
@@ -53,23 +54,10 @@ def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training
         warmup=training.warmup,
     )
     advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
-    if is_of(target, "skorch"):
-        # skorch holds out one fold of so many, or this share of the rows.
-        cv, n_rows = getattr(target.train_split, "cv", None), facts.n_rows
-        if isinstance(cv, int | float):
-            n_rows = round(n_rows * (1 - (1 / cv if cv >= 1 else cv)))
-        batch = n_rows if target.batch_size == -1 else target.batch_size
-        own = float(target.lr) * target.max_epochs * steps_per_epoch(n_rows, batch)
-    elif target.compiled:
-        # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
-        rate, n_steps = target.optimizer._learning_rate, len(advised)
-        own = sum(float(rate(k)) for k in range(n_steps)) if callable(rate) else float(rate) * n_steps
-    else:
+    if not is_of(target, "skorch") and not target.compiled:
         return regularizer
-    if own <= 0:
-        raise ParameterError(
-            "target must have a learning rate above 0 for decoupled strengths, which act with it, got 0"
-        )
+    rows_per_step = training.batch_size * training.accumulate
+    own = own_sum_lr(target, facts.n_rows, batch=rows_per_step, epochs=training.epochs)
     return regularizer.times(float(advised.sum()) / own)
 
 

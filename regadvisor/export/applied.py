@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regadvisor.data.arrays import flatten_images
@@ -19,7 +19,8 @@ from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.pipeline import AdvisedPipeline
-from regadvisor.families.preprocess import flatten, in_double, make_preprocessor
+from regadvisor.families.preprocess import flatten, in_double, make_preprocessor, usual_preprocessor
+from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -49,6 +50,8 @@ def applied(
     _check_features(steps, last, facts, training)
     _check_objective(last, training)
     model = configured(last, strengths_for(last, facts, regularizer, training))
+    if steps is not None and facts.unpenalised:
+        return make_pipeline(Unpenalised.of(steps, facts), model)
     if steps is not None:
         return with_last(target, model)
     preprocess = make_preprocessor(facts, for_network=_is_network(last))
@@ -142,7 +145,7 @@ def _check_features(
     if steps is None:
         return
     is_network = _is_network(last)
-    ours = make_preprocessor(facts, for_network=is_network)
+    ours = usual_preprocessor(facts, for_network=is_network)
     if _in_effect(steps, facts) != _in_effect(ours, facts):
         wanted = "no steps" if is_network else "StandardScaler() over all columns"
         raise ParameterError(

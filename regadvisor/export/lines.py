@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regadvisor.conversions import known_as
 from regadvisor.errors import ParameterError
 from regadvisor.export.code import estimator_code, rendered
 from regadvisor.regularizer import Regularizer
@@ -17,6 +18,7 @@ def penalty_lines(regularizer: Regularizer, target: str, *, n_rows: float | None
     ParameterError
         If there is none for `target`.
     """
+    target = known_as(target, ("sklearn", *_LIBRARIES))
     if target == "sklearn":
         return _sklearn(regularizer, n_rows=n_rows, target_sd=target_sd)
     if target not in _LIBRARIES:

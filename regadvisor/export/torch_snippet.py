@@ -136,9 +136,9 @@ def _in_numpy(shaping: str) -> str:
 def _check_recipe(training: Training, library: str) -> None:
     """Raise ParameterError if a script of this library has not what the recipe says."""
     usual = Training(family="mlp", seed=0)
-    missing = ["lr_scale", "towards_start"]
+    missing = ["towards_start"]
     if library != "torch":
-        missing += ["nesterov", "betas", "accumulate", "warmup"]
+        missing += ["lr_scale", "nesterov", "betas", "accumulate", "warmup"]
     found = [name for name in missing if getattr(training, name) != getattr(usual, name)]
     if library != "torch" and training.schedule == "one-cycle":
         found.append("schedule='one-cycle'")
@@ -160,7 +160,7 @@ def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], libr
         lines.add("from sklearn.base import BaseEstimator, TransformerMixin")
     if training.family != "linear":
         lines.add("import math")
-    if training.family == "module" and "fnmatchcase" in _names(training):
+    if training.lr_scale or (training.family == "module" and "fnmatchcase" in _names(training)):
         lines.add("from fnmatch import fnmatchcase")
     if library == "keras" and facts.task != "regression":
         lines.add("from scipy.special import softmax")

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
 
 
@@ -103,6 +106,26 @@ class AdvisedPipeline(Pipeline):
         with as_data_errors():
             predicted: NDArray[Any] = super().predict_proba(X, **params)
         return predicted
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Weights of a linear model for standardised features: (n_features,) or (n_outputs, n_features).
+
+        A weight says how much its feature matters. Of a target that is standardised inside, weights are in
+        the unit of the target.
+        """
+        model: Any = self[-1]
+        inside = getattr(model, "regressor_", model)
+        if not hasattr(inside, "coef_"):
+            raise AttributeError(f"{type(self).__name__} has coef_ once a linear model was fitted")
+        weights = np.asarray(inside.coef_, dtype=np.float64)
+        if inside is not model:
+            scale = getattr(model.transformer_, "scale_", None)
+            if not isinstance(model.transformer_, StandardScaler) or scale is None:
+                raise AttributeError("the weights are for a transformed target: see pipeline[-1].regressor_")
+            weights = (weights.T * scale).T.reshape(weights.shape)
+        first = self[0]
+        return weights * first.scale_ if isinstance(first, Unpenalised) else weights
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
         """Return the accuracy or R² on the rows that have a target and a weight."""

@@ -26,6 +26,7 @@ from sklearn.preprocessing import (
 from regadvisor.data.arrays import as_inputs, contain, flatten_images, plain_array
 from regadvisor.families.encoding import AsNumbers, AsText, DateParts
 from regadvisor.families.scaling import RobustSmoothClip
+from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import Column, DataFacts
 from regadvisor.thresholds import (
     ID_LEVEL_SHARE,
@@ -95,10 +96,19 @@ def doubled(levels: Any) -> Any:
     return 2.0 * levels
 
 
-def make_preprocessor(
+def make_preprocessor(facts: DataFacts, *, for_network: bool, has_codes: bool = False) -> Any:
+    """Return the unfitted preprocessing that these data need; see :func:`usual_preprocessor`.
+
+    Around it is what makes columns that no penalty is to act on large, if there are such.
+    """
+    steps = usual_preprocessor(facts, for_network=for_network, has_codes=has_codes)
+    return Unpenalised.of(steps, facts) if facts.unpenalised else steps
+
+
+def usual_preprocessor(
     facts: DataFacts, *, for_network: bool, has_codes: bool = False
 ) -> Pipeline | ColumnTransformer:
-    """Return the unfitted preprocessing that these data need.
+    """Return the unfitted preprocessing, all columns of which are penalised.
 
     Numbers: the median for missing values and a 0/1 column that says so (if any column of the data has
     missing values), then standardised (linear) or scaled robustly with a smooth clip (networks).
@@ -269,12 +279,12 @@ def _most_levels(n_levels: Sequence[int]) -> int | None:
 # -------------------------------------------------------------------------------------------- names
 
 
-def feature_names(preprocessor: Pipeline | ColumnTransformer, facts: DataFacts) -> tuple[str, ...]:
+def feature_names(preprocessor: Any, facts: DataFacts) -> tuple[str, ...]:
     """Return readable names of the features that come out of a fitted preprocessing.
 
     Parameters
     ----------
-    preprocessor : Pipeline or ColumnTransformer
+    preprocessor : transformer
         From :func:`make_preprocessor`, fitted.
     facts : DataFacts
         The facts it was made from.
@@ -286,6 +296,8 @@ def feature_names(preprocessor: Pipeline | ColumnTransformer, facts: DataFacts) 
         ``"sold: month"``, ``"x3"`` (arrays), ``"pixel 2,5"`` (images: row, column).
     """
     names = _column_names(facts)
+    if isinstance(preprocessor, Unpenalised):
+        preprocessor = preprocessor.steps_
     if not isinstance(preprocessor, ColumnTransformer):
         return tuple(_names_through(preprocessor, names))
     position = {column.name: j for j, column in enumerate(facts.columns)}

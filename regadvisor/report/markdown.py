@@ -47,7 +47,7 @@ def _path(view: View) -> list[str]:
 def _candidates(view: View) -> list[str]:
     if not view.candidates:
         return []
-    lines = [_row(["kind", "best strength", "loss", "gain over none", "reply", "runs", "remarks"])]
+    lines = [_row(["kind", "best tried", "loss", "gain over none", "reply", "runs", "remarks"])]
     lines.append("|---|---|--:|---|---|--:|---|")
     for row in view.candidates:
         cells = [row.kind, row.strength, row.loss, row.gain, row.reply, row.tried, row.remarks]

@@ -122,7 +122,12 @@ def claims(record: Record) -> tuple[str, ...]:
     measured = [claim for claim in own if claim.support is not None]
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
-    return tuple(f"{_claimed(claim, record)}: {support(claim)} ({claim.support:.2f})." for claim in measured)
+    return tuple(
+        # Rounded down: 0.797 is no 0.80, from which on a claim is "likely".
+        f"{_claimed(claim, record)}: {support(claim)} ({math.floor(100 * claim.support + 1e-9) / 100:.2f})."
+        for claim in measured
+        if claim.support is not None
+    )
 
 
 def _claimed(claim: Claim, record: Record) -> str:
@@ -244,8 +249,8 @@ def features(record: Record) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def fit(scores: ScoreEvidence) -> tuple[str, ...]:
-    """Return over- and underfit, runs that exploded, and zeroed features."""
+def fit(scores: ScoreEvidence, n_features: int | None) -> tuple[str, ...]:
+    """Return over- and underfit, runs that exploded, and zeroed features; a category is several inputs."""
     ordered = sorted(scores.fit_facts, key=lambda facts: KINDS.index(facts.kind))
     lines = [_fit_line(facts) for facts in ordered]
     exploded = [score.kind for score in scores.scores if score.exploded]
@@ -256,7 +261,8 @@ def fit(scores: ScoreEvidence) -> tuple[str, ...]:
         ranked = sorted(scores.zeroed, key=lambda feature: (-feature.share, feature.name))
         names = joined((_zeroed(feature) for feature in ranked), most=6)
         listing = f": {names}" if ranked else ""
-        of = f" of {counted(scores.n_encoded_features, 'feature')}" if scores.n_encoded_features else ""
+        noun = "feature" if scores.n_encoded_features == n_features else "input"
+        of = f" of {counted(scores.n_encoded_features, noun)}" if scores.n_encoded_features else ""
         lines.append(f"The advised model zeroes {scores.n_zeroed:,}{of}{listing}.")
     if scores.reported:
         named = joined(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())

@@ -112,7 +112,7 @@ def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
     _title(console, f"Held-out {view.loss_name} ({INTERVALS})")
-    table = _table("  kind", "best strength", "loss", "gain over none", "reply", "runs")
+    table = _table("  kind", "best tried", "loss", "gain over none", "reply", "runs")
     for row in view.candidates:
         kind = f"{'>' if row.is_pick else ' '} {row.kind}"
         cells = (row.strength, row.loss, row.gain, row.reply, row.tried)

@@ -79,7 +79,7 @@ def _penalised(training: Training) -> list[str]:
         )
     own = [f"{each.name} ({each.rate:g})" for each in audit.dropout if each.is_set and each.rate]
     if own:
-        lines.append(f"The rates of {_some(own)} are set by the advice, not by the module.")
+        lines.append(f"Dropout in {_some(own)} is set by the advice, not by the module.")
     kept = [
         f"dropout in {each.name}" + ("" if each.rate is None else f" ({each.rate:g})")
         for each in audit.dropout

@@ -17,7 +17,7 @@ from regadvisor.records import (
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
-from regadvisor.thresholds import LOST_MASS, TOSS_UP
+from regadvisor.thresholds import LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent, spread
 
 #: Why nothing beats a constant guess although there is a signal.
@@ -99,6 +99,11 @@ def losses(scores: ScoreEvidence) -> dict[str, float]:
     return scores.lowest_losses or scores.honest_losses
 
 
+def named_loss(scores: ScoreEvidence) -> str:
+    """Return the name of the loss and what it is divided by."""
+    return f"{scores.loss_name}, by {scores.loss_scale}" if scores.loss_scale else scores.loss_name
+
+
 def best_regularizer(scores: ScoreEvidence) -> Kind | None:
     """Return the kind with the lowest loss, no regularizer left out."""
     found = losses(scores)
@@ -119,9 +124,13 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     if with_it < scores.constant_loss < without:  # a share of a loss that exploded says nothing
         return (
             f"{helps} Without a penalty the model does worse than always guessing (held-out "
-            f"{scores.loss_name} {number(without)} against {number(scores.constant_loss)}); with it "
+            f"{named_loss(scores)} {number(without)} against {number(scores.constant_loss)}); with it "
             f"{number(with_it)}.",
         )
+    sample, data = record.evidence.sample, record.data
+    is_open = claim.support < REPLY_MASS and claim.probability is None and found.reply == "better"
+    if is_open and sample is not None and data is not None and sample.n_rows < data.n_rows:
+        helps = f"Regularizing helps on the sample; on all {data.n_rows:,} rows that is {support(claim)}."
     lower = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
     return (f"{helps} {lower} ({spread(found.difference, found.least, found.most, found.loss_b)}).",)
 

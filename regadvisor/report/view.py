@@ -23,7 +23,7 @@ from regadvisor.report.phrases import (
     signed_percent,
 )
 from regadvisor.report.training import cost
-from regadvisor.report.verdict import flips, headline, losses
+from regadvisor.report.verdict import flips, headline, losses, named_loss
 from regadvisor.thresholds import REPLY_MASS
 from regadvisor.words import MOST_TIMES, number
 
@@ -132,7 +132,7 @@ def view(record: Record) -> View:
         headline=headline(record),
         warnings=sections.warnings(record),
         path=tuple(_path_row(step, number, record) for number, step in enumerate(record.walk.steps, 1)),
-        loss_name="" if scores is None else _loss_name(scores),
+        loss_name="" if scores is None else named_loss(scores),
         candidates=() if scores is None else _candidates(record, scores),
         comparisons=() if scores is None else _comparisons(scores),
         disagreement=None if scores is None else _disagreement(record, scores),
@@ -140,7 +140,9 @@ def view(record: Record) -> View:
         strength=sections.strength(record),
         sample=sections.sample(record),
         features=sections.features(record),
-        fit=() if scores is None else sections.fit(scores),
+        fit=()
+        if scores is None
+        else sections.fit(scores, None if record.data is None else record.data.n_features),
         cost=cost(record),
         flips=flips(record)[:_MOST_FLIPS],
         notes=sections.notes(record),
@@ -174,10 +176,6 @@ def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
 
 
 # ---------------------------------------------------------------------------------- what was measured
-
-
-def _loss_name(scores: ScoreEvidence) -> str:
-    return f"{scores.loss_name}, by {scores.loss_scale}" if scores.loss_scale else scores.loss_name
 
 
 def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ...]:

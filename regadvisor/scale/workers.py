@@ -202,8 +202,13 @@ def _new_processes(n_workers: int) -> Callable[[], Executor]:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and end with it; a killed parent tells nobody."""
+    """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone; a killed parent tells nobody."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 

@@ -11,7 +11,6 @@ caller (``rounds.py``) trains what is left one by one and names what fails again
 from __future__ import annotations
 
 import math
-import pickle
 import threading
 import uuid
 from collections import OrderedDict
@@ -21,15 +20,14 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from joblib import wrap_non_picklable_objects
 from threadpoolctl import threadpool_limits
 
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.base import Costs, Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
 from regadvisor.regularizer import LABELS
+from regadvisor.scale.sending import packed, sendable, unpacked
 from regadvisor.scale.workers import WorkerError, Workers
 
 #: What each further worker is taken to add, in plans under a deadline: they wait for each other, and may
@@ -138,7 +136,10 @@ class Elsewhere:
         """
         is_new = prepared not in self._sent
         if is_new:
-            self._sent[prepared] = uuid.uuid4().hex, _packed(self._made[prepared])
+            self._sent[prepared] = (
+                uuid.uuid4().hex,
+                packed(self._made[prepared], argument="executor must be None"),
+            )
         key, load = self._sent[prepared]
         if len(jobs) == 1 and (key, jobs[0]) in self._failed:
             raise self._failed[key, jobs[0]]
@@ -195,17 +196,6 @@ def elsewhere(family: Family, crew: Workers) -> Family:
     return cast(Family, Elsewhere(family, crew))
 
 
-def _packed(shipment: _Shipment) -> bytes:
-    """Return a shipment as bytes; functions and classes of a notebook, which have no file, are sent whole."""
-    try:
-        return pickle.dumps(wrap_non_picklable_objects(shipment, keep_wrapper=False))
-    except Exception as error:  # whatever the objects of a caller may raise
-        raise ParameterError(
-            "executor must be None where the model cannot be sent to another process, got one that "
-            f"cannot ({reason_of(error)}); leave executor out, or keep open files and locks out of the model"
-        ) from error
-
-
 # --------------------------------------------------------------------------------------- in a worker
 
 
@@ -216,7 +206,7 @@ def _answer(piece: _Piece) -> _Answer:
         if piece.key not in kept:
             if piece.shipment is None:
                 return _Answer(lacks=True)
-            load: _Shipment = pickle.loads(piece.shipment)
+            load: _Shipment = unpacked(piece.shipment)
             kept[piece.key] = load.family, load.family.prepare(load.sample, load.folds, seed=load.seed)
             while len(kept) > _MOST_KEPT:
                 kept.popitem(last=False)
@@ -227,7 +217,7 @@ def _answer(piece: _Piece) -> _Answer:
             )
         return _Answer(fits=tuple(fits))
     except Exception as error:  # whatever a caller's own module or loss may raise
-        return _Answer(error=error if isinstance(error, RegadvisorError) else _sendable(error))
+        return _Answer(error=sendable(error))
 
 
 @contextmanager
@@ -240,13 +230,3 @@ def _alone(*, is_network: bool) -> Iterator[None]:
 
             stack.enter_context(one_thread())
         yield
-
-
-def _sendable(error: Exception) -> Exception:
-    """Return an error that arrives: those of other libraries may not survive the way between processes."""
-    known = type(error) if type(error).__module__ == "builtins" else RuntimeError
-    said = str(error) if known is type(error) else f"{type(error).__name__}: {error}"
-    try:
-        return known(said)
-    except TypeError:  # it wants more than a text
-        return RuntimeError(f"{type(error).__name__}: {error}")

@@ -27,6 +27,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.encoder import make_encoder
+from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
     STRENGTH_PARAMS,
@@ -38,6 +39,7 @@ from regadvisor.families.estimator.table import (
     without_search,
 )
 from regadvisor.families.estimator.texts import is_there, step_texts, text_of
+from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.foreign import check_ours
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import LABELS, Kind
@@ -149,10 +151,41 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
         )
     _check_targets(last, facts)
     n_labels = len(facts.targets) if row.is_classifier else 0
-    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=row.kinds(inner), n_labels=n_labels)
+    kinds = row.kinds(inner)
+    if facts.unpenalised:
+        if row.rule in (sgd, svm, network, huber_regressor, alpha_is_l2):
+            raise ParameterError(
+                f"unpenalised must be None for {name}: these columns are made far larger than the others, "
+                "and its solver does not find the minimum then; pass LogisticRegression() or a model of "
+                "least squares"
+            )
+        kinds = without_saga(kinds, inner, facts)
+    caller = Caller(
+        estimator=estimator,
+        steps=steps,
+        last=last,
+        kinds=kinds,
+        n_labels=n_labels,
+    )
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
     return replace(caller, notes=_notes(caller, type(model).__name__))
+
+
+def without_saga(kinds: tuple[Kind, ...], inner: Any, facts: DataFacts) -> tuple[Kind, ...]:
+    """Return the kinds that can be fitted to features of unequal size: SAGA does not converge on them.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> facts = DataFacts(container="array", task="binary", n_rows=9, columns=(), classes=(0, 1))
+    >>> without_saga(("none", "l2", "l1", "elasticnet"), LogisticRegression(), facts)
+    ('none', 'l2', 'l1')
+    """
+    if type(inner).__name__ != "LogisticRegression":
+        return kinds
+    fitted = ("none", "l2", "l1") if len(facts.classes or ()) <= 2 else ("none", "l2")
+    return tuple(kind for kind in kinds if kind in fitted)
 
 
 def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
@@ -307,7 +340,9 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
         table = replace(table, weight=weight / weight.mean())
     if caller.steps is None:
         return table, caller
-    table = replace(table, given=X, steps=caller.steps)
+    is_free = table.facts.unpenalised
+    steps = Unpenalised.of(caller.steps, table.facts) if is_free else caller.steps
+    table = replace(table, given=X, steps=steps)
     return table, _looked_at(table, caller)
 
 
@@ -315,21 +350,22 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     """Return the estimator with a note, and without kinds that it could not fit, if features are unequal."""
     rows = np.linspace(0, table.n_rows - 1, min(table.n_rows, ROWS_LOOKED_AT)).astype(np.intp)
     some = table.take(rows)
-    features = make_encoder(some, lambda: None).fit_transform(some)
+    encoder = make_encoder(some, lambda: None)
+    features = encoder.fit_transform(some)
     if hasattr(features, "tocsr"):
         return caller
-    ratio = _inequality(features)
+    ratio = _inequality(features if encoder.free is None else features[:, ~encoder.free])
     if ratio < UNEQUAL_FEATURES:
         return caller
-    name = type(innermost(caller.last)).__name__
+    inner = innermost(caller.last)
+    name = type(inner).__name__
     text = (
         f"The features that {name} gets differ in size: the largest is {number(ratio)} times the usual one. "
         "A penalty then acts on the small ones only. Put StandardScaler() right before it."
     )
-    kinds = caller.kinds
-    if name == "LogisticRegression":
-        kinds = ("none", "l2", "l1") if table.n_classes == 2 else ("none", "l2")
-        left_out = [LABELS[kind] for kind in caller.kinds if kind not in kinds]
+    kinds = without_saga(caller.kinds, inner, table.facts)
+    left_out = [LABELS[kind] for kind in caller.kinds if kind not in kinds]
+    if left_out:
         text += (
             f" {' and '.join(left_out)} {'was' if len(left_out) == 1 else 'were'} left out: SAGA, the only "
             "solver that scikit-learn has for it, does not converge on such features."

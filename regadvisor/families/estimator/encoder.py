@@ -32,6 +32,10 @@ class Encoder(Protocol):
     def names(self) -> tuple[str, ...]:
         """Names of the features, once fitted."""
 
+    @property
+    def free(self) -> Any:
+        """Which features no penalty acts on, once fitted, shape (n_features,); None: all are penalised."""
+
 
 def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
     """Return the encoder of a table: the caller's own steps where it has them, else `ours`.
@@ -84,6 +88,10 @@ class _OurSteps:
     def names(self) -> tuple[str, ...]:
         return feature_names(self._steps, self._facts)
 
+    @property
+    def free(self) -> Any:
+        return getattr(self._steps, "free_", None)
+
 
 class _CallerSteps:
     """The caller's own steps; they read what the caller passed, and may read the target."""
@@ -109,9 +117,15 @@ class _CallerSteps:
         fits = len(names) == self._n_features and len(set(names)) == len(names)
         return names if fits else tuple(f"x{j}" for j in range(self._n_features))
 
+    @property
+    def free(self) -> Any:
+        return getattr(self._steps, "free_", None)
+
 
 class AsGiven:
     """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
+
+    free = None
 
     def __init__(self, table: Table) -> None:
         self.names = tuple(

@@ -29,7 +29,7 @@ from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
 from regadvisor.records import Note, Training
-from regadvisor.regularizer import Kind, Regularizer
+from regadvisor.regularizer import Coupling, Kind, Regularizer
 from regadvisor.words import number
 
 #: Targets so many times as large as 1, or as small, are slow to learn for a network.
@@ -47,6 +47,7 @@ class EstimatorLearner:
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
         self.laws: Laws = caller.row.laws
+        self.coupling: Coupling = "loss"
         self.has_intercept = bool(innermost(caller.last).get_params().get("fit_intercept", True))
         self._classes: NDArray[Any] = np.empty(0)
         self._target: NDArray[Any] | None = None
@@ -199,6 +200,10 @@ class EstimatorLearner:
         if self._target is None or self.caller.row.is_classifier:
             return 1.0, 1.0
         return self.caller.row.scale(innermost(self.caller.last), self._inner_target)
+
+    def sum_lr(self, n_rows: int) -> float:
+        """Return nothing: strengths are in the loss."""
+        return 0.0
 
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the unit of the estimator's objective."""

@@ -44,7 +44,9 @@ class _Fitted(BaseEstimator):
             raise ParameterError(
                 f"function must be made by regadvisor.fit_function(fit), got {type(self.function).__name__}"
             )
-        regularizer = Regularizer(l1=self.l1, l2=self.l2, dropout=self.dropout)
+        regularizer = Regularizer(
+            l1=self.l1, l2=self.l2, dropout=self.dropout, coupling=self.function.coupling
+        )
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         self.model_ = self.function.call(regularizer, X, y, seed=self.random_state, weight=weight)
         return self

@@ -23,7 +23,15 @@ from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, fol
 from regadvisor.families.estimator.encoder import Encoder, labels_or_numbers
 from regadvisor.families.fitted.losses import Floats, RowLoss
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.families.neural.strengths import carried_in_loss, default_in_loss, loss_candidate
+from regadvisor.families.neural.strengths import (
+    candidate,
+    carried_decoupled,
+    carried_in_loss,
+    decoupled_on_fewer,
+    default_in_loss,
+    default_regularizer,
+    loss_candidate,
+)
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -61,12 +69,18 @@ class Learner(Protocol):
     ----------
     kinds : tuple of Kind
     laws : {"linear", "network"}
+    coupling : {"loss", "decoupled"}
+        Decoupled: what strengths do depends on Σ lr of a run.
     has_intercept : bool
         If not, models are compared with zero weights in place of the best constant.
     """
 
     laws: Laws
+    coupling: Coupling
     has_intercept: bool
+
+    def sum_lr(self, n_rows: int) -> float:
+        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -139,15 +153,13 @@ class FittedFamily:
 
     Notes
     -----
-    Strengths have the coupling "loss". By the laws "linear" they are searched in the ranges of a linear model
-    of the same features and fall with the rows as its strengths do; by "network" in the ranges of a penalty
-    in a network's loss, of which L2 falls as 1/n and L1 as 1/√n.
+    By the laws "linear" strengths are searched in the ranges of a linear model of the same features and fall
+    with the rows as its strengths do; by "network" as those of our networks, of the same coupling.
     """
-
-    coupling: Coupling = "loss"
 
     def __init__(self, learner: Learner, model: Any, *, n_threads: int | None = None) -> None:
         self.learner = learner
+        self.coupling: Coupling = learner.coupling
         self.model = model
         #: The figures of linear models (rows, fits, calibration) or those of networks apply by this name.
         self.name = "linear" if learner.laws == "linear" else "fitted"
@@ -222,7 +234,10 @@ class FittedFamily:
         """Return range and portfolio of every kind, by the learner's laws."""
         own = _own(prepared)
         found: Mapping[Kind, Candidate]
-        if self.learner.laws == "network":
+        if self.coupling == "decoupled":
+            sum_lr = self.learner.sum_lr(_n_train(own))
+            found = {kind: candidate(kind, sum_lr) for kind in self.kinds}
+        elif self.learner.laws == "network":
             found = {kind: loss_candidate(kind) for kind in self.kinds}
         else:
             number = folds_in_order([len(fold.train) for fold in own.folds])[0]
@@ -263,6 +278,8 @@ class FittedFamily:
                 interrupt = error
             if found:
                 fit = _fit(own, job, found, fit_s=time.perf_counter() - start)
+                if self.coupling == "decoupled":
+                    fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
                 fits.append(fit)
                 if on_fit is not None:
                     on_fit(fit)
@@ -340,6 +357,9 @@ class FittedFamily:
             return LinearFamily().at_full_size(picked, carry)
         if not (found.l1 or found.l2):
             return found, None
+        if self.coupling == "decoupled":
+            on_sample, in_full = picked.sum_lr or 0.0, self.learner.sum_lr(carry.n_rows)
+            return carried_decoupled(found, carry, on_sample=on_sample, in_full=in_full)
         return carried_in_loss(
             found, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
         )
@@ -350,6 +370,15 @@ class FittedFamily:
         """Return strengths for training on fewer rows, by the same powers."""
         if self.learner.laws == "linear":
             return LinearFamily().carried(regularizer, source=source, target=target)
+        if self.coupling == "decoupled":
+            up = Carry(
+                n_sample=target.n_learned,
+                n_rows=source.n_learned,
+                n_features=source.n_features,
+                is_forward=is_forward,
+            )
+            longer = self.learner.sum_lr(_n_train(source)) / self.learner.sum_lr(_n_train(target))
+            return decoupled_on_fewer(regularizer, up, longer=longer)
         return carried_in_loss(regularizer, n_sample=source.n_learned, n_rows=target.n_learned)[0]
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
@@ -360,6 +389,8 @@ class FittedFamily:
         """Return documented default strengths, for advice without validation."""
         if self.learner.laws == "linear":
             found = LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
+        elif self.coupling == "decoupled":
+            found = default_regularizer(kind, self.learner.sum_lr(n_rows))
         else:
             found = default_in_loss(kind, n_rows)
         return self.learner.in_own_unit(found)
@@ -397,6 +428,11 @@ def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fi
         fit_s=fit_s,
         folds=None if is_whole else tuple(found),
     )
+
+
+def _n_train(prepared: Prepared) -> int:
+    """Return the rows that a fold trains on, the mean over the folds."""
+    return round(float(np.mean([len(fold.train) for fold in prepared.folds])))
 
 
 def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:

@@ -20,7 +20,7 @@ from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss
 from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
-from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
@@ -43,6 +43,13 @@ class FitFunction:
     #: What trains it, how long and on which features, where that is known: part of the record.
     library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
+    #: Rows → Σ lr of a run, where its optimizer decouples weight decay: strengths are decoupled then.
+    sum_lr: Callable[[int], float] | None = None
+
+    @property
+    def coupling(self) -> Coupling:
+        """What strengths mean to it."""
+        return "loss" if self.sum_lr is None else "decoupled"
 
     @property
     def takes_weight(self) -> bool:
@@ -201,6 +208,7 @@ class FunctionLearner:
     def __init__(self, function: FitFunction) -> None:
         self.function = function
         self.laws: Laws = function.laws
+        self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
 
     @property
@@ -257,6 +265,10 @@ class FunctionLearner:
 
         return Trained(outputs=outputs, weights=weights)
 
+    def sum_lr(self, n_rows: int) -> float:
+        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
+        return 0.0 if self.function.sum_lr is None else self.function.sum_lr(n_rows)
+
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the caller's own ranges."""
         return ranged(found, self.function.ranges) if self.function.ranges else found
@@ -267,7 +279,7 @@ class FunctionLearner:
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""
-        own = Training(family="fitted", module=self.function.name, seed=seed, coupling="loss")
+        own = Training(family="fitted", module=self.function.name, seed=seed, coupling=self.coupling)
         recipe = self.function.recipe
         if recipe is None:
             return own

@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
                 "model must have one input and one output to be asked about, got "
                 f"{len(getattr(first, side))} {side}; train it in a function: regadvisor.fit_function(fit)"
             )
+    _check_recipe(recipe, is_compiled=bool(first.compiled))
     own = recipe or Recipe()
     own = replace(own, epochs=_epochs(first, recipe), transform="standard" if encode else "none")
     return FitFunction(
@@ -82,7 +84,61 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         name=str(getattr(model, "__name__", type(first).__name__)),
         library="keras",
         recipe=own,
+        sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=own.epochs) if decays(first) else None,
     )
+
+
+def _check_recipe(recipe: Recipe | None, *, is_compiled: bool) -> None:
+    """Raise ParameterError if a recipe says what a Keras model is not trained by."""
+    if recipe is None:
+        return
+    counted = ("epochs", "batch_size", "transform", *(() if is_compiled else ("optimizer", "momentum", "lr")))
+    usual = type(recipe)(optimizer=recipe.optimizer)
+    said = [
+        name for name, value in vars(recipe).items() if name not in counted and value != vars(usual)[name]
+    ]
+    if said:
+        what = "compiled Keras model" if is_compiled else "Keras model"
+        raise ParameterError(
+            f"recipe must only say {', '.join(counted)} for a {what}, got {' and '.join(said)}; "
+            "model.compile(...) says the rest, or train it in a function: regadvisor.fit_function(fit)"
+        )
+
+
+def decays(model: Any) -> bool:
+    """Return whether the optimizer of a Keras model or a skorch net decouples weight decay from the loss."""
+    if is_of(model, "skorch"):
+        return getattr(model.optimizer, "__name__", "") == "AdamW"
+    # What Keras calls weight_decay is decoupled for each of its optimizers.
+    return bool(
+        model.compiled and (model.optimizer.weight_decay or type(model.optimizer).__name__ == "AdamW")
+    )
+
+
+def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = None) -> float:
+    """Return Σ lr of a run of a skorch net, or of a compiled Keras model for these epochs and batches.
+
+    Raises
+    ------
+    ParameterError
+        If it is 0.
+    """
+    if is_of(model, "skorch"):
+        # skorch holds out one fold of so many, or this share of the rows.
+        cv = getattr(model.train_split, "cv", None)
+        if isinstance(cv, int | float):
+            n_rows = round(n_rows * (1 - (1 / cv if cv >= 1 else cv)))
+        batch = n_rows if model.batch_size == -1 else model.batch_size
+        found = float(model.lr) * model.max_epochs * math.ceil(n_rows / batch)
+    else:
+        # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
+        rate, n_steps = model.optimizer._learning_rate, (epochs or 1) * math.ceil(n_rows / batch)
+        found = sum(float(rate(k)) for k in range(n_steps)) if callable(rate) else float(rate) * n_steps
+    if found <= 0:
+        raise ParameterError(
+            "target must have a learning rate above 0 for decoupled strengths, which act with it, got 0"
+        )
+    return float(found)
 
 
 def _kinds(has_dropout: bool) -> tuple[Kind, ...]:
@@ -282,6 +338,7 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
         name=type(net).__name__,
         library="skorch",
         recipe=Recipe(transform="standard" if encode else "none"),
+        sum_lr=partial(own_sum_lr, net) if decays(net) else None,
     )
 
 

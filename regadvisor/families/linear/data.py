@@ -150,9 +150,10 @@ def encode_fold(
         X, X_test = _shifted(encoded, test, weight)
         own = encoder.names
     mean, sd, classes, T = _targets(train, weight)
+    free = None if encoder is None else encoder.free
     where = {name: position for position, name in enumerate(names)}
     return LinearFold(
-        problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification),
+        problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification, free=free),
         X_test=X_test,
         y_train=y_train,
         y_test=sample.y[fold.test] if sample.is_classification else sample.targets[fold.test],

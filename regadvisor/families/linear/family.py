@@ -49,7 +49,9 @@ class LinearFamily:
 
     name: str = "linear"
     coupling: Coupling = "loss"
-    kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+
+    def __init__(self, kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")) -> None:
+        self.kinds = kinds
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
@@ -100,7 +102,8 @@ class LinearFamily:
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""
         own = _own(prepared)
-        return linear_candidates([own.encoded[_largest(own.folds)].problem])
+        found = linear_candidates([own.encoded[_largest(own.folds)].problem])
+        return {kind: found[kind] for kind in self.kinds}
 
     def train(
         self,

@@ -89,12 +89,22 @@ class Problem:
     weight : ndarray of float64, shape (n_rows,)
         Row weights that sum to 1, so that weighted sums are means.
     is_classification : bool
+    free : ndarray of bool, shape (n_features,), or None
+        Features that are so large that no penalty acts on them: ranges and tolerances are for the others.
     """
 
     X: Matrix
     T: Floats
     weight: Floats
     is_classification: bool
+    free: NDArray[np.bool_] | None = None
+
+    @cached_property
+    def penalised(self) -> Problem:
+        """The problem of the features that a penalty acts on."""
+        if self.free is None:
+            return self
+        return replace(self, X=columns(self.X, np.flatnonzero(~self.free)), free=None)
 
     @property
     def n_rows(self) -> int:
@@ -191,6 +201,8 @@ class Problem:
     @cached_property
     def l1_max(self) -> float:
         """The smallest `l1` at which every weight is zero: the largest gradient at the constant model."""
+        if self.free is not None:
+            return self.penalised.l1_max
         constant = self.constant
         mean = self.probabilities(constant) if self.is_classification else constant
         return float(np.abs(self.gradient(self.weight[:, None] * (mean - self.T))).max(initial=0.0))

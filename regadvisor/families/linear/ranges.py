@@ -41,6 +41,7 @@ def linear_candidates(problems: Sequence[Problem]) -> Mapping[Kind, Candidate]:
     problems : sequence of Problem
         One per fold.
     """
+    problems = [problem.penalised for problem in problems]
     l1, l2 = _l1_range(problems), _l2_range(problems)
     return {
         "none": Candidate(kind="none", coupling="loss"),

@@ -156,6 +156,7 @@ def _train_into(
                 "model must be small enough for the memory of the device, got one that does not fit with "
                 f"a batch of {prepared.plan.batch} rows; lower batch_size, or the size of the network"
             ) from error
+    prepared.observed["halved"] = prepared.observed.get("halved", 0.0) + 1.0
     # Outside of the handler: until it is left, the traceback holds on to the memory of the attempt.
     if prepared.rows.x.device.type == "cuda":
         torch.cuda.empty_cache()

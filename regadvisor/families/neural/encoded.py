@@ -51,8 +51,8 @@ class NetworkPrepared(Prepared):
     seed : int
     n_source : int
         Rows of the data that the sample was drawn from.
-    timed : dict of str to float
-        Seconds of training one network ("network_s"), once one was trained.
+    observed : dict of str to float
+        What training has shown: seconds of one network ("network_s"), how often memory ran out ("halved").
     """
 
     rows: TrainingRows
@@ -62,7 +62,7 @@ class NetworkPrepared(Prepared):
     architecture: Architecture
     seed: int
     n_source: int
-    timed: dict[str, float] = field(default_factory=dict)
+    observed: dict[str, float] = field(default_factory=dict)
 
     @property
     def n_folds(self) -> int:

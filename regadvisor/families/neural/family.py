@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -38,18 +38,17 @@ from regadvisor.families.neural.schedule import (
     sample_plan,
 )
 from regadvisor.families.neural.strengths import (
-    PER_SUM_LR,
     candidate,
+    carried_decoupled,
     carried_in_loss,
+    decoupled_on_fewer,
     default_in_loss,
     default_regularizer,
     loss_candidate,
-    weaker_at,
 )
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
-from regadvisor.words import adjusted
 
 
 def resolve_device(device: str) -> torch.device:
@@ -207,7 +206,7 @@ class MLPFamily:
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
         size = n_jobs_at_once(
-            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.timed.get("network_s")
+            data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.observed.get("network_s")
         )
         size = max(1, min(size, math.ceil(len(jobs) / workers)))
         batches = [batch for batch in in_batches(jobs, size) if not all(job in known for job in batch)]
@@ -220,7 +219,7 @@ class MLPFamily:
         results = map(train, batches) if is_cuda else side_by_side(train, batches, stop=deadline.cancel)
         for trained in results:
             if trained:
-                data.timed["network_s"] = trained[0].fit_s / len(chosen)
+                data.observed["network_s"] = trained[0].fit_s / len(chosen)
             for fit in (fit for fit in trained if fit.job not in known):
                 fits.append(fit)
                 if on_fit is not None:
@@ -253,26 +252,20 @@ class MLPFamily:
         In the loss, L2 falls as 1/n and L1 as 1/√n. The correction is added to these powers.
         """
         regularizer = picked.job.regularizer
-        carried = [name for name in PER_SUM_LR if getattr(regularizer, name)]
-        if not carried:
+        if not (regularizer.l1 or regularizer.l2):
             return regularizer, None
         if self.coupling == "loss":
             return carried_in_loss(
                 regularizer, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
             )
-        on_sample = float(picked.sum_lr or 0.0)
         epochs = self._carried_epochs(picked, n_sample=carry.n_sample, n_rows=carry.n_rows)
-        in_full = float(full_run_rates(self.recipe, n_rows=carry.n_rows, epochs=epochs).sum())
-        moved, said = {}, []
-        for name in carried:
-            strength = getattr(regularizer, name) * on_sample
-            weaker = strength * weaker_at(name, carry)
-            moved[name] = weaker / in_full
-            change = "stays" if weaker == strength else f"falls from {strength:.3g} to"
-            said.append(f"{name.upper()} times the sum of all learning rates {change} {weaker:.3g}")
-        return replace(regularizer, **moved), (
-            f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {carry.n_sample:,} rows, "
-            f"{in_full:.3g} in {epochs} epochs on all {carry.n_rows:,}){adjusted(carry.correction)}"
+        rates = full_run_rates(self.recipe, n_rows=carry.n_rows, epochs=epochs)
+        return carried_decoupled(
+            regularizer,
+            carry,
+            on_sample=float(picked.sum_lr or 0.0),
+            in_full=float(rates.sum()),
+            epochs=epochs,
         )
 
     def carried(
@@ -288,8 +281,7 @@ class MLPFamily:
         if self.coupling == "loss":
             return carried_in_loss(regularizer, n_sample=up.n_rows, n_rows=up.n_sample)[0]
         longer = _network(source).plan.sum_lr() / _network(target).plan.sum_lr()
-        moved = {name: getattr(regularizer, name) * longer / weaker_at(name, up) for name in PER_SUM_LR}
-        return replace(regularizer, **moved)
+        return decoupled_on_fewer(regularizer, up, longer=longer)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""

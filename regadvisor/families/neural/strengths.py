@@ -145,6 +145,35 @@ def carried_in_loss(
     )
 
 
+def carried_decoupled(
+    regularizer: Regularizer, carry: Carry, *, on_sample: float, in_full: float, epochs: int | None = None
+) -> tuple[Regularizer, str | None]:
+    """Return decoupled strengths for the full run, and what was done; dropout stays as it is.
+
+    Strength × Σ lr (`on_sample`, `in_full`) is kept, and falls with the rows as :func:`weaker_at` says.
+    """
+    moved, said = {}, []
+    for name in (name for name in PER_SUM_LR if getattr(regularizer, name)):
+        strength = getattr(regularizer, name) * on_sample
+        weaker = strength * weaker_at(name, carry)
+        moved[name] = weaker / in_full
+        change = "stays" if weaker == strength else f"falls from {strength:.3g} to"
+        said.append(f"{name.upper()} times the sum of all learning rates {change} {weaker:.3g}")
+    if not moved:
+        return regularizer, None
+    run = "" if epochs is None else f" in {epochs} epochs"
+    return replace(regularizer, **moved), (
+        f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {carry.n_sample:,} rows, "
+        f"{in_full:.3g}{run} on all {carry.n_rows:,}){adjusted(carry.correction)}"
+    )
+
+
+def decoupled_on_fewer(regularizer: Regularizer, up: Carry, *, longer: float) -> Regularizer:
+    """Return decoupled strengths for fewer rows, whose runs have a Σ lr that is `longer` times smaller."""
+    moved = {name: getattr(regularizer, name) * longer / weaker_at(name, up) for name in PER_SUM_LR}
+    return replace(regularizer, **moved)
+
+
 def default_in_loss(kind: Kind, n_rows: int) -> Regularizer:
     """Return the documented default of a kind for `n_rows` rows, with the penalty in the loss.
 

@@ -1,0 +1,209 @@
+"""A call in a process of its own, for ``isolate=`` and ``memory_limit=``: it can be ended at any moment.
+
+Once its time is up, the process is asked to end as by Ctrl-C, which leaves the best answer so far. If it does
+not answer then, it is killed. A process that dies (a crash in a library, too little memory) is an error here,
+not the end of the program.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.progress import Progress
+from regadvisor.scale.sending import packed, sendable, unpacked
+from regadvisor.scale.workers import end_with_parent
+
+#: Seconds over its time after which a call is asked to end, and further ones after which it is killed.
+GRACE_S = 0.5
+ANSWER_S = 2.0
+#: Python with the libraries that are loaded takes about half of it.
+LEAST_BYTES = 500_000_000
+
+
+class IsolatedError(RegadvisorError):
+    """The process that did the work died, or was killed because its time was up."""
+
+
+def run_apart(
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    *,
+    left_s: Callable[[], float],
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Return ``function(**given)``, worked out in a process of its own.
+
+    Parameters
+    ----------
+    function : callable
+        Takes `progress` as well.
+    given : mapping of str to object
+    left_s : callable
+        Returns the seconds that are left; infinite without a limit.
+    memory_limit : int, optional
+        Bytes of data that the process may have.
+    progress : callable, optional
+        Called here as the work goes on there.
+
+    Raises
+    ------
+    IsolatedError
+        If the process died, or did not answer in time.
+    Exception
+        What the function raised.
+    """
+    content = packed((function, dict(given)), argument="isolate must be False")
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, memory_limit), daemon=False)
+    with _ctrl_c_kept_back():  # the process inherits that, until it can answer
+        process.start()
+    there.close()
+    stage = "starting"
+    try:
+        here.send_bytes(content)
+        is_asked = False
+        while True:
+            wait_s = left_s() + GRACE_S + (ANSWER_S if is_asked else 0.0)
+            try:
+                is_there = here.poll(None if math.isinf(wait_s) else max(wait_s, 0.0))
+            except KeyboardInterrupt:  # the answer is on its way then, if there is one
+                _ask_to_end(process.pid)
+                continue
+            if not is_there:
+                if is_asked:
+                    raise IsolatedError(_too_slow(stage))
+                _ask_to_end(process.pid)
+                is_asked = True
+                continue
+            what, value = here.recv()
+            if what == "progress":
+                stage = value[0]
+                if progress is not None:
+                    progress(*value)
+            elif what == "result":
+                return unpacked(value)
+            elif isinstance(value, KeyboardInterrupt) and is_asked:
+                raise IsolatedError(_too_slow(stage))
+            elif isinstance(value, MemoryError) and memory_limit is not None:
+                raise IsolatedError(
+                    f"memory_limit must be enough for the data and the model, got {memory_limit:,} bytes, "
+                    f"which were not (while: {stage}; {value}); give more, or fewer rows"
+                ) from value
+            else:
+                raise value
+    except (EOFError, OSError) as error:
+        process.join()
+        raise IsolatedError(_died(process.exitcode, stage, memory_limit)) from error
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def check_memory_limit(value: object) -> int | None:
+    """Return ``memory_limit=`` in bytes.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number of bytes that a run could do with, or this system has no such limits.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not LEAST_BYTES <= value < math.inf:
+        raise ParameterError(
+            f"memory_limit must be a number of bytes, at least {LEAST_BYTES:,}, got {value!r}; "
+            "2_000_000_000 is 2 GB"
+        )
+    if os.name != "posix":
+        raise ParameterError("memory_limit must be None on this system, which has no limits for a process")
+    return int(value)
+
+
+def memory_bytes() -> float:
+    """Return the bytes of data that this process may have; infinite if nobody set a limit."""
+    try:
+        import resource
+    except ImportError:
+        return math.inf
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return math.inf if soft == resource.RLIM_INFINITY else float(soft)
+
+
+def _too_slow(stage: str) -> str:
+    return (
+        f"the model must give an answer within the budget, got none before the time was up (while: {stage}); "
+        "its process was ended. Give more budget, or look at what the model does for so long"
+    )
+
+
+def _died(code: int | None, stage: str, memory_limit: int | None) -> str:
+    how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+    hint = "" if memory_limit is None else f" (its memory was limited to {memory_limit:,} bytes)"
+    return (
+        f"the process that worked must live until its answer, got one that died with {how} (while: {stage})"
+        f"{hint}; look for a crash in the model's library, or for too little memory"
+    )
+
+
+@contextmanager
+def _ctrl_c_kept_back() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ask_to_end(pid: int | None) -> None:
+    if pid is not None:
+        os.kill(pid, signal.SIGINT)
+
+
+# ---------------------------------------------------------------------------------- in the process
+
+
+def _work(pipe: Connection, memory_limit: int | None) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C in a terminal goes to the caller, who passes it on
+    end_with_parent()
+    try:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if memory_limit is not None:
+            _limit(memory_limit)
+        function, given = unpacked(pipe.recv_bytes())
+
+        def say(stage: str, share: float) -> None:
+            pipe.send(("progress", (stage, share)))
+
+        found = packed(function(**given, progress=say), argument="isolate must be False")
+        answer: tuple[str, Any] = ("result", found)
+    except KeyboardInterrupt:
+        answer = ("error", KeyboardInterrupt())
+    except Exception as error:  # whatever a caller's own model may raise
+        answer = ("error", sendable(error))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe.send(answer)
+    pipe.close()
+
+
+def _limit(n_bytes: int) -> None:
+    import resource
+
+    # Of data, not of addresses: libraries reserve many of those that they never use.
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, hard))

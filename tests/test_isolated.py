@@ -1,0 +1,149 @@
+"""Calls in a process of their own: whatever happens there, the caller goes on and is told."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from rounding import assert_same_records
+from sklearn.datasets import load_wine
+
+from regadvisor import DataError, ParameterError, advise
+from regadvisor.evidence.gather import MOST_CELLS, _most_cells
+from regadvisor.scale.apart import IsolatedError, check_memory_limit, memory_bytes, run_apart
+
+
+class Limit:
+    """A second from the first word on: how long a process takes to start is not asked here."""
+
+    ends_s = math.inf
+
+    def progress(self, stage: str, share: float) -> None:
+        self.ends_s = time.monotonic() + 1.0
+
+    def left_s(self) -> float:
+        return self.ends_s - time.monotonic()
+
+
+def NEVER() -> float:  # noqa: N802
+    return math.inf
+
+
+def told(progress: Any, x: int) -> tuple[int, int]:
+    progress("half", 0.5)
+    return x + 1, os.getpid()
+
+
+def failing(progress: Any, error: Exception) -> None:
+    raise error
+
+
+class OwnError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def failing_oddly(progress: Any) -> None:
+    raise OwnError(1, 2)
+
+
+def sleeping(progress: Any) -> str:
+    progress("asleep", 0.0)
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        return "best so far"
+    return "slept"
+
+
+def deaf(progress: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    progress("a loop in C", 0.0)
+    time.sleep(600)
+
+
+def interrupted(progress: Any) -> None:
+    progress("first look", 0.0)
+    time.sleep(600)
+
+
+def crashing(progress: Any) -> None:
+    progress("a library", 0.0)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hungry(progress: Any, n_bytes: int) -> tuple[float, float]:
+    return float(np.ones(n_bytes, dtype=np.uint8)[-1]), memory_bytes()
+
+
+def test_the_result_and_the_progress_come_back() -> None:
+    seen: list[tuple[str, float]] = []
+    x, pid = run_apart(told, {"x": 1}, left_s=NEVER, progress=lambda *said: seen.append(said))
+    assert x == 2
+    assert pid != os.getpid()
+    assert seen == [("half", 0.5)]
+
+
+def test_errors_come_back_as_they_are_or_in_words() -> None:
+    with pytest.raises(DataError, match="X must be a table"):
+        run_apart(failing, {"error": DataError("X must be a table")}, left_s=NEVER)
+    with pytest.raises(RuntimeError, match="OwnError: 1 and 2"):
+        run_apart(failing_oddly, {}, left_s=NEVER)
+
+
+def test_what_takes_too_long_is_asked_for_the_best_so_far() -> None:
+    limit = Limit()
+    assert run_apart(sleeping, {}, left_s=limit.left_s, progress=limit.progress) == "best so far"
+
+
+@pytest.mark.parametrize(("function", "stage"), [(deaf, "a loop in C"), (interrupted, "first look")])
+def test_what_does_not_answer_is_ended(function: Callable[..., None], stage: str) -> None:
+    limit = Limit()
+    with pytest.raises(IsolatedError, match=rf"within the budget.*\(while: {stage}\)"):
+        run_apart(function, {}, left_s=limit.left_s, progress=limit.progress)
+
+
+def test_a_crash_is_an_error_that_names_the_signal() -> None:
+    with pytest.raises(IsolatedError, match=r"died with signal SIGSEGV \(while: a library\)"):
+        run_apart(crashing, {}, left_s=NEVER)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux counts data like this")
+def test_memory_is_limited_there_and_nowhere_else() -> None:
+    limit = 600_000_000
+    assert run_apart(hungry, {"n_bytes": 10**8}, left_s=NEVER, memory_limit=limit) == (1.0, limit)
+    with pytest.raises(IsolatedError, match=r"memory_limit must be enough .* got 600,000,000 bytes"):
+        run_apart(hungry, {"n_bytes": 10**9}, left_s=NEVER, memory_limit=limit)
+    assert memory_bytes() == math.inf
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, 10, True, "2GB", math.nan, math.inf])
+def test_other_limits_are_refused(limit: object) -> None:
+    with pytest.raises(ParameterError, match=r"memory_limit must be a number of bytes, at least 500,000,000"):
+        check_memory_limit(limit)
+
+
+def test_a_sample_is_smaller_where_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _most_cells() == MOST_CELLS
+    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e6)
+    assert _most_cells() == 5_000_000
+    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e9)
+    assert _most_cells() == MOST_CELLS
+
+
+@pytest.mark.slow
+def test_the_advice_is_the_same_apart(tmp_path: Any) -> None:
+    X, y = load_wine(return_X_y=True)
+    stages: list[str] = []
+    apart = advise(
+        X, y, effort="quick", isolate=True, memory_limit=2e9, progress=lambda stage, _: stages.append(stage)
+    )
+    assert_same_records(apart.to_json(), advise(X, y, effort="quick").to_json())
+    assert "scores" in stages
+    assert apart.build().fit(X, y).score(X, y) > 0.9
