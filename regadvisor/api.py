@@ -1,6 +1,6 @@
 """advise(): from data to advice. The only module that knows every stage.
 
-source → sample → (question ⇄ evidence) → decision → record. Each arrow is one line of :func:`advise`.
+source → sample → (question ⇄ evidence) → decision → record. Each arrow is one line of `_here` or `_walked`.
 """
 
 from __future__ import annotations
@@ -255,26 +255,25 @@ def advise(
     >>> advice.regularizer.kind in ("l1", "l2", "elasticnet", "none")
     True
     """
+    given = {name: value for name, value in locals().items() if name in _PARAMETERS}
     if check_flag("isolate", isolate) or memory_limit is not None:
-        return _apart({name: value for name, value in locals().items() if name in _PARAMETERS})
-    started = clock.monotonic()
-    request = Options(
-        sample=sample,
-        correlated=check_flag("correlated", correlated),
-        whole_picture=check_flag("whole_picture", whole_picture),
-        prefer=check_choice("prefer", prefer, ("sparse",), optional=True),
-        budget=check_budget(budget),
-        effort=check_choice("effort", effort, tuple(EFFORTS), optional=True),
-        device=check_choice("device", device, ("auto", "cpu", "cuda")),
-        scoring=check_scoring(scoring),
-        folds=check_folds(folds),
-        random_state=check_seed(random_state),
-        seeds=_seeds(random_state),
-        storage=check_storage(storage),
-        progress=check_progress(progress),
-    )
+        return _apart(given)
+    return _here(given)
+
+
+_PARAMETERS = frozenset(inspect.signature(advise).parameters)
+
+
+# ------------------------------------------------------------------------------------------ its parts
+
+
+def _here(given: dict[str, Any]) -> Advice:
+    """Return the advice of this process."""
+    started, request = clock.monotonic(), _options(given)
+    X, y, model, recipe, task = (given[name] for name in ("X", "y", "model", "recipe", "task"))
+    match, executor = given["match"], given["executor"]
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
-    rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    rows = {name: given[name] for name in ("groups", "time", "sample_weight")}
     if task in ("auto", "classification") and are_labels(y):
         model, recipe, task = for_labels(model, recipe, task)
         task = task if task == "regression" else task_of(model, y)
@@ -288,20 +287,26 @@ def advise(
             X=pd.DataFrame({"text": X}) if is_text else X,
             y=y,
             rows=rows,
-            sample=sample,
+            sample=request.sample,
             seed=request.seeds["scan"],
             executor=None if executor is None else crew,
             progress=say,
         )
         family, table = _read(
-            door, model, recipe, task, device, texts=X if is_text else None, unpenalised=unpenalised
+            door,
+            model,
+            recipe,
+            task,
+            request.device,
+            texts=X if is_text else None,
+            unpenalised=given["unpenalised"],
         )
         if match is not None:
             request = replace(request, match=_features(match, like=table.facts))
-        way_chart = resolve(chart, has_dropout="dropout" in family.kinds)
+        way_chart = resolve(given["chart"], has_dropout="dropout" in family.kinds)
         if hasattr(family, "on") or table.facts.unpenalised:  # a model of the caller's may lack a penalty
             way_chart = limited(way_chart, family.kinds)
-        way_chart = sparse_first(way_chart) if prefer == "sparse" else way_chart
+        way_chart = sparse_first(way_chart) if request.prefer == "sparse" else way_chart
         gatherer = Gatherer(
             table=table,
             family=family if crew.is_here else elsewhere(family, crew),
@@ -317,10 +322,23 @@ def advise(
     )
 
 
-_PARAMETERS = frozenset(inspect.signature(advise).parameters)
-
-
-# ------------------------------------------------------------------------------------------ its parts
+def _options(given: dict[str, Any]) -> Options:
+    """Return the arguments of :func:`advise` that are no data and no model, checked."""
+    return Options(
+        sample=given["sample"],
+        correlated=check_flag("correlated", given["correlated"]),
+        whole_picture=check_flag("whole_picture", given["whole_picture"]),
+        prefer=check_choice("prefer", given["prefer"], ("sparse",), optional=True),
+        budget=check_budget(given["budget"]),
+        effort=check_choice("effort", given["effort"], tuple(EFFORTS), optional=True),
+        device=check_choice("device", given["device"], ("auto", "cpu", "cuda")),
+        scoring=check_scoring(given["scoring"]),
+        folds=check_folds(given["folds"]),
+        random_state=check_seed(given["random_state"]),
+        seeds=_seeds(given["random_state"]),
+        storage=check_storage(given["storage"]),
+        progress=check_progress(given["progress"]),
+    )
 
 
 def _apart(given: dict[str, Any]) -> Advice:
