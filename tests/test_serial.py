@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_builders import RECORDS, advice, network, no_signal
+from rounding import without_timings
 
 from regadvisor.advice import Advice
 from regadvisor.errors import RecordError, RegadvisorError
 from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Flip, Note, Record
 from regadvisor.regularizer import Regularizer
-from regadvisor.report.serial import from_json, to_json, without_timings
+from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.view import view
 
 # ------------------------------------------------------------------------------- a small vocabulary

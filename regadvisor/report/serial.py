@@ -137,31 +137,6 @@ def from_json(text: str | bytes) -> Record:
         raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
 
 
-def without_timings(text: str) -> str:
-    """Return the JSON text of a record without what differs between two equal runs.
-
-    Left out are the timings and the summary, which names one, every member whose name ends in ``_s``
-    (seconds), and the reason of each answer
-    that is about time (question Q2), together with the flips it gave.
-
-    Examples
-    --------
-    >>> without_timings('{"loss": 0.5, "fit_s": 0.01}')
-    '{\\n  "loss": 0.5\\n}\\n'
-    """
-    plain = _untimed(json.loads(text))
-    steps = plain.get("walk", {}).get("steps", []) if isinstance(plain, dict) else []
-    dropped = set()
-    for step in steps:
-        if step["question"] == "Q2":
-            dropped.add(step["answer"].pop("flips_if"))
-            for name in ("because", "distance"):
-                step["answer"].pop(name)
-    if isinstance(plain, dict) and "flips" in plain:
-        plain["flips"] = [flip for flip in plain["flips"] if flip["condition"] not in dropped]
-    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-
-
 # ------------------------------------------------------------------------------------------- writing
 
 
@@ -254,16 +229,4 @@ def _restored(value: Any) -> Any:
         return {key: _restored(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_restored(member) for member in value]
-    return value
-
-
-def _untimed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _untimed(member)
-            for key, member in value.items()
-            if key not in ("timings", "summary") and not key.endswith("_s")
-        }
-    if isinstance(value, list):
-        return [_untimed(member) for member in value]
     return value
