@@ -1,4 +1,4 @@
-"""Write what the docs show from what the program does: the charts, and the outputs in the README.
+"""Write what the docs show from what the program does: charts, and outputs in README.md and docs/reading.md.
 
 usage: python docs/build.py            (tests/test_docs.py fails where docs/charts.md is out of date)
        python docs/build.py optuna     (the picture in docs/optuna.md)
@@ -48,20 +48,19 @@ def output(*words: str) -> str:
 
 
 def readme(page: str) -> str:
-    """Return the README with its three outputs as they are now."""
+    """Return the README with the output of its example and the chart as they are now."""
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert example is not None
-    outputs = iter([output("-c", example[1]), output("-m", "regadvisor", "demo")])
-    page = re.sub(
-        r"```text\n(?!  Q1  Can|regadvisorCHART).*?```",
-        lambda _: f"```text\n{next(outputs)}\n```",
-        page,
-        flags=re.DOTALL,
-    )
-    chart = to_ascii(CLASSIC).rstrip()
-    return re.sub(
-        r"(draws it:\n\n)```text\n.*?```", lambda m: f"{m[1]}```text\n{chart}\n```", page, flags=re.DOTALL
-    )
+    shown = {"```\n\n": output("-c", example[1]), "draws it:\n\n": to_ascii(CLASSIC).rstrip()}
+    for before, text in shown.items():
+        page = with_text(page, before, text)
+    return page
+
+
+def with_text(page: str, before: str, text: str) -> str:
+    """Return a page with another text in its first block of text that stands right after `before`."""
+    block = re.compile(rf"({re.escape(before)})```text\n.*?```", re.DOTALL)
+    return block.sub(lambda found: f"{found[1]}```text\n{text}\n```", page, count=1)
 
 
 def draw_study() -> None:
@@ -87,3 +86,7 @@ elif __name__ == "__main__":
     (ROOT / "docs/conversions.md").write_text(conversions_page(), encoding="utf-8")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = ROOT / "docs/reading.md"
+    report = output("-m", "regadvisor", "demo")
+    shown = with_text(page.read_text(encoding="utf-8"), "in a shell:\n\n", report)
+    page.write_text(shown, encoding="utf-8")

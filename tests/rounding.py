@@ -16,6 +16,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +96,11 @@ def without_timings(text: str) -> str:
     Left out are the timings and the summary, which names one, every member whose name ends in ``_s``
     (seconds), and the reason of each answer
     that is about time (question Q2), together with the flips it gave.
+
+    Examples
+    --------
+    >>> without_timings('{"loss": 0.5, "fit_s": 0.01}')
+    '{\\n  "loss": 0.5\\n}\\n'
     """
     plain = _untimed(json.loads(text))
     steps = plain.get("walk", {}).get("steps", []) if isinstance(plain, dict) else []
@@ -109,7 +115,7 @@ def without_timings(text: str) -> str:
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
-def _untimed(value: object) -> object:
+def _untimed(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: _untimed(member)

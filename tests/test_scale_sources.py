@@ -379,3 +379,27 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"regadvisor\[parquet\]"):
         find_source(tmp_path)
+
+
+def test_a_dataset_on_another_file_system_is_read_like_its_folder(tmp_path: Path):
+    fsspec = pytest.importorskip("fsspec")
+    dataset = pytest.importorskip("pyarrow.dataset")
+    folder = write(some_rows(400), tmp_path / "data", "parquet", n_files=3)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(folder), "/bucket/", recursive=True)
+    try:
+        there = dataset.dataset(
+            "/bucket/data" if memory.isdir("/bucket/data") else "/bucket", filesystem=memory
+        )
+        found, expected = find_source(there), find_source(folder)
+        assert (found.kinds, found.known_rows) == (expected.kinds, 400)
+        spec = Spec(targets=("y",), kinds=expected.kinds, n_rows=100, n_reference=100)
+        one, other = scan(found, spec), scan(expected, spec)
+        assert one.sample.rows.equals(other.sample.rows)
+        with pytest.raises(DataError, match="whole Parquet files, got one of other files or with a filter"):
+            find_source(there.filter(dataset.field("y") == there.head(1)["y"][0].as_py()))
+    finally:
+        memory.rm("/bucket", recursive=True)
+    text = write(some_rows(10), tmp_path / "text", "csv")
+    with pytest.raises(DataError, match="of other files or with a filter"):
+        find_source(dataset.dataset(str(text), format="csv"))

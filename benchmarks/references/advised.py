@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from regret.advice import advised, train_and_test
 from regret.cache import append_line, read_lines
 from regret.data import DataSet
-from regret.figures import Values, interval, percentile_90, share, winsorised
-from regret.goal import difference
+from regret.figures import Values, difference, interval, percentile_90, share, winsorised
 from regret.references import N_FOLDS, Task
 from regret.score import SMALLEST_SHARE
 from regret.sklearn_cv import sklearn_policies
@@ -24,10 +23,13 @@ from regret.splits import make_split
 
 from references.dense import variances
 from references.kept import Reference, load_reference
+from references.summary import FEWEST_FOR_FIGURES
 from regadvisor.thresholds import SAME_REGION
 
 HEAD = ("policy", "sets", "mean", "winsorised mean", "− dense CV's", "within 0.5%", "90th percentile", "harm")
 HEAD = (*HEAD, "processor time / dense CV", "/ dense CV one by one")
+#: With fewer training rows the luck of the test rows is most of a regret.
+MANY_ROWS = 1_000
 DENSE, ADVICE, NONE = "dense CV, one full run after it", "advise", "none"
 
 
@@ -82,23 +84,34 @@ def above(reference: Reference, loss: Any) -> Any:
 
 
 def summarise(out: Path, *, model: str, folder: Path) -> str:
-    """Return a line for the advice of the last version measured, and for others on the same sets."""
+    """Return tables of the last version measured: the advice, and what else was done on the same sets."""
     runs = [run for run in read_lines(out) if run["model"] == model]
     runs = [run for run in runs if run["version"] == runs[-1]["version"]]
     pairs = [(run, load_reference(folder / model / f"{run['set']}.npz")) for run in runs]
+    many = [pair for pair in pairs if pair[1].sizes[0].n_rows >= MANY_ROWS]
+    parts = [_table(pairs, model)]
+    if FEWEST_FOR_FIGURES <= len(many) < len(pairs):
+        parts += [f"Sets with {MANY_ROWS:,} training rows and more:", _table(many, model)]
+    lost = _policies(pairs)[0]
+    worst = sorted(zip(lost[ADVICE], lost[DENSE], runs, strict=True), key=lambda each: -each[0])[:10]
+    said = [f"{run['set']} {run['kind']} {own:.1f} ({dense:.1f})" for own, dense, run in worst]
+    return "\n\n".join([*parts, f"Worst, in brackets the dense CV: {'; '.join(said)}."])
+
+
+def _table(pairs: list[tuple[dict[str, Any], Reference]], model: str) -> str:
     lost, spent, one_by_one = _policies(pairs)
     head = HEAD[:-1] if model == "linear" else HEAD
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for name, regret in lost.items():
         known = np.isfinite(regret)
+        if not known.any():
+            continue
         shares = [spent[name] / spent[DENSE], spent[name] / one_by_one]
         shares = shares if model != "linear" else shares[:1]
         cells = _cells(regret[known], lost[DENSE][known], lost[NONE][known])
         cells += [f"{np.nanmedian(own):.2g}" for own in shares]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    worst = sorted(zip(lost[ADVICE], lost[DENSE], runs, strict=True), key=lambda each: -each[0])[:10]
-    said = [f"{run['set']} {run['kind']} {own:.1f} ({dense:.1f})" for own, dense, run in worst]
-    return "\n".join([*lines, "", f"Worst, in brackets the dense CV: {'; '.join(said)}."])
+    return "\n".join(lines)
 
 
 def _policies(

@@ -76,3 +76,17 @@ def interval(values: Values, statistic: Callable[[Values], Values]) -> Figure:
     draws = np.random.default_rng(0).integers(len(values), size=(N_BOOT, len(values)))
     low, high = np.quantile(statistic(values[draws]), [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     return Figure(value=float(statistic(values)), low=float(low), high=float(high))
+
+
+def difference(first: Values, second: Values, statistic: Callable[[Values], Values]) -> Figure:
+    """Return the difference of a statistic over the same sets with its bootstrap interval.
+
+    Examples
+    --------
+    >>> difference(np.array([1.0, 2.0]), np.array([0.0, 1.0]), share).text()
+    '1.0 [1.0, 1.0]'
+    """
+    draws = np.random.default_rng(0).integers(len(first), size=(N_BOOT, len(first)))
+    drawn = statistic(first[draws]) - statistic(second[draws])
+    low, high = np.quantile(drawn, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
+    return Figure(value=float(statistic(first) - statistic(second)), low=float(low), high=float(high))

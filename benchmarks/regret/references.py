@@ -122,14 +122,6 @@ class Reference:
         """Processor seconds of the dense cross-validation and one full run after it."""
         return float(self.meta["cv_cpu_s"] + self.meta["full_run_cpu_s"])
 
-    @property
-    def one_by_one_cpu_s(self) -> float | None:
-        """Processor seconds of the same trainings one after the other; None for linear models."""
-        if self.meta["family"] == "linear":
-            return None
-        share = (N_FOLDS - 1) / N_FOLDS
-        return float(self.meta["full_run_cpu_s"] * (1 + N_FOLDS * share * len(self.configs)))
-
 
 def path_of(out: Path, task: Task) -> Path:
     """Return where the reference of a task is kept."""

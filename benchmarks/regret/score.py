@@ -37,10 +37,6 @@ class Score:
         Surely worse than no regularization by more than 0.5%.
     gain : float
         Test loss below that of no regularization, in % of it.
-    to_best : float
-        Test loss above the lowest test loss of any candidate, in % of it: known only afterwards.
-    is_worse : bool
-        More than 0.5% worse than no regularization on these test rows.
     """
 
     regret: float
@@ -48,8 +44,6 @@ class Score:
     to_ceiling: float
     is_harm: bool
     gain: float
-    to_best: float
-    is_worse: bool
     loss: float
 
 
@@ -90,7 +84,6 @@ def scores(
     tuned = grid[list(tuned_configs(reference).values())]
     floor = SMALLEST_SHARE * float(reference.test_constant.mean())
     best, best_kind = oracle_loss(grid, halves), oracle_loss(tuned, halves)
-    lowest = float(grid.mean(axis=1).min())
     none = policies[NONE]
     ceiling = float(policies[CEILING].mean())
 
@@ -102,8 +95,6 @@ def scores(
             to_ceiling=100 * (loss - ceiling) / max(ceiling, floor),
             is_harm=lower_bound(losses - none, cluster) > SAME_REGION * reference_loss,
             gain=100 * (reference_loss - loss) / reference_loss,
-            to_best=100 * (loss - lowest) / max(lowest, floor),
-            is_worse=loss > (1 + SAME_REGION) * reference_loss,
             loss=loss,
         )
 

@@ -15,7 +15,6 @@ from regadvisor.thresholds import SAME_REGION
 from regret.advice import runs_path
 from regret.cache import load_arrays, read_lines
 from regret.figures import Figure, interval, median, percentile_90, share, winsorised
-from regret.goal import goal_table
 from regret.policies import CEILING, NONE, finite, policy_losses
 from regret.references import Reference, Task, load_reference, path_of
 from regret.score import Score, claims_right, scores
@@ -49,8 +48,6 @@ class Scored:
     #: Processor seconds as a share of the dense cross-validation's, and of one full run's; None: not timed.
     cpu_of_reference: float | None = None
     cpu_of_full_run: float | None = None
-    #: The same as a share of the dense cross-validation, one training after the other; None: not known.
-    cpu_of_one_by_one: float | None = None
 
 
 def summarise(out: Path, tasks: Sequence[Task], *, family: str, version: str) -> str:
@@ -96,7 +93,6 @@ def _score_task(
     found = scores(reference, masks, task.split.cluster, losses)
     cpu = {run["policy"]: (run["cpu_s"], run["full_run_cpu_s"]) for run in runs}
     cpu[CEILING] = (reference.cv_cpu_s, float(reference.meta["full_run_cpu_s"]))
-    one_by_one = reference.one_by_one_cpu_s
     scored = []
     for policy, score in found.items():
         spent, full_run = cpu.get(policy, (None, None))
@@ -109,7 +105,6 @@ def _score_task(
                 score=score,
                 cpu_of_reference=None if spent is None else spent / reference.cv_cpu_s,
                 cpu_of_full_run=None if spent is None or not full_run else spent / full_run,
-                cpu_of_one_by_one=None if spent is None or one_by_one is None else spent / one_by_one,
             )
         )
     claims = []
@@ -140,11 +135,7 @@ def _sections(
         "means over a set's splits first. To the best kind (picked the same way), to dense CV: winsorised "
         "mean of the loss above that choice's, in %. 95% intervals bootstrapped over sets."
     )
-    goal = (
-        "Advice beside the dense cross-validation. Regret in % of the lowest test loss of any candidate on "
-        "the same test rows; harm: more than 0.5% worse than no regularization there."
-    )
-    sections = [intro, goal, goal_table(scored), policy_table(scored)]
+    sections = [intro, policy_table(scored)]
     large = [each for each in scored if each.n_train >= 2_250]
     if large and len(large) < len(scored):
         sections += ["Sets with at least 2,250 training rows:", policy_table(large)]

@@ -114,7 +114,7 @@ def rendered(template: str, **values: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Python, not HTML: nothing to escape.
-    environment = Environment(
+    environment = Environment(  # noqa: S701
         loader=PackageLoader("regadvisor.export"),
         trim_blocks=True,
         keep_trailing_newline=True,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
 #: A kind that loses more than so many times the middle one would squeeze all others together.
 _FARTHEST = 4.0
+#: No regularizer is what all are compared with, so it is drawn up to this percentage.
+_FARTHEST_NONE = 30.0
 #: The axis of losses is so many times as high as three quarters of the candidates need, or this share of the
 #: lowest loss: differences of a per mille are not to look like mountains.
 _HEIGHT, _LEAST_HEIGHT = 2.0, 0.05
@@ -195,7 +197,12 @@ def _right_end(picture: KindsPicture) -> float:
     """Return the end of the axis: a kind far behind is named there instead of squeezing the others."""
     extras = sorted(row.extra for row in picture.rows)
     middle = extras[len(extras) // 2]
-    near = [row for row in picture.rows if row.extra <= _FARTHEST * max(middle, picture.tie)]
+    farthest = _FARTHEST * max(middle, picture.tie)
+    near = [
+        row
+        for row in picture.rows
+        if row.extra <= (max(farthest, _FARTHEST_NONE) if row.label == "none" else farthest)
+    ]
     return max([2 * picture.tie, *(max(row.extra, row.high) for row in near)])
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _REPLY_STYLES = {"yes": "green", "better": "green", "no": "red", "worse": "red", "same": "cyan"}
 #: A narrower console would break every cell of the tables.
 _NARROWEST = 48
+#: A narrower table of kinds leaves out what was tried: its cells would wrap.
+_NARROW = 76
 
 
 def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
@@ -112,11 +114,13 @@ def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
     _title(console, f"Held-out {view.loss_name} ({INTERVALS})")
-    table = _table("  kind", "best tried", "loss", "gain over none", "reply", "runs")
+    is_narrow = console.width < _NARROW
+    headers = ("  kind", "loss", "gain over none", "reply", "best tried", "runs")
+    table = _table(*(headers[:4] if is_narrow else headers))
     for row in view.candidates:
         kind = f"{'>' if row.is_pick else ' '} {row.kind}"
-        cells = (row.strength, row.loss, row.gain, row.reply, row.tried)
-        _add(table, kind, *cells, style="bold" if row.is_pick else "")
+        cells = (kind, row.loss, row.gain, row.reply, row.strength, row.tried)
+        _add(table, *(cells[:4] if is_narrow else cells), style="bold" if row.is_pick else "")
     console.print(table)
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
     below = [*([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]

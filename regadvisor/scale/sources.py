@@ -49,8 +49,8 @@ def find_source(X: Any) -> Source | None:
     Parameters
     ----------
     X : object
-        A folder; a file of more than a gigabyte in memory; a DuckDB relation; a polars lazy frame; a Dask
-        data frame.
+        A folder; a file of more than a gigabyte in memory; a Parquet dataset of pyarrow; a DuckDB relation; a
+        polars lazy frame; a Dask data frame.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def find_source(X: Any) -> Source | None:
         return DuckRelation.of(X)
     if package == "polars" and type(X).__name__ == "LazyFrame":
         return LazyPolars.of(X)
+    if package == "pyarrow" and hasattr(X, "get_fragments"):
+        return ParquetFiles.on(X)
     if package.startswith("dask") and hasattr(X, "to_delayed"):
         return DaskFrame.of(X)
     return None
@@ -156,12 +158,34 @@ class ParquetFiles:
                 partitioning=hive,
                 partition_base_dir=str(root),
             )
-            n_rows = files.count_rows()
+            return cls.on(files)
         except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"{str(root)!r} must hold whole Parquet files, got a damaged one "
                 f"({str(error).partition(chr(10))[0][:300]}); copy it again"
             ) from error
+
+    @classmethod
+    def on(cls, files: Any) -> ParquetFiles:
+        """Read the schema and the number of rows of a dataset of pyarrow, on whatever file system it has.
+
+        Raises
+        ------
+        DataError
+            If its files are no Parquet, or only some of their rows are meant.
+        """
+        form = getattr(files, "format", None)
+        try:
+            files.get_fragments()
+            is_whole = form is not None and form.default_extname == "parquet"
+        except ValueError:  # of a dataset with a filter, whose parts would be read without it
+            is_whole = False
+        if not is_whole:
+            raise DataError(
+                "X must be a dataset of whole Parquet files, got one of other files or with a filter; write "
+                "the rows that you mean as Parquet, or pass a DuckDB relation or a polars lazy frame"
+            )
+        n_rows = files.count_rows()
         meant = (files.schema.pandas_metadata or {}).get("index_columns", [])
         index = {name for name in meant if isinstance(name, str)}
         kinds = {each.name: arrow_kind(each.type) for each in files.schema if each.name not in index}
@@ -170,7 +194,8 @@ class ParquetFiles:
     def parts(self, *, use_threads: bool) -> list[Part]:
         """Return about a million rows at a time."""
         parts: list[Part] = []
-        for file, fragment in enumerate(self.dataset.get_fragments()):
+        ordered = sorted(self.dataset.get_fragments(), key=lambda fragment: str(fragment.path))
+        for file, fragment in enumerate(ordered):
             first, groups = 0, []
             n_rows = 0
             for group in fragment.row_groups:

@@ -49,9 +49,11 @@ class LinearFamily:
 
     name: str = "linear"
     coupling: Coupling = "loss"
+    kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 
-    def __init__(self, kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")) -> None:
-        self.kinds = kinds
+    def __init__(self, kinds: tuple[Kind, ...] | None = None) -> None:
+        if kinds is not None:
+            self.kinds = kinds
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.

@@ -246,7 +246,7 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
                 value.copy_(torch.randn_like(value) * sd * factor)
             try:
                 outputs = source.call(tried, few)
-            except Exception:  # weights that a module does not take, such as a negative variance
+            except Exception:  # noqa: S112 (weights that a module does not take, as a negative variance)
                 continue
             outputs = outputs.float().cpu()
             found.append(outputs[~outputs.isnan().any(1)])
