@@ -197,6 +197,22 @@ def test_workers_of_dask_give_the_same_fits_and_survive_a_kill(tmp_path: Path) -
     assert trials_of(found) == expected
 
 
+@pytest.mark.slow
+def test_tasks_of_ray_give_the_same_fits(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    # Ray starts its workers elsewhere: they find this file, and what it imports, by its folder.
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}}
+    ray.init(
+        num_cpus=2, log_to_driver=False, configure_logging=False, include_dashboard=False, runtime_env=paths
+    )
+    try:
+        found = tuned_by(Shipped(tmp_path / "log"), "ray")
+    finally:
+        ray.shutdown()
+    assert trials_of(found) == expected
+
+
 def test_an_error_in_a_worker_fails_its_candidate_alone(tmp_path: Path) -> None:
     expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
     deadly = expected[4][1]

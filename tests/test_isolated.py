@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,6 +115,18 @@ def test_what_does_not_answer_is_ended(function: Callable[..., None], stage: str
 def test_a_crash_is_an_error_that_names_the_signal() -> None:
     with pytest.raises(IsolatedError, match=r"died with signal SIGSEGV \(while: a library\)"):
         run_apart(crashing, {}, left_s=NEVER)
+
+
+def test_a_script_without_its_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from regadvisor.scale.apart import run_apart\n"
+        "print(run_apart(abs, {}, left_s=lambda: float('inf')))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "IsolatedError: " in done.stderr
+    assert "while: starting); in a script, put what is run under: if __name__ == '__main__':" in done.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux counts data like this")

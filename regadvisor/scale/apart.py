@@ -26,6 +26,7 @@ GRACE_S = 0.5
 ANSWER_S = 2.0
 #: Python with the libraries that are loaded takes about half of it.
 LEAST_BYTES = 500_000_000
+_STARTING = "starting"
 
 
 class IsolatedError(RegadvisorError):
@@ -68,7 +69,7 @@ def run_apart(
     with _ctrl_c_kept_back():  # the process inherits that, until it can answer
         process.start()
     there.close()
-    stage = "starting"
+    stage = _STARTING
     try:
         here.send_bytes(content)
         is_asked = False
@@ -149,10 +150,14 @@ def _too_slow(stage: str) -> str:
 
 def _died(code: int | None, stage: str, memory_limit: int | None) -> str:
     how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-    hint = "" if memory_limit is None else f" (its memory was limited to {memory_limit:,} bytes)"
+    if stage == _STARTING:
+        do = "in a script, put what is run under: if __name__ == '__main__':"
+    else:
+        do = "look for a crash in the model's library, or for too little memory"
+    limited = "" if memory_limit is None else f" (its memory was limited to {memory_limit:,} bytes)"
     return (
         f"the process that worked must live until its answer, got one that died with {how} (while: {stage})"
-        f"{hint}; look for a crash in the model's library, or for too little memory"
+        f"{limited}; {do}"
     )
 
 
