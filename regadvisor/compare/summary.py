@@ -76,14 +76,8 @@ def still_learning(
     It does not overfit, and over the second half of its epochs both losses fell by
     ``thresholds.STILL_FALLING``.
 
-    Parameters
-    ----------
-    halfway, end : tuple of float
-        Train and held-out loss of the advised model.
-    constant_loss : float
-        Mean held-out loss of predicting the mean or the class shares.
-    epochs : float
-        How long it was trained.
+    `halfway`, `end`: train and held-out loss of the advised model. `constant_loss`: mean held-out loss of
+    predicting the mean or the class shares. `epochs`: how long it was trained.
 
     Examples
     --------

@@ -90,15 +90,15 @@ def notes_on_columns(
     `levels`: of the categorical columns. `missing`: columns without any value.
     """
     notes = []
-    if missing:
-        carry = agreed(len(missing), "it carries", "they carry")
-        text = f"{counted(len(missing), 'column')} without any value: {listed(missing)}; {carry} nothing."
-        notes.append(Note(code="all-missing-columns", text=text))
     constant = [column.name for column in columns if column.is_constant and column.name not in set(missing)]
-    if constant:
-        carry = agreed(len(constant), "it carries", "they carry")
-        text = f"{counted(len(constant), 'column')} with a single value: {listed(constant)}; {carry} nothing."
-        notes.append(Note(code="constant-columns", text=text))
+    for code, names, what in (
+        ("all-missing-columns", missing, "without any value"),
+        ("constant-columns", constant, "with a single value"),
+    ):
+        if names:
+            carry = agreed(len(names), "it carries", "they carry")
+            text = f"{counted(len(names), 'column')} {what}: {listed(names)}; {carry} nothing."
+            notes.append(Note(code=code, text=text))
     if copies:
         pairs = ", ".join(f"{copy!r} = {first!r}" for first, copy in copies[:_MOST_NAMED])
         more = f" and {len(copies) - _MOST_NAMED} more" if len(copies) > _MOST_NAMED else ""
@@ -121,28 +121,25 @@ def _looks_like_id(levels: Levels) -> bool:
 
 def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
     """Return notes about levels that may be one, and levels that may be missing values."""
+
+    def told(found: Mapping[Name, list[str]]) -> str:
+        shown_first = list(found.items())[:_MOST_NAMED]
+        return "; ".join(f"{listed(texts)} in {shown(name)}" for name, texts in shown_first)
+
     notes = []
     same = {name: groups[0] for name, level in levels.items() if (groups := alike(level.texts.tolist()))}
     if same:
-        shown_groups = [
-            f"{listed(group)} in {shown(name)}" for name, group in list(same.items())[:_MOST_NAMED]
-        ]
         text = (
-            f"categories that differ only in case or blanks: {'; '.join(shown_groups)}. Each is a "
-            "category of its own; write them alike if they are one."
+            f"categories that differ only in case or blanks: {told(same)}. Each is a category of its own; "
+            "write them alike if they are one."
         )
         notes.append(Note(code="levels-alike", text=text))
-    words = {
-        name: [text for text in level.texts.tolist() if means_missing(text)] for name, level in levels.items()
-    }
+    words = {name: [text for text in level.texts if means_missing(text)] for name, level in levels.items()}
     words = {name: found for name, found in words.items() if found}
     if words:
-        shown_words = [
-            f"{listed(found)} in {shown(name)}" for name, found in list(words.items())[:_MOST_NAMED]
-        ]
         text = (
-            f"categories that probably stand for missing values: {'; '.join(shown_words)}. Each is a "
-            "category of its own; pass None if the value is missing."
+            f"categories that probably stand for missing values: {told(words)}. Each is a category of its "
+            "own; pass None if the value is missing."
         )
         notes.append(Note(code="levels-missing", text=text))
     return notes

@@ -32,17 +32,14 @@ from regadvisor.flowchart.walk import Gather
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.records import (
-    CorrelationEvidence,
     Evidence,
     FeatureFacts,
     GrowthEvidence,
     Note,
     PriorEvidence,
     ResourceEvidence,
-    SampleEvidence,
     ScoreEvidence,
     Timings,
-    WholePictureEvidence,
 )
 from regadvisor.regularizer import Kind
 from regadvisor.sampling.blocks import in_blocks
@@ -123,11 +120,17 @@ class Gatherer:
         self._seen: Table | None = None
         self._measured: dict[str, Any] = {}
         self._measure: dict[str, Callable[[Evidence, Kind | None], Any]] = {
-            "sample": self._sample,
+            "sample": lambda *_: self.drawn.evidence,
             "resources": self._resources,
             "prior": self._prior,
-            "correlation": self._correlation,
-            "whole_picture": self._whole_picture,
+            "correlation": lambda *_: replace(
+                measure_correlation(self._features, seed=request.seeds["correlation"]),
+                given=request.correlated,
+            ),
+            "whole_picture": lambda *_: replace(
+                measure_whole_picture(self._features, seed=request.seeds["whole_picture"]),
+                given=request.whole_picture,
+            ),
             "scores": self._scores,
             "growth": self._growth,
         }
@@ -284,9 +287,6 @@ class Gatherer:
 
     # ------------------------------------------------------------------------ one method a field
 
-    def _sample(self, evidence: Evidence, pick: Kind | None) -> SampleEvidence:
-        return self.drawn.evidence
-
     def _resources(self, evidence: Evidence, pick: Kind | None) -> ResourceEvidence:
         found = self.rung.resources(n_sample=self.drawn.table.n_rows)
         if self.drawn.folds or not found.can_validate:
@@ -301,14 +301,6 @@ class Gatherer:
             whole_picture=self.request.whole_picture,
             can_measure=self._features.facts.n_features > 1,
         )
-
-    def _correlation(self, evidence: Evidence, pick: Kind | None) -> CorrelationEvidence:
-        measured = measure_correlation(self._features, seed=self.request.seeds["correlation"])
-        return replace(measured, given=self.request.correlated)
-
-    def _whole_picture(self, evidence: Evidence, pick: Kind | None) -> WholePictureEvidence:
-        measured = measure_whole_picture(self._features, seed=self.request.seeds["whole_picture"])
-        return replace(measured, given=self.request.whole_picture)
 
     @property
     def _features(self) -> Table:
