@@ -80,7 +80,7 @@ class _Bar:
 def _bar() -> Any:
     """Return tqdm's bar: its widget in a notebook that can show one."""
     # In a terminal what is best so far comes last and the bar is short: 80 columns have to do.
-    shown = "regadvisor {percentage:3.0f}%|{bar:6}| {elapsed}, {remaining} left, {desc}"
+    shown = "{percentage:3.0f}%|{bar:6}| {elapsed}, {remaining} left, {desc}"
     if _is_notebook() and find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm
 
