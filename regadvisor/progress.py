@@ -67,7 +67,7 @@ class _Bar:
             if time.monotonic() < self._appears_s:
                 return
             self._bar = _bar()
-        self._bar.set_description_str(f"regadvisor: {stage.replace('_', ' ')}", refresh=False)
+        self._bar.set_description_str(stage.removeprefix("training, ").replace("_", " "), refresh=False)
         self._bar.n = round(_STEPS * min(max(share_done, 0.0), 1.0))
         self._bar.refresh()
 
@@ -79,13 +79,12 @@ class _Bar:
 
 def _bar() -> Any:
     """Return tqdm's bar: its widget in a notebook that can show one."""
+    # In a terminal what is best so far comes last and the bar is short: 80 columns have to do.
+    shown = "{percentage:3.0f}%|{bar:6}| {elapsed}, {remaining} left, {desc}"
     if _is_notebook() and find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm
+
+        shown = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left"
     else:
         from tqdm.std import tqdm
-    return tqdm(
-        total=_STEPS,
-        leave=False,
-        file=sys.stderr,
-        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left",
-    )
+    return tqdm(total=_STEPS, leave=False, file=sys.stderr, bar_format=shown)

@@ -161,8 +161,8 @@ def test_what_is_called_best_so_far_is_what_ctrl_c_leaves() -> None:
     tuned = search(StagedFamily(raising=interrupting), progress=lambda stage, share: said.append(stage))
     losses = {trial.kind: tuned.results.fit_loss(trial.fit) for trial in tuned.results.trials}
     best = min(losses, key=losses.__getitem__)
-    name = {"none": "no regularizer", "elasticnet": "L1+L2", "l2": "L2"}[best]
-    assert said[-1] == f"training, best so far: {name} (loss {number(losses[best])})"
+    name = {"none": "none", "elasticnet": "L1+L2", "l2": "L2"}[best]
+    assert said[-1] == f"training, best so far: {name} (loss {number(losses[best])}, 1/5 folds)"
 
 
 def test_ctrl_c_before_any_fit_goes_through() -> None:

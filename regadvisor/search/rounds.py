@@ -144,23 +144,19 @@ class Rounds:
         n_trained = [len(fold.train) for fold in measure.prepared.folds]
         # One stretch of time is like no other, so at least two are looked at.
         self._n_first = max(n_first, 2) if n_first and are_unequal(n_trained) else n_first
-        #: Losses on the first folds, by kind and number of the candidate.
-        self.first_values: dict[Kind, dict[int, float | None]] = {}
+        self.first_values: dict[Kind, dict[int, float | None]] = {}  # on the first folds, by number
         self.family = family
         self.measure = measure
         self.searches = searches
         self.deadline = deadline
         self.log = log
         self.progress = progress
-        #: What is known of every job, and why others failed.
         self.known: dict[Job, Fit] = {}
         self.failed: dict[Job, Exception] = {}
         #: Candidates that were told with all that was planned for them, by kind.
         self.n_done: Counter[Kind] = Counter()
-        #: Fits that were taken from the log.
-        self.n_resumed = 0
-        self.is_interrupted = False
-        self._share = 0.0
+        self.n_resumed = 0  # fits that were taken from the log
+        self.is_interrupted, self._share = False, 0.0
         #: The lowest loss so far and its kind, by the folds that it is the mean over: only those compare.
         self._best: dict[Folds, tuple[float, Kind]] = {}
         self._n_left_out = 0  # candidates that a plan made anew left out
@@ -374,8 +370,9 @@ class Rounds:
             self._share = max(self._share, min(1.0, share))  # more may be planned, but a bar only grows
             stage = "training"
             if self._best:
-                loss, kind = self._best[max(self._best, key=len)]
-                stage += f", best so far: {LABELS[kind].partition(' (')[0]} (loss {number(loss)})"
+                folds, (loss, kind) = max(self._best.items(), key=lambda best: len(best[0]))
+                name = kind if kind == "none" else LABELS[kind].partition(" (")[0]
+                stage += f", best so far: {name} (loss {number(loss)}, {len(folds)}/{len(self.folds)} folds)"
             self.progress(stage, self._share)
 
     @property
