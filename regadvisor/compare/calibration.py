@@ -33,7 +33,7 @@ class SupportMap:
 
     claim: Literal["regularize", "kind", "strength"]
     model: Literal["linear", "network"]
-    #: Intercept, slope: fitted on every set, each set worth one case; slope ≥ 0, so more support never means
+    #: Both fitted on every set, each set worth one case; slope ≥ 0, so more support never means
     #: less sure.
     intercept: float
     slope: float

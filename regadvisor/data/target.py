@@ -43,7 +43,7 @@ class Target:
     #: (n_rows,) or (n_rows, n_targets): class codes (intp) or float64 values.
     y: NDArray[Any]
     task: Task
-    #: Classes, class_counts: labels in the order of the codes, and the rows of each (classification only).
+    #: Labels in the order of the codes, and the rows of each (classification only).
     classes: tuple[Label, ...] | None = None
     class_counts: tuple[int, ...] | None = None
     #: Of several targets; empty for one.

@@ -27,12 +27,12 @@ _SMALLEST_SE = 1e-6
 class GainAtFull:
     """What is expected of a gain at the full size."""
 
-    #: Gain, low, high: median and 95% interval, as shares of the loss of none. The mean would be misleading:
+    #: Median and 95% interval, as shares of the loss of none. The mean would be misleading:
     #: a few powers far below 0, at which gains grow without bound, would rule it.
     gain: float
     low: float
     high: float
-    #: P_better, p_same, p_worse: mass of a gain above, within and below ± the region.
+    #: Mass of a gain above, within and below ± the region.
     p_better: float
     p_same: float
     p_worse: float
