@@ -31,6 +31,7 @@ from rounding import assert_same_records
 from soak_files import files
 from soak_runs import Case, Child, told
 
+MODELS = ("linear", "network", "module", "executor")
 TESTS = Path(__file__).parent.parent / "tests"
 #: The random tests of reading, and the examples that each makes once.
 EXAMPLES = {
@@ -43,14 +44,18 @@ EXAMPLES = {
 def kills(base: Path, chance: random.Random, n_kills: int) -> list[tuple[str, str]]:
     """SIGKILL at random moments, sometimes twice; then Ctrl-C."""
     rows = []
-    for model in ("linear", "network", "module", "executor"):
+    for model in MODELS:
         whole = Case.undisturbed(model, base / model / "whole")
-        n_own, n_read, done = max(1, n_kills // 4), [], 0
+        n_own, n_read, done = max(1, n_kills // len(MODELS)), [], 0
         for number in range(n_own):
             case = whole.anew(f"kill-{number}")
             for _ in range(chance.choice([1, 1, 2])):
-                child = case.child()
-                time.sleep(chance.uniform(0.0, whole.took_s))
+                child, n_before = case.child(), len(case.told)
+                # By fits, not by the clock: how long they take depends on what else the machine does.
+                wanted = n_before + chance.randrange(len(whole.keys))
+                while not child.is_over and len(case.told) < wanted:
+                    time.sleep(0.002)
+                time.sleep(chance.uniform(0.0, 2 * whole.took_s / len(whole.keys)))
                 done += child.is_over
                 child.end(signal.SIGKILL)
             n_read.append(case.goes_on())
