@@ -29,7 +29,7 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from journal_files import size
 from rounding import assert_same_records
 from soak_files import files
-from soak_runs import Case, Child, told
+from soak_runs import Case, Child, lines_of, told, told_in
 
 MODELS = ("linear", "network", "module", "executor")
 TESTS = Path(__file__).parent.parent / "tests"
@@ -80,6 +80,7 @@ def interrupts(base: Path, chance: random.Random, n_times: int) -> tuple[str, st
     def command(folder: Path) -> None:
         from regadvisor.cli.main import main
 
+        told_in(folder)
         for number, name in ((1, "out.txt"), (2, "err.txt")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         journal = folder / "run.journal"
@@ -97,11 +98,14 @@ def interrupts(base: Path, chance: random.Random, n_times: int) -> tuple[str, st
 
     took_s = start(data.parent / "whole").run()
     expected = (data.parent / "whole" / "out.txt").read_text()
+    n_fits = len(lines_of(data.parent / "whole" / "stored.txt"))
     said: Counter[str] = Counter()
     for number in range(n_times):
         folder = data.parent / str(number)
-        child = start(folder)
-        time.sleep(chance.uniform(0.0, took_s))
+        child, wanted = start(folder), chance.randrange(n_fits)
+        while not child.is_over and len(lines_of(folder / "stored.txt")) < wanted:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0.0, 2 * took_s / n_fits))
         code, text = child.end(signal.SIGINT), (folder / "err.txt").read_text()
         assert code in (0, 130), (code, text)
         assert "Traceback" not in text, text
