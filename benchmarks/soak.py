@@ -29,8 +29,9 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from journal_files import size
 from rounding import assert_same_records
 from soak_files import files
-from soak_runs import Case, Child, told
+from soak_runs import Case, Child, lines_of, told, told_in
 
+MODELS = ("linear", "network", "module", "executor")
 TESTS = Path(__file__).parent.parent / "tests"
 #: The random tests of reading, and the examples that each makes once.
 EXAMPLES = {
@@ -43,14 +44,18 @@ EXAMPLES = {
 def kills(base: Path, chance: random.Random, n_kills: int) -> list[tuple[str, str]]:
     """SIGKILL at random moments, sometimes twice; then Ctrl-C."""
     rows = []
-    for model in ("linear", "network", "module", "executor"):
+    for model in MODELS:
         whole = Case.undisturbed(model, base / model / "whole")
-        n_own, n_read, done = max(1, n_kills // 4), [], 0
+        n_own, n_read, done = max(1, n_kills // len(MODELS)), [], 0
         for number in range(n_own):
             case = whole.anew(f"kill-{number}")
             for _ in range(chance.choice([1, 1, 2])):
-                child = case.child()
-                time.sleep(chance.uniform(0.0, whole.took_s))
+                child, n_before = case.child(), len(case.told)
+                # By fits, not by the clock: how long they take depends on what else the machine does.
+                wanted = n_before + chance.randrange(len(whole.keys))
+                while not child.is_over and len(case.told) < wanted:
+                    time.sleep(0.002)
+                time.sleep(chance.uniform(0.0, 2 * whole.took_s / len(whole.keys)))
                 done += child.is_over
                 child.end(signal.SIGKILL)
             n_read.append(case.goes_on())
@@ -75,6 +80,7 @@ def interrupts(base: Path, chance: random.Random, n_times: int) -> tuple[str, st
     def command(folder: Path) -> None:
         from regadvisor.cli.main import main
 
+        told_in(folder)
         for number, name in ((1, "out.txt"), (2, "err.txt")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         journal = folder / "run.journal"
@@ -92,11 +98,14 @@ def interrupts(base: Path, chance: random.Random, n_times: int) -> tuple[str, st
 
     took_s = start(data.parent / "whole").run()
     expected = (data.parent / "whole" / "out.txt").read_text()
+    n_fits = len(lines_of(data.parent / "whole" / "stored.txt"))
     said: Counter[str] = Counter()
     for number in range(n_times):
         folder = data.parent / str(number)
-        child = start(folder)
-        time.sleep(chance.uniform(0.0, took_s))
+        child, wanted = start(folder), chance.randrange(n_fits)
+        while not child.is_over and len(lines_of(folder / "stored.txt")) < wanted:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0.0, 2 * took_s / n_fits))
         code, text = child.end(signal.SIGINT), (folder / "err.txt").read_text()
         assert code in (0, 130), (code, text)
         assert "Traceback" not in text, text

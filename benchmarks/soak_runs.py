@@ -35,11 +35,8 @@ def arguments(model: str) -> dict[str, Any]:
     }[model]
 
 
-def advised(model: str, folder: Path, *, storage: bool = True, data: Any = None) -> None:
-    """Run in a child: leave the record in `advice.json`, and the key of every stored fit in `stored.txt`."""
-    from sklearn.datasets import load_breast_cancer
-
-    from regadvisor import advise
+def told_in(folder: Path) -> None:
+    """Let every fit that is stored be told in `stored.txt`, by its key."""
     from regadvisor.search import store
 
     whole = store.Journal.append
@@ -50,6 +47,20 @@ def advised(model: str, folder: Path, *, storage: bool = True, data: Any = None)
             file.write(store._key(study, fit.job, fit.folds) + "\n")
 
     store.Journal.append = append  # type: ignore[method-assign]
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the whole lines of a file, none if it is not there."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def advised(model: str, folder: Path, *, storage: bool = True, data: Any = None) -> None:
+    """Run in a child: leave the record in `advice.json`, and the key of every stored fit in `stored.txt`."""
+    from sklearn.datasets import load_breast_cancer
+
+    from regadvisor import advise
+
+    told_in(folder)
     X, y = load_breast_cancer(return_X_y=True) if data is None else data
     own = {"storage": folder / "run.journal"} if storage else {}
     advise(X, y, **arguments(model), **own).to_json(folder / "advice.json")
@@ -153,8 +164,7 @@ class Case:
     @property
     def told(self) -> list[str]:
         """Keys of the fits that the last run stored, as it said after each."""
-        path = self.folder / "stored.txt"
-        return path.read_text().split("\n")[:-1] if path.exists() else []
+        return lines_of(self.folder / "stored.txt")
 
     def child(self, work: Callable[[], None] | None = None) -> Child:
         """Begin the run."""

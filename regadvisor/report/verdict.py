@@ -170,7 +170,8 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     found = scores.comparison(side or "none", "none")
     is_open = found is None or found.low < 0 < found.high
     matter = "no measurable difference" if is_open else "no difference that matters"
-    harmless = "" if pick == "none" else ", and a mild penalty does no harm"
+    is_penalty = pick in ("l1", "l2", "elasticnet")
+    harmless = ", and a mild penalty does no harm" if is_penalty else ""
     joint = ":" if pick == "none" else ";"
     how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)} than without. "
     tied = [LABELS["none"] if kind == "none" else short_label(kind) for kind in record.ties]

@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,7 @@ from regadvisor.family_spec import spec_of
 from regadvisor.regularizer import LABELS
 from regadvisor.scale.sending import packed, sendable, unpacked
 from regadvisor.scale.workers import WorkerError, Workers
+from regadvisor.search.halving import merged
 
 #: What each further worker is taken to add, in plans under a deadline: they wait for each other, and may
 #: share processors.
@@ -145,19 +147,42 @@ class Elsewhere:
             raise self._failed[key, jobs[0]]
         pieces = [
             _Piece(
-                key=key,
-                jobs=tuple(some),
-                known=tuple(job for job in some if job in known),
-                folds=None if folds is None else tuple(folds),
-                deadline=deadline,
+                key=key, jobs=tuple(some), known=tuple(set(some) & set(known)), folds=own, deadline=deadline
             )
-            for some in self._shared_out(jobs)
-            if not all(job in known for job in some)
+            for some, own in self._shared_out(jobs, range(len(prepared.folds)) if folds is None else folds)
+            if not set(some) <= set(known)
         ]
         # To a new sample's first workers it goes with the work; who lacks it all the same says so.
         n_loaded = self._crew.n_workers if is_new else 0
         pieces = [replace(piece, shipment=load) for piece in pieces[:n_loaded]] + pieces[n_loaded:]
         fits: list[Fit] = []
+        parts: dict[Job, list[Fit]] = {}
+
+        def finish(*jobs: Job) -> None:
+            for job in jobs:
+                own = sorted(parts.pop(job), key=lambda fit: fit.folds or ())
+                fits.append(reduce(lambda one, other: merged(one, other, prepared), own))
+                if on_fit is not None:
+                    on_fit(fits[-1])
+
+        try:
+            failed = self._run(pieces, load, parts, finish)
+        finally:
+            # What a deadline or Ctrl-C cut between two folds; jobs that failed are not told in part.
+            finish(*[job for job in parts if (key, job) not in self._failed])
+        if failed is not None:
+            raise failed
+        return fits
+
+    def _run(
+        self,
+        pieces: Sequence[_Piece],
+        load: bytes,
+        parts: dict[Job, list[Fit]],
+        finish: Callable[[Job], None],
+    ) -> Exception | None:
+        """Have pieces trained, and finish each job with its last one; return the first error."""
+        n_left = Counter(job for piece in pieces for job in piece.jobs)
         first: Exception | None = None
         while pieces:
             lacking: list[_Piece] = []
@@ -166,26 +191,34 @@ class Elsewhere:
                     answer = _Answer(error=answer)
                 if answer.lacks:
                     lacking.append(replace(piece, shipment=load))
+                    continue
+                n_left.subtract(piece.jobs)
                 if answer.error is not None:
                     first = first or answer.error
                     if len(piece.jobs) == 1:
-                        self._failed[key, piece.jobs[0]] = answer.error
+                        self._failed[piece.key, piece.jobs[0]] = answer.error
                 for fit in answer.fits:
-                    fits.append(fit)
-                    if on_fit is not None:
-                        on_fit(fit)
+                    parts.setdefault(fit.job, []).append(fit)
+                    if not n_left[fit.job] and (piece.key, fit.job) not in self._failed:
+                        finish(fit.job)
             pieces = lacking
-        if first is not None:
-            raise first
-        return fits
+        return first
 
-    def _shared_out(self, jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-        """Yield the jobs of each piece: networks train together, all other models one by one."""
-        size = 1
+    def _shared_out(
+        self, jobs: Sequence[Job], folds: Sequence[int]
+    ) -> Iterator[tuple[Sequence[Job], tuple[int, ...]]]:
+        """Yield the jobs and folds of each piece: networks train together, all other models one by one.
+
+        Where jobs are fewer than workers, each fold of a caller's model, which may take long, is a piece.
+        """
+        size, of_piece = 1, [tuple(folds)]
         if spec_of(self._family.name).is_network:
             size = math.ceil(len(jobs) / self._crew.n_workers)
+        if hasattr(self._family, "learner") and len(jobs) < self._crew.n_workers:
+            size, of_piece = 1, [(fold,) for fold in folds]
         for start in range(0, len(jobs), size):
-            yield jobs[start : start + size]
+            for own in of_piece:
+                yield jobs[start : start + size], own
 
 
 def elsewhere(family: Family, crew: Workers) -> Family:
