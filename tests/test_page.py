@@ -121,8 +121,8 @@ def test_the_strengths_drawn_are_those_of_the_scores() -> None:
     frame = Advice(record).scores
     frame = frame[(frame.n_rows == frame.n_rows.max()) & frame.converged & (frame.kind == "l2")]
     (line,) = [line for line in picture.lines if line.kind == "l2"]
-    assert sorted(p.loss for p in line.points) == pytest.approx(sorted(frame.loss))
-    assert [p.strength for p in line.points] == sorted(frame.l2)
+    assert sorted(p.value for p in line.points) == pytest.approx(sorted(frame.loss))
+    assert [p.at for p in line.points] == sorted(frame.l2)
     assert picture.constant_loss == record.evidence.scores.constant_loss  # type: ignore[union-attr]
 
 
@@ -215,9 +215,9 @@ def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:
     drawn = growth_picture(
         replace(record, evidence=replace(record.evidence, growth=replace(growth, sizes=(point,))))
     )
-    assert drawn.measured[0].gain == pytest.approx(10.0)
+    assert drawn.measured[0].value == pytest.approx(10.0)
     assert drawn.measured[0].high - drawn.measured[0].low == pytest.approx(2 * 1.96 * 2.0)
-    assert drawn.expected.gain == pytest.approx(100 * growth.gain)
+    assert drawn.expected.value == pytest.approx(100 * growth.gain)
 
 
 @pytest.mark.parametrize("kind", ["strength", "kinds"])

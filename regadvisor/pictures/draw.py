@@ -118,8 +118,8 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
         ax.axvspan(*picture.flat, color=_BAND, zorder=0, label="not clearly worse")
     for line in picture.lines:
         looks = KIND_SPECS[line.kind]
-        x = [point.strength for point in line.points]
-        y = [point.loss for point in line.points]
+        x = [point.at for point in line.points]
+        y = [point.value for point in line.points]
         # Points of L1+L2 and the like lie on a plane, not on a line.
         is_curve = line.kind in ("l1", "l2", "dropout")
         line_style: Any = looks.dash if is_curve else "none"
@@ -133,8 +133,7 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
             label=line.label,
         )
         if is_curve:
-            low = [point.loss - point.error for point in line.points]
-            high = [point.loss + point.error for point in line.points]
+            low, high = ([point[end] for point in line.points] for end in (2, 3))
             ax.fill_between(x, low, high, color=looks.colour, alpha=0.15, linewidth=0)
     bottom, top = _loss_limits(picture)
     for loss, name, style in ((picture.none_loss, "none", "-"), (picture.constant_loss, "always guess", ":")):
@@ -157,7 +156,7 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
 
 def _loss_limits(picture: StrengthPicture) -> tuple[float, float]:
     """Return limits that hold the best losses well: one that exploded would flatten the rest."""
-    losses = sorted(point.loss for line in picture.lines for point in line.points)
+    losses = sorted(point.value for line in picture.lines for point in line.points)
     lowest = losses[0]
     usual = losses[(3 * len(losses)) // 4]
     top = max(usual, lowest + _HEIGHT * max(usual - lowest, _LEAST_HEIGHT * abs(lowest)))
@@ -216,9 +215,9 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
         (picture.measured, "#0072B2", "full", "measured"),
         ((picture.expected,), "#D55E00", "none", "expected at all rows"),
     ):
-        x, y = [point.n_rows for point in points], [point.gain for point in points]
-        below = [max(point.gain - point.low, 0.0) for point in points]
-        above = [max(point.high - point.gain, 0.0) for point in points]
+        x, y = [point.at for point in points], [point.value for point in points]
+        below = [max(point.value - point.low, 0.0) for point in points]
+        above = [max(point.high - point.value, 0.0) for point in points]
         if points:
             ax.errorbar(
                 x, y, yerr=[below, above], fmt="o", fillstyle=fill, color=colour, capsize=3, label=name

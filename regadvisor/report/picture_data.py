@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 from regadvisor import thresholds
 from regadvisor.errors import ParameterError
@@ -18,22 +19,22 @@ from regadvisor.report.phrases import short_label, short_name
 from regadvisor.words import number
 
 
-@dataclass(frozen=True, kw_only=True)
-class StrengthPoint:
-    """One strength that was tried: its held-out loss and one standard error of the difference to the pick."""
+class Point(NamedTuple):
+    """A value at a strength or a number of rows, with the ends of its interval."""
 
-    strength: float
-    loss: float
-    error: float
+    at: float
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthLine:
-    """The strengths of one kind, weakest first."""
+    """Held-out losses of one kind, weakest first, each with a standard error to the pick's loss."""
 
     kind: Kind
     label: str
-    points: tuple[StrengthPoint, ...]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +79,12 @@ class KindsPicture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowthPoint:
-    """The pick's gain over no regularizer at one number of rows: percent, with its interval."""
-
-    n_rows: int
-    gain: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class GrowthPicture:
-    """Does the gain last: what was measured on the sample, and what is expected at all rows."""
+    """The pick's gain over none in percent by rows: measured on the sample, and expected of all rows."""
 
     label: str
-    measured: tuple[GrowthPoint, ...]
-    expected: GrowthPoint
+    measured: tuple[Point, ...]
+    expected: Point
     tie: float
 
 
@@ -126,17 +117,17 @@ def strength_picture(record: Record) -> StrengthPicture:
     at_size = _at_largest_size(scores)
     picked = record.strength.on_sample
     reference = next((score for score in at_size if score.regularizer == picked), None)
-    points: dict[Kind, list[StrengthPoint]] = defaultdict(list)
+    points: dict[Kind, list[Point]] = defaultdict(list)
     for score in at_size:
         strength = _one_number(score.regularizer)
         if strength is not None and score.converged and math.isfinite(score.loss):
             error = _error(score, reference or min(at_size, key=lambda other: other.loss))
-            points[score.kind].append(StrengthPoint(strength=strength, loss=score.loss, error=error))
+            points[score.kind].append(Point(strength, score.loss, score.loss - error, score.loss + error))
     lines = tuple(
         StrengthLine(
             kind=kind,
             label=short_label(kind),
-            points=tuple(sorted(points[kind], key=lambda point: point.strength)),
+            points=tuple(sorted(points[kind])),
         )
         for kind in KINDS
         if points[kind]
@@ -195,21 +186,16 @@ def growth_picture(record: Record) -> GrowthPicture:
     growth = record.evidence.growth
     if growth is None:
         raise _missing("growth", "the walk did not ask whether the gain lasts at the full size")
-    measured = tuple(
-        GrowthPoint(
-            n_rows=point.n_rows,
-            gain=100.0 * point.gain,
-            low=100.0 * (point.gain - 1.96 * point.se),
-            high=100.0 * (point.gain + 1.96 * point.se),
-        )
-        for point in sorted(growth.sizes, key=lambda point: point.n_rows)
-    )
-    expected = GrowthPoint(
-        n_rows=growth.n_rows, gain=100.0 * growth.gain, low=100.0 * growth.low, high=100.0 * growth.high
-    )
+    sizes = sorted(growth.sizes, key=lambda size: size.n_rows)
+    spread = [1.96 * size.se for size in sizes]
+    measured = [
+        Point(size.n_rows, 100.0 * size.gain, 100.0 * (size.gain - half), 100.0 * (size.gain + half))
+        for size, half in zip(sizes, spread, strict=True)
+    ]
+    expected = Point(growth.n_rows, *(100.0 * value for value in (growth.gain, growth.low, growth.high)))
     return GrowthPicture(
         label=short_label(growth.kind),
-        measured=measured,
+        measured=tuple(measured),
         expected=expected,
         tie=100.0 * thresholds.SAME_REGION,
     )
