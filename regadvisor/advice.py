@@ -202,7 +202,8 @@ class Advice:
         ----------
         target : scikit-learn estimator, Pipeline, torch.nn.Module, keras.Model or skorch net
             A linear model of scikit-learn gets the strengths, and the preprocessing that they were found with
-            in front (and with L1 and several targets around it one that standardises them). A pipeline keeps
+            in front (and with L1 and several targets around it one that standardises them): a pipeline, which
+            has ``coef_`` once it is fitted. A pipeline of yours keeps
             its steps, which have to give the features that the strengths were found on: the steps of
             ``advise(X, y, model=pipeline)``, or a ``StandardScaler`` of all columns. Other arguments stay,
             except where the minimum cannot be found with them: L1 of two classes is fitted by liblinear,
