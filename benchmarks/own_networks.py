@@ -269,7 +269,10 @@ class KerasNet:
         self.n_features: int | None = None
 
     def model(self) -> Any:
+        import keras  # so that what the factory makes is known as a model of Keras
+
         def keras_model(n_features: int) -> Any:
+            assert keras
             return self._built(n_features, 0.0, 0.0, 0.2)
 
         return keras_model

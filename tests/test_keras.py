@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from regadvisor.data.source import make_table
 from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
+from regadvisor.families.fitted import own_library
 from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 from regadvisor.families.neural.strengths import candidate
@@ -413,3 +415,19 @@ def test_a_recipe_says_only_what_counts(cancer: Any) -> None:
     bare = keras.Sequential([keras.Input((30,)), layers.Dense(2)])
     with pytest.raises(ParameterError, match="momentum, lr for a Keras model, got warmup and clip_norm;"):
         advise(*cancer, model=bare, recipe=Recipe(epochs=2, lr=0.1, warmup=0.1, clip_norm=1.0))
+
+
+def test_a_factory_may_import_keras_itself(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def functional(n_features: int) -> Any:
+        import keras as own
+
+        rows = own.Input((n_features,))
+        return own.Model(rows, own.layers.Dense(2)(rows))
+
+    facts = make_table(*cancer).facts
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(own_library, "_made", lambda *given: functional.__code__)
+    asked = []
+    monkeypatch.setattr(own_library, "is_of", lambda model, library: asked.append(model) or False)
+    assert own_library._drawn_keras(functional, facts) is None
+    assert functional.__code__ in asked  # it was called, though nothing had imported Keras

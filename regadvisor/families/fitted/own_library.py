@@ -162,7 +162,8 @@ def _numbers(X: Any) -> NDArray[np.float32]:
 def _drawn_keras(model: Any, facts: DataFacts) -> Any:
     """Return what a factory makes, if it is a Keras model; None for anything else."""
     is_factory = callable(model) and not is_of(model, "torch") and not hasattr(model, "get_params")
-    if "keras" not in sys.modules or not is_factory:
+    names = getattr(getattr(model, "__code__", None), "co_names", ())  # it may import Keras itself
+    if not is_factory or not ("keras" in sys.modules or "keras" in names):
         return None
     from regadvisor.families.fitted.keras_model import own_randomness
     from regadvisor.families.neural.module.family import about
