@@ -161,6 +161,14 @@ JUNK = st.one_of(
 )
 
 
+@pytest.mark.parametrize("field", ["", '""'])
+def test_an_empty_field_is_missing_also_beside_a_number_of_400_digits(field: str) -> None:
+    text = f"a,y\n1,{field}\n2,{'9' * 400}\n3,true\n"
+    frame = read_frame("-", stdin=io.BytesIO(text.encode())).frame
+    assert frame["y"].isna().tolist() == [True, False, False]
+    assert frame["y"][2] == "true"
+
+
 @settings(max_examples=200 * TIMES, derandomize=TIMES == 1)
 @given(
     edits=st.lists(st.tuples(st.sampled_from(paths_in(ADVICE)[1:]), JUNK), min_size=1, max_size=3),

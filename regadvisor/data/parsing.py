@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from regadvisor.errors import DataError
 from regadvisor.records import Note
@@ -65,6 +66,11 @@ def parse_csv(content: bytes, name: str) -> Parsed:
             f"{name} must be a table with as many fields in every line as there are column names "
             f"({len(header)}), got: {reason}; check for a damaged line or unquoted {separator!r}"
         ) from error
+    for name_of, column in frame.items():
+        # pandas leaves empty fields as texts where a whole number has too many digits.
+        if not is_numeric_dtype(column.dtype) and (is_empty := (column == "").to_numpy(dtype=bool)).any():
+            present = column.mask(is_empty)
+            frame[name_of] = present if present.notna().any() else present.astype(float)
     if is_comma:
         notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
     return frame, notes
