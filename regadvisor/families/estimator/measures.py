@@ -28,29 +28,9 @@ Target = NDArray[np.float64]
 Scale = tuple[float, float]
 
 
-def log_loss(model: Any, y: Target) -> RowLoss:
-    """Return log loss."""
-    return LogLoss()
-
-
-def squared_loss(model: Any, y: Target) -> RowLoss:
-    """Return the squared error over the variance of the target."""
-    return squared_error()
-
-
-def of_signs(model: Any, y: Target) -> RowLoss:
-    """Return the squared error of -1 and 1, which RidgeClassifier fits."""
-    return of_margins("squared error of -1 and 1")
-
-
 def svc_loss(model: Any, y: Target) -> RowLoss:
     """Return hinge loss or its square."""
     return of_margins(f"{model.loss.replace('_', ' ')} loss")
-
-
-def perceptron_loss(model: Any, y: Target) -> RowLoss:
-    """Return the share of wrong classes: the own loss of a perceptron vanishes with its weights."""
-    return ErrorRate()
 
 
 def sgd_classifier_loss(model: Any, y: Target) -> RowLoss:

@@ -32,18 +32,14 @@ from regadvisor.families.estimator.measures import (
     epsilon_loss,
     huber_loss,
     huber_scale,
-    log_loss,
     lowest_target,
     network_loss,
     network_scale,
     no_scale,
-    of_signs,
-    perceptron_loss,
     pinball_loss,
     robust_scale,
     sgd_classifier_loss,
     sgd_regressor_loss,
-    squared_loss,
     squared_scale,
     svc_loss,
 )
@@ -62,7 +58,7 @@ from regadvisor.families.estimator.rules import (
     sgd,
     svm,
 )
-from regadvisor.families.fitted.losses import RowLoss
+from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
 from regadvisor.regularizer import Kind
 
@@ -191,7 +187,7 @@ _NUMBERS = Row(
     is_classifier=False,
     has=_ALL,
     rule=elasticnet,
-    loss=squared_loss,
+    loss=lambda model, y: squared_error(),
     scale=squared_scale,
     is_linear=True,
     is_exact=True,
@@ -201,7 +197,12 @@ _NUMBERS = Row(
 #: becomes Ridge, Lasso or ElasticNet.
 ESTIMATORS: dict[str, Row] = {
     "LogisticRegression": Row(
-        is_classifier=True, has=_ALL, rule=logistic, loss=log_loss, is_linear=True, is_exact=True
+        is_classifier=True,
+        has=_ALL,
+        rule=logistic,
+        loss=lambda model, y: LogLoss(),
+        is_linear=True,
+        is_exact=True,
     ),
     "LinearRegression": replace(_NUMBERS, rule=plain),
     "Ridge": replace(_NUMBERS, has=("l2",), rule=ridge, instead="Lasso or ElasticNet"),
@@ -214,8 +215,13 @@ ESTIMATORS: dict[str, Row] = {
     "MultiTaskElasticNet": replace(_NUMBERS, is_linear=False, is_exact=False),
     "SGDClassifier": Row(is_classifier=True, has=_ALL, rule=sgd, loss=sgd_classifier_loss),
     "SGDRegressor": Row(is_classifier=False, has=_ALL, rule=sgd, loss=sgd_regressor_loss, scale=robust_scale),
-    "Perceptron": Row(is_classifier=True, has=_ALL, rule=sgd, loss=perceptron_loss),
-    "RidgeClassifier": Row(is_classifier=True, has=("l2",), rule=ridge_classifier, loss=of_signs),
+    "Perceptron": Row(is_classifier=True, has=_ALL, rule=sgd, loss=lambda model, y: ErrorRate()),
+    "RidgeClassifier": Row(
+        is_classifier=True,
+        has=("l2",),
+        rule=ridge_classifier,
+        loss=lambda model, y: of_margins("squared error of -1 and 1"),
+    ),
     "LinearSVC": Row(
         is_classifier=True,
         has=lambda model: ("l2", "l1") if model.loss == "squared_hinge" else ("l2",),
@@ -230,7 +236,9 @@ ESTIMATORS: dict[str, Row] = {
         is_classifier=False, has=("l2",), rule=huber_regressor, loss=huber_loss, scale=huber_scale
     ),
     "QuantileRegressor": Row(is_classifier=False, has=("l1",), rule=alpha_is_l1, loss=pinball_loss),
-    "MLPClassifier": Row(is_classifier=True, has=("l2",), rule=network, loss=log_loss, laws="network"),
+    "MLPClassifier": Row(
+        is_classifier=True, has=("l2",), rule=network, loss=lambda model, y: LogLoss(), laws="network"
+    ),
     "MLPRegressor": Row(
         is_classifier=False,
         has=("l2",),

@@ -89,22 +89,7 @@ class FittedClassifier(ClassifierMixin, _Fitted):
 
 
 class FittedRegressor(RegressorMixin, _Fitted):
-    """A regressor that the caller's own function trains.
-
-    Parameters
-    ----------
-    function : FitFunction
-        From :func:`regadvisor.fit_function`.
-    l1, l2, dropout : float, default 0.0
-        What the function is called with.
-    random_state : int, default 0
-        Its seed.
-
-    Attributes
-    ----------
-    model_ : object
-        What the function returned.
-    """
+    """A regressor that the caller's own function trains; see :class:`FittedClassifier`."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Call the function with all rows."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
@@ -218,19 +219,8 @@ def pinball(quantile: float) -> Element:
 
 
 def huber(delta: float) -> Element:
-    """Return Huber's loss: half the squared error up to `delta`, linear beyond.
-
-    Examples
-    --------
-    >>> huber(1.0)(np.array([0.5, 3.0]), np.zeros(2)).tolist()
-    [0.125, 2.5]
-    """
-
-    def loss(target: Floats, outputs: Floats) -> Floats:
-        error = np.abs(target - outputs)
-        return np.where(error <= delta, np.square(error) / 2, delta * (error - delta / 2))
-
-    return loss
+    """Return Huber's loss: half the squared error up to `delta`, linear beyond."""
+    return lambda target, outputs: np.asarray(special.huber(delta, target - outputs))
 
 
 def epsilon_insensitive(epsilon: float, *, is_squared: bool = False) -> Element:
