@@ -213,7 +213,7 @@ class ResourceEvidence:
     effort: Literal["quick", "standard", "thorough"]
     projected_s: float | None = None
     full_run_s: float | None = None
-    #: Rows per validation fold; too few rows cannot be validated whatever the budget.
+    #: Rows of the sample; too few rows cannot be validated whatever the budget.
     n_rows: int = 0
     can_validate: bool = True
     #: Why not, if not.
@@ -376,7 +376,7 @@ class FitFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreEvidence:
-    """Read by Q4s to Q10: every candidate trained, and every comparison that the charts can ask for."""
+    """Read by Q4s to Q9b: every candidate trained, and every comparison that the charts can ask for."""
 
     #: ``"log loss"``, ``"squared error"`` or the name of the caller's own loss.
     loss_name: str

@@ -8,11 +8,13 @@ from itertools import combinations
 
 import pytest
 
+from regadvisor.cli import terminal
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import (
     BOTH,
     CLASSIC,
     EXTENDED,
+    NAMED,
     NO_SIGNAL,
     OUTCOMES,
     PICK,
@@ -408,3 +410,7 @@ def test_evidence_is_gathered_only_when_the_walk_gets_there() -> None:
     assert found.outcome == "l2"
     assert gathered == ["sample", "prior", "correlation"]
     assert known.scores is None
+
+
+def test_the_shell_knows_every_chart_that_has_a_name() -> None:
+    assert set(terminal.CHART.choices) == set(NAMED)

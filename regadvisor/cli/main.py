@@ -246,6 +246,6 @@ def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
 
 
 def _chart(name: str) -> Chart:
-    from regadvisor.flowchart.chart import CLASSIC, EXTENDED
+    from regadvisor.flowchart.chart import NAMED
 
-    return {"classic": CLASSIC, "extended": EXTENDED}[name]
+    return NAMED[name]

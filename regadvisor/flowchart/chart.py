@@ -3,8 +3,8 @@
 A chart is one literal table: for every question, what each reply leads to. The walker in ``walk.py`` only
 looks things up here; the pictures in the terminal, the report and the docs are drawn from the same table.
 
-Two rules for this file. A row says *where a reply leads*, never how it is found: judging is done in
-``questions.py``. And what a reader of the printed chart needs to know stands in the table: no edge is
+Two rules for this file. A row says *where a reply leads*, never how it is found: ``questions.py``
+replies. And what a reader of the printed chart needs to know stands in the table: no edge is
 added or bent anywhere else, except that :func:`without` closes the gap where a question does not apply
 (a linear model has no dropout).
 
@@ -270,20 +270,23 @@ def sparse_first(chart: Chart) -> Chart:
     return replace(chart, questions=questions)
 
 
+#: The charts that have a name.
+NAMED = {"classic": CLASSIC, "extended": EXTENDED}
+
+
 def resolve(chart: str | Chart, *, has_dropout: bool) -> Chart:
     """Return the chart to walk for a family: a chart by name or the caller's own.
 
     Raises ParameterError if the name is unknown or a chart of the caller's is not well formed (see
     :func:`check`).
     """
-    named = {"classic": CLASSIC, "extended": EXTENDED}
     if isinstance(chart, str):
-        if chart not in named:
-            raise ParameterError(f"chart must be one of {sorted(named)} or a Chart, got {chart!r}")
-        chart = named[chart]
+        if chart not in NAMED:
+            raise ParameterError(f"chart must be one of {sorted(NAMED)} or a Chart, got {chart!r}")
+        chart = NAMED[chart]
     if not isinstance(chart, Chart):
         raise ParameterError(
-            f"chart must be one of {sorted(named)} or a Chart, got {type(chart).__name__}; see docs/charts.md"
+            f"chart must be one of {sorted(NAMED)} or a Chart, got {type(chart).__name__}; see docs/charts.md"
         )
     check(chart)
     dropout_questions = [name for name, q in chart.questions.items() if "dropout" in str(q.compares)]
