@@ -75,8 +75,14 @@ def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("
     ('between 4.0% lower and 2.0% higher', 'between 2.0% and 4.0% lower')
     >>> between(0.01, 0.02, 1.0, words=("better", "worse")), between(-0.0001, 0.02, 1.0)
     ('between 1.0% and 2.0% worse', 'at most 2.0% higher')
+    >>> between(-0.0001, 0.0002, 1.0)
+    'at most 0.1% lower or higher'
     """
+    if max(-low, high) > MOST_TIMES * loss:  # both ends in one unit
+        loss = 0.0
     first, last = part_of(low, loss), part_of(high, loss)
+    if first == last == "0%":
+        return f"at most 0.1% {words[0]} or {words[1]}"
     if "0%" in (first, last):  # as good as an end at 0
         is_lower = last == "0%"
         return f"at most {first if is_lower else last} {words[not is_lower]}"

@@ -22,8 +22,8 @@ def codes(X, y, **how):
     return {note.code: note.text for note in find_traps(make_table(X, y, **how), seed=0)}
 
 
-def hidden(X, y, *, seed, **how):
-    return [note.code for note in hidden_signal(make_table(X, y, **how), seed=seed)]
+def hidden(X, y, *, seed, is_solved=False, **how):
+    return [note.code for note in hidden_signal(make_table(X, y, **how), seed=seed, is_solved=is_solved)]
 
 
 def with_value(values, where, value):
@@ -119,6 +119,23 @@ def test_what_a_plain_linear_model_finds_is_not_hidden_but_missed(seed):
     for target in (y, y > 0):
         assert hidden(features, target, seed=seed) == [UNLEARNED_SIGNAL]
     assert not hidden(features, y, seed=seed, time=np.arange(400))
+
+
+def test_no_signal_is_seen_in_copies_of_rows_or_in_rows_that_hardly_count():
+    r = np.random.default_rng(0)
+    features, y = r.normal(size=(120, 100)), r.normal(size=120)
+    assert not hidden(np.vstack([features, features]), np.append(y, y), seed=0)
+    features, y = r.normal(size=(400, 5)), r.normal(size=400)
+    y[:200] = features[:200, 0]
+    assert hidden(features, y, seed=0)
+    assert not hidden(features, y, seed=0, sample_weight=np.repeat([1e-9, 1.0], 200))
+
+
+def test_a_model_that_a_solver_fits_is_not_told_to_train_longer():
+    r = np.random.default_rng(0)
+    features = r.normal(size=(400, 6))
+    y = features[:, 0] + r.normal(size=400)
+    assert hidden(features, y, seed=0, is_solved=True) == [HIDDEN_SIGNAL]
 
 
 def test_a_network_that_was_trained_too_briefly_is_told_so():

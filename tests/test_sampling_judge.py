@@ -1,5 +1,7 @@
 """Q1's verdict: random draws pass, biased ones are found. Rates by simulation with fixed seeds."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from sampling_tables import make_table, noisy_classes
 from scipy import sparse, stats
 from sklearn.metrics import roc_auc_score
 
+from regadvisor import DataError, advise
 from regadvisor.sampling.difference import classifier_test, interleaved_parts, judge_difference
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
@@ -298,3 +301,20 @@ def test_column_p_values_are_those_of_scipy():
     ks = stats.ks_2samp(frame["a"][:200], frame["a"][200:], method="asymp").pvalue
     chi2 = stats.chi2_contingency(pd.crosstab(frame["c"], np.arange(500) < 200), correction=False).pvalue
     assert test.p_value == pytest.approx(stats.false_discovery_control([ks, chi2]).min())
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (2, 19)])
+def test_few_rows_are_compared_exactly(sizes):
+    # Every row of one side is below all of the other: of all orders, 2 of comb(n, n_a) are as far apart.
+    _, encoded = fit_encode(np.arange(sum(sizes), dtype=float)[:, None], (), seed=0)
+    a, b = encoded.take(np.arange(sizes[0])), encoded.take(np.arange(sizes[0], sum(sizes)))
+    test = judge_difference(a, b, what="a against b", rng=np.random.default_rng(0))[0]
+    assert test.p_value == pytest.approx(min(1.0, 2 / math.comb(sum(sizes), sizes[0])))
+    assert test.verdict == ("different" if sizes == (2, 19) else "inconclusive")
+
+
+def test_one_group_against_one_other_is_told_in_words():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    groups = np.repeat([0, 1], 30)
+    with pytest.raises(DataError, match="groups must name at least two groups"):
+        advise(X, X[:, 0], groups=groups, sample=np.flatnonzero(groups == 0), effort="quick")

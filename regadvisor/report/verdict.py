@@ -18,7 +18,18 @@ from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
 from regadvisor.thresholds import LOST_MASS, REPLY_MASS, TOSS_UP
-from regadvisor.words import about, between, capital, counted, joined, number, part_of, percent, spread
+from regadvisor.words import (
+    about,
+    agreed,
+    between,
+    capital,
+    counted,
+    joined,
+    number,
+    part_of,
+    percent,
+    spread,
+)
 
 #: Why nothing beats a constant guess although there is a signal.
 _UNSEEN = {
@@ -117,22 +128,27 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     claim = next((claim for claim in record.claims if claim.name == "regularize"), None)
     if found is None or claim is None or claim.support is None:
         return ()
-    if claim.support < TOSS_UP and claim.probability is None:
+    lower = (
+        f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without "
+        f"({spread(found.difference, found.least, found.most, found.loss_b)})"
+    )
+    if claim.support < TOSS_UP:
+        if found.reply == "better":  # then a signal is what is not shown
+            return (f"{lower}, but the model is not shown to do better than always guessing.",)
         return (f"Regularizing is not shown to help: the loss is {_between(found)} than without.",)
-    helps, own = f"Regularizing helps: {support(claim)}.", losses(scores)
+    helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
-    if with_it < scores.constant_loss < without:  # a share of a loss that exploded says nothing
+    # A share of a loss that exploded says nothing.
+    if with_it < constant < without and len({number(each) for each in (with_it, constant, without)}) == 3:
         return (
             f"{helps} Without a penalty the model does worse than always guessing (held-out "
-            f"{named_loss(scores)} {number(without)} against {number(scores.constant_loss)}); with it "
-            f"{number(with_it)}.",
+            f"{named_loss(scores)} {number(without)} against {number(constant)}); with it {number(with_it)}.",
         )
     sample, data = record.evidence.sample, record.data
     is_open = claim.support < REPLY_MASS and claim.probability is None and found.reply == "better"
     if is_open and sample is not None and data is not None and sample.n_rows < data.n_rows:
         helps = f"Regularizing helps on the sample; on all {data.n_rows:,} rows that is {support(claim)}."
-    lower = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
-    return (f"{helps} {lower} ({spread(found.difference, found.least, found.most, found.loss_b)}).",)
+    return (f"{helps} {lower}.",)
 
 
 def _others(record: Record) -> tuple[str, ...]:
@@ -289,8 +305,9 @@ def _needed(record: Record) -> str:
         return "; testing the other rows as well, with more time, would decide it"
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {about(record.rows_needed)} rows would decide it"
-    more = about(record.rows_needed - record.data.n_rows)
-    return f"; about {more} rows more than these {record.data.n_rows:,} would decide it"
+    more = record.rows_needed - record.data.n_rows
+    rows = agreed(more, "row", "rows")
+    return f"; about {about(more)} {rows} more than these {record.data.n_rows:,} would decide it"
 
 
 def _open_comparison(record: Record, scores: ScoreEvidence) -> Comparison | None:

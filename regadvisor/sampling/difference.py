@@ -17,6 +17,8 @@ from regadvisor import thresholds
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.encode import TARGET, Encoded
 
+#: Rows of each side up to which the p-values of tests by column are exact.
+_MOST_ROWS_EXACT = 200
 #: Rows of each side in tests by column, and in the classifier test (beyond, the power is ample).
 _MOST_ROWS_BY_COLUMN = 10_000
 _MOST_ROWS_CLASSIFIED = 2_000
@@ -143,7 +145,9 @@ def _column_tests(a: Encoded, b: Encoded, what: str, level: float, rng: np.rando
 def _each_column(a: Encoded, b: Encoded) -> Iterable[tuple[str, float, float]]:
     """Yield name, effect as a standardised mean difference, and p-value of every column."""
     for j in np.flatnonzero(~a.is_indicator):
-        found = stats.ks_2samp(a.values[:, j], b.values[:, j], method="asymp")
+        # Of few rows the approximation knows nothing: it calls any two that differ different.
+        is_small = max(len(a.values), len(b.values)) <= _MOST_ROWS_EXACT
+        found = stats.ks_2samp(a.values[:, j], b.values[:, j], method="exact" if is_small else "asymp")
         # D of two normal distributions d apart is 2Φ(d/2) - 1.
         effect = 2.0 * stats.norm.ppf((1.0 + min(found.statistic, 1 - 1e-9)) / 2.0)
         yield a.names[j], float(effect), float(found.pvalue)

@@ -26,13 +26,14 @@ from regadvisor.traps.view import (
 _MOST_COLUMNS = 300
 
 
-def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
+def hidden_signal(table: Table, *, seed: int, is_solved: bool = False) -> tuple[Note, ...]:
     """Return a warning if ridge regression on ranks predicts the target (of numbers: its ranks), and why.
 
     Its held-out predictions have to go with the target by more than chance allows; on shuffled targets they
     do in one of 30,000. If it predicts about as well from the values themselves, they hide nothing: the
-    model that was asked about learned too little. Rows in time are not looked at: random folds know their
-    future.
+    model that was asked about learned too little, unless it is one that is solved (`is_solved`). Rows in time
+    are not looked at, for random folds know their future, nor are rows that count differently. Of copies one
+    is looked at.
 
     Examples
     --------
@@ -48,9 +49,9 @@ def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
     >>> hidden_signal(make_table(X, rng.permutation(y)), seed=0)
     ()
     """
-    view = View.of(table, seed=seed)
+    view = _without_copies(View.of(table, seed=seed))
     n_encoded = len(view.encoded[1])
-    if not n_encoded or table.time is not None:
+    if not n_encoded or table.time is not None or table.weight is not None:
         return ()
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(n_encoded)[:_MOST_COLUMNS])
@@ -62,7 +63,7 @@ def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
     if gain < thresholds.HIDDEN_GAIN:
         return ()
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
-    if plain >= thresholds.HIDDEN_OF_RANKS * gain:
+    if plain >= thresholds.HIDDEN_OF_RANKS * gain and not is_solved:
         text = (
             f"a quick linear model predicts {plain:.0%} of the target's variance, the model asked about "
             "none. It may need more epochs, another learning rate or scaled features: see that it learns, "
@@ -74,6 +75,15 @@ def hidden_signal(table: Table, *, seed: int) -> tuple[Note, ...]:
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."
     )
     return (Note(code=HIDDEN_SIGNAL, text=text, is_warning=True),)
+
+
+def _without_copies(view: View) -> View:
+    """Return a view of different rows; where most rows repeat others, they are coarse values, no copies."""
+    both = np.column_stack([view.values, view.targets])
+    first = np.unique(both, axis=0, return_index=True)[1]
+    if not (1.0 - thresholds.COPIES_SHARE) * len(both) <= len(first) < len(both):
+        return view
+    return view.with_rows(view.rows[np.sort(first)])
 
 
 def _gain(features: NDArray[np.float64], y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
