@@ -480,8 +480,14 @@ class Advice:
 
         For the job that loads a saved advice: compares fingerprints.
         """
+        import pandas as pd
+
+        from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
+        from regadvisor.data.table import is_column
         from regadvisor.scale.door import Door
 
+        X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
+        X = pd.DataFrame({"text": X}) if is_column(X) else X
         data, rows = self._record.data, {"groups": groups, "time": time, "sample_weight": sample_weight}
         table, _ = Door(X=X, y=y, rows=rows).table("auto" if data is None else data.task)
         known = None if data is None else data.fingerprint

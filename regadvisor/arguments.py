@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from regadvisor.errors import ParameterError
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Note
-from regadvisor.words import joined
+from regadvisor.words import agreed, joined
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Table
@@ -213,10 +213,13 @@ def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
     if value is None:
         return ()
     names = [column.name for column in facts.columns]
-    chosen = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    listed = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    # A shell has texts for the numbers of columns, too.
+    by_text = {str(name): name for name in names} | {name: name for name in names}
+    chosen = [by_text.get(name, name) if isinstance(name, str) else name for name in listed]
     if facts.image_shape is not None or facts.inputs:
         raise ParameterError("unpenalised must be None unless X is a table of columns")
-    unknown = [name for name in chosen if name not in names]
+    unknown = [name for name in chosen if not isinstance(name, Hashable) or name not in names]
     if unknown or len(set(chosen)) >= len(names):
         shown = ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
         raise ParameterError(
@@ -236,8 +239,8 @@ def about_free(columns: tuple[str | int, ...]) -> Note:
     """
     names = joined(column if isinstance(column, str) else f"x{column}" for column in columns)
     text = (
-        f"No penalty acts on {names}: in front of the model this is multiplied by 10,000, so its weights "
-        "are that much smaller there."
+        f"No penalty acts on {names}: in front of the model {agreed(len(columns), 'it is', 'they are')} "
+        "multiplied by 10,000, so weights are that much smaller there."
     )
     return Note(code="unpenalised", text=text)
 

@@ -7,8 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rounding import without_timings
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from torch.utils.data import TensorDataset
 
 import regadvisor
 from regadvisor import Advice, Chart, DataError, ParameterError, advise, advise_without_data
@@ -267,6 +272,24 @@ def test_unusable_data_is_named_with_its_rule(X: np.ndarray, y: np.ndarray, mess
 
 
 # ------------------------------------------------------------------------------- the record and the file
+
+
+def test_the_same_data_are_known_in_every_form_that_advise_takes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    X, y = load_wine(return_X_y=True)
+    np.savez(tmp_path / "wine.npz", X=X, y=y)
+    np.save(tmp_path / "X.npy", X)
+    texts = np.array([" ".join(f"w{value:.0f}" for value in row[:4]) for row in X])
+    words = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    for data, more in (
+        ((tmp_path / "wine.npz", None), {}),
+        ((tmp_path / "X.npy", y), {}),
+        ((TensorDataset(torch.tensor(X), torch.tensor(y)), None), {}),
+        ((texts, y), {"model": words}),
+    ):
+        advice = advise(*data, effort="quick", **more)
+        advice.check_same_data(*data)
+    with pytest.raises(DataError, match="fingerprint"):
+        advice.check_same_data(texts[::-1], y)
 
 
 def test_a_saved_advice_is_the_same_advice(tmp_path) -> None:  # type: ignore[no-untyped-def]

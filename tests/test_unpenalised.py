@@ -27,7 +27,9 @@ from sklearn.svm import LinearSVC
 import regadvisor
 from regadvisor import advise
 from regadvisor.advice import Advice
+from regadvisor.arguments import check_unpenalised
 from regadvisor.cli.main import main
+from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.errors import ParameterError
 from regadvisor.families.linear.fit import solve
@@ -213,6 +215,12 @@ def test_other_containers(container):
     assert fitted.score(X, y) > 0.3
 
 
+def test_columns_of_an_array_may_be_named_as_in_a_shell():
+    X, y = data(is_classification=True)
+    facts = make_table(X, y).facts
+    assert check_unpenalised(["0", 3], facts) == (0, 3)
+
+
 def _fitted(regularizer, X, y, seed):
     return LogisticRegression().fit(X, y)
 
@@ -222,6 +230,7 @@ def _fitted(regularizer, X, y, seed):
     [
         (["height"], "auto", "unpenalised must be a list of some of the features of X"),
         (list(range(8)), "auto", "leave at least"),
+        (np.array([[0, 1]]), "auto", "must be a list of some of the features"),
         ([0], "mlp", "Recipe\\(exempt="),
         ([0], SGDClassifier(), "unpenalised must be None for SGDClassifier"),
         ([0], regadvisor.fit_function(_fitted), "but for linear models"),

@@ -414,7 +414,8 @@ def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
     label = capital(_label(growth.kind))
     measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
-    seen = f"{label} lowers the loss by {measured} rows"
+    has_gained = all(point.gain >= 0 for point in growth.sizes)
+    seen = f"{label} lowers the loss by {measured} rows" if has_gained else f"{label} gains {measured} rows"
     if _is_too_far(growth):
         times = growth.n_rows / growth.n_sample
         return (
