@@ -588,6 +588,14 @@ def test_no_signal_is_not_said_after_one_fold_of_several() -> None:
     assert (cut.status, cut.claims) == ("cant_tell", ())
 
 
+@pytest.mark.parametrize("losses", [clear(), clear(l2=1.2, l1=1.3, elasticnet=1.25)])
+def test_nothing_is_sure_where_all_rows_tested_belong_together(losses: dict[str, Any]) -> None:
+    found = trained(losses)
+    grouped = replace(found.panel, cluster=np.zeros(found.panel.n_rows, dtype=np.intp))
+    decision = decider(replace(found, panel=grouped), evidence_of(scores_of(found))).decide()
+    assert decision.status == "cant_tell"
+
+
 def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -> None:
     losses = clear(none=3.0, l1=2.2, elasticnet=2.2)
     losses["l2"] = [({"l2": 0.1}, 2.0 * BASE + shifts(0.4, 4))]

@@ -336,6 +336,23 @@ def test_ctrl_c_leaves_the_best_of_what_is_known() -> None:
     assert set(advice.scores["kind"]) == {"none", "l2"}
 
 
+@pytest.mark.parametrize("n_fits", range(1, 12))
+def test_ctrl_c_at_any_fit_leaves_an_answer_where_each_fold_holds_one_group(n_fits: int) -> None:
+    calls = []
+
+    def fit(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Any:
+        calls.append(1)
+        if len(calls) > n_fits:
+            raise KeyboardInterrupt
+        return ridge(regularizer, X, y, seed)
+
+    groups = np.arange(len(Y)) % 5
+    advice = advise(X, Y, model=fit_function(fit, kinds=("none", "l2")), effort="quick", groups=groups)
+    is_one = "one-cluster" in [note.code for note in advice.record.notes]
+    assert is_one == ("only rows that belong together were tested" in advice.summary["verdict"])
+    assert is_one == (n_fits in (1, 6))  # a fold of none alone; a fold that both kinds have
+
+
 def test_a_deadline_ends_between_two_fits() -> None:
     def fit(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Any:
         time.sleep(0.1)

@@ -27,7 +27,8 @@ class Panel:
     held-out row has diverged: all its losses are set to a ceiling far above the constant's, so that it
     counts as worse than anything that did not diverge and every number stays finite.
 
-    Raises ParameterError if fewer than two rows or clusters are left.
+    Raises ParameterError if fewer than two rows are left. Rows of a single cluster are resampled one by one,
+    and :attr:`is_one_cluster` says that this tells nothing about others.
 
     Examples
     --------
@@ -49,12 +50,14 @@ class Panel:
     #: (n_rows,): row weights, at least 0; a weight of 2 counts like the row twice.
     weight: NDArray[np.float64] | None = None
     #: (n_rows,): rows that belong together (a group, copies of one row, a block of time) share a number. They
-    #: are resampled together, and at least two clusters are needed.
+    #: are resampled together.
     cluster: NDArray[np.intp] | None = None
     #: (n_rows,): where the kept rows were in the arrays given.
     rows: NDArray[np.intp] = field(init=False)
     #: (n_configs,): which configurations had a loss that was not finite.
     diverged: dict[str, NDArray[np.bool_]] = field(init=False)
+    #: Whether clusters were given, and one is left: a deadline may end the search after one fold.
+    is_one_cluster: bool = field(init=False)
 
     def __post_init__(self) -> None:
         fold = np.asarray(self.fold, dtype=np.intp)
@@ -66,22 +69,21 @@ class Panel:
         cluster = None if self.cluster is None else np.asarray(self.cluster)[rows]
         if cluster is not None:
             cluster = np.unique(cluster, return_inverse=True)[1].astype(np.intp)
+        is_one = cluster is not None and not cluster.any()
         values = {
             "losses": kept,
             "constant": constant,
             "fold": fold[rows],
             "weight": None if weight is None else weight[rows],
-            "cluster": cluster,
+            "cluster": None if is_one else cluster,
             "rows": rows,
             "diverged": diverged,
+            "is_one_cluster": is_one,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)  # frozen for everybody else
-        if self.n_clusters < 2:
-            what = "rows" if cluster is None else "clusters"
-            raise ParameterError(
-                f"held-out {what} must be at least 2, got {self.n_clusters}; give more rows or finer clusters"
-            )
+        if self.n_rows < 2:
+            raise ParameterError(f"held-out rows must be at least 2, got {self.n_rows}; give more rows")
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -124,7 +124,11 @@ class Decider:
         support = claims.capped(outcomes.get(NO_SIGNAL, 0.0))
         nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
         # One fold of several is what a deadline left: too little to say that there is nothing.
-        is_open = self.is_signal_hidden or scores.n_folds < 2 <= len(trained.prepared.folds)
+        is_open = (
+            self.is_signal_hidden
+            or scores.n_folds < 2 <= len(trained.prepared.folds)
+            or trained.panel.is_one_cluster
+        )
         return Decision(
             status="cant_tell" if is_open else "no_signal",
             strength=self._strength(trained, nearest),
@@ -142,7 +146,7 @@ class Decider:
         ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
         ratio = self.n_rows / max(trained.prepared.n_learned, 1)
-        status = self._status(outcome, ties, against_none)
+        status = "cant_tell" if trained.panel.is_one_cluster else self._status(outcome, ties, against_none)
         return Decision(
             status=status,
             strength=self._strength(trained, outcome),

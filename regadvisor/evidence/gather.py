@@ -32,6 +32,7 @@ from regadvisor.flowchart.walk import Gather
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.records import (
+    ONE_CLUSTER,
     Evidence,
     FeatureFacts,
     GrowthEvidence,
@@ -54,6 +55,11 @@ MOST_CELLS = 25_000_000
 FEWEST_ROWS = 200
 
 
+_ONE_CLUSTER = Note(
+    code=ONE_CLUSTER,
+    text="All rows tested are of one group or one stretch of time; on others the kinds may differ. More time "
+    "tests more of them.",
+)
 _OUT_OF_MEMORY = Note(
     code="memory",
     text="Memory ran out with many networks at once: fewer were trained at a time, with the same numbers.",
@@ -227,8 +233,12 @@ class Gatherer:
             text="The run was interrupted: this is the best of what was known then.",
         )
         of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
-        memory = (_OUT_OF_MEMORY,) if "halved" in self._observed else ()
-        return (*of_family, *drawn, *failed, *memory, *((interrupted,) if self.is_interrupted else ()))
+        said = (
+            (_OUT_OF_MEMORY, "halved" in self._observed),
+            (_ONE_CLUSTER, self.trained is not None and self.trained.panel.is_one_cluster),
+            (interrupted, self.is_interrupted),
+        )
+        return (*of_family, *drawn, *failed, *(note for note, is_so in said if is_so))
 
     @property
     def _observed(self) -> dict[str, float]:

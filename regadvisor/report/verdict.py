@@ -7,6 +7,7 @@ import math
 from regadvisor.records import (
     FEW_RULE,
     HIDDEN_SIGNAL,
+    ONE_CLUSTER,
     UNLEARNED_SIGNAL,
     Claim,
     Comparison,
@@ -278,6 +279,8 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
         why = _gave_up(record)
         reason = "the data are too few" if why is None else why.answer.because.rstrip(".")
         return (f"Can't tell yet: {reason[:1].lower()}{reason[1:]}{_needed(record)}.", until)
+    if any(note.code == ONE_CLUSTER for note in record.notes):
+        return ("Can't tell yet: in the time there was, only rows that belong together were tested.", until)
     if record.walk.outcome == "no signal":
         return ("Can't tell yet: there was time for one fold, in which nothing beat a constant guess.", until)
     widest = _open_comparison(record, scores)
