@@ -143,6 +143,7 @@ def test_every_feature_of_a_column_is_free_and_the_note_says_so():
     X, y = frame()
     advice = advise(X, y, unpenalised=["site", "age"], effort="quick")
     assert advice.record.data.unpenalised == ("age", "site")
+    assert "on standardised features, age and site without a penalty" in advice.verdict
     assert any("age and site" in note.text for note in advice.record.notes if note.code == "unpenalised")
     pipeline = advice.build().fit(X, y)
     free = pipeline[0].free_

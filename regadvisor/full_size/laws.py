@@ -58,7 +58,7 @@ class TransferPrior:
     #: Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
     gain_scatter: float
     #: By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
-    #: share of the loss per ln²(N/n); see :mod:`~regadvisor.full_size.laws`.
+    #: share of the loss per ln²(N/n); see :func:`carry_costs`.
     carry_costs: dict[str, float]
     #: Data sets that it was fitted on; 0: not fitted, assumed.
     n_sets: int

@@ -71,9 +71,10 @@ def use(record: Record) -> str:
 
 def _where(record: Record) -> str:
     """Return which features the strength is for where the caller's own model does not say so."""
-    training = record.training
+    training, free = record.training, () if record.data is None else record.data.unpenalised
     is_ours = training is not None and training.family == "linear" and training.estimator is None
-    return " on standardised features" if is_ours else ""
+    names = joined((name if isinstance(name, str) else f"x{name}" for name in free), most=3)
+    return (" on standardised features" if is_ours else "") + (f", {names} without a penalty" if free else "")
 
 
 def start(record: Record) -> str:
