@@ -273,6 +273,7 @@ def converted(
             f"coupling must be 'loss' for {target!r}, got 'decoupled': strengths of a network's optimizer "
             "are no penalty of a linear model, and are never converted into one"
         )
+    coupling = coupling if is_network else "loss"  # no penalty at all is the same in both
     found = {}
     for rule in rules:
         says = set(rule.says.split())

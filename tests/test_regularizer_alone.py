@@ -240,3 +240,9 @@ def test_libraries_are_known_by_all_their_names(name: str, usual: str) -> None:
     assert regularizer.snippet(name, n_rows=10) == regularizer.snippet(usual, n_rows=10)
     with pytest.raises(ParameterError, match="target must be one of"):
         regularizer.to("caffe")
+
+
+def test_no_regularizer_is_the_same_for_linear_models_whichever_way_it_was_coupled() -> None:
+    of_network, usual = Regularizer(coupling="decoupled"), Regularizer()
+    assert of_network.to("sklearn", n_rows=100) == usual.to("sklearn", n_rows=100)
+    assert of_network.snippet("sklearn", n_rows=100) == usual.snippet("sklearn", n_rows=100)
