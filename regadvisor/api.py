@@ -40,7 +40,7 @@ from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, is_column
 from regadvisor.decision.decide import Decider, Decision
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
@@ -345,6 +345,11 @@ def _apart(given: dict[str, Any]) -> Advice:
     """Return the advice of a process of its own, which is ended when the budget is spent."""
     limit = check_memory_limit(given["memory_limit"])
     budget, progress = check_budget(given["budget"]), check_progress(given["progress"])
+    if not isinstance(given["executor"], int | str | None):
+        raise ParameterError(
+            "executor must be None, a number of processes or 'ray' with isolate=True, got "
+            f"{type(given['executor']).__name__}, which belongs to this process"
+        )
     ends_s = clock.monotonic() + budget if isinstance(budget, int | float) else math.inf
     own = {**given, "isolate": False, "memory_limit": None, "progress": None}
     with watching(progress) as say:

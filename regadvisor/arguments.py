@@ -219,8 +219,10 @@ def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
     chosen = [by_text.get(name, name) if isinstance(name, str) else name for name in listed]
     if facts.image_shape is not None or facts.inputs:
         raise ParameterError("unpenalised must be None unless X is a table of columns")
+    # True is 1 to Python: a mask of columns would be taken for numbers of columns.
+    is_mask = any(type(name).__name__ in ("bool", "bool_") for name in listed)
     unknown = [name for name in chosen if not isinstance(name, Hashable) or name not in names]
-    if unknown or len(set(chosen)) >= len(names):
+    if is_mask or unknown or len(set(chosen)) >= len(names):
         shown = ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
         raise ParameterError(
             f"unpenalised must be a list of some of the features of X ({shown}), got {value!r}; leave at "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,19 @@ def failing(progress: Any, error: Exception) -> None:
 class OwnError(Exception):
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
+
+
+def told_to_a_closed_pipe(stage: str, share: float) -> None:
+    raise BrokenPipeError("of the caller")
+
+
+def refused_in_a_daemon(answers: Any) -> None:
+    X, y = load_wine(return_X_y=True)
+    for own in ({"isolate": True}, {"executor": 2}):
+        try:
+            advise(X, y, effort="quick", **own)
+        except ParameterError as error:
+            answers.put(str(error))
 
 
 def failing_oddly(progress: Any) -> None:
@@ -100,6 +115,31 @@ def test_errors_come_back_as_they_are_or_in_words() -> None:
         run_apart(failing_oddly, {}, left_s=NEVER)
 
 
+def test_errors_of_the_system_are_no_death_of_the_process() -> None:
+    with pytest.raises(FileNotFoundError, match="of the model"):
+        run_apart(failing, {"error": FileNotFoundError("of the model")}, left_s=NEVER)
+    with pytest.raises(BrokenPipeError, match="of the caller"):
+        run_apart(told, {"x": 1}, left_s=NEVER, progress=told_to_a_closed_pipe)
+
+
+def test_a_daemon_may_start_no_process_and_an_executor_of_this_process_stays_here() -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=refused_in_a_daemon, args=(answers,), daemon=True)
+    process.start()
+    said = [answers.get(timeout=120) for _ in range(2)]
+    process.join()
+    assert all("must be left out in a daemon process" in text for text in said)
+    X, y = load_wine(return_X_y=True)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(ParameterError, match=r"executor must be None, .* with"),
+    ):
+        advise(X, y, isolate=True, executor=pool)
+    with pytest.raises(ParameterError, match="executor must be open, got one that was shut down"):
+        advise(X, y, effort="quick", executor=pool)
+
+
 def test_what_takes_too_long_is_asked_for_the_best_so_far() -> None:
     limit = Limit()
     assert run_apart(sleeping, {}, left_s=limit.left_s, progress=limit.progress) == "best so far"
@@ -135,6 +175,7 @@ def test_memory_is_limited_there_and_nowhere_else() -> None:
     assert run_apart(hungry, {"n_bytes": 10**8}, left_s=NEVER, memory_limit=limit) == (1.0, limit)
     with pytest.raises(IsolatedError, match=r"memory_limit must be enough .* got 600,000,000 bytes"):
         run_apart(hungry, {"n_bytes": 10**9}, left_s=NEVER, memory_limit=limit)
+    assert run_apart(hungry, {"n_bytes": 10}, left_s=NEVER, memory_limit=10**19)[0] == 1.0
     assert memory_bytes() == math.inf
 
 

@@ -20,7 +20,7 @@ from sklearn.linear_model import (
     Ridge,
     SGDClassifier,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
@@ -109,6 +109,10 @@ def test_solvers_find_the_minimum_with_a_factor_for_each_column(is_classificatio
         (ElasticNet(), False, 0.05, 0.2),
         (LogisticRegression(), True, 0.0, 0.3),
         (LogisticRegression(), True, 0.1, 0.0),
+        (LogisticRegression(solver="saga"), True, 0.0, 0.3),
+        (LogisticRegression(solver="saga"), True, 0.1, 0.0),
+        (Ridge(solver="sag"), False, 0.0, 0.3),
+        (Ridge(solver="sparse_cg"), False, 0.0, 0.3),
     ],
 )
 def test_what_apply_returns_finds_that_minimum(model, is_classification, l1, l2):
@@ -145,6 +149,7 @@ def test_every_feature_of_a_column_is_free_and_the_note_says_so():
     assert advice.record.data.unpenalised == ("age", "site")
     assert "on standardised features, age and site without a penalty" in advice.verdict
     assert any("age and site" in note.text for note in advice.record.notes if note.code == "unpenalised")
+    assert ") on standardised features, age and site without a penalty" in advice.verdict
     pipeline = advice.build().fit(X, y)
     free = pipeline[0].free_
     assert free.sum() == 4
@@ -186,6 +191,11 @@ def test_own_steps_keep_their_place_and_what_depends_on_the_column_is_free():
     assert not any(note.code == "unequal-features" for note in advice.record.notes)
     fitted = advice.apply(pipeline).fit(X, y)
     assert fitted[0].free_.tolist() == [True] * 3 + [False] * 31
+    assert list(fitted.named_steps) == ["unpenalised", "logisticregression"]
+    own = Pipeline([("own", steps), ("clf", LogisticRegression())], memory="cache")
+    configured = advice.apply(own)
+    assert list(configured.named_steps) == ["unpenalised", "clf"]
+    assert configured.memory == "cache"
     model = make_pipeline(StandardScaler(), PCA(2), LogisticRegression())
     with pytest.raises(ParameterError, match="all 2 features depend"):
         advise(X.drop(columns="site"), y, model=model, unpenalised=["age"], effort="quick")
@@ -201,12 +211,14 @@ def test_kinds_that_scikit_learn_cannot_fit_are_left_out(n_classes):
     assert advice.build().fit(X, y).score(X, y) > 0.8
 
 
-@pytest.mark.parametrize("container", ["sparse", "polars"])
+@pytest.mark.parametrize("container", ["sparse", "polars", "numbered"])
 def test_other_containers(container):
     X, y = data(is_classification=False)
     free: list = [0]
     if container == "sparse":
         X = sparse.csr_array(np.where(np.abs(X) > 1, X, 0.0))
+    elif container == "numbered":  # the number of a column is a name of another
+        X, free = pd.DataFrame(X, columns=[7, *range(7)]), [7]
     else:
         polars = pytest.importorskip("polars")
         X, free = polars.DataFrame({f"a{j}": column for j, column in enumerate(X.T)}), ["a0"]
@@ -236,6 +248,8 @@ def _fitted(regularizer, X, y, seed):
         ([0], SGDClassifier(), "unpenalised must be None for SGDClassifier"),
         ([0], regadvisor.fit_function(_fitted), "but for linear models"),
         ([0], LinearSVC(), "unpenalised must be None for LinearSVC"),
+        ([True] + [False] * 7, "auto", "unpenalised must be a list of some of the features"),
+        (np.arange(8) == 1, "auto", "unpenalised must be a list of some of the features"),
     ],
 )
 def test_what_cannot_be_is_refused(unpenalised, model, said):

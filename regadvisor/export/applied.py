@@ -8,13 +8,19 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
-from regadvisor.families.estimator.caller import class_weights, cut, objective_of, with_last
+from regadvisor.families.estimator.caller import (
+    class_weights,
+    cut,
+    objective_of,
+    with_exact_solver,
+    with_last,
+)
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.estimator.texts import step_texts
@@ -47,11 +53,13 @@ def applied(
     """
     target = without_search(target)
     steps, last = cut(target)
+    last = with_exact_solver(last) if facts.unpenalised else last
     _check_features(steps, last, facts, training)
     _check_objective(last, training)
     model = configured(last, strengths_for(last, facts, regularizer, training))
     if steps is not None and facts.unpenalised:
-        return make_pipeline(Unpenalised.of(steps, facts), model)
+        own = [("unpenalised", Unpenalised.of(steps, facts)), (target.steps[-1][0], model)]
+        return Pipeline(own, memory=target.memory, verbose=target.verbose)
     if steps is not None:
         return with_last(target, model)
     preprocess = make_preprocessor(facts, for_network=_is_network(last))

@@ -123,7 +123,7 @@ def shuffled(X: Any, columns: Sequence[str | int], positions: Sequence[int]) -> 
         order = _order(len(frame)).tolist()
         is_named = all(isinstance(column, str) for column in columns)
         names = columns if is_named else [frame.columns[position] for position in positions]
-        return frame.with_columns(*(frame[name][order] for name in names)).to_native()
+        return frame.with_columns(*(frame.get_column(name)[order] for name in names)).to_native()
     is_sparse = sparse.issparse(X)
     moved: Any = sparse.lil_array(X) if is_sparse else np.array(X)
     order, chosen = _order(moved.shape[0]), list(positions)

@@ -19,13 +19,15 @@ from typing import Any
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.progress import Progress
 from regadvisor.scale.sending import packed, sendable, unpacked
-from regadvisor.scale.workers import end_with_parent
+from regadvisor.scale.workers import check_may_start, end_with_parent
 
 #: Seconds over its time after which a call is asked to end, and further ones after which it is killed.
 GRACE_S = 0.5
 ANSWER_S = 2.0
 #: Python with the libraries that are loaded takes about half of it.
 LEAST_BYTES = 500_000_000
+#: No system counts further.
+_MOST_BYTES = 2**62
 _STARTING = "starting"
 
 
@@ -62,6 +64,7 @@ def run_apart(
     Exception
         What the function raised.
     """
+    check_may_start("isolate and memory_limit")
     content = packed((function, dict(given)), argument="isolate must be False")
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -70,8 +73,18 @@ def run_apart(
         process.start()
     there.close()
     stage = _STARTING
+
+    @contextmanager
+    def alive() -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            process.join()
+            raise IsolatedError(_died(process.exitcode, stage, memory_limit)) from error
+
     try:
-        here.send_bytes(content)
+        with alive():
+            here.send_bytes(content)
         is_asked = False
         while True:
             wait_s = left_s() + GRACE_S + (ANSWER_S if is_asked else 0.0)
@@ -86,7 +99,8 @@ def run_apart(
                 _ask_to_end(process.pid)
                 is_asked = True
                 continue
-            what, value = here.recv()
+            with alive():
+                what, value = here.recv()
             if what == "progress":
                 stage = value[0]
                 if progress is not None:
@@ -102,9 +116,6 @@ def run_apart(
                 ) from value
             else:
                 raise value
-    except (EOFError, OSError) as error:
-        process.join()
-        raise IsolatedError(_died(process.exitcode, stage, memory_limit)) from error
     finally:
         process.kill()
         process.join()
@@ -144,7 +155,8 @@ def memory_bytes() -> float:
 def _too_slow(stage: str) -> str:
     return (
         f"the model must give an answer within the budget, got none before the time was up (while: {stage}); "
-        "its process was ended. Give more budget, or look at what the model does for so long"
+        "its process was ended. Give more budget (a process starts in some seconds), or look at what the "
+        "model does for so long"
     )
 
 
@@ -211,4 +223,5 @@ def _limit(n_bytes: int) -> None:
 
     # Of data, not of addresses: libraries reserve many of those that they never use.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, hard))
+    if hard == resource.RLIM_INFINITY or n_bytes < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (min(n_bytes, _MOST_BYTES), hard))

@@ -32,7 +32,7 @@ def packed(value: Any, *, argument: str) -> bytes:
         return pickle.dumps(wrap_non_picklable_objects(value, keep_wrapper=False))
     except Exception as error:  # whatever the objects of a caller may raise
         raise ParameterError(
-            f"{argument} where the model cannot be sent to another process, got one that cannot "
+            f"{argument} where the model or the data cannot be sent to another process, got one that cannot "
             f"({reason_of(error)}); leave it out, or keep open files and locks out of the model"
         ) from error
 

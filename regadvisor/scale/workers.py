@@ -89,6 +89,18 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
     return _ray() if executor == "ray" else nullcontext(_Dask(executor))
 
 
+def check_may_start(arguments: str) -> None:
+    """Raise ParameterError in a process that Python lets start no others.
+
+    `arguments`: those of the caller that need another process.
+    """
+    if multiprocessing.current_process().daemon:
+        raise ParameterError(
+            f"{arguments} must be left out in a daemon process (of a multiprocessing.Pool, say), which may "
+            "start no others; work in threads, or in processes of concurrent.futures"
+        )
+
+
 def _is_dask(executor: Any) -> bool:
     return type(executor).__module__.startswith("distributed.") and hasattr(executor, "submit")
 
@@ -170,6 +182,12 @@ class _Pool:
         except BrokenExecutor:
             self._replace()
             return self._pool.submit(function, item)
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise
+            raise ParameterError(
+                "executor must be open, got one that was shut down; call advise() within its with statement"
+            ) from error
 
     def _replace(self) -> None:
         if self._is_own:
@@ -189,7 +207,8 @@ def _killer(item: Any, error: BaseException) -> WorkerError:
     called = getattr(item, "called", None) or getattr(getattr(item, "part", None), "called", repr(item))
     found = WorkerError(
         f"a worker must survive its work, got {_TRIES} that died at {called}; look for their end in the "
-        "logs (too little memory?), give workers more memory, or use fewer of them"
+        "logs (too little memory? a script without if __name__ == '__main__':?), give workers more memory, "
+        "or use fewer of them"
     )
     found.__cause__ = error
     return found
@@ -221,6 +240,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _processes(n_workers: int) -> Iterator[Workers]:
+    check_may_start("a number of processes as executor")
     make = _new_processes(n_workers)
     pool = _Pool(make(), make, n_workers)
     pool._is_own = True

@@ -159,7 +159,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
                 "and its solver does not find the minimum then; pass LogisticRegression() or a model of "
                 "least squares"
             )
-        kinds = without_saga(kinds, inner, facts)
+        kinds, last = without_saga(kinds, inner, facts), with_exact_solver(last)
     caller = Caller(
         estimator=estimator,
         steps=steps,
@@ -186,6 +186,22 @@ def without_saga(kinds: tuple[Kind, ...], inner: Any, facts: DataFacts) -> tuple
         return kinds
     fitted = ("none", "l2", "l1") if len(facts.classes or ()) <= 2 else ("none", "l2")
     return tuple(kind for kind in kinds if kind in fitted)
+
+
+def with_exact_solver(last: BaseEstimator) -> BaseEstimator:
+    """Return a copy that does without the solvers which do not converge on features of unequal size.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> with_exact_solver(LogisticRegression(solver="sag")).solver
+    'lbfgs'
+    """
+    own = clone(last)
+    inner = innermost(own)
+    if getattr(inner, "solver", None) in ("sag", "saga", "lsqr", "sparse_cg"):
+        inner.set_params(solver=type(inner)().solver)
+    return own
 
 
 def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
