@@ -166,6 +166,23 @@ def test_where_the_model_without_a_penalty_is_worse_than_guessing_no_share_of_it
     )
 
 
+def test_a_model_that_is_worse_than_guessing_on_the_sample_alone_is_told_as_such() -> None:
+    record = advice()
+    assert record.data is not None
+    scores = replace(scores_of(record), lowest_losses={"none": 0.702, "l2": 0.0842}, constant_loss=0.66)
+    claim = replace(record.claims[0], support=0.79)
+    part = replace(
+        record,
+        claims=(claim, *record.claims[1:]),
+        data=replace(record.data, n_rows=20_000),
+        evidence=replace(record.evidence, scores=scores),
+    )
+    assert headline(part)[1].startswith(
+        "Regularizing helps on the sample; on all 20,000 rows that is more likely than not. Without a "
+        "penalty the model does worse on the sample than always guessing (held-out"
+    )
+
+
 def test_losses_that_read_alike_are_not_held_against_each_other() -> None:
     losses = {"l2": 0.6930, "none": 0.6932, "constant": 0.6931}
     record = with_comparison(advice(), comparison("l2", "none", 0.0002, 0.0001, "better", losses))

@@ -182,6 +182,8 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
         "Quick effort takes 400 rows; 400 of 5,000 rows: their means are off by about "
         "0.05 standard deviations; every class has at least 200 rows"
     )
+    asked = draw_sample(table, n_rows=400, sample=300, size_reason="No more rows fit into 2 s")
+    assert asked.evidence.size_reason.startswith("300 of 5,000 rows, as asked: ")
 
 
 @pytest.mark.parametrize("verdicts", [("inconclusive", "equivalent"), ("inconclusive", "inconclusive")])

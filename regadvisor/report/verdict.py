@@ -138,18 +138,20 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
         return (f"Regularizing is not shown to help: the loss is {_between(found)} than without.",)
+    sample, data = record.evidence.sample, record.data
+    is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
+    if is_part and claim.support < REPLY_MASS and claim.probability is None and found.reply == "better":
+        assert data is not None
+        helps = f"Regularizing helps on the sample; on all {data.n_rows:,} rows that is {support(claim)}."
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
     # A share of a loss that exploded says nothing.
     if with_it < constant < without and len({number(each) for each in (with_it, constant, without)}) == 3:
+        there = " on the sample" if is_part else ""
         return (
-            f"{helps} Without a penalty the model does worse than always guessing (held-out "
+            f"{helps} Without a penalty the model does worse{there} than always guessing (held-out "
             f"{named_loss(scores)} {number(without)} against {number(constant)}); with it {number(with_it)}.",
         )
-    sample, data = record.evidence.sample, record.data
-    is_open = claim.support < REPLY_MASS and claim.probability is None and found.reply == "better"
-    if is_open and sample is not None and data is not None and sample.n_rows < data.n_rows:
-        helps = f"Regularizing helps on the sample; on all {data.n_rows:,} rows that is {support(claim)}."
     return (f"{helps} {lower}.",)
 
 

@@ -35,7 +35,8 @@ def describe_size(
         asked = ", as asked" if request.is_asked else ""
         like = " like the new ones" if is_matched else ""
         text = f"{n:,} of {n_source:,} rows{like}{asked}: {'; '.join(parts)}"
-    return f"{reason.rstrip('.')}; {text}" if reason else text
+    # Why a size was planned says nothing of one that was asked for, or of everything.
+    return f"{reason.rstrip('.')}; {text}" if reason and not request.is_asked and n < n_source else text
 
 
 def describe_notes(
