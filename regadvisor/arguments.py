@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import Note
 from regadvisor.words import agreed, joined
@@ -187,7 +187,10 @@ def _has_columns(y: Any) -> bool:
 
 
 def are_labels(y: Any) -> bool:
-    """Whether y has several columns, each of 0 and 1 alone."""
+    """Whether y has several columns, each of 0 and 1 alone.
+
+    Raises DataError if every row has a single 1: these are the classes of one target (one-hot).
+    """
     if not _has_columns(y):
         return False
     import numpy as np
@@ -196,7 +199,15 @@ def are_labels(y: Any) -> bool:
         values = np.asarray(y).astype(np.float64)
     except (TypeError, ValueError):
         return False
-    return bool(np.isin(values, (0.0, 1.0)).all())
+    if not np.isin(values, (0.0, 1.0)).all():
+        return False
+    if len(values) and (values.sum(axis=1) == 1).all():
+        how = "y.idxmax(axis=1)" if hasattr(y, "idxmax") else "numpy.argmax(y, axis=1)"
+        raise DataError(
+            f"y must be one column of classes, got {values.shape[1]} columns with a single 1 in every row "
+            f"(one-hot); pass {how}"
+        )
+    return True
 
 
 def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:

@@ -81,6 +81,9 @@ OVERFIT_OF_CONSTANT = 0.05
 BY_HEART_GAP = 0.5
 #: Underfit: even the training rows are fitted no better than this share below the constant's loss.
 UNDERFIT_GAIN = 0.05
+#: Steps of a run of a Keras model of which nobody says how long it is trained, and the bounds of its epochs:
+#: enough for Adam at its usual rate to fit a small table, and some seconds a fit.
+KERAS_STEPS, KERAS_EPOCHS = 400, (5, 30)
 #: A network still learns if training and held-out loss fell by this share over the second half of its epochs.
 #: It was said of 23 of 121 trainings of a caller's module, cut short or not. Twice as many epochs lowered the
 #: test loss of 21 of them, of 20 by 5% or more (at 0.1: 25 of 30).

@@ -341,3 +341,18 @@ def test_spellings_in_equal_numbers_are_a_plain_note():
     assert [note.is_warning for note in equal if note.code == "labels-alike"] == [False]
     unequal = make_table(np.arange(60.0)[:, None], np.repeat(["Yes", "yes", "no"], [21, 19, 20])).notes
     assert [note.is_warning for note in unequal if note.code == "labels-alike"] == [True]
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_one_hot_columns_are_named_for_what_they_are(n_classes):
+    codes = np.arange(60) % n_classes
+    features = np.random.default_rng(0).normal(size=(60, 3))
+    one_hot = np.eye(n_classes, dtype=int)[codes]
+    for model in ("linear", "mlp"):
+        with pytest.raises(DataError, match=r"single 1 in every row \(one-hot\); pass numpy.argmax"):
+            advise(features, one_hot, model=model, budget=0)
+    with pytest.raises(DataError, match=r"pass y.idxmax\(axis=1\)"):
+        advise(features, pd.DataFrame(one_hot), budget=0)
+    assert advise(features, one_hot, task="regression", budget=0).record.data.n_targets == n_classes
+    one_hot[0] = 1  # several labels in one row: these are labels
+    assert advise(features, one_hot, budget=0).record.data.n_targets == n_classes

@@ -21,6 +21,7 @@ from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted import own_library
 from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
+from regadvisor.families.fitted.own_library import assumed_epochs
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 from regadvisor.families.neural.strengths import candidate
 from regadvisor.records import Training
@@ -250,9 +251,14 @@ def test_random_states_stay_and_runs_repeat(cancer: Any) -> None:
     assert torch.equal(torch.get_rng_state(), states[2])
 
 
-def test_epochs_come_from_the_last_fit_or_the_recipe(cancer: Any) -> None:
-    with pytest.raises(ParameterError, match="recipe must say how many epochs a Keras model is trained"):
-        advise(*cancer, model=classifier())
+def test_epochs_come_from_the_last_fit_or_the_recipe_or_are_assumed(cancer: Any) -> None:
+    assumed = advise(*cancer, model=classifier(), budget=0).record
+    expected = assumed_epochs(len(cancer[1]), 32)
+    assert (assumed.training.epochs, assumed.training.batch_size) == (expected, 32)
+    assert [note.text for note in assumed.notes if note.code == "assumed-epochs"] == [
+        f"Nothing says how long the Keras model is trained: {expected} epochs of 32 rows a batch were taken. "
+        "Pass yours: recipe=Recipe(epochs=..., batch_size=...)."
+    ]
     model = classifier()
     model.fit(np.asarray(cancer[0], np.float32), (cancer[1] == "malign").astype(int), epochs=3, verbose=0)
     advice = advise(*cancer, model=model, budget=0)

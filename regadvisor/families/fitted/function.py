@@ -19,7 +19,7 @@ from regadvisor.families.fitted.family import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
 from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.records import Training
+from regadvisor.records import Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class FitFunction:
     recipe: Recipe | None = None
     #: Rows → Σ lr of a run, where its optimizer decouples weight decay: strengths are decoupled then.
     sum_lr: Callable[[int], float] | None = None
+    #: What a reader should know of it.
+    notes: tuple[Note, ...] = ()
 
     @property
     def coupling(self) -> Coupling:
@@ -217,8 +219,8 @@ class FunctionLearner:
         return self.function.kinds
 
     def on(self, table: Table, X: Any) -> Table:
-        """Return the table with X."""
-        return replace(table, given=X)
+        """Return the table with X, and what a reader should know of the function."""
+        return replace(table, given=X, notes=(*table.notes, *self.function.notes))
 
     def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
         """Return the strengths as they are."""

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from regadvisor import thresholds
 from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.foreign import is_of
-from regadvisor.records import DataFacts
+from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind, Regularizer
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Keras and NumPy have random numbers for the process, and each fit is to have its own.
 _LOCK = threading.Lock()
+#: Rows of a batch where nobody says, as in Keras' own ``fit``.
+_KERAS_BATCH = 32
 #: Losses of differences: a target in its own unit would only make the network learn slowly.
 _DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "logcosh")
 
@@ -39,7 +42,8 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     features : ndarray, csr_array or DataFrame, or None
         All rows: features on a common scale go in as they are, others are encoded and standardised.
     recipe : Recipe, optional
-        Of a Keras model: epochs and rows of a batch, and the optimizer where it is not compiled.
+        Of a Keras model: epochs and rows of a batch, and the optimizer where it is not compiled. Without it
+        the epochs are those that the model was last fitted for, or :func:`assumed_epochs`.
 
     Raises
     ------
@@ -74,8 +78,10 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
                 f"{len(getattr(first, side))} {side}; train it in a function: regadvisor.fit_function(fit)"
             )
     _check_recipe(recipe, is_compiled=bool(first.compiled))
-    own = recipe or Recipe()
-    own = replace(own, epochs=_epochs(first, recipe), transform="standard" if encode else "none")
+    own = recipe or Recipe(batch_size=_KERAS_BATCH)
+    known = _epochs(first, recipe)
+    epochs = known or assumed_epochs(facts.n_rows, own.batch_size)
+    own = replace(own, epochs=epochs, transform="standard" if encode else "none")
     return FitFunction(
         fit=_KerasFit(model, facts, own),
         kinds=_kinds(n_rates(first) > 0),
@@ -84,6 +90,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         name=str(getattr(model, "__name__", type(first).__name__)),
         library="keras",
         recipe=own,
+        notes=() if known else (_assumed(epochs, own.batch_size),),
         sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=own.epochs) if decays(first) else None,
     )
 
@@ -187,18 +194,33 @@ def _made(model: Any, shape: tuple[int, ...], n_outputs: int) -> Any:
     return model(**{name: known[name] for name in asked_for(model)})
 
 
-def _epochs(model: Any, recipe: Recipe | None) -> int:
-    """Return the epochs of one run: the recipe's, or those that the model was last fitted for."""
+def _epochs(model: Any, recipe: Recipe | None) -> int | None:
+    """Return the epochs of one run: the recipe's, or those that the model was last fitted for, if any."""
     if recipe is not None and recipe.epochs is not None:
         return recipe.epochs
     history = getattr(model, "history", None)
     known = None if history is None else (history.params or {}).get("epochs")
-    if not known:
-        raise ParameterError(
-            "recipe must say how many epochs a Keras model is trained, which the model does not, got None; "
-            "pass recipe=Recipe(epochs=..., batch_size=...)"
-        )
-    return int(known)
+    return int(known) if known else None
+
+
+def assumed_epochs(n_rows: int, batch_size: int) -> int:
+    """Return for how many epochs a Keras model is trained if nobody says: some hundred steps.
+
+    Examples
+    --------
+    >>> assumed_epochs(400, 32), assumed_epochs(2_000, 32), assumed_epochs(50_000, 32)
+    (30, 7, 5)
+    """
+    fewest, most = thresholds.KERAS_EPOCHS
+    return min(most, max(fewest, math.ceil(thresholds.KERAS_STEPS * batch_size / n_rows)))
+
+
+def _assumed(epochs: int, batch_size: int) -> Note:
+    text = (
+        f"Nothing says how long the Keras model is trained: {epochs} epochs of {batch_size} rows a batch "
+        "were taken. Pass yours: recipe=Recipe(epochs=..., batch_size=...)."
+    )
+    return Note(code="assumed-epochs", text=text)
 
 
 @dataclass(frozen=True, eq=False)
