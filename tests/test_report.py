@@ -299,11 +299,23 @@ def test_cant_tell_without_training_gives_the_reason() -> None:
     assert headline(record)[0] == "Can't tell yet: 12 rows cannot be split into folds."
 
 
-@pytest.mark.parametrize(("task", "what"), [("regression", "mean"), ("binary", "class shares")])
-def test_no_signal_names_what_is_not_beaten(task: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "loss", "what"),
+    [
+        ("regression", "squared error", "mean"),
+        ("regression", "Poisson deviance", "mean"),
+        ("regression", "pinball loss (quantile 0.5)", "best constant"),
+        ("binary", "log loss", "class shares"),
+        ("binary", "hinge loss", "best constant"),
+        ("binary", "squared error of -1 and 1", "best constant"),
+    ],
+)
+def test_no_signal_names_what_is_not_beaten(task: str, loss: str, what: str) -> None:
     record = no_signal()
     assert record.data is not None
-    record = replace(record, data=replace(record.data, task=task))
+    scores = replace(scores_of(record), loss_name=loss)
+    evidence = replace(record.evidence, scores=scores)
+    record = replace(record, data=replace(record.data, task=task), evidence=evidence)
     verdict = headline(record)
     assert verdict[0] == f"Nothing predicts better than always guessing the {what}: very likely."
     assert verdict[1].startswith("The best model (L2) reaches a ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from regadvisor.records import (
     FEW_RULE,
@@ -32,6 +33,8 @@ from regadvisor.words import (
     spread,
 )
 
+#: Losses that no constant makes smaller than the mean, or the shares of the classes.
+_IS_OF_MEANS = re.compile(r"(log loss|squared error|share of wrong)(,|$| classes| labels)|.*deviance")
 #: Why nothing beats a constant guess although there is a signal.
 _UNSEEN = {
     HIDDEN_SIGNAL: "extreme values rule the loss",
@@ -241,10 +244,11 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     )
     is_several = record.data is not None and record.data.n_targets > 1
     what = ("means" if is_several else "mean") if is_regression else "class shares"
-    if record.training is not None and record.training.has_own_loss:
+    scores = record.evidence.scores
+    has_own_loss = record.training is not None and record.training.has_own_loss
+    if has_own_loss or (scores is not None and not _IS_OF_MEANS.match(scores.loss_name)):
         what = "best constant"
     sentences = [f"Nothing predicts better than always guessing the {what}: {support(main_claim(record))}."]
-    scores = record.evidence.scores
     own = {} if scores is None else losses(scores)
     if scores is not None and own:
         lowest = min(own, key=own.__getitem__)
