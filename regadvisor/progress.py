@@ -68,7 +68,8 @@ class _Bar:
                 return
             self._bar = _bar()
         self._bar.set_description_str(stage.removeprefix("training, ").replace("_", " "), refresh=False)
-        self._bar.n = round(_STEPS * min(max(share_done, 0.0), 1.0))
+        if share_done > 0:  # a stage that begins, or has no shares, takes nothing back
+            self._bar.n = round(_STEPS * min(share_done, 1.0))
         self._bar.refresh()
 
     def close(self) -> None:

@@ -44,6 +44,16 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     assert text.endswith("\r")
 
 
+def test_a_stage_without_shares_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with watching(True) as say:
+        assert say is not None
+        say("training, best so far: L2", 0.9)
+        say("compare", 0.0)
+    assert re.search(r" 90%\|.{6}\| \S+, \S+ left, compare", terminal.getvalue())
+
+
 def test_a_short_advice_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen(monkeypatch, None, patience_s=60.0) == ""
 
