@@ -170,8 +170,7 @@ def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recip
     is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
     if task != "auto" or not is_network or type(model).__name__ == "FitFunction":
         return model, recipe, task
-    from torch.nn import BCEWithLogitsLoss
-
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe
 
     recipe = recipe or Recipe()

@@ -401,6 +401,7 @@ def test_weight_decay_of_the_optimizer_is_advised_as_such(cancer: Any, tmp_path:
         ),
     )
     own = Advice(record, module=advice._module)
+    assert "(l1=0.3" not in own.verdict  # no call of Keras has it
     applied = own.apply(model)
     assert float(applied.optimizer.weight_decay) == pytest.approx(2.0)
     assert "weight_decay=2.0" in own.snippet("keras")

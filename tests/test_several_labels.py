@@ -101,6 +101,19 @@ def test_networks_have_an_output_for_each_label(model: Any) -> None:
         Advice(advice.record, module=None if model == "mlp" else model).build()
 
 
+@pytest.mark.parametrize("model", ["mlp", _network])
+def test_rows_with_several_labels_may_have_weights(model: Any) -> None:
+    weight = np.where(Y[:, 0] > 0, 3.0, 1.0)
+    options: dict[str, Any] = {"recipe": Recipe(epochs=5, lr=0.01), "effort": "quick", "folds": 2}
+    advice = advise(X, Y, model=model, sample_weight=weight, **options)
+    shares = np.average(Y, axis=0, weights=weight)
+    constant = -np.mean(shares * np.log(shares) + (1 - shares) * np.log(1 - shares))
+    assert advice.record.evidence.scores.constant_loss == pytest.approx(constant, rel=0.05)
+    same = advise(X, Y, model=model, sample_weight=np.full(len(Y), 2.0), **options)
+    usual = advise(X, Y, model=model, **options)
+    np.testing.assert_allclose(same.scores.loss, usual.scores.loss, rtol=1e-5)
+
+
 def test_classes_in_several_columns_are_refused_with_what_to_do() -> None:
     for model in ("auto", "mlp", _network):
         with pytest.raises(DataError, match=r"call advise\(\) once for each of these"):

@@ -35,8 +35,9 @@ def parameters(record: Record) -> dict[str, dict[str, float]]:
     if training.family == "fitted" and training.engine is None:
         return {} if record.data.has_weights else training.parameters
     if training.engine == "keras" or training.engine == "skorch":
-        # A regression's loss may have no ½, which the record does not know; L1 in torch is no parameter.
-        is_known = record.data.task != "regression" and not (training.engine == "skorch" and regularizer.l1)
+        # A regression's loss may have no ½, which the record does not know; L1 is a parameter of L1L2 alone.
+        has_call = not regularizer.l1 or (training.engine == "keras" and training.coupling == "loss")
+        is_known = record.data.task != "regression" and has_call
         return regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
     if not spec_of(training.family).is_network:
         return _linear(record)

@@ -30,6 +30,23 @@ ABOUT_LOSS = (
 )
 
 
+class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
+    """Torch's loss of several labels, as one number for each row: rows may have weights.
+
+    Examples
+    --------
+    >>> BCEWithLogitsLoss()(torch.zeros(2, 3), torch.eye(3)[:2])
+    tensor([0.6931, 0.6931])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(reduction="none")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the labels, shape (n_rows,)."""
+        return super().forward(input, target).mean(-1)
+
+
 def training_loss(own: LossFunction | None, *, is_classification: bool) -> Loss:
     """Return the loss to train with: the caller's own, or the one of the task."""
     if own is not None:
