@@ -379,7 +379,9 @@ def _read(
     free = check_unpenalised(unpenalised, table.facts)
     if free:
         table = replace(
-            table, facts=replace(table.facts, unpenalised=free), notes=(about_free(free), *table.notes)
+            table,
+            facts=replace(table.facts, unpenalised=free),
+            notes=(about_free(free, table.facts), *table.notes),
         )
     own = own_function(model, table.facts, table.X, recipe)
     if own is not None:

@@ -241,12 +241,14 @@ def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
     return tuple(name for name in names if name in chosen)
 
 
-def about_free(columns: tuple[str | int, ...]) -> Note:
+def about_free(columns: tuple[str | int, ...], facts: DataFacts) -> Note:
     """Return the note on columns that no penalty acts on.
 
     Examples
     --------
-    >>> about_free(("age",)).text[:30]
+    >>> from regadvisor.records import DataFacts
+    >>> facts = DataFacts(container="frame", task="regression", n_rows=9, columns=())
+    >>> about_free(("age",), facts).text[:30]
     'No penalty acts on age: in fro'
     """
     names = joined(column if isinstance(column, str) else f"x{column}" for column in columns)
@@ -254,6 +256,9 @@ def about_free(columns: tuple[str | int, ...]) -> Note:
         f"No penalty acts on {names}: in front of the model {agreed(len(columns), 'it is', 'they are')} "
         "multiplied by 10,000, so weights are that much smaller there."
     )
+    if facts.task != "regression":
+        left_out = "L1+L2 was" if len(facts.classes or ()) <= 2 else "L1 and L1+L2 were"
+        text += f" {left_out} not tried: SAGA, the solver of scikit-learn for that, does not converge then."
     return Note(code="unpenalised", text=text)
 
 

@@ -208,6 +208,10 @@ def test_kinds_that_scikit_learn_cannot_fit_are_left_out(n_classes):
     advice = advise(X, y, unpenalised=[0], effort="quick")
     kinds = {"none", "l2", "l1"} if n_classes == 2 else {"none", "l2"}
     assert set(advice.scores.kind) <= kinds
+    (note,) = (note.text for note in advice.record.notes if note.code == "unpenalised")
+    assert ("L1+L2 was not tried" if n_classes == 2 else "L1 and L1+L2 were not tried") in note
+    own = advise(X, y, model=LogisticRegression(), unpenalised=[0], effort="quick")
+    assert "kinds-of-model" not in {note.code for note in own.record.notes}  # it has all penalties
     assert advice.build().fit(X, y).score(X, y) > 0.8
 
 

@@ -423,8 +423,9 @@ def _notes(caller: Caller, given: str) -> tuple[Note, ...]:
     if not caller.is_exact:
         text = f"{name} was trained as itself: its strengths are those of its own objective."
         notes.append(Note(code="own-objective", text=text))
-    if not {"l1", "l2", "elasticnet"} <= set(caller.kinds):
-        own = " and ".join(LABELS[kind] for kind in caller.kinds if kind != "none")
+    has = caller.row.kinds(inner)
+    if not {"l1", "l2", "elasticnet"} <= set(has):
+        own = " and ".join(LABELS[kind] for kind in has if kind != "none")
         other = ""
         if caller.row.is_linear or caller.row.laws == "network":
             model = "mlp" if caller.row.laws == "network" else "linear"
