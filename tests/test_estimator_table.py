@@ -90,7 +90,7 @@ CLASSIFIERS = [
     CalibratedClassifierCV(),
     CalibratedClassifierCV(LogisticRegression(), ensemble=False),
     FixedThresholdClassifier(LogisticRegression(), threshold=0.3),
-    TunedThresholdClassifierCV(LogisticRegression()),
+    TunedThresholdClassifierCV(LogisticRegression(), cv=2, thresholds=5),
 ]
 REGRESSORS = [
     LinearRegression(),
