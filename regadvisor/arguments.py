@@ -168,8 +168,13 @@ def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recip
 
         return MultiOutputClassifier(LogisticRegression()), None, task
     is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
-    if task != "auto" or not is_network or type(model).__name__ == "FitFunction":
+    if not is_network or type(model).__name__ == "FitFunction":
         return model, recipe, task
+    if task != "auto":
+        raise ParameterError(
+            f"task must be 'auto' for several columns of 0 and 1 and a network, got {task!r}; the network "
+            "has an output for each label and predicts logits: advise() takes it, AdvisedClassifier does not"
+        )
     from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe
 

@@ -171,6 +171,7 @@ def test_without_training_and_without_signal_the_model_still_gets_its_own_penalt
     advice = advise(X[:60], noise, model=model, budget=budget, effort="quick", folds=3)
     assert advice.regularizer.kind == ("l2" if isinstance(model, Ridge) else "l1")
     advice.apply(model).fit(X[:60], noise)
+    assert "L1+L2" not in advice.plot("chart")  # the chart of a model with one penalty
 
 
 def imbalanced() -> tuple[np.ndarray, np.ndarray]:

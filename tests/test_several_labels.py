@@ -101,6 +101,13 @@ def test_networks_have_an_output_for_each_label(model: Any) -> None:
         Advice(advice.record, module=None if model == "mlp" else model).build()
 
 
+def test_networks_of_several_labels_predict_no_classes() -> None:
+    with pytest.raises(ParameterError, match="task must be 'auto' for several columns of 0 and 1"):
+        advise(X, Y, model="mlp", task="classification")
+    with pytest.raises(ParameterError, match="AdvisedClassifier does not"):
+        AdvisedClassifier(model="mlp").fit(X, Y)
+
+
 @pytest.mark.parametrize("model", ["mlp", _network])
 def test_rows_with_several_labels_may_have_weights(model: Any) -> None:
     weight = np.where(Y[:, 0] > 0, 3.0, 1.0)

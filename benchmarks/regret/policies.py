@@ -161,7 +161,7 @@ def _evidence(reference: Reference, honest: Honest) -> Evidence:
             loss_name="loss",
             constant_loss=honest.loss("constant"),
             scores=(),
-            honest_losses=honest.kind_losses(),
+            honest_losses={kind: honest.loss(kind) for kind in honest.panel.kinds},
             best_kind=honest.best_kind,  # type: ignore[arg-type]
             comparisons=compare_all(honest),
             lowest_losses={kind: float(honest.panel.mean_losses(kind).min()) for kind in honest.panel.kinds},

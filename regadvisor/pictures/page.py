@@ -10,8 +10,8 @@ from regadvisor.flowchart import draw
 from regadvisor.flowchart.chart import Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.pictures.draw import to_svg
-from regadvisor.records import Record
-from regadvisor.regularizer import DROPOUT_KINDS, KINDS
+from regadvisor.records import Record, Step
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 from regadvisor.report.html import Picture, to_page
 from regadvisor.report.picture_data import caption, strength_picture
 from regadvisor.report.view import view
@@ -49,23 +49,35 @@ def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
             yield kind, Picture(svg=to_svg(record, kind), caption=said)
 
 
+#: Which penalties a model may lack; the chart is then another one.
+_EXPRESSED: tuple[tuple[Kind, ...], ...] = (KINDS, ("none", "l2"), ("none", "l1"), ("none", "l2", "l1"))
+
+
 def _chart(record: Record) -> Chart:
-    """Return the chart by the name that the record has, as it was for these kinds of candidates."""
+    """Return the chart by the name that the record has, for penalties with which it has the path."""
     scores = record.evidence.scores
     has_dropout = record.settings.model == "mlp" or (
         scores is not None and any(score.kind in DROPOUT_KINDS for score in scores.scores)
     )
-    chart = resolve(record.settings.chart, has_dropout=has_dropout)
+    whole = resolve(record.settings.chart, has_dropout=has_dropout)
+    tried = () if scores is None else tuple(dict.fromkeys(score.kind for score in scores.scores))
     training = record.training
-    if scores is not None and training is not None and (training.estimator or training.family == "fitted"):
-        tried = {score.kind for score in scores.scores}
-        chart = limited(chart, tuple(kind for kind in KINDS if kind in tried))
-    chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart
-    for step in record.walk.steps:
-        question = chart.questions.get(step.question)
-        if question is None or step.reply not in question.edges or question.edges[step.reply].to != step.to:
-            raise ParameterError(
-                f"kind must not be 'chart' where another chart was walked, got one with {step.question!r}: "
-                "it is not in the record; draw it with regadvisor.flowchart.draw.to_svg(chart, walk)"
-            )
-    return chart
+    is_callers = training is not None and (training.estimator or training.family == "fitted")
+    known = (tried,) if tried and is_callers else ()
+    # A model that lacks a penalty is said to; its path may be one of the whole chart, too.
+    lacks = any(note.code == "kinds-of-model" for note in record.notes)
+    for kinds in known + (_EXPRESSED[1:] if lacks else ()) + _EXPRESSED:
+        chart = limited(whole, kinds)
+        chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart
+        if all(_is_on(step, chart) for step in record.walk.steps):
+            return chart
+    raise ParameterError(
+        "kind must not be 'chart' where another chart was walked, got one that is not in the record; draw it "
+        "with regadvisor.flowchart.draw.to_svg(chart, walk)"
+    )
+
+
+def _is_on(step: Step, chart: Chart) -> bool:
+    """Return whether a step is one of the chart."""
+    question = chart.questions.get(step.question)
+    return question is not None and step.reply in question.edges and question.edges[step.reply].to == step.to
