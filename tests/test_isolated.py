@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +144,18 @@ def test_a_daemon_may_start_no_process_and_an_executor_of_this_process_stays_her
 def test_what_takes_too_long_is_asked_for_the_best_so_far() -> None:
     limit = Limit()
     assert run_apart(sleeping, {}, left_s=limit.left_s, progress=limit.progress) == "best so far"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_second_ctrl_c_ends_what_answers_neither_it_nor_has_a_budget() -> None:
+    def press(stage: str, share: float) -> None:
+        for after_s in (0.3, 1.5):
+            timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT))
+            timer.daemon = True
+            timer.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(deaf, {}, left_s=NEVER, progress=press)
 
 
 @pytest.mark.parametrize(("function", "stage"), [(deaf, "a loop in C"), (interrupted, "first look")])

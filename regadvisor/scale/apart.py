@@ -85,13 +85,16 @@ def run_apart(
     try:
         with alive():
             here.send_bytes(content)
-        is_asked = False
+        is_asked = is_interrupted = False
         while True:
             wait_s = left_s() + GRACE_S + (ANSWER_S if is_asked else 0.0)
             try:
                 is_there = here.poll(None if math.isinf(wait_s) else max(wait_s, 0.0))
             except KeyboardInterrupt:  # the answer is on its way then, if there is one
+                if is_interrupted:  # there is none: a second time means it
+                    raise
                 _ask_to_end(process.pid)
+                is_interrupted = True
                 continue
             if not is_there:
                 if is_asked:
@@ -110,10 +113,7 @@ def run_apart(
             elif isinstance(value, KeyboardInterrupt) and is_asked:
                 raise IsolatedError(_too_slow(stage))
             elif isinstance(value, MemoryError) and memory_limit is not None:
-                raise IsolatedError(
-                    f"memory_limit must be enough for the data and the model, got {memory_limit:,} bytes, "
-                    f"which were not (while: {stage}; {value}); give more, or fewer rows"
-                ) from value
+                raise IsolatedError(_too_large(value, stage, memory_limit)) from value
             else:
                 raise value
     finally:
@@ -157,6 +157,13 @@ def _too_slow(stage: str) -> str:
         f"the model must give an answer within the budget, got none before the time was up (while: {stage}); "
         "its process was ended. Give more budget (a process starts in some seconds), or look at what the "
         "model does for so long"
+    )
+
+
+def _too_large(error: MemoryError, stage: str, memory_limit: int) -> str:
+    return (
+        f"memory_limit must be enough for the data and the model, got {memory_limit:,} bytes, which were not "
+        f"(while: {stage}; {error}); give more, or fewer rows"
     )
 
 
