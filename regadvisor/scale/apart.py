@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from regadvisor.errors import ParameterError, RegadvisorError
@@ -72,6 +73,24 @@ def run_apart(
     with _ctrl_c_kept_back():  # the process inherits that, until it can answer
         process.start()
     there.close()
+    try:
+        return _talk(here, process, content, left_s, memory_limit=memory_limit, progress=progress)
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def _talk(
+    here: Connection,
+    process: SpawnProcess,
+    content: bytes,
+    left_s: Callable[[], float],
+    *,
+    memory_limit: int | None,
+    progress: Progress | None,
+) -> Any:
+    """Send the process its work, hand on what it tells, and return its answer; ask it to end in time."""
     stage = _STARTING
 
     @contextmanager
@@ -82,44 +101,39 @@ def run_apart(
             process.join()
             raise IsolatedError(_died(process.exitcode, stage, memory_limit)) from error
 
-    try:
-        with alive():
-            here.send_bytes(content)
-        is_asked = is_interrupted = False
-        while True:
-            wait_s = left_s() + GRACE_S + (ANSWER_S if is_asked else 0.0)
-            try:
-                is_there = here.poll(None if math.isinf(wait_s) else max(wait_s, 0.0))
-            except KeyboardInterrupt:  # the answer is on its way then, if there is one
-                if is_interrupted:  # there is none: a second time means it
-                    raise
-                _ask_to_end(process.pid)
-                is_interrupted = True
-                continue
-            if not is_there:
-                if is_asked:
-                    raise IsolatedError(_too_slow(stage))
-                _ask_to_end(process.pid)
-                is_asked = True
-                continue
-            with alive():
-                what, value = here.recv()
-            if what == "progress":
-                stage = value[0]
-                if progress is not None:
-                    progress(*value)
-            elif what == "result":
-                return unpacked(value)
-            elif isinstance(value, KeyboardInterrupt) and is_asked:
+    with alive():
+        here.send_bytes(content)
+    is_asked = is_interrupted = False
+    while True:
+        wait_s = left_s() + GRACE_S + (ANSWER_S if is_asked else 0.0)
+        try:
+            is_there = here.poll(None if math.isinf(wait_s) else max(wait_s, 0.0))
+        except KeyboardInterrupt:  # the answer is on its way then, if there is one
+            if is_interrupted:  # there is none: a second time means it
+                raise
+            _ask_to_end(process.pid)
+            is_interrupted = True
+            continue
+        if not is_there:
+            if is_asked:
                 raise IsolatedError(_too_slow(stage))
-            elif isinstance(value, MemoryError) and memory_limit is not None:
-                raise IsolatedError(_too_large(value, stage, memory_limit)) from value
-            else:
-                raise value
-    finally:
-        process.kill()
-        process.join()
-        here.close()
+            _ask_to_end(process.pid)
+            is_asked = True
+            continue
+        with alive():
+            what, value = here.recv()
+        if what == "progress":
+            stage = value[0]
+            if progress is not None:
+                progress(*value)
+        elif what == "result":
+            return unpacked(value)
+        elif isinstance(value, KeyboardInterrupt) and is_asked:
+            raise IsolatedError(_too_slow(stage))
+        elif isinstance(value, MemoryError) and memory_limit is not None:
+            raise IsolatedError(_too_large(value, stage, memory_limit)) from value
+        else:
+            raise value
 
 
 def check_memory_limit(value: object) -> int | None:
