@@ -734,7 +734,7 @@ class Training:
     #: … and whether some features that it gets are far larger than others.
     is_unequal: bool = False
     #: Of an estimator that was trained as itself: its parameters for all rows, by the name of its class.
-    parameters: dict[str, dict[str, float]] = field(default_factory=dict)
+    parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
 
     @property
     def is_own(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ from regadvisor.families.base import Job
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import ESTIMATORS, WRAPPERS, configured, innermost, row_of
 from regadvisor.families.fitted.losses import ColumnLoss, signs
+from regadvisor.report.units import range_in_own_unit
 from regadvisor.sampling.folds import make_folds
+from regadvisor.words import number
 
 RNG = np.random.default_rng(0)
 N = 150
@@ -410,3 +413,40 @@ def test_what_is_told_is_what_apply_sets() -> None:
             assert getattr(last, parameter) == pytest.approx(value)
         assert advice.regularizer.kind == "none" or name in advice.summary["parameters"]
         assert isinstance(advice.regularizer, Regularizer)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "kind", "words"),
+    [
+        (SGDClassifier(), CLASSES, "l1", {"penalty": "l1"}),
+        (SGDClassifier(penalty="l1"), CLASSES, "l2", {}),
+        (SGDRegressor(), NUMBERS, "elasticnet", {"penalty": "elasticnet", "l1_ratio": 0.25}),
+        (LinearSVC(), CLASSES, "l1", {"penalty": "l1"}),
+        (LinearSVC(), CLASSES, "l2", {}),
+        (OneVsRestClassifier(LogisticRegression()), CLASSES, "l1", {"l1_ratio": 1.0}),
+        (OneVsRestClassifier(LogisticRegression()), CLASSES, "l2", {}),
+    ],
+)
+def test_what_is_told_makes_the_kind(model: Any, y: Any, kind: str, words: dict[str, Any]) -> None:
+    """A reader types it into a new estimator, whose penalty is L2 by default."""
+    table = make_table(X, y, task="regression" if is_regressor(model) else "auto")
+    family: Any = resolve_model(model, table.facts, recipe=None, device="cpu")
+    family, table = family.on(table, X)
+    family.prepare(table, make_folds(table, folds=3).folds, seed=0)
+    l1, l2 = {"l1": (0.1, 0.0), "l2": (0.0, 0.1), "elasticnet": (0.1, 0.3)}[kind]
+    ((_, told),) = family.learner.parameters(Regularizer(l1=l1, l2=l2), N).items()
+    assert {name: told[name] for name in told if name in ("penalty", "l1_ratio")} == words
+
+
+@pytest.mark.parametrize("model", [SGDClassifier(loss="hinge", random_state=0), LinearSVC(random_state=0)])
+def test_the_range_is_told_in_the_unit_of_the_estimator(model: Any) -> None:
+    many = np.hstack([X, RNG.normal(size=(N, 30))])
+    advice = advise(many, CLASSES, model=model, effort="quick", folds=2)
+    strength = advice.record.strength
+    ((name, picked),) = strength.regularizer.strengths().items()
+    ties = {name: (picked / 2, picked * 4)}
+    facts = replace(strength, ties=ties, on_sample=strength.regularizer)
+    (told,) = range_in_own_unit(replace(advice.record, strength=facts))
+    (key, value), *_ = advice.summary["parameters"][type(model).__name__].items()
+    low, high = (value / 4, value * 2) if key == "C" else (value / 2, value * 4)
+    assert told == f"For {type(model).__name__} that is {key} from {number(low, 2)} to {number(high, 2)}."

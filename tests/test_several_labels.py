@@ -27,7 +27,7 @@ X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, 
 def test_the_loss_is_the_mean_over_the_labels() -> None:
     advice = advise(X, Y, effort="quick", folds=3)
     scores = advice.record.evidence.scores
-    assert scores.loss_name == "log loss, mean of 3 labels"
+    assert scores.loss_name == "log loss (mean of 3 labels)"
     shares = np.tile(Y.mean(axis=0), (len(Y), 1))
     constant = np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)])
     assert scores.constant_loss == pytest.approx(constant, rel=0.03)
@@ -46,12 +46,12 @@ def test_the_loss_is_the_mean_over_the_labels() -> None:
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (MultiOutputClassifier(LinearSVC()), "squared hinge loss, mean of 3 labels"),
-        (MultiOutputClassifier(Perceptron()), "share of wrong labels, mean of 3 labels"),
-        (ClassifierChain(LogisticRegression()), "log loss, mean of 3 labels"),
-        (OneVsRestClassifier(LogisticRegression()), "log loss, mean of 3 labels"),
-        (RidgeClassifier(), "squared error of -1 and 1, mean of 3 labels"),
-        (MLPClassifier((4,), solver="lbfgs", max_iter=200, random_state=0), "log loss, mean of 3 labels"),
+        (MultiOutputClassifier(LinearSVC()), "squared hinge loss (mean of 3 labels)"),
+        (MultiOutputClassifier(Perceptron()), "share of wrong labels (mean of 3 labels)"),
+        (ClassifierChain(LogisticRegression()), "log loss (mean of 3 labels)"),
+        (OneVsRestClassifier(LogisticRegression()), "log loss (mean of 3 labels)"),
+        (RidgeClassifier(), "squared error of -1 and 1 (mean of 3 labels)"),
+        (MLPClassifier((4,), solver="lbfgs", max_iter=200, random_state=0), "log loss (mean of 3 labels)"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

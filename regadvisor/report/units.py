@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
 
 from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.family_spec import spec_of
@@ -16,7 +16,7 @@ from regadvisor.words import number
 _OURS = ("LogisticRegression", "Ridge", "Lasso", "ElasticNet", "LinearRegression")
 
 
-def parameters(record: Record) -> dict[str, dict[str, float]]:
+def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     """Return the parameters that set the advised strengths, by the name of what takes them.
 
     Empty where no plain number says it: unknown strengths, weighted rows, several targets, own objectives.
@@ -99,19 +99,17 @@ def range_in_own_unit(record: Record) -> list[str]:
     picked, advised = sample.strengths().get(name), full.strengths().get(name)
     if not picked or not advised or name == "dropout" or ends[0] >= ends[1]:
         return []
-    values = []
-    for end in ends:  # the whole range moves with the strength that was picked
-        at = replace(record, strength=replace(facts, regularizer=full.times(end / picked)))
-        found = [(model, key, value) for model, own in parameters(at).items() for key, value in own.items()]
-        values += [each for each in found if each[1] != "l1_ratio"][:1]
-    if len(values) != 2 or values[0][:2] != values[1][:2]:
-        return []
-    model, key, _ = values[0]
-    low, high = sorted(value for *_, value in values)
-    return [f"For {model} that is {key} from {number(low, 2)} to {number(high, 2)}."]
+    told = [(model, *each) for model, own in parameters(record).items() for each in own.items()]
+    for model, key, value in told:
+        if key == "l1_ratio" or isinstance(value, str):
+            continue
+        # The whole range moves with the strength that was picked; C is one over a strength.
+        low, high = sorted(value * (picked / end if key == "C" else end / picked) for end in ends)
+        return [f"For {model} that is {key} from {number(low, 2)} to {number(high, 2)}."]
+    return []
 
 
-def _typed(value: float, digits: int, key: str = "") -> str:
+def _typed(value: float | str, digits: int, key: str = "") -> str:
     """Return a number as it is typed in code, without commas; a mix of L1 and L2 never as L1 or L2 alone.
 
     Examples
@@ -121,6 +119,8 @@ def _typed(value: float, digits: int, key: str = "") -> str:
     >>> _typed(0.99931, 1, "l1_ratio")
     '0.999'
     """
+    if isinstance(value, str):
+        return f'"{value}"'
     if key == "l1_ratio" and value not in (0.0, 1.0):
         digits = next((more for more in range(digits, 16) if number(value, more) not in ("0", "1")), 16)
     if math.isfinite(value) and 1_000 <= abs(value) < 1e9:

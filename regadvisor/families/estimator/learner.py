@@ -162,14 +162,22 @@ class EstimatorLearner:
             spread=spread,
         )
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
-        """Return the parameters of the estimator, inside of wrappers; none where rows have class weights."""
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
+        """Return the parameters of the estimator, inside of wrappers; none where rows have class weights.
+
+        What makes it this kind is among them where it is not the default: ``penalty="l1"``, ``l1_ratio=1``.
+        """
         if regularizer.kind == "none" or self.caller.class_weight is not None:
             return {}
         inner = innermost(configured(self.caller.last, self._strengths(regularizer, n_rows)))
-        known = inner.get_params()
-        names = ("alpha", "C", "l1_ratio") if regularizer.kind == "elasticnet" else ("alpha", "C")
-        return {type(inner).__name__: {name: float(known[name]) for name in names if name in known}}
+        known, usual = inner.get_params(), type(inner)().get_params()
+        told: dict[str, float | str] = {name: float(known[name]) for name in ("alpha", "C") if name in known}
+        if known.get("penalty") != usual.get("penalty"):
+            told["penalty"] = str(known["penalty"])
+        needs_mix = regularizer.kind == "elasticnet" or (regularizer.kind == "l1" and "penalty" not in told)
+        if needs_mix and known.get("l1_ratio") != usual.get("l1_ratio"):
+            told["l1_ratio"] = float(known["l1_ratio"])
+        return {type(inner).__name__: told}
 
     def _outputs(self, model: Any, rows: Any) -> Floats:
         """Return what the loss reads, a column for each output."""

@@ -107,7 +107,7 @@ class Learner(Protocol):
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the model."""
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
         """Return the parameters that set these strengths, by the name of what has them; may be empty."""
 
 

@@ -275,7 +275,7 @@ class FunctionLearner:
         """Return candidates in the caller's own ranges."""
         return ranged(found, self.function.ranges) if self.function.ranges else found
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
         """Return nothing: what the function does with strengths is not known."""
         return {}
 

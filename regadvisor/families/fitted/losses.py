@@ -270,14 +270,14 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
     Examples
     --------
     >>> of_labels(LogLoss(), 3).name
-    'log loss, mean of 3 labels'
+    'log loss (mean of 3 labels)'
     """
     mean = f"mean of {n_labels} labels"
     if isinstance(loss, ColumnLoss):
-        return replace(loss, name=f"{loss.name}, {mean}")
+        return replace(loss, name=f"{loss.name} ({mean})")
     if isinstance(loss, ErrorRate):
         return ColumnLoss(
-            name=f"share of wrong labels, {mean}",
+            name=f"share of wrong labels ({mean})",
             response=loss.response,
             element=lambda y, z: np.asarray(y * z <= 0, dtype=np.float64),
             are_signs=True,
@@ -288,7 +288,7 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
         return np.asarray(-np.log(np.clip(picked, PROBABILITY_FLOOR, 1.0)), dtype=np.float64)
 
     return ColumnLoss(
-        name=f"log loss, {mean}",
+        name=f"log loss ({mean})",
         response="predict_proba",
         element=log_loss,
         has_mean=True,
