@@ -234,6 +234,9 @@ DATE_SHARE = 0.95
 ID_LEVEL_SHARE = 0.9
 #: … if there are more of them than this: with few rows, every name is met once.
 FEWEST_LEVELS_OF_ID = 50
+#: Different texts from which on digits with the same letters behind them are numbers with a unit ("72 kg"),
+#: not codes ("2WD", "4WD"): a judgement.
+FEWEST_WITH_UNIT = 10
 #: In such a column, levels met less often than this share one: what is met once teaches nothing.
 RAREST_IDENTIFIER_ROWS = 2
 #: One-hot columns of a network at most, all categorical columns together: each costs time in every step. Of

@@ -15,6 +15,7 @@ from pandas.api import types as dtypes
 
 from regadvisor.data.dates import SMALLEST_PACKED, FoundDates, as_times, find_dates, may_be_dates
 from regadvisor.data.levels import Levels, text_levels
+from regadvisor.data.written import DecimalSign, written_numbers
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
 from regadvisor.words import listed, means_missing, shown
@@ -160,7 +161,7 @@ def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
         return FrameColumn(kind="date", values=as_times(column, known.date_order))
     if isinstance(dtype, pd.CategoricalDtype):
         return _categorical(column)
-    if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
+    if _is_numeric(dtype):
         return FrameColumn(kind="numeric", values=_numbers(column))
     if _is_date_dtype(dtype):
         return FrameColumn(kind="date", values=as_times(column))
@@ -242,7 +243,9 @@ def _parsed(column: AnySeries) -> AnySeries | None:
     head = column[column.notna()].iloc[:1000]
     head = head[[not _is_blank(value) for value in head]]
     try:
-        if not len(head) or pd.to_numeric(head, errors="coerce").isna().any():
+        if not len(head) or (
+            pd.to_numeric(head, errors="coerce").isna().any() and written_numbers(head.tolist()) is None
+        ):
             return None
     except OverflowError as error:
         raise DataError(
@@ -261,10 +264,11 @@ def _is_blank(value: object) -> bool:
     return isinstance(value, str) and means_missing(value)
 
 
-def as_numbers(column: AnySeries) -> AnySeries:
+def as_numbers(column: AnySeries, decimal: DecimalSign | None = None) -> AnySeries:
     """Return a column that holds numbers, in whatever form, as plain ones; what is missing is NaN.
 
-    Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers.
+    Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers. `decimal`: the
+    decimal sign of numbers that are written with one, or with a unit.
 
     Raises DataError if a value is no number.
 
@@ -272,23 +276,26 @@ def as_numbers(column: AnySeries) -> AnySeries:
     --------
     >>> as_numbers(pd.Series(["1", 2, True, pd.NA], dtype=object)).tolist()
     [1.0, 2.0, 1.0, nan]
+    >>> as_numbers(pd.Series(["$1,200", "$80"])).tolist()
+    [1200.0, 80.0]
     """
-    dtype = column.dtype
     _check_real(column)
-    if dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype):
+    if _is_numeric(column.dtype):
         return _numbers(column)
-    is_present = column.notna().to_numpy(dtype=np.bool_, copy=True)
+    is_present = _is_present(column)
     present = column.astype(object)[is_present]
-    is_value = np.array([not _is_blank(value) for value in present], dtype=np.bool_)
-    is_present[is_present] = is_value
-    present = present[is_value]
     try:
         numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         is_number = ~np.isnan(numbers)
     except (TypeError, ValueError):  # lists and the like, dates
         numbers, is_number = np.empty(0), np.zeros(1, dtype=np.bool_)
+    if not is_number.all() or decimal == ",":
+        written = written_numbers(present.tolist(), decimal)
+        if written is not None:
+            numbers, is_number = written[0], np.ones(len(present), dtype=np.bool_)
     if not is_number.all():
-        example = present.iloc[int(np.argmin(is_number))]
+        wrong = present.tolist() if not len(numbers) else present[~is_number].tolist()
+        example = next((each for each in wrong if written_numbers([each], decimal or ".") is None), wrong[0])
         raise DataError(
             f"column {shown(column.name)} must hold numbers, got {shown(example)}; correct this value, or "
             "pass None for a missing one"
@@ -296,3 +303,33 @@ def as_numbers(column: AnySeries) -> AnySeries:
     values = np.full(len(column), np.nan)
     values[is_present] = numbers
     return pd.Series(values, index=column.index, name=column.name, copy=False)
+
+
+def decimal_sign(column: AnySeries) -> DecimalSign | None:
+    """Return the decimal sign of a column of texts that are numbers, but no plain ones; None of any other.
+
+    Examples
+    --------
+    >>> decimal_sign(pd.Series(["1,5", "2,25"])), decimal_sign(pd.Series(["1.5", "2.25"]))
+    (',', None)
+    """
+    if _is_numeric(column.dtype):
+        return None
+    present = column.astype(object)[_is_present(column)]
+    if not all(isinstance(value, str) for value in present):
+        return None
+    if pd.to_numeric(present, errors="coerce").notna().all():
+        return None
+    written = written_numbers(present.tolist())
+    return None if written is None else written[1]
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return dtypes.is_bool_dtype(dtype) or dtypes.is_numeric_dtype(dtype)
+
+
+def _is_present(column: AnySeries) -> NDArray[np.bool_]:
+    """Return which values are there: neither missing nor a word for it."""
+    is_present = column.notna().to_numpy(dtype=np.bool_, copy=True)
+    is_present[is_present] = [not _is_blank(value) for value in column.astype(object)[is_present]]
+    return is_present

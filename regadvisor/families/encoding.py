@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import DateOrder, as_times, microseconds
-from regadvisor.data.frames import as_frame, as_numbers
+from regadvisor.data.frames import as_frame, as_numbers, decimal_sign
 from regadvisor.data.levels import text_levels
 
 _DAY_US = 24 * 3600 * 1e6
@@ -83,11 +83,26 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
 
     Text, objects, decimals, nullable and sparse columns become float64, and every missing value NaN.
 
+    Attributes
+    ----------
+    decimals_ : list of {".", ",", None}
+        Of each column of texts that are no plain numbers, such as ``"1.234,5 €"``: its decimal sign.
+
     Examples
     --------
     >>> AsNumbers().fit_transform(pd.DataFrame({"n": ["1", 2, None, pd.NA]}, dtype=object)).ravel().tolist()
     [1.0, 2.0, nan, nan]
+    >>> step = AsNumbers().fit(pd.DataFrame({"price": ["1,5", "2,25"]}))
+    >>> step.transform(pd.DataFrame({"price": ["1,125"]})).tolist()
+    [[1.125]]
     """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Remember the columns, and how their numbers are written."""
+        super().fit(X)
+        frame = _frame(X)
+        self.decimals_ = [decimal_sign(frame.iloc[:, j]) for j in range(frame.shape[1])]
+        return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return an array (n_rows, n_columns) of float64.
@@ -100,7 +115,7 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
         frame = self._read(X)
         numbers = np.empty(frame.shape)
         for j in range(frame.shape[1]):
-            numbers[:, j] = as_numbers(frame.iloc[:, j])
+            numbers[:, j] = as_numbers(frame.iloc[:, j], self.decimals_[j])
         return numbers
 
 

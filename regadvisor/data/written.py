@@ -1,0 +1,102 @@
+"""Numbers as people write them: ``"$1,234.50"``, ``"12.5%"``, ``"1.234,5"``, ``"72 kg"``.
+
+Texts of a column are numbers if every one is, in one way: the same sign of a currency, percent sign or unit
+around all of them, the same decimal sign. ``"4 kg"`` beside ``"4 lb"`` are categories, as are codes: letters
+in front of digits (``"Q1"``, ``"user17"``), leading zeros (``"0123"``), and units behind a handful of values
+(``"2WD"``, ``"4WD"``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.thresholds import FEWEST_WITH_UNIT
+
+DecimalSign: TypeAlias = Literal[".", ","]
+
+#: A sign, what stands in front, the number, and what stands behind: a unit (kg, m², km/h) or one sign.
+_PARTS = re.compile(
+    r"([-+\u2212]?) ?([A-Z]{3} |[^\w\s]?) ?([-+\u2212]?)(\d[\d.,' ]*|\.\d+) ?"
+    r"((?:°?[^\W\d_]+[²³]?(?:/[^\W\d_]+[²³]?)?|[^\w\s])?)"
+)
+#: Without leading zeros, in groups of three or in none; the comma as decimal sign, or between groups.
+_NUMBER: dict[DecimalSign, re.Pattern[str]] = {
+    ".": re.compile(r"(?:0|[1-9]\d{0,2}(?:([,' ])\d{3})(?:\1\d{3})*|[1-9]\d*)?(?:\.\d*)?"),
+    ",": re.compile(r"(?:0|[1-9]\d{0,2}(?:([.' ])\d{3})(?:\1\d{3})*|[1-9]\d*)(?:,\d*)?"),
+}
+_PERCENT = "%‰"
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007", " ") | {"\u2212": "-", "\u2019": "'"})
+
+
+def written_numbers(
+    texts: Sequence[object], decimal: DecimalSign | None = None
+) -> tuple[NDArray[np.float64], DecimalSign] | None:
+    """Return the numbers that texts are, and their decimal sign; None unless every one is written so.
+
+    `decimal`: the decimal sign, if it is known (of few texts it may not show): then any unit will do.
+
+    Examples
+    --------
+    >>> numbers, decimal = written_numbers(["$1,234.50", "-$3", "($20)"])
+    >>> numbers.tolist(), decimal
+    ([1234.5, -3.0, -20.0], '.')
+    >>> written_numbers(["1.234,5 €", "3,25 €"])[0].tolist()
+    [1234.5, 3.25]
+    >>> written_numbers(["12.5%", "7%"])[0].tolist()
+    [12.5, 7.0]
+    >>> [written_numbers(column) for column in (["Q1", "Q2"], ["2WD", "4WD"], ["007", "12"], ["1-2", "3-4"])]
+    [None, None, None, None]
+    """
+    split = [_split(text) for text in texts]
+    if not split or not all(split):
+        return None
+    signs, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
+    if decimal is None:
+        if len(set(befores)) > 1 or len(set(afters)) > 1 or not _is_unit(befores[0], afters[0], digits):
+            return None
+        decimal = next((sign for sign in _NUMBER if _all_are(digits, sign)), None)
+    if decimal is None or not _all_are(digits, decimal):
+        return None
+    plain = [re.sub(r"[' ]" if decimal == "." else r"[.' ]", "", each) for each in digits]
+    plain = [each.replace(",", "" if decimal == "." else ".") for each in plain]
+    return np.array([sign * float(each) for sign, each in zip(signs, plain, strict=True)]), decimal
+
+
+def _split(text: object) -> tuple[float, str, str, str] | None:
+    """Return 1 or -1, what stands in front, the number as written, and what stands behind it."""
+    if not isinstance(text, str):
+        return None
+    bare = text.translate(_SPACES).strip()
+    is_negative = bare.startswith("(") and bare.endswith(")")  # as accountants write it
+    found = _PARTS.fullmatch(bare[1:-1] if is_negative else bare)
+    if found is None:
+        return None
+    first, before, second, digits, after = found.groups()
+    if first and second:
+        return None
+    is_negative |= "-" in (first, second)
+    # "3 years" and "1 year" are one unit.
+    return -1.0 if is_negative else 1.0, before.strip(), digits.strip(), after.casefold().removesuffix("s")
+
+
+def _is_unit(before: str, after: str, digits: Sequence[str]) -> bool:
+    """Return whether what stands around numbers is no part of a code."""
+    if before and not (before.isalpha() or _is_currency(before)):
+        return False
+    if not after or after in _PERCENT or _is_currency(after):
+        return True
+    return (after[-1] in "°²³" or after[-1].isalpha()) and len(set(digits)) >= FEWEST_WITH_UNIT
+
+
+def _is_currency(sign: str) -> bool:
+    return len(sign) == 1 and unicodedata.category(sign) == "Sc"
+
+
+def _all_are(digits: Sequence[str], decimal: DecimalSign) -> bool:
+    return all(each not in ("", ".") and _NUMBER[decimal].fullmatch(each) for each in digits)
