@@ -104,3 +104,15 @@ def test_groups_stay_together_and_folds_are_about_as_large():
     folds = group_folds(groups, np.random.default_rng(0))
     assert all(len(np.unique(folds[groups == g])) == 1 for g in range(30) if (groups == g).any())
     assert np.ptp(np.bincount(folds)) <= np.bincount(groups).max()
+
+
+def test_what_is_odd_about_several_targets_is_told_once() -> None:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(200, 8))
+    (leak,) = find_traps(make_table(X, X), seed=0)
+    assert leak.text.startswith("column 0 determines the target 0 in every row: a leak?")
+    assert leak.text.endswith("So it is with the targets 1, 2, 3, 4, 5 and 2 more.")
+    Y = np.exp(2 * r.normal(size=(200, 3)))
+    (skewed,) = find_traps(make_table(X, Y), seed=0)
+    assert skewed.code == "skewed-target"
+    assert skewed.text.endswith("So it is with the targets 1 and 2.")

@@ -20,6 +20,7 @@ from regadvisor.traps.view import (
     original_rows,
     random_folds,
     ridge,
+    told_once,
     whole_columns,
 )
 from regadvisor.words import counted, number, shown
@@ -221,9 +222,12 @@ def odd_target(view: View) -> tuple[Note, ...]:
     table = view.table
     if table.is_classification:
         return ()
-    called = [f"the target {shown(facts.name)}" for facts in table.facts.targets] or ["the target"]
+    names = [facts.name for facts in table.facts.targets]
+    called = [f"the target {shown(name)}" for name in names] or ["the target"]
     notes = (_target_note(table, table.targets[:, j], what) for j, what in enumerate(called))
-    return tuple(note for note in notes if note is not None)
+    return told_once(
+        [(name, note) for name, note in zip(names or [""], notes, strict=True) if note is not None]
+    )
 
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:

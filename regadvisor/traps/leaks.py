@@ -18,7 +18,7 @@ from scipy import special
 from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.traps.view import View, as_columns, error, random_folds, ridge, standardised
+from regadvisor.traps.view import View, as_columns, error, random_folds, ridge, standardised, told_once
 from regadvisor.words import shown
 
 #: Columns that are tried together at most, and picked one by one where there are too many for that.
@@ -44,12 +44,10 @@ def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
     `seed`: draws the folds by which honest classes that are far apart are told from leaks.
     """
     table = view.table
-    notes = []
-    for number in range(table.n_targets):
+    notes: list[tuple[str | int, Note]] = []
+    for number, name in enumerate([each.name for each in table.facts.targets] or [""]):
         y = view.targets[:, number]
-        what = (
-            "the target" if table.n_targets == 1 else f"the target {shown(table.facts.targets[number].name)}"
-        )
+        what = "the target" if table.n_targets == 1 else f"the target {shown(name)}"
         hopeful = [j for j in _hopeful(view, y).tolist() if _determines(view.values[:, j], y, view, j)]
         whole = np.asarray(table.targets[:, number], dtype=np.float64)  # all rows, not only those of the view
         found = [
@@ -58,9 +56,9 @@ def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
         single = _known_alone(view, found, seed=seed)
         numbers = _as_numbers(table, y)
         together = () if single or numbers is None else _together(view, numbers)
-        notes += [_alone_note(view, single, what)] if single else []
-        notes += [_together_note(view, together, what)] if together else []
-    return tuple(notes)
+        notes += [(name, _alone_note(view, single, what))] if single else []
+        notes += [(name, _together_note(view, together, what))] if together else []
+    return told_once(notes)
 
 
 def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -14,8 +14,9 @@ from scipy import stats
 from regadvisor.data.levels import text_levels
 from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
+from regadvisor.records import Note
 from regadvisor.thresholds import SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
-from regadvisor.words import listed
+from regadvisor.words import agreed, listed
 
 #: Cells looked at together (8 MB of float64).
 _MOST_CELLS = 1_000_000
@@ -304,3 +305,25 @@ def as_columns(y: NDArray[np.float64], *, is_classification: bool) -> NDArray[np
     if not is_classification:
         return y
     return np.asarray((y == np.unique(y)).astype(np.float64))
+
+
+def told_once(notes: Sequence[tuple[str | int, Note]]) -> tuple[Note, ...]:
+    """Return notes about targets, by name; what several share is said of the first, and the others named.
+
+    Examples
+    --------
+    >>> notes = [(name, Note(code="odd", text=f"the target {name} is odd.")) for name in ("a", "b", "c")]
+    >>> told_once(notes)[0].text
+    "the target a is odd. So it is with the targets 'b' and 'c'."
+    """
+    by_code: dict[str, list[tuple[str | int, Note]]] = {}
+    for name, note in notes:
+        by_code.setdefault(note.code, []).append((name, note))
+    told = []
+    for (_, first), *others in by_code.values():
+        names = [name for name, _ in others]
+        more = (
+            f" So it is with the {agreed(len(names), 'target', 'targets')} {listed(names)}." if names else ""
+        )
+        told.append(replace(first, text=first.text + more))
+    return tuple(told)
