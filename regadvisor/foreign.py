@@ -37,7 +37,7 @@ _NOT_WEIGHTS = {
     "sklearn.naive_bayes": _NO_WEIGHTS,
     "sklearn.gaussian_process": _VECTORS,
     "sklearn.kernel_ridge": _VECTORS,
-    "sklearn.svm": _VECTORS,
+    "sklearn.svm": _VECTORS + " (with kernel='linear', LinearSVC and LinearSVR are the same model)",
     "sklearn.dummy": "it learns nothing from the features",
     "sklearn.multiclass": "LogisticRegression takes any number of classes by itself: pass model="
     "LogisticRegression()",

@@ -9,6 +9,8 @@ import pytest
 from record_builders import network
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
+from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor import advise
 from regadvisor.regularizer import Regularizer
@@ -52,3 +54,20 @@ def test_what_is_told_is_what_apply_sets(model: object) -> None:
     for name, value in told.items():
         assert getattr(final, name) == pytest.approx(value)
     assert advice.plot("chart").count('stroke-width="3.5"') == len(advice.path)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "model", [LogisticRegression(class_weight="balanced"), LinearSVC(class_weight="balanced")]
+)
+def test_balanced_weights_change_no_unit(model: LogisticRegression | LinearSVC) -> None:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(150, 60))
+    y = (X[:, 0] + r.normal(size=150) > 0.7).astype(int)
+    advice = advise(X, y, model=model, effort="quick")
+    told = advice.summary["parameters"][type(model).__name__]
+    assert told["C"] == pytest.approx(1 / (150 * sum(advice.regularizer.strengths().values())))
+    final = advice.apply(model).steps[-1][1]
+    # SAGA needs weights up to 1, and then another C: the product is what counts.
+    weights = ("balanced", final.class_weight)
+    balanced, own = (compute_class_weight(each, classes=np.array([0, 1]), y=y) for each in weights)
+    assert final.C * own == pytest.approx(told["C"] * balanced)

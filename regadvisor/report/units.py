@@ -14,6 +14,8 @@ from regadvisor.words import number
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
 _OURS = ("LogisticRegression", "Ridge", "Lasso", "ElasticNet", "LinearRegression")
+#: Own objectives whose strengths are in the usual unit: balanced weights of rows have a mean of 1.
+_SAME_UNIT = ((), ("class_weight='balanced'",))
 
 
 def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
@@ -65,7 +67,7 @@ def _linear(record: Record) -> dict[str, dict[str, float]]:
     assert data is not None
     assert training is not None
     is_own = training.estimator is not None and training.estimator not in _OURS
-    if data.has_weights or data.targets or training.objective or is_own:
+    if data.has_weights or data.targets or is_own or training.objective not in _SAME_UNIT:
         return {}
     l1, l2 = float(record.strength.regularizer.l1 or 0.0), float(record.strength.regularizer.l2 or 0.0)
     if data.task != "regression":

@@ -165,9 +165,10 @@ class EstimatorLearner:
     def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
         """Return the parameters of the estimator, inside of wrappers; none where rows have class weights.
 
+        Balanced ones have a mean of 1, which changes no strength.
         What makes it this kind is among them where it is not the default: ``penalty="l1"``, ``l1_ratio=1``.
         """
-        if regularizer.kind == "none" or self.caller.class_weight is not None:
+        if regularizer.kind == "none" or self.caller.class_weight not in (None, "balanced"):
             return {}
         inner = innermost(configured(self.caller.last, self._strengths(regularizer, n_rows)))
         known, usual = inner.get_params(), type(inner)().get_params()
