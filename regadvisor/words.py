@@ -6,6 +6,8 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 
+from regadvisor.thresholds import REPLY_MASS
+
 #: A loss that is higher by more times is not told in percent.
 MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
@@ -101,13 +103,13 @@ def spread(difference: float, least: float, most: float, loss: float) -> str:
     >>> spread(-0.1, -0.16, -0.04, 1.0), spread(0.03, 0.02, 0.04, 1.0)
     ('likely at least 4.0%', 'likely at least 2.0%')
     >>> spread(-0.01, -0.04, 0.02, 1.0)
-    'could be 4.0% lower to 2.0% higher'
+    '60% interval: 4.0% lower to 2.0% higher'
     """
     nearest = most if difference < 0 else least
     if (nearest < 0) == (difference < 0) and part_of(nearest, loss) not in ("0", "0%"):
         return f"likely at least {part_of(nearest, loss)}"
     said = between(least, most, loss)
-    return said.replace("between", "could be").replace(" and ", " to ")
+    return f"{2 * REPLY_MASS - 1:.0%} interval: {said.removeprefix('between ').replace(' and ', ' to ')}"
 
 
 def about(n: int) -> str:

@@ -169,7 +169,7 @@ def _gains(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
     is_percent = abs(found.difference) <= 9 * found.loss_b
     if (
         helps is not None
-        and "worse than always guessing" not in helps
+        and "the model does worse" not in helps
         and is_percent
         and f"{gain.lstrip('+')} lower" not in helps
     ):

@@ -347,6 +347,19 @@ def test_a_wide_open_comparison_is_no_tie() -> None:
     assert is_tie(replace(comparison, reply="same", high=1.0))
 
 
+def test_none_is_as_sure_as_it_is_that_the_gain_does_not_last() -> None:
+    found = trained(clear())  # a clear gain on the sample
+    lost = growth_of(n_rows=2 * N, gain=-0.03, p_better=0.1, p_same=0.05, p_worse=0.85)
+    part = replace(evidence_of(None).sample, is_everything=False, n_source=2 * N)
+    evidence = evidence_of(scores_of(found), sample=part, growth=lost)
+    decision = decider(found, evidence, n_rows=2 * N).decide()
+    assert decision.strength.regularizer.kind == "none"
+    for name in ("regularize", "kind"):
+        assert (claim(decision, name).support, claim(decision, name).probability) == (0.9, None)
+    lasting = decider(found, replace(evidence, growth=growth_of(n_rows=2 * N)), n_rows=2 * N).decide()
+    assert lasting.strength.regularizer.kind == "l2"
+
+
 def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
     made = replace(nearly(0.01, noise=0.4), family=RecordingFamily("mlp"))
     regularize = claim(made.decide(), "regularize")

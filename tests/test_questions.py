@@ -343,7 +343,7 @@ def test_a_comparison_says_gain_and_interval() -> None:
     worse = judged("worse", 0.05)
     assert worse.because == f"{A} has a loss 12% higher than no regularizer (likely at least 12%)."
     assert judged("unsure", 0.001).because == (
-        f"{A} has a loss 0.2% higher than no regularizer (could be 0.8% lower to 1.2% higher)."
+        f"{A} has a loss 0.2% higher than no regularizer (60% interval: 0.8% lower to 1.2% higher)."
     )
     assert judged("same", 0.001).because == f"{A} ties with no regularizer: its loss is 0.2% higher."
 
@@ -594,6 +594,19 @@ def test_q10_is_unsure_of_what_was_not_extrapolated() -> None:
     assert worse.reply == "yes"
 
 
+@pytest.mark.parametrize(
+    ("gain", "masses", "reply", "beyond"),
+    [(0.08, (0.9, 0.1, 0.0), "yes", "below"), (-0.03, (0.1, 0.05, 0.85), "no", "above")],
+)
+def test_q10_would_flip_on_the_other_side_of_a_tie(
+    gain: float, masses: tuple[float, ...], reply: str, beyond: str
+) -> None:
+    known = dict(zip(("p_better", "p_same", "p_worse"), masses, strict=True))
+    answer = q10("l2", SAMPLE, growth_of(n_sample=1_000, n_rows=4_000, gain=gain, **known))
+    assert answer.reply == reply
+    assert answer.flips_if == f"its gain at 4,000 rows were {beyond} 0.5% of the loss"
+
+
 def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     def point(n_rows: int, gain: float) -> SizePoint:
         return SizePoint(n_rows=n_rows, share=1.0, loss_none=1.0, loss=1.0 - gain, gain=gain, se=0.01)
@@ -602,7 +615,8 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     answer = q10("l2", SAMPLE, growth)
     assert (answer.reply, answer.because) == (
         "yes",
-        "L2 lowers the loss by 12.0% at 1,000 rows; on all 4,000 rows expect 8.1% [5.0%, 15.0%].",
+        "L2 lowers the loss by 12.0% at 1,000 rows; on all 4,000 rows expect 8.1% (95% interval: 5.0% to "
+        "15.0%).",
     )
     assert answer.numbers == {
         "gain": 0.081,
@@ -627,7 +641,7 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     )
     assert q10("elasticnet", SAMPLE, checked).because == (
         f"{A} lowers the loss by 12.0% at 1,000, 4.0% at 9,000 rows; on all 9,000 rows expect "
-        "8.1% [5.0%, 15.0%]."
+        "8.1% (95% interval: 5.0% to 15.0%)."
     )
     edges = [("p_better", "yes"), ("p_same", "same"), ("p_worse", "no")]
     for name, reply in edges:

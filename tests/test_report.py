@@ -29,7 +29,16 @@ from record_builders import (
 )
 
 from regadvisor.advice import Advice
-from regadvisor.records import Claim, Comparison, Note, Record, ScoreEvidence, Timings, ZeroedFeature
+from regadvisor.records import (
+    Claim,
+    Comparison,
+    Note,
+    Record,
+    ScoreEvidence,
+    ShiftTest,
+    Timings,
+    ZeroedFeature,
+)
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.report.markdown import to_markdown
 from regadvisor.report.phrases import seconds, support
@@ -153,7 +162,7 @@ def test_a_difference_that_rounds_to_nothing_has_two_directions() -> None:
     losses = {"l2": 0.1, "none": 0.1, "constant": 0.66}
     record = with_comparison(advice(), comparison("l2", "none", 0.00001, 0.00002, "same", losses))
     said = " ".join(headline(replace(record, status="tie", ties=("none",))))
-    assert "With L2 the loss is at most 0.1% lower or higher than without." in said
+    assert "With L2 the loss is at most 0.1% lower or higher than without (95% interval)." in said
 
 
 def test_where_the_model_without_a_penalty_is_worse_than_guessing_no_share_of_its_loss_is_told() -> None:
@@ -178,7 +187,7 @@ def test_a_model_that_is_worse_than_guessing_on_the_sample_alone_is_told_as_such
         evidence=replace(record.evidence, scores=scores),
     )
     assert headline(part)[1].startswith(
-        "Regularizing helps on the sample; on all 20,000 rows that is more likely than not. Without a "
+        "Regularizing helps on the sample and, more likely than not, on all 20,000 rows. Without a "
         "penalty the model does worse on the sample than always guessing (held-out"
     )
 
@@ -198,7 +207,7 @@ def test_what_helps_on_the_sample_and_may_not_on_all_rows_is_said_of_each() -> N
     weak = tuple(replace(claim, support=0.797) for claim in record.claims)
     large = replace(record, claims=weak, data=replace(record.data, n_rows=48_842))
     assert headline(large)[1].startswith(
-        "Regularizing helps on the sample; on all 48,842 rows that is more likely than not. Held-out log "
+        "Regularizing helps on the sample and, more likely than not, on all 48,842 rows. Held-out log "
     )
     assert view(large).claims[0] == "Regularize: more likely than not (0.79)."
 
@@ -217,8 +226,8 @@ def test_a_tie_with_none_does_not_say_regularize() -> None:
     assert verdict[:3] == (
         "Use L2: LogisticRegression(C=0.57) on standardised features; regularizing makes no measurable "
         "difference, and a mild penalty does no harm.",
-        "With L2 the loss is between 0.4% lower and 0.3% higher than without. No regularizer and L1 do as "
-        "well.",
+        "With L2 the loss is between 0.4% lower and 0.3% higher than without (95% interval). No regularizer "
+        "and L1 do as well.",
         "Measured on all 569 rows in 12 s.",
     )
 
@@ -228,7 +237,8 @@ def test_none_that_ties_with_the_best_penalty_is_called_a_toss_up() -> None:
     record = with_comparison(replace(none(), ties=("l2",)), found)
     assert headline(record)[:3] == (
         "Use no regularizer: regularizing makes no measurable difference.",
-        "With L2 the loss is between 0.3% lower and 0.4% higher than without. L2 does as well.",
+        "With L2 the loss is between 0.3% lower and 0.4% higher than without (95% interval). L2 does as "
+        "well.",
         "Measured on all 569 rows in 12 s.",
     )
 
@@ -248,7 +258,7 @@ def test_a_preference_for_sparse_is_not_called_the_simplest() -> None:
 def test_none_says_what_the_best_one_would_gain() -> None:
     assert headline(none())[:2] == (
         "No regularizer needed: 91% sure.",
-        "With the best one, L2, the loss is between 1.6% lower and 1.0% higher than without.",
+        "With the best one, L2, the loss is between 1.6% lower and 1.0% higher than without (95% interval).",
     )
 
 
@@ -256,9 +266,15 @@ def test_none_says_when_regularizing_costs() -> None:
     record = none()
     losses = {"l2": 0.33, "none": 0.3121}
     costs = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
-    assert headline(costs)[1] == "Even the best one tried, L2, has a loss 6.4% higher than without."
+    assert (
+        headline(costs)[1] == "Even the best one tried, L2, has a held-out log loss 6.4% higher than without."
+    )
     tiny = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", {"l2": 0.02, "none": 1e-9}))
-    assert headline(tiny)[1] == "Even the best one tried, L2, has a loss 0.02 higher than without."
+    own = {row.kind: row.loss for row in view(tiny).candidates}
+    said = (
+        f"Even the best one tried, L2, has a held-out log loss of {own['L2']} against {own['none']} without."
+    )
+    assert headline(tiny)[1] == said
 
 
 def test_none_says_when_the_gain_does_not_survive() -> None:
@@ -275,8 +291,8 @@ def test_cant_tell_says_how_many_rows_would_decide_and_what_to_start_with() -> N
     assert headline(cant_tell())[:2] == (
         "Can't tell yet whether to regularize. Until then use L2: LogisticRegression(C=0.333) on "
         "standardised features.",
-        "With L2 the loss is between 45% lower and 27% higher than without; about 400 rows more than these "
-        "60 would decide it.",
+        "With L2 the loss is between 45% lower and 27% higher than without (95% interval); about 400 rows "
+        "more than these 60 would decide it.",
     )
 
 
@@ -460,11 +476,32 @@ def test_the_path_names_the_picks_and_ends_with_the_outcome() -> None:
 
 def test_risks_of_the_sample_are_listed() -> None:
     record = network()
-    sample = replace(EVERYTHING, has_drift=True, has_groups=True, rare_classes=(("a", 1), ("b", 2)))
+    sample = replace(EVERYTHING, rare_classes=(("a", 1), ("b", 2)))
     lines = view(replace(record, evidence=replace(record.evidence, sample=sample))).sample
-    assert "Risk: the rows drift in time." in lines
-    assert "Risk: rows come in groups." in lines
     assert "Risk: fewer rows than folds in a (1 row) and b (2 rows)." in lines
+
+
+def test_drift_is_odd_about_the_data_and_the_verdict_says_how_it_was_met() -> None:
+    record = network()
+    test = ShiftTest(what="blocks in time", verdict="different", text="1 of 30 columns drifts")
+    sample = replace(EVERYTHING, has_drift=True, validation="time", tests=(test,))
+    shown = view(replace(record, evidence=replace(record.evidence, sample=sample)))
+    assert shown.warnings == ("1 of 30 columns drifts.",)
+    assert "1 of 30 columns drifts." not in shown.sample
+    assert "no warnings about the data" not in shown.context
+    assert shown.headline[-1].startswith("Measured forward in time on ")
+
+
+def test_a_run_that_was_cut_says_how_many_folds_were_tested() -> None:
+    record = advice()
+    assert record.evidence.scores is not None
+    cut = replace(record.evidence.scores, cut="the time was up after 3 of 9 fits", n_folds=1)
+    said = headline(replace(record, evidence=replace(record.evidence, scores=cut)))[-1]
+    assert said == "Measured on all 569 rows in 12 s, tested on 1 of 5 folds."
+
+
+def test_cant_tell_names_what_does_as_well() -> None:
+    assert "L1 and L1+L2 do as well." in headline(replace(cant_tell(), ties=("none", "l1", "elasticnet")))
 
 
 def test_many_zeroed_features_are_counted_and_the_steadiest_named() -> None:

@@ -59,13 +59,15 @@ def test_a_sample_asks_for_time_to_use_more_of_the_rows():
 
 def test_no_absurd_number_of_rows_is_named():
     many = replace(cant_tell(), rows_needed=None)
-    assert headline(many)[1].endswith("than without; it would take many more rows to decide it.")
+    assert headline(many)[1].endswith(
+        "than without (95% interval); it would take many more rows to decide it."
+    )
 
 
 @pytest.mark.parametrize("code", FEW_RULE)
 def test_where_few_rows_rule_the_loss_no_number_of_rows_is_named(code):
     ruled = replace(cant_tell(), notes=(Note(code=code, text="skewed", is_warning=True),))
-    assert headline(ruled)[1].endswith("than without, as a few rows rule the loss.")
+    assert headline(ruled)[1].endswith("than without (95% interval), as a few rows rule the loss.")
 
 
 @pytest.mark.parametrize(

@@ -151,13 +151,15 @@ class Decider:
             status=status,
             strength=self._strength(trained, outcome),
             training=self._training(trained, outcome),
-            claims=claims.claims(
-                outcome,
-                draws,
-                scores,
-                family=self.family.name,
-                signal=self._signal(scores),
-                discount=next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto),
+            claims=self._lasting(
+                claims.claims(
+                    outcome,
+                    draws,
+                    scores,
+                    family=self.family.name,
+                    signal=self._signal(scores),
+                    discount=next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto),
+                )
             ),
             ties=ties,
             most_lost=claims.most_lost(draws, outcome),
@@ -254,6 +256,17 @@ class Decider:
             epochs=float(np.nanmean(fit.epochs)),
         )
         return () if note is None else (note,)
+
+    def _lasting(self, found: tuple[Claim, ...]) -> tuple[Claim, ...]:
+        """Return claims that rest on the full size where the gain was not shown to last there."""
+        growth, last = self.evidence.growth, self.walk.steps[-1]
+        if growth is None or last.question != "Q10" or last.reply not in ("no", "same"):
+            return found
+        support = claims.capped(1.0 - growth.p_better)
+        return tuple(
+            each if each.name == "strength" else replace(each, support=support, probability=None)
+            for each in found
+        )
 
     def _signal(self, scores: ScoreEvidence) -> float:
         """Return the probability that anything beats the constant, where the chart asks for it.

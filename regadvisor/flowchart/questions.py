@@ -261,6 +261,7 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
         because = f"The loss is lowest {_with(best)} ({number(loss)}){paid}."
     else:
         less = part_of(loss - lowest, loss)
+        less = "less than 0.1%" if less == "0%" else less
         because = f"{capital(_with(best))} it is {less} lower, too little to count{paid}."
     return Answer(reply="no", because=because, numbers=numbers)
 
@@ -332,6 +333,8 @@ def _comparison_text(found: Comparison, reply: Reply) -> str:
         apart = "the losses are equal" if share in ("0", "0%") else f"its loss is {how_much}"
         return f"{a} ties with {b}: {apart}."
     bound = spread(found.difference, found.least, found.most, found.loss_b)
+    if share in ("0", "0%"):
+        return f"{a} has about the same loss as {b} ({bound})."
     return f"{a} has a loss {how_much} than {b} ({bound})."
 
 
@@ -382,12 +385,14 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
         because = f"The gain was measured{size}; more rows usually need less regularization."
         return _settle(question, Answer(reply="unsure", because=because), lean="yes")
+    reply = _growth_reply(growth)
+    beyond = "below" if reply == "yes" else "above"
     answer = Answer(
-        reply=_growth_reply(growth),
+        reply=reply,
         because=_growth_text(growth),
         numbers=_numbers(growth, "gain", "low", "high", *_MASSES),
-        flips_to=_ACROSS.get(_growth_reply(growth)),
-        flips_if=f"its gain at {growth.n_rows:,} rows were below {thresholds.SAME_REGION:.1%} of the loss",
+        flips_to=_ACROSS.get(reply),
+        flips_if=f"its gain at {growth.n_rows:,} rows were {beyond} {thresholds.SAME_REGION:.1%} of the loss",
         distance=abs(growth.gain - thresholds.SAME_REGION),
     )
     return _settle(question, answer, lean="yes")
@@ -421,8 +426,8 @@ def _growth_text(growth: GrowthEvidence) -> str:
         return (
             f"{seen}; what is left of that on all {growth.n_rows:,}, {times:.0f} times as many, is not known."
         )
-    expected = f"{growth.gain:.1%} [{growth.low:.1%}, {growth.high:.1%}]"
-    return f"{seen}; on all {growth.n_rows:,} rows expect {expected}."
+    interval = f"{thresholds.INTERVAL:.0%} interval: {growth.low:.1%} to {growth.high:.1%}"
+    return f"{seen}; on all {growth.n_rows:,} rows expect {growth.gain:.1%} ({interval})."
 
 
 JUDGES: dict[str, Judge] = {

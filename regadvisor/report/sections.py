@@ -66,6 +66,7 @@ def context(record: Record) -> str:
         f"{record.walk.chart} chart",
         *(["without data"] if record.data is None else []),
         *([] if record.data is None else [f"seed {settings.random_state}"]),
+        *([] if record.data is None or warnings(record) else ["no warnings about the data"]),
     ]
     return " · ".join(parts)
 
@@ -185,7 +186,7 @@ def sample(record: Record) -> tuple[str, ...]:
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
     if not facts.is_everything:
         lines.append(_match(facts))
-    lines += [sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text]
+    lines += [line for line in _different(facts) if not facts.has_drift]
     told = {note.code for note in record.notes}
     return tuple(line for line in (*lines, *_risks(facts, told)) if line)
 
@@ -216,13 +217,13 @@ def _match(facts: SampleEvidence) -> str:
     return f"{words[facts.verdict]}{worst}."
 
 
+def _different(facts: SampleEvidence) -> tuple[str, ...]:
+    return tuple(sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text)
+
+
 def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
     """Return the risks of the sample that no note tells already."""
     lines = []
-    if facts.has_drift:
-        lines.append("Risk: the rows drift in time.")
-    if facts.has_groups:
-        lines.append("Risk: rows come in groups.")
     if facts.n_duplicate_rows and "duplicate-rows" not in told:
         lines.append(f"Risk: {counted(facts.n_duplicate_rows, 'duplicate row')}.")
     if facts.rare_classes and "rare-classes" not in told:
@@ -283,7 +284,9 @@ def _fit_line(facts: FitFacts) -> str:
 
 def warnings(record: Record) -> tuple[str, ...]:
     """Return what is odd about the data and may change what the verdict is worth."""
-    return tuple(dict.fromkeys(sentence(note.text) for note in record.notes if note.is_warning))
+    sample = record.evidence.sample
+    drift = () if sample is None or not sample.has_drift else _different(sample)
+    return tuple(dict.fromkeys((*drift, *(sentence(note.text) for note in record.notes if note.is_warning))))
 
 
 def notes(record: Record) -> tuple[str, ...]:

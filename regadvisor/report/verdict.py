@@ -19,7 +19,7 @@ from regadvisor.records import (
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
-from regadvisor.thresholds import LOST_MASS, REPLY_MASS, TOSS_UP
+from regadvisor.thresholds import INTERVAL, LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import (
     about,
     agreed,
@@ -140,13 +140,13 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
-        return (f"Regularizing is not shown to help: the loss is {_between(found)} than without.",)
+        return (f"Regularizing is not shown to help: the loss is {_between(found)}.",)
     sample, data = record.evidence.sample, record.data
     is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
     if is_part and claim.support < REPLY_MASS and claim.probability is None and found.reply == "better":
         assert data is not None
-        helps = f"Regularizing helps on the sample; on all {data.n_rows:,} rows that is {support(claim)}."
+        helps = f"Regularizing helps on the sample and, {support(claim)}, on all {data.n_rows:,} rows."
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
     # A share of a loss that exploded says nothing.
     if with_it < constant < without and len({number(each) for each in (with_it, constant, without)}) == 3:
@@ -163,8 +163,7 @@ def _others(record: Record) -> tuple[str, ...]:
     pick = record.strength.regularizer.kind
     sentences = []
     if record.ties:
-        tied = capital(joined(short_label(kind) for kind in record.ties))
-        sentences.append(f"{tied} {'does' if len(record.ties) == 1 else 'do'} as well{_why(record)}.")
+        sentences.append(f"{_as_well([short_label(kind) for kind in record.ties])}{_why(record)}.")
     scores = record.evidence.scores
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
     if record.most_lost is not None and compared:
@@ -196,11 +195,11 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     is_penalty = pick in ("l1", "l2", "elasticnet")
     harmless = ", and a mild penalty does no harm" if is_penalty else ""
     joint = ":" if pick == "none" else ";"
-    how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)} than without. "
+    how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)}. "
     tied = [LABELS["none"] if kind == "none" else short_label(kind) for kind in record.ties]
     return (
         f"Use {use(record)}{joint} regularizing makes {matter}{harmless}.",
-        f"{how}{capital(joined(tied))} {'does' if len(tied) == 1 else 'do'} as well.",
+        f"{how}{_as_well(tied)}.",
     )
 
 
@@ -212,8 +211,11 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         return (first,)
     name, gain = short_label(found.a), -found.difference
     if gain < -found.region:
-        raised = part_of(found.difference, found.loss_b)
-        return (first, f"Even the best one tried, {name}, has a loss {raised} higher than without.")
+        own = losses(scores)
+        raised = f"{part_of(found.difference, found.loss_b)} higher than without"
+        if not raised.partition(" ")[0].endswith("%") and {found.a, "none"} <= set(own):
+            raised = f"of {number(own[found.a])} against {number(own['none'])} without"
+        return (first, f"Even the best one tried, {name}, has a held-out {scores.loss_name} {raised}.")
     last = record.walk.steps[-1] if record.walk.steps else None
     if last is not None and last.question == "Q10" and last.reply in ("no", "same"):
         return (
@@ -221,7 +223,7 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
             f"The best one, {name}, gains {part_of(gain, found.loss_b)} on the sample; at the full size the "
             "gain does not survive.",
         )
-    return (first, f"With the best one, {name}, the loss is {_between(found)} than without.")
+    return (first, f"With the best one, {name}, the loss is {_between(found)}.")
 
 
 def _ties_with_the_best(record: Record) -> bool:
@@ -231,11 +233,15 @@ def _ties_with_the_best(record: Record) -> bool:
 
 
 def _between(found: Comparison) -> str:
-    """Return the 95% interval of a difference in words: between 1.2% lower and 2.1% higher.
+    """Return a difference in words: between 1.2% lower and 2.1% higher than without (95% interval).
 
     It is the interval by which a difference is called open, or too small to matter.
     """
-    return between(found.low, found.high, found.loss_b)
+    return f"{between(found.low, found.high, found.loss_b)} than without ({INTERVAL:.0%} interval)"
+
+
+def _as_well(kinds: list[str]) -> str:
+    return f"{capital(joined(kinds))} {'does' if len(kinds) == 1 else 'do'} as well"
 
 
 def _no_signal(record: Record) -> tuple[str, ...]:
@@ -297,8 +303,13 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
     # A deadline may have left some folds out: what is told rests on the rows that were tested.
     tested = "" if widest.n_rows >= sample.n_rows else f" of the {counted(widest.n_rows, 'row')} tested"
     kind = short_label(widest.a)
-    what = f"With {kind} the loss{tested} is {_between(widest)} than without{_needed(record)}."
-    return (f"Can't tell yet whether to regularize. {until}", what)
+    what = f"With {kind} the loss{tested} is {_between(widest)}{_needed(record)}."
+    others = [short_label(kind) for kind in record.ties if kind != "none"]
+    return (
+        f"Can't tell yet whether to regularize. {until}",
+        what,
+        *([f"{_as_well(others)}."] if others else []),
+    )
 
 
 def _needed(record: Record) -> str:
@@ -335,7 +346,11 @@ def _cost(record: Record) -> tuple[str, ...]:
     if sample is None or data is None or record.evidence.scores is None:
         return (f"This took {took}.",)
     part = f"{sample.n_rows:,} of" if sample.n_rows < data.n_rows else "all"
-    return (f"Measured on {part} {data.n_rows:,} rows in {took}.",)
+    scores = record.evidence.scores
+    is_cut = scores.cut is not None and scores.n_folds < record.settings.folds
+    tested = f", tested on {scores.n_folds} of {record.settings.folds} folds" if is_cut else ""
+    how = {"time": " forward in time", "group": " by group"}.get(sample.validation, "")
+    return (f"Measured{how} on {part} {data.n_rows:,} rows in {took}{tested}.",)
 
 
 def flips(record: Record) -> tuple[str, ...]:

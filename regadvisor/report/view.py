@@ -249,7 +249,7 @@ def _gain(found: Comparison | None) -> str:
         return ""
     ends = (-found.difference, -found.most, -found.least)
     if found.difference > MOST_TIMES * found.loss_b > 0:
-        return f"{number(1 + found.difference / found.loss_b, 2)} times the loss"
+        return f"loss × {number(1 + found.difference / found.loss_b, 2)}"
     if found.loss_b <= 0:
         return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
     # An interval may reach beyond what can be gained, which is all of the loss.

@@ -184,6 +184,6 @@ def _separable_note(view: View, code: float, alone: int | None) -> Note:
     rule = "a linear rule" if alone is None else f"a threshold on {view.names([alone])}"
     text = (
         f"{rule} tells {which} apart without error. Without a penalty the weights have no finite best value: "
-        "they grow for as long as training goes on. Keep a mild penalty."
+        "they grow for as long as training goes on, and a mild penalty ends that."
     )
     return Note(code="separable-classes", text=text, is_warning=True)
