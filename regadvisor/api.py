@@ -52,7 +52,7 @@ from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found
 from regadvisor.plan.effort import EFFORTS
-from regadvisor.progress import Progress, watching
+from regadvisor.progress import Progress, rising, watching
 from regadvisor.records import (
     FORMAT,
     HIDDEN_SIGNAL,
@@ -229,8 +229,8 @@ def advise(
         Bytes that the process may use; `isolate` is implied. Where they do not suffice, fewer rows are drawn
         and fewer networks are trained at once.
     progress : callable (stage, share_done), bool or None, default None
-        A function that is called as the work goes on; True: a bar; False: nothing. None: a bar after two
-        seconds, in a terminal or a notebook.
+        A function that is called as the work goes on, with a share of the whole that never falls; True: a
+        bar; False: nothing. None: a bar after two seconds, in a terminal or a notebook.
 
     Returns
     -------
@@ -281,6 +281,7 @@ def _here(given: dict[str, Any]) -> Advice:
         task = task_of(model, y)
     check_executor(executor)
     with watching(request.progress) as say, workers(executor) as crew:
+        say = None if say is None else rising(say)
         request = replace(request, progress=say)
         is_text = is_column(X)
         door = Door(
@@ -315,6 +316,8 @@ def _here(given: dict[str, Any]) -> Advice:
             scan_s=door.scan_s,
         )
         record = _walked(way_chart, gatherer)
+        if say is not None:
+            say("done", 1.0)
     return Advice(
         record,
         module=getattr(family, "model", None),

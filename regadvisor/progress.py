@@ -19,6 +19,9 @@ Progress = Callable[[str, float], None]
 PATIENCE_S = 2.0
 #: Steps of a bar: shares are between 0 and 1.
 _STEPS = 1_000
+#: Where reading in parts and training end, and where stages begin that follow: shares of the whole advice.
+_SCANNED, _TRAINED = 0.3, 0.9
+_LATE = {"growth": _TRAINED, "traps": 0.94, "decide": 0.97, "done": 1.0}
 
 
 @contextmanager
@@ -42,6 +45,33 @@ def watching(progress: Progress | bool | None) -> Iterator[Progress | None]:
         yield bar
     finally:
         bar.close()
+
+
+def rising(progress: Progress) -> Progress:
+    """Return what is told each stage's own share and passes on that of the whole advice, which never falls.
+
+    Examples
+    --------
+    >>> told = []
+    >>> say = rising(lambda stage, share: told.append(round(share, 2)))
+    >>> for stage, share in [("scan", 1.0), ("scores", 0.0), ("training", 0.5), ("correlation", 0.0)]:
+    ...     say(stage, share)
+    >>> told
+    [0.3, 0.3, 0.6, 0.6]
+    """
+    reached, started = 0.0, None
+
+    def told(stage: str, share: float) -> None:
+        nonlocal reached, started
+        if stage == "scan":
+            reached = max(reached, _SCANNED * share)
+        elif stage.startswith("training"):
+            started = reached if started is None else started
+            reached = max(reached, started + (_TRAINED - started) * min(share, 1.0))
+        reached = max(reached, _LATE.get(stage, 0.0))
+        progress(stage, reached)
+
+    return told
 
 
 def is_watched() -> bool:
@@ -68,8 +98,7 @@ class _Bar:
                 return
             self._bar = _bar()
         self._bar.set_description_str(stage.removeprefix("training, ").replace("_", " "), refresh=False)
-        if share_done > 0:  # a stage that begins, or has no shares, takes nothing back
-            self._bar.n = round(_STEPS * min(share_done, 1.0))
+        self._bar.n = round(_STEPS * share_done)
         self._bar.refresh()
 
     def close(self) -> None:

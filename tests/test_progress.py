@@ -8,9 +8,10 @@ import sys
 import types
 
 import pytest
+from sklearn.datasets import load_diabetes
 
-from regadvisor import progress
-from regadvisor.progress import watching
+from regadvisor import advise, progress
+from regadvisor.progress import rising, watching
 
 
 class Terminal(io.StringIO):
@@ -44,14 +45,24 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     assert text.endswith("\r")
 
 
-def test_a_stage_without_shares_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with watching(True) as say:
-        assert say is not None
-        say("training, best so far: L2", 0.9)
-        say("compare", 0.0)
-    assert re.search(r" 90%\|.{6}\| \S+, \S+ left, compare", terminal.getvalue())
+def test_the_share_of_an_advice_rises_to_the_end() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    calls: list[tuple[str, float]] = []
+    advise(X, y, effort="quick", sample=200, progress=lambda *said: calls.append(said))
+    shares = [share for _, share in calls]
+    assert shares == sorted(shares)
+    assert calls[-1] == ("done", 1.0)
+    by_stage = dict(calls)
+    trained = max(share for stage, share in calls if stage.startswith("training"))
+    assert 0.5 < trained <= by_stage["growth"] < by_stage["traps"] < by_stage["decide"] < 1
+
+
+def test_training_goes_on_from_where_reading_ended() -> None:
+    told: list[float] = []
+    say = rising(lambda _, share: told.append(share))
+    for stage, share in (("scan", 0.5), ("scan", 1.0), ("scores", 0.0), ("training", 0.0), ("training", 1.0)):
+        say(stage, share)
+    assert told == pytest.approx([0.15, 0.3, 0.3, 0.3, 0.9])
 
 
 def test_a_short_advice_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
