@@ -219,7 +219,7 @@ def test_a_full_disk_in_the_middle_keeps_the_journal(standin: StandIn, data: str
     )
     result = run("advise", data, "--target", "y", "-o", "a.json")
     assert result.exit_code == terminal.USAGE
-    assert result.stderr == "error: storage must have room, got none; free some space\n"
+    assert result.stderr == "error: --storage must have room, got none; free some space\n"
     assert Path("a.json.journal").read_text() == "known"
 
 
@@ -264,7 +264,7 @@ def test_fail_under_compares_the_support_of_the_verdict(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (DataError("y must have two classes, got one"), 1),
+        (DataError("labels must have two classes, got one"), 1),
         (StrengthError("no strengths"), 1),
         (ParameterError("folds must be at least 2, got 1"), 2),
         (StorageError("the journal belongs to other data"), 2),

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from record_builders import RECORDS, advice, cant_tell, network, tie
@@ -92,6 +93,59 @@ def test_an_error_names_options(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "--task regression" in done.output
     assert "task=" not in done.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tables")
+    names = "a,b,few,one,word,free,cls,y"
+    rows = (
+        f"{i},{i * i % 7},{i if i % 3 else ''},1,soon,hello {i},{'uvw'[i % 3]},{i + 0.5}" for i in range(40)
+    )
+    (made / "d.csv").write_text("\n".join([names, *rows]))
+    np.savez(made / "two.npz", X=np.zeros((30, 8, 8)), y=np.arange(30) % 2)
+    np.savez(made / "odd.npz", first=np.zeros((30, 8)))
+    np.save(made / "x.npy", np.zeros((30, 4)))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("d.csv -t no", "--target must name a column"),
+        ("d.csv -t y --groups no", "--groups must name a column"),
+        ("d.csv -t y --time no", "--time must name a column"),
+        ("d.csv -t y --drop no", "--drop must name a column"),
+        ("d.csv -t y --unpenalised no", "--unpenalised must be a list of some of the features of the table"),
+        ("d.csv -t y --groups y", "got it as --target and as --groups"),
+        (
+            "d.csv -t y --groups one",
+            "--groups must have at least 2 different values, got 1; leave --groups out",
+        ),
+        ("d.csv -t y --groups few", "--groups must have a value for every row"),
+        ("d.csv -t y --time free", "--time must be numbers or dates such as 2024-05-31, got 'hello 0'"),
+        ("d.csv -t y --model cnn", "use --model mlp"),
+        ("d.csv -t y --model mlp --unpenalised a", "--unpenalised must be left out but for linear models"),
+        ("d.csv -t y --task binary", "got 0.5 in the target"),
+        ("d.csv -t cls --task binary", "the target has 3 classes"),
+        ("d.csv -t cls --task regression", "for classes pass --task classification"),
+        ("d.csv -t word", "the target must have at least 2 classes"),
+        ("d.csv -t free", "the target must be numbers or labels that repeat"),
+        ("d.csv -t y -t cls", "run it once for each of these"),
+        ("d.csv -t y --storage no/such.journal", "--storage must be a file in a folder that exists"),
+        ("two.npz -t no", "--target must be the name of the target in two.npz"),
+        ("two.npz --unpenalised a", "--unpenalised must be left out unless DATA is a table of columns"),
+        ("odd.npz", "--target must be the name of the target in odd.npz, got nothing"),
+        ("x.npy", "--target must be given beside x.npy, got nothing; name another .npy file"),
+        ("no.csv -t y", "DATA must name an existing file"),
+    ],
+)
+def test_no_error_speaks_python(typed: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(main, ["advise", "-q", "--effort", "quick", *typed.split()])
+    assert done.exit_code in (1, 2)
+    assert said in done.output
+    assert not re.search(r"\b(X|y)\b(?! \()(?!')|\w=|None|advise\(|pandas|numpy|Recipe", done.output)
 
 
 # ------------------------------------------------------------------------------------- width and letters

@@ -34,9 +34,9 @@ class _Program(click.Group):
             terminal.complain("interrupted")
             ctx.exit(terminal.INTERRUPTED)
         except RegadvisorError as error:
-            from regadvisor.report.shell import in_options
+            from regadvisor.report.shell import complaint
 
-            terminal.complain(in_options(str(error)))
+            terminal.complain(complaint(str(error)))
             ctx.exit(
                 terminal.USAGE if isinstance(error, ParameterError | StorageError) else terminal.DATA_ERROR
             )

@@ -13,6 +13,46 @@ from regadvisor.report.view import View, mapped
 _OPTIONS = {"time": " COL", "groups": " COL", "task": " TASK", "budget": " SECONDS", "model": " MODEL"}
 _ARGUMENT = re.compile(rf"(?<![\w-])({'|'.join(_OPTIONS)})=(?:'(\w+)'|\"(\w+)\"|(\d[\d.]*\d|\d)|(?![\w'\"]))")
 
+#: What errors say of arguments and of Python, and what a shell says instead; in this order.
+_ERRORS = tuple(
+    (re.compile(said), typed)
+    for said, typed in (
+        (r"^y must be (?=the name|given)", "target must be "),
+        (r"^(target|groups|time|drop|unpenalised|task|storage|prefer|model) must", r"--\1 must"),
+        (r"\bas (target|groups|time|drop)\b", r"as --\1"),
+        (r"^(path|X) must (?=be|name)", "DATA must "),
+        (r"^X must", "the table must"),
+        (r"^y (?=must|has)|(?<=, )y (?=has)", "the target "),
+        (r"\b(in|of|convert) y\b", r"\1 the target"),
+        (r"\bof X\b", "of the table"),
+        (r"leave groups out", "leave --groups out"),
+        (r"(?<=must )be None (but for|unless)", r"be left out \1"),
+        (r"unless X is", "unless DATA is"),
+        (r"got NaN or None in", "got none in"),
+        (r"got None\b", "got nothing"),
+        (r"call advise\(\) once", "run it once"),
+        (r"call advise\(X, y\)", "run regadvisor advise"),
+        (r"convert it with pandas\.to_datetime", "write it that way"),
+        (r"reshape X, or use", "use"),
+        (r", or a classifier as model=|; in a module of your own.*", ""),
+        (r"pass an array, or another \.npy file", "name another .npy file"),
+        (r"; pass (?=\w+\.astype).*", ""),
+    )
+)
+
+
+def complaint(error: str) -> str:
+    """Return what an error says, in the words of a shell.
+
+    Examples
+    --------
+    >>> complaint("groups must have at least 2 different values, got 1; leave groups out")
+    '--groups must have at least 2 different values, got 1; leave --groups out'
+    """
+    for said, typed in _ERRORS:
+        error = said.sub(typed, error)
+    return in_options(error)
+
 
 def in_options(text: str) -> str:
     """Return `text` with the names of arguments as options.
