@@ -10,6 +10,7 @@ import math
 import time as clock
 from dataclasses import fields, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -348,7 +349,7 @@ def _apart(given: dict[str, Any]) -> Advice:
     """Return the advice of a process of its own, which is ended when the budget is spent."""
     limit = check_memory_limit(given["memory_limit"])
     budget, progress = check_budget(given["budget"]), check_progress(given["progress"])
-    if not isinstance(given["executor"], int | str | None):
+    if not isinstance(given["executor"], Integral | str | None):
         raise ParameterError(
             "executor must be None, a number of processes or 'ray' with isolate=True, got "
             f"{type(given['executor']).__name__}, which belongs to this process"

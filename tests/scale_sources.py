@@ -41,7 +41,7 @@ def write(frame: pd.DataFrame, folder: Path, kind: str, *, n_files: int = 3) -> 
 
 def ranks_by_hand(y: pd.Series[Any], ids: NDArray[np.uint64], spec: Spec) -> pd.Series[Any]:
     """Return the rank of each row's key among the rows of its class, from 1 on."""
-    own, _ = row_keys(ids, spec)
+    own = row_keys(ids, spec)
     return pd.Series(own, index=y.index).groupby(y).rank()
 
 

@@ -184,6 +184,16 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     )
     asked = draw_sample(table, n_rows=400, sample=300, size_reason="No more rows fit into 2 s")
     assert asked.evidence.size_reason.startswith("300 of 5,000 rows, as asked: ")
+    # Rows far from most of the source: match= cuts the sample, whatever the budget would have allowed.
+    new = make_table(table.X[:200] + 0.7, table.y[:200])
+    reasons = {
+        drawn.table.n_rows < n_rows: drawn.evidence.size_reason
+        for n_rows in (50, 3_000)
+        for drawn in [draw_sample(table, n_rows=n_rows, match=new, size_reason="no more rows fit into 2 s")]
+    }
+    assert reasons[False].startswith("no more rows fit into 2 s; 50 of 5,000 rows like the new ones: ")
+    assert " of 5,000 rows like the new ones: " in reasons[True]
+    assert "fit into" not in reasons[True]
 
 
 @pytest.mark.parametrize("verdicts", [("inconclusive", "equivalent"), ("inconclusive", "inconclusive")])

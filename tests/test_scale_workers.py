@@ -72,7 +72,7 @@ def source(tmp_path: Path) -> Any:
 
 
 def spec_of(source: Any) -> Spec:
-    return Spec(targets=("y",), kinds=source.kinds, n_rows=300, n_reference=300)
+    return Spec(targets=("y",), kinds=source.kinds, n_rows=300)
 
 
 def ids_of(source: Any, executor: Any) -> list[int]:
@@ -93,7 +93,7 @@ def caller_pool() -> Iterator[Any]:
         yield pool
 
 
-@pytest.mark.parametrize("executor", [None, 1, ThreadPoolExecutor(3)])
+@pytest.mark.parametrize("executor", [None, 1, np.int64(1), ThreadPoolExecutor(3)])
 def test_results_come_in_the_order_of_the_items(executor):
     with workers(executor) as here:
         assert list(here.run(square, range(50))) == [x * x for x in range(50)]
@@ -122,7 +122,7 @@ def test_few_items_are_under_way_at_a_time():
         assert list(results) == items[1:]
 
 
-@pytest.mark.parametrize("executor", [0, -1, True, 1.5, "dask", object()])
+@pytest.mark.parametrize("executor", [0, -1, True, 1.5, np.float64(2.0), np.True_, "dask", object()])
 def test_other_executors_are_refused(executor):
     with pytest.raises(ParameterError, match="executor must be None, a number of processes"):
         check_executor(executor)
@@ -215,7 +215,7 @@ from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source
 source = find_source(sys.argv[1])
-found = scan(source, Spec(targets=("y",), kinds=source.kinds, n_rows=20_000, n_reference=20_000))
+found = scan(source, Spec(targets=("y",), kinds=source.kinds, n_rows=20_000))
 with open("/proc/self/status") as status:
     peak = next(line for line in status if line.startswith("VmHWM"))
 print(found.n_rows, peak.split()[1])

@@ -141,6 +141,18 @@ def test_a_record_without_the_summary_is_read_as_before() -> None:
     assert from_json(json.dumps(old)) == advice()
 
 
+def test_of_equal_losses_a_loaded_advice_names_the_same_kind() -> None:
+    found = no_signal()
+    scores = found.evidence.scores
+    assert scores is not None
+    equal = dict.fromkeys(("none", "l2", "l1", "elasticnet"), 1.02)
+    scores = replace(scores, lowest_losses=equal, honest_losses=equal)
+    found = replace(found, evidence=replace(found.evidence, scores=scores))
+    again = from_json(to_json(found))
+    assert "The best model (none)" in view(found).verdict
+    assert to_json(again) == to_json(found)
+
+
 def test_infinite_losses_survive_and_are_valid_json() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")

@@ -17,7 +17,7 @@ from regadvisor.data.dates import DateOrder, microseconds
 from regadvisor.data.frames import FrameColumn, as_one_array, is_plain, read_column
 from regadvisor.data.hashing import sparse_column_hashes
 from regadvisor.data.levels import Levels
-from regadvisor.data.numbers import ROW_MULTIPLE, Numbers, check_magnitude
+from regadvisor.data.numbers import Numbers, check_magnitude
 from regadvisor.data.oddities import notes_on_columns, notes_on_reading
 from regadvisor.errors import DataError
 from regadvisor.records import Column, Note
@@ -25,9 +25,6 @@ from regadvisor.words import counted, shown
 
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values
-
-#: Tables of up to so many columns are reduced faster with their rows laid side by side.
-_NARROW = 128
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -189,8 +186,7 @@ def dense_stats(numbers: Numbers) -> ColumnStats:
     high, total, has_missing = low, low, np.zeros(0, dtype=np.bool_)
     with np.errstate(invalid="ignore", over="ignore"):
         for where, block in numbers.blocks():
-            wide = _folded(block)
-            own = [_unfolded(reduce, wide, block.shape[1]) for reduce in (np.fmin, np.fmax, np.add)]
+            own = [reduce.reduce(block, axis=0) for reduce in (np.fmin, np.fmax, np.add)]
             # A sum is NaN for missing values, but also for inf - inf: look again, at these columns only.
             missing = np.isnan(own[2])
             if missing.any():
@@ -201,21 +197,6 @@ def dense_stats(numbers: Numbers) -> ColumnStats:
             low, high, total = np.fmin(low, own[0]), np.fmax(high, own[1]), total + own[2]
             has_missing = has_missing | missing
     return ColumnStats(low=low, high=high, mark=total, has_missing=has_missing)
-
-
-def _folded(block: NDArray[Any]) -> NDArray[Any]:
-    """Return rows laid side by side where that is a view: reducing few long rows is twice as fast."""
-    n_rows, n_columns = block.shape
-    if not 0 < n_columns <= _NARROW or n_rows % ROW_MULTIPLE or not block.flags.c_contiguous:
-        return block
-    return block.reshape(n_rows // ROW_MULTIPLE, ROW_MULTIPLE * n_columns)
-
-
-def _unfolded(reduce: np.ufunc, wide: NDArray[Any], n_columns: int) -> NDArray[Any]:
-    reduced: NDArray[Any] = reduce.reduce(wide, axis=0)
-    if len(reduced) > n_columns:
-        reduced = reduce.reduce(reduced.reshape(-1, n_columns), axis=0)
-    return reduced
 
 
 def _sparse_stats(numbers: sparse.csr_array) -> ColumnStats:

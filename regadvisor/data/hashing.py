@@ -79,15 +79,11 @@ def sparse_row_sums(
     Values that are not stored count as zeros.
     """
     n_columns = int(matrix.shape[1])
-    zeros = cells(np.zeros(n_columns), np.arange(n_columns))
+    zeros, ones = cells(np.zeros(n_columns), np.arange(n_columns)), np.ones(n_columns, dtype=np.uint64)
     hashes = np.full(int(matrix.shape[0]), zeros.sum(dtype=np.uint64))
-    for rows, entries in _row_blocks(matrix):
-        columns = matrix.indices[entries]
-        differences = cells(matrix.data[entries], columns) - zeros[columns]
-        # Differences of a running sum that wraps around: right for empty rows, unlike reduceat.
-        running = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(differences, dtype=np.uint64))
-        ends = matrix.indptr[rows.start : rows.stop + 1] - entries.start
-        hashes[rows] += running[ends[1:]] - running[ends[:-1]]
+    for rows, part in _row_blocks(matrix):
+        differences = cells(part.data, part.indices) - zeros[part.indices]
+        hashes[rows] += sparse.csr_array((differences, part.indices, part.indptr), shape=part.shape) @ ones
     return hashes
 
 
@@ -102,22 +98,19 @@ def sparse_column_hashes(matrix: sparse.csr_array) -> NDArray[np.uint64]:
     """
     row_numbers = numbered(1, int(matrix.shape[0]))
     hashes = np.zeros(int(matrix.shape[1]), dtype=np.uint64)
-    for rows, entries in _row_blocks(matrix):
-        counts = np.diff(matrix.indptr[rows.start : rows.stop + 1])
-        places = np.repeat(row_numbers[rows], counts)
-        np.add.at(hashes, matrix.indices[entries], cell_hashes(matrix.data[entries], places))
+    for rows, part in _row_blocks(matrix):
+        places = np.repeat(row_numbers[rows], np.diff(part.indptr))
+        np.add.at(hashes, part.indices, cell_hashes(part.data, places))
     return hashes
 
 
-def _row_blocks(matrix: sparse.csr_array) -> Iterator[tuple[slice, slice]]:
-    """Yield whole rows of about `_ENTRIES` stored entries: the rows, and their entries."""
-    n_rows, start = int(matrix.shape[0]), 0
-    while start < n_rows:
-        wanted = int(matrix.indptr[start]) + _ENTRIES
-        stop = max(start + 1, int(np.searchsorted(matrix.indptr, wanted, side="right")) - 1)
-        stop = min(stop, n_rows)
-        yield slice(start, stop), slice(int(matrix.indptr[start]), int(matrix.indptr[stop]))
-        start = stop
+def _row_blocks(matrix: sparse.csr_array) -> Iterator[tuple[slice, sparse.csr_array]]:
+    """Yield rows of about `_ENTRIES` stored entries: where they are, and the rows."""
+    n_rows = int(matrix.shape[0])
+    step = max(1, _ENTRIES * n_rows // max(int(matrix.nnz), 1))
+    for start in range(0, n_rows, step):
+        rows = slice(start, start + step)
+        yield rows, matrix[rows]
 
 
 # ---------------------------------------------------------------------------------------- the same data again

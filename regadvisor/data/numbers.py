@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from regadvisor.data.dates import microseconds
 from regadvisor.errors import DataError
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
 #: Numbers looked at together: they stay in a core's cache through several operations.
 BLOCK_CELLS = 1 << 15
-#: Blocks are multiples of so many rows, save the last and those of very wide tables.
-ROW_MULTIPLE = 16
-#: Numbers of a frame that become one array at a time (16 MB); taking rows of a frame costs time by column.
-_FRAME_CELLS = 1 << 21
+#: What does not lie row by row, as frames do not, is copied so many numbers (8 MB) or rows at a time: taking
+#: rows costs time by column.
+_COPIED_CELLS, _COPIED_ROWS = 1 << 20, 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,15 +83,55 @@ class Numbers:
         """
         n_rows, n_columns = self.shape
         step = max(1, cells // max(1, n_columns))
-        step -= step % ROW_MULTIPLE if step > ROW_MULTIPLE else 0
         wide = max(1, n_rows)
-        if isinstance(self.values, pd.DataFrame):
-            wide = -(-max(step, _FRAME_CELLS // max(1, n_columns)) // step) * step
+        if not isinstance(self.values, np.ndarray) or not self.values.flags.c_contiguous:
+            wide = step * -(-max(_COPIED_ROWS, _COPIED_CELLS // max(1, n_columns)) // step)
         for begin in range(0, n_rows, wide):
-            part = self.rows(slice(begin, begin + wide))  # a view of an array
+            part = _by_rows(self.rows(slice(begin, begin + wide)))
             for start in range(0, len(part), step):
                 block = part[start : start + step]
                 yield slice(begin + start, begin + start + len(block)), block
+
+
+def _by_rows(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array whose rows lie one after the other: itself, or a copy made of a few columns at a time.
+
+    Columns that lie apart are pages of memory; a processor remembers where some hundreds of them are.
+    """
+    if array.flags.c_contiguous:
+        return array
+    copy = np.empty(array.shape, dtype=array.dtype)
+    for j in range(0, array.shape[1], 512):
+        copy[:, j : j + 512] = array[:, j : j + 512]
+    return copy
+
+
+def moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of the columns, missing values left out.
+
+    Examples
+    --------
+    >>> moments(Numbers(values=np.array([[1.0, 5.0], [3.0, np.nan]]), at=[0, 1]))
+    (array([2., 5.]), array([1., 0.]))
+    """
+    if numbers.is_sparse:
+        mean, variance = mean_variance_axis(numbers.values.astype(np.float64), axis=0)
+        return mean, variance
+    near, total, squares, count = np.zeros((4, numbers.shape[1]))
+    for where, block in numbers.blocks(2 * BLOCK_CELLS):
+        if where.start == 0:  # distances from a value of each column: squares of these are exact enough
+            near = np.nan_to_num(np.fmax.reduce(block, axis=0).astype(np.float64))
+        values = np.subtract(block, near, dtype=np.float64)
+        count += len(block)
+        if np.isnan(block.min(initial=0.0)):
+            missing = np.isnan(values)
+            values[missing] = 0.0
+            count -= missing.sum(axis=0)
+        ones = np.ones(len(values))
+        total += ones @ values
+        squares += ones @ np.square(values, out=values)
+    count = np.maximum(count, 1.0)
+    return near + total / count, np.maximum(squares / count - np.square(total / count), 0.0)
 
 
 def some_numbers(

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 class Whole:
     """What is known of all rows of a source that is too large to hold; a table has some of them."""
 
-    #: Rows drawn at random, apart from those of the table.
-    reference: Table
-    #: (n_reference,): where the table has the same row; -1 if it does not.
-    row_of: NDArray[np.intp]
     #: Mean and standard deviation of all values of a column of numbers.
     means: Mapping[str, tuple[float, float]]
     #: Share of each value of a text column, of all that are there.

@@ -35,8 +35,9 @@ def describe_size(
         asked = ", as asked" if request.is_asked else ""
         like = " like the new ones" if is_matched else ""
         text = f"{n:,} of {n_source:,} rows{like}{asked}: {'; '.join(parts)}"
-    # Why a size was planned says nothing of one that was asked for, or of everything.
-    return f"{reason.rstrip('.')}; {text}" if reason and not request.is_asked and n < n_source else text
+    # Why a size was planned says nothing of one that was asked for, of everything, or of what match= cut.
+    is_planned = not request.is_asked and n < n_source and (not is_matched or n >= request.n_asked)
+    return f"{reason.rstrip('.')}; {text}" if reason and is_planned else text
 
 
 def describe_notes(

@@ -14,6 +14,7 @@ drawn, and `u` is summed over each. L makes all columns together stay within the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,22 +88,15 @@ def judge_moments(seen: Seen, *, what: str, from_others: bool = False) -> Equiva
         _limit(seen, u, by_row, is_drawn, n_columns=len(is_numeric) + int(is_numeric.sum()))
         for u in (z, np.square(z[:, is_numeric]) - np.float32(1.0))
     )
-    smd, variance = own_mean, own_variance[is_numeric]
-    ratio = variance
+    names, variance = seen.encoded.names, own_variance[is_numeric]
+    smd, ratio = own_mean, variance
     if from_others:
         others = np.where(seen.weight > 0, 0.0, by_row)
         rest_mean, rest_square = _moments(z, others / others.sum())
         smd = (own_mean - rest_mean) * sd
         ratio = (variance + 1e-6) / ((rest_square - rest_mean**2)[is_numeric] + 1e-6)
-    floor = np.exp(-thresholds.LARGEST_LOG_RATIO)
-    log_ratio = np.abs(np.log(np.clip(ratio, floor, 1.0 / floor)))
-    bad_smd = (np.abs(smd) > thresholds.EQUIVALENT_SMD) & (np.abs(own_mean) > limit)
-    log_limit = float(np.log(thresholds.EQUIVALENT_VARIANCE_RATIO))
-    bad_ratio = (log_ratio > log_limit) & (np.abs(variance - 1.0) > limit_ratio)
-    verdict: Verdict = "inconclusive" if bad_smd.any() or bad_ratio.any() else "equivalent"
-    return _described(
-        seen.encoded, np.abs(smd), log_ratio, verdict, bad_smd=bad_smd, bad_ratio=bad_ratio, what=what
-    )
+    off, off_ratio = np.abs(own_mean) > limit, np.abs(variance - 1.0) > limit_ratio
+    return judged(names, is_numeric, np.abs(smd), ratio, what=what, is_beyond=(off, off_ratio))
 
 
 def identical(n_rows: int) -> Equivalence:
@@ -183,31 +177,40 @@ def bernstein(variance: Vector, largest: NDArray[np.floating[Any]], *, n_tests: 
     return np.maximum(third + np.sqrt(third**2 + 2.0 * variance * level), _ROUNDING)
 
 
-def _described(
-    whole: Encoded,
+def judged(
+    names: Sequence[str],
+    is_numeric: NDArray[np.bool_],
     smd: Vector,
-    log_ratio: Vector,
-    verdict: Verdict,
+    ratio: Vector,
     *,
-    bad_smd: NDArray[np.bool_],
-    bad_ratio: NDArray[np.bool_],
     what: str,
+    is_beyond: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Equivalence:
+    """Return what differences say: *equivalent*, or *inconclusive* if one is large and no luck.
+
+    `names`, `is_numeric`, `smd` (n_columns,): the columns and how far their means are off, in standard
+    deviations. `ratio` (n_numeric,): of variances. `is_beyond`: whether means and variances are further off
+    than a random draw may be.
+    """
+    floor = np.exp(-thresholds.LARGEST_LOG_RATIO)
+    log_ratio = np.abs(np.log(np.clip(ratio, floor, 1.0 / floor)))
+    log_limit = float(np.log(thresholds.EQUIVALENT_VARIANCE_RATIO))
+    bad_smd = (smd > thresholds.EQUIVALENT_SMD) & is_beyond[0]
+    bad_ratio = (log_ratio > log_limit) & is_beyond[1]
+    verdict: Verdict = "inconclusive" if bad_smd.any() or bad_ratio.any() else "equivalent"
     # Among columns that fail, if any do, the largest; else the largest of all.
     worst = int(np.argmax(np.where(bad_smd, smd, 0.0))) if bad_smd.any() else int(np.argmax(smd))
     worst_ratio = float(log_ratio.max()) if log_ratio.size else None
-    name = whole.names[worst]
+    name = names[worst]
     text = f"largest standardised mean difference {smd[worst]:.3f} ({name})"
     if worst_ratio is not None:
         text += f", largest |log variance ratio| {worst_ratio:.3f}"
     if verdict == "equivalent":
-        log_limit = np.log(thresholds.EQUIVALENT_VARIANCE_RATIO)
         beyond = smd[worst] > thresholds.EQUIVALENT_SMD or (worst_ratio or 0.0) > log_limit
         text += ": no more than a random draw may have" if beyond else ": within the limits"
     else:
-        numeric = np.flatnonzero(~whole.is_indicator)
-        failing = [whole.names[j] for j in np.flatnonzero(bad_smd)]
-        failing += [whole.names[numeric[j]] for j in np.flatnonzero(bad_ratio)]
+        failing = [names[j] for j in np.flatnonzero(bad_smd).tolist()]
+        failing += [names[j] for j in np.flatnonzero(is_numeric)[bad_ratio].tolist()]
         text += f": more than a random draw may have in {len(set(failing))} columns, as {failing[0]}"
     test = ShiftTest(
         what=what,
@@ -223,7 +226,7 @@ def _described(
         worst_column=name,
         worst_log_variance_ratio=worst_ratio,
         shifts=tuple(
-            ColumnShift(column=whole.names[j], shift=float(smd[j]))
+            ColumnShift(column=names[j], shift=float(smd[j]))
             for j in np.argsort(-smd, kind="stable")[:_MOST_SHIFTS]
         ),
     )

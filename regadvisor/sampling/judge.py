@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,16 @@ from regadvisor.data.table import Table, Whole
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import judge_difference
 from regadvisor.sampling.encode import Rows, encode_target, fit_encode
-from regadvisor.sampling.equivalence import Equivalence, Seen, Verdict, bernstein, identical, judge_moments
+from regadvisor.sampling.equivalence import (
+    Equivalence,
+    Seen,
+    Vector,
+    Verdict,
+    bernstein,
+    identical,
+    judge_moments,
+    judged,
+)
 from regadvisor.sampling.keys import group_keys, told_apart
 
 if TYPE_CHECKING:
@@ -58,9 +68,7 @@ def judge_sample(
     source.
     """
     if table.whole is not None:
-        exact = judge_exactly(table, rows, weight, table.whole)
-        against = judge_reference(table, rows, weight, table.whole, seed=seed)
-        return _judged(against, [] if exact is None else [exact])
+        return _judged(judge_exactly(table, rows, weight, table.whole), [])
     rng = np.random.default_rng([seed, 2])
     place = _seen(table, rows, rng, by_group=by_group, keys=keys)
     _, features = fit_encode(table.X, table.facts.columns, seed=seed, rows=place)
@@ -164,10 +172,8 @@ def _overlap_test(matching: Matching) -> ShiftTest:
 def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
     """Return *different* if any test finds a difference, else what the comparison of moments says."""
     found = {equivalence.test.verdict, *(test.verdict for test in tests)}
-    is_off = any(test.verdict == "inconclusive" and test.what == EXACT for test in tests)
-    verdict: Verdict = "inconclusive" if is_off else equivalence.test.verdict
     return Judgement(
-        verdict="different" if "different" in found else verdict,
+        verdict="different" if "different" in found else equivalence.test.verdict,
         moments=equivalence,
         tests=(equivalence.test, *tests),
     )
@@ -175,104 +181,82 @@ def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
 
 #: A share is compared if the sample is expected to have so many rows of the value.
 _FEWEST_OF_VALUE = 5.0
-#: What the evidence calls the comparison with all rows.
-EXACT = "sample against the exact means of all rows"
-
-
-def judge_reference(
-    table: Table, rows: NDArray[np.intp], weight: NDArray[np.float64] | None, whole: Whole, *, seed: int
-) -> Equivalence:
-    """Compare a sample with rows of the source that were drawn apart from it.
-
-    `table`: the rows that the sample was drawn from. `rows` (n_sample,). `weight` (n_sample,): what is to be
-    made up for by how the sample was drawn.
-    """
-    others = np.flatnonzero(~np.isin(whole.row_of, rows)).astype(np.intp)
-    sample, reference = table.take(rows), whole.reference.take(others)
-    parts: list[Any] = [sample.X, reference.X]
-    is_frame = isinstance(sample.X, pd.DataFrame)
-    both = replace(
-        sample,
-        X=pd.concat(parts, ignore_index=True) if is_frame else np.concatenate(parts),
-        y=np.concatenate([sample.y, reference.y]),
-        groups=None,
-        time=None,
-        weight=None,
-        given=None,
-        summary=None,
-    )
-    _, features = fit_encode(both.X, table.facts.columns, seed=seed)
-    by_row = np.zeros(both.n_rows)
-    by_row[: len(rows)] = combined(table, rows, weight)
-    n_source = table.facts.n_rows
-    seen = Seen(
-        encoded=features.joined(encode_target(both)),
-        weight=by_row,
-        n_units=n_source,
-        share=len(rows) / n_source,
-    )
-    found = judge_moments(seen, what="sample against the whole")
-    text = f"{found.test.text}; the whole is estimated from {len(others):,} rows drawn apart"
-    return replace(found, test=replace(found.test, text=text))
 
 
 def judge_exactly(
     table: Table, rows: NDArray[np.intp], weight: NDArray[np.float64] | None, whole: Whole
-) -> ShiftTest | None:
-    """Compare means and shares of a sample with those of every row; None if none is known.
+) -> Equivalence:
+    """Compare means, variances and shares of a sample with those of every row of a source read in parts.
 
-    A mean may be off by luck as far as :func:`regadvisor.sampling.equivalence.bernstein` says.
+    `table`: the rows that the sample was drawn from. `rows` (n_sample,). `weight` (n_sample,): what is to be
+    made up for by how the sample was drawn.
     """
-    by_row = combined(table, rows, weight)
-    names, shifts, limits = [], [], []
-    n_tests = len(whole.means) + sum(len(shares) for shares in whole.shares.values())
-    for name, u in _standardised(table, rows, whole):
-        there = ~np.isnan(u)
-        if there.any():
-            own = by_row[there] / by_row[there].sum()
-            names.append(name)
-            shifts.append(abs(float(own @ u[there])))
-            largest = float(np.abs(u[there]).max() * own.max())
-            limits.append(bernstein(np.array([own @ own]), np.array([largest]), n_tests=n_tests)[0])
-    if not names:
-        return None
-    shift, limit = np.array(shifts), np.array(limits)
-    is_off = (shift > thresholds.EQUIVALENT_SMD) & (shift > limit)
-    worst = int(np.argmax(np.where(is_off, shift, 0.0)) if is_off.any() else np.argmax(shift))
-    text = f"of {len(names)} means and shares the largest difference is {shift[worst]:.3f} ({names[worst]})"
-    if is_off.any():
-        text += f": more than a random draw may have in {int(is_off.sum())} of them"
-    return ShiftTest(
-        what=EXACT,
-        verdict="inconclusive" if is_off.any() else "equivalent",
-        column=names[worst],
-        effect=float(shift[worst]),
-        unit="standard deviations",
-        text=text,
+    by_row = np.ones(len(rows)) if table.weight is None else table.weight[rows]
+    by_row = by_row if weight is None else by_row * weight
+    known = list(_standardised(table.take(rows), whole))
+    if not known:
+        return identical(len(rows))
+    z = np.column_stack([column for _, _, column in known])
+    is_there = ~np.isnan(z)
+    share = by_row[:, None] * is_there
+    share /= share.sum(axis=0)
+    z[~is_there] = 0.0
+    mean, luck, largest = (share * z).sum(axis=0), np.square(share).sum(axis=0), share.max(axis=0)
+    is_number = np.array([is_number for _, is_number, _ in known])
+    square = np.square(z[:, is_number]) - is_there[:, is_number]
+    of_square = (share[:, is_number] * np.square(square)).sum(axis=0) * luck[is_number]
+    n_tests = len(known) + int(is_number.sum())
+    limit = bernstein(luck, np.abs(z).max(axis=0) * largest, n_tests=n_tests)
+    limit_ratio = bernstein(of_square, np.abs(square).max(axis=0) * largest[is_number], n_tests=n_tests)
+    variance = 1.0 + (share[:, is_number] * square).sum(axis=0) - np.square(mean[is_number])
+    is_beyond = np.abs(mean) > limit, np.abs(variance - 1.0) > limit_ratio
+    names = [name for name, _, _ in known]
+    return judged(
+        names, is_number, np.abs(mean), variance, what="sample against the whole", is_beyond=is_beyond
     )
 
 
-def combined(table: Table, rows: NDArray[np.intp], weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Return what each row of the sample counts: for how it came into the table, and into the sample."""
-    own = np.ones(len(rows)) if table.weight is None else table.weight[rows]
-    return own if weight is None else own * weight
-
-
-def _standardised(table: Table, rows: NDArray[np.intp], whole: Whole) -> Any:
-    """Yield name and values of each column that is known exactly: mean 0 and deviation 1 over all rows."""
-    X: Any = table.X
-    for j, column in enumerate(table.facts.columns):
+def _standardised(sample: Table, whole: Whole) -> Iterator[tuple[str, bool, Vector]]:
+    """Yield what is known in all rows, with mean 0 and variance 1 there: name, is it a number, the values."""
+    X, facts = sample.X, sample.facts
+    for j, column in enumerate(facts.columns):
         name = str(column.name)
-        values = X.iloc[rows, j] if hasattr(X, "iloc") else X[rows, j]
+        values: Any = X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
         if column.kind == "numeric" and name in whole.means:
-            mean, sd = whole.means[name]
-            if sd > 0:
-                yield name, (np.asarray(values, dtype=np.float64) - mean) / sd
+            yield from _number(name, values, whole.means[name])
         elif column.kind == "categorical" and name in whole.shares:
             series = pd.Series(values)
-            texts = series.astype(str).str.strip().to_numpy()
-            missing = series.isna().to_numpy()
-            for label, share in whole.shares[name].items():
-                if share * len(rows) >= _FEWEST_OF_VALUE and share < 1.0:
-                    u = ((texts == label) - share) / np.sqrt(share * (1.0 - share))
-                    yield f"{name} = {label}", np.where(missing, np.nan, u)
+            texts = series.astype(str).str.strip().mask(series.isna())
+            yield from _levels(name, texts, whole.shares[name])
+    if sample.is_classification:
+        shares = {c: count / facts.n_rows for c, count in enumerate(facts.class_counts or ())}
+        yield from _levels("target", pd.Series(sample.y), shares, called=facts.classes)
+        return
+    for j, target in enumerate([each.name for each in facts.targets] or [facts.target_name]):
+        name = str(target)
+        if name in whole.means:
+            yield from _number(
+                f"target {name}" if facts.targets else "target", sample.targets[:, j], whole.means[name]
+            )
+
+
+def _number(name: str, values: Any, known: tuple[float, float]) -> Iterator[tuple[str, bool, Vector]]:
+    mean, sd = known
+    z = (np.asarray(values, dtype=np.float64) - mean) / (sd or 1.0)
+    if sd > 0 and not np.isnan(z).all():
+        yield name, True, z
+
+
+def _levels(
+    name: str, values: pd.Series[Any], shares: Mapping[Any, float], called: Sequence[Any] | None = None
+) -> Iterator[tuple[str, bool, Vector]]:
+    """Yield a column for each value that a sample of this size is expected to have."""
+    is_missing = values.isna().to_numpy()
+    for value, share in shares.items():
+        if share * len(values) >= _FEWEST_OF_VALUE and share < 1.0 and not is_missing.all():
+            u = ((values == value).to_numpy() - share) / np.sqrt(share * (1.0 - share))
+            yield (
+                f"{name} = {value if called is None else called[value]}",
+                False,
+                np.where(is_missing, np.nan, u),
+            )

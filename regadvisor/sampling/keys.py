@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +40,7 @@ from scipy import sparse
 
 from regadvisor.data.dates import microseconds
 from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_row_sums
-from regadvisor.data.numbers import ROW_MULTIPLE, Numbers
+from regadvisor.data.numbers import Numbers, moments
 from regadvisor.data.table import Table
 
 if TYPE_CHECKING:
@@ -230,76 +229,22 @@ def _row_sums(part: _Part, cells: _Cells) -> NDArray[np.uint64]:
     numbers = part.numbers
     if numbers.is_sparse:
         return sparse_row_sums(sparse.csr_array(numbers.values), cells)
-    sums = np.zeros(numbers.shape[0], dtype=np.uint64)
+    sums, columns = np.zeros(numbers.shape[0], dtype=np.uint64), np.arange(numbers.shape[1])
     for where, block in numbers.blocks(_BLOCK_CELLS):
-        wide, columns = _wide(block)
-        sums[where] = np.einsum("ij->i", cells(wide, columns).reshape(block.shape))
+        sums[where] = np.einsum("ij->i", cells(block, columns))
     return mix(sums) if part.is_target else sums
-
-
-def _wide(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return a block with rows side by side where that is a view, and which column each of its columns is.
-
-    NumPy is slow on short rows.
-    """
-    n_rows, n_columns = block.shape
-    if n_rows % ROW_MULTIPLE or not block.flags.c_contiguous:
-        return block, _repeated(n_columns, 1)
-    return block.reshape(-1, ROW_MULTIPLE * n_columns), _repeated(n_columns, ROW_MULTIPLE)
-
-
-@lru_cache(maxsize=4)
-def _repeated(n_columns: int, times: int) -> NDArray[np.intp]:
-    return np.tile(np.arange(n_columns), times)
 
 
 def _scale(part: _Part) -> _Scale:
     """Return mean and inverse standard deviation of the columns, missing values left out."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, variance = (_sparse_moments if part.numbers.is_sparse else _moments)(part.numbers)
+        mean, variance = moments(part.numbers)
         sd = np.sqrt(variance)
         is_known = np.isfinite(sd) & (sd > _ROUNDING * np.abs(mean))
     return _Scale(
         mean=np.where(is_known, mean, 0.0),
         inverse_sd=np.where(is_known, 1.0 / np.where(is_known, sd, 1.0), 0.0),
     )
-
-
-def _moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance of dense columns, in one pass over their distances from a value of each."""
-    n_columns = numbers.shape[1]
-    near, total, squares, count = np.zeros((4, n_columns))
-    for where, block in numbers.blocks(_BLOCK_CELLS):
-        if where.start == 0:
-            near = np.nan_to_num(np.fmax.reduce(block, axis=0).astype(np.float64))
-        wide, columns = _wide(block)
-        values = np.subtract(wide, near[columns], dtype=np.float64)
-        if np.isnan(block.min(initial=0.0)):
-            missing = np.isnan(values)
-            values[missing] = 0.0
-            count -= missing.reshape(block.shape).sum(axis=0)
-        count += len(block)
-        ones = np.ones(len(values))
-        total += (ones @ values).reshape(-1, n_columns).sum(axis=0)
-        np.square(values, out=values)
-        squares += (ones @ values).reshape(-1, n_columns).sum(axis=0)
-    count = np.maximum(count, 1.0)
-    return near + total / count, np.maximum(squares / count - np.square(total / count), 0.0)
-
-
-def _sparse_moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    matrix: Any = numbers.values
-    n_columns = numbers.shape[1]
-    is_there = ~np.isnan(matrix.data)
-    values, columns = matrix.data[is_there].astype(np.float64), matrix.indices[is_there]
-
-    def sums(entries: NDArray[np.float64] | None, at: NDArray[Any] = columns) -> NDArray[np.float64]:
-        return np.bincount(at, weights=entries, minlength=n_columns).astype(np.float64)
-
-    count = np.maximum(numbers.shape[0] - sums(None, matrix.indices[~is_there]), 1.0)
-    mean = sums(values) / count
-    zeros = np.maximum(count - sums(None), 0.0) * np.square(mean)
-    return mean, (sums(np.square(values - mean[columns])) + zeros) / count
 
 
 # ------------------------------------------------------------------------------- text, exact values, ties

@@ -41,7 +41,6 @@ class DaskFrame:
 
     frame: Any
     kinds: Mapping[str, Kind]
-    known_rows = 0
     is_local = False
     has_decimal_comma = False
     kept = ()

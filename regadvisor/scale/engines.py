@@ -52,14 +52,13 @@ class DuckRelation:
     relation: Any
     kinds: Mapping[str, Kind]
     files: Mapping[str, int]
-    known_rows: int
     is_local = True
     has_decimal_comma = False
     kept = ()
 
     @classmethod
     def of(cls, relation: Any) -> DuckRelation:
-        """Ask for the columns, the files and the number of rows."""
+        """Ask for the columns and the files."""
         has_places = {_FILE, _FILE_ROW} <= set(relation.columns)
         files: Iterable[str] = ()
         if has_places:
@@ -75,8 +74,6 @@ class DuckRelation:
             relation=relation,
             kinds=kinds,
             files={name: number for number, name in enumerate(files)},
-            # Counting the rows of any other query would run it once more.
-            known_rows=int(relation.aggregate("count(*)").fetchall()[0][0]) if has_places else 0,
         )
 
     def parts(self, *, use_threads: bool) -> list[Part]:
@@ -105,7 +102,6 @@ class LazyPolars:
 
     lazy: Any
     kinds: Mapping[str, Kind]
-    known_rows = 0
     is_local = True
     has_decimal_comma = False
     kept = ()

@@ -53,10 +53,6 @@ class Source(Protocol):
         """The columns, and what is measured of each."""
 
     @property
-    def known_rows(self) -> int:
-        """Rows, if that is known before they are read; else 0."""
-
-    @property
     def is_local(self) -> bool:
         """Whether the parts can only be read in this process."""
 

@@ -1,4 +1,4 @@
-"""What one pass over the rows keeps: exact counts and moments, and two samples, in memory that does not grow.
+"""What one pass over the rows keeps: exact counts and moments, and a sample, in memory that does not grow.
 
 A sketch of some rows and a sketch of others merge into the sketch of both. So parts are read in any order, by
 any number of workers, and the result is the same.
@@ -12,7 +12,6 @@ as a share of the largest, is below ::
 
 where n rows are wanted, N were seen, and N_c of the row's class. This never grows as more rows are seen, so
 what is thrown away once is never wanted later; and it leaves the k rows with 8 standard deviations to spare.
-The reference sample is drawn the same way with other keys and without classes.
 
 Moments are merged by Chan, Golub and LeVeque (1979), in double precision.
 """
@@ -70,14 +69,10 @@ class Spec:
     targets : tuple of str
     kinds : mapping of str to {"number", "text", "other"}
         Every column that is read.
-    n_rows, n_reference : int
-        Rows of the two samples.
+    n_rows : int
+        Rows of the sample.
     is_stratified : bool
         Whether the sample is drawn by class; not where the target is a number, or there are several.
-    least_rows : int
-        Rows that the source is known to have; the more, the fewer are kept on the way.
-    spare : float
-        How many more rows are kept than are thought to be needed.
     kept : tuple of str
         Columns of the rows that are drawn, besides the targets; empty: all.
     decimal : str
@@ -88,10 +83,7 @@ class Spec:
     kinds: Mapping[str, Kind]
     seed: int = 0
     n_rows: int = 100_000
-    n_reference: int = 100_000
     is_stratified: bool = True
-    least_rows: int = 0
-    spare: float = 1.0
     kept: tuple[str, ...] = ()
     decimal: str = "."
 
@@ -106,10 +98,9 @@ class Spec:
         return tuple(name for name, kind in self.kinds.items() if kind == "text" and name not in self.targets)
 
     @cached_property
-    def salts(self) -> NDArray[np.uint64]:
-        """Two random numbers, one for each sample."""
-        state = np.random.SeedSequence([self.seed, 0x5CA1E]).generate_state(2, dtype=np.uint64)
-        return state.astype(np.uint64)
+    def salt(self) -> np.uint64:
+        """A random number that follows from the seed."""
+        return np.uint64(np.random.SeedSequence([self.seed, 0x5CA1E]).generate_state(1, dtype=np.uint64)[0])
 
 
 def row_ids(file: int, first: int, n_rows: int) -> Keys:
@@ -134,16 +125,12 @@ def row_ids(file: int, first: int, n_rows: int) -> Keys:
     return np.arange(first, first + n_rows, dtype=np.uint64) + np.uint64(file << ROW_BITS)
 
 
-def row_keys(ids: Keys, spec: Spec) -> tuple[Keys, Keys]:
-    """Return the keys of rows for the sample and for the reference sample: two bijections of the ids."""
-    scratch = np.empty_like(ids)
-    own = ids * GOLDEN
-    own ^= spec.salts[0]
-    own = mix(own, scratch=scratch)
-    return own, mix(own ^ spec.salts[1], scratch=scratch)
+def row_keys(ids: Keys, spec: Spec) -> Keys:
+    """Return the keys of rows: a bijection of the ids."""
+    return mix(ids * GOLDEN ^ spec.salt)
 
 
-def keep_rate(n: int, n_seen: int, n_class: NDArray[Any] | int, *, spare: float = 1.0) -> NDArray[np.float64]:
+def keep_rate(n: int, n_seen: int, n_class: NDArray[Any] | int) -> NDArray[np.float64]:
     """Return the share of keys below which rows of a class are kept; it falls in both counts.
 
     Examples
@@ -152,7 +139,7 @@ def keep_rate(n: int, n_seen: int, n_class: NDArray[Any] | int, *, spare: float 
     [0.00021, 0.03463]
     """
     share, of_class = n / max(n_seen, 1), np.maximum(np.asarray(n_class, dtype=np.float64), 1.0)
-    return share + spare * (_SPARE_SD * np.sqrt(share / of_class) + _SPARE_ROWS / of_class)
+    return share + _SPARE_SD * np.sqrt(share / of_class) + _SPARE_ROWS / of_class
 
 
 def _limit(rate: NDArray[np.float64]) -> Keys:
@@ -227,8 +214,7 @@ class Sketch:
     n_unread: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     levels: dict[str, Counts | None] = field(default_factory=dict)
     sample: Pool | None = None
-    reference: Pool | None = None
-    _n_pruned: list[int] = field(default_factory=lambda: [0, 0])
+    _n_pruned: int = 0
 
     @classmethod
     def of_nothing(cls, spec: Spec) -> Sketch:
@@ -249,17 +235,13 @@ class Sketch:
             rows, ids = filtered(rows, has_target), ids[has_target]
         self.n_rows += len(ids)
         self._measure(rows)
-        own, other = row_keys(ids, self.spec)
+        keys = row_keys(ids, self.spec)
         codes, labels = self._count(rows)
-        kept = np.flatnonzero(own <= self._limits(codes, labels))
-        also = np.flatnonzero(other <= self._reference_limit)
+        kept = np.flatnonzero(keys <= self._limits(codes, labels))
         if self.spec.kept:
             rows = rows.select([*self.spec.targets, *self.spec.kept])
-        for name, keys, chosen in (("sample", own, kept), ("reference", other, also)):
-            pool: Pool | None = getattr(self, name)
-            if len(chosen) or pool is None:
-                new = Pool(ids=ids[chosen], keys=keys[chosen], rows=taken(rows, chosen))
-                setattr(self, name, new if pool is None else Pool.of([pool, new]))
+        if len(kept) or self.sample is None:
+            self._draw_from(Pool(ids=ids[kept], keys=keys[kept], rows=taken(rows, kept)))
         self.prune()
 
     def merge(self, other: Sketch) -> None:
@@ -272,43 +254,29 @@ class Sketch:
         self.levels = {
             name: _added(own, other.levels[name], MOST_LEVELS) for name, own in self.levels.items()
         }
-        for name in ("sample", "reference"):
-            pools = [pool for pool in (getattr(self, name), getattr(other, name)) if pool is not None]
-            setattr(self, name, Pool.of(pools) if pools else None)
+        if other.sample is not None:
+            self._draw_from(other.sample)
         self.prune()
 
     def prune(self, *, always: bool = False) -> None:
         """Throw away rows that cannot be drawn any more, if there may be many of them."""
-        if self.sample is not None and (always or self._has_grown(0, self.sample)):
+        most = _GROWTH * self._n_pruned + _GROWTH_ROWS
+        if self.sample is not None and (always or len(self.sample.ids) > most):
             codes, labels = self.codes(self.sample.rows)
             self.sample = self.sample.take(self.sample.keys <= self._limits(codes, labels))
-            self._n_pruned[0] = len(self.sample.ids)
-        if self.reference is not None and (always or self._has_grown(1, self.reference)):
-            self.reference = self.reference.take(self.reference.keys <= self._reference_limit)
-            self._n_pruned[1] = len(self.reference.ids)
+            self._n_pruned = len(self.sample.ids)
 
-    def _has_grown(self, which: int, pool: Pool) -> bool:
-        return len(pool.ids) > _GROWTH * self._n_pruned[which] + _GROWTH_ROWS
+    def _draw_from(self, more: Pool) -> None:
+        self.sample = more if self.sample is None else Pool.of([self.sample, more])
 
     # --------------------------------------------------------------------------------- its parts
-
-    @property
-    def _n_seen(self) -> int:
-        return max(self.n_rows, self.spec.least_rows)
-
-    @property
-    def _reference_limit(self) -> np.uint64:
-        return self._limit_of_all(self.spec.n_reference)
 
     def _limits(self, codes: NDArray[np.intp], labels: list[Label]) -> Keys | np.uint64:
         """Return the largest key that is kept, by row where there are classes."""
         if self.counts is None:
-            return self._limit_of_all(self.spec.n_rows)
+            return np.uint64(_limit(keep_rate(self.spec.n_rows, self.n_rows, self.n_rows))[()])
         sizes = np.array([self.counts.get(label, 0) for label in labels])
-        return _limit(keep_rate(self.spec.n_rows, self._n_seen, sizes, spare=self.spec.spare))[codes]
-
-    def _limit_of_all(self, n: int) -> np.uint64:
-        return np.uint64(_limit(keep_rate(n, self._n_seen, self._n_seen, spare=self.spec.spare))[()])
+        return _limit(keep_rate(self.spec.n_rows, self.n_rows, sizes))[codes]
 
     def _count(self, rows: Any) -> tuple[NDArray[np.intp], list[Label]]:
         """Count the classes of new rows, and return theirs."""

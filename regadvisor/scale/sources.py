@@ -139,14 +139,13 @@ class ParquetFiles:
 
     dataset: Any
     kinds: Mapping[str, Kind]
-    known_rows: int
     is_local = False
     has_decimal_comma = False
     kept = ()
 
     @classmethod
     def of(cls, root: Path, paths: list[Path]) -> ParquetFiles:
-        """Read the schema and the number of rows."""
+        """Read the schema."""
         import pyarrow as pa
         from pyarrow import dataset
 
@@ -158,6 +157,7 @@ class ParquetFiles:
                 partitioning=hive,
                 partition_base_dir=str(root),
             )
+            files.count_rows()  # reads the end of every file: what is cut off is told now
             return cls.on(files)
         except (pa.ArrowException, OSError) as error:
             raise DataError(
@@ -167,7 +167,7 @@ class ParquetFiles:
 
     @classmethod
     def on(cls, files: Any) -> ParquetFiles:
-        """Read the schema and the number of rows of a dataset of pyarrow, on whatever file system it has.
+        """Read the schema of a dataset of pyarrow, on whatever file system it has.
 
         Raises
         ------
@@ -185,11 +185,10 @@ class ParquetFiles:
                 "X must be a dataset of whole Parquet files, got one of other files or with a filter; write "
                 "the rows that you mean as Parquet, or pass a DuckDB relation or a polars lazy frame"
             )
-        n_rows = files.count_rows()
         meant = (files.schema.pandas_metadata or {}).get("index_columns", [])
         index = {name for name in meant if isinstance(name, str)}
         kinds = {each.name: arrow_kind(each.type) for each in files.schema if each.name not in index}
-        return cls(dataset=files, kinds=kinds, known_rows=n_rows)
+        return cls(dataset=files, kinds=kinds)
 
     def parts(self, *, use_threads: bool) -> list[Part]:
         """Return about a million rows at a time."""
@@ -228,7 +227,6 @@ class TextFiles:
     kinds: Mapping[str, Kind]
     separator: str = ","
     has_decimal_comma: bool = False
-    known_rows = 0
     is_local = False
 
     @property

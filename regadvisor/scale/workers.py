@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.connection import wait as wait_for
+from numbers import Integral
 from typing import Any, Protocol, TypeVar
 
 from regadvisor.errors import ParameterError, RegadvisorError, import_optional
@@ -53,7 +54,7 @@ def check_executor(executor: Any) -> Any:
     ParameterError
         If it is none of what :func:`workers` takes.
     """
-    is_count = isinstance(executor, int) and not isinstance(executor, bool) and executor >= 1
+    is_count = type(executor) is not bool and isinstance(executor, Integral) and int(executor) >= 1
     is_known = executor is None or is_count or isinstance(executor, Executor) or executor == "ray"
     if not is_known and not _is_dask(executor):
         raise ParameterError(
@@ -82,8 +83,8 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
     check_executor(executor)
     if executor is None or executor == 1:
         return nullcontext(_Here())
-    if isinstance(executor, int):
-        return _processes(executor)
+    if isinstance(executor, Integral):
+        return _processes(int(executor))
     if isinstance(executor, Executor):
         return _given(executor)
     return _ray() if executor == "ray" else nullcontext(_Dask(executor))
@@ -204,7 +205,7 @@ class _Pool:
 
 
 def _killer(item: Any, error: BaseException) -> WorkerError:
-    called = getattr(item, "called", None) or getattr(getattr(item, "part", None), "called", repr(item))
+    called = getattr(item, "called", repr(item))
     found = WorkerError(
         f"a worker must survive its work, got {_TRIES} that died at {called}; look for their end in the "
         "logs (too little memory? a script without if __name__ == '__main__':?), give workers more memory, "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.data.columns import column_stats
-from regadvisor.data.numbers import Numbers
+from regadvisor.data.numbers import Numbers, moments
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.view import (
@@ -170,22 +170,7 @@ def _far_columns(
     table: Table, numbers: Numbers, span: NDArray[np.float64], reaching: NDArray[np.intp]
 ) -> list[int]:
     """Return the columns whose farthest value holds a good share of the variance, the worst first."""
-    if numbers.is_sparse:
-        from sklearn.utils.sparsefuncs import mean_variance_axis
-
-        mean, variance = (each[reaching] for each in mean_variance_axis(table.X, axis=0))
-    else:
-        n, total, squares = np.zeros((3, len(reaching)))
-        shift = np.nan_to_num(numbers.rows(slice(0, 1))[0, reaching].astype(np.float64))
-        for _, block in numbers.blocks():
-            own = block[:, reaching] - shift
-            there = np.isfinite(own)
-            n += there.sum(axis=0)
-            own = own if there.all() else np.where(there, own, 0.0)
-            total += own.sum(axis=0)
-            squares += np.einsum("ij,ij->j", own, own)
-        off = total / np.maximum(n, 1)
-        mean, variance = shift + off, squares / np.maximum(n, 1) - off**2
+    mean, variance = (each[reaching] for each in moments(numbers))
     farthest = np.abs(span[:, reaching] - mean).max(axis=0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = farthest**2 / (variance * table.n_rows)
