@@ -60,8 +60,8 @@ class DeadlySource:
             raise AttributeError(name)
         return getattr(self.source, name)
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
-        parts = self.source.parts(use_threads=use_threads)
+    def parts(self) -> list[Part]:
+        parts = self.source.parts()
         parts[self.which] = Deadly(part=parts[self.which], marker=self.marker)
         return parts
 

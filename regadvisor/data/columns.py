@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from scipy import sparse
 from regadvisor.data.arrays import Container
 from regadvisor.data.dates import DateOrder, microseconds
 from regadvisor.data.frames import FrameColumn, as_one_array, is_plain, read_column
-from regadvisor.data.hashing import sparse_column_hashes
+from regadvisor.data.hashing import digest, sparse_column_hashes
 from regadvisor.data.levels import Levels
 from regadvisor.data.numbers import Numbers, check_magnitude
 from regadvisor.data.oddities import notes_on_columns, notes_on_reading
@@ -270,28 +269,19 @@ def _all_missing(names: Sequence[str | int], stats: ColumnStats) -> list[str | i
 # -------------------------------------------------------------------------------------- exact copies
 
 
-def _digest(values: NDArray[Any]) -> bytes:
-    return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
-
-
 def _duplicates(
     numbers: Numbers, stats: ColumnStats, names: Sequence[str | int]
 ) -> list[tuple[str | int, str | int]]:
     """Return pairs (first column, its copy). Constant columns are left out: they have their own note."""
-    varying = np.flatnonzero(stats.low < stats.high)
+    facts = pd.DataFrame({"low": stats.low, "high": stats.high, "mark": stats.mark})
+    alike = np.flatnonzero((stats.low < stats.high) & facts.duplicated(keep=False))
 
-    def quick(j: int) -> bytes:
-        return bytes(stats.low[j].tobytes() + stats.high[j].tobytes() + stats.mark[j].tobytes())
-
-    def whole(j: int) -> bytes:
+    def key(j: int) -> bytes:
         # The mark of a sparse column is a hash of all its entries.
-        return b"" if numbers.is_sparse else _digest(np.asarray(numbers.column(j), dtype=stats.low.dtype))
+        values = stats.mark[[j]] if numbers.is_sparse else numbers.column(j).astype(stats.low.dtype)
+        return digest(values)
 
-    pairs = []
-    for group in _grouped([int(j) for j in varying], quick):
-        for same in _grouped(group, whole):
-            pairs += [(names[same[0]], names[j]) for j in same[1:]]
-    return pairs
+    return [(names[g[0]], names[j]) for g in _grouped(alike.tolist(), key) for j in g[1:]]
 
 
 def _grouped(items: Sequence[int], key: Any) -> list[list[int]]:
@@ -306,6 +296,6 @@ def _copied_levels(levels: dict[str | int, Levels]) -> list[tuple[str | int, str
 
     def key(j: int) -> bytes:
         level = levels[names[j]]
-        return _digest(level.codes) + "\0".join(level.texts.tolist()).encode("utf-8", errors="replace")
+        return digest(level.codes) + "\0".join(level.texts.tolist()).encode("utf-8", errors="replace")
 
     return [(names[g[0]], names[j]) for g in _grouped(range(len(names)), key) for j in g[1:]]

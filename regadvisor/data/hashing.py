@@ -51,6 +51,11 @@ def numbered(first: int, count: int) -> NDArray[np.uint64]:
     return mix(np.arange(first, first + count, dtype=np.uint64) * GOLDEN)
 
 
+def digest(values: NDArray[Any]) -> bytes:
+    """Return a hash of the bits of an array, and of nothing else."""
+    return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
+
+
 def cell_hashes(
     values: NDArray[Any], places: NDArray[np.uint64], *, has_missing: bool = True
 ) -> NDArray[np.uint64]:
@@ -132,46 +137,46 @@ def fingerprint(columns: Columns, y: NDArray[Any], labels: Sequence[object] = ()
 
     32 hexadecimal digits.
     """
-    digest = blake2b(digest_size=16)
+    whole = blake2b(digest_size=16)
     for column in columns.columns:
-        digest.update(f"{column.name!r}:{column.kind};".encode())
-    _add_numbers(digest, columns.numbers)
+        whole.update(f"{column.name!r}:{column.kind};".encode())
+    _add_numbers(whole, columns.numbers)
     for j in sorted(columns.levels):
         level = columns.levels[j]
-        digest.update("\0".join(level.texts.tolist()).encode("utf-8", errors="replace"))
-        _add(digest, level.codes)
+        whole.update("\0".join(level.texts.tolist()).encode("utf-8", errors="replace"))
+        _add(whole, level.codes)
     for j in sorted(columns.dates):
-        _add(digest, columns.dates[j])
-    _add(digest, y)
-    digest.update(repr(tuple(labels)).encode())
-    return digest.hexdigest()
+        _add(whole, columns.dates[j])
+    _add(whole, y)
+    whole.update(repr(tuple(labels)).encode())
+    return whole.hexdigest()
 
 
-def _add(digest: blake2b, values: NDArray[Any]) -> None:
+def _add(whole: blake2b, values: NDArray[Any]) -> None:
     """Add one array of any shape, in its order of rows."""
-    digest.update(repr(tuple(values.shape)).encode())
+    whole.update(repr(tuple(values.shape)).encode())
     table = values.reshape(len(values), -1)
-    _add_blocks(digest, Numbers(values=table, at=list(range(table.shape[1]))))
+    _add_blocks(whole, Numbers(values=table, at=list(range(table.shape[1]))))
 
 
-def _add_numbers(digest: blake2b, numbers: Numbers) -> None:
-    digest.update(repr(numbers.shape).encode())
+def _add_numbers(whole: blake2b, numbers: Numbers) -> None:
+    whole.update(repr(numbers.shape).encode())
     if not numbers.is_sparse:
-        _add_blocks(digest, numbers)
+        _add_blocks(whole, numbers)
         return
     matrix: Any = numbers.values
     if matrix.nnz and (matrix.data == 0).any():  # stored zeros are no difference
         matrix = matrix.copy()
         matrix.eliminate_zeros()
     for part in (matrix.indptr, matrix.indices, matrix.data):
-        _add(digest, part)
+        _add(whole, part)
 
 
-def _add_blocks(digest: blake2b, numbers: Numbers) -> None:
+def _add_blocks(whole: blake2b, numbers: Numbers) -> None:
     is_large = numbers.shape[0] * numbers.shape[1] > _LARGE
     for _, block in numbers.blocks(_CHUNK_VALUES):
         chunk = np.add(block, 0.0, dtype="<f8", order="C")  # -0.0 becomes 0.0
         if np.isnan(chunk.min(initial=0.0)):
             chunk[np.isnan(chunk)] = np.nan  # one bit pattern for every NaN
         # A checksum tells changed data from unchanged ones as well, in a fifth of the time.
-        digest.update(crc32(chunk).to_bytes(4, "little") if is_large else chunk.data)
+        whole.update(crc32(chunk).to_bytes(4, "little") if is_large else chunk.data)

@@ -142,11 +142,7 @@ def canonical_order(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
     """
     if table.time is not None:
         return np.lexsort((table.time, keys)).astype(np.intp)
-    order = np.argsort(keys)  # four times faster than a stable sort, which only equal keys need
-    ranked = keys[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        order = np.argsort(keys, kind="stable")
-    return order.astype(np.intp)
+    return np.argsort(keys, kind="stable").astype(np.intp)
 
 
 def group_keys(groups: NDArray[np.intp], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ to Sugiyama, Krauledat and Müller 2007, JMLR 8:985). Instead of weighting, rows
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,18 +125,13 @@ def _scores(
 
 
 def _largest_size(wanted: NDArray[np.float64], available: NDArray[np.intp], most: int) -> int:
-    """Return the largest sample size of which at most the allowed share cannot be supplied."""
-
-    def is_supplied(size: int) -> bool:
-        return _shortfall(wanted, available, size) <= thresholds.MATCH_SHORTFALL
-
-    low, high = 1, most
-    if is_supplied(high):
-        return high
-    while high - low > 1:  # the share that can be supplied falls with the size
-        middle = (low + high) // 2
-        low, high = (middle, high) if is_supplied(middle) else (low, middle)
-    return low if is_supplied(low) else most
+    """Return the largest sample size of which at most the allowed share cannot be supplied; none: `most`."""
+    # The share that cannot be supplied rises with the size.
+    sizes = range(1, most + 1)
+    return (
+        bisect_right(sizes, thresholds.MATCH_SHORTFALL, key=lambda n: _shortfall(wanted, available, n))
+        or most
+    )
 
 
 def _shortfall(wanted: NDArray[np.float64], available: NDArray[np.intp], size: int) -> float:

@@ -266,11 +266,8 @@ def _group_design(
 def _split(rows: NDArray[np.intp], strata: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
     """Return the rows of each stratum, keeping their order; strata in the order of their first rows."""
     own = strata[rows]
-    counts = np.bincount(own)
-    if len(counts) <= 1 << 16:
-        own = own.astype(np.uint16)  # NumPy sorts short integers by radix, in a third of the time
     by_stratum = np.argsort(own, kind="stable")
-    parts = [part for part in np.split(by_stratum, np.cumsum(counts)[:-1]) if len(part)]
+    parts = [part for part in np.split(by_stratum, np.cumsum(np.bincount(own))[:-1]) if len(part)]
     return tuple(rows[part] for part in sorted(parts, key=lambda part: int(part[0])))
 
 

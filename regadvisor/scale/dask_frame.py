@@ -71,7 +71,7 @@ class DaskFrame:
             (found,) = dask.compute(layer[0])
         return _checked(found)
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return none: partitions are read where they lie."""
         return []
 

@@ -76,7 +76,7 @@ class DuckRelation:
             files={name: number for number, name in enumerate(files)},
         )
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return the only part: DuckDB reads with threads of its own."""
         return [_Stream(batches=self._batches, called="the DuckDB relation", files=self.files)]
 
@@ -118,7 +118,7 @@ class LazyPolars:
         empty = lazy.limit(0).collect().to_arrow()
         return cls(lazy=lazy, kinds={each.name: arrow_kind(each.type) for each in empty.schema})
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return the only part: polars reads with threads of its own."""
         return [_Stream(batches=self._batches, called="the polars lazy frame")]
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -64,7 +65,7 @@ class Source(Protocol):
     def kept(self) -> tuple[str, ...]:
         """What is kept of a row besides its targets; empty: all of it."""
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return the parts, in an order that does not depend on the caller's."""
 
     def read(self, rows: Any) -> FileData:
@@ -107,7 +108,6 @@ class ParquetPart:
     schema: Any
     file: int
     first: int
-    use_threads: bool = True
 
     @property
     def called(self) -> str:
@@ -123,7 +123,7 @@ class ParquetPart:
             batch_size=BATCH_ROWS,
             batch_readahead=_READ_AHEAD,
             fragment_readahead=1,
-            use_threads=self.use_threads,
+            use_threads=parent_process() is None,  # a worker has one core
         )
         for batch in scanner.to_batches():
             yield batch, row_ids(self.file, first, batch.num_rows)

@@ -38,9 +38,8 @@ def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress
         with workers(executor) as here:
             return source.sketch(spec, here)
     total = Sketch.of_nothing(spec)
-    own = None if source.is_local else executor
-    parts = source.parts(use_threads=own is None)
-    with workers(own) as here:
+    parts = source.parts()
+    with workers(None if source.is_local else executor) as here:
         for n_done, sketch in enumerate(here.run(partial(scan_part, spec=spec), parts)):
             if progress is not None:
                 progress("scan", (n_done + 1) / len(parts))

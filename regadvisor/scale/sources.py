@@ -190,7 +190,7 @@ class ParquetFiles:
         kinds = {each.name: arrow_kind(each.type) for each in files.schema if each.name not in index}
         return cls(dataset=files, kinds=kinds)
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return about a million rows at a time."""
         parts: list[Part] = []
         ordered = sorted(self.dataset.get_fragments(), key=lambda fragment: str(fragment.path))
@@ -207,7 +207,6 @@ class ParquetFiles:
                             schema=self.dataset.schema,
                             file=file,
                             first=first,
-                            use_threads=use_threads,
                         )
                     )
                     first, n_rows, groups = first + n_rows, 0, []
@@ -261,7 +260,7 @@ class TextFiles:
             has_decimal_comma=form.has_decimal_comma,
         )
 
-    def parts(self, *, use_threads: bool) -> list[Part]:
+    def parts(self) -> list[Part]:
         """Return one part a file."""
         kind = CsvPart if format_of(self.paths[0]) == "csv" else JsonPart
         return [

@@ -165,15 +165,8 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not values.size:
         return values
-    n_rows = len(values)
-    order = np.argsort(values, axis=0)
-    has_ties = (np.diff(np.take_along_axis(values, order, axis=0), axis=0) == 0).any(axis=0)
-    ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, np.arange(1.0, n_rows + 1)[:, None], axis=0)
-    ranks[:, has_ties] = stats.rankdata(values[:, has_ties], axis=0)
-    # Ranks are multiples of a half.
-    scores = stats.norm.ppf(np.arange(2 * n_rows + 1) / (2 * (n_rows + 1)))
-    return np.asarray(scores[(2 * ranks).astype(np.intp)])
+    ranks = stats.rankdata(values, axis=0)
+    return np.asarray(stats.norm.ppf(ranks / (len(values) + 1)))
 
 
 def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
