@@ -46,24 +46,11 @@ def run_apart(
 ) -> Any:
     """Return ``function(**given)``, worked out in a process of its own.
 
-    Parameters
-    ----------
-    function : callable
-        Takes `progress` as well.
-    given : mapping of str to object
-    left_s : callable
-        Returns the seconds that are left; infinite without a limit.
-    memory_limit : int, optional
-        Bytes of data that the process may have.
-    progress : callable, optional
-        Called here as the work goes on there.
+    `function`: takes `progress` as well. `left_s`: returns the seconds that are left; infinite without a
+    limit. `memory_limit`: bytes of data that the process may have. `progress`: called here as the work
+    goes on there.
 
-    Raises
-    ------
-    IsolatedError
-        If the process died, or did not answer in time.
-    Exception
-        What the function raised.
+    Raises IsolatedError if the process died, or did not answer in time, and what the function raises.
     """
     check_may_start("isolate and memory_limit")
     content = packed((function, dict(given)), argument="isolate must be False")
@@ -139,10 +126,8 @@ def _talk(
 def check_memory_limit(value: object) -> int | None:
     """Return ``memory_limit=`` in bytes.
 
-    Raises
-    ------
-    ParameterError
-        If it is no number of bytes that a run could do with, or this system has no such limits.
+    Raises ParameterError if it is no number of bytes that a run could do with, or this system has no such
+    limits.
     """
     if value is None:
         return None

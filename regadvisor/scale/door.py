@@ -28,14 +28,8 @@ if TYPE_CHECKING:
 class Door:
     """What the caller passed.
 
-    Attributes
-    ----------
-    rows : mapping of str to object
-        groups, time and sample_weight, one value a row or (the first two) names of columns.
-    sample : object
-        The caller's ``sample=``.
-    scan_s : float
-        Seconds that a pass over the source has taken.
+    `rows`: groups, time and sample_weight, one value a row or (the first two) names of columns. `sample`:
+    the caller's ``sample=``. `scan_s`: seconds that a pass over the source has taken.
     """
 
     X: Any
@@ -51,10 +45,7 @@ class Door:
     def table(self, task: str) -> tuple[Table, Any]:
         """Return the checked table, and X row by row the same as it was passed or read.
 
-        Raises
-        ------
-        DataError, ParameterError
-            If they cannot be used; the message says what to change.
+        Raises DataError, ParameterError if they cannot be used; the message says what to change.
         """
         source = find_source(self.X)
         if source is not None:

@@ -30,10 +30,7 @@ class Moments:
     def of(cls, columns: Iterable[NDArray[Any]], names: Sequence[str]) -> Moments:
         """Return the moments of columns of numbers; NaN is missing.
 
-        Raises
-        ------
-        DataError
-            If a value is infinite.
+        Raises DataError if a value is infinite.
         """
         found, scratch = cls.nothing(len(names)), np.empty(0)
         for j, values in enumerate(columns):

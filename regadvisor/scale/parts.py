@@ -75,10 +75,7 @@ class Source(Protocol):
 def scan_part(part: Part, spec: Spec) -> Sketch:
     """Return the sketch of one part.
 
-    Raises
-    ------
-    DataError
-        If it cannot be read; the message names the file.
+    Raises DataError if it cannot be read; the message names the file.
     """
     import pyarrow as pa
 

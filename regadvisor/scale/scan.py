@@ -18,21 +18,10 @@ def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress
     The parts are merged in their order, whoever has read them, so the result is the same to the last bit for
     any executor.
 
-    Parameters
-    ----------
-    source : Source
-    spec : Spec
-    executor : see :func:`regadvisor.scale.workers.workers`
-        Engines that read with threads of their own, DuckDB and polars, are read in this process.
-    progress : callable, optional
-        Called with "scan" and the share of the parts that are read.
+    `executor`: engines that read with threads of their own, DuckDB and polars, are read in this process.
+    `progress`: called with "scan" and the share of the parts that are read.
 
-    Raises
-    ------
-    DataError
-        If a part cannot be read.
-    WorkerError
-        If a part ends every worker.
+    Raises DataError if a part cannot be read; WorkerError if a part ends every worker.
     """
     if isinstance(source, DaskFrame):
         with workers(executor) as here:

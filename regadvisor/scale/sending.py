@@ -17,16 +17,10 @@ from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 def packed(value: Any, *, argument: str) -> bytes:
     """Return a value as bytes; functions and classes of a notebook, which have no file, are sent whole.
 
-    Parameters
-    ----------
-    value : object
-    argument : str
-        The caller's argument that sends it, and its value that sends nothing: "executor must be None".
+    `argument`: the caller's argument that sends it, and its value that sends nothing: "executor must be
+    None".
 
-    Raises
-    ------
-    ParameterError
-        If it cannot be sent.
+    Raises ParameterError if it cannot be sent.
     """
     try:
         return pickle.dumps(wrap_non_picklable_objects(value, keep_wrapper=False))

@@ -64,19 +64,9 @@ _ALL = np.uint64(2**64 - 1)
 class Spec:
     """What is to be drawn and measured: the same for every part of a source.
 
-    Attributes
-    ----------
-    targets : tuple of str
-    kinds : mapping of str to {"number", "text", "other"}
-        Every column that is read.
-    n_rows : int
-        Rows of the sample.
-    is_stratified : bool
-        Whether the sample is drawn by class; not where the target is a number, or there are several.
-    kept : tuple of str
-        Columns of the rows that are drawn, besides the targets; empty: all.
-    decimal : str
-        The decimal point of numbers in text.
+    `kinds`: every column that is read. `n_rows`: rows of the sample. `is_stratified`: whether the sample
+    is drawn by class; not where the target is a number, or there are several. `kept`: columns of the rows
+    that are drawn, besides the targets; empty: all. `decimal`: the decimal point of numbers in text.
     """
 
     targets: tuple[str, ...]
@@ -106,10 +96,7 @@ class Spec:
 def row_ids(file: int, first: int, n_rows: int) -> Keys:
     """Return the ids of rows that stand one after the other in a file.
 
-    Raises
-    ------
-    ParameterError
-        If there are more files or rows than ids.
+    Raises ParameterError if there are more files or rows than ids.
 
     Examples
     --------
@@ -192,18 +179,10 @@ def _added(counts: Counts | None, more: Counts | None, most: int) -> Counts | No
 class Sketch:
     """What is known of the rows seen so far. See the top of this file.
 
-    Attributes
-    ----------
-    n_rows : int
-        Rows that have a target; only these are measured and drawn.
-    n_without : int
-        Rows without a target.
-    counts : dict or None
-        Rows by class; None if the target is a number or has too many different values.
-    levels : dict of str to (dict or None)
-        By text column how often each value occurs; None if there are too many.
-    n_unread : ndarray of int, shape (n_numbers,)
-        Values of columns of numbers that are no numbers.
+    `n_rows`: rows that have a target; only these are measured and drawn. `n_without`: rows without a
+    target. `counts`: rows by class; None if the target is a number or has too many different values.
+    `levels`: by text column how often each value occurs; None if there are too many. `n_unread`: values
+    of columns of numbers that are no numbers.
     """
 
     spec: Spec

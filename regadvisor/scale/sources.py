@@ -46,18 +46,11 @@ _PART_ROWS = 1 << 20
 def find_source(X: Any) -> Source | None:
     """Return what is to be read in parts; None: X is in memory, or a file that fits there.
 
-    Parameters
-    ----------
-    X : object
-        A folder; a file of more than a gigabyte in memory; a Parquet dataset of pyarrow; a DuckDB relation; a
-        polars lazy frame; a Dask data frame.
+    `X`: a folder; a file of more than a gigabyte in memory; a Parquet dataset of pyarrow; a DuckDB
+    relation; a polars lazy frame; a Dask data frame.
 
-    Raises
-    ------
-    DataError
-        If a folder holds no table, or files of several kinds.
-    MissingDependencyError
-        If pyarrow is not installed.
+    Raises DataError if a folder holds no table, or files of several kinds; MissingDependencyError if
+    pyarrow is not installed.
     """
     if isinstance(X, _SOURCES):
         return X
@@ -169,10 +162,7 @@ class ParquetFiles:
     def on(cls, files: Any) -> ParquetFiles:
         """Read the schema of a dataset of pyarrow, on whatever file system it has.
 
-        Raises
-        ------
-        DataError
-            If its files are no Parquet, or only some of their rows are meant.
+        Raises DataError if its files are no Parquet, or only some of their rows are meant.
         """
         form = getattr(files, "format", None)
         try:
@@ -293,10 +283,7 @@ def _constants(root: Path, path: Path) -> tuple[tuple[str, str], ...]:
 def without(source: Source, dropped: Iterable[str]) -> Source:
     """Return a source without some of its columns.
 
-    Raises
-    ------
-    DataError
-        If one of them is no column.
+    Raises DataError if one of them is no column.
     """
     names = list(dropped)
     if not names or not isinstance(source, _SOURCES):

@@ -42,13 +42,7 @@ class Roles:
 class Scanned:
     """A source, and what one pass over it found; it is read when a table is asked for.
 
-    Parameters
-    ----------
-    source : Source
-    seed : int
-        Decides which rows are drawn.
-    executor, progress
-        See :func:`regadvisor.scale.scan.scan`.
+    `seed`: decides which rows are drawn. `executor`, `progress`: as for :func:`regadvisor.scale.scan.scan`.
     """
 
     def __init__(
@@ -65,15 +59,8 @@ class Scanned:
         standard deviation of the target. A source of no more rows than are drawn gives the same table as in
         memory.
 
-        Parameters
-        ----------
-        roles : Roles
-        task : {"auto", "binary", "multiclass", "classification", "regression"}
-
-        Raises
-        ------
-        DataError
-            If the source cannot be read, or its target has more classes than are counted.
+        Raises DataError if the source cannot be read, or its target has more classes than are
+        counted.
         """
         spec = _spec(self._source, roles, task=task, seed=self._seed)
         if self._found is None or self._found.spec.is_stratified != spec.is_stratified:

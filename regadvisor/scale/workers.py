@@ -49,10 +49,7 @@ class Workers(Protocol):
 def check_executor(executor: Any) -> Any:
     """Return the caller's ``executor=``.
 
-    Raises
-    ------
-    ParameterError
-        If it is none of what :func:`workers` takes.
+    Raises ParameterError if it is none of what :func:`workers` takes.
     """
     is_count = type(executor) is not bool and isinstance(executor, Integral) and int(executor) >= 1
     is_known = executor is None or is_count or isinstance(executor, Executor) or executor == "ray"
@@ -67,10 +64,7 @@ def check_executor(executor: Any) -> Any:
 def workers(executor: Any) -> AbstractContextManager[Workers]:
     """Return where to work; what is started for it ends with the context.
 
-    Parameters
-    ----------
-    executor : None, int, concurrent.futures.Executor, dask.distributed.Client or "ray"
-        Or what an outer call has returned.
+    `executor`: as for ``advise()``, or what an outer call has returned.
 
     Examples
     --------
