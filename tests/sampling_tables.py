@@ -12,6 +12,14 @@ from regadvisor.data.table import Table
 from regadvisor.records import Column, DataFacts
 
 
+def columns_of(X: Any) -> tuple[Column, ...]:
+    """Return the facts of features: what is neither a number nor a date is a category."""
+    if not hasattr(X, "iloc"):
+        return tuple(Column(name=f"column {j}", kind="numeric") for j in range(X.shape[1]))
+    kinds = ["numeric" if is_numeric_dtype(own) or own.kind == "M" else "categorical" for own in X.dtypes]
+    return tuple(Column(name=name, kind=kind) for name, kind in zip(X.columns, kinds, strict=True))
+
+
 def make_table(X: Any, y: NDArray[Any], *, classes: tuple[Any, ...] | None = None, **rest: Any) -> Table:
     """Return a table; an integer target is a class."""
     is_class = np.issubdtype(y.dtype, np.integer)

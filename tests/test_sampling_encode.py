@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sampling_tables import make_table
+from sampling_tables import columns_of, make_table
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
@@ -16,13 +16,13 @@ from regadvisor.sampling.strata import allocate, target_bins
 
 def test_numeric_array_is_standardised_as_scikit_learn_does():
     X = np.random.default_rng(0).normal(5, [1, 10, 1e-3], size=(200, 3))
-    _, encoded = fit_encode(X, (), seed=0)
+    _, encoded = fit_encode(X, columns_of(X), seed=0)
     np.testing.assert_allclose(encoded.values, StandardScaler().fit_transform(X), atol=1e-5)
 
 
 def test_missing_numbers_get_the_median_and_a_column_of_their_own():
     X = np.array([[1.0], [np.nan], [3.0], [10.0]])
-    encoder, encoded = fit_encode(X, (), seed=0)
+    encoder, encoded = fit_encode(X, columns_of(X), seed=0)
     assert encoder.fill.tolist() == [3.0]
     assert encoded.names == ("column 0", "column 0 is missing")
     np.testing.assert_allclose(encoder.mean, [(1 + 3 + 3 + 10) / 4, 0.25])
@@ -30,14 +30,14 @@ def test_missing_numbers_get_the_median_and_a_column_of_their_own():
 
 def test_sparse_gives_the_same_as_dense():
     dense = np.random.default_rng(1).poisson(0.3, size=(100, 6)).astype(float)
-    _, a = fit_encode(dense, (), seed=0)
-    _, b = fit_encode(sparse.csr_array(dense), (), seed=0)
+    _, a = fit_encode(dense, columns_of(dense), seed=0)
+    _, b = fit_encode(sparse.csr_array(dense), columns_of(dense), seed=0)
     np.testing.assert_array_equal(a.values, b.values)
 
 
 def test_frame_levels_are_get_dummies_and_unknown_levels_are_in_none():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 5.0, 8.0], "c": ["u", "v", "u", None, "w"]})
-    encoder, encoded = fit_encode(frame, (), seed=0)
+    encoder, encoded = fit_encode(frame, columns_of(frame), seed=0)
     assert encoded.names == ("a", "c = u", "c = v", "c = w", "c is missing")
     dummies = pd.get_dummies(frame["c"], dummy_na=True).to_numpy(float)
     np.testing.assert_array_equal(encoded.values[:, 1:] > 0, dummies > 0)
@@ -53,7 +53,7 @@ def test_categorical_and_date_columns_of_pandas_are_understood():
             "i": pd.array([1, None, 3, 4], dtype="Int64"),
         }
     )
-    _, encoded = fit_encode(frame, (), seed=0)
+    _, encoded = fit_encode(frame, columns_of(frame), seed=0)
     expected = {"c = x", "c = y", "d", "d is missing", "i", "i is missing"}
     assert set(encoded.names) == expected
     assert np.isfinite(encoded.values).all()
@@ -62,16 +62,16 @@ def test_categorical_and_date_columns_of_pandas_are_understood():
 def test_constant_columns_are_left_out_and_input_is_not_written_into():
     X = np.column_stack([np.full(50, 1e6), np.arange(50.0)])
     before = X.copy()
-    _, encoded = fit_encode(X, (), seed=0)
+    _, encoded = fit_encode(X, columns_of(X), seed=0)
     assert encoded.names == ("column 1",)
     np.testing.assert_array_equal(X, before)
 
 
 def test_too_many_columns_are_chosen_by_seed():
     X = np.random.default_rng(0).normal(size=(30, 90))
-    first = fit_encode(X, (), seed=1, most_columns=40)[1]
-    again = fit_encode(X, (), seed=1, most_columns=40)[1]
-    other = fit_encode(X, (), seed=2, most_columns=40)[1]
+    first = fit_encode(X, columns_of(X), seed=1, most_columns=40)[1]
+    again = fit_encode(X, columns_of(X), seed=1, most_columns=40)[1]
+    other = fit_encode(X, columns_of(X), seed=2, most_columns=40)[1]
     assert len(first.names) == 40
     assert first.names == again.names != other.names
 
@@ -160,7 +160,7 @@ def test_means_by_group_are_those_of_pandas():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=60), "town": rng.choice(["Bonn", "Ulm"], 60)})
     groups = rng.integers(0, 9, 60).astype(np.intp) * 2  # numbers with gaps
-    _, encoded = fit_encode(frame, (), seed=0)
+    _, encoded = fit_encode(frame, columns_of(frame), seed=0)
     found = encoded.means(groups)
     expected = pd.DataFrame(encoded.values).groupby(groups).mean()
     np.testing.assert_allclose(found.values, expected, atol=1e-6)

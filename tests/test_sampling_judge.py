@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from sampling_tables import make_table, noisy_classes
+from sampling_tables import columns_of, make_table, noisy_classes
 from scipy import sparse, stats
 from sklearn.metrics import roc_auc_score
 
@@ -78,7 +78,7 @@ def test_columns_left_untested_count_in_the_correction():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(600, 250))
     X[:150, 11] += 0.45
-    _, encoded = fit_encode(X, (), seed=0)
+    _, encoded = fit_encode(X, columns_of(X), seed=0)
     a, b = encoded.take(np.arange(150)), encoded.take(np.arange(150, 600))
     test = judge_difference(a, b, what="a against b", rng=rng)[0]
     p_values = [stats.ks_2samp(X[:150, j], X[150:, j], method="asymp").pvalue for j in range(250)]
@@ -93,7 +93,7 @@ def test_levels_of_a_column_are_ranked_and_tested_together():
     towns = {f"c{j}": rng.choice(list("uvwxyz"), 1200) for j in range(60)}
     frame = pd.DataFrame(towns)
     frame.loc[:399, "c41"] = rng.choice(list("uvw"), 400)
-    _, encoded = fit_encode(frame, (), seed=0)
+    _, encoded = fit_encode(frame, columns_of(frame), seed=0)
     a, b = encoded.take(np.arange(400)), encoded.take(np.arange(400, 1200))
     test = judge_difference(a, b, what="a against b", rng=rng)[0]
     assert len(encoded.names) == 360
@@ -179,7 +179,7 @@ def test_differences_are_those_of_a_plain_loop():
     X = np.random.default_rng(0).gamma(2.0, size=(400, 3))
     rows = np.arange(0, 400, 3)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(rows))
-    _, whole = fit_encode(X, (), seed=0)
+    _, whole = fit_encode(X, columns_of(X), seed=0)
     by_row = np.zeros(400)
     by_row[rows] = weight
     seen = Seen(encoded=whole, weight=by_row, n_units=400, share=len(rows) / 400)
@@ -231,7 +231,7 @@ def judged(X, rows, *, groups=None):
     kept = len(rows) if groups is None else np.isin(groups, groups[rows]).sum()
     n_units = len(X) if groups is None else len(np.unique(groups))
     seen = Seen(
-        encoded=fit_encode(X, (), seed=0)[1],
+        encoded=fit_encode(X, columns_of(X), seed=0)[1],
         weight=by_row,
         unit=groups,
         n_units=n_units,
@@ -295,7 +295,7 @@ def test_classifier_auc_is_that_of_scikit_learn():
 def test_column_p_values_are_those_of_scipy():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=500), "c": rng.choice(["u", "v"], 500)})
-    _, encoded = fit_encode(frame, (), seed=0)
+    _, encoded = fit_encode(frame, columns_of(frame), seed=0)
     a, b = encoded.take(np.arange(200)), encoded.take(np.arange(200, 500))
     test = judge_difference(a, b, what="a against b", rng=rng)[0]
     ks = stats.ks_2samp(frame["a"][:200], frame["a"][200:], method="asymp").pvalue
@@ -306,7 +306,7 @@ def test_column_p_values_are_those_of_scipy():
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 2), (2, 19)])
 def test_few_rows_are_compared_exactly(sizes):
     # Every row of one side is below all of the other: of all orders, 2 of comb(n, n_a) are as far apart.
-    _, encoded = fit_encode(np.arange(sum(sizes), dtype=float)[:, None], (), seed=0)
+    _, encoded = fit_encode(X := np.arange(sum(sizes), dtype=float)[:, None], columns_of(X), seed=0)
     a, b = encoded.take(np.arange(sizes[0])), encoded.take(np.arange(sizes[0], sum(sizes)))
     test = judge_difference(a, b, what="a against b", rng=np.random.default_rng(0))[0]
     assert test.p_value == pytest.approx(min(1.0, 2 / math.comb(sum(sizes), sizes[0])))

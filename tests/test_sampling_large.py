@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sampling_tables import make_table
+from sampling_tables import columns_of, make_table
 from scipy import stats
 
 from regadvisor import thresholds
@@ -56,7 +56,7 @@ def test_moments_of_the_source_are_estimated_without_bias():
     rows = np.flatnonzero(X[:, 0] > 1.5)[:3_000]
     others = rng.choice(np.setdiff1d(np.arange(200_000), rows), 37_000, replace=False)
     place = np.sort(np.concatenate([rows, others]))
-    _, encoded = fit_encode(X, (), seed=0, rows=place)
+    _, encoded = fit_encode(X, columns_of(X), seed=0, rows=place)
     seen = Seen(
         encoded=encoded,
         weight=np.isin(place, rows).astype(float),
@@ -74,7 +74,9 @@ def test_few_rows_that_stand_for_the_others_are_no_reason_to_doubt():
     """Means of 300 rows are off by 0.06 standard deviations, and no sample can be blamed for that."""
     verdicts = []
     for seed in range(20):
-        _, encoded = fit_encode(np.random.default_rng(seed).normal(size=(2_300, 3)), (), seed=0)
+        _, encoded = fit_encode(
+            X := np.random.default_rng(seed).normal(size=(2_300, 3)), columns_of(X), seed=0
+        )
         is_drawn = np.arange(2_300) < 2_000
         seen = Seen(encoded=encoded, weight=is_drawn.astype(float), n_units=100_000, share=0.02)
         found = judge_moments(seen, what="sample against the whole")
@@ -89,7 +91,7 @@ def test_rows_stand_for_their_groups_however_few_are_seen():
     x = np.concatenate([np.full(50, 1.0), np.full(10, 4.0), np.full(100, 0.0)])[:, None]
     unit = np.repeat([0, 1, 2], [50, 10, 100]).astype(np.intp)
     size = np.repeat([1.0, 10.0, 1.0], [50, 10, 100])
-    _, encoded = fit_encode(x, (), seed=0)
+    _, encoded = fit_encode(x, columns_of(x), seed=0)
     seen = Seen(encoded=encoded, weight=(unit == 0) * 1.0, unit=unit, size=size, n_units=3, share=50 / 250)
     whole = np.repeat([1.0, 4.0, 0.0], [50, 100, 100])
     found = judge_moments(seen, what="sample against the whole")

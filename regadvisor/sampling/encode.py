@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
@@ -120,8 +119,8 @@ def fit_encode(
     categorical ones become one column for each of their 10 most frequent levels. If the result would hold
     more than 5 million cells, or there are more than `most_columns` features, a random choice is judged.
 
-    `X` (n_rows, n_features). `columns`: facts by feature; may be empty, then a frame's types decide. `seed`:
-    chooses the columns where there are too many. `rows`: only these rows are read; all by default.
+    `X` (n_rows, n_features). `columns`: facts by feature. `seed`: chooses the columns where there are too
+    many. `rows`: only these rows are read; all by default.
     """
     n_rows, n_columns = int(X.shape[0]) if rows is None else len(rows), int(np.prod(X.shape[1:]))
     allowed = min(n_columns, max(20, MOST_CELLS // max(1, n_rows)), most_columns or n_columns)
@@ -129,7 +128,7 @@ def fit_encode(
     if allowed < n_columns:
         rng = np.random.default_rng([seed, 11])
         chosen = np.sort(rng.choice(n_columns, size=allowed, replace=False)).astype(np.intp)
-    is_level = np.isin(chosen, _categorical(X, columns))
+    is_level = np.array([columns[j].kind == "categorical" for j in chosen.tolist()], dtype=np.bool_)
     numeric = chosen[~is_level]
     block = some_numbers(X, rows, numeric)
     n_missing = np.isnan(block).sum(axis=0)
@@ -138,7 +137,7 @@ def fit_encode(
         fill[i] = np.median(block[~np.isnan(block[:, i]), i])
     levels = tuple((int(j), _frequent_levels(_series(X, int(j), rows))) for j in chosen[is_level])
     with_missing = np.flatnonzero(n_missing > 0).astype(np.intp)
-    names, origin, is_indicator = _labels(X, columns, numeric, with_missing, levels)
+    names, origin, is_indicator = _labels(columns, numeric, with_missing, levels)
     raw = _raw(X, block, fill, with_missing, levels, rows=rows)
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
     encoder = Encoder(
@@ -208,19 +207,6 @@ def _series(X: Any, j: int, rows: Rows) -> Any:
     return series if rows is None else series.iloc[rows]
 
 
-def _categorical(X: Features, columns: Sequence[Column]) -> list[int]:
-    """Return the columns that hold levels."""
-    if sparse.issparse(X) or isinstance(X, np.ndarray):
-        return []
-    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
-
-    def is_number(dtype: Any) -> bool:
-        return is_numeric_dtype(dtype) or is_bool_dtype(dtype) or is_datetime64_any_dtype(dtype)
-
-    named = {j for j, column in enumerate(columns) if column.kind == "categorical"}
-    return [j for j, dtype in enumerate(X.dtypes) if j in named or not is_number(dtype)]
-
-
 def _frequent_levels(series: Any) -> tuple[Any, ...]:
     """Return the most frequent levels of a column; ties are ordered by their text, not by position."""
     counts = series.value_counts(dropna=True)
@@ -240,22 +226,17 @@ def _level_columns(series: Any, levels: tuple[Any, ...]) -> NDArray[np.float64]:
 
 
 def _labels(
-    X: Features,
     columns: Sequence[Column],
     numeric: NDArray[np.intp],
     with_missing: NDArray[np.intp],
     levels: tuple[tuple[int, tuple[Any, ...]], ...],
 ) -> tuple[tuple[str, ...], NDArray[np.intp], NDArray[np.bool_]]:
-    def name(j: int) -> str:
-        if len(columns) > j:
-            return str(columns[j].name)
-        return str(X.columns[j]) if hasattr(X, "columns") else f"column {j}"
-
-    names = [name(int(j)) for j in numeric]
-    names += [f"{name(int(numeric[i]))} is missing" for i in with_missing]
+    names = [str(columns[j].name) for j in numeric.tolist()]
+    names += [f"{columns[numeric[i]].name} is missing" for i in with_missing]
     origin = [*numeric.tolist(), *numeric[with_missing].tolist()]
     for j, values in levels:
-        names += [f"{name(j)} = {value}" for value in values] + [f"{name(j)} is missing"]
+        name = columns[j].name
+        names += [*(f"{name} = {value}" for value in values), f"{name} is missing"]
         origin += [j] * (len(values) + 1)
     is_indicator = np.arange(len(names)) >= len(numeric)
     return tuple(names), np.asarray(origin, dtype=np.intp), is_indicator
