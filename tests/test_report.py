@@ -489,7 +489,7 @@ def test_drift_is_odd_about_the_data_and_the_verdict_says_how_it_was_met() -> No
     assert shown.warnings == ("1 of 30 columns drifts.",)
     assert "1 of 30 columns drifts." not in shown.sample
     assert "no warnings about the data" not in shown.context
-    assert shown.headline[-1].startswith("Measured forward in time on ")
+    assert shown.headline[-1].endswith(" s, forward in time.")
 
 
 def test_a_run_that_was_cut_says_how_many_folds_were_tested() -> None:
@@ -497,7 +497,7 @@ def test_a_run_that_was_cut_says_how_many_folds_were_tested() -> None:
     assert record.evidence.scores is not None
     cut = replace(record.evidence.scores, cut="the time was up after 3 of 9 fits", n_folds=1)
     said = headline(replace(record, evidence=replace(record.evidence, scores=cut)))[-1]
-    assert said == "Measured on all 569 rows in 12 s, tested on 1 of 5 folds."
+    assert said == "Measured on all 569 rows in 12 s, on 1 of 5 folds."
 
 
 def test_cant_tell_names_what_does_as_well() -> None:

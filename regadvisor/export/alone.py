@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def in_own_library(target: Any, regularizer: Regularizer) -> Any:
-    """Return a copy of a Keras model or a skorch net with this regularizer; None for anything else.
-
-    Raises
-    ------
-    ParameterError
-        If the model cannot express it.
-    """
+    """Return a copy of a Keras model or a skorch net with this regularizer; None for anything else."""
     if is_of(target, "keras"):
         from regadvisor.families.fitted.keras_model import with_regularizer as with_keras
 

@@ -45,11 +45,6 @@ def applied(
 
     A pipeline keeps its steps. In front of an estimator alone our preprocessing is put, unless the strengths
     are for features of the caller's own steps.
-
-    Raises
-    ------
-    ParameterError
-        If `target` cannot express the strengths, or they are for other features or another objective.
     """
     target = without_search(target)
     steps, last = cut(target)

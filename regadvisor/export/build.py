@@ -34,22 +34,8 @@ def build_model(
 ) -> AdvisedPipeline:
     """Return ``Pipeline([("preprocess", …), ("model", …)])`` for training on ``facts.n_rows`` rows.
 
-    Parameters
-    ----------
-    facts : DataFacts
-    regularizer : Regularizer
-    training : Training
-    module : callable, torch.nn.Module, scikit-learn estimator or FitFunction, optional
-        What the advice is about, where it is the caller's own.
-    functions : mapping, optional
-        The caller's own functions that the recipe had, by their names there: they are not part of a record.
-
-    Raises
-    ------
-    StrengthError
-        If a strength is unknown.
-    ParameterError
-        If the module or the loss is missing.
+    `module`: what the advice is about, where it is the caller's own. `functions`: the caller's own functions
+    that the recipe had, by their names there; they are not part of a record.
     """
     if training.estimator is not None:
         if module is None:
@@ -99,16 +85,7 @@ def build_network(
     module: Any = None,
     functions: Mapping[str, Any] = MappingProxyType({}),
 ) -> AdvisedPipeline:
-    """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`.
-
-    Raises
-    ------
-    StrengthError
-        If a strength is unknown.
-    ParameterError
-        If the couplings differ (the two are never converted into each other), or the module or the loss is
-        missing.
-    """
+    """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`."""
     from regadvisor.families.neural.encoded import network_preprocessor
     from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
     from regadvisor.families.neural.image_encoding import module_preprocessor

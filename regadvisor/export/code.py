@@ -80,20 +80,7 @@ def estimator_code(estimator: Any) -> Code:
 
 
 def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
-    """Return a script that makes `pipeline`, and fits it on `X` and `y`, which have to exist.
-
-    Parameters
-    ----------
-    pipeline : estimator
-    task : {"binary", "multiclass", "regression"}
-    verdict_comment : str
-        What the advice says; put on top as a comment.
-
-    Raises
-    ------
-    ParameterError
-        If the pipeline holds something that has no code.
-    """
+    """Return a script that makes `pipeline`, and fits it on `X` and `y`, which have to exist."""
     code = estimator_code(pipeline)
     use = "model.predict(X_new)" if task == "regression" else "model.predict_proba(X_new)"
     return "\n".join(
@@ -180,13 +167,7 @@ def _numpy(value: Any, imports: set[str]) -> Any:
 
 
 def _imported(value: Any, imports: set[str]) -> str:
-    """Return the name of a class or function and note its import.
-
-    Raises
-    ------
-    ParameterError
-        If it cannot be imported by its name.
-    """
+    """Return the name of a class or function and note its import."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<unknown>")
     if module == "builtins":
         return str(name)
@@ -226,13 +207,7 @@ def _partial(value: functools.partial[Any], imports: set[str]) -> Any:
 
 
 def _constructor(value: Any, imports: set[str]) -> Any:
-    """Return the constructor call of an object that keeps its parameters under their names.
-
-    Raises
-    ------
-    ParameterError
-        If it does not.
-    """
+    """Return the constructor call of an object that keeps its parameters under their names."""
     signature = inspect.signature(type(value).__init__)
     name = _imported(type(value), imports)
     items: list[Any] = []
@@ -252,13 +227,7 @@ def _constructor(value: Any, imports: set[str]) -> Any:
 
 
 def _parameter(value: Any, name: str) -> Any:
-    """Return a constructor parameter of an object.
-
-    Raises
-    ------
-    ParameterError
-        If the object does not keep it.
-    """
+    """Return a constructor parameter of an object, which has to keep it."""
     if not hasattr(value, name):
         raise ParameterError(
             f"every object in the model must keep its constructor's parameters to be written as code, "

@@ -11,13 +11,7 @@ _LIBRARIES = ("torch", "keras", "skorch", "jax")
 
 
 def penalty_lines(regularizer: Regularizer, target: str, *, n_rows: float | None, target_sd: float) -> str:
-    """Return the code; see :meth:`regadvisor.Regularizer.snippet`.
-
-    Raises
-    ------
-    ParameterError
-        If there is none for `target`.
-    """
+    """Return the code; see :meth:`regadvisor.Regularizer.snippet`."""
     target = known_as(target, ("sklearn", *_LIBRARIES))
     if target == "sklearn":
         return _sklearn(regularizer, n_rows=n_rows, target_sd=target_sd)

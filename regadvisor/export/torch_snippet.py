@@ -38,28 +38,6 @@ def torch_snippet(
     For a module of your own, the script is a loop around it. Keras and skorch train the same network by the
     same recipe, from starting values and in an order of their own. No script needs regadvisor, unless `y` has
     to be read as ``advise`` reads it.
-
-    Parameters
-    ----------
-    preprocessor : transformer
-        Unfitted; written as scikit-learn code.
-    facts : DataFacts
-        What the data are; the script counts the classes in its own `y`.
-    training : Training
-        How to train.
-    regularizer : Regularizer
-        Strengths for the full data, in the coupling of `training`.
-    verdict_comment : str, optional
-        Put on top as a comment.
-    library : {"torch", "keras", "skorch"}, default "torch"
-
-    Raises
-    ------
-    StrengthError
-        If a strength is unknown.
-    ParameterError
-        If the preprocessor holds something that has no code, the recipe had a loss of its own, or `library`
-        has no such model.
     """
     _check(training, library)
     code = estimator_code(preprocessor)

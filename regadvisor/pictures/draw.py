@@ -45,20 +45,7 @@ _HEIGHT, _LEAST_HEIGHT = 2.0, 0.05
 
 
 def plot(record: Record, kind: str, ax: Axes | None = None) -> Axes:
-    """Draw a picture of a record and return its axes.
-
-    Parameters
-    ----------
-    record : Record
-    kind : {"strength", "kinds", "growth", "features", "sample"}
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default a new figure of pyplot's.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such picture, or the record lacks its numbers.
-    """
+    """Draw a picture of a record and return its axes; see :meth:`regadvisor.advice.Advice.plot`."""
     draw = _drawing(record, kind)
     if ax is None:
         from matplotlib import pyplot

@@ -18,25 +18,12 @@ from regadvisor.report.view import view
 
 
 def page(record: Record, *, snippets: Mapping[str, str] | None = None) -> str:
-    """Return the whole report as one HTML page.
-
-    Parameters
-    ----------
-    record : Record
-    snippets : mapping of str to str, optional
-        Code that uses the advice, by library.
-    """
+    """Return the whole report as one HTML page; `snippets` is code that uses the advice, by library."""
     return to_page(view(record), record, pictures=dict(_pictures(record)), snippets=snippets)
 
 
 def chart_svg(record: Record) -> str:
-    """Return the chart that was walked as SVG, the path thick.
-
-    Raises
-    ------
-    ParameterError
-        If it was a chart of the caller's own, which is not in the record.
-    """
+    """Return the chart that was walked as SVG, the path thick; it has to be one of ours."""
     return draw.to_svg(_chart(record), record.walk)
 
 

@@ -38,15 +38,7 @@ def to_page(
 ) -> str:
     """Return the report as an HTML page; the same record gives the same page.
 
-    Parameters
-    ----------
-    view : View
-        The words of `record`.
-    record : Record
-    pictures : mapping of str to Picture, optional
-        By name: "chart", "kinds", "strength", "growth", "features", "sample".
-    snippets : mapping of str to str, optional
-        Code that uses the advice, by library.
+    `pictures`: by "chart", "kinds", "strength", "growth", "features", "sample". `snippets`: code by library.
     """
     from markupsafe import Markup
 

@@ -11,7 +11,7 @@ from regadvisor.words import capital, joined, number, percent
 
 #: Characters of a feature's name.
 _LONGEST_NAME = 26
-_NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
+STRENGTH_NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout rate"}
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
 
 
@@ -82,24 +82,11 @@ def strengths(regularizer: Regularizer) -> str:
     >>> strengths(Regularizer(l2=3.1e-4)), strengths(Regularizer(l2=1e-3, dropout=0.2))
     ('strength 0.00031', 'L2 strength 0.001 and dropout rate 0.2')
     """
-    if not regularizer.has_strengths:
-        return "strength unknown"
     values = regularizer.strengths()
     if len(values) == 1:
         ((name, value),) = values.items()
         return f"{'rate' if name == 'dropout' else 'strength'} {number(value)}"
-    return joined(f"{_NAMES[name]} {number(value)}" for name, value in values.items())
-
-
-def strength_name(name: str) -> str:
-    """Return the name of a strength as part of a sentence.
-
-    Examples
-    --------
-    >>> strength_name("l2"), strength_name("dropout")
-    ('L2 strength', 'dropout rate')
-    """
-    return _NAMES[name]
+    return joined(f"{STRENGTH_NAMES[name]} {number(value)}" for name, value in values.items())
 
 
 def short_strengths(regularizer: Regularizer) -> str:
@@ -110,8 +97,6 @@ def short_strengths(regularizer: Regularizer) -> str:
     >>> short_strengths(Regularizer(l1=1e-3, l2=3e-4)), short_strengths(Regularizer(l2=0.5))
     ('L1 0.001, L2 0.0003', '0.5')
     """
-    if not regularizer.has_strengths:
-        return "unknown"
     values = regularizer.strengths()
     if len(values) == 1:
         return number(next(iter(values.values())))
@@ -156,17 +141,6 @@ def signed_percent(share: float) -> str:
     """
     shown = percent(share)
     return shown if shown == "0%" else f"{'+' if share > 0 else '-'}{shown}"
-
-
-def interval(low: float, high: float) -> str:
-    """Return the ends of an interval.
-
-    Examples
-    --------
-    >>> interval(-0.003, 0.005)
-    '[-0.003, 0.005]'
-    """
-    return f"[{number(low)}, {number(high)}]"
 
 
 def short_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """What the pictures show, worked out from a record apart from drawing it.
 
-Everything here is plain Python, so the numbers of a picture can be read and tested without matplotlib.
+Everything here is plain Python, so the numbers of a picture can be read and tested without matplotlib. A
+picture that the record lacks the numbers for is a ParameterError.
 """
 
 from __future__ import annotations
@@ -106,13 +107,7 @@ class SamplePicture:
 
 
 def strength_picture(record: Record) -> StrengthPicture:
-    """Return loss against strength.
-
-    Raises
-    ------
-    ParameterError
-        If no candidate was trained.
-    """
+    """Return loss against strength."""
     scores = _scores(record, "strength")
     at_size = _at_largest_size(scores)
     picked = record.strength.on_sample
@@ -152,13 +147,7 @@ def strength_picture(record: Record) -> StrengthPicture:
 
 
 def kinds_picture(record: Record) -> KindsPicture:
-    """Return what each kind loses against the advised one.
-
-    Raises
-    ------
-    ParameterError
-        If no candidate was trained.
-    """
+    """Return what each kind loses against the advised one."""
     scores = _scores(record, "kinds")
     advised = record.strength.regularizer.kind
     pick: Kind = advised if advised in scores.honest_losses else scores.best_kind
@@ -176,13 +165,7 @@ def kinds_picture(record: Record) -> KindsPicture:
 
 
 def growth_picture(record: Record) -> GrowthPicture:
-    """Return the pick's gain against rows.
-
-    Raises
-    ------
-    ParameterError
-        If the walk did not ask whether the gain lasts.
-    """
+    """Return the pick's gain against rows."""
     growth = record.evidence.growth
     if growth is None:
         raise _missing("growth", "the walk did not ask whether the gain lasts at the full size")
@@ -202,13 +185,7 @@ def growth_picture(record: Record) -> GrowthPicture:
 
 
 def features_picture(record: Record) -> FeaturesPicture:
-    """Return how the features go together.
-
-    Raises
-    ------
-    ParameterError
-        If there are no two features that vary, or no data.
-    """
+    """Return how the features go together."""
     facts = record.features
     if facts is None:
         raise _missing("features", "there were no two features to compare")
@@ -221,13 +198,7 @@ def features_picture(record: Record) -> FeaturesPicture:
 
 
 def sample_picture(record: Record) -> SamplePicture:
-    """Return how far the sample is from the whole.
-
-    Raises
-    ------
-    ParameterError
-        If nothing was left out of the sample.
-    """
+    """Return how far the sample is from the whole."""
     sample = record.evidence.sample
     if sample is None or not sample.shifts:
         raise _missing("sample", "no part of the rows was drawn, so there is nothing to compare")

@@ -18,12 +18,12 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS
 from regadvisor.report.phrases import (
+    STRENGTH_NAMES,
     label,
     sentence,
     short_label,
     short_name,
     short_strengths,
-    strength_name,
     strengths,
     support,
 )
@@ -163,7 +163,7 @@ def _tie_ranges(record: Record) -> list[str]:
     is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
     there = " there" if is_carried else ""
     ranges = [
-        f"Any {strength_name(name)} from {number(low)} to {number(high)} does about as well{there}."
+        f"Any {STRENGTH_NAMES[name]} from {number(low)} to {number(high)} does about as well{there}."
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]

@@ -73,18 +73,7 @@ def in_options(text: str) -> str:
 
 
 def for_shell(view: View, record: Record, *, saved: str | None = None, is_demo: bool = False) -> View:
-    """Return a view in the words of a shell.
-
-    Parameters
-    ----------
-    view : View
-        The words of `record`.
-    record : Record
-    saved : str, optional
-        The file that holds the advice, where there is one.
-    is_demo : bool, default False
-        The data are not the reader's own.
-    """
+    """Return a view in the words of a shell; `saved` is the file that holds the advice."""
     own = "regadvisor advise data.csv -t COL -o report.html advises on data of your own."
     steps = (own,) if is_demo else _next_steps(record, saved)
     return mapped(replace(view, next_steps=steps), in_options)

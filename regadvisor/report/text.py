@@ -20,18 +20,7 @@ _NARROW = 76
 
 
 def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
-    """Return the report as text, ending in a newline.
-
-    Parameters
-    ----------
-    view : View
-    width : int, default 88
-        Columns of the terminal; at least 48 are used.
-    color : bool, default False
-        Whether to use the colours of the terminal (ANSI codes). Nothing is said by colour alone.
-    verbose : bool, default False
-        Adds every comparison and every candidate with its folds.
-    """
+    """Return the report as text, at least 48 columns wide; nothing is said by colour (ANSI codes) alone."""
     console = _console(max(width, _NARROWEST), color=color)
     console.print(_headline(view))
     _warnings(console, view)

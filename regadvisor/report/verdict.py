@@ -348,11 +348,10 @@ def _cost(record: Record) -> tuple[str, ...]:
     if sample is None or data is None or record.evidence.scores is None:
         return (f"This took {took}.",)
     part = f"{sample.n_rows:,} of" if sample.n_rows < data.n_rows else "all"
-    scores = record.evidence.scores
-    is_cut = scores.cut is not None and scores.n_folds < record.settings.folds
-    tested = f", tested on {scores.n_folds} of {record.settings.folds} folds" if is_cut else ""
-    how = {"time": " forward in time", "group": " by group"}.get(sample.validation, "")
-    return (f"Measured{how} on {part} {data.n_rows:,} rows in {took}{tested}.",)
+    scores, folds = record.evidence.scores, record.settings.folds
+    tested = f", on {scores.n_folds} of {folds} folds" if scores.cut and scores.n_folds < folds else ""
+    how = {"time": ", forward in time", "group": ", with whole groups held out"}.get(sample.validation, "")
+    return (f"Measured on {part} {data.n_rows:,} rows in {took}{how}{tested}.",)
 
 
 def flips(record: Record) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.report import sections
 from regadvisor.report.phrases import (
     clean,
-    interval,
     label,
     sentence,
     short_label,
@@ -113,11 +112,6 @@ class View:
             ("Next", self.next_steps),
         )
         return tuple((title, lines) for title, lines in every if lines)
-
-    @property
-    def verdict(self) -> str:
-        """The headline on one line."""
-        return " ".join(self.headline)
 
 
 def view(record: Record) -> View:
@@ -251,7 +245,7 @@ def _gain(found: Comparison | None) -> str:
     if found.difference > MOST_TIMES * found.loss_b > 0:
         return f"loss × {number(1 + found.difference / found.loss_b, 2)}"
     if found.loss_b <= 0:
-        return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} {interval(*ends[1:])}"
+        return f"{'+' if ends[0] > 0 else ''}{number(ends[0])} [{number(ends[1])}, {number(ends[2])}]"
     # An interval may reach beyond what can be gained, which is all of the loss.
     gain, low, high = (signed_percent(min(end / found.loss_b, 1.0)) for end in ends)
     return f"{gain} [{low}, {high}]"
