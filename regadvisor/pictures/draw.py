@@ -28,7 +28,7 @@ from regadvisor.report.picture_data import (
     sample_picture,
     strength_picture,
 )
-from regadvisor.thresholds import REPLY_MASS
+from regadvisor.thresholds import INTERVAL, REPLY_MASS
 from regadvisor.words import number
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
     """Draw loss against strength: the flat range shaded, the pick marked."""
     if picture.flat is not None:
         ax.axvspan(*picture.flat, color=_BAND, zorder=0, label="not clearly worse")
+    has_band = False
     for line in picture.lines:
         looks = KIND_SPECS[line.kind]
         x = [point.at for point in line.points]
@@ -121,7 +122,9 @@ def draw_strength(picture: StrengthPicture, ax: Axes) -> None:
         )
         if is_curve:
             low, high = ([point[end] for point in line.points] for end in (2, 3))
-            ax.fill_between(x, low, high, color=looks.colour, alpha=0.15, linewidth=0)
+            band = "" if has_band else "± standard error"
+            ax.fill_between(x, low, high, color=looks.colour, alpha=0.15, linewidth=0, label=band)
+            has_band = True
     bottom, top = _loss_limits(picture)
     for loss, name, style in ((picture.none_loss, "none", "-"), (picture.constant_loss, "always guess", ":")):
         if loss is not None and math.isfinite(loss):
@@ -211,7 +214,7 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
             )
     _log_x(ax)
     ax.set_xlabel("rows")
-    ax.set_ylabel(f"gain of {picture.label} over none, %")
+    ax.set_ylabel(f"gain of {picture.label} over none, % ({INTERVAL:.0%} intervals)")
     ax.set_title("Does the gain last", loc="left", fontsize=11)
     _tidy(ax)
     ax.legend(fontsize=8, frameon=False)
