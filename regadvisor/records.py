@@ -721,6 +721,11 @@ class Training:
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.
     engine: Literal["fused", "vmap", "loop", "keras", "skorch"] | None = None
     engine_reason: str | None = None
+    #: Whether networks of Keras or skorch were trained together, not each by its own ``fit``.
+    is_stacked: bool = False
+    #: The class of their optimizer, and Σ lr of one full run where it decouples weight decay from the loss.
+    own_optimizer: str | None = None
+    sum_lr: float | None = None
     #: The parameters of the caller's own module that penalties act on, once it was looked at.
     penalised_names: tuple[str, ...] = ()
     #: What penalties and dropout act on in the caller's own module, likewise.

@@ -19,7 +19,7 @@ from regadvisor.data.source import make_table
 from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
-from regadvisor.families.fitted import own_library
+from regadvisor.families.fitted import keras_fit, own_library
 from regadvisor.families.fitted.keras_model import own_randomness, with_regularizer
 from regadvisor.families.fitted.own_library import assumed_epochs
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
@@ -203,7 +203,7 @@ def cancer() -> Any:
 @pytest.fixture(scope="module")
 def advised(cancer: Any) -> tuple[Advice, Any]:
     model = classifier()
-    return advise(*cancer, model=model, recipe=Recipe(epochs=2), budget=8), model
+    return advise(*cancer, model=model, recipe=Recipe(epochs=2), effort="quick", budget=None), model
 
 
 def test_advice_about_a_model_is_built_and_applied(cancer: Any, advised: Any) -> None:
@@ -433,7 +433,7 @@ def test_a_factory_may_import_keras_itself(cancer: Any, monkeypatch: pytest.Monk
 
     facts = make_table(*cancer).facts
     monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(own_library, "_made", lambda *given: functional.__code__)
+    monkeypatch.setattr(keras_fit, "made_by", lambda *given: functional.__code__)
     asked = []
     monkeypatch.setattr(own_library, "is_of", lambda model, library: asked.append(model) or False)
     assert own_library._drawn_keras(functional, facts) is None

@@ -21,7 +21,8 @@ from regadvisor.errors import StrengthError
 from regadvisor.export.alone import carried_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
-from regadvisor.families.fitted.own_library import _SkorchFit, own_sum_lr
+from regadvisor.families.fitted.own_library import own_sum_lr
+from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.neural.schedule import learning_rates, steps_per_epoch
 from regadvisor.records import Training
 
@@ -228,7 +229,7 @@ def test_a_binary_net_gets_the_floats_that_its_loss_takes() -> None:
         Net, module__n_out=1, max_epochs=1, train_split=None, verbose=0, lr=0.01
     )
     facts = make_table(X, CODES).facts
-    model = _SkorchFit(net, facts)(Regularizer(), X, CODES, 0)
+    model = SkorchFit(net, facts)(Regularizer(), X, CODES, 0)
     assert model.predict_proba(X).shape == (len(X), 2)
 
 

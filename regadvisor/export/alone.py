@@ -34,25 +34,34 @@ def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training
     Decoupled strengths are carried over at equal strength × Σ lr. A net knows its epochs and batches; a Keras
     model is taken to be trained for as many steps as the recipe says.
     """
-    if training.coupling != "decoupled" or training.lr is None or training.batch_size is None:
+    if training.coupling != "decoupled" or (is_of(target, "keras") and not target.compiled):
+        return regularizer
+    advised, rows_per_step = training.sum_lr, training.batch_size
+    if advised is None:
+        if training.lr is None or training.batch_size is None:
+            return regularizer
+        advised, rows_per_step = _sum_lr(training, facts), training.batch_size * training.accumulate
+    if rows_per_step is None and is_of(target, "keras"):  # advice about a skorch net
         return regularizer
     from regadvisor.families.fitted.own_library import own_sum_lr
+
+    own = own_sum_lr(target, facts.n_rows, batch=rows_per_step or 0, epochs=training.epochs)
+    return regularizer.times(advised / own)
+
+
+def _sum_lr(training: Training, facts: DataFacts) -> float:
+    """Return Σ lr of the full run of a network of torch."""
     from regadvisor.families.neural.recipe import Recipe
     from regadvisor.families.neural.schedule import full_run_rates
 
     recipe = Recipe(
-        lr=training.lr,
-        batch_size=training.batch_size,
+        lr=training.lr or 0.0,
+        batch_size=training.batch_size or 1,
         schedule=training.schedule or "constant",
         accumulate=training.accumulate,
         warmup=training.warmup,
     )
-    advised = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
-    if not is_of(target, "skorch") and not target.compiled:
-        return regularizer
-    rows_per_step = training.batch_size * training.accumulate
-    own = own_sum_lr(target, facts.n_rows, batch=rows_per_step, epochs=training.epochs)
-    return regularizer.times(float(advised.sum()) / own)
+    return float(full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1).sum())
 
 
 def applied_alone(

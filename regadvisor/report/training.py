@@ -47,6 +47,8 @@ def _engine(training: Training) -> str:
         "keras": "one after the other, each by its own fit",
         "skorch": "one after the other, each by its own fit",
     }[training.engine or "loop"]
+    if training.is_stacked:
+        how = f"all at once by torch.func.vmap, with the layers, loss and optimizer of {training.library}"
     reason = "" if training.engine_reason is None else f": {training.engine_reason}"
     return sentence(f"networks of {training.module} were trained {how}{reason}")
 

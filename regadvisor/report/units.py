@@ -40,10 +40,21 @@ def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
         # A regression's loss may have no ½, which the record does not know; L1 is a parameter of L1L2 alone.
         has_call = not regularizer.l1 or (training.engine == "keras" and training.coupling == "loss")
         is_known = record.data.task != "regression" and has_call
-        return regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
+        found = regularizer.to({"keras": "keras", "skorch": "pytorch"}[training.engine]) if is_known else {}
+        return {_with_own_optimizer(name, training): own for name, own in found.items()}
     if not spec_of(training.family).is_network:
         return _linear(record)
     return _network(regularizer, training)
+
+
+def _with_own_optimizer(name: str, training: Training) -> str:
+    """Return the name of what takes a parameter; an optimizer is the caller's own."""
+    place, _, optimizer = name.rpartition(".")
+    return (
+        f"{place}.{training.own_optimizer or optimizer}"
+        if place.endswith("optim") or place == "optimizers"
+        else name
+    )
 
 
 def _network(regularizer: Regularizer, training: Training) -> dict[str, dict[str, float]]:

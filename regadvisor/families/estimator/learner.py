@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from regadvisor.families.estimator.measures import Scale
 from regadvisor.families.estimator.rules import VANISHING, Strengths
 from regadvisor.families.estimator.table import configured, inner_name, innermost
 from regadvisor.families.estimator.texts import step_texts
-from regadvisor.families.fitted.family import Laws, Trained
+from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
 from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
@@ -31,6 +31,9 @@ from regadvisor.quiet import ignoring
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 from regadvisor.words import number
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.together import Together
 
 #: Targets so many times as large as 1, or as small, are slow to learn for a network.
 LARGE_TARGET = 10.0
@@ -48,6 +51,7 @@ class EstimatorLearner:
         self.caller = caller
         self.laws: Laws = caller.row.laws
         self.coupling: Coupling = "loss"
+        self.together: Together | None = None
         self.has_intercept = bool(innermost(caller.last).get_params().get("fit_intercept", True))
         self._classes: NDArray[Any] = np.empty(0)
         self._target: NDArray[Any] | None = None

@@ -1,4 +1,4 @@
-"""Models that are trained by calling something: one fit for each candidate and fold.
+"""Models that are trained by calling something: a fit for each candidate and fold, or stacks of networks.
 
 A :class:`Learner` says how rows are encoded, how one model is trained and by which loss it is judged. The
 family does the rest: which folds, until when, what each row lost, and what one fit will cost.
@@ -7,10 +7,10 @@ family does the rest: which folds, until when, what each row lost, and what one 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table, take_rows
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.families.estimator.encoder import Encoder, labels_or_numbers
-from regadvisor.families.fitted.losses import Floats, RowLoss
+from regadvisor.families.estimator.encoder import labels_or_numbers
+from regadvisor.families.fitted.learner import FittedFold, FittedPrepared, Learner, Trained
+from regadvisor.families.fitted.losses import Floats
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.strengths import (
     candidate,
@@ -35,109 +36,11 @@ from regadvisor.families.neural.strengths import (
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
-#: How strengths are searched and carried: as those of a linear model, or as those of a network's loss.
-Laws = Literal["linear", "network"]
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.together import Together
+
 #: Seconds after which no further fit is timed.
 _TIMED_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trained:
-    """One trained model.
-
-    Attributes
-    ----------
-    outputs : callable
-        Encoded rows → what the loss reads, shape (n_rows, n_outputs).
-    weights : ndarray, shape (n_features, n_outputs), or None
-        Weights of the encoded features, where there are such.
-    converged : bool
-    is_limit : bool
-        Whether a penalty that vanishes stands for none.
-    """
-
-    outputs: Callable[[Any], Floats]
-    weights: Floats | None = None
-    converged: bool = True
-    is_limit: bool = False
-
-
-class Learner(Protocol):
-    """What is trained, and how.
-
-    Attributes
-    ----------
-    kinds : tuple of Kind
-    laws : {"linear", "network"}
-    coupling : {"loss", "decoupled"}
-        Decoupled: what strengths do depends on Σ lr of a run.
-    has_intercept : bool
-        If not, models are compared with zero weights in place of the best constant.
-    """
-
-    laws: Laws
-    coupling: Coupling
-    has_intercept: bool
-
-    def sum_lr(self, n_rows: int) -> float:
-        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The kinds that it can express."""
-
-    def on(self, table: Table, X: Any) -> Table:
-        """Return the table of all rows as the model sees it, with their X as the caller passed it."""
-
-    def loss(self, sample: Table) -> RowLoss:
-        """Return the loss that models are compared by."""
-
-    def encoder(self, sample: Table) -> Encoder:
-        """Return unfitted steps from rows of a table to what :meth:`fit` takes as X."""
-
-    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
-        """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
-
-    def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
-        """Return ranges and portfolios, given those of a model with log loss or squared error."""
-
-    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
-        """Return strengths for a target of variance 1 in the unit of the model's objective."""
-
-    def training(self, seed: int) -> Training:
-        """Return what the record keeps of the model."""
-
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
-        """Return the parameters that set these strengths, by the name of what has them; may be empty."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FittedFold:
-    """One fold, encoded: X and y as the learner takes them, and the target as the loss does."""
-
-    X: Any
-    y: Any
-    weight: Floats | None
-    target: NDArray[Any]
-    X_test: Any
-    target_test: NDArray[Any]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FittedPrepared(Prepared):
-    """The sample; each fold is encoded when it is first trained on."""
-
-    sample: Table
-    loss: RowLoss
-    unit: Floats
-    encode: Callable[[int], FittedFold]
-    encoded: dict[int, FittedFold] = field(default_factory=dict)
-
-    def fold(self, number: int) -> FittedFold:
-        """Return a fold, encoded."""
-        if number not in self.encoded:
-            self.encoded[number] = self.encode(number)
-        return self.encoded[number]
 
 
 class FittedFamily:
@@ -256,16 +159,37 @@ class FittedFamily:
         folds: Sequence[int] | None = None,
         known: Collection[Job] = (),
     ) -> list[Fit]:
-        """Train the jobs one after the other, fold by fold; see :meth:`~.base.Family.train`.
+        """Train the jobs fold by fold, or in stacks; see :meth:`~.base.Family.train`.
 
-        A deadline or Ctrl-C between two folds leaves the folds that were finished.
+        A deadline or Ctrl-C between two folds leaves the folds that were finished; inside of a stack it
+        leaves the stacks before.
         """
         own = _own(prepared)
         chosen = tuple(range(len(own.folds)) if folds is None else folds)
+        wanted = [job for job in jobs if job not in known]
+        together = self._together(own)
+        trained = (
+            self._one_by_one(own, wanted, chosen, deadline)
+            if together is None
+            else self._in_stacks(together, own, wanted, chosen, deadline)
+        )
         fits: list[Fit] = []
-        for job in (job for job in jobs if job not in known):
+        for job, found, fit_s in trained:
+            fit = _fit(own, job, found, fit_s=fit_s)
+            if self.coupling == "decoupled":
+                fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
+            fits.append(fit)
+            if on_fit is not None:
+                on_fit(fit)
+        return fits
+
+    def _one_by_one(
+        self, prepared: FittedPrepared, jobs: Sequence[Job], chosen: Sequence[int], deadline: Deadline
+    ) -> Iterator[_Made]:
+        """Yield each job with what its folds gave, and the seconds that it took."""
+        for job in jobs:
             if deadline.expired():
-                break
+                return
             start = time.perf_counter()
             found: dict[int, _Scored] = {}
             interrupt: KeyboardInterrupt | None = None
@@ -273,19 +197,48 @@ class FittedFamily:
                 for number in chosen:
                     if found and deadline.expired():
                         break
-                    found[number] = self._scored(own, job, number)
+                    found[number] = self._scored(prepared, job, number)
             except KeyboardInterrupt as error:
                 interrupt = error
             if found:
-                fit = _fit(own, job, found, fit_s=time.perf_counter() - start)
-                if self.coupling == "decoupled":
-                    fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
-                fits.append(fit)
-                if on_fit is not None:
-                    on_fit(fit)
+                yield job, found, time.perf_counter() - start
             if interrupt is not None:
                 raise interrupt
-        return fits
+
+    def _in_stacks(
+        self,
+        together: Together,
+        prepared: FittedPrepared,
+        jobs: Sequence[Job],
+        chosen: Sequence[int],
+        deadline: Deadline,
+    ) -> Iterator[_Made]:
+        """Yield each job with what its folds gave, stack by stack, and its part of the seconds."""
+        rest = list(jobs)
+        while rest and not deadline.expired():
+            size = together.n_jobs(len(chosen), n_rows=_n_train(prepared), left_s=deadline.left_s)
+            jobs, rest = rest[:size], rest[size:]
+            start = time.perf_counter()
+            calls = [prepared.fold(number).call(job) for job in jobs for number in chosen]
+            trained = together.fit(calls, should_stop=deadline.expired)
+            if trained is None:
+                return
+            scored = [
+                self._judged(prepared, number, each)
+                for each, number in zip(trained, list(chosen) * len(jobs), strict=True)
+            ]
+            each_s = (time.perf_counter() - start) / len(jobs)
+            for place, job in enumerate(jobs):
+                own = scored[place * len(chosen) : (place + 1) * len(chosen)]
+                yield job, dict(zip(chosen, own, strict=True)), each_s
+
+    def _together(self, prepared: FittedPrepared) -> Together | None:
+        """Return what trains many networks at once, if it can do so with these rows."""
+        together = self.learner.together
+        if together is None:
+            return None
+        call = prepared.fold(0).call(Job(regularizer=Regularizer(coupling=self.coupling)))
+        return together if together.try_with(call) else None
 
     def _trained(self, fold: FittedFold, job: Job) -> Trained:
         limit = nullcontext() if self._n_threads is None else threadpool_limits(self._n_threads, "blas")
@@ -293,8 +246,10 @@ class FittedFamily:
             return self.learner.fit(job.regularizer, fold.X, fold.y, seed=job.seed, weight=fold.weight)
 
     def _scored(self, prepared: FittedPrepared, job: Job, number: int) -> _Scored:
+        return self._judged(prepared, number, self._trained(prepared.fold(number), job))
+
+    def _judged(self, prepared: FittedPrepared, number: int, trained: Trained) -> _Scored:
         fold = prepared.fold(number)
-        trained = self._trained(fold, job)
 
         def losses(X: Any, target: NDArray[Any]) -> Floats:
             return prepared.loss.per_row(target, trained.outputs(X), prepared.unit)
@@ -311,7 +266,11 @@ class FittedFamily:
         What a fit costs however few its rows, and what each row adds. Slow models are timed once.
         """
         own = _own(prepared)
+        together = self._together(own)
         fold, n_folds = own.fold(0), len(own.folds)
+        if together is not None:
+            share = len(fold.target) / own.n_rows
+            return together.costs(fold.call, n_folds=n_folds, share=share, deadline=deadline)
         n_train = len(fold.target)
         few = np.arange(0, n_train, 4) if own.sample.n_classes == 0 else _some_of_each(fold.target)
         smaller = replace(
@@ -383,7 +342,9 @@ class FittedFamily:
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything."""
-        return self.learner.training(seed)
+        training = self.learner.training(seed)
+        is_decoupled = self.coupling == "decoupled"
+        return replace(training, sum_lr=self.learner.sum_lr(n_rows)) if is_decoupled else training
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""
@@ -403,6 +364,10 @@ class _Scored:
     losses: Floats
     train_loss: float
     trained: Trained
+
+
+#: A job, what its folds gave, and the seconds that it took.
+_Made = tuple[Job, dict[int, _Scored], float]
 
 
 def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fit_s: float) -> Fit:

@@ -15,7 +15,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
-from regadvisor.families.fitted.family import Laws, Trained
+from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
 from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
@@ -23,6 +23,7 @@ from regadvisor.records import Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
+    from regadvisor.families.fitted.together import Library, Together
     from regadvisor.families.neural.recipe import Recipe
 
 _LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
@@ -43,8 +44,12 @@ class FitFunction:
     #: What trains it, how long and on which features, where that is known: part of the record.
     library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
+    #: The class of the optimizer, likewise.
+    optimizer: str | None = None
     #: Rows → Σ lr of a run, where its optimizer decouples weight decay: strengths are decoupled then.
     sum_lr: Callable[[int], float] | None = None
+    #: How many of its networks are trained at once, if that is known.
+    stacks: Library | None = None
     #: What a reader should know of it.
     notes: tuple[Note, ...] = ()
 
@@ -212,6 +217,11 @@ class FunctionLearner:
         self.laws: Laws = function.laws
         self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
+        self.together: Together | None = None
+        if function.stacks is not None:
+            from regadvisor.families.fitted.together import Together
+
+            self.together = Together(function.stacks, self._trained)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -252,7 +262,10 @@ class FunctionLearner:
 
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train one model."""
-        model = self.function.call(regularizer, X, y, seed=seed, weight=weight)
+        return self._trained(self.function.call(regularizer, X, y, seed=seed, weight=weight))
+
+    def _trained(self, model: Any) -> Trained:
+        """Return what the function returned, as the family reads it."""
         classes = self._classes
         weights = getattr(model, "coef_", None)
         if isinstance(weights, np.ndarray) and weights.ndim in (1, 2):
@@ -286,7 +299,11 @@ class FunctionLearner:
         if recipe is None:
             return own
         size = recipe.batch_size if recipe.epochs else None
-        own = replace(own, engine=self.function.library, epochs=recipe.epochs, batch_size=size)
+        together = self.together
+        if together is not None and together.is_tried:
+            own = replace(own, is_stacked=together.why_not is None, engine_reason=together.why_not)
+        own = replace(own, engine=self.function.library, own_optimizer=self.function.optimizer)
+        own = replace(own, epochs=recipe.epochs, batch_size=size)
         return replace(own, transform=recipe.transform or "standard")
 
 

@@ -9,6 +9,7 @@ saved and loaded, it predicts without regadvisor.
 from __future__ import annotations
 
 import random
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +23,15 @@ from regadvisor.regularizer import Regularizer
 #: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
 _PENALTIES = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "depthwise", "pointwise"))
 #: The variables that these arguments are about, by name.
-_KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
+KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")
 _DROPOUT = (
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     *("AlphaDropout", "GaussianDropout"),
 )
 #: What Keras calls the squared error.
 _SQUARED = ("mse", "mean_squared_error", "MSE", "MeanSquaredError")
+#: Keras and NumPy have random numbers for the process, and each fit is to have its own.
+LOCK = threading.RLock()
 #: Rates inside recurrent and attention layers: 0 is off there, and stays off.
 _RATES_INSIDE = ("dropout", "recurrent_dropout")
 
@@ -61,7 +64,7 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     is_decoupled = regularizer.coupling == "decoupled"
     penalty = None
     if not is_decoupled and (strengths["l1"] or strengths["l2"]):
-        found = regularizer.to("keras", loss="mse" if loss_name(model) in _SQUARED else None)
+        found = regularizer.to("keras", loss="mse" if is_squared(model) else None)
         own = keras.regularizers.L1L2(**found["regularizers.L1L2"])
         penalty = keras.saving.serialize_keras_object(own)
     config = _config_of(model)
@@ -204,6 +207,11 @@ def loss_name(model: Any) -> str | None:
     return loss if loss is None or isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
 
 
+def is_squared(model: Any) -> bool:
+    """Return whether a model is compiled with the squared error, which has no ½."""
+    return loss_name(model) in _SQUARED
+
+
 def _compile_like(new: Any, model: Any, *, decay: float) -> None:
     """Compile `new` as `model` is, with a new optimizer of this weight decay."""
     keras = import_optional("keras", extra="keras", purpose="Keras models")
@@ -212,7 +220,7 @@ def _compile_like(new: Any, model: Any, *, decay: float) -> None:
     config = {**model.optimizer.get_config(), "weight_decay": decay}
     settings["optimizer"] = type(model.optimizer).from_config(config)
     if decay:
-        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(_KERNELS)})$)"])
+        settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(KERNELS)})$)"])
     new.compile(**settings)
 
 
@@ -233,7 +241,7 @@ def _soften_after_steps(keras: Any, model: Any, l1: float) -> None:
             "a keras.Input, or call model.build(shape)"
         )
     for weight in model.trainable_variables:
-        if weight.name in _KERNELS:
+        if weight.name in KERNELS:
             weight.constraint = _softened(keras, model.optimizer, l1, weight.constraint)
 
 

@@ -19,7 +19,7 @@ from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make
 from regadvisor.regularizer import Coupling, Regularizer
 
 #: Optimizers with a step of ours, by name.
-_OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
+OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
 
 
 def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
@@ -41,13 +41,13 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
         If the optimizer cannot have these strengths, the module cannot be made, or has no dropout to set.
     """
     import_optional("skorch", extra="skorch", purpose="configuring a skorch net")
-    if regularizer.coupling == "loss" and net.criterion in (nn.MSELoss, "mse"):
+    if regularizer.coupling == "loss" and has_no_half(net):
         regularizer = regularizer.times(2.0)
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
     is_proximal = strengths["l1"] > 0 or (strengths["l2"] > 0 and regularizer.coupling == "decoupled")
-    if is_proximal and net.optimizer not in _OURS:
+    if is_proximal and net.optimizer not in OURS:
         raise ParameterError(
-            f"optimizer must be {', '.join(map(_name, _OURS))} for L1 and for decoupled strengths, which are "
+            f"optimizer must be {', '.join(map(_name, OURS))} for L1 and for decoupled strengths, which are "
             f"part of its step, got {_name(net.optimizer)}"
         )
     configured = clone(net)
@@ -61,7 +61,7 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     ]
     configured.set_params(optimizer__param_groups=[*groups, *given], optimizer__weight_decay=0.0)
     if is_proximal:
-        chosen = functools.partial(_proximal, kind=_OURS[net.optimizer], coupling=regularizer.coupling)
+        chosen = functools.partial(_proximal, kind=OURS[net.optimizer], coupling=regularizer.coupling)
         configured.set_params(optimizer=chosen)
     elif net.optimizer is optim.AdamW:
         configured.set_params(optimizer=optim.Adam)
@@ -75,6 +75,17 @@ def _name(optimizer: Any) -> str:
 def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """Return what the caller's own groups say of a parameter, such as its learning rate."""
     return next((options for pattern, options in groups if fnmatch(name, pattern)), {})
+
+
+def has_no_half(net: Any) -> bool:
+    """Whether a net's loss is the squared error, which has no ½."""
+    return net.criterion in (nn.MSELoss, "mse")
+
+
+def share_trained(net: Any) -> float:
+    """Return the share of the rows that a net trains on: it holds out one fold of so many, or a share."""
+    cv = getattr(net.train_split, "cv", None)
+    return 1.0 - (1 / cv if cv >= 1 else cv) if isinstance(cv, int | float) else 1.0
 
 
 def is_binary(net: Any) -> bool:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -125,8 +126,9 @@ def exempt_reasons(module: nn.Module) -> dict[str, str]:
     reasons |= {id(own): "norm layer" for own in _inside(module, NORMS)}
     reasons |= {id(own): "scaled by weight_norm or the like" for own in _scaled_by_themselves(module)}
     for name, own in module.named_parameters():
-        if own.ndim < 2:
-            is_bias = "bias" in name.rpartition(".")[2]
+        is_bias = "bias" in name.rpartition(".")[2]
+        # What is lazy has no dimensions yet: layers that are have weights of two or more, and biases.
+        if is_bias if is_lazy(own) else own.ndim < 2:
             reasons.setdefault(id(own), "bias" if is_bias else "fewer than two dimensions")
     return {name: reasons[id(own)] for name, own in module.named_parameters() if id(own) in reasons}
 

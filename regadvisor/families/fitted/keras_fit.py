@@ -1,0 +1,213 @@
+"""A Keras model that its own ``fit`` trains, and how many of them are trained together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.fitted.keras_model import LOCK, loss_name, n_rates, own_randomness, with_regularizer
+from regadvisor.foreign import is_of
+from regadvisor.records import DataFacts
+from regadvisor.regularizer import Coupling, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.keras_network import KerasNetwork
+    from regadvisor.families.fitted.learner import Call
+    from regadvisor.families.fitted.stacked import Numbers, Run
+    from regadvisor.families.neural.recipe import Recipe
+
+#: Losses of differences: a target in its own unit would only make the network learn slowly.
+_DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "logcosh")
+
+
+def numbers_of(X: Any) -> NDArray[np.float32]:
+    """Return rows as a network takes them."""
+    rows = X.toarray() if hasattr(X, "toarray") else X
+    try:
+        return np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"X must hold numbers for a network as it is, got {error}; pass Recipe(transform='standard')"
+        ) from error
+
+
+def made_by(model: Any, shape: tuple[int, ...], n_outputs: int) -> Any:
+    """Return a new model of a factory, or the model itself."""
+    if is_of(model, "keras"):
+        return model
+    from regadvisor.families.neural.module.source import asked_for
+
+    known = {"n_features": math.prod(shape), "n_outputs": n_outputs, "input_shape": shape}
+    return model(**{name: known[name] for name in asked_for(model)})
+
+
+@dataclass(frozen=True, eq=False)
+class KerasFit:
+    """Trains a Keras model with a regularizer, for :class:`~.function.FitFunction`."""
+
+    model: Any
+    facts: DataFacts
+    recipe: Recipe
+    coupling: Coupling = "loss"
+    share: float = 1.0
+
+    def __call__(
+        self, regularizer: Regularizer, X: Any, y: NDArray[Any], seed: int, sample_weight: Any = None
+    ) -> KerasFitted:
+        """Return what Keras' own fit trains."""
+        rows = numbers_of(X)
+        with LOCK, own_randomness(seed):
+            own = self.ready(regularizer, rows.shape[1:], seed)
+            target, center, scale = self.target(own, y)
+            own.fit(
+                rows,
+                target,
+                batch_size=self.recipe.batch_size,
+                epochs=self.recipe.epochs,
+                sample_weight=sample_weight,
+                verbose=0,
+            )
+        return KerasFitted(own, self.facts.classes, center, scale)
+
+    def ready(self, regularizer: Regularizer, shape: tuple[int, ...], seed: int) -> Any:
+        """Return the model that Keras is to train, compiled and built for rows of this shape."""
+        own = self._given(shape)
+        if not own.compiled:
+            own = self._compiled(own, shape)
+        own = with_regularizer(own, regularizer, seed=seed)
+        if not own.built:
+            own.build((None, *shape))
+        return own
+
+    # ------------------------------------------------------------------------ many at once (together.py)
+
+    def why_not(self, X: Any) -> str | None:
+        """Return why networks cannot be stacked, as far as it is known without trying."""
+        from regadvisor.families.fitted.keras_network import why_not
+
+        with own_randomness(0):
+            shape = numbers_of(X).shape[1:]
+            return why_not(self.ready(Regularizer(), shape, 0), n_rates(self._given(shape)))
+
+    def network(self, call: Call, *, steps: int | None = None) -> KerasNetwork:
+        """Return the model as a function of its numbers; with `steps`, so many steps of all rows."""
+        from regadvisor.families.fitted.keras_network import KerasNetwork
+
+        rows = numbers_of(call.X)
+
+        def made(regularizer: Regularizer, seed: int) -> Any:
+            with own_randomness(seed):
+                return self.ready(regularizer, rows.shape[1:], seed)
+
+        return KerasNetwork(
+            made,
+            coupling=self.coupling,
+            batch=len(rows) if steps else self.recipe.batch_size,
+            epochs=steps or self.recipe.epochs or 1,
+            rows=rows,
+            target=lambda model: self.target(model, call.y)[0],
+        )
+
+    def run(self, network: KerasNetwork, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], KerasFitted]]:
+        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
+        target, center, scale = self.target(network.model, call.y)
+        run = network.run(call, numbers_of(call.X), target)
+
+        def fitted(trained: Numbers, kept: Numbers) -> KerasFitted:
+            return KerasFitted(network.model_of(trained, kept), self.facts.classes, center, scale)
+
+        return run, fitted
+
+    def alone(self, call: Call, *, steps: int) -> KerasFitted:
+        """Return what Keras' own fit trains, in so many steps of all rows."""
+        own = replace(self, recipe=replace(self.recipe, batch_size=len(call.y), epochs=steps))
+        return own(call.regularizer, call.X, call.y, call.seed, call.weight)
+
+    # ---------------------------------------------------------------------------------------------- parts
+
+    def _given(self, shape: tuple[int, ...]) -> Any:
+        """Return the caller's own model, or a new one of the factory."""
+        return made_by(self.model, shape, len(self.facts.classes or ()) or self.facts.n_targets)
+
+    def _compiled(self, model: Any, shape: tuple[int, ...]) -> Any:
+        """Return a model like this one, compiled by the recipe: the caller's own stays as it is."""
+        import keras
+
+        new = with_regularizer(model, Regularizer())
+        if not new.built:
+            new.build((None, *shape))
+        kind = keras.optimizers.SGD if self.recipe.optimizer == "sgd" else keras.optimizers.Adam
+        more = {"momentum": self.recipe.momentum} if self.recipe.optimizer == "sgd" else {}
+        loss: Any = "mse"
+        if self.facts.classes:
+            is_share = _gives_shares(new)
+            loss = (
+                keras.losses.BinaryCrossentropy(from_logits=not is_share)
+                if new.output_shape[-1] == 1
+                else keras.losses.SparseCategoricalCrossentropy(from_logits=not is_share)
+            )
+        new.compile(kind(self.recipe.lr, **more), loss)
+        return new
+
+    def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
+        """Return the target as the model's loss takes it, and what turns outputs into its unit."""
+        name = _plain_name(model)
+        if not self.facts.classes:
+            values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+            center, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
+            if name in _DIFFERENCES:
+                center, scale = values.mean(axis=0), values.std(axis=0)
+                scale = np.where(scale > 0, scale, 1.0)
+            return ((values - center) / scale).astype(np.float32), center, scale
+        classes = list(self.facts.classes)
+        codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])
+        if model.output_shape[-1] == 1:
+            return codes.astype(np.float32)[:, None], None, None
+        if "sparse" in name:
+            return codes, None, None
+        return np.eye(len(classes), dtype=np.float32)[codes], None, None
+
+
+def _plain_name(model: Any) -> str:
+    return (loss_name(model) or "").replace("_", "").lower()
+
+
+def _gives_shares(model: Any) -> bool:
+    """Return whether the last layer gives probabilities."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return getattr(activation, "__name__", type(activation).__name__).lower() in ("softmax", "sigmoid")
+
+
+@dataclass(frozen=True, eq=False)
+class KerasFitted:
+    """A trained Keras model that predicts probabilities, or numbers in the unit of the target."""
+
+    model: Any
+    classes_: tuple[Any, ...] | None
+    center: Any
+    scale: Any
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        with LOCK, own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
+            return np.asarray(self.model.predict(numbers_of(X), verbose=0), dtype=np.float64)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the outputs in the unit of the target."""
+        return np.asarray(self._outputs(X) * self.scale + self.center)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities of the classes."""
+        outputs = self._outputs(X)
+        if getattr(
+            self.model.loss, "from_logits", getattr(self.model.loss, "_fn_kwargs", {}).get("from_logits")
+        ):
+            outputs = expit(outputs) if outputs.shape[1] == 1 else softmax(outputs, axis=1)
+        shares = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+        return np.asarray(shares, dtype=np.float64)

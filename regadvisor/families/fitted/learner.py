@@ -1,0 +1,143 @@
+"""What the family asks of whoever trains: how rows are encoded, how one model is trained, by which loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+from regadvisor.candidates import Candidate
+from regadvisor.data.table import Table
+from regadvisor.families.base import Job, Prepared
+from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.fitted.losses import Floats, RowLoss
+from regadvisor.records import Training
+from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.together import Together
+
+#: How strengths are searched and carried: as those of a linear model, or as those of a network's loss.
+Laws = Literal["linear", "network"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """One trained model.
+
+    Attributes
+    ----------
+    outputs : callable
+        Encoded rows → what the loss reads, shape (n_rows, n_outputs).
+    weights : ndarray, shape (n_features, n_outputs), or None
+        Weights of the encoded features, where there are such.
+    converged : bool
+    is_limit : bool
+        Whether a penalty that vanishes stands for none.
+    """
+
+    outputs: Callable[[Any], Floats]
+    weights: Floats | None = None
+    converged: bool = True
+    is_limit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Call:
+    """What one model is trained with and on."""
+
+    regularizer: Regularizer
+    X: Any
+    y: NDArray[Any]
+    weight: Floats | None
+    seed: int
+
+
+class Learner(Protocol):
+    """What is trained, and how.
+
+    Attributes
+    ----------
+    kinds : tuple of Kind
+    laws : {"linear", "network"}
+    coupling : {"loss", "decoupled"}
+        Decoupled: what strengths do depends on Σ lr of a run.
+    has_intercept : bool
+        If not, models are compared with zero weights in place of the best constant.
+    together : Together or None
+        What trains many of its networks at once.
+    """
+
+    laws: Laws
+    coupling: Coupling
+    has_intercept: bool
+
+    def sum_lr(self, n_rows: int) -> float:
+        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
+
+    @property
+    def together(self) -> Together | None:
+        """What trains many of its networks at once; None: nothing."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it can express."""
+
+    def on(self, table: Table, X: Any) -> Table:
+        """Return the table of all rows as the model sees it, with their X as the caller passed it."""
+
+    def loss(self, sample: Table) -> RowLoss:
+        """Return the loss that models are compared by."""
+
+    def encoder(self, sample: Table) -> Encoder:
+        """Return unfitted steps from rows of a table to what :meth:`fit` takes as X."""
+
+    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+        """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
+
+    def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
+        """Return ranges and portfolios, given those of a model with log loss or squared error."""
+
+    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
+        """Return strengths for a target of variance 1 in the unit of the model's objective."""
+
+    def training(self, seed: int) -> Training:
+        """Return what the record keeps of the model."""
+
+    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
+        """Return the parameters that set these strengths, by the name of what has them; may be empty."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedFold:
+    """One fold, encoded: X and y as the learner takes them, and the target as the loss does."""
+
+    X: Any
+    y: Any
+    weight: Floats | None
+    target: NDArray[Any]
+    X_test: Any
+    target_test: NDArray[Any]
+
+    def call(self, job: Job) -> Call:
+        """Return what a job trains on here."""
+        return Call(regularizer=job.regularizer, X=self.X, y=self.y, weight=self.weight, seed=job.seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedPrepared(Prepared):
+    """The sample; each fold is encoded when it is first trained on."""
+
+    sample: Table
+    loss: RowLoss
+    unit: Floats
+    encode: Callable[[int], FittedFold]
+    encoded: dict[int, FittedFold] = field(default_factory=dict)
+
+    def fold(self, number: int) -> FittedFold:
+        """Return a fold, encoded."""
+        if number not in self.encoded:
+            self.encoded[number] = self.encode(number)
+        return self.encoded[number]

@@ -1,0 +1,266 @@
+"""Whether the networks of a Keras model or a skorch net can be trained together, and training them so.
+
+One place decides. What is known to differ is asked first; then a few rows are trained for three steps both
+ways, without dropout: by the library's own ``fit``, and stacked. Only if both predict the same are networks
+stacked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.data.table import take_rows
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Costs, Job
+from regadvisor.families.fitted.keras_model import LOCK
+from regadvisor.families.fitted.learner import Call, Trained
+from regadvisor.families.fitted.stacked import Network, Numbers, Run, numbers_saved, train
+from regadvisor.families.neural.threads import one_thread
+from regadvisor.regularizer import Coupling, Regularizer
+
+#: Rows and steps of the trial, and how far predictions may lie apart, in shares of the largest; and how far
+#: if those of the library's own fit lie so far apart when its rows come in another order.
+_TRIED_ROWS, _TRIED_STEPS, _SAME, _ROUNDED = 24, 3, 1e-3, 0.1
+#: Networks of one stack, and the bytes that they may take.
+MOST_NETWORKS, STACK_BYTES = 64, 300_000_000
+#: Floats that a row leaves behind from which on convolutions gain nothing by stacking (measured on a CPU:
+#: small ones cost a fifth, others as much as one by one, or half as much again).
+MOST_CONVOLVED = 5_000
+#: Share of the time left that a stack may take.
+STACK_SHARE = 0.25
+#: Jobs of the stack whose steps are timed, and how many steps of each.
+_PRICED_JOBS, _TIMED_STEPS = 4, 12
+#: Seconds that steps of the library's own fit are timed for.
+_TIMED_S = 0.5
+
+
+class Library(Protocol):
+    """What is different about Keras and skorch."""
+
+    @property
+    def coupling(self) -> Coupling:
+        """What strengths mean."""
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that a network is trained on: skorch may hold some out."""
+
+    def why_not(self, X: Any) -> str | None:
+        """Return why networks cannot be stacked, as far as it is known without trying."""
+
+    def network(self, call: Call, *, steps: int | None = None) -> Any:
+        """Return the network; with `steps`, so many steps of all rows."""
+
+    def run(self, network: Any, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], Any]]:
+        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
+
+    def alone(self, call: Call, *, steps: int) -> Any:
+        """Return what the library's own fit trains, in so many steps of all rows."""
+
+
+class Together:
+    """Networks of a library, trained together if they can be.
+
+    Parameters
+    ----------
+    library : Library
+    read : callable
+        A model that predicts → what the family reads.
+
+    Attributes
+    ----------
+    is_tried : bool
+    why_not : str or None
+        Why each is trained by its own ``fit``, once it was tried; None: they are stacked.
+    """
+
+    def __init__(self, library: Library, read: Callable[[Any], Trained]) -> None:
+        self._library, self._read = library, read
+        self._network: Network | None = None
+        self._floats = 0
+        #: Seconds of a step of the stack that was timed.
+        self._step_s = 0.0
+        self.is_tried = False
+        self.why_not: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: it tries for itself."""
+        return {**self.__dict__, "_network": None, "is_tried": False, "why_not": None}
+
+    def try_with(self, call: Call) -> bool:
+        """Return whether networks can be stacked; it is tried once, with rows of this call."""
+        if not self.is_tried:
+            with LOCK, one_thread(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                # Torch warns where it has no batching rule and runs the networks one by one.
+                warnings.filterwarnings("error", message="There is a performance drop")
+                self.why_not = self._library.why_not(call.X) or self._trouble(call)
+            self.is_tried = True
+        return self.why_not is None
+
+    def _trouble(self, call: Call) -> str | None:
+        few = _few_of_each(call)
+        calls = [
+            few(Regularizer(coupling=self._library.coupling)),
+            few(Regularizer(l1=0.1, l2=0.1, coupling=self._library.coupling)),
+        ]
+        try:
+            network = self._library.network(calls[0], steps=_TRIED_STEPS)
+            found = self._trained(network, calls, lambda: False, records=True)
+        except Exception as error:  # whatever cannot be batched
+            text = re.sub(r"\x1b\[[0-9;]*m", "", str(error.__cause__ or error))
+            lines = (line.strip() for line in text.splitlines())
+            first = next((line for line in lines if line and not line.startswith("Exception enc")), "")
+            return f"they cannot be stacked ({first.partition('. ')[0][:160]})"
+        assert found is not None
+        for call_of, mine in zip(calls, found, strict=True):
+            theirs = self._library.alone(call_of, steps=_TRIED_STEPS)
+            gap = _gap(mine, theirs, call_of.X)
+            if gap > _SAME:
+                # Rounding alone moves some numbers, such as biases in front of a norm: by how much?
+                turned = _with_rows(call_of, np.arange(len(call_of.y))[::-1])
+                again = self._library.alone(turned, steps=_TRIED_STEPS)
+                if gap > min(_ROUNDED, 4.0 * _gap(again, theirs, call_of.X)):
+                    return "stacked, they differ from what its own fit trains"
+        self._network = self._library.network(call)
+        saved = self._saved(self._network, call)
+        if self._network.is_convolutional and saved > MOST_CONVOLVED:
+            return "convolutions of this size are as fast one network at a time"
+        own = sum(value.numel() for value in self._network.start(call.seed)[0])
+        self._floats = 6 * own + 2 * saved * min(self._network.batch, len(call.y))
+        if self.n_at_once < 2:
+            return "one takes too much memory"
+        return None
+
+    def _saved(self, network: Network, call: Call) -> int:
+        """Return the floats that one row leaves behind in a forward pass."""
+        run, _ = self._library.run(network, call)
+        few = min(len(run.x), network.batch, 8)
+        trained, kept = network.start(call.seed)
+        leaves = [value.clone().requires_grad_() for value in trained]
+        weight = None if run.weight is None else run.weight[:few]
+        own = sum(value.numel() for value in trained)
+        saved = numbers_saved(lambda: network.loss(leaves, kept, run.x[:few], run.y[:few], weight, []))
+        return max(0, saved - own) // few
+
+    @property
+    def n_at_once(self) -> int:
+        """Networks of one stack."""
+        return int(min(MOST_NETWORKS, STACK_BYTES // (4 * max(1, self._floats))))
+
+    def n_jobs(self, n_folds: int, *, n_rows: int, left_s: float) -> int:
+        """Return how many jobs make a stack, at least 1: what a deadline finds unfinished is lost."""
+        most = self.n_at_once // n_folds
+        if math.isfinite(left_s) and self._step_s > 0:
+            # A stack of any size takes about half of what the timed one does; the rest is for its networks.
+            half_s = self._n_steps(n_rows) * self._step_s / 2
+            most = min(most, int(_PRICED_JOBS * (STACK_SHARE * left_s - half_s) / half_s))
+        return max(1, most)
+
+    def costs(self, call: Callable[[Job], Call], *, n_folds: int, share: float, deadline: Deadline) -> Costs:
+        """Return what jobs cost in stacks, and a full run by the library's own fit, from a few steps of each.
+
+        `share`: of the rows that a fold trains on.
+        """
+        job = Job(regularizer=Regularizer(l1=0.01, l2=0.01, coupling=self._library.coupling))
+        n_jobs = min(_PRICED_JOBS, max(1, self.n_at_once // n_folds))
+        stack_s = self._timed_step([call(job)] * (n_jobs * n_folds), deadline)
+        self._step_s = stack_s * _PRICED_JOBS / n_jobs
+        alone_s = self._alone_step_s(call(job), deadline)
+        return Costs(
+            job_s=lambda n_rows: self._n_steps(share * n_rows) * stack_s / n_jobs,
+            full_run_s=lambda n_rows: self._n_steps(n_rows) * alone_s,
+        )
+
+    def _n_steps(self, n_rows: float) -> int:
+        assert self._network is not None
+        return self._network.epochs * math.ceil(n_rows * self._library.share / self._network.batch)
+
+    def _timed_step(self, calls: Sequence[Call], deadline: Deadline) -> float:
+        """Return the seconds of one step of a stack."""
+        at: list[float] = []
+
+        def is_enough() -> bool:
+            at.append(time.perf_counter())
+            return len(at) > _TIMED_STEPS or (len(at) > 1 and deadline.expired())
+
+        self.fit(calls, should_stop=is_enough)
+        seconds = np.diff([*at, time.perf_counter()] if len(at) < 3 else at)
+        return float(np.median(seconds[len(seconds) // 2 :]))  # the first ones load and record
+
+    def _alone_step_s(self, call: Call, deadline: Deadline) -> float:
+        """Return the seconds of one step of the library's own fit."""
+        assert self._network is not None
+        rows = np.arange(min(self._network.batch, len(call.y)))
+        few = _with_rows(call, rows)
+
+        def seconds(steps: int) -> float:
+            start = time.perf_counter()
+            self._library.alone(few, steps=steps)
+            return time.perf_counter() - start
+
+        first_s = seconds(1)
+        if deadline.expired():
+            return first_s
+        n_more = int(np.clip(_TIMED_S / first_s, 1, _TIMED_STEPS))
+        return max(seconds(1 + n_more) - first_s, 0.01 * first_s) / n_more
+
+    def fit(self, calls: Sequence[Call], *, should_stop: Callable[[], bool]) -> list[Trained] | None:
+        """Return trained models in the order of the calls; None if it was stopped."""
+        assert self._network is not None
+        with LOCK, one_thread():
+            models = self._trained(self._network, calls, should_stop)
+        return None if models is None else [self._read(model) for model in models]
+
+    def _trained(
+        self,
+        network: Network,
+        calls: Sequence[Call],
+        should_stop: Callable[[], bool],
+        *,
+        records: bool | None = None,
+    ) -> list[Any] | None:
+        # Rows that several calls share are made to tensors once: runs of a fold are known by them.
+        made: dict[tuple[int, int], Any] = {}
+        for call in calls:
+            key = id(call.X), id(call.y)
+            if key not in made:
+                made[key] = self._library.run(network, call)
+        runs = [
+            replace(made[id(call.X), id(call.y)][0], regularizer=call.regularizer, seed=call.seed)
+            for call in calls
+        ]
+        found = train(network, runs, should_stop=should_stop, records=records)
+        if found is None:
+            return None
+        return [made[id(call.X), id(call.y)][1](*numbers) for call, numbers in zip(calls, found, strict=True)]
+
+
+def _gap(first: Any, second: Any, X: Any) -> float:
+    """Return how far the predictions of two models lie apart, in shares of the largest."""
+    name = "predict_proba" if second.classes_ else "predict"
+    a, b = (np.asarray(getattr(each, name)(X)) for each in (first, second))
+    return float(np.abs(a - b).max()) / max(1e-6, float(np.abs(b).max())) if np.isfinite(a).all() else np.inf
+
+
+def _few_of_each(call: Call) -> Callable[[Regularizer], Call]:
+    """Return what makes a call with a few rows, some of each class among them."""
+    _, first = np.unique(np.asarray(call.y).reshape(len(call.y), -1)[:, 0], return_index=True)
+    rows = np.unique(np.concatenate([first[:_TRIED_ROWS], np.arange(min(len(call.y), _TRIED_ROWS))]))
+    few = _with_rows(call, rows)
+    return lambda regularizer: replace(few, regularizer=regularizer)
+
+
+def _with_rows(call: Call, rows: NDArray[np.intp]) -> Call:
+    """Return a call with some of its rows."""
+    weight = None if call.weight is None else call.weight[rows]
+    return replace(call, X=take_rows(call.X, rows), y=call.y[rows], weight=weight)
