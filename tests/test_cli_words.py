@@ -148,6 +148,28 @@ def test_no_error_speaks_python(typed: str, said: str, folder: Path, monkeypatch
     assert not re.search(r"\b(X|y)\b(?! \()(?!')|\w=|None|advise\(|pandas|numpy|Recipe", done.output)
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("show d.csv", "save it again with `regadvisor advise"),
+        ("show no.json", "ADVICE must be a readable advice file"),
+        (
+            "snippet linear.json --for keras",
+            "--for must be 'sklearn' or 'torch' for a linear model, got 'keras'",
+        ),
+    ],
+)
+def test_commands_on_a_saved_advice_do_not_either(
+    typed: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    saved(advice(), Path("linear.json"))
+    done = CliRunner().invoke(main, typed.split())
+    assert done.exit_code in (1, 2)
+    assert said in done.output
+    assert "advice." not in done.output.replace("advice.json", "")
+
+
 # ------------------------------------------------------------------------------------- width and letters
 
 

@@ -17,6 +17,13 @@ _ARGUMENT = re.compile(rf"(?<![\w-])({'|'.join(_OPTIONS)})=(?:'(\w+)'|\"(\w+)\"|
 _ERRORS = tuple(
     (re.compile(said), typed)
     for said, typed in (
+        (r"^target must be (?='(sklearn|torch)')", "--for must be "),
+        (r"^snippet\('(\w+)'\) must", r"--for \1 must"),
+        (r"; its parameters are in advice\.regularizer.*", "; the report has its parameters"),
+        (r"; (use )?advice\.(build|optimizer)\(.*", ""),
+        (r"with advice\.to_json\(path\) or `", "with `"),
+        (r"^path must be a readable advice", "ADVICE must be a readable advice"),
+        (r"advice\.to_json\(path\) wrote to", "-o wrote to"),
         (r"^y must be (?=the name|given)", "target must be "),
         (r"^(target|groups|time|drop|unpenalised|task|storage|prefer|model) must", r"--\1 must"),
         (r"\bas (target|groups|time|drop)\b", r"as --\1"),
