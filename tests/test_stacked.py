@@ -184,12 +184,16 @@ def test_a_network_is_the_same_whatever_it_is_trained_beside() -> None:
             np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
-def test_each_epoch_has_every_row_once_but_for_those_that_fill_no_batch() -> None:
+@pytest.mark.parametrize("shuffles", [True, False])
+def test_each_epoch_has_every_row_once_but_for_those_that_fill_no_batch(shuffles: bool) -> None:
     seen: list[Any] = []
 
     class Seen:
-        batch, epochs, shuffles, coupling, factor = 20, 2, True, "loss", 1.0
+        batch, epochs, coupling, factor = 20, 2, "loss", 1.0
         penalised, places = (True,), ()
+
+        def __init__(self) -> None:
+            self.shuffles = shuffles
 
         def start(self, seed: int) -> Any:
             return [torch.zeros(1)], []
@@ -223,6 +227,8 @@ def test_each_epoch_has_every_row_once_but_for_those_that_fill_no_batch() -> Non
     left_out = 41 * 40 / 2 - 13 * steps[10:].reshape(2, 3).sum(axis=1)
     assert ((left_out > 0) & (left_out < 40 + 39)).all()
     assert left_out[0] != left_out[1]
+    in_order = bool((np.diff(steps[10:13]) > 0).all())
+    assert in_order is not shuffles
 
 
 class OwnStep(keras.Model):

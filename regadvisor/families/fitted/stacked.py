@@ -209,14 +209,9 @@ class _Stack:
         return torch.stack([found[key] for key in self._order_of])
 
     def _one_order(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        if self.network.shuffles:
-            rows = torch.randperm(n_rows, generator=generator)
-            return rows[: self.n_steps * self.batch].view(self.n_steps, self.batch)
-        # In their own order; where batches do not fit, some share a row with the one before.
-        n_more = -(-n_rows // self.n_steps) - self.batch
-        first = torch.linspace(0, n_rows - self.batch, self.n_steps).round().long()
-        assert n_more in (0, 1)
-        return first[:, None] + torch.arange(self.batch)
+        rows = torch.randperm(n_rows, generator=generator)[: self.n_steps * self.batch]
+        rows = rows if self.network.shuffles else rows.sort().values
+        return rows.view(self.n_steps, self.batch)
 
     def _arguments(self, rows: Tensor) -> tuple[Any, ...]:
         flat = rows.reshape(-1).to(self._x.device)

@@ -103,43 +103,44 @@ class Together:
                 warnings.simplefilter("ignore")
                 # Torch warns where it has no batching rule and runs the networks one by one.
                 warnings.filterwarnings("error", message="There is a performance drop")
-                self.why_not = self._library.why_not(call.X) or self._trouble(call)
+                try:
+                    self.why_not = (
+                        self._library.why_not(call.X) or self._differs(call) or self._too_large(call)
+                    )
+                except Exception as error:  # whatever cannot be batched; what is wrong its own fit says
+                    self.why_not = f"they cannot be stacked ({_first_line(error)})"
             self.is_tried = True
         return self.why_not is None
 
-    def _trouble(self, call: Call) -> str | None:
+    def _differs(self, call: Call) -> str | None:
+        """Train a few rows both ways; return what to say if the predictions differ."""
         few = _few_of_each(call)
         calls = [
             few(Regularizer(coupling=self._library.coupling)),
             few(Regularizer(l1=0.1, l2=0.1, coupling=self._library.coupling)),
         ]
-        try:
-            network = self._library.network(calls[0], steps=_TRIED_STEPS)
-            found = self._trained(network, calls, lambda: False, records=True)
-        except Exception as error:  # whatever cannot be batched
-            text = re.sub(r"\x1b\[[0-9;]*m", "", str(error.__cause__ or error))
-            lines = (line.strip() for line in text.splitlines())
-            first = next((line for line in lines if line and not line.startswith("Exception enc")), "")
-            return f"they cannot be stacked ({first.partition('. ')[0][:160]})"
-        assert found is not None
-        for call_of, mine in zip(calls, found, strict=True):
-            theirs = self._library.alone(call_of, steps=_TRIED_STEPS)
-            gap = _gap(mine, theirs, call_of.X)
+        network = self._library.network(calls[0], steps=_TRIED_STEPS)
+        found = self._trained(network, calls, lambda: False, records=True)
+        for own, mine in zip(calls, found or (), strict=True):
+            theirs = self._library.alone(own, steps=_TRIED_STEPS)
+            gap = _gap(mine, theirs, own.X)
             if gap > _SAME:
                 # Rounding alone moves some numbers, such as biases in front of a norm: by how much?
-                turned = _with_rows(call_of, np.arange(len(call_of.y))[::-1])
+                turned = _with_rows(own, np.arange(len(own.y))[::-1])
                 again = self._library.alone(turned, steps=_TRIED_STEPS)
-                if gap > min(_ROUNDED, 4.0 * _gap(again, theirs, call_of.X)):
+                if gap > min(_ROUNDED, 4.0 * _gap(again, theirs, own.X)):
                     return "stacked, they differ from what its own fit trains"
+        return None
+
+    def _too_large(self, call: Call) -> str | None:
+        """Make the network; return what to say if stacking it gains nothing."""
         self._network = self._library.network(call)
         saved = self._saved(self._network, call)
         if self._network.is_convolutional and saved > MOST_CONVOLVED:
             return "convolutions of this size are as fast one network at a time"
         own = sum(value.numel() for value in self._network.start(call.seed)[0])
         self._floats = 6 * own + 2 * saved * min(self._network.batch, len(call.y))
-        if self.n_at_once < 2:
-            return "one takes too much memory"
-        return None
+        return None if self.n_at_once > 1 else "one takes too much memory"
 
     def _saved(self, network: Network, call: Call) -> int:
         """Return the floats that one row leaves behind in a forward pass."""
@@ -243,6 +244,14 @@ class Together:
         if found is None:
             return None
         return [made[id(call.X), id(call.y)][1](*numbers) for call, numbers in zip(calls, found, strict=True)]
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first sentence of an error that says something."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error.__cause__ or error))
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("Exception enc")), "")
+    return first.partition(". ")[0][:160]
 
 
 def _gap(first: Any, second: Any, X: Any) -> float:
