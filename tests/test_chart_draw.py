@@ -8,7 +8,17 @@ import subprocess
 
 import pytest
 
-from regadvisor.flowchart.chart import CLASSIC, EXTENDED, OUTCOMES, Chart, Edge, Question, check, without
+from regadvisor.flowchart.chart import (
+    CLASSIC,
+    EXTENDED,
+    OUTCOMES,
+    PICK,
+    Chart,
+    Edge,
+    Question,
+    check,
+    without,
+)
 from regadvisor.flowchart.draw import to_ascii, to_mermaid
 from regadvisor.records import Answer, Reply, Step, Walk
 from regadvisor.regularizer import LABELS
@@ -19,7 +29,7 @@ IDS = ["classic", "extended", "without dropout"]
 
 
 def label(target: str) -> str:
-    return dict(LABELS).get(target, target)  # type: ignore[call-overload, no-any-return]
+    return "the best so far" if target == PICK else dict(LABELS).get(target, target)  # type: ignore[call-overload, no-any-return]
 
 
 def walk_of(chart: Chart, replies: list[Reply], outcome) -> Walk:

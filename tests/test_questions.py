@@ -446,13 +446,13 @@ def test_a_signal_has_to_be_shown(
 
 def test_a_kind_that_is_the_pick_already_is_the_same() -> None:
     answer = ask(EXTENDED, "Q7", "l2", scores=SCORES)
-    assert (answer.reply, answer.because) == ("same", "L2 is the pick already.")
+    assert (answer.reply, answer.because) == ("same", "L2 is the best so far itself.")
     question = replace(EXTENDED.questions["Q7"], edges={"better": EXTENDED.questions["Q7"].edges["better"]})
     chart = replace(EXTENDED, questions={"Q7": question})
     lean = ask(chart, "Q7", "l2", scores=SCORES)
     assert (lean.reply, lean.because) == (
         "worse",
-        "L2 is the pick already. (Leaning to worse: this chart knows no same.)",
+        "L2 is the best so far itself. (Leaning to worse: this chart knows no same.)",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from regadvisor.flowchart.chart import BOTH, OUTCOMES, Chart, Edge, Question
+from regadvisor.flowchart.chart import BOTH, OUTCOMES, PICK, Chart, Edge, Question
 from regadvisor.records import Reply, Walk
 from regadvisor.regularizer import LABELS
 
@@ -48,7 +48,7 @@ def _branches(question: Question) -> list[_Branch]:
 
 def target_label(target: str) -> str:
     """Return an outcome as people write it; the name of a question as it is."""
-    return next((label for kind, label in LABELS.items() if kind == target), target)
+    return "the best so far" if target == PICK else LABELS.get(target, target)  # type: ignore[call-overload]
 
 
 def _pick_text(edge: Edge) -> str:

@@ -72,7 +72,7 @@ def _l1_after_l2(chart: Chart) -> Question:
     replies: tuple[Reply, ...] = ("better", "worse")
     replies = replies if chart.comparisons == "sign" else (*replies, "same", "unsure")
     return Question(
-        text="How well does L1 perform compared to the pick?",
+        text="How well does L1 perform compared to the best so far?",
         judge="comparison",
         compares=("l1", PICK),
         edges={reply: Edge(to=to, pick="l1" if reply == "better" else None) for reply in replies},

@@ -296,7 +296,7 @@ def _comparison(question: Question, evidence: Evidence, pick: Kind | None, mode:
     a, b = (_side(side, evidence, pick) for side in question.compares)
     if a == b:
         return _settle(
-            question, Answer(reply="same", because=f"{_label(a)} is the pick already."), lean="worse"
+            question, Answer(reply="same", because=f"{_label(a)} is the best so far itself."), lean="worse"
         )
     found = scores.comparison(a, b)
     if found is None:
