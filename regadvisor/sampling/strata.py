@@ -87,9 +87,9 @@ class GroupDesign:
     #: (n_rows,): canonical order of the rows.
     order: NDArray[np.intp]
     n_rows: int
+    #: Rows that every class gives, if it has them; 0: strata are bins of a number, and one may be missing.
     least: int
     n_groups: int | None = None
-    must_hold_all_strata: bool = False
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return drawn row numbers, sorted."""
@@ -119,7 +119,7 @@ class GroupDesign:
 
     def _with_all_strata(self, queue: NDArray[np.intp], count: int) -> NDArray[np.intp]:
         chosen = queue[:count]
-        if not self.must_hold_all_strata:
+        if not self.least:
             return chosen
         for stratum in np.unique(self.strata):
             held = self._mask(chosen)
@@ -259,7 +259,6 @@ def _group_design(
         n_rows=n_rows,
         least=folds if table.is_classification else 0,
         n_groups=wanted if would_come < wanted else None,
-        must_hold_all_strata=table.is_classification,
     )
 
 
