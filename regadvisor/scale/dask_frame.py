@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regadvisor.data.files import FileData
 from regadvisor.errors import DataError, import_optional
-from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data, scan_part
-from regadvisor.scale.sketch import Kind, Sketch, Spec, row_ids
+from regadvisor.scale.parts import BATCH_ROWS, Rows, Source, arrow_kind, scan_part
+from regadvisor.scale.sketch import Sketch, Spec, row_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +34,10 @@ class FramePart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaskFrame:
+class DaskFrame(Source):
     """A Dask data frame. Other partitions give another sample: they say where a row stands."""
 
     frame: Any
-    kinds: Mapping[str, Kind]
-    is_local = False
-    has_decimal_comma = False
-    kept = ()
 
     @classmethod
     def of(cls, frame: Any) -> DaskFrame:
@@ -70,14 +64,6 @@ class DaskFrame:
         else:
             (found,) = dask.compute(layer[0])
         return _checked(found)
-
-    def parts(self) -> list[Part]:
-        """Return none: partitions are read where they lie."""
-        return []
-
-    def read(self, rows: Any) -> FileData:
-        """Return drawn rows as a frame."""
-        return as_data(rows)
 
 
 def _sketched(frame: Any, file: int, spec: Spec) -> Sketch:

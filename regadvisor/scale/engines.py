@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from regadvisor.data.files import FileData
 from regadvisor.errors import DataError, import_optional
-from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, arrow_kind, as_data
-from regadvisor.scale.sketch import ROW_BITS, Keys, Kind, Spec, row_ids
+from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, Source, arrow_kind
+from regadvisor.scale.sketch import ROW_BITS, Keys, Spec, row_ids
 
 #: Columns by which DuckDB says where a row stands.
 _FILE, _FILE_ROW = "filename", "file_row_number"
@@ -46,15 +46,12 @@ def ids_by_file(rows: Any, files: Mapping[str, int]) -> Keys:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DuckRelation:
+class DuckRelation(Source):
     """A DuckDB relation. Columns ``filename`` and ``file_row_number``, if there, say where a row stands."""
 
     relation: Any
-    kinds: Mapping[str, Kind]
     files: Mapping[str, int]
-    is_local = True
-    has_decimal_comma = False
-    kept = ()
+    is_local: ClassVar[bool] = True
 
     @classmethod
     def of(cls, relation: Any) -> DuckRelation:
@@ -85,10 +82,6 @@ class DuckRelation:
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
         return _reader(self.relation.project(quoted))
 
-    def read(self, rows: Any) -> FileData:
-        """Return drawn rows as a frame."""
-        return as_data(rows)
-
 
 def _reader(relation: Any) -> Any:
     """Return the rows of a relation as Arrow batches; newer versions have another name for it."""
@@ -97,14 +90,11 @@ def _reader(relation: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LazyPolars:
+class LazyPolars(Source):
     """A polars lazy frame, run by its streaming engine."""
 
     lazy: Any
-    kinds: Mapping[str, Kind]
-    is_local = True
-    has_decimal_comma = False
-    kept = ()
+    is_local: ClassVar[bool] = True
 
     @classmethod
     def of(cls, lazy: Any) -> LazyPolars:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from regadvisor.data.files import FileData
 from regadvisor.data.parsing import ALSO_MISSING, MISSING, csv_form, parse_json_lines
@@ -46,30 +46,29 @@ class Part(Protocol):
         """What messages call the part."""
 
 
-class Source(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Source:
     """Rows that are read in parts."""
 
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """The columns, and what is measured of each."""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the parts can only be read in this process."""
-
-    @property
-    def has_decimal_comma(self) -> bool:
-        """Whether numbers in text have a decimal comma."""
+    #: The columns, and what is measured of each.
+    kinds: Mapping[str, Kind]
+    #: Whether numbers in text have a decimal comma.
+    has_decimal_comma: bool = False
+    #: Whether the parts can only be read in this process.
+    is_local: ClassVar[bool] = False
 
     @property
     def kept(self) -> tuple[str, ...]:
         """What is kept of a row besides its targets; empty: all of it."""
+        return ()
 
     def parts(self) -> list[Part]:
         """Return the parts, in an order that does not depend on the caller's."""
+        raise NotImplementedError
 
     def read(self, rows: Any) -> FileData:
         """Return rows of the parts (an Arrow table) as a frame, as those of a small table would be."""
+        return FileData(frame=rows.to_pandas(ignore_metadata=True))
 
 
 def scan_part(part: Part, spec: Spec) -> Sketch:
@@ -128,8 +127,8 @@ class ParquetPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CsvPart:
-    """A CSV file. Every column is read as text; `constants` are those that folders name."""
+class TextPart:
+    """A text file; `constants` are the columns that its folders name."""
 
     path: Path
     file: int
@@ -139,6 +138,10 @@ class CsvPart:
     def called(self) -> str:
         """The path of the file."""
         return repr(str(self.path))
+
+
+class CsvPart(TextPart):
+    """A CSV file. Every column is read as text."""
 
     def rows(self, spec: Spec) -> Rows:
         """Yield the rows, missing values as null."""
@@ -172,18 +175,8 @@ class CsvPart:
             first += batch.num_rows
 
 
-@dataclass(frozen=True, kw_only=True)
-class JsonPart:
+class JsonPart(TextPart):
     """A file of JSON objects, one a line. The line itself is kept, and what is measured of it."""
-
-    path: Path
-    file: int
-    constants: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def called(self) -> str:
-        """The path of the file."""
-        return repr(str(self.path))
 
     def rows(self, spec: Spec) -> Rows:
         """Yield the rows; targets as text, so that lines may write them in several ways."""
@@ -204,11 +197,6 @@ def arrow_kind(kind: Any) -> Kind:
     value = kind.value_type if types.is_dictionary(kind) else kind
     is_text = types.is_string(value) or types.is_large_string(value) or types.is_string_view(value)
     return "text" if is_text else "other"
-
-
-def as_data(rows: Any) -> FileData:
-    """Return an Arrow table as a frame."""
-    return FileData(frame=rows.to_pandas(ignore_metadata=True))
 
 
 # ------------------------------------------------------------------------------------------ text files

@@ -7,7 +7,7 @@ that the rest of the package reads. There is no frame layer of our own between t
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from regadvisor.scale.parts import (
     Part,
     Source,
     arrow_kind,
-    as_data,
     csv_names,
     head_of,
 )
@@ -52,7 +51,7 @@ def find_source(X: Any) -> Source | None:
     Raises DataError if a folder holds no table, or files of several kinds; MissingDependencyError if
     pyarrow is not installed.
     """
-    if isinstance(X, _SOURCES):
+    if isinstance(X, Source):
         return X
     if isinstance(X, str | Path):
         return _files_in_parts(Path(X)) if "://" not in str(X) and str(X) != "-" else None
@@ -127,14 +126,10 @@ def _files(root: Path, paths: list[Path]) -> Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParquetFiles:
+class ParquetFiles(Source):
     """Parquet files that are one table."""
 
     dataset: Any
-    kinds: Mapping[str, Kind]
-    is_local = False
-    has_decimal_comma = False
-    kept = ()
 
     @classmethod
     def of(cls, root: Path, paths: list[Path]) -> ParquetFiles:
@@ -202,21 +197,14 @@ class ParquetFiles:
                     first, n_rows, groups = first + n_rows, 0, []
         return parts
 
-    def read(self, rows: Any) -> FileData:
-        """Return drawn rows as a frame."""
-        return as_data(rows)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TextFiles:
+class TextFiles(Source):
     """CSV files or files of JSON lines that are one table."""
 
     root: Path
     paths: tuple[Path, ...]
-    kinds: Mapping[str, Kind]
     separator: str = ","
-    has_decimal_comma: bool = False
-    is_local = False
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -286,11 +274,8 @@ def without(source: Source, dropped: Iterable[str]) -> Source:
     Raises DataError if one of them is no column.
     """
     names = list(dropped)
-    if not names or not isinstance(source, _SOURCES):
+    if not names or not isinstance(source, Source):
         return source
     columns = pd.DataFrame(columns=list(source.kinds))
     split_columns(columns, target=[name for name in source.kinds if name not in names][:1], drop=names)
     return replace(source, kinds={name: kind for name, kind in source.kinds.items() if name not in names})
-
-
-_SOURCES = (ParquetFiles, TextFiles, DuckRelation, LazyPolars, DaskFrame)
