@@ -28,6 +28,7 @@ def test_the_loss_is_the_mean_over_the_labels() -> None:
     advice = advise(X, Y, effort="quick", folds=3)
     scores = advice.record.evidence.scores
     assert scores.loss_name == "log loss (mean of 3 labels)"
+    assert " · 3 labels, each 0 or 1 · " in advice.to_text(width=200)
     shares = np.tile(Y.mean(axis=0), (len(Y), 1))
     constant = np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)])
     assert scores.constant_loss == pytest.approx(constant, rel=0.03)

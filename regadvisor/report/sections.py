@@ -87,6 +87,9 @@ def _target(data: DataFacts) -> str:
         if data.other_task is not None:
             name = data.target_name or "target"
             return f"{name} taken as a number: task='{data.other_task}' takes it as classes"
+        # Of 0 and 1 alone the variance is m·(1 − m); of anything else it is not.
+        if data.targets and all(abs(own.sd**2 - own.mean * (1 - own.mean)) < 1e-9 for own in data.targets):
+            return f"{targets(data).replace('target', 'label', 1)}, each 0 or 1"
         return f"regression on {targets(data)}" if targets(data) else "regression"
     counts, labels = data.class_counts or (), data.classes or ()
     classes = counted(len(labels or counts), "class", "classes")
