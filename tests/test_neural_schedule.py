@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regadvisor.data.source import make_table
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.encoded import NetworkPrepared
+from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
     Plan,
@@ -22,6 +27,7 @@ from regadvisor.families.neural.schedule import (
     spread_checkpoints,
     steps_per_epoch,
 )
+from regadvisor.sampling.folds import make_folds
 
 
 def test_flat_cosine_is_torchs_cosine_after_a_flat_half() -> None:
@@ -124,3 +130,45 @@ def test_a_recipe_out_of_its_rules_is_refused_by_name(wrong: dict[str, object]) 
     name = next(iter(wrong))
     with pytest.raises(ParameterError, match=f"^{name} must .*got"):
         Recipe(**wrong)  # type: ignore[arg-type]
+
+
+def _pilot(frequency: float, recipe: Recipe | None = None) -> tuple[MLPFamily, NetworkPrepared]:
+    """A wave of one feature: the faster it is, the longer a network has to learn it."""
+    r = np.random.default_rng(0)
+    X = r.uniform(-1, 1, size=(300, 2))
+    table = make_table(X, np.sin(frequency * X[:, 0]) + 0.05 * r.normal(size=300))
+    family = MLPFamily(recipe)
+    return family, family.prepare(table, make_folds(table, folds=3, seed=0).folds[:1], seed=0)
+
+
+def test_runs_are_longer_where_that_pays() -> None:
+    family, slow = _pilot(1.0)
+    assert family.length_that_pays(slow) == 1
+    family, fast = _pilot(12.0)
+    longer = family.length_that_pays(fast)
+    assert longer in (2, 4)
+    # A loop over the lengths says the same: each doubling that was taken lowered the loss by 3%.
+    own = [family.with_length(length)._lowest_loss(fast, NEVER) for length in (1, 2, 4)]
+    wanted = 1
+    for shorter, losses in zip((1, 2), pairwise(own), strict=True):
+        if losses[1] > 0.97 * losses[0]:
+            break
+        wanted = 2 * shorter
+    assert longer == wanted
+    assert family.longer == 1
+
+
+def test_given_epochs_are_kept_and_no_time_means_no_longer_run() -> None:
+    family, fast = _pilot(12.0, Recipe(epochs=5))
+    assert family.length_that_pays(fast) == 1
+    family, fast = _pilot(12.0)
+    assert family.length_that_pays(fast, deadline=Deadline(at_s=0.0)) == 1
+
+
+def test_a_longer_family_plans_longer_runs() -> None:
+    family, prepared = _pilot(12.0)
+    longer = family.with_length(4)
+    assert longer.probe(prepared).full_run_s(2_000) > 0
+    assert (
+        longer._full_epochs(2_000) == planned_epochs(2_000, 128, longer=4) == 4 * planned_epochs(2_000, 128)
+    )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -155,6 +155,8 @@ class Gatherer:
                 storage=request.storage,
                 started_s=self.started_s,
             )
+        if self.rung.longer > 1:
+            self.family = cast(Any, self.family).with_length(self.rung.longer)
         self.plan = self.rung.plan
         if self.rung.budget_s is not None:
             self.deadline = Deadline(at_s=self.started_s + self.rung.budget_s)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Family, folds_in_order
+from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.laws import carry_costs, transfer_prior
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
@@ -55,6 +55,8 @@ class Rung:
     obstacle: str | None = None
     #: Whether a single fold is all that there is time for.
     is_smallest: bool = False
+    #: How many times the planned length networks are trained for, where nobody gave the epochs.
+    longer: int = 1
 
     @property
     def effort(self) -> Effort:
@@ -112,7 +114,20 @@ def choose_rung(
     if stored is not None:
         return _resumed(stored, situation)
     if effort is not None and budget in ("auto", None):
-        rung = _unlimited(effort, situation, is_given=True)
+        longer = 1
+        if _may_be_longer(table, family):
+            never = Deadline.never()
+            pilot = _Pilot(
+                table,
+                family,
+                folds=situation.n_folds,
+                seed=seed,
+                started_s=started_s,
+                deadline=never,
+                is_timed=False,
+            )
+            longer = pilot.length_that_pays()
+        rung = replace(_unlimited(effort, situation, is_given=True), longer=longer)
     else:
         rung = _measured(
             table, family, situation, seed=seed, budget=budget, effort=effort, started_s=started_s
@@ -184,20 +199,15 @@ def _measured(
     )
     if pilot.fit_s is None:
         return _smallest(situation, given_s, effort)
-    full_run_s = pilot.full_run_s(table.facts.n_rows)
-    costs = CostModel(situation=situation, fit_s=pilot.fit_s, overhead_s=pilot.overhead_s)
-    if given_s is None:
-        # A projection holds what was spent so far, so the same one made later is a little higher.
-        enough, is_linear = EFFORTS["standard"], spec_of(family.name).effort == "linear"
-        aim_s, budget_s = auto_budget(
-            full_run_s,
-            enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
-            lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
-            n_rows=table.facts.n_rows,
-            is_linear=is_linear,
-        )
-    else:
-        aim_s = budget_s = given_s
+    fit_s, longer, n_rows = pilot.fit_s, 1, table.facts.n_rows
+    full_run_s = pilot.full_run_s(n_rows)
+    costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=pilot.overhead_s)
+    aim_s, budget_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
+    if _may_be_longer(table, family):
+        longer = pilot.length_that_pays(within_s=thresholds.LONGER_SHARE * aim_s)
+        full_run_s *= longer
+        costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train))
+        aim_s, budget_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
     choice = costs.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
     is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
     smallest_s = costs.smallest_s
@@ -217,6 +227,30 @@ def _measured(
         is_smallest=effort is None
         and not choice.fits
         and choice.projected_s > thresholds.SMALLEST_WALK_WITHIN * budget_s,
+        longer=longer,
+    )
+
+
+def _may_be_longer(table: Table, family: Family) -> bool:
+    """Return whether it may pay to train longer than planned; of many rows trying it costs too much."""
+    return hasattr(family, "length_that_pays") and table.facts.n_rows < thresholds.AUTO_CHEAP_ROWS
+
+
+def _aim(
+    given_s: float | None, costs: CostModel, full_run_s: float, *, n_rows: int, family: Family
+) -> tuple[float, float]:
+    """Return what to spend and the deadline, both as given, or those of :func:`auto_budget`."""
+    if given_s is not None:
+        return given_s, given_s
+    # A projection holds what was spent so far, so the same one made later is a little higher.
+    situation, enough = costs.situation, EFFORTS["standard"]
+    is_linear = spec_of(family.name).effort == "linear"
+    return auto_budget(
+        full_run_s,
+        enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
+        lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+        n_rows=n_rows,
+        is_linear=is_linear,
     )
 
 
@@ -323,7 +357,15 @@ class _Pilot:
     """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
 
     def __init__(
-        self, table: Table, family: Family, *, folds: int, seed: int, started_s: float, deadline: Deadline
+        self,
+        table: Table,
+        family: Family,
+        *,
+        folds: int,
+        seed: int,
+        started_s: float,
+        deadline: Deadline,
+        is_timed: bool = True,
     ) -> None:
         few, many = _PILOT_ROWS
         n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
@@ -331,19 +373,29 @@ class _Pilot:
         self._started_s = started_s
         begin = time.perf_counter()
         made = make_folds(sample, folds=folds, seed=seed).folds
+        self._family: Any = family
+        self._prepared: Prepared | None = None
         #: Rows that a fold trains on → projected seconds of one fit; None: it could not be measured in time.
         self.fit_s: Callable[[int], float] | None = None
         if not made:
             return
         fold = made[folds_in_order([len(each.train) for each in made])[0]]
         prepared = family.prepare(sample, [fold], seed=seed)
+        self._prepared = prepared
         #: Preparing one fold, per row.
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
-        if deadline.expired():
+        if deadline.expired() or not is_timed:
             return
         self._costs = family.probe(prepared, deadline=deadline)
         share = len(fold.train) / sample.n_rows
         self.fit_s = lambda n_train: self._costs.job_s(max(1, round(n_train / share)))
+
+    def length_that_pays(self, within_s: float = math.inf) -> int:
+        """Return how many times the planned length networks are to last, tried in so many seconds."""
+        if self._prepared is None:
+            return 1
+        deadline = Deadline(at_s=time.monotonic() + within_s)
+        return int(self._family.length_that_pays(self._prepared, deadline=deadline))
 
     def overhead_s(self, n_rows: int, n_folds: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""

@@ -100,6 +100,10 @@ class Elsewhere:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._family, name)
 
+    def with_length(self, longer: int) -> Elsewhere:
+        """Return the family with longer runs, trained by the same workers."""
+        return Elsewhere(cast(Any, self._family).with_length(longer), self._crew)
+
     @property
     def speed_up(self) -> float:
         """How much faster than one worker all of them are taken to be."""

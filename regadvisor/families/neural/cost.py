@@ -115,7 +115,9 @@ def job_projection(
     def seconds(n_rows: int) -> float:
         n_train = max(1, round(share * n_rows))
         n_source = max(n_rows, prepared.n_source)
-        plan = sample_plan(recipe, n_train=n_train, n_sample=n_rows, n_source=n_source)
+        plan = sample_plan(
+            recipe, n_train=n_train, n_sample=n_rows, n_source=n_source, longer=prepared.longer
+        )
         trained = prepared.n_folds * len(plan.rates) * plan.batch
         # Held-out rows and as many training rows are looked at; a forward pass is a third of a step.
         evaluated = 2 * len(plan.checkpoints) * n_rows

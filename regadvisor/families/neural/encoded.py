@@ -51,6 +51,8 @@ class NetworkPrepared(Prepared):
     seed : int
     n_source : int
         Rows of the data that the sample was drawn from.
+    longer : int
+        How many times the usual a run lasts whose epochs nobody gave.
     observed : dict of str to float
         What training has shown: seconds of one network ("network_s"), how often memory ran out ("halved").
     """
@@ -62,6 +64,7 @@ class NetworkPrepared(Prepared):
     architecture: Architecture
     seed: int
     n_source: int
+    longer: int = 1
     observed: dict[str, float] = field(default_factory=dict)
 
     @property

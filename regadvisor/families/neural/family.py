@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -32,6 +35,7 @@ from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
+    Plan,
     carried_epochs,
     full_run_rates,
     planned_epochs,
@@ -49,6 +53,7 @@ from regadvisor.families.neural.strengths import (
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
+from regadvisor.thresholds import LONGER_PAYS, LONGEST_RUNS
 
 
 def resolve_device(device: str) -> torch.device:
@@ -92,6 +97,8 @@ class MLPFamily:
     name: str = "mlp"
     coupling: Coupling
     kinds: tuple[Kind, ...] = KINDS
+    #: How many times the planned length a run lasts whose epochs nobody gave; see `length_that_pays`.
+    longer: int = 1
 
     def __init__(self, recipe: Recipe | None = None, device: str = "cpu") -> None:
         self.recipe = recipe or Recipe()
@@ -140,7 +147,13 @@ class MLPFamily:
         target, loss_scale, constant_losses = encode_target(sample, folds, self._loss_of_rows)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
-        plan = sample_plan(self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows)
+        plan = sample_plan(
+            self.recipe,
+            n_train=n_train,
+            n_sample=n_learned,
+            n_source=sample.facts.n_rows,
+            longer=self.longer,
+        )
         return NetworkPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
@@ -154,6 +167,7 @@ class MLPFamily:
             architecture=self.architecture(len(names), target.shape[2]),
             seed=seed,
             n_source=sample.facts.n_rows,
+            longer=self.longer,
         )
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
@@ -225,6 +239,52 @@ class MLPFamily:
                 if on_fit is not None:
                     on_fit(fit)
         return fits
+
+    def with_length(self, longer: int) -> Self:
+        """Return the same family with runs so many times as long, where nobody gave the epochs."""
+        own = copy.copy(self)
+        own.longer = longer
+        return own
+
+    def length_that_pays(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> int:
+        """Return how many times the planned length runs should last: 1, or a power of 2.
+
+        Three networks, without a penalty and with the default L2 and L1, are trained for the planned length,
+        and for twice that as long as the lowest held-out loss falls by ``LONGER_PAYS``, up to
+        ``LONGEST_RUNS``. Nothing is tried where the recipe names the epochs, and nothing longer than there
+        is time for.
+        """
+        data = _network(prepared)
+        if self.recipe.epochs is not None:
+            return 1
+        longer, best = 1, math.nan
+        while True:
+            began = time.monotonic()
+            loss = self.with_length(longer)._lowest_loss(data, deadline)
+            if loss is None or loss > best - LONGER_PAYS * abs(best):
+                return max(1, longer // 2)
+            if longer == LONGEST_RUNS or 2 * (time.monotonic() - began) > deadline.left_s:
+                return longer
+            longer, best = 2 * longer, loss
+
+    def _lowest_loss(self, pilot: NetworkPrepared, deadline: Deadline) -> float | None:
+        """Return the lowest mean held-out loss of three networks; None if the deadline cut them."""
+        n_train = round(float(np.mean([len(fold.train) for fold in pilot.folds])))
+        plan = sample_plan(
+            self.recipe, n_train=n_train, n_sample=n_train, n_source=n_train, longer=self.longer
+        )
+        data = replace(pilot, plan=plan, longer=self.longer, observed={})
+        kinds = [kind for kind in ("none", "l2", "l1") if kind in self.kinds]
+        jobs = [Job(regularizer=self._default(kind, n_train, plan)) for kind in kinds]
+        fits = self.train(data, jobs, deadline=deadline)
+        losses = [float(np.nanmean(fit.losses)) for fit in fits]
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        return min(finite) if len(fits) == len(jobs) and finite else None
+
+    def _default(self, kind: Kind, n_rows: int, plan: Plan) -> Regularizer:
+        if self.coupling == "loss":
+            return default_in_loss(kind, n_rows)
+        return default_regularizer(kind, plan.sum_lr())
 
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some steps, for at most about 1 s, and project from them; of a slow network one or two.
@@ -312,7 +372,7 @@ class MLPFamily:
 
     def _full_epochs(self, n_rows: int) -> int:
         """Return the epochs of a full run that no sample has told the length of."""
-        return self.recipe.epochs or planned_epochs(n_rows, self.recipe.rows_per_step)
+        return self.recipe.epochs or planned_epochs(n_rows, self.recipe.rows_per_step, longer=self.longer)
 
     def _carried_epochs(self, picked: Fit | None, *, n_sample: int, n_rows: int) -> int:
         """Return the epochs of the full run: the recipe's, or those that the sample's stand for."""

@@ -35,18 +35,21 @@ def steps_per_epoch(n_rows: int, batch_size: int) -> int:
     return max(1, math.ceil(n_rows / batch_size))
 
 
-def planned_epochs(n_rows: int, batch_size: int) -> int:
+def planned_epochs(n_rows: int, batch_size: int, *, longer: int = 1) -> int:
     """Return the epochs of a run on `n_rows` rows whose length nobody gave.
 
-    Steps are ``STEPS_PER_ROOT_ROW · √n_rows``, and at most ``MOST_EPOCHS`` epochs.
+    Steps are `longer` times ``STEPS_PER_ROOT_ROW · √n_rows``, and at most `longer` times ``MOST_EPOCHS``
+    epochs. How much longer pays is measured on a few rows (``MLPFamily.length_that_pays``).
 
     Examples
     --------
     >>> [planned_epochs(n, 128) for n in (100, 800, 2_400, 50_000)]
     [100, 61, 39, 9]
+    >>> planned_epochs(2_400, 128, longer=4)
+    155
     """
-    epochs = round(STEPS_PER_ROOT_ROW * math.sqrt(n_rows) / steps_per_epoch(n_rows, batch_size))
-    return max(1, min(MOST_EPOCHS, epochs))
+    epochs = round(longer * STEPS_PER_ROOT_ROW * math.sqrt(n_rows) / steps_per_epoch(n_rows, batch_size))
+    return max(1, min(longer * MOST_EPOCHS, epochs))
 
 
 def carried_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
@@ -184,7 +187,7 @@ def spread_checkpoints(epochs: int) -> tuple[int, ...]:
     return tuple(int(epoch) for epoch in np.unique(np.maximum(1, np.round(epochs * shares))))
 
 
-def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int) -> Plan:
+def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, longer: int = 1) -> Plan:
     """Return the plan for training on the folds of a sample.
 
     Parameters
@@ -194,6 +197,8 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int) -
         Rows that a fold trains on (the mean, where folds differ).
     n_sample, n_source : int
         Rows of the sample and of everything.
+    longer : int
+        How many times `planned_epochs` a run lasts whose epochs nobody gave.
 
     Returns
     -------
@@ -210,5 +215,5 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int) -
         epochs = max(recipe.epochs, min(carried, most))
         checkpoints = spread_checkpoints(epochs) if recipe.early_stopping else ()
         return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=checkpoints)
-    epochs = planned_epochs(n_train, recipe.rows_per_step)
+    epochs = planned_epochs(n_train, recipe.rows_per_step, longer=longer)
     return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=spread_checkpoints(epochs))
