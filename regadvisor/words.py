@@ -6,8 +6,6 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 
-from regadvisor.thresholds import REPLY_MASS
-
 #: A loss that is higher by more times is not told in percent.
 MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
@@ -93,23 +91,23 @@ def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("
     return f"between {last} and {first} {words[0]}" if low < 0 else f"between {first} and {last} {words[1]}"
 
 
-def spread(difference: float, least: float, most: float, loss: float) -> str:
-    """Return how far a difference of losses may be from its mean, each end with the mass that a reply takes.
+def spread(difference: float, least: float, most: float, loss: float, *, mass: float) -> str:
+    """Return how far a difference of losses may be from its mean; each end holds with `mass`.
 
     "Likely" is the report's word for that mass.
 
     Examples
     --------
-    >>> spread(-0.1, -0.16, -0.04, 1.0), spread(0.03, 0.02, 0.04, 1.0)
+    >>> spread(-0.1, -0.16, -0.04, 1.0, mass=0.8), spread(0.03, 0.02, 0.04, 1.0, mass=0.8)
     ('likely at least 4.0%', 'likely at least 2.0%')
-    >>> spread(-0.01, -0.04, 0.02, 1.0)
+    >>> spread(-0.01, -0.04, 0.02, 1.0, mass=0.8)
     '60% interval: 4.0% lower to 2.0% higher'
     """
     nearest = most if difference < 0 else least
     if (nearest < 0) == (difference < 0) and part_of(nearest, loss) not in ("0", "0%"):
         return f"likely at least {part_of(nearest, loss)}"
     said = between(least, most, loss)
-    return f"{2 * REPLY_MASS - 1:.0%} interval: {said.removeprefix('between ').replace(' and ', ' to ')}"
+    return f"{2 * mass - 1:.0%} interval: {said.removeprefix('between ').replace(' and ', ' to ')}"
 
 
 def about(n: int) -> str:

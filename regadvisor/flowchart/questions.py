@@ -332,7 +332,7 @@ def _comparison_text(found: Comparison, reply: Reply) -> str:
     if reply == found.reply == "same":
         apart = "the losses are equal" if share in ("0", "0%") else f"its loss is {how_much}"
         return f"{a} ties with {b}: {apart}."
-    bound = spread(found.difference, found.least, found.most, found.loss_b)
+    bound = spread(found.difference, found.least, found.most, found.loss_b, mass=thresholds.REPLY_MASS)
     if share in ("0", "0%"):
         return f"{a} has about the same loss as {b} ({bound})."
     return f"{a} has a loss {how_much} than {b} ({bound})."

@@ -137,7 +137,7 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         return ()
     lower = (
         f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without "
-        f"({spread(found.difference, found.least, found.most, found.loss_b)})"
+        f"({spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)})"
     )
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
