@@ -149,7 +149,7 @@ def test_of_equal_losses_a_loaded_advice_names_the_same_kind() -> None:
     scores = replace(scores, lowest_losses=equal, honest_losses=equal)
     found = replace(found, evidence=replace(found.evidence, scores=scores))
     again = from_json(to_json(found))
-    assert "The best model (none)" in view(found).verdict
+    assert "The best model (none)" in Advice(found).verdict
     assert to_json(again) == to_json(found)
 
 
