@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Of the backends of Keras, torch is the one that is there.
@@ -13,3 +14,14 @@ os.environ.pop("COLUMNS", None)
 # A deadline for each example would make the tests depend on how busy the machine is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def exact_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the linear solvers go on far beyond what a search needs, to hold them against other libraries."""
+    from regadvisor.families.linear import newton, smooth
+
+    monkeypatch.setattr(newton, "TOLERANCE", 1e-7)
+    monkeypatch.setattr(newton, "SETTLED", 1e-9)
+    monkeypatch.setattr(smooth, "LBFGS_TOLERANCE", 1e-8)
+    monkeypatch.setattr(smooth, "SETTLED_SHARE", 0.0)

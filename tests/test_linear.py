@@ -30,6 +30,8 @@ from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
 from regadvisor.regularizer import Regularizer
 
+pytestmark = pytest.mark.usefixtures("exact_solvers")
+
 NEVER = Deadline.never()
 FAMILY = LinearFamily()
 

@@ -19,6 +19,8 @@ from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
 from regadvisor.families.linear.ranges import linear_candidates
 
+pytestmark = pytest.mark.usefixtures("exact_solvers")
+
 NEVER = Deadline.never()
 TASKS = ("binary", "multiclass", "regression")
 PENALTIES = [Penalty(), Penalty(l2=0.05), Penalty(l1=0.02), Penalty(l1=0.01, l2=0.01)]

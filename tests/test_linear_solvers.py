@@ -15,11 +15,12 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.linear.curvature import curvature_at
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.ladder import STRIDE
-from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem, constant_solution
+from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
-from regadvisor.families.linear.smooth import ITERATIONS, SETTLED_WEIGHTS, lbfgs
 from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM, spectrum_of
 from regadvisor.families.linear.sweeps import sweep
+
+pytestmark = pytest.mark.usefixtures("exact_solvers")
 
 NEVER = Deadline.never()
 TASKS = ("binary", "multiclass", "regression")
@@ -245,25 +246,23 @@ def test_the_benchmark_holds_solvers_against_the_lowest_objective(monkeypatch):
                 del sys.modules[name]
 
 
-# ------------------------------------------------------------------------------------- L-BFGS settles
+# ------------------------------------------------------------------------------- as a search needs them
 
 
-@pytest.mark.parametrize("penalty", [Penalty(l2=1e-2), Penalty(l1=1e-3, l2=1e-2)])
-def test_lbfgs_that_has_settled_is_as_low_as_one_that_went_on(penalty, monkeypatch):
-    problem = a_problem("multiclass", n_rows=150, n_features=SETTLED_WEIGHTS // 3 + 1, collinear=1.0)
-    start = constant_solution(problem)
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+@pytest.mark.parametrize("n_features", [6, 60, 700])
+@pytest.mark.parametrize(
+    "penalty", [Penalty(l2=1e-3), Penalty(l2=1e-2), Penalty(l1=3e-3), Penalty(l1=1e-3, l2=1e-2)]
+)
+def test_a_search_has_objectives_within_a_tenth_of_a_thousandth(kind, n_features, penalty, monkeypatch):
+    """Newton's method, its working sets and L-BFGS, on 150 collinear rows; exact ones are tested above."""
+    problem = a_problem(kind, n_rows=150, n_features=n_features, collinear=1.0)
 
-    def objective(solution):
-        value, _ = problem.evaluate(problem.predict(solution.W, solution.b))
-        return value + penalty.value(solution.W)
+    def objective():
+        solution = solve(replace(problem), [penalty], deadline=NEVER)[0]
+        assert solution.converged
+        return problem.evaluate(problem.predict(solution.W, solution.b))[0] + penalty.value(solution.W)
 
-    n_passes = []
-    evaluate = Problem.evaluate
-    monkeypatch.setattr(Problem, "evaluate", lambda self, Z: n_passes.append(1) or evaluate(self, Z))
-    settled = lbfgs(problem, penalty, start, ITERATIONS, NEVER)
-    n_settled = len(n_passes)
-    to_the_end = lbfgs(problem, penalty, start, ITERATIONS - 1, NEVER)
-    assert settled.converged
-    assert to_the_end.converged
-    assert n_settled < len(n_passes) - n_settled
-    assert 0 <= objective(settled) / objective(to_the_end) - 1 <= 2e-5
+    exact = objective()
+    monkeypatch.undo()
+    assert -1e-9 <= objective() / exact - 1 <= 1e-4

@@ -126,7 +126,7 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = price(walk(family="linear", overhead_s=1.0), EFFORTS["standard"], 5_000)
     # Three fits on a quarter of the sample, two for each of two rounds after the portfolio.
-    assert linear == pytest.approx(1.0 + (29 + 3 / 4 + 2 * 2) * 0.5)
+    assert linear == pytest.approx(1.0 + (1 + 5 + 5 + 6 + 3 / 4 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):

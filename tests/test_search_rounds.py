@@ -39,7 +39,7 @@ def search(
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),
-        planned(family, replace(effort, n_first_folds={"mlp": n_first})),
+        planned(family, replace(effort, n_first_folds=n_first)),
         seed=0,
         deadline=deadline or Deadline.after(600.0),
         storage=storage,

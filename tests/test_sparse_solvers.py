@@ -15,6 +15,8 @@ from regadvisor.families.linear.estimators import linear_model, weights_up_to_on
 from regadvisor.families.linear.newton import solve_newton
 from regadvisor.families.linear.problem import Penalty, Problem
 
+pytestmark = pytest.mark.usefixtures("exact_solvers")
+
 
 def at_minimum(X: np.ndarray, y: np.ndarray, l1: float, weight: np.ndarray | None = None) -> np.ndarray:
     """Weights at the minimum, from our own solver, which has tests of its own."""

@@ -230,7 +230,8 @@ def _level_branches(facts: DataFacts, *, for_network: bool) -> dict[str, tuple[S
 def _one_hot(fewest_rows: int, most: int | None, is_sparse: bool) -> Steps:
     encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
-        min_frequency=fewest_rows,
+        # Counting text takes most of the time of fitting: only where levels may be too rare.
+        min_frequency=fewest_rows if fewest_rows > 1 else None,
         max_categories=most,
         sparse_output=is_sparse,
     )
@@ -336,7 +337,8 @@ def _level_names(encoder: OneHotEncoder, j: int, name: str) -> list[str]:
         return f"{name}={level}" if isinstance(level, str) else f"{name} missing"
 
     levels = [text(level) for level in encoder.categories_[j]]
-    rare = encoder.infrequent_categories_[j]
+    may_be_rare = encoder.min_frequency is not None or encoder.max_categories is not None
+    rare = encoder.infrequent_categories_[j] if may_be_rare else None
     if rare is None:
         return levels
     shared = dict.fromkeys(text(level) for level in rare)

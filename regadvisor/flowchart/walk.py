@@ -39,7 +39,8 @@ def walk(
     steps: list[Step] = []
     while name not in OUTCOMES:
         answer, evidence = _ask(chart, name, pick, evidence, gather)
-        answer = replace(answer, reply=(forced or {}).get(name, answer.reply))
+        if forced and name in forced:
+            answer = replace(answer, reply=forced[name])
         edge = chart.questions[name].edges[answer.reply]
         changed, evidence = _picked(chart, edge, pick, evidence, gather)
         steps.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from regadvisor import thresholds
@@ -38,8 +38,8 @@ class Effort:
     n_draws: int
     #: Rounds after the portfolio, in which the search asks for two more candidates of the kinds that may win.
     n_rounds: int
-    #: Most folds all candidates are trained on before the losers are stopped, by family; 0: none is stopped.
-    n_first_folds: Mapping[str, int] = field(default_factory=lambda: {"linear": 0, "mlp": 2})
+    #: Most folds all candidates are trained on before the losers are stopped.
+    n_first_folds: int = 2
     #: Most folds with training rows of their own, where there are rows enough (``sampling/blocks.py``).
     most_blocks: int = 3
 
@@ -51,21 +51,17 @@ class Effort:
         """Return the largest sample of a family."""
         return self.max_rows[_listed(family_name)]
 
-    def first_folds(self, family_name: str, n_telling: float) -> int:
+    def first_folds(self, n_telling: float) -> int:
         """Return the folds all candidates are trained on before the losers are stopped.
 
         One is enough if the sample has `ONE_FOLD_ROWS` that tell (see :func:`telling_share`): on the
         references of ``benchmarks/regret.py``, what is then picked loses no more than after two.
         """
-        n_first = self.n_first_folds[_listed(family_name)]
-        return min(n_first, 1) if n_telling >= thresholds.ONE_FOLD_ROWS else n_first
+        return min(self.n_first_folds, 1) if n_telling >= thresholds.ONE_FOLD_ROWS else self.n_first_folds
 
-    def is_blocking(self, family_name: str) -> bool:
-        """Return whether folds get training rows of their own where there are rows enough: networks only.
-
-        A linear model is cheap enough to learn from all of the rows.
-        """
-        return _listed(family_name) != "linear"
+    def is_linear(self, family_name: str) -> bool:
+        """Return whether the family is cheap enough to learn from all of the rows, one fit at a time."""
+        return _listed(family_name) == "linear"
 
     def sparing(self, family_name: str, carry_costs: Mapping[str, float]) -> Effort:
         """Return the effort with a single candidate of each combination that costs too much to carry.
@@ -82,10 +78,16 @@ class Effort:
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
         return replace(self, n_trials={**self.n_trials, name: n_trials})
 
-    def trials(self, family_name: str, kind: Kind) -> int:
-        """Return the candidate fits of one kind (for ``"none"``: its seeds)."""
+    def trials(self, family_name: str, kind: Kind, *, n_rows: int = 0) -> int:
+        """Return the candidate fits of one kind (for ``"none"``: its seeds).
+
+        On many rows a few losses of a linear model say where the best strength is; the search goes on there.
+        """
         name = _listed(family_name)
-        return self.baseline_seeds[name] if kind == "none" else self.n_trials[name][kind]
+        if kind == "none":
+            return self.baseline_seeds[name]
+        is_smooth = name == "linear" and n_rows >= thresholds.SMOOTH_FROM_ROWS
+        return min(self.n_trials[name][kind], EFFORTS["quick"].n_trials[name][kind] if is_smooth else 1_000)
 
 
 def telling_share(class_counts: Sequence[int] | None) -> float:

@@ -30,6 +30,9 @@ class Plan:
     n_train: int
     #: Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
     n_first: int = 0
+    #: Whether candidates are trained one after the other and stopped when they have lost beyond doubt; if
+    #: not, all are trained together and the better third of each kind goes on.
+    is_race: bool = False
     #: Whether each fold has training rows of its own.
     in_blocks: bool = False
     #: Whether all rows are so many more than those learned from that it is measured how strengths move.
@@ -58,7 +61,7 @@ class Plan:
 
     def _jobs_of(self, kind: Kind) -> float:
         n_trials = self.trials[kind]
-        if kind == "none":
+        if kind == "none" or self.is_race:  # where all strengths are alike, nobody loses
             return n_trials
         share = share_of_fits(n_trials, n_folds=self.n_folds, n_first=self.n_first)
         return n_trials * share
@@ -113,12 +116,13 @@ class Situation:
         spared = effort.sparing(name, carry_costs)
         return Plan(
             effort=effort,
-            trials={kind: spared.trials(name, kind) for kind in self.kinds},
+            trials={kind: spared.trials(name, kind, n_rows=n_rows) for kind in self.kinds},
             n_rows=n_rows,
             n_drawn=n_rows,
             n_folds=n_folds,
             n_train=trained_rows(n_rows, self.n_folds),
-            n_first=effort.first_folds(name, self.telling_share * n_rows),
+            n_first=effort.first_folds(self.telling_share * n_rows),
+            is_race=effort.is_linear(name),
             is_far=max(self.n_available, self.n_source) > thresholds.MEASURED_FROM_RATIO * n_learned,
             carry_costs=carry_costs,
         )
@@ -131,7 +135,7 @@ class Situation:
         """
         n_blocks = min(self.n_folds, effort.most_blocks)
         is_free = self.may_block and not (self.is_ordered and n_blocks > 1)
-        if not is_free or not effort.is_blocking(self.family_name):
+        if not is_free or effort.is_linear(self.family_name):
             return None
         n_drawn = rows_for_blocks(n_train, n_blocks, self.n_available)
         is_possible = n_drawn is not None and (self.most_rows is None or n_drawn <= self.most_rows)

@@ -1,9 +1,12 @@
-"""Successive halving over folds: every candidate on the first folds, only the better third on the rest.
+"""Successive halving over folds: every candidate on the first folds, only the better ones on the rest.
 
 Halving over epochs (Jamieson and Talwalkar 2016; Li et al. 2018) would be unfair here: a penalty pays late
 in a run, when the networks without it begin to overfit. Folds are exchangeable, so the
 candidates of a kind that are behind on the first folds are unlikely to hold the best one on all. Every kind
 keeps at least one candidate, and the baseline is never stopped: comparisons of kinds stay on all folds.
+
+Of networks the better third goes on. Linear models are cheaper, so only those are stopped that lost beyond
+doubt, far outside the range of strengths that tie with the best. These are the costly ones: weak penalties.
 """
 
 from __future__ import annotations
@@ -13,8 +16,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from regadvisor import thresholds
 from regadvisor.families.base import Fit, Prepared
 from regadvisor.plan.effort import n_kept
+from regadvisor.search.results import Results
+
+
+def going_on(
+    fits: Mapping[int, Fit | None], measure: Results, *, leader: int | None, is_race: bool
+) -> set[int]:
+    """Return the candidates of a kind that are trained on after the first folds, which `measure` compares."""
+    usable = {n: fit for n, fit in fits.items() if fit is not None and measure.is_usable(fit)}
+    if is_race:
+        return racing(usable, measure)
+    values = {n: measure.fit_loss(usable[n]) if n in usable else None for n in fits}
+    return survivors(values, leader)
 
 
 def survivors(values: Mapping[int, float | None], leader: int | None = None) -> set[int]:
@@ -39,6 +55,34 @@ def survivors(values: Mapping[int, float | None], leader: int | None = None) -> 
     ranked = sorted((value, number) for number, value in values.items() if value is not None)
     kept = [number for _, number in ranked[: n_kept(len(values))]]
     return set(kept[: kept.index(leader) + 1] if leader in kept else kept)
+
+
+def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
+    """Return the candidates that go on: those that have not lost beyond doubt to the best of them.
+
+    Their loss is higher by ``thresholds.LOST_BY`` of the best's, whatever the luck of the rows
+    (``thresholds.LOST_SE`` standard errors of the paired difference).
+
+    Parameters
+    ----------
+    fits : mapping of int to Fit
+        By the number of the candidate; those that converged.
+    measure : Results
+        Its folds are those that are compared.
+    """
+    rows = np.flatnonzero(measure.is_tested)
+    losses = {number: fit.losses[rows] for number, fit in fits.items()}
+    means = {number: measure.fit_loss(fit) for number, fit in fits.items()}
+    best = min(fits, key=lambda number: (means[number], number), default=None)
+    if best is None:
+        return set()
+    least = (1.0 + thresholds.LOST_BY) * means[best]
+
+    def is_lost(number: int) -> bool:
+        error = np.std(losses[number] - losses[best]) / np.sqrt(len(rows))
+        return bool(means[number] - thresholds.LOST_SE * error > least)
+
+    return {number for number in fits if not is_lost(number)}
 
 
 def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:

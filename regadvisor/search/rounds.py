@@ -6,8 +6,8 @@ A round trains what the searches ask for in *legs*. A leg is a set of jobs and a
    (``cuts.opening_folds``). So an answer exists after four small fits.
 2. Under a deadline the plan is then made again from what they cost (``cuts.affordable``): with too little
    time for all of it, first the folds become fewer, then the candidates.
-3. The other legs train the batch on the first folds, and the better third of each kind on the rest
-   (``halving.py``).
+3. The other legs train the batch on the first folds, and what goes on of each kind on the rest: the better
+   third, or in a race what has not lost beyond doubt (``halving.py``).
 
 What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early; the
 searches are then told what is known, and the kinds are compared on the folds they share
@@ -30,7 +30,7 @@ from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.plan.effort import Stages
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
-from regadvisor.search.halving import merged, survivors
+from regadvisor.search.halving import going_on, merged
 from regadvisor.search.results import Results
 from regadvisor.words import number
 
@@ -108,7 +108,7 @@ class Log(Protocol):
 
 
 class _NotTheFitsError(Exception):
-    """What is done with a finished fit went wrong, not the fit; its cause is what is raised in the end."""
+    """What is done with a finished fit went wrong, not the fit; its cause is raised in the end."""
 
 
 class Rounds:
@@ -116,16 +116,14 @@ class Rounds:
 
     Parameters
     ----------
-    family : Family
     measure : Results
         Results without trials: says what a fit's loss is, and whether it counts.
-    searches : sequence of Search
-    deadline : Deadline
-    log : Log or None
     progress : callable or None
         Called after every fit with the best so far and the share of the planned fits that are done.
     n_first : int
         Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
+    is_race : bool
+        See :class:`~regadvisor.plan.plan.Plan`.
     """
 
     def __init__(
@@ -138,13 +136,15 @@ class Rounds:
         log: Log | None = None,
         progress: Callable[[str, float], None] | None = None,
         n_first: int = 0,
+        is_race: bool = False,
     ) -> None:
         #: The folds to train on, in this order.
         self.folds: Folds = measure.order
         n_trained = [len(fold.train) for fold in measure.prepared.folds]
         # One stretch of time is like no other, so at least two are looked at.
         self._n_first = max(n_first, 2) if n_first and are_unequal(n_trained) else n_first
-        self.first_values: dict[Kind, dict[int, float | None]] = {}  # on the first folds, by number
+        self._is_race = is_race
+        self._asked: dict[Kind, dict[int, Job]] = {}  # by number
         self.family = family
         self.measure = measure
         self.searches = searches
@@ -232,12 +232,12 @@ class Rounds:
             return list(requests), []
         if not self._train(requests, stages.first):
             return list(requests), []
-        for request in requests:
-            known = self.known.get(request.job)
-            value = None if known is None else self._value(known, stages.first)
-            self.first_values.setdefault(request.kind, {})[request.number] = value
-        leaders = {search.kind: search.leader for search in self.searches}
-        goes_on = {kind: survivors(values, leaders[kind]) for kind, values in self.first_values.items()}
+        goes_on, measure = {}, replace(self.measure, folds=stages.first)
+        for search in self.searches:
+            asked = self._asked.setdefault(search.kind, {})
+            asked |= {request.number: request.job for request in requests if request.search is search}
+            fits = {number: self.known.get(job) for number, job in asked.items()}
+            goes_on[search.kind] = going_on(fits, measure, leader=search.leader, is_race=self._is_race)
         kept = [
             request
             for request in requests

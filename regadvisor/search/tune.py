@@ -35,8 +35,8 @@ from regadvisor.search.sampler import FOLD_LOSSES, IS_CUT, Surrogate
 from regadvisor.search.store import opened
 from regadvisor.search.study import distribution, new_study
 
-#: Candidates of a kind that are asked for at once after its portfolio.
-BATCH = 2
+#: Candidates of a kind that are asked for at once after its portfolio, and in a race at its beginning.
+BATCH, FIRST_OF_RACE = 2, 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,6 +105,7 @@ def tune(
             plan.effort,
             plan.trials[kind],
             seed,
+            is_race=plan.is_race,
             carried=partial(carried_loss, cost=plan.carry_costs.get(kind, 0.0), constant=empty.constant_loss),
         )
         for kind in kinds
@@ -121,6 +122,7 @@ def tune(
             log=log,
             progress=progress,
             n_first=plan.n_first,
+            is_race=plan.is_race,
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
@@ -157,6 +159,7 @@ class _Search:
         n_trials: int,
         seed: int,
         *,
+        is_race: bool,
         carried: Callable[[float], float],
     ) -> None:
         self.kind: Kind = candidate.kind
@@ -174,7 +177,11 @@ class _Search:
             name: distribution(span, [point[name] for point in self.portfolio])
             for name, span in candidate.ranges.items()
         }
-        self.is_new = True
+        #: What is left of the portfolio, and how much of it is asked for next.
+        self.pending = list(self.portfolio)
+        self.n_next = FIRST_OF_RACE if is_race else len(self.portfolio)
+        #: Candidates that were stopped.
+        self.lost: set[int] = set()
         self.fits: dict[int, Fit] = {}
         self.trials: dict[int, optuna.Trial] = {}
         #: Mean losses of the fits on all folds that converged.
@@ -193,9 +200,15 @@ class _Search:
 
     def ask(self, standing: Standing) -> list[Ask]:
         """Return the next batch: the portfolio first; nothing when the search is done."""
-        if self.is_new:
-            self.is_new = False
-            return [self._request(point) for point in self.portfolio]
+        # The rounds may have planned anew, for fewer candidates.
+        self.pending = self.pending[: max(self.n_planned - len(self.trials), 0)]
+        while self.pending:
+            batch, self.pending = self.pending[: self.n_next], self.pending[self.n_next :]
+            self.n_next = 1
+            promising = [point for point in batch if not self._is_behind_lost(point)]
+            self.n_planned -= len(batch) - len(promising)
+            if promising:
+                return [self._request(point) for point in promising]
         if not self.n_rounds or not self._pays(standing):
             return []
         self.n_rounds -= 1
@@ -233,10 +246,22 @@ class _Search:
         if value is None:
             self.study.tell(number, state=TrialState.FAIL)
         elif None in fold_losses:
+            self.lost.add(number)
             self.study.tell(number, state=TrialState.PRUNED)
         else:
             self.values[number] = value
             self.study.tell(number, value)
+
+    def _is_behind_lost(self, point: Mapping[str, float]) -> bool:
+        """Whether what was stopped lies between the leader and a point: losses rise on from there."""
+        if self.leader is None:
+            return False
+        best = self.trials[self.leader].params
+
+        def is_between(lost: Mapping[str, float]) -> bool:
+            return all(sorted((best[name], lost[name], point[name]))[1] == lost[name] for name in point)
+
+        return any(is_between(self.trials[number].params) for number in self.lost)
 
     def finished(self) -> list[Trial]:
         """Return the finished trials in the order they were asked for."""

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
@@ -128,7 +129,6 @@ class LinearFamily:
         own = _own(prepared)
         chosen = range(len(own.folds)) if folds is None else folds
         fits: list[Fit] = []
-        # Looking for the libraries whose threads to limit takes as long as some fits: once for all jobs.
         with _threads(own):
             for job in (job for job in jobs if job not in known):
                 if deadline.expired():
@@ -255,7 +255,13 @@ def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
     """
     largest = prepared.encoded[_largest(prepared.folds)].problem
     is_small = largest.n_values <= LARGEST_SINGLE_THREAD
-    return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
+    return _controller().limit(limits=1, user_api="blas") if is_small else nullcontext()
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Return what limits threads: looking for the libraries takes as long as some fits."""
+    return ThreadpoolController()
 
 
 def _own(prepared: Prepared) -> LinearPrepared:

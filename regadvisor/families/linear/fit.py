@@ -23,7 +23,7 @@ from regadvisor.families.linear.problem import (
     predictors,
 )
 from regadvisor.families.linear.regression import solve_ridge, solve_sparse_regression
-from regadvisor.families.linear.smooth import ITERATIONS, lbfgs, solve_smooth
+from regadvisor.families.linear.smooth import lbfgs, solve_smooth
 
 
 def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -70,7 +70,7 @@ def _sparse(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) 
         return solve_sparse_regression(problem, penalties, deadline=deadline)
     found = [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
     return [
-        solution if solution.converged else lbfgs(problem, penalty, solution, ITERATIONS, deadline)
+        solution if solution.converged else lbfgs(problem, penalty, solution, deadline)
         for penalty, solution in zip(penalties, found, strict=True)
     ]
 

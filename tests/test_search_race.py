@@ -1,0 +1,108 @@
+"""A race of linear models: who has lost beyond doubt is stopped, and nothing is tried behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_fakes import StagedFamily, make_effort, planned
+
+from regadvisor import thresholds
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Fit, Job
+from regadvisor.plan.effort import EFFORTS
+from regadvisor.plan.plan import Situation
+from regadvisor.regularizer import Regularizer
+from regadvisor.search.halving import racing
+from regadvisor.search.results import Results
+from regadvisor.search.tune import Tuned, tune
+
+
+def race(family: StagedFamily, storage: Path | None = None) -> Tuned:
+    plan = replace(planned(family, make_effort(one=5, two=6, n_rounds=0)), is_race=True)
+    return tune(
+        family,  # type: ignore[arg-type]
+        family.prepared(),
+        plan,
+        seed=0,
+        deadline=Deadline.never(),
+        storage=storage,
+    )
+
+
+def test_only_those_are_stopped_that_lost_by_more_than_the_rows_explain() -> None:
+    prepared = StagedFamily().prepared()
+    measure = Results(prepared=prepared, trials=(), folds=(0, 1))
+    rng = np.random.default_rng(0)
+    noise = 3.0 * rng.normal(size=prepared.n_rows)
+    lost = {0: 0.0, 1: 0.9 * thresholds.LOST_BY, 2: 0.5, 3: 0.5}
+    fits = {
+        number: Fit(
+            job=Job(regularizer=Regularizer(l2=1.0 + number), seed=0),
+            losses=1.0 + loss + (noise if number == 3 else 0.0 * noise),
+            train_losses=np.zeros(5),
+            zeroed=np.zeros(0),
+            converged=True,
+        )
+        for number, loss in lost.items()
+    }
+    rows = np.flatnonzero(measure.is_tested)
+    apart = fits[3].losses[rows] - 1.0
+    is_sure = apart.mean() - 3.0 * apart.std() / np.sqrt(len(rows)) > 0.02
+    assert racing(fits, measure) == ({0, 1} if is_sure else {0, 1, 3})
+    assert not is_sure, "the same loss with noise may be luck"
+    assert racing({}, measure) == set()
+
+
+def test_what_goes_on_has_the_losses_of_training_on_all_folds_and_holds_the_best() -> None:
+    results = race(StagedFamily(noise=0.03)).results
+    everywhere = StagedFamily(noise=0.03)
+    stopped = [trial for trial in results.trials if trial.is_stopped]
+    assert stopped
+    for trial in results.trials:
+        (whole,) = everywhere.train(results.prepared, [trial.fit.job], deadline=Deadline.never())
+        if not trial.is_stopped:
+            np.testing.assert_array_equal(trial.fit.losses, whole.losses)
+        else:
+            own = [each for each in results.trials if each.kind == trial.kind and not each.is_stopped]
+            best = min(each.fit.losses.mean() for each in own)
+            assert whole.losses.mean() > best * (1 + thresholds.SAME_REGION)
+
+
+def test_nothing_is_tried_behind_what_was_stopped() -> None:
+    family = StagedFamily(noise=0.03)
+    results = race(family).results
+    own = [trial for trial in results.trials if trial.kind == "l2"]
+    best = min((trial for trial in own if not trial.is_stopped), key=lambda trial: trial.fit.losses.mean())
+    lost = [trial.regularizer.l2 for trial in own if trial.is_stopped]
+    planned_ones = {point["l2"] for point in family.candidates(family.prepared())["l2"].portfolio}
+    skipped = planned_ones - {trial.regularizer.l2 for trial in own}
+    assert skipped
+    for strength in skipped:
+        assert any(sorted((best.regularizer.l2, each, strength))[1] == each for each in lost)
+
+
+@pytest.mark.parametrize("n_first_run", [3, 8, 11])
+def test_a_race_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: int) -> None:
+    journal = tmp_path / "journal"
+    cut = StagedFamily(noise=0.03, n_at_most=n_first_run)
+    race(cut, journal)
+    rest, whole = StagedFamily(noise=0.03), StagedFamily(noise=0.03)
+    resumed, expected = race(rest, journal).results, race(whole).results
+    assert [trial.fit.job for trial in resumed.trials] == [trial.fit.job for trial in expected.trials]
+    for one, other in zip(resumed.trials, expected.trials, strict=True):
+        np.testing.assert_array_equal(one.fit.losses, other.fit.losses)
+    assert cut.fold_fits + rest.fold_fits == whole.fold_fits
+
+
+def test_linear_models_race_and_start_from_fewer_strengths_on_many_rows() -> None:
+    kinds = ("none", "l2", "l1", "elasticnet")
+    few, many = thresholds.SMOOTH_FROM_ROWS - 1, thresholds.SMOOTH_FROM_ROWS
+    situation = Situation(family_name="linear", kinds=kinds, n_folds=5, n_available=many)
+    plans = [situation.plan(EFFORTS["standard"], n_rows) for n_rows in (few, many)]
+    assert [tuple(plan.trials.values()) for plan in plans] == [(1, 8, 8, 12), (1, 5, 5, 6)]
+    assert all(plan.is_race for plan in plans)
+    networks = replace(situation, family_name="mlp").plan(EFFORTS["standard"], many)
+    assert not networks.is_race
