@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Carry, Fit, Job
+from regadvisor.families.base import Fit, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import Penalty, Problem
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.regularizer import Regularizer
 
 Floats = NDArray[np.float64]
@@ -200,7 +201,7 @@ def used_exponent(law: Law) -> float:
     fit = Fit(
         job=Job(regularizer=regularizer), losses=nothing, train_losses=nothing, zeroed=nothing, converged=True
     )
-    carried, _ = LinearFamily().at_full_size(fit, Carry(n_sample=100, n_rows=1000, n_features=1))
+    carried, _ = LinearFamily().at_full_size(fit, Rescaling(n_sample=100, n_rows=1000, n_features=1))
     return float(np.log10(getattr(carried, law.penalty)))
 
 

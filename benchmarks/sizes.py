@@ -36,8 +36,8 @@ from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
-    carried_epochs,
     full_run_rates,
+    rescaled_epochs,
     sample_plan,
     steps_per_epoch,
 )
@@ -166,7 +166,7 @@ def lengths(n_rows: int, *, n_full: int) -> dict[str, int]:
     return {
         "epochs": epochs,
         "steps": max(1, round(epochs * n_full / n_rows)),
-        "geometric": carried_epochs(epochs, n_from=n_full, n_to=n_rows),
+        "geometric": rescaled_epochs(epochs, n_from=n_full, n_to=n_rows),
         "planned": plan.epochs,
     }
 

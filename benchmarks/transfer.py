@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from regret.figures import interval, percentile_90, winsorised
 from sizes import RULES
-from transfer_carry import carry_costs, carry_table
+from transfer_carry import carry_table, rescaling_costs
 from transfer_fits import (
     CURVES,
     THEORY,
@@ -49,8 +49,8 @@ from transfer_fits import (
 )
 from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
-from regadvisor.families.neural.strengths import exponent
 from regadvisor.full_size.laws import STRENGTH_LAWS, TransferPrior
+from regadvisor.full_size.rescale import exponent
 from regadvisor.regularizer import Kind
 
 #: Kinds whose gains are followed together: the best of a class is picked anew at every size.
@@ -115,7 +115,9 @@ def used_exponents(sets: Sets, model: Model) -> dict[str, dict[str, float]]:
         linear = {name: law.intercept for name, law in STRENGTH_LAWS["linear"].items()}
         return dict.fromkeys(sets, units(linear, model))
     return {
-        name: {each: exponent(each, full_of(runs).n_features) for each in STRENGTH_LAWS["decoupled"]}
+        name: {
+            each: exponent("decoupled", each, full_of(runs).n_features) for each in STRENGTH_LAWS["decoupled"]
+        }
         for name, runs in sets.items()
     }
 
@@ -334,7 +336,7 @@ def priors(
                 model=model,
                 gain_power=(round(law.power, 3), round(law.power_sd, 3)),
                 gain_scatter=round(law.gain_scatter, 5),
-                carry_costs={**costs[model]},
+                rescaling_costs={**costs[model]},
                 n_sets=len(own),
             )
         )
@@ -350,8 +352,10 @@ def rewritten(source: str, found: Sequence[TransferPrior], comment: str) -> str:
     for each in found:
         lines += ["    TransferPrior(", f'        model="{each.model}",']
         lines += [f"        gain_power={each.gain_power},", f"        gain_scatter={each.gain_scatter},"]
-        costs = [f'            "{kind}": {cost},' for kind, cost in each.carry_costs.items()]
-        lines += ["        carry_costs={", *costs, "        },"] if costs else ["        carry_costs={},"]
+        costs = [f'            "{kind}": {cost},' for kind, cost in each.rescaling_costs.items()]
+        lines += (
+            ["        rescaling_costs={", *costs, "        },"] if costs else ["        rescaling_costs={},"]
+        )
         lines += [f"        n_sets={each.n_sets},", "    ),"]
     return f"{before}{BEGIN}{chr(10).join(lines)}\n)\n{END}{after}"
 
@@ -387,7 +391,7 @@ def main() -> None:
         path = Path(str(laws.__file__))
         names = "; ".join(f"{model}: {', '.join(sorted(own))}" for model, own in sets.items())
         comment = f"Fitted on {names}."
-        found = priors(sets, laws, carry_costs(planned))
+        found = priors(sets, laws, rescaling_costs(planned))
         path.write_text(rewritten(path.read_text("utf-8"), found, comment), "utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What carrying a kind's strengths to more rows costs: fits ``carry_costs`` of ``prior.TRANSFER``.
+"""What carrying a kind's strengths to more rows costs: fits ``rescaling_costs`` of ``prior.TRANSFER``.
 
 L1 of networks asks for about the same strength × Σ lr at every size. The others do not, and by how much they
 move differs between data sets. Dropout's rate is carried as it is, and what it is worth falls with the rows,
@@ -126,7 +126,7 @@ class CarryStudy:
         return [*found, ("best on the other sets", self.left_out())]
 
 
-def carry_costs(sets: Mapping[Model, Sets]) -> dict[Model, dict[Kind, float]]:
+def rescaling_costs(sets: Mapping[Model, Sets]) -> dict[Model, dict[Kind, float]]:
     """Return the fitted costs by model; linear models lose too little to be worth any."""
     return {
         model: costs_of(CarryStudy(own).best()) if model == "network" else {} for model, own in sets.items()

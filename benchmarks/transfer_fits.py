@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sizes import SAMPLES, stored
 
-from regadvisor.full_size.laws import PowerLaw, carried_loss
+from regadvisor.full_size.laws import PowerLaw, rescaled_loss
 from regadvisor.regularizer import STRENGTHS, Kind
 from regadvisor.thresholds import SAME_REGION
 
@@ -138,7 +138,7 @@ def carried_excess(
     """
     log_ratio = math.log(full.rows / run.rows)
     expected = [
-        carried_loss(loss, (costs or {}).get(kind, 0.0) * log_ratio**2, constant=run.constant)
+        rescaled_loss(loss, (costs or {}).get(kind, 0.0) * log_ratio**2, constant=run.constant)
         for (kind, _), loss in zip(run.configs, run.losses.tolist(), strict=True)
     ]
     kind, values = run.configs[int(np.argmin(expected))]

@@ -7,23 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from regadvisor.conversions import known_as
-from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError, reason_of
-from regadvisor.records import Claim, DataFacts, Record, Step, Training
-from regadvisor.regularizer import Regularizer
-from regadvisor.report.brief import brief
-from regadvisor.report.markdown import to_markdown
-from regadvisor.report.serial import from_json, to_json
-from regadvisor.report.text import to_text
+from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError
+from regadvisor.reading import Reading
+from regadvisor.records import DataFacts, Record, Training
 from regadvisor.report.verdict import start
-from regadvisor.report.view import view
-from regadvisor.writing import write_whole
 
 if TYPE_CHECKING:
     import optuna
-    import pandas as pd
     import torch
-    from matplotlib.axes import Axes
     from sklearn.base import BaseEstimator
 
     from regadvisor.families.neural.losses import LossFunction
@@ -32,11 +23,7 @@ if TYPE_CHECKING:
     from regadvisor.families.pipeline import AdvisedPipeline
 
 
-#: Larger files are no advice: one about a million columns takes a third of it.
-_MOST_BYTES = 500_000_000
-
-
-class Advice:
+class Advice(Reading):
     """Which regularizer to start with, how strong, how sure, and what would change it.
 
     Returned by :func:`regadvisor.advise`; read back from a file by :meth:`load`. Rendering needs neither the
@@ -67,85 +54,9 @@ class Advice:
         module: Callable[..., Any] | torch.nn.Module | None = None,
         recipe: Recipe | None = None,
     ) -> None:
-        self._record = record
+        super().__init__(record)
         self._module = module
         self._recipe = recipe
-
-    # ------------------------------------------------------------------------------------ reading
-
-    @property
-    def record(self) -> Record:
-        """Everything that happened, as plain data."""
-        return self._record
-
-    @property
-    def status(self) -> Literal["advice", "tie", "no_signal", "cant_tell"]:
-        """Whether one kind stands out, several tie, nothing beats the constant, or rows are too few."""
-        return self._record.status
-
-    @property
-    def regularizer(self) -> Regularizer:
-        """The regularizer to start with; strengths are for the full data."""
-        return self._record.strength.regularizer
-
-    @property
-    def verdict(self) -> str:
-        """The sentences a person reads first."""
-        return " ".join(view(self._record).headline)
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The advice as plain data: verdict, kind, strengths, parameters by library, gain, how sure, ties.
-
-        It stands at the top of the JSON as well; :func:`regadvisor.report.brief.brief` lists the fields.
-        """
-        return brief(self._record)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd about the data and may change what the verdict is worth; read these second."""
-        return view(self._record).warnings
-
-    @property
-    def confidence(self) -> dict[str, Claim]:
-        """The claims by name: regularize, kind, strength; each with its own support."""
-        return {claim.name: claim for claim in self._record.claims}
-
-    @property
-    def path(self) -> tuple[Step, ...]:
-        """The questions answered, in order."""
-        return self._record.walk.steps
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        """Every candidate that was trained, one row each.
-
-        Columns: kind, l1, l2, dropout, loss (mean held-out), train_loss, fold_0 … fold_k, n_rows, seed,
-        converged, is_limit, exploded, is_stopped (behind on the first folds, so not trained on the others),
-        epochs, sum_lr, share_zeroed, fit_s.
-        """
-        import pandas as pd
-
-        scores = () if self._record.evidence.scores is None else self._record.evidence.scores.scores
-        after = ("n_rows", "seed", "converged", "is_limit", "exploded", "is_stopped", "epochs", "sum_lr")
-        return pd.DataFrame(
-            [
-                {
-                    **{name: getattr(score.regularizer, name) for name in ("kind", "l1", "l2", "dropout")},
-                    **{name: getattr(score, name) for name in ("loss", "train_loss")},
-                    **{f"fold_{i}": loss for i, loss in enumerate(score.fold_losses)},
-                    **{name: getattr(score, name) for name in (*after, "share_zeroed", "fit_s")},
-                }
-                for score in scores
-            ]
-        )
-
-    def __repr__(self) -> str:
-        shown = view(self._record)
-        lines = (*shown.headline, *(f"! {line}" for line in shown.warnings))
-        return "\n".join(["Advice:", *(f"  {line}" for line in lines)])
-
-    # -------------------------------------------------------------------------------------- using
 
     def build(
         self,
@@ -237,7 +148,7 @@ class Advice:
     ) -> ProximalAdamW | ProximalSGD:
         """Return the recipe's optimizer with the advised penalties, for the caller's own training loop.
 
-        AdamW or SGD with momentum. Decoupled strengths are carried over at equal strength × Σ lr, the number
+        AdamW or SGD with momentum. Decoupled strengths are rescaled to equal strength × Σ lr, the number
         that transfers between learning rates and lengths (Wang and Aitchison 2025), and act around the step;
         the L1 step gives exact zeros. Strengths in the loss are taken as they are: ``step()`` adds the
         penalty's gradient, so leave it out of your own loss. A ``clip_norm`` of the recipe is applied in
@@ -257,7 +168,7 @@ class Advice:
             Learning rate over the steps, as in :class:`~regadvisor.Recipe`; it is part of the optimizer, no
             scheduler is needed. By default the
             recipe's, until you put a scheduler of torch on the optimizer: that one alone sets the rates then.
-            With a schedule that you name, both multiply. Strengths are carried over for the schedule that
+            With a schedule that you name, both multiply. Strengths are rescaled for the schedule that
             is part of the optimizer: one of yours that halves Σ lr halves what the penalties do.
 
         Raises
@@ -298,20 +209,9 @@ class Advice:
         StrengthError
             If the advice was given without data.
         """
-        from regadvisor.export.targets import TARGETS, Request
+        from regadvisor.export.targets import Request, written
 
         facts, training = self._trainable()
-        name = known_as(target, TARGETS)
-        if training.engine in ("keras", "skorch") and name != "sklearn":
-            return self.regularizer.snippet(target)
-        if training.family == "fitted" and training.estimator is None:
-            raise ParameterError(
-                "snippet() must be asked of advice about a model that regadvisor can write down, got "
-                f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
-                "or use advice.build()"
-            )
-        if name not in TARGETS:
-            raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
         request = Request(
             facts=facts,
             training=training,
@@ -319,7 +219,7 @@ class Advice:
             verdict=f"Start with {start(self._record)}.",
             build=self.build,
         )
-        return TARGETS[name](request)
+        return written(request, target)
 
     def _trainable(self) -> tuple[DataFacts, Training]:
         self.regularizer.strengths()
@@ -369,72 +269,6 @@ class Advice:
 
         return study_of(self._record, storage=storage, name=name)
 
-    # -------------------------------------------------------------------------- rendering and saving
-
-    def to_text(self, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
-        """Return the report as text for a terminal of `width` columns."""
-        if not isinstance(width, int) or not 20 <= width <= 1000:
-            raise ParameterError(f"width must be a number of columns from 20 to 1000, got {width!r}")
-        return to_text(view(self._record), width=width, color=color, verbose=verbose)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """Return the report as Markdown; with `path`, write it there as well."""
-        return _written(to_markdown(view(self._record)), path)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return the report as one HTML page with pictures; with `path`, write it there as well.
-
-        The page has no scripts, opens offline, and needs nothing beside it. The same record gives the same
-        page.
-        """
-        from regadvisor.pictures.page import page
-
-        return _written(page(self._record, snippets=self._snippets()), path)
-
-    def plot(
-        self,
-        kind: Literal["strength", "kinds", "growth", "features", "sample", "chart"] = "strength",
-        ax: Axes | None = None,
-    ) -> Axes | str:
-        """Draw a picture of the advice.
-
-        Parameters
-        ----------
-        kind : {"strength", "kinds", "growth", "features", "sample", "chart"}, default "strength"
-            "strength": held-out loss against strength. "kinds": what each kind loses against the best.
-            "growth": the gain over no regularizer against rows. "features": which features go together.
-            "sample": how far the sample is from the whole. "chart": the flowchart with the path taken, which
-            is returned as SVG text.
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a new figure.
-
-        Returns
-        -------
-        matplotlib.axes.Axes, or str for "chart"
-
-        Raises
-        ------
-        ParameterError
-            If there is no such picture, or this advice lacks the numbers for it.
-        """
-        if kind == "chart":
-            from regadvisor.pictures.page import chart_svg
-
-            return chart_svg(self._record)
-        from regadvisor.pictures.draw import plot
-
-        return plot(self._record, kind, ax)
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        from regadvisor.report.html import to_card
-
-        return to_card(view(self._record))
-
-    def _repr_markdown_(self) -> str:
-        """Return what a notebook without HTML shows."""
-        return self.to_markdown()
-
     def _snippets(self) -> dict[str, str]:
         """Return the code for scikit-learn and for torch, where there is some."""
         found = {}
@@ -442,36 +276,6 @@ class Advice:
             with suppress(ParameterError, StrengthError, RecordError):
                 found[target] = self.snippet(target)
         return found
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Return the record as JSON; with `path`, write it there as well (see :meth:`load`)."""
-        return _written(to_json(self._record), path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Advice:
-        """Return the advice that ``to_json(path)`` wrote.
-
-        A module or loss of your own is not in the file: hand it to :meth:`build`.
-
-        Raises
-        ------
-        RecordError
-            If the file is not an advice, is damaged, or was written by a newer regadvisor.
-        """
-        try:
-            size = Path(path).stat().st_size
-            content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
-        except (OSError, ValueError, TypeError) as error:
-            raise RecordError(
-                f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; give the path "
-                "that advice.to_json(path) wrote to"
-            ) from error
-        if size > _MOST_BYTES:
-            raise RecordError(
-                f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never "
-                "as large: give the path that advice.to_json(path) wrote to"
-            )
-        return cls(from_json(content))
 
     def check_same_data(
         self, X: Any, y: Any = None, *, groups: Any = None, time: Any = None, sample_weight: Any = None
@@ -506,9 +310,3 @@ FORMATS: dict[str, Callable[[Advice], str]] = {
     ".md": Advice.to_markdown,
     ".txt": Advice.to_text,
 }
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        write_whole(text, path)
-    return text

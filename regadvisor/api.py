@@ -14,51 +14,30 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from regadvisor import __version__
 from regadvisor.advice import Advice
-from regadvisor.arguments import (
-    Options,
-    about_free,
-    are_labels,
-    check_budget,
-    check_choice,
-    check_folds,
-    check_progress,
-    check_scoring,
-    check_seed,
-    check_storage,
-    check_unpenalised,
-    for_labels,
-    is_module,
-    resolve_model,
-    task_of,
-)
-from regadvisor.data.arrays import contain
+from regadvisor.arguments import check, options_of
 from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
-from regadvisor.data.source import make_table
-from regadvisor.data.table import Table, is_column
+from regadvisor.data.table import is_column
 from regadvisor.decision.decide import Decider, Decision
-from regadvisor.errors import DataError, ParameterError
+from regadvisor.errors import ParameterError
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
-from regadvisor.families.base import Family
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found
-from regadvisor.plan.effort import EFFORTS
+from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of
 from regadvisor.progress import Progress, rising, watching
 from regadvisor.records import (
     FORMAT,
     HIDDEN_SIGNAL,
     UNLEARNED_SIGNAL,
-    DataFacts,
     Evidence,
     Note,
     Record,
@@ -72,7 +51,6 @@ from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
-from regadvisor.without_data import check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,22 +62,6 @@ if TYPE_CHECKING:
     from regadvisor.families.fitted.function import FitFunction
 
     Model: TypeAlias = str | Callable[..., nn.Module] | nn.Module | BaseEstimator | FitFunction
-
-#: Stages that need random numbers; the order is part of "same seed, same answer".
-STAGES = (
-    "pilot",
-    "sample",
-    "correlation",
-    "whole_picture",
-    "folds",
-    "search",
-    "compare",
-    "decide",
-    "model",
-    "growth",
-    "traps",
-    "scan",
-)
 
 
 @left_as_found()
@@ -257,7 +219,7 @@ def advise(
     True
     """
     given = {name: value for name, value in locals().items() if name in _PARAMETERS}
-    if check_flag("isolate", isolate) or memory_limit is not None:
+    if check("isolate", isolate) or memory_limit is not None:
         return _apart(given)
     return _here(given)
 
@@ -270,7 +232,7 @@ _PARAMETERS = frozenset(inspect.signature(advise).parameters)
 
 def _here(given: dict[str, Any]) -> Advice:
     """Return the advice of this process."""
-    started, request = clock.monotonic(), _options(given)
+    started, request = clock.monotonic(), options_of(given)
     X, y, model, recipe, task = (given[name] for name in ("X", "y", "model", "recipe", "task"))
     match, executor = given["match"], given["executor"]
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
@@ -294,7 +256,7 @@ def _here(given: dict[str, Any]) -> Advice:
             executor=None if executor is None else crew,
             progress=say,
         )
-        family, table = _read(
+        family, table = family_and_table(
             door,
             model,
             recipe,
@@ -304,7 +266,7 @@ def _here(given: dict[str, Any]) -> Advice:
             unpenalised=given["unpenalised"],
         )
         if match is not None:
-            request = replace(request, match=_features(match, like=table.facts))
+            request = replace(request, match=table_to_match(match, like=table.facts))
         way_chart = resolve(given["chart"], has_dropout="dropout" in family.kinds)
         if hasattr(family, "on") or table.facts.unpenalised:  # a model of the caller's may lack a penalty
             way_chart = limited(way_chart, family.kinds)
@@ -326,29 +288,10 @@ def _here(given: dict[str, Any]) -> Advice:
     )
 
 
-def _options(given: dict[str, Any]) -> Options:
-    """Return the arguments of :func:`advise` that are no data and no model, checked."""
-    return Options(
-        sample=given["sample"],
-        correlated=check_flag("correlated", given["correlated"]),
-        whole_picture=check_flag("whole_picture", given["whole_picture"]),
-        prefer=check_choice("prefer", given["prefer"], ("sparse",), optional=True),
-        budget=check_budget(given["budget"]),
-        effort=check_choice("effort", given["effort"], tuple(EFFORTS), optional=True),
-        device=check_choice("device", given["device"], ("auto", "cpu", "cuda")),
-        scoring=check_scoring(given["scoring"]),
-        folds=check_folds(given["folds"]),
-        random_state=check_seed(given["random_state"]),
-        seeds=_seeds(given["random_state"]),
-        storage=check_storage(given["storage"]),
-        progress=check_progress(given["progress"]),
-    )
-
-
 def _apart(given: dict[str, Any]) -> Advice:
     """Return the advice of a process of its own, which is ended when the budget is spent."""
     limit = check_memory_limit(given["memory_limit"])
-    budget, progress = check_budget(given["budget"]), check_progress(given["progress"])
+    budget, progress = check("budget", given["budget"]), check("progress", given["progress"])
     if not isinstance(given["executor"], Integral | str | None):
         raise ParameterError(
             "executor must be None, a number of processes or 'ray' with isolate=True, got "
@@ -371,60 +314,6 @@ def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
     """Advise in what is left of the budget; a clock that only goes on is the same in all processes."""
     left = {} if math.isinf(ends_s) else {"budget": max(ends_s - clock.monotonic(), 0.01)}
     return advise(**{**given, **left, "progress": progress})
-
-
-def _read(
-    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any, unpenalised: Any
-) -> tuple[Family, Table]:
-    """Return the model's family and the table; `texts` is X where it is one column of texts."""
-    from regadvisor.families.fitted.own_library import own_function
-
-    table, given = door.table(task)
-    free = check_unpenalised(unpenalised, table.facts)
-    if free:
-        table = replace(
-            table,
-            facts=replace(table.facts, unpenalised=free),
-            notes=(about_free(free, table.facts), *table.notes),
-        )
-    own = own_function(model, table.facts, table.X, recipe)
-    if own is not None:
-        model, recipe = own, None
-    if task == "auto" and is_module(model):
-        from regadvisor.families.neural.module.target import classes_by_outputs
-
-        note = classes_by_outputs(model, table, None if recipe is None else recipe.output)
-        if note is not None:
-            table, given = door.table("classification")
-            table = replace(table, notes=(note, *table.notes))
-    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
-    if hasattr(family, "on"):  # what is trained by itself reads X as it is
-        family, table = family.on(table, given if texts is None else texts)
-    if texts is not None and table.given is None:
-        raise DataError(
-            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
-            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
-        )
-    if texts is not None:  # the model reads them
-        table = replace(table, notes=tuple(note for note in table.notes if note.code != "looks-like-id"))
-    return family, table
-
-
-def _features(X: Any, *, like: DataFacts) -> Table:
-    """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
-    try:
-        n_rows, _ = contain(X).shape
-        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
-    except DataError as error:
-        raise DataError(
-            f"match must be a table such as X is; what is said of X is of match here: {error}"
-        ) from error
-
-
-def _seeds(random_state: int) -> dict[str, int]:
-    """Return one seed a stage, spawned from the caller's: stages never share random numbers."""
-    children = np.random.SeedSequence(random_state).spawn(len(STAGES))
-    return {name: int(child.generate_state(1)[0]) for name, child in zip(STAGES, children, strict=True)}
 
 
 def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    OneToOneFeatureMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -235,7 +241,7 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
         return self._fit(X, y, sample_weight, groups, time)
 
 
-class RegularizationAdvisor(TransformerMixin, AdvisorParameters):
+class RegularizationAdvisor(OneToOneFeatureMixin, TransformerMixin, AdvisorParameters):
     """A pass-through step: records advice about what flows through it and changes nothing.
 
     Put it before the model in a pipeline to see, in ``advice_``, which regularizer the data ask for.
@@ -282,13 +288,3 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
         """Return `X` as it is."""
         check_is_fitted(self)
         return self._checked(X, reset=False)
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Return the names of the columns, which pass through unchanged."""
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        if input_features is not None:
-            return np.asarray(input_features, dtype=object)
-        return np.asarray(
-            [f"x{i}" for i in range(self.n_features_in_)] if names is None else names, dtype=object
-        )

@@ -391,7 +391,7 @@ class ScoreEvidence:
     comparisons: tuple[Comparison, ...]
     #: By kind: the lowest mean held-out loss of its candidates, with the luck of the pick (read by Q9b).
     lowest_losses: dict[str, float] = field(default_factory=dict)
-    #: By kind: what carrying its strengths to all rows is expected to add, as a share of its loss (Q9b).
+    #: By kind: what rescaling its strengths to all rows is expected to add, as a share of its loss (Q9b).
     carry_costs: dict[str, float] = field(default_factory=dict)
     #: Candidates that were excluded because they did not converge, by kind.
     n_excluded: dict[str, int] = field(default_factory=dict)
@@ -602,9 +602,9 @@ class Strength:
     #: For the full data.
     regularizer: Regularizer
     source: Literal["search", "default", "none"]
-    #: As picked on the sample, before any carrying over to the full data.
+    #: As picked on the sample, before any rescaling to the full data.
     on_sample: Regularizer | None = None
-    #: How the strength was carried from the sample to all rows, as one sentence.
+    #: How the strength was rescaled from the sample to all rows, as one sentence.
     carried: str | None = None
     #: By strength name: lowest and highest strength that ties with the pick.
     ties: dict[str, tuple[float, float]] = field(default_factory=dict)

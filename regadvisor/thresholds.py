@@ -428,7 +428,7 @@ SMALLER_FACTORS = (0.25, 1.0, 4.0)
 FULL_SIZE_FACTORS = (0.5, 1.0, 2.0)
 #: Rows from which on one fold tells losers from winners.
 ONE_FOLD_ROWS = 500
-#: Combinations that lose this share of the loss when they are carried to all rows get one candidate.
+#: Combinations that lose this share of the loss when they are rescaled to all rows get one candidate.
 ONE_CANDIDATE_FROM = 0.05
 #: Linear models start from fewer strengths on so many rows: with 5 or 6 of a kind instead of 8 or 12, regret
 #: was 0.5 points lower [-1.2, 0.1] on 15 sets of 1,000 rows and more, 2.2 higher [-2.6, 8.1] on 33 smaller.
@@ -438,8 +438,8 @@ STAGE_REDUCTION = 3
 #: Of linear models only those are stopped whose loss is higher than the best one's by this share of it, four
 #: times what ties, and so many standard errors on top.
 LOST_BY, LOST_SE = 4 * SAME_REGION, 3.0
-#: Carried strengths lose at most this share of what the kind is ahead of the constant.
-CARRY_MOST_LOST = 0.5
+#: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
+RESCALING_MOST_LOST = 0.5
 #: The log of a best strength is never taken for better known than this: a third of the grid's step.
 STRENGTH_LEAST_SE = 0.35
 #: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a

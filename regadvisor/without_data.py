@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from regadvisor import __version__
 from regadvisor.advice import Advice
+from regadvisor.arguments import check
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import Chart, resolve
 from regadvisor.flowchart.walk import walk
@@ -48,9 +49,9 @@ def advise_without_data(
     >>> advise_without_data(correlated=True).regularizer.kind
     'l2'
     """
-    check_flag("correlated", correlated)
-    check_flag("whole_picture", whole_picture)
-    check_flag("prior_knowledge", prior_knowledge)
+    check("correlated", correlated)
+    check("whole_picture", whole_picture)
+    check("prior_knowledge", prior_knowledge)
     way_chart = resolve(chart, has_dropout=False)
     if "Q3" not in way_chart.questions:
         raise ParameterError(
@@ -92,10 +93,3 @@ def advise_without_data(
             notes=() if known else (Note(code="nothing-known", text="Nothing was said about the features."),),
         )
     )
-
-
-def check_flag(name: str, value: bool | None) -> bool | None:
-    """Return `value` if it is True, False or None."""
-    if value is None or isinstance(value, bool):
-        return value
-    raise ParameterError(f"{name} must be True, False or None, got {value!r}")

@@ -13,10 +13,11 @@ from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
 from regadvisor.decision.decide import Decider
 from regadvisor.evidence.gather import Trained
-from regadvisor.families.base import Carry, Fit, Fold, Job, Prepared
+from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED, Chart, without
 from regadvisor.flowchart.walk import walk
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import (
     CorrelationEvidence,
     Evidence,
@@ -57,12 +58,12 @@ class RecordingFamily(LinearFamily):
 
     def __init__(self, name: str = "linear") -> None:
         self.name = name
-        self.carries: list[Carry] = []
+        self.rescalings: list[Rescaling] = []
         self.trainings: list[tuple[Fit | None, int, int, int]] = []
 
-    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
-        self.carries.append(carry)
-        return super().at_full_size(picked, carry)
+    def at_full_size(self, picked: Fit, by: Rescaling) -> tuple[Regularizer, str | None]:
+        self.rescalings.append(by)
+        return super().at_full_size(picked, by)
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         self.trainings.append((picked, n_sample, n_rows, seed))

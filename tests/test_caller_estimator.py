@@ -36,13 +36,13 @@ from sklearn.preprocessing import (
 from sklearn.utils.class_weight import compute_sample_weight
 
 from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, DataError, ParameterError, advise
-from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.families.base import Job
 from regadvisor.families.estimator.family import EstimatorFamily
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
+from regadvisor.models import resolve_model
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.folds import make_folds
 

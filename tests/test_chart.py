@@ -301,7 +301,7 @@ def test_the_lowest_loss_is_the_one_expected_of_all_rows() -> None:
     assert "2.0% of L2" in kept.because
 
 
-def test_carrying_takes_no_more_than_half_of_what_a_kind_is_ahead_of_the_constant() -> None:
+def test_rescaling_takes_no_more_than_half_of_what_a_kind_is_ahead_of_the_constant() -> None:
     made = evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1})  # the constant has 0.69
     lowest = {"none": 0.7, "l2": 0.63, "l1": 0.67, "elasticnet": 0.7}
     scores = replace(made.scores, lowest_losses=lowest, carry_costs={"l2": 0.5})

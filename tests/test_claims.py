@@ -33,7 +33,7 @@ def made(
         best_kind="none",
         comparisons=compare_all(honest),
     )
-    return resampled(honest, seed=1, n_draws=n_draws, carry_costs=costs), scores
+    return resampled(honest, seed=1, n_draws=n_draws, rescaling_costs=costs), scores
 
 
 def claimed(kind: str, found: tuple[Resampled, ScoreEvidence], **more: float) -> dict[str, Claim]:

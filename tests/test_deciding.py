@@ -407,7 +407,7 @@ def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:
     assert claim(network, "kind").probability is None
 
 
-def test_what_carrying_costs_counts_in_the_support() -> None:
+def test_what_rescaling_costs_counts_in_the_support() -> None:
     found = trained(doubtful())
     free = scores_of(found)
     dear = replace(free, carry_costs={"l1": 0.5, "elasticnet": 0.5, "l2": 0.0})
@@ -491,15 +491,15 @@ SAMPLED = SampleEvidence(
 
 @pytest.mark.parametrize(("kind", "power"), [("l2", 1.0), ("l1", 0.85)])
 @pytest.mark.parametrize("correction", [0.0, 0.25, -0.5])
-def test_strengths_are_carried_with_the_correction_that_smaller_samples_showed(
+def test_strengths_are_rescaled_with_the_correction_that_smaller_samples_showed(
     kind: str, power: float, correction: float
 ) -> None:
     found = trained(clear(**{"l2": 0.9, kind: 0.5}))
     evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind, correction=correction))
     decision = decider(found, evidence, n_rows=4 * N).decide()
-    carried = decision.strength.regularizer
-    assert carried.kind == kind
-    assert getattr(carried, kind) == pytest.approx(0.1 * 4 ** -(power + correction))
+    advised = decision.strength.regularizer
+    assert advised.kind == kind
+    assert getattr(advised, kind) == pytest.approx(0.1 * 4 ** -(power + correction))
     assert decision.strength.on_sample == Regularizer(**{kind: 0.1})
     assert decision.strength.carried is not None
     assert "200 to 800 rows" in decision.strength.carried
@@ -535,9 +535,9 @@ def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forwa
     family = RecordingFamily()
     evidence = evidence_of(scores_of(found), sample=replace(SAMPLED, validation=validation))
     decider(found, evidence, n_rows=4 * N, family=family).decide()
-    (carry,) = family.carries
-    assert (carry.n_sample, carry.n_rows, carry.n_features) == (N, 4 * N, 6)
-    assert (carry.correction, carry.is_forward) == (0.0, is_forward)
+    (by,) = family.rescalings
+    assert (by.n_sample, by.n_rows, by.n_features) == (N, 4 * N, 6)
+    assert (by.correction, by.is_forward) == (0.0, is_forward)
     fit = found.tuned.results.by_kind["l2"][0]
     assert family.trainings == [(fit, N, 4 * N, SEEDS["model"])]
 

@@ -51,13 +51,13 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 
 from regadvisor import DataError, ParameterError, Regularizer, advise
-from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.families.base import Job
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import ESTIMATORS, WRAPPERS, configured, innermost, row_of
 from regadvisor.families.fitted.losses import ColumnLoss, signs
+from regadvisor.models import resolve_model
 from regadvisor.report.units import range_in_own_unit
 from regadvisor.sampling.folds import make_folds
 from regadvisor.words import number

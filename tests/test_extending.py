@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from click.testing import CliRunner
 from sklearn.linear_model import Ridge
 
 import regadvisor
-from regadvisor import advice, arguments, family_spec
+from regadvisor import advice, family_spec, models
 from regadvisor.advice import Advice
 from regadvisor.cli.main import main
 from regadvisor.errors import ParameterError
@@ -112,7 +116,7 @@ def test_a_family_is_a_class_and_a_row_of_each_table(tmp_path: Path, monkeypatch
         return build.build_linear(facts, regularizer, seed=training.seed)
 
     monkeypatch.setitem(family_spec.FAMILIES, "ridge", family_spec.FamilySpec(name="ridge"))
-    monkeypatch.setitem(arguments.MAKERS, "ridge", lambda facts, **options: RidgeFamily())
+    monkeypatch.setitem(models.MAKERS, "ridge", lambda facts, **options: RidgeFamily())
     monkeypatch.setitem(build.BUILDERS, "ridge", built)
     X, y = regression()
     chart = Chart(
@@ -160,3 +164,71 @@ def test_all_tables_of_kinds_follow_from_one() -> None:
 def test_a_kind_is_named_in_six_files_at_most(kind: str) -> None:
     naming = [path for path in PACKAGE.rglob("*.py") if f'"{kind}"' in path.read_text()]
     assert 2 <= len(naming) <= 6, naming
+
+
+#: What a kind of all three strengths takes: what is put behind a line that begins a table.
+_POINTS = "PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {\n"
+_ROWS = {
+    "regularizer.py": {
+        'Kind = Literal["none", ': '"all_three", ',
+        "KIND_SPECS: dict[Kind, KindSpec] = {\n": '"all_three": KindSpec(label="dropout+L1+L2", '
+        'strengths=("l1", "l2", "dropout"), colour="#000000", dash="-", marker="X"),\n',
+    },
+    "families/neural/strengths.py": {
+        f"\n{_POINTS}": '"all_three": ((0.1, 2.0, 0.1),),\n',
+        f"\nLOSS_{_POINTS}": '"all_three": ((1e-4, 0.01, 0.1),),\n',
+    },
+}
+_WITH_THE_KIND = """
+import sys
+import numpy as np
+import regadvisor
+from regadvisor.flowchart.chart import Chart, Edge, Question
+
+assert regadvisor.__file__.startswith(sys.argv[1])
+rng = np.random.default_rng(0)
+X = rng.standard_normal((120, 8))
+y = X @ np.array([2.0, -1.0, 0.5, 0, 0, 0, 0, 0]) + rng.standard_normal(120)
+edges = {reply: Edge(to="all_three") for reply in ("better", "same", "unsure", "worse")}
+asked = Question(text="Do all three help?", judge="comparison", compares=("all_three", "none"), edges=edges)
+for coupling in ("decoupled", "loss"):
+    made = regadvisor.advise(
+        X,
+        y,
+        model="mlp",
+        recipe=regadvisor.Recipe(hidden=(8,), epochs=3, coupling=coupling),
+        chart=Chart(name="short", start="Q", questions={"Q": asked}),
+        effort="quick",
+    )
+    assert made.regularizer.kind == "all_three"
+    assert {"none", "all_three"} <= set(made.scores.kind)
+    assert min(made.regularizer.strengths().values()) > 0
+    made.to_json(sys.argv[1] + "/advice.json")
+    again = regadvisor.Advice.load(sys.argv[1] + "/advice.json")
+    assert again.record == made.record
+    assert "dropout+L1+L2" in again.verdict
+    assert "dropout+L1+L2" in again.to_html()
+    again.plot("kinds")
+    assert again.build().fit(X, y).predict(X).shape == (120,)
+    assert "soft" in again.snippet("torch") or coupling == "loss"
+"""
+
+
+@pytest.mark.slow
+def test_a_kind_is_a_row_in_each_of_three_tables(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "regadvisor", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, rows in _ROWS.items():
+        path = tmp_path / "regadvisor" / name
+        text = path.read_text()
+        for line, row in rows.items():
+            assert text.count(line) == 1, line
+            text = text.replace(line, line + row)
+        path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:regadvisor", "-c", _WITH_THE_KIND, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr

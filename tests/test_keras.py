@@ -16,7 +16,7 @@ from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
 
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
-from regadvisor.export.alone import carried_to
+from regadvisor.export.alone import rescaled_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted import keras_fit, own_library
@@ -375,12 +375,12 @@ def test_a_schedule_counts_with_the_rate_of_every_step() -> None:
     training = Training(family="mlp", seed=0, coupling="decoupled", lr=0.01, batch_size=32, epochs=5)
     rates = keras.optimizers.schedules.CosineDecay(0.0, 20, warmup_target=0.01, warmup_steps=5)
     model = sequential(optimizer=keras.optimizers.Adam(rates))
-    found = carried_to(model, Regularizer(l2=1.0, coupling="decoupled"), facts, training)
+    found = rescaled_to(model, Regularizer(l2=1.0, coupling="decoupled"), facts, training)
     advised = full_run_rates(Recipe(lr=0.01, batch_size=32, schedule="constant"), n_rows=len(X), epochs=5)
     n_steps = len(advised)
     assert found.l2 == pytest.approx(advised.sum() / sum(float(rates(k)) for k in range(n_steps)))
     with pytest.raises(ParameterError, match="learning rate above 0"):
-        carried_to(sequential(optimizer=keras.optimizers.SGD(0.0)), found, facts, training)
+        rescaled_to(sequential(optimizer=keras.optimizers.SGD(0.0)), found, facts, training)
 
 
 def test_weight_decay_of_the_optimizer_is_advised_as_such(cancer: Any, tmp_path: Any) -> None:

@@ -21,13 +21,14 @@ from regadvisor import thresholds
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, StrengthError
-from regadvisor.families.base import Carry, Fold, Job
+from regadvisor.families.base import Fold, Job
 from regadvisor.families.linear import data as linear_data
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.regularizer import Regularizer
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")
@@ -469,10 +470,10 @@ def test_strengths_fall_with_the_rows():
     table = make_table(*load_iris(return_X_y=True))
     prepared = FAMILY.prepare(table, some_folds(table), seed=0)
     (fit,) = FAMILY.train(prepared, [Job(regularizer=Regularizer(l1=0.1, l2=0.1))], deadline=NEVER)
-    carried, sentence = FAMILY.at_full_size(fit, Carry(n_sample=100, n_rows=400, n_features=3))
-    assert (carried.l1, carried.l2) == pytest.approx((0.1 / 4**0.85, 0.025))
+    found, sentence = FAMILY.at_full_size(fit, Rescaling(n_sample=100, n_rows=400, n_features=3))
+    assert (found.l1, found.l2) == pytest.approx((0.1 / 4**0.85, 0.025))
     assert "L2 falls as 1/n, L1 as n^-0.85" in sentence
-    same = FAMILY.at_full_size(fit, Carry(n_sample=150, n_rows=150, n_features=3))
+    same = FAMILY.at_full_size(fit, Rescaling(n_sample=150, n_rows=150, n_features=3))
     assert same == (fit.job.regularizer, None)
 
 

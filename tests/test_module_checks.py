@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regadvisor import DataError, ParameterError, Recipe, advise
-from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import ChannelScaler
 from regadvisor.families.neural.module.dropout import places_of
@@ -24,6 +23,7 @@ from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
+from regadvisor.models import resolve_model
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS
 

@@ -354,7 +354,7 @@ def test_penalties_spare_biases_norms_and_what_the_patterns_say() -> None:
     }.items():
         architecture = examine(source, rows_of((8,)).x, recipe=recipe, is_classification=True)
         stack = architecture.stack(torch.zeros(1, architecture.n_parameters), batch=2, loss="log")
-        inside = range(architecture.n_parameters)[stack.penalised]
+        inside = range(architecture.n_parameters)[: stack.n_penalised]
         penalised[name] = {entry.name for entry in architecture.layout.entries if entry.start in inside}
     assert penalised == {
         "usual": {"0.weight", "4.weight"},
@@ -392,13 +392,13 @@ def test_frozen_weights_stay_and_random_buffers_are_each_network_s_own() -> None
             return self.last(self.frozen((x @ self.directions).cos()))
 
     architecture = architecture_of(Features)
-    carried = {entry.name for entry in architecture.layout.carried}
+    carried = {entry.name for entry in architecture.layout.untrained}
     assert carried == {"directions", "frozen.weight", "frozen.bias"}
     members = [Member(seed=0), Member(seed=1)]
     trainer = trained(architecture, (8,), [STRENGTHS["both"]] * 2, members)
     for member, row in zip(members, trainer.stack.flat, strict=True):
         start = Stream(member, architecture, torch.arange(2)).initial[0]
-        for entry in architecture.layout.carried:
+        for entry in architecture.layout.untrained:
             assert torch.equal(row[entry.start : entry.stop], start[entry.start : entry.stop])
 
 

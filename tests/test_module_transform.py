@@ -15,12 +15,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor, nn
 
 from regadvisor import Advice, Recipe, advise
-from regadvisor.arguments import resolve_model
 from regadvisor.data.source import make_table
 from regadvisor.export.build import recipe_of
 from regadvisor.families.neural.common_scale import is_on_common_scale
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.models import resolve_model
 from regadvisor.sampling.folds import make_folds
 
 CANCER, DIAGNOSIS = (each[:240] for each in load_breast_cancer(return_X_y=True))

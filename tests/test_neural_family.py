@@ -1,4 +1,4 @@
-"""The mlp family: what its scores mean, what a deadline leaves, what is carried to the full size."""
+"""The mlp family: what its scores mean, what a deadline leaves, what is rescaled to the full size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.base import Carry, Fit, Fold, Job
+from regadvisor.families.base import Fit, Fold, Job
 from regadvisor.families.neural import batches, encoded, family
 from regadvisor.families.neural.batches import member_seed, n_jobs_at_once, train_batch
 from regadvisor.families.neural.encoded import NetworkPrepared
@@ -34,8 +34,9 @@ from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints, fewest_epochs
-from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES, exponent
+from regadvisor.families.neural.strengths import PORTFOLIOS, RANGES
 from regadvisor.families.preprocess import make_preprocessor
+from regadvisor.full_size.rescale import Rescaling, exponent
 from regadvisor.regularizer import KINDS, STRENGTHS, Regularizer
 
 SMALL = Recipe(hidden=(16, 8), lr=5e-3, batch_size=64)
@@ -390,21 +391,23 @@ def test_strength_times_sum_lr_falls_as_documented_to_the_full_size(n_rows: int)
     prepared = mlp.prepare(cancer(), make_folds(cancer()), seed=0)
     jobs = [Job(regularizer=decoupled(l1=0.2, l2=1.0)), Job(regularizer=decoupled(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=Deadline.never())
-    carry = Carry(n_sample=240, n_rows=n_rows, n_features=30)
-    carried, sentence = mlp.at_full_size(both, carry)
+    by = Rescaling(n_sample=240, n_rows=n_rows, n_features=30)
+    found, sentence = mlp.at_full_size(both, by)
     training = mlp.training(both, n_sample=240, n_rows=n_rows, seed=3)
     n_steps = int(np.ceil(n_rows / 64)) * (training.epochs or 0)
     flat = n_steps // 2
     cosine = 0.5 * (1 + np.cos(np.pi * np.arange(n_steps - flat) / (n_steps - flat)))
     sum_lr = 5e-3 * (flat + cosine.sum())
     ratio = min(n_rows / 240, thresholds.FARTHEST_RATIO)
-    assert (carried.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0) / ratio ** exponent("l2", 30))
-    assert (carried.l1 or 0) * sum_lr == pytest.approx(0.2 * (both.sum_lr or 0) / 1.0)
+    assert (found.l2 or 0) * sum_lr == pytest.approx(
+        1.0 * (both.sum_lr or 0) / ratio ** exponent("decoupled", "l2", 30)
+    )
+    assert (found.l1 or 0) * sum_lr == pytest.approx(0.2 * (both.sum_lr or 0) / 1.0)
     assert sentence is not None
     assert "sum of all learning rates" in sentence
-    forward, _ = mlp.at_full_size(both, replace(carry, is_forward=True))
+    forward, _ = mlp.at_full_size(both, replace(by, is_forward=True))
     assert (forward.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0))
-    assert mlp.at_full_size(dropout, carry) == (dropout.job.regularizer, None)
+    assert mlp.at_full_size(dropout, by) == (dropout.job.regularizer, None)
 
 
 def test_the_full_run_makes_the_epochs_of_the_recipe_or_those_that_were_chosen() -> None:

@@ -17,7 +17,7 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.base import Carry, Fold, Job
+from regadvisor.families.base import Fold, Job
 from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.batches import train_batch
 from regadvisor.families.neural.encoded import NetworkPrepared, dense
@@ -28,6 +28,7 @@ from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import choose_checkpoints
 from regadvisor.families.neural.strengths import LOSS_PORTFOLIOS, LOSS_RANGES
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.regularizer import KINDS, STRENGTHS, Regularizer
 
 SMALL = Recipe(hidden=(16, 8), lr=5e-3, batch_size=64)
@@ -191,9 +192,9 @@ def test_a_batch_too_large_for_the_memory_is_halved_and_gives_the_same(most: int
     recipe = replace(SMALL, epochs=3)
     _, prepared = prepare(recipe)
     assert isinstance(prepared.architecture, NetArchitecture)
-    expected = train_batch(prepared, JOBS, recipe, NEVER)
+    expected = train_batch(prepared, JOBS, NEVER)
     tight = Tight(prepared.architecture, most, [], error)
-    found = train_batch(replace(prepared, architecture=tight), JOBS, recipe, NEVER)
+    found = train_batch(replace(prepared, architecture=tight), JOBS, NEVER)
     assert expected is not None
     assert found is not None
     assert_same_fits(found, expected, n_steps=len(prepared.plan.rates))
@@ -205,9 +206,9 @@ def test_memory_for_one_network_alone_is_enough() -> None:
     recipe = replace(SMALL, epochs=3)
     _, prepared = prepare(recipe)
     assert isinstance(prepared.architecture, NetArchitecture)
-    expected = train_batch(prepared, JOBS, recipe, NEVER)
+    expected = train_batch(prepared, JOBS, NEVER)
     tight = Tight(prepared.architecture, 1, [], MemoryError())
-    found = train_batch(replace(prepared, architecture=tight), JOBS, recipe, NEVER)
+    found = train_batch(replace(prepared, architecture=tight), JOBS, NEVER)
     assert expected is not None
     assert found is not None
     assert_same_fits(found, expected, n_steps=len(prepared.plan.rates))
@@ -237,7 +238,7 @@ def test_a_network_larger_than_the_memory_is_an_error_and_other_errors_are_not_s
     ]:
         tight = Tight(prepared.architecture, 0, [], error)
         with pytest.raises(caught, match=message):
-            train_batch(replace(prepared, architecture=tight), JOBS, SMALL, NEVER)
+            train_batch(replace(prepared, architecture=tight), JOBS, NEVER)
 
 
 # --------------------------------------------------------------------------- the penalty in the loss
@@ -262,14 +263,14 @@ def test_strengths_in_the_loss_fall_with_the_rows_alone() -> None:
     mlp, prepared = prepare(replace(SMALL, coupling="loss", epochs=4))
     jobs = [Job(regularizer=Regularizer(l1=1e-3, l2=1e-2)), Job(regularizer=Regularizer(dropout=0.2))]
     both, dropout = mlp.train(prepared, jobs, deadline=NEVER)
-    carried, sentence = mlp.at_full_size(both, Carry(n_sample=442, n_rows=4 * 442, n_features=10))
-    assert carried.l2 == pytest.approx(1e-2 / 4)
-    assert carried.l1 == pytest.approx(1e-3 / 2)
+    found, sentence = mlp.at_full_size(both, Rescaling(n_sample=442, n_rows=4 * 442, n_features=10))
+    assert found.l2 == pytest.approx(1e-2 / 4)
+    assert found.l1 == pytest.approx(1e-3 / 2)
     assert sentence is not None
     assert "L2 as 1/n and L1 as 1/√n; not rescaled by Σ lr" in sentence
-    same = mlp.at_full_size(both, Carry(n_sample=442, n_rows=442, n_features=10))
+    same = mlp.at_full_size(both, Rescaling(n_sample=442, n_rows=442, n_features=10))
     assert same == (both.job.regularizer, None)
-    stays = mlp.at_full_size(dropout, Carry(n_sample=442, n_rows=4_420, n_features=10))
+    stays = mlp.at_full_size(dropout, Rescaling(n_sample=442, n_rows=4_420, n_features=10))
     assert stays == (dropout.job.regularizer, None)
 
 

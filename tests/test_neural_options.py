@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,15 +13,16 @@ from rounding import assert_same
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.losses import (
     Loss,
     fill_slope,
     mean_loss,
     row_losses,
 )
-from regadvisor.families.neural.nets import NetArchitecture, NetStack
+from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import constant_outputs
-from regadvisor.families.neural.penalties import Strengths, column_runs
+from regadvisor.families.neural.penalties import Strengths
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import Member, StackTrainer, Stream, TrainingRows, clip
@@ -55,18 +57,28 @@ def make_rows(*, n_classes: int = 3, weighted: bool = False, n_targets: int = 1)
     return TrainingRows(x=x, target=target, weight=weight, parts=parts, is_classification=n_classes > 0)
 
 
-def train(rows: TrainingRows, regularizers: list[Regularizer], recipe: Recipe, seed: int = 3) -> NetStack:
+class Trained(NamedTuple):
+    stack: Stack
+    weights: list[Tensor]
+    biases: list[Tensor]
+
+    @property
+    def flat(self) -> Tensor:
+        return self.stack.flat
+
+
+def train(rows: TrainingRows, regularizers: list[Regularizer], recipe: Recipe, seed: int = 3) -> Trained:
+    architecture = NetArchitecture.of(recipe, N_FEATURES, rows.target.shape[1])
     trainer = StackTrainer(
         rows,
         [Member(seed=seed)] * len(regularizers),
         Strengths.of(regularizers),
         plan=Plan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1),
-        architecture=NetArchitecture.of(recipe, N_FEATURES, rows.target.shape[1]),
+        architecture=architecture,
         recipe=recipe,
     )
     assert trainer.run()
-    assert isinstance(trainer.stack, NetStack)
-    return trainer.stack
+    return Trained(trainer.stack, *architecture.views(trainer.stack.flat))
 
 
 class Plain:
@@ -78,9 +90,9 @@ class Plain:
         architecture = NetArchitecture.of(recipe, N_FEATURES, rows.target.shape[1])
         self.stream = Stream(Member(seed=seed), architecture, rows.parts[0])
         parts: list[nn.Module] = []
-        for weight, bias in zip(*architecture.layout.views(self.stream.initial), strict=True):
+        for weight, bias in zip(*architecture.views(self.stream.initial), strict=True):
             layer = nn.Linear(*weight.shape[1:])
-            layer.weight.data, layer.bias.data = weight[0].T.clone(), bias[0, 0].clone()
+            layer.weight.data, layer.bias.data = weight[0].T.clone(), bias[0].clone()
             parts += [layer, nn.ReLU()]
         self.net = nn.Sequential(*parts[:-1])
 
@@ -130,11 +142,11 @@ class Plain:
         return self.net
 
 
-def assert_equal(stack: NetStack, number: int, net: nn.Sequential) -> None:
+def assert_equal(stack: Trained, number: int, net: nn.Sequential) -> None:
     layers = [part for part in net if isinstance(part, nn.Linear)]
     for layer, weight, bias in zip(layers, stack.weights, stack.biases, strict=True):
         torch.testing.assert_close(weight[number], layer.weight.T, atol=2e-5, rtol=1e-4)
-        torch.testing.assert_close(bias[number, 0], layer.bias, atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(bias[number], layer.bias, atol=2e-5, rtol=1e-4)
 
 
 STRENGTHS: dict[str, dict[str, float]] = {
@@ -194,14 +206,13 @@ def test_a_pattern_that_fits_no_parameter_is_named() -> None:
         train(make_rows(), [Regularizer()], replace(BASE, exempt=("head.*",)))
 
 
-def test_neighbouring_columns_are_one_slice() -> None:
+def test_penalised_columns_come_first() -> None:
     layout = NetArchitecture.of(BASE, N_FEATURES, 3).layout
     assert list(layout.columns) == ["0.weight", "2.weight", "4.weight", "0.bias", "2.bias", "4.bias"]
-    assert layout.columns["0.bias"].start == layout.n_weights
-    mask = torch.zeros(10, dtype=torch.bool)
-    mask[[0, 1, 4, 9]] = True
-    assert column_runs(mask) == [slice(0, 2), slice(4, 5), slice(9, 10)]
-    assert column_runs(~mask) == [slice(2, 4), slice(5, 9)]
+    assert layout.columns["0.bias"].start == layout.n_penalised
+    some = NetArchitecture.of(replace(BASE, penalised=("2.*", "4.bias")), N_FEATURES, 3).layout
+    assert set(some.penalised_names) == {"2.weight", "2.bias", "4.bias"}
+    assert max(some.columns[name].stop for name in some.penalised_names) == some.n_penalised
 
 
 def test_only_the_decoupled_penalty_gives_exact_zeros() -> None:
@@ -209,7 +220,7 @@ def test_only_the_decoupled_penalty_gives_exact_zeros() -> None:
     decoupled = train(make_rows(), [Regularizer(l1=1.5, coupling="decoupled")], recipe)
     in_loss = train(make_rows(), [Regularizer(l1=0.05)], replace(recipe, coupling="loss"))
     assert float((decoupled.weights[0] == 0).float().mean()) > 0.3
-    assert bool(decoupled.zeroed().any())
+    assert bool(decoupled.stack.zeroed().any())
     assert not bool((in_loss.weights[0] == 0).any())
     assert float(in_loss.weights[0].abs().median()) < 0.01
 

@@ -19,10 +19,10 @@ from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
     Plan,
-    carried_epochs,
     full_run_rates,
     learning_rates,
     planned_epochs,
+    rescaled_epochs,
     sample_plan,
     spread_checkpoints,
     steps_per_epoch,
@@ -69,18 +69,18 @@ def test_planned_steps_grow_with_the_root_of_the_rows(n_rows: int, factor: int) 
 
 
 @given(st.floats(1, 500), st.integers(10, 10_000), st.integers(1, 100))
-def test_carried_epochs_are_the_geometric_mean_of_equal_epochs_and_equal_steps(
+def test_rescaled_epochs_are_the_geometric_mean_of_equal_epochs_and_equal_steps(
     epochs: float, n_from: int, factor: int
 ) -> None:
     n_to = n_from * factor
     equal_epochs, equal_steps = epochs, epochs * n_from / n_to
     expected = math.sqrt(equal_epochs * equal_steps)
-    assert abs(carried_epochs(epochs, n_from=n_from, n_to=n_to) - max(1.0, expected)) <= 0.5
+    assert abs(rescaled_epochs(epochs, n_from=n_from, n_to=n_to) - max(1.0, expected)) <= 0.5
 
 
-def test_carrying_the_planned_length_gives_the_planned_length() -> None:
-    carried = carried_epochs(planned_epochs(2_000, 1), n_from=2_000, n_to=8_000)
-    assert carried == planned_epochs(8_000, 1)
+def test_rescaling_the_planned_length_gives_the_planned_length() -> None:
+    found = rescaled_epochs(planned_epochs(2_000, 1), n_from=2_000, n_to=8_000)
+    assert found == planned_epochs(8_000, 1)
 
 
 @given(st.integers(1, 200))

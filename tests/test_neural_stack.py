@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,8 +14,7 @@ from rounding import GROWTH, assert_same, off_by
 from torch import nn
 
 from regadvisor.families.neural.architecture import Stack
-from regadvisor.families.neural.nets import Layout, NetArchitecture, NetStack, initial_parameters
-from regadvisor.families.neural.optimizers import Adam
+from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.penalties import Strengths, span
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
@@ -60,29 +61,37 @@ def make_plan(*, epochs: int = 12, batch_size: int = 32) -> Plan:
 def make_trainer(
     rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan
 ) -> StackTrainer:
-    recipe = Recipe(hidden=HIDDEN)
     return StackTrainer(
         rows,
         members,
         Strengths.of(regularizers),
         plan=plan,
-        architecture=NetArchitecture.of(recipe, rows.x.shape[1], rows.target.shape[1]),
-        recipe=recipe,
+        architecture=perceptron(rows),
+        recipe=Recipe(hidden=HIDDEN),
     )
 
 
-def train(rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan) -> NetStack:
+def perceptron(rows: TrainingRows) -> NetArchitecture:
+    return NetArchitecture(widths=(rows.x.shape[1], *HIDDEN, rows.target.shape[1]))
+
+
+class Trained(NamedTuple):
+    flat: torch.Tensor
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+
+
+def train(rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan) -> Trained:
     trainer = make_trainer(rows, members, regularizers, plan)
     assert trainer.run()
-    assert isinstance(trainer.stack, NetStack)
-    return trainer.stack
+    return Trained(trainer.stack.flat, *perceptron(rows).views(trainer.stack.flat))
 
 
-def as_module(layout: Layout, flat: torch.Tensor) -> nn.ModuleList:
+def as_module(net: NetArchitecture, flat: torch.Tensor) -> nn.ModuleList:
     """One network's row as torch.nn.Linear layers."""
-    layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in layout.shapes)
-    for layer, weight, bias in zip(layers, *layout.views(flat), strict=True):
-        layer.weight.data, layer.bias.data = weight[0].T.clone(), bias[0, 0].clone()
+    layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(net.widths))
+    for layer, weight, bias in zip(layers, *net.views(flat), strict=True):
+        layer.weight.data, layer.bias.data = weight[0].T.clone(), bias[0].clone()
     return layers
 
 
@@ -105,9 +114,8 @@ def loss_of(rows: TrainingRows, outputs: torch.Tensor, batch: torch.Tensor) -> t
 
 def train_alone(rows: TrainingRows, member: Member, regularizer: Regularizer, plan: Plan) -> nn.ModuleList:
     """The plain loop: nn.Linear layers, autograd, torch's AdamW, soft thresholds."""
-    layout = Layout(widths=(rows.x.shape[1], *HIDDEN, rows.target.shape[1]))
-    stream = Stream(member, NetArchitecture(layout=layout), rows.parts[member.part])
-    layers = as_module(layout, stream.initial)
+    stream = Stream(member, perceptron(rows), rows.parts[member.part])
+    layers = as_module(perceptron(rows), stream.initial)
     l1, l2, dropout = regularizer.l1 or 0.0, regularizer.l2 or 0.0, regularizer.dropout or 0.0
     groups = [
         {"params": [layer.weight for layer in layers], "weight_decay": l2},
@@ -151,39 +159,39 @@ def test_trained_together_equals_trained_alone(n_classes: int, weighted: bool) -
         layers = train_alone(rows, member, regularizer, plan)
         for layer, weight, bias in zip(layers, stack.weights, stack.biases, strict=True):
             torch.testing.assert_close(weight[number], layer.weight.T, atol=2e-5, rtol=1e-4)
-            torch.testing.assert_close(bias[number, 0], layer.bias, atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(bias[number], layer.bias, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("n_classes", [4, 0])
 def test_gradient_is_that_of_autograd(n_classes: int) -> None:
     rows = make_rows(n_parts=1, n_classes=n_classes, weighted=True)
-    layout = Layout(widths=(6, *HIDDEN, rows.target.shape[1]))
-    initial = initial_parameters(layout, torch.Generator().manual_seed(3))
+    net = perceptron(rows)
+    initial = net.initial(torch.Generator().manual_seed(3))
     batch = torch.arange(20)
-    stack = NetStack(layout, initial.clone(), loss="log" if n_classes else "squared", batch=20)
+    stack = net.stack(initial.clone(), loss="log" if n_classes else "squared", batch=20)
     assert rows.weight is not None
     stack.compute_gradient(rows.x[batch][None], rows.target[batch][None], weight=rows.weight[batch][None])
-    layers = as_module(layout, initial)
+    layers = as_module(net, initial)
     loss_of(rows, forward(layers, rows.x[batch]), batch).backward()
-    for layer, weight, bias in zip(layers, *layout.views(stack.gradient), strict=True):
+    for layer, weight, bias in zip(layers, *net.views(stack.gradient), strict=True):
         torch.testing.assert_close(weight[0].T, layer.weight.grad, atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(bias[0, 0], layer.bias.grad, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(bias[0], layer.bias.grad, atol=1e-6, rtol=1e-5)
 
 
 def test_prediction_is_that_of_the_module() -> None:
-    layout = Layout(widths=(6, *HIDDEN, 3))
-    flat = torch.cat([initial_parameters(layout, torch.Generator().manual_seed(s)) for s in range(3)])
+    net = NetArchitecture(widths=(6, *HIDDEN, 3))
+    flat = torch.cat([net.initial(torch.Generator().manual_seed(s)) for s in range(3)])
     x = torch.randn(11, 6, generator=torch.Generator().manual_seed(9))
-    outputs = NetStack(layout, flat, batch=1, loss="log").outputs(slice(None), x)
+    outputs = net.stack(flat, batch=1, loss="log").outputs(slice(None), x)
     for number in range(3):
-        torch.testing.assert_close(outputs[number], forward(as_module(layout, flat[number : number + 1]), x))
+        torch.testing.assert_close(outputs[number], forward(as_module(net, flat[number : number + 1]), x))
 
 
 def test_starting_values_have_the_bounds_and_spread_of_torch_linear() -> None:
-    layout = Layout(widths=(50, 40, 2))
-    weights, biases = layout.views(initial_parameters(layout, torch.Generator().manual_seed(0)))
-    for drawn, shape in zip([*weights, *biases], [*layout.shapes, *layout.shapes], strict=True):
-        bound = shape[0] ** -0.5
+    net = NetArchitecture(widths=(50, 40, 2))
+    weights, biases = net.views(net.initial(torch.Generator().manual_seed(0)))
+    for drawn, n_in in zip([*weights, *biases], [50, 40, 50, 40], strict=True):
+        bound = n_in**-0.5
         assert float(drawn.abs().max()) <= bound
     theirs = nn.Linear(50, 40).weight.detach()
     assert float(weights[0].std()) == pytest.approx(float(theirs.std()), rel=0.05)
@@ -259,7 +267,7 @@ def test_biases_are_never_shrunk() -> None:
 
 
 def test_a_part_smaller_than_an_epoch_is_shuffled_again() -> None:
-    stream = Stream(Member(seed=0), NetArchitecture(layout=Layout(widths=(1, 1))), torch.arange(100, 110))
+    stream = Stream(Member(seed=0), NetArchitecture(widths=(1, 1)), torch.arange(100, 110))
     batches = stream.epoch(3, 8)
     counts = np.bincount(batches.flatten().numpy() - 100, minlength=10)
     assert batches.shape == (3, 8)
@@ -279,7 +287,6 @@ def test_moments_without_gradient_become_zero_not_subnormal() -> None:
     plan = make_plan(epochs=450)
     trainer = make_trainer(rows, [Member(seed=4)], [decoupled(l1=3.0)], plan)
     assert trainer.run()
-    assert isinstance(trainer._optimizer, Adam)
     moment = trainer._optimizer.moment
     subnormal = (moment != 0) & (moment.abs() < torch.finfo(torch.float32).tiny)
     assert bool((trainer.stack.flat == 0).any())

@@ -537,7 +537,7 @@ def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
     assert lowest(None, {"none": 0.5, "l2": 0.6}).because == "The loss is lowest without a regularizer (0.5)."
 
 
-def test_what_carrying_adds_is_said_of_both_kinds_that_are_named() -> None:
+def test_what_rescaling_adds_is_said_of_both_kinds_that_are_named() -> None:
     answer = lowest("l1", {"l2": 0.3, "l1": 0.4, "none": 0.6}, l2=0.1, l1=0.2, none=0.5)
     assert answer.because == (
         "With L2 the loss is 31% lower than with L1, after what rescaling to all rows may cost "

@@ -67,17 +67,7 @@ def by_hand(recipe: Recipe, regularizer: Regularizer) -> tuple[nn.Module, dict[s
     architecture.layout.unpack(stream.initial[0], module)
     start = {name: value.detach().clone() for name, value in module.named_parameters()}
     optimizer = make_optimizer(
-        module,
-        optimizer=recipe.optimizer,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        betas=recipe.betas,
-        l1=regularizer.l1 or 0.0,
-        l2=regularizer.l2 or 0.0,
-        rates=plan.rates.tolist(),
-        coupling=recipe.coupling,
-        lr_scale=recipe.lr_scale,  # type: ignore[arg-type]
-        towards_start=recipe.start_patterns,
+        module, recipe, l1=regularizer.l1 or 0.0, l2=regularizer.l2 or 0.0, rates=plan.rates.tolist()
     )
     for _ in range(plan.epochs):
         for batch in stream.epoch(plan.n_steps, plan.batch * plan.passes):
@@ -136,9 +126,7 @@ def test_penalties_that_pull_towards_the_start_end_there() -> None:
 
 def test_a_run_that_is_loaded_goes_on_towards_the_same_start() -> None:
     def optimizer_of(module: nn.Module) -> Any:
-        return make_optimizer(
-            module, optimizer="adamw", momentum=0.0, l1=0.0, l2=1.0, rates=[0.1] * 9, towards_start=("*",)
-        )
+        return make_optimizer(module, Recipe(towards_start=True), l1=0.0, l2=1.0, rates=[0.1] * 9)
 
     module = network()
     start, first = module[0].weight.detach().clone(), optimizer_of(module)  # type: ignore[index]

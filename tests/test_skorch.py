@@ -18,7 +18,7 @@ from torch import nn
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.errors import StrengthError
-from regadvisor.export.alone import carried_to
+from regadvisor.export.alone import rescaled_to
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.fitted.own_library import own_sum_lr
@@ -214,7 +214,7 @@ def test_the_rows_that_a_net_holds_out_are_no_steps() -> None:
     training = Training(family="mlp", seed=0, coupling="decoupled", lr=0.01, batch_size=32, epochs=5)
     strong = Regularizer(l2=1.0, coupling="decoupled")
     whole, held = (
-        carried_to(classifier(batch_size=32, train_split=split), strong, facts, training).l2
+        rescaled_to(classifier(batch_size=32, train_split=split), strong, facts, training).l2
         for split in (None, skorch.dataset.ValidSplit(5))
     )
     net = classifier(batch_size=32, train_split=skorch.dataset.ValidSplit(5), max_epochs=1)

@@ -11,6 +11,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.neural.dropout import with_dropout
 from regadvisor.families.neural.parameters import penalised_parameters
 from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
+from regadvisor.families.neural.recipe import Recipe
 
 
 def make_net() -> nn.Module:
@@ -51,17 +52,14 @@ def test_every_option_equals_a_loop_with_the_penalty_written_out(
 ) -> None:
     rates, l1, l2 = [0.02, 0.02, 0.01, 0.005], 0.05, 0.3
     ours, theirs = make_net().eval(), make_net().eval()
-    mine = make_optimizer(
-        ours,
+    recipe = Recipe(
         optimizer=optimizer,
         momentum=0.8,
-        l1=l1,
-        l2=l2,
-        rates=rates,
-        coupling=coupling,
+        coupling=coupling,  # type: ignore[arg-type]
         clip_norm=clip_norm,
-        exempt=["4.*"],
+        exempt=("4.*",),
     )
+    mine = make_optimizer(ours, recipe, l1=l1, l2=l2, rates=rates)
     weight, everything = theirs[0].weight, list(theirs.parameters())
     plain = torch.optim.SGD(everything, lr=1.0, momentum=0.8)
     reference = plain if optimizer == "sgd" else torch.optim.Adam(everything, lr=1.0)

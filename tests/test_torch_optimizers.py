@@ -14,6 +14,7 @@ from torch.optim import lr_scheduler
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import learning_rates
 
 X = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
@@ -25,9 +26,11 @@ def make_net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU(), nn.Linear(3, 1))
 
 
-def make(net: nn.Module, name: str = "sgd", coupling: str = "decoupled", **options: Any) -> Any:
-    given = {"l1": 0.3, "l2": 0.5, "rates": [0.05] * 10, "momentum": 0.9, "coupling": coupling, **options}
-    return make_optimizer(net, optimizer=name, **given)
+def make(
+    net: nn.Module, name: str = "sgd", coupling: str = "decoupled", momentum: float = 0.9, **options: Any
+) -> Any:
+    recipe = Recipe(optimizer=name, coupling=coupling, momentum=momentum)  # type: ignore[arg-type]
+    return make_optimizer(net, recipe, **{"l1": 0.3, "l2": 0.5, "rates": [0.05] * 10, **options})
 
 
 def train(net: nn.Module, optimizer: Any, n_steps: int, *, set_to_none: bool = True) -> None:

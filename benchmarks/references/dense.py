@@ -26,7 +26,7 @@ from references.kept import Reference, Size
 from regadvisor.data.table import Table
 from regadvisor.evidence.correlation import measure_correlation
 from regadvisor.evidence.whole_picture import measure_whole_picture
-from regadvisor.families.neural.schedule import carried_epochs
+from regadvisor.families.neural.schedule import rescaled_epochs
 from regadvisor.sampling.folds import Folding, make_folds
 
 #: Parts of the training rows, and the fewest rows that a part below 1 may have.
@@ -112,7 +112,7 @@ def part_of(task: Task, share: float) -> Task | None:
     part = Split(number=split.number, train=train, test=split.test[known], cluster=cluster)
     recipe = task.recipe
     if recipe is not None:
-        epochs = carried_epochs(recipe.epochs or 1, n_from=n_all, n_to=n_part)
+        epochs = rescaled_epochs(recipe.epochs or 1, n_from=n_all, n_to=n_part)
         recipe = replace(recipe, epochs=epochs)
     return replace(task, split=part, recipe=recipe)
 

@@ -9,7 +9,8 @@ import optuna
 
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Carry, Fit, Job
+from regadvisor.families.base import Fit, Job
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.sampling.folds import make_folds
 from regret.references import N_FOLDS, Task
@@ -51,7 +52,7 @@ def _best_of_trials(task: Task, *, seconds: float) -> tuple[Regularizer, int]:
     if not finished:
         return Regularizer(coupling=family.coupling), len(fits)
     best = fits[min(finished)[1]][1]
-    everything = Carry(n_sample=table.n_rows, n_rows=table.n_rows, n_features=prepared.n_features)
+    everything = Rescaling(n_sample=table.n_rows, n_rows=table.n_rows, n_features=prepared.n_features)
     return family.at_full_size(best, everything)[0], len(fits)
 
 

@@ -359,7 +359,7 @@ def test_the_fits_are_written_between_the_markers(tmp_path: Path) -> None:
         model="linear",
         gain_power=(1.5, 0.5),
         gain_scatter=0.01,
-        carry_costs={"l2": 0.01, "elasticnet": 0.02},
+        rescaling_costs={"l2": 0.01, "elasticnet": 0.02},
         n_sets=9,
     )
     text = transfer.rewritten(source, [found], "Fitted on nothing.")

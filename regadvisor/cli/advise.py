@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from regadvisor.arguments import MAKERS
 from regadvisor.cli import terminal
 from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.models import MAKERS
 from regadvisor.progress import PATIENCE_S, Progress, is_watched, watching
 from regadvisor.report.phrases import clean
 from regadvisor.writing import write_whole

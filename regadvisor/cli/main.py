@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from regadvisor import __version__
-from regadvisor.arguments import MAKERS
 from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
 from regadvisor.errors import ParameterError, RegadvisorError, StorageError
 from regadvisor.export.targets import TARGETS
+from regadvisor.models import MAKERS
 from regadvisor.progress import is_watched, watching
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from regadvisor.compare.claims import judged, masses
 from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import CONSTANT, Panel
-from regadvisor.full_size.laws import carried_loss
+from regadvisor.full_size.laws import rescaled_loss
 from regadvisor.records import Comparison
 
 
@@ -56,8 +56,8 @@ class Resampled:
     #: of its training set, too, which the mean over folds has only once. That is another K/(K - 1) times the
     #: variance of rows.
     trained: NDArray[np.float64]
-    #: By kind: what carrying its strengths to all rows is expected to add, as a share of its loss.
-    carry_costs: Mapping[str, float]
+    #: By kind: what rescaling its strengths to all rows is expected to add, as a share of its loss.
+    rescaling_costs: Mapping[str, float]
     _pairs: Mapping[tuple[str, str], _Pair]
 
     @property
@@ -74,10 +74,10 @@ class Resampled:
         constant = self.honest.loss(CONSTANT)
         expected = losses.copy()
         for number, kind in enumerate(self.honest.panel.kinds):
-            cost = self.carry_costs.get(kind, 0.0)
+            cost = self.rescaling_costs.get(kind, 0.0)
             if cost > 0:
                 expected[:, number] = [
-                    carried_loss(loss, cost, constant=constant) for loss in losses[:, number].tolist()
+                    rescaled_loss(loss, cost, constant=constant) for loss in losses[:, number].tolist()
                 ]
         return expected
 
@@ -106,11 +106,11 @@ def resampled(
     *,
     seed: int | np.random.SeedSequence,
     n_draws: int = 200,
-    carry_costs: Mapping[str, float] | None = None,
+    rescaling_costs: Mapping[str, float] | None = None,
 ) -> Resampled:
     """Resample rows (clusters) and keep the mean losses of all sides in every draw.
 
-    `n_draws`: the standard error of a share over 200 draws is at most 0.035. `carry_costs`: see
+    `n_draws`: the standard error of a share over 200 draws is at most 0.035. `rescaling_costs`: see
     :class:`Resampled`; none if not given.
     """
     panel = honest.panel
@@ -125,7 +125,7 @@ def resampled(
         lowest=lowest,
         best=best,
         trained=trained,
-        carry_costs=carry_costs or {},
+        rescaling_costs=rescaling_costs or {},
         _pairs=pairs,
     )
 

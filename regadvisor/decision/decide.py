@@ -14,9 +14,10 @@ from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import Resampled, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
 from regadvisor.evidence.caller_score import Scoring, reported_scores
-from regadvisor.families.base import Carry, Family, Fit
+from regadvisor.families.base import Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import (
     Claim,
     Comparison,
@@ -181,7 +182,7 @@ class Decider:
             trained.honest,
             n_draws=self.n_draws,
             seed=self.seeds["decide"],
-            carry_costs=scores.carry_costs,
+            rescaling_costs=scores.carry_costs,
         )
 
     def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
@@ -217,24 +218,24 @@ class Decider:
         growth = self.evidence.growth
         known = growth if growth is not None and growth.kind == outcome else None
         sample = self.evidence.sample
-        carry = Carry(
+        by = Rescaling(
             n_sample=trained.prepared.n_learned,
             n_rows=self.n_rows,
             n_features=trained.prepared.n_features,
             correction=0.0 if known is None else known.correction,
             is_forward=sample is not None and sample.validation == "time",
         )
-        regularizer, carried = self.family.at_full_size(fit, carry)
+        regularizer, said = self.family.at_full_size(fit, by)
         if known is not None and known.factor != 1.0:
             regularizer = regularizer.times(known.factor)
-            carried = f"{carried}; times {known.factor:g}, which did best on all rows"
+            said = f"{said}; times {known.factor:g}, which did best on all rows"
         strengths = [each.job.regularizer.strengths() for each in fits]
         ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
         return Strength(
             regularizer=regularizer,
             source="none" if outcome == "none" else "search",
             on_sample=on_sample,
-            carried=carried,
+            carried=said,
             ties=ties,
         )
 

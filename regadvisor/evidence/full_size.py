@@ -23,10 +23,11 @@ from regadvisor.compare.paired import spread
 from regadvisor.compare.panel import Panel
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Carry, Family, Fit, Fold, Job, Prepared
+from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
 from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
@@ -109,10 +110,10 @@ class Growing:
         if folds is None:
             return None
         prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
-        carried = self.family.carried(
+        there = self.family.rescaled(
             picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
         )
-        tried = {factor: carried.times(factor) for factor in SMALLER_FACTORS}
+        tried = {factor: there.times(factor) for factor in SMALLER_FACTORS}
         fits = train_size(
             self.family,
             prepared,
@@ -140,18 +141,18 @@ class Growing:
             return None
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)
-        carry = Carry(
+        by = Rescaling(
             n_sample=self.prepared.n_learned,
             n_rows=self.table.n_rows,
             n_features=self.prepared.n_features,
             correction=correction,
             is_forward=self._is_forward,
         )
-        carried, _ = self.family.at_full_size(picked, carry)
-        none = Regularizer(coupling=carried.coupling)
-        has_penalty = bool(carried.l1 or carried.l2)
+        advised, _ = self.family.at_full_size(picked, by)
+        none = Regularizer(coupling=advised.coupling)
+        has_penalty = bool(advised.l1 or advised.l2)
         tried = {
-            factor: carried.times(factor) for factor in FULL_SIZE_FACTORS if has_penalty or factor == 1.0
+            factor: advised.times(factor) for factor in FULL_SIZE_FACTORS if has_penalty or factor == 1.0
         }
         fits = train_size(
             self.family,
@@ -162,12 +163,12 @@ class Growing:
             study="all rows",
             store=store,
         )
-        if fits is None or none not in fits or carried not in fits:
+        if fits is None or none not in fits or advised not in fits:
             return None
         measure = Results(prepared=prepared, trials=(), weight=self.table.weight)
         usable = {factor: fits[each] for factor, each in tried.items() if each in fits}
         best = min(usable, key=lambda factor: (measure.fit_loss(usable[factor]), factor))
-        return self._point_of_all_rows(prepared, fits[none], fits[carried]), best
+        return self._point_of_all_rows(prepared, fits[none], fits[advised]), best
 
     def _point_of_all_rows(self, prepared: Prepared, none: Fit, pick: Fit) -> SizePoint:
         """Return the gain that was measured on all rows."""
@@ -237,10 +238,10 @@ def _size_point(
 def correction_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
     """Return what is added to the powers by which strengths fall.
 
-    The strengths carried down from the sample are held against what does best there: if those are m times as
+    The strengths rescaled down from the sample are held against what does best there: if those are m times as
     strong, strengths fall faster by the power log m / log(ratio of the rows).
 
-    `fits`: on a quarter of the training rows, by the factor on the carried strengths. `laws`: of the
+    `fits`: on a quarter of the training rows, by the factor on the rescaled strengths. `laws`: of the
     strengths of the pick. `measure`: the quarter's folds; it says what the mean loss of a fit is.
     """
     factors = sorted(fits)

@@ -425,7 +425,7 @@ class Gatherer:
             honest_losses={kind: honest.loss(kind) for kind in kinds},
             best_kind=honest.best_kind,  # type: ignore[arg-type]
             lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
-            carry_costs={kind: cost for kind, cost in self.plan.carry_costs.items() if kind in kinds},
+            carry_costs={kind: cost for kind, cost in self.plan.rescaling_costs.items() if kind in kinds},
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,

@@ -17,7 +17,7 @@ from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.laws import carry_costs, transfer_prior
+from regadvisor.full_size.laws import rescaling_costs, transfer_prior
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
@@ -159,9 +159,9 @@ def situation_of(
         may_block=may_choose and not is_rare and table.groups is None,
         is_ordered=table.time is not None,
         telling_share=telling_share(counts),
-        # Without a sample nothing is learned from, and nothing is carried.
-        carry_costs=lambda n_learned: (
-            carry_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows) if n_learned else {}
+        # Without a sample nothing is learned from, and nothing is rescaled.
+        rescaling_costs=lambda n_learned: (
+            rescaling_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows) if n_learned else {}
         ),
     )
 
@@ -268,16 +268,16 @@ def _smallest(situation: Situation, given_s: float | None, effort: str | None) -
     )
 
 
-def carry_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float]:
-    """Return by kind what carrying the family's strengths to more rows is expected to cost.
+def rescaling_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, float]:
+    """Return by kind what rescaling the family's strengths to more rows is expected to cost.
 
-    Nothing for linear models, whose strengths are carried well; of penalties in the loss nothing is known.
+    Nothing for linear models, whose strengths are rescaled well; of penalties in the loss nothing is known.
     """
     laws = spec_of(family.name).laws
     if laws != "linear" and family.coupling != "decoupled":
         return {}
     prior = transfer_prior(laws)
-    return carry_costs(prior, n_from=n_from, n_to=n_to)
+    return rescaling_costs(prior, n_from=n_from, n_to=n_to)
 
 
 def auto_budget(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError
@@ -28,10 +29,10 @@ def in_own_library(target: Any, regularizer: Regularizer) -> Any:
     return None
 
 
-def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training: Training) -> Regularizer:
+def rescaled_to(target: Any, regularizer: Regularizer, facts: DataFacts, training: Training) -> Regularizer:
     """Return the advised strengths for the learning rates of a Keras model or a skorch net.
 
-    Decoupled strengths are carried over at equal strength × Σ lr. A net knows its epochs and batches; a Keras
+    Decoupled strengths are rescaled to equal strength × Σ lr. A net knows its epochs and batches; a Keras
     model is taken to be trained for as many steps as the recipe says.
     """
     if training.coupling != "decoupled" or (is_of(target, "keras") and not target.compiled):
@@ -51,16 +52,10 @@ def carried_to(target: Any, regularizer: Regularizer, facts: DataFacts, training
 
 def _sum_lr(training: Training, facts: DataFacts) -> float:
     """Return Σ lr of the full run of a network of torch."""
-    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.export.build import recipe_of
     from regadvisor.families.neural.schedule import full_run_rates
 
-    recipe = Recipe(
-        lr=training.lr or 0.0,
-        batch_size=training.batch_size or 1,
-        schedule=training.schedule or "constant",
-        accumulate=training.accumulate,
-        warmup=training.warmup,
-    )
+    recipe = recipe_of(replace(training, schedule=training.schedule or "constant"))
     return float(full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1).sum())
 
 
@@ -88,7 +83,7 @@ def applied_alone(
 
 def _estimator(target: Any, regularizer: Regularizer, *, n_rows: float | None, target_sd: float) -> Any:
     """Return a copy of an estimator, or of the last step of a pipeline, with the strengths."""
-    from regadvisor.families.estimator.caller import cut, with_last
+    from regadvisor.families.estimator.parts import cut, with_last
     from regadvisor.families.estimator.rules import Strengths
     from regadvisor.families.estimator.table import configured
 
@@ -126,15 +121,13 @@ def optimizer_alone(
     from regadvisor.families.neural.proximal import make_optimizer
     from regadvisor.families.neural.recipe import Recipe
 
-    recipe = Recipe(lr=lr, optimizer=optimizer, momentum=momentum)
+    recipe = Recipe(lr=lr, optimizer=optimizer, momentum=momentum, coupling=regularizer.coupling)
     strengths = regularizer.strengths()
     return make_optimizer(
         module,
-        optimizer=recipe.optimizer,
-        momentum=recipe.momentum,
+        recipe,
         l1=strengths.get("l1", 0.0),
         l2=strengths.get("l2", 0.0),
         rates=[recipe.lr],
-        coupling=regularizer.coupling,
         has_default_schedule=True,
     )

@@ -14,13 +14,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
-from regadvisor.families.estimator.caller import (
-    class_weights,
-    cut,
-    objective_of,
-    with_exact_solver,
-    with_last,
-)
+from regadvisor.families.estimator.caller import class_weights
+from regadvisor.families.estimator.parts import cut, objective_of, with_exact_solver, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.estimator.texts import step_texts

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from regadvisor.conversions import known_as
 from regadvisor.errors import ParameterError
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
@@ -81,3 +82,19 @@ TARGETS: dict[str, Callable[[Request], str]] = {
     "keras": partial(_network, library="keras"),
     "skorch": partial(_network, library="skorch"),
 }
+
+
+def written(request: Request, target: Any) -> str:
+    """Return the code for a library; see :meth:`regadvisor.Advice.snippet`."""
+    training, name = request.training, known_as(target, TARGETS)
+    if training.engine in ("keras", "skorch") and name != "sklearn":
+        return request.regularizer.snippet(target)
+    if training.family == "fitted" and training.estimator is None:
+        raise ParameterError(
+            "snippet() must be asked of advice about a model that regadvisor can write down, got "
+            f"{training.module}, a function of yours, and {target!r}; call it with advice.regularizer, "
+            "or use advice.build()"
+        )
+    if name not in TARGETS:
+        raise ParameterError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
+    return TARGETS[name](request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from regadvisor.errors import ParameterError
+from regadvisor.export.build import function_names, recipe_of
 from regadvisor.export.code import comment, estimator_code, rendered
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
@@ -81,7 +82,7 @@ def torch_snippet(
 
 def _check(training: Training, library: str) -> None:
     """Raise where no script of this library trains the advised model."""
-    functions = ("loss",) * training.has_own_loss + training.own_functions
+    functions = function_names(training)
     if functions or training.output is not None:
         raise ParameterError(
             f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
@@ -149,16 +150,11 @@ def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], libr
 
 def _network(training: Training) -> dict[str, Any]:
     """Return what only the script of our own network holds."""
-    from regadvisor.families.neural.parameters import penalised_names
+    from regadvisor.families.neural.nets import NetArchitecture
     from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
 
-    by_default = {
-        f"{2 * k}.{what}": what == "weight"
-        for k in range(len(training.hidden) + 1)
-        for what in ("weight", "bias")
-    }
-    names = penalised_names(by_default, exempt=training.exempt, penalised=training.penalised)
-    return {"penalised": names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+    layout = NetArchitecture.of(recipe_of(training), 1, 1).layout
+    return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
 
 
 def _names(training: Training) -> str:

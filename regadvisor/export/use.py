@@ -20,9 +20,9 @@ def applied_to(target: Any, facts: DataFacts, training: Training, regularizer: R
     """Return a configured copy of `target`; see :meth:`regadvisor.Advice.apply`."""
     is_network = training.family != "linear" and training.estimator is None
     if is_network and (is_of(target, "keras") or is_of(target, "skorch")):
-        from regadvisor.export.alone import carried_to, in_own_library
+        from regadvisor.export.alone import in_own_library, rescaled_to
 
-        return in_own_library(target, carried_to(target, regularizer, facts, training))
+        return in_own_library(target, rescaled_to(target, regularizer, facts, training))
     if training.family == "fitted" and training.estimator is None:
         raise ParameterError(
             f"apply() must be asked of advice about an estimator or a module, got {training.module}, a "
@@ -88,19 +88,10 @@ def optimizer_for(
     strengths = {"l1": 0.0, "l2": 0.0, **regularizer.strengths()}
     return make_optimizer(
         module,
-        optimizer=training.optimizer or "adamw",
-        momentum=training.momentum or 0.0,
-        nesterov=training.nesterov,
-        betas=training.betas,
-        lr_scale=training.lr_scale,
-        towards_start=training.towards_start,
+        own,
         l1=strengths["l1"] * ratio,
         l2=strengths["l2"] * ratio,
         rates=rates.tolist(),
-        coupling=training.coupling,
-        clip_norm=training.clip_norm,
-        exempt=training.exempt,
-        penalised=training.penalised,
         has_default_schedule=schedule is None,
     )
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
+from regadvisor.full_size.laws import Law
+from regadvisor.full_size.rescale import Rescaling, rescaled, told
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -199,27 +201,50 @@ class Costs:
     full_run_s: Callable[[int], float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Carry:
-    """From the rows that a regularizer was found on to those it is for: what its strengths depend on there.
+class OnOtherRows:
+    """How the strengths of a family go from some rows to others; by one law, which families name."""
 
-    Attributes
-    ----------
-    n_sample, n_rows : int
-        Rows that the fits stand for, and all rows.
-    n_features : int
-        Features after encoding: how fast penalties of networks fall depends on them.
-    correction : float
-        Added to the powers by which penalties fall with the rows: what smaller samples showed.
-    is_forward : bool
-        Whether the regularizer was tested on later rows: then penalties of networks do not fall.
-    """
+    coupling: Coupling
 
-    n_sample: int
-    n_rows: int
-    n_features: int
-    correction: float = 0.0
-    is_forward: bool = False
+    @property
+    def law(self) -> Law:
+        """Whose powers strengths fall by."""
+        return self.coupling
+
+    def _sum_lr(self, prepared: Prepared) -> float:
+        """Return Σ lr of a run on the training rows of a fold (decoupled penalties)."""
+        raise NotImplementedError
+
+    def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
+        """Return Σ lr of the full run, and its epochs where they are known (decoupled penalties)."""
+        raise NotImplementedError
+
+    def at_full_size(self, picked: Fit, by: Rescaling) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were rescaled; dropout stays."""
+        found, is_decoupled = picked.job.regularizer, self.law == "decoupled"
+        if not (found.l1 or found.l2) or (by.n_rows == by.n_sample and not is_decoupled):
+            return found, None
+        sum_lr, epochs = (1.0, 1.0), None
+        if is_decoupled:
+            in_full, epochs = self._full_run(picked, by)
+            sum_lr = float(picked.sum_lr or 0.0), in_full
+        said = told(found, self.law, by, sum_lr=sum_lr, epochs=epochs)
+        return rescaled(found, self.law, by, sum_lr=sum_lr), said
+
+    def rescaled(
+        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
+    ) -> Regularizer:
+        """Return strengths for training on fewer rows, by the same powers."""
+        by = Rescaling(
+            n_sample=source.n_learned,
+            n_rows=target.n_learned,
+            n_features=source.n_features,
+            is_forward=is_forward,
+        )
+        sum_lr = (1.0, 1.0)
+        if self.law == "decoupled":
+            sum_lr = self._sum_lr(source), self._sum_lr(target)
+        return rescaled(regularizer, self.law, by, sum_lr=sum_lr)
 
 
 class Family(Protocol):
@@ -263,10 +288,10 @@ class Family(Protocol):
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time a small batch of fits, for at most about 1 s and until the deadline, and project from it."""
 
-    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
-        """Return the strengths for all rows and one sentence on how they were carried over."""
+    def at_full_size(self, picked: Fit, by: Rescaling) -> tuple[Regularizer, str | None]:
+        """Return the strengths for all rows and one sentence on how they were rescaled."""
 
-    def carried(
+    def rescaled(
         self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
     ) -> Regularizer:
         """Return strengths for training on the folds of `target` that stand for those on `source`'s.

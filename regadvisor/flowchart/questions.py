@@ -12,7 +12,7 @@ from typing import Literal
 
 from regadvisor import thresholds
 from regadvisor.flowchart.chart import BOTH, PICK, Question
-from regadvisor.full_size.laws import carried_loss
+from regadvisor.full_size.laws import rescaled_loss
 from regadvisor.records import (
     Answer,
     Comparison,
@@ -225,9 +225,9 @@ def kind_of_lowest(evidence: Evidence) -> Kind:
 
 
 def _losses_at_full_size(scores: ScoreEvidence) -> dict[str, float]:
-    """Return the lowest loss by kind, with what carrying its strengths to all rows is expected to cost."""
+    """Return the lowest loss by kind, with what rescaling its strengths to all rows is expected to cost."""
     return {
-        kind: carried_loss(loss, scores.carry_costs.get(kind, 0.0), constant=scores.constant_loss)
+        kind: rescaled_loss(loss, scores.carry_costs.get(kind, 0.0), constant=scores.constant_loss)
         for kind, loss in scores.lowest_losses.items()
     }
 
@@ -245,7 +245,7 @@ def _lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode
     edge = thresholds.OVERRULED_FROM * loss
     numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
     distance = abs(loss - lowest - edge) / max(loss, 1e-12)
-    paid = _carried_text(scores, expected, best, own)
+    paid = _rescaled_text(scores, expected, best, own)
     if loss - lowest > edge:
         less = part_of(loss - lowest, loss)
         needed = part_of(loss - lowest - edge, loss)
@@ -270,7 +270,7 @@ def _with(kind: Kind) -> str:
     return "without a regularizer" if kind == "none" else f"with {_label(kind)}"
 
 
-def _carried_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Kind) -> str:
+def _rescaled_text(scores: ScoreEvidence, expected: dict[str, float], *kinds: Kind) -> str:
     """Return a clause on what is expected to be lost on the way to all rows, if anything is."""
     lost = {kind: expected[kind] - scores.lowest_losses[kind] for kind in dict.fromkeys(kinds)}
     said = [f"{part_of(rise, expected[kind])} of {_label(kind)}" for kind, rise in lost.items() if rise > 0]

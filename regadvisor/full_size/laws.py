@@ -25,11 +25,13 @@ class PowerLaw:
     sd: float
 
 
-#: The laws that strengths are carried by, in their own units: per row for linear models and for a penalty in
-#: the loss, strength × Σ lr for decoupled penalties. Chosen by what carrying leaves of the loss at the full
+#: Whose powers strengths fall by.
+Law = Literal["linear", "decoupled", "loss"]
+#: The laws that strengths are rescaled by, in their own units: per row for linear models and for a penalty in
+#: the loss, strength × Σ lr for decoupled penalties. Chosen by what rescaling leaves of the loss at the full
 #: size; ``benchmarks/transfer.py`` measures the powers that data sets ask for (RESULTS.md, "Powers of the
 #: best strength"). No sd is above 0.5: sets that need no penalty have no best strength.
-STRENGTH_LAWS: dict[Literal["linear", "decoupled", "loss"], dict[str, PowerLaw]] = {
+STRENGTH_LAWS: dict[Law, dict[str, PowerLaw]] = {
     # L2: theory, the prior does not grow with the data. L1: the mean over 14 data sets; theory's 0.5 is for
     # choosing the features that count, and left 1.1% of the loss instead of 0.2% at 16 times the rows.
     "linear": {"l2": PowerLaw(intercept=1.0, sd=0.5), "l1": PowerLaw(intercept=0.85, sd=0.35)},
@@ -57,9 +59,9 @@ class TransferPrior:
     gain_power: tuple[float, float]
     #: Sd of g(N) around that law, with a set's own `a`, per √ln(N/n): the interval widens with ln(N/n).
     gain_scatter: float
-    #: By kind: what its loss rises by over that of L1 when its best strengths are carried to more rows, as a
-    #: share of the loss per ln²(N/n); see :func:`carry_costs`.
-    carry_costs: dict[str, float]
+    #: By kind: what its loss rises by over that of L1 when its best strengths are rescaled to more rows, as a
+    #: share of the loss per ln²(N/n); see :func:`rescaling_costs`.
+    rescaling_costs: dict[str, float]
     #: Data sets that it was fitted on; 0: not fitted, assumed.
     n_sets: int
 
@@ -76,14 +78,14 @@ TRANSFER: tuple[TransferPrior, ...] = (
         model="linear",
         gain_power=(0.762, 0.543),
         gain_scatter=0.01012,
-        carry_costs={},
+        rescaling_costs={},
         n_sets=14,
     ),
     TransferPrior(
         model="network",
         gain_power=(0.284, 0.227),
         gain_scatter=0.03757,
-        carry_costs={
+        rescaling_costs={
             "dropout": 0.01,
             "elasticnet": 0.01,
             "dropout_l2": 0.01,
@@ -119,30 +121,30 @@ def strength_laws(*, name: str, coupling: str) -> dict[str, PowerLaw]:
     return STRENGTH_LAWS["loss" if coupling == "loss" else "decoupled"]
 
 
-def carry_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str, float]:
-    """Return by kind what carrying its strengths to more rows costs, as a share of its loss; not if nothing.
+def rescaling_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str, float]:
+    """Return by kind what rescaling its strengths to more rows costs, as a share of its loss; not if nothing.
 
-    It is nothing for the kinds that are carried well: no regularization and a single penalty.
+    It is nothing for the kinds that are rescaled well: no regularization and a single penalty.
 
     `n_from`, `n_to`: rows that were learned from, and all rows.
     """
     squared = math.log(min(max(n_to / n_from, 1.0), FARTHEST_RATIO)) ** 2
-    costs = {kind: cost * squared for kind, cost in prior.carry_costs.items()}
+    costs = {kind: cost * squared for kind, cost in prior.rescaling_costs.items()}
     return {kind: cost for kind, cost in costs.items() if cost > 0}
 
 
-def carried_loss(loss: float, cost: float, *, constant: float) -> float:
-    """Return the loss on a sample with what carrying the strengths to all rows is expected to add.
+def rescaled_loss(loss: float, cost: float, *, constant: float) -> float:
+    """Return the loss on a sample with what rescaling the strengths to all rows is expected to add.
 
-    `cost`: as a share of the loss; at most ``CARRY_MOST_LOST`` of the lead over the constant is taken.
+    `cost`: as a share of the loss; at most ``RESCALING_MOST_LOST`` of the lead over the constant is taken.
     `constant`: loss of the constant.
 
     Examples
     --------
-    >>> carried_loss(0.5, 0.5, constant=2.0), carried_loss(1.5, 0.5, constant=2.0)
+    >>> rescaled_loss(0.5, 0.5, constant=2.0), rescaled_loss(1.5, 0.5, constant=2.0)
     (0.75, 1.75)
-    >>> carried_loss(1.2, 0.1, constant=1.0)
+    >>> rescaled_loss(1.2, 0.1, constant=1.0)
     1.2
     """
     lead = constant - loss
-    return loss + min(cost * abs(loss), thresholds.CARRY_MOST_LOST * lead) if lead > 0 else loss
+    return loss + min(cost * abs(loss), thresholds.RESCALING_MOST_LOST * lead) if lead > 0 else loss

@@ -63,8 +63,8 @@ class Effort:
         """Return whether the family is cheap enough to learn from all of the rows, one fit at a time."""
         return _listed(family_name) == "linear"
 
-    def sparing(self, family_name: str, carry_costs: Mapping[str, float]) -> Effort:
-        """Return the effort with a single candidate of each combination that costs too much to carry.
+    def sparing(self, family_name: str, rescaling_costs: Mapping[str, float]) -> Effort:
+        """Return the effort with a single candidate of each combination that costs too much to rescale.
 
         Such a kind is trained because the chart asks for it; only far ahead on the sample could it win. L2
         alone is still searched: where nothing else beats the constant it says whether there is a signal.
@@ -73,7 +73,7 @@ class Effort:
         spared: set[Kind] = {
             kind
             for kind in self.n_trials[name]
-            if carry_costs.get(kind, 0.0) >= thresholds.ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
+            if rescaling_costs.get(kind, 0.0) >= thresholds.ONE_CANDIDATE_FROM and len(STRENGTHS[kind]) > 1
         }
         n_trials = {kind: min(n, 1) if kind in spared else n for kind, n in self.n_trials[name].items()}
         return replace(self, n_trials={**self.n_trials, name: n_trials})

@@ -38,7 +38,7 @@ class Plan:
     #: Whether all rows are so many more than those learned from that it is measured how strengths move.
     is_far: bool = False
     #: What using a kind's strengths on all rows is expected to add, as a share of its loss.
-    carry_costs: Mapping[str, float] = field(default_factory=dict)
+    rescaling_costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def measures_strengths(self) -> bool:
@@ -89,7 +89,7 @@ class Situation:
     #: See :func:`~regadvisor.plan.effort.telling_share`.
     telling_share: float = 1.0
     #: Rows that fits stand for → what using the strengths of a kind on all rows costs, by kind.
-    carry_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
+    rescaling_costs: Callable[[int], Mapping[str, float]] = lambda n_learned: {}
 
     def rows(self, effort: Effort) -> int:
         """Return the rows of the largest sample at an effort."""
@@ -112,8 +112,8 @@ class Situation:
         return replace(self, may_block=False)
 
     def _plan(self, effort: Effort, n_rows: int, *, n_folds: int, n_learned: int) -> Plan:
-        name, carry_costs = self.family_name, self.carry_costs(n_learned)
-        spared = effort.sparing(name, carry_costs)
+        name, rescaling_costs = self.family_name, self.rescaling_costs(n_learned)
+        spared = effort.sparing(name, rescaling_costs)
         return Plan(
             effort=effort,
             trials={kind: spared.trials(name, kind, n_rows=n_rows) for kind in self.kinds},
@@ -124,7 +124,7 @@ class Situation:
             n_first=effort.first_folds(self.telling_share * n_rows),
             is_race=effort.is_linear(name),
             is_far=max(self.n_available, self.n_source) > thresholds.MEASURED_FROM_RATIO * n_learned,
-            carry_costs=carry_costs,
+            rescaling_costs=rescaling_costs,
         )
 
     def _blocks(self, effort: Effort, n_train: int) -> int | None:

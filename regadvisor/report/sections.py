@@ -163,8 +163,8 @@ def strength(record: Record) -> tuple[str, ...]:
 def _tie_ranges(record: Record) -> list[str]:
     """Return the strengths that are not clearly worse; they were measured on the sample."""
     facts = record.strength
-    is_carried = facts.on_sample is not None and facts.on_sample != facts.regularizer
-    there = " there" if is_carried else ""
+    is_rescaled = facts.on_sample is not None and facts.on_sample != facts.regularizer
+    there = " there" if is_rescaled else ""
     ranges = [
         f"Any {STRENGTH_NAMES[name]} from {number(low)} to {number(high)} does about as well{there}."
         for name, (low, high) in sorted(facts.ties.items())

@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
-from regadvisor.errors import RecordError
+from regadvisor.errors import RecordError, reason_of
 from regadvisor.records import FORMAT, Record
 from regadvisor.regularizer import LABELS
 from regadvisor.report.brief import brief
@@ -26,6 +27,9 @@ from regadvisor.report.brief import brief
 SCHEMA = "regadvisor/1"
 #: The only member of the object that stands for a number that JSON cannot write.
 FLOAT_KEY = "$float"
+
+#: Larger files are no advice: one about a million columns takes a third of it.
+_MOST_BYTES = 500_000_000
 
 #: From the width of a 95% interval to the half width at the level of replies, both of a normal distribution.
 _INNER = 0.8416 / (2 * 1.96)
@@ -102,6 +106,30 @@ def _with_floats(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {key: _with_floats(value) for key, value in schema.items()}
     return [_with_floats(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def read_json(path: str | Path) -> Record:
+    """Return the record in a file; see :func:`from_json`.
+
+    Raises
+    ------
+    RecordError
+        If it cannot be read, or is no record.
+    """
+    do = "give the path that advice.to_json(path) wrote to"
+    try:
+        size = Path(path).stat().st_size
+        content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(
+            f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; {do}"
+        ) from error
+    if size > _MOST_BYTES:
+        raise RecordError(
+            f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never as "
+            f"large: {do}"
+        )
+    return from_json(content)
 
 
 def from_json(text: str | bytes) -> Record:

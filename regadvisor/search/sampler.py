@@ -40,7 +40,7 @@ LENGTHS = (1.0, 2.0, 4.0)
 #: Share of the variance that is noise.
 NOISE = 1e-4
 #: Places on an axis that are looked at, by the number of axes: finer than the width in which strengths tie.
-N_PLACES = {1: 161, 2: 41}
+N_PLACES = {1: 161, 2: 41, 3: 17}
 
 
 class Surrogate(optuna.samplers.BaseSampler):

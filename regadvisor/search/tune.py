@@ -24,7 +24,7 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, Prepared
-from regadvisor.full_size.laws import carried_loss
+from regadvisor.full_size.laws import rescaled_loss
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind
@@ -106,7 +106,9 @@ def tune(
             plan.trials[kind],
             seed,
             is_race=plan.is_race,
-            carried=partial(carried_loss, cost=plan.carry_costs.get(kind, 0.0), constant=empty.constant_loss),
+            rescaled=partial(
+                rescaled_loss, cost=plan.rescaling_costs.get(kind, 0.0), constant=empty.constant_loss
+            ),
         )
         for kind in kinds
     ]
@@ -160,11 +162,11 @@ class _Search:
         seed: int,
         *,
         is_race: bool,
-        carried: Callable[[float], float],
+        rescaled: Callable[[float], float],
     ) -> None:
         self.kind: Kind = candidate.kind
-        #: Loss on the sample → loss expected once the strengths are carried to all rows.
-        self.carried = carried
+        #: Loss on the sample → loss expected once the strengths are rescaled to all rows.
+        self.rescaled = rescaled
         self.candidate = candidate
         #: Rounds after the portfolio.
         self.n_rounds = effort.n_rounds if candidate.ranges else 0
@@ -189,9 +191,9 @@ class _Search:
 
     @property
     def best_value(self) -> float | None:
-        """The lowest mean loss told so far, with what carrying it to all rows is expected to add."""
+        """The lowest mean loss told so far, with what rescaling it to all rows is expected to add."""
         lowest = min(self.values.values(), default=None)
-        return None if lowest is None else self.carried(lowest)
+        return None if lowest is None else self.rescaled(lowest)
 
     @property
     def leader(self) -> int | None:

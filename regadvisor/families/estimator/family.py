@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from regadvisor.candidates import Candidate
-from regadvisor.data.table import Table, take_rows
-from regadvisor.families.base import Family, Fit, Prepared
+from regadvisor.data.table import Table
+from regadvisor.families.base import Fit
 from regadvisor.families.estimator.caller import Caller, asked_about
 from regadvisor.families.estimator.learner import about
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.records import Training
-from regadvisor.regularizer import Kind
 
 
-class EstimatorFamily:
-    """A family, less the kinds that the caller's estimator cannot express; see :class:`.base.Family`.
+class EstimatorFamily(LinearFamily):
+    """Our linear models, less the kinds that the caller's estimator cannot express.
 
     Parameters
     ----------
-    family : Family
-        Ours, which trains the candidates.
     caller : Caller
     """
 
-    def __init__(self, family: Family, caller: Caller) -> None:
-        self._family = family
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(tuple(kind for kind in LinearFamily.kinds if kind in caller.kinds))
         self.caller = caller
-        self.kinds: tuple[Kind, ...] = tuple(kind for kind in family.kinds if kind in caller.kinds)
-
-    def __getattr__(self, name: str) -> Any:
-        # All that is not below is done by the family itself.
-        return getattr(self.__dict__["_family"], name)
 
     @property
     def model(self) -> BaseEstimator:
@@ -43,24 +33,9 @@ class EstimatorFamily:
         return self.caller.estimator
 
     def on(self, table: Table, X: Any) -> tuple[EstimatorFamily, Table]:
-        """Return the family and the table as the estimator sees it.
-
-        Parameters
-        ----------
-        table : Table
-            All rows.
-        X : object
-            As the caller passed it, with rows that the table has left out.
-        """
-        rows = X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
-        table, caller = asked_about(table, self.caller, rows)
-        return EstimatorFamily(self._family, caller), replace(table, notes=(*table.notes, *caller.notes))
-
-    def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
-        """Return range and portfolio of every kind that the estimator can express."""
-        return {
-            kind: found for kind, found in self._family.candidates(prepared).items() if kind in self.kinds
-        }
+        """Return family and table as the estimator sees them; `X`: the rows as the caller passed them."""
+        table, caller = asked_about(table, self.caller, X)
+        return EstimatorFamily(caller), replace(table, notes=(*table.notes, *caller.notes))
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything, and what it was asked for."""

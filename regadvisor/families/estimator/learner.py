@@ -17,9 +17,10 @@ from sklearn.utils.validation import has_fit_parameter
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.families.estimator.caller import Caller, asked_about, objective_of
+from regadvisor.families.estimator.caller import Caller, asked_about
 from regadvisor.families.estimator.encoder import Encoder, make_encoder, seeded
 from regadvisor.families.estimator.measures import Scale
+from regadvisor.families.estimator.parts import objective_of
 from regadvisor.families.estimator.rules import VANISHING, Strengths
 from regadvisor.families.estimator.table import configured, inner_name, innermost
 from regadvisor.families.estimator.texts import step_texts

@@ -19,20 +19,14 @@ from threadpoolctl import threadpool_limits
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table, take_rows
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import labels_or_numbers
 from regadvisor.families.fitted.learner import FittedFold, FittedPrepared, Learner, Trained
 from regadvisor.families.fitted.losses import Floats
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.families.neural.strengths import (
-    candidate,
-    carried_decoupled,
-    carried_in_loss,
-    decoupled_on_fewer,
-    default_in_loss,
-    default_regularizer,
-    loss_candidate,
-)
+from regadvisor.families.neural.strengths import candidate, default_regularizer
+from regadvisor.full_size.laws import Law
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -43,7 +37,7 @@ if TYPE_CHECKING:
 _TIMED_S = 1.0
 
 
-class FittedFamily:
+class FittedFamily(OnOtherRows):
     """A family of models that a learner trains; see :class:`~regadvisor.families.base.Family`.
 
     Parameters
@@ -76,17 +70,8 @@ class FittedFamily:
         return self.learner.kinds
 
     def on(self, table: Table, X: Any) -> tuple[FittedFamily, Table]:
-        """Return the family, and the table with X as the caller passed it.
-
-        Parameters
-        ----------
-        table : Table
-            All rows.
-        X : object
-            As the caller passed it, with rows that the table has left out.
-        """
-        given = X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
-        table = self.learner.on(table, given)
+        """Return the family and the table as the model sees it; `X`: its rows as the caller passed them."""
+        table = self.learner.on(table, X)
         self.loss_name = self.learner.loss(table).name
         return self, table
 
@@ -137,11 +122,9 @@ class FittedFamily:
         """Return range and portfolio of every kind, by the learner's laws."""
         own = _own(prepared)
         found: Mapping[Kind, Candidate]
-        if self.coupling == "decoupled":
-            sum_lr = self.learner.sum_lr(_n_train(own))
+        if self.law != "linear":
+            sum_lr = self.learner.sum_lr(_n_train(own)) if self.coupling == "decoupled" else None
             found = {kind: candidate(kind, sum_lr) for kind in self.kinds}
-        elif self.learner.laws == "network":
-            found = {kind: loss_candidate(kind) for kind in self.kinds}
         else:
             number = folds_in_order([len(fold.train) for fold in own.folds])[0]
             linear = LinearFamily()
@@ -309,36 +292,16 @@ class FittedFamily:
         self._trained(fold, job)
         return time.perf_counter() - start
 
-    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
-        """Return the strengths for all rows and one sentence on how they were carried over."""
-        found = picked.job.regularizer
-        if self.learner.laws == "linear":
-            return LinearFamily().at_full_size(picked, carry)
-        if not (found.l1 or found.l2):
-            return found, None
-        if self.coupling == "decoupled":
-            on_sample, in_full = picked.sum_lr or 0.0, self.learner.sum_lr(carry.n_rows)
-            return carried_decoupled(found, carry, on_sample=on_sample, in_full=in_full)
-        return carried_in_loss(
-            found, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
-        )
+    @property
+    def law(self) -> Law:
+        """Whose powers strengths fall by."""
+        return "linear" if self.learner.laws == "linear" else self.coupling
 
-    def carried(
-        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
-    ) -> Regularizer:
-        """Return strengths for training on fewer rows, by the same powers."""
-        if self.learner.laws == "linear":
-            return LinearFamily().carried(regularizer, source=source, target=target)
-        if self.coupling == "decoupled":
-            up = Carry(
-                n_sample=target.n_learned,
-                n_rows=source.n_learned,
-                n_features=source.n_features,
-                is_forward=is_forward,
-            )
-            longer = self.learner.sum_lr(_n_train(source)) / self.learner.sum_lr(_n_train(target))
-            return decoupled_on_fewer(regularizer, up, longer=longer)
-        return carried_in_loss(regularizer, n_sample=source.n_learned, n_rows=target.n_learned)[0]
+    def _sum_lr(self, prepared: Prepared) -> float:
+        return self.learner.sum_lr(_n_train(prepared))
+
+    def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
+        return self.learner.sum_lr(by.n_rows), None
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything."""
@@ -350,10 +313,9 @@ class FittedFamily:
         """Return documented default strengths, for advice without validation."""
         if self.learner.laws == "linear":
             found = LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
-        elif self.coupling == "decoupled":
-            found = default_regularizer(kind, self.learner.sum_lr(n_rows))
         else:
-            found = default_in_loss(kind, n_rows)
+            sum_lr = self.learner.sum_lr(n_rows) if self.coupling == "decoupled" else None
+            found = default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
         return self.learner.in_own_unit(found)
 
 

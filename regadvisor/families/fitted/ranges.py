@@ -16,8 +16,8 @@ def scaled(found: Mapping[Kind, Candidate], factors: Mapping[str, float]) -> Map
 
     Examples
     --------
-    >>> from regadvisor.families.neural.strengths import loss_candidate
-    >>> scaled({"l2": loss_candidate("l2")}, {"l2": 10.0})["l2"].portfolio[0]
+    >>> from regadvisor.families.neural.strengths import candidate
+    >>> scaled({"l2": candidate("l2")}, {"l2": 10.0})["l2"].portfolio[0]
     {'l2': 0.03}
     """
 
@@ -51,8 +51,8 @@ def ranged(
 
     Examples
     --------
-    >>> from regadvisor.families.neural.strengths import loss_candidate
-    >>> ranged({"l2": loss_candidate("l2")}, {"l2": (1.0, 100.0)})["l2"].ranges["l2"].high
+    >>> from regadvisor.families.neural.strengths import candidate
+    >>> ranged({"l2": candidate("l2")}, {"l2": (1.0, 100.0)})["l2"].ranges["l2"].high
     100.0
     """
     given = {

@@ -16,6 +16,7 @@ from regadvisor.families.neural.dropout import set_dropout, with_dropout
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.parameters import penalised_parameters
 from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make_optimizer
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.regularizer import Coupling, Regularizer
 
 #: Optimizers with a step of ours, by name.
@@ -147,12 +148,5 @@ def _proximal(
     **own: Any,
 ) -> ProximalAdamW | ProximalSGD:
     """Return the optimizer that skorch calls for; what sets the learning rate sets that of each group."""
-    return make_optimizer(
-        groups,
-        optimizer=kind,
-        momentum=momentum,
-        rates=[lr],
-        coupling=coupling,
-        has_default_schedule=True,
-        **own,
-    )
+    recipe = Recipe(optimizer=kind, momentum=momentum, coupling=coupling)
+    return make_optimizer(groups, recipe, rates=[lr], has_default_schedule=True, **own)

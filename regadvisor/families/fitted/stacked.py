@@ -160,7 +160,7 @@ class _Stack:
         n_penalised = sum(
             shape.numel() for shape, i in zip(shapes, order, strict=True) if network.penalised[i]
         )
-        self._penalty = Penalty(self._flat, self._gradient, slice(0, n_penalised), self.strengths)
+        self._penalty = Penalty(self._flat, self._gradient, n_penalised, self.strengths)
         self._kept: Numbers = [
             torch.stack(each)[self._seed_of] for each in zip(*(kept for _, kept in starts), strict=True)
         ]

@@ -21,17 +21,16 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, folds_in_order
+from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.linear.data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear.fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear.problem import Floats, OutOfTimeError, Penalty, Problem, Solution
 from regadvisor.families.linear.ranges import linear_candidates
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.full_size.laws import STRENGTH_LAWS
+from regadvisor.full_size.laws import Law
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
-from regadvisor.words import adjusted
 
 #: Folds with more numbers than this get all threads.
 LARGEST_SINGLE_THREAD = 2_000_000
@@ -39,7 +38,7 @@ LARGEST_SINGLE_THREAD = 2_000_000
 LONGEST_TIMED_S = 0.5
 
 
-class LinearFamily:
+class LinearFamily(OnOtherRows):
     """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
 
     Examples
@@ -50,6 +49,7 @@ class LinearFamily:
 
     name: str = "linear"
     coupling: Coupling = "loss"
+    law: Law = "linear"
     kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
 
     def __init__(self, kinds: tuple[Kind, ...] | None = None) -> None:
@@ -172,30 +172,6 @@ class LinearFamily:
             full_run_s=lambda n_rows: float(fit_s(n_rows)[[kind.kind for kind in kinds].index("l2")]),
         )
 
-    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
-        """Return the strengths for all rows and one sentence on how they were carried over.
-
-        Per row, they fall with the rows to the powers of ``prior.STRENGTH_LAWS``, plus the correction,
-        whatever the number of features and however they were validated.
-        """
-        found = picked.job.regularizer
-        if carry.n_rows == carry.n_sample or found.kind == "none":
-            return found, None
-        carried = _scaled(found, carry.n_sample / carry.n_rows, carry.correction)
-        l1_power = STRENGTH_LAWS["linear"]["l1"].intercept
-        falls = {"l2": "L2 falls as 1/n", "l1": f"L1 falls as n^-{l1_power:g}"}
-        falls["elasticnet"] = f"L2 falls as 1/n, L1 as n^-{l1_power:g}"
-        return carried, (
-            f"Rescaled from {carry.n_sample:,} to {carry.n_rows:,} rows: for a linear model the best "
-            f"{falls[found.kind]}{adjusted(carry.correction)}."
-        )
-
-    def carried(
-        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
-    ) -> Regularizer:
-        """Return strengths for training on fewer rows, by the same powers."""
-        return _scaled(regularizer, source.n_learned / target.n_learned)
-
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything: a linear model has no recipe."""
         return Training(family="linear", seed=seed)
@@ -235,16 +211,6 @@ def _solutions(
         for number in folds:
             found[number] = solve(prepared.encoded[number].problem, [penalty], deadline=deadline)[0]
     return found
-
-
-def _scaled(regularizer: Regularizer, ratio: float, correction: float = 0.0) -> Regularizer:
-    """Return the strengths for 1/`ratio` times the rows."""
-    laws = STRENGTH_LAWS["linear"]
-    return replace(
-        regularizer,
-        l2=(regularizer.l2 or 0.0) * ratio ** (laws["l2"].intercept + correction),
-        l1=(regularizer.l1 or 0.0) * ratio ** (laws["l1"].intercept + correction),
-    )
 
 
 def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:

@@ -2,31 +2,36 @@
 
 The trainer, the penalties and the scoring know no layers. They know stacks: many networks of one
 architecture whose parameters lie in one tensor, a row for each network. ``nets.py`` is the multilayer
-perceptron with gradients written out; other modules come in through the same two protocols.
+perceptron with gradients written out; other modules come in through the same two classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regadvisor.families.neural.losses import Loss
+from regadvisor.families.neural.module.layout import ModuleLayout
 
 
-class Stack(Protocol):
+class Stack(ABC):
     """Networks of one architecture with their parameters in one tensor, trained together.
+
+    Parameters
+    ----------
+    parameters : Tensor of float32, shape (n_models, n_parameters)
+        Starting values; owned and changed by the stack.
+    n_penalised : int
+        The first columns, on which a penalty acts.
 
     Attributes
     ----------
-    flat : Tensor of float32, shape (n_models, n_parameters)
-        Parameters, trained in place.
-    gradient : Tensor, shape (n_models, n_parameters)
-        Filled by `compute_gradient`.
-    penalised : slice or Tensor of bool, shape (n_parameters,)
-        Columns of `flat` that a penalty acts on.
+    flat, gradient : Tensor, shape (n_models, n_parameters)
+        Parameters, trained in place; what `compute_gradient` fills.
     dropout_shapes : tuple of tuple of int
         Shape per row of every place that drops units, in the order of the forward pass.
     idle : sequence of (slice, slice)
@@ -34,29 +39,21 @@ class Stack(Protocol):
         no step moves them, and no penalty.
     rates : sequence of float or None
         Dropout rates of the networks, for places that take no masks; None: what the architecture says.
-    n_models : int
     """
 
-    rates: Sequence[float] | None
+    dropout_shapes: tuple[tuple[int, ...], ...] = ()
+    idle: Sequence[tuple[slice, slice]] = ()
+    rates: Sequence[float] | None = None
+
+    def __init__(self, parameters: Tensor, *, n_penalised: int) -> None:
+        self.flat, self.gradient, self.n_penalised = parameters, torch.zeros_like(parameters), n_penalised
 
     @property
-    def flat(self) -> Tensor: ...  # noqa: D102
+    def n_models(self) -> int:
+        """Networks in the stack."""
+        return self.flat.shape[0]
 
-    @property
-    def gradient(self) -> Tensor: ...  # noqa: D102
-
-    @property
-    def penalised(self) -> slice | Tensor: ...  # noqa: D102
-
-    @property
-    def dropout_shapes(self) -> tuple[tuple[int, ...], ...]: ...  # noqa: D102
-
-    @property
-    def idle(self) -> Sequence[tuple[slice, slice]]: ...  # noqa: D102
-
-    @property
-    def n_models(self) -> int: ...  # noqa: D102
-
+    @abstractmethod
     def compute_gradient(
         self,
         x: Tensor,
@@ -77,6 +74,7 @@ class Stack(Protocol):
         keep : (n_dropped, batch, *shape) per place that drops: 0 where dropped, else 1 / (1 − rate)
         """
 
+    @abstractmethod
     def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
         """Return the outputs of some networks on the same rows, in evaluation mode.
 
@@ -87,6 +85,7 @@ class Stack(Protocol):
         returns : (n_chosen, n_rows, n_outputs)
         """
 
+    @abstractmethod
     def zeroed(self) -> Tensor:
         """Return where all first-layer weights of a feature are exactly 0, bool (n_models, n_features).
 
@@ -94,32 +93,36 @@ class Stack(Protocol):
         """
 
 
-class Architecture(Protocol):
+class Architecture(ABC):
     """Networks of one shape that are not trained yet.
 
     Attributes
     ----------
-    n_parameters : int
-        Length of a network's row.
-    columns : mapping of str to slice
-        Where each parameter lies in it, by name.
+    layout : ModuleLayout
+        Where each parameter lies in a network's row.
     """
 
-    @property
-    def n_parameters(self) -> int: ...  # noqa: D102
+    if TYPE_CHECKING:
+        layout: ModuleLayout
 
     @property
-    def columns(self) -> Mapping[str, slice]: ...  # noqa: D102
+    def n_parameters(self) -> int:
+        """Length of a network's row."""
+        return self.layout.n_parameters
 
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows (batch, n_features) as a network gets them; the rows are the first axis."""
+        return x
 
     def flat(self, shaped: Tensor) -> Tensor:
         """Return what `shaped` gave as flat rows again."""
+        return shaped
 
+    @abstractmethod
     def initial(self, generator: torch.Generator) -> Tensor:
         """Return the starting values of one network, shape (1, n_parameters), drawn from `generator`."""
 
+    @abstractmethod
     def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> Stack:
         """Return networks with these starting values, which the stack owns and changes.
 
@@ -133,8 +136,10 @@ class Architecture(Protocol):
             Loss of a row; its weighted mean over the batch is minimised.
         """
 
+    @abstractmethod
     def floats_per_network(self, batch: int) -> int:
         """Return how many floats one network takes while it is trained, optimizer included."""
 
+    @abstractmethod
     def operations_per_row(self) -> float:
         """Return the operations of training on one row: 6 for every multiplication of the forward pass."""

@@ -16,7 +16,6 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.families.neural.caller import is_out_of_memory
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.penalties import Strengths
-from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.scoring import Scoreboard
 from regadvisor.families.neural.trainer import Member, StackTrainer
 
@@ -87,7 +86,7 @@ def member_seed(seed: int, job_seed: int, fold: int) -> int:
 
 
 def trainer_for(
-    prepared: NetworkPrepared, jobs: Sequence[Job], recipe: Recipe, folds: Sequence[int] | None = None
+    prepared: NetworkPrepared, jobs: Sequence[Job], folds: Sequence[int] | None = None
 ) -> StackTrainer:
     """Return the trainer of some jobs on some folds (default all).
 
@@ -104,14 +103,13 @@ def trainer_for(
         strengths,
         plan=prepared.plan,
         architecture=prepared.architecture,
-        recipe=recipe,
+        recipe=prepared.recipe,
     )
 
 
 def train_batch(
     prepared: NetworkPrepared,
     jobs: Sequence[Job],
-    recipe: Recipe,
     deadline: Deadline,
     folds: Sequence[int] | None = None,
 ) -> list[Fit] | None:
@@ -134,20 +132,20 @@ def train_batch(
     # Sorted so that the networks with dropout and those with L1 each lie side by side: the others are
     # then not passed over (``penalties.span``).
     order = sorted(range(len(jobs)), key=lambda number: _block(jobs[number]))
-    scoreboard = Scoreboard(prepared, [jobs[number] for number in order], folds, own_loss=recipe.loss)
-    if not _train_into(scoreboard, range(len(jobs)), folds, recipe, deadline):
+    scoreboard = Scoreboard(prepared, [jobs[number] for number in order], folds)
+    if not _train_into(scoreboard, range(len(jobs)), folds, deadline):
         return None
     fits = scoreboard.fits(seconds=time.perf_counter() - start)
     return [fit for _, fit in sorted(zip(order, fits, strict=True), key=lambda pair: pair[0])]
 
 
 def _train_into(
-    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], recipe: Recipe, deadline: Deadline
+    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], deadline: Deadline
 ) -> bool:
     """Train some of a scoreboard's jobs on some folds; return whether they were finished in time."""
     prepared = scoreboard.prepared
     try:
-        return _train_stack(scoreboard, jobs, folds, recipe, deadline)
+        return _train_stack(scoreboard, jobs, folds, deadline)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -165,18 +163,18 @@ def _train_into(
         halves = [(jobs[:jobs_half], folds), (jobs[jobs_half:], folds)]
     else:
         halves = [(jobs, folds[:folds_half]), (jobs, folds[folds_half:])]
-    return all(_train_into(scoreboard, *half, recipe, deadline) for half in halves)
+    return all(_train_into(scoreboard, *half, deadline) for half in halves)
 
 
 def _train_stack(
-    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], recipe: Recipe, deadline: Deadline
+    scoreboard: Scoreboard, jobs: Sequence[int], folds: Sequence[int], deadline: Deadline
 ) -> bool:
     """Train some of a scoreboard's jobs on some folds as one stack; return whether it was in time.
 
     A function, so that nothing holds on to the memory of an attempt that failed.
     """
     trained = [scoreboard.jobs[number] for number in jobs]
-    trainer = trainer_for(scoreboard.prepared, trained, recipe, folds)
+    trainer = trainer_for(scoreboard.prepared, trained, folds)
     return trainer.run(at_checkpoint=scoreboard.recorder(jobs, folds), should_stop=deadline.expired)
 
 

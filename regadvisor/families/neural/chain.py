@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.layout import Entry
 
@@ -294,33 +295,22 @@ _BOUND: dict[type, Callable[..., _Layer]] = {
 }
 
 
-class ChainStack:
+class ChainStack(Stack):
     """Networks of one chain, and the buffers to compute their gradients.
 
     Parameters
     ----------
     links : sequence of Link
     parameters : Tensor, shape (n_models, n_parameters)
-        Starting values; owned and changed by the stack.
     batch : int
         Rows per step.
     loss : Loss
-    penalised : slice or Tensor of bool
-        Columns that penalties act on.
+    n_penalised : int
     n_features : int
         Numbers in a row that comes in.
     has_one_logit : bool
         Two classes with a single output z, which stands for the logits (0, z).
-
-    Attributes
-    ----------
-    flat, gradient : Tensor, shape (n_models, n_parameters)
     """
-
-    #: Every parameter of a chain has a gradient.
-    idle: tuple[tuple[slice, slice], ...] = ()
-    #: All its dropout takes masks.
-    rates: Sequence[float] | None = None
 
     def __init__(
         self,
@@ -329,11 +319,11 @@ class ChainStack:
         *,
         batch: int,
         loss: Loss,
-        penalised: slice | Tensor,
+        n_penalised: int,
         n_features: int,
         has_one_logit: bool = False,
     ) -> None:
-        self.flat, self.gradient, self.penalised = parameters, torch.zeros_like(parameters), penalised
+        super().__init__(parameters, n_penalised=n_penalised)
         self._loss, self._has_one_logit, self._n_features = loss, has_one_logit, n_features
         self._layers: list[_Layer] = []
         # The rows that come in are the trainer's own and not to be written on.
@@ -344,16 +334,11 @@ class ChainStack:
             self._layers.append(layer)
             width, before = layer.n_out, before if isinstance(link, Drop) else layer.reads
         self._drops = [layer for layer in self._layers if isinstance(layer, _Drop)]
-        self.dropout_shapes: tuple[tuple[int, ...], ...] = tuple((drop.n_out,) for drop in self._drops)
+        self.dropout_shapes = tuple((drop.n_out,) for drop in self._drops)
         self._first = next(layer for layer in self._layers if not isinstance(layer, _Drop))
         #: The way back ends here.
         self._lowest = next(k for k, link in enumerate(links) if isinstance(link, Linear | Norm))
         self._slope = parameters.new_empty(self.n_models, batch, width + has_one_logit)
-
-    @property
-    def n_models(self) -> int:
-        """Networks in the stack."""
-        return self.flat.shape[0]
 
     def compute_gradient(
         self,
@@ -375,7 +360,7 @@ class ChainStack:
             slope = self._layers[number].backward(slope, is_last=number == self._lowest)
 
     def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
-        """Return the outputs of some networks on the same rows, shape (n_chosen, n_rows, n_outputs)."""
+        """Return the outputs of some networks on the same rows; see ``architecture.Stack``."""
         n_chosen = len(models) if isinstance(models, Tensor) else len(range(self.n_models)[models])
         x = x.expand(n_chosen, *x.shape)
         if isinstance(self._first, _Activation):
@@ -389,10 +374,7 @@ class ChainStack:
         return nn.functional.pad(x, (1, 0)) if self._has_one_logit else x
 
     def zeroed(self) -> Tensor:
-        """Return where all first-layer weights of a feature are exactly 0, bool (n_models, n_features).
-
-        False everywhere where the features are not taken by a linear layer first.
-        """
+        """Return where a feature's first weights are exactly 0; False if no linear layer comes first."""
         if isinstance(self._first, _Linear):
             return (self._first.weight == 0).all(-1)
         return torch.zeros(self.n_models, self._n_features, dtype=torch.bool, device=self.flat.device)

@@ -14,7 +14,6 @@ from regadvisor.families.base import Job
 from regadvisor.families.neural.batches import ASSUMED_SPEED, trainer_for
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.module.stack import ModuleArchitecture
-from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import sample_plan
 from regadvisor.families.neural.trainer import StackTrainer
 from regadvisor.regularizer import Regularizer
@@ -60,12 +59,12 @@ def time_steps(trainer: StackTrainer, deadline: Deadline) -> float | None:
             made += 1
 
 
-def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe, deadline: Deadline) -> float:
+def seconds_per_step(prepared: NetworkPrepared, deadline: Deadline) -> float:
     """Return the seconds of one step of a single network without regularization.
 
     Estimated from its size if there is no time to make one.
     """
-    measured = time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], recipe, folds=[0]), deadline)
+    measured = time_steps(trainer_for(prepared, [Job(regularizer=_KINDS[0])], folds=[0]), deadline)
     if measured is not None:
         return measured
     architecture = prepared.architecture
@@ -75,9 +74,7 @@ def seconds_per_step(prepared: NetworkPrepared, recipe: Recipe, deadline: Deadli
     return guessed_s
 
 
-def full_run_seconds_per_step(
-    prepared: NetworkPrepared, recipe: Recipe, deadline: Deadline, *, step_s: float
-) -> float:
+def full_run_seconds_per_step(prepared: NetworkPrepared, deadline: Deadline, *, step_s: float) -> float:
     """Return the seconds of one step of a full run, which trains a caller's module by itself.
 
     `step_s` is that of a single network by the engine that trains the sample.
@@ -88,12 +85,10 @@ def full_run_seconds_per_step(
     if architecture.engine == "vmap" and step_s > SLOW_STEP_S:
         return step_s
     alone = replace(prepared, architecture=replace(architecture, engine="loop"))
-    return seconds_per_step(alone, recipe, deadline)
+    return seconds_per_step(alone, deadline)
 
 
-def job_projection(
-    prepared: NetworkPrepared, recipe: Recipe, deadline: Deadline, *, step_s: float
-) -> Callable[[int], float]:
+def job_projection(prepared: NetworkPrepared, deadline: Deadline, *, step_s: float) -> Callable[[int], float]:
     """Return rows of a sample → seconds of one job on all folds.
 
     One job of each cost class is timed on the given folds; steps and evaluations are counted for the rows.
@@ -102,13 +97,12 @@ def job_projection(
     Parameters
     ----------
     prepared : NetworkPrepared
-    recipe : Recipe
     deadline : Deadline
     step_s : float
         Seconds of one step of one network.
     """
     jobs = [Job(regularizer=regularizer) for regularizer in _KINDS]
-    all_s = _all_jobs_step_s(prepared, jobs, recipe, deadline, step_s)
+    all_s = _all_jobs_step_s(prepared, jobs, deadline, step_s)
     share = float(np.mean([len(fold.train) for fold in prepared.folds])) / prepared.n_rows
     per_row_s = all_s / (len(jobs) * prepared.n_folds * prepared.plan.batch)
 
@@ -116,7 +110,7 @@ def job_projection(
         n_train = max(1, round(share * n_rows))
         n_source = max(n_rows, prepared.n_source)
         plan = sample_plan(
-            recipe, n_train=n_train, n_sample=n_rows, n_source=n_source, longer=prepared.longer
+            prepared.recipe, n_train=n_train, n_sample=n_rows, n_source=n_source, longer=prepared.longer
         )
         trained = prepared.n_folds * len(plan.rates) * plan.batch
         # Held-out rows and as many training rows are looked at; a forward pass is a third of a step.
@@ -127,7 +121,7 @@ def job_projection(
 
 
 def _all_jobs_step_s(
-    prepared: NetworkPrepared, jobs: Sequence[Job], recipe: Recipe, deadline: Deadline, step_s: float
+    prepared: NetworkPrepared, jobs: Sequence[Job], deadline: Deadline, step_s: float
 ) -> float:
     """Return the seconds of one step of all jobs on all folds, from the seconds of one network's."""
     n_networks, architecture = len(jobs) * prepared.n_folds, prepared.architecture
@@ -138,9 +132,9 @@ def _all_jobs_step_s(
         # What a second network adds, every further one does.
         two_s = None
         if 2 * step_s < deadline.left_s:
-            two_s = time_steps(trainer_for(prepared, jobs[:2], recipe, folds=[0]), deadline)
+            two_s = time_steps(trainer_for(prepared, jobs[:2], folds=[0]), deadline)
         return one_by_one_s if two_s is None else step_s + max(0.0, two_s - step_s) * (n_networks - 1)
-    return time_steps(trainer_for(prepared, jobs, recipe), deadline) or one_by_one_s
+    return time_steps(trainer_for(prepared, jobs), deadline) or one_by_one_s
 
 
 _KINDS = (

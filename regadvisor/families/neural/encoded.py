@@ -20,6 +20,7 @@ from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import Plan
 from regadvisor.families.neural.trainer import TrainingRows
 from regadvisor.families.preprocess import Joined, Steps, as_numbers, flatten, make_preprocessor
@@ -45,6 +46,8 @@ class NetworkPrepared(Prepared):
         and for the caller's own loss).
     weight : ndarray of float64, shape (n_rows,)
         Row weights, for means of held-out losses.
+    recipe : Recipe
+        How it is trained; its loss is called as the module's outputs need.
     plan : Plan
     architecture : Architecture
         What is trained.
@@ -60,6 +63,7 @@ class NetworkPrepared(Prepared):
     rows: TrainingRows
     loss_scale: NDArray[np.float64]
     weight: NDArray[np.float64]
+    recipe: Recipe
     plan: Plan
     architecture: Architecture
     seed: int
@@ -219,14 +223,14 @@ def encode_target(
     return target, loss_scale, constant
 
 
-def with_own_loss(
-    prepared: NetworkPrepared, sample: Table, folds: Sequence[Fold], loss: LossFunction
-) -> NetworkPrepared:
+def with_own_loss(prepared: NetworkPrepared, sample: Table, recipe: Recipe) -> NetworkPrepared:
     """Return what was prepared without the caller's own loss with the target and constants of it."""
-    target, loss_scale, constant_losses = encode_target(sample, folds, loss)
+    folds = prepared.folds
+    target, loss_scale, constant_losses = encode_target(sample, folds, recipe.loss)
     encoded = torch.from_numpy(target.reshape(len(folds) * sample.n_rows, -1)).to(prepared.rows.x.device)
     return replace(
         prepared,
+        recipe=recipe,
         rows=replace(prepared.rows, target=encoded),
         loss_scale=loss_scale,
         constant_losses=constant_losses,

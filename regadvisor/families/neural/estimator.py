@@ -101,9 +101,9 @@ class _Network(BaseEstimator):
 
     def _keep(self, architecture: Any, trained: torch.Tensor) -> Iterable[torch.Tensor]:
         """Keep the trained parameters, shape (1, n_parameters), as NumPy arrays; return the weights."""
-        coefs, intercepts = architecture.layout.views(trained)
+        coefs, intercepts = architecture.views(trained)
         self.coefs_ = [coef[0].numpy().copy() for coef in coefs]
-        self.intercepts_ = [intercept[0, 0].numpy().copy() for intercept in intercepts]
+        self.intercepts_ = [intercept[0].numpy().copy() for intercept in intercepts]
         return tuple(coefs)
 
     def _recipe(self) -> Recipe:

@@ -18,7 +18,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Carry, Costs, Fit, Fold, Job, Prepared, rows_learned
+from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, rows_learned
 from regadvisor.families.neural import cost
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
@@ -36,21 +36,17 @@ from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
     Plan,
-    carried_epochs,
     full_run_rates,
     planned_epochs,
+    rescaled_epochs,
     sample_plan,
 )
 from regadvisor.families.neural.strengths import (
     candidate,
-    carried_decoupled,
-    carried_in_loss,
-    decoupled_on_fewer,
-    default_in_loss,
     default_regularizer,
-    loss_candidate,
 )
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
+from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
 from regadvisor.thresholds import LONGER_PAYS, LONGEST_RUNS
@@ -75,7 +71,7 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-class MLPFamily:
+class MLPFamily(OnOtherRows):
     """Multilayer perceptrons, and what families of other networks inherit.
 
     Parameters
@@ -89,7 +85,7 @@ class MLPFamily:
     -----
     All runs on the sample have one length and one schedule. Where the recipe names no epochs, each fold is
     scored at an epoch that the other folds choose (the fewest within 0.5% of the best). The full run makes
-    as many epochs as :func:`~regadvisor.families.neural.schedule.carried_epochs` says, with the schedule
+    as many epochs as :func:`~regadvisor.families.neural.schedule.rescaled_epochs` says, with the schedule
     compressed to them: a run that stops early on the sample has seen little of the schedule's falling half,
     the full run sees all of it. So the full run tends to end somewhat better than its score.
     """
@@ -163,6 +159,7 @@ class MLPFamily:
             rows=stacked_rows(table, target, sample, folds, self.device),
             loss_scale=loss_scale,
             weight=row_weight(sample),
+            recipe=self.recipe,
             plan=plan,
             architecture=self.architecture(len(names), target.shape[2]),
             seed=seed,
@@ -175,9 +172,7 @@ class MLPFamily:
 
         Decoupled strengths in units of this run's Σ lr, those of the loss as they are.
         """
-        if self.coupling == "loss":
-            return {kind: loss_candidate(kind) for kind in self.kinds}
-        sum_lr = _network(prepared).plan.sum_lr()
+        sum_lr = None if self.coupling == "loss" else _network(prepared).plan.sum_lr()
         return {kind: candidate(kind, sum_lr) for kind in self.kinds}
 
     def train(
@@ -227,7 +222,7 @@ class MLPFamily:
         fits: list[Fit] = []
 
         def train(batch: list[Job]) -> list[Fit]:
-            return train_batch(data, batch, self.recipe, deadline, chosen) or []
+            return train_batch(data, batch, deadline, chosen) or []
 
         is_cuda = self.device.type == "cuda"
         results = map(train, batches) if is_cuda else side_by_side(train, batches, stop=deadline.cancel)
@@ -282,9 +277,8 @@ class MLPFamily:
         return min(finite) if len(fits) == len(jobs) and finite else None
 
     def _default(self, kind: Kind, n_rows: int, plan: Plan) -> Regularizer:
-        if self.coupling == "loss":
-            return default_in_loss(kind, n_rows)
-        return default_regularizer(kind, plan.sum_lr())
+        sum_lr = None if self.coupling == "loss" else plan.sum_lr()
+        return default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
 
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some steps, for at most about 1 s, and project from them; of a slow network one or two.
@@ -294,9 +288,9 @@ class MLPFamily:
         """
         own = _network(prepared)
         with one_thread():
-            step_s = cost.seconds_per_step(own, self.recipe, deadline)
-            full_step_s = cost.full_run_seconds_per_step(own, self.recipe, deadline, step_s=step_s)
-            one_worker_s = cost.job_projection(own, self.recipe, deadline, step_s=step_s)
+            step_s = cost.seconds_per_step(own, deadline)
+            full_step_s = cost.full_run_seconds_per_step(own, deadline, step_s=step_s)
+            one_worker_s = cost.job_projection(own, deadline, step_s=step_s)
         gain = speed_up()
 
         def full_run_s(n_rows: int) -> float:
@@ -305,43 +299,12 @@ class MLPFamily:
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
-    def at_full_size(self, picked: Fit, carry: Carry) -> tuple[Regularizer, str | None]:
-        """Return the strengths for the full run; dropout stays as it is.
+    def _sum_lr(self, prepared: Prepared) -> float:
+        return _network(prepared).plan.sum_lr()
 
-        Decoupled strengths keep strength × Σ lr and fall with the rows (``strengths.weaker_at``).
-        In the loss, L2 falls as 1/n and L1 as 1/√n. The correction is added to these powers.
-        """
-        regularizer = picked.job.regularizer
-        if not (regularizer.l1 or regularizer.l2):
-            return regularizer, None
-        if self.coupling == "loss":
-            return carried_in_loss(
-                regularizer, n_sample=carry.n_sample, n_rows=carry.n_rows, correction=carry.correction
-            )
-        epochs = self._carried_epochs(picked, n_sample=carry.n_sample, n_rows=carry.n_rows)
-        rates = full_run_rates(self.recipe, n_rows=carry.n_rows, epochs=epochs)
-        return carried_decoupled(
-            regularizer,
-            carry,
-            on_sample=float(picked.sum_lr or 0.0),
-            in_full=float(rates.sum()),
-            epochs=epochs,
-        )
-
-    def carried(
-        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
-    ) -> Regularizer:
-        """Return strengths for training on fewer rows; dropout stays as it is."""
-        up = Carry(
-            n_sample=target.n_learned,
-            n_rows=source.n_learned,
-            n_features=source.n_features,
-            is_forward=is_forward,
-        )
-        if self.coupling == "loss":
-            return carried_in_loss(regularizer, n_sample=up.n_rows, n_rows=up.n_sample)[0]
-        longer = _network(source).plan.sum_lr() / _network(target).plan.sum_lr()
-        return decoupled_on_fewer(regularizer, up, longer=longer)
+    def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
+        epochs = self._epochs_for(picked, n_sample=by.n_sample, n_rows=by.n_rows)
+        return float(full_run_rates(self.recipe, n_rows=by.n_rows, epochs=epochs).sum()), epochs
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything."""
@@ -350,7 +313,7 @@ class MLPFamily:
         functions = tuple(name for name, value in given.items() if callable(value) and name != "loss")
         recipe = {name: value for name, value in given.items() if name in recorded and name not in functions}
         recipe |= {
-            "epochs": self._carried_epochs(picked, n_sample=n_sample, n_rows=n_rows),
+            "epochs": self._epochs_for(picked, n_sample=n_sample, n_rows=n_rows),
             "momentum": self.recipe.momentum if self.recipe.optimizer == "sgd" else None,
             "towards_start": self.recipe.start_patterns,
             "transform": self._transform,
@@ -365,23 +328,21 @@ class MLPFamily:
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths for one run of the recipe on `n_rows` rows."""
-        if self.coupling == "loss":
-            return default_in_loss(kind, n_rows)
         rates = full_run_rates(self.recipe, n_rows=n_rows, epochs=self._full_epochs(n_rows))
-        return default_regularizer(kind, float(rates.sum()))
+        sum_lr = None if self.coupling == "loss" else float(rates.sum())
+        return default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
 
     def _full_epochs(self, n_rows: int) -> int:
         """Return the epochs of a full run that no sample has told the length of."""
         return self.recipe.epochs or planned_epochs(n_rows, self.recipe.rows_per_step, longer=self.longer)
 
-    def _carried_epochs(self, picked: Fit | None, *, n_sample: int, n_rows: int) -> int:
+    def _epochs_for(self, picked: Fit | None, *, n_sample: int, n_rows: int) -> int:
         """Return the epochs of the full run: the recipe's, or those that the sample's stand for."""
-        if (self.recipe.epochs is not None and not self.recipe.early_stopping) or picked is None:
+        is_given = self.recipe.epochs is not None and not self.recipe.early_stopping
+        if is_given or picked is None or picked.epochs is None:
             return self._full_epochs(n_rows)
-        if picked.epochs is None:
-            return self._full_epochs(n_rows)
-        carried = carried_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
-        return min(carried, self.recipe.epochs or carried)
+        found = rescaled_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
+        return min(found, self.recipe.epochs or found)
 
 
 def _fold_numbers(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.optimizers import BETAS
 from regadvisor.families.neural.parameters import chosen_names, lr_scales, penalised_parameters
+from regadvisor.families.neural.recipe import Recipe
 
 
 class _PenalisedSteps(torch.optim.Optimizer):
@@ -271,15 +272,18 @@ class ProximalSGD(_PenalisedSteps, torch.optim.SGD):
 
 
 def make_optimizer(
-    module: nn.Module | Sequence[dict[str, Any]],
-    *,
-    optimizer: str,
-    momentum: float,
-    nesterov: bool = False,
-    betas: tuple[float, float] | None = None,
-    **options: Any,
+    module: nn.Module | Sequence[dict[str, Any]], recipe: Recipe, **options: Any
 ) -> ProximalAdamW | ProximalSGD:
-    """Return the optimizer of that name, "adamw", "adam" or "sgd"; `options` as in :class:`ProximalAdamW`."""
-    if optimizer == "sgd":
-        return ProximalSGD(module, momentum=momentum, nesterov=nesterov, **options)
-    return ProximalAdamW(module, betas=betas or BETAS, **options)
+    """Return the recipe's optimizer; `options`, strengths and rates among them: see there."""
+    given: dict[str, Any] = {
+        **{
+            name: getattr(recipe, name)
+            for name in ("coupling", "clip_norm", "exempt", "penalised", "lr_scale")
+        },
+        "towards_start": recipe.start_patterns,
+    }
+    if recipe.optimizer == "sgd":
+        return ProximalSGD(
+            module, **{**given, "momentum": recipe.momentum, "nesterov": recipe.nesterov, **options}
+        )
+    return ProximalAdamW(module, **{**given, "betas": recipe.betas or BETAS, **options})

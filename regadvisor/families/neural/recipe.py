@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.errors import ParameterError
 from regadvisor.regularizer import Coupling
+from regadvisor.rules import CALLABLE, Rule, check, choice, is_number, number, optional, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 OPTIMIZERS = ("adamw", "adam", "sgd")
 #: Learning rate schedules; see ``schedule.learning_rates``.
 SCHEDULES = ("flat-cosine", "cosine", "constant", "one-cycle")
-COUPLINGS = ("decoupled", "loss", None)
+COUPLINGS = ("decoupled", "loss")
 TRANSFORMS = ("standard", "none")
 #: Layouts of sequences.
 SEQUENCES = ("sequence", "channels", "steps-first")
@@ -38,19 +37,47 @@ LAYOUTS = (
 
 #: A schedule's name, or a function of the share of the steps that is done.
 Schedule = str | Callable[[float], float]
-_LARGEST = sys.float_info.max
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, tuple | list) and len(value) == 2 and all(is_number(each, 0, 1) for each in value)
+    )
 
 
-def _is_factor(value: Any) -> bool:
-    return _is_number(value) and bool(0 <= value <= _LARGEST)
-
-
-def _is_count(value: object) -> bool:
-    return _is_number(value) and isinstance(value, numbers.Integral) and int(value) >= 1
+_COUNT = whole(1, "at least 1, a whole number")
+_POSITIVE = Rule(lambda value: is_number(value, 0) and value > 0, "a positive finite number")
+#: What the values have to be, each by itself.
+_RULES: dict[str, Rule] = {
+    "optimizer": choice(*OPTIMIZERS),
+    "schedule": choice(*SCHEDULES, also=", or a function of the share that is done"),
+    "coupling": optional(choice(*COUPLINGS)),
+    "transform": optional(choice(*TRANSFORMS)),
+    "layout": optional(choice(*LAYOUTS)),
+    "betas": optional(Rule(_is_pair, "two numbers of at least 0 and below 1")),
+    "warmup": number(
+        0, 1, "a share of the steps of at least 0 and below 1", "for 500 of 10,000 steps write warmup=0.05"
+    ),
+    "augment": optional(CALLABLE),
+    "lr": _POSITIVE,
+    "momentum": number(0, 1, "at least 0 and below 1"),
+    "clip_norm": optional(_POSITIVE),
+    "batch_size": _COUNT,
+    "accumulate": _COUNT,
+    "epochs": optional(_COUNT),
+    "hidden": Rule(
+        lambda value: isinstance(value, tuple | list) and all(map(_COUNT.test, value)),
+        "numbers of units of at least 1",
+        "write hidden=(128, 64)",
+    ),
+    "output": optional(
+        Rule(
+            lambda value: callable(value) or (isinstance(value, int | str) and not isinstance(value, bool)),
+            "a number, a name, a callable",
+        )
+    ),
+    "loss": optional(CALLABLE),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +110,7 @@ class Recipe:
     schedule : {"flat-cosine", "cosine", "constant", "one-cycle"} or callable, default "flat-cosine"
         Constant for the first half of the steps, then a cosine to zero; a cosine from the first step on;
         constant throughout; or as torch's ``OneCycleLR`` (up to `lr` for 30% of the steps, then down). Or
-        your
-        own function: share of the steps that are done, from 0 to 1 → factor of `lr`.
+        your own function: share of the steps that are done, from 0 to 1 → factor of `lr`.
     warmup : float, default 0.0
         Share of the steps over which the learning rates rise in a line from 0 to those of the schedule.
     clip_norm : float or None, default None
@@ -103,8 +129,7 @@ class Recipe:
         the exempt ones. ``None``: all but the usual exemptions.
     lr_scale : mapping of str to float, default empty
         Factors of the learning rate by pattern of names, as ``{"backbone.*": 0.1}``; the last that fits
-        counts.
-        Decay and threshold of decoupled penalties are in proportion to it.
+        counts. Decay and threshold of decoupled penalties are in proportion to it.
     towards_start : bool or tuple of str, default False
         Whether L1 and L2 pull parameters towards the values that training starts from, not towards 0 (L2-SP:
         Li, Grandvalet and Davoine 2018, arXiv:1802.01483): ``True``, or patterns of the parameters for which.
@@ -184,91 +209,40 @@ class Recipe:
     hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
-        choices = {
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "coupling": COUPLINGS,
-            "transform": (*TRANSFORMS, None),
-            "layout": (*LAYOUTS, None),
-        }
-        for name, known in choices.items():
-            given = getattr(self, name)
-            is_own = name == "schedule" and callable(given)
-            if not is_own and not ((given is None or isinstance(given, str)) and given in known):
-                also = ", or a function of the share that is done" if name == "schedule" else ""
-                raise ParameterError(f"{name} must be one of {known}{also}, got {given!r}")
+        for name in _RULES:
+            check(_RULES, name, getattr(self, name))
         coupling: object = self.coupling
         if coupling is None:
             object.__setattr__(self, "coupling", "loss" if self.optimizer == "adam" else "decoupled")
-        self._check_steps()
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ParameterError("nesterov must be False unless optimizer='sgd' with a momentum, got True")
+        if self.betas is not None and self.optimizer == "sgd":
+            raise ParameterError("betas must be None for optimizer='sgd', got a pair; set momentum instead")
+        if self.early_stopping and self.epochs is None:
+            raise ParameterError(
+                "early_stopping must be False without epochs, got True: training stops early then anyway"
+            )
+        self._check_patterns()
         self._check_groups()
-        if not (_is_number(self.lr) and 0 < self.lr <= _LARGEST):
-            raise ParameterError(f"lr must be a positive finite number, got {self.lr!r}")
-        if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
-            raise ParameterError(f"momentum must be at least 0 and below 1, got {self.momentum!r}")
-        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm <= _LARGEST):
-            raise ParameterError(
-                f"clip_norm must be a positive finite number or None, got {self.clip_norm!r}"
-            )
-        for name in ("batch_size", "accumulate"):
-            if not _is_count(getattr(self, name)):
-                raise ParameterError(
-                    f"{name} must be at least 1, a whole number, got {getattr(self, name)!r}"
-                )
-        if self.epochs is not None and not _is_count(self.epochs):
-            raise ParameterError(f"epochs must be at least 1, a whole number, or None, got {self.epochs!r}")
-        if not isinstance(self.hidden, tuple | list) or not all(_is_count(units) for units in self.hidden):
-            raise ParameterError(
-                f"hidden must hold numbers of units of at least 1, got {self.hidden!r}; "
-                "write hidden=(128, 64)"
-            )
-        for name in ("exempt", "penalised", "towards_start"):
+
+    def _check_patterns(self) -> None:
+        """Check the patterns of parameter names."""
+        for name, others in (("exempt", ()), ("penalised", (None,)), ("towards_start", (True, False))):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise ParameterError(
                     f"{name} must be a tuple of patterns, got {given!r}; write {name}=({given!r},)"
                 )
             is_tuple = isinstance(given, tuple | list) and all(isinstance(each, str) for each in given)
-            is_open = (name == "penalised" and given is None) or isinstance(given, bool)
-            if not (is_tuple or is_open):
+            if not (is_tuple or any(given is other for other in others)):
                 raise ParameterError(f"{name} must be a tuple of patterns, which are text, got {given!r}")
-        is_place = isinstance(self.output, int | str) and not isinstance(self.output, bool)
-        if not (self.output is None or is_place or callable(self.output)):
-            raise ParameterError(f"output must be a number, a name, a callable or None, got {self.output!r}")
-        if self.loss is not None and not callable(self.loss):
-            raise ParameterError(f"loss must be a callable or None, got {self.loss!r}")
-
-    def _check_steps(self) -> None:
-        """Check what belongs to the optimizer and the schedule."""
-        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            raise ParameterError("nesterov must be False unless optimizer='sgd' with a momentum, got True")
-        betas = self.betas
-        is_pair = isinstance(betas, tuple | list) and len(betas) == 2
-        if betas is not None and not (is_pair and all(_is_number(b) and 0 <= b < 1 for b in betas)):
-            raise ParameterError(
-                f"betas must be two numbers of at least 0 and below 1, or None, got {betas!r}"
-            )
-        if betas is not None and self.optimizer == "sgd":
-            raise ParameterError("betas must be None for optimizer='sgd', got a pair; set momentum instead")
-        if not (_is_number(self.warmup) and 0 <= self.warmup < 1):
-            raise ParameterError(
-                f"warmup must be a share of the steps of at least 0 and below 1, got {self.warmup!r}; for "
-                f"500 of "
-                "10,000 steps write warmup=0.05"
-            )
-        if self.early_stopping and self.epochs is None:
-            raise ParameterError(
-                "early_stopping must be False without epochs, got True: training stops early then anyway"
-            )
-        if self.augment is not None and not callable(self.augment):
-            raise ParameterError(f"augment must be a callable or None, got {self.augment!r}")
 
     def _check_groups(self) -> None:
         """Check the learning rates by name; they are kept as pairs, since a recipe is frozen."""
         given = self.lr_scale
         try:
             pairs = tuple(given.items()) if isinstance(given, Mapping) else tuple(map(tuple, given))
-            is_right = all(isinstance(name, str) and _is_factor(scale) for name, scale in pairs)
+            is_right = all(isinstance(name, str) and is_number(scale, 0) for name, scale in pairs)
         except (TypeError, ValueError):
             is_right = False
         if not is_right:

@@ -52,14 +52,14 @@ def planned_epochs(n_rows: int, batch_size: int, *, longer: int = 1) -> int:
     return max(1, min(longer * MOST_EPOCHS, epochs))
 
 
-def carried_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
+def rescaled_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
     """Return the epochs on `n_to` rows that stand for `epochs` on `n_from` rows, at least 1.
 
     The geometric mean of equal epochs (``epochs``) and equal steps (``epochs · n_from / n_to``).
 
     Examples
     --------
-    >>> carried_epochs(10, n_from=1_000, n_to=4_000)
+    >>> rescaled_epochs(10, n_from=1_000, n_to=4_000)
     5
     """
     return max(1, round(epochs * math.sqrt(n_from / n_to)))
@@ -205,14 +205,13 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, l
     Plan
         With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end; no
         more than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. If it
-        stops
-        early, the best of these is chosen. Else
-        `planned_epochs`, with checkpoints from which the best is chosen.
+        stops early, the best of these is chosen. Else `planned_epochs`, with checkpoints from which the best
+        is chosen.
     """
     if recipe.epochs is not None:
-        carried = carried_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)
+        found = rescaled_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)
         most = round(LONGEST_OF_PLANNED * planned_epochs(n_train, recipe.rows_per_step))
-        epochs = max(recipe.epochs, min(carried, most))
+        epochs = max(recipe.epochs, min(found, most))
         checkpoints = spread_checkpoints(epochs) if recipe.early_stopping else ()
         return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=checkpoints)
     epochs = planned_epochs(n_train, recipe.rows_per_step, longer=longer)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regadvisor.families.base import Fit, Fold, Job
 from regadvisor.families.neural.architecture import Architecture, Stack
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.losses import LossFunction, row_losses
+from regadvisor.families.neural.losses import row_losses
 from regadvisor.thresholds import EPOCH_TOLERANCE
 
 #: Floats per forward pass of an evaluation; it sets its memory.
@@ -85,8 +85,6 @@ class Scoreboard:
     jobs : sequence of Job
     folds : sequence of int
         Numbers of the folds that are trained.
-    own_loss : callable, optional
-        The caller's loss, which then scores.
 
     Notes
     -----
@@ -94,15 +92,8 @@ class Scoreboard:
     half of its held-out rows is scored at the epoch that the other half chooses.
     """
 
-    def __init__(
-        self,
-        prepared: NetworkPrepared,
-        jobs: Sequence[Job],
-        folds: Sequence[int],
-        *,
-        own_loss: LossFunction | None = None,
-    ) -> None:
-        self.prepared, self.jobs, self._folds, self._own_loss = prepared, jobs, folds, own_loss
+    def __init__(self, prepared: NetworkPrepared, jobs: Sequence[Job], folds: Sequence[int]) -> None:
+        self.prepared, self.jobs, self._folds = prepared, jobs, folds
         shape, n_folds = (len(prepared.plan.checkpoints), len(jobs)), prepared.n_folds
         self._held_out = np.full((*shape, prepared.n_rows), np.nan, dtype=np.float32)
         self._train = np.full((*shape, n_folds), np.nan)
@@ -154,7 +145,7 @@ class Scoreboard:
                     outputs,
                     target,
                     is_classification=data.is_classification,
-                    own=self._own_loss,
+                    own=self.prepared.recipe.loss,
                     scale=scale,
                 )
         return losses

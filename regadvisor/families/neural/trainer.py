@@ -20,7 +20,7 @@ from regadvisor.families.neural.architecture import Architecture, Stack
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import training_loss
 from regadvisor.families.neural.module.source import own_luck
-from regadvisor.families.neural.optimizers import make_optimizer
+from regadvisor.families.neural.optimizers import Optimizer
 from regadvisor.families.neural.parameters import chosen_names, lr_scales
 from regadvisor.families.neural.penalties import Penalty, Strengths, span
 from regadvisor.families.neural.recipe import Recipe
@@ -150,29 +150,29 @@ class StackTrainer:
         loss = training_loss(recipe.loss, is_classification=rows.is_classification)
         self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
         self.stack.rates = strengths.dropout.tolist()
-        flat, gradient = self.stack.flat, self.stack.gradient
         self._scale = self._learning_scales(architecture, recipe)
+        start = self._starting_values(architecture, recipe)
         self._penalty = Penalty(
-            flat,
-            gradient,
-            self.stack.penalised,
+            self.stack.flat,
+            self.stack.gradient,
+            self.stack.n_penalised,
             strengths,
-            start=self._starting_values(architecture, recipe),
+            start=start,
             scale=self._scale,
         )
         self._architecture, self._augment = architecture, recipe.augment
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
-        self._optimizer = make_optimizer(recipe, flat, gradient)
+        self._optimizer = Optimizer(recipe, self.stack.flat, self.stack.gradient)
         self._dropped = span(strengths.dropout)
         self._rate, self._kept = self._dropout_factors(strengths.dropout)
         self._keeping = self._streams_that_drop()
-        self._x = flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
+        self._x = self.stack.flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
 
     def _learning_scales(self, architecture: Architecture, recipe: Recipe) -> Tensor | None:
         """Return the factor of the learning rate of every parameter, shape (1, n_parameters); None: all 1."""
         if not recipe.lr_scale:
             return None
-        columns = architecture.columns
+        columns = architecture.layout.columns
         scales = lr_scales(list(columns), recipe.lr_scale)  # type: ignore[arg-type]  # pairs, once made
         found = self.stack.flat.new_ones(1, self.stack.flat.shape[1])
         for name, scale in scales.items():
@@ -183,7 +183,7 @@ class StackTrainer:
         """Return what weights are pulled towards, shape (n_models, n_parameters); None: 0, all of them."""
         if not recipe.start_patterns:
             return None
-        columns = architecture.columns
+        columns = architecture.layout.columns
         names = chosen_names(list(columns), recipe.start_patterns, "towards_start")
         found = torch.zeros_like(self.stack.flat)
         for name in names:

@@ -161,7 +161,7 @@ class ModuleFamily(MLPFamily):
         self.notes = notes_of(known, sample.facts, prepared.feature_names, label=self.label)
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
         if self.recipe.loss is not None:
-            prepared = with_own_loss(prepared, sample, folds, self.recipe.loss)
+            prepared = with_own_loss(prepared, sample, self.recipe)
             _check_first_loss(known, prepared, self.recipe.loss)
         return replace(prepared, architecture=known)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -72,13 +73,33 @@ class ModuleLayout:
         return tuple(entry for entry in self.entries if entry.is_trained)
 
     @property
-    def carried(self) -> tuple[Entry, ...]:
+    def untrained(self) -> tuple[Entry, ...]:
         """What differs between networks and is not trained."""
         return tuple(entry for entry in self.entries if not entry.is_trained)
 
-    def columns_of(self, name: str) -> slice:
-        """Return the columns of one parameter or buffer."""
-        return next(slice(entry.start, entry.stop) for entry in self.entries if entry.name == name)
+    @property
+    def columns(self) -> dict[str, slice]:
+        """Columns of the parameters that are trained, by name."""
+        return {entry.name: slice(entry.start, entry.stop) for entry in self.trained}
+
+    @classmethod
+    def of(
+        cls,
+        shapes: Mapping[str, tuple[int, ...]],
+        *,
+        penalised: Sequence[str],
+        untrained: Mapping[str, torch.dtype] = MappingProxyType({}),
+        n_noise: int = 0,
+    ) -> ModuleLayout:
+        """Return the layout of numbers of these shapes; `untrained` ones come last, with their own types."""
+        others = [name for name in shapes if name not in penalised and name not in untrained]
+        entries, start = [], 0
+        for name in (*penalised, *others, *untrained):
+            dtype = untrained.get(name, torch.float32)
+            entries.append(Entry(name, shapes[name], start, dtype, name not in untrained))
+            start = entries[-1].stop
+        n_penalised = sum(entry.stop - entry.start for entry in entries[: len(penalised)])
+        return cls(entries=tuple(entries), n_penalised=n_penalised, n_noise=n_noise)
 
     def pack(self, module: nn.Module) -> Tensor:
         """Return a module's numbers as a row, shape (1, n_parameters), on the CPU.
@@ -131,16 +152,10 @@ def make_layout(
         Whether the module draws random numbers of its own.
     """
     trained = [name for name, value in module.named_parameters() if value.requires_grad]
-    others = [name for name in trained if name not in penalised]
-    state = dict(tensors(module))
-    carried = [name for name in state if name in varying and name not in trained]
-    entries, start = [], 0
-    for name in (*penalised, *others, *carried):
-        value = state[name]
-        entries.append(Entry(name, tuple(value.shape), start, value.dtype, name in trained))
-        start = entries[-1].stop
-    return ModuleLayout(
-        entries=tuple(entries),
-        n_penalised=sum(entry.stop - entry.start for entry in entries[: len(penalised)]),
+    kept = {name: value for name, value in tensors(module) if name in trained or name in varying}
+    return ModuleLayout.of(
+        {name: tuple(value.shape) for name, value in kept.items()},
+        penalised=penalised,
+        untrained={name: value.dtype for name, value in kept.items() if name not in trained},
         n_noise=int(has_noise),
     )

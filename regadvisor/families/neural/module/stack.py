@@ -11,7 +11,7 @@ Both ways give the same networks up to rounding, whatever they are trained besid
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.architecture import Architecture, Stack
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.dropout import with_rates_inside
@@ -42,7 +43,7 @@ _ABOUT_MODEL = "run it on a few batches of your own to find the cause"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ModuleArchitecture:
+class ModuleArchitecture(Architecture):
     """The caller's module as an architecture of the trainer; see ``trial.examine``.
 
     Attributes
@@ -93,16 +94,6 @@ class ModuleArchitecture:
     is_classification: bool = False
     audit: Audit | None = None
 
-    @property
-    def n_parameters(self) -> int:
-        """Length of a network's row."""
-        return self.layout.n_parameters
-
-    @property
-    def columns(self) -> Mapping[str, slice]:
-        """Where each trained parameter lies in a network's row, by name."""
-        return {entry.name: slice(entry.start, entry.stop) for entry in self.layout.trained}
-
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows as the module gets them.
 
@@ -147,7 +138,7 @@ class ModuleArchitecture:
                 parameters,
                 batch=batch,
                 loss=loss,
-                penalised=slice(0, self.layout.n_penalised),
+                n_penalised=self.layout.n_penalised,
                 n_features=self.source.n_flat,
                 has_one_logit=self.has_one_logit,
             )
@@ -164,32 +155,20 @@ class ModuleArchitecture:
         return self.n_operations
 
 
-class ModuleStack:
+class ModuleStack(Stack):
     """Networks of one architecture, and how their gradients are computed.
 
     Parameters
     ----------
     architecture : ModuleArchitecture
     parameters : Tensor, shape (n_models, n_parameters)
-        Starting values; owned and changed by the stack.
     loss : Loss
-
-    Attributes
-    ----------
-    flat, gradient : Tensor, shape (n_models, n_parameters)
-    penalised : slice
-        Columns that a penalty acts on.
-    dropout_shapes : tuple of tuple of int
-    idle : list of (slice, slice)
-    rates : sequence of float or None
-        Dropout of every network inside attention and recurrent layers; None: what the module says.
     """
 
     def __init__(self, architecture: ModuleArchitecture, parameters: Tensor, *, loss: Loss) -> None:
-        self.architecture, self.loss = architecture, loss
-        self.flat, self.gradient = parameters, torch.zeros_like(parameters)
         layout = architecture.layout
-        self.penalised = slice(0, layout.n_penalised)
+        super().__init__(parameters, n_penalised=layout.n_penalised)
+        self.architecture, self.loss = architecture, loss
         self.dropout_shapes = tuple(place.shape for place in architecture.places)
         # A copy of its own: stacks run in several threads, and a call puts parameters into the module.
         self._module = copied(architecture.template)
@@ -197,14 +176,7 @@ class ModuleStack:
         self._trained = {entry.name: entry.view(self.flat).detach() for entry in layout.trained}
         self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}
         self._n_steps = 0
-        self.idle: list[tuple[slice, slice]] = []
-        self.rates: Sequence[float] | None = None
         self._with_rates = tuple(with_rates_inside(self._module))
-
-    @property
-    def n_models(self) -> int:
-        """Networks in the stack."""
-        return self.flat.shape[0]
 
     # ----------------------------------------------------------------------------------- training
 
@@ -219,10 +191,11 @@ class ModuleStack:
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
         set_mode(self._module, is_training=True)
-        self.idle = []
+        idle: list[tuple[slice, slice]] = []
         for models, masks in self._parts(dropped, keep):
             own_weight = None if weight is None else weight[models]
-            self._fill(models, x[models], target[models], own_weight, masks)
+            idle += self._fill(models, x[models], target[models], own_weight, masks)
+        self.idle = idle
         self._n_steps += 1
 
     def _parts(
@@ -245,8 +218,8 @@ class ModuleStack:
 
     def _fill(
         self, models: slice, x: Tensor, target: Tensor, weight: Tensor | None, masks: Sequence[Tensor] | None
-    ) -> None:
-        """Fill the gradients of some networks."""
+    ) -> list[tuple[slice, slice]]:
+        """Fill the gradients of some networks; return where there are none."""
         for part in self._with_rates if self.rates is not None else ():
             # Where parts have rates of their own, the module draws random numbers: networks run one by one.
             part.dropout = float(self.rates[models.start])  # type: ignore[index]
@@ -267,19 +240,16 @@ class ModuleStack:
                 )
         for name, gradient in zip(leaves, found, strict=True):
             own = self._gradients[name][models]
-            if gradient is None:
-                own.zero_()
-                columns = self.architecture.layout.columns_of(name)
-                self.idle.append((models, columns))
-            else:
-                own.copy_(gradient)
-        for entry in self.architecture.layout.carried:
+            own.zero_() if gradient is None else own.copy_(gradient)
+        for entry in self.architecture.layout.untrained:
             entry.view(self.flat)[models].copy_(state[entry.name])
+        columns = self.architecture.layout.columns
+        return [(models, columns[name]) for name, none in zip(leaves, found, strict=True) if none is None]
 
     def _state(self, models: slice | Tensor) -> State:
         """Return parameters (views, no copies) and carried buffers (copies) of some networks, by name."""
         state = {name: value[models].detach() for name, value in self._trained.items()}
-        for entry in self.architecture.layout.carried:
+        for entry in self.architecture.layout.untrained:
             state[entry.name] = entry.view(self.flat)[models].to(dtype=entry.dtype, copy=True)
         return state
 
@@ -333,14 +303,7 @@ class ModuleStack:
         return outputs
 
     def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
-        """Return the outputs of some networks on the same rows, in evaluation mode.
-
-        Shape
-        -----
-        models : a slice of the networks, or their numbers
-        x : (n_rows, n_features)
-        returns : (n_chosen, n_rows, n_outputs)
-        """
+        """Return the outputs of some networks on the same rows; see ``architecture.Stack``."""
         self._module.eval()
         architecture = self.architecture
         with torch.no_grad():

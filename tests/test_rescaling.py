@@ -1,9 +1,10 @@
-"""What carrying strengths to all rows costs: the rule, and everything that reads it."""
+"""Strengths rescaled to all rows: the rule, what it costs, and everything that reads that."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +17,26 @@ from regadvisor.compare.claims import no_worse
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import resampled
-from regadvisor.evidence.resources import carry_costs_of
-from regadvisor.families.base import Carry, Fit, Job
+from regadvisor.evidence.resources import rescaling_costs_of
+from regadvisor.families.base import Fit, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.strengths import carried_in_loss, exponent, weaker_at
-from regadvisor.full_size.laws import STRENGTH_LAWS, carried_loss, carry_costs, strength_laws, transfer_prior
+from regadvisor.full_size.laws import (
+    STRENGTH_LAWS,
+    rescaled_loss,
+    rescaling_costs,
+    strength_laws,
+    transfer_prior,
+)
+from regadvisor.full_size.rescale import Rescaling, exponent, rescaled
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
-from regadvisor.thresholds import CARRY_MOST_LOST, ONE_CANDIDATE_FROM
+from regadvisor.thresholds import ONE_CANDIDATE_FROM, RESCALING_MOST_LOST
 
 NETWORK = replace(
     transfer_prior("network"),
-    carry_costs={"l2": 0.01, "elasticnet": 0.03},
+    rescaling_costs={"l2": 0.01, "elasticnet": 0.03},
 )
 
 
@@ -37,38 +44,38 @@ NETWORK = replace(
 
 
 def test_the_cost_grows_with_the_squared_log_of_the_ratio() -> None:
-    found = carry_costs(NETWORK, n_from=500, n_to=4_000)
+    found = rescaling_costs(NETWORK, n_from=500, n_to=4_000)
     assert found == pytest.approx({"l2": 0.01 * math.log(8) ** 2, "elasticnet": 0.03 * math.log(8) ** 2})
-    assert carry_costs(NETWORK, n_from=500, n_to=500) == {}
-    assert carry_costs(NETWORK, n_from=500, n_to=400) == {}
+    assert rescaling_costs(NETWORK, n_from=500, n_to=500) == {}
+    assert rescaling_costs(NETWORK, n_from=500, n_to=400) == {}
 
 
 def test_nothing_is_extrapolated_beyond_what_was_measured() -> None:
-    farthest = carry_costs(NETWORK, n_from=1, n_to=thresholds.FARTHEST_RATIO)
-    assert carry_costs(NETWORK, n_from=1, n_to=10**6) == farthest
+    farthest = rescaling_costs(NETWORK, n_from=1, n_to=thresholds.FARTHEST_RATIO)
+    assert rescaling_costs(NETWORK, n_from=1, n_to=10**6) == farthest
 
 
 @given(
     loss=st.floats(0.0, 2.0), cost=st.floats(0.0, 1.0), constant=st.floats(0.0, 2.0), more=st.floats(0.0, 1.0)
 )
-def test_a_carried_loss_keeps_half_of_the_lead_over_the_constant(
+def test_a_rescaled_loss_keeps_half_of_the_lead_over_the_constant(
     loss: float, cost: float, constant: float, more: float
 ) -> None:
-    carried = carried_loss(loss, cost, constant=constant)
-    assert carried >= loss
+    found = rescaled_loss(loss, cost, constant=constant)
+    assert found >= loss
     if loss < constant:
-        assert constant - carried >= (1.0 - CARRY_MOST_LOST) * (constant - loss) - 1e-12
+        assert constant - found >= (1.0 - RESCALING_MOST_LOST) * (constant - loss) - 1e-12
     else:
-        assert carried == loss
-    assert carried_loss(loss, cost + more, constant=constant) >= carried
-    assert carried_loss(loss + more, cost, constant=constant) >= carried - 1e-12
+        assert found == loss
+    assert rescaled_loss(loss, cost + more, constant=constant) >= found
+    assert rescaled_loss(loss + more, cost, constant=constant) >= found - 1e-12
 
 
 def test_networks_with_decoupled_penalties_pay_and_others_do_not() -> None:
-    decoupled = carry_costs_of(MLPFamily(Recipe()), n_from=1_000, n_to=16_000)
+    decoupled = rescaling_costs_of(MLPFamily(Recipe()), n_from=1_000, n_to=16_000)
     assert set(decoupled) == set(KINDS) - {"none", "l1", "l2"}
-    assert carry_costs_of(MLPFamily(Recipe(coupling="loss")), n_from=1_000, n_to=16_000) == {}
-    assert carry_costs_of(LinearFamily(), n_from=1_000, n_to=16_000) == {}
+    assert rescaling_costs_of(MLPFamily(Recipe(coupling="loss")), n_from=1_000, n_to=16_000) == {}
+    assert rescaling_costs_of(LinearFamily(), n_from=1_000, n_to=16_000) == {}
 
 
 # ------------------------------------------------------------------------- powers by the features
@@ -77,10 +84,12 @@ def test_networks_with_decoupled_penalties_pay_and_others_do_not() -> None:
 def test_powers_follow_the_fitted_law_within_their_range() -> None:
     law = STRENGTH_LAWS["decoupled"]["l2"]
     for features in (6, 20, 40):
-        assert exponent("l2", features) == pytest.approx(law.intercept + law.slope * math.log(features))
+        assert exponent("decoupled", "l2", features) == pytest.approx(
+            law.intercept + law.slope * math.log(features)
+        )
     low, high = thresholds.EXPONENT_RANGE
-    assert (exponent("l2", 1), exponent("l2", 10_000)) == (high, low)
-    assert {exponent("l1", features) for features in (1, 10, 1_000)} == {0.0}
+    assert (exponent("decoupled", "l2", 1), exponent("decoupled", "l2", 10_000)) == (high, low)
+    assert {exponent("decoupled", "l1", features) for features in (1, 10, 1_000)} == {0.0}
 
 
 def test_every_family_has_its_own_laws_in_one_table() -> None:
@@ -99,21 +108,35 @@ def test_linear_strengths_fall_by_their_powers_and_the_correction(correction: fl
         zeroed=np.zeros(1),
         converged=True,
     )
-    carry = Carry(n_sample=500, n_rows=8_000, n_features=10, correction=correction)
-    carried, sentence = LinearFamily().at_full_size(fit, carry)
-    assert carried.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
-    assert carried.l1 == pytest.approx(0.1 * 16 ** -(0.85 + correction))
+    by = Rescaling(n_sample=500, n_rows=8_000, n_features=10, correction=correction)
+    there, sentence = LinearFamily().at_full_size(fit, by)
+    assert there.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
+    assert there.l1 == pytest.approx(0.1 * 16 ** -(0.85 + correction))
     assert sentence is not None
-    in_loss, _ = carried_in_loss(found, n_sample=500, n_rows=8_000, correction=correction)
+    in_loss = rescaled(found, "loss", by)
     assert in_loss.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
     assert in_loss.l1 == pytest.approx(0.1 * 16 ** -(0.5 + correction))
 
 
+@given(
+    n_sample=st.integers(50, 5_000),
+    ratio=st.integers(1, 60),
+    law=st.sampled_from(["linear", "decoupled", "loss"]),
+)
+def test_what_is_rescaled_down_and_up_again_is_as_before(n_sample: int, ratio: int, law: Any) -> None:
+    found = Regularizer(l1=0.1, l2=0.4)
+    up = Rescaling(n_sample=n_sample, n_rows=ratio * n_sample, n_features=12)
+    down = replace(up, n_sample=up.n_rows, n_rows=up.n_sample)
+    there = rescaled(found, law, up, sum_lr=(2.0, 5.0))
+    back = rescaled(there, law, down, sum_lr=(5.0, 2.0))
+    assert (back.l1, back.l2) == pytest.approx((0.1, 0.4))
+
+
 def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:
-    carry = Carry(n_sample=500, n_rows=8_000, n_features=10)
-    assert weaker_at("l2", carry) == pytest.approx(16 ** -exponent("l2", 10))
-    assert weaker_at("l2", replace(carry, is_forward=True)) == 1.0
-    assert weaker_at("l2", replace(carry, is_forward=True, correction=0.25)) == pytest.approx(0.5)
+    by = Rescaling(n_sample=500, n_rows=8_000, n_features=10)
+    assert by.factor("decoupled", "l2") == pytest.approx(16 ** -exponent("decoupled", "l2", 10))
+    assert replace(by, is_forward=True).factor("decoupled", "l2") == 1.0
+    assert replace(by, is_forward=True, correction=0.25).factor("decoupled", "l2") == pytest.approx(0.5)
 
 
 # ----------------------------------------------------------------------------- who reads the costs
@@ -125,7 +148,7 @@ def test_the_support_of_a_kind_is_about_the_losses_expected_of_all_rows() -> Non
     panel = Panel(losses=losses, constant=2 * row, fold=np.arange(400) % 5, n_folds=5)
     honest = honest_losses(panel, seed=0)
     free = resampled(honest, seed=1, n_draws=50)
-    paid = resampled(honest, seed=1, n_draws=50, carry_costs={"l2": 0.05})
+    paid = resampled(honest, seed=1, n_draws=50, rescaling_costs={"l2": 0.05})
     assert (no_worse(free, ["l2"]), no_worse(free, ["l1"])) == (1.0, 0.0)
     assert (no_worse(paid, ["l2"]), no_worse(paid, ["l1"])) == (0.0, 1.0)
     assert free.lowest_losses(7) == paid.lowest_losses(7), "the losses themselves stay those of the sample"
@@ -156,7 +179,7 @@ def test_a_network_of_many_rows_pays_and_a_linear_model_does_not() -> None:
     scores = network.record.evidence.scores
     assert scores is not None
     n_learned = network.record.evidence.growth.n_sample if network.record.evidence.growth else 3_200
-    expected = carry_costs(transfer_prior("network"), n_from=n_learned, n_to=12_000)
+    expected = rescaling_costs(transfer_prior("network"), n_from=n_learned, n_to=12_000)
     assert scores.carry_costs == pytest.approx({kind: expected[kind] for kind in scores.carry_costs})
     assert set(scores.carry_costs) == set(expected)
     linear = regadvisor.advise(X, y, effort="quick", random_state=0).record.evidence.scores

@@ -1,0 +1,137 @@
+"""An estimator in parts: the steps of a pipeline and its last one, what that minimises, and its solver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from regadvisor.errors import ParameterError
+from regadvisor.families.estimator.table import STRENGTH_PARAMS, inner_name, innermost
+from regadvisor.families.estimator.texts import is_there, text_of
+from regadvisor.records import DataFacts
+from regadvisor.regularizer import Kind
+
+#: Arguments that change what is minimised.
+_OBJECTIVE = (
+    "class_weight",
+    "fit_intercept",
+    "positive",
+    "loss",
+    "epsilon",
+    "power",
+    "link",
+    "quantile",
+    "hidden_layer_sizes",
+    "activation",
+)
+
+
+def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
+    """Return the steps before the last one of a pipeline, nested ones too, and the last one.
+
+    Raises
+    ------
+    ParameterError
+        If a step cannot transform.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> steps, last = cut(make_pipeline(StandardScaler(), make_pipeline("passthrough", Ridge())))
+    >>> [step for _, step in steps.steps], last
+    ([StandardScaler()], Ridge())
+    """
+    before: list[Pipeline] = []
+    while isinstance(estimator, Pipeline):
+        for name, step in estimator.steps[:-1]:
+            if is_there(step) and not hasattr(step, "transform"):
+                raise ParameterError(
+                    f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "
+                    f"{name!r}; leave it out"
+                )
+        if any(is_there(step) for _, step in estimator.steps[:-1]):
+            before.append(estimator[:-1])
+        estimator = estimator.steps[-1][1]
+    steps = None if not before else before[0] if len(before) == 1 else make_pipeline(*before)
+    return steps, estimator
+
+
+def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
+    """Return a copy of an estimator or pipeline with another last step."""
+    if not isinstance(estimator, Pipeline):
+        return last
+    copy = clone(estimator)
+    inner = copy
+    while isinstance(inner.steps[-1][1], Pipeline):
+        inner = inner.steps[-1][1]
+    inner.steps[-1] = (inner.steps[-1][0], last)
+    return copy
+
+
+def objective_of(last: BaseEstimator) -> tuple[str, ...]:
+    """Return the arguments that change what is minimised, where they are not the usual ones.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> objective_of(LogisticRegression(class_weight="balanced", tol=0.1))
+    ("class_weight='balanced'",)
+    """
+    if inner_name(last) is not None:
+        return (text_of(without_strengths(last)),)
+    params, usual = last.get_params(), type(last)().get_params()
+    return tuple(
+        f"{name}={params[name]!r}"
+        for name in _OBJECTIVE
+        if params.get(name) != usual.get(name) and _is_plain(params[name])
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value compares and prints as one."""
+    return not hasattr(value, "shape") and not callable(value)
+
+
+def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:
+    """Return a wrapper with the usual strengths inside."""
+    own = clone(wrapper)
+    inner = innermost(own)
+    known = inner.get_params()
+    usual = type(inner)().get_params()
+    inner.set_params(**{name: usual[name] for name in STRENGTH_PARAMS if name in known})
+    return own
+
+
+def without_saga(kinds: tuple[Kind, ...], inner: Any, facts: DataFacts) -> tuple[Kind, ...]:
+    """Return the kinds that can be fitted to features of unequal size: SAGA does not converge on them.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> facts = DataFacts(container="array", task="binary", n_rows=9, columns=(), classes=(0, 1))
+    >>> without_saga(("none", "l2", "l1", "elasticnet"), LogisticRegression(), facts)
+    ('none', 'l2', 'l1')
+    """
+    if type(inner).__name__ != "LogisticRegression":
+        return kinds
+    fitted = ("none", "l2", "l1") if len(facts.classes or ()) <= 2 else ("none", "l2")
+    return tuple(kind for kind in kinds if kind in fitted)
+
+
+def with_exact_solver(last: BaseEstimator) -> BaseEstimator:
+    """Return a copy that does without the solvers which do not converge on features of unequal size.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> with_exact_solver(LogisticRegression(solver="sag")).solver
+    'lbfgs'
+    """
+    own = clone(last)
+    inner = innermost(own)
+    if getattr(inner, "solver", None) in ("sag", "saga", "lsqr", "sparse_cg"):
+        inner.set_params(solver=type(inner)().solver)
+    return own

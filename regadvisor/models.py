@@ -1,0 +1,282 @@
+"""Which family a model is, and the table as that family sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from regadvisor.arguments import about_free, check_unpenalised
+from regadvisor.errors import DataError, ParameterError
+from regadvisor.foreign import check_ours, is_of
+
+# What is heavy is imported where it is used: the command line asks for the names of models alone.
+if TYPE_CHECKING:
+    from regadvisor.data.table import Table
+    from regadvisor.families.base import Family
+    from regadvisor.families.neural.recipe import Recipe
+    from regadvisor.records import DataFacts
+    from regadvisor.scale.door import Door
+
+
+def family_and_table(
+    door: Door, model: Any, recipe: Recipe | None, task: str, device: str, *, texts: Any, unpenalised: Any
+) -> tuple[Family, Table]:
+    """Return the model's family and the table; `texts` is X where it is one column of texts."""
+    import numpy as np
+
+    from regadvisor.data.table import take_rows
+    from regadvisor.families.fitted.own_library import own_function
+
+    table, given = door.table(task)
+    free = check_unpenalised(unpenalised, table.facts)
+    if free:
+        table = replace(
+            table,
+            facts=replace(table.facts, unpenalised=free),
+            notes=(about_free(free, table.facts), *table.notes),
+        )
+    own = own_function(model, table.facts, table.X, recipe)
+    if own is not None:
+        model, recipe = own, None
+    if task == "auto" and is_module(model):
+        from regadvisor.families.neural.module.target import classes_by_outputs
+
+        note = classes_by_outputs(model, table, None if recipe is None else recipe.output)
+        if note is not None:
+            table, given = door.table("classification")
+            table = replace(table, notes=(note, *table.notes))
+    family = resolve_model(model, table.facts, recipe=recipe, device=device, features=table.X)
+    if hasattr(family, "on"):  # what is trained by itself reads X as it is
+        X = given if texts is None else texts
+        family, table = family.on(
+            table, X if table.kept is None else take_rows(X, np.flatnonzero(table.kept))
+        )
+    if texts is not None and table.given is None:
+        raise DataError(
+            "X must be a table (rows, features), got one column of texts; pass a pipeline that reads texts: "
+            "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
+        )
+    if texts is not None:  # the model reads them
+        table = replace(table, notes=tuple(note for note in table.notes if note.code != "looks-like-id"))
+    return family, table
+
+
+def table_to_match(X: Any, *, like: DataFacts) -> Table:
+    """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
+    import numpy as np
+
+    from regadvisor.data.arrays import contain
+    from regadvisor.data.source import make_table
+
+    try:
+        n_rows, _ = contain(X).shape
+        return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
+    except DataError as error:
+        raise DataError(
+            f"match must be a table such as X is; what is said of X is of match here: {error}"
+        ) from error
+
+
+def is_module(model: Any) -> bool:
+    """Return whether `model` is a torch module, or a class or function that makes one.
+
+    Torch is not imported for that: whoever passes a module has done so.
+
+    Examples
+    --------
+    >>> is_module("linear"), is_module(lambda n_features: None)
+    (False, True)
+    """
+    if isinstance(model, str) or hasattr(model, "get_params"):
+        return False
+    return callable(model)
+
+
+def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recipe | None, str]:
+    """Return model, recipe and task for several columns of 0 and 1: one classifier for each, or one network.
+
+    A network has an output for each label and is trained with ``BCEWithLogitsLoss``, unless the recipe has a
+    loss of its own.
+
+    Examples
+    --------
+    >>> for_labels("linear", None, "auto")[0]
+    MultiOutputClassifier(estimator=LogisticRegression())
+    """
+    if isinstance(model, str) and model in ("auto", "linear") and recipe is None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multioutput import MultiOutputClassifier
+
+        return MultiOutputClassifier(LogisticRegression()), None, task
+    is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
+    if not is_network or type(model).__name__ == "FitFunction":
+        return model, recipe, task
+    if task != "auto":
+        raise ParameterError(
+            f"task must be 'auto' for several columns of 0 and 1 and a network, got {task!r}; the network "
+            "has an output for each label and predicts logits: advise() takes it, AdvisedClassifier does not"
+        )
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss
+    from regadvisor.families.neural.recipe import Recipe
+
+    recipe = recipe or Recipe()
+    return model, replace(recipe, loss=recipe.loss or BCEWithLogitsLoss()), "regression"
+
+
+def _has_columns(y: Any) -> bool:
+    """Whether y is a table of several columns."""
+    if isinstance(y, list):
+        return bool(y) and isinstance(y[0], list | tuple) and len(y[0]) > 1
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    return len(shape) == 2 and shape[1] > 1
+
+
+def are_labels(y: Any) -> bool:
+    """Whether y has several columns, each of 0 and 1 alone.
+
+    Raises DataError if every row has a single 1: these are the classes of one target (one-hot).
+    """
+    if not _has_columns(y):
+        return False
+    import numpy as np
+
+    try:
+        values = np.asarray(y).astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    if not np.isin(values, (0.0, 1.0)).all():
+        return False
+    if len(values) and (values.sum(axis=1) == 1).all():
+        how = "y.idxmax(axis=1)" if hasattr(y, "idxmax") else "numpy.argmax(y, axis=1)"
+        raise DataError(
+            f"y must be one column of classes, got {values.shape[1]} columns with a single 1 in every row "
+            f"(one-hot); pass {how}"
+        )
+    return True
+
+
+def task_of(model: Any, y: Any = None) -> str:
+    """Return "regression" for a model that is for numbers, or several columns, else "auto".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> task_of(Ridge()), task_of("linear")
+    ('regression', 'auto')
+    """
+    from regadvisor.families.fitted.function import FitFunction
+
+    if isinstance(model, FitFunction):
+        return "auto" if model.loss in (None, "log loss") else "regression"
+    if isinstance(model, str | type) or not hasattr(model, "get_params"):
+        return "auto"
+    from sklearn.base import is_regressor
+
+    # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
+    # Several labels are columns of numbers, 0 and 1.
+    return "regression" if is_regressor(model) or _has_columns(y) else "auto"
+
+
+def resolve_model(
+    model: Any, facts: DataFacts, *, recipe: Recipe | None, device: str, features: Any = None
+) -> Family:
+    """Return the family of `model`; "auto" is linear for tables and a network for images or a recipe.
+
+    `features` are all rows: whether a module gets them scaled depends on them.
+
+    Raises ParameterError if the model is unknown or does not fit the data, or a recipe is given for a model
+    that is not a network.
+    """
+    from regadvisor.families.neural.recipe import Recipe
+
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise ParameterError(
+            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(lr=...)"
+        )
+    from regadvisor.families.fitted.function import FitFunction, FunctionLearner
+
+    is_linear = model in ("auto", "linear") if isinstance(model, str) else hasattr(model, "get_params")
+    if facts.unpenalised and (recipe is not None or not is_linear or isinstance(model, FitFunction)):
+        raise ParameterError(
+            "unpenalised must be None but for linear models: the weights of a network are not each one "
+            "column's; in a module of your own give these columns a layer of theirs, and pass "
+            "Recipe(exempt=('its_name.weight',))"
+        )
+    if isinstance(model, FitFunction):
+        from regadvisor.families.fitted.family import FittedFamily
+
+        if recipe is not None:
+            raise ParameterError("recipe must be None for a fit function, which trains as it likes")
+        return FittedFamily(FunctionLearner(model), model)
+    if facts.inputs and not is_module(model):
+        raise ParameterError(
+            f"model must be a torch module for a dict or tuple of arrays, got {model!r}; pass X as one array "
+            "or frame"
+        )
+    if is_module(model):
+        check_ours(model)
+        return _module(facts, model=model, recipe=recipe, device=device, features=features)
+    if not isinstance(model, str):
+        return _estimator(model, facts, recipe)
+    if model not in ("auto", *MAKERS):
+        raise ParameterError(f"model must be one of {', '.join(map(repr, ('auto', *MAKERS)))}, got {model!r}")
+    if model == "auto":
+        model = "linear" if facts.image_shape is None and recipe is None else "mlp"
+    return MAKERS[model](facts, recipe=recipe, device=device, features=features)
+
+
+def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:
+    from regadvisor.families.estimator.parts import without_saga
+    from regadvisor.families.linear.family import LinearFamily
+
+    if recipe is not None:
+        raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
+    family = LinearFamily()
+    if facts.unpenalised and facts.task != "regression":
+        from sklearn.linear_model import LogisticRegression
+
+        return LinearFamily(without_saga(family.kinds, LogisticRegression(), facts))
+    return family
+
+
+def _mlp(facts: DataFacts, *, recipe: Recipe | None, device: str, **_: object) -> Family:
+    from regadvisor.families.neural.family import MLPFamily
+    from regadvisor.families.neural.recipe import Recipe
+
+    return MLPFamily(recipe=recipe or Recipe(), device=device)
+
+
+def _module(facts: DataFacts, *, model: Any = "cnn", **options: Any) -> Family:
+    from regadvisor.families.neural.module.family import ModuleFamily
+
+    return ModuleFamily(model, facts, **options)
+
+
+#: How the family of each ``model=`` that is a name is made.
+MAKERS: dict[str, Callable[..., Family]] = {"linear": _linear, "mlp": _mlp, "cnn": _module}
+
+
+# ------------------------------------------------------------------------------ scikit-learn estimators
+
+
+def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> Family:
+    """Return the family of a scikit-learn estimator, or of the last step of a pipeline.
+
+    Raises ParameterError if the estimator is not supported, is for the other task, or a recipe is given.
+    """
+    from regadvisor.families.estimator.caller import read_estimator
+    from regadvisor.families.estimator.family import EstimatorFamily
+    from regadvisor.families.estimator.learner import EstimatorLearner
+    from regadvisor.families.fitted.family import FittedFamily
+
+    check_ours(model)
+    caller = read_estimator(model, facts)
+    if recipe is not None:
+        raise ParameterError(
+            f"recipe must be None for an estimator of scikit-learn, got a Recipe for "
+            f"{type(caller.last).__name__}; its own arguments say how it is trained"
+        )
+    if caller.is_exact:
+        return EstimatorFamily(caller)
+    return FittedFamily(EstimatorLearner(caller), caller.estimator, n_threads=1)
