@@ -437,7 +437,8 @@ SMOOTH_FROM_ROWS = 1_000
 STAGE_REDUCTION = 3
 #: Of linear models only those are stopped whose loss is higher than the best one's by this share of it, four
 #: times what ties, and so many standard errors on top.
-LOST_BY, LOST_SE = 4 * SAME_REGION, 3.0
+LOST_BY = 4 * SAME_REGION
+LOST_SE = 3.0
 #: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
 RESCALING_MOST_LOST = 0.5
 #: The log of a best strength is never taken for better known than this: a third of the grid's step.

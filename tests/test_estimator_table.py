@@ -438,10 +438,10 @@ def test_what_is_told_makes_the_kind(model: Any, y: Any, kind: str, words: dict[
     assert {name: told[name] for name in told if name in ("penalty", "l1_ratio")} == words
 
 
-@pytest.mark.parametrize("model", [SGDClassifier(loss="hinge", random_state=0), LinearSVC(random_state=0)])
-def test_the_range_is_told_in_the_unit_of_the_estimator(model: Any) -> None:
+@pytest.mark.parametrize(("model", "y"), [(QuantileRegressor(), NUMBERS), (LinearSVC(), CLASSES)])
+def test_the_range_is_told_in_the_unit_of_the_estimator(model: Any, y: Any) -> None:
     many = np.hstack([X, RNG.normal(size=(N, 30))])
-    advice = advise(many, CLASSES, model=model, effort="quick", folds=2)
+    advice = advise(many, y, model=model, effort="quick", folds=2)
     strength = advice.record.strength
     ((name, picked),) = strength.regularizer.strengths().items()
     ties = {name: (picked / 2, picked * 4)}

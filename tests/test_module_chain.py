@@ -117,7 +117,7 @@ def test_a_step_of_a_chain_is_that_of_the_other_engines(chain: str, engine: Engi
         for dropped, masks in ((None, []), (slice(1, 3), keep)):  # the second step reuses the buffers
             stack.compute_gradient(x, target, weight=torch.ones(4, 20), dropped=dropped, keep=masks)
         outputs = stack.outputs(torch.tensor([2, 0]), x[0])
-        assert stack.penalised == slice(0, architecture.layout.n_penalised)
+        assert stack.n_penalised == architecture.layout.n_penalised
         found.append((stack.gradient, stack.flat, outputs, stack.zeroed()))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
