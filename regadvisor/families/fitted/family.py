@@ -150,7 +150,7 @@ class FittedFamily(OnOtherRows):
         own = _own(prepared)
         chosen = tuple(range(len(own.folds)) if folds is None else folds)
         wanted = [job for job in jobs if job not in known]
-        together = self._together(own)
+        together = self._together(own, deadline)
         trained = (
             self._one_by_one(own, wanted, chosen, deadline)
             if together is None
@@ -203,7 +203,7 @@ class FittedFamily(OnOtherRows):
             jobs, rest = rest[:size], rest[size:]
             start = time.perf_counter()
             calls = [prepared.fold(number).call(job) for job in jobs for number in chosen]
-            trained = together.fit(calls, should_stop=deadline.expired)
+            trained = together.fit(calls, should_stop=deadline.expired, left_s=deadline.left_s)
             if trained is None:
                 return
             scored = [
@@ -215,13 +215,13 @@ class FittedFamily(OnOtherRows):
                 own = scored[place * len(chosen) : (place + 1) * len(chosen)]
                 yield job, dict(zip(chosen, own, strict=True)), each_s
 
-    def _together(self, prepared: FittedPrepared) -> Together | None:
+    def _together(self, prepared: FittedPrepared, deadline: Deadline) -> Together | None:
         """Return what trains many networks at once, if it can do so with these rows."""
         together = self.learner.together
         if together is None:
             return None
         call = prepared.fold(0).call(Job(regularizer=Regularizer(coupling=self.coupling)))
-        return together if together.try_with(call) else None
+        return together if together.try_with(call, deadline) else None
 
     def _trained(self, fold: FittedFold, job: Job) -> Trained:
         limit = nullcontext() if self._n_threads is None else threadpool_limits(self._n_threads, "blas")
@@ -249,11 +249,12 @@ class FittedFamily(OnOtherRows):
         What a fit costs however few its rows, and what each row adds. Slow models are timed once.
         """
         own = _own(prepared)
-        together = self._together(own)
-        fold, n_folds = own.fold(0), len(own.folds)
+        together, fold, n_folds = self.learner.together, own.fold(0), len(own.folds)
         if together is not None:
             share = len(fold.target) / own.n_rows
-            return together.costs(fold.call, n_folds=n_folds, share=share, deadline=deadline)
+            costs = together.costs(fold.call, n_folds=n_folds, share=share, deadline=deadline)
+            if costs is not None:
+                return costs
         n_train = len(fold.target)
         few = np.arange(0, n_train, 4) if own.sample.n_classes == 0 else _some_of_each(fold.target)
         smaller = replace(

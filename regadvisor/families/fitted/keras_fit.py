@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.fitted.keras_model import LOCK, loss_name, n_rates, own_randomness, with_regularizer
+from regadvisor.families.fitted.keras_model import (
+    LOCK,
+    loss_name,
+    n_rates,
+    own_randomness,
+    reads_logits,
+    with_regularizer,
+)
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Coupling, Regularizer
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
 
 #: Losses of differences: a target in its own unit would only make the network learn slowly.
-_DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "logcosh")
+_DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "huberloss", "logcosh")
 
 
 def numbers_of(X: Any) -> NDArray[np.float32]:
@@ -88,6 +95,16 @@ class KerasFit:
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
+    @property
+    def batch(self) -> int:
+        """Most rows of a step."""
+        return self.recipe.batch_size
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one run."""
+        return self.recipe.epochs or 1
+
     def why_not(self, X: Any) -> str | None:
         """Return why networks cannot be stacked, as far as it is known without trying."""
         from regadvisor.families.fitted.keras_network import why_not
@@ -109,8 +126,8 @@ class KerasFit:
         return KerasNetwork(
             made,
             coupling=self.coupling,
-            batch=len(rows) if steps else self.recipe.batch_size,
-            epochs=steps or self.recipe.epochs or 1,
+            batch=len(rows) if steps else self.batch,
+            epochs=steps or self.epochs,
             rows=rows,
             target=lambda model: self.target(model, call.y)[0],
         )
@@ -205,9 +222,7 @@ class KerasFitted:
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""
         outputs = self._outputs(X)
-        if getattr(
-            self.model.loss, "from_logits", getattr(self.model.loss, "_fn_kwargs", {}).get("from_logits")
-        ):
+        if reads_logits(self.model.loss):
             outputs = expit(outputs) if outputs.shape[1] == 1 else softmax(outputs, axis=1)
         shares = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
         return np.asarray(shares, dtype=np.float64)

@@ -201,10 +201,26 @@ def _warn_of_others(model: Any) -> None:
 # -------------------------------------------------------------------------------------- optimizer and loss
 
 
+def only_loss(loss: Any) -> Any:
+    """Return the loss in what a model is compiled with: Keras takes a list or dictionary with one as well."""
+    each = list(loss.values()) if isinstance(loss, dict) else loss
+    return each[0] if isinstance(each, list | tuple) and len(each) == 1 else loss
+
+
 def loss_name(model: Any) -> str | None:
     """Return the name of the loss that a model is compiled with, None without one."""
-    loss = getattr(model, "loss", None) if model.compiled else None
-    return loss if loss is None or isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
+    loss = only_loss(getattr(model, "loss", None)) if model.compiled else None
+    if loss is None or isinstance(loss, str):
+        return loss
+    function = getattr(loss, "func", loss)  # of functools.partial
+    return getattr(loss, "name", None) or getattr(function, "__name__", type(function).__name__)
+
+
+def reads_logits(loss: Any) -> bool:
+    """Return whether a loss says that the model's outputs are logits."""
+    loss = only_loss(loss)
+    options = getattr(loss, "_fn_kwargs", None) or getattr(loss, "keywords", {})
+    return bool(getattr(loss, "from_logits", options.get("from_logits")))
 
 
 def is_squared(model: Any) -> bool:
@@ -216,12 +232,19 @@ def _compile_like(new: Any, model: Any, *, decay: float) -> None:
     """Compile `new` as `model` is, with a new optimizer of this weight decay."""
     keras = import_optional("keras", extra="keras", purpose="Keras models")
     settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
-    # A decay of 0 says the same as none, and AdamW refuses to have none.
-    config = {**model.optimizer.get_config(), "weight_decay": decay}
-    settings["optimizer"] = type(model.optimizer).from_config(config)
+    settings["optimizer"] = optimizer_like(model.optimizer, decay=decay)
     if decay:
         settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(KERNELS)})$)"])
     new.compile(**settings)
+
+
+def optimizer_like(optimizer: Any, *, decay: float) -> Any:
+    """Return a new optimizer with these settings and another weight decay."""
+    # A decay of 0 says the same as none, and AdamW refuses to have none.
+    config = {**optimizer.get_config(), "weight_decay": decay}
+    if callable(optimizer._learning_rate):  # a schedule keeps no state, and not each can be made again
+        config["learning_rate"] = optimizer._learning_rate
+    return type(optimizer).from_config(config)
 
 
 def _renewed(keras: Any, value: Any) -> Any:

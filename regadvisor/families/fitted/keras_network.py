@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regadvisor.families.fitted.keras_model import KERNELS, is_squared, with_regularizer
+from regadvisor.families.fitted.keras_model import KERNELS, is_squared, optimizer_like, with_regularizer
 from regadvisor.families.fitted.learner import Call
 from regadvisor.families.fitted.stacked import Mover, Numbers, Run
 from regadvisor.families.neural.module.dropout import Feed, places_of
@@ -139,8 +139,7 @@ class KerasNetwork:
         import keras
 
         variable = keras.Variable(flat, dtype="float32", name="kernel")
-        given = self.model.optimizer
-        own = type(given).from_config({**given.get_config(), "weight_decay": 0.0})
+        own = optimizer_like(self.model.optimizer, decay=0.0)
         own.build([variable])
         return variable.value.detach(), _KerasMover(own, variable)
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from regadvisor import thresholds
 from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Rows of a batch where nobody says, as in Keras' own ``fit``.
 _KERAS_BATCH = 32
+#: Steps whose rates are asked of a schedule; of more steps these are spread evenly.
+_RATES = 1_000
 
 
 def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | None) -> FitFunction | None:
@@ -130,11 +134,16 @@ def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = 
 
         n_rows = round(n_rows * share_trained(model))
         batch = n_rows if model.batch_size == -1 else model.batch_size
-        found = float(model.lr) * model.max_epochs * math.ceil(n_rows / batch)
+        rate = model.get_params(deep=False).get("optimizer__lr", model.lr)
+        found = float(rate) * model.max_epochs * math.ceil(n_rows / batch)
     else:
         # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
         rate, n_steps = model.optimizer._learning_rate, (epochs or 1) * math.ceil(n_rows / batch)
-        found = sum(float(rate(k)) for k in range(n_steps)) if callable(rate) else float(rate) * n_steps
+        if hasattr(rate, "get_config"):
+            at = (np.arange(min(n_steps, _RATES)) + 0.5) * max(1.0, n_steps / _RATES) - 0.5
+            found = n_steps * float(np.mean([float(rate(k)) for k in at]))
+        else:
+            found = n_steps * float(rate() if callable(rate) else rate)
     if found <= 0:
         raise ParameterError(
             "target must have a learning rate above 0 for decoupled strengths, which act with it, got 0"

@@ -36,11 +36,19 @@ class SkorchFit:
         rows = numbers_of(X)
         with LOCK, own_randomness(seed):
             own = with_regularizer(self.net, regularizer).set_params(verbose=0)
-            target, center, scale = self.target(y)
-            return SkorchFitted(own.fit(rows, target), self.facts.classes, center, scale)
+            with own_randomness(seed):  # looked at beforehand, and trained from the same numbers
+                probe = clone(own).initialize()
+                rows = _as_taken(probe, rows)
+                n_axes = 2 if self.facts.classes else probe.forward(rows[:2]).ndim
+            target, center, scale = self.target(y, n_axes)
+            own.fit(rows, target.astype(rows.dtype) if target.dtype == np.float32 else target)
+        return SkorchFitted(own, self.facts.classes, center, scale)
 
-    def target(self, y: NDArray[Any]) -> tuple[NDArray[Any], Any, Any]:
-        """Return the target as the net's loss takes it, and what turns outputs into its unit."""
+    def target(self, y: NDArray[Any], n_axes: int = 2) -> tuple[NDArray[Any], Any, Any]:
+        """Return the target as the net's loss takes it, and what turns outputs into its unit.
+
+        `n_axes`: of the module's outputs. The squared error of a column and a row is that of all pairs.
+        """
         if self.facts.classes:
             classes = list(self.facts.classes)
             codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])
@@ -48,7 +56,8 @@ class SkorchFit:
             return codes.astype(np.float32 if is_binary(self.net) else np.int64), None, None
         values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
         center, scale = values.mean(axis=0), np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
-        return ((values - center) / scale).astype(np.float32), center, scale
+        target = ((values - center) / scale).astype(np.float32)
+        return target[:, 0] if n_axes == 1 and target.shape[1] == 1 else target, center, scale
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
@@ -56,6 +65,18 @@ class SkorchFit:
     def share(self) -> float:
         """Share of the rows that the net does not hold out."""
         return share_trained(self.net)
+
+    @property
+    def batch(self) -> int:
+        """Most rows of a step; of nets that take all rows at once, those of the data."""
+        size: int = self.net.batch_size
+        return self.facts.n_rows if size == -1 else size
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one run, unless callbacks stop it."""
+        epochs: int = self.net.max_epochs
+        return epochs
 
     def why_not(self, X: Any) -> str | None:
         """Return why networks cannot be stacked, as far as it is known without trying."""
@@ -67,13 +88,11 @@ class SkorchFit:
         """Return the net as a function of its numbers; with `steps`, so many steps of all rows."""
         from regadvisor.families.fitted.skorch_network import SkorchNetwork
 
-        n_rows = len(call.y)
-        batch = n_rows if steps or self.net.batch_size == -1 else self.net.batch_size
         return SkorchNetwork(
             self.net if steps is None else clone(self.net).set_params(train_split=None),
             coupling=self.coupling,
-            batch=batch,
-            epochs=steps or self.net.max_epochs,
+            batch=len(call.y) if steps else self.batch,
+            epochs=steps or self.epochs,
             rows=numbers_of(call.X),
         )
 
@@ -84,7 +103,7 @@ class SkorchFit:
         from regadvisor.families.fitted.skorch_network import trained_rows
         from regadvisor.families.fitted.stacked import Run
 
-        target, center, scale = self.target(call.y)
+        target, center, scale = self.target(call.y, network.n_axes)
         rows = numbers_of(call.X)
         chosen = trained_rows(network.net, rows, target)
         run = Run(
@@ -102,11 +121,12 @@ class SkorchFit:
 
     def alone(self, call: Call, *, steps: int) -> SkorchFitted:
         """Return what the net's own fit trains, in so many steps of all rows, from the same numbers."""
-        target, center, scale = self.target(call.y)
+        network = self.network(call, steps=steps)
+        target, center, scale = self.target(call.y, network.n_axes)
         with LOCK, own_randomness(call.seed):
             own = with_regularizer(self.net, call.regularizer)
             own.set_params(verbose=0, max_epochs=steps, batch_size=-1, train_split=None).initialize()
-            own.module_.load_state_dict(self.network(call, steps=steps).state(call.seed))
+            own.module_.load_state_dict(network.state(call.seed))
             own.partial_fit(numbers_of(call.X), target)
         return SkorchFitted(own, self.facts.classes, center, scale)
 
@@ -122,9 +142,15 @@ class SkorchFitted:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the outputs in the unit of the target."""
-        found = np.asarray(self.net.predict(numbers_of(X)), dtype=np.float64)
+        found = np.asarray(self.net.predict(_as_taken(self.net, numbers_of(X))), dtype=np.float64)
         return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""
-        return np.asarray(self.net.predict_proba(numbers_of(X)), dtype=np.float64)
+        return np.asarray(self.net.predict_proba(_as_taken(self.net, numbers_of(X))), dtype=np.float64)
+
+
+def _as_taken(net: Any, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows in the precision of a net's module, where that is not the usual one."""
+    values = getattr(net, "module_", torch.nn.Identity()).parameters()
+    return rows.astype(np.float64) if any(value.dtype == torch.float64 for value in values) else rows

@@ -80,7 +80,7 @@ def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, An
 
 def has_no_half(net: Any) -> bool:
     """Whether a net's loss is the squared error, which has no ½."""
-    return net.criterion in (nn.MSELoss, "mse")
+    return net.criterion is nn.MSELoss or isinstance(net.criterion, nn.MSELoss)
 
 
 def share_trained(net: Any) -> float:

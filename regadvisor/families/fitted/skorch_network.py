@@ -64,10 +64,12 @@ class SkorchNetwork:
         seen = []
         for n in (_FEW, _MANY):
             self._feed.start(None)
-            self._called(*self._numbers(self._module), self._rows[:n], is_training=True)
+            outputs, _ = self._called(*self._numbers(self._module), self._rows[:n], is_training=True)
             seen.append(self._feed.seen)
         self.places = tuple(places_of(seen[0], seen[1], (_FEW, _MANY)))
         self._feed.places = self.places
+        #: Axes of what the module returns.
+        self.n_axes = outputs.ndim
 
     def _made(self, seed: int) -> Any:
         """Return a net initialized from a seed, with lazy parameters drawn."""

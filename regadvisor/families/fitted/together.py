@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.table import take_rows
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Costs, Job
 from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
@@ -41,6 +41,8 @@ STACK_SHARE = 0.25
 _PRICED_JOBS, _TIMED_STEPS = 4, 12
 #: Seconds that steps of the library's own fit are timed for.
 _TIMED_S = 0.5
+#: Steps that recording one takes as long as, at most; and the share of the time left that it may take.
+_RECORDING_STEPS, _RECORDED_SHARE = 50, 0.3
 
 
 class Library(Protocol):
@@ -49,6 +51,14 @@ class Library(Protocol):
     @property
     def coupling(self) -> Coupling:
         """What strengths mean."""
+
+    @property
+    def batch(self) -> int:
+        """Most rows of a step."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one run."""
 
     @property
     def share(self) -> float:
@@ -65,6 +75,10 @@ class Library(Protocol):
 
     def alone(self, call: Call, *, steps: int) -> Any:
         """Return what the library's own fit trains, in so many steps of all rows."""
+
+
+class _CutError(Exception):
+    """A deadline came before the trial was over."""
 
 
 class Together:
@@ -87,8 +101,8 @@ class Together:
         self._library, self._read = library, read
         self._network: Network | None = None
         self._floats = 0
-        #: Seconds of a step of the stack that was timed.
-        self._step_s = 0.0
+        #: Seconds of a step of the stack that was timed, and of recording one; inf: recording was not tried.
+        self._step_s, self._recording_s = 0.0, math.inf
         self.is_tried = False
         self.why_not: str | None = None
 
@@ -96,23 +110,30 @@ class Together:
         """Return what another process needs: it tries for itself."""
         return {**self.__dict__, "_network": None, "is_tried": False, "why_not": None}
 
-    def try_with(self, call: Call) -> bool:
-        """Return whether networks can be stacked; it is tried once, with rows of this call."""
-        if not self.is_tried:
+    def try_with(self, call: Call, deadline: Deadline = NEVER) -> bool:
+        """Return whether networks can be stacked; it is tried once, with rows of this call.
+
+        A trial that a deadline cuts is tried again in the next call.
+        """
+        if not self.is_tried and not deadline.expired():
             with LOCK, one_thread(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 # Torch warns where it has no batching rule and runs the networks one by one.
                 warnings.filterwarnings("error", message="There is a performance drop")
                 try:
                     self.why_not = (
-                        self._library.why_not(call.X) or self._differs(call) or self._too_large(call)
+                        self._library.why_not(call.X)
+                        or self._differs(call, deadline)
+                        or self._too_large(call)
                     )
+                except _CutError:
+                    return False
                 except Exception as error:  # whatever cannot be batched; what is wrong its own fit says
                     self.why_not = f"they cannot be stacked ({_first_line(error)})"
             self.is_tried = True
-        return self.why_not is None
+        return self.is_tried and self.why_not is None
 
-    def _differs(self, call: Call) -> str | None:
+    def _differs(self, call: Call, deadline: Deadline) -> str | None:
         """Train a few rows both ways; return what to say if the predictions differ."""
         few = _few_of_each(call)
         calls = [
@@ -120,8 +141,10 @@ class Together:
             few(Regularizer(l1=0.1, l2=0.1, coupling=self._library.coupling)),
         ]
         network = self._library.network(calls[0], steps=_TRIED_STEPS)
-        found = self._trained(network, calls, lambda: False, records=True)
-        for own, mine in zip(calls, found or (), strict=True):
+        found = self._tried(network, calls, deadline)
+        for own, mine in zip(calls, found, strict=True):
+            if deadline.expired():
+                raise _CutError
             theirs = self._library.alone(own, steps=_TRIED_STEPS)
             gap = _gap(mine, theirs, own.X)
             if gap > _SAME:
@@ -131,6 +154,28 @@ class Together:
                 if gap > min(_ROUNDED, 4.0 * _gap(again, theirs, own.X)):
                     return "stacked, they differ from what its own fit trains"
         return None
+
+    def _tried(self, network: Network, calls: Sequence[Call], deadline: Deadline) -> list[Any]:
+        """Return stacked models after the steps of the trial, which are recorded if there is time."""
+        at: list[float] = []
+
+        def should_stop() -> bool:
+            at.append(time.perf_counter())
+            return deadline.expired()
+
+        records = not deadline.is_finite
+        found = self._trained(network, calls, should_stop, records=records)
+        if not records and found is not None:
+            step_s = at[-1] - at[-2]
+            if _RECORDING_STEPS * step_s < _RECORDED_SHARE * deadline.left_s:
+                began = time.perf_counter()
+                found = self._trained(network, calls, should_stop, records=True)
+                self._recording_s = time.perf_counter() - began
+        elif records:
+            self._recording_s = 0.0
+        if found is None:
+            raise _CutError
+        return found
 
     def _too_large(self, call: Call) -> str | None:
         """Make the network; return what to say if stacking it gains nothing."""
@@ -167,24 +212,38 @@ class Together:
             most = min(most, int(_PRICED_JOBS * (STACK_SHARE * left_s - half_s) / half_s))
         return max(1, most)
 
-    def costs(self, call: Callable[[Job], Call], *, n_folds: int, share: float, deadline: Deadline) -> Costs:
-        """Return what jobs cost in stacks, and a full run by the library's own fit, from a few steps of each.
+    def costs(
+        self, call: Callable[[Job], Call], *, n_folds: int, share: float, deadline: Deadline
+    ) -> Costs | None:
+        """Return what jobs cost, and a full run by the library's own fit, from a few steps of each.
 
-        `share`: of the rows that a fold trains on.
+        `share`: of the rows that a fold trains on. None: networks are trained by their own fit, and there is
+        time for a whole one, which tells more.
         """
         job = Job(regularizer=Regularizer(l1=0.01, l2=0.01, coupling=self._library.coupling))
-        n_jobs = min(_PRICED_JOBS, max(1, self.n_at_once // n_folds))
-        stack_s = self._timed_step([call(job)] * (n_jobs * n_folds), deadline)
-        self._step_s = stack_s * _PRICED_JOBS / n_jobs
-        alone_s = self._alone_step_s(call(job), deadline)
-        return Costs(
-            job_s=lambda n_rows: self._n_steps(share * n_rows) * stack_s / n_jobs,
-            full_run_s=lambda n_rows: self._n_steps(n_rows) * alone_s,
-        )
+        own = call(job)
+        try:
+            first_s, step_s = self._alone_s(own, deadline)
+        except Exception:  # a whole fit says what is wrong, or that only this was
+            return None
+
+        def alone_s(n_rows: float) -> float:
+            return first_s + (self._n_steps(n_rows) - 1) * step_s
+
+        if self.try_with(own, deadline):
+            n_jobs = min(_PRICED_JOBS, max(1, self.n_at_once // n_folds))
+            stack_s = self._timed_step([own] * (n_jobs * n_folds), deadline)
+            self._step_s = stack_s * _PRICED_JOBS / n_jobs
+            return Costs(
+                job_s=lambda n_rows: self._n_steps(share * n_rows) * stack_s / n_jobs, full_run_s=alone_s
+            )
+        if alone_s(len(own.y)) < deadline.left_s:
+            return None
+        return Costs(job_s=lambda n_rows: n_folds * alone_s(share * n_rows), full_run_s=alone_s)
 
     def _n_steps(self, n_rows: float) -> int:
-        assert self._network is not None
-        return self._network.epochs * math.ceil(n_rows * self._library.share / self._network.batch)
+        library = self._library
+        return library.epochs * math.ceil(n_rows * library.share / library.batch)
 
     def _timed_step(self, calls: Sequence[Call], deadline: Deadline) -> float:
         """Return the seconds of one step of a stack."""
@@ -194,32 +253,39 @@ class Together:
             at.append(time.perf_counter())
             return len(at) > _TIMED_STEPS or (len(at) > 1 and deadline.expired())
 
-        self.fit(calls, should_stop=is_enough)
-        seconds = np.diff([*at, time.perf_counter()] if len(at) < 3 else at)
+        self.fit(calls, should_stop=is_enough, left_s=deadline.left_s)
+        seconds = np.diff(at if len(at) > 1 else [*at, time.perf_counter()])
         return float(np.median(seconds[len(seconds) // 2 :]))  # the first ones load and record
 
-    def _alone_step_s(self, call: Call, deadline: Deadline) -> float:
-        """Return the seconds of one step of the library's own fit."""
-        assert self._network is not None
-        rows = np.arange(min(self._network.batch, len(call.y)))
-        few = _with_rows(call, rows)
+    def _alone_s(self, call: Call, deadline: Deadline) -> tuple[float, float]:
+        """Return the seconds of the library's own fit of one step, and of each step more."""
+        few = _with_rows(call, np.arange(min(self._library.batch, len(call.y))))
 
         def seconds(steps: int) -> float:
             start = time.perf_counter()
             self._library.alone(few, steps=steps)
             return time.perf_counter() - start
 
-        first_s = seconds(1)
+        first_s = seconds(1)  # it loads what the first one loads
         if deadline.expired():
-            return first_s
+            return first_s, first_s
+        first_s = min(first_s, seconds(1))
         n_more = int(np.clip(_TIMED_S / first_s, 1, _TIMED_STEPS))
-        return max(seconds(1 + n_more) - first_s, 0.01 * first_s) / n_more
+        if deadline.expired():
+            return first_s, first_s
+        return first_s, max(seconds(1 + n_more) - first_s, 0.01 * first_s) / n_more
 
-    def fit(self, calls: Sequence[Call], *, should_stop: Callable[[], bool]) -> list[Trained] | None:
-        """Return trained models in the order of the calls; None if it was stopped."""
+    def fit(
+        self, calls: Sequence[Call], *, should_stop: Callable[[], bool], left_s: float = math.inf
+    ) -> list[Trained] | None:
+        """Return trained models in the order of the calls; None if it was stopped.
+
+        Steps are recorded only if that ends in the time left: nothing stops it.
+        """
         assert self._network is not None
+        records = None if self._recording_s < _RECORDED_SHARE * left_s else False
         with LOCK, one_thread():
-            models = self._trained(self._network, calls, should_stop)
+            models = self._trained(self._network, calls, should_stop, records=records)
         return None if models is None else [self._read(model) for model in models]
 
     def _trained(

@@ -1,0 +1,192 @@
+"""Keras models and skorch nets as people write them: losses, schedules, shapes, and little time."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from library_networks import (
+    CODES,
+    NUMBERS,
+    STEPS,
+    X,
+    call_of,
+    keras,
+    keras_fit,
+    keras_model,
+    net,
+    never,
+    optimizers,
+    skorch,
+    stacked,
+)
+from torch import nn
+
+from regadvisor import Regularizer, advise
+from regadvisor.data.source import make_table
+from regadvisor.deadline import Deadline
+from regadvisor.families.fitted import stacked as stacked_module
+from regadvisor.families.fitted import together as together_module
+from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
+from regadvisor.families.fitted.learner import Call
+from regadvisor.families.fitted.own_library import own_sum_lr
+from regadvisor.families.fitted.skorch_fit import SkorchFit
+from regadvisor.families.fitted.skorch_net import has_no_half
+from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
+from regadvisor.families.fitted.together import Together
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "is_of_logits"),
+    [
+        (["mse"], "mse", False),
+        ({"only": keras.losses.Huber()}, "huber_loss", False),
+        (partial(keras.losses.binary_crossentropy, from_logits=True), "binary_crossentropy", True),
+        ([keras.losses.BinaryCrossentropy(from_logits=True)], "binary_crossentropy", True),
+    ],
+    ids=["list", "dictionary", "partial", "list of an object"],
+)
+def test_the_loss_is_known_however_it_is_given(loss: Any, name: str, is_of_logits: bool) -> None:
+    assert loss_name(keras_model("sgd", loss)) == name
+    assert reads_logits(loss) is is_of_logits
+
+
+def test_an_object_is_the_loss_that_its_name_is() -> None:
+    for given in ("huber", keras.losses.Huber(), [keras.losses.Huber()]):
+        fit = keras_fit(keras_model("sgd", given, last=None), NUMBERS)
+        target, center, scale = fit.target(fit.model, NUMBERS)
+        np.testing.assert_allclose([target.mean(), target.std()], [0, 1], atol=1e-6)
+        np.testing.assert_allclose(target[:, 0] * scale + center, NUMBERS, rtol=1e-5, atol=1e-6)
+
+
+class Unknown(optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A schedule that Keras cannot make again."""
+
+    def __call__(self, step: Any) -> Any:
+        return 0.1 / (1 + step)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"unknown": 1}
+
+
+def test_a_schedule_of_the_callers_own_goes_along() -> None:
+    model = keras_model(optimizers.AdamW(Unknown()))
+    new = with_regularizer(model, Regularizer(l2=0.1, coupling="decoupled"))
+    assert new.optimizer._learning_rate is model.optimizer._learning_rate
+    rates = 0.1 / np.arange(1, 3 * 5 + 1)
+    assert own_sum_lr(model, 90, batch=30, epochs=5) == pytest.approx(rates.sum())
+    called = keras_model(optimizers.AdamW(warm))
+    assert own_sum_lr(called, 90, batch=30, epochs=5) == pytest.approx(3.0)
+
+
+def warm() -> float:
+    return 0.2
+
+
+def test_of_many_steps_some_stand_for_the_rest() -> None:
+    schedule = optimizers.schedules.CosineDecay(0.1, 6_000)
+    found = own_sum_lr(keras_model(optimizers.AdamW(schedule)), 90_000, batch=30, epochs=2)
+    assert found == pytest.approx(sum(float(schedule(k)) for k in range(6_000)), rel=1e-4)
+
+
+class Flat(nn.Module):
+    """Outputs without an axis for the one target."""
+
+    def __init__(self, is_flat: bool = True) -> None:
+        super().__init__()
+        self.is_flat, self.layer = is_flat, nn.Linear(6, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[:, 0] if self.is_flat else self.layer(x)
+
+
+def test_a_regressor_may_return_one_number_a_row() -> None:
+    """Of a column and a row, the squared error would be that of all pairs."""
+    call, found = call_of(Regularizer(l2=0.1), NUMBERS), []
+    for is_flat in (True, False):
+        given = net(skorch.NeuralNetRegressor, module=Flat, module__is_flat=is_flat, train_split=None)
+        fit = SkorchFit(given, make_table(X, NUMBERS).facts)
+        own = fit(call.regularizer, X, NUMBERS, 0).predict(X)
+        network, ((trained, kept),) = stacked(fit, [call])
+        found.append((own, network.outputs(trained, kept, torch.as_tensor(X)).reshape(-1)))
+    np.testing.assert_allclose(*[own for own, _ in found], rtol=1e-5)
+    np.testing.assert_allclose(*[mine for _, mine in found], rtol=1e-5)
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
+
+
+def test_a_module_in_double_precision_gets_such_rows() -> None:
+    given = net(skorch.NeuralNetRegressor, module=lambda: nn.Linear(6, 1).double(), train_split=None)
+    fit = SkorchFit(given, make_table(X, NUMBERS).facts)
+    mine = fit(Regularizer(), X, NUMBERS, 0).predict(X)
+    target, center, scale = fit.target(NUMBERS)
+    with own_randomness(0):
+        given.fit(X.astype(float), target.astype(float))
+    np.testing.assert_allclose(mine, given.predict(X.astype(float)) * scale + center, rtol=1e-6)
+
+
+def test_folds_of_different_sizes_take_all_their_rows_at_once() -> None:
+    given = net(train_split=None)
+    fit = SkorchFit(given, make_table(X, CODES).facts)
+    few = Call(regularizer=Regularizer(), X=X[:60], y=CODES[:60], weight=None, seed=0)
+    network, ((trained, kept), _) = stacked(fit, [few, few])
+    _, (_, (more, rest)) = stacked(fit, [few, call_of(Regularizer())])
+    own = net_with_regularizer(given, Regularizer()).initialize()
+    own.module_.load_state_dict(network.state(0))
+    own.partial_fit(X, CODES)
+    mine = network.outputs(more, rest, torch.as_tensor(X))
+    np.testing.assert_allclose(mine.numpy(), own.forward(X, training=False).numpy(), atol=5e-5)
+    assert not np.allclose(mine, network.outputs(trained, kept, torch.as_tensor(X)))
+
+
+def test_what_a_net_calls_its_learning_rate_and_its_loss() -> None:
+    given = net(optimizer=torch.optim.AdamW, optimizer__lr=0.5, batch_size=30, train_split=None)
+    assert own_sum_lr(given, 90) == pytest.approx(0.5 * 3 * STEPS)
+    assert has_no_half(net(skorch.NeuralNetRegressor, criterion=nn.MSELoss()))
+    assert not has_no_half(net(skorch.NeuralNetRegressor, criterion=nn.L1Loss))
+
+
+def test_a_trial_that_a_deadline_cuts_is_made_again() -> None:
+    together = Together(keras_fit(keras_model()), lambda model: model)
+    call = call_of(Regularizer())
+    assert not together.try_with(call, Deadline.after(0.0))
+    costs = together.costs(lambda job: call, n_folds=2, share=1.0, deadline=Deadline.after(0.0))
+    assert costs is not None
+    assert 0 < costs.full_run_s(90) == costs.job_s(90) / 2
+    assert not together.is_tried
+    assert together.try_with(call)
+
+
+def test_a_step_is_recorded_only_if_that_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Together(keras_fit(keras_model()), lambda model: model)
+    call = call_of(Regularizer())
+    recorded: list[Any] = []
+    own = stacked_module._recorded
+    monkeypatch.setattr(stacked_module, "_recorded", lambda *given: recorded.append(1) or own(*given))
+    monkeypatch.setattr(stacked_module, "RECORDED_STEPS", 1)
+    assert together.try_with(call)
+    assert together.fit([call], should_stop=never, left_s=100.0)
+    assert len(recorded) == 2
+    together._recording_s = 60.0
+    assert together.fit([call], should_stop=never, left_s=100.0)
+    assert len(recorded) == 2
+
+
+def test_one_step_that_was_timed_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 5.0, 5.1])
+    monkeypatch.setattr(together_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(
+        Together, "fit", lambda self, calls, should_stop, left_s: [should_stop() for _ in "12"]
+    )
+    together = Together(keras_fit(keras_model()), lambda model: model)
+    assert together._timed_step([], Deadline.after(0.0)) == 5.0
+
+
+def test_nothing_is_said_of_networks_that_nobody_has_seen_trained() -> None:
+    advice = advise(X, CODES, model=keras_model(), budget=0, whole_picture=True)
+    assert "networks of Sequential were trained" not in " ".join(advice.to_text().split()).lower()
