@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_what_python_writes_is_read_back(values: list[float], way: int) -> None:
     found = written_numbers([written(f"{value:,.2f}") for value in values])
     assert found is not None
     assert found[0] == pytest.approx(values)
-    assert found[1] == decimal
+    assert found[1].decimal == decimal
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ def test_what_python_writes_is_read_back(values: list[float], way: int) -> None:
         ["1/2", "3/4"],
         ["10-20", "20-30"],
         ["1.2k", "3.4M"],
+        [f"+49 170 {k:03d} {k + 1:03d}" for k in range(100, 130)],
+        [f"192.168.100.{k}" for k in range(100, 130)],
     ],
     ids=lambda codes: codes[0],
 )
@@ -83,6 +86,17 @@ def test_a_row_is_predicted_by_the_decimal_sign_of_the_training_rows() -> None:
     assert step.transform(row).tolist() == [[1.125, 1125.0, 3.0]]
     with pytest.raises(DataError, match="must hold numbers"):
         step.transform(row.assign(a=["1,125,000"]))
+
+
+def test_a_row_in_another_unit_is_no_number() -> None:
+    train = pd.DataFrame({"w": [f"{k} kg" for k in range(9)], "p": ["1,5 €"] * 9, "s": [0.05] * 9})
+    step = AsNumbers().fit(train)  # which are known to be numbers, though few
+    row = train.iloc[[3]]
+    assert step.transform(row).tolist() == [[3.0, 1.5, 0.05]]
+    assert step.transform(row.assign(w=["4"], p=["2,5"])).tolist() == [[4.0, 2.5, 0.05]]
+    for name, value, unit in (("w", "4 lb", " in kg"), ("p", "$2,5", " in €"), ("s", "5%", "")):
+        with pytest.raises(DataError, match=f"'{name}' must hold numbers{unit}, got '{re.escape(value)}'"):
+            step.transform(row.assign(**{name: [value]}))
 
 
 def test_advice_about_written_numbers_is_that_about_the_numbers(tmp_path: Any) -> None:

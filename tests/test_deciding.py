@@ -206,6 +206,16 @@ def test_rows_that_would_decide_are_those_of_the_outcome_or_of_l2_against_none(o
     assert made._rows_needed(made.evidence.scores, "dropout_l1") is None  # type: ignore[arg-type]
 
 
+def test_forward_in_time_the_rows_that_would_decide_count_those_never_tested() -> None:
+    found = trained(clear(l2=1.0, l1=1.0, elasticnet=1.0))
+    l2 = replace(unsure("l2", "none", half=0.3), difference=-0.04, n_rows=N)
+    evidence = evidence_of(scores_of(found, comparisons=undecided(l2, half=0.3)))
+    assert evidence.sample is not None
+    sample = replace(evidence.sample, validation="time", n_rows=2 * N)
+    made = decider(found, replace(evidence, sample=sample))
+    assert made._rows_needed(made.evidence.scores, "l2") == rows_needed(l2, 2 * N)  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------------------- without training
 
 

@@ -88,8 +88,12 @@ def test_where_a_deadline_left_folds_out_more_time_would_decide() -> None:
     scores, sample = record.evidence.scores, record.evidence.sample
     assert scores is not None
     assert sample is not None
-    part = replace(scores, comparisons=tuple(replace(each, n_rows=12) for each in scores.comparisons))
+    comparisons = tuple(replace(each, n_rows=12) for each in scores.comparisons)
+    part = replace(scores, comparisons=comparisons, cut="the time was up")
     record = replace(record, evidence=replace(record.evidence, scores=part), rows_needed=40)
     said = headline(record)[1]
     assert "the loss of the 12 rows tested is" in said
     assert said.endswith("; testing the other rows as well, with more time, would decide it.")
+    # Forward in time the first rows are never tested.
+    whole = replace(record, evidence=replace(record.evidence, scores=replace(part, cut=None)))
+    assert "with more time" not in headline(whole)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,11 @@ from scale_sources import some_rows, write
 
 from regadvisor import advise
 from regadvisor.cli.main import main
+from regadvisor.data.source import make_table
+from regadvisor.data.table import Whole
 from regadvisor.errors import ParameterError, StorageError
 from regadvisor.sampling.draw import draw_sample
+from regadvisor.sampling.judge import judge_exactly
 from regadvisor.scale import sources
 from regadvisor.scale import table as scale_table
 from regadvisor.scale.sources import find_source
@@ -264,3 +268,19 @@ def test_a_large_file_in_a_shell(tmp_path: Path, small, monkeypatch: pytest.Monk
     result = CliRunner().invoke(main, ["advise", str(path), "-t", "y", "--effort", "quick"])
     assert result.exit_code == 0, result.output
     assert f"of {len(FRAME):,} rows" in result.output
+
+
+def test_columns_of_many_values_are_judged_one_by_one():
+    rng = np.random.default_rng(0)
+    n_rows, n_columns, n_values = 5_000, 4, 500
+    names = np.array([f"town {value}" for value in range(n_values)])
+    texts = pd.DataFrame({f"c{j}": rng.choice(names, n_rows) for j in range(n_columns)})
+    table = make_table(texts, rng.normal(size=n_rows))
+    shares = {str(name): texts[name].value_counts(normalize=True).to_dict() for name in texts}
+    whole = Whole(means={"y": (0.0, 1.0)}, shares=shares)
+    tracemalloc.start()
+    found = judge_exactly(table, np.arange(n_rows), None, whole)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.test.verdict == "equivalent"
+    assert peak < 8 * n_rows * n_columns * n_values / 10  # of all columns side by side

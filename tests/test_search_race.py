@@ -15,6 +15,7 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
 from regadvisor.regularizer import Regularizer
+from regadvisor.search.cuts import affordable
 from regadvisor.search.halving import racing
 from regadvisor.search.results import Results
 from regadvisor.search.tune import Tuned, tune
@@ -54,6 +55,47 @@ def test_only_those_are_stopped_that_lost_by_more_than_the_rows_explain() -> Non
     assert racing(fits, measure) == ({0, 1} if is_sure else {0, 1, 3})
     assert not is_sure, "the same loss with noise may be luck"
     assert racing({}, measure) == set()
+
+
+def test_few_rows_of_much_weight_are_luck() -> None:
+    prepared = StagedFamily().prepared()
+    rows = np.arange(prepared.n_rows)
+    weight, losses = np.ones(prepared.n_rows), np.ones((2, prepared.n_rows))
+    weight[:2], losses[1, :2] = 1_000.0, (9.0, 0.5)
+    fits = {
+        number: Fit(
+            job=Job(regularizer=Regularizer(l2=1.0 + number), seed=0),
+            losses=own,
+            train_losses=np.zeros(5),
+            zeroed=np.zeros(0),
+            converged=True,
+        )
+        for number, own in enumerate(losses)
+    }
+    measure = Results(prepared=prepared, trials=(), weight=weight)
+    assert measure.fit_loss(fits[1]) > 4 * measure.fit_loss(fits[0])
+    drawn = np.random.default_rng(0).choice(rows, size=(1_000, len(rows)))  # an outside answer
+    means = [np.average(losses[1][own], weights=weight[own]) for own in drawn]
+    assert np.mean(np.array(means) <= 1.0) > 0.05
+    assert racing(fits, measure) == {0, 1}
+
+
+def test_a_race_under_a_deadline_is_planned_as_if_nobody_lost() -> None:
+    family = StagedFamily(noise=0.03, pause_s=0.002)
+    plan = replace(planned(family, make_effort(one=5, two=6, n_rounds=0)), is_race=True)
+    assert plan.n_first
+    seen: list[int] = []
+
+    def spied(*args: object, n_first: int, **options: object) -> object:
+        seen.append(n_first)
+        return affordable(*args, n_first=n_first, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regadvisor.search.rounds.affordable", spied)
+        prepared, deadline = family.prepared(), Deadline.after(60.0)
+        tune(family, prepared, plan, seed=0, deadline=deadline)  # type: ignore[arg-type]
+    assert seen == [0]
+    assert [len(folds) for folds, _ in family.legs[:2]] == [1, 1]
 
 
 def test_what_goes_on_has_the_losses_of_training_on_all_folds_and_holds_the_best() -> None:

@@ -15,7 +15,7 @@ from pandas.api import types as dtypes
 
 from regadvisor.data.dates import SMALLEST_PACKED, FoundDates, as_times, find_dates, may_be_dates
 from regadvisor.data.levels import Levels, text_levels
-from regadvisor.data.written import DecimalSign, written_numbers
+from regadvisor.data.written import Way, written_numbers
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
 from regadvisor.words import listed, means_missing, shown
@@ -264,11 +264,11 @@ def _is_blank(value: object) -> bool:
     return isinstance(value, str) and means_missing(value)
 
 
-def as_numbers(column: AnySeries, decimal: DecimalSign | None = None) -> AnySeries:
+def as_numbers(column: AnySeries, way: Way | None = None) -> AnySeries:
     """Return a column that holds numbers, in whatever form, as plain ones; what is missing is NaN.
 
-    Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers. `decimal`: the
-    decimal sign of numbers that are written with one, or with a unit.
+    Words for a missing value, such as ``"?"`` or ``"NA"``, are missing values between numbers. `way`: how
+    texts have to write them, if that is known.
 
     Raises DataError if a value is no number.
 
@@ -289,39 +289,41 @@ def as_numbers(column: AnySeries, decimal: DecimalSign | None = None) -> AnySeri
         is_number = ~np.isnan(numbers)
     except (TypeError, ValueError):  # lists and the like, dates
         numbers, is_number = np.empty(0), np.zeros(1, dtype=np.bool_)
-    if not is_number.all() or decimal == ",":
-        written = written_numbers(present.tolist(), decimal)
+    if not is_number.all() or (way is not None and way.decimal == ","):
+        written = written_numbers(present.tolist(), way, may_be_codes=False)
         if written is not None:
             numbers, is_number = written[0], np.ones(len(present), dtype=np.bool_)
     if not is_number.all():
         wrong = present.tolist() if not len(numbers) else present[~is_number].tolist()
-        example = next((each for each in wrong if written_numbers([each], decimal or ".") is None), wrong[0])
+        example = next((each for each in wrong if not _is_written(each, way)), wrong[0])
         raise DataError(
-            f"column {shown(column.name)} must hold numbers, got {shown(example)}; correct this value, or "
-            "pass None for a missing one"
+            f"column {shown(column.name)} must hold numbers{way.unit if way else ''}, got {shown(example)}; "
+            "correct this value, or pass None for a missing one"
         )
     values = np.full(len(column), np.nan)
     values[is_present] = numbers
     return pd.Series(values, index=column.index, name=column.name, copy=False)
 
 
-def decimal_sign(column: AnySeries) -> DecimalSign | None:
-    """Return the decimal sign of a column of texts that are numbers, but no plain ones; None of any other.
+def way_of(column: AnySeries) -> Way:
+    """Return how a column writes its numbers.
 
     Examples
     --------
-    >>> decimal_sign(pd.Series(["1,5", "2,25"])), decimal_sign(pd.Series(["1.5", "2.25"]))
-    (',', None)
+    >>> way_of(pd.Series(["1,5", "2,25"])).decimal, way_of(pd.Series(["1.5", "2.25"])).decimal
+    (',', '.')
     """
-    if _is_numeric(column.dtype):
-        return None
-    present = column.astype(object)[_is_present(column)]
-    if not all(isinstance(value, str) for value in present):
-        return None
-    if pd.to_numeric(present, errors="coerce").notna().all():
-        return None
-    written = written_numbers(present.tolist())
-    return None if written is None else written[1]
+    if not _is_numeric(column.dtype):
+        present = column.astype(object)[_is_present(column)]
+        is_text = all(isinstance(value, str) for value in present)
+        if is_text and pd.to_numeric(present, errors="coerce").isna().any():
+            written = written_numbers(present.tolist(), may_be_codes=False)
+            return Way() if written is None else written[1]
+    return Way()
+
+
+def _is_written(value: object, way: Way | None) -> bool:
+    return written_numbers([value], way, may_be_codes=False) is not None
 
 
 def _is_numeric(dtype: Any) -> bool:

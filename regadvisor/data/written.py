@@ -2,8 +2,8 @@
 
 Texts of a column are numbers if every one is, in one way: the same sign of a currency, percent sign or unit
 around all of them, the same decimal sign. ``"4 kg"`` beside ``"4 lb"`` are categories, as are codes: letters
-in front of digits (``"Q1"``, ``"user17"``), leading zeros (``"0123"``), and units behind a handful of values
-(``"2WD"``, ``"4WD"``).
+in front of digits (``"Q1"``, ``"user17"``), leading zeros (``"0123"``), units behind a handful of values
+(``"2WD"``, ``"4WD"``), and long groups of digits of one length (``"612 345 678"``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,26 +30,42 @@ _NUMBER: dict[DecimalSign, re.Pattern[str]] = {
     ".": re.compile(r"(?:0|[1-9]\d{0,2}(?:([,' ])\d{3})(?:\1\d{3})*|[1-9]\d*)?(?:\.\d*)?"),
     ",": re.compile(r"(?:0|[1-9]\d{0,2}(?:([.' ])\d{3})(?:\1\d{3})*|[1-9]\d*)(?:,\d*)?"),
 }
+#: Groups of digits with no sign that says that they are an amount.
+_GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007", " ") | {"\u2212": "-", "\u2019": "'"})
 
 
-def written_numbers(
-    texts: Sequence[object], decimal: DecimalSign | None = None
-) -> tuple[NDArray[np.float64], DecimalSign] | None:
-    """Return the numbers that texts are, and their decimal sign; None unless every one is written so.
+class Way(NamedTuple):
+    """How the numbers of a column are written: what stands around them, and their decimal sign."""
 
-    `decimal`: the decimal sign, if it is known (of few texts it may not show): then any unit will do.
+    before: str = ""
+    after: str = ""
+    decimal: DecimalSign = "."
+
+    @property
+    def unit(self) -> str:
+        """What stands around the numbers, as part of a sentence: ``" in kg"``; nothing where nothing does."""
+        return f" in {self.before or self.after}" if self.before or self.after else ""
+
+
+def written_numbers(
+    texts: Sequence[object], way: Way | None = None, *, may_be_codes: bool = True
+) -> tuple[NDArray[np.float64], Way] | None:
+    """Return the numbers that texts are, and how they are written; None unless every one is written so.
+
+    `way`: how, if it is known (of few texts the decimal sign may not show); then plain numbers are, too.
+    `may_be_codes`: False where they are known to be numbers.
 
     Examples
     --------
-    >>> numbers, decimal = written_numbers(["$1,234.50", "-$3", "($20)"])
-    >>> numbers.tolist(), decimal
-    ([1234.5, -3.0, -20.0], '.')
+    >>> numbers, way = written_numbers(["$1,234.50", "-$3", "($20)"])
+    >>> numbers.tolist(), way
+    ([1234.5, -3.0, -20.0], Way(before='$', after='', decimal='.'))
     >>> written_numbers(["1.234,5 €", "3,25 €"])[0].tolist()
     [1234.5, 3.25]
-    >>> written_numbers(["12.5%", "7%"])[0].tolist()
-    [12.5, 7.0]
+    >>> written_numbers(["$7"], Way(before="€")), written_numbers(["7"], Way(before="€"))[0].tolist()
+    (None, [7.0])
     >>> [written_numbers(column) for column in (["Q1", "Q2"], ["2WD", "4WD"], ["007", "12"], ["1-2", "3-4"])]
     [None, None, None, None]
     """
@@ -57,15 +73,21 @@ def written_numbers(
     if not split or not all(split):
         return None
     signs, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
-    if decimal is None:
-        if len(set(befores)) > 1 or len(set(afters)) > 1 or not _is_unit(befores[0], afters[0], digits):
+    around = set(zip(befores, afters, strict=True))
+    if way is None:
+        if len(around) > 1 or not _is_unit(befores[0], afters[0]):
+            return None
+        if may_be_codes and _are_codes(digits, afters[0], is_bare=around == {("", "")}):
             return None
         decimal = next((sign for sign in _NUMBER if _all_are(digits, sign)), None)
-    if decimal is None or not _all_are(digits, decimal):
+        way = None if decimal is None else Way(befores[0], afters[0], decimal)
+    elif not around <= {way[:2], ("", "")}:
         return None
-    plain = [re.sub(r"[' ]" if decimal == "." else r"[.' ]", "", each) for each in digits]
-    plain = [each.replace(",", "" if decimal == "." else ".") for each in plain]
-    return np.array([sign * float(each) for sign, each in zip(signs, plain, strict=True)]), decimal
+    if way is None or not _all_are(digits, way.decimal):
+        return None
+    plain = [re.sub(r"[' ]" if way.decimal == "." else r"[.' ]", "", each) for each in digits]
+    plain = [each.replace(",", "" if way.decimal == "." else ".") for each in plain]
+    return np.array([sign * float(each) for sign, each in zip(signs, plain, strict=True)]), way
 
 
 def _split(text: object) -> tuple[float, str, str, str] | None:
@@ -85,13 +107,22 @@ def _split(text: object) -> tuple[float, str, str, str] | None:
     return -1.0 if is_negative else 1.0, before.strip(), digits.strip(), after.casefold().removesuffix("s")
 
 
-def _is_unit(before: str, after: str, digits: Sequence[str]) -> bool:
-    """Return whether what stands around numbers is no part of a code."""
+def _is_unit(before: str, after: str) -> bool:
+    """Return whether what stands around a number may be a currency, a percent sign or a unit."""
     if before and not (before.isalpha() or _is_currency(before)):
         return False
     if not after or after in _PERCENT or _is_currency(after):
         return True
-    return (after[-1] in "°²³" or after[-1].isalpha()) and len(set(digits)) >= FEWEST_WITH_UNIT
+    return after[-1] in "°²³" or after[-1].isalpha()
+
+
+def _are_codes(digits: Sequence[str], after: str, *, is_bare: bool) -> bool:
+    """Return whether numbers in a known unit, or in none, are codes rather."""
+    if after[-1:].isalpha() or after[-1:] in ("°", "²", "³"):
+        return len(set(digits)) < FEWEST_WITH_UNIT
+    # Phone numbers, addresses in a network, numbers of firms.
+    lengths = {sum(map(str.isdigit, each)) for each in digits}
+    return is_bare and len(lengths) == 1 and min(lengths) >= 9 and all(map(_GROUPS.fullmatch, digits))
 
 
 def _is_currency(sign: str) -> bool:

@@ -347,7 +347,13 @@ class Decider:
     def _rows_needed(self, scores: ScoreEvidence, outcome: Kind) -> int | None:
         against = "l2" if outcome == "none" else outcome
         comparison = scores.comparison(against, "none")
-        return None if comparison is None else claims.rows_needed(comparison, comparison.n_rows)
+        if comparison is None:
+            return None
+        # Forward in time the first rows are never tested; a deadline leaves rows that may be.
+        sample, n_rows = self.evidence.sample, comparison.n_rows
+        if sample is not None and sample.validation == "time" and scores.cut is None:
+            n_rows = sample.n_rows
+        return claims.rows_needed(comparison, n_rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import DateOrder, as_times, microseconds
-from regadvisor.data.frames import as_frame, as_numbers, decimal_sign
+from regadvisor.data.frames import as_frame, as_numbers, way_of
 from regadvisor.data.levels import text_levels
 
 _DAY_US = 24 * 3600 * 1e6
@@ -85,8 +85,8 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
 
     Attributes
     ----------
-    decimals_ : list of {".", ",", None}
-        Of each column of texts that are no plain numbers, such as ``"1.234,5 €"``: its decimal sign.
+    ways_ : list of Way
+        How each column writes its numbers. Other rows have to write them so, or as plain ones.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
         """Remember the columns, and how their numbers are written."""
         super().fit(X)
         frame = _frame(X)
-        self.decimals_ = [decimal_sign(frame.iloc[:, j]) for j in range(frame.shape[1])]
+        self.ways_ = [way_of(frame.iloc[:, j]) for j in range(frame.shape[1])]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
@@ -115,7 +115,7 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
         frame = self._read(X)
         numbers = np.empty(frame.shape)
         for j in range(frame.shape[1]):
-            numbers[:, j] = as_numbers(frame.iloc[:, j], self.decimals_[j])
+            numbers[:, j] = as_numbers(frame.iloc[:, j], self.ways_[j])
         return numbers
 
 

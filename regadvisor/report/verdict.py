@@ -325,7 +325,8 @@ def _needed(record: Record) -> str:
         return "; it would take many more rows to decide it" if is_open else ""
     sample = record.evidence.sample
     if sample is not None and record.rows_needed <= sample.n_rows:
-        return "; testing the other rows as well, with more time, would decide it"
+        is_cut = record.evidence.scores.cut is not None
+        return "; testing the other rows as well, with more time, would decide it" if is_cut else ""
     if record.rows_needed <= record.data.n_rows:
         return f"; a sample of about {about(record.rows_needed)} rows would decide it"
     more = record.rows_needed - record.data.n_rows

@@ -193,27 +193,32 @@ def judge_exactly(
     """
     by_row = np.ones(len(rows)) if table.weight is None else table.weight[rows]
     by_row = by_row if weight is None else by_row * weight
-    known = list(_standardised(table.take(rows), whole))
-    if not known:
+    names: list[str] = []
+    is_number: list[bool] = []
+    means: list[tuple[float, ...]] = []
+    ratios: list[tuple[float, ...]] = []
+    for name, has_variance, column in _standardised(table.take(rows), whole):  # one by one: there may be many
+        is_there = ~np.isnan(column)
+        z, share = column[is_there], by_row[is_there] / by_row[is_there].sum()
+        mean, luck, largest = float(share @ z), share @ share, share.max()
+        names.append(name)
+        is_number.append(has_variance)
+        means.append((mean, luck, np.abs(z).max() * largest))
+        if has_variance:
+            square = np.square(z) - 1.0
+            of_square = share @ np.square(square) * luck
+            ratios.append((1.0 + share @ square - mean**2, of_square, np.abs(square).max() * largest))
+    if not names:
         return identical(len(rows))
-    z = np.column_stack([column for _, _, column in known])
-    is_there = ~np.isnan(z)
-    share = by_row[:, None] * is_there
-    share /= share.sum(axis=0)
-    z[~is_there] = 0.0
-    mean, luck, largest = (share * z).sum(axis=0), np.square(share).sum(axis=0), share.max(axis=0)
-    is_number = np.array([is_number for _, is_number, _ in known])
-    square = np.square(z[:, is_number]) - is_there[:, is_number]
-    of_square = (share[:, is_number] * np.square(square)).sum(axis=0) * luck[is_number]
-    n_tests = len(known) + int(is_number.sum())
-    limit = bernstein(luck, np.abs(z).max(axis=0) * largest, n_tests=n_tests)
-    limit_ratio = bernstein(of_square, np.abs(square).max(axis=0) * largest[is_number], n_tests=n_tests)
-    variance = 1.0 + (share[:, is_number] * square).sum(axis=0) - np.square(mean[is_number])
-    is_beyond = np.abs(mean) > limit, np.abs(variance - 1.0) > limit_ratio
-    names = [name for name, _, _ in known]
-    return judged(
-        names, is_number, np.abs(mean), variance, what="sample against the whole", is_beyond=is_beyond
+    mean_of, luck_of, largest_of = np.array(means).T
+    variance, luck_of_square, largest_square = np.array(ratios).reshape(-1, 3).T
+    n_tests = len(means) + len(ratios)
+    is_beyond = (
+        np.abs(mean_of) > bernstein(luck_of, largest_of, n_tests=n_tests),
+        np.abs(variance - 1.0) > bernstein(luck_of_square, largest_square, n_tests=n_tests),
     )
+    what = "sample against the whole"
+    return judged(names, np.array(is_number), np.abs(mean_of), variance, what=what, is_beyond=is_beyond)
 
 
 def _standardised(sample: Table, whole: Whole) -> Iterator[tuple[str, bool, Vector]]:
@@ -251,10 +256,12 @@ def _levels(
     name: str, values: pd.Series[Any], shares: Mapping[Any, float], called: Sequence[Any] | None = None
 ) -> Iterator[tuple[str, bool, Vector]]:
     """Yield a column for each value that a sample of this size is expected to have."""
-    is_missing = values.isna().to_numpy()
+    codes, met = pd.factorize(values)
+    code_of = {value: code for code, value in enumerate(met)}
+    is_missing = codes < 0
     for value, share in shares.items():
         if share * len(values) >= _FEWEST_OF_VALUE and share < 1.0 and not is_missing.all():
-            u = ((values == value).to_numpy() - share) / np.sqrt(share * (1.0 - share))
+            u = ((codes == code_of.get(value, -2)) - share) / np.sqrt(share * (1.0 - share))
             yield (
                 f"{name} = {value if called is None else called[value]}",
                 False,

@@ -37,14 +37,6 @@ def numbers_of(column: Any, decimal: str = ".") -> tuple[NDArray[Any], int]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         import pandas as pd
 
-        from regadvisor.data.written import written_numbers
-
-        present = column.drop_null().to_pylist()
-        written = written_numbers(present)
-        if written is not None:
-            values = np.full(len(column), np.nan)
-            values[column.is_valid().to_numpy(zero_copy_only=False)] = written[0]
-            return values, 0
         read = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return read, int(np.isnan(read).sum()) - column.null_count
 

@@ -29,7 +29,7 @@ _OPENING_SHARE = 1 / 20
 def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int, is_hurried: bool) -> int:
     """Return how many folds the chart's first fits are trained on before all others; 0: they are not.
 
-    Under a deadline one fold, unless there are stages (networks). The epoch that scores a fold is chosen by
+    Under a deadline one fold, unless there are stages. The epoch that scores a fold is chosen by
     the other folds of its leg, so the first fits get all folds of the first stage: on fewer than the others
     they looked better than they are. Without a deadline they may only be a small part of the work: a few
     networks alone took 6% of an effort quick, of 14 to 20 candidates, for nothing else.
@@ -39,7 +39,7 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     n_planned, n_opening : int
         Candidates, and how many of them come first.
     n_folds, n_first : int
-        Folds, and those of the first stage; see :class:`~regadvisor.plan.effort.Stages`.
+        Folds, and those of the first stage (0: a race, or none); see :class:`~regadvisor.plan.effort.Stages`.
     is_hurried : bool
         Whether there is a deadline.
 

@@ -71,6 +71,7 @@ def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
         Its folds are those that are compared.
     """
     rows = np.flatnonzero(measure.is_tested)
+    weight = np.ones(len(rows)) if measure.weight is None else measure.weight[rows]
     losses = {number: fit.losses[rows] for number, fit in fits.items()}
     means = {number: measure.fit_loss(fit) for number, fit in fits.items()}
     best = min(fits, key=lambda number: (means[number], number), default=None)
@@ -79,7 +80,8 @@ def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
     least = (1.0 + thresholds.LOST_BY) * means[best]
 
     def is_lost(number: int) -> bool:
-        error = np.std(losses[number] - losses[best]) / np.sqrt(len(rows))
+        apart = losses[number] - losses[best] - (means[number] - means[best])
+        error = np.linalg.norm(weight * apart) / weight.sum()
         return bool(means[number] - thresholds.LOST_SE * error > least)
 
     return {number for number in fits if not is_lost(number)}

@@ -193,7 +193,9 @@ class Rounds:
             first.setdefault(request.kind, request)
         opening = [first[kind] for kind in OPENING if kind in first]
         is_hurried, start = self.deadline.is_finite, time.monotonic()
-        stages = {"n_folds": len(self.folds), "n_first": self._n_first}
+        # How many a race stops is not known before: as if it stopped none.
+        n_first = 0 if self._is_race and is_hurried else self._n_first
+        stages = {"n_folds": len(self.folds), "n_first": n_first}
         n_folds = opening_folds(self.n_planned, len(opening), is_hurried=is_hurried, **stages)
         if not n_folds:
             return list(requests)
