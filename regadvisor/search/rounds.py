@@ -9,9 +9,8 @@ A round trains what the searches ask for in *legs*. A leg is a set of jobs and a
 3. The other legs train the batch on the first folds, and what goes on of each kind on the rest: the better
    third, or in a race what has not lost beyond doubt (``halving.py``).
 
-What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early; the
-searches are then told what is known, and the kinds are compared on the folds they share
-(``Results.on_common_folds``).
+What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early; what
+is known is then told, and the kinds are compared on the folds they share (``Results.on_common_folds``).
 
 To resume is to make the same legs again, with the fits that are in the journal read instead of trained.
 """
@@ -194,8 +193,7 @@ class Rounds:
         opening = [first[kind] for kind in OPENING if kind in first]
         is_hurried, start = self.deadline.is_finite, time.monotonic()
         # How many a race stops is not known before: as if it stopped none.
-        n_first = 0 if self._is_race and is_hurried else self._n_first
-        stages = {"n_folds": len(self.folds), "n_first": n_first}
+        stages = {"n_folds": len(self.folds), "n_first": 0 if self._is_race and is_hurried else self._n_first}
         n_folds = opening_folds(self.n_planned, len(opening), is_hurried=is_hurried, **stages)
         if not n_folds:
             return list(requests)
