@@ -9,8 +9,8 @@ A round trains what the searches ask for in *legs*. A leg is a set of jobs and a
 3. The other legs train the batch on the first folds, and what goes on of each kind on the rest: the better
    third, or in a race what has not lost beyond doubt (``halving.py``).
 
-What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early; what
-is known is then told, and the kinds are compared on the folds they share (``Results.on_common_folds``).
+What is known of a job is the sum of its legs. A deadline, Ctrl-C or an error in one fit ends a leg early:
+what is known is told then, and kinds are compared on the folds they share (``Results.on_common_folds``).
 
 To resume is to make the same legs again, with the fits that are in the journal read instead of trained.
 """
