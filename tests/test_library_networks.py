@@ -18,6 +18,7 @@ from library_networks import (
     keras,
     keras_fit,
     keras_model,
+    layers,
     net,
     never,
     optimizers,
@@ -33,7 +34,7 @@ from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.own_library import own_sum_lr
+from regadvisor.families.fitted.own_library import own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
@@ -190,3 +191,35 @@ def test_one_step_that_was_timed_is_what_counts(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_said_of_networks_that_nobody_has_seen_trained() -> None:
     advice = advise(X, CODES, model=keras_model(), budget=0, whole_picture=True)
     assert "networks of Sequential were trained" not in " ".join(advice.to_text().split()).lower()
+
+
+class Looked(nn.Module):
+    """Codes are looked up, and their vectors averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vectors, self.last = nn.Embedding(500, 4), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.vectors(x).mean(dim=1))
+
+
+def test_codes_go_into_an_embedding_as_they_are() -> None:
+    ids = np.random.default_rng(1).integers(0, 500, size=(90, 6))
+    facts = make_table(ids, CODES).facts
+    given = net(module=Looked, train_split=None)
+    looked = keras_model("adam", "binary_crossentropy")
+    with own_randomness(0):
+        embedded = keras.Sequential(
+            [keras.Input((6,)), layers.Embedding(500, 2), layers.Flatten(), layers.Dense(1)]
+        )
+    embedded.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    found = [own_function(model, facts, ids, None) for model in (given, embedded, looked)]
+    assert [each.encode for each in found if each is not None] == [False, False, True]
+
+    fit, call = SkorchFit(given, facts), Call(regularizer=Regularizer(), X=ids, y=CODES, weight=None, seed=0)
+    mine = fit(call.regularizer, ids, CODES, 0).predict_proba(ids)
+    with own_randomness(0):
+        given.fit(ids, CODES)
+    np.testing.assert_allclose(mine, given.predict_proba(ids), rtol=1e-6)
+    assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]

@@ -49,7 +49,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     first = None if is_net else model if is_of(model, "keras") else _drawn_keras(model, facts)
     if first is None and not is_net:
         return None
-    from regadvisor.families.neural.common_scale import is_on_common_scale
+    from regadvisor.families.neural.common_scale import are_codes, is_on_common_scale
     from regadvisor.families.neural.recipe import Recipe
 
     if recipe is not None and not isinstance(recipe, Recipe):
@@ -60,6 +60,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     is_ready = facts.image_shape is not None
     if transform is None and not is_ready and features is not None:
         is_ready = is_on_common_scale(features, facts)
+        is_ready = is_ready or (_looks_up(model if is_net else first) and are_codes(features, facts))
     encode = transform == "standard" or (transform is None and not is_ready)
     if first is None:
         return _skorch(model, facts, recipe, encode=encode)
@@ -92,6 +93,15 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         notes=() if known else (_assumed(epochs, own.batch_size),),
         sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=own.epochs) if decays(first) else None,
     )
+
+
+def _looks_up(model: Any) -> bool:
+    """Return whether a Keras model or a net has an embedding."""
+    if is_of(model, "keras"):
+        return any(type(layer).__name__ == "Embedding" for layer in model._flatten_layers())
+    from regadvisor.families.fitted.skorch_net import has_embedding
+
+    return has_embedding(model)
 
 
 def _check_recipe(recipe: Recipe | None, *, is_compiled: bool) -> None:

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from regadvisor.families.fitted.keras_fit import numbers_of
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
-from regadvisor.families.fitted.skorch_net import is_binary, share_trained, with_regularizer
+from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Coupling, Regularizer
 
@@ -33,15 +32,15 @@ class SkorchFit:
 
     def __call__(self, regularizer: Regularizer, X: Any, y: NDArray[Any], seed: int) -> SkorchFitted:
         """Return what the net's own fit trains."""
-        rows = numbers_of(X)
         with LOCK, own_randomness(seed):
             own = with_regularizer(self.net, regularizer).set_params(verbose=0)
             with own_randomness(seed):  # looked at beforehand, and trained from the same numbers
                 probe = clone(own).initialize()
-                rows = _as_taken(probe, rows)
+                rows = rows_taken(probe.module_, X)
                 n_axes = 2 if self.facts.classes else probe.forward(rows[:2]).ndim
             target, center, scale = self.target(y, n_axes)
-            own.fit(rows, target.astype(rows.dtype) if target.dtype == np.float32 else target)
+            is_double = rows.dtype == np.float64 and target.dtype == np.float32
+            own.fit(rows, target.astype(np.float64) if is_double else target)
         return SkorchFitted(own, self.facts.classes, center, scale)
 
     def target(self, y: NDArray[Any], n_axes: int = 2) -> tuple[NDArray[Any], Any, Any]:
@@ -93,7 +92,7 @@ class SkorchFit:
             coupling=self.coupling,
             batch=len(call.y) if steps else self.batch,
             epochs=steps or self.epochs,
-            rows=numbers_of(call.X),
+            X=call.X,
         )
 
     def run(
@@ -104,7 +103,7 @@ class SkorchFit:
         from regadvisor.families.fitted.stacked import Run
 
         target, center, scale = self.target(call.y, network.n_axes)
-        rows = numbers_of(call.X)
+        rows = rows_taken(network.made.module_, call.X)
         chosen = trained_rows(network.net, rows, target)
         run = Run(
             regularizer=call.regularizer,
@@ -127,7 +126,7 @@ class SkorchFit:
             own = with_regularizer(self.net, call.regularizer)
             own.set_params(verbose=0, max_epochs=steps, batch_size=-1, train_split=None).initialize()
             own.module_.load_state_dict(network.state(call.seed))
-            own.partial_fit(numbers_of(call.X), target)
+            own.partial_fit(rows_taken(own.module_, call.X), target)
         return SkorchFitted(own, self.facts.classes, center, scale)
 
 
@@ -142,15 +141,9 @@ class SkorchFitted:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the outputs in the unit of the target."""
-        found = np.asarray(self.net.predict(_as_taken(self.net, numbers_of(X))), dtype=np.float64)
+        found = np.asarray(self.net.predict(rows_taken(self.net.module_, X)), dtype=np.float64)
         return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""
-        return np.asarray(self.net.predict_proba(_as_taken(self.net, numbers_of(X))), dtype=np.float64)
-
-
-def _as_taken(net: Any, rows: NDArray[Any]) -> NDArray[Any]:
-    """Return rows in the precision of a net's module, where that is not the usual one."""
-    values = getattr(net, "module_", torch.nn.Identity()).parameters()
-    return rows.astype(np.float64) if any(value.dtype == torch.float64 for value in values) else rows
+        return np.asarray(self.net.predict_proba(rows_taken(self.net.module_, X)), dtype=np.float64)

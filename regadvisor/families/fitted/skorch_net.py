@@ -8,10 +8,14 @@ from fnmatch import fnmatch
 from glob import escape
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import nn, optim
 
 from regadvisor.errors import ParameterError, import_optional
+from regadvisor.families.fitted.keras_fit import numbers_of
 from regadvisor.families.neural.dropout import set_dropout, with_dropout
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.parameters import penalised_parameters
@@ -19,6 +23,8 @@ from regadvisor.families.neural.proximal import ProximalAdamW, ProximalSGD, make
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.regularizer import Coupling, Regularizer
 
+#: Layers that look codes up.
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 #: Optimizers with a step of ours, by name.
 OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
 
@@ -81,6 +87,23 @@ def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, An
 def has_no_half(net: Any) -> bool:
     """Whether a net's loss is the squared error, which has no ½."""
     return net.criterion is nn.MSELoss or isinstance(net.criterion, nn.MSELoss)
+
+
+def has_embedding(net: Any) -> bool:
+    """Whether a net's module looks codes up."""
+    return any(isinstance(part, _EMBEDDINGS) for part in module_of(net).modules())
+
+
+def rows_taken(module: nn.Module, X: Any) -> NDArray[Any]:
+    """Return rows as a module takes them: codes for its embeddings, or numbers in its precision.
+
+    Whole numbers are codes where it has embeddings.
+    """
+    rows = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    if rows.dtype.kind in "iu" and any(isinstance(part, _EMBEDDINGS) for part in module.modules()):
+        return rows.astype(np.int64)
+    is_double = any(value.dtype == torch.float64 for value in module.parameters())
+    return numbers_of(rows).astype(np.float64) if is_double else numbers_of(rows)
 
 
 def share_trained(net: Any) -> float:

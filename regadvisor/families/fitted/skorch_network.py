@@ -13,9 +13,10 @@ from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, Subset
 
+from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
 from regadvisor.families.fitted.keras_model import own_randomness
-from regadvisor.families.fitted.skorch_net import OURS, has_no_half, is_binary
+from regadvisor.families.fitted.skorch_net import OURS, has_no_half, is_binary, rows_taken
 from regadvisor.families.fitted.stacked import Mover, Numbers
 from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.module.dropout import places_of, with_fed_dropout
@@ -36,21 +37,20 @@ class SkorchNetwork:
     net : skorch.NeuralNet
     coupling : {"loss", "decoupled"}
     batch, epochs : int
-    rows : ndarray of float32
-        Some rows, as the module gets them.
+    X : ndarray, csr_array or DataFrame
+        Some rows.
     """
 
-    def __init__(
-        self, net: Any, *, coupling: Coupling, batch: int, epochs: int, rows: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, net: Any, *, coupling: Coupling, batch: int, epochs: int, X: Any) -> None:
         self.batch, self.epochs, self.coupling = batch, epochs, coupling
         self.shuffles = bool(net.get_params().get("iterator_train__shuffle", False))
         self.factor = 2.0 if has_no_half(net) else 1.0
-        self.net, self._rows = net, torch.as_tensor(rows[np.arange(_MANY) % len(rows)])
+        self.net, self._few = net, take_rows(X, np.arange(_MANY) % X.shape[0])
         self._starts: dict[int, tuple[Numbers, Numbers]] = {}
         #: An initialized net, for its loss and for what it makes of outputs.
         self.made = self._made(0)
         module = self.made.module_
+        rows = torch.as_tensor(rows_taken(module, self._few))
         if any(True for _ in with_rates_inside(module)):
             raise ParameterError(
                 "units are dropped inside of layers, where networks cannot have rates of their own"
@@ -64,7 +64,7 @@ class SkorchNetwork:
         seen = []
         for n in (_FEW, _MANY):
             self._feed.start(None)
-            outputs, _ = self._called(*self._numbers(self._module), self._rows[:n], is_training=True)
+            outputs, _ = self._called(*self._numbers(self._module), rows[:n], is_training=True)
             seen.append(self._feed.seen)
         self.places = tuple(places_of(seen[0], seen[1], (_FEW, _MANY)))
         self._feed.places = self.places
@@ -77,7 +77,7 @@ class SkorchNetwork:
             made = clone(self.net).set_params(verbose=0).initialize()
             if any(is_lazy(value) for value in made.module_.parameters()):
                 with torch.no_grad():
-                    made.module_.eval()(self._rows[:2])
+                    made.module_.eval()(torch.as_tensor(rows_taken(made.module_, self._few))[:2])
         return made
 
     def _numbers(self, module: nn.Module) -> tuple[Numbers, Numbers]:
@@ -138,6 +138,7 @@ class SkorchModel:
 
     def __init__(self, network: SkorchNetwork, trained: Numbers, kept: Numbers) -> None:
         self.network, self._trained, self._kept = network, trained, kept
+        self.module_ = network.made.module_
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the net makes of the module's outputs."""

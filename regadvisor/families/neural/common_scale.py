@@ -68,6 +68,22 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
     return bool(not is_large[varies].any() and np.mean(~is_small[varies]) >= thresholds.COMMON_SHARE)
 
 
+def are_codes(features: Values, facts: DataFacts) -> bool:
+    """Return whether all features are whole numbers from 0 on, which an embedding can look up.
+
+    Examples
+    --------
+    >>> from regadvisor.data.source import make_table
+    >>> X, y = np.array([[3.0, 0.0], [900.0, 2.0]]), np.arange(2.0)
+    >>> [are_codes(t.X, t.facts) for t in (make_table(X, y), make_table(X + 0.5, y))]
+    [True, False]
+    """
+    if sparse.issparse(features) or any(each.kind != "numeric" or each.has_missing for each in facts.columns):
+        return False
+    blocks = Numbers(values=features, at=list(range(facts.n_features))).blocks()
+    return all(bool(((block >= 0) & (block == np.rint(block))).all()) for _, block in blocks)
+
+
 def _moments(numbers: Numbers) -> tuple[Floats, Floats, Floats, Floats]:
     """Return every column's lowest and highest value, mean, and mean square."""
     n_rows, n_columns = numbers.shape
