@@ -39,6 +39,7 @@ from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.together import Together
+from regadvisor.scale.sending import packed, unpacked
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -223,3 +224,10 @@ def test_codes_go_into_an_embedding_as_they_are() -> None:
         given.fit(ids, CODES)
     np.testing.assert_allclose(mine, given.predict_proba(ids), rtol=1e-6)
     assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]
+
+
+def test_a_model_on_its_way_to_a_worker_warns_of_nothing() -> None:
+    """Keras cannot load the state of an optimizer that has made no step; nobody needs it."""
+    model = keras_model()
+    again = unpacked(packed(model, argument="executor must be None"))
+    np.testing.assert_allclose(again.predict(X, verbose=0), model.predict(X, verbose=0), rtol=1e-6)

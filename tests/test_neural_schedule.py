@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -163,6 +165,19 @@ def test_given_epochs_are_kept_and_no_time_means_no_longer_run() -> None:
     assert family.length_that_pays(fast) == 1
     family, fast = _pilot(12.0)
     assert family.length_that_pays(fast, deadline=Deadline(at_s=0.0)) == 1
+
+
+def test_the_loss_that_decides_is_that_of_the_weighted_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a network that exploded on a row has none."""
+    family, pilot = _pilot(12.0)
+    losses, weight = np.full(300, np.nan), np.arange(300) / 149.5
+    rows = pilot.folds[0].test
+    losses[rows] = np.arange(len(rows))
+    exploded = np.where(np.arange(300) == rows[-1], np.nan, 0.0)
+    fits = [SimpleNamespace(losses=each) for each in (losses, losses + 1, exploded)]
+    monkeypatch.setattr(MLPFamily, "train", lambda self, data, jobs, deadline: fits)
+    found = family._lowest_loss(replace(pilot, weight=weight), NEVER)
+    assert found == pytest.approx((weight[rows] * losses[rows]).sum() / weight[rows].sum())
 
 
 def test_a_longer_family_plans_longer_runs() -> None:

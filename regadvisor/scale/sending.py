@@ -12,6 +12,7 @@ from typing import Any
 from joblib import wrap_non_picklable_objects
 
 from regadvisor.errors import ParameterError, RegadvisorError, reason_of
+from regadvisor.quiet import ignoring
 
 
 def packed(value: Any, *, argument: str) -> bytes:
@@ -39,7 +40,8 @@ def unpacked(content: bytes) -> Any:
     >>> unpacked(packed([1, 2], argument="executor must be None"))
     [1, 2]
     """
-    return pickle.loads(content)  # noqa: S301 (from the process that calls)
+    with ignoring(UserWarning):  # Keras says that the state of an optimizer, which nobody needs, is lost
+        return pickle.loads(content)  # noqa: S301 (from the process that calls)
 
 
 def sendable(error: Exception) -> Exception:

@@ -272,7 +272,8 @@ class MLPFamily(OnOtherRows):
         kinds = [kind for kind in ("none", "l2", "l1") if kind in self.kinds]
         jobs = [Job(regularizer=self._default(kind, n_train, plan)) for kind in kinds]
         fits = self.train(data, jobs, deadline=deadline)
-        losses = [float(np.nanmean(fit.losses)) for fit in fits]
+        tested = np.concatenate([fold.test for fold in pilot.folds])
+        losses = [float(np.average(fit.losses[tested], weights=pilot.weight[tested])) for fit in fits]
         finite = [loss for loss in losses if math.isfinite(loss)]
         return min(finite) if len(fits) == len(jobs) and finite else None
 
