@@ -30,6 +30,7 @@ from torch import nn
 from regadvisor import Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
+from regadvisor.errors import ParameterError
 from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
@@ -231,3 +232,10 @@ def test_a_model_on_its_way_to_a_worker_warns_of_nothing() -> None:
     model = keras_model()
     again = unpacked(packed(model, argument="executor must be None"))
     np.testing.assert_allclose(again.predict(X, verbose=0), model.predict(X, verbose=0), rtol=1e-6)
+
+
+def test_weights_of_rows_are_not_left_out_in_silence() -> None:
+    weight = np.linspace(0.5, 1.5, 90)
+    for budget in (None, 5):
+        with pytest.raises(ParameterError, match="fit must have a parameter sample_weight"):
+            advise(X, CODES, model=net(), sample_weight=weight, effort="quick", folds=2, budget=budget)

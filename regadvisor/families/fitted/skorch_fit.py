@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from regadvisor.errors import ParameterError
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
 from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
 from regadvisor.records import DataFacts
@@ -102,6 +103,8 @@ class SkorchFit:
         from regadvisor.families.fitted.skorch_network import trained_rows
         from regadvisor.families.fitted.stacked import Run
 
+        if call.weight is not None:
+            raise ParameterError("weights must be None for a skorch net, whose loss takes none, got some")
         target, center, scale = self.target(call.y, network.n_axes)
         rows = rows_taken(network.made.module_, call.X)
         chosen = trained_rows(network.net, rows, target)
