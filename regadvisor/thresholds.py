@@ -268,7 +268,8 @@ MOST_EPOCHS = 100
 #: and up to so many times the planned length. Of six tables, it paid for three (bike_hour: 0.25, 0.18, 0.16
 #: of the variance; concrete: 0.078, 0.064, 0.058; spambase); eight times gained 7 to 16% more on two, at
 #: twice the cost of everything.
-LONGER_PAYS, LONGEST_RUNS = 0.03, 4
+LONGER_PAYS = 0.03
+LONGEST_RUNS = 4
 #: Share of the automatic budget, or of one given, that trying longer runs may take.
 LONGER_SHARE = 0.1
 #: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within
