@@ -16,6 +16,7 @@ arguments are also ``ValueError``, so callers who expect scikit-learn's behaviou
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 
@@ -48,14 +49,14 @@ class MissingDependencyError(RegadvisorError, ImportError):
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the operating system says, without the number and the path.
+    """Return what an error says, without colours; of the operating system without the number and the path.
 
     Examples
     --------
     >>> reason_of(OSError(28, "No space left on device")), reason_of(ValueError("embedded null byte"))
     ('No space left on device', 'embedded null byte')
     """
-    return str(getattr(error, "strerror", None) or error)
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(getattr(error, "strerror", None) or error))
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:

@@ -239,3 +239,9 @@ def test_weights_of_rows_are_not_left_out_in_silence() -> None:
     for budget in (None, 5):
         with pytest.raises(ParameterError, match="fit must have a parameter sample_weight"):
             advise(X, CODES, model=net(), sample_weight=weight, effort="quick", folds=2, budget=budget)
+
+
+def test_an_error_of_keras_is_told_without_its_colours() -> None:
+    with pytest.raises(ParameterError, match="expected axis -1 of input shape") as caught:
+        advise(X[:, :5], CODES, model=keras_model(), effort="quick", folds=2)
+    assert "\x1b" not in str(caught.value)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
 from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
@@ -90,7 +90,9 @@ class FitFunction:
         except RegadvisorError:
             raise
         except Exception as error:  # whatever the caller's own code may raise
-            raise ParameterError(f"{_ABOUT}, got {type(error).__name__} from {self.name}: {error}") from error
+            raise ParameterError(
+                f"{_ABOUT}, got {type(error).__name__} from {self.name}: {reason_of(error)}"
+            ) from error
 
 
 def fit_function(

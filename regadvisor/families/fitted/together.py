@@ -8,7 +8,6 @@ stacked.
 from __future__ import annotations
 
 import math
-import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from regadvisor.data.table import take_rows
 from regadvisor.deadline import NEVER, Deadline
+from regadvisor.errors import reason_of
 from regadvisor.families.base import Costs, Job
 from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
@@ -314,8 +314,8 @@ class Together:
 
 def _first_line(error: Exception) -> str:
     """Return the first sentence of an error that says something."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error.__cause__ or error))
-    lines = (line.strip() for line in text.splitlines())
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    lines = (line.strip() for line in reason_of(cause).splitlines())
     first = next((line for line in lines if line and not line.startswith("Exception enc")), "")
     return first.partition(". ")[0][:160]
 
