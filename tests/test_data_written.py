@@ -45,6 +45,7 @@ def test_what_python_writes_is_read_back(values: list[float], way: int) -> None:
     [
         ["Q1", "Q2", "Q3"],
         [f"user{k}" for k in range(30)],
+        [f"SKU {k}" for k in range(1000, 1030)],
         [f"#{k}" for k in range(30)],
         [f"{k:03d} kg" for k in range(30)],
         [f"{k}WD" for k in (2, 4, 6)],

@@ -33,6 +33,12 @@ _NUMBER: dict[DecimalSign, re.Pattern[str]] = {
 #: Groups of digits with no sign that says that they are an amount.
 _GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
+#: Three letters in front of a number are a currency if they are one of these; "SKU 1001" is a code.
+_CURRENCIES = (
+    *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "BRL", "MXN", "ARS", "CLP"),
+    *("COP", "KRW", "HKD", "SGD", "TWD", "THB", "IDR", "MYR", "PHP", "VND", "SEK", "NOK", "DKK", "PLN"),
+    *("CZK", "HUF", "RON", "TRY", "RUB", "UAH", "ILS", "AED", "SAR", "EGP", "ZAR", "NGN", "KES"),
+)
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007", " ") | {"\u2212": "-", "\u2019": "'"})
 
 
@@ -110,7 +116,7 @@ def _split(text: object) -> tuple[float, str, str, str] | None:
 
 def _is_unit(before: str, after: str) -> bool:
     """Return whether what stands around a number may be a currency, a percent sign or a unit."""
-    if before and not (before.isalpha() or _is_currency(before)):
+    if before and not (before in _CURRENCIES or _is_currency(before)):
         return False
     if not after or after in _PERCENT or _is_currency(after):
         return True
