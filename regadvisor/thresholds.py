@@ -270,6 +270,8 @@ MOST_EPOCHS = 100
 #: twice the cost of everything.
 LONGER_PAYS = 0.03
 LONGEST_RUNS = 4
+#: … and by this share of the constant's loss: near a perfect fit a large relative gain is worth little.
+LONGER_OF_CONSTANT = 0.005
 #: Share of the automatic budget, or of one given, that trying longer runs may take.
 LONGER_SHARE = 0.1
 #: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within

@@ -49,7 +49,7 @@ from regadvisor.families.neural.threads import n_workers, one_thread, side_by_si
 from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import KINDS, Coupling, Kind, Regularizer
-from regadvisor.thresholds import LONGER_PAYS, LONGEST_RUNS
+from regadvisor.thresholds import LONGER_OF_CONSTANT, LONGER_PAYS, LONGEST_RUNS
 
 
 def resolve_device(device: str) -> torch.device:
@@ -245,18 +245,19 @@ class MLPFamily(OnOtherRows):
         """Return how many times the planned length runs should last: 1, or a power of 2.
 
         Three networks, without a penalty and with the default L2 and L1, are trained for the planned length,
-        and for twice that as long as the lowest held-out loss falls by ``LONGER_PAYS``, up to
-        ``LONGEST_RUNS``. Nothing is tried where the recipe names the epochs, and nothing longer than there
-        is time for.
+        and for twice that as long as the lowest held-out loss falls by ``LONGER_PAYS``, and by
+        ``LONGER_OF_CONSTANT`` of the constant's, up to ``LONGEST_RUNS``. Nothing is tried where the recipe
+        names the epochs, and nothing longer than there is time for.
         """
         data = _network(prepared)
         if self.recipe.epochs is not None:
             return 1
+        constant = float(np.nanmean(np.abs(data.constant_losses)))
         longer, best = 1, math.nan
         while True:
             began = time.monotonic()
             loss = self.with_length(longer)._lowest_loss(data, deadline)
-            if loss is None or loss > best - LONGER_PAYS * abs(best):
+            if loss is None or best - loss < max(LONGER_PAYS * abs(best), LONGER_OF_CONSTANT * constant):
                 return max(1, longer // 2)
             if longer == LONGEST_RUNS or 2 * (time.monotonic() - began) > deadline.left_s:
                 return longer
