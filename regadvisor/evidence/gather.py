@@ -48,6 +48,7 @@ from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.scale.apart import memory_bytes
 from regadvisor.search.results import panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
+from regadvisor.thresholds import LONGER_PAYS
 
 #: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
 #: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
@@ -237,7 +238,7 @@ class Gatherer:
         longer = Note(
             code="longer-runs",
             text=f"Networks were trained {self.rung.longer} times as long as usual: on a few rows, each "
-            "doubling lowered the held-out loss by more than 3%.",
+            f"doubling lowered the held-out loss by more than {LONGER_PAYS:.0%}.",
         )
         of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
         said = (

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Family, Prepared, folds_in_order
+from regadvisor.families.base import Costs, Family, Prepared, folds_in_order
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.laws import rescaling_costs, transfer_prior
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
@@ -116,17 +117,7 @@ def choose_rung(
     if effort is not None and budget in ("auto", None):
         longer = 1
         if _may_be_longer(table, family):
-            never = Deadline.never()
-            pilot = _Pilot(
-                table,
-                family,
-                folds=situation.n_folds,
-                seed=seed,
-                started_s=started_s,
-                deadline=never,
-                is_timed=False,
-            )
-            longer = pilot.length_that_pays()
+            longer = _Pilot(table, family, folds=situation.n_folds, seed=seed).length_that_pays()
         rung = replace(_unlimited(effort, situation, is_given=True), longer=longer)
     else:
         rung = _measured(
@@ -189,19 +180,13 @@ def _measured(
     """Time a pilot and take the highest rung that fits."""
     given_s = None if budget == "auto" else float("inf") if budget is None else budget
     pilot_s = _PILOT_S if given_s is None else _PILOT_SHARE * given_s
-    pilot = _Pilot(
-        table,
-        family,
-        folds=situation.n_folds,
-        seed=seed,
-        started_s=started_s,
-        deadline=Deadline(at_s=started_s + pilot_s),
-    )
-    if pilot.fit_s is None:
+    pilot = _Pilot(table, family, folds=situation.n_folds, seed=seed)
+    fit_s, longer, n_rows = pilot.probe(Deadline(at_s=started_s + pilot_s)), 1, table.facts.n_rows
+    if fit_s is None:
         return _smallest(situation, given_s, effort)
-    fit_s, longer, n_rows = pilot.fit_s, 1, table.facts.n_rows
     full_run_s = pilot.full_run_s(n_rows)
-    costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=pilot.overhead_s)
+    overhead_s = partial(pilot.overhead_s, started_s)
+    costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=overhead_s)
     aim_s, budget_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
     if _may_be_longer(table, family):
         longer = pilot.length_that_pays(within_s=thresholds.LONGER_SHARE * aim_s)
@@ -356,39 +341,29 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
 class _Pilot:
     """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
 
-    def __init__(
-        self,
-        table: Table,
-        family: Family,
-        *,
-        folds: int,
-        seed: int,
-        started_s: float,
-        deadline: Deadline,
-        is_timed: bool = True,
-    ) -> None:
+    def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
         few, many = _PILOT_ROWS
         n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
         sample = table.take(_some_rows(table, n_pilot, seed))
-        self._started_s = started_s
         begin = time.perf_counter()
         made = make_folds(sample, folds=folds, seed=seed).folds
         self._family: Any = family
         self._prepared: Prepared | None = None
-        #: Rows that a fold trains on → projected seconds of one fit; None: it could not be measured in time.
-        self.fit_s: Callable[[int], float] | None = None
         if not made:
             return
         fold = made[folds_in_order([len(each.train) for each in made])[0]]
-        prepared = family.prepare(sample, [fold], seed=seed)
-        self._prepared = prepared
+        self._prepared = family.prepare(sample, [fold], seed=seed)
+        self._share = len(fold.train) / sample.n_rows
         #: Preparing one fold, per row.
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
-        if deadline.expired() or not is_timed:
-            return
-        self._costs = family.probe(prepared, deadline=deadline)
-        share = len(fold.train) / sample.n_rows
-        self.fit_s = lambda n_train: self._costs.job_s(max(1, round(n_train / share)))
+
+    def probe(self, deadline: Deadline) -> Callable[[int], float] | None:
+        """Return rows that a fold trains on → projected seconds of one fit; None without the time for it."""
+        if self._prepared is None or deadline.expired():
+            return None
+        costs: Costs = self._family.probe(self._prepared, deadline=deadline)
+        self._costs = costs
+        return lambda n_train: costs.job_s(max(1, round(n_train / self._share)))
 
     def length_that_pays(self, within_s: float = math.inf) -> int:
         """Return how many times the planned length networks are to last, tried in so many seconds."""
@@ -397,9 +372,9 @@ class _Pilot:
         deadline = Deadline(at_s=time.monotonic() + within_s)
         return int(self._family.length_that_pays(self._prepared, deadline=deadline))
 
-    def overhead_s(self, n_rows: int, n_folds: int) -> float:
+    def overhead_s(self, started_s: float, n_rows: int, n_folds: int) -> float:
         """Return seconds spent up to now and those that do not depend on the number of fits."""
-        spent_s = time.monotonic() - self._started_s
+        spent_s = time.monotonic() - started_s
         return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
 
     def full_run_s(self, n_rows: int) -> float:
