@@ -22,10 +22,7 @@ class Rule(NamedTuple):
 def check(rules: Mapping[str, Rule], name: str, value: Any) -> Any:
     """Return a value that is by its rule.
 
-    Raises
-    ------
-    ParameterError
-        If it is not.
+    Raises ParameterError if it is not.
 
     Examples
     --------

@@ -80,26 +80,13 @@ class Trained:
 class Gatherer:
     """Measures fields of the evidence when the walk needs them, each once.
 
-    Parameters
-    ----------
-    table : Table
-        All rows.
-    family : Family
-    request : Options
-    started_s : float
-        When the advice began, on the monotonic clock: its budget runs from there.
-    scan_s : float
-        Seconds of these that a source took to be read in parts. An automatic budget runs from there on: it is
-        set against a full run, which reads the data, too.
+    `table`: all rows. `started_s`: when the advice began, on the monotonic clock: its budget runs from there.
+    `scan_s`: seconds of these that a source took to be read in parts. An automatic budget runs from there on:
+    it is set against a full run, which reads the data, too.
 
-    Attributes
-    ----------
-    rung : Rung
-        The plan as chosen, and what it is projected to cost; see :meth:`choose_rung`.
-    plan : Plan
-        The plan, made again for the sample that was drawn.
-    deadline : Deadline
-        For the whole advice; training ends early enough to leave time for the comparisons.
+    `rung`: the plan as chosen, and what it is projected to cost; see :meth:`choose_rung`. `plan`: the plan,
+    made again for the sample that was drawn. `deadline`: for the whole advice; training ends early enough to
+    leave time for the comparisons.
     """
 
     def __init__(

@@ -172,12 +172,8 @@ def _judge(label: str, directions: tuple[_Direction, ...], columns: _Columns) ->
 class _Columns:
     """Rank correlations within a window that begins at column `start`.
 
-    Attributes
-    ----------
-    has_enough : bool
-        Whether enough columns vary.
-    mean, mean_size : float
-        Mean correlation, and mean |correlation|, of all pairs or many random ones: those of shuffled columns.
+    `has_enough`: whether enough columns vary. `mean`, `mean_size`: mean correlation, and mean |correlation|,
+    of all pairs or many random ones: those of shuffled columns.
     """
 
     def __init__(

@@ -53,15 +53,10 @@ def _call(name: str, items: Sequence[Any]) -> Any:
 def estimator_code(estimator: Any) -> Code:
     """Return the code that makes an equal unfitted object, naming only parameters that are not the default.
 
-    Parameters
-    ----------
-    estimator : object
-        A scikit-learn estimator, transformer or pipeline, of classes and functions that can be imported.
+    `estimator`: a scikit-learn estimator, transformer or pipeline, of classes and functions that can be
+    imported.
 
-    Raises
-    ------
-    ParameterError
-        If a parameter has no code: a lambda, a local function, an object of unknown state.
+    Raises ParameterError if a parameter has no code: a lambda, a local function, an object of unknown state.
 
     Examples
     --------

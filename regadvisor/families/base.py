@@ -43,45 +43,31 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """What one job gave on all folds.
-
-    Attributes
-    ----------
-    losses : ndarray of float64, shape (n_rows,)
-        Held-out loss per row of the sample: log loss (natural, probabilities clipped at
-        ``thresholds.PROBABILITY_FLOOR``), or squared error over the variance of the sample's target; of
-        several targets the mean of these, so that each counts the same whatever its unit.
-        NaN for rows that are in no test fold (forward-in-time validation).
-    train_losses : ndarray of float64, shape (n_folds,)
-        Mean loss on the training rows of each fold, in the same unit.
-    zeroed : ndarray of float64, shape (n_encoded_features,)
-        Share of folds in which all weights of the feature were exactly zero.
-    converged : bool
-        Whether every fold's fit converged (networks: stayed finite).
-    is_limit : bool
-        The baseline does not exist (separable classes, p > n) and stands for a vanishing penalty.
-    epochs : ndarray of float64, shape (n_folds,), or None
-        Epoch used to score each fold, chosen without that fold (networks).
-    sum_lr : float or None
-        Σ lr over the steps of one training of those epochs, mean over folds (networks).
-    halfway : ndarray of float64, shape (2,), or None
-        Train and held-out loss after half of the epochs (networks that are scored at their last epoch).
-    fit_s : float
-        Seconds, this job's share of a batch.
-    folds : tuple of int or None
-        The folds it was trained on; None: all of them. What belongs to the others is NaN.
-    """
+    """What one job gave on all folds."""
 
     job: Job
+    #: (n_rows,): held-out loss per row of the sample: log loss (natural, probabilities clipped at
+    #: ``thresholds.PROBABILITY_FLOOR``), or squared error over the variance of the sample's target; of
+    #: several targets the mean of these, so that each counts the same whatever its unit. NaN for rows that
+    #: are in no test fold (forward-in-time validation).
     losses: NDArray[np.float64]
+    #: (n_folds,): mean loss on the training rows of each fold, in the same unit.
     train_losses: NDArray[np.float64]
+    #: (n_encoded_features,): share of folds in which all weights of the feature were exactly zero.
     zeroed: NDArray[np.float64]
+    #: Whether every fold's fit converged (networks: stayed finite).
     converged: bool
+    #: The baseline does not exist (separable classes, p > n) and stands for a vanishing penalty.
     is_limit: bool = False
+    #: (n_folds,): epoch used to score each fold, chosen without that fold (networks).
     epochs: NDArray[np.float64] | None = None
+    #: Σ lr over the steps of one training of those epochs, mean over folds (networks).
     sum_lr: float | None = None
+    #: (2,): train and held-out loss after half of the epochs (networks that are scored at their last epoch).
     halfway: NDArray[np.float64] | None = None
+    #: Seconds, this job's share of a batch.
     fit_s: float = 0.0
+    #: The folds it was trained on; None: all of them. What belongs to the others is NaN.
     folds: tuple[int, ...] | None = None
 
     @property
@@ -106,25 +92,16 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """The sample preprocessed inside every fold, ready to train on. Families subclass it.
-
-    Attributes
-    ----------
-    folds : tuple of Fold
-    n_rows : int
-        Rows of the sample.
-    n_features : int
-        Features after encoding, of the first fold (one-hot columns may differ between folds).
-    feature_names : tuple of str
-        Names after encoding, of the preprocessing fitted on the whole sample.
-    constant_losses : ndarray of float64, shape (n_rows,)
-        Held-out loss per row of predicting the training folds' class shares or mean.
-    """
+    """The sample preprocessed inside every fold, ready to train on. Families subclass it."""
 
     folds: tuple[Fold, ...]
+    #: Rows of the sample.
     n_rows: int
+    #: Features after encoding, of the first fold (one-hot columns may differ between folds).
     n_features: int
+    #: Names after encoding, of the preprocessing fitted on the whole sample.
     feature_names: tuple[str, ...]
+    #: (n_rows,): held-out loss per row of predicting the training folds' class shares or mean.
     constant_losses: NDArray[np.float64]
 
     @property
@@ -187,17 +164,11 @@ def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Costs:
-    """Projected seconds, from rows in: preprocessing is not part of them.
+    """Projected seconds, from rows in: preprocessing is not part of them."""
 
-    Attributes
-    ----------
-    job_s : callable
-        Rows of a sample → seconds of one job on all folds.
-    full_run_s : callable
-        Rows → seconds of one full training run on so many.
-    """
-
+    #: Rows of a sample → seconds of one job on all folds.
     job_s: Callable[[int], float]
+    #: Rows → seconds of one full training run on so many.
     full_run_s: Callable[[int], float]
 
 
@@ -311,12 +282,8 @@ def row_losses_classification(
 ) -> NDArray[np.float64]:
     """Return the log loss of each row.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n_rows, n_classes)
-    codes : ndarray of int, shape (n_rows,)
-    floor : float
-        Lowest probability, so that one sure mistake stays finite.
+    `probabilities` (n_rows, n_classes). `codes` (n_rows,). `floor`: lowest probability, so that one sure
+    mistake stays finite.
     """
     picked = probabilities[np.arange(len(codes)), codes].astype(np.float64)
     losses: NDArray[np.float64] = -np.log(np.clip(picked, floor, 1.0))

@@ -83,10 +83,7 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
 
     Text, objects, decimals, nullable and sparse columns become float64, and every missing value NaN.
 
-    Attributes
-    ----------
-    ways_ : list of Way
-        How each column writes its numbers. Other rows have to write them so, or as plain ones.
+    `ways_`: how each column writes its numbers. Other rows have to write them so, or as plain ones.
 
     Examples
     --------
@@ -107,10 +104,7 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return an array (n_rows, n_columns) of float64.
 
-        Raises
-        ------
-        DataError
-            If a value is no number.
+        Raises DataError if a value is no number.
         """
         frame = self._read(X)
         numbers = np.empty(frame.shape)
@@ -126,15 +120,9 @@ class DateParts(_FrameStep):
     "missing" is added if values are missing, both as seen by :meth:`fit`. Durations become days. A missing
     date is NaN in every part; time zones are converted to UTC.
 
-    Parameters
-    ----------
-    orders : sequence of {"ymd", "dmy", "mdy", None}, optional
-        Of each column, how dates that come as text are read: which of year, month and day comes first.
+    `orders`: of each column, how dates that come as text are read: which of year, month and day comes first.
 
-    Attributes
-    ----------
-    parts_ : list of tuple of str
-        Parts of each column.
+    `parts_`: parts of each column.
 
     Examples
     --------

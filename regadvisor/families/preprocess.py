@@ -117,23 +117,14 @@ def usual_preprocessor(
     there are very many, and the others share a column. Unknown levels are in no column or in the shared one.
     Dates: their parts. Sparse data are scaled without centring and stay sparse. Images are flattened first.
 
-    Parameters
-    ----------
-    facts : DataFacts
-        Of the whole source, so that every fold and the full data get the same steps.
-    for_network : bool
-        Whether a network is trained on the result.
-    has_codes : bool, default False
-        Whether categories become codes for embeddings, the last columns: 1, 2, …, and 0 for missing and
-        unknown.
+    `facts`: of the whole source, so that every fold and the full data get the same steps. `for_network`:
+    whether a network is trained on the result. `has_codes`: whether categories become codes for embeddings,
+    the last columns: 1, 2, …, and 0 for missing and unknown.
 
-    Returns
-    -------
-    Pipeline or ColumnTransformer
-        It can be cloned and pickled, and gives dense arrays (sparse ones for sparse data, and for linear
-        models of very many levels). Unknown categories
-        and empty or constant columns are no error in `fit` or `transform`. Where the data had no missing
-        values at all, NaN at prediction time passes through to the model, which says so.
+    It can be cloned and pickled, and gives dense arrays (sparse ones for sparse data, and for linear models
+    of very many levels). Unknown categories and empty or constant columns are no error in `fit` or
+    `transform`. Where the data had no missing values at all, NaN at prediction time passes through to the
+    model, which says so.
 
     Examples
     --------
@@ -283,18 +274,10 @@ def _most_levels(n_levels: Sequence[int]) -> int | None:
 def feature_names(preprocessor: Any, facts: DataFacts) -> tuple[str, ...]:
     """Return readable names of the features that come out of a fitted preprocessing.
 
-    Parameters
-    ----------
-    preprocessor : transformer
-        From :func:`make_preprocessor`, fitted.
-    facts : DataFacts
-        The facts it was made from.
+    `preprocessor`: from :func:`make_preprocessor`, fitted. `facts`: the facts it was made from.
 
-    Returns
-    -------
-    tuple of str
-        Such as ``"age"``, ``"age missing"``, ``"sex=male"``, ``"sex=other"`` (rare levels together),
-        ``"sold: month"``, ``"x3"`` (arrays), ``"pixel 2,5"`` (images: row, column).
+    Such as ``"age"``, ``"age missing"``, ``"sex=male"``, ``"sex=other"`` (rare levels together), ``"sold:
+    month"``, ``"x3"`` (arrays), ``"pixel 2,5"`` (images: row, column).
     """
     names = _column_names(facts)
     if isinstance(preprocessor, Unpenalised):

@@ -30,23 +30,12 @@ class Unpenalised(TransformerMixin, BaseEstimator):
     Which features do is asked of the fitted steps: these columns are shuffled, and what changes depends on
     them. So it works for any steps, whatever they call their features.
 
-    Parameters
-    ----------
-    steps : transformer
-        Fitted here.
-    columns : sequence of str or int
-        Names of the columns, where X is a frame.
-    positions : sequence of int
-        Their numbers, where it is an array.
+    `steps`: fitted here. `columns`: names of the columns, where X is a frame. `positions`: their numbers,
+    where it is an array.
 
-    Attributes
-    ----------
-    steps_ : transformer
-        The steps, fitted.
-    free_ : ndarray of bool, shape (n_features,)
-        The features that are not penalised.
-    scale_ : ndarray, shape (n_features,)
-        What the features are multiplied by; so are their weights, to be those of the usual features.
+    `steps_`: the steps, fitted. `free_` (n_features,): the features that are not penalised. `scale_`
+    (n_features,): what the features are multiplied by; so are their weights, to be those of the usual
+    features.
 
     Examples
     --------
@@ -75,10 +64,7 @@ class Unpenalised(TransformerMixin, BaseEstimator):
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit to training rows and return their features, dense or sparse.
 
-        Raises
-        ------
-        ParameterError
-            If every feature depends on these columns.
+        Raises ParameterError if every feature depends on these columns.
         """
         self.steps_ = clone(self.steps)
         features = self.steps_.fit_transform(X, y, **params)

@@ -13,24 +13,16 @@ from regadvisor.words import adjusted
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """From the rows that a regularizer was found on to those it is for.
+    """From the rows that a regularizer was found on to those it is for."""
 
-    Attributes
-    ----------
-    n_sample, n_rows : int
-        Rows that the fits stand for, and those it is for.
-    n_features : int
-        Features after encoding: how fast decoupled penalties fall depends on them.
-    correction : float
-        Added to the powers by which penalties fall with the rows: what smaller samples showed.
-    is_forward : bool
-        Whether the regularizer was tested on later rows: then decoupled penalties do not fall.
-    """
-
+    #: `n_sample`, `n_rows`: rows that the fits stand for, and those it is for.
     n_sample: int
     n_rows: int
+    #: Features after encoding: how fast decoupled penalties fall depends on them.
     n_features: int
+    #: Added to the powers by which penalties fall with the rows: what smaller samples showed.
     correction: float = 0.0
+    #: Whether the regularizer was tested on later rows: then decoupled penalties do not fall.
     is_forward: bool = False
 
     def factor(self, law: Law, name: str) -> float:

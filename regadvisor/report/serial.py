@@ -43,10 +43,7 @@ _DO = "save it again with advice.to_json(path) or `regadvisor advise … -o advi
 def to_json(record: Record) -> str:
     """Return `record` as JSON text, indented by two spaces, ending in a newline.
 
-    Raises
-    ------
-    RecordError
-        If a field holds a value of another type than it declares.
+    Raises RecordError if a field holds a value of another type than it declares.
     """
     import msgspec
 
@@ -111,10 +108,7 @@ def _with_floats(schema: Any) -> Any:
 def read_json(path: str | Path) -> Record:
     """Return the record in a file; see :func:`from_json`.
 
-    Raises
-    ------
-    RecordError
-        If it cannot be read, or is no record.
+    Raises RecordError if it cannot be read, or is no record.
     """
     do = "give the path that advice.to_json(path) wrote to"
     try:
@@ -137,10 +131,8 @@ def from_json(text: str | bytes) -> Record:
 
     Members that this version does not know are ignored.
 
-    Raises
-    ------
-    RecordError
-        If the text is no JSON, is not an advice, is damaged, or has a newer format than this version reads.
+    Raises RecordError if the text is no JSON, is not an advice, is damaged, or has a newer format than this
+    version reads.
 
     Examples
     --------

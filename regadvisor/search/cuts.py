@@ -34,14 +34,9 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     they looked better than they are. Without a deadline they may only be a small part of the work: a few
     networks alone took 6% of an effort quick, of 14 to 20 candidates, for nothing else.
 
-    Parameters
-    ----------
-    n_planned, n_opening : int
-        Candidates, and how many of them come first.
-    n_folds, n_first : int
-        Folds, and those of the first stage (0: a race, or none); see :class:`~regadvisor.plan.effort.Stages`.
-    is_hurried : bool
-        Whether there is a deadline.
+    `n_planned`, `n_opening`: candidates, and how many of them come first. `n_folds`, `n_first`: folds, and
+    those of the first stage (0: a race, or none); see :class:`~regadvisor.plan.effort.Stages`. `is_hurried`:
+    whether there is a deadline.
 
     Examples
     --------
@@ -70,21 +65,11 @@ def affordable(
 ) -> tuple[int, dict[Kind, int]]:
     """Return the folds to train on and the candidates of every kind that the time left allows.
 
-    Parameters
-    ----------
-    planned : mapping of Kind to int
-        Candidates by kind.
-    costs : mapping of Kind to float
-        Measured seconds of one fit on one fold, by kind. Kinds that were not measured cost as much as the
-        dearest of the others.
-    n_folds, n_first : int
-        Folds, and those that all candidates are trained on before losers are stopped (0: none is stopped).
-    left_s : float
+    `planned`: candidates by kind. `costs`: measured seconds of one fit on one fold, by kind. Kinds that were
+    not measured cost as much as the dearest of the others. `n_folds`, `n_first`: folds, and those that all
+    candidates are trained on before losers are stopped (0: none is stopped).
 
-    Returns
-    -------
-    n_folds : int
-    candidates : dict of Kind to int
+    Returns: `n_folds`. `candidates`.
 
     Examples
     --------

@@ -81,13 +81,7 @@ class _Answer:
 
 
 class Elsewhere:
-    """A family whose fits are made by workers; in all other ways the family it stands for.
-
-    Parameters
-    ----------
-    family : Family
-    crew : Workers
-    """
+    """A family whose fits are made by workers; in all other ways the family it stands for."""
 
     def __init__(self, family: Family, crew: Workers) -> None:
         self._family, self._crew = family, crew
@@ -133,12 +127,8 @@ class Elsewhere:
     ) -> list[Fit]:
         """Have the jobs trained by the workers; see :meth:`~.base.Family.train`.
 
-        Raises
-        ------
-        WorkerError
-            If a piece killed its workers; all others have been passed to `on_fit` then.
-        Exception
-            What a worker's fit raised, after all others were passed to `on_fit`.
+        Raises WorkerError if a piece killed its workers; all others have been passed to `on_fit` then;
+        Exception: what a worker's fit raised, after all others were passed to `on_fit`.
         """
         is_new = prepared not in self._sent
         if is_new:

@@ -36,14 +36,10 @@ def going_on(
 def survivors(values: Mapping[int, float | None], leader: int | None = None) -> set[int]:
     """Return the candidates that go on: the third with the lowest loss on the first folds.
 
-    Parameters
-    ----------
-    values : mapping of int to float or None
-        Mean loss by the number of the candidate; None: it did not converge and never goes on.
-    leader : int, optional
-        The candidate with the lowest loss on all folds so far. What is behind it on the first folds is
-        unlikely to end before it, and would replace it for next to nothing: on the references of
-        ``benchmarks/regret.py`` that saves one fold fit in twenty and changes no figure.
+    `values`: mean loss by the number of the candidate; None: it did not converge and never goes on. `leader`:
+    the candidate with the lowest loss on all folds so far. What is behind it on the first folds is unlikely
+    to end before it, and would replace it for next to nothing: on the references of ``benchmarks/regret.py``
+    that saves one fold fit in twenty and changes no figure.
 
     Examples
     --------
@@ -63,12 +59,8 @@ def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
     Their loss is higher by ``thresholds.LOST_BY`` of the best's, whatever the luck of the rows
     (``thresholds.LOST_SE`` standard errors of the paired difference).
 
-    Parameters
-    ----------
-    fits : mapping of int to Fit
-        By the number of the candidate; those that converged.
-    measure : Results
-        Its folds are those that are compared.
+    `fits`: by the number of the candidate; those that converged. `measure`: its folds are those that are
+    compared.
     """
     rows = np.flatnonzero(measure.is_tested)
     weight = np.ones(len(rows)) if measure.weight is None else measure.weight[rows]

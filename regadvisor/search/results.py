@@ -48,23 +48,15 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
-    """All candidate fits of a search: by kind in the order of ``regularizer.KINDS``, then as asked for.
+    """All candidate fits of a search: by kind in the order of ``regularizer.KINDS``, then as asked for."""
 
-    Attributes
-    ----------
-    prepared : Prepared
-        The folds and the constant's losses, which all fits share.
-    trials : tuple of Trial
-        Every finished fit, those that did not converge among them.
-    weight : ndarray of float64, shape (n_rows,) or None
-        Row weights of the means.
-    folds : tuple of int or None
-        The folds that are compared, where a deadline came before some kind was trained on all; None: all.
-    """
-
+    #: The folds and the constant's losses, which all fits share.
     prepared: Prepared
+    #: Every finished fit, those that did not converge among them.
     trials: tuple[Trial, ...]
+    #: (n_rows,): row weights of the means.
     weight: Losses | None = None
+    #: The folds that are compared, where a deadline came before some kind was trained on all; None: all.
     folds: tuple[int, ...] | None = None
 
     @property
@@ -235,11 +227,8 @@ def panel_arrays(results: Results) -> dict[str, Losses]:
     The seeds of the baseline become one configuration, the mean of their row losses: choosing among
     seeds would flatter it, and the mean has no more noise than a kind's chosen strength.
 
-    Returns
-    -------
-    dict of ndarray, shape (n_configs, n_rows)
-        In the order of ``results.by_kind``; NaN for rows that are in no test fold. A kind of which no
-        fit converged is left out.
+    Shape (n_configs, n_rows). In the order of ``results.by_kind``; NaN for rows that are in no test fold. A
+    kind of which no fit converged is left out.
     """
     panel: dict[str, Losses] = {}
     for kind, fits in results.by_kind.items():

@@ -113,16 +113,10 @@ class _NotTheFitsError(Exception):
 class Rounds:
     """Takes batches from every search, has them trained together and tells what came of it.
 
-    Parameters
-    ----------
-    measure : Results
-        Results without trials: says what a fit's loss is, and whether it counts.
-    progress : callable or None
-        Called after every fit with the best so far and the share of the planned fits that are done.
-    n_first : int
-        Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
-    is_race : bool
-        See :class:`~regadvisor.plan.plan.Plan`.
+    `measure`: results without trials: says what a fit's loss is, and whether it counts. `progress`: called
+    after every fit with the best so far and the share of the planned fits that are done. `n_first`: folds
+    that all candidates are trained on before the losers are stopped; 0: none is stopped. `is_race`: see
+    :class:`~regadvisor.plan.plan.Plan`.
     """
 
     def __init__(

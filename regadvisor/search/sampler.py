@@ -46,10 +46,8 @@ N_PLACES = {1: 161, 2: 41, 3: 17}
 class Surrogate(optuna.samplers.BaseSampler):
     """Asks for the strengths with the largest expected improvement on the lowest loss.
 
-    Attributes
-    ----------
-    may_go_down : bool
-        Whether to look below the least strength tried: less and less of it is another, simpler kind.
+    `may_go_down`: whether to look below the least strength tried: less and less of it is another, simpler
+    kind.
     """
 
     may_go_down: bool = False

@@ -84,10 +84,8 @@ class Journal:
 def opened(storage: str | Path) -> Iterator[Journal]:
     """Open a journal for this run alone; a new one if there is none.
 
-    Raises
-    ------
-    StorageError
-        If it is no journal of ours (it is left as it is), cannot be written, or another run holds it.
+    Raises StorageError if it is no journal of ours (it is left as it is), cannot be written, or another run
+    holds it.
     """
     path = Path(storage).absolute()
     with _in_our_words(path):

@@ -66,35 +66,19 @@ def tune(
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
 
-    Parameters
-    ----------
-    family : Family
-    prepared : Prepared
-        The sample, from ``family.prepare``.
-    plan : Plan
-        How many candidates of each kind, on which folds first. Kinds are searched for as long as they may
-        win on all rows.
-    seed : int
-        The same seed gives the same search; every kind's candidates are trained with the same seed.
-    deadline : Deadline
-        Checked before each round here, and by the family inside one.
-    storage : str or Path, optional
-        Journal file. If it exists the run it belongs to is continued.
-    fingerprint : str
-        Identifies the data and the caller's settings; a journal with another one is refused.
-    weight : ndarray of float64, shape (n_rows,), optional
-        Row weights of the mean held-out loss.
-    progress : callable, optional
-        Called with what is going on and the share of the planned fits that are done.
+    `prepared`: the sample, from ``family.prepare``.
+    `plan`: how many candidates of each kind, on which folds first. Kinds are searched for as long as they may
+    win on all rows.
+    `seed`: the same seed gives the same search; every kind's candidates are trained with the same seed.
+    `deadline`: checked before each round here, and by the family inside one.
+    `storage`: journal file. If it exists the run it belongs to is continued.
+    `fingerprint`: identifies the data and the caller's settings; a journal with another one is refused.
+    `weight` (n_rows,): row weights of the mean held-out loss.
+    `progress`: called with what is going on and the share of the planned fits that are done.
 
-    Raises
-    ------
-    StorageError
-        If `storage` is not a journal, belongs to other data or settings, or is in use.
-    KeyboardInterrupt
-        If it came before the first fit was finished. Later it ends the search, and what is known counts.
-    Exception
-        If every fit failed: what the first one raised.
+    Raises StorageError if `storage` is not a journal, belongs to other data or settings, or is in use;
+    KeyboardInterrupt if it came before the first fit was finished. Later it ends the search, and what is
+    known counts; Exception if every fit failed: what the first one raised.
     """
     candidates = family.candidates(prepared)
     kinds = [kind for kind in KINDS if kind in plan.trials and kind in candidates]

@@ -49,29 +49,18 @@ from regadvisor.words import number
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Caller:
-    """The caller's own estimator, read.
+    """The caller's own estimator, read."""
 
-    Attributes
-    ----------
-    estimator : estimator or Pipeline
-        A copy, unfitted.
-    steps : Pipeline or None
-        What stands before the last step; None: nothing, so our preprocessing does.
-    last : estimator
-    kinds : tuple of Kind
-        The kinds to ask about.
-    n_labels : int
-        Columns of 0 and 1 that it predicts; 0: it is asked about classes in one column, or numbers.
-    is_unequal : bool
-        Whether some features that the last step gets are far larger than the others.
-    notes : tuple of Note
-    """
-
+    #: A copy, unfitted.
     estimator: BaseEstimator
+    #: What stands before the last step; None: nothing, so our preprocessing does.
     steps: Pipeline | None
     last: BaseEstimator
+    #: The kinds to ask about.
     kinds: tuple[Kind, ...]
+    #: Columns of 0 and 1 that it predicts; 0: it is asked about classes in one column, or numbers.
     n_labels: int = 0
+    #: Whether some features that the last step gets are far larger than the others.
     is_unequal: bool = False
     notes: tuple[Note, ...] = ()
 
@@ -100,11 +89,8 @@ class Caller:
 def read_estimator(model: Any, facts: DataFacts) -> Caller:
     """Return what of the caller's estimator is used.
 
-    Raises
-    ------
-    ParameterError
-        If the estimator is for the other task, has no row in the table, or one of its steps or arguments
-        cannot be used.
+    Raises ParameterError if the estimator is for the other task, has no row in the table, or one of its steps
+    or arguments cannot be used.
 
     Examples
     --------
@@ -187,17 +173,9 @@ def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
 def class_weights(class_weight: Any, facts: DataFacts, totals: Any = None) -> dict[Any, float]:
     """Return the weight of every class, by label, as scikit-learn computes it from all rows.
 
-    Parameters
-    ----------
-    class_weight : "balanced" or dict
-    facts : DataFacts
-    totals : array, shape (n_classes,), optional
-        Weights of the rows of each class, if rows have weights.
+    `totals` (n_classes,): weights of the rows of each class, if rows have weights.
 
-    Raises
-    ------
-    ParameterError
-        If scikit-learn does not take it.
+    Raises ParameterError if scikit-learn does not take it.
     """
     classes = np.asarray(facts.classes)
     counts = np.asarray(facts.class_counts, dtype=np.float64) if totals is None else totals
@@ -217,13 +195,7 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
 
     The rows of a class weigh what ``class_weight`` says, in fits and in comparisons.
 
-    Parameters
-    ----------
-    table : Table
-        All rows.
-    caller : Caller
-    X : object
-        The rows of the table as the caller passed them.
+    `table`: all rows. `X`: the rows of the table as the caller passed them.
     """
     if caller.class_weight is not None:
         rows = np.ones(table.n_rows) if table.weight is None else table.weight

@@ -40,11 +40,7 @@ class Encoder(Protocol):
 def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
     """Return the encoder of a table: the caller's own steps where it has them, else `ours`.
 
-    Parameters
-    ----------
-    table : Table
-    ours : callable
-        Makes the preprocessing of the family, unfitted.
+    `ours`: makes the preprocessing of the family, unfitted.
     """
     return _OurSteps(ours(), table) if table.steps is None else _CallerSteps(table.steps)
 
@@ -140,10 +136,7 @@ class AsGiven:
     def transform(self, rows: Table) -> Any:
         """Return the rows.
 
-        Raises
-        ------
-        DataError
-            If they are not there.
+        Raises DataError if they are not there.
         """
         if rows.given is None:
             raise DataError("X must be passed to advise() to be handed on, got rows without it")
@@ -168,10 +161,7 @@ def labels_or_numbers(rows: Table) -> Any:
 def _run(step: Callable[[], Any]) -> Any:
     """Return the features that the caller's steps give.
 
-    Raises
-    ------
-    DataError
-        If a step fails, or gives anything but finite numbers, one row of them for each row.
+    Raises DataError if a step fails, or gives anything but finite numbers, one row of them for each row.
     """
     try:
         encoded = step()

@@ -16,12 +16,7 @@ from regadvisor.records import Training
 
 
 class EstimatorFamily(LinearFamily):
-    """Our linear models, less the kinds that the caller's estimator cannot express.
-
-    Parameters
-    ----------
-    caller : Caller
-    """
+    """Our linear models, less the kinds that the caller's estimator cannot express."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(tuple(kind for kind in LinearFamily.kinds if kind in caller.kinds))

@@ -41,12 +41,7 @@ LARGE_TARGET = 10.0
 
 
 class EstimatorLearner:
-    """A :class:`~regadvisor.families.fitted.family.Learner` around the caller's own estimator.
-
-    Parameters
-    ----------
-    caller : Caller
-    """
+    """A :class:`~regadvisor.families.fitted.family.Learner` around the caller's own estimator."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -65,10 +60,7 @@ class EstimatorLearner:
     def on(self, table: Table, X: Any) -> Table:
         """Return the table as the estimator sees it.
 
-        Raises
-        ------
-        DataError, ParameterError
-            If the target or the weights are not for this estimator.
+        Raises DataError, ParameterError if the target or the weights are not for this estimator.
         """
         table, self.caller = asked_about(table, self.caller, X)
         inner = innermost(self.caller.last)
@@ -125,10 +117,7 @@ class EstimatorLearner:
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train the estimator with these strengths.
 
-        Raises
-        ------
-        ParameterError
-            If it cannot be fitted.
+        Raises ParameterError if it cannot be fitted.
         """
         last = clone(self.caller.last)
         if self.caller.class_weight is not None:  # the weights of the rows have them

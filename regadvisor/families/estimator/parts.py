@@ -31,10 +31,7 @@ _OBJECTIVE = (
 def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
     """Return the steps before the last one of a pipeline, nested ones too, and the last one.
 
-    Raises
-    ------
-    ParameterError
-        If a step cannot transform.
+    Raises ParameterError if a step cannot transform.
 
     Examples
     --------

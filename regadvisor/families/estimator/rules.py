@@ -33,37 +33,25 @@ _L2_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 
 @dataclass(frozen=True, kw_only=True)
 class Strengths:
-    """What an estimator is to be configured for; plain numbers.
+    """What an estimator is to be configured for; plain numbers."""
 
-    Attributes
-    ----------
-    l1, l2 : float
-        For the features that the estimator gets, and a target of the standard deviation `sd_y`.
-    n_rows : float
-        Rows it will be trained on.
-    sd_y : float or None
-        Standard deviation of the target (regression; the root of its mean square without an intercept);
-        None: there are several targets.
-    n_classes : int
-    class_weight : mapping or None
-        Weight by label, and …
-    mean_weight : float
-        … the mean weight of a row.
-    is_unequal : bool
-        Whether some features are far larger than others.
-    spread : float
-        Standard deviation of the target that the estimator gets, for its tolerances; as `sd_y` if that is
-        known.
-    """
-
+    #: `l1`, `l2`: for the features that the estimator gets, and a target of the standard deviation `sd_y`.
     l1: float
     l2: float
+    #: Rows it will be trained on.
     n_rows: float
+    #: Standard deviation of the target (regression; the root of its mean square without an intercept); None:
+    #: there are several targets.
     sd_y: float | None = 1.0
     n_classes: int = 0
+    #: Weight by label, and …
     class_weight: Mapping[Any, float] | None = None
+    #: … the mean weight of a row.
     mean_weight: float = 1.0
+    #: Whether some features are far larger than others.
     is_unequal: bool = False
+    #: Standard deviation of the target that the estimator gets, for its tolerances; as `sd_y` if that is
+    #: known.
     spread: float = 1.0
 
     @property

@@ -74,16 +74,9 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
     model is then put into a ``TransformedTargetRegressor`` that standardises each target and predicts in its
     own unit.
 
-    Parameters
-    ----------
-    estimator : estimator
-        One of scikit-learn's that :data:`ESTIMATORS` names, or one of :data:`WRAPPERS` around it.
-    strengths : Strengths
+    `estimator`: one of scikit-learn's that :data:`ESTIMATORS` names, or one of :data:`WRAPPERS` around it.
 
-    Raises
-    ------
-    ParameterError
-        If the estimator cannot express the strengths.
+    Raises ParameterError if the estimator cannot express the strengths.
 
     Examples
     --------
@@ -134,39 +127,25 @@ def row_of(estimator: Any) -> Row | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is known of an estimator.
-
-    Attributes
-    ----------
-    is_classifier : bool
-    has : tuple of Kind, or callable of the estimator
-        Kinds besides none.
-    rule : callable
-        The estimator and the strengths → the estimator with its parameters set.
-    loss : callable
-        The estimator and the target → the held-out loss.
-    scale : callable
-        The estimator and the target → :data:`Scale`.
-    is_linear : bool
-        A linear model with log loss or squared error: strengths are ours, for a standardised target.
-    is_exact : bool
-        Our own solvers find its minimum.
-    laws : {"linear", "network"}
-    lowest : float or None
-        Targets must not be below it; `is_open`: nor at it.
-    instead : str
-        What to take for penalties that it lacks.
-    """
+    """What is known of an estimator."""
 
     is_classifier: bool
+    #: Kinds besides none.
     has: tuple[Kind, ...] | Callable[[Any], tuple[Kind, ...]]
+    #: The estimator and the strengths → the estimator with its parameters set.
     rule: Callable[[Any, Strengths], BaseEstimator]
+    #: The estimator and the target → the held-out loss.
     loss: Callable[[Any, Target], RowLoss]
+    #: The estimator and the target → :data:`Scale`.
     scale: Callable[[Any, Target], Scale] = no_scale
+    #: A linear model with log loss or squared error: strengths are ours, for a standardised target.
     is_linear: bool = False
+    #: Our own solvers find its minimum.
     is_exact: bool = False
     laws: Literal["linear", "network"] = "linear"
+    #: Targets must not be below it; `is_open`: nor at it.
     lowest: Callable[[Any], tuple[float, bool] | None] = lambda model: None
+    #: What to take for penalties that it lacks.
     instead: str = ""
 
     def kinds(self, model: Any) -> tuple[Kind, ...]:
@@ -253,17 +232,11 @@ ESTIMATORS: dict[str, Row] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wrapper:
-    """An estimator around another one, which stays where it is.
+    """An estimator around another one, which stays where it is."""
 
-    Attributes
-    ----------
-    inner : str
-        The parameter that holds the estimator inside.
-    share : callable
-        The wrapper → the share of the rows that the estimator inside gets.
-    """
-
+    #: The parameter that holds the estimator inside.
     inner: str = "estimator"
+    #: The wrapper → the share of the rows that the estimator inside gets.
     share: Callable[[Any], float] = lambda wrapper: 1.0
 
 

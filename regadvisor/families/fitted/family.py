@@ -40,16 +40,9 @@ _TIMED_S = 1.0
 class FittedFamily(OnOtherRows):
     """A family of models that a learner trains; see :class:`~regadvisor.families.base.Family`.
 
-    Parameters
-    ----------
-    learner : Learner
-    model : object
-        What the caller passed as ``model=``.
-    n_threads : int, optional
-        Threads of linear algebra while it trains; None: as they are.
+    `model`: what the caller passed as ``model=``. `n_threads`: threads of linear algebra while it trains;
+    None: as they are.
 
-    Notes
-    -----
     By the laws "linear" strengths are searched in the ranges of a linear model of the same features and fall
     with the rows as its strengths do; by "network" as those of our networks, of the same coupling.
     """

@@ -330,10 +330,8 @@ def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:
 def predictions(model: Any, X: Any) -> Floats:
     """Return the predictions of a model that the caller's function has trained, shape (n_rows, n_targets).
 
-    Raises
-    ------
-    ParameterError
-        If it has no ``predict``, or that gives something else than a number for each row and target.
+    Raises ParameterError if it has no ``predict``, or that gives something else than a number for each row
+    and target.
     """
     found = np.asarray(_called(model, "predict", X), dtype=np.float64)
     return found.reshape(len(found), -1) if found.ndim else found
@@ -342,10 +340,7 @@ def predictions(model: Any, X: Any) -> Floats:
 def class_probabilities(model: Any, X: Any, classes: Sequence[Any]) -> Floats:
     """Return probabilities of all classes, shape (n_rows, n_classes).
 
-    Raises
-    ------
-    ParameterError
-        If the model gives no probabilities, or their columns cannot be told apart.
+    Raises ParameterError if the model gives no probabilities, or their columns cannot be told apart.
     """
     has_own = hasattr(model, "predict_proba")
     given = np.asarray(_called(model, "predict_proba" if has_own else "predict", X))

@@ -39,25 +39,17 @@ _RATES_INSIDE = ("dropout", "recurrent_dropout")
 def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None = None) -> Any:
     """Return a Keras model like `model` with this regularizer; `model` is not changed.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model
-        starts from its weights, with its loss and metrics, and a new optimizer of the same settings.
-    regularizer : Regularizer
-        In the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like, doubled where
-        the model is compiled with the squared error, which has no ½. Decoupled: the optimizer's
-        ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after each step.
-        Penalties of weights and weight decay that `model` has already are replaced; penalties of biases and
-        activities stay. Dropout layers, and recurrent and attention layers that drop units, get its rate.
-    seed : int, optional
-        Seed of all dropout layers that have none of their own.
+    `model`: sequential or functional, or a class of yours with ``get_config``; compiled or not. The new model
+    starts from its weights, with its loss and metrics, and a new optimizer of the same settings.
+    `regularizer`: in the loss: ``L1L2(l1, l2 / 2)`` in all arguments ``kernel_regularizer`` and the like,
+    doubled where the model is compiled with the squared error, which has no ½. Decoupled: the optimizer's
+    ``weight_decay``, without biases, norms and embeddings, and for L1 a soft threshold after each step.
+    Penalties of weights and weight decay that `model` has already are replaced; penalties of biases and
+    activities stay. Dropout layers, and recurrent and attention layers that drop units, get its rate.
+    `seed`: seed of all dropout layers that have none of their own.
 
-    Raises
-    ------
-    ParameterError
-        If the model cannot be made again, has no place for the dropout, or is not compiled or built
-        although strengths are decoupled.
+    Raises ParameterError if the model cannot be made again, has no place for the dropout, or is not compiled
+    or built although strengths are decoupled.
     """
     keras = import_optional("keras", extra="keras", purpose="configuring a Keras model")
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
@@ -129,10 +121,7 @@ class _Changes:
 def _config_of(model: Any) -> dict[str, Any]:
     """Return a model's configuration.
 
-    Raises
-    ------
-    ParameterError
-        If it has none: a class of the caller's own whose layers only its code knows.
+    Raises ParameterError if it has none: a class of the caller's own whose layers only its code knows.
     """
     why = (
         "a subclass whose layers only its code knows cannot be made again with others: give it get_config(), "

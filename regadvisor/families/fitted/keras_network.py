@@ -37,16 +37,8 @@ _ROWS_AT_ONCE = 4096
 class KerasNetwork:
     """A Keras model as a :class:`~regadvisor.families.fitted.stacked.Network`.
 
-    Parameters
-    ----------
-    made : callable
-        Regularizer, seed → the compiled and built model that Keras would train.
-    coupling : {"loss", "decoupled"}
-    batch, epochs : int
-    rows : ndarray
-        Some rows, as the model gets them.
-    target : callable
-        Model → the target of some rows, as its loss takes it.
+    `made`: regularizer, seed → the compiled and built model that Keras would train. `rows`: some rows, as the
+    model gets them. `target`: model → the target of some rows, as its loss takes it.
     """
 
     shuffles = True

@@ -25,22 +25,14 @@ Laws = Literal["linear", "network"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """One trained model.
+    """One trained model."""
 
-    Attributes
-    ----------
-    outputs : callable
-        Encoded rows → what the loss reads, shape (n_rows, n_outputs).
-    weights : ndarray, shape (n_features, n_outputs), or None
-        Weights of the encoded features, where there are such.
-    converged : bool
-    is_limit : bool
-        Whether a penalty that vanishes stands for none.
-    """
-
+    #: Encoded rows → what the loss reads, shape (n_rows, n_outputs).
     outputs: Callable[[Any], Floats]
+    #: (n_features, n_outputs): weights of the encoded features, where there are such.
     weights: Floats | None = None
     converged: bool = True
+    #: Whether a penalty that vanishes stands for none.
     is_limit: bool = False
 
 
@@ -58,16 +50,9 @@ class Call:
 class Learner(Protocol):
     """What is trained, and how.
 
-    Attributes
-    ----------
-    kinds : tuple of Kind
-    laws : {"linear", "network"}
-    coupling : {"loss", "decoupled"}
-        Decoupled: what strengths do depends on Σ lr of a run.
-    has_intercept : bool
-        If not, models are compared with zero weights in place of the best constant.
-    together : Together or None
-        What trains many of its networks at once.
+    `coupling`: decoupled: what strengths do depends on Σ lr of a run. `has_intercept`: if not, models are
+    compared with zero weights in place of the best constant. `together`: what trains many of its networks at
+    once.
     """
 
     laws: Laws

@@ -29,12 +29,8 @@ Element = Callable[[Floats, Floats], Floats]
 class RowLoss(Protocol):
     """A loss that every row has by itself.
 
-    Attributes
-    ----------
-    name : str or None
-        How reports call it; None: log loss or squared error, which need no name.
-    response : str
-        The method whose outputs it reads.
+    `name`: how reports call it; None: log loss or squared error, which need no name. `response`: the method
+    whose outputs it reads.
     """
 
     @property
@@ -110,30 +106,20 @@ class ErrorRate(_OfCodes):
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnLoss:
-    """A loss of numbers, column by column; of several columns the mean.
-
-    Attributes
-    ----------
-    element : callable
-    are_signs : bool
-        Whether the target is -1 and 1 for each class against the rest (a single column for two classes).
-    has_mean : bool
-        Whether the mean of the target is the best constant; if not, it is searched.
-    is_relative : bool
-        Whether losses are divided by the variance of the column.
-    at_zero : float
-        The output of a model whose weights are zero and that has no intercept.
-    has_unit : bool
-        Whether it follows the unit of its column.
-    """
+    """A loss of numbers, column by column; of several columns the mean."""
 
     name: str | None
     response: Response
     element: Element
+    #: Whether the target is -1 and 1 for each class against the rest (a single column for two classes).
     are_signs: bool = False
+    #: Whether the mean of the target is the best constant; if not, it is searched.
     has_mean: bool = False
+    #: Whether losses are divided by the variance of the column.
     is_relative: bool = False
+    #: The output of a model whose weights are zero and that has no intercept.
     at_zero: float = 0.0
+    #: Whether it follows the unit of its column.
     has_unit: bool = True
 
     def target(self, table: Table) -> NDArray[Any]:

@@ -29,21 +29,12 @@ _RATES = 1_000
 def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | None) -> FitFunction | None:
     """Return a Keras model, a factory of one, or a skorch net as a function that trains it; else None.
 
-    Parameters
-    ----------
-    model : object
-        What the caller passed as ``model=``.
-    facts : DataFacts
-    features : ndarray, csr_array or DataFrame, or None
-        All rows: features on a common scale go in as they are, others are encoded and standardised.
-    recipe : Recipe, optional
-        Of a Keras model: epochs and rows of a batch, and the optimizer where it is not compiled. Without it
-        the epochs are those that the model was last fitted for, or :func:`assumed_epochs`.
+    `model`: what the caller passed as ``model=``. `features`: all rows: features on a common scale go in as
+    they are, others are encoded and standardised. `recipe`: of a Keras model: epochs and rows of a batch, and
+    the optimizer where it is not compiled. Without it the epochs are those that the model was last fitted
+    for, or :func:`assumed_epochs`.
 
-    Raises
-    ------
-    ParameterError
-        If the model cannot be trained.
+    Raises ParameterError if the model cannot be trained.
     """
     is_net = is_of(model, "skorch")
     first = None if is_net else model if is_of(model, "keras") else _drawn_keras(model, facts)
@@ -134,10 +125,7 @@ def decays(model: Any) -> bool:
 def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = None) -> float:
     """Return Σ lr of a run of a skorch net, or of a compiled Keras model for these epochs and batches.
 
-    Raises
-    ------
-    ParameterError
-        If it is 0.
+    Raises ParameterError if it is 0.
     """
     if is_of(model, "skorch"):
         from regadvisor.families.fitted.skorch_net import share_trained

@@ -32,20 +32,15 @@ OURS = {optim.Adam: "adamw", optim.AdamW: "adamw", optim.SGD: "sgd"}
 def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     """Return a copy of a skorch net with this regularizer; it is not initialized yet.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        Initialized or not. Its weights of two or more dimensions are penalised, without embeddings and norms.
-    regularizer : Regularizer
-        In the loss, L2 becomes the ``weight_decay`` of the net's optimizer (AdamW becomes Adam); where the
-        criterion is ``MSELoss``, which has no ½, strengths are doubled. For L1 and for decoupled strengths,
-        Adam, AdamW or SGD becomes the optimizer of :mod:`~regadvisor.families.neural.proximal` with the same
-        step. Every dropout layer gets the rate. Weight decay that the net has is replaced.
+    `net`: initialized or not. Its weights of two or more dimensions are penalised, without embeddings and
+    norms.
+    `regularizer`: in the loss, L2 becomes the ``weight_decay`` of the net's optimizer (AdamW becomes Adam);
+    where the criterion is ``MSELoss``, which has no ½, strengths are doubled. For L1 and for decoupled
+    strengths, Adam, AdamW or SGD becomes the optimizer of :mod:`~regadvisor.families.neural.proximal` with
+    the same step. Every dropout layer gets the rate. Weight decay that the net has is replaced.
 
-    Raises
-    ------
-    ParameterError
-        If the optimizer cannot have these strengths, the module cannot be made, or has no dropout to set.
+    Raises ParameterError if the optimizer cannot have these strengths, the module cannot be made, or has no
+    dropout to set.
     """
     import_optional("skorch", extra="skorch", purpose="configuring a skorch net")
     if regularizer.coupling == "loss" and has_no_half(net):
@@ -122,10 +117,7 @@ def is_binary(net: Any) -> bool:
 def module_of(net: Any) -> nn.Module:
     """Return a module as a net would train it; the net stays as it is.
 
-    Raises
-    ------
-    ParameterError
-        If it cannot be made.
+    Raises ParameterError if it cannot be made.
     """
     probe = clone(net)
     try:

@@ -32,13 +32,7 @@ _ROWS_AT_ONCE = 4096
 class SkorchNetwork:
     """The module, criterion and optimizer of a net as a :class:`~.stacked.Network`.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-    coupling : {"loss", "decoupled"}
-    batch, epochs : int
-    X : ndarray, csr_array or DataFrame
-        Some rows.
+    `X`: some rows.
     """
 
     def __init__(self, net: Any, *, coupling: Coupling, batch: int, epochs: int, X: Any) -> None:

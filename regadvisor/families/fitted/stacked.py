@@ -34,20 +34,14 @@ Numbers = Sequence[Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """One network to train.
-
-    Attributes
-    ----------
-    regularizer : Regularizer
-    x, y : Tensor, shape (n_rows, ...)
-        Rows to train on, and the target as the loss takes it. Runs of one fold share these objects.
-    weight : Tensor, shape (n_rows,), or None
-    seed : int
-    """
+    """One network to train."""
 
     regularizer: Regularizer
+    #: `x`, `y` (n_rows, ...): rows to train on, and the target as the loss takes it. Runs of one fold share
+    #: these objects.
     x: Tensor
     y: Tensor
+    #: (n_rows,).
     weight: Tensor | None
     seed: int
 
@@ -65,20 +59,9 @@ class Mover(Protocol):
 class Network(Protocol):
     """A network as a function of its numbers: those that are trained, and those that it keeps.
 
-    Attributes
-    ----------
-    batch, epochs : int
-        Most rows of a step, and passes over the rows.
-    shuffles : bool
-        Whether rows come in another order in each epoch.
-    coupling : {"loss", "decoupled"}
-    factor : float
-        What strengths of the loss are multiplied with: 2 where the squared error has no ½.
-    penalised : sequence of bool
-        Whether penalties act, for each trained tensor.
-    places : sequence of Place
-        Calls of dropout layers.
-    is_convolutional : bool
+    `batch`, `epochs`: most rows of a step, and passes over the rows. `shuffles`: whether rows come in another
+    order in each epoch. `factor`: what strengths of the loss are multiplied with: 2 where the squared error
+    has no ½. `penalised`: whether penalties act, for each trained tensor. `places`: calls of dropout layers.
     """
 
     batch: int

@@ -84,17 +84,9 @@ class _CutError(Exception):
 class Together:
     """Networks of a library, trained together if they can be.
 
-    Parameters
-    ----------
-    library : Library
-    read : callable
-        A model that predicts → what the family reads.
+    `read`: a model that predicts → what the family reads.
 
-    Attributes
-    ----------
-    is_tried : bool
-    why_not : str or None
-        Why each is trained by its own ``fit``, once it was tried; None: they are stacked.
+    `why_not`: why each is trained by its own ``fit``, once it was tried; None: they are stacked.
     """
 
     def __init__(self, library: Library, read: Callable[[Any], Trained]) -> None:

@@ -16,10 +16,7 @@ def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Ad
     target of an L1 or elastic-net regression is standardised inside the model (the other strengths do not
     depend on its unit).
 
-    Raises
-    ------
-    StrengthError
-        If the strengths are unknown, because the advice was given without data.
+    Raises StrengthError if the strengths are unknown, because the advice was given without data.
     """
     strengths = regularizer.strengths()
     l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)

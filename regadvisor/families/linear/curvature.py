@@ -17,19 +17,13 @@ Active = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curvature:
-    """Hessian of the mean loss in some weights, at the intercepts that go best with each of their steps.
+    """Hessian of the mean loss in some weights, at the intercepts that go best with each of their steps."""
 
-    Attributes
-    ----------
-    H : ndarray, shape (n_active, n_active)
-    H_b : ndarray, shape (n_active, n_outputs)
-        Between the weights and the intercepts.
-    inverse_b : ndarray, shape (n_outputs, n_outputs)
-        Inverse of the Hessian in the intercepts alone.
-    """
-
+    #: (n_active, n_active).
     H: Floats
+    #: (n_active, n_outputs): between the weights and the intercepts.
     H_b: Floats
+    #: (n_outputs, n_outputs): inverse of the Hessian in the intercepts alone.
     inverse_b: Floats
 
     def reduced(self, gradient: Floats, gradient_b: Floats) -> Floats:
@@ -46,13 +40,9 @@ def curvature_at(
 ) -> Curvature:
     """Return the second-order model where the probabilities are `P` (n_rows, n_outputs).
 
-    Parameters
-    ----------
-    active : Active, optional
-        All weights if left out, by output.
-    least_variance : float
-        What a row counts at least, of two classes. Rows that are fitted perfectly count next to nothing, so
-        that separable classes have a nearly flat model.
+    `active`: all weights if left out, by output. `least_variance`: what a row counts at least, of two
+    classes. Rows that are fitted perfectly count next to nothing, so that separable classes have a nearly
+    flat model.
     """
     n_features, n_outputs = X.shape[1], P.shape[1]
     if active is None and n_outputs > 1:

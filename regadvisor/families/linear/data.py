@@ -29,37 +29,26 @@ ROWS_ASKED = 100
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearFold:
-    """One fold, encoded.
+    """One fold, encoded."""
 
-    Attributes
-    ----------
-    problem : Problem
-        The training rows.
-    X_test : ndarray or csr_array of float64, shape (n_test, n_features)
-        Shifted as the training rows are.
-    y_train, y_test : ndarray, shape (n,) or (n, n_targets)
-        Class codes, or the targets in their own units.
-    classes : ndarray of int
-        Codes of the classes that the training rows have (classification).
-    n_classes : int
-        Classes of the source (0 for regression).
-    target_mean, target_sd : ndarray, shape (n_targets,)
-        Weighted moments of the training targets (regression).
-    unit : ndarray, shape (n_targets,)
-        Variances of the sample's targets, the units of the squared errors (regression).
-    positions : ndarray of int, shape (n_features,)
-        Where the fold's features are among the names of the whole sample's encoding; -1: not there.
-    """
-
+    #: The training rows.
     problem: Problem
+    #: (n_test, n_features): shifted as the training rows are.
     X_test: Matrix
+    #: `y_train`, `y_test` (n,) or (n, n_targets): class codes, or the targets in their own units.
     y_train: NDArray[Any]
     y_test: NDArray[Any]
+    #: Codes of the classes that the training rows have (classification).
     classes: NDArray[np.intp]
+    #: Classes of the source (0 for regression).
     n_classes: int
+    #: `target_mean`, `target_sd` (n_targets,): weighted moments of the training targets (regression).
     target_mean: Floats
     target_sd: Floats
+    #: (n_targets,): variances of the sample's targets, the units of the squared errors (regression).
     unit: Floats
+    #: (n_features,): where the fold's features are among the names of the whole sample's encoding; -1: not
+    #: there.
     positions: NDArray[np.intp]
 
     def class_probabilities(self, Z: Floats) -> Floats:
@@ -79,11 +68,7 @@ class LinearFold:
 class EncodedFolds(Sequence[LinearFold]):
     """The folds, each encoded when it is first asked for: a first result needs one of them alone.
 
-    Parameters
-    ----------
-    encode : callable
-        Number of a fold → the fold, encoded.
-    n_folds : int
+    `encode`: number of a fold → the fold, encoded.
     """
 
     def __init__(self, encode: Callable[[int], LinearFold], n_folds: int) -> None:
@@ -119,19 +104,11 @@ def encode_fold(
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
-    Parameters
-    ----------
-    encoder : Encoder or None
-        Unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
-    names : sequence of str
-        Names after encoding of the whole sample.
-    n_folds : int
-        Number of folds that will be held in memory together.
+    `encoder`: unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
+    `names`: names after encoding of the whole sample. `n_folds`: number of folds that will be held in memory
+    together.
 
-    Raises
-    ------
-    DataError
-        If the dense encoded folds would not fit into memory.
+    Raises DataError if the dense encoded folds would not fit into memory.
     """
     # Rows that weigh nothing have no say in the fit, and would divide by zero in it.
     rows = fold.train if sample.weight is None else fold.train[sample.weight[fold.train] > 0]
@@ -219,15 +196,9 @@ def _is_mostly_lowest(X: Floats) -> bool:
 def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:
     """Refuse folds that would not fit into memory.
 
-    Parameters
-    ----------
-    encoded : array or sparse matrix
-        Training rows of one fold.
+    `encoded`: training rows of one fold.
 
-    Raises
-    ------
-    DataError
-        If train and test rows of all folds take more than :data:`LARGEST_BYTES`.
+    Raises DataError if train and test rows of all folds take more than :data:`LARGEST_BYTES`.
     """
     n_features = encoded.shape[1]
     if hasattr(encoded, "nnz"):

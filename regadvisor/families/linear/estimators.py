@@ -54,16 +54,10 @@ def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, floa
 def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None) -> BaseEstimator:
     """Return the unfitted scikit-learn model with these strengths.
 
-    Parameters
-    ----------
-    task : {"binary", "multiclass", "regression"}
-    l1, l2 : float
-        Strengths for standardised features and a standardised target; see :func:`on_standardised_target`.
-    n_rows : float
-        Rows (or sum of the weights) it will be trained on.
-    seed : int, optional
-        Order in which SAGA visits the rows and liblinear the columns; coordinate descent, which visits them
-        one after the other, would draw from NumPy's global state without one.
+    `l1`, `l2`: strengths for standardised features and a standardised target; see
+    :func:`on_standardised_target`. `n_rows`: rows (or sum of the weights) it will be trained on. `seed`:
+    order in which SAGA visits the rows and liblinear the columns; coordinate descent, which visits them one
+    after the other, would draw from NumPy's global state without one.
 
     Examples
     --------

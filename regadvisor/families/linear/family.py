@@ -59,17 +59,9 @@ class LinearFamily(OnOtherRows):
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
 
-        Parameters
-        ----------
-        sample : Table
-        folds : sequence of Fold
-        seed : int
-            Not used: nothing here is random.
+        `seed`: not used: nothing here is random.
 
-        Raises
-        ------
-        DataError
-            If the dense encoded folds would not fit into memory.
+        Raises DataError if the dense encoded folds would not fit into memory.
         """
         whole = self._encoder(sample)
         whole.fit_transform(sample)
@@ -238,10 +230,7 @@ def _own(prepared: Prepared) -> LinearPrepared:
 def _penalty(regularizer: Regularizer) -> Penalty:
     """Return the strengths of a regularizer as the solvers take them.
 
-    Raises
-    ------
-    StrengthError
-        If they are unknown.
+    Raises StrengthError if they are unknown.
     """
     strengths = regularizer.strengths()
     return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))

@@ -32,10 +32,7 @@ def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline)
     Penalties without L1 (none, L2) and with L1 (L1, elastic net) go to different solvers. Without L1, the
     next weaker strength given starts from a stronger one's solution; with L1, from the fold's own ladder.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes; nothing is returned then.
+    Raises OutOfTimeError if the deadline passes; nothing is returned then.
     """
     check_time(deadline)
     if problem.is_constant:

@@ -27,13 +27,7 @@ Descend = Callable[[Penalty, Solution, float], Solution]
 def climb_down(problem: Problem, penalty: Penalty, descend: Descend, *, tol: float) -> Solution:
     """Return the solution, reached from the rung above it.
 
-    Parameters
-    ----------
-    problem : Problem
-    penalty : Penalty
-    descend : callable
-    tol : float
-        Tolerance of the solution.
+    `tol`: tolerance of the solution.
     """
     strength = penalty.l1 + L2_AS_L1 * penalty.l2
     n_rungs = 0

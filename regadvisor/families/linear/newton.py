@@ -53,22 +53,16 @@ ROUNDS = 2
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Point:
-    """Where the steps are: weights, and what the loss is there.
+    """Where the steps are: weights, and what the loss is there."""
 
-    Attributes
-    ----------
-    W : ndarray, shape (n_features, n_outputs)
-    b : ndarray, shape (n_outputs,)
-    Z, P : ndarray, shape (n_rows, n_outputs)
-        Linear predictors and probabilities.
-    value : float
-        Mean loss.
-    """
-
+    #: (n_features, n_outputs).
     W: Floats
+    #: (n_outputs,).
     b: Floats
+    #: `Z`, `P` (n_rows, n_outputs): linear predictors and probabilities.
     Z: Floats
     P: Floats
+    #: Mean loss.
     value: float
 
 
@@ -78,10 +72,7 @@ def solve_newton(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> S
     Where more than :data:`MOST_ACTIVE` weights are active it has not converged, and another solver should go
     on from it.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes between two steps.
+    Raises OutOfTimeError if the deadline passes between two steps.
     """
     return climb_down(
         problem,
@@ -106,10 +97,7 @@ def descend(
     (the share `settled` of the objective): where a vanishing penalty lets weights grow, their gradients are
     small long before they have grown.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes between two steps.
+    Raises OutOfTimeError if the deadline passes between two steps.
     """
     tol, settled = TOLERANCE if tol is None else tol, SETTLED if settled is None else settled
     Z = problem.predict(start.W, start.b)

@@ -38,10 +38,7 @@ class OutOfTimeError(Exception):
 def check_time(deadline: Deadline) -> None:
     """Give up if the time is up.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline has passed.
+    Raises OutOfTimeError if the deadline has passed.
     """
     if deadline.expired():
         raise OutOfTimeError
@@ -76,27 +73,20 @@ class Solution:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """Training rows of one fold.
+    """Training rows of one fold."""
 
-    Attributes
-    ----------
-    X : ndarray or csc_array of float64, shape (n_rows, n_features)
-        Dense columns have a weighted mean of zero and lie one after the other in memory, at best. Sparse
-        ones stay as they are: the intercept is free, so centring changes no weight, and solvers that need
-        it centre by :attr:`mean`.
-    T : ndarray of float64, shape (n_rows, n_outputs)
-        The standardised targets (weighted mean 0, variance 1), the 0/1 label, or one-hot labels.
-    weight : ndarray of float64, shape (n_rows,)
-        Row weights that sum to 1, so that weighted sums are means.
-    is_classification : bool
-    free : ndarray of bool, shape (n_features,), or None
-        Features that are so large that no penalty acts on them: ranges and tolerances are for the others.
-    """
-
+    #: (n_rows, n_features): dense columns have a weighted mean of zero and lie one after the other in memory,
+    #: at best. Sparse ones stay as they are: the intercept is free, so centring changes no weight, and
+    #: solvers that need it centre by :attr:`mean`.
     X: Matrix
+    #: (n_rows, n_outputs): the standardised targets (weighted mean 0, variance 1), the 0/1 label, or one-hot
+    #: labels.
     T: Floats
+    #: (n_rows,): row weights that sum to 1, so that weighted sums are means.
     weight: Floats
     is_classification: bool
+    #: (n_features,): features that are so large that no penalty acts on them: ranges and tolerances are for
+    #: the others.
     free: NDArray[np.bool_] | None = None
 
     @cached_property

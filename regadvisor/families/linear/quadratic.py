@@ -30,10 +30,7 @@ NEWCOMERS, NEWCOMERS_SHARE = 30, 0.25
 def violation(gradient: Floats, w: Floats, penalty: Penalty) -> Floats:
     """Return how far each weight is from optimal: 0 everywhere exactly at the solution.
 
-    Parameters
-    ----------
-    gradient, w : ndarray of equal shape
-        Gradient of the smooth loss alone, and the weights.
+    `gradient`, `w`: gradient of the smooth loss alone, and the weights.
     """
     smooth = gradient + penalty.l2 * w
     at_zero = np.maximum(np.abs(smooth) - penalty.l1, 0.0)
@@ -56,30 +53,14 @@ def minimise_quadratic(
     scikit-learn's coordinate descent finds the active weights; where they are so collinear that it crawls,
     projected Newton steps take over.
 
-    Parameters
-    ----------
-    Q : ndarray, shape (n, n), symmetric and positive semidefinite
-    q : ndarray, shape (n,)
-    start : ndarray, shape (n,)
-        First guess; not written into.
-    offset : float
-        An upper bound of ``qᵀQ⁺q``: the squared norm of a target that these moments can belong to.
-    tol : float
-        Largest violation of the optimality conditions.
-    rounds : int
-        Rounds of descent and exact steps before giving up; what is reached so far is returned.
-    deadline : Deadline, optional
-        Looked at before each exact step.
+    `Q` (n, n). `q` (n,). `start` (n,): first guess; not written into. `offset`: an upper bound of ``qᵀQ⁺q``:
+    the squared norm of a target that these moments can belong to. `tol`: largest violation of the optimality
+    conditions. `rounds`: rounds of descent and exact steps before giving up; what is reached so far is
+    returned. `deadline`: looked at before each exact step.
 
-    Returns
-    -------
-    w : ndarray, shape (n,)
-    converged : bool
+    Returns: `w` (n,). `converged`.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes.
+    Raises OutOfTimeError if the deadline passes.
 
     Examples
     --------
@@ -183,12 +164,7 @@ def working_set(gradient: Floats, w: Floats, l1: float, *, most: int) -> NDArray
     Most of the other violators settle once the worst have moved. Weights within a tenth of violating may
     join as well.
 
-    Parameters
-    ----------
-    gradient, w : ndarray of equal shape
-    l1 : float
-    most : int
-        Largest working set.
+    `most`: largest working set.
     """
     active = (w != 0).ravel()
     outside = np.where(active, 0.0, np.abs(gradient).ravel())

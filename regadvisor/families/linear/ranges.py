@@ -36,10 +36,7 @@ def linear_candidates(problems: Sequence[Problem]) -> Mapping[Kind, Candidate]:
     covariance, at which even the strongest direction is halved, down to ``1e-2/n``, which is
     ``LogisticRegression(C=100)`` or ``Ridge(alpha=0.01)``.
 
-    Parameters
-    ----------
-    problems : sequence of Problem
-        One per fold.
+    `problems`: one per fold.
     """
     problems = [problem.penalised for problem in problems]
     l1, l2 = _l1_range(problems), _l2_range(problems)

@@ -96,10 +96,7 @@ def solve_sparse_regression(
 ) -> list[Solution]:
     """Return the L1 or elastic-net solutions; several targets are solved for in turn, from common rungs.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes between two steps.
+    Raises OutOfTimeError if the deadline passes between two steps.
     """
 
     def descend(penalty: Penalty, start: Solution, tol: float) -> Solution:

@@ -60,10 +60,7 @@ _Fit = Callable[[float, Solution, int | None], Solution]
 def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
     """Return the solutions for L2 strengths; 0 means none, or its limit where that does not exist.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes between two strengths.
+    Raises OutOfTimeError if the deadline passes between two strengths.
     """
     spectrum = problem.spectrum if _pays_to_turn(problem) else None
     turned = problem if spectrum is None else replace(problem, X=spectrum.F)
@@ -113,10 +110,7 @@ def lbfgs(
     With L1 a weight is the difference of two numbers that must not be negative, whose sum is penalised.
     `most_iterations`: on the way to a limit.
 
-    Raises
-    ------
-    OutOfTimeError
-        If the deadline passes.
+    Raises OutOfTimeError if the deadline passes.
     """
     chances = problem.probabilities(problem.constant)
     # Curvature of the loss in the predictors at the constant model.

@@ -18,23 +18,18 @@ class Spectrum:
     """Centred dense features `X` in the singular directions of ``√weight · X``.
 
     Directions that carry nothing are left out.
-
-    Attributes
-    ----------
-    X : ndarray, shape (n_rows, n_features)
-    weight : ndarray, shape (n_rows,)
-    F : ndarray, shape (n_rows, n_directions)
-        The rows in these directions, ``X · Vᵀ``.
-    s : ndarray, shape (n_directions,)
-        Singular values, largest first.
-    Vt : ndarray, shape (n_directions, n_features), or None
-        The directions; None where there are many more features than rows: they can be had from `F`.
     """
 
+    #: (n_rows, n_features).
     X: Floats
+    #: (n_rows,).
     weight: Floats
+    #: (n_rows, n_directions): the rows in these directions, ``X · Vᵀ``.
     F: Floats
+    #: (n_directions,): singular values, largest first.
     s: Floats
+    #: (n_directions, n_features): the directions; None where there are many more features than rows: they can
+    #: be had from `F`.
     Vt: Floats | None
 
     def weights(self, V: Floats) -> Floats:

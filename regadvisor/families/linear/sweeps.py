@@ -27,16 +27,8 @@ def descend(
 ) -> Floats:
     """Make some passes towards the minimum of ``½ wᵀQw − qᵀw + l1·Σ|w| + (l2/2)·Σw²``.
 
-    Parameters
-    ----------
-    Q : ndarray, shape (n, n), C order
-    q, start : ndarray, shape (n,)
-    offset : float
-        At least ``qᵀQ⁺q``, against which the duality gap is measured.
-    tol : float
-        Square root of the duality gap at which to stop.
-    passes : int
-        At most so many passes.
+    `Q` (n, n). `q`, `start` (n,). `offset`: at least ``qᵀQ⁺q``, against which the duality gap is measured.
+    `tol`: square root of the duality gap at which to stop. `passes`: at most so many passes.
     """
     # enet_path takes the moments as they are if the checks are off; X and y then only give n_samples = 1
     # and the norm of y.
@@ -58,22 +50,10 @@ def sweep(
 
     scikit-learn's own intercept centres the columns, which makes a pass several times as long.
 
-    Parameters
-    ----------
-    X : csc_array, shape (n_rows, n_columns)
-    y, weight : ndarray, shape (n_rows,)
-    penalty : Penalty
-    start : tuple of ndarray, shape (n_columns,), and float
-        First guess of `w` and `b`.
-    tol : float
-        Square root of the duality gap at which to stop.
-    passes : int
-        At most so many passes.
+    `X` (n_rows, n_columns). `y`, `weight` (n_rows,). `start` (n_columns,): first guess of `w` and `b`. `tol`:
+    square root of the duality gap at which to stop. `passes`: at most so many passes.
 
-    Returns
-    -------
-    w : ndarray, shape (n_columns,)
-    b : float
+    Returns: `w` (n_columns,). `b`.
 
     Examples
     --------

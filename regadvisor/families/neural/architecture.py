@@ -21,24 +21,14 @@ from regadvisor.families.neural.module.layout import ModuleLayout
 class Stack(ABC):
     """Networks of one architecture with their parameters in one tensor, trained together.
 
-    Parameters
-    ----------
-    parameters : Tensor of float32, shape (n_models, n_parameters)
-        Starting values; owned and changed by the stack.
-    n_penalised : int
-        The first columns, on which a penalty acts.
+    `parameters` (n_models, n_parameters): starting values; owned and changed by the stack. `n_penalised`: the
+    first columns, on which a penalty acts.
 
-    Attributes
-    ----------
-    flat, gradient : Tensor, shape (n_models, n_parameters)
-        Parameters, trained in place; what `compute_gradient` fills.
-    dropout_shapes : tuple of tuple of int
-        Shape per row of every place that drops units, in the order of the forward pass.
-    idle : sequence of (slice, slice)
-        Networks, and columns of their parameters, that the last `compute_gradient` found no gradient for:
-        no step moves them, and no penalty.
-    rates : sequence of float or None
-        Dropout rates of the networks, for places that take no masks; None: what the architecture says.
+    `flat`, `gradient` (n_models, n_parameters): parameters, trained in place; what `compute_gradient` fills.
+    `dropout_shapes`: shape per row of every place that drops units, in the order of the forward pass.
+    `idle`: networks, and columns of their parameters, that the last `compute_gradient` found no gradient for:
+    no step moves them, and no penalty.
+    `rates`: dropout rates of the networks, for places that take no masks; None: what the architecture says.
     """
 
     dropout_shapes: tuple[tuple[int, ...], ...] = ()
@@ -65,24 +55,18 @@ class Stack(ABC):
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch, without any penalty.
 
-        Shape
-        -----
-        x : (n_models, batch, n_features)
-        target : (n_models, batch, n_outputs), one-hot classes or the standardised target
-        weight : (n_models, batch) or None, row weights with a mean of 1
-        dropped : the models that use dropout, or None
-        keep : (n_dropped, batch, *shape) per place that drops: 0 where dropped, else 1 / (1 − rate)
+        Shapes: `x` (n_models, batch, n_features); `target` (n_models, batch, n_outputs), one-hot classes or
+        the standardised target; `weight` (n_models, batch) or None, row weights with a mean of 1; `dropped`
+        the models that use dropout, or None; `keep` (n_dropped, batch, *shape) per place that drops: 0 where
+        dropped, else 1 / (1 − rate).
         """
 
     @abstractmethod
     def outputs(self, models: slice | Tensor, x: Tensor) -> Tensor:
         """Return the outputs of some networks on the same rows, in evaluation mode.
 
-        Shape
-        -----
-        models : a slice of the networks, or their numbers
-        x : (n_rows, n_features)
-        returns : (n_chosen, n_rows, n_outputs)
+        Shapes: `models` a slice of the networks, or their numbers; `x` (n_rows, n_features); returns
+        (n_chosen, n_rows, n_outputs).
         """
 
     @abstractmethod
@@ -96,10 +80,7 @@ class Stack(ABC):
 class Architecture(ABC):
     """Networks of one shape that are not trained yet.
 
-    Attributes
-    ----------
-    layout : ModuleLayout
-        Where each parameter lies in a network's row.
+    `layout`: where each parameter lies in a network's row.
     """
 
     if TYPE_CHECKING:
@@ -126,14 +107,8 @@ class Architecture(ABC):
     def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> Stack:
         """Return networks with these starting values, which the stack owns and changes.
 
-        Parameters
-        ----------
-        parameters : Tensor, shape (n_models, n_parameters)
-            On the device to train on.
-        batch : int
-            Rows per step.
-        loss : Loss
-            Loss of a row; its weighted mean over the batch is minimised.
+        `parameters` (n_models, n_parameters): on the device to train on. `batch`: rows per step. `loss`: loss
+        of a row; its weighted mean over the batch is minimised.
         """
 
     @abstractmethod

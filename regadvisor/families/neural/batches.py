@@ -41,15 +41,8 @@ def n_jobs_at_once(
 
     It changes memory and time, and fits no more than rounding does: networks do not see each other.
 
-    Parameters
-    ----------
-    prepared : NetworkPrepared
-    left_s : float
-        Seconds until the deadline.
-    n_folds : int, optional
-        Folds that a job is trained on; all if not given.
-    network_s : float, optional
-        Seconds of training one network, if known.
+    `left_s`: seconds until the deadline. `n_folds`: folds that a job is trained on; all if not given.
+    `network_s`: seconds of training one network, if known.
     """
     plan, device = prepared.plan, prepared.rows.x.device
     is_cuda = device.type == "cuda"
@@ -117,15 +110,9 @@ def train_batch(
 
     Where the memory is too small for all of them, halves are trained one after the other.
 
-    Returns
-    -------
-    list of Fit or None
-        In the order of `jobs`.
+    In the order of `jobs`.
 
-    Raises
-    ------
-    ParameterError
-        If not even a single network fits into the memory.
+    Raises ParameterError if not even a single network fits into the memory.
     """
     start = time.perf_counter()
     folds = range(prepared.n_folds) if folds is None else folds

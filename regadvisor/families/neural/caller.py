@@ -14,10 +14,7 @@ from regadvisor.errors import ParameterError, RegadvisorError
 def callers_code(rule: str, do: str) -> Iterator[None]:
     """Turn errors of the caller's module or loss into a ParameterError: `rule`, the error, what to `do`.
 
-    Raises
-    ------
-    ParameterError
-        Unless memory ran out, which has its own way out (smaller batches).
+    Raises ParameterError unless memory ran out, which has its own way out (smaller batches).
     """
     try:
         yield

@@ -298,18 +298,8 @@ _BOUND: dict[type, Callable[..., _Layer]] = {
 class ChainStack(Stack):
     """Networks of one chain, and the buffers to compute their gradients.
 
-    Parameters
-    ----------
-    links : sequence of Link
-    parameters : Tensor, shape (n_models, n_parameters)
-    batch : int
-        Rows per step.
-    loss : Loss
-    n_penalised : int
-    n_features : int
-        Numbers in a row that comes in.
-    has_one_logit : bool
-        Two classes with a single output z, which stands for the logits (0, z).
+    `parameters` (n_models, n_parameters). `batch`: rows per step. `n_features`: numbers in a row that comes
+    in. `has_one_logit`: two classes with a single output z, which stands for the logits (0, z).
     """
 
     def __init__(

@@ -23,11 +23,7 @@ def cnn(n_outputs: int, input_shape: tuple[int, ...]) -> nn.Sequential:
     as fast
     on a CPU, and the network no worse.
 
-    Parameters
-    ----------
-    n_outputs : int
-    input_shape : tuple of int
-        ``(channels, height, width)``.
+    `input_shape`: ``(channels, height, width)``.
 
     Examples
     --------

@@ -32,13 +32,8 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
     deviation near those of standardised columns. Most must not be tiny. Constant columns do not count. Images
     and sequences are judged by channel. All rows are looked at, once: every fold gets the same answer.
 
-    Parameters
-    ----------
-    features : ndarray, csr_array or DataFrame, shape (n_rows, n_features)
-    facts : DataFacts
-    channels : ndarray of int, shape (n_features,), optional
-        The channel of every number of a row; -1 for numbers of an embedding, which are not judged. By default
-        those of images, whose rows enter as usual.
+    `features` (n_rows, n_features). `channels` (n_features,): the channel of every number of a row; -1 for
+    numbers of an embedding, which are not judged. By default those of images, whose rows enter as usual.
 
     Examples
     --------

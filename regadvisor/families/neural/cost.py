@@ -94,12 +94,7 @@ def job_projection(prepared: NetworkPrepared, deadline: Deadline, *, step_s: flo
     One job of each cost class is timed on the given folds; steps and evaluations are counted for the rows.
     Where networks run one after the other, or a step of one is slow, the others follow from one network's.
 
-    Parameters
-    ----------
-    prepared : NetworkPrepared
-    deadline : Deadline
-    step_s : float
-        Seconds of one step of one network.
+    `step_s`: seconds of one step of one network.
     """
     jobs = [Job(regularizer=regularizer) for regularizer in _KINDS]
     all_s = _all_jobs_step_s(prepared, jobs, deadline, step_s)

@@ -35,10 +35,7 @@ def with_rates_inside(module: nn.Module) -> Iterator[nn.RNNBase | nn.MultiheadAt
 def set_dropout(module: nn.Module, rate: float) -> None:
     """Let everything in `module` that drops units drop `rate` of them, in place.
 
-    Raises
-    ------
-    ParameterError
-        If dropout is advised and there is nothing to set.
+    Raises ParameterError if dropout is advised and there is nothing to set.
     """
     layers = [part for part in module.modules() if isinstance(part, _LAYERS)]
     inside = list(with_rates_inside(module))
@@ -59,10 +56,8 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     A warning names what cannot be set: rates in layers that are not torch's, and dropout written as a
     function.
 
-    Raises
-    ------
-    ParameterError
-        If a part is of another library, or dropout is advised and the module has none to set.
+    Raises ParameterError if a part is of another library, or dropout is advised and the module has none to
+    set.
 
     Examples
     --------

@@ -35,40 +35,26 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkPrepared(Prepared):
-    """The encoded folds of a sample and the plan by which all candidates are trained on them.
+    """The encoded folds of a sample and the plan by which all candidates are trained on them."""
 
-    Attributes
-    ----------
-    rows : TrainingRows
-        Row ``f · n_rows + i`` is row i of the sample as fold f encodes it.
-    loss_scale : ndarray of float64, shape (n_folds, n_outputs)
-        Turns squared errors on the fold's standardised targets into the unit of the losses (1 for classes
-        and for the caller's own loss).
-    weight : ndarray of float64, shape (n_rows,)
-        Row weights, for means of held-out losses.
-    recipe : Recipe
-        How it is trained; its loss is called as the module's outputs need.
-    plan : Plan
-    architecture : Architecture
-        What is trained.
-    seed : int
-    n_source : int
-        Rows of the data that the sample was drawn from.
-    longer : int
-        How many times the usual a run lasts whose epochs nobody gave.
-    observed : dict of str to float
-        What training has shown: seconds of one network ("network_s"), how often memory ran out ("halved").
-    """
-
+    #: Row ``f · n_rows + i`` is row i of the sample as fold f encodes it.
     rows: TrainingRows
+    #: (n_folds, n_outputs): turns squared errors on the fold's standardised targets into the unit of the
+    #: losses (1 for classes and for the caller's own loss).
     loss_scale: NDArray[np.float64]
+    #: (n_rows,): row weights, for means of held-out losses.
     weight: NDArray[np.float64]
+    #: How it is trained; its loss is called as the module's outputs need.
     recipe: Recipe
     plan: Plan
+    #: What is trained.
     architecture: Architecture
     seed: int
+    #: Rows of the data that the sample was drawn from.
     n_source: int
+    #: How many times the usual a run lasts whose epochs nobody gave.
     longer: int = 1
+    #: What training has shown: seconds of one network ("network_s"), how often memory ran out ("halved").
     observed: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -80,10 +66,7 @@ class NetworkPrepared(Prepared):
 def dense(encoded: Any) -> Float32:
     """Return encoded features as a dense array of float32, a copy only where it has to be.
 
-    Raises
-    ------
-    DataError
-        If it would take more than ``MOST_BYTES``, or a number is too large.
+    Raises DataError if it would take more than ``MOST_BYTES``, or a number is too large.
     """
     _check_size(encoded.shape[0] * encoded.shape[1])
     filled = encoded.toarray() if hasattr(encoded, "toarray") else encoded
@@ -110,16 +93,9 @@ def _check_size(n_values: int) -> None:
 def network_preprocessor(facts: DataFacts, transform: str) -> Pipeline | ColumnTransformer:
     """Return the unfitted preprocessing in front of a network.
 
-    Parameters
-    ----------
-    facts : DataFacts
-    transform : {"standard", "none"}
-        See :class:`~regadvisor.families.neural.recipe.Recipe`.
+    `transform`: see :class:`~regadvisor.families.neural.recipe.Recipe`.
 
-    Raises
-    ------
-    DataError
-        If features are to be taken as they are and are not all numbers.
+    Raises DataError if features are to be taken as they are and are not all numbers.
     """
     if transform == "standard":
         return make_preprocessor(facts, for_network=True)
@@ -145,17 +121,9 @@ def encode_folds(
     The columns are those of the preprocessing fitted on the whole sample; one that a fold lacks (a level
     that only its test rows have) is 0 there.
 
-    Parameters
-    ----------
-    sample : Table
-    folds : sequence of Fold
-    preprocessor : callable
-        Makes the preprocessing of the family, unfitted.
+    `preprocessor`: makes the preprocessing of the family, unfitted.
 
-    Returns
-    -------
-    table : ndarray of float32, shape (n_folds, n_rows, n_features)
-    names : tuple of str
+    Returns: `table` (n_folds, n_rows, n_features). `names`.
     """
 
     def encoder() -> Encoder:
@@ -184,15 +152,10 @@ def encode_target(
 ) -> tuple[Float32, NDArray[np.float64], NDArray[np.float64]]:
     """Return the target as every fold encodes it.
 
-    Returns
-    -------
-    target : ndarray of float32, shape (n_folds, n_rows, n_outputs)
-        One-hot classes, or the targets standardised by the (weighted) training rows; as they are where the
-        caller's own loss needs that.
-    loss_scale : ndarray of float64, shape (n_folds, n_outputs)
-    constant_losses : ndarray of float64, shape (n_rows,)
-        Held-out loss of predicting the training rows' class shares or mean (with the caller's own loss: of
-        the constant outputs that suit it best); NaN in no test fold.
+    Returns: `target` (n_folds, n_rows, n_outputs): one-hot classes, or the targets standardised by the
+    (weighted) training rows; as they are where the caller's own loss needs that. `loss_scale` (n_folds,
+    n_outputs). `constant_losses` (n_rows,): held-out loss of predicting the training rows' class shares or
+    mean (with the caller's own loss: of the constant outputs that suit it best); NaN in no test fold.
     """
     weight = row_weight(sample)
     n_outputs = sample.n_classes if sample.is_classification else sample.n_targets

@@ -60,11 +60,7 @@ class _Network(BaseEstimator):
     def _train(self, X: Any, target: NDArray[Any], weight: NDArray[Any], *, is_classification: bool) -> None:
         """Train one network on all rows and keep it.
 
-        Shape
-        -----
-        X : (n_rows, n_features), array or sparse
-        target : (n_rows, n_outputs)
-        weight : (n_rows,)
+        Shapes: `X` (n_rows, n_features), array or sparse; `target` (n_rows, n_outputs); `weight` (n_rows,).
         """
         recipe, n_rows = self._recipe(), X.shape[0]
         device = torch.device(self.device)

@@ -55,10 +55,7 @@ from regadvisor.thresholds import LONGER_OF_CONSTANT, LONGER_PAYS, LONGEST_RUNS
 def resolve_device(device: str) -> torch.device:
     """Return the torch device of a name; ``"auto"`` is CUDA where there is one, else the CPU.
 
-    Raises
-    ------
-    ParameterError
-        If there is no such device.
+    Raises ParameterError if there is no such device.
     """
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
@@ -74,15 +71,9 @@ def resolve_device(device: str) -> torch.device:
 class MLPFamily(OnOtherRows):
     """Multilayer perceptrons, and what families of other networks inherit.
 
-    Parameters
-    ----------
-    recipe : Recipe, optional
-        How one full run trains; the same for all candidates. By default AdamW with decoupled penalties.
-    device : str, default "cpu"
-        A torch device, or "auto".
+    `recipe`: how one full run trains; the same for all candidates. By default AdamW with decoupled penalties.
+    `device`: a torch device, or "auto".
 
-    Notes
-    -----
     All runs on the sample have one length and one schedule. Where the recipe names no epochs, each fold is
     scored at an epoch that the other folds choose (the fewest within 0.5% of the best). The full run makes
     as many epochs as :func:`~regadvisor.families.neural.schedule.rescaled_epochs` says, with the schedule
@@ -134,10 +125,7 @@ class MLPFamily(OnOtherRows):
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Fit the preprocessing inside each fold and keep the encoded folds.
 
-        Raises
-        ------
-        DataError
-            If the encoded folds would take more than 2 GB.
+        Raises DataError if the encoded folds would take more than 2 GB.
         """
         table, names = encode_folds(sample, folds, lambda: self.preprocessor(sample.facts))
         target, loss_scale, constant_losses = encode_target(sample, folds, self._loss_of_rows)
@@ -195,20 +183,12 @@ class MLPFamily(OnOtherRows):
         cost time: a network takes 1.15 to 1.4 times as long in a batch of 6 as in one of 12 (measured with
         128 and 64 units, 128 and 32 rows), and two large batches leave most of many processors idle.
 
-        Parameters
-        ----------
-        prepared : Prepared
-        jobs : sequence of Job
-        deadline : Deadline
-        on_fit : callable, optional
-            Called with every fit as soon as it is known.
-        folds : sequence of int, optional
-            Train on the folds with these numbers only. Losses of rows that other folds test, and the training
-            losses and epochs of other folds, are NaN then; the other numbers are means over these folds.
-            Where epochs are chosen (none in the recipe), only the given folds choose.
-        known : collection of Job, optional
-            Jobs among `jobs` whose fits are not wanted. A batch of nothing else is not trained; in others
-            they are trained along, so that the rest is rounded as it would have been.
+        `on_fit`: called with every fit as soon as it is known.
+        `folds`: train on the folds with these numbers only. Losses of rows that other folds test, and the
+        training losses and epochs of other folds, are NaN then; the other numbers are means over these folds.
+        Where epochs are chosen (none in the recipe), only the given folds choose.
+        `known`: jobs among `jobs` whose fits are not wanted. A batch of nothing else is not trained; in
+        others they are trained along, so that the rest is rounded as it would have been.
         """
         data = _network(prepared)
         chosen = _fold_numbers(folds, data.n_folds)

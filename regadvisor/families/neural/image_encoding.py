@@ -106,17 +106,10 @@ def module_preprocessor(facts: DataFacts, transform: str, layout: str | None) ->
     Tables as for the mlp family; images and sequences are flattened and scaled by channel, tokens are left
     alone. With ``transform="none"`` everything is taken as it is.
 
-    Parameters
-    ----------
-    facts : DataFacts
-    transform : {"standard", "none"}
-    layout : str or None
-        How rows enter the module; see :class:`~regadvisor.families.neural.module.inputs.Inputs`.
+    `layout`: how rows enter the module; see :class:`~regadvisor.families.neural.module.inputs.Inputs`.
 
-    Raises
-    ------
-    DataError
-        If images have missing values, or features are to be taken as they are and are not all numbers.
+    Raises DataError if images have missing values, or features are to be taken as they are and are not all
+    numbers.
     """
     if layout == "codes":
         return make_preprocessor(facts, for_network=True, has_codes=True)

@@ -57,16 +57,10 @@ def training_loss(own: LossFunction | None, *, is_classification: bool) -> Loss:
 def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return the (weighted) mean loss of a batch as a differentiable scalar.
 
-    Shape
-    -----
-    outputs, target : (batch, n_outputs)
-    weight : (batch,) or None, with a mean of 1
+    Shapes: `outputs`, `target` (batch, n_outputs); `weight` (batch,) or None, with a mean of 1.
 
-    Raises
-    ------
-    ParameterError
-        If the caller's loss gives neither a number per row nor one number, or one number where rows have
-        weights.
+    Raises ParameterError if the caller's loss gives neither a number per row nor one number, or one number
+    where rows have weights.
 
     Examples
     --------
@@ -90,10 +84,7 @@ def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None
 def fill_slope(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None, out: Tensor) -> None:
     """Write the derivative of every network's mean loss by its outputs into `out`.
 
-    Shape
-    -----
-    outputs, target, out : (n_models, batch, n_outputs)
-    weight : (n_models, batch) or None
+    Shapes: `outputs`, `target`, `out` (n_models, batch, n_outputs); `weight` (n_models, batch) or None.
     """
     if callable(loss):
         out.copy_(_slope_of_own(loss, outputs, target, weight))
@@ -137,12 +128,8 @@ def row_losses(
     The caller's own loss where there is one; else the log loss (with a floor under the probabilities), or
     the squared error (without the ½) on the standardised target, times `scale`, mean over the targets.
 
-    Shape
-    -----
-    outputs : (n_models, n_rows, n_outputs)
-    target : (n_rows, n_outputs)
-    scale : (n_outputs,) or None, which is all ones
-    returns : (n_models, n_rows)
+    Shapes: `outputs` (n_models, n_rows, n_outputs); `target` (n_rows, n_outputs); `scale` (n_outputs,) or
+    None, which is all ones; returns (n_models, n_rows).
     """
     if own is not None:
         losses = torch.stack([_own_row_losses(own, each, target) for each in outputs])

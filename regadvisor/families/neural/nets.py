@@ -24,18 +24,7 @@ class NetArchitecture(Architecture):
     Parameters have the names of an ``nn.Sequential`` of alternating linear and rectified layers:
     ``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …
 
-    Parameters
-    ----------
-    widths : tuple of int
-        ``(n_features, *hidden, n_outputs)``.
-    exempt : tuple of str, default ()
-    penalised : tuple of str or None, default None
-        Patterns of parameter names; see :class:`~regadvisor.families.neural.recipe.Recipe`.
-
-    Raises
-    ------
-    ParameterError
-        If a pattern fits no parameter (from `layout`).
+    Raises ParameterError if a pattern fits no parameter (from `layout`).
 
     Examples
     --------
@@ -44,8 +33,10 @@ class NetArchitecture(Architecture):
     (20, 26)
     """
 
+    #: ``(n_features, *hidden, n_outputs)``.
     widths: tuple[int, ...]
     exempt: tuple[str, ...] = ()
+    #: Patterns of parameter names; see :class:`~regadvisor.families.neural.recipe.Recipe`.
     penalised: tuple[str, ...] | None = None
 
     @classmethod
@@ -68,10 +59,8 @@ class NetArchitecture(Architecture):
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return weights and biases of every layer as views.
 
-        Shape
-        -----
-        flat : (n_models, n_parameters)
-        weights : (n_models, n_in, n_out) each; biases : (n_models, n_out) each
+        Shapes: `flat` (n_models, n_parameters); `weights` (n_models, n_in, n_out) each; `biases` (n_models,
+        n_out) each.
         """
         found = {entry.name: entry.view(flat) for entry in self.layout.entries}
         weights, biases = (

@@ -27,16 +27,9 @@ STEPS_BETWEEN_FLUSHES = 100
 class Optimizer:
     """Adam, or gradient descent with momentum, without any decay.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    flat, gradient : Tensor, shape (n_models, n_parameters)
-        Parameters, changed in place, and their gradient.
+    `flat`, `gradient` (n_models, n_parameters): parameters, changed in place, and their gradient.
 
-    Attributes
-    ----------
-    moment : Tensor, shape (n_models, n_parameters)
-        Running mean of the gradient, or the velocity.
+    `moment` (n_models, n_parameters): running mean of the gradient, or the velocity.
     """
 
     def __init__(self, recipe: Recipe, flat: Tensor, gradient: Tensor) -> None:

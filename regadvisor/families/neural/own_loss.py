@@ -73,10 +73,7 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
     quantiles, Huber's) means the same by them. It does not change if outputs and targets move alike. Others
     mean the numbers: counts, logits, logarithms of rates. Columns of 0 and 1 are never standardised.
 
-    Parameters
-    ----------
-    loss : callable
-    targets : ndarray, shape (n_rows,) or (n_rows, n_targets)
+    `targets` (n_rows,) or (n_rows, n_targets).
 
     Examples
     --------
@@ -115,14 +112,8 @@ def constant_outputs(
     The mean and the class shares are the best constants of squared error and log loss only; another loss
     has another (the median, a quantile, a logarithm), and a network is held against that.
 
-    Parameters
-    ----------
-    loss : callable
-    target : Tensor, shape (n_rows, n_outputs)
-    start : Tensor, shape (n_outputs,)
-        Where to start from, besides the mean; kept if nothing better is found.
-    weight : Tensor, shape (n_rows,), optional
-        With a mean of 1.
+    `target` (n_rows, n_outputs). `start` (n_outputs,): where to start from, besides the mean; kept if nothing
+    better is found. `weight` (n_rows,): with a mean of 1.
     """
 
     def mean(constant: Tensor) -> Tensor:
@@ -151,11 +142,7 @@ def constant_outputs(
 def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
     """Raise ParameterError if what the caller's loss gave is no finite number.
 
-    Parameters
-    ----------
-    found : float
-    outputs, target : Tensor
-        What it was called with.
+    `outputs`, `target`: what it was called with.
     """
     if not np.isfinite(found):
         low, high = float(outputs.min()), float(outputs.max())

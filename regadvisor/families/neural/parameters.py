@@ -32,19 +32,11 @@ def penalised_names(
 ) -> tuple[str, ...]:
     """Return the names of the parameters that a penalty acts on.
 
-    Parameters
-    ----------
-    by_default : mapping of str to bool
-        Every parameter's name, and whether it is penalised if nothing else is said.
-    exempt : sequence of str, default ()
-        Patterns (``fnmatch``) of names that are not penalised.
-    penalised : sequence of str or None, default None
-        Patterns of the names that are, whatever the default says. ``None``: the default.
+    `by_default`: every parameter's name, and whether it is penalised if nothing else is said. `exempt`:
+    patterns (``fnmatch``) of names that are not penalised. `penalised`: patterns of the names that are,
+    whatever the default says. ``None``: the default.
 
-    Raises
-    ------
-    ParameterError
-        If a pattern fits no name: a misspelt exemption would go unseen.
+    Raises ParameterError if a pattern fits no name: a misspelt exemption would go unseen.
 
     Examples
     --------
@@ -171,10 +163,7 @@ def copied(module: nn.Module) -> nn.Module:
     Modules that ``torch.compile`` wraps are copied as they were written: compiling takes longer than most
     of the fits here, once for every shape of a batch.
 
-    Raises
-    ------
-    ParameterError
-        If it cannot be copied.
+    Raises ParameterError if it cannot be copied.
     """
     # Torch copies leaves only. Results are made again in the next pass (torch.nn.utils.weight_norm does so).
     kept = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]

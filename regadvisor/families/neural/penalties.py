@@ -70,17 +70,10 @@ class Penalty:
     Only the networks between the first and the last that is penalised are passed over: callers who sort them
     by kind pay for no others.
 
-    Parameters
-    ----------
-    flat, gradient : Tensor, shape (n_models, n_parameters)
-        Parameters and their gradient; changed in place.
-    n_penalised : int
-        The first columns, on which the penalties act.
-    strengths : Strengths
-    start : Tensor, shape (n_models, n_parameters), optional
-        What the weights are pulled towards; None: 0.
-    scale : Tensor, shape (1, n_parameters), optional
-        Factor of the learning rate of every parameter; None: 1.
+    `flat`, `gradient` (n_models, n_parameters): parameters and their gradient; changed in place.
+    `n_penalised`: the first columns, on which the penalties act. `start` (n_models, n_parameters): what the
+    weights are pulled towards; None: 0. `scale` (1, n_parameters): factor of the learning rate of every
+    parameter; None: 1.
     """
 
     def __init__(

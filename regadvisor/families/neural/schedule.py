@@ -128,30 +128,20 @@ def full_run_rates(recipe: Recipe, *, n_rows: int, epochs: int) -> NDArray[np.fl
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """How one run goes, the same for all candidates and folds.
+    """How one run goes, the same for all candidates and folds."""
 
-    Attributes
-    ----------
-    epochs, n_steps : int
-        Epochs, and steps per epoch.
-    batch : int
-        Rows per pass.
-    passes : int
-        Passes per step, whose gradients are averaged.
-    rates : ndarray of float64, shape (epochs · n_steps,)
-        Learning rate of every step.
-    checkpoints : tuple of int
-        Epochs after which the held-out loss is taken, ascending, ending with `epochs`.
-    is_choosing : bool
-        Whether the best checkpoint is scored; else the last one, and the others only show the way there.
-    """
-
+    #: `epochs`, `n_steps`: epochs, and steps per epoch.
     epochs: int
     n_steps: int
+    #: Rows per pass.
     batch: int
+    #: (epochs · n_steps,): learning rate of every step.
     rates: NDArray[np.float64]
+    #: Epochs after which the held-out loss is taken, ascending, ending with `epochs`.
     checkpoints: tuple[int, ...]
+    #: Passes per step, whose gradients are averaged.
     passes: int = 1
+    #: Whether the best checkpoint is scored; else the last one, and the others only show the way there.
     is_choosing: bool = True
 
     @classmethod
@@ -190,23 +180,12 @@ def spread_checkpoints(epochs: int) -> tuple[int, ...]:
 def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, longer: int = 1) -> Plan:
     """Return the plan for training on the folds of a sample.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    n_train : int
-        Rows that a fold trains on (the mean, where folds differ).
-    n_sample, n_source : int
-        Rows of the sample and of everything.
-    longer : int
-        How many times `planned_epochs` a run lasts whose epochs nobody gave.
+    `n_train`: rows that a fold trains on (the mean, where folds differ). `n_sample`, `n_source`: rows of the
+    sample and of everything. `longer`: how many times `planned_epochs` a run lasts whose epochs nobody gave.
 
-    Returns
-    -------
-    Plan
-        With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end; no
-        more than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. If it
-        stops early, the best of these is chosen. Else `planned_epochs`, with checkpoints from which the best
-        is chosen.
+    With epochs given by the recipe: the epochs that stand for them on the sample, trained to the end; no more
+    than ``LONGEST_OF_PLANNED`` times `planned_epochs`, unless the recipe itself has more. If it stops early,
+    the best of these is chosen. Else `planned_epochs`, with checkpoints from which the best is chosen.
     """
     if recipe.epochs is not None:
         found = rescaled_epochs(recipe.epochs, n_from=max(n_source, n_sample), n_to=n_sample)

@@ -29,10 +29,7 @@ def evaluated_at_once(architecture: Architecture) -> tuple[int, int]:
 def fewest_epochs(losses: NDArray[np.float64]) -> int:
     """Return the first checkpoint whose loss is within ``EPOCH_TOLERANCE`` of the best.
 
-    Parameters
-    ----------
-    losses : ndarray, shape (n_checkpoints,)
-        What is not finite counts as infinite. The last one is taken if none is finite.
+    `losses` (n_checkpoints,): what is not finite counts as infinite. The last one is taken if none is finite.
 
     Examples
     --------
@@ -52,18 +49,10 @@ def choose_checkpoints(
 ) -> NDArray[np.intp]:
     """Return the checkpoint to score each fold at, chosen by the other folds alone.
 
-    Parameters
-    ----------
-    held_out : ndarray, shape (n_checkpoints, n_rows)
-        Held-out loss per row of one job.
-    folds : sequence of Fold
-    weight : ndarray, shape (n_rows,)
-        Row weights of the mean.
+    `held_out` (n_checkpoints, n_rows): held-out loss per row of one job. `weight` (n_rows,): row weights of
+    the mean.
 
-    Returns
-    -------
-    ndarray of int, shape (n_folds,)
-        The last checkpoint if there is one fold only.
+    Shape (n_folds,). The last checkpoint if there is one fold only.
     """
     chosen = np.full(len(folds), len(held_out) - 1, dtype=np.intp)
     if len(folds) < 2 or len(held_out) < 2:
@@ -79,15 +68,8 @@ def choose_checkpoints(
 class Scoreboard:
     """Collects what the networks of some jobs reach at every checkpoint.
 
-    Parameters
-    ----------
-    prepared : NetworkPrepared
-    jobs : sequence of Job
-    folds : sequence of int
-        Numbers of the folds that are trained.
+    `folds`: numbers of the folds that are trained.
 
-    Notes
-    -----
     Each fold is scored at the epoch that the other trained folds choose. If a single one is trained, each
     half of its held-out rows is scored at the epoch that the other half chooses.
     """

@@ -33,24 +33,15 @@ DROPOUT_SEED_OFFSET = 2**32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRows:
-    """Encoded rows, and which of them each network trains on.
+    """Encoded rows, and which of them each network trains on."""
 
-    Attributes
-    ----------
-    x : Tensor of float32, shape (n_table, n_features)
-        With one preprocessing per fold the folds' tables lie one below the other.
-    target : Tensor of float32, shape (n_table, n_outputs)
-        One-hot classes, or the standardised target.
-    weight : Tensor of float32, shape (n_table,), or None
-        Row weights with a mean of 1.
-    parts : tuple of Tensor of int64
-        Rows of `x` to train on, one tensor for each fold.
-    is_classification : bool
-    """
-
+    #: (n_table, n_features): with one preprocessing per fold the folds' tables lie one below the other.
     x: Tensor
+    #: (n_table, n_outputs): one-hot classes, or the standardised target.
     target: Tensor
+    #: (n_table,): row weights with a mean of 1.
     weight: Tensor | None
+    #: Rows of `x` to train on, one tensor for each fold.
     parts: tuple[Tensor, ...]
     is_classification: bool
 
@@ -69,17 +60,9 @@ class Member:
 class Stream:
     """What is random about networks of one seed.
 
-    Parameters
-    ----------
-    member : Member
-    architecture : Architecture
-    rows : Tensor of int64, shape (n_rows,)
-        Rows to train on.
+    `rows` (n_rows,): rows to train on.
 
-    Attributes
-    ----------
-    initial : Tensor, shape (1, n_parameters)
-        Starting values.
+    `initial` (1, n_parameters): starting values.
     """
 
     def __init__(self, member: Member, architecture: Architecture, rows: Tensor) -> None:
@@ -114,22 +97,10 @@ class Stream:
 class StackTrainer:
     """Trains a stack of networks as a recipe says.
 
-    Parameters
-    ----------
-    rows : TrainingRows
-    members : sequence of Member
-        The networks.
-    strengths : Strengths
-        Theirs, in the same order.
-    plan : Plan
-    architecture : Architecture
-    recipe : Recipe
-        Optimizer, clipping, coupling and loss (the plan holds rates and lengths).
+    `members`: the networks. `strengths`: theirs, in the same order. `recipe`: optimizer, clipping, coupling
+    and loss (the plan holds rates and lengths).
 
-    Attributes
-    ----------
-    stack : Stack
-        The networks, trained as far as `run` has come.
+    `stack`: the networks, trained as far as `run` has come.
     """
 
     def __init__(
@@ -212,12 +183,8 @@ class StackTrainer:
     ) -> bool:
         """Train all epochs of the plan; return whether they were all made.
 
-        Parameters
-        ----------
-        at_checkpoint : callable, optional
-            Called with the stack at every checkpoint of the plan.
-        should_stop : callable, optional
-            Asked before every step.
+        `at_checkpoint`: called with the stack at every checkpoint of the plan. `should_stop`: asked before
+        every step.
         """
         for epoch in range(self.plan.epochs):
             if not self.run_epoch(epoch, should_stop):
@@ -338,9 +305,7 @@ class StackTrainer:
 def clip(gradient: Tensor, most: float) -> None:
     """Scale every network's gradient down to the norm `most`, as ``torch.nn.utils.clip_grad_norm_`` does.
 
-    Shape
-    -----
-    gradient : (n_models, n_parameters), changed in place
+    Shapes: `gradient` (n_models, n_parameters), changed in place.
     """
     norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     gradient.mul_((most / (norm + 1e-6)).clamp_(max=1.0))

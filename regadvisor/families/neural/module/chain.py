@@ -39,17 +39,10 @@ class _NoChainError(Exception):
 class Recorder(TorchFunctionMode):
     """Writes the links of a chain down while a module runs inside of it.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A copy of the caller's module with fed dropout layers; hooks are added to it.
-    x : Tensor
-        What it will be called with.
+    `module`: a copy of the caller's module with fed dropout layers; hooks are added to it. `x`: what it will
+    be called with.
 
-    Attributes
-    ----------
-    calls : tuple of tuple, or None
-        The links, with parameters by name; None once something was no chain.
+    `calls`: the links, with parameters by name; None once something was no chain.
     """
 
     def __init__(self, module: nn.Module, x: Tensor) -> None:
@@ -132,13 +125,7 @@ class Recorder(TorchFunctionMode):
 def chain_of(trained: Sequence[Recorder], evaluated: Recorder, layout: ModuleLayout) -> tuple[Link, ...]:
     """Return the chain that a module is by what its passes asked of torch; empty if it is none.
 
-    Parameters
-    ----------
-    trained : sequence of Recorder
-        Passes of different numbers of rows in training mode.
-    evaluated : Recorder
-        One in evaluation mode.
-    layout : ModuleLayout
+    `trained`: passes of different numbers of rows in training mode. `evaluated`: one in evaluation mode.
     """
     first, entries = trained[0].calls, {entry.name: entry for entry in layout.trained}
     if not first or any(other.calls != first for other in trained):

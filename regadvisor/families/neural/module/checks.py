@@ -55,10 +55,7 @@ Arguments = tuple[tuple[Tensor, ...], dict[str, Tensor]]
 def called(module: nn.Module, arguments: Arguments, source: ModuleSource) -> object:
     """Return what the module makes of some rows.
 
-    Raises
-    ------
-    ParameterError
-        If it fails on them; the message names the layer.
+    Raises ParameterError if it fails on them; the message names the layer.
     """
     shaped, named = arguments
     try:

@@ -31,21 +31,14 @@ _SELU_END = -1.7580993408473766
 
 @dataclass(frozen=True)
 class Place:
-    """One call of a dropout layer in the forward pass.
+    """One call of a dropout layer in the forward pass."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the mask of one row.
-    axis : int or None
-        Axis of the layer's input that holds the rows (several numbers of each row one after the other, if
-        it is longer than the batch); None: the input has no rows, and the mask of the first row is used.
-    n_per_row : int
-        Length of that axis over the rows of the batch.
-    """
-
+    #: Shape of the mask of one row.
     shape: tuple[int, ...]
+    #: Axis of the layer's input that holds the rows (several numbers of each row one after the other, if it
+    #: is longer than the batch); None: the input has no rows, and the mask of the first row is used.
     axis: int | None
+    #: Length of that axis over the rows of the batch.
     n_per_row: int = 1
 
     def fitted(self, mask: Tensor) -> Tensor:
@@ -60,12 +53,8 @@ class Place:
 class Feed:
     """Hands masks to the dropout layers of one module, in the order of their calls.
 
-    Attributes
-    ----------
-    places : tuple of Place
-        What the layers are called with, once they are known.
-    seen : list of tuple of int
-        Shapes of masks asked for since `watch`.
+    `places`: what the layers are called with, once they are known. `seen`: shapes of masks asked for since
+    `watch`.
     """
 
     def __init__(self) -> None:
@@ -96,11 +85,7 @@ class Feed:
 class FedDropout(AnyDropout):
     """A dropout layer whose mask comes from a feed; in evaluation mode it does nothing.
 
-    Parameters
-    ----------
-    replaced : dropout layer
-        The layer that it stands for.
-    feed : Feed
+    `replaced`: the layer that it stands for.
     """
 
     def __init__(self, replaced: AnyDropout, feed: Feed) -> None:
@@ -174,10 +159,7 @@ def has_dropout(module: nn.Module) -> bool:
 def places_of(few: list[tuple[int, ...]], many: list[tuple[int, ...]], sizes: tuple[int, int]) -> list[Place]:
     """Return the places from the shapes that two batches of different `sizes` asked for.
 
-    Raises
-    ------
-    ParameterError
-        If the number of calls depends on the batch, or two axes of an input grow with it.
+    Raises ParameterError if the number of calls depends on the batch, or two axes of an input grow with it.
 
     Examples
     --------

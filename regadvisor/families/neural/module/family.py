@@ -55,22 +55,11 @@ class ModuleFamily(MLPFamily):
     ``MultiheadAttention(dropout=)``, unless they are 0. A module without any of these has no dropout kinds.
     Dropout that is no layer (``functional.dropout``) stays as it is for every candidate.
 
-    Parameters
-    ----------
-    model : callable, torch.nn.Module or "cnn"
-        See :class:`~regadvisor.families.neural.module.source.ModuleSource`.
-    facts : DataFacts
-        Of the data that it will be trained on.
-    recipe : Recipe, optional
-    device : str, default "cpu"
-    features : ndarray, csr_array or DataFrame, optional
-        All rows of the data. A recipe that leaves ``transform`` open is decided by them; without them it is
-        "standard", as for "cnn".
+    `model`: see :class:`~regadvisor.families.neural.module.source.ModuleSource`. `facts`: of the data that it
+    will be trained on. `features`: all rows of the data. A recipe that leaves ``transform`` open is decided
+    by them; without them it is "standard", as for "cnn".
 
-    Raises
-    ------
-    ParameterError
-        If the factory fails, or "cnn" is asked for rows that are no images.
+    Raises ParameterError if the factory fails, or "cnn" is asked for rows that are no images.
     """
 
     name: str = "module"
@@ -136,12 +125,8 @@ class ModuleFamily(MLPFamily):
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Encode the folds, and look at the module with a few of their rows.
 
-        Raises
-        ------
-        DataError
-            If the encoded folds would take more than 2 GB.
-        ParameterError
-            If the module does not fit the encoded rows.
+        Raises DataError if the encoded folds would take more than 2 GB; ParameterError if the module does not
+        fit the encoded rows.
         """
         prepared = super().prepare(sample, folds, seed=seed)
         self.inputs = self.inputs.on(prepared.rows.x)

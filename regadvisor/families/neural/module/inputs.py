@@ -26,27 +26,18 @@ _ORDERS = {"sequence": (), "channels": (0, 2, 1), "steps-first": (1, 0, 2)}
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One tensor that a module is called with.
+    """One tensor that a module is called with."""
 
-    Attributes
-    ----------
-    start, stop : int
-        Its columns in a flat row.
-    shape : tuple of int
-        What one row holds.
-    axes : tuple of int
-        The order in which the module gets the axes, that of the rows among them; empty: as they are.
-    is_whole : bool
-        Whether it is int64 (numbers of embeddings), else float32.
-    name : str or None
-        The argument that it is passed as.
-    """
-
+    #: `start`, `stop`: its columns in a flat row.
     start: int
     stop: int
+    #: What one row holds.
     shape: tuple[int, ...]
+    #: The order in which the module gets the axes, that of the rows among them; empty: as they are.
     axes: tuple[int, ...] = ()
+    #: Whether it is int64 (numbers of embeddings), else float32.
     is_whole: bool = False
+    #: The argument that it is passed as.
     name: str | None = None
 
     def of(self, x: Tensor) -> Tensor:
@@ -62,21 +53,6 @@ class Part:
 class Inputs:
     """The layout of the rows, and the data that it is for.
 
-    Parameters
-    ----------
-    layout : str, default "flat"
-        One of ``LAYOUTS``; see :class:`~regadvisor.families.neural.recipe.Recipe`.
-    shape : tuple of int, default ()
-        What one row of an array of three or four axes holds; empty: the rows of a table.
-    cardinalities : tuple of int, default ()
-        Codes of each categorical column (layout "codes").
-    given : tuple of InputFacts, default ()
-        The arrays of a tuple or dict (layouts "inputs" and "inputs-as-floats").
-    n_flat : int, default 0
-        Numbers in a flat row.
-    n_tokens : int, default 0
-        One more than the largest token (layout "tokens").
-
     Examples
     --------
     >>> import torch
@@ -87,11 +63,17 @@ class Inputs:
     {'n_features': 1, 'input_shape': (6, 1)}
     """
 
+    #: One of ``LAYOUTS``; see :class:`~regadvisor.families.neural.recipe.Recipe`.
     layout: str = "flat"
+    #: What one row of an array of three or four axes holds; empty: the rows of a table.
     shape: tuple[int, ...] = ()
+    #: Codes of each categorical column (layout "codes").
     cardinalities: tuple[int, ...] = ()
+    #: The arrays of a tuple or dict (layouts "inputs" and "inputs-as-floats").
     given: tuple[InputFacts, ...] = ()
+    #: Numbers in a flat row.
     n_flat: int = 0
+    #: One more than the largest token (layout "tokens").
     n_tokens: int = 0
 
     def on(self, x: Tensor) -> Inputs:
@@ -175,10 +157,7 @@ class Inputs:
     def code(self, n_columns: int) -> str:
         """Return what is called on a tensor of flat rows to make what the module gets, as code.
 
-        Raises
-        ------
-        ParameterError
-            If a module gets several tensors, or the rows are not the first axis.
+        Raises ParameterError if a module gets several tensors, or the rows are not the first axis.
         """
         if self.given or self.layout in ("codes", "steps-first"):
             raise ParameterError(
@@ -249,10 +228,7 @@ def _channels(shape: tuple[int, ...]) -> NDArray[np.intp]:
 def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
     """Return a layout for data of these facts; None: the one of rows whose module was not looked at.
 
-    Raises
-    ------
-    ParameterError
-        If the data cannot be laid out so.
+    Raises ParameterError if the data cannot be laid out so.
     """
     layout = layout or ("inputs" if facts.inputs else "image" if facts.image_shape else "flat")
     if layout not in LAYOUTS:

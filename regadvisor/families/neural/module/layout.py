@@ -39,17 +39,11 @@ class ModuleLayout:
 
     Penalised parameters come first, so that a penalty acts on one slice; the other trained ones follow, then
     what is carried along without being trained (running statistics).
-
-    Attributes
-    ----------
-    entries : tuple of Entry
-    n_penalised : int
-    n_noise : int
-        Last columns, which hold the seed of the module's own random numbers: 0 or 1.
     """
 
     entries: tuple[Entry, ...]
     n_penalised: int
+    #: Last columns, which hold the seed of the module's own random numbers: 0 or 1.
     n_noise: int = 0
 
     @property
@@ -104,10 +98,8 @@ class ModuleLayout:
     def pack(self, module: nn.Module) -> Tensor:
         """Return a module's numbers as a row, shape (1, n_parameters), on the CPU.
 
-        Raises
-        ------
-        ParameterError
-            If the module has not the parameters of this layout: a factory has to return equal shapes.
+        Raises ParameterError if the module has not the parameters of this layout: a factory has to return
+        equal shapes.
         """
         state, flat = dict(tensors(module)), torch.zeros(1, self.n_parameters)
         for entry in self.entries:
@@ -141,15 +133,9 @@ def make_layout(
 ) -> ModuleLayout:
     """Return the layout of a module's numbers.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-    varying : set of str
-        Names of frozen parameters and buffers that differ between networks or change in training.
-    penalised : sequence of str
-        Names of the parameters that a penalty acts on.
-    has_noise : bool
-        Whether the module draws random numbers of its own.
+    `varying`: names of frozen parameters and buffers that differ between networks or change in training.
+    `penalised`: names of the parameters that a penalty acts on. `has_noise`: whether the module draws random
+    numbers of its own.
     """
     trained = [name for name, value in module.named_parameters() if value.requires_grad]
     kept = {name: value for name, value in tensors(module) if name in trained or name in varying}

@@ -46,17 +46,8 @@ def find_layout(
 ) -> str:
     """Return the first layout in which the module runs on rows of these data, or the usual one if none does.
 
-    Parameters
-    ----------
-    model : callable or torch.nn.Module
-    facts : DataFacts
-    n_flat : int
-        Numbers in an encoded row, about.
-    n_outputs : int
-    output : int, str, callable or None
-        As in ``Recipe``.
-    features : ndarray, csr_array or DataFrame, optional
-        All rows; only they show whether numbers may be tokens.
+    `n_flat`: numbers in an encoded row, about. `output`: as in ``Recipe``. `features`: all rows; only they
+    show whether numbers may be tokens.
     """
     if not isinstance(model, nn.Module) and "cardinalities" in asked_for(model) and _has_categories(facts):
         return "codes"
@@ -148,12 +139,7 @@ def _turned(outputs: Tensor, n_rows: int) -> Tensor:
 def check_rows_apart(source: ModuleSource, module: nn.Module, rows: Tensor) -> None:
     """Raise ParameterError if a module of steps gives a row outputs that hang on the rows beside it.
 
-    Parameters
-    ----------
-    source : ModuleSource
-    module : torch.nn.Module
-        Left as it is.
-    rows : Tensor, shape (n_rows, n_flat)
+    `module`: left as it is. `rows` (n_rows, n_flat).
     """
     if not any(isinstance(part, _STEPS) for part in module.modules()):
         return  # others may mean to look at the batch

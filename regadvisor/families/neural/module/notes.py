@@ -20,14 +20,7 @@ def notes_of(
 ) -> tuple[Note, ...]:
     """Return the notes on a module that was looked at.
 
-    Parameters
-    ----------
-    architecture : ModuleArchitecture
-    facts : DataFacts
-    feature_names : sequence of str
-        What the module gets, in this order.
-    label : str
-        How people call the module.
+    `feature_names`: what the module gets, in this order. `label`: how people call the module.
     """
     found = [
         _layout(architecture, label=label),

@@ -25,16 +25,10 @@ _LOGITS = "logits"
 def prediction_in(returned: Any, output: Output = None) -> Any:
     """Return the prediction among the things that a module returned.
 
-    Parameters
-    ----------
-    returned : object
-    output : int, str, callable or None
-        Its place, its name, or a function that takes it out. ``None``: the first; of a mapping "logits".
+    `output`: its place, its name, or a function that takes it out. ``None``: the first; of a mapping
+    "logits".
 
-    Raises
-    ------
-    ParameterError
-        If it is not there.
+    Raises ParameterError if it is not there.
 
     Examples
     --------
@@ -65,10 +59,7 @@ def prediction_in(returned: Any, output: Output = None) -> Any:
 def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -> Tensor:
     """Return the prediction as (n_rows · n_heads, n_outputs), the heads of a row one after the other.
 
-    Raises
-    ------
-    ParameterError
-        If it is no tensor, or has not a row for each of the inputs.
+    Raises ParameterError if it is no tensor, or has not a row for each of the inputs.
     """
     outputs = prediction_in(returned, output)
     if not isinstance(outputs, Tensor):
@@ -98,10 +89,8 @@ def _described(returned: Any) -> str:
 def merged(outputs: Tensor, n_heads: int, *, is_classification: bool) -> Tensor:
     """Return one prediction for each row: the mean over the heads, of classes that of the probabilities.
 
-    Shape
-    -----
-    outputs : (..., n_rows · n_heads, n_outputs), of classes logits (two columns for two classes)
-    returns : (..., n_rows, n_outputs), of classes logarithms of probabilities if there are several heads
+    Shapes: `outputs` (..., n_rows · n_heads, n_outputs), of classes logits (two columns for two classes);
+    returns (..., n_rows, n_outputs), of classes logarithms of probabilities if there are several heads.
 
     Examples
     --------

@@ -36,28 +36,19 @@ def own_luck(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModuleSource:
-    """The caller's factory or module, and what its networks are for.
+    """The caller's factory or module, and what its networks are for."""
 
-    Parameters
-    ----------
-    model : callable or torch.nn.Module
-        A class or function that returns a new module; it is given those of ``ASKED`` that its signature names
-        and the layout knows. Or a module: every network is a copy that starts from its weights (fine-tuning).
-    inputs : Inputs
-        How flat rows enter it.
-    n_outputs : int
-        Classes, or the targets.
-    output : int, str, callable or None
-        Which of the things that it returns is the prediction.
-    is_channels_last : bool, default False
-        Whether the numbers of a pixel lie side by side in memory. On a CPU, pooling is ten times as fast so,
-        and a step of a small convolutional network with pooling takes 0.5 to 0.75 of the time (measured).
-    """
-
+    #: A class or function that returns a new module; it is given those of ``ASKED`` that its signature names
+    #: and the layout knows. Or a module: every network is a copy that starts from its weights (fine-tuning).
     model: Callable[..., Any] | nn.Module
+    #: How flat rows enter it.
     inputs: Inputs
+    #: Classes, or the targets.
     n_outputs: int
+    #: Which of the things that it returns is the prediction.
     output: Output = None
+    #: Whether the numbers of a pixel lie side by side in memory. On a CPU, pooling is ten times as fast so,
+    #: and a step of a small convolutional network with pooling takes 0.5 to 0.75 of the time (measured).
     is_channels_last: bool = False
 
     @property
@@ -82,10 +73,7 @@ class ModuleSource:
     def draw(self, seed: int) -> nn.Module:
         """Return a new module with starting values of `seed`; a copy, where the source is a module.
 
-        Raises
-        ------
-        ParameterError
-            If the factory fails or returns anything but a module.
+        Raises ParameterError if the factory fails or returns anything but a module.
         """
         if isinstance(self.model, nn.Module):
             return self._with_shapes(copied(self.model), seed)

@@ -44,63 +44,41 @@ _ABOUT_MODEL = "run it on a few batches of your own to find the cause"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModuleArchitecture(Architecture):
-    """The caller's module as an architecture of the trainer; see ``trial.examine``.
-
-    Attributes
-    ----------
-    source : ModuleSource
-    template : torch.nn.Module
-        A network whose dropout layers are fed, on the device to train on; copied, never run.
-    layout : ModuleLayout
-    places : tuple of Place
-        Calls of dropout layers.
-    engine : {"fused", "vmap", "loop"}
-        "fused" needs `chain`.
-    engine_reason : str
-        One clause on why that engine.
-    has_one_logit : bool
-        Two classes with a single output z, which stands for the logits (0, z).
-    first_weights : tuple of str
-        Names of the weights (n_units, n_features) through which all features go; empty: unknown.
-    n_activations : int
-        Floats that one row leaves behind in a forward pass.
-    n_operations : float
-        Operations of training on one row.
-    chain : tuple of Link
-        The module as a chain of layers; empty if it is none.
-    pass_s : float
-        Seconds that a forward pass of a few rows took.
-    n_heads : int
-        Predictions for each row, which are trained side by side and averaged.
-    is_classification : bool
-        Whether outputs are logits.
-    audit : Audit or None
-        What penalties and dropout act on, if it was asked.
-    """
+    """The caller's module as an architecture of the trainer; see ``trial.examine``."""
 
     source: ModuleSource
+    #: A network whose dropout layers are fed, on the device to train on; copied, never run.
     template: nn.Module
     layout: ModuleLayout
+    #: Calls of dropout layers.
     places: tuple[Place, ...]
+    #: "fused" needs `chain`.
     engine: Engine
+    #: One clause on why that engine.
     engine_reason: str
+    #: Two classes with a single output z, which stands for the logits (0, z).
     has_one_logit: bool = False
+    #: Names of the weights (n_units, n_features) through which all features go; empty: unknown.
     first_weights: tuple[str, ...] = ()
+    #: Floats that one row leaves behind in a forward pass.
     n_activations: int = 0
+    #: Operations of training on one row.
     n_operations: float = 0.0
+    #: The module as a chain of layers; empty if it is none.
     chain: tuple[Link, ...] = ()
+    #: Seconds that a forward pass of a few rows took.
     pass_s: float = 0.0
+    #: Predictions for each row, which are trained side by side and averaged.
     n_heads: int = 1
+    #: Whether outputs are logits.
     is_classification: bool = False
+    #: What penalties and dropout act on, if it was asked.
     audit: Audit | None = None
 
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows as the module gets them.
 
-        Raises
-        ------
-        ParameterError
-            If it gets several tensors, or the rows are not the first axis.
+        Raises ParameterError if it gets several tensors, or the rows are not the first axis.
         """
         part = self._one_part()
         return part.of(x)
@@ -158,11 +136,7 @@ class ModuleArchitecture(Architecture):
 class ModuleStack(Stack):
     """Networks of one architecture, and how their gradients are computed.
 
-    Parameters
-    ----------
-    architecture : ModuleArchitecture
-    parameters : Tensor, shape (n_models, n_parameters)
-    loss : Loss
+    `parameters` (n_models, n_parameters).
     """
 
     def __init__(self, architecture: ModuleArchitecture, parameters: Tensor, *, loss: Loss) -> None:

@@ -75,23 +75,11 @@ def examine(
 ) -> ModuleArchitecture:
     """Return the caller's module as an architecture, after a dry pass of a few rows.
 
-    Parameters
-    ----------
-    source : ModuleSource
-    rows : Tensor of float32, shape (n_rows, n_features)
-        Encoded rows, on the device to train on; a few are used.
-    recipe : Recipe
-        Its patterns of parameter names say what is penalised.
-    is_classification : bool
-    is_raw : bool, default False
-        Whether the caller's loss sees a numeric target as it is: then it may have a range.
-    engine : {"vmap", "loop"}, optional
-        None: chosen by trying.
+    `rows` (n_rows, n_features): encoded rows, on the device to train on; a few are used. `recipe`: its
+    patterns of parameter names say what is penalised. `is_raw`: whether the caller's loss sees a numeric
+    target as it is: then it may have a range. `engine`: None: chosen by trying.
 
-    Raises
-    ------
-    ParameterError
-        If the module does not fit the data, or cannot be trained.
+    Raises ParameterError if the module does not fit the data, or cannot be trained.
     """
     few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
     first = source.draw(0)
@@ -163,15 +151,8 @@ def _audited(
 class _Pass:
     """One pass of some rows through a copy of the module, and what it showed.
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        The copy, after the pass.
-    outputs : Tensor, shape (n_rows, n_outputs)
-    recorder : Recorder
-    drew : bool
-        Whether torch's random numbers were used.
-    seconds : float
+    `module`: the copy, after the pass. `outputs` (n_rows, n_outputs). `drew`: whether torch's random numbers
+    were used.
     """
 
     def __init__(
