@@ -72,6 +72,17 @@ def test_a_column_that_numbers_the_rows_is_named(how):
     assert ("pass time=" in note.text) == bool((np.diff(IDS[how]) > 0).all() or (np.diff(IDS[how]) < 0).all())
 
 
+@pytest.mark.parametrize("how", ["in order", "newest first", "shuffled"])
+def test_dates_that_count_the_rows_are_an_order_and_no_identifier(how):
+    weeks = pd.Series(pd.date_range("2021-01-04", periods=N, freq="W-MON"))
+    shown = {"in order": weeks, "newest first": weeks[::-1], "shuffled": weeks.sample(frac=1, random_state=0)}
+    frame = pd.DataFrame({"week of": shown[how].to_numpy(), "a": R.normal(size=N)})
+    notes = find_traps(make_table(frame, frame.a + R.normal(size=N)), seed=0)
+    assert not [note for note in notes if note.code == "numbers-rows"]
+    (note,) = (note for note in notes if note.code == "dates-rows")
+    assert "pass time='week of'" in note.text
+
+
 MEASURED = {
     "prices": R.integers(10_000, 10**7, size=N),
     "counts": R.poisson(300, size=N),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from shlex import quote
 
 from regadvisor.records import Record
 from regadvisor.report.sections import missing
@@ -11,7 +12,9 @@ from regadvisor.report.view import View, mapped
 
 #: Arguments that the shell has as options, with what stands after each if a sentence gives no value.
 _OPTIONS = {"time": " COL", "groups": " COL", "task": " TASK", "budget": " SECONDS", "model": " MODEL"}
-_ARGUMENT = re.compile(rf"(?<![\w-])({'|'.join(_OPTIONS)})=(?:'(\w+)'|\"(\w+)\"|(\d[\d.]*\d|\d)|(?![\w'\"]))")
+_ARGUMENT = re.compile(
+    rf"(?<![\w-])({'|'.join(_OPTIONS)})=(?:'([^']+)'|\"([^\"]+)\"|(\d[\d.]*\d|\d)|(?![\w'\"]))"
+)
 
 #: What errors say of arguments and of Python, and what a shell says instead; in this order.
 _ERRORS = tuple(
@@ -70,10 +73,12 @@ def in_options(text: str) -> str:
     ('pass --time COL.', '--task regression takes it as a number')
     >>> in_options('With more time (budget=60), …'), in_options('budget="auto"')
     ('With more time (--budget 60), …', '--budget auto')
+    >>> in_options("pass time='order date'.")
+    "pass --time 'order date'."
     """
 
     def option(found: re.Match[str]) -> str:
-        value = next((f" {group}" for group in found.groups()[1:] if group), _OPTIONS[found[1]])
+        value = next((f" {quote(group)}" for group in found.groups()[1:] if group), _OPTIONS[found[1]])
         return f"--{found[1]}{value}"
 
     return _ARGUMENT.sub(option, text)

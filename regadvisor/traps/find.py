@@ -39,7 +39,7 @@ _MOST_ROWS = 100_000
 
 
 def identifiers(view: View) -> tuple[Note, ...]:
-    """Return a warning about numeric columns that count the rows up.
+    """Return warnings about columns that count the rows up: numbers name them, dates put them in order.
 
     Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
     """
@@ -50,8 +50,13 @@ def identifiers(view: View) -> tuple[Note, ...]:
     found = [j for j, column in wholes.items() if numbers_rows(column)]
     if not found or view.table.facts.n_features == 1:
         return ()
-    is_sorted = all(_is_sorted(wholes[j]) for j in found)
-    return (_note(view.names(found), is_one=len(found) == 1, is_sorted=is_sorted),)
+    dates = [j for j in found if view.is_date[j]]
+    others = [j for j in found if not view.is_date[j]]
+    is_sorted = all(_is_sorted(wholes[j]) for j in others)
+    return (
+        *((_dates_note(view.name(dates[0])),) if dates else ()),
+        *((_note(view.names(others), is_one=len(others) == 1, is_sorted=is_sorted),) if others else ()),
+    )
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
@@ -80,6 +85,14 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
 def _is_sorted(column: NDArray[np.float64]) -> bool:
     steps = np.diff(column)
     return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def _dates_note(name: str | int) -> Note:
+    text = (
+        f"Each row has its own date in {name!r}. If later rows are to be predicted from earlier ones, "
+        f"pass time={name!r}."
+    )
+    return Note(code="dates-rows", text=text, is_warning=True)
 
 
 def _note(names: str, *, is_one: bool, is_sorted: bool) -> Note:

@@ -74,6 +74,11 @@ class View:
         """The target on these rows, shape (n_looked, n_targets)."""
         return np.asarray(self.table.targets[self.rows], dtype=np.float64)
 
+    @property
+    def is_date(self) -> NDArray[np.bool_]:
+        """Whether each column holds dates, shape (n_columns,)."""
+        return np.array([self.table.facts.columns[j].kind == "date" for j in self.at], dtype=np.bool_)
+
     @cached_property
     def ordered(self) -> NDArray[np.float64]:
         """The values of each column in ascending order, shape (n_columns, n_looked); missing ones last."""
