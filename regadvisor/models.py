@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regadvisor.arguments import about_free, check_unpenalised
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.foreign import check_ours, is_of
+from regadvisor.records import FREE_TEXT
 
 # What is heavy is imported where it is used: the command line asks for the names of models alone.
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def family_and_table(
             "model=make_pipeline(TfidfVectorizer(), LogisticRegression())"
         )
     if texts is not None:  # the model reads them
-        table = replace(table, notes=tuple(note for note in table.notes if note.code != "looks-like-id"))
+        table = replace(
+            table, notes=tuple(note for note in table.notes if note.code not in ("looks-like-id", FREE_TEXT))
+        )
     return family, table
 
 

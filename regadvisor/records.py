@@ -65,6 +65,8 @@ class Note:
 
 #: Codes of the notes that say why "no signal" is not said: extreme values hide one, or the model missed it.
 HIDDEN_SIGNAL, UNLEARNED_SIGNAL = "hidden-signal", "unlearned-signal"
+#: Code of the note on columns of sentences: steps of the caller's may read them.
+FREE_TEXT = "free-text"
 #: Code of the note that says that all rows tested belong together: a deadline came after one fold.
 ONE_CLUSTER = "one-cluster"
 #: Codes of the notes that say that a few rows rule the loss: how many more would decide cannot be told then.

@@ -234,6 +234,8 @@ DATE_SHARE = 0.95
 ID_LEVEL_SHARE = 0.9
 #: … if there are more of them than this: with few rows, every name is met once.
 FEWEST_LEVELS_OF_ID = 50
+#: … and are sentences, not names or codes, if half of them have so many words: a judgement.
+FEWEST_WORDS_OF_PROSE = 4
 #: Different texts from which on digits with the same letters behind them are numbers with a unit ("72 kg"),
 #: not codes ("2WD", "4WD"): a judgement.
 FEWEST_WITH_UNIT = 10

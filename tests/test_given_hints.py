@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from regadvisor import advise
 from regadvisor.data.source import make_table
@@ -106,3 +110,24 @@ def test_text_that_is_different_in_every_row_is_a_warning_as_well():
     frame = pd.DataFrame({"a": np.arange(N) % 7 / 3, "name": [f"u{i}" for i in range(N)]})
     (note,) = (n for n in make_table(frame, np.arange(N) % 2).notes if n.code == "looks-like-id")
     assert note.is_warning
+
+
+SENTENCES = [f"order {i} came late and the box was {['wet', 'torn', 'fine'][i % 3]}" for i in range(N)]
+
+
+def test_sentences_are_told_from_identifiers():
+    frame = pd.DataFrame({"a": np.arange(N) % 7 / 3, "review": SENTENCES, "key": [f"u{i}" for i in range(N)]})
+    notes = {note.code: note for note in make_table(frame, np.arange(N) % 2).notes}
+    assert "'review'" not in notes["looks-like-id"].text
+    assert "(TfidfVectorizer(), 'review')" in notes["free-text"].text
+    assert notes["free-text"].is_warning
+
+
+def test_nothing_is_said_of_sentences_that_the_steps_of_the_caller_read():
+    frame = pd.DataFrame({"a": np.arange(N) % 7 / 3, "review": SENTENCES})
+    words = make_column_transformer((TfidfVectorizer(), "review"), remainder="passthrough")
+    is_wrong = np.random.default_rng(0).random(N) < 0.3
+    y = np.array(["wet" in text for text in SENTENCES]) ^ is_wrong
+    advice = advise(frame, y, model=make_pipeline(words, LogisticRegression()), effort="quick")
+    assert "free-text" not in {note.code for note in advice.record.notes}
+    assert "on the features that LogisticRegression gets." in " ".join(advice.to_text().split())

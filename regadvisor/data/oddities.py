@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 from regadvisor.data.levels import Levels, alike
-from regadvisor.records import Column, Note
-from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE
+from regadvisor.records import FREE_TEXT, Column, Note
+from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, FEWEST_WORDS_OF_PROSE, ID_LEVEL_SHARE
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Name = str | int
 #: Columns and pairs that a note names.
 _MOST_NAMED = 5
+#: Values whose words are counted.
+_MOST_READ = 1_000
 
 
 def notes_on_reading(names: Sequence[Name], read: Sequence[FrameColumn]) -> tuple[Note, ...]:
@@ -104,19 +107,36 @@ def notes_on_columns(
         more = f" and {len(copies) - _MOST_NAMED} more" if len(copies) > _MOST_NAMED else ""
         text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
         notes.append(Note(code="duplicate-columns", text=text))
-    ids = [name for name, level in levels.items() if _looks_like_id(level)]
+    unlike = [name for name, level in levels.items() if _looks_like_id(level)]
+    prose = [name for name in unlike if _is_prose(levels[name])]
+    ids = [name for name in unlike if name not in prose]
     if ids:
         text = (
-            f"almost every row has a value of its own in {listed(ids)}: an identifier or free text teaches "
-            "a model nothing as categories; leave it out or turn it into features."
+            f"almost every row has a value of its own in {listed(ids)}: an identifier teaches a model "
+            "nothing about new rows; leave it out or turn it into features."
         )
         notes.append(Note(code="looks-like-id", text=text, is_warning=True))
-    return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in ids}))
+    if prose:
+        steps = f"make_column_transformer((TfidfVectorizer(), {prose[0]!r}), remainder='passthrough')"
+        them = agreed(len(prose), "it out, or use its", "them out, or use their")
+        text = (
+            f"{listed(prose)} {agreed(len(prose), 'holds', 'hold')} sentences, whose words are not read: "
+            f"whole sentences teach a model nothing about new rows. Leave {them} words with steps of your "
+            f"own, such as model=make_pipeline({steps}, LogisticRegression())."
+        )
+        notes.append(Note(code=FREE_TEXT, text=text, is_warning=True))
+    return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in unlike}))
 
 
 def _looks_like_id(levels: Levels) -> bool:
     n_present = int((levels.codes >= 0).sum())
     return len(levels.texts) > max(FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE * n_present)
+
+
+def _is_prose(levels: Levels) -> bool:
+    """Whether most values are of several words."""
+    n_words = [len(str(text).split()) for text in levels.texts[:_MOST_READ]]
+    return median(n_words) >= FEWEST_WORDS_OF_PROSE
 
 
 def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:

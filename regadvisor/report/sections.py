@@ -50,7 +50,7 @@ _ONE_FOLD = {
     "blocks": "rows other than those to train on",
 }
 _STRENGTH_MEANS = {
-    "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on standardised features",
+    "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on {features}",
     "decoupled": "weights shrink by lr·l2 of themselves and lr·l1 per step, as AdamW's weight_decay does",
 }
 
@@ -156,7 +156,10 @@ def strength(record: Record) -> tuple[str, ...]:
     if facts.carried is not None:
         lines.append(sentence(facts.carried))
     if regularizer.kind != "dropout":
-        lines.append(f"Its unit: {_STRENGTH_MEANS[regularizer.coupling]}.")
+        training = record.training
+        estimator = training.estimator if training is not None and training.steps else None
+        features = f"the features that {estimator} gets" if estimator else "standardised features"
+        lines.append(f"Its unit: {_STRENGTH_MEANS[regularizer.coupling].format(features=features)}.")
     return tuple(lines)
 
 

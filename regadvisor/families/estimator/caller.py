@@ -41,7 +41,7 @@ from regadvisor.families.estimator.table import (
 from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.foreign import check_ours
-from regadvisor.records import DataFacts, Note
+from regadvisor.records import FREE_TEXT, DataFacts, Note
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.thresholds import ROWS_LOOKED_AT, UNEQUAL_FEATURES
 from regadvisor.words import number
@@ -207,7 +207,8 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
         return table, caller
     is_free = table.facts.unpenalised
     steps = Unpenalised.of(caller.steps, table.facts) if is_free else caller.steps
-    table = replace(table, given=X, steps=steps)
+    read = tuple(note for note in table.notes if note.code != FREE_TEXT)  # by these steps, that is
+    table = replace(table, given=X, steps=steps, notes=read)
     return table, _looked_at(table, caller)
 
 
