@@ -227,6 +227,8 @@ SCALE_GAPS = 1.5
 SCALE_AGAINST, SCALE_RAREST = 0.1, 0.2
 #: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
 FEWEST_ROWS_PER_CLASS = 2
+#: A target of texts that are whole numbers without a unit are classes if there are so many rows of each.
+TEXT_ROWS_PER_CLASS = 10
 #: A column of text holds dates if this share of its different values are read as dates: a few typing errors
 #: are missing values, more of them mean that it is something else.
 DATE_SHARE = 0.95
@@ -234,13 +236,17 @@ DATE_SHARE = 0.95
 ID_LEVEL_SHARE = 0.9
 #: … if there are more of them than this: with few rows, every name is met once.
 FEWEST_LEVELS_OF_ID = 50
+#: In such a column, levels met less often than this share one: what is met once teaches nothing.
+RAREST_IDENTIFIER_ROWS = 2
 #: … and are sentences, not names or codes, if half of them have so many words: a judgement.
 FEWEST_WORDS_OF_PROSE = 4
 #: Different texts from which on digits with the same letters behind them are numbers with a unit ("72 kg"),
 #: not codes ("2WD", "4WD"): a judgement.
 FEWEST_WITH_UNIT = 10
-#: In such a column, levels met less often than this share one: what is met once teaches nothing.
-RAREST_IDENTIFIER_ROWS = 2
+#: A column of text is almost one of numbers if at least this share of its rows holds one, in so many
+#: different ones, and the rest is few texts, or in few rows: typing errors, "<5", "free". Grades, and codes
+#: some of which are numbers, have fewer numbers or more texts.
+ALMOST_NUMBERS, ALMOST_DIFFERENT, ALMOST_MOST_TEXTS, ALMOST_MOST_ROWS = 0.5, 10, 5, 0.05
 #: One-hot columns of a network at most, all categorical columns together: each costs time in every step. Of
 #: 800 levels in 2,000 rows, keeping the 200 most frequent left a loss 40% higher (``benchmarks/RESULTS.md``).
 MOST_NETWORK_LEVELS = 1_000

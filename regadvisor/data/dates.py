@@ -7,7 +7,9 @@ everything else (separators, names of months, times of day, time zones) is read 
 
 from __future__ import annotations
 
+import datetime
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,14 +29,29 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "mdy", "dmy")
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+#: Names of the months without accents, in English, German, French, Spanish, Italian, Portuguese and Dutch;
+#: what they begin with is enough, unless it says another month elsewhere.
+_MONTHS = (
+    "jan janv january januar januari janvier enero ene gennaio gen janeiro",
+    "feb fev febr fevr february februar februari fevrier febrero febbraio fevereiro",
+    "mar mrz mrt march marz maerz maart mars marzo marco",
+    "apr avr abr april avril abril aprile",
+    "may mai mei mayo maggio mag maio",
+    "jun june juni juin junio giugno giu junho",
+    "jul july juli juillet juil julio luglio lug julho",
+    "aug aou ago august augustus aout agosto",
+    "sep sept set september septembre septiembre settembre setembro",
+    "oct okt ott out october oktober octobre octubre ottobre outubro",
+    "nov november novembre noviembre novembro",
+    "dec dez dic december dezember decembre diciembre dicembre dezembro",
 )
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_MONTH_OF = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
+_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?"
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
 _GAP = r"[\s./-]"
+_OF = r"(?:del?\s+)?"
+_YEAR = r"(?P<year>(?:19|20)\d\d)"
 _CLOCK = (
     r"(?:(?:t|,?\s+)(?:(?P<clock>\d{4}(?:\d\d)?)"
     r"|(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?)?)"
@@ -46,10 +63,20 @@ _FORMS = tuple(
     for form in (
         r"(?P<a>\d{4}|\d{1,2})(?P<gap>[-/.])(?P<b>\d{1,2})(?P=gap)(?P<c>\d{4}|\d{1,2})",
         r"(?P<packed>\d{8})",
-        rf"{_DAY}\.?{_GAP}*{_MONTH},?{_GAP}*(?P<year>\d{{4}}|\d\d)",
+        rf"{_DAY}\.?{_GAP}*{_OF}{_MONTH},?{_GAP}*{_OF}(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH}{_GAP}*{_DAY},?{_GAP}+(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH},?{_GAP}+(?P<year>\d{{4}})",
         rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}{_GAP}*{_DAY}",
+    )
+) + tuple(
+    # Months, quarters and weeks: their first day.
+    re.compile(form)
+    for form in (
+        rf"{_YEAR}[-/](?P<number>0[1-9]|1[0-2])",
+        rf"(?P<number>0?[1-9]|1[0-2])/{_YEAR}",
+        rf"{_YEAR}[-/ ]?q(?P<quarter>[1-4])",
+        rf"q(?P<quarter>[1-4])[-/ ]?{_YEAR}",
+        rf"{_YEAR}[-/ ]?w(?P<week>0[1-9]|[1-4]\d|5[0-3])(?:-?(?P<weekday>[1-7]))?",
     )
 )
 #: Years of dates without separators: other numbers of eight digits are codes.
@@ -249,6 +276,8 @@ def _match(text: str) -> re.Match[str] | None:
     small = text.strip().lower()
     if not small or len(small) > 48:
         return None
+    if not small.isascii():
+        small = "".join(letter for letter in unicodedata.normalize("NFD", small) if letter.isascii())
     return next((found for form in _FORMS if (found := form.fullmatch(small))), None)
 
 
@@ -272,13 +301,15 @@ def _field(text: str) -> tuple[int, ...]:
     if found is None or clock is None:
         return (0,) * 10
     parts = found.groupdict()
+    if parts.keys() & {"number", "quarter", "week"}:
+        return _first_day(parts)
     if "packed" in parts:
         packed = parts["packed"]
         year, month, day = int(packed[:4]), int(packed[4:6]), int(packed[6:])
         can = _PACKED_YEARS[0] <= year <= _PACKED_YEARS[1]
         return year, month, day, can, can, can, True, False, False, clock
     if "month" in parts:
-        month = _MONTHS.index(parts["month"][:3]) + 1
+        month = _MONTH_OF[parts["month"]]
         is_short = len(parts["year"]) == 2
         return int(parts["year"]), month, int(parts.get("day") or 1), 1, 1, 1, True, is_short, False, clock
     first, last = len(parts["a"]), len(parts["c"])
@@ -292,9 +323,25 @@ def _field(text: str) -> tuple[int, ...]:
     return (*three, begins, ends, ends, is_iso, max(first, last) < 4, is_dot, clock)
 
 
+def _first_day(parts: dict[str, str | None]) -> tuple[int, ...]:
+    """Return the row of :func:`_field` for the first day of a month, a quarter or a week (ISO 8601)."""
+    year, month, day = int(parts["year"] or 0), int(parts.get("number") or 1), 1
+    if quarter := parts.get("quarter"):
+        month = 3 * int(quarter) - 2
+    elif week := parts.get("week"):
+        try:
+            found = datetime.date.fromisocalendar(year, int(week), int(parts.get("weekday") or 1))
+        except ValueError:  # a year of 52 weeks
+            return (0,) * 10
+        year, month, day = found.year, found.month, found.day
+    return year, month, day, 1, 1, 1, True, False, False, 0
+
+
 def _clock(found: re.Match[str]) -> int | None:
     """Return microseconds since midnight in UTC; None if there is no such time."""
     parts = found.groupdict()
+    if "hour" not in parts:
+        return 0
     if parts["clock"] is not None:
         digits = parts["clock"].ljust(6, "0")
         hour, minute, second = int(digits[:2]), int(digits[2:4]), int(digits[4:])

@@ -240,7 +240,7 @@ def _parse_parquet(content: bytes, name: str) -> pd.DataFrame:
 
 
 def _index_note(frame: pd.DataFrame) -> tuple[Note, ...]:
-    unnamed = [name for name in frame.columns if name.startswith("Unnamed: ")]
+    unnamed = [name for name in frame.columns if name.startswith("Unnamed: ") and frame[name].notna().any()]
     if not unnamed:
         return ()
     text = (

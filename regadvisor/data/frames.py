@@ -23,8 +23,8 @@ from regadvisor.words import listed, means_missing, shown
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
 
-#: A number that is written like a code: leading zeros would be lost.
-_CODE = re.compile(r"^\s*[+-]?0\d")
+#: A number that is written like a code: leading zeros would be lost. On a clock they are none.
+_CODE = re.compile(r"^\s*[+-]?0\d(?!:)")
 Kind = Literal["numeric", "categorical", "date"]
 #: Cells of a frame that may be copied into one array (200 MB of float64).
 _MOST_COPIED = 25_000_000
@@ -174,7 +174,12 @@ def _known(column: AnySeries, kind: Kind) -> FrameColumn:
         return FrameColumn(kind=kind, values=as_numbers(column), doubt="parsed-as-numbers")
     if kind == "date":
         return FrameColumn(kind=kind, values=as_times(column))
-    return _categorical(column, doubt="mixed-types")
+    return _as_categories(column, dtypes.infer_dtype(column, skipna=True))
+
+
+def _as_categories(column: AnySeries, inferred: str) -> FrameColumn:
+    """Return a column of objects or text as categories; `inferred` is what pandas says that it holds."""
+    return _categorical(column, doubt=None if inferred in ("string", "bytes", "empty") else "mixed-types")
 
 
 def _is_date_dtype(dtype: Any) -> bool:
@@ -216,17 +221,14 @@ def _categorical(column: AnySeries, *, doubt: Literal["mixed-types"] | None = No
 
 def _read_objects(column: AnySeries) -> FrameColumn:
     inferred = dtypes.infer_dtype(column, skipna=True)
-    if inferred == "empty":
-        return _categorical(column)
     if inferred in _DATE_KINDS:
         return FrameColumn(kind="date", values=as_times(column))
     if inferred == "boolean":
         return FrameColumn(kind="numeric", values=as_numbers(column))
-    numbers = _parsed(column)
+    numbers = parsed_numbers(column)
     if numbers is not None:
         return FrameColumn(kind="numeric", values=numbers, doubt="parsed-as-numbers")
-    is_text = inferred in ("string", "bytes")
-    return _categorical(column, doubt=None if is_text else "mixed-types")
+    return _as_categories(column, inferred)
 
 
 def _check_real(column: AnySeries) -> None:
@@ -238,8 +240,16 @@ def _check_real(column: AnySeries) -> None:
         )
 
 
-def _parsed(column: AnySeries) -> AnySeries | None:
-    """Return the column as numbers if every value that is present reads as one, else None."""
+def parsed_numbers(column: AnySeries) -> AnySeries | None:
+    """Return the column as numbers if every value that is present reads as one, else None.
+
+    Leading zeros make them codes.
+
+    Examples
+    --------
+    >>> parsed_numbers(pd.Series(["5%", "7%", "?"])).tolist(), parsed_numbers(pd.Series(["02139", "10001"]))
+    ([5.0, 7.0, nan], None)
+    """
     head = column[column.notna()].iloc[:1000]
     head = head[[not _is_blank(value) for value in head]]
     try:

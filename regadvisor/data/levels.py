@@ -6,6 +6,7 @@ relatives are the same category in training and in prediction.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -64,18 +65,28 @@ def text_levels(column: AnySeries) -> Levels:
     return Levels(codes=np.append(merged, -1)[codes].astype(np.intp), texts=np.asarray(unique, dtype=object))
 
 
+#: Words that people shorten to their first letter.
+_SHORTENED = ("yes", "no", "true", "false", "male", "female", "ja", "nein", "oui", "non")
+
+
 def alike(texts: Iterable[object]) -> list[list[str]]:
-    """Return groups of texts that differ in case and blanks only, each of two or more.
+    """Return groups of texts that differ in how they are written only, each of two or more.
+
+    In case, in blanks, in how accents are stored, or a word for yes or no and its first letter.
 
     Examples
     --------
-    >>> alike(["Yes", "no", "yes ", "a  b", "a b"])
-    [['Yes', 'yes '], ['a  b', 'a b']]
+    >>> alike(["Yes", "no", "yes ", "a  b", "a b", "N"])
+    [['Yes', 'yes '], ['no', 'N'], ['a  b', 'a b']]
     """
     groups: dict[str, list[str]] = {}
     for text in texts:
         if isinstance(text, str):
-            groups.setdefault(" ".join(text.split()).casefold(), []).append(text)
+            stored = unicodedata.normalize("NFKC", text.replace("\u200b", ""))
+            groups.setdefault(" ".join(stored.split()).casefold(), []).append(text)
+    for word in _SHORTENED:
+        if word in groups and word[0] in groups:
+            groups[word] += groups.pop(word[0])
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -155,7 +166,7 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
     notes = []
     for group in alike(classes):
         text = (
-            f"labels that differ only in case or blanks: {told(group)}. They are taken as {len(group)} "
+            f"labels that differ only in how they are written: {told(group)}. They are taken as {len(group)} "
             "classes; write them alike if they are one."
         )
         # Typing errors do not come in equal numbers: such spellings were made on purpose.

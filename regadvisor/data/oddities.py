@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from regadvisor.data.levels import Levels, alike
+from regadvisor.data.written import written_around
 from regadvisor.records import FREE_TEXT, Column, Note
-from regadvisor.thresholds import FEWEST_LEVELS_OF_ID, FEWEST_WORDS_OF_PROSE, ID_LEVEL_SHARE
+from regadvisor.thresholds import (
+    ALMOST_DIFFERENT,
+    ALMOST_MOST_ROWS,
+    ALMOST_MOST_TEXTS,
+    ALMOST_NUMBERS,
+    FEWEST_LEVELS_OF_ID,
+    FEWEST_WORDS_OF_PROSE,
+    ID_LEVEL_SHARE,
+)
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
 if TYPE_CHECKING:
@@ -107,7 +119,9 @@ def notes_on_columns(
         more = f" and {len(copies) - _MOST_NAMED} more" if len(copies) > _MOST_NAMED else ""
         text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
         notes.append(Note(code="duplicate-columns", text=text))
-    unlike = [name for name, level in levels.items() if _looks_like_id(level)]
+    almost = {name: note for name, level in levels.items() if (note := _almost_numbers(name, level))}
+    notes += almost.values()
+    unlike = [name for name, level in levels.items() if name not in almost and _looks_like_id(level)]
     prose = [name for name in unlike if _is_prose(levels[name])]
     ids = [name for name in unlike if name not in prose]
     if ids:
@@ -126,6 +140,41 @@ def notes_on_columns(
         )
         notes.append(Note(code=FREE_TEXT, text=text, is_warning=True))
     return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in unlike}))
+
+
+def _almost_numbers(name: Name, levels: Levels) -> Note | None:
+    """Return a warning about a column that a few texts keep from being one of numbers."""
+    if len(levels.texts) < ALMOST_DIFFERENT:
+        return None
+    texts, rows = levels.texts.tolist(), np.bincount(levels.codes[levels.codes >= 0]).tolist()
+    around = [None if means_missing(text) else written_around(text) for text in texts]
+    n_rows: Counter[tuple[str, str]] = Counter()
+    for each, own in zip(around, rows, strict=True):
+        if each is not None:
+            n_rows[each] += own
+    unit, n_numbers = n_rows.most_common(1)[0] if n_rows else (None, 0)
+    others: dict[str | tuple[str, str], str] = {}  # of numbers in another unit one
+    n_others = 0
+    for text, each, own in zip(texts, around, rows, strict=True):
+        if each != unit and not means_missing(text):
+            others.setdefault(each or text, text)
+            n_others += own
+    n_all = n_numbers + n_others
+    is_few = len(others) <= ALMOST_MOST_TEXTS or n_others <= ALMOST_MOST_ROWS * n_all
+    if (
+        not others
+        or not is_few
+        or n_numbers < ALMOST_NUMBERS * n_all
+        or around.count(unit) < ALMOST_DIFFERENT
+    ):
+        return None
+    what = " ".join(["numbers", *(f"in {part}" for part in unit or () if part)])
+    text = (
+        f"{shown(name)} holds {what} in {n_numbers:,} of {counted(n_all, 'row')}, but also "
+        f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. Write "
+        "them all as numbers, in one unit, and None where one is missing."
+    )
+    return Note(code="almost-numbers", text=text, is_warning=True)
 
 
 def _looks_like_id(levels: Levels) -> bool:
@@ -150,8 +199,8 @@ def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
     same = {name: groups[0] for name, level in levels.items() if (groups := alike(level.texts.tolist()))}
     if same:
         text = (
-            f"categories that differ only in case or blanks: {told(same)}. Each is a category of its own; "
-            "write them alike if they are one."
+            f"categories that differ only in how they are written: {told(same)}. Each is a category of its "
+            "own; write them alike if they are one."
         )
         notes.append(Note(code="levels-alike", text=text))
     words = {name: [text for text in level.texts if means_missing(text)] for name, level in levels.items()}

@@ -31,6 +31,12 @@ _SEPARATORS = (",", ";", "\t", "|")
 _N_SNIFFED_LINES = 50
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
+_CODE = re.compile(r"\s*0\d+\s*")
+_PLAIN_COMMA = re.compile(r"-?(?:0|[1-9]\d*)(?:,\d+)?")
+#: A point before three digits may also stand between thousands; beside a decimal comma it does.
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+#: The line above the header by which Excel is told the separator.
+_SAID = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 def parse_csv(content: bytes, name: str) -> Parsed:
@@ -46,13 +52,19 @@ def parse_csv(content: bytes, name: str) -> Parsed:
     text, _, notes = _decoded(content, name)
     form = _form(text, name)
     separator, header, is_comma = form.separator, form.header, form.has_decimal_comma
+    rows = io.StringIO(text)
+    for _ in range(form.n_above):
+        rows.readline()
     try:
         with warnings.catch_warnings():
             # Lines longer than the header are cut with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                io.StringIO(text),
+                rows,
                 sep=separator,
+                header=0,
+                names=header,
+                dtype=dict.fromkeys(form.codes, str),
                 decimal="," if is_comma else ".",
                 na_values=[*ALSO_MISSING],
                 skipinitialspace=True,
@@ -72,29 +84,39 @@ def parse_csv(content: bytes, name: str) -> Parsed:
             present = column.mask(is_empty)
             frame[name_of] = present if present.notna().any() else present.astype(float)
     if is_comma:
+        for name_of, column in frame.items():
+            if not is_numeric_dtype(column.dtype):
+                frame[name_of] = _without_points(column)
         notes += (Note(code="decimal-comma", text="Numbers were read with a decimal comma."),)
     return frame, notes
 
 
 @dataclass(frozen=True, kw_only=True)
 class CsvForm:
-    """How a CSV file is written; `n_blank` empty lines stand before its header."""
+    """How a CSV file is written: the names of its columns, and `n_above` lines before the line of names."""
 
     header: list[str]
     separator: str
     has_decimal_comma: bool
+    #: Columns of numbers with leading zeros, which are codes and stay text.
+    codes: tuple[str, ...] = ()
     encoding: str = "utf-8-sig"
-    n_blank: int = 0
+    n_above: int = 0
 
 
 def csv_form(head: bytes, name: str) -> CsvForm:
     """Return how a CSV file is written, from its first bytes (whole lines).
+
+    A column without a name gets its number, as pandas has it; so do names of rows, for which R writes no name
+    at all.
 
     Examples
     --------
     >>> form = csv_form(b"a; b\\n1,5;x\\n", "example")
     >>> form.header, form.separator, form.has_decimal_comma
     (['a', 'b'], ';', True)
+    >>> csv_form(b"a,b\\n1,0.5,x\\n2,0.7,y\\n", "example").header
+    ['Unnamed: 0', 'a', 'b']
     """
     text, encoding, _ = _decoded(head, name)
     return replace(_form(text, name), encoding=encoding)
@@ -102,17 +124,65 @@ def csv_form(head: bytes, name: str) -> CsvForm:
 
 def _form(text: str, name: str) -> CsvForm:
     lines = _first_lines(text)
+    said = _SAID.fullmatch(lines[0]) if lines else None
+    if said:
+        lines = lines[1:]
     if not lines:
         raise DataError(f"{name} must hold a table, got only empty lines")
     try:
-        separator = _separator(lines)
-        header = next(csv.reader([lines[0]], delimiter=separator, skipinitialspace=True))
-        is_comma = separator != "," and _has_decimal_comma(lines[1:], separator)
+        separator = said[1] if said else _separator(lines)
+        first, *rows = _fields(lines, separator)
+        header = _names(first, rows)
+        is_comma = separator != "," and _has_decimal_comma(rows)
+        if len(first) == 1 and len(rows) > 1:
+            _check_no_title(first[0], lines[1:], name)
     except csv.Error as error:
         raise DataError(f"{name} must be a table of fields, got {error}; check its first lines") from error
     _check_header(header, name)
     blank = text[: len(text) - len(text.lstrip("\r\n"))]
-    return CsvForm(header=header, separator=separator, has_decimal_comma=is_comma, n_blank=blank.count("\n"))
+    n_above = blank.count("\n") + (said is not None)
+    return CsvForm(
+        header=header,
+        separator=separator,
+        has_decimal_comma=is_comma,
+        codes=tuple(
+            name_of
+            for name_of, column in zip(header, zip(*rows, strict=False), strict=False)
+            if any(map(_CODE.fullmatch, column))
+        ),
+        n_above=n_above,
+    )
+
+
+def _fields(lines: list[str], separator: str) -> list[list[str]]:
+    return [row for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+
+
+def _names(first: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the names of columns by the first line; where all others have a field more, that one, too."""
+    names = [each.strip() for each in first]
+    if len(rows) > 1 and all(len(row) == len(first) + 1 for row in rows):
+        of_rows = [row[0] for row in rows]
+        if not any(row[-1].strip() for row in rows):  # every line ends with a separator
+            names = [*names, ""]
+        elif _are_consecutive(of_rows) or (
+            len(set(of_rows)) == len(of_rows) and not any(map(_is_number, of_rows))
+        ):
+            names = ["", *names]
+    return [each or f"Unnamed: {j}" for j, each in enumerate(names)]
+
+
+def _are_consecutive(texts: list[str]) -> bool:
+    first = int(texts[0]) if texts[0].isdecimal() else 0
+    return texts == [str(first + j) for j in range(len(texts))]
+
+
+def _check_no_title(first: str, lines: list[str], name: str) -> None:
+    if len(_fields(lines, _separator(lines))[0]) > 1:
+        raise DataError(
+            f"the first line of {name} must hold the column names, got {first[:80]!r} above a table; take "
+            "out the lines above the names"
+        )
 
 
 def _decoded(content: bytes, name: str) -> tuple[str, str, tuple[Note, ...]]:
@@ -145,14 +215,19 @@ def _first_lines(text: str) -> list[str]:
 
 
 def _separator(lines: list[str]) -> str:
-    """Return the separator that gives the most fields, the same number in (nearly) every line."""
+    """Return the separator that gives the most fields, the same number in (nearly) every line.
+
+    A blank separates only where nothing else does.
+    """
 
     def score(separator: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        share = sum(width == widths[0] for width in widths) / len(widths)
+        widths = [len(row) for row in _fields(lines, separator)]
+        share = sum(width in (widths[0], widths[0] + 1) for width in widths) / len(widths)
         return (round(share, 1) if widths[0] > 1 else 0.0, widths[0])
 
-    return max(_SEPARATORS, key=score)
+    best = max(_SEPARATORS, key=score)
+    is_blank = score(best)[0] == 0.0 and score(" ")[0] == 1.0
+    return " " if is_blank else best
 
 
 def _check_header(header: list[str], name: str) -> None:
@@ -176,10 +251,21 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _has_decimal_comma(lines: list[str], separator: str) -> bool:
-    fields = [field.strip() for row in csv.reader(lines, delimiter=separator) for field in row]
+def _has_decimal_comma(rows: list[list[str]]) -> bool:
+    fields = [field.strip() for row in rows for field in row]
     has_comma = any(_DECIMAL_COMMA.fullmatch(field) for field in fields)
-    return has_comma and not any(_DECIMAL_POINT.fullmatch(field) for field in fields)
+    return has_comma and not any(
+        _DECIMAL_POINT.fullmatch(field) and not _THOUSANDS.fullmatch(field) for field in fields
+    )
+
+
+def _without_points(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a text column of a file with decimal commas as numbers if points stand between thousands."""
+    texts = column.dropna().astype(str).str.strip()
+    if not all(_THOUSANDS.fullmatch(text) or _PLAIN_COMMA.fullmatch(text) for text in texts):
+        return column
+    numbers = texts.str.replace(".", "").str.replace(",", ".").astype(float)
+    return numbers.reindex(column.index)
 
 
 def parse_json_lines(content: bytes, name: str) -> Parsed:

@@ -27,6 +27,7 @@ from regadvisor.data.rows import (
 from regadvisor.data.table import Table, principal_component
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
+from regadvisor.data.written_target import with_numbers
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
 from regadvisor.words import agreed, counted
@@ -69,8 +70,9 @@ def make_table(
     (('no', 'yes'), True)
     """
     container = contain(X)
-    values = as_target(y)
-    check_length(values, container.shape[0], name="y")
+    given = as_target(y)
+    check_length(given, container.shape[0], name="y")
+    values, on_reading = with_numbers(given, task=task)
     series = _row_series(
         {"groups": groups, "time": time, "sample_weight": sample_weight}, n_rows=container.shape[0]
     )
@@ -94,6 +96,7 @@ def make_table(
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
         _shape_note(y, values)
+        + on_reading
         + left_out
         + target.notes
         + columns.notes
@@ -102,7 +105,10 @@ def make_table(
     is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
     n_classes, n_rows = len(target.classes or ()), len(target.y)
     is_plain_y &= n_rows <= 20 or 2 * n_classes <= n_rows  # or scikit-learn asks whether these are classes
-    plain = {"x": columns.is_plain, "y": is_plain_y and not left_out and not _shape_note(y, values)}
+    plain = {
+        "x": columns.is_plain,
+        "y": is_plain_y and not left_out and not on_reading and not _shape_note(y, values),
+    }
     of_rows = {"groups": group_codes, "time": positions, "weight": weight}
     return Table(
         X=columns.values,

@@ -74,7 +74,7 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     is_label = holds_labels(values)
     if is_label and task != "regression":
         target = _classes(values, task=task)
-        return replace(target, notes=(*target.notes, *_order_unused(values)))
+        return replace(target, notes=(*target.notes, *_order_unused(values), *_are_dates(values)))
     numbers = finite_numbers(values)
     if task == "regression" or (task == "auto" and not is_coded(numbers)):
         return _doubted(_regression(numbers), numbers, task)
@@ -106,6 +106,11 @@ def holds_labels(values: AnySeries, where: str = "y") -> bool:
     if dtypes.is_numeric_dtype(dtype):
         return False
     kind = dtypes.infer_dtype(values, skipna=True)
+    if kind.startswith("timedelta"):
+        raise DataError(
+            f"{where} must be numbers or labels, got durations. Unknown label type: timedelta; pass seconds, "
+            "such as pandas.Series(y).dt.total_seconds()"
+        )
     if kind.startswith(("date", "time", "period")):
         raise DataError(
             f"{where} must be numbers or labels, got dates. Unknown label type: dates; predict a "
@@ -205,6 +210,16 @@ def _order_unused(values: AnySeries) -> tuple[Note, ...]:
         "it, as a number."
     )
     return (Note(code="ordered-classes", text=text),)
+
+
+def _are_dates(values: AnySeries) -> tuple[Note, ...]:
+    if find_dates(values) is None:
+        return ()
+    text = (
+        f"the classes are dates, such as {shown(values.iloc[0])}, and nothing is made of their order; to "
+        "predict a time, pass a number, such as the days since a fixed date."
+    )
+    return (Note(code="date-classes", text=text, is_warning=True),)
 
 
 def _regression(numbers: NDArray[np.float64]) -> Target:

@@ -12,6 +12,7 @@ from regadvisor.data.datasets import unpacked
 from regadvisor.data.rows import as_series, as_target, check_length, has_target, read_weight, scaled_weight
 from regadvisor.data.table import is_column, take_rows
 from regadvisor.data.target import plain_target
+from regadvisor.data.written_target import with_numbers
 from regadvisor.errors import DataError
 
 
@@ -35,6 +36,8 @@ def training_rows(
     """
     X, y = unpacked(X, y)
     values = as_target(y)
+    if not is_classification:
+        values, _ = with_numbers(values, task="regression")
     are_texts = is_column(X)
     n_rows = X.shape[0] if len(getattr(X, "shape", ())) > 1 else len(X) if are_texts else contain(X).shape[0]
     check_length(values, n_rows, name="y")

@@ -1,9 +1,10 @@
-"""Numbers as people write them: ``"$1,234.50"``, ``"12.5%"``, ``"1.234,5"``, ``"72 kg"``.
+"""Numbers as people write them: ``"$1,234.50"``, ``"12.5%"``, ``"1.234,5"``, ``"72 kg"``, ``"1:30:00"``.
 
 Texts of a column are numbers if every one is, in one way: the same sign of a currency, percent sign or unit
 around all of them, the same decimal sign. ``"4 kg"`` beside ``"4 lb"`` are categories, as are codes: letters
 in front of digits (``"Q1"``, ``"user17"``), leading zeros (``"0123"``), units behind a handful of values
-(``"2WD"``, ``"4WD"``), and long groups of digits of one length (``"612 345 678"``).
+(``"2WD"``, ``"4WD"``), and long groups of digits of one length (``"612 345 678"``). Only ``"950"``,
+``"1.2K"`` and ``"3M"`` mean one thing together, as do degrees north and south.
 """
 
 from __future__ import annotations
@@ -27,12 +28,22 @@ _PARTS = re.compile(
 )
 #: Without leading zeros, in groups of three or in none; the comma as decimal sign, or between groups.
 _NUMBER: dict[DecimalSign, re.Pattern[str]] = {
-    ".": re.compile(r"(?:0|[1-9]\d{0,2}(?:([,' ])\d{3})(?:\1\d{3})*|[1-9]\d*)?(?:\.\d*)?"),
+    ".": re.compile(
+        r"(?:0|[1-9]\d{0,2}(?:([,' ])\d{3})(?:\1\d{3})*|[1-9]\d?(?:,\d\d)+,\d{3}|[1-9]\d*)?(?:\.\d*)?"
+    ),
     ",": re.compile(r"(?:0|[1-9]\d{0,2}(?:([.' ])\d{3})(?:\1\d{3})*|[1-9]\d*)(?:,\d*)?"),
 }
 #: Groups of digits with no sign that says that they are an amount.
 _GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
+#: Hours and minutes (or minutes and seconds) and what is smaller; days in front as pandas writes them.
+_CLOCK = re.compile(r"(?:(\d+) days? \+?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
+_POWER_OF_TEN = re.compile(r"\s*[-+]?\d*[.,]?\d+[eE][-+]?\d+\s*")
+#: Letters for powers of ten; they change from row to row with the size of the number.
+_POWERS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
+#: What stands behind numbers with such letters.
+_SCALED = "K or M"
+_SIDES = {"°n": 1.0, "°s": -1.0, "°e": 1.0, "°w": -1.0}
 #: Three letters in front of a number are a currency if they are one of these; "SKU 1001" is a code.
 _CURRENCIES = (
     *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "BRL", "MXN", "ARS", "CLP"),
@@ -78,7 +89,12 @@ def written_numbers(
     split = [_split(text) for text in texts]
     if not split or not all(split):
         return None
-    signs, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
+    factors, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
+    if len(set(afters)) > 1 if way is None else way.after == _SCALED:
+        if not set(afters) <= _POWERS.keys():
+            return None
+        factors = tuple(own * _POWERS[power] for own, power in zip(factors, afters, strict=True))
+        afters = (_SCALED,) * len(afters)
     around = set(zip(befores, afters, strict=True))
     if way is None:
         if len(around) > 1 or not _is_unit(befores[0], afters[0]):
@@ -87,14 +103,30 @@ def written_numbers(
             return None
         decimal = next((sign for sign in _NUMBER if _all_are(digits, sign)), None)
         way = None if decimal is None else Way(befores[0], afters[0], decimal)
-    elif not around <= {way[:2], ("", "")} or not _all_are(digits, way.decimal):
+    elif not around <= {way[:2], ("", ""), ("", way.after)} or not _all_are(digits, way.decimal):
         return None
     if way is None:
         return None
     plain = "\n".join(digits)  # all at once: a call for each takes as long as reading them
     for sign in "' ," if way.decimal == "." else "' .":
         plain = plain.replace(sign, "")
-    return np.array(signs) * [float(each) for each in plain.replace(",", ".").split("\n")], way
+    return np.array(factors) * [float(each) for each in plain.replace(",", ".").split("\n")], way
+
+
+def written_around(text: str) -> tuple[str, str] | None:
+    """Return what stands in front of a number and behind it; None if a text is none, or a code.
+
+    Examples
+    --------
+    >>> written_around("4.5 kg"), written_around("-3e5"), written_around("<5"), written_around("007")
+    (('', 'kg'), ('', ''), None, None)
+    """
+    parts = _split(text)
+    if parts is None:
+        return ("", "") if _POWER_OF_TEN.fullmatch(text) else None
+    _, before, digits, after = parts
+    is_number = _is_unit(before, after) and any(_all_are([digits], sign) for sign in _NUMBER)
+    return (before, after) if is_number else None
 
 
 def _split(text: object) -> tuple[float, str, str, str] | None:
@@ -105,13 +137,28 @@ def _split(text: object) -> tuple[float, str, str, str] | None:
     is_negative = bare.startswith("(") and bare.endswith(")")  # as accountants write it
     found = _PARTS.fullmatch(bare[1:-1] if is_negative else bare)
     if found is None:
-        return None
+        return _clock(bare)
     first, before, second, digits, after = found.groups()
-    if first and second:
+    if bool(first) + bool(second) + (after == "-") > 1:
         return None
-    is_negative |= "-" in (first, second)
+    after = after.casefold()
+    sign = _SIDES.get(after, 1.0)
+    if after in _SIDES or after == "-":  # "12-" is what SAP makes of -12
+        after = "°" * (after != "-")
+    if is_negative or "-" in (first, second, found[5]):
+        sign = -sign
     # "3 years" and "1 year" are one unit.
-    return -1.0 if is_negative else 1.0, before.strip(), digits.strip(), after.casefold().removesuffix("s")
+    return sign, before.strip(), digits.strip(), after.removesuffix("s")
+
+
+def _clock(bare: str) -> tuple[float, str, str, str] | None:
+    """Return a time on a clock, or a duration, as a number in units of what its first part counts."""
+    found = _CLOCK.fullmatch(bare.removeprefix("-")) if ":" in bare else None
+    if found is None:
+        return None
+    days, first, second, third = ((part or "0").replace(",", ".") for part in found.groups())
+    value = 24.0 * float(days) + float(first) + float(second) / 60.0 + float(third) / 3600.0
+    return -1.0 if bare.startswith("-") else 1.0, "", f"{value:.9f}", "h:mm:s" if found[4] else "h:mm"
 
 
 def _is_unit(before: str, after: str) -> bool:

@@ -149,7 +149,7 @@ class CsvPart(TextPart):
         from pyarrow import csv
 
         form = csv_form(head_of(self.path), self.called)
-        header = csv_names(form.header)
+        header = form.header
         constants = dict(self.constants)
         wanted = [name for name in spec.kinds if name not in constants]
         _check_columns(wanted, header, self.called)
@@ -159,7 +159,7 @@ class CsvPart(TextPart):
             read_options=csv.ReadOptions(
                 block_size=_BLOCK_BYTES,
                 column_names=header,
-                skip_rows=1 + form.n_blank,
+                skip_rows=1 + form.n_above,
                 encoding="utf8" if form.encoding == "utf-8-sig" else form.encoding,
             ),
             parse_options=csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
@@ -230,17 +230,6 @@ def head_of(path: Path) -> bytes:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head[: len(head) // 2 * 2]
     return head[: head.rfind(b"\n") + 1] or head
-
-
-def csv_names(header: list[str]) -> list[str]:
-    """Return the names of columns as pandas has them: one without a name gets its number.
-
-    Examples
-    --------
-    >>> csv_names(["", "a"])
-    ['Unnamed: 0', 'a']
-    """
-    return [name if name else f"Unnamed: {j}" for j, name in enumerate(header)]
 
 
 def _check_columns(wanted: list[str], header: list[str], called: str) -> None:

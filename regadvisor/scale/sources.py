@@ -28,7 +28,6 @@ from regadvisor.scale.parts import (
     Part,
     Source,
     arrow_kind,
-    csv_names,
     head_of,
 )
 from regadvisor.scale.sketch import Kind
@@ -225,7 +224,7 @@ class TextFiles(Source):
         if format_of(first) == "jsonl":
             return cls(root=root, paths=tuple(paths), kinds=kinds)
         form = csv_form(head, called)
-        if csv_names(form.header) != [str(name) for name in frame]:
+        if form.header != [str(name) for name in frame]:
             raise DataError(
                 f"the first line of {called} must hold the column names, got {listed(form.header, limit=3)} "
                 f"where its table has {listed(list(frame), limit=3)}; take out what stands before the names"
@@ -233,7 +232,7 @@ class TextFiles(Source):
         return cls(
             root=root,
             paths=tuple(paths),
-            kinds={name: kinds[name] for name in dict.fromkeys([*csv_names(form.header), *kinds])},
+            kinds={name: kinds[name] for name in dict.fromkeys([*form.header, *kinds])},
             separator=form.separator,
             has_decimal_comma=form.has_decimal_comma,
         )

@@ -15,6 +15,7 @@ from regadvisor.data.files import FileData, split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, Whole
 from regadvisor.data.target import finite_numbers, holds_labels, is_coded
+from regadvisor.data.written_target import column_with_numbers
 from regadvisor.errors import DataError
 from regadvisor.progress import Progress
 from regadvisor.records import Column, DataFacts, Note
@@ -148,7 +149,12 @@ def _is_by_class(source: Source, sketch: Sketch, roles: Roles, task: str) -> boo
     values = source.read(pool.take(first).rows).frame[roles.targets[0]]
     is_there = values.notna().to_numpy(dtype=np.bool_)
     values = values[is_there]
-    is_class = task != "auto" or holds_labels(values)
+    repeated = values
+    if sketch.counts is not None:
+        counts = np.array([sketch.counts[labels[code]] for code in met[is_there]])
+        in_proportion = np.ceil(counts * min(1.0, SAMPLE_ROWS / sketch.n_rows)).astype(np.intp)
+        repeated = values.repeat(in_proportion.tolist())
+    is_class = task != "auto" or holds_labels(column_with_numbers(repeated, task=task)[0])
     if sketch.counts is None and is_class:
         raise DataError(
             f"y must have at most {MOST_CLASSES:,} classes where data are read in parts, got more; merge "
@@ -156,9 +162,7 @@ def _is_by_class(source: Source, sketch: Sketch, roles: Roles, task: str) -> boo
         )
     if sketch.counts is None or is_class:
         return is_class
-    counts = np.array([sketch.counts[labels[code]] for code in met[is_there]])
-    few = np.ceil(counts * min(1.0, SAMPLE_ROWS / sketch.n_rows)).astype(np.intp)  # in proportion
-    return is_coded(np.repeat(finite_numbers(values), few))
+    return is_coded(finite_numbers(repeated))
 
 
 def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64] | None]:

@@ -1,0 +1,100 @@
+"""Targets that come as text and are numbers: read as those of features are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pandas.api import types as dtypes
+
+from regadvisor.data.frames import as_numbers, parsed_numbers, way_of
+from regadvisor.data.written import written_around
+from regadvisor.errors import DataError
+from regadvisor.records import Note
+from regadvisor.thresholds import (
+    ALMOST_NUMBERS,
+    GUESS_MOST_CLASSES,
+    GUESS_ROWS_PER_CLASS,
+    TEXT_ROWS_PER_CLASS,
+)
+from regadvisor.words import counted, listed, means_missing, shown
+
+if TYPE_CHECKING:
+    AnySeries = pd.Series[Any]
+    Values = AnySeries | pd.DataFrame
+
+
+def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]]:
+    """Return a target with text that holds numbers as numbers, and what is worth saying of that.
+
+    Words for a missing value are missing ones then. Few different texts are classes where nobody says that
+    they are numbers, and so are whole numbers without a unit of which each is met often.
+
+    `values` (n_rows,) or (n_rows, n_targets). `task`: as for :func:`regadvisor.data.target.read_target`.
+
+    Raises DataError if most of very many texts are numbers, and some are not.
+
+    Examples
+    --------
+    >>> prices = pd.Series(["$1,200", "?", *(f"${k}" for k in range(98))])
+    >>> with_numbers(prices, task="auto")[0].head(3).tolist()
+    [1200.0, nan, 0.0]
+    >>> with_numbers(pd.Series(["1", "2", "1", "2"]), task="auto")[0].tolist()
+    ['1', '2', '1', '2']
+    """
+    if task not in ("auto", "regression"):
+        return values, ()
+    if not isinstance(values, pd.DataFrame):
+        return column_with_numbers(values, task=task)
+    read = [column_with_numbers(values.iloc[:, j], task=task) for j in range(values.shape[1])]
+    if not any(notes for _, notes in read):
+        return values, ()
+    frame = pd.concat([own for own, _ in read], axis=1)
+    frame.columns = values.columns
+    return frame, tuple(note for _, notes in read for note in notes)
+
+
+def column_with_numbers(values: AnySeries, *, task: str) -> tuple[AnySeries, tuple[Note, ...]]:
+    """Return one target column as :func:`with_numbers` does."""
+    is_text = dtypes.is_object_dtype(values.dtype) or dtypes.is_string_dtype(values.dtype)
+    if not is_text or isinstance(values.dtype, pd.CategoricalDtype):
+        return values, ()
+    present = values.dropna()
+    different: Any = pd.unique(present) if dtypes.infer_dtype(present) == "string" else []
+    texts = [text for text in different if not means_missing(text)]
+    if len(texts) < 2:
+        return values, ()
+    few = min(GUESS_MOST_CLASSES, len(present) / GUESS_ROWS_PER_CLASS)
+    if task == "auto" and len(texts) <= few:
+        return values, ()
+    numbers = parsed_numbers(pd.Series(texts, dtype=object))
+    if numbers is None:
+        if task == "auto":
+            _check_not_almost(present, texts)
+        return values, ()
+    if task == "auto" and _are_classes(texts, len(present)):
+        return values, ()
+    way = way_of(pd.Series(texts, dtype=object))
+    text = f"The target came as text, as {shown(texts[0])}, and is read as numbers{way.unit}."
+    return as_numbers(values, way), (Note(code="parsed-target", text=text),)
+
+
+def _are_classes(numbers: list[str], n_rows: int) -> bool:
+    """Whether whole numbers without a unit, as text, are met often."""
+    are_whole = all(text.strip().lstrip("+-").isdecimal() for text in numbers)
+    return are_whole and n_rows >= TEXT_ROWS_PER_CLASS * len(numbers)
+
+
+def _check_not_almost(present: AnySeries, texts: list[str]) -> None:
+    """Raise DataError if a few texts keep a target from being a number."""
+    numbers = [text for text in texts if written_around(text) is not None]
+    others = [text for text in texts if text not in set(numbers)]
+    n_others = int(present.isin(others).sum())
+    is_almost = len(numbers) > GUESS_MOST_CLASSES and not _are_classes(numbers, len(present))
+    if is_almost and n_others < (1.0 - ALMOST_NUMBERS) * len(present):
+        what = f"got {listed(others, limit=3)}" if others else "got them in several units or ways"
+        raise DataError(
+            f"y must be numbers in every row, or labels that repeat, {what} among "
+            f"{counted(len(present) - n_others, 'number')}; correct these rows, or pass None for a missing "
+            "target"
+        )

@@ -1,0 +1,259 @@
+"""Tables as programs write them: numbers and dates of other countries, names of rows, almost numbers."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regadvisor import DataError, advise
+from regadvisor.data.dates import find_dates
+from regadvisor.data.files import parse_content
+from regadvisor.data.source import make_table
+from regadvisor.data.training import training_rows
+from regadvisor.data.written import Way, written_numbers
+
+N = 120
+R = np.random.default_rng(0)
+X = R.normal(size=(N, 2))
+Y = (50 * X[:, 0] + 1_000 + R.normal(size=N)).round(2)
+
+
+def frame_of(text: str) -> pd.DataFrame:
+    return parse_content(text.encode(), "'x.csv'", "csv").frame
+
+
+def notes(table: Any) -> dict[str, str]:
+    return {note.code: note.text for note in table.notes}
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+def test_points_between_thousands_are_none_before_decimals() -> None:
+    lines = [
+        f"{n:,};{n / 8:.3f}".replace(",", "_").replace(".", ",").replace("_", ".") for n in range(990, 1010)
+    ]
+    frame = frame_of("people;share;when\n" + "".join(f"{line};01.02.2024\n" for line in lines))
+    assert frame["people"].tolist() == list(range(990, 1010))
+    assert frame["share"].tolist() == [n / 8 for n in range(990, 1010)]
+    assert frame["when"].unique().tolist() == ["01.02.2024"]
+    assert frame_of("a,b\n1.234,x\n2.500,y\n")["a"].tolist() == [1.234, 2.5]
+
+
+def test_numbers_with_leading_zeros_stay_codes() -> None:
+    frame = frame_of("zip,n\n02139,1\n94305,0\n,0.5\n")
+    assert frame["zip"].tolist()[:2] == ["02139", "94305"]
+    assert frame["zip"].isna().tolist() == [False, False, True]
+    assert frame["n"].tolist() == [1.0, 0.0, 0.5]
+
+
+def test_a_line_of_excel_names_the_separator() -> None:
+    frame = frame_of("\nsep=;\na; b \n1,5;x\n2,5;y\n")
+    assert frame.to_dict("list") == {"a": [1.5, 2.5], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize("separator", [",", "\t", " "])
+def test_names_of_rows_that_r_writes_without_a_name_are_a_column(separator: str) -> None:
+    lines = [["a", "b"], ["r1", "1", "x"], ["r2", "2", "y"]]
+    frame = frame_of("".join(separator.join(line) + "\n" for line in lines))
+    assert frame.to_dict("list") == {"Unnamed: 0": ["r1", "r2"], "a": [1, 2], "b": ["x", "y"]}
+
+
+def test_a_separator_at_the_end_of_every_line_is_no_column_of_row_numbers() -> None:
+    data = parse_content(b"a,b\n1,2,\n3,4,\n", "'x.csv'", "csv")
+    assert data.frame[["a", "b"]].to_numpy().tolist() == [[1, 2], [3, 4]]
+    assert data.notes == ()
+
+
+def test_a_title_above_the_names_is_told() -> None:
+    with pytest.raises(DataError, match="got 'Report of 2024' above a table; take out the lines above"):
+        frame_of("Report of 2024\n\na,b\n1,2\n3,4\n")
+
+
+def test_text_beside_missing_targets_is_not_called_mixed() -> None:
+    frame = pd.DataFrame({"g": ["a", "b", None] * 40, "x": X[:, 0]})
+    y = pd.Series(Y).where(np.arange(N) % 9 > 0)
+    assert set(notes(make_table(frame, y))) == {"missing-target"}
+    frame["g"] = ["a", 1, None] * 40
+    assert "mixed-types" in notes(make_table(frame, y))
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["12.5-", "3"], [-12.5, 3.0]),
+        (["₹1,23,45,678", "₹999"], [12345678.0, 999.0]),
+        (["1:30", *(f"0:0{k}" for k in range(10))], [1.5, *(k / 60 for k in range(10))]),
+        (
+            ["1 days 00:30:00", *(f"0 days 00:00:{k:02d}" for k in range(10))],
+            [24.5, *(k / 3600 for k in range(10))],
+        ),
+        (["950", "2M", *(f"{k}.5K" for k in range(10))], [950.0, 2e6, *(1e3 * (k + 0.5) for k in range(10))]),
+        (["5°S", *(f"{k}.5°N" for k in range(10))], [-5.0, *(k + 0.5 for k in range(10))]),
+    ],
+    ids=lambda value: str(value[0]),
+)
+def test_other_ways_to_write_numbers(texts: list[str], numbers: list[float]) -> None:
+    found = written_numbers(texts)
+    assert found is not None
+    assert found[0] == pytest.approx(numbers, abs=1e-8)
+    again = written_numbers(texts[:1], found[1])
+    assert again is not None
+    assert again[0] == pytest.approx(numbers[:1])
+
+
+@pytest.mark.parametrize(
+    "codes", [["3:1", "5:2"], ["25:61", "1:99"], ["-5-", "3"], ["1,2,345"], ["5k", "7 lb"]]
+)
+def test_what_only_looks_like_that_is_none(codes: list[str]) -> None:
+    assert written_numbers(codes) is None
+    assert written_numbers(["3 kg"], Way(after="K or M")) is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        (["forty", "12,5O"], ("'forty'", "'12,5O'")),
+        (["<5"] * 40, ("also '<5', so each",)),
+        ([f"{k} lb" for k in range(30)], (" lb', so each",)),
+    ],
+)
+def test_what_keeps_a_column_from_being_a_number_is_named(odd: list[str], named: tuple[str, ...]) -> None:
+    texts = [f"{k} kg" if "lb" in odd[0] else f"{k}.5" for k in range(N - len(odd))] + odd
+    said = notes(make_table(pd.DataFrame({"w": R.permutation(texts), "x": X[:, 0]}), Y))
+    assert set(said) == {"almost-numbers"}
+    assert all(name in said["almost-numbers"] for name in named)
+    assert f"{N - len(odd)} of {N} rows" in said["almost-numbers"]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{k}" if k % 2 else f"V{k}" for k in range(N)],  # codes, half of them numbers
+        ["1", "2", "3", "K"] * (N // 4),  # grades
+        [f"{k:03d}" for k in range(N)],
+        [f"user{k}" for k in range(N)],
+        [f"{k % 40}-{k % 40 + 10}" for k in range(N)],
+    ],
+    ids=lambda texts: texts[1],
+)
+def test_codes_are_not_almost_numbers(texts: list[str]) -> None:
+    assert "almost-numbers" not in notes(make_table(pd.DataFrame({"w": texts, "x": X[:, 0]}), Y))
+
+
+# ------------------------------------------------------------------------------------------- dates
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("3. März 2021", (2021, 3, 3)),
+        ("1er août 2021", (2021, 8, 1)),
+        ("3 de enero de 2021", (2021, 1, 3)),
+        ("31-dic-2021", (2021, 12, 31)),
+        ("2 out 2021", (2021, 10, 2)),
+        ("Mai 2021", (2021, 5, 1)),
+        ("2021-07", (2021, 7, 1)),
+        ("07/2021", (2021, 7, 1)),
+        ("2021Q3", (2021, 7, 1)),
+        ("Q3 2021", (2021, 7, 1)),
+        ("2021-W07", datetime.date.fromisocalendar(2021, 7, 1).timetuple()[:3]),
+        ("2020-W53-7", datetime.date.fromisocalendar(2020, 53, 7).timetuple()[:3]),
+    ],
+)
+def test_months_quarters_weeks_and_other_languages(text: str, date: tuple[int, int, int]) -> None:
+    for written in (text, unicodedata.normalize("NFD", text)):
+        found = find_dates(pd.Series([written, None]))
+        assert found is not None
+        assert found.times[0] == pd.Timestamp(*date)
+        assert not found.is_ambiguous
+
+
+@pytest.mark.parametrize("text", ["2021-13", "2021Q5", "2021-W54", "2021-W53", "13/2021", "3 foo 2021"])
+def test_what_is_no_month_or_week_is_no_date(text: str) -> None:
+    assert find_dates(pd.Series([text])) is None
+
+
+# ------------------------------------------------------------------------------------------- targets
+
+
+@pytest.mark.parametrize(
+    ("write", "unit"),
+    [
+        (lambda v: f"${v:,.2f}", " in $"),
+        (lambda v: f"{v:.1f}%", " in %"),
+        (lambda v: f"{v:.2f}", ""),
+        (lambda v: f"{v:.0f} kg", " in kg"),
+        (lambda v: f"{v:,.2f} €".replace(",", " ").replace(".", ","), " in €"),
+    ],
+)
+def test_a_target_of_written_numbers_is_a_number(write: Any, unit: str) -> None:
+    texts = np.array([write(value) for value in Y], dtype=object)
+    table = make_table(X, texts)
+    assert table.facts.task == "regression"
+    assert table.y == pytest.approx(Y, abs=0.6)
+    assert notes(table)["parsed-target"].endswith(f"is read as numbers{unit}.")
+    given = training_rows(X, [*texts[:-1], "n/a"], is_classification=False)
+    assert given[1] == pytest.approx(table.y[:-1])
+    assert make_table(X, texts, task="classification").facts.task == "multiclass"
+
+
+def test_advice_about_a_written_target_is_that_about_the_numbers() -> None:
+    texts = pd.Series([f"${value:,.2f}" for value in Y])
+    advice, same = (advise(X, y, effort="quick", folds=3) for y in (texts, Y))
+    assert advice.regularizer == same.regularizer
+    assert advice.build().fit(X, texts).predict(X) == pytest.approx(same.build().fit(X, Y).predict(X))
+
+
+def test_words_for_a_missing_target_are_one() -> None:
+    table = make_table(X, [*(f"{value}" for value in Y[:-2]), "?", "n/a"])
+    assert len(table.y) == N - 2
+    assert "2 rows without a target were left out" in notes(table)["missing-target"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"{k % 12}" for k in range(N)],  # few
+        [f"{k % 12}%" for k in range(N)],
+        [f"{k:05d}" for k in range(20)] * 6,  # codes
+        [str(k // 20 + 21) for k in range(600)],  # 30 of them, each met often
+    ],
+    ids=lambda labels: labels[1],
+)
+def test_few_texts_stay_classes(labels: list[str]) -> None:
+    table = make_table(R.normal(size=(len(labels), 2)), labels)
+    assert table.facts.task == "multiclass"
+    assert table.facts.classes is not None
+    assert set(table.facts.classes) == set(labels)
+
+
+def test_texts_that_keep_a_target_from_being_a_number_are_named() -> None:
+    with pytest.raises(DataError, match=r"got '\[kg\]' among 119 numbers; correct these rows"):
+        make_table(X, ["[kg]", *map(str, Y[1:])])
+    with pytest.raises(DataError, match="in several units or ways"):
+        make_table(X, [*(f"{v} kg" for v in Y[:60]), *(f"{v} lb" for v in Y[60:])])
+
+
+def test_durations_and_dates_are_no_targets() -> None:
+    with pytest.raises(DataError, match="got durations"):
+        make_table(X, pd.to_timedelta(np.arange(N), unit="h"))
+    table = make_table(X, [f"2024-{k % 12 + 1:02d}-01" for k in range(N)])
+    assert "the classes are dates, such as '2024-01-01'" in notes(table)["date-classes"]
+
+
+def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
+    composed = unicodedata.normalize("NFC", "Küche")
+    decomposed = unicodedata.normalize("NFD", "Küche")
+    for one, other in ((composed, decomposed), ("yes", "y"), ("no", "no\u200b")):
+        table = make_table(X, [one, "zzz", "zzz", other, one] * (N // 5))
+        assert "labels-alike" in notes(table)
+    assert "labels-alike" not in notes(make_table(X, ["maybe", "m", "m"] * (N // 3)))
