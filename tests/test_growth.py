@@ -386,3 +386,17 @@ def test_q10_replies_by_mass_and_not_far_beyond_the_sample(changes: dict, reply:
     answer = JUDGES["full_size"].answer(EXTENDED.questions["Q10"], evidence, "l2", "interval")
     assert answer.reply == reply
     assert "rows" in answer.because
+
+
+def test_the_gain_on_the_sample_is_the_one_that_the_verdict_gives() -> None:
+    """It was that of the lowest of several losses, larger than the gain in the headline of the same report."""
+    r = np.random.default_rng(5)
+    X = r.normal(size=(3_000, 40))
+    y = X[:, 0] + r.normal(size=3_000) * 3
+    advice = advise(X, y, sample=300, effort="quick")
+    scores, growth = advice.record.evidence.scores, advice.record.evidence.growth
+    assert scores is not None
+    assert growth is not None
+    told = scores.comparison(growth.kind, "none")
+    assert told is not None
+    assert growth.sizes[0].gain == pytest.approx(-told.difference / told.loss_b)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
+from regadvisor.compare.honest import Honest
 from regadvisor.compare.paired import spread
 from regadvisor.compare.panel import Panel
 from regadvisor.data.table import Table
@@ -60,7 +61,8 @@ class Growing:
     family: Family
     #: The sample's folds.
     prepared: Prepared
-    panel: Panel
+    #: The losses that were compared: without the luck of having picked the best of several strengths.
+    honest: Honest
     seed: int
     deadline: Deadline
     plan: Plan
@@ -91,10 +93,9 @@ class Growing:
     # --------------------------------------------------------------------------------- one size each
 
     def _on_sample(self, kind: Kind) -> SizePoint:
-        """Return the gain on the sample itself, from the candidates that were compared."""
-        best = int(np.argmin(self.panel.mean_losses(kind)))
-        losses = {"none": self.panel.losses["none"][0], kind: self.panel.losses[kind][best]}
-        return _size_point(losses["none"], losses[kind], self.panel, self.prepared.n_learned, share=1.0)
+        """Return the gain on the sample itself, the one that the verdict gives."""
+        none, pick = self.honest.of("none"), self.honest.of(kind)
+        return _size_point(none, pick, self.honest.panel, self.prepared.n_learned, share=1.0)
 
     def _correction(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
         """Return the correction of the pick's strengths, None if it was not measured.

@@ -330,7 +330,7 @@ class Gatherer:
             drawn=drawn,
             family=self.family,
             prepared=trained.prepared,
-            panel=trained.panel,
+            honest=trained.honest,
             seed=self.request.seeds["growth"],
             deadline=self.training_deadline,
             full_run_s=self.rung.full_run_s if is_given else None,
