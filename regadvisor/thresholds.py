@@ -222,6 +222,8 @@ GUESS_ROWS_PER_CLASS = 2
 FEWEST_SCALE_VALUES, FEWEST_ORDERED_VALUES = 8, 5
 #: Consecutive: this many whole numbers in the range for each one that is met; counts have gaps in the tail.
 SCALE_GAPS = 1.5
+#: Far apart: so many whole numbers in the range for each one that is met. Codes of land cover have 6.
+CODE_GAPS = 10
 #: Rarer: rows that would have to change for one peak (Poisson counts of 200 rows: 3 to 7%), and how frequent
 #: the rarest value is at most, as a share of the most frequent one. Digits have the same frequency.
 SCALE_AGAINST, SCALE_RAREST = 0.1, 0.2
@@ -402,6 +404,8 @@ SHARED_HARM, SHARED_FLATTERED = 0.1, 0.7
 #: this chance.
 IDENTIFIER_CHANCE = 1e-5
 IDENTIFIER_FEWEST_ROWS = 20
+#: Numbers that count rows up within this range are years: a judgement.
+YEARS = (1500, 2200)
 #: Few values (three, or as many as are far away, up to this share of the rows) …
 EXTREME_MOST = 0.05
 #: … rule a column if they hold this share of its squares around the median. Of 30 normal values

@@ -432,3 +432,20 @@ def test_frames_that_their_library_cannot_convert_are_refused():
 
     with pytest.raises(DataError, match=r"y must be a frame.*PanicException: nul byte"):
         make_table(X, Panicking())
+
+
+def test_rows_without_a_target_hide_no_note_about_how_columns_were_read():
+    """Where one target was missing, nobody learned that a date can be read in two ways."""
+    n = 60
+    frame = pd.DataFrame(
+        {
+            "day": [f"{1 + i % 12:02d}/{1 + i * 7 % 12:02d}/2023" for i in range(n)],
+            "kind": ["a", "b"] * (n // 2),
+            "price": [f"${i * 3.5:.2f}" for i in range(n)],
+        }
+    )
+    y = np.arange(n) / 2
+    whole = {note.code for note in make_table(frame, y).notes}
+    assert {"ambiguous-dates", "parsed-dates", "parsed-as-numbers"} <= whole
+    y[3] = np.nan
+    assert {note.code for note in make_table(frame, y).notes} == whole | {"missing-target"}

@@ -356,3 +356,24 @@ def test_one_hot_columns_are_named_for_what_they_are(n_classes):
     assert advise(features, one_hot, task="regression", budget=0).record.data.n_targets == n_classes
     one_hot[0] = 1  # several labels in one row: these are labels
     assert advise(features, one_hot, budget=0).record.data.n_targets == n_classes
+
+
+LAND_COVER = (11, 21, 22, 23, 24, 31, 41, 42, 43, 52, 71, 81, 82, 90, 95)  # National Land Cover Database
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (np.arange(1, 21) ** 2, "regression"),
+        (50 * np.arange(12), "regression"),
+        (LAND_COVER, "multiclass"),
+        (np.arange(16), "multiclass"),
+        ((0, 100, 500), "multiclass"),
+    ],
+    ids=["squares", "doses", "land cover", "16 codes", "three codes"],
+)
+def test_many_whole_numbers_far_apart_are_numbers(values, task):
+    table = made(np.random.default_rng(0).permutation(np.repeat(values, 25)))
+    assert table.facts.task == task
+    if task == "regression":
+        assert "taken as a number, as they lie far apart" in warned(table)["task-guessed"]

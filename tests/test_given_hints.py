@@ -87,6 +87,45 @@ def test_dates_that_count_the_rows_are_an_order_and_no_identifier(how):
     assert "pass time='week of'" in note.text
 
 
+def test_years_are_an_order_as_well():
+    frame = pd.DataFrame({"year": np.arange(1900, 1900 + 90), "a": R.normal(size=90)})
+    codes = [note.code for note in find_traps(make_table(frame, R.normal(size=90)), seed=0)]
+    assert codes == ["dates-rows"]
+
+
+def ranked(y, rank):
+    r = np.random.default_rng(3)
+    return find_traps(make_table(pd.DataFrame({"rank": rank, "a": r.normal(size=len(y))}), y), seed=0)
+
+
+@pytest.mark.parametrize("is_classes", [False, True])
+def test_a_rank_that_goes_with_the_target_is_no_identifier(is_classes):
+    r = np.random.default_rng(2)
+    rank = 1 + r.permutation(N)
+    y = rank + 60 * r.normal(size=N)
+    assert not ranked(np.where(y > N / 2, "a", "b") if is_classes else y, rank)
+    (note,) = ranked(np.where(r.normal(size=N) > 0, "a", "b") if is_classes else r.normal(size=N), rank)
+    assert note.code == "numbers-rows"
+
+
+@pytest.mark.parametrize("y", [np.repeat(["a", "b", "c"], N // 3), np.sort(R.normal(size=N))], ids=type)
+def test_an_identifier_of_rows_sorted_by_the_target_is_no_leak(y):
+    (note,) = (note for note in ranked(y, np.arange(N)) if note.code != "separable-classes")
+    assert note.code == "numbers-rows"
+    assert "as the rows are sorted by the target, it tells the target here" in note.text
+    mixed = R.permutation(N)
+    assert "leak" in {note.code for note in ranked(y[mixed], mixed)}, "out of order it is no row number"
+
+
+def test_a_column_that_counts_the_rows_is_no_hint_of_an_order():
+    frame = pd.DataFrame({"id": np.arange(N), "a": R.normal(size=N)})
+    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick").record.notes}
+    assert "row-order" not in codes
+    frame["a"] = np.arange(N) + R.normal(size=N)
+    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick").record.notes}
+    assert "row-order" in codes
+
+
 MEASURED = {
     "prices": R.integers(10_000, 10**7, size=N),
     "counts": R.poisson(300, size=N),

@@ -389,7 +389,7 @@ def test_q10_replies_by_mass_and_not_far_beyond_the_sample(changes: dict, reply:
 
 
 def test_the_gain_on_the_sample_is_the_one_that_the_verdict_gives() -> None:
-    """It was that of the lowest of several losses, larger than the gain in the headline of the same report."""
+    """It was that of the lowest of several losses, larger than the gain in the headline."""
     r = np.random.default_rng(5)
     X = r.normal(size=(3_000, 40))
     y = X[:, 0] + r.normal(size=3_000) * 3

@@ -57,6 +57,8 @@ class Columns:
     dates: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     #: Whether scikit-learn reads the numbers of what the caller passed by itself.
     is_plain: bool = True
+    #: About columns that were read as something else than they came as, and about what columns hold.
+    notes_on_reading: tuple[Note, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -100,7 +102,12 @@ def _with_missing(read: Columns, whole: Columns | None) -> Columns:
         return read
     pairs = zip(read.columns, whole.columns, strict=True)
     columns = (replace(own, has_missing=own.has_missing or other.has_missing) for own, other in pairs)
-    return replace(read, columns=tuple(columns), is_plain=read.is_plain and whole.is_plain)
+    return replace(
+        read,
+        columns=tuple(columns),
+        is_plain=read.is_plain and whole.is_plain,
+        notes_on_reading=whole.notes_on_reading,
+    )
 
 
 def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:
@@ -141,8 +148,8 @@ def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Colum
         levels=levels,
         dates=dates,
         is_plain=all(is_plain(dtype) for dtype in frame.dtypes.iloc[numeric_at]),
-        notes=notes_on_reading(names, read)
-        + notes_on_columns(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
+        notes_on_reading=notes_on_reading(names, read),
+        notes=notes_on_columns(columns, {names[j]: level for j, level in levels.items()}, copies, missing),
     )
 
 

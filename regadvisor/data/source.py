@@ -99,6 +99,7 @@ def make_table(
         + on_reading
         + left_out
         + target.notes
+        + columns.notes_on_reading
         + columns.notes
         + notes_on_weights(target, weight, group_codes, lost)
     )

@@ -18,6 +18,7 @@ from regadvisor.data.numbers import check_magnitude
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import (
+    CODE_GAPS,
     FEWEST_ORDERED_VALUES,
     FEWEST_ROWS_PER_CLASS,
     FEWEST_SCALE_VALUES,
@@ -147,7 +148,8 @@ def finite_numbers(values: AnySeries, where: str = "y") -> NDArray[np.float64]:
 def is_coded(numbers: NDArray[np.float64]) -> bool:
     """Whether numbers look like codes of classes: whole, few, each of them often, and not a count or a scale.
 
-    Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers.
+    Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers,
+    and so are many that lie far apart.
 
     Examples
     --------
@@ -158,7 +160,9 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     False
     """
     few = _few_values(numbers)
-    return few is not None and (len(few[0]) < FEWEST_SCALE_VALUES or not _is_scale(*few))
+    if few is None or len(few[0]) < FEWEST_SCALE_VALUES:
+        return few is not None
+    return not _is_scale(*few) and not _is_apart(few[0])
 
 
 def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
@@ -168,6 +172,11 @@ def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     values, counts = np.unique(numbers, return_counts=True)
     is_few = len(values) <= min(GUESS_MOST_CLASSES, len(numbers) / GUESS_ROWS_PER_CLASS)
     return (values, counts) if is_few else None
+
+
+def _is_apart(values: NDArray[np.float64]) -> bool:
+    """Whether values lie far apart, as squares and doses in milligrams do; codes of classes hardly do."""
+    return bool(values[-1] - values[0] >= CODE_GAPS * len(values))
 
 
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
@@ -187,9 +196,10 @@ def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
         return target
     what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
     if target.task == "regression":
+        why = "as they lie far apart" if _is_apart(values) else "as it gets rarer towards an end"
         text = (
-            f"the target holds {what} and is taken as a number, as it gets rarer towards an end; pass "
-            "task='classification' if these are classes."
+            f"the target holds {what} and is taken as a number, {why}; pass task='classification' if these "
+            "are classes."
         )
         note = Note(code="task-guessed", text=text, is_warning=True)
         return replace(target, other_task="classification", notes=(*target.notes, note))

@@ -153,9 +153,10 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     # A share of a loss that exploded says nothing.
     if with_it < constant < without and len({number(each) for each in (with_it, constant, without)}) == 3:
         there = " on the sample" if is_part else ""
+        loss = f"{named_loss(scores)}{':' if scores.loss_scale else ''}"
         return (
             f"{helps} Without a penalty the model does worse{there} than always guessing (held-out "
-            f"{named_loss(scores)} {number(without)} against {number(constant)}); with it {number(with_it)}.",
+            f"{loss} {number(without)} against {number(constant)}); with it {number(with_it)}.",
         )
     return (f"{helps} {lower}.",)
 

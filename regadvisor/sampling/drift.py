@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from regadvisor import thresholds
+from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import classifier_test
@@ -94,7 +95,7 @@ def order_hint(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
     is_free = free.var(axis=0) > thresholds.DRIFT_FREE_POSITION * functions.var(axis=0)
     ranks = stats.rankdata(view.features.values, axis=0)
     left = _within_target(ranks, view.y, view.is_classification)
-    varies = np.flatnonzero(left.std(axis=0) > 1e-6 * len(ranks))
+    varies = np.flatnonzero((left.std(axis=0) > 1e-6 * len(ranks)) & ~_counts_up(table, view))
     if not is_free.any() or not len(varies):
         return False, ShiftTest(what=what, verdict="equivalent", text="the rows are sorted by the target")
     names = [view.features.names[j] for j in varies]
@@ -114,6 +115,15 @@ def order_hint(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bo
         text=f"{int(found.sum())} of {len(names)} columns change along the row order; "
         f"most surprising {names[worst]} (correlation {correlation[worst]:+.3f}, p = {adjusted[worst]:.2g})",
     )
+
+
+def _counts_up(table: Table, view: _View) -> NDArray[np.bool_]:
+    """Whether each column is whole numbers that rise or fall with every row: it tells no rows apart."""
+    steps = np.diff(view.features.values, axis=0)
+    found = np.flatnonzero((steps > 0).all(axis=0) | (steps < 0).all(axis=0))
+    values = some_numbers(table.X, view.rows, view.features.origin[found])
+    whole = found[(values == np.round(values)).all(axis=0)]
+    return np.isin(np.arange(steps.shape[1]), whole)
 
 
 def _view(table: Table, keys: NDArray[np.uint64], *, seed: int) -> _View:

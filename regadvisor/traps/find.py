@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -12,7 +14,7 @@ from regadvisor.records import Note
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.shared_rows import shared_rows
-from regadvisor.traps.view import View
+from regadvisor.traps.view import View, is_by_target, is_sorted
 from regadvisor.words import shown
 
 
@@ -24,10 +26,11 @@ def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note
     is said of separable classes.
     """
     view = View.of(table, seed=seed)
+    numbered = identifiers(view)
     return (
-        *leaks(view, seed=seed),
+        *leaks(view, seed=seed, numbered=numbered),
         *shared_rows(view, seed=seed),
-        *identifiers(view),
+        *notes_on_identifiers(view, numbered),
         *extreme_features(view, seed=seed),
         *odd_target(view),
         *(separable(view, seed=seed) if is_linear else ()),
@@ -38,25 +41,46 @@ def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note
 _MOST_ROWS = 100_000
 
 
-def identifiers(view: View) -> tuple[Note, ...]:
-    """Return warnings about columns that count the rows up: numbers name them, dates put them in order.
+def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
+    """Return the columns of numbers or dates that count the rows up: all their values, by position.
 
-    Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
+    A rank counts rows up as well, but goes with the target where the row order does not.
     """
+    if view.table.facts.n_features == 1:
+        return {}
     with np.errstate(invalid="ignore"):
         is_whole = (view.values == np.round(view.values)).all(axis=0) & ~view.is_category
     numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= 0.98 * len(view.rows)]
     wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
-    found = [j for j, column in wholes.items() if numbers_rows(column)]
-    if not found or view.table.facts.n_features == 1:
-        return ()
-    dates = [j for j in found if view.is_date[j]]
-    others = [j for j in found if not view.is_date[j]]
-    is_sorted = all(_is_sorted(wholes[j]) for j in others)
-    return (
-        *((_dates_note(view.name(dates[0])),) if dates else ()),
-        *((_note(view.names(others), is_one=len(others) == 1, is_sorted=is_sorted),) if others else ()),
-    )
+    return {j: own for j, own in wholes.items() if numbers_rows(own) and not _is_rank(view, j, own)}
+
+
+def _is_rank(view: View, j: int, column: NDArray[np.float64]) -> bool:
+    """Whether a column that is in no order of the rows goes with the target."""
+    if is_sorted(column) or view.is_date[j]:
+        return False
+    values, y = view.values[:, j], view.targets[:, 0]
+    if view.table.is_classification:
+        classes = [values[y == code] for code in np.unique(y)]
+        return bool(stats.kruskal(*classes).pvalue < thresholds.IDENTIFIER_CHANCE)
+    return bool(stats.spearmanr(values, y).pvalue < thresholds.IDENTIFIER_CHANCE)
+
+
+def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]) -> tuple[Note, ...]:
+    """Return warnings about columns that count the rows up: numbers name them, dates put them in order.
+
+    Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
+    """
+    times = [j for j, own in numbered.items() if view.is_date[j] or _is_years(own)]
+    others = [j for j in numbered if j not in times]
+    in_order = all(is_sorted(numbered[j]) for j in others)
+    notes = [_dates_note(view.name(times[0]), "date" if view.is_date[times[0]] else "year")] if times else []
+    return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
+
+
+def _is_years(column: NDArray[np.float64]) -> bool:
+    first, last = thresholds.YEARS
+    return bool(first <= column.min() and column.max() <= last)
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
@@ -82,29 +106,30 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     return bool(stats.poisson.cdf(n_shared, due) <= thresholds.IDENTIFIER_CHANCE)
 
 
-def _is_sorted(column: NDArray[np.float64]) -> bool:
-    steps = np.diff(column)
-    return bool((steps >= 0).all() or (steps <= 0).all())
-
-
-def _dates_note(name: str | int) -> Note:
+def _dates_note(name: str | int, what: str) -> Note:
     text = (
-        f"Each row has its own date in {name!r}. If later rows are to be predicted from earlier ones, "
-        f"pass time={name!r}."
+        f"Each row has its own {what} in {shown(name)}. If later rows are to be predicted from earlier ones, "
+        f"pass time={shown(name)}."
     )
     return Note(code="dates-rows", text=text, is_warning=True)
 
 
-def _note(names: str, *, is_one: bool, is_sorted: bool) -> Note:
-    count, them, are = ("numbers", "it", "it is") if is_one else ("number", "them", "they are")
+def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
+    names = view.names(found)
+    count, them, are, it = ("numbers", "it", "it is", "it tells")
+    if len(found) > 1:
+        count, them, are, it = ("number", "them", "they are", "they tell")
     order, time = (
         (" in their order", f", or pass time= if {are} the order of time") if is_sorted else ("", "")
     )
-    text = (
-        f"{names} {count} the rows{order}: an identifier teaches a model nothing about new rows. "
-        f"Leave {them} out{time}."
+    what = "an identifier teaches a model nothing about new rows"
+    if is_sorted and is_by_target(view):
+        what = f"as the rows are sorted by the target, {it} the target here, and nothing about new rows"
+    return Note(
+        code="numbers-rows",
+        text=f"{names} {count} the rows{order}: {what}. Leave {them} out{time}.",
+        is_warning=True,
     )
-    return Note(code="numbers-rows", text=text, is_warning=True)
 
 
 #: Encoded columns, rows of one linear programme, and classes asked one by one.

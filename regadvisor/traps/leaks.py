@@ -9,6 +9,7 @@ asked by least squares, with far more rows than columns: what is left is roundin
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,16 @@ from scipy import special
 from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.traps.view import View, as_columns, error, random_folds, ridge, standardised, told_once
+from regadvisor.traps.view import (
+    View,
+    as_columns,
+    error,
+    is_by_target,
+    random_folds,
+    ridge,
+    standardised,
+    told_once,
+)
 from regadvisor.words import shown
 
 #: Columns that are tried together at most, and picked one by one where there are too many for that.
@@ -38,17 +48,20 @@ class _Found:
     how: str
 
 
-def leaks(view: View, *, seed: int) -> tuple[Note, ...]:
+def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Note, ...]:
     """Return a warning for every target that columns determine.
 
-    `seed`: draws the folds by which honest classes that are far apart are told from leaks.
+    `seed`: draws the folds by which honest classes that are far apart are told from leaks. `numbered`:
+    columns that number the rows: where these are sorted by the target, they are no leak.
     """
     table = view.table
+    honest = numbered if numbered and is_by_target(view) else ()
     notes: list[tuple[str | int, Note]] = []
     for number, name in enumerate([each.name for each in table.facts.targets] or [""]):
         y = view.targets[:, number]
         what = "the target" if table.n_targets == 1 else f"the target {shown(name)}"
-        hopeful = [j for j in _hopeful(view, y).tolist() if _determines(view.values[:, j], y, view, j)]
+        columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
+        hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
         whole = np.asarray(table.targets[:, number], dtype=np.float64)  # all rows, not only those of the view
         found = [
             _Found(at=j, how=how) for j in hopeful if (how := _determines(view.whole(j), whole, view, j))

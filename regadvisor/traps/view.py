@@ -325,3 +325,17 @@ def told_once(notes: Sequence[tuple[str | int, Note]]) -> tuple[Note, ...]:
         )
         told.append(replace(first, text=first.text + more))
     return tuple(told)
+
+
+def is_sorted(values: NDArray[Any]) -> bool:
+    """Whether values rise or fall throughout; equal ones may follow each other."""
+    steps = np.diff(values)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def is_by_target(view: View) -> bool:
+    """Whether the rows are sorted by the target, each class in one run."""
+    y = view.targets[:, 0]
+    if view.table.is_classification:
+        return int((np.diff(y) != 0).sum()) + 1 == len(np.unique(y))
+    return is_sorted(y)
