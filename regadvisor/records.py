@@ -718,6 +718,8 @@ class Training:
     own_functions: tuple[str, ...] = ()
     #: Which of the things that the caller's own module returns is the prediction, as in ``Recipe``.
     output: int | str | None = None
+    #: The shape of that prediction for one row; None: it was not looked at.
+    output_shape: tuple[int, ...] | None = None
     #: The caller's own module or fit function: its name (``"cnn"``: ours); it is not in the record.
     module: str | None = None
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.

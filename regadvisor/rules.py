@@ -67,5 +67,9 @@ def whole(low: int, text: str, do: str = "") -> Rule:
     return Rule(lambda value: isinstance(value, numbers.Integral) and is_number(value, low), text, do)
 
 
-CALLABLE = Rule(callable, "a callable")
+CALLABLE = Rule(
+    lambda value: callable(value) and not isinstance(value, type),
+    "a callable",
+    "of a class pass an object, as loss=nn.HuberLoss()",
+)
 FLAG = Rule(lambda value: isinstance(value, bool), "True, False")

@@ -88,7 +88,16 @@ class Unlimited(AlwaysDropping):
         (nn.Sequential(nn.Linear(8, 2), nn.Softmax(1)), "logits"),
         (nn.Sequential(nn.Linear(8, 1), nn.Sigmoid()), "logits"),
         (SoftmaxInside, "logits"),
-        (nn.Linear(8, 2).double(), "float32, got torch.float64 in 'weight'"),
+        (nn.Linear(8, 2).double(), "float32, got torch.float64 in 'weight'; call .float"),
+        (nn.Linear(8, 2, dtype=torch.cfloat), "got torch.complex64 in 'weight'; hold real and imaginary"),
+        (
+            nn.Linear(8, 2, device="meta"),
+            "numbers in its parameters, got none in 'weight'.*make it on the CPU",
+        ),
+        (
+            nn.Sequential(nn.Linear(8, 4), nn.Linear(5, 2)),
+            r"its layer 1, Linear, takes 5 features, and got shape \(5, 4\)\); the layers before that one",
+        ),
         (lambda: 3, "got int from"),
         (lambda width: nn.Linear(width, 2), "may ask for n_features, n_outputs, input_shape"),
         (nn.Flatten(), "parameters to train"),

@@ -128,7 +128,7 @@ def test_parts_in_evaluation_mode_are_named() -> None:
     module = nn.Sequential(body, nn.Linear(3, 1))
     body.eval()
     text = notes(module, FRAME[["age", "size"]])["module-eval"].text
-    assert text.startswith("0 of Sequential stay in evaluation mode")
+    assert text.startswith("Parts of Sequential stay in evaluation mode, as you left them (0):")
     assert net.training
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,15 @@ import torch
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from torch import nn
 
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
 from regadvisor.export.build import build_network
 from regadvisor.export.torch_snippet import torch_snippet
+from regadvisor.families.base import Fold
+from regadvisor.families.neural.module.family import ModuleFamily
+from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
 
@@ -190,3 +196,63 @@ def test_patterns_hold_for_a_module_that_was_never_looked_at(library: Any) -> No
     names: dict[str, Any] = {"named": named}
     exec(f"from fnmatch import fnmatchcase\n{line}", names)
     assert names["names"] == ["0.weight", "0.bias"]
+
+
+# ------------------------------------------------------------------------------------ modules of the caller
+
+
+class Returning(nn.Module):
+    """A module that returns its outputs in some form."""
+
+    def __init__(self, n_out: int, form: Any) -> None:
+        super().__init__()
+        self.body, self.form = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, n_out)), form
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.form(self.body(x), x)
+
+
+FORMS: dict[str, tuple[int, int, Any, Any]] = {
+    "one logit": (2, 1, None, lambda out, x: out),
+    "one logit, flat": (2, 1, None, lambda out, x: out[:, 0]),
+    "a number, flat": (0, 1, None, lambda out, x: out[:, 0]),
+    "first of two": (3, 3, None, lambda out, x: (out, x)),
+    "second of two": (3, 3, 1, lambda out, x: (x, out)),
+    "by name": (3, 3, None, lambda out, x: {"x": x, "logits": out}),
+    "an attribute": (3, 3, "found", lambda out, x: SimpleNamespace(found=out)),
+    "heads": (3, 6, None, lambda out, x: out.view(-1, 2, 3)),
+    "heads of a number": (0, 2, None, lambda out, x: out.view(-1, 2, 1)),
+    "heads of a logit": (2, 2, None, lambda out, x: out.view(-1, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("library", ["torch", "skorch"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_module_returns_is_taken_as_it_was_in_training(form: str, library: Any) -> None:
+    """All rows in one step, from the same weights: the order of the rows does not count."""
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    n_classes, n_out, output, shaped = FORMS[form]
+    X, codes = load_iris(return_X_y=True)
+    y = X @ [1.0, -1.0, 0.5, 0.2] if n_classes == 0 else np.minimum(codes, n_classes - 1)
+    torch.manual_seed(0)
+    module = Returning(n_out, shaped)
+    recipe = Recipe(epochs=30, batch_size=200, lr=0.02, output=output, schedule="constant")
+    table = make_table(X, y)
+    family = ModuleFamily(module, table.facts, recipe=recipe, features=table.X)
+    family.prepare(table, [Fold(train=np.arange(100), test=np.arange(100, 150))], seed=0)
+    training = family.training(None, n_sample=150, n_rows=150, seed=0)
+    advised = Regularizer(l2=1.0, coupling="decoupled")
+    pipeline = build_network(table.facts, advised, training, module=module)
+    ask = {"training": training, "regularizer": advised, "library": library}
+    if library == "skorch" and (training.output is not None or "heads" in form):
+        with pytest.raises(ParameterError, match=r"use snippet\('torch'\)"):
+            torch_snippet(Pipeline(pipeline.steps[:-1]), table.facts, **ask)
+        return
+    script = torch_snippet(Pipeline(pipeline.steps[:-1]), table.facts, **ask)
+    names = {"X": X, "y": y, "own": deepcopy(module)}
+    exec(compile(script.replace("module = ...", "module = own"), "script", "exec"), names)
+    found = pipeline.fit(X, y)
+    if n_classes:
+        np.testing.assert_allclose(names["predict_proba"](X), found.predict_proba(X), atol=2e-3)  # type: ignore[operator]
+    else:
+        np.testing.assert_allclose(names["predict"](X), found.predict(X), atol=5e-3)  # type: ignore[operator]

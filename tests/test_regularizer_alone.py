@@ -156,6 +156,41 @@ def test_lines_for_skorch(name: str) -> None:
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("library", ["torch", "skorch"])
+def test_lines_leave_alone_what_our_optimizer_leaves_alone(library: str) -> None:
+    """Frozen weights and embeddings stay as they are, where nothing but a penalty moves weights."""
+    pytest.importorskip(library, reason=f"{library} is not installed")
+
+    class Looked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.frozen, self.last = nn.Embedding(5, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+            self.frozen.requires_grad_(False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.frozen(self.table(x).mean(1)))
+
+    torch.manual_seed(0)
+    module, target = Looked(), torch.zeros(6, dtype=torch.int64)
+    before = {name: own.detach().clone() for name, own in module.named_parameters()}
+    rows = torch.zeros(6, 3, dtype=torch.int64)
+    space: dict[str, Any] = {
+        "module": module,
+        "lr": 1e-9,
+        "batches": [(rows, target)] * 3,
+        "loss_of": nn.functional.cross_entropy,
+    }
+    regularizer = Regularizer(l1=1e6, l2=1e7, coupling="decoupled")
+    exec(compile(regularizer.snippet(library), "lines", "exec"), space)
+    if library == "skorch":
+        net = space["net"].set_params(lr=1e-9, max_epochs=3, train_split=None, verbose=0)
+        net.fit(rows.numpy(), target.numpy())
+        module = net.module_
+    for name, own in module.named_parameters():
+        is_moved = float((own.detach() - before[name]).abs().max()) > 1e-5
+        assert is_moved == (name == "last.weight"), name
+
+
 @pytest.mark.parametrize("name", REGULARIZERS)
 def test_lines_for_keras(name: str) -> None:
     keras = pytest.importorskip("keras", reason="Keras is not installed")

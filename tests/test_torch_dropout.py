@@ -174,3 +174,38 @@ def test_networks_have_their_own_rate_inside_recurrent_layers() -> None:
 def test_a_rate_inside_a_recurrent_layer_is_a_kind_to_try() -> None:
     facts = make_table(X.numpy(), np.arange(40) / 2).facts
     assert "dropout" in ModuleFamily(Recurrent, facts).kinds
+
+
+# ------------------------------------------------------------------------------ dropout layers of the caller
+
+
+class Plain(nn.Dropout):
+    """Torch's layer by another name."""
+
+
+class Locked(nn.Dropout):
+    """Drops the same units in all rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * functional.dropout(torch.ones_like(x[:1]), self.p, self.training)
+
+
+@pytest.mark.parametrize(("layer", "engine"), [(Plain, "fused"), (Locked, "loop")])
+def test_a_subclass_of_dropout_is_trained_with_the_rate_that_apply_sets(layer: Any, engine: str) -> None:
+    def factory() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 6), layer(0.9), nn.Linear(6, 1))
+
+    source = ModuleSource(model=factory, inputs=Inputs(n_flat=5), n_outputs=1)
+    looked_at = examine(source, X, recipe=Recipe(epochs=2), is_classification=False)
+    assert looked_at.engine == engine
+    assert looked_at.audit is not None
+    assert [(each.name, each.rate, each.is_set) for each in looked_at.audit.dropout] == [("1", 0.9, True)]
+    assert with_dropout(factory(), 0.3)[1].p == 0.3
+    assert "dropout" in ModuleFamily(factory, make_table(X.numpy(), np.arange(40) / 2).facts).kinds
+
+    def without() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 6), nn.Identity(), nn.Linear(6, 1))
+
+    weights, used = trained(0.0, 0.5, factory=factory), trained(0.0, factory=without)[0]
+    torch.testing.assert_close(weights[0][: len(used)], used, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(weights[0], weights[1])

@@ -9,6 +9,7 @@ from regadvisor.export.build import function_names, recipe_of
 from regadvisor.export.code import comment, estimator_code, rendered
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
+from regadvisor.words import counted
 
 _LIBRARIES = {"torch": ("torch",), "keras": ("keras",), "skorch": ("skorch", "torch")}
 #: Written out in the script instead.
@@ -51,14 +52,16 @@ def torch_snippet(
         "facts": facts,
         "training": training,
         "is_regression": facts.task == "regression",
-        "has_one_logit": is_linear and n_classes == 2,
+        "has_one_logit": n_classes == 2 and (is_linear or _is_one_number(training.output_shape)),
         "dtype": "float64" if is_linear else "float32",
-        "n_outputs": n_classes or facts.n_targets,
         "is_decoupled": training.coupling == "decoupled",
         "meaning": _MEANING[training.coupling],
         "momentum": 0.9 if training.momentum is None else training.momentum,
         "optimizer_options": "",
         "shaping": "",
+        "heads": "",
+        "is_flat": False,
+        "n_heads": 1,
         "l1": 0.0,
         "l2": 0.0,
         "dropout": 0.0,
@@ -74,7 +77,7 @@ def torch_snippet(
     if training.family == "module":
         from regadvisor.families.neural.module.inputs import inputs_of
 
-        values["names"] = _names(training)
+        values |= _returned(training, facts) | {"names": _names(training)}
         shaping = inputs_of(facts, training.layout).code(facts.n_features)
         values["shaping"] = shaping if library == "torch" else _in_numpy(shaping)
     return rendered(f"{library}.py.jinja", **values)
@@ -83,11 +86,18 @@ def torch_snippet(
 def _check(training: Training, library: str) -> None:
     """Raise where no script of this library trains the advised model."""
     functions = function_names(training)
-    if functions or training.output is not None:
+    if functions:
         raise ParameterError(
             f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
-            f"{' and '.join(functions or ['output'])}, whose code is not known; use "
+            f"{' and '.join(functions)}, whose code is not known; use "
             "advice.optimizer(module, lr=..., steps=...) in your own loop"
+        )
+    has_heads = len(training.output_shape or ()) > 1
+    if library == "skorch" and (training.output is not None or has_heads):
+        got = "several predictions for each row" if has_heads else f"output={training.output!r}"
+        raise ParameterError(
+            "snippet('skorch') must be asked about a module that returns nothing but a prediction for each "
+            f"row, got {got}; use snippet('torch')"
         )
     if training.family == "linear" and library != "torch":
         raise ParameterError(
@@ -155,6 +165,35 @@ def _network(training: Training) -> dict[str, Any]:
 
     layout = NetArchitecture.of(recipe_of(training), 1, 1).layout
     return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+
+
+def _is_one_number(shape: tuple[int, ...] | None) -> bool:
+    """Return whether a prediction of this shape for one row is one number."""
+    return shape is not None and shape[-1:] in ((), (1,))
+
+
+def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
+    """Return what the script says and does about what a module returns."""
+    output, shape = training.output, training.output_shape
+    taken = "returned"
+    if isinstance(output, str):
+        taken = f"(returned[{output!r}] if isinstance(returned, dict) else returned.{output})"
+    elif output is not None:
+        taken = f"returned[{output}]"
+    is_flat, n_heads = shape == (), shape[0] if shape is not None and len(shape) > 1 else 1
+    if is_flat or n_heads > 1:
+        taken += ".unsqueeze(1)" if is_flat else ".flatten(0, 1)"
+    n_outputs = len(facts.classes or ()) or facts.n_targets
+    if shape is not None:
+        n_outputs = shape[-1] if shape else 1
+    what = "number" if facts.task == "regression" else "logit"
+    return {
+        "taken": taken,
+        "returned": counted(n_outputs, what) if n_outputs > 1 else f"one {what}",
+        "is_flat": is_flat,
+        "n_heads": n_heads,
+        "heads": f".view(-1, {n_heads}, {n_outputs}).mean(1)" if n_heads > 1 else "",
+    }
 
 
 def _names(training: Training) -> str:

@@ -13,12 +13,29 @@ from regadvisor.families.neural.parameters import copied
 from regadvisor.foreign import check_ours
 
 _LAYERS = nn.modules.dropout._DropoutNd
+#: Torch's own dropout layers, whose masks can come from outside.
+TORCHS = (
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
 
 
-def with_rates_inside(module: nn.Module) -> Iterator[nn.RNNBase | nn.MultiheadAttention]:
-    """Yield the layers that drop units inside, at a rate that is a plain number, ``dropout``.
+def takes_masks(part: nn.Module) -> bool:
+    """Return whether a part is a dropout layer of torch, or of a subclass that drops in the same way.
 
-    A rate of 0 is torch's default there, and stays off.
+    Examples
+    --------
+    >>> takes_masks(nn.Dropout2d()), takes_masks(nn.ReLU())
+    (True, False)
+    """
+    return isinstance(part, _LAYERS) and any(type(part).forward is kind.forward for kind in TORCHS)
+
+
+def with_rates_inside(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers that drop units by themselves, at a rate that is a plain number; see :func:`set_rate`.
+
+    Recurrent and attention layers, where a rate of 0 is torch's default and stays off; and dropout layers of
+    the caller's own, whose code is not known.
 
     Examples
     --------
@@ -28,8 +45,25 @@ def with_rates_inside(module: nn.Module) -> Iterator[nn.RNNBase | nn.MultiheadAt
     for part in module.modules():
         # A recurrent layer drops between its layers, so a single one drops nothing.
         is_single = isinstance(part, nn.RNNBase) and part.num_layers == 1
-        if isinstance(part, nn.RNNBase | nn.MultiheadAttention) and part.dropout > 0 and not is_single:
+        is_inside = (
+            isinstance(part, nn.RNNBase | nn.MultiheadAttention) and part.dropout > 0 and not is_single
+        )
+        if is_inside or (isinstance(part, _LAYERS) and not takes_masks(part)):
             yield part
+
+
+def rate_of(part: nn.Module) -> float:
+    """Return the rate of a layer that drops units."""
+    return float(getattr(part, _name(part)))
+
+
+def set_rate(part: nn.Module, rate: float) -> None:
+    """Let a layer drop units at this rate."""
+    setattr(part, _name(part), rate)
+
+
+def _name(part: nn.Module) -> str:
+    return "p" if isinstance(part, _LAYERS) else "dropout"
 
 
 def set_dropout(module: nn.Module, rate: float) -> None:
@@ -37,17 +71,14 @@ def set_dropout(module: nn.Module, rate: float) -> None:
 
     Raises ParameterError if dropout is advised and there is nothing to set.
     """
-    layers = [part for part in module.modules() if isinstance(part, _LAYERS)]
-    inside = list(with_rates_inside(module))
-    if rate > 0 and not layers and not inside:
+    parts = [part for part in module.modules() if takes_masks(part)] + list(with_rates_inside(module))
+    if rate > 0 and not parts:
         raise ParameterError(
             f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
             "behind the hidden layers (dropout written as a function cannot be found)"
         )
-    for layer in layers:
-        layer.p = rate
-    for part in inside:
-        part.dropout = rate
+    for part in parts:
+        set_rate(part, rate)
 
 
 def with_dropout(module: nn.Module, rate: float) -> nn.Module:

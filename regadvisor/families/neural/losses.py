@@ -26,7 +26,8 @@ Loss = Literal["log", "squared"] | LossFunction
 
 ABOUT_LOSS = (
     "it is called with what the model returns and the target (one-hot classes, or numbers), of equal shape: "
-    "a loss that needs more outputs than targets, such as a mean and a variance, cannot be used"
+    "for a loss that takes codes of classes pass lambda outputs, target: loss(outputs, target.argmax(1)); "
+    "one that needs more outputs than targets, such as a mean and a variance, cannot be used"
 )
 
 

@@ -171,6 +171,12 @@ def copied(module: nn.Module) -> nn.Module:
     try:
         return uncompiled(copy.deepcopy(as_written(module), memo))
     except Exception as error:
+        lazy = next((name for name, value in module.named_parameters() if is_lazy(value)), None)
+        if lazy is not None:
+            raise ParameterError(
+                f"module must know the shapes of its parameters, got the lazy {lazy!r}; run it once on a few "
+                "rows before"
+            ) from error
         raise ParameterError(
             f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: "
             f"{type(error).__name__}: {error}; keep nothing in it that cannot be copied (locks, open files, "

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.dropout import unset_dropout, with_rates_inside
-from regadvisor.families.neural.module.dropout import REPLACED, feed_of
+from regadvisor.families.neural.dropout import rate_of, takes_masks, unset_dropout, with_rates_inside
+from regadvisor.families.neural.module.dropout import feed_of
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import Output, prediction_in
 from regadvisor.families.neural.module.source import name_of, own_luck
@@ -139,9 +139,8 @@ def _parameters(module: nn.Module, chosen: set[str]) -> Iterator[AuditedParamete
 def _dropout(module: nn.Module) -> Iterator[AuditedDropout]:
     inside = {id(part) for part in with_rates_inside(module)}
     for name, part in module.named_modules():
-        if type(part) in REPLACED or id(part) in inside:
-            rate = part.p if type(part) in REPLACED else part.dropout
-            yield AuditedDropout(name=name or type(part).__name__, rate=float(rate), is_set=True)
+        if takes_masks(part) or id(part) in inside:
+            yield AuditedDropout(name=name or type(part).__name__, rate=rate_of(part), is_set=True)
     for name, own_rate in unset_dropout(module):
         yield AuditedDropout(name=name, rate=own_rate, is_set=False)
 

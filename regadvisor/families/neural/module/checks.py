@@ -40,8 +40,15 @@ def check_parameters(module: nn.Module) -> None:
         raise ParameterError(f"model must have parameters to train, got none in {name_of(module)}")
     for name, value in trained:
         if value.dtype != torch.float32:
+            do = "hold real and imaginary parts apart" if value.is_complex() else "call .float() on it"
             raise ParameterError(
-                f"model must have parameters of float32, got {value.dtype} in {name!r}; call .float() on it"
+                f"model must have parameters of float32, got {value.dtype} in {name!r}; {do}"
+            )
+    for name, held in (*module.named_parameters(), *module.named_buffers()):
+        if held.is_meta:
+            raise ParameterError(
+                f"model must have numbers in its parameters, got none in {name!r}, which is on the meta "
+                "device; make it on the CPU"
             )
 
 
@@ -61,10 +68,11 @@ def called(module: nn.Module, arguments: Arguments, source: ModuleSource) -> obj
     try:
         return module(*shaped, **named)
     except Exception as error:
-        layer = failing_layer(module, arguments)
+        layer, is_first = failing_layer(module, arguments)
+        do = _remedy(str(error), source) if is_first else _BETWEEN
         raise ParameterError(
             f"model must take {_tensors(shaped, named)}: {source.inputs.described()}, got "
-            f"{type(error).__name__}: {error}{layer}; {_remedy(str(error), source)}"
+            f"{type(error).__name__}: {error}{layer}; {do}"
         ) from error
 
 
@@ -72,6 +80,13 @@ def _tensors(shaped: Sequence[Tensor], named: Mapping[str, Tensor]) -> str:
     shapes = [str(tuple(each.shape)) for each in shaped]
     shapes += [f"{name} {tuple(each.shape)}" for name, each in named.items()]
     return f"{'a tensor' if len(shapes) == 1 else 'tensors'} of shape {', '.join(shapes)}"
+
+
+#: What to do where layers took the rows, and one behind them does not take what they gave.
+_BETWEEN = (
+    "the layers before that one gave it this shape: build it for that, or for rows of this size (a factory "
+    "may name n_features and input_shape)"
+)
 
 
 def _remedy(said: str, source: ModuleSource) -> str:
@@ -119,9 +134,13 @@ _TAKES = {
 }
 
 
-def failing_layer(module: nn.Module, arguments: Arguments) -> str:
-    """Return the innermost layer that fails on an input, and what it takes, as a clause; maybe nothing."""
+def failing_layer(module: nn.Module, arguments: Arguments) -> tuple[str, bool]:
+    """Return the innermost layer that fails on an input, and what it takes, as a clause; maybe nothing.
+
+    And whether it may be the rows that are wrong: no layer with weights took them.
+    """
     tried, open_layers = copied(module), list[tuple[str, nn.Module, tuple[object, ...]]]()
+    passed: list[nn.Module] = []
     for name, part in tried.named_modules():
 
         def enter(part: nn.Module, inputs: tuple[object, ...], name: str = name) -> None:
@@ -129,19 +148,22 @@ def failing_layer(module: nn.Module, arguments: Arguments) -> str:
 
         def leave(part: nn.Module, inputs: object, outputs: object) -> None:
             open_layers.pop()
+            if next(part.parameters(), None) is not None:
+                passed.append(part)
 
         part.register_forward_pre_hook(enter)
         part.register_forward_hook(leave)
     with suppress(Exception), torch.no_grad():
         tried(*arguments[0], **arguments[1])
     if not open_layers:
-        return ""
+        return "", True
     name, part, inputs = open_layers[-1]
     got = next((tuple(each.shape) for each in inputs if isinstance(each, Tensor)), None)
     takes = next((f"{getattr(part, key)} {what}" for key, what in _TAKES.items() if hasattr(part, key)), None)
     if takes is None or got is None:
-        return f" (in {name}, {type(part).__name__})" if name else ""
-    return f" (its layer {name or 'itself'}, {type(part).__name__}, takes {takes}, and got shape {got})"
+        return f" (in {name}, {type(part).__name__})" if name else "", True
+    clause = f" (its layer {name or 'itself'}, {type(part).__name__}, takes {takes}, and got shape {got})"
+    return clause, not passed
 
 
 def first_not_finite(module: nn.Module, x: Tensor, source: ModuleSource) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.dropout import with_rates_inside
+from regadvisor.families.neural.dropout import takes_masks, with_rates_inside
 from regadvisor.families.neural.module.modes import keep, stays_in_eval
 
 AnyDropout = nn.modules.dropout._DropoutNd
@@ -24,7 +24,6 @@ Module = TypeVar("Module", bound=nn.Module)
 _BY_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
 #: Layers that set units to the lower end of SELU instead of 0 (Klambauer et al. 2017, arXiv:1706.02515).
 _ALPHA = (nn.AlphaDropout, nn.FeatureAlphaDropout)
-REPLACED = (nn.Dropout, *_BY_CHANNEL, nn.AlphaDropout)
 #: What SELU goes to at minus infinity: −scale · alpha.
 _SELU_END = -1.7580993408473766
 
@@ -82,14 +81,15 @@ class Feed:
         return place.fitted(mask)
 
 
-class FedDropout(AnyDropout):
+class FedDropout(nn.Module):
     """A dropout layer whose mask comes from a feed; in evaluation mode it does nothing.
 
     `replaced`: the layer that it stands for.
     """
 
     def __init__(self, replaced: AnyDropout, feed: Feed) -> None:
-        super().__init__(replaced.p)
+        super().__init__()
+        self.p = replaced.p
         self.feed = feed
         self.is_by_channel = isinstance(replaced, _BY_CHANNEL)
         self.is_alpha = isinstance(replaced, _ALPHA)
@@ -116,18 +116,18 @@ def _alpha(inputs: Tensor, mask: Tensor) -> Tensor:
 def with_fed_dropout(module: Module) -> tuple[Module, Feed]:
     """Replace the dropout layers of `module`, in place; return it with their feed.
 
-    Subclasses of torch's layers stay as they are: what they do is not known.
+    Subclasses of torch's layers with a ``forward`` of their own stay: what they do is not known.
     """
     feed = Feed()
     for parent in list(module.modules()):
         # Not `named_children`: it names a layer that is used in several places only once.
         for name, child in list(parent._modules.items()):
-            if isinstance(child, AnyDropout) and type(child) in REPLACED:
+            if isinstance(child, AnyDropout) and takes_masks(child):
                 fed = FedDropout(child, feed)
                 if stays_in_eval(child):
                     keep(fed)
                 setattr(parent, name, fed)
-    if type(module) in REPLACED:
+    if takes_masks(module):
         raise ParameterError("module must have weights to train, got a dropout layer")
     return module, feed
 
@@ -152,7 +152,7 @@ def has_dropout(module: nn.Module) -> bool:
     >>> has_dropout(nn.LSTM(2, 2, num_layers=2, dropout=0.1))
     True
     """
-    layers = (type(layer) in REPLACED or isinstance(layer, FedDropout) for layer in module.modules())
+    layers = (takes_masks(layer) or isinstance(layer, FedDropout) for layer in module.modules())
     return any(layers) or any(True for _ in with_rates_inside(module))
 
 

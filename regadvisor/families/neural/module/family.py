@@ -154,6 +154,8 @@ class ModuleFamily(MLPFamily):
         """Return how the advised network is to be trained on everything, and what trained the sample."""
         training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
         last = self._last
+        if last is not None:
+            training = replace(training, output=last.output, output_shape=last.output_shape)
         return replace(
             training,
             family="module",

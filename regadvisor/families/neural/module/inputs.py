@@ -75,6 +75,8 @@ class Inputs:
     n_flat: int = 0
     #: One more than the largest token (layout "tokens").
     n_tokens: int = 0
+    #: Columns of the table that flat rows are made of; 0: not known.
+    n_columns: int = 0
 
     def on(self, x: Tensor) -> Inputs:
         """Return the same layout for these rows, shape (n_rows, n_flat)."""
@@ -210,7 +212,8 @@ class Inputs:
             return f"images of shape {(n_channels, height, width)} {order or '(channels, height, width)'}"
         if self.layout == "tokens":
             return f"{counted(self.n_flat, 'token')} a row as int64 (rows, tokens)"
-        return counted(self.n_flat, "encoded feature")
+        more = f" (of {counted(self.n_columns, 'column')}: one-hot categories, marks of missing values)"
+        return counted(self.n_flat, "encoded feature") + more * (self.n_columns not in (0, self.n_flat))
 
 
 def _channels(shape: tuple[int, ...]) -> NDArray[np.intp]:
@@ -256,6 +259,7 @@ def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
         shape=shape,
         cardinalities=cardinalities if layout == "codes" else (),
         given=facts.inputs,
+        n_columns=0 if shape or facts.inputs else facts.n_features,
     )
 
 

@@ -122,7 +122,7 @@ def _held_still(module: nn.Module, *, label: str) -> Note | None:
         return None
     more = "" if len(roots) <= _MOST_LISTED else f" and {len(roots) - _MOST_LISTED} more"
     text = (
-        f"{', '.join(roots[:_MOST_LISTED])}{more} of {label} stay in evaluation mode, as you left them: "
-        "running statistics do not move there, and nothing is dropped."
+        f"Parts of {label} stay in evaluation mode, as you left them ({', '.join(roots[:_MOST_LISTED])}"
+        f"{more}): running statistics do not move there, and nothing is dropped."
     )
     return Note(code="module-eval", text=text)

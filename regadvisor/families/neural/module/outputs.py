@@ -22,6 +22,21 @@ Output = int | str | Callable[[Any], Tensor] | None
 _LOGITS = "logits"
 
 
+def place_in(returned: Any, output: Output = None) -> Any:
+    """Return where the prediction is among the things that a module returned; None: it returned nothing else.
+
+    Examples
+    --------
+    >>> place_in(torch.zeros(2)), place_in((torch.zeros(2), None)), place_in({"aux": 1, "logits": 2})
+    (None, 0, 'logits')
+    """
+    if output is not None:
+        return output
+    if isinstance(returned, Mapping) and returned:
+        return _LOGITS if _LOGITS in returned else next(iter(returned))
+    return 0 if isinstance(returned, Sequence) and returned else None
+
+
 def prediction_in(returned: Any, output: Output = None) -> Any:
     """Return the prediction among the things that a module returned.
 
@@ -37,23 +52,18 @@ def prediction_in(returned: Any, output: Output = None) -> Any:
     """
     if callable(output):
         return output(returned)
-    if isinstance(returned, Tensor) and output is None:
+    place = place_in(returned, output)
+    if place is None:
         return returned
     try:
-        if isinstance(output, str) and not isinstance(returned, Mapping) and hasattr(returned, output):
-            return getattr(returned, output)
-        if output is not None:
-            return returned[output]
-        if isinstance(returned, Mapping):
-            return returned[_LOGITS] if _LOGITS in returned else next(iter(returned.values()))
-        if isinstance(returned, Sequence) and returned:
-            return returned[0]
-    except (KeyError, IndexError, TypeError, StopIteration) as error:
+        if isinstance(place, str) and not isinstance(returned, Mapping) and hasattr(returned, place):
+            return getattr(returned, place)
+        return returned[place]
+    except (KeyError, IndexError, TypeError) as error:
         raise ParameterError(
             f"output must name one of the things that the module returns, got {output!r} for "
             f"{_described(returned)}; pass its number, its name, or a function as Recipe(output=...)"
         ) from error
-    return returned
 
 
 def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -> Tensor:

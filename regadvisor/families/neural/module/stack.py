@@ -23,7 +23,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.neural.architecture import Architecture, Stack
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
-from regadvisor.families.neural.dropout import with_rates_inside
+from regadvisor.families.neural.dropout import set_rate, with_rates_inside
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.dropout import Place, feed_of
 from regadvisor.families.neural.module.inputs import Part
@@ -74,6 +74,10 @@ class ModuleArchitecture(Architecture):
     is_classification: bool = False
     #: What penalties and dropout act on, if it was asked.
     audit: Audit | None = None
+    #: Which of the things that the module returns is the prediction; None: the only one.
+    output: int | str | None = None
+    #: The shape of that for one row.
+    output_shape: tuple[int, ...] = ()
 
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows as the module gets them.
@@ -196,7 +200,7 @@ class ModuleStack(Stack):
         """Fill the gradients of some networks; return where there are none."""
         for part in self._with_rates if self.rates is not None else ():
             # Where parts have rates of their own, the module draws random numbers: networks run one by one.
-            part.dropout = float(self.rates[models.start])  # type: ignore[index]
+            set_rate(part, float(self.rates[models.start]))  # type: ignore[index]
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}

@@ -28,7 +28,7 @@ from regadvisor.families.neural.module.dropout import Place, feed_of, places_of,
 from regadvisor.families.neural.module.layout import make_layout, tensors
 from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
-from regadvisor.families.neural.module.outputs import rows_of
+from regadvisor.families.neural.module.outputs import place_in, prediction_in, rows_of
 from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.parameters import copied, penalised_parameters
@@ -62,6 +62,8 @@ class _Dry:
     evaluated: Recorder
     #: Seconds of a pass of ``_MANY`` rows.
     pass_s: float
+    output: int | str | None
+    output_shape: tuple[int, ...]
 
 
 def examine(
@@ -123,6 +125,8 @@ def examine(
         pass_s=dry.pass_s,
         n_heads=len(dry.outputs) // len(few),
         is_classification=is_classification,
+        output=dry.output,
+        output_shape=dry.output_shape,
     )
     if engine is not None:
         return replace(architecture, engine=engine)
@@ -152,7 +156,7 @@ class _Pass:
     """One pass of some rows through a copy of the module, and what it showed.
 
     `module`: the copy, after the pass. `outputs` (n_rows, n_outputs). `drew`: whether torch's random numbers
-    were used.
+    were used. `place`, `shape`: where the prediction is among what it returned, and its shape for one row.
     """
 
     def __init__(
@@ -181,6 +185,9 @@ class _Pass:
         self.seconds = time.perf_counter() - start
         self.recorder.end(outputs)
         self.outputs = rows_of(outputs, len(x), source.n_outputs, source.output)
+        place = place_in(outputs, source.output)
+        self.place = place if isinstance(place, int | str) else None
+        self.shape = tuple(prediction_in(outputs, source.output).shape[1:])
 
 
 def _looked_at(
@@ -233,6 +240,8 @@ def _dry_passes(module: nn.Module, second: nn.Module, source: ModuleSource, few:
         trained=(small.recorder, large.recorder),
         evaluated=evaluated.recorder,
         pass_s=pass_s,
+        output=large.place,
+        output_shape=large.shape,
     )
 
 
@@ -318,7 +327,8 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     if has_noise:
         return "loop", (
             "the module draws random numbers of its own in training (dropout inside recurrent or attention "
-            "layers gets each network's rate; dropout written as a function stays as it is)"
+            "layers, and in dropout layers of yours, gets each network's rate; dropout written as a function "
+            "stays as it is)"
         )
     if architecture.chain and _trouble(architecture, "fused", few) is None:
         return "fused", "the module is a plain chain of layers"
