@@ -329,7 +329,6 @@ def _check_not_text(classes: Sequence[Label], values: AnySeries) -> None:
             "number instead, such as the days since a fixed date"
         )
     raise DataError(
-        f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} "
-        f"rows, as in {listed(classes[:2])}; convert y to numbers if it is a number, or pass "
-        "task='classification'"
+        f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} rows, "
+        f"as in {listed(classes[:2])}; convert y to numbers if it is a number, or pass task='classification'"
     )

@@ -111,9 +111,8 @@ def build_network(
         name = missing[0]
         given = f"{name}=..." if name == "loss" else "recipe=..."
         raise ParameterError(
-            f"{name} must be the function that the recipe was given, got None: an advice file does not "
-            f"hold it; "
-            f"call advice.build({'module=..., ' if is_module else ''}{given})"
+            f"{name} must be the function that the recipe was given, got None: an advice file does not hold "
+            f"it; call advice.build({'module=..., ' if is_module else ''}{given})"
         )
     recipe, seed = recipe_of(training, functions), training.seed
     if is_module:

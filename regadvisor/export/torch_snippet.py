@@ -133,9 +133,8 @@ def _check_recipe(training: Training, library: str) -> None:
         found.append("schedule='one-cycle'")
     if found:
         raise ParameterError(
-            f"snippet({library!r}) must be asked of advice without {' and '.join(found)}, for which it "
-            f"has no "
-            "code; use advice.build(), or advice.optimizer(module, lr=..., steps=...) in your own loop"
+            f"snippet({library!r}) must be asked of advice without {' and '.join(found)}, for which it has "
+            "no code; use advice.build(), or advice.optimizer(module, lr=..., steps=...) in your own loop"
         )
 
 

@@ -81,8 +81,7 @@ def _penalised(training: Training) -> list[str]:
     if audit.scale_invariant:
         lines.append(
             f"The size of {_some(audit.scale_invariant)} changes no output, as a norm layer follows: L2 "
-            f"changes "
-            "only the size of steps there."
+            "changes only the size of steps there."
         )
     own = [f"{each.name} ({each.rate:g})" for each in audit.dropout if each.is_set and each.rate]
     if own:

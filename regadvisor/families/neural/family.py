@@ -92,9 +92,8 @@ class MLPFamily(OnOtherRows):
         own = [name for name in ("layout", "output") if getattr(self.recipe, name) is not None]
         if own and self.name == "mlp":
             raise ParameterError(
-                f"{own[0]} must be None for a network of ours, got {getattr(self.recipe, own[0])!r}; it "
-                f"is for a "
-                "module of your own"
+                f"{own[0]} must be None for a network of ours, got {getattr(self.recipe, own[0])!r}; it is "
+                "for a module of your own"
             )
         self.coupling = self.recipe.coupling
         self.device = resolve_device(device)

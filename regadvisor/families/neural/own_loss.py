@@ -148,9 +148,8 @@ def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
         low, high = float(outputs.min()), float(outputs.max())
         raise ParameterError(
             f"loss must give finite numbers, got {found} for outputs from {low:.3g} to {high:.3g} and "
-            f"targets "
-            f"from {float(target.min()):.3g} to {float(target.max()):.3g}; look for a logarithm or a root of "
-            "numbers below 0, or a division by 0"
+            f"targets from {float(target.min()):.3g} to {float(target.max()):.3g}; look for a logarithm or a "
+            "root of numbers below 0, or a division by 0"
         )
 
 

@@ -31,9 +31,8 @@ def check_parameters(module: nn.Module) -> None:
     lazy = [name for name, value in module.named_parameters() if nn.parameter.is_lazy(value)]
     if lazy:
         raise ParameterError(
-            f"model must know the shapes of its parameters after a pass of two rows, got the lazy "
-            f"{lazy[0]!r}; "
-            "run it once on rows of yours to find out why, or give its layers their sizes"
+            "model must know the shapes of its parameters after a pass of two rows, got the lazy "
+            f"{lazy[0]!r}; run it once on rows of yours to find out why, or give its layers their sizes"
         )
     trained = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
     if not trained:
@@ -93,17 +92,15 @@ def _remedy(said: str, source: ModuleSource) -> str:
     """Return what to do about an error of a module's first pass."""
     if "positional argument" in said:
         return (
-            "pass several inputs as a dict or a tuple of arrays, or wrap the model in a module that "
-            "splits the "
-            "columns of x among its inputs"
+            "pass several inputs as a dict or a tuple of arrays, or wrap the model in a module that splits "
+            "the columns of x among its inputs"
         )
     if "keyword argument" in said:
         return "name the arrays of X as the arguments of forward(), or pass a tuple"
     if "Long" in said and "indices" in said:
         return (
-            "numbers of an embedding have to be whole and not negative: pass them as an array (rows, "
-            "tokens) of "
-            "integers; categories of a frame with a factory that names cardinalities, or layout='codes'"
+            "numbers of an embedding have to be whole and not negative: pass them as an array (rows, tokens) "
+            "of integers; categories of a frame with a factory that names cardinalities, or layout='codes'"
         )
     if "index out of range" in said:
         return (
@@ -113,8 +110,7 @@ def _remedy(said: str, source: ModuleSource) -> str:
     if source.inputs.layout == "flat" and source.inputs.given == ():
         return (
             "give a factory that names n_features (or input_shape) and builds its first layer by it; "
-            "sequences "
-            "and images are arrays of three or four axes, or say how rows enter: Recipe(layout=...)"
+            "sequences and images are arrays of three or four axes, or say how rows enter: Recipe(layout=...)"
         )
     return (
         "give a factory that names n_features (or input_shape) and builds its first layer by it, or say how "

@@ -153,8 +153,6 @@ def check_rows_apart(source: ModuleSource, module: nn.Module, rows: Tensor) -> N
         return
     raise ParameterError(
         "model must give each row outputs that do not hang on the other rows of the batch (in evaluation "
-        "mode), "
-        f"got others in another order; it takes {source.inputs.described()} here. Recurrent and attention "
-        f"layers "
-        "need batch_first=True, or Recipe(layout='steps-first')"
+        f"mode), got others in another order; it takes {source.inputs.described()} here. Recurrent and "
+        "attention layers need batch_first=True, or Recipe(layout='steps-first')"
     )

@@ -72,9 +72,8 @@ def _columns(
     )
     if has_codes:
         text += (
-            " Its embedding finds no codes there: to give it codes, pass a factory that names "
-            "cardinalities, or "
-            "Recipe(layout='codes'); forward(numbers, codes) then gets both."
+            " Its embedding finds no codes there: to give it codes, pass a factory that names cardinalities, "
+            "or Recipe(layout='codes'); forward(numbers, codes) then gets both."
         )
     return Note(code="module-columns", text=text, is_warning=has_codes)
 

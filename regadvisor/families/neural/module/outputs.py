@@ -74,9 +74,8 @@ def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -
     outputs = prediction_in(returned, output)
     if not isinstance(outputs, Tensor):
         raise ParameterError(
-            f"model must return a tensor of predictions, or it first among others, got "
-            f"{_described(returned)};"
-            " say which by Recipe(output=...): a number, a name or a function"
+            "model must return a tensor of predictions, or it first among others, got "
+            f"{_described(returned)}; say which by Recipe(output=...): a number, a name or a function"
         )
     if outputs.ndim == 1:
         outputs = outputs.unsqueeze(1)

@@ -105,8 +105,7 @@ class ModuleSource:
             what = "the same object" if again is first else "the same parameters"
             raise ParameterError(
                 f"model must return a new module in every call, got {what} twice; make it inside the "
-                f"factory, "
-                "or pass the module itself to start every network from its weights"
+                "factory, or pass the module itself to start every network from its weights"
             )
         return again
 
