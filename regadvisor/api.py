@@ -340,7 +340,7 @@ def _decide(
         chart=way_chart,
         walk=way,
         evidence=evidence,
-        gather=gatherer.remember(evidence),
+        gather=gatherer.without_growth,
         family=gatherer.family,
         n_rows=gatherer.table.facts.n_rows,
         n_features=gatherer.table.facts.n_features,

@@ -811,8 +811,6 @@ class Record:
     #: If another kind than the advised one is the best: what it saves at most in 90% of the resamplings, as a
     #: share of the loss. None: nothing was compared.
     most_lost: float | None = None
-    #: Share of resampled walks by outcome.
-    outcomes: dict[str, float] = field(default_factory=dict)
     #: What would flip the advice, nearest first.
     flips: tuple[Flip, ...] = ()
     #: Rows that would decide it, if the reply is "can't tell".

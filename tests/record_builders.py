@@ -251,7 +251,6 @@ def advice() -> Record:
             Claim(name="kind", statement="Start with L2.", support=0.86),
             Claim(name="strength", statement="Its strength is within 0.5% of the best tried.", support=0.71),
         ),
-        outcomes={"l2": 0.86, "elasticnet": 0.14},
         flips=flips,
         timings=TIMINGS,
     )
@@ -309,7 +308,6 @@ def none() -> Record:
         walk=walked(LINEAR, said),
         strength=Strength(regularizer=Regularizer(), source="search"),
         claims=(Claim(name="regularize", statement="No regularizer needed", support=0.95, probability=0.91),),
-        outcomes={"none": 0.91, "l2": 0.09},
         flips=(Flip(outcome="l2", condition="L2 were at least 0.2% better than no regularizer (now 0.1%)"),),
     )
 
@@ -356,7 +354,6 @@ def no_signal() -> Record:
         strength=Strength(regularizer=Regularizer(l2=10.0), source="search"),
         training=Training(family="linear", seed=0),
         claims=(Claim(name="kind", statement="No signal", support=0.97),),
-        outcomes={"no signal": 0.97, "l2": 0.03},
         timings=Timings(total_s=0.8),
     )
 
@@ -558,7 +555,6 @@ def network() -> Record:
             Claim(name="regularize", statement="Regularize.", support=0.99),
             Claim(name="kind", statement="Dropout", support=0.74),
         ),
-        outcomes={"dropout": 0.74, "dropout_l2": 0.26},
         flips=(Flip(outcome="l2", condition="dropout were less than 0.5% better than L2 (now 6.4%)"),),
         notes=(
             Note(code="duplicate-columns", text="Columns x3 and x9 are equal; x9 was dropped."),

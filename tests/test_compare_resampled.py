@@ -1,17 +1,21 @@
-"""Resampled comparisons, tied strengths and the summaries."""
+"""Resampled losses, tied strengths and the summaries."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import stats
 from test_compare_panel import made
 
 from regadvisor.compare.claims import no_worse, strength_holds
 from regadvisor.compare.honest import bootstrap_counts, honest_losses
 from regadvisor.compare.paired import compare, spread
 from regadvisor.compare.panel import Panel
-from regadvisor.compare.resampled import resampled, strength_ties
+from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
+from regadvisor.thresholds import SIGNAL_MASS
 
 GRID = tuple({"l2": 10.0**k} for k in range(-3, 3))
 
@@ -26,61 +30,35 @@ def clustered(n=300):
     return Panel(losses=losses, constant=row + 0.2, fold=fold, n_folds=5, cluster=cluster)
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.1])
 @pytest.mark.parametrize("panel", [made(), clustered(), made(weight=np.linspace(0.2, 3, 200))])
-@pytest.mark.parametrize("pair", [("l2", "none"), ("any", "constant")])
-def test_draws_spread_like_the_posterior(panel, pair):
-    honest = honest_losses(panel, seed=0)
-    n_draws = 4000
-    draws = resampled(honest, seed=1, n_draws=n_draws)
-    differences = [draws.comparison(draw, *pair).difference for draw in range(n_draws)]
-    measured = spread(honest.of(pair[0]) - honest.of(pair[1]), panel)
-    sd = np.sqrt(measured.variance)
-    # Three standard errors of a mean and of a standard deviation, and 2% for the ratio of random sums.
-    assert np.mean(differences) == pytest.approx(measured.mean, abs=0.05 * sd)
-    assert np.std(differences) == pytest.approx(sd, rel=3 / np.sqrt(2 * n_draws) + 0.02)
+def test_support_of_no_signal_is_that_of_a_plain_loop_over_resampled_rows(panel, gap):
+    panel = replace(panel, constant=panel.losses["none"][0] + gap)
+    honest, n_draws = honest_losses(panel, seed=0), 60
+    difference = honest.of("any") - honest.of("constant")
+    observed, measured = compare(honest, "any", "constant"), spread(difference, panel)
+    sd, n = np.sqrt(measured.variance), panel.n_clusters
+    stretch = sd / np.sqrt(measured.rows * (n - 1) / n)
+    cluster = np.arange(panel.n_rows) if panel.cluster is None else panel.cluster
+    n_none = 0
+    for counts in bootstrap_counts(n, n_draws, np.random.default_rng(1)):
+        weight = panel.share * counts[cluster]
+        moved = measured.mean + stretch * (np.average(difference, weights=weight) - measured.mean)
+        n_none += stats.t.cdf((-observed.region - moved) / sd, measured.df) < SIGNAL_MASS
+    assert no_signal(honest, seed=1, n_draws=n_draws) == pytest.approx(n_none / n_draws)
 
 
-def test_a_draw_keeps_the_scale_and_moves_the_mean():
-    honest = honest_losses(made(), seed=0)
-    draws = resampled(honest, seed=1, n_draws=20)
-    observed = compare(honest, "l2", "none")
-    for draw in range(draws.n_draws):
-        drawn = draws.comparison(draw, "l2", "none")
-        assert drawn.high - drawn.low == pytest.approx(observed.high - observed.low)
-        assert (drawn.region, drawn.n_rows) == (observed.region, observed.n_rows)
-        assert drawn.loss_a - drawn.loss_b == pytest.approx(drawn.difference)
-
-
-def test_all_pairs_of_a_draw_move_together_and_swap_exactly():
-    """Without any fold part the stretch is common, so differences add up as they do on one sample."""
-    honest = honest_losses(made(sizes=(("none", 1), ("l2", 3), ("l1", 2))), seed=0)
-    draws = resampled(honest, seed=1, n_draws=30)
-    pairs = [("l2", "none"), ("l2", "l1"), ("l1", "none")]
-    no_folds = all(spread(honest.of(a) - honest.of(b), honest.panel).folds == 0 for a, b in pairs)
-    for draw in range(30):
-        ab, ac, cb = (draws.comparison(draw, *pair) for pair in pairs)
-        ba = draws.comparison(draw, "none", "l2")
-        assert (ba.difference, ba.p_better, ba.p_same) == (-ab.difference, ab.p_worse, ab.p_same)
-        shifts = [r.difference - compare(honest, r.a, r.b).difference for r in (ab, ac, cb)]
-        raw = draws.losses[draw] - [honest.loss(side) for side in honest.sides]
-        at = [honest.sides.index(side) for side in ("l2", "none", "l1")]
-        assert np.sign(shifts[0]) == np.sign(raw[at[0]] - raw[at[1]])
-        if no_folds:
-            assert shifts[0] == pytest.approx(shifts[1] + shifts[2])
-
-
-def test_identical_kinds_are_the_same_in_every_draw():
+def test_a_signal_is_missing_in_every_draw_where_nothing_differs_from_the_constant():
     row = np.random.default_rng(0).exponential(size=(1, 50))
-    panel = made(50, losses={"none": row, "l2": row})
-    draws = resampled(honest_losses(panel, seed=0), seed=0, n_draws=10)
-    assert {draws.comparison(draw, "l2", "none").reply for draw in range(10)} == {"same"}
+    honest = honest_losses(made(50, losses={"none": row, "l2": row}, constant=row[0]), seed=0)
+    assert no_signal(honest, seed=0, n_draws=10) == 1.0
 
 
 def test_draws_are_determined_by_the_seed():
     honest = honest_losses(made(), seed=0)
     one, two, other = (resampled(honest, seed=seed, n_draws=5) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.losses, two.losses)
-    assert (one.losses != other.losses).any()
+    np.testing.assert_array_equal(one.lowest, two.lowest)
+    assert (one.lowest != other.lowest).any()
 
 
 def valley(n=400, noise=0.02):
@@ -195,7 +173,7 @@ def test_the_lowest_loss_of_a_draw_is_the_stretched_minimum_over_candidates():
     draws = resampled(honest, seed=1, n_draws=5)
     counts = bootstrap_counts(panel.n_clusters, 5, np.random.default_rng(1))
     for draw in range(5):
-        for kind, lowest in draws.lowest_losses(draw).items():
+        for kind, lowest in zip(panel.kinds, draws.lowest[draw], strict=True):
             means = panel.losses[kind].mean(axis=1)
             drawn = [np.average(row, weights=counts[draw]) for row in panel.losses[kind]]
             stretched = means + np.sqrt(1 + 5 / 4) * (drawn - means)

@@ -1,8 +1,7 @@
-"""From a finished walk to a decision: status, claims, strength, ties, flips, outcomes, on made searches."""
+"""From a finished walk to a decision: status, claims, strength, ties, flips, on made searches."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
@@ -33,11 +32,11 @@ from test_chart import compared
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.claims import is_tie, no_worse, rows_needed, strength_holds
-from regadvisor.compare.resampled import resampled, strength_ties
+from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.flowchart.chart import CLASSIC, NO_SIGNAL
+from regadvisor.flowchart.chart import CLASSIC
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     Comparison,
@@ -244,7 +243,6 @@ def test_without_validation_the_strength_is_a_documented_default_without_support
     ]
     assert family.trainings == [(None, 700, 700, SEEDS["model"])]
     assert decision.scores is None
-    assert decision.outcomes == {}
 
 
 def test_without_validation_what_was_measured_may_still_flip_the_kind() -> None:
@@ -427,65 +425,6 @@ def test_what_rescaling_costs_counts_in_the_support() -> None:
     assert claim(after, "kind").support == thresholds.HIGHEST_SUPPORT
 
 
-# ------------------------------------------------------------------------------------------- outcomes
-
-
-@pytest.mark.parametrize("chart", [LINEAR, CLASSIC])
-def test_outcomes_are_those_of_walks_on_resampled_rows(chart: Any) -> None:
-    """Each draw has its own comparisons and its own lowest losses; the observed ones decide nothing there."""
-    found = trained(doubtful())
-    evidence = evidence_of(scores_of(found))
-    decision = decider(found, evidence, chart=chart).decide()
-    draws, scores = draws_of(found), scores_of(found)
-    counts: Counter[str] = Counter()
-    for draw in range(N_DRAWS):
-        drawn = replace(
-            scores,
-            comparisons=tuple(draws.comparison(draw, each.a, each.b) for each in scores.comparisons),
-            lowest_losses=draws.lowest_losses(draw),
-        )
-        counts[walk(chart, replace(evidence, scores=drawn))[0].outcome] += 1
-    assert decision.outcomes == {name: count / N_DRAWS for name, count in counts.items()}
-    assert sum(decision.outcomes.values()) == pytest.approx(1.0)
-    assert list(decision.outcomes) == sorted(decision.outcomes, key=[*KINDS, NO_SIGNAL].index)
-    if chart is LINEAR:
-        assert min(decision.outcomes["l1"], decision.outcomes["l2"]) > 0.1, "L1 and L2 change places"
-
-
-def test_resampled_walks_ask_for_missing_evidence_but_not_for_unknown_comparisons() -> None:
-    found = trained(clear())
-    scores = scores_of(found)
-    known = tuple(each for each in scores.comparisons if "elasticnet" not in (each.a, each.b))
-    asked: list[tuple[str, ...]] = []
-
-    def gather(current: Any, needs: tuple[str, ...], pick: Any) -> Any:
-        asked.append(needs)
-        return current
-
-    evidence = evidence_of(replace(scores, comparisons=known))
-    decision = decider(found, evidence, gather=gather).decide()
-    assert decision.outcomes == {"l2": 1.0}, "Q4 is unsure in every draw, as it is on all rows"
-    assert ("sample",) in asked
-    assert ("scores",) in asked
-
-
-def test_resampled_walks_measure_what_the_first_walk_did_not_ask_for() -> None:
-    """L2 against L1 is unsure on some resampled rows, where Q3a decides: yes keeps L2 there."""
-    found = trained(doubtful())
-    known = evidence_of(scores_of(found))
-    shares = {}
-    for measured in ("yes", "no"):
-
-        def gather(current: Any, needs: tuple[str, ...], pick: Any, measured: Any = measured) -> Any:
-            return replace(current, correlation=CorrelationEvidence(measured=measured))
-
-        made = decider(found, known)
-        made = replace(made, evidence=replace(known, correlation=None), gather=gather)
-        shares[measured] = made.decide().outcomes["l2"]
-    assert shares["yes"] >= shares["no"]
-    assert shares["no"] == decider(found, known).decide().outcomes["l2"]
-
-
 # ------------------------------------------------------------------------------------------- strength
 
 
@@ -588,7 +527,6 @@ def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
     assert decision.strength.on_sample == Regularizer(l1=0.1)
     assert [each.name for each in decision.claims] == ["regularize"]
     assert claim(decision, "regularize").statement == "Nothing beats always guessing."
-    assert decision.outcomes == {NO_SIGNAL: 1.0}
     assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
     assert claim(decision, "regularize").probability is None
     assert decision.scores is not None
@@ -619,14 +557,15 @@ def test_nothing_is_sure_where_all_rows_tested_belong_together(losses: dict[str,
     assert decision.status == "cant_tell"
 
 
-def test_support_of_no_signal_is_the_share_of_resampled_walks_that_end_there() -> None:
+def test_support_of_no_signal_is_the_share_of_draws_that_show_none() -> None:
     losses = clear(none=3.0, l1=2.2, elasticnet=2.2)
     losses["l2"] = [({"l2": 0.1}, 2.0 * BASE + shifts(0.4, 4))]
     found = trained(losses)
     decision = decider(found, evidence_of(scores_of(found))).decide()
     assert decision.status == "no_signal"
-    assert 0.2 < decision.outcomes[NO_SIGNAL] < 0.99
-    assert claim(decision, "regularize").support == decision.outcomes[NO_SIGNAL]
+    share = no_signal(found.honest, n_draws=N_DRAWS, seed=SEEDS["decide"])
+    assert 0.2 < share < 0.99
+    assert claim(decision, "regularize").support == share
 
 
 def test_a_lack_of_signal_that_no_draw_shows_has_no_support() -> None:

@@ -74,7 +74,6 @@ def records(draw: st.DrawFn) -> Record:
                 honest_losses=draw(st.dictionaries(st.sampled_from(["l1", "l2"]), st.floats())),
             ),
         ),
-        outcomes=draw(st.dictionaries(st.text(max_size=4), st.floats(), max_size=3)),
         notes=tuple(draw(st.lists(st.builds(Note, code=st.just("x"), text=st.text()), max_size=2))),
     )
 
@@ -175,7 +174,12 @@ def test_a_column_called_inf_stays_a_text() -> None:
 
 def test_equal_records_give_equal_bytes() -> None:
     record = advice()
-    turned = replace(record, outcomes=dict(reversed(record.outcomes.items())))
+    scores = record.evidence.scores
+    assert scores is not None
+    turned_losses = dict(reversed(scores.honest_losses.items()))
+    turned = replace(
+        record, evidence=replace(record.evidence, scores=replace(scores, honest_losses=turned_losses))
+    )
     as_int = replace(record, settings=replace(record.settings, budget_s=40))
     as_numpy = replace(record, settings=replace(record.settings, budget_s=np.float64(40.0)))
     assert turned == record == as_int == as_numpy

@@ -1,8 +1,7 @@
-"""The same comparisons on resampled rows: how much an answer depends on the rows at hand."""
+"""Losses on resampled rows: how much an answer depends on the rows at hand."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,42 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.compare.claims import judged, masses
+from regadvisor.compare.claims import masses
 from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums, counted_sums_of
 from regadvisor.compare.paired import same_region, spread
-from regadvisor.compare.panel import CONSTANT, Panel
+from regadvisor.compare.panel import ANY, CONSTANT, Panel
 from regadvisor.full_size.laws import rescaled_loss
-from regadvisor.records import Comparison
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pair:
-    """What all draws of one pair share: the posterior's scale, and the factor on resampled deviations."""
-
-    mean: float
-    scale: float
-    df: float
-    region: float
-    stretch: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resampled:
-    """All comparisons on resampled rows; one draw resamples all sides together.
-
-    A draw stands for another sample of the same size. Its differences deviate from the observed ones like
-    the cluster bootstrap's, stretched pair by pair so that their spread over the draws is the scale of
-    the observed posterior (a plain bootstrap of rows knows nothing of overlapping training sets). Within
-    a draw the posterior is the observed one moved to the draw's difference: same scale, same degrees of
-    freedom, same region. So a comparison that is clear by far keeps its reply in every draw, and one
-    whose mass lies near ``thresholds.REPLY_MASS`` changes it in many.
-
-    Picks are not made again: the honest losses already average over in-bag picks.
-    """
+    """Mean losses of all kinds on resampled rows (clusters); one draw resamples all of them together."""
 
     honest: Honest
-    #: (n_draws, n_sides): resampled mean honest losses, before any stretching.
-    losses: NDArray[np.float64]
     #: (n_draws, n_kinds): lowest mean loss of any candidate by kind, picked anew in every draw. Stretched by
     #: the factor for overlapping training sets alone (Nadeau and Bengio 2003).
     lowest: NDArray[np.float64]
@@ -58,16 +33,6 @@ class Resampled:
     trained: NDArray[np.float64]
     #: By kind: what rescaling its strengths to all rows is expected to add, as a share of its loss.
     rescaling_costs: Mapping[str, float]
-    _pairs: Mapping[tuple[str, str], _Pair]
-
-    @property
-    def n_draws(self) -> int:
-        """Number of draws."""
-        return len(self.losses)
-
-    def lowest_losses(self, draw: int) -> dict[str, float]:
-        """Return the lowest mean loss of any candidate in one draw, by kind."""
-        return dict(zip(self.honest.panel.kinds, self.lowest[draw].tolist(), strict=True))
 
     def at_full_size(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return losses by kind, shape (n_draws, n_kinds), with what rescaling strengths to all rows adds."""
@@ -81,25 +46,6 @@ class Resampled:
                 ]
         return expected
 
-    def comparison(self, draw: int, a: str, b: str) -> Comparison:
-        """Return the comparison of `a` with `b` in one draw, swapped exactly if the sides are."""
-        observed = (self.honest.loss(a), self.honest.loss(b))
-        sides = self.honest.sides
-        drawn = self.losses[draw, sides.index(a)], self.losses[draw, sides.index(b)]
-        pair = self._pairs.get((a, b)) or self._pairs[b, a]
-        mean = pair.mean if (a, b) in self._pairs else -pair.mean
-        moved = [float(pair.stretch * (new - old)) for new, old in zip(drawn, observed, strict=True)]
-        return judged(
-            a,
-            b,
-            mean + (moved[0] - moved[1]),
-            scale=pair.scale,
-            df=pair.df,
-            region=pair.region,
-            losses=(observed[0] + moved[0], observed[1] + moved[1]),
-            n_rows=self.honest.panel.n_rows,
-        )
-
 
 def resampled(
     honest: Honest,
@@ -108,25 +54,17 @@ def resampled(
     n_draws: int = 200,
     rescaling_costs: Mapping[str, float] | None = None,
 ) -> Resampled:
-    """Resample rows (clusters) and keep the mean losses of all sides in every draw.
+    """Resample rows (clusters) and keep the mean losses of all kinds in every draw.
 
     `n_draws`: the standard error of a share over 200 draws is at most 0.035. `rescaling_costs`: see
     :class:`Resampled`; none if not given.
     """
     panel = honest.panel
     counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))
-    sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
     weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
-    pairs = {(a, b): _pair(honest, a, b) for a, b in itertools.combinations(honest.sides, 2)}
     lowest, best, trained = _by_kind(panel, counts, weights)
     return Resampled(
-        honest=honest,
-        losses=sums / weights,
-        lowest=lowest,
-        best=best,
-        trained=trained,
-        rescaling_costs=rescaling_costs or {},
-        _pairs=pairs,
+        honest=honest, lowest=lowest, best=best, trained=trained, rescaling_costs=rescaling_costs or {}
     )
 
 
@@ -148,19 +86,25 @@ def _by_kind(
     return lowest, best, trained
 
 
-def _pair(honest: Honest, a: str, b: str) -> _Pair:
-    """Return what all draws of a pair share."""
-    measured = spread(honest.of(a) - honest.of(b), honest.panel)
+def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: int = 200) -> float:
+    """Return the share of draws in which nothing is shown to beat the constant, as Q4s asks.
+
+    A draw stands for another sample of the same size. Its difference deviates from the observed one like the
+    cluster bootstrap's, stretched so that the spread over draws is the scale of the observed posterior (a
+    plain bootstrap of rows knows nothing of overlapping training sets); scale and region stay.
+    """
+    panel = honest.panel
+    counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))
+    difference = honest.of(ANY) - honest.of(CONSTANT)
+    measured, n = spread(difference, panel), panel.n_clusters
+    weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
+    drawn = counted_sums(counts, panel.cluster_sums(difference * panel.share)[None]) / weights
     # The bootstrap's variance of a mean lacks the factor n/(n - 1) that the row part has.
-    n = honest.panel.n_clusters
     ratio = measured.variance / (measured.rows * (n - 1) / n) if measured.rows > 0 else 1.0
-    return _Pair(
-        mean=measured.mean,
-        scale=math.sqrt(measured.variance),
-        df=measured.df,
-        region=same_region(honest, a, b),
-        stretch=math.sqrt(ratio),
-    )
+    moved = measured.mean + math.sqrt(ratio) * (drawn[:, 0] - measured.mean)
+    scale, region = math.sqrt(measured.variance), same_region(honest, ANY, CONSTANT)
+    p_better = [masses(each, scale=scale, df=measured.df, region=region)[0] for each in moved.tolist()]
+    return float(np.mean(np.array(p_better) < thresholds.SIGNAL_MASS))
 
 
 def strength_ties(

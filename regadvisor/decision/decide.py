@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from regadvisor import thresholds
 from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
-from regadvisor.compare.resampled import Resampled, resampled, strength_ties
+from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
 from regadvisor.evidence.caller_score import Scoring, reported_scores
 from regadvisor.families.base import Family, Fit
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 
 Status = Literal["advice", "tie", "no_signal", "cant_tell"]
 
-#: Walks on resampled rows: more draws than these sharpen what is claimed, not the shares of outcomes, whose
-#: standard error is at most 0.035.
-MOST_WALKS = 200
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -52,7 +47,6 @@ class Decision:
     claims: tuple[Claim, ...]
     ties: tuple[Kind, ...] = ()
     most_lost: float | None = None
-    outcomes: dict[str, float] = field(default_factory=dict)
     flips: tuple[Flip, ...] = ()
     rows_needed: int | None = None
     #: The scores, with what is said about the fits of the pick.
@@ -121,12 +115,10 @@ class Decider:
 
     def _no_signal(self, trained: Trained, scores: ScoreEvidence) -> Decision:
         """Nothing beats the constant: build the penalised candidate that came nearest to it."""
-        draws = self._draws(trained, scores)
-        outcomes = self._outcomes(draws, scores)
         losses = scores.lowest_losses
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
-        support = claims.capped(outcomes.get(NO_SIGNAL, 0.0))
+        support = claims.capped(no_signal(trained.honest, seed=self.seeds["decide"], n_draws=self.n_draws))
         nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
         # One fold of several is what a deadline left: too little to say that there is nothing.
         is_open = (
@@ -139,15 +131,18 @@ class Decider:
             strength=self._strength(trained, nearest),
             training=self._training(trained, nearest),
             claims=() if is_open else (nothing,),
-            outcomes=outcomes,
             flips=self._flips(),
             scores=self._described(trained, scores, nearest),
             notes=self._notes(trained, nearest, scores),
         )
 
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
-        draws = self._draws(trained, scores)
-        outcomes = self._outcomes(draws, scores)
+        draws = resampled(
+            trained.honest,
+            n_draws=self.n_draws,
+            seed=self.seeds["decide"],
+            rescaling_costs=scores.carry_costs,
+        )
         ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
         ratio = self.n_rows / max(trained.prepared.n_learned, 1)
@@ -168,7 +163,6 @@ class Decider:
             ),
             ties=ties,
             most_lost=claims.most_lost(draws, outcome),
-            outcomes=outcomes,
             flips=self._flips(),
             rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
             scores=self._described(trained, scores, outcome),
@@ -176,27 +170,6 @@ class Decider:
         )
 
     # ------------------------------------------------------------------------------------- its parts
-
-    def _draws(self, trained: Trained, scores: ScoreEvidence) -> Resampled:
-        return resampled(
-            trained.honest,
-            n_draws=self.n_draws,
-            seed=self.seeds["decide"],
-            rescaling_costs=scores.carry_costs,
-        )
-
-    def _outcomes(self, draws: Resampled, scores: ScoreEvidence) -> dict[str, float]:
-        """Walk again on draws of resampled rows; return the share of walks by outcome."""
-        counts: Counter[str] = Counter()
-        known = {each.name: getattr(scores, each.name) for each in fields(scores)}
-        n_walks = min(draws.n_draws, MOST_WALKS)
-        for draw in range(n_walks):
-            drawn = _DrawnScores(
-                **{**known, "lowest_losses": draws.lowest_losses(draw)}, draws=draws, draw=draw
-            )
-            evidence = replace(self.evidence, scores=drawn)
-            counts[walk(self.chart, evidence, self.gather)[0].outcome] += 1
-        return {name: counts[name] / n_walks for name in (*KINDS, NO_SIGNAL) if counts[name]}
 
     def _status(self, outcome: Kind, ties: tuple[Kind, ...], against_none: Comparison | None) -> Status:
         assert self.evidence.scores is not None
@@ -354,14 +327,3 @@ class Decider:
         if sample is not None and sample.validation == "time" and scores.cut is None:
             n_rows = sample.n_rows
         return claims.rows_needed(comparison, n_rows)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _DrawnScores(ScoreEvidence):
-    """The scores on one draw of resampled rows; its comparisons are worked out when a walk asks for them."""
-
-    draws: Resampled
-    draw: int
-
-    def comparison(self, a: str, b: str) -> Comparison | None:
-        return None if super().comparison(a, b) is None else self.draws.comparison(self.draw, a, b)

@@ -28,7 +28,6 @@ from regadvisor.evidence.resources import Rung, choose_rung, situation_of
 from regadvisor.evidence.whole_picture import measure_whole_picture
 from regadvisor.families.base import Family, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import as_seen
-from regadvisor.flowchart.walk import Gather
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.records import (
@@ -153,13 +152,14 @@ class Gatherer:
         """Return the evidence with the named fields measured; `pick` is what the walk carries."""
         for name in needs:
             if getattr(evidence, name) is None:
-                with self.stage(name):
-                    self._measured[name] = self._measure[name](evidence, pick)
+                if name not in self._measured:
+                    with self.stage(name):
+                        self._measured[name] = self._measure[name](evidence, pick)
                 evidence = replace(evidence, **{name: self._measured[name]})
         return evidence
 
     def with_measured(self, evidence: Evidence) -> Evidence:
-        """Return the evidence of a walk with what walks on resampled rows have measured besides."""
+        """Return the evidence of a walk with what walks to other replies have measured besides."""
         missing = [name for name in self._measured if getattr(evidence, name) is None]
         return replace(evidence, **{name: self._measured[name] for name in missing})
 
@@ -245,22 +245,9 @@ class Gatherer:
         """Whether Ctrl-C ended the training."""
         return self.deadline.is_cancelled and not self._failures
 
-    def remember(self, evidence: Evidence) -> Gather:
-        """Return a gatherer for walks that start from `evidence` again and again: each field once.
-
-        It trains nothing: what becomes of a gain at the full size is known for the pick of the first walk.
-        """
-        known = evidence
-
-        def gather(current: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evidence:
-            nonlocal known
-            missing = [name for name in needs if name != "growth" and getattr(current, name) is None]
-            if not missing:
-                return current
-            known = self(known, tuple(missing), pick)
-            return replace(current, **{name: getattr(known, name) for name in missing})
-
-        return gather
+    def without_growth(self, evidence: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evidence:
+        """Return the same for a walk to other replies: what becomes of a gain is known for the first pick."""
+        return self(evidence, tuple(name for name in needs if name != "growth"), pick)
 
     def features(self) -> FeatureFacts | None:
         """Return how the features go together; None where the time is up."""
