@@ -7,7 +7,7 @@ OUT holds the ``sizes-<family>.jsonl`` that ``benchmarks/sizes.py`` made. Four s
 length     Which length of training on a sample predicts N rows best: by the loss at N of what was best on
            the sample, and by the gain over none.
 strength   The power by which the best strength falls with the rows: a slope for every set, random effects.
-carrying   What a kind's loss is worth on a sample, given that its strengths have to be carried to N rows.
+rescaling   What a kind's loss is worth on a sample, given that its strengths have to be rescaled to N rows.
 gain       The power by which the gain over none falls with the rows, and the scatter around that law.
 
 With --write the tables go into RESULTS.md and the parameters into ``regadvisor/full_size/laws.py``.
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from regret.figures import interval, percentile_90, winsorised
 from sizes import RULES
-from transfer_carry import carry_table, rescaling_costs
+from transfer_costs import cost_table, rescaling_costs
 from transfer_fits import (
     CURVES,
     THEORY,
@@ -38,7 +38,6 @@ from transfer_fits import (
     Run,
     Sets,
     by_rule,
-    carried_excess,
     full_of,
     law_error,
     law_of,
@@ -46,6 +45,7 @@ from transfer_fits import (
     pooled,
     powers,
     read,
+    rescaled_excess,
 )
 from transfer_gains import Foretold, GainLaw, Gains, all_foretold, best_share, fit_gain_law
 
@@ -149,7 +149,7 @@ def excess(sets: Sets, rule: str, ratio: int, exponents: Mapping[str, Mapping[st
     for name, runs in sets.items():
         full, some = full_of(runs), compared(runs, ratio, rule)
         if some:
-            found.append(np.mean([carried_excess(run, full, exponents[name]) for run in some]))
+            found.append(np.mean([rescaled_excess(run, full, exponents[name]) for run in some]))
     return np.array(found)
 
 
@@ -378,7 +378,7 @@ def main() -> None:
         "Powers of the best strength": strength_table(sets),
         "What a power costs, each kind alone": power_table(sets),
         "What a pair of powers costs, best of all kinds: winsorised mean, 90th percentile": pair_table(sets),
-        "Excess by what carrying costs, networks": carry_table(planned.get("network", {})),
+        "Excess by what rescaling costs, networks": cost_table(planned.get("network", {})),
         "Gains over none": gain_text,
         "Gains over none by set": by_set_table(sets),
     }

@@ -122,7 +122,7 @@ def best_at(log_strengths: Numbers, losses: Numbers) -> float:
     return float(np.clip(-slope / (2 * curve), log_strengths[at - 1], log_strengths[at + 1]))
 
 
-def carried_excess(
+def rescaled_excess(
     run: Run,
     full: Run,
     powers: Mapping[str, float],
@@ -130,7 +130,7 @@ def carried_excess(
     costs: Mapping[Kind, float] | None = None,
     farthest: float = math.inf,
 ) -> float:
-    """Return by how many % the best point of a sample, carried to N, is above the best point at N.
+    """Return by how many % the best point of a sample, rescaled to N, is above the best point at N.
 
     Its strengths (in the units of ``sizes.py``) fall as (N/n)^-power; the loss there is read off the curve of
     its kind at N, a line in logs between points. Dropout stays as it is. With `costs` a kind's losses on the

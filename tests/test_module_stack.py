@@ -18,9 +18,9 @@ from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import Member, StackTrainer, Stream, TrainingRows
 from regadvisor.regularizer import Regularizer
 
@@ -115,8 +115,8 @@ def trained(
     trainer = StackTrainer(
         rows_of(shape),
         members or [Member(seed=3)] * len(regularizers),
-        Strengths.of(regularizers),
-        plan=Plan.of(recipe, n_rows=N_ROWS, epochs=6),
+        StackStrengths.of(regularizers),
+        plan=RunPlan.of(recipe, n_rows=N_ROWS, epochs=6),
         architecture=architecture,
         recipe=recipe,
     )
@@ -129,7 +129,7 @@ def plainly_trained(
 ) -> nn.Module:
     """Train the same network by hand: torch's autograd and AdamW, masks and rows from the same stream."""
     rows, recipe = rows_of(shape), Recipe(batch_size=20, epochs=6, lr=5e-3)
-    plan = Plan.of(recipe, n_rows=N_ROWS, epochs=6)
+    plan = RunPlan.of(recipe, n_rows=N_ROWS, epochs=6)
     stream = Stream(Member(seed=3), architecture, rows.parts[0])
     net = make(Masked).train()
     architecture.layout.unpack(stream.initial[0], net)

@@ -22,9 +22,9 @@ from regadvisor.families.neural.losses import (
 )
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import constant_outputs
-from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import Member, StackTrainer, Stream, TrainingRows, clip
 from regadvisor.regularizer import Regularizer
 
@@ -72,8 +72,8 @@ def train(rows: TrainingRows, regularizers: list[Regularizer], recipe: Recipe, s
     trainer = StackTrainer(
         rows,
         [Member(seed=seed)] * len(regularizers),
-        Strengths.of(regularizers),
-        plan=Plan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1),
+        StackStrengths.of(regularizers),
+        plan=RunPlan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1),
         architecture=architecture,
         recipe=recipe,
     )
@@ -86,7 +86,7 @@ class Plain:
 
     def __init__(self, rows: TrainingRows, recipe: Recipe, seed: int = 3) -> None:
         self.rows, self.recipe = rows, recipe
-        self.plan = Plan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1)
+        self.plan = RunPlan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1)
         architecture = NetArchitecture.of(recipe, N_FEATURES, rows.target.shape[1])
         self.stream = Stream(Member(seed=seed), architecture, rows.parts[0])
         parts: list[nn.Module] = []
@@ -239,7 +239,7 @@ def test_what_a_network_becomes_does_not_depend_on_its_company(options: dict[str
     rows, recipe = make_rows(), replace(BASE, **options)  # type: ignore[arg-type]
     regularizers = [Regularizer(**s, coupling=recipe.coupling) for s in STRENGTHS.values()]
     together = train(rows, regularizers, recipe)
-    n_steps = len(Plan.of(recipe, n_rows=N_ROWS, epochs=BASE.epochs or 1).rates)
+    n_steps = len(RunPlan.of(recipe, n_rows=N_ROWS, epochs=BASE.epochs or 1).rates)
     for chosen in ([1], [5, 2, 4], [6, 3, 1, 0]):
         few = train(rows, [regularizers[i] for i in chosen], recipe)
         assert_same(few.flat, together.flat[chosen], n_steps=n_steps)

@@ -20,7 +20,7 @@ from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
-    Plan,
+    RunPlan,
     full_run_rates,
     learning_rates,
     planned_epochs,
@@ -53,7 +53,7 @@ def test_constant_schedule_sums_to_steps_times_lr() -> None:
 def test_an_epoch_is_cut_into_equal_batches_that_lose_less_than_one_row_each(
     n_rows: int, batch_size: int
 ) -> None:
-    plan = Plan.of(Recipe(batch_size=batch_size), n_rows=n_rows, epochs=1)
+    plan = RunPlan.of(Recipe(batch_size=batch_size), n_rows=n_rows, epochs=1)
     assert 1 <= plan.batch <= batch_size
     assert 0 <= n_rows - plan.batch * plan.n_steps < plan.n_steps
 

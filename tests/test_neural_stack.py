@@ -15,9 +15,9 @@ from torch import nn
 
 from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.nets import NetArchitecture
-from regadvisor.families.neural.penalties import Strengths, span
+from regadvisor.families.neural.penalties import StackStrengths, span
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import Member, StackTrainer, Stream, TrainingRows
 from regadvisor.regularizer import Regularizer
 
@@ -54,17 +54,17 @@ def decoupled(**strengths: float) -> Regularizer:
     return Regularizer(**strengths, coupling="decoupled")
 
 
-def make_plan(*, epochs: int = 12, batch_size: int = 32) -> Plan:
-    return Plan.of(Recipe(lr=5e-3, batch_size=batch_size), n_rows=70, epochs=epochs)
+def make_plan(*, epochs: int = 12, batch_size: int = 32) -> RunPlan:
+    return RunPlan.of(Recipe(lr=5e-3, batch_size=batch_size), n_rows=70, epochs=epochs)
 
 
 def make_trainer(
-    rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan
+    rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: RunPlan
 ) -> StackTrainer:
     return StackTrainer(
         rows,
         members,
-        Strengths.of(regularizers),
+        StackStrengths.of(regularizers),
         plan=plan,
         architecture=perceptron(rows),
         recipe=Recipe(hidden=HIDDEN),
@@ -81,7 +81,9 @@ class Trained(NamedTuple):
     biases: list[torch.Tensor]
 
 
-def train(rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: Plan) -> Trained:
+def train(
+    rows: TrainingRows, members: list[Member], regularizers: list[Regularizer], plan: RunPlan
+) -> Trained:
     trainer = make_trainer(rows, members, regularizers, plan)
     assert trainer.run()
     return Trained(trainer.stack.flat, *perceptron(rows).views(trainer.stack.flat))
@@ -112,7 +114,7 @@ def loss_of(rows: TrainingRows, outputs: torch.Tensor, batch: torch.Tensor) -> t
     return (losses if rows.weight is None else losses * rows.weight[batch]).mean()
 
 
-def train_alone(rows: TrainingRows, member: Member, regularizer: Regularizer, plan: Plan) -> nn.ModuleList:
+def train_alone(rows: TrainingRows, member: Member, regularizer: Regularizer, plan: RunPlan) -> nn.ModuleList:
     """The plain loop: nn.Linear layers, autograd, torch's AdamW, soft thresholds."""
     stream = Stream(member, perceptron(rows), rows.parts[member.part])
     layers = as_module(perceptron(rows), stream.initial)

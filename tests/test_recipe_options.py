@@ -17,9 +17,9 @@ from regadvisor.families.neural.module.estimator import ModuleClassifier
 from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.proximal import make_optimizer
-from regadvisor.families.neural.schedule import Plan, learning_rates, sample_plan
+from regadvisor.families.neural.schedule import RunPlan, learning_rates, sample_plan
 from regadvisor.families.neural.trainer import Member, StackTrainer, Stream, TrainingRows
 
 N_ROWS = 60
@@ -48,8 +48,8 @@ def trained(recipe: Recipe, regularizer: Regularizer, model: Any = network, n: i
     trainer = StackTrainer(
         rows(),
         [Member(seed=3)] * n,
-        Strengths.of([regularizer] * n),
-        plan=Plan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1),
+        StackStrengths.of([regularizer] * n),
+        plan=RunPlan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1),
         architecture=architecture,
         recipe=recipe,
     )
@@ -61,7 +61,7 @@ def by_hand(recipe: Recipe, regularizer: Regularizer) -> tuple[nn.Module, dict[s
     """The same run as a plain loop around the optimizer that the caller gets."""
     source = ModuleSource(model=network, inputs=Inputs(n_flat=8), n_outputs=3)
     architecture = examine(source, X, recipe=recipe, is_classification=True)
-    plan = Plan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1)
+    plan = RunPlan.of(recipe, n_rows=N_ROWS, epochs=recipe.epochs or 1)
     stream = Stream(Member(seed=3), architecture, torch.arange(N_ROWS))
     module = network()
     architecture.layout.unpack(stream.initial[0], module)
@@ -255,7 +255,7 @@ def test_adam_has_the_penalty_in_the_loss() -> None:
             {"params": [own for name, own in named.items() if "bias" in name]},
         ]
     )
-    plan = Plan.of(recipe, n_rows=N_ROWS, epochs=3)
+    plan = RunPlan.of(recipe, n_rows=N_ROWS, epochs=3)
     source = ModuleSource(model=network, inputs=Inputs(n_flat=8), n_outputs=3)
     architecture = examine(source, X, recipe=recipe, is_classification=True)
     stream = Stream(Member(seed=3), architecture, torch.arange(N_ROWS))

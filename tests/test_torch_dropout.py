@@ -18,8 +18,8 @@ from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.source import ModuleSource
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.penalties import Strengths
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.penalties import StackStrengths
+from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
 from regadvisor.regularizer import Regularizer
 
@@ -146,8 +146,8 @@ def trained(*rates: float, factory: Any = Recurrent) -> Tensor:
     trainer = StackTrainer(
         rows,
         [Member(seed=0)] * len(rates),
-        Strengths.of([Regularizer(dropout=rate, coupling="decoupled") for rate in rates]),
-        plan=Plan.of(recipe, n_rows=40, epochs=2),
+        StackStrengths.of([Regularizer(dropout=rate, coupling="decoupled") for rate in rates]),
+        plan=RunPlan.of(recipe, n_rows=40, epochs=2),
         architecture=examine(source, X, recipe=recipe, is_classification=False),
         recipe=recipe,
     )

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import sizes
 import transfer
-import transfer_carry
+import transfer_costs
 import transfer_fits
 import transfer_gains
 from regret.data import choose_sets, load
@@ -45,7 +45,7 @@ def study(folder: Path, name: str) -> sizes.Study:
     return sizes.make_study(load(folder, entry, max_rows=1_000), most_rows=480)
 
 
-@pytest.mark.parametrize("module", [sizes, transfer_carry, transfer_fits, transfer_gains])
+@pytest.mark.parametrize("module", [sizes, transfer_costs, transfer_fits, transfer_gains])
 def test_examples(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -144,11 +144,11 @@ def test_weighted_slopes_are_those_of_least_squares() -> None:
     assert error == pytest.approx(expected.stderr)
 
 
-def test_carrying_by_the_true_power_leaves_nothing_on_the_table() -> None:
+def test_rescaling_by_the_true_power_leaves_nothing_on_the_table() -> None:
     power = 3.0 / np.log(16)  # two steps of the grid
     small, full = (simulated_run(ratio, power=power, shift=0.0) for ratio in (16, 1))
-    assert transfer_fits.carried_excess(small, full, {"l2": power}) == pytest.approx(0.0, abs=1e-9)
-    not_moved = transfer_fits.carried_excess(small, full, {"l2": 0.0})
+    assert transfer_fits.rescaled_excess(small, full, {"l2": power}) == pytest.approx(0.0, abs=1e-9)
+    not_moved = transfer_fits.rescaled_excess(small, full, {"l2": 0.0})
     assert not_moved == pytest.approx(100 * np.expm1(0.05 * 3.0**2))
 
 
@@ -177,7 +177,7 @@ def test_all_runs_of_a_set_keep_the_points_that_all_of_them_have() -> None:
 
 
 def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
-    """L2 is a little better than L1 on the sample, and far off once it is carried by the wrong power."""
+    """L2 is a little better than L1 on the sample, and far off once it is rescaled by the wrong power."""
     rng = np.random.default_rng(5)
 
     def made(ratio: int, wrong: float) -> transfer_fits.Run:
@@ -194,15 +194,15 @@ def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
         sets[str(number)] = [made(1, wrong), *(made(ratio, wrong) for ratio in (4, 16))]
     law = {"l2": PowerLaw(intercept=0.0, slope=0.0, sd=0.1), "l1": PowerLaw(intercept=0.0, slope=0.0, sd=0.1)}
     for runs in sets.values():
-        free = transfer_carry.excess_of(runs, 16, law, {})
-        paid = transfer_carry.excess_of(runs, 16, law, {"l2": 0.01})
+        free = transfer_costs.excess_of(runs, 16, law, {})
+        paid = transfer_costs.excess_of(runs, 16, law, {"l2": 0.01})
         assert free > 10.0
         assert paid == pytest.approx(2.0, abs=0.2)
-        assert np.isnan(transfer_carry.excess_of(runs, 64, law, {}))
+        assert np.isnan(transfer_costs.excess_of(runs, 64, law, {}))
 
 
 def test_dropout_that_loses_its_gain_with_the_rows_costs_more_than_l2() -> None:
-    """Dropout beats L2 by 2% on the samples and loses by 10% at N; L2 itself is carried as it should be."""
+    """Dropout beats L2 by 2% on the samples and loses by 10% at N; L2 itself is rescaled as it should be."""
 
     def made(ratio: int, n_features: int) -> transfer_fits.Run:
         run = simulated_run(ratio, power=0.5, shift=0.0)
@@ -218,14 +218,14 @@ def test_dropout_that_loses_its_gain_with_the_rows_costs_more_than_l2() -> None:
             losses=np.concatenate([run.losses, worse, worse, [dropout]]),
         )
 
-    ratios = (1, *transfer_carry.RATIOS)
+    ratios = (1, *transfer_costs.RATIOS)
     sets = {str(number): [made(ratio, number) for ratio in ratios] for number in (10, 20, 40, 80)}
-    found = transfer_carry.CarryStudy(sets)
-    costs = transfer_carry.costs_of(found.best())
+    found = transfer_costs.CostStudy(sets)
+    costs = transfer_costs.costs_of(found.best())
     assert "dropout" in costs
     assert "l2" not in costs
     assert costs["dropout"] * np.log(4) ** 2 >= 0.02
-    assert found.tried[(0.0,) * len(transfer_carry.GROUPS)][:, 1:].min() > 9.9  # dropout is chosen
+    assert found.tried[(0.0,) * len(transfer_costs.GROUPS)][:, 1:].min() > 9.9  # dropout is chosen
     assert found.left_out().max() < 6.0  # L2 is, off by at most half a step of its grid
 
 

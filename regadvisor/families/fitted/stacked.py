@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from regadvisor.families.neural.module.dropout import Place
-from regadvisor.families.neural.penalties import Penalty, Strengths
+from regadvisor.families.neural.penalties import Penalty, StackStrengths
 from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
 from regadvisor.regularizer import Coupling, Regularizer
 
@@ -153,9 +153,9 @@ class _Stack:
 
     def _strengths(self, runs: Sequence[Run]) -> None:
         """Note strengths in the units of the step."""
-        found = Strengths.of([run.regularizer for run in runs])
+        found = StackStrengths.of([run.regularizer for run in runs])
         factor = self.network.factor if self.network.coupling == "loss" else 1.0
-        self.strengths = Strengths(l1=factor * found.l1, l2=factor * found.l2, dropout=found.dropout)
+        self.strengths = StackStrengths(l1=factor * found.l1, l2=factor * found.l2, dropout=found.dropout)
         rates = torch.as_tensor(found.dropout, dtype=torch.float32)
         self._drops = bool((rates > 0).any()) and bool(self.network.places)
         self._rates = rates

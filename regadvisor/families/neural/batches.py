@@ -15,7 +15,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Job
 from regadvisor.families.neural.caller import is_out_of_memory
 from regadvisor.families.neural.encoded import NetworkPrepared
-from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.scoring import Scoreboard
 from regadvisor.families.neural.trainer import Member, StackTrainer
 
@@ -89,7 +89,7 @@ def trainer_for(
     members = [
         Member(seed=member_seed(prepared.seed, job.seed, fold), part=fold) for job in jobs for fold in folds
     ]
-    strengths = Strengths.of([job.regularizer for job in jobs for _ in folds])
+    strengths = StackStrengths.of([job.regularizer for job in jobs for _ in folds])
     return StackTrainer(
         prepared.rows,
         members,

@@ -21,7 +21,7 @@ from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import TrainingRows
 from regadvisor.families.preprocess import Joined, Steps, as_numbers, flatten, make_preprocessor
 from regadvisor.records import DataFacts
@@ -46,7 +46,7 @@ class NetworkPrepared(Prepared):
     weight: NDArray[np.float64]
     #: How it is trained; its loss is called as the module's outputs need.
     recipe: Recipe
-    plan: Plan
+    plan: RunPlan
     #: What is trained.
     architecture: Architecture
     seed: int

@@ -20,9 +20,9 @@ from regadvisor.families.neural.encoded import dense, weighted_moments
 from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import sees_raw
-from regadvisor.families.neural.penalties import Strengths
+from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe, Schedule
-from regadvisor.families.neural.schedule import Plan, planned_epochs
+from regadvisor.families.neural.schedule import RunPlan, planned_epochs
 from regadvisor.families.neural.threads import one_thread
 from regadvisor.families.neural.trainer import Member, StackTrainer, TrainingRows
 from regadvisor.regularizer import Coupling, Regularizer
@@ -78,8 +78,8 @@ class _Network(BaseEstimator):
         trainer = StackTrainer(
             rows,
             [Member(seed=self._seed())],
-            Strengths.of([regularizer]),
-            plan=Plan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
+            StackStrengths.of([regularizer]),
+            plan=RunPlan.of(recipe, n_rows=n_rows, epochs=self.n_epochs_),
             architecture=architecture,
             recipe=recipe,
         )

@@ -35,7 +35,7 @@ from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import (
-    Plan,
+    RunPlan,
     full_run_rates,
     planned_epochs,
     rescaled_epochs,
@@ -257,7 +257,7 @@ class MLPFamily(OnOtherRows):
         finite = [loss for loss in losses if math.isfinite(loss)]
         return min(finite) if len(fits) == len(jobs) and finite else None
 
-    def _default(self, kind: Kind, n_rows: int, plan: Plan) -> Regularizer:
+    def _default(self, kind: Kind, n_rows: int, plan: RunPlan) -> Regularizer:
         sum_lr = None if self.coupling == "loss" else plan.sum_lr()
         return default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
 

@@ -22,7 +22,7 @@ from regadvisor.regularizer import Regularizer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Strengths:
+class StackStrengths:
     """Strengths of every network, shape (n_models,) each; in the units of the recipe's coupling."""
 
     l1: NDArray[np.float64]
@@ -30,7 +30,7 @@ class Strengths:
     dropout: NDArray[np.float64]
 
     @classmethod
-    def of(cls, regularizers: Sequence[Regularizer]) -> Strengths:
+    def of(cls, regularizers: Sequence[Regularizer]) -> StackStrengths:
         """Return the strengths of the given regularizers, one network each."""
         known = [regularizer.strengths() for regularizer in regularizers]
         return cls(
@@ -81,7 +81,7 @@ class Penalty:
         flat: Tensor,
         gradient: Tensor,
         n_penalised: int,
-        strengths: Strengths,
+        strengths: StackStrengths,
         *,
         start: Tensor | None = None,
         scale: Tensor | None = None,

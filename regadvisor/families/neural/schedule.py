@@ -127,7 +127,7 @@ def full_run_rates(recipe: Recipe, *, n_rows: int, epochs: int) -> NDArray[np.fl
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
+class RunPlan:
     """How one run goes, the same for all candidates and folds."""
 
     #: `epochs`, `n_steps`: epochs, and steps per epoch.
@@ -145,7 +145,7 @@ class Plan:
     is_choosing: bool = True
 
     @classmethod
-    def of(cls, recipe: Recipe, *, n_rows: int, epochs: int, checkpoints: tuple[int, ...] = ()) -> Plan:
+    def of(cls, recipe: Recipe, *, n_rows: int, epochs: int, checkpoints: tuple[int, ...] = ()) -> RunPlan:
         """Return the plan for runs on `n_rows` rows; without `checkpoints`, half way and the end."""
         n_steps = steps_per_epoch(n_rows, recipe.rows_per_step)
         passes = steps_per_epoch(n_rows // n_steps, recipe.batch_size)
@@ -177,7 +177,7 @@ def spread_checkpoints(epochs: int) -> tuple[int, ...]:
     return tuple(int(epoch) for epoch in np.unique(np.maximum(1, np.round(epochs * shares))))
 
 
-def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, longer: int = 1) -> Plan:
+def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, longer: int = 1) -> RunPlan:
     """Return the plan for training on the folds of a sample.
 
     `n_train`: rows that a fold trains on (the mean, where folds differ). `n_sample`, `n_source`: rows of the
@@ -192,6 +192,6 @@ def sample_plan(recipe: Recipe, *, n_train: int, n_sample: int, n_source: int, l
         most = round(LONGEST_OF_PLANNED * planned_epochs(n_train, recipe.rows_per_step))
         epochs = max(recipe.epochs, min(found, most))
         checkpoints = spread_checkpoints(epochs) if recipe.early_stopping else ()
-        return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=checkpoints)
+        return RunPlan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=checkpoints)
     epochs = planned_epochs(n_train, recipe.rows_per_step, longer=longer)
-    return Plan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=spread_checkpoints(epochs))
+    return RunPlan.of(recipe, n_rows=n_train, epochs=epochs, checkpoints=spread_checkpoints(epochs))

@@ -22,9 +22,9 @@ from regadvisor.families.neural.losses import training_loss
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.optimizers import Optimizer
 from regadvisor.families.neural.parameters import chosen_names, lr_scales
-from regadvisor.families.neural.penalties import Penalty, Strengths, span
+from regadvisor.families.neural.penalties import Penalty, StackStrengths, span
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import Plan
+from regadvisor.families.neural.schedule import RunPlan
 
 #: Dropped units are drawn from a generator of their own, seeded this far from the one for the starting values
 #: and the order: so networks with and without dropout see the same rows.
@@ -107,9 +107,9 @@ class StackTrainer:
         self,
         rows: TrainingRows,
         members: Sequence[Member],
-        strengths: Strengths,
+        strengths: StackStrengths,
         *,
-        plan: Plan,
+        plan: RunPlan,
         architecture: Architecture,
         recipe: Recipe,
     ) -> None:

@@ -1,9 +1,9 @@
-"""What carrying a kind's strengths to more rows costs: fits ``rescaling_costs`` of ``prior.TRANSFER``.
+"""What rescaling a kind's strengths to more rows costs: fits ``rescaling_costs`` of ``prior.TRANSFER``.
 
 L1 of networks asks for about the same strength × Σ lr at every size. The others do not, and by how much they
-move differs between data sets. Dropout's rate is carried as it is, and what it is worth falls with the rows,
+move differs between data sets. Dropout's rate stays as it is, and what it is worth falls with the rows,
 below zero on half of the sets. So a kind that is a little better than L1 on a sample is worse than L1 at N
-rows, once both are carried there. A cost ∝ ln²(N/n) on the losses of the sample makes up for that; it is the
+rows, once both are rescaled. A cost ∝ ln²(N/n) on the losses of the sample makes up for that; it is the
 least of those that leave about the lowest excess over sets and sizes.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from regret.figures import interval, winsorised
-from transfer_fits import Model, Numbers, Run, Sets, by_rule, carried_excess, full_of, law_of, powers
+from transfer_fits import Model, Numbers, Run, Sets, by_rule, full_of, law_of, powers, rescaled_excess
 
 from regadvisor.full_size.laws import STRENGTH_LAWS, PowerLaw
 from regadvisor.regularizer import Kind
@@ -64,7 +64,7 @@ def excess_of(runs: Sequence[Run], ratio: int, laws: Mapping[str, PowerLaw], cos
         for name, law in laws.items()
     }
     found = [
-        carried_excess(run, full, exponents, costs=costs, farthest=FARTHEST_RATIO)
+        rescaled_excess(run, full, exponents, costs=costs, farthest=FARTHEST_RATIO)
         for run in by_rule(runs, "planned")
         if run.ratio == ratio
     ]
@@ -80,10 +80,10 @@ def _known(column: Numbers) -> Numbers:
     return column[np.isfinite(column)]
 
 
-class CarryStudy:
+class CostStudy:
     """Every cost that is tried on every set, and which is best.
 
-    Strengths are carried by the law of the powers that was fitted on the other sets.
+    Strengths are rescaled by the law of the powers that was fitted on the other sets.
 
     Parameters
     ----------
@@ -129,15 +129,15 @@ class CarryStudy:
 def rescaling_costs(sets: Mapping[Model, Sets]) -> dict[Model, dict[Kind, float]]:
     """Return the fitted costs by model; linear models lose too little to be worth any."""
     return {
-        model: costs_of(CarryStudy(own).best()) if model == "network" else {} for model, own in sets.items()
+        model: costs_of(CostStudy(own).best()) if model == "network" else {} for model, own in sets.items()
     }
 
 
-def carry_table(sets: Sets) -> str:
+def cost_table(sets: Sets) -> str:
     """Return the study as Markdown, for networks."""
     if not sets:
         return ""
-    study = CarryStudy(sets)
+    study = CostStudy(sets)
     head = ["cost of L2, of dropout and combinations", *(f"N/n = {ratio}" for ratio in RATIOS)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for label, found in study.rows():
