@@ -80,6 +80,14 @@ def test_few_rows_of_much_weight_are_luck() -> None:
     assert racing(fits, measure) == {0, 1}
 
 
+def test_the_slowest_fit_does_not_stand_before_all_others() -> None:
+    """Where no regularization has no minimum it took the whole budget, and nothing was known at its end."""
+    family = StagedFamily()
+    plan = replace(planned(family, make_effort(one=5, two=6, n_rounds=0)), is_race=True)
+    tune(family, family.prepared(), plan, seed=0, deadline=Deadline.after(600.0))  # type: ignore[arg-type]
+    assert family.legs[:2] == [((0,), ["elasticnet", "l2"]), ((0,), ["none", "l1"])]
+
+
 def test_a_race_under_a_deadline_is_planned_as_if_nobody_lost() -> None:
     family = StagedFamily(noise=0.03, pause_s=0.002)
     plan = replace(planned(family, make_effort(one=5, two=6, n_rounds=0)), is_race=True)
