@@ -51,6 +51,7 @@ from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
+from regadvisor.traps.leaks import too_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -327,6 +328,9 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
         if way.outcome == NO_SIGNAL:
             is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
             traps += hidden_signal(table, seed=seed, is_solved=is_solved)
+        if is_linear or not table.is_classification:  # networks may learn classes by heart
+            is_named = any(note.code in ("leak", "separable-classes") for note in traps)
+            traps += too_good(evidence.scores, is_named=is_named)
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer, traps)
         features = gatherer.features()

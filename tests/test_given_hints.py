@@ -170,3 +170,14 @@ def test_nothing_is_said_of_sentences_that_the_steps_of_the_caller_read():
     advice = advise(frame, y, model=make_pipeline(words, LogisticRegression()), effort="quick")
     assert "free-text" not in {note.code for note in advice.record.notes}
     assert "on the features that LogisticRegression gets." in " ".join(advice.to_text().split())
+
+
+def test_a_loss_of_next_to_nothing_is_told_where_nothing_else_says_why():
+    """Seventy columns of 0 and 1 tell the classes apart, too many to be looked at one by one or together."""
+    category = np.random.default_rng(0).integers(0, 70, size=700)
+    X, y = np.eye(70)[category], np.where(category < 35, "a", "b")
+    codes = {note.code for note in advise(X, y, effort="quick").record.notes}
+    assert "too-good" in codes
+    y[::10] = "b"
+    codes = {note.code for note in advise(X, y, effort="quick").record.notes}
+    assert "too-good" not in codes

@@ -18,7 +18,7 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table
-from regadvisor.records import Note
+from regadvisor.records import Note, ScoreEvidence
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -29,7 +29,7 @@ from regadvisor.traps.view import (
     standardised,
     told_once,
 )
-from regadvisor.words import shown
+from regadvisor.words import number, shown
 
 #: Columns that are tried together at most, and picked one by one where there are too many for that.
 _MOST_TOGETHER, _MOST_PICKED = 300, 12
@@ -57,12 +57,12 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
     table = view.table
     honest = numbered if numbered and is_by_target(view) else ()
     notes: list[tuple[str | int, Note]] = []
-    for number, name in enumerate([each.name for each in table.facts.targets] or [""]):
-        y = view.targets[:, number]
+    for place, name in enumerate([each.name for each in table.facts.targets] or [""]):
+        y = view.targets[:, place]
         what = "the target" if table.n_targets == 1 else f"the target {shown(name)}"
         columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
         hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
-        whole = np.asarray(table.targets[:, number], dtype=np.float64)  # all rows, not only those of the view
+        whole = np.asarray(table.targets[:, place], dtype=np.float64)  # all rows, not only those of the view
         found = [
             _Found(at=j, how=how) for j in hopeful if (how := _determines(view.whole(j), whole, view, j))
         ]
@@ -72,6 +72,28 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         notes += [(name, _alone_note(view, single, what))] if single else []
         notes += [(name, _together_note(view, together, what))] if together else []
     return told_once(notes)
+
+
+def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...]:
+    """Return a warning if the best model leaves next to nothing of the loss of a constant guess.
+
+    `is_named`: whether a warning says already what makes it so good.
+
+    Examples
+    --------
+    >>> too_good(None, is_named=False)
+    ()
+    """
+    if scores is None or not scores.lowest_losses or is_named or scores.constant_loss <= 0:
+        return ()
+    left = min(scores.lowest_losses.values()) / scores.constant_loss
+    if not 0 <= left < thresholds.TOO_GOOD:
+        return ()
+    text = (
+        f"The best model leaves a share of {number(left)} of the loss of always guessing. Unless the target "
+        "follows from the features by a formula, are some of them known only once it is: a leak?"
+    )
+    return (Note(code="too-good", text=text, is_warning=True),)
 
 
 def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:
