@@ -256,6 +256,7 @@ def _here(given: dict[str, Any]) -> Advice:
             seed=request.seeds["scan"],
             executor=None if executor is None else crew,
             progress=say,
+            read_within_s=request.reading_s,
         )
         family, table = family_and_table(
             door,
@@ -278,15 +279,12 @@ def _here(given: dict[str, Any]) -> Advice:
             request=request,
             started_s=started,
             scan_s=door.scan_s,
+            read_s=door.read_s,
         )
         record = _walked(way_chart, gatherer)
         if say is not None:
             say("done", 1.0)
-    return Advice(
-        record,
-        module=getattr(family, "model", None),
-        recipe=recipe,
-    )
+    return Advice(record, module=getattr(family, "model", None), recipe=recipe)
 
 
 def _apart(given: dict[str, Any]) -> Advice:
@@ -319,22 +317,27 @@ def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
 
 def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     """Walk the chart, look for what is odd about the data, decide, and record it all."""
-    table, seed = gatherer.table, gatherer.request.seeds["traps"]
     gatherer.choose_rung()
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
-        is_linear = spec_of(gatherer.family.name).laws == "linear"
-        traps = find_traps(table, seed=seed, is_linear=is_linear) + flat_images(table, seed=seed)
-        if way.outcome == NO_SIGNAL:
-            is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
-            traps += hidden_signal(table, seed=seed, is_solved=is_solved)
-        if is_linear or not table.is_classification:  # networks may learn classes by heart
-            is_named = any(note.code in ("leak", "separable-classes") for note in traps)
-            traps += too_good(evidence.scores, is_named=is_named)
+        traps = _traps(gatherer, way, evidence) if gatherer.may_look else ()
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer, traps)
         features = gatherer.features()
     return replace(_record(decision, way, evidence, gatherer, traps), features=features)
+
+
+def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...]:
+    table, seed = gatherer.table, gatherer.request.seeds["traps"]
+    is_linear = spec_of(gatherer.family.name).laws == "linear"
+    traps = find_traps(table, seed=seed, is_linear=is_linear) + flat_images(table, seed=seed)
+    if way.outcome == NO_SIGNAL:
+        is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
+        traps += hidden_signal(table, seed=seed, is_solved=is_solved)
+    if is_linear or not table.is_classification:  # networks may learn classes by heart
+        is_named = any(note.code in ("leak", "separable-classes") for note in traps)
+        traps += too_good(evidence.scores, is_named=is_named)
+    return traps
 
 
 def _decide(

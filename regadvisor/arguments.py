@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from collections.abc import Hashable
@@ -14,6 +15,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.records import Note
 from regadvisor.rules import FLAG, Rule, choice, optional, whole
+from regadvisor.thresholds import READ_SHARE
 from regadvisor.words import agreed, joined
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ class Options:
     seeds: dict[str, int] = field(default_factory=dict)
     storage: Path | None = None
     progress: Progress | None = None
+
+    @property
+    def reading_s(self) -> float:
+        """Seconds that reading may take: a share of a budget in seconds, if rows are free to be chosen."""
+        if not isinstance(self.sample, str) or not isinstance(self.budget, float) or self.budget == 0:
+            return math.inf
+        return READ_SHARE * self.budget
 
 
 def options_of(given: dict[str, Any]) -> Options:

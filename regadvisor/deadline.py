@@ -15,6 +15,9 @@ class Deadline:
 
     Deadlines made from one another end together when one of them is cancelled, as Ctrl-C does.
 
+    A patient one is for work that nobody gave a number of seconds: where other programs keep the processor
+    busy, it waits until this process has had its seconds of it, or until `latest_s`.
+
     Examples
     --------
     >>> Deadline.never().expired()
@@ -24,12 +27,21 @@ class Deadline:
     """
 
     at_s: float
+    #: On the clock of the processor: what this process has to have used besides; and the end of patience.
+    processor_at_s: float = -math.inf
+    latest_s: float = math.inf
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
         """Return the deadline `seconds` from now."""
         return cls(at_s=time.monotonic() + seconds)
+
+    @classmethod
+    def patient(cls, at_s: float, *, latest_s: float) -> Deadline:
+        """Return the deadline at `at_s`, put off while the processor is kept busy by others."""
+        left_s = at_s - time.monotonic()
+        return cls(at_s=at_s, processor_at_s=time.process_time() + left_s, latest_s=max(at_s, latest_s))
 
     @classmethod
     def never(cls) -> Deadline:
@@ -43,7 +55,11 @@ class Deadline:
     @property
     def left_s(self) -> float:
         """Seconds left, at least 0; infinite if there is no limit."""
-        return 0.0 if self.is_cancelled else max(0.0, self.at_s - time.monotonic())
+        if self.is_cancelled:
+            return 0.0
+        now = time.monotonic()
+        left_s = max(self.at_s - now, self.processor_at_s - time.process_time())
+        return max(0.0, min(left_s, self.latest_s - now))
 
     @property
     def is_finite(self) -> bool:
@@ -57,7 +73,7 @@ class Deadline:
 
     def expired(self) -> bool:
         """Whether the time is up."""
-        return self.is_cancelled or time.monotonic() >= self.at_s
+        return self.left_s <= 0
 
     def cancel(self) -> None:
         """Let this deadline, and all that were made from it, expire now."""
@@ -74,7 +90,12 @@ class Deadline:
         >>> part.expired()
         True
         """
-        return replace(self, at_s=self.at_s - seconds)
+        return replace(
+            self,
+            at_s=self.at_s - seconds,
+            processor_at_s=self.processor_at_s - seconds,
+            latest_s=self.latest_s - seconds,
+        )
 
 
 #: For work that may take as long as it takes, and that nobody cancels.

@@ -464,6 +464,11 @@ STRENGTH_LEAST_SE = 0.35
 #: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
 #: busy machine errs, and what is cut costs no more than the budget.
 SMALLEST_WALK_WITHIN = 2.0
+#: Share of a budget in seconds that reading may take: what else looks at all rows takes five to ten times as
+#: long (1 million × 20 and 200 × 100,000 numbers, ``benchmarks/RESULTS.md``).
+READ_SHARE = 0.05
+#: At least so many rows are read, and of every class.
+FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS = 200, 10
 
 # ------------------------------------------------------------------------------------------ samples and folds
 

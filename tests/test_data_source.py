@@ -73,6 +73,12 @@ def test_every_sparse_form_becomes_csr(form, dtype):
     np.testing.assert_array_equal(table.X.toarray(), dense)
 
 
+def test_sparse_without_any_stored_value_is_a_table_of_zeros():
+    table = make_table(sparse.csr_array((len(Y), 3)), Y)
+    assert [column.is_constant for column in table.facts.columns] == [True] * 3
+    assert (table.X.toarray() == 0).all()
+
+
 def test_sparse_with_repeated_entries_and_long_indices():
     given_matrix = sparse.csr_matrix(
         (np.ones(4), np.array([0, 0, 1, 2]), np.array([0, 2, 3, 4])), shape=(3, 3), dtype=float

@@ -184,7 +184,7 @@ def test_the_smallest_walk_is_four_fits_on_one_fold() -> None:
 def test_the_automatic_budget_stays_within_its_bounds(
     full_run_s: float, enough_s: float, lowest_s: float, n_rows: int
 ) -> None:
-    aim_s, deadline_s = auto_budget(full_run_s, enough_s=enough_s, lowest_s=lowest_s, n_rows=n_rows)
+    aim_s, deadline_s, _ = auto_budget(full_run_s, enough_s=enough_s, lowest_s=lowest_s, n_rows=n_rows)
     assert 0 < aim_s <= deadline_s
     most = 120.0 if n_rows <= thresholds.AUTO_SMALL_ROWS else 60.0
     assert deadline_s <= max(most, min(full_run_s, 600.0))
@@ -194,15 +194,15 @@ def test_the_automatic_budget_stays_within_its_bounds(
 
 
 def test_small_data_get_what_the_evidence_needs_up_to_two_minutes() -> None:
-    def budget(enough_s: float, full_run_s: float = 1.0) -> tuple[float, float]:
+    def budget(enough_s: float, full_run_s: float = 1.0) -> tuple[float, float, float]:
         return auto_budget(full_run_s, enough_s=enough_s, lowest_s=1.0, n_rows=6_000)
 
-    assert budget(40.0) == (40.0, 60.0)
-    assert budget(100.0) == (100.0, 120.0)
-    assert budget(1e4) == (120.0, 120.0)
+    assert budget(40.0) == (40.0, 60.0, 120.0)
+    assert budget(100.0) == (100.0, 120.0, 120.0)
+    assert budget(1e4) == (120.0, 120.0, 120.0)
     # A full run that takes longer is the limit, up to ten minutes.
-    assert budget(1e4, full_run_s=300.0) == (300.0, 300.0)
-    assert budget(1e4, full_run_s=3_000.0) == (600.0, 600.0)
+    assert budget(1e4, full_run_s=300.0) == (300.0, 300.0, 300.0)
+    assert budget(1e4, full_run_s=3_000.0) == (600.0, 600.0, 600.0)
 
 
 @pytest.mark.parametrize(("n_rows", "runs"), [(10_000, 5.0), (25_000, 2.0)])
@@ -213,7 +213,7 @@ def test_the_automatic_budget_is_a_falling_number_of_full_runs(n_rows: int, runs
 
 @pytest.mark.parametrize("n_rows", [50_000, 200_000, 1_000_000])
 def test_from_50_000_rows_on_advice_costs_less_than_a_full_run(n_rows: int) -> None:
-    aim_s, deadline_s = auto_budget(30.0, enough_s=1e4, lowest_s=20.0, n_rows=n_rows)
+    aim_s, deadline_s, _ = auto_budget(30.0, enough_s=1e4, lowest_s=20.0, n_rows=n_rows)
     assert aim_s < deadline_s <= 30.0
 
 

@@ -153,9 +153,9 @@ def fingerprint(columns: Columns, y: NDArray[Any], labels: Sequence[object] = ()
 
 
 def _add(whole: blake2b, values: NDArray[Any]) -> None:
-    """Add one array of any shape, in its order of rows."""
+    """Add one array of one or two axes, in its order of rows."""
     whole.update(repr(tuple(values.shape)).encode())
-    table = values.reshape(len(values), -1)
+    table = values[:, None] if values.ndim == 1 else values
     _add_blocks(whole, Numbers(values=table, at=list(range(table.shape[1]))))
 
 

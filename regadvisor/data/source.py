@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from regadvisor.data.rows import (
 from regadvisor.data.table import Table, principal_component
 from regadvisor.data.target import Target, is_plain_target, read_target
 from regadvisor.data.targets import read_targets
+from regadvisor.data.thinning import Thinning, has_missing, shares_made_up_for, thinned_note
 from regadvisor.data.written_target import with_numbers
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
@@ -46,6 +48,7 @@ def make_table(
     sample_weight: Any = None,
     target_name: str | None = None,
     like: DataFacts | None = None,
+    thinning: Thinning | None = None,
 ) -> Table:
     """Check features and target, and return them as a table.
 
@@ -58,7 +61,8 @@ def make_table(
     `task`: see :func:`regadvisor.data.target.read_target`. `groups`, `time`, `sample_weight` (n_rows,): rows
     that belong together; positions in time (numbers or dates); weights. `target_name`: name of a single
     target; by default the name of the series, if it has one. Several targets have the names of their columns.
-    `like`: of other data: columns that have the same names are read as they were there.
+    `like`: of other data: columns that have the same names are read as they were there. `thinning`: how long
+    reading may take; if it would take longer, the table has some rows, and its facts count all.
 
     Raises DataError if the data cannot be used; the message says what to change; ParameterError if `task` is
     no task or contradicts the target.
@@ -78,20 +82,20 @@ def make_table(
     )
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
     kept, left_out = _used(values, weight)
-    whole = None if kept is None else read_columns(container)
     lost = [] if isinstance(values, pd.DataFrame) else lost_classes(values, weight, task=task)
     if kept is not None:
-        rows: NDArray[np.intp] = np.flatnonzero(kept)
-        container, values = container.take(rows), values.iloc[rows]
-        series = {name: own.iloc[rows] for name, own in series.items()}
-        weight = None if weight is None else scaled_weight(weight[rows])
+        used: NDArray[np.intp] = np.flatnonzero(kept)
+        values = values.iloc[used]
+        series = {name: own.iloc[used] for name, own in series.items()}
+        weight = None if weight is None else scaled_weight(weight[used])
 
     if isinstance(values, pd.DataFrame):
         target, target_name = read_targets(values, task=task), None
     else:
         own_name = values.name if isinstance(values.name, str) else None
         target, target_name = read_target(values, task=task), target_name or own_name
-    columns = read_columns(container, whole, _columns_like(container, like))
+    some = None if thinning is None else thinning.rows(container, target, kept)
+    columns = _read(container, kept, some, like)
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     notes = (
@@ -111,7 +115,7 @@ def make_table(
         "y": is_plain_y and not left_out and not on_reading and not _shape_note(y, values),
     }
     of_rows = {"groups": group_codes, "time": positions, "weight": weight}
-    return Table(
+    table = Table(
         X=columns.values,
         y=target.y,
         facts=_facts(columns, target, of_rows, plain, container=container, target_name=target_name),
@@ -122,6 +126,51 @@ def make_table(
         summary=principal_component(target.y) if target.targets else None,
         span=columns.span,
         notes=notes,
+    )
+    return table if some is None else _thinned(table, target, some, n_given=container.shape[0])
+
+
+def _read(
+    container: Container,
+    kept: NDArray[np.bool_] | None,
+    some: NDArray[np.intp] | None,
+    like: DataFacts | None,
+) -> Columns:
+    """Return the columns of the rows that are used, or of `some` of these."""
+    if some is not None:
+        missing = has_missing(container)
+        columns = read_columns(container.take(some if kept is None else np.flatnonzero(kept)[some]))
+        with_missing = (
+            replace(own, has_missing=True) if other and not own.has_missing else own
+            for own, other in zip(columns.columns, missing.tolist(), strict=True)
+        )
+        return replace(columns, columns=tuple(with_missing))
+    if kept is None:
+        return read_columns(container, None, _columns_like(container, like))
+    whole = read_columns(container)
+    return read_columns(container.take(np.flatnonzero(kept)), whole, _columns_like(container, like))
+
+
+def _thinned(table: Table, target: Target, rows: NDArray[np.intp], *, n_given: int) -> Table:
+    """Return the table with everything that belongs to rows cut to some rows; X has these already.
+
+    `rows`: of those that the table was made for. `n_given`: rows that the caller passed.
+    """
+    is_read = np.zeros(n_given, dtype=np.bool_)
+    is_read[rows if table.kept is None else np.flatnonzero(table.kept)[rows]] = True
+    share = shares_made_up_for(target, rows)
+    weight = share if table.weight is None else table.weight[rows] * (1.0 if share is None else share)
+    groups = None if table.groups is None else np.unique(table.groups[rows], return_inverse=True)[1]
+    return replace(
+        table,
+        y=table.y[rows],
+        kept=is_read,
+        groups=groups,
+        time=None if table.time is None else table.time[rows],
+        weight=weight if weight is None else weight / weight.mean(),
+        summary=None if table.summary is None else table.summary[rows],
+        span=None,
+        notes=(*table.notes, thinned_note(len(rows), len(table.y))),
     )
 
 

@@ -66,6 +66,12 @@ _OUT_OF_MEMORY = Note(
 )
 
 
+_NOT_LOOKED = Note(
+    code="not-looked",
+    text="The time was up before leaks, copied rows, identifiers and extreme values could be looked for.",
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
     """What training gave, for the decision: kept out of the evidence because it is large."""
@@ -81,7 +87,8 @@ class Gatherer:
 
     `table`: all rows. `started_s`: when the advice began, on the monotonic clock: its budget runs from there.
     `scan_s`: seconds of these that a source took to be read in parts. An automatic budget runs from there on:
-    it is set against a full run, which reads the data, too.
+    it is set against a full run, which reads the data, too. `read_s`: seconds that reading the
+    table from memory took.
 
     `rung`: the plan as chosen, and what it is projected to cost; see :meth:`choose_rung`. `plan`: the plan,
     made again for the sample that was drawn. `deadline`: for the whole advice; training ends early enough to
@@ -89,12 +96,20 @@ class Gatherer:
     """
 
     def __init__(
-        self, *, table: Table, family: Family, request: Options, started_s: float, scan_s: float = 0.0
+        self,
+        *,
+        table: Table,
+        family: Family,
+        request: Options,
+        started_s: float,
+        scan_s: float = 0.0,
+        read_s: float = 0.0,
     ) -> None:
         self.table = table
         self.family = family
         self.request = request
         self._scan_s = scan_s if request.budget == "auto" else 0.0
+        self._read_s = read_s
         self.started_s = started_s + self._scan_s
         self.stages: dict[str, float] = {"scan": scan_s} if scan_s else {}
         self.situation = situation_of(
@@ -141,12 +156,13 @@ class Gatherer:
                 effort=request.effort,
                 storage=request.storage,
                 started_s=self.started_s,
+                read_s=self._read_s,
             )
         if self.rung.longer > 1:
             self.family = cast(Any, self.family).with_length(self.rung.longer)
         self.plan = self.rung.plan
         if self.rung.budget_s is not None:
-            self.deadline = Deadline(at_s=self.started_s + self.rung.budget_s)
+            self.deadline = self.rung.deadline(self.started_s)
 
     def __call__(self, evidence: Evidence, needs: tuple[str, ...], pick: Kind | None = None) -> Evidence:
         """Return the evidence with the named fields measured; `pick` is what the walk carries."""
@@ -207,6 +223,11 @@ class Gatherer:
         return self.deadline.earlier(self.rung.reserve_s)
 
     @property
+    def may_look(self) -> bool:
+        """Whether there is time to look for what is odd about the data: there is where they are read fast."""
+        return self._read_s <= self.request.reading_s or not self.deadline.expired()
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What is worth saying of the model, the sample and of how the run ended."""
         drawn = () if self._drawn is None else self._drawn.notes
@@ -233,6 +254,7 @@ class Gatherer:
             (_OUT_OF_MEMORY, "halved" in self._observed),
             (_ONE_CLUSTER, self.trained is not None and self.trained.panel.is_one_cluster),
             (interrupted, self.is_interrupted),
+            (_NOT_LOOKED, not self.may_look),
         )
         return (*of_family, *drawn, *failed, *(note for note, is_so in said if is_so))
 

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Costs, Family, Prepared, folds_in_order
+from regadvisor.evidence.pilot import Pilot, pilot_rows
+from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.laws import rescaling_costs, transfer_prior
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
-from regadvisor.sampling.folds import make_folds
 from regadvisor.search.store import read_settings, write_settings
 from regadvisor.words import number
 
-#: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
-_PILOT_ROWS = (200, 2_000)
-_PILOT_CELLS = 200_000
-_PILOT_CLASS_ROWS = 10
+#: Preparing rows for training takes so many times as long as reading them, at least (wide tables of numbers).
+_PREPARING = 3.0
 #: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
 _PILOT_SHARE, _PILOT_S = 1 / 3, 10.0
-#: The questions and comparisons: in multiples of preparing the folds, and in seconds.
-_QUESTIONS = (1.5, 0.8)
 #: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
 _RESERVE = (0.1, 0.4)
 _LATER = 1.05
@@ -48,6 +40,8 @@ class Rung:
     effort_source: Literal["given", "measured"]
     budget_s: float | None
     budget_source: Literal["given", "automatic", "effort"]
+    #: Seconds after which an automatic budget ends also where others keep the processor busy.
+    latest_s: float | None = None
     #: Why the sample is smaller than the effort's, if it is.
     size_reason: str | None = None
     projected_s: float | None = None
@@ -70,6 +64,19 @@ class Rung:
         if self.budget_s is None:
             return 0.0
         return max(_RESERVE[0] * self.budget_s, _RESERVE[1])
+
+    def deadline(self, started_s: float) -> Deadline:
+        """Return when the advice has to end that began at `started_s`.
+
+        Seconds that the caller gave are seconds of the clock. Those that nobody gave are a plan: they count
+        as far as this process has the processor, so that a busy machine finishes what an idle one does.
+        """
+        if self.budget_s is None:
+            return Deadline.never()
+        at_s = started_s + self.budget_s
+        if self.latest_s is None:
+            return Deadline(at_s=at_s)
+        return Deadline.patient(at_s, latest_s=started_s + self.latest_s)
 
     def resources(self, *, n_sample: int) -> ResourceEvidence:
         """Return what Q2 reads."""
@@ -94,22 +101,25 @@ def choose_rung(
     budget: float | Literal["auto"] | None,
     effort: str | None,
     started_s: float,
+    read_s: float = 0.0,
     storage: Path | None = None,
 ) -> Rung:
     """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
 
     `situation`: what plans depend on. `budget`: seconds. ``"auto"``: no limit if an effort is given, else see
     :func:`auto_budget`. None: no limit. `effort`: a name of the ladder; None: measured. `started_s`: when the
-    advice began, on the monotonic clock: what was spent on imports and reading counts.
+    advice began, on the monotonic clock: what was spent on imports and reading counts. `read_s`: seconds that
+    reading the table took.
     """
-    obstacle = _obstacle(table, budget)
+    obstacle = _obstacle(table, budget) or _no_time(table, situation, budget, started_s, read_s)
     if obstacle is not None:
         known = _unlimited(effort or "quick", situation, is_given=effort is not None)
+        is_given = isinstance(budget, int | float)
         return replace(
             known,
             obstacle=obstacle,
-            budget_s=0.0 if budget == 0 else None,
-            budget_source="given" if budget == 0 else "effort",
+            budget_s=float(budget) if is_given else None,  # type: ignore[arg-type]
+            budget_source="given" if is_given else "effort",
         )
     stored = None if storage is None else read_settings(storage)
     if stored is not None:
@@ -117,11 +127,21 @@ def choose_rung(
     if effort is not None and budget in ("auto", None):
         longer = 1
         if _may_be_longer(table, family):
-            longer = _Pilot(table, family, folds=situation.n_folds, seed=seed).length_that_pays()
+            n_pilot = pilot_rows(table)
+            longer = Pilot(
+                table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed
+            ).length_that_pays()
         rung = replace(_unlimited(effort, situation, is_given=True), longer=longer)
     else:
         rung = _measured(
-            table, family, situation, seed=seed, budget=budget, effort=effort, started_s=started_s
+            table,
+            family,
+            situation,
+            seed=seed,
+            budget=budget,
+            effort=effort,
+            started_s=started_s,
+            read_s=read_s,
         )
     if storage is not None:
         write_settings(storage, _settings(rung))
@@ -176,23 +196,28 @@ def _measured(
     budget: float | Literal["auto"] | None,
     effort: str | None,
     started_s: float,
+    read_s: float,
 ) -> Rung:
     """Time a pilot and take the highest rung that fits."""
     given_s = None if budget == "auto" else float("inf") if budget is None else budget
-    pilot_s = _PILOT_S if given_s is None else _PILOT_SHARE * given_s
-    pilot = _Pilot(table, family, folds=situation.n_folds, seed=seed)
-    fit_s, longer, n_rows = pilot.probe(Deadline(at_s=started_s + pilot_s)), 1, table.facts.n_rows
+    pilot_s = time.monotonic() + _PILOT_S if given_s is None else started_s + _PILOT_SHARE * given_s
+    n_pilot, n_rows = pilot_rows(table), table.facts.n_rows
+    if given_s is not None and time.monotonic() + _preparing_s(n_pilot, table, read_s) > pilot_s:
+        return _smallest(situation, given_s, effort)
+    pilot = Pilot(table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed)
+    fit_s, longer = pilot.probe(Deadline(at_s=pilot_s)), 1
     if fit_s is None:
         return _smallest(situation, given_s, effort)
     full_run_s = pilot.full_run_s(n_rows)
     overhead_s = partial(pilot.overhead_s, started_s)
     costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=overhead_s)
-    aim_s, budget_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
+    aim_s, budget_s, latest_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
     if _may_be_longer(table, family):
-        longer = pilot.length_that_pays(within_s=thresholds.LONGER_SHARE * aim_s)
+        share = thresholds.LONGER_SHARE
+        longer = pilot.length_that_pays(within_s=share * aim_s, latest_s=share * latest_s)
         full_run_s *= longer
         costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train))
-        aim_s, budget_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
+        aim_s, budget_s, latest_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
     choice = costs.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
     is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
     smallest_s = costs.smallest_s
@@ -201,6 +226,7 @@ def _measured(
         effort_source="given" if effort else "measured",
         budget_s=None if budget is None else budget_s,
         budget_source="automatic" if budget == "auto" else "given",
+        latest_s=latest_s if budget == "auto" else None,
         size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
         full_run_s=full_run_s,
@@ -223,10 +249,10 @@ def _may_be_longer(table: Table, family: Family) -> bool:
 
 def _aim(
     given_s: float | None, costs: CostModel, full_run_s: float, *, n_rows: int, family: Family
-) -> tuple[float, float]:
-    """Return what to spend and the deadline, both as given, or those of :func:`auto_budget`."""
+) -> tuple[float, float, float]:
+    """Return what to spend, the deadline and the latest, all as given, or those of :func:`auto_budget`."""
     if given_s is not None:
-        return given_s, given_s
+        return given_s, given_s, given_s
     # A projection holds what was spent so far, so the same one made later is a little higher.
     situation, enough = costs.situation, EFFORTS["standard"]
     is_linear = spec_of(family.name).effort == "linear"
@@ -267,14 +293,15 @@ def rescaling_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, f
 
 def auto_budget(
     full_run_s: float, *, enough_s: float, lowest_s: float, n_rows: int, is_linear: bool = False
-) -> tuple[float, float]:
-    """Return what ``budget="auto"`` aims to spend, and the deadline at which it is cut.
+) -> tuple[float, float, float]:
+    """Return what ``budget="auto"`` aims to spend, the deadline at which it is cut, and the latest one.
 
     Up to ``AUTO_SMALL_ROWS`` rows the aim is as much as the evidence needs, at most two minutes. Beyond, it
     is a number of full runs that falls with the rows: one at 50,000, a twentieth at a million; no less than
     some seconds or the lowest rung, and no more than a minute. Where a single full run takes longer than
     these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
-    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin.
+    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin. The latest
+    is the upper limit.
 
     `full_run_s`, `enough_s`, `lowest_s`: projected seconds of one full run, of as much as the evidence needs,
     and of the lowest rung. `n_rows`: rows of the data.
@@ -299,7 +326,7 @@ def auto_budget(
         if n_rows >= thresholds.AUTO_CHEAP_ROWS:
             high = min(high, max(run_s, low))
             aim_s = min(aim_s, thresholds.AUTO_CHEAP_SHARE * high)
-    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high)
+    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high), high
 
 
 def _settings(rung: Rung) -> dict[str, str | int | float]:
@@ -338,57 +365,26 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
     return None
 
 
-class _Pilot:
-    """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
-
-    def __init__(self, table: Table, family: Family, *, folds: int, seed: int) -> None:
-        few, many = _PILOT_ROWS
-        n_pilot = max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
-        sample = table.take(_some_rows(table, n_pilot, seed))
-        begin = time.perf_counter()
-        made = make_folds(sample, folds=folds, seed=seed).folds
-        self._family: Any = family
-        self._prepared: Prepared | None = None
-        if not made:
-            return
-        fold = made[folds_in_order([len(each.train) for each in made])[0]]
-        self._prepared = family.prepare(sample, [fold], seed=seed)
-        self._share = len(fold.train) / sample.n_rows
-        #: Preparing one fold, per row.
-        self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
-
-    def probe(self, deadline: Deadline) -> Callable[[int], float] | None:
-        """Return rows that a fold trains on → projected seconds of one fit; None without the time for it."""
-        if self._prepared is None or deadline.expired():
-            return None
-        costs: Costs = self._family.probe(self._prepared, deadline=deadline)
-        self._costs = costs
-        return lambda n_train: costs.job_s(max(1, round(n_train / self._share)))
-
-    def length_that_pays(self, within_s: float = math.inf) -> int:
-        """Return how many times the planned length networks are to last, tried in so many seconds."""
-        if self._prepared is None:
-            return 1
-        deadline = Deadline(at_s=time.monotonic() + within_s)
-        return int(self._family.length_that_pays(self._prepared, deadline=deadline))
-
-    def overhead_s(self, started_s: float, n_rows: int, n_folds: int) -> float:
-        """Return seconds spent up to now and those that do not depend on the number of fits."""
-        spent_s = time.monotonic() - started_s
-        return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
-
-    def full_run_s(self, n_rows: int) -> float:
-        """Return projected seconds of one full run, preprocessing included."""
-        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
+def _no_time(
+    table: Table,
+    situation: Situation,
+    budget: float | Literal["auto"] | None,
+    started_s: float,
+    read_s: float,
+) -> str | None:
+    """Say so if a budget in seconds is spent before the rows of the smallest walk could be prepared."""
+    if not isinstance(budget, int | float):
+        return None
+    n_rows = min(situation.rows(EFFORTS["quick"]), SIZES[0])
+    spent_s = time.monotonic() - started_s
+    if spent_s + _preparing_s(n_rows, table, read_s) <= budget:
+        return None
+    return (
+        f"The budget is {number(budget)} s, and {number(spent_s, 2)} s of it went into reading the data: "
+        "what is left is too little to train anything."
+    )
 
 
-def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
-    """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
-    shuffled = np.random.default_rng(seed).permutation(table.n_rows)
-    chosen = [shuffled[:n_rows]]
-    if table.is_classification:
-        by_class = np.argsort(table.y[shuffled], kind="stable")
-        sizes = np.bincount(table.y, minlength=table.n_classes)
-        place = np.arange(table.n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        chosen.append(shuffled[by_class[place < _PILOT_CLASS_ROWS]])
-    return np.unique(np.concatenate(chosen))
+def _preparing_s(n_rows: int, table: Table, read_s: float) -> float:
+    """Return seconds that preparing so many rows takes at least, by what reading the table took."""
+    return _PREPARING * read_s * min(1.0, n_rows / max(table.n_rows, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time as clock
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.frames import as_frame
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
+from regadvisor.data.thinning import Thinning
 from regadvisor.errors import ParameterError
 from regadvisor.progress import Progress
 from regadvisor.records import Note
@@ -29,7 +31,9 @@ class Door:
     """What the caller passed.
 
     `rows`: groups, time and sample_weight, one value a row or (the first two) names of columns. `sample`:
-    the caller's ``sample=``. `scan_s`: seconds that a pass over the source has taken.
+    the caller's ``sample=``. `read_within_s`: seconds that reading from memory may take; if it would take
+    longer, some rows are read. `scan_s`: seconds that a pass over the source has taken; `read_s`: that
+    reading from memory has taken.
     """
 
     X: Any
@@ -39,7 +43,9 @@ class Door:
     seed: int = 0
     executor: Any = None
     progress: Progress | None = None
+    read_within_s: float = math.inf
     scan_s: float = 0.0
+    read_s: float = 0.0
     _scanned: Scanned | None = field(default=None, init=False)
 
     def table(self, task: str) -> tuple[Table, Any]:
@@ -50,6 +56,14 @@ class Door:
         source = find_source(self.X)
         if source is not None:
             return self._in_parts(source, task)
+        begin = clock.monotonic()
+        try:
+            return self._in_memory(task)
+        finally:
+            self.read_s += clock.monotonic() - begin
+
+    def _in_memory(self, task: str) -> tuple[Table, Any]:
+        thinning = Thinning(within_s=self.read_within_s, seed=self.seed)
         notes: tuple[Note, ...] = ()
         columns = {
             key: self.rows[key] if isinstance(self.rows[key], str) else None for key in ("groups", "time")
@@ -61,7 +75,7 @@ class Door:
         else:
             named = as_frame(self.X)
             if named is None or not (isinstance(self.y, str) or _name_columns(self.y, named)):
-                return make_table(self.X, self.y, task=task, **self.rows), self.X
+                return make_table(self.X, self.y, task=task, thinning=thinning, **self.rows), self.X
             frame = named
         split = split_columns(frame, target=self.y, groups=columns["groups"], time=columns["time"])
         table = make_table(
@@ -72,6 +86,7 @@ class Door:
             sample_weight=self.rows["sample_weight"],
             groups=self.rows["groups"] if columns["groups"] is None else split.groups,
             time=self.rows["time"] if columns["time"] is None else split.time,
+            thinning=thinning,
         )
         return replace(table, notes=(*notes, *table.notes)), split.X
 

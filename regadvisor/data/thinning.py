@@ -1,0 +1,133 @@
+"""Which rows are read where a budget of seconds does not allow for all of them.
+
+Everything that looks at all rows takes time in proportion to them: reading, keys, checks. A model learns from
+some hundreds or thousands of them, so of a large table with little time only some are read.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regadvisor.data.arrays import Container
+from regadvisor.data.columns import read_columns
+from regadvisor.data.target import Target
+from regadvisor.errors import DataError
+from regadvisor.records import Note
+from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS
+
+#: Rows that are read to see how long it takes, twice; then so many cells.
+_FEW_ROWS, _TRIED_CELLS = 50, 500_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinning:
+    """How long reading may take, and which rows are drawn where it would take longer."""
+
+    within_s: float = math.inf
+    seed: int = 0
+    clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
+
+    def rows(
+        self, container: Container, target: Target, kept: NDArray[np.bool_] | None
+    ) -> NDArray[np.intp] | None:
+        """Return the rows of the target to read, in order; None: all of them.
+
+        They are drawn at random, with at least ``FEWEST_ROWS_READ_OF_CLASS`` of every class that has them.
+        `kept`: rows of the container that are in the target; None: all.
+        """
+        n_all = len(target.y)
+        if math.isinf(self.within_s) or n_all <= FEWEST_ROWS_READ:
+            return None
+        shuffled = np.random.default_rng(self.seed).permutation(n_all).astype(np.intp)
+        where = shuffled if kept is None else np.flatnonzero(kept)[shuffled]
+        n_rows = self._affordable(container, where)
+        if n_rows >= n_all:
+            return None
+        chosen = [shuffled[:n_rows]]
+        if target.classes is not None:
+            codes = target.y[shuffled]
+            sizes = np.bincount(codes)
+            place = np.arange(n_all) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            by_class = np.argsort(codes, kind="stable")
+            chosen.append(shuffled[by_class[place < FEWEST_ROWS_READ_OF_CLASS]])
+        rows = np.unique(np.concatenate(chosen)).astype(np.intp)
+        return None if len(rows) == n_all else rows
+
+    def _affordable(self, container: Container, where: NDArray[np.intp]) -> int:
+        """Return how many rows can be read in time, no fewer than some: what a few take, in proportion."""
+        few, least = _FEW_ROWS, FEWEST_ROWS_READ
+        more = min(max(least, _TRIED_CELLS // container.shape[1]), len(where))
+        try:
+            own = container.take(np.sort(where[:few]))
+            own_s = self._seconds(own)
+            if own_s < 2 * self.within_s:
+                own_s = min(own_s, self._seconds(own))  # the first time something may be loaded
+            if own_s >= self.within_s:
+                return least
+            if own_s * len(where) / few <= self.within_s:
+                return len(where)
+            a_row_s = (self._seconds(container.take(np.sort(where[:more]))) - own_s) / (more - few)
+        except DataError:  # of these rows or of all: who reads them all will say it
+            return len(where)
+        left_s = self.within_s - own_s
+        return len(where) if a_row_s * len(where) <= left_s else max(least, few + int(left_s / a_row_s))
+
+    def _seconds(self, container: Container) -> float:
+        begin = self.clock()
+        read_columns(container)
+        return self.clock() - begin
+
+
+def shares_made_up_for(target: Target, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
+    """Return weights of the rows that give every class its share back; None if they have it.
+
+    Examples
+    --------
+    >>> from regadvisor.data.target import read_target
+    >>> target = read_target(pd.Series(["a"] * 90 + ["b"] * 10), task="auto")
+    >>> shares_made_up_for(target, np.arange(80, 100)).round(2)[[0, -1]].tolist()
+    [1.8, 0.2]
+    """
+    if target.classes is None:
+        return None
+    n_classes = len(target.classes)
+    taken, sizes = (np.bincount(codes, minlength=n_classes) for codes in (target.y[rows], target.y))
+    if (taken <= np.ceil(sizes * len(rows) / len(target.y))).all():
+        return None
+    weight = (sizes / np.maximum(taken, 1))[target.y[rows]]
+    return np.asarray(weight / weight.mean(), dtype=np.float64)
+
+
+def has_missing(container: Container) -> NDArray[np.bool_]:
+    """Return by column whether a value is missing in any row: what is fitted on all rows has to expect it."""
+    values: Any = container.values
+    if isinstance(values, pd.DataFrame):
+        return np.asarray(values.isna().any(axis=0), dtype=np.bool_)
+    found = np.zeros(container.shape[1], dtype=np.bool_)
+    if hasattr(values, "tocsr"):
+        found[values.indices[np.isnan(values.data)]] = True
+        return found
+    if values.dtype.kind != "f":
+        return found
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = values.sum(axis=0)
+    suspects = np.flatnonzero(~np.isfinite(total))
+    found[suspects] = np.isnan(values[:, suspects]).any(axis=0)
+    return found
+
+
+def thinned_note(n_read: int, n_all: int) -> Note:
+    """Return the note that only some rows were read."""
+    return Note(
+        code="read-in-part",
+        text=f"The budget leaves time to read {n_read:,} of {n_all:,} rows, drawn at random. What is said of "
+        "the columns is said of these; the target was read in all rows.",
+    )

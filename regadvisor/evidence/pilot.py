@@ -1,0 +1,87 @@
+"""A pilot: a few hundred rows on which the cost of a fit is measured before anything is planned."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Costs, Family, Prepared, folds_in_order
+from regadvisor.sampling.folds import make_folds
+
+#: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
+_PILOT_ROWS = (200, 2_000)
+_PILOT_CELLS = 200_000
+_PILOT_CLASS_ROWS = 10
+#: The questions and comparisons: in multiples of preparing the folds, and in seconds.
+_QUESTIONS = (1.5, 0.8)
+
+
+def pilot_rows(table: Table) -> int:
+    """Return the rows of the pilot."""
+    few, many = _PILOT_ROWS
+    return max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
+
+
+class Pilot:
+    """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
+
+    def __init__(self, table: Table, family: Family, *, n_rows: int, folds: int, seed: int) -> None:
+        sample = table.take(_some_rows(table, n_rows, seed))
+        begin = time.perf_counter()
+        made = make_folds(sample, folds=folds, seed=seed).folds
+        self._family: Any = family
+        self._prepared: Prepared | None = None
+        if not made:
+            return
+        fold = made[folds_in_order([len(each.train) for each in made])[0]]
+        self._prepared = family.prepare(sample, [fold], seed=seed)
+        self._share = len(fold.train) / sample.n_rows
+        #: Preparing one fold, per row.
+        self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
+
+    def probe(self, deadline: Deadline) -> Callable[[int], float] | None:
+        """Return rows that a fold trains on → projected seconds of one fit; None without the time for it."""
+        if self._prepared is None or deadline.expired():
+            return None
+        costs: Costs = self._family.probe(self._prepared, deadline=deadline)
+        self._costs = costs
+        return lambda n_train: costs.job_s(max(1, round(n_train / self._share)))
+
+    def length_that_pays(self, within_s: float = math.inf, *, latest_s: float = math.inf) -> int:
+        """Return how many times the planned length networks are to last, tried in so many seconds.
+
+        On a busy machine it may take longer, up to `latest_s` seconds.
+        """
+        if self._prepared is None:
+            return 1
+        now = time.monotonic()
+        deadline = Deadline.patient(now + within_s, latest_s=now + latest_s)
+        return int(self._family.length_that_pays(self._prepared, deadline=deadline))
+
+    def overhead_s(self, started_s: float, n_rows: int, n_folds: int) -> float:
+        """Return seconds spent up to now and those that do not depend on the number of fits."""
+        spent_s = time.monotonic() - started_s
+        return spent_s + n_folds * self._prepare_s * n_rows * _QUESTIONS[0] + _QUESTIONS[1]
+
+    def full_run_s(self, n_rows: int) -> float:
+        """Return projected seconds of one full run, preprocessing included."""
+        return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
+
+
+def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
+    """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
+    shuffled = np.random.default_rng(seed).permutation(table.n_rows)
+    chosen = [shuffled[:n_rows]]
+    if table.is_classification:
+        by_class = np.argsort(table.y[shuffled], kind="stable")
+        sizes = np.bincount(table.y, minlength=table.n_classes)
+        place = np.arange(table.n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        chosen.append(shuffled[by_class[place < _PILOT_CLASS_ROWS]])
+    return np.unique(np.concatenate(chosen))

@@ -1,0 +1,81 @@
+"""Points in time by which work has to end, on clocks that the tests turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from regadvisor import deadline
+from regadvisor.deadline import Deadline
+from regadvisor.evidence.resources import Rung
+from regadvisor.plan.effort import EFFORTS
+from regadvisor.plan.plan import Situation
+
+
+class _Clocks:
+    """The clock on the wall and that of the processor, in seconds."""
+
+    wall, processor = 1_000.0, 50.0
+
+    def monotonic(self) -> float:
+        return self.wall
+
+    def process_time(self) -> float:
+        return self.processor
+
+    def run(self, wall_s: float, *, share: float) -> None:
+        """Let time go by in which this process has a share of the processor."""
+        self.wall += wall_s
+        self.processor += share * wall_s
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> _Clocks:
+    found = _Clocks()
+    monkeypatch.setattr(deadline, "time", found)
+    return found
+
+
+def test_a_deadline_is_one_of_the_clock(clocks: _Clocks) -> None:
+    end = Deadline.after(10.0)
+    clocks.run(9.0, share=0.1)
+    assert end.left_s == pytest.approx(1.0)
+    clocks.run(1.0, share=0.1)
+    assert end.expired()
+
+
+@pytest.mark.parametrize(("share", "lasts_s"), [(1.0, 10.0), (0.5, 20.0), (0.1, 60.0), (4.0, 10.0)])
+def test_a_patient_one_waits_for_the_processor(clocks: _Clocks, share: float, lasts_s: float) -> None:
+    """Alone 10 s; with half of the processor 20; with a tenth until its patience ends."""
+    end = Deadline.patient(clocks.wall + 10.0, latest_s=clocks.wall + 60.0)
+    clocks.run(lasts_s - 1.0, share=share)
+    assert not end.expired()
+    assert end.left_s > 0
+    clocks.run(1.0, share=share)
+    assert end.expired()
+    assert end.left_s == 0
+
+
+def test_an_earlier_one_is_as_patient(clocks: _Clocks) -> None:
+    end = Deadline.patient(clocks.wall + 10.0, latest_s=clocks.wall + 60.0).earlier(2.0)
+    clocks.run(15.0, share=0.5)
+    assert end.left_s == pytest.approx(0.5)
+    assert Deadline.patient(clocks.wall + 10.0, latest_s=clocks.wall + 12.0).earlier(2.0).left_s == 8.0
+
+
+def test_cancelling_ends_patience(clocks: _Clocks) -> None:
+    end = Deadline.patient(clocks.wall + 10.0, latest_s=clocks.wall + 60.0)
+    end.earlier(1.0).cancel()
+    assert end.expired()
+    assert end.left_s == 0
+
+
+def test_only_a_budget_that_nobody_gave_is_patient(clocks: _Clocks) -> None:
+    situation = Situation(family_name="linear", kinds=("none", "l2"), n_folds=5, n_available=400)
+    plan = situation.plan(EFFORTS["quick"], 400)
+    automatic = Rung(
+        plan=plan, effort_source="measured", budget_s=10.0, budget_source="automatic", latest_s=120.0
+    )
+    given = Rung(plan=plan, effort_source="measured", budget_s=10.0, budget_source="given")
+    ends = [rung.deadline(clocks.wall) for rung in (automatic, given)]
+    clocks.run(70.0, share=1 / 7.5)  # fifteen programs on two processors
+    assert [end.expired() for end in ends] == [False, True]
