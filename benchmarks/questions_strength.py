@@ -212,11 +212,7 @@ def measure(law: Law, *, repeats: int, seed: int, sizes: tuple[int, ...] = SIZES
     draws = [slope(law, risks[:, rng.integers(repeats, size=repeats)], sizes) for _ in range(N_BOOT)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Exponent(
-        law=law,
-        slope=slope(law, risks, sizes),
-        low=float(low),
-        high=float(high),
-        used=used_exponent(law),
+        law=law, slope=slope(law, risks, sizes), low=float(low), high=float(high), used=used_exponent(law)
     )
 
 

@@ -88,12 +88,7 @@ def rates(folder: Path | None, family: str, draws: int) -> Iterator[Rate]:
         others = counted(outcome for outcome in outcomes.elements() if outcome != "no signal")
         yield Rate(check=f"{family}: no signal", on=name, hits=found, tries=draws, detail=others)
     yield Rate(
-        check=f"{family}: no signal",
-        on="all draws",
-        hits=silent,
-        tries=tries,
-        wanted=WANTED,
-        side="at least",
+        check=f"{family}: no signal", on="all draws", hits=silent, tries=tries, wanted=WANTED, side="at least"
     )
     yield Rate(
         check=f"{family}: confident penalty",

@@ -35,12 +35,7 @@ from regadvisor.families.base import Fold, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import (
-    full_run_rates,
-    rescaled_epochs,
-    sample_plan,
-    steps_per_epoch,
-)
+from regadvisor.families.neural.schedule import full_run_rates, rescaled_epochs, sample_plan, steps_per_epoch
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 
 TEST_SHARE, MOST_TEST_ROWS = 0.3, 6_000

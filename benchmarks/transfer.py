@@ -323,9 +323,7 @@ def _figure(values: Numbers) -> str:
 
 
 def priors(
-    sets: Mapping[Model, Sets],
-    laws: Mapping[Model, GainLaw],
-    costs: Mapping[Model, Mapping[Kind, float]],
+    sets: Mapping[Model, Sets], laws: Mapping[Model, GainLaw], costs: Mapping[Model, Mapping[Kind, float]]
 ) -> list[TransferPrior]:
     """Return the parameters that the library uses."""
     found = []

@@ -139,12 +139,7 @@ class Advice(Reading):
         return applied_to(target, *self._trainable(), self.regularizer)
 
     def optimizer(
-        self,
-        module: torch.nn.Module | Any,
-        *,
-        lr: float,
-        steps: int,
-        schedule: Schedule | None = None,
+        self, module: torch.nn.Module | Any, *, lr: float, steps: int, schedule: Schedule | None = None
     ) -> ProximalAdamW | ProximalSGD:
         """Return the recipe's optimizer with the advised penalties, for the caller's own training loop.
 

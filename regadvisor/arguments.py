@@ -120,9 +120,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("correlated", "whole_picture", "prior_knowledge", "isolate"), optional(FLAG)),
     "prefer": optional(choice("sparse")),
     "budget": Rule(
-        _is_budget,
-        "a number of seconds of at least 0, 'auto' or None",
-        "0 means that nothing may be trained",
+        _is_budget, "a number of seconds of at least 0, 'auto' or None", "0 means that nothing may be trained"
     ),
     "effort": optional(choice(*EFFORTS)),
     "device": choice("auto", "cpu", "cuda"),

@@ -48,10 +48,7 @@ LINEAR = without(EXTENDED, "Q8", "Q9")
 Said = dict[str, tuple[Reply, str]]
 
 Q1_ALL: tuple[Reply, str] = ("yes", "All 569 rows are used.")
-Q2_YES: tuple[Reply, str] = (
-    "yes",
-    "The walk is projected to take 9.8 s, the budget is 40.0 s (automatic).",
-)
+Q2_YES: tuple[Reply, str] = ("yes", "The walk is projected to take 9.8 s, the budget is 40.0 s (automatic).")
 
 
 def walked(chart: Chart, said: Said, flips: dict[str, str] | None = None) -> Walk:
@@ -157,12 +154,7 @@ EVERYTHING = SampleEvidence(
     validation="stratified",
 )
 RESOURCES = ResourceEvidence(
-    budget_s=40.0,
-    budget_source="automatic",
-    effort="standard",
-    projected_s=9.8,
-    full_run_s=40.2,
-    n_rows=569,
+    budget_s=40.0, budget_source="automatic", effort="standard", projected_s=9.8, full_run_s=40.2, n_rows=569
 )
 TIMINGS = Timings(
     total_s=12.04,
@@ -222,10 +214,7 @@ def advice() -> Record:
     said: Said = {
         "Q1": Q1_ALL,
         "Q2": Q2_YES,
-        "Q4s": (
-            "better",
-            told("any", "constant", 0.584, 0.035, of=0.66),
-        ),
+        "Q4s": ("better", told("any", "constant", 0.584, 0.035, of=0.66)),
         "Q4": ("better", told("elasticnet", "none", 0.0494, 0.019, of=0.1253)),
         "Q5": ("worse", told("l1", "elasticnet", -0.0042, 0.0031, of=0.0759)),
         "Q7": ("same", told("l2", "elasticnet", -0.0003, 0.0004, of=0.0759)),

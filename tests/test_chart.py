@@ -79,12 +79,7 @@ def _paths(chart: Chart, name: str, so_far: tuple[tuple[str, str], ...] = ()) ->
 
 def test_the_classic_chart_is_the_published_one() -> None:
     ways = {" ".join(f"{q}{r[0]}" for q, r in path): outcome for path, outcome in _paths(CLASSIC, "Q1")}
-    prior = {
-        "Q3n": "elasticnet",
-        "Q3y Q3ay": "l2",
-        "Q3y Q3an Q3by": "l2",
-        "Q3y Q3an Q3bn": "l1",
-    }
+    prior = {"Q3n": "elasticnet", "Q3y Q3ay": "l2", "Q3y Q3an Q3by": "l2", "Q3y Q3an Q3bn": "l1"}
     expected = {
         **{f"Q1n {way}": kind for way, kind in prior.items()},
         **{f"Q1y Q2n {way}": kind for way, kind in prior.items()},

@@ -13,18 +13,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from record_builders import (
-    advice as advice_record,
-)
-from record_builders import (
-    cant_tell,
-    network,
-    no_signal,
-    none,
-    prior,
-    tie,
-    without_data,
-)
+from record_builders import advice as advice_record
+from record_builders import cant_tell, network, no_signal, none, prior, tie, without_data
 
 import regadvisor
 from regadvisor.advice import Advice
@@ -173,8 +163,7 @@ def test_verbose_prints_every_candidate(standin: StandIn, data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "render"),
-    [("a.json", Advice.to_json), ("a.md", Advice.to_markdown), ("a.txt", Advice.to_text)],
+    ("name", "render"), [("a.json", Advice.to_json), ("a.md", Advice.to_markdown), ("a.txt", Advice.to_text)]
 )
 def test_the_ending_of_the_output_chooses_the_format(
     standin: StandIn, data: str, name: str, render: Callable[[Advice], str]

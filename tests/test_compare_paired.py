@@ -252,8 +252,7 @@ def replace_losses(panel, losses, factor):
 
 
 @pytest.mark.parametrize(
-    ("difference", "reply"),
-    [(-0.5, "better"), (0.5, "worse"), (0.0, "same"), (-0.05, "unsure")],
+    ("difference", "reply"), [(-0.5, "better"), (0.5, "worse"), (0.0, "same"), (-0.05, "unsure")]
 )
 def test_replies_need_their_mass(difference, reply):
     scale = 0.01 if reply != "unsure" else 0.2

@@ -124,11 +124,7 @@ def undecided(*decided: Comparison, half: float) -> tuple[Comparison, ...]:
     [
         (undecided(half=0.0501), LINEAR, "cant_tell"),
         (undecided(half=0.0499), LINEAR, "advice"),
-        (
-            undecided(compared("elasticnet", "none", "worse", 0.1), half=0.0501),
-            LINEAR,
-            "advice",
-        ),
+        (undecided(compared("elasticnet", "none", "worse", 0.1), half=0.0501), LINEAR, "advice"),
         (undecided(half=0.0501), CLASSIC, "advice"),
     ],
 )
@@ -291,10 +287,7 @@ def test_support_is_the_share_of_resampled_rows_that_agree() -> None:
     assert outcome == "l2"
     draws = draws_of(found)
     assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
-    for name, share in (
-        ("kind", no_worse(draws, [outcome])),
-        ("strength", strength_holds(draws, outcome)),
-    ):
+    for name, share in (("kind", no_worse(draws, [outcome])), ("strength", strength_holds(draws, outcome))):
         assert 0.05 < share < 0.95
         assert claim(decision, name).support == pytest.approx(share)
 

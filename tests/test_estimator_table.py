@@ -292,12 +292,7 @@ def test_mlp_s_rule_is_alpha_over_the_rows_of_a_step() -> None:
             "epsilon-insensitive loss (epsilon 2)",
             lambda y, z: np.maximum(0, np.abs(y - z) - 2).mean(),
         ),
-        (
-            Perceptron(random_state=0),
-            CLASSES,
-            "share of wrong classes",
-            lambda y, z: np.mean((z > 0) != y),
-        ),
+        (Perceptron(random_state=0), CLASSES, "share of wrong classes", lambda y, z: np.mean((z > 0) != y)),
     ],
 )
 def test_held_out_losses_are_those_of_a_plain_loop(model: Any, y: Any, name: str, metric: Any) -> None:

@@ -28,14 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise, fit_function
-from regadvisor.families.fitted.losses import (
-    deviance,
-    epsilon_insensitive,
-    huber,
-    of_margins,
-    pinball,
-    signs,
-)
+from regadvisor.families.fitted.losses import deviance, epsilon_insensitive, huber, of_margins, pinball, signs
 
 X, Y = load_diabetes(return_X_y=True)
 IRIS_X, IRIS_Y = load_iris(return_X_y=True)

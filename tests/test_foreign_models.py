@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.linear_model import (
-    BayesianRidge,
-    LogisticRegression,
-    RANSACRegressor,
-    Ridge,
-)
+from sklearn.linear_model import BayesianRidge, LogisticRegression, RANSACRegressor, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline

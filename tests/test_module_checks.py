@@ -104,10 +104,7 @@ class Unlimited(AlwaysDropping):
         (nn.Dropout(), "got a dropout layer|parameters to train"),
         (AlwaysDropping, "training=self.training"),
         (TwoInputs, r"TypeError: .*'v'.*; pass several inputs as a dict or a tuple"),
-        (
-            Codes,
-            r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers",
-        ),
+        (Codes, r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers"),
         (Unlimited, "finite.*, first in the module itself"),
         (SameAgain(), "new module in every call, got the same object twice"),
     ],

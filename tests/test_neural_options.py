@@ -14,12 +14,7 @@ from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.architecture import Stack
-from regadvisor.families.neural.losses import (
-    Loss,
-    fill_slope,
-    mean_loss,
-    row_losses,
-)
+from regadvisor.families.neural.losses import Loss, fill_slope, mean_loss, row_losses
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import constant_outputs
 from regadvisor.families.neural.penalties import StackStrengths

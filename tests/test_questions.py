@@ -213,10 +213,7 @@ PICTURE = WholePictureEvidence(
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
-        (
-            {},
-            "2 common factors explain 42% of the variance, the largest variance inflation is 12.3 (x1).",
-        ),
+        ({}, "2 common factors explain 42% of the variance, the largest variance inflation is 12.3 (x1)."),
         ({"n_factors": 1, "vif": None}, "1 common factor explains 42% of the variance."),
         ({"n_factors": None, "vif_column": None}, "The largest variance inflation is 12.3."),
         ({"explained": None, "vif": 2.0, "vif_column": None}, "The largest variance inflation is 2."),
@@ -513,10 +510,7 @@ def lowest(pick: Kind | None, losses: dict[str, float], **costs: float) -> Answe
 
 def test_a_lower_loss_of_another_kind_overrules_from_a_fifth_of_a_percent_on() -> None:
     answer = lowest("l1", {"none": 0.5, "l2": 0.3, "l1": 0.4})
-    assert (answer.reply, answer.because) == (
-        "yes",
-        "With L2 the loss is 25% lower than with L1.",
-    )
+    assert (answer.reply, answer.because) == ("yes", "With L2 the loss is 25% lower than with L1.")
     assert answer.numbers == {"lowest_kind": "l2", "lowest_loss": 0.3, "pick_loss": 0.4}
     assert answer.flips_if == "the best loss of L1 were 25% lower"
     assert answer.distance == pytest.approx((0.1 - 0.0008) / 0.4)

@@ -34,10 +34,7 @@ from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.thresholds import ONE_CANDIDATE_FROM, RESCALING_MOST_LOST
 
-NETWORK = replace(
-    transfer_prior("network"),
-    rescaling_costs={"l2": 0.01, "elasticnet": 0.03},
-)
+NETWORK = replace(transfer_prior("network"), rescaling_costs={"l2": 0.01, "elasticnet": 0.03})
 
 
 # ------------------------------------------------------------------------------------- the rule

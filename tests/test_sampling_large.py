@@ -58,10 +58,7 @@ def test_moments_of_the_source_are_estimated_without_bias():
     place = np.sort(np.concatenate([rows, others]))
     _, encoded = fit_encode(X, columns_of(X), seed=0, rows=place)
     seen = Seen(
-        encoded=encoded,
-        weight=np.isin(place, rows).astype(float),
-        n_units=200_000,
-        share=3_000 / 200_000,
+        encoded=encoded, weight=np.isin(place, rows).astype(float), n_units=200_000, share=3_000 / 200_000
     )
     result = judge_moments(seen, what="sample against the whole")
     expected = (X[rows].mean() - X.mean()) / X.std()

@@ -134,10 +134,7 @@ def test_a_lazy_frame_of_a_number(small):
     ("given", "words"),
     [
         ({"y": FRAME["y"]}, "y must be the name of the target column"),
-        (
-            {"groups": np.arange(6)},
-            "groups must be the name of a column when .*, got ndarray",
-        ),
+        ({"groups": np.arange(6)}, "groups must be the name of a column when .*, got ndarray"),
         ({"time": [1, 2]}, "time must be the name of a column"),
         ({"sample_weight": "a"}, "sample_weight must be None"),
         ({"sample": [1, 2]}, "sample must be .* when X is read in parts, got list"),

@@ -14,10 +14,7 @@ from regadvisor.regularizer import Regularizer
 from regadvisor.search.results import Results, Trial, panel_arrays, to_scores
 
 # Forward in time: the first three rows are in no test fold.
-FOLDS = (
-    Fold(train=np.arange(3), test=np.array([3, 4])),
-    Fold(train=np.arange(5), test=np.array([5, 6, 7])),
-)
+FOLDS = (Fold(train=np.arange(3), test=np.array([3, 4])), Fold(train=np.arange(5), test=np.array([5, 6, 7])))
 TESTED = np.arange(8) >= 3
 
 

@@ -70,10 +70,7 @@ def walk(
     n_rows: int = 50_000,
 ) -> CostModel:
     situation = Situation(
-        family_name=family,
-        kinds=LINEAR if family == "linear" else KINDS,
-        n_folds=5,
-        n_available=n_rows,
+        family_name=family, kinds=LINEAR if family == "linear" else KINDS, n_folds=5, n_available=n_rows
     )
     return CostModel(
         situation=situation,

@@ -84,11 +84,7 @@ def test_few_points_are_the_named_ones_or_every_third() -> None:
     points = [grids.Config(kind="none", values=()), *points, grids.Config(kind="l1", values=(0.7,))]
     rows = np.arange(6, dtype=np.float32)[:, None]
     wide = replace(
-        made(TIED),
-        configs=tuple(points),
-        cv_losses=rows,
-        test_losses=rows[:, None],
-        small_cv=np.arange(6.0),
+        made(TIED), configs=tuple(points), cv_losses=rows, test_losses=rows[:, None], small_cv=np.arange(6.0)
     )
     kept = decision.few(wide)
     assert [config.values for config in kept.configs] == [(), (1.0,), (4.0,), (0.7,)]  # L1 has no named one

@@ -182,11 +182,7 @@ def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
 
     def made(ratio: int, wrong: float) -> transfer_fits.Run:
         run = simulated_run(ratio, power=wrong, shift=0.0)
-        return replace(
-            run,
-            configs=(*run.configs, ("l1", (1.0,))),
-            losses=np.append(run.losses, 1.02),
-        )
+        return replace(run, configs=(*run.configs, ("l1", (1.0,))), losses=np.append(run.losses, 1.02))
 
     sets = {}
     for number in range(4):

@@ -44,12 +44,7 @@ class SupportMap:
 # Fitted on 690 runs of advise (default) on 113 data sets (linear, mlp; code v21, v22, v27, v28), 37 without a
 # signal and left out.
 SUPPORT_MAPS: tuple[SupportMap, ...] = (
-    SupportMap(
-        claim="regularize",
-        model="network",
-        intercept=0.7462,
-        slope=0.5351,
-    ),
+    SupportMap(claim="regularize", model="network", intercept=0.7462, slope=0.5351),
 )
 # </calibration>
 

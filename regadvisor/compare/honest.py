@@ -80,12 +80,7 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
     # "any": a draw's pick counts for the kind that won it (-1: another kind won).
     won = [(kind, np.where(kind_picks == k, picks[kind], -1)) for k, kind in enumerate(panel.kinds)]
     losses += [_scored(panel, counts, won), panel.constant]
-    return Honest(
-        panel=panel,
-        sides=(*panel.kinds, ANY, CONSTANT),
-        losses=np.stack(losses),
-        picks=picks,
-    )
+    return Honest(panel=panel, sides=(*panel.kinds, ANY, CONSTANT), losses=np.stack(losses), picks=picks)
 
 
 def _scored(

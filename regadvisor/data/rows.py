@@ -252,10 +252,7 @@ def lost_classes(values: AnySeries, weight: NDArray[np.float64] | None, *, task:
 
 
 def notes_on_weights(
-    target: Target,
-    weight: NDArray[np.float64] | None,
-    groups: NDArray[np.intp] | None,
-    lost: list[Any],
+    target: Target, weight: NDArray[np.float64] | None, groups: NDArray[np.intp] | None, lost: list[Any]
 ) -> tuple[Note, ...]:
     """Return warnings about rows, classes and groups that have hardly any say, or all of it.
 

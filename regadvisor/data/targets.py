@@ -66,11 +66,7 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
             TargetFacts(name=name, mean=float(own.mean()), sd=float(own.std()))
             for name, own in zip(names, columns, strict=True)
         ),
-        notes=(
-            *_survival(columns, names),
-            *_quantities(coded if task == "auto" else []),
-            *_copies(Y, names),
-        ),
+        notes=(*_survival(columns, names), *_quantities(coded if task == "auto" else []), *_copies(Y, names)),
     )
 
 

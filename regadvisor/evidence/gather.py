@@ -240,8 +240,7 @@ class Gatherer:
             for error in self._failures
         )
         interrupted = Note(
-            code="interrupted",
-            text="The run was interrupted: this is the best of what was known then.",
+            code="interrupted", text="The run was interrupted: this is the best of what was known then."
         )
         longer = Note(
             code="longer-runs",

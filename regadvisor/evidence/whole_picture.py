@@ -19,13 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
-from regadvisor.evidence.associations import (
-    Blocks,
-    categorical_basis,
-    draw_rows,
-    encode,
-    standardised_ranks,
-)
+from regadvisor.evidence.associations import Blocks, categorical_basis, draw_rows, encode, standardised_ranks
 from regadvisor.evidence.layout import Layout, find_layout
 from regadvisor.records import WholePictureEvidence
 from regadvisor.thresholds import (

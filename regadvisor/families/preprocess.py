@@ -28,11 +28,7 @@ from regadvisor.families.encoding import AsNumbers, AsText, DateParts
 from regadvisor.families.scaling import RobustSmoothClip
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import Column, DataFacts
-from regadvisor.thresholds import (
-    ID_LEVEL_SHARE,
-    MOST_NETWORK_LEVELS,
-    RAREST_IDENTIFIER_ROWS,
-)
+from regadvisor.thresholds import ID_LEVEL_SHARE, MOST_NETWORK_LEVELS, RAREST_IDENTIFIER_ROWS
 
 Steps = list[tuple[str, Any]]
 #: Tables of so many columns of levels are stored sparse: few columns are fast anyway.
@@ -212,10 +208,7 @@ def _level_branches(facts: DataFacts, *, for_network: bool) -> dict[str, tuple[S
         chosen = [column for column, own in zip(columns, is_id, strict=True) if own == of_ids]
         return [*_one_hot(fewest_rows, most, is_sparse), *scale], chosen
 
-    return {
-        "categorical": branch(1, of_ids=False),
-        "identifier": branch(RAREST_IDENTIFIER_ROWS, of_ids=True),
-    }
+    return {"categorical": branch(1, of_ids=False), "identifier": branch(RAREST_IDENTIFIER_ROWS, of_ids=True)}
 
 
 def _one_hot(fewest_rows: int, most: int | None, is_sparse: bool) -> Steps:

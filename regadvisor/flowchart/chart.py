@@ -97,14 +97,10 @@ CLASSIC = Chart(
     comparisons="sign",
     questions={
         "Q1": Question(
-            text=_Q1,
-            judge="same_distribution",
-            edges={"yes": Edge(to="Q2", action=_SAMPLE), "no": _to("Q3")},
+            text=_Q1, judge="same_distribution", edges={"yes": Edge(to="Q2", action=_SAMPLE), "no": _to("Q3")}
         ),
         "Q2": Question(
-            text=_Q2,
-            judge="resources",
-            edges={"yes": Edge(to="Q4", action=_TRAIN), "no": _to("Q3")},
+            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4", action=_TRAIN), "no": _to("Q3")}
         ),
         "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
         "Q3a": Question(text=_Q3A, judge="correlated", edges={"yes": _to("l2"), "no": _to("Q3b")}),
@@ -144,20 +140,14 @@ EXTENDED = Chart(
             },
         ),
         "Q2": Question(
-            text=_Q2,
-            judge="resources",
-            edges={"yes": Edge(to="Q4s", action=_TRAIN), "no": _to("Q3")},
+            text=_Q2, judge="resources", edges={"yes": Edge(to="Q4s", action=_TRAIN), "no": _to("Q3")}
         ),
         "Q3": Question(text=_Q3, judge="prior_knowledge", edges={"yes": _to("Q3a"), "no": _to("elasticnet")}),
         "Q3a": Question(
-            text=_Q3A,
-            judge="correlated",
-            edges={"yes": _to("l2"), "no": _to("Q3b"), "unsure": _to("Q3b")},
+            text=_Q3A, judge="correlated", edges={"yes": _to("l2"), "no": _to("Q3b"), "unsure": _to("Q3b")}
         ),
         "Q3b": Question(
-            text=_Q3B,
-            judge="whole_picture",
-            edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")},
+            text=_Q3B, judge="whole_picture", edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")}
         ),
         "Q4s": Question(
             text="Does any model beat always guessing the mean or the class shares?",

@@ -20,11 +20,7 @@ def keep(evidence: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evide
 
 
 def walk(
-    chart: Chart,
-    evidence: Evidence,
-    gather: Gather = keep,
-    *,
-    forced: Mapping[str, Reply] | None = None,
+    chart: Chart, evidence: Evidence, gather: Gather = keep, *, forced: Mapping[str, Reply] | None = None
 ) -> tuple[Walk, Evidence]:
     """Walk a chart from its start to an outcome.
 

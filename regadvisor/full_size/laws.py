@@ -75,22 +75,13 @@ class TransferPrior:
 # page_blocks, pendigits, phoneme, pol, robot_wall, spambase, splice, waveform5000, wine_quality_white.
 TRANSFER: tuple[TransferPrior, ...] = (
     TransferPrior(
-        model="linear",
-        gain_power=(0.762, 0.543),
-        gain_scatter=0.01012,
-        rescaling_costs={},
-        n_sets=14,
+        model="linear", gain_power=(0.762, 0.543), gain_scatter=0.01012, rescaling_costs={}, n_sets=14
     ),
     TransferPrior(
         model="network",
         gain_power=(0.284, 0.227),
         gain_scatter=0.03757,
-        rescaling_costs={
-            "dropout": 0.01,
-            "elasticnet": 0.01,
-            "dropout_l2": 0.01,
-            "dropout_l1": 0.01,
-        },
+        rescaling_costs={"dropout": 0.01, "elasticnet": 0.01, "dropout_l2": 0.01, "dropout_l1": 0.01},
         n_sets=28,
     ),
 )

@@ -47,11 +47,7 @@ def to_page(
         for name, picture in (pictures or {}).items()
     }
     return _filled(
-        "report.html",
-        view=view,
-        pictures=drawn,
-        snippets=dict(snippets or {}),
-        reproduce=_reproduce(record),
+        "report.html", view=view, pictures=drawn, snippets=dict(snippets or {}), reproduce=_reproduce(record)
     )
 
 

@@ -119,11 +119,7 @@ def strength_picture(record: Record) -> StrengthPicture:
             error = _error(score, reference or min(at_size, key=lambda other: other.loss))
             points[score.kind].append(Point(strength, score.loss, score.loss - error, score.loss + error))
     lines = tuple(
-        StrengthLine(
-            kind=kind,
-            label=short_label(kind),
-            points=tuple(sorted(points[kind])),
-        )
+        StrengthLine(kind=kind, label=short_label(kind), points=tuple(sorted(points[kind])))
         for kind in KINDS
         if points[kind]
     )

@@ -45,10 +45,7 @@ _FOLDS = {
     "blocks": "blocks of rows, each with rows of its own to train on and to test on",
 }
 #: The same of a single fold.
-_ONE_FOLD = {
-    "time": "rows later than those to train on",
-    "blocks": "rows other than those to train on",
-}
+_ONE_FOLD = {"time": "rows later than those to train on", "blocks": "rows other than those to train on"}
 _STRENGTH_MEANS = {
     "loss": "mean loss + l1·Σ|w| + l2/2·Σw² on {features}",
     "decoupled": "weights shrink by lr·l2 of themselves and lr·l1 per step, as AdamW's weight_decay does",

@@ -200,10 +200,7 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     joint = ":" if pick == "none" else ";"
     how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)}. "
     tied = [LABELS["none"] if kind == "none" else short_label(kind) for kind in record.ties]
-    return (
-        f"Use {use(record)}{joint} regularizing makes {matter}{harmless}.",
-        f"{how}{_as_well(tied)}.",
-    )
+    return (f"Use {use(record)}{joint} regularizing makes {matter}{harmless}.", f"{how}{_as_well(tied)}.")
 
 
 def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:

@@ -13,14 +13,7 @@ from typing import TypeVar
 from regadvisor.records import CandidateScore, Comparison, Record, ScoreEvidence, Step
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.report import sections
-from regadvisor.report.phrases import (
-    clean,
-    label,
-    sentence,
-    short_label,
-    short_strengths,
-    signed_percent,
-)
+from regadvisor.report.phrases import clean, label, sentence, short_label, short_strengths, signed_percent
 from regadvisor.report.training import cost
 from regadvisor.report.verdict import flips, headline, losses, named_loss
 from regadvisor.thresholds import REPLY_MASS

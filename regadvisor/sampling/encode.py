@@ -106,12 +106,7 @@ class Encoder:
 
 
 def fit_encode(
-    X: Features,
-    columns: Sequence[Column],
-    *,
-    seed: int,
-    most_columns: int | None = None,
-    rows: Rows = None,
+    X: Features, columns: Sequence[Column], *, seed: int, most_columns: int | None = None, rows: Rows = None
 ) -> tuple[Encoder, Encoded]:
     """Return the encoder of a feature table, and the table encoded.
 

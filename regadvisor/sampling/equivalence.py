@@ -133,12 +133,7 @@ def _moments(values: NDArray[np.float32], weight: Vector) -> tuple[Vector, Vecto
 
 
 def _limit(
-    seen: Seen,
-    u: NDArray[np.float32],
-    by_row: Vector,
-    is_drawn: NDArray[np.bool_],
-    *,
-    n_columns: int,
+    seen: Seen, u: NDArray[np.float32], by_row: Vector, is_drawn: NDArray[np.bool_], *, n_columns: int
 ) -> Vector:
     """Return by column how far the sample's mean of `u` may be off by luck; `u` has mean 0 in the source.
 

@@ -67,11 +67,7 @@ class DuckRelation(Source):
             for each in schema
             if not has_places or each.name not in (_FILE, _FILE_ROW)
         }
-        return cls(
-            relation=relation,
-            kinds=kinds,
-            files={name: number for number, name in enumerate(files)},
-        )
+        return cls(relation=relation, kinds=kinds, files={name: number for number, name in enumerate(files)})
 
     def parts(self) -> list[Part]:
         """Return the only part: DuckDB reads with threads of its own."""

@@ -20,16 +20,7 @@ from regadvisor.data.parsing import csv_form
 from regadvisor.errors import DataError, import_optional
 from regadvisor.scale.dask_frame import DaskFrame
 from regadvisor.scale.engines import DuckRelation, LazyPolars
-from regadvisor.scale.parts import (
-    LINE,
-    CsvPart,
-    JsonPart,
-    ParquetPart,
-    Part,
-    Source,
-    arrow_kind,
-    head_of,
-)
+from regadvisor.scale.parts import LINE, CsvPart, JsonPart, ParquetPart, Part, Source, arrow_kind, head_of
 from regadvisor.scale.sketch import Kind
 from regadvisor.words import listed
 

@@ -263,11 +263,7 @@ class Rounds:
         return groups
 
     def _train_leg(
-        self,
-        jobs: Sequence[Job],
-        folds: Folds,
-        some: Mapping[Job, list[Ask]],
-        stored: Collection[Job] = (),
+        self, jobs: Sequence[Job], folds: Folds, some: Mapping[Job, list[Ask]], stored: Collection[Job] = ()
     ) -> None:
         """Train jobs on folds, except those that are `stored`; where one fails, each is trained alone."""
         is_all = len(folds) == len(self.measure.prepared.folds)

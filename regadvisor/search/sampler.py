@@ -83,12 +83,7 @@ class Surrogate(optuna.samplers.BaseSampler):
         if not space or not np.isfinite(losses).any():
             return {}, 0.0
         axes = [
-            _Axis.of(
-                name,
-                spec,
-                [trial.params[name] for trial in told],
-                may_go_down=self.may_go_down,
-            )
+            _Axis.of(name, spec, [trial.params[name] for trial in told], may_go_down=self.may_go_down)
             for name, spec in space.items()
         ]
         at = np.array([[axis.place(trial.params[axis.name]) for axis in axes] for trial in told])

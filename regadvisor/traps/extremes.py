@@ -89,10 +89,7 @@ def spread(column: NDArray[np.float64]) -> Spread:
     top = np.argsort(-off, kind="stable")[:n_top]
     squares = np.square(off / off.max())
     return Spread(
-        rows=at[top],
-        values=values[top],
-        share=float(squares[top].sum() / squares.sum()),
-        distance=distance,
+        rows=at[top], values=values[top], share=float(squares[top].sum() / squares.sum()), distance=distance
     )
 
 

@@ -132,13 +132,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
                 "least squares"
             )
         kinds, last = without_saga(kinds, inner, facts), with_exact_solver(last)
-    caller = Caller(
-        estimator=estimator,
-        steps=steps,
-        last=last,
-        kinds=kinds,
-        n_labels=n_labels,
-    )
+    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=kinds, n_labels=n_labels)
     if caller.class_weight is not None:
         class_weights(caller.class_weight, facts)
     return replace(caller, notes=_notes(caller, type(model).__name__))

@@ -21,10 +21,7 @@ from regadvisor.families.neural.module.dropout import Feed, places_of
 from regadvisor.regularizer import Coupling, Regularizer
 
 #: Optimizers of Keras that move each number by itself.
-_BY_NUMBER = (
-    *("SGD", "Adam", "AdamW", "RMSprop", "Nadam"),
-    *("Adamax", "Adagrad", "Adadelta", "Lion"),
-)
+_BY_NUMBER = (*("SGD", "Adam", "AdamW", "RMSprop", "Nadam"), *("Adamax", "Adagrad", "Adadelta", "Lion"))
 #: Settings of theirs that look at several numbers, or at several steps.
 _TOGETHER = ("clipnorm", "global_clipnorm", "use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 _FED = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")

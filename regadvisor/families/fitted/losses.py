@@ -286,11 +286,7 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
 def squared_error() -> ColumnLoss:
     """Return the squared error over the variance of the target."""
     return ColumnLoss(
-        name=None,
-        response="predict",
-        element=lambda y, z: np.square(y - z),
-        has_mean=True,
-        is_relative=True,
+        name=None, response="predict", element=lambda y, z: np.square(y - z), has_mean=True, is_relative=True
     )
 
 

@@ -89,11 +89,7 @@ class Network(Protocol):
 
 
 def train(
-    network: Network,
-    runs: Sequence[Run],
-    *,
-    should_stop: Callable[[], bool],
-    records: bool | None = None,
+    network: Network, runs: Sequence[Run], *, should_stop: Callable[[], bool], records: bool | None = None
 ) -> list[tuple[Numbers, Numbers]] | None:
     """Return the numbers of the trained networks; None if it was stopped, which is asked before each step.
 

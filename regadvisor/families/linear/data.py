@@ -95,12 +95,7 @@ class LinearPrepared(Prepared):
 
 
 def encode_fold(
-    sample: Table,
-    fold: Fold,
-    encoder: Encoder | None,
-    *,
-    names: Sequence[str],
-    n_folds: int,
+    sample: Table, fold: Fold, encoder: Encoder | None, *, names: Sequence[str], n_folds: int
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 

@@ -68,13 +68,7 @@ class LinearFamily(OnOtherRows):
         names = whole.names
 
         def encode(number: int) -> LinearFold:
-            return encode_fold(
-                sample,
-                folds[number],
-                self._encoder(sample),
-                names=names,
-                n_folds=len(folds),
-            )
+            return encode_fold(sample, folds[number], self._encoder(sample), names=names, n_folds=len(folds))
 
         losses = np.full(sample.n_rows, np.nan)
         target = replace(sample, X=np.empty((sample.n_rows, 0)), given=None)

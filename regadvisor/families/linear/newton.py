@@ -17,14 +17,7 @@ from scipy import sparse
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear.curvature import Active, curvature_at, newton_direction
 from regadvisor.families.linear.ladder import climb_down
-from regadvisor.families.linear.problem import (
-    Floats,
-    Penalty,
-    Problem,
-    Solution,
-    check_time,
-    columns,
-)
+from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution, check_time, columns
 from regadvisor.families.linear.quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
 from regadvisor.families.linear.sweeps import sweep
 
@@ -194,13 +187,7 @@ def _swept_step(
 
 
 def _search(
-    problem: Problem,
-    here: _Point,
-    R: Floats,
-    new: Floats,
-    step_b: Floats,
-    active: Active,
-    penalty: Penalty,
+    problem: Problem, here: _Point, R: Floats, new: Floats, step_b: Floats, active: Active, penalty: Penalty
 ) -> _Point | None:
     """Go the largest share of the way in 1, ½, ¼ … that lowers the objective; None if none does."""
     j, k = active

@@ -47,10 +47,7 @@ def n_jobs_at_once(
     plan, device = prepared.plan, prepared.rows.x.device
     is_cuda = device.type == "cuda"
     floats = prepared.architecture.floats_per_network(plan.batch)
-    networks = min(
-        MOST_NETWORKS_CUDA if is_cuda else MOST_NETWORKS,
-        batch_bytes(device) // (4 * floats),
-    )
+    networks = min(MOST_NETWORKS_CUDA if is_cuda else MOST_NETWORKS, batch_bytes(device) // (4 * floats))
     if math.isfinite(left_s) and not is_cuda:
         if network_s is None:
             operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
@@ -101,10 +98,7 @@ def trainer_for(
 
 
 def train_batch(
-    prepared: NetworkPrepared,
-    jobs: Sequence[Job],
-    deadline: Deadline,
-    folds: Sequence[int] | None = None,
+    prepared: NetworkPrepared, jobs: Sequence[Job], deadline: Deadline, folds: Sequence[int] | None = None
 ) -> list[Fit] | None:
     """Train some jobs on some folds (default all) together; None if the deadline came first.
 

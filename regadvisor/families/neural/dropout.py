@@ -14,10 +14,7 @@ from regadvisor.foreign import check_ours
 
 _LAYERS = nn.modules.dropout._DropoutNd
 #: Torch's own dropout layers, whose masks can come from outside.
-TORCHS = (
-    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
-    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
-)
+TORCHS = (*(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), *(nn.AlphaDropout, nn.FeatureAlphaDropout))
 
 
 def takes_masks(part: nn.Module) -> bool:

@@ -41,10 +41,7 @@ from regadvisor.families.neural.schedule import (
     rescaled_epochs,
     sample_plan,
 )
-from regadvisor.families.neural.strengths import (
-    candidate,
-    default_regularizer,
-)
+from regadvisor.families.neural.strengths import candidate, default_regularizer
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.full_size.rescale import Rescaling
 from regadvisor.records import DataFacts, Training
@@ -131,11 +128,7 @@ class MLPFamily(OnOtherRows):
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
         plan = sample_plan(
-            self.recipe,
-            n_train=n_train,
-            n_sample=n_learned,
-            n_source=sample.facts.n_rows,
-            longer=self.longer,
+            self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows, longer=self.longer
         )
         return NetworkPrepared(
             folds=tuple(folds),

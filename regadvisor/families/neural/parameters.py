@@ -25,10 +25,7 @@ _PLAIN = {"_WeightNorm": "weight_norm", "_SpectralNorm": "spectral_norm", "_Orth
 
 
 def penalised_names(
-    by_default: Mapping[str, bool],
-    *,
-    exempt: Sequence[str] = (),
-    penalised: Sequence[str] | None = None,
+    by_default: Mapping[str, bool], *, exempt: Sequence[str] = (), penalised: Sequence[str] | None = None
 ) -> tuple[str, ...]:
     """Return the names of the parameters that a penalty acts on.
 

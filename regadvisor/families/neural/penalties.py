@@ -33,9 +33,7 @@ class StackStrengths:
     def of(cls, regularizers: Sequence[Regularizer]) -> StackStrengths:
         """Return the strengths of the given regularizers, one network each."""
         known = [regularizer.strengths() for regularizer in regularizers]
-        return cls(
-            **{name: np.array([s.get(name, 0.0) for s in known]) for name in ("l1", "l2", "dropout")},
-        )
+        return cls(**{name: np.array([s.get(name, 0.0) for s in known]) for name in ("l1", "l2", "dropout")})
 
 
 def span(strengths: NDArray[np.float64]) -> slice | None:

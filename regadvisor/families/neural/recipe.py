@@ -24,16 +24,7 @@ TRANSFORMS = ("standard", "none")
 #: Layouts of sequences.
 SEQUENCES = ("sequence", "channels", "steps-first")
 #: How rows enter a module; see ``module/inputs.py``.
-LAYOUTS = (
-    "flat",
-    *SEQUENCES,
-    "image",
-    "image-last",
-    "tokens",
-    "codes",
-    "inputs",
-    "inputs-as-floats",
-)
+LAYOUTS = ("flat", *SEQUENCES, "image", "image-last", "tokens", "codes", "inputs", "inputs-as-floats")
 
 #: A schedule's name, or a function of the share of the steps that is done.
 Schedule = str | Callable[[float], float]
