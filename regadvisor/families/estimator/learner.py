@@ -114,6 +114,9 @@ class EstimatorLearner:
         is_network = self.laws == "network"
         return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=is_network))
 
+    def check(self, X: Any) -> None:
+        """Nothing is known before it is fitted."""
+
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train the estimator with these strengths.
 

@@ -72,7 +72,7 @@ class FittedFamily(OnOtherRows):
         """Find names and constants; the folds are encoded when they are first trained on."""
         loss = self.learner.loss(sample)
         whole = self.learner.encoder(sample)
-        whole.fit_transform(sample)
+        self.learner.check(whole.fit_transform(sample))
         target = loss.target(sample)
         weight = np.ones(sample.n_rows) if sample.weight is None else sample.weight
         unit = loss.unit(target)

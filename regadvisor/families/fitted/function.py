@@ -90,8 +90,9 @@ class FitFunction:
         except RegadvisorError:
             raise
         except Exception as error:  # whatever the caller's own code may raise
+            about = _ABOUT if self.library is None else "model must be one that its own fit trains"
             raise ParameterError(
-                f"{_ABOUT}, got {type(error).__name__} from {self.name}: {reason_of(error)}"
+                f"{about}, got {type(error).__name__} from {self.name}: {reason_of(error)}"
             ) from error
 
 
@@ -261,6 +262,11 @@ class FunctionLearner:
         if self.function.encode:
             return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
         return AsGiven(sample)
+
+    def check(self, X: Any) -> None:
+        """Look at a Keras model or a net with a few encoded rows."""
+        if self.function.stacks is not None:
+            self.function.stacks.check(X)
 
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train one model."""

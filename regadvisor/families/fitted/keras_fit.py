@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.families.fitted import first_look
 from regadvisor.families.fitted.keras_model import (
     LOCK,
     loss_name,
+    n_outputs,
     n_rates,
     own_randomness,
     reads_logits,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Losses of differences: a target in its own unit would only make the network learn slowly.
 _DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "huberloss", "logcosh")
+#: Last activations that keep outputs in a range, so that the target stays in its unit, or on one side of 0.
+_BOUNDED = ("sigmoid", "softmax", "tanh", "softsign", "relu6", "hard_sigmoid", "hard_tanh")
+_ONE_SIDED = ("relu", "softplus", "exponential")
 
 
 def numbers_of(X: Any) -> NDArray[np.float32]:
@@ -92,6 +97,40 @@ class KerasFit:
         if not own.built:
             own.build((None, *shape))
         return own
+
+    def check(self, X: Any) -> None:
+        """Raise ParameterError unless the model takes such rows, and returns what its loss takes."""
+        import keras
+
+        rows, facts = numbers_of(X)[: first_look.N_ROWS], self.facts
+        with LOCK, own_randomness(0):
+            try:
+                own = self.ready(Regularizer(), rows.shape[1:], 0)
+                outputs = keras.ops.convert_to_numpy(own(rows, training=False))
+            except RegadvisorError:
+                raise
+            except Exception as error:  # whatever Keras, or a layer of the caller's, raises
+                raise first_look.not_taken(rows, error) from error
+        n_classes, loss = len(facts.classes or ()), loss_name(own) or "its loss"
+        if n_classes == 2 and "sparse" not in _plain_name(own) and _ends_in(own) != "softmax":
+            allowed = {1, 2}
+        else:
+            allowed = {n_classes or facts.n_targets}
+        do = "build its last layer for them"
+        if n_classes == 2:
+            do += "; one output needs a sigmoid and 'binary_crossentropy'"
+        first_look.check_width(outputs, facts, allowed, do)
+        first_look.check_finite(outputs)
+        if n_classes and reads_logits(own.loss):
+            if _gives_shares(own):
+                raise ParameterError(
+                    f"model must return logits for its loss {loss}, got the probabilities of a "
+                    f"{_ends_in(own)}; leave that out, or compile it without from_logits=True"
+                )
+        elif n_classes:
+            end = "sigmoid" if outputs.shape[-1] == 1 else "softmax"
+            do = f"end it in a {end}, or compile it with a loss of from_logits=True"
+            first_look.check_shares(outputs, loss, do)
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
@@ -167,7 +206,7 @@ class KerasFit:
             is_share = _gives_shares(new)
             loss = (
                 keras.losses.BinaryCrossentropy(from_logits=not is_share)
-                if new.output_shape[-1] == 1
+                if n_outputs(new) == 1
                 else keras.losses.SparseCategoricalCrossentropy(from_logits=not is_share)
             )
         new.compile(kind(self.recipe.lr, **more), loss)
@@ -179,13 +218,14 @@ class KerasFit:
         if not self.facts.classes:
             values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
             center, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
-            if name in _DIFFERENCES:
-                center, scale = values.mean(axis=0), values.std(axis=0)
-                scale = np.where(scale > 0, scale, 1.0)
+            end = _ends_in(model)
+            if name in _DIFFERENCES and end not in _BOUNDED:
+                scale = np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+                center = values.mean(axis=0) if end not in _ONE_SIDED else center
             return ((values - center) / scale).astype(np.float32), center, scale
         classes = list(self.facts.classes)
         codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])
-        if model.output_shape[-1] == 1:
+        if n_outputs(model) == 1:
             return codes.astype(np.float32)[:, None], None, None
         if "sparse" in name:
             return codes, None, None
@@ -198,8 +238,14 @@ def _plain_name(model: Any) -> str:
 
 def _gives_shares(model: Any) -> bool:
     """Return whether the last layer gives probabilities."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return getattr(activation, "__name__", type(activation).__name__).lower() in ("softmax", "sigmoid")
+    return _ends_in(model) in ("softmax", "sigmoid")
+
+
+def _ends_in(model: Any) -> str:
+    """Return the name of the activation that the last layer has, or is."""
+    last = model.layers[-1]
+    activation = getattr(last, "activation", last)
+    return str(getattr(activation, "__name__", type(activation).__name__)).lower()
 
 
 @dataclass(frozen=True, eq=False)

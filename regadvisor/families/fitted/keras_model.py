@@ -54,7 +54,7 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     keras = import_optional("keras", extra="keras", purpose="configuring a Keras model")
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
     is_decoupled = regularizer.coupling == "decoupled"
-    penalty = None
+    own = penalty = None
     if not is_decoupled and (strengths["l1"] or strengths["l2"]):
         found = regularizer.to("keras", loss="mse" if is_squared(model) else None)
         own = keras.regularizers.L1L2(**found["regularizers.L1L2"])
@@ -62,13 +62,14 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     config = _config_of(model)
     changes = _Changes(penalty, strengths["dropout"], seed)
     changed = changes.of(config)
-    if strengths["dropout"] and not changes.n_rates:
+    if strengths["dropout"] and not changes.n_rates + sum(1 for _ in _rates_inside_own(model)):
         raise ParameterError(
             f"model must have a keras.layers.Dropout to apply dropout {strengths['dropout']:g} to, got none; "
             "add them behind the hidden layers"
         )
     _warn_of_others(model)
     new = _made(keras, model, changed, seed)
+    _set_inside_own(new, None if penalty is None else own, strengths["dropout"])
     if is_decoupled and (strengths["l1"] or strengths["l2"]) and not model.compiled:
         raise ParameterError(
             "model must be compiled for decoupled strengths, which belong to its optimizer, got one that is "
@@ -85,7 +86,56 @@ def n_rates(model: Any) -> int:
     """Return how many rates of dropout a model has to set."""
     changes = _Changes(None, 0.0, None)
     changes.of(_config_of(model))
-    return changes.n_rates
+    return changes.n_rates + sum(1 for _ in _rates_inside_own(model))
+
+
+def n_outputs(model: Any) -> int:
+    """Return how many outputs a built model has."""
+    if type(model).__module__.startswith("keras."):
+        return int(model.output_shape[-1])
+    keras = import_optional("keras", extra="keras", purpose="Keras models")
+    shape = next(iter(model.get_build_config().values()))  # a class of the caller's need not know its output
+    return int(model(keras.ops.zeros((1, *shape[1:])), training=False).shape[-1])
+
+
+# What is inside of layers of the caller's own stands in no configuration: it is set on the layers.
+
+
+def _inside_own(model: Any) -> Iterator[Any]:
+    """Yield the layers of Keras inside layers, or a model, of the caller's own."""
+    seen = set[int]()
+    for owner in _layers(model):
+        for layer in () if _is_keras(owner) else owner._flatten_layers(include_self=False):
+            if _is_keras(layer) and id(layer) not in seen:
+                seen.add(id(layer))
+                yield layer
+
+
+def _rates_inside_own(model: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the layers there that drop units, and the attribute that holds the rate; 0 is off, and stays."""
+    for layer in _inside_own(model):
+        names = ("rate",) if type(layer).__name__ in _DROPOUT else (*_RATES_INSIDE, "_dropout")
+        for name in names:
+            rate = vars(layer).get(name)
+            if isinstance(rate, float | int) and rate > 0:
+                yield layer, name
+
+
+def _set_inside_own(model: Any, penalty: Any, rate: float) -> None:
+    """Set the penalty and the rate of layers of Keras inside layers of the caller's own."""
+    for layer in _inside_own(model):
+        names = [name for name in _PENALTIES if name in vars(layer)]
+        for name in names:
+            setattr(layer, name, penalty)
+        for variable in layer._trainable_variables if names else ():
+            if variable.name in KERNELS:
+                variable.regularizer = penalty
+    for layer, name in list(_rates_inside_own(model)):
+        setattr(layer, name, rate)
+
+
+def _is_keras(layer: Any) -> bool:
+    return type(layer).__module__.startswith("keras.")
 
 
 class _Changes:
@@ -170,14 +220,20 @@ def _layers(model: Any) -> Iterator[Any]:
     yield from model._flatten_layers()
 
 
-def _warn_of_others(model: Any) -> None:
-    """Warn of layers of the caller's own whose weights no argument can penalise."""
+def unreached(model: Any) -> list[str]:
+    """Return the layers of the caller's own whose weights no argument can penalise."""
     names = []
     for layer in _layers(model):
         own = [weight for weight in layer._trainable_variables if len(weight.shape) >= 2]
         is_ours = type(layer).__module__.startswith("keras.")
         if own and not is_ours and not any(name in layer.get_config() for name in _PENALTIES):
             names.append(f"{layer.name} ({type(layer).__name__})")
+    return names
+
+
+def _warn_of_others(model: Any) -> None:
+    """Warn of weights that no penalty acts on."""
+    names = unreached(model)
     if names:
         warnings.warn(
             f"apply() cannot set a penalty on the weights of {', '.join(names)}: the layer has no "

@@ -79,6 +79,9 @@ class Learner(Protocol):
     def encoder(self, sample: Table) -> Encoder:
         """Return unfitted steps from rows of a table to what :meth:`fit` takes as X."""
 
+    def check(self, X: Any) -> None:
+        """Raise ParameterError if it is known, before anything is trained, that such rows cannot be."""
+
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
 

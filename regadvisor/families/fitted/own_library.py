@@ -15,7 +15,7 @@ from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts, Note
-from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind, Regularizer
+from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
 
 if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
@@ -65,6 +65,11 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
                 "model must have one input and one output to be asked about, got "
                 f"{len(getattr(first, side))} {side}; train it in a function: regadvisor.fit_function(fit)"
             )
+    if first.compiled and first.loss is None:
+        raise ParameterError(
+            "model must be compiled with a loss, got none: model.compile(optimizer, loss=...); with a loss "
+            "in its layers, train it in a function: regadvisor.fit_function(fit)"
+        )
     _check_recipe(recipe, is_compiled=bool(first.compiled))
     own = recipe or Recipe(batch_size=_KERAS_BATCH)
     known = _epochs(first, recipe)
@@ -81,7 +86,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         library="keras",
         optimizer=type(first.optimizer).__name__ if first.compiled else None,
         recipe=own,
-        notes=() if known else (_assumed(epochs, own.batch_size),),
+        notes=(*(() if known else (_assumed(epochs, own.batch_size),)), *_unreached(first)),
         sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=own.epochs) if decays(first) else None,
     )
 
@@ -128,12 +133,11 @@ def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = 
     Raises ParameterError if it is 0.
     """
     if is_of(model, "skorch"):
-        from regadvisor.families.fitted.skorch_net import share_trained
+        from regadvisor.families.fitted.skorch_net import rates, share_trained
 
         n_rows = round(n_rows * share_trained(model))
         batch = n_rows if model.batch_size == -1 else model.batch_size
-        rate = model.get_params(deep=False).get("optimizer__lr", model.lr)
-        found = float(rate) * model.max_epochs * math.ceil(n_rows / batch)
+        found = sum(rates(model, math.ceil(n_rows / batch)))
     else:
         # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
         rate, n_steps = model.optimizer._learning_rate, (epochs or 1) * math.ceil(n_rows / batch)
@@ -149,8 +153,10 @@ def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = 
     return float(found)
 
 
-def _kinds(has_dropout: bool) -> tuple[Kind, ...]:
-    return KINDS if has_dropout else tuple(kind for kind in KINDS if kind not in DROPOUT_KINDS)
+def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
+    without = {*(() if has_dropout else DROPOUT_KINDS)}
+    without |= {kind for kind in KINDS if "l1" in STRENGTHS[kind] and not has_l1}
+    return tuple(kind for kind in KINDS if kind not in without)
 
 
 # ------------------------------------------------------------------------------------------------- Keras
@@ -196,6 +202,18 @@ def assumed_epochs(n_rows: int, batch_size: int) -> int:
     return min(most, max(fewest, math.ceil(thresholds.KERAS_STEPS * batch_size / n_rows)))
 
 
+def _unreached(model: Any) -> tuple[Note, ...]:
+    """Say which weights no penalty acts on, if there are layers of the caller's own with such."""
+    from regadvisor.families.fitted.keras_model import unreached
+
+    names = unreached(model)
+    text = (
+        f"L1 and L2 act on no weight of {', '.join(names)}: the layer has no kernel_regularizer. Give it "
+        "one, and return it in get_config()."
+    )
+    return (Note(code="unreached-weights", text=text, is_warning=True),) if names else ()
+
+
 def _assumed(epochs: int, batch_size: int) -> Note:
     text = (
         f"Nothing says how long the Keras model is trained: {epochs} epochs of {batch_size} rows a batch "
@@ -211,7 +229,7 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
     """Return a skorch net as a function that trains it."""
     import_optional("skorch", extra="skorch", purpose="training a skorch net")
     from regadvisor.families.fitted.skorch_fit import SkorchFit
-    from regadvisor.families.fitted.skorch_net import module_of
+    from regadvisor.families.fitted.skorch_net import OURS, module_of
     from regadvisor.families.neural.module.dropout import has_dropout
     from regadvisor.families.neural.recipe import Recipe
 
@@ -224,7 +242,8 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
     return FitFunction(
         fit=fit,
         stacks=fit,
-        kinds=_kinds(has_dropout(module_of(net))),
+        # L1 is part of a step of ours; weight decay is what every optimizer has.
+        kinds=_kinds(has_dropout(module_of(net)), has_l1=net.optimizer in OURS),
         laws="network",
         encode=encode,
         name=type(net).__name__,

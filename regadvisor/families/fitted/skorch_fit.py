@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
+from regadvisor.families.fitted import first_look
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
 from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
+from regadvisor.families.neural.module.checks import failing_layer, squashed
+from regadvisor.families.neural.own_loss import sees_raw
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Coupling, Regularizer
 
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from regadvisor.families.fitted.learner import Call
     from regadvisor.families.fitted.skorch_network import SkorchNetwork
     from regadvisor.families.fitted.stacked import Numbers, Run
+
+#: Criteria that take logits; others of classes take probabilities.
+_OF_LOGITS = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +63,65 @@ class SkorchFit:
             # Binary cross-entropy takes floats, cross-entropy whole numbers.
             return codes.astype(np.float32 if is_binary(self.net) else np.int64), None, None
         values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        center, scale = values.mean(axis=0), np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+        center, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
+        if not self.is_raw:
+            center, scale = values.mean(axis=0), np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
         target = ((values - center) / scale).astype(np.float32)
         return target[:, 0] if n_axes == 1 and target.shape[1] == 1 else target, center, scale
+
+    def check(self, X: Any) -> None:
+        """Raise ParameterError unless the module takes such rows, and returns what the criterion takes."""
+        with LOCK, own_randomness(0):
+            net = clone(self.net).set_params(verbose=0).initialize()
+            rows = rows_taken(net.module_, take_rows(X, np.arange(min(first_look.N_ROWS, X.shape[0]))))
+            few = torch.as_tensor(rows).to(net.device)
+
+            def run(module: torch.nn.Module) -> torch.Tensor:
+                returned = module(few)
+                found: torch.Tensor = returned[0] if isinstance(returned, tuple) else returned
+                return found.reshape(len(few), -1)
+
+            try:
+                with torch.no_grad():
+                    outputs = run(net.module_.eval())
+            except Exception as error:  # whatever the caller's module raises
+                where, _ = failing_layer(net.module_, ((few,), {}))
+                raise first_look.not_taken(rows, error, where) from error
+            self._check_outputs(net, outputs, run)
+
+    def _check_outputs(
+        self, net: Any, outputs: torch.Tensor, run: Callable[[torch.nn.Module], torch.Tensor]
+    ) -> None:
+        facts, n_classes, criterion = self.facts, len(self.facts.classes or ()), net.criterion_
+        if is_binary(net) and n_classes != 2:
+            raise ParameterError(
+                f"model must be a NeuralNetClassifier for {n_classes} classes, got one for two of them"
+            )
+        do = "build its last layer for them"
+        if n_classes == 2:
+            do += f", or use NeuralNet{'' if is_binary(net) else 'Binary'}Classifier"
+        width = 1 if is_binary(net) else n_classes or facts.n_targets
+        first_look.check_width(outputs.cpu().numpy(), facts, {width}, do)
+        first_look.check_finite(outputs.cpu().numpy())
+        name, is_logits = type(criterion).__name__, isinstance(criterion, _OF_LOGITS)
+        if n_classes and not is_logits:
+            do = "end it in a softmax, or pass criterion=torch.nn.CrossEntropyLoss"
+            first_look.check_shares(outputs.cpu().numpy(), name, do)
+        elif n_classes or not self.is_raw:
+            got = squashed(net.module_, run, is_classification=n_classes > 0)
+            what = "numbers of any size and sign, as the target is standardised"
+            if got is not None:
+                raise ParameterError(
+                    f"model must return {f'logits for {name}' if n_classes else what}, got {got}; leave out "
+                    "the last sigmoid, softmax, tanh, softplus or ReLU"
+                )
+
+    @cached_property
+    def is_raw(self) -> bool:
+        """Whether the criterion has to see a numeric target as it is, such as counts."""
+        with LOCK, own_randomness(0):
+            criterion = clone(self.net).set_params(verbose=0).initialize().criterion_
+        return sees_raw(criterion, np.zeros((1, self.facts.n_targets)) + 0.5)
 
     # ------------------------------------------------------------------------ many at once (together.py)
 

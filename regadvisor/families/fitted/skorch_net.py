@@ -50,7 +50,7 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     if is_proximal and net.optimizer not in OURS:
         raise ParameterError(
             f"optimizer must be {', '.join(map(_name, OURS))} for L1 and for decoupled strengths, which are "
-            f"part of its step, got {_name(net.optimizer)}"
+            f"part of its step, got {_name(net.optimizer)}; it can have L2 of the loss, its weight_decay"
         )
     configured = clone(net)
     _set_module(configured, strengths["dropout"])
@@ -105,6 +105,25 @@ def share_trained(net: Any) -> float:
     """Return the share of the rows that a net trains on: it holds out one fold of so many, or a share."""
     cv = getattr(net.train_split, "cv", None)
     return 1.0 - (1 / cv if cv >= 1 else cv) if isinstance(cv, int | float) else 1.0
+
+
+def rates(net: Any, n_steps: int) -> list[float]:
+    """Return the learning rates of all epochs, each times the steps of an epoch; of a scheduler, its own."""
+    highest = float(net.get_params(deep=False).get("optimizer__lr", net.lr))
+    callbacks = [each[-1] if isinstance(each, tuple) else each for each in _callbacks(net)]
+    scheduler = next((each for each in callbacks if type(each).__name__ == "LRScheduler"), None)
+    if scheduler is None:
+        return [highest * n_steps] * net.max_epochs
+    is_by_batch = scheduler.step_every == "batch"
+    try:
+        found = scheduler.simulate(net.max_epochs * (n_steps if is_by_batch else 1), highest)
+    except Exception:  # one that goes by the loss
+        return [highest * n_steps] * net.max_epochs
+    return [float(rate) * (1 if is_by_batch else n_steps) for rate in found]
+
+
+def _callbacks(net: Any) -> Sequence[Any]:
+    return net.callbacks if isinstance(net.callbacks, list | tuple) else ()
 
 
 def is_binary(net: Any) -> bool:

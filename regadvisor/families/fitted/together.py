@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from regadvisor.data.table import take_rows
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.errors import reason_of
 from regadvisor.families.base import Costs, Job
+from regadvisor.families.fitted.first_look import first_line
 from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
 from regadvisor.families.fitted.stacked import Network, Numbers, Run, numbers_saved, train
@@ -63,6 +63,9 @@ class Library(Protocol):
     @property
     def share(self) -> float:
         """Share of the rows that a network is trained on: skorch may hold some out."""
+
+    def check(self, X: Any) -> None:
+        """Raise ParameterError if a few rows show that it does not fit the data, or its own loss."""
 
     def why_not(self, X: Any) -> str | None:
         """Return why networks cannot be stacked, as far as it is known without trying."""
@@ -121,7 +124,7 @@ class Together:
                 except _CutError:
                     return False
                 except Exception as error:  # whatever cannot be batched; what is wrong its own fit says
-                    self.why_not = f"they cannot be stacked ({_first_line(error)})"
+                    self.why_not = f"they cannot be stacked ({first_line(error)})"
             self.is_tried = True
         return self.is_tried and self.why_not is None
 
@@ -302,14 +305,6 @@ class Together:
         if found is None:
             return None
         return [made[id(call.X), id(call.y)][1](*numbers) for call, numbers in zip(calls, found, strict=True)]
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first sentence of an error that says something."""
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    lines = (line.strip() for line in reason_of(cause).splitlines())
-    first = next((line for line in lines if line and not line.startswith("Exception enc")), "")
-    return first.partition(". ")[0][:160]
 
 
 def _gap(first: Any, second: Any, X: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import torch
@@ -208,26 +208,13 @@ def check_outputs(
 def check_range(
     module: nn.Module, few: Tensor, source: ModuleSource, *, is_classification: bool, has_own_loss: bool
 ) -> None:
-    """Raise ParameterError if the outputs cannot be logits, or numbers around a mean of 0.
-
-    A last sigmoid, softmax, tanh or softplus keeps outputs in a range whatever the weights are. Trained by a
-    loss of logits, the network runs all the same, and can never be sure: two classes with one output in
-    (0, 1) get probabilities from 0.5 to 0.73. So weights are drawn at random, large ones too, until outputs
-    go far both ways.
-    """
-    outputs = _with_any_weights(module, few, source)
-    if outputs is None:
-        return
-    if is_classification and outputs.shape[1] > 1:
-        is_log = torch.allclose(outputs.logsumexp(1), torch.zeros(len(outputs)), atol=1e-3)
-        if is_log and has_own_loss:  # a softmax of these gives the probabilities that they stand for
-            return
-        columns = [outputs.flatten()]
-    else:
-        is_log, columns = False, list(outputs.T)
-    is_alone = not is_classification or outputs.shape[1] < 2
-    ranges = [_range(column, is_alone=is_alone) for column in columns]
-    got = "logarithms of probabilities" if is_log else next(filter(None, ranges), None)
+    """Raise ParameterError if the outputs cannot be logits, or numbers around a mean of 0."""
+    got = squashed(
+        module,
+        lambda tried: source.call(tried, few),
+        is_classification=is_classification,
+        has_own_loss=has_own_loss,
+    )
     if got is None:
         return
     if is_classification:
@@ -244,7 +231,36 @@ def check_range(
     )
 
 
-def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> Tensor | None:
+def squashed(
+    module: nn.Module,
+    run: Callable[[nn.Module], Tensor],
+    *,
+    is_classification: bool,
+    has_own_loss: bool = False,
+) -> str | None:
+    """Return the range that the outputs of `run` do not leave, as a clause; None if they may.
+
+    A last sigmoid, softmax, tanh or softplus keeps outputs in a range whatever the weights are. Trained by a
+    loss of logits, the network runs all the same, and can never be sure: two classes with one output in
+    (0, 1) get probabilities from 0.5 to 0.73. So weights are drawn at random, large ones too, until outputs
+    go far both ways.
+    """
+    outputs = _with_any_weights(module, run)
+    if outputs is None:
+        return None
+    if is_classification and outputs.shape[1] > 1:
+        is_log = torch.allclose(outputs.logsumexp(1), torch.zeros(len(outputs)), atol=1e-3)
+        if is_log and has_own_loss:  # a softmax of these gives the probabilities that they stand for
+            return None
+        columns = [outputs.flatten()]
+    else:
+        is_log, columns = False, list(outputs.T)
+    is_alone = not is_classification or outputs.shape[1] < 2
+    ranges = [_range(column, is_alone=is_alone) for column in columns]
+    return "logarithms of probabilities" if is_log else next(filter(None, ranges), None)
+
+
+def _with_any_weights(module: nn.Module, run: Callable[[nn.Module], Tensor]) -> Tensor | None:
     """Return outputs of the module with other weights, shape (n, n_outputs) on the CPU.
 
     None if there are none, or as soon as each of them was seen far below and far above 0.
@@ -253,14 +269,14 @@ def _with_any_weights(module: nn.Module, few: Tensor, source: ModuleSource) -> T
     parameters = [value for value in tried.parameters() if value.is_floating_point()]
     spread = [_spread(value) for value in parameters]
     found: list[Tensor] = []
-    with own_luck(0, few.device), torch.no_grad():
+    with own_luck(0, parameters[0].device), torch.no_grad():
         for draw in range(SQUASHED_DRAWS):
             for value, sd in zip(parameters, spread, strict=True):
                 of_weights, of_biases = _SCALES[draw % len(_SCALES)]
                 factor = of_weights if value.ndim >= 2 else of_biases
                 value.copy_(torch.randn_like(value) * sd * factor)
             try:
-                outputs = source.call(tried, few)
+                outputs = run(tried)
             except Exception:  # noqa: S112 (weights that a module does not take, as a negative variance)
                 continue
             outputs = outputs.float().cpu()
