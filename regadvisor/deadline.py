@@ -9,6 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 
+class OutOfTimeError(Exception):
+    """A deadline came in work that has nothing to show before it is finished."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
     """A point on the monotonic clock; work checks it between epochs and folds.
@@ -74,6 +78,11 @@ class Deadline:
     def expired(self) -> bool:
         """Whether the time is up."""
         return self.left_s <= 0
+
+    def check(self) -> None:
+        """Raise OutOfTimeError if it is."""
+        if self.expired():
+            raise OutOfTimeError
 
     def cancel(self) -> None:
         """Let this deadline, and all that were made from it, expire now."""

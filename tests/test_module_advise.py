@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,29 @@ def test_features_are_taken_as_they_are_if_asked() -> None:
     )
     assert max(seen[:5]) == 4.0
     assert advice.build().fit(X, X[:, 0] > 2).predict(X).shape == (120,)
+
+
+class Waiting(nn.Linear):
+    """Waits in every pass, and counts them."""
+
+    n_passes = 0
+
+    def __init__(self, n_features: int, n_outputs: int) -> None:
+        super().__init__(n_features, n_outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        Waiting.n_passes += 1
+        time.sleep(0.2)
+        return super().forward(x)
+
+
+def test_the_first_look_at_a_slow_module_ends_with_the_budget() -> None:
+    """The pass that is under way is finished; then nothing is trained, and the prior branch answers."""
+    rng = np.random.default_rng(0)
+    Waiting.n_passes = 0
+    advice = advise(rng.normal(size=(60, 3)), rng.normal(size=60), model=Waiting, budget=0.1)
+    assert Waiting.n_passes == 1
+    resources = advice.record.evidence.resources
+    assert resources is not None
+    assert "to send a few rows through your model" in (resources.obstacle or "")
+    assert advice.regularizer.kind in ("l1", "l2", "elasticnet")

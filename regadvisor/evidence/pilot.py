@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Costs, Family, Prepared, folds_in_order
 from regadvisor.sampling.folds import make_folds
 
@@ -30,9 +31,14 @@ def pilot_rows(table: Table) -> int:
 
 
 class Pilot:
-    """A few hundred rows, encoded for one fold, on which the family's cost is measured."""
+    """A few hundred rows, encoded for one fold, on which the family's cost is measured.
 
-    def __init__(self, table: Table, family: Family, *, n_rows: int, folds: int, seed: int) -> None:
+    Raises OutOfTimeError if the first look at a module of the caller's takes longer than until `end`.
+    """
+
+    def __init__(
+        self, table: Table, family: Family, *, n_rows: int, folds: int, seed: int, end: Deadline = NEVER
+    ) -> None:
         sample = table.take(_some_rows(table, n_rows, seed))
         begin = time.perf_counter()
         made = make_folds(sample, folds=folds, seed=seed).folds
@@ -41,7 +47,8 @@ class Pilot:
         if not made:
             return
         fold = made[folds_in_order([len(each.train) for each in made])[0]]
-        self._prepared = family.prepare(sample, [fold], seed=seed)
+        with looked_until(family, end):
+            self._prepared = family.prepare(sample, [fold], seed=seed)
         self._share = len(fold.train) / sample.n_rows
         #: Preparing one fold, per row.
         self._prepare_s = (time.perf_counter() - begin) / sample.n_rows
@@ -73,6 +80,20 @@ class Pilot:
     def full_run_s(self, n_rows: int) -> float:
         """Return projected seconds of one full run, preprocessing included."""
         return self._costs.full_run_s(n_rows) + self._prepare_s * n_rows
+
+
+@contextmanager
+def looked_until(family: Family, end: Deadline) -> Iterator[None]:
+    """Let the first look at a module of the caller's end at a deadline, within the block."""
+    own: Any = getattr(family, "_family", family)  # workers make the fits; here is who looks
+    if not hasattr(own, "look_ends"):
+        yield
+        return
+    own.look_ends = end
+    try:
+        yield
+    finally:
+        own.look_ends = NEVER
 
 
 def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:

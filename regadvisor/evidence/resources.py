@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
@@ -204,7 +204,11 @@ def _measured(
     n_pilot, n_rows = pilot_rows(table), table.facts.n_rows
     if given_s is not None and time.monotonic() + _preparing_s(n_pilot, table, read_s) > pilot_s:
         return _smallest(situation, given_s, effort)
-    pilot = Pilot(table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed)
+    end = Deadline.never() if given_s is None else Deadline(at_s=started_s + given_s)
+    try:
+        pilot = Pilot(table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed, end=end)
+    except OutOfTimeError:
+        return _without_time(situation, given_s or 0.0, time.monotonic() - started_s, effort)
     fit_s, longer = pilot.probe(Deadline(at_s=pilot_s)), 1
     if fit_s is None:
         return _smallest(situation, given_s, effort)
@@ -262,6 +266,19 @@ def _aim(
         lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
         n_rows=n_rows,
         is_linear=is_linear,
+    )
+
+
+def _without_time(situation: Situation, budget_s: float, spent_s: float, effort: str | None) -> Rung:
+    """Return a rung on which nothing is trained: the caller's model takes too long for a first look at it."""
+    return replace(
+        _unlimited(effort or "quick", situation, is_given=effort is not None),
+        budget_s=budget_s,
+        budget_source="given",
+        obstacle=(
+            f"The budget is {number(budget_s)} s, and it took {number(spent_s, 2)} s to send a few rows through "
+            "your model, before anything could be trained."
+        ),
     )
 
 

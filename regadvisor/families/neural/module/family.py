@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from torch import nn
 
 from regadvisor.data.table import Table
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Fold
 from regadvisor.families.neural.cnn import cnn
@@ -85,6 +86,8 @@ class ModuleFamily(MLPFamily):
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
         self._last: ModuleArchitecture | None = None
+        #: When the first look at the module ends, whatever it has found; then OutOfTimeError is raised.
+        self.look_ends: Deadline = NEVER
         #: What to say of the module once it was looked at.
         self.notes: tuple[Note, ...] = ()
 
@@ -141,6 +144,7 @@ class ModuleFamily(MLPFamily):
                 recipe=self.recipe,
                 is_classification=sample.is_classification,
                 is_raw=own is not None and sees_raw(own, sample.targets),
+                deadline=self.look_ends,
             )
         self._last = known
         self.notes = notes_of(known, sample.facts, prepared.feature_names, label=self.label)

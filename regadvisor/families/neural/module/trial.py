@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.module.audit import by_structure, with_invariant
 from regadvisor.families.neural.module.chain import Recorder, chain_of
@@ -74,6 +75,7 @@ def examine(
     is_classification: bool,
     is_raw: bool = False,
     engine: Engine | None = None,
+    deadline: Deadline = NEVER,
 ) -> ModuleArchitecture:
     """Return the caller's module as an architecture, after a dry pass of a few rows.
 
@@ -90,7 +92,7 @@ def examine(
     drawn = keep_in_eval(copied(first))
     module, feed = with_fed_dropout(copied(drawn))
     module = module.to(rows.device)
-    source, dry = _looked_at(module, second, source, few)
+    source, dry = _looked_at(module, second, source, few, deadline)
     check_outputs(
         dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
     )
@@ -99,13 +101,16 @@ def examine(
             "model must return finite numbers before training, got NaN or infinite ones"
             f"{first_not_finite(module, few, source)}; look at its starting values, and at what it divides by"
         )
+    deadline.check()
     # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
     has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
     if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
         check_range(
             module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
         )
+    deadline.check()
     check_rows_apart(source, module, few)
+    deadline.check()
     feed.places = dry.places
     chosen = penalised_parameters(module, exempt=recipe.exempt, penalised=recipe.penalised)
     penalised = [name for name, parameter in chosen if parameter.requires_grad]
@@ -131,6 +136,7 @@ def examine(
     if engine is not None:
         return replace(architecture, engine=engine)
     architecture = replace(architecture, audit=_audited(first, drawn, architecture, few, recipe))
+    deadline.check()
     best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
     return replace(architecture, engine=best, engine_reason=reason)
 
@@ -191,22 +197,26 @@ class _Pass:
 
 
 def _looked_at(
-    module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor
+    module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor, deadline: Deadline
 ) -> tuple[ModuleSource, _Dry]:
     """Return what the dry passes saw, and the source, which knows how pixels should lie in memory."""
     if few.device.type == "cpu" and any(isinstance(part, nn.Conv2d) for part in module.modules()):
         suited = replace(source, is_channels_last=source.inputs.is_image)
         # A module that takes a `view` of its pixels only runs on the usual order.
         with suppress(ParameterError):
-            return suited, _dry_passes(module, second, suited, few)
-    return source, _dry_passes(module, second, source, few)
+            return suited, _dry_passes(module, second, suited, few, deadline)
+    return source, _dry_passes(module, second, source, few, deadline)
 
 
-def _dry_passes(module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor) -> _Dry:
+def _dry_passes(
+    module: nn.Module, second: nn.Module, source: ModuleSource, few: Tensor, deadline: Deadline
+) -> _Dry:
     """Run copies of the module; the module itself stays as it is. `second` has other starting values."""
     sizes, firsts = _Sizes(), _FirstWeights()
     small = _Pass(module, few[:_FEW], source, is_training=True)
+    deadline.check()
     large = _Pass(module, few, source, is_training=True, look=sizes.watch)
+    deadline.check()
     evaluated = _Pass(module, few, source, is_training=False, look=firsts.watch)
     pass_s = min(large.seconds, evaluated.seconds)
     has_noise, differs = large.drew, evaluated.drew
