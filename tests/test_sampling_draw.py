@@ -1,7 +1,5 @@
 """The draw: which rows, which weights, which sentences."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 from sampling_tables import make_table, noisy_classes, noisy_values
 
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.sampling import draw
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.strata import target_bins
 
@@ -194,22 +191,3 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     assert reasons[False].startswith("no more rows fit into 2 s; 50 of 5,000 rows like the new ones: ")
     assert " of 5,000 rows like the new ones: " in reasons[True]
     assert "fit into" not in reasons[True]
-
-
-@pytest.mark.parametrize("verdicts", [("inconclusive", "equivalent"), ("inconclusive", "inconclusive")])
-def test_rows_that_differ_by_chance_are_drawn_once_more(verdicts, monkeypatch):
-    table = noisy_classes(120, 3, seed=0)
-    first = draw_sample(table, n_rows=60, seed=4)
-    judge, left = draw._judge, list(verdicts)
-    monkeypatch.setattr(
-        draw, "_judge", lambda *args, **kwargs: replace(judge(*args, **kwargs), verdict=left.pop(0))
-    )
-    second = draw_sample(table, n_rows=60, seed=4)
-    assert not left
-    assert second.evidence.verdict == verdicts[1]
-    assert second.rows.tolist() != first.rows.tolist()
-    assert "drawn-again" in {note.code for note in second.notes}
-    assert "drawn-again" not in {note.code for note in first.notes}
-    left[:] = ["inconclusive"]
-    given = draw_sample(table, n_rows=60, sample=first.rows, seed=4)
-    assert given.evidence.verdict == "inconclusive", "rows that were asked for are not drawn again"

@@ -40,14 +40,9 @@ def describe_size(
     return f"{reason.rstrip('.')}; {text}" if reason and is_planned else text
 
 
-def describe_notes(
-    evidence: SampleEvidence, *, is_weighted: bool, is_second: bool, n_asked: int
-) -> tuple[Note, ...]:
-    """Return notes on weights, a second draw, the size, rare classes, copies and the row order."""
+def describe_notes(evidence: SampleEvidence, *, is_weighted: bool, n_asked: int) -> tuple[Note, ...]:
+    """Return notes on weights, the size, rare classes, copies and the row order."""
     notes = []
-    if is_second:
-        text = "A first sample differed from the whole, so this is a second one."
-        notes.append(Note(code="drawn-again", text=text))
     if is_weighted:
         text = "Rare classes are drawn beyond their share; weights give every class its share back."
         notes.append(Note(code="weighted-sample", text=text))

@@ -19,9 +19,6 @@ from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
 from regadvisor.sampling.strata import are_whole_groups, make_design
 
-#: A second draw's seed lies this far from the first one's.
-_AGAIN = 1_000_003
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
@@ -69,9 +66,6 @@ def draw_sample(
     (weighted back to their share); whole groups where there are groups, rows spread over time where there is
     a time. The result does not depend on the order of the rows.
 
-    A random draw that strays far from the whole, in a mean or a variance, is drawn once more: the question is
-    whether a sample like the whole *can* be drawn.
-
     `table`: the source. `n_rows`: rows for ``sample="auto"``; everything is used if the source has no more.
     `match`: rows the model will be used on (features only); the sample is drawn to match them. `folds`: folds
     wanted, at least 2. `size_reason`: why `n_rows`, as one sentence; it is put before the measured reason.
@@ -87,10 +81,6 @@ def draw_sample(
     keys = row_keys(table)
     selection = _select(table, request, match, folds=folds, seed=seed, keys=keys)
     judgement = _judge(table, selection, match, seed=seed, keys=keys)
-    is_again = match is None and request.rows is None and judgement.verdict != "equivalent"
-    if is_again:
-        selection = _select(table, request, match, folds=folds, seed=seed + _AGAIN, keys=keys)
-        judgement = _judge(table, selection, match, seed=seed + _AGAIN, keys=keys)
     drawn = _taken(table, selection)
     folding = make_folds(drawn, folds=folds, seed=seed, keys=keys[selection.rows])
     has_drift, is_hint, risks = _risks(table, keys, seed=seed)
@@ -112,9 +102,7 @@ def draw_sample(
         n_duplicate_rows=folding.n_duplicates,
         rare_classes=rare_classes(drawn, folds),
     )
-    notes = describe_notes(
-        evidence, is_weighted=selection.weight is not None, is_second=is_again, n_asked=request.n_asked
-    )
+    notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
     return Drawn(
         rows=selection.rows,
         table=drawn,
