@@ -29,9 +29,11 @@ from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
-CODES += ("separable-classes", HIDDEN_SIGNAL)
+CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
+CODES += ("totals-row", "piled-target", "counts-target", "one-class-value")
 #: What shuffling takes away.
-RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL)
+RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")
+RELATIONS += ("one-class-value",)
 #: Share of the clean tables on which a check may fire.
 ALLOWED = 0.02
 #: Rows of real sets that are shuffled.
@@ -62,6 +64,10 @@ def simulated(seed: int) -> Iterator[tuple[str, Rows]]:
     yield "categories", (pd.DataFrame(levels), target(X))
     counts = r.poisson(np.exp(r.normal(size=p)), size=(n, p)).astype(float)
     yield "counts", (counts, target(counts))
+    hour, age, rooms = r.integers(0, 24, size=n), r.integers(18, 90, size=n), 1 + r.binomial(6, 0.3, size=n)
+    whole = pd.DataFrame({"hour": hour, "age": age, "rooms": rooms, "year": r.integers(1990, 2024, size=n)})
+    smooth = np.cos(hour / 12 * np.pi) + ((age - 50) / 20) ** 2 + np.log(rooms)
+    yield "whole numbers", (whole, target(np.column_stack([smooth, X])))
     images = r.normal(size=(300, 8, 8)).cumsum(axis=1).cumsum(axis=2)
     yield "images", (images, (images[:, 3, 3] + 5 * r.normal(size=300) > 0).astype(int))
     words = sparse.random_array((n, 200), density=0.05, rng=r, format="csr")

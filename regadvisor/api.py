@@ -330,12 +330,14 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
 def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...]:
     table, seed = gatherer.table, gatherer.request.seeds["traps"]
     is_linear = spec_of(gatherer.family.name).laws == "linear"
-    traps = find_traps(table, seed=seed, is_linear=is_linear) + flat_images(table, seed=seed)
+    is_squared = gatherer.loss_name == "squared error"
+    traps = find_traps(table, seed=seed, is_linear=is_linear, is_squared=is_squared)
+    traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
         is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
         traps += hidden_signal(table, seed=seed, is_solved=is_solved)
     if is_linear or not table.is_classification:  # networks may learn classes by heart
-        is_named = any(note.code in ("leak", "separable-classes") for note in traps)
+        is_named = any(note.code in ("leak", "near-leak", "separable-classes") for note in traps)
         traps += too_good(evidence.scores, is_named=is_named)
     return traps
 

@@ -220,6 +220,9 @@ GUESS_ROWS_PER_CLASS = 2
 #: peak on are counts or ratings and taken as numbers: classes are hardly in such an order by chance. (Codes
 #: given by frequency are, so fewer values are left classes; from the lower number on, with a warning.)
 FEWEST_SCALE_VALUES, FEWEST_ORDERED_VALUES = 8, 5
+#: More values are classes if they count up from 0 or 1, are met that often, and about equally often: data
+#: with 40 faces or 100 objects have as many pictures of each. Where they are not, there is a doubt.
+GUESS_MOST_BALANCED, BALANCED_ROWS_PER_CLASS, BALANCED = 200, 10, 1.1
 #: Consecutive: this many whole numbers in the range for each one that is met; counts have gaps in the tail.
 SCALE_GAPS = 1.5
 #: Far apart: so many whole numbers in the range for each one that is met. Codes of land cover have 6.
@@ -229,6 +232,10 @@ CODE_GAPS = 10
 SCALE_AGAINST, SCALE_RAREST = 0.1, 0.2
 #: A text target with more classes than `GUESS_MOST_CLASSES` and fewer rows per class than this is no class.
 FEWEST_ROWS_PER_CLASS = 2
+#: With fewer rows outside the largest class, nothing is learned about them.
+FEWEST_OUTSIDE_LARGEST = 10
+#: Weights are uneven where they leave this share of the rows a say (Kish's effective rows).
+UNEVEN_WEIGHTS = 0.2
 #: A target of texts that are whole numbers without a unit are classes if there are so many rows of each.
 TEXT_ROWS_PER_CLASS = 10
 #: A column of text holds dates if this share of its different values are read as dates: a few typing errors
@@ -376,6 +383,16 @@ LEAK_ROWS_PER_COLUMN = 2
 #: A threshold that separates the classes is a leak if the other columns leave more than this share of the
 #: variance of the classes; else the classes are far apart, as those of Fisher's irises are.
 LEAK_OTHERS_LEAVE = 0.5
+#: A column is nearly a leak if it predicts this share of the target's variance (of classes: of one against
+#: the rest) alone, and the other columns leave that much of it (of classes: `LEAK_OTHERS_LEAVE`).
+NEAR_LEAK, NEAR_LEAK_CLASSES, NEAR_LEAK_OTHERS_LEAVE = 0.98, 0.9, 0.3
+#: A measurement has to predict more: an instrument that is read in two ways, or a simulated line, is no leak.
+NEAR_LEAK_MEASURED = 0.995
+#: What levels say is judged by rows that share theirs, which are at least this share.
+NEAR_LEAK_REPEATED = 0.8
+#: Whole numbers are codes if their values, with so many rows each on average, predict this much more of the
+#: target's variance one by one than along the number, and by so many standard errors.
+CODED_GAIN, CODED_Z, CODED_ROWS_PER_LEVEL = 0.15, 4.0, 5
 #: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
 #: sets, categories reach 0.75, the make of a car.)
 SHARED_ALIKE = 0.8
@@ -409,6 +426,11 @@ IDENTIFIER_CHANCE = 1e-5
 IDENTIFIER_FEWEST_ROWS = 20
 #: Numbers that count rows up within this range are years: a judgement.
 YEARS = (1500, 2200)
+#: A number such as 9999 stands for a missing value if so many rows have it, or this share of them, and it is
+#: so many times as far from the others as these are from one another.
+FOR_MISSING_ROWS, FOR_MISSING_SHARE, FOR_MISSING_GAP = 3, 0.005, 2.0
+#: The last row holds sums if it is off by no more than this share, which is rounding. Fewer rows are too few.
+TOTALS_OFF, TOTALS_FEWEST_ROWS = 1e-4, 6
 #: Few values (three, or as many as are far away, up to this share of the rows) …
 EXTREME_MOST = 0.05
 #: … rule a column if they hold this share of its squares around the median. Of 30 normal values
@@ -424,9 +446,16 @@ EXTREME_HARM = 0.1
 EXTREME_ABSURD = 1_000.0
 #: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
 SKEWED = 2.5
+#: Rows pile up at an end of a target if it is met by this share of them, so many times as often as any other
+#: value but one, and there are so many values: 5% of California's districts have the largest price.
+PILED_SHARE, PILED_TIMES, PILED_FEWEST_VALUES = 0.03, 5, 50
+#: Whole numbers from 0 on are counts if few are large; Poisson counts of mean 4 have a skewness of 0.5.
+COUNTS_MEDIAN, COUNTS_SKEWED = 10, 0.5
 #: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
 SEPARABLE_ROWS_PER_COLUMN = 3
 SEPARABLE_FEWEST_ROWS = 10
+#: All rows of a value are of one class by luck with no more than this chance.
+ONE_CLASS_CHANCE = 1e-6
 #: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
 #: the classes apart.
 SEPARABLE_HARD_ROWS = 0.15

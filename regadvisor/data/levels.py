@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.words import counted, level_text, listed, means_missing, shown
+from regadvisor.thresholds import FEWEST_OUTSIDE_LARGEST
+from regadvisor.words import agreed, counted, level_text, listed, means_missing, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -185,6 +186,14 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
 
 
 def _rare(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    n_outside = int(counts.sum() - counts.max())
+    if n_outside < FEWEST_OUTSIDE_LARGEST <= counts.max():
+        rows = agreed(n_outside, "row is", "rows are")
+        text = (
+            f"only {n_outside} {rows} not of class {shown(classes[int(np.argmax(counts))])}: too few to tell "
+            "what they have in common."
+        )
+        return (Note(code="rare-class", text=text, is_warning=True),)
     single = [label for label, count in zip(classes, counts, strict=True) if count == 1]
     if not single:
         return ()

@@ -17,7 +17,7 @@ from regadvisor.data.table import effective_rows, largest_group_share
 from regadvisor.data.target import Target, read_target
 from regadvisor.errors import DataError
 from regadvisor.records import Note
-from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, LARGEST_GROUP_SHARE
+from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, LARGEST_GROUP_SHARE, UNEVEN_WEIGHTS
 from regadvisor.words import agreed, counted, listed, number, shown
 
 if TYPE_CHECKING:
@@ -279,14 +279,15 @@ def notes_on_weights(
 
 def _few_rows(n_rows: int, weight: NDArray[np.float64] | None) -> tuple[Note, ...]:
     n_effective = effective_rows(n_rows, weight)
+    say = f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}"
     if n_effective >= FEWEST_ROWS_TO_VALIDATE:
-        return ()
-    text = f"only {counted(n_rows, 'row')}: too few to validate anything with confidence."
-    if n_rows >= FEWEST_ROWS_TO_VALIDATE:
-        text = (
-            f"the weights leave the say to about {counted(max(1, round(n_effective)), 'row')} of {n_rows:,}: "
-            "too few to validate anything with confidence."
-        )
+        if n_effective > UNEVEN_WEIGHTS * n_rows:
+            return ()
+        text = f"{say}: no more is known than from so many rows of equal weight."
+        return (Note(code="uneven-weights", text=text, is_warning=True),)
+    if n_rows < FEWEST_ROWS_TO_VALIDATE:
+        say = f"only {counted(n_rows, 'row')}"
+    text = f"{say}: too few to validate anything with confidence."
     return (Note(code="few-rows", text=text, is_warning=True),)
 
 

@@ -18,10 +18,13 @@ from regadvisor.data.numbers import check_magnitude
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import (
+    BALANCED,
+    BALANCED_ROWS_PER_CLASS,
     CODE_GAPS,
     FEWEST_ORDERED_VALUES,
     FEWEST_ROWS_PER_CLASS,
     FEWEST_SCALE_VALUES,
+    GUESS_MOST_BALANCED,
     GUESS_MOST_CLASSES,
     GUESS_ROWS_PER_CLASS,
     MOST_CLASSES,
@@ -149,7 +152,8 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     """Whether numbers look like codes of classes: whole, few, each of them often, and not a count or a scale.
 
     Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers,
-    and so are many that lie far apart.
+    and so are many that lie far apart. More of them are codes if each is met equally often, and they count up
+    from 0 or 1.
 
     Examples
     --------
@@ -160,9 +164,10 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     False
     """
     few = _few_values(numbers)
-    if few is None or len(few[0]) < FEWEST_SCALE_VALUES:
-        return few is not None
-    return not _is_scale(*few) and not _is_apart(few[0])
+    if few is None:
+        counts = _labels_from_zero(numbers)
+        return counts is not None and bool(counts.max() <= BALANCED * counts.min())
+    return len(few[0]) < FEWEST_SCALE_VALUES or not (_is_scale(*few) or _is_apart(few[0]))
 
 
 def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
@@ -179,6 +184,18 @@ def _is_apart(values: NDArray[np.float64]) -> bool:
     return bool(values[-1] - values[0] >= CODE_GAPS * len(values))
 
 
+def _labels_from_zero(numbers: NDArray[np.float64]) -> NDArray[np.intp] | None:
+    """Return the rows of each of many labels 0, 1, 2, … (or 1, 2, …) that are all met often; else None."""
+    low, high = numbers.min(), numbers.max()
+    most = min(GUESS_MOST_BALANCED, len(numbers) / BALANCED_ROWS_PER_CLASS)
+    if low not in (0.0, 1.0) or not GUESS_MOST_CLASSES < high - low + 1 <= most:
+        return None
+    if not (numbers == np.round(numbers)).all():
+        return None
+    counts = np.bincount(numbers.astype(np.intp) - int(low))
+    return counts if counts.min() >= BALANCED_ROWS_PER_CLASS / 2 else None
+
+
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides."""
     if len(values) < FEWEST_ORDERED_VALUES or values[-1] - values[0] + 1 > SCALE_GAPS * len(values):
@@ -192,11 +209,16 @@ def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
 def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
     """Return the target with the other task that few whole numbers could have, if nobody said which."""
     few = _few_values(numbers)
+    counts = _labels_from_zero(numbers) if few is None else None
+    if counts is not None:
+        few = np.arange(len(counts)) + numbers.min(), counts
     if task != "auto" or few is None or len(values := few[0]) < 3:
         return target
     what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
     if target.task == "regression":
         why = "as they lie far apart" if _is_apart(values) else "as it gets rarer towards an end"
+        if counts is not None:
+            why = "as some are met more often than others"
         text = (
             f"the target holds {what} and is taken as a number, {why}; pass task='classification' if these "
             "are classes."

@@ -373,7 +373,7 @@ class Gatherer:
         )
         self._say("compare", 0.0)
         found = ScoreEvidence(
-            loss_name=self._loss_name,
+            loss_name=self.loss_name,
             loss_scale=self._loss_scale,
             constant_loss=tuned.results.constant_loss,
             scores=(),
@@ -398,14 +398,15 @@ class Gatherer:
         return self._with_scores(found, self.trained)
 
     @property
-    def _loss_name(self) -> str:
+    def loss_name(self) -> str:
+        """What the loss is called."""
         own: str | None = getattr(self.family, "loss_name", None)
         return own or ("log loss" if self.table.is_classification else "squared error")
 
     @property
     def _loss_scale(self) -> str:
         """What the loss is relative to."""
-        if self._loss_name != "squared error":
+        if self.loss_name != "squared error":
             return ""
         n_targets = self.table.n_targets
         several = f", mean of {n_targets} targets" if n_targets > 1 else ""

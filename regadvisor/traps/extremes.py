@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,10 +97,11 @@ def spread(column: NDArray[np.float64]) -> Spread:
 # ------------------------------------------------------------------------------------------ features
 
 
-def extreme_features(view: View, *, seed: int) -> tuple[Note, ...]:
+def extreme_features(view: View, *, seed: int, without: Sequence[int] = ()) -> tuple[Note, ...]:
     """Return a warning about columns in which a few values rule, if that matters or they look wrong.
 
-    Images are left out: pixels are bounded.
+    `without`: columns of the table whose far values are known to be none. Images are left out: pixels are
+    bounded.
     """
     table = view.table
     numeric = [j for j, column in enumerate(table.facts.columns) if column.kind == "numeric"]
@@ -113,6 +115,7 @@ def extreme_features(view: View, *, seed: int) -> tuple[Note, ...]:
         return ()
     far = _far_columns(table, numbers, span, reaching)
     far += [j for j in _far_in_view(view, {numeric[i] for i in reaching}) if j not in far]
+    far = [j for j in far if j not in without]
     found = [(j, spread(column)) for j, column in whole_columns(table, far)]
     found = [(j, own) for j, own in found if own.is_extreme]
     absurd = [(j, own) for j, own in found if own.distance >= thresholds.EXTREME_ABSURD]
@@ -199,10 +202,13 @@ def _described(table: Table, j: int, found: Spread) -> str:
 # ------------------------------------------------------------------------------------------ target
 
 
-def odd_target(view: View) -> tuple[Note, ...]:
-    """Return warnings about numbers to predict: extreme values, or a skew that a logarithm takes away."""
+def odd_target(view: View, *, is_squared: bool = True) -> tuple[Note, ...]:
+    """Return warnings about numbers to predict: extreme values, or a skew that a logarithm takes away.
+
+    `is_squared`: whether a squared loss is asked about, which such values rule.
+    """
     table = view.table
-    if table.is_classification:
+    if table.is_classification or not is_squared:
         return ()
     names = [facts.name for facts in table.facts.targets]
     called = [f"the target {shown(name)}" for name in names] or ["the target"]
@@ -227,7 +233,7 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         return Note(code="skewed-target", text=text, is_warning=True)
     found = spread(y)
     if not found.is_extreme:
-        return None
+        return _piled(y, what) or _counts(y, what)
     row, farthest = original_rows(table, found.rows[:1])[0], number(float(found.values[0]))
     text = (
         f"extreme values of {what} rule the squared loss: {counted(len(found.rows), 'row')} hold "
@@ -235,6 +241,39 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         "them; if they are right, clip them or use a robust loss."
     )
     return Note(code="extreme-target", text=text, is_warning=True)
+
+
+def _piled(y: NDArray[np.float64], what: str) -> Note | None:
+    """Return a warning about many rows at one end of a target that hardly repeats elsewhere."""
+    values, counts = np.unique(y, return_counts=True)
+    if len(values) < thresholds.PILED_FEWEST_VALUES:
+        return None
+    for end, others in ((0, counts[1:]), (-1, counts[:-1])):
+        n, most = int(counts[end]), int(np.sort(others)[-2])  # 0 and a limit may both be met often
+        if n < thresholds.PILED_SHARE * len(y) or n < thresholds.PILED_TIMES * most:
+            continue
+        side, larger, low = ("smallest", "smaller", "high") if end == 0 else ("largest", "larger", "low")
+        rest = (
+            "Ask for two models: whether it is 0, and how large it is where it is not."
+            if values[end] == 0
+            else f"If {larger} ones were cut off there, predictions near it are too {low}: a model for "
+            "cut-off (censored) targets avoids that."
+        )
+        text = (
+            f"{n / len(y):.0%} of the rows have the {side} value of {what}, {number(float(values[end]))}. "
+            f"{rest}"
+        )
+        return Note(code="piled-target", text=text, is_warning=True)
+    return None
+
+
+def _counts(y: NDArray[np.float64], what: str) -> Note | None:
+    """Return a note about a target that looks like counts."""
+    is_count = y.min() == 0 and bool((y == np.round(y)).all()) and np.median(y) <= thresholds.COUNTS_MEDIAN
+    if not is_count or skewness(y) < thresholds.COUNTS_SKEWED or len(y) < thresholds.EXTREME_FEWEST_VALUES:
+        return None
+    text = f"{what} looks like counts: a Poisson model, such as PoissonRegressor(), may predict them better."
+    return Note(code="counts-target", text=text)
 
 
 def _is_skewed(y: NDArray[np.float64]) -> bool:

@@ -11,28 +11,44 @@ from scipy import stats
 from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
+from regadvisor.traps.alone import coded, near_leaks
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.leaks import leaks
+from regadvisor.traps.no_values import for_missing, totals_row
 from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View, is_by_target, is_sorted
 from regadvisor.words import shown
 
 
-def find_traps(table: Table, *, seed: int, is_linear: bool = True) -> tuple[Note, ...]:
+def find_traps(
+    table: Table, *, seed: int, is_linear: bool = True, is_squared: bool = True
+) -> tuple[Note, ...]:
     """Return warnings about the data, the worst first.
 
     `table`: all rows. `seed`: draws the rows that are looked at where there are too many. `is_linear`:
     whether a linear model is asked about. A network's training ends before weights grow for ever, so nothing
-    is said of separable classes.
+    is said of separable classes. `is_squared`: whether it has a squared loss (of numbers).
     """
     view = View.of(table, seed=seed)
     numbered = identifiers(view)
+    leaked = leaks(view, seed=seed, numbered=numbered)
+    shared, source = shared_rows(view, seed=seed)
+    if not leaked:
+        leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
+    no_values, stand_ins = for_missing(view)
+    totals = totals_row(table)
+    extremes: tuple[Note, ...] = ()
+    if not totals:
+        extremes = extreme_features(view, seed=seed, without=stand_ins)
+        extremes += odd_target(view, is_squared=is_squared)
     return (
-        *leaks(view, seed=seed, numbered=numbered),
-        *shared_rows(view, seed=seed),
+        *leaked,
+        *totals,
+        *shared,
         *notes_on_identifiers(view, numbered),
-        *extreme_features(view, seed=seed),
-        *odd_target(view),
+        *coded(view, told=source),
+        *no_values,
+        *extremes,
         *(separable(view, seed=seed) if is_linear else ()),
     )
 
@@ -48,10 +64,10 @@ def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
     """
     if view.table.facts.n_features == 1:
         return {}
-    with np.errstate(invalid="ignore"):
-        is_whole = (view.values == np.round(view.values)).all(axis=0) & ~view.is_category
+    is_whole = view.is_whole & ~view.is_category
     numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= 0.98 * len(view.rows)]
     wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
+    wholes = {j: own[~np.isnan(own)] for j, own in wholes.items()}
     return {j: own for j, own in wholes.items() if numbers_rows(own) and not _is_rank(view, j, own)}
 
 
@@ -172,7 +188,32 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
             side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
             if more is view or _is_separable(features, side):
                 return (_separable_note(view, code, _alone(features, origin, side)),)
-    return ()
+    return _of_one_class(view)
+
+
+def _of_one_class(view: View) -> tuple[Note, ...]:
+    """Return a note if all rows of one value of a column are of one class, and that is no luck.
+
+    Only 0 or 1 and categories are asked, of which a penalty alone keeps the weight finite.
+    """
+    y = view.targets[:, 0]
+    codes, counts = np.unique(y, return_counts=True)
+    share = dict(zip(codes.tolist(), (counts / len(y)).tolist(), strict=True))
+    found = []
+    for j in view.varying[(view.n_levels[view.varying] == 2) | view.is_category[view.varying]].tolist():
+        for level in np.unique(view.values[:, j]).tolist():
+            own = y[view.values[:, j] == level]
+            chance = share[own[0]] ** len(own) if len(own) and (own == own[0]).all() else 1.0
+            if len(own) >= thresholds.SEPARABLE_FEWEST_ROWS and chance <= thresholds.ONE_CLASS_CHANCE:
+                found.append((len(own), j, own[0]))
+    if not found:
+        return ()
+    (n, j, code), classes = max(found), view.table.facts.classes or ()
+    text = (
+        f"all {n:,} rows with one of the values of {view.names([j])} are of class {shown(classes[int(code)])}"
+        ": without a penalty the weight of this value has no finite best value."
+    )
+    return (Note(code="one-class-value", text=text),)
 
 
 def _is_separable(features: NDArray[np.float64], side: NDArray[np.float64]) -> bool:

@@ -66,7 +66,7 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         found = [
             _Found(at=j, how=how) for j in hopeful if (how := _determines(view.whole(j), whole, view, j))
         ]
-        single = _known_alone(view, found, seed=seed)
+        single = _known_alone(view, _without_sources(view, found), seed=seed)
         numbers = _as_numbers(table, y)
         together = () if single or numbers is None else _together(view, numbers)
         notes += [(name, _alone_note(view, single, what))] if single else []
@@ -219,6 +219,23 @@ def _off_curve(
         share = np.where(gap > 0, (x[1:-1] - x[:-2]) / gap, 0.5)
     off = np.abs(here - (before + share * (after - before)))
     return off, ((before != here) | (here != after)) & ~np.isnan(x[2:])
+
+
+def _without_sources(view: View, found: list[_Found]) -> list[_Found]:
+    """Leave out measurements that have equal values in the same rows: these are copies, or of one source."""
+    levels = [each.at for each in found if each.how == "levels"]
+    many = [j for j in levels if view.n_levels[j] >= thresholds.SHARED_FEWEST_LEVELS]
+    parts = {j: _first_rows(view.values[:, j]).tobytes() for j in many}
+    alike = {j for j in many if sum(parts[j] == parts[k] for k in many) > 1}
+    with np.errstate(invalid="ignore"):
+        measured = {j for j in alike if not view.is_category[j] and (view.values[:, j] % 1 != 0).any()}
+    return [each for each in found if each.at not in measured]
+
+
+def _first_rows(x: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the first row that has the value of each row."""
+    _, first, codes = np.unique(x, return_index=True, return_inverse=True)
+    return np.asarray(first[codes], dtype=np.intp)
 
 
 def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:

@@ -73,18 +73,21 @@ class _Harm:
         return is_much and self.random <= thresholds.SHARED_FLATTERED * self.new
 
 
-def shared_rows(view: View, *, seed: int) -> tuple[Note, ...]:
-    """Return a warning if rows share a source; none where the caller said so (``groups=``)."""
+def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ...]]:
+    """Return a warning if rows share a source, and the column of the view that names it, if one does.
+
+    None where the caller said so (``groups=``).
+    """
     table = view.table
     if table.groups is not None or len(view.rows) < thresholds.SHARED_FEWEST_ROWS:
-        return ()
+        return (), ()
     rng = np.random.default_rng(seed)
     for j, whole in _candidates(view):
         harm = _by_column(view, j, whole, rng)
         if harm is not None:
-            return (_column_note(view, j, harm),)
+            return (_column_note(view, j, harm),), (j,)
     harm = _by_distance(view, rng)
-    return () if harm is None else (_distance_note(harm),)
+    return (() if harm is None else (_distance_note(harm),)), ()
 
 
 # --------------------------------------------------------------------------------- a column names them

@@ -80,6 +80,12 @@ class View:
         return np.array([self.table.facts.columns[j].kind == "date" for j in self.at], dtype=np.bool_)
 
     @cached_property
+    def is_whole(self) -> NDArray[np.bool_]:
+        """Whether each column holds whole numbers only, shape (n_columns,); missing ones do not count."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(((self.values == np.round(self.values)) | np.isnan(self.values)).all(axis=0))
+
+    @cached_property
     def ordered(self) -> NDArray[np.float64]:
         """The values of each column in ascending order, shape (n_columns, n_looked); missing ones last."""
         return np.sort(self.values.T, axis=1)

@@ -1,0 +1,161 @@
+"""Numbers that stand for a missing one, rows of sums, targets cut off at an end, and few of a class."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regadvisor.data.source import make_table
+from regadvisor.traps.find import find_traps
+
+N = 400
+R = np.random.default_rng(0)
+X = pd.DataFrame({"age": R.integers(18, 90, size=N), "dose": R.normal(size=N).round(2)})
+Y = X["dose"] + R.normal(size=N)
+
+
+def notes(features, y, **how):
+    table = make_table(features, y, **how)
+    traps = find_traps(table, seed=0)
+    return {note.code: note.text for note in (*traps, *table.notes)}
+
+
+@pytest.mark.parametrize("value", [9999, -999, 99999, -9999, 2**31 - 1])
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_a_number_for_missing_values_is_named_with_its_share(value, share):
+    is_missing = np.arange(N) < share * N
+    text = notes(X.assign(age=X["age"].mask(is_missing, value)), Y)["stands-for-missing"]
+    assert text.startswith(f"'age' is {value} in {share:.0%} of the rows, far from all other values")
+    target = notes(X, Y.mask(is_missing, value))["stands-for-missing"]
+    assert target.startswith(f"the target is {value} in {share:.0%} of the rows")
+    classes = notes(X, np.where(is_missing, value, np.arange(N) % 2))["stands-for-missing"]
+    assert classes.startswith(f"the target is {value} in")
+
+
+def test_such_numbers_are_not_called_extreme_values_as_well():
+    found = notes(X.assign(dose=X["dose"].mask(np.arange(N) < 10, -9999.0)), Y)
+    assert "stands-for-missing" in found
+    assert "extreme-features" not in found
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.where(np.arange(N) % 3, -1, 1) * (np.arange(N) % 2),  # -1, 0 and 1
+        R.integers(0, 100, size=N),  # 99 is one of them
+        np.r_[99_999, R.integers(0, 1_000, size=N - 1)],  # once
+        np.where(np.arange(N) % 2, 99, 98),
+        R.choice([100, 500, 999], size=N),
+        np.full(N, 9999),
+    ],
+    ids=lambda column: f"{column[0]}, {column[1]}",
+)
+def test_honest_numbers_are_not_taken_for_missing_ones(column):
+    assert "stands-for-missing" not in notes(X.assign(own=column), Y)
+
+
+def sales(n=60):
+    r = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "shop": [f"S{k % 5}" for k in range(n)],
+            "units": r.integers(1, 50, size=n),
+            "cost": r.lognormal(3, 1, size=n).round(2),
+            "profit": r.lognormal(2, 1, size=n).round(2),
+        }
+    )
+
+
+def test_a_last_row_of_sums_is_named():
+    table = sales()
+    total = table.sum(numeric_only=True)
+    with_total = pd.concat([table, total.to_frame().T], ignore_index=True).infer_objects()
+    found = notes(with_total[["units", "cost"]], with_total["profit"])
+    assert found["totals-row"].startswith(
+        "the last row (row 60) holds the sums of the rows above in 'units', 'cost'"
+    )
+    assert not {"extreme-features", "extreme-target"} & set(found)
+    assert "totals-row" in notes(with_total[["units", "cost"]].to_numpy(), with_total["profit"])
+    one = with_total.assign(shop=[*table["shop"], "Total"], cost=1.0)
+    assert "'units'" in notes(one[["shop", "units", "cost"]], Y[:61])["totals-row"]
+    assert "totals-row" not in notes(one[["units", "cost"]], Y[:61])  # one sum may be luck
+
+
+def test_running_sums_and_honest_rows_are_no_totals():
+    table = sales()
+    assert "totals-row" not in notes(table[["units", "cost"]], table["profit"])
+    assert "totals-row" not in notes(table[["units", "cost"]].cumsum(), table["profit"])
+    zeros = table.assign(units=0, cost=0.0)
+    zeros.iloc[-1, 1:3] = 5
+    assert "totals-row" not in notes(zeros[["units", "cost"]], table["profit"])
+
+
+def test_a_target_that_is_cut_off_or_often_zero_is_told():
+    cut = notes(X, np.minimum(Y, 1.5))["piled-target"]
+    assert f"{np.mean(Y >= 1.5):.0%} of the rows have the largest value of the target, 1.5" in cut
+    assert "predictions near it are too low" in cut
+    zeros = notes(X, np.where(Y < 0, 0.0, Y + 10))["piled-target"]
+    assert "Ask for two models: whether it is 0" in zeros
+    both = notes(X, Y.clip(0.0, 1.5))["piled-target"]
+    assert "smallest value of the target, 0" in both
+    for honest in (Y, Y.round(1), R.integers(0, 101, size=N), R.random(N), R.exponential(size=N).round(2)):
+        assert "piled-target" not in notes(X, honest)
+
+
+def test_counts_are_told_and_other_whole_numbers_are_not():
+    counts = R.poisson(2.0, size=N)
+    assert "PoissonRegressor()" in notes(X, counts, task="regression")["counts-target"]
+    for other in (R.integers(0, 8, size=N), counts + 1, R.binomial(10, 0.5, size=N), counts + 0.5):
+        assert "counts-target" not in notes(X, other, task="regression")
+
+
+def test_models_without_a_squared_loss_are_told_nothing_of_it():
+    table = make_table(X, np.exp(3 * Y))
+    assert [note.code for note in find_traps(table, seed=0)] == ["skewed-target"]
+    assert find_traps(table, seed=0, is_squared=False) == ()
+
+
+def test_few_rows_outside_the_largest_class_are_told_first():
+    y = np.where(np.arange(N) < 3, "b", "a")
+    table = make_table(X, y)
+    (note,) = (note for note in table.notes if note.code == "rare-class")
+    assert note.is_warning
+    assert note.text.startswith("only 3 rows are not of class 'a'")
+    assert "rare-class" not in notes(X, np.where(np.arange(N) < 10, "b", "a"))
+
+
+def test_a_value_of_one_class_is_told_if_it_is_no_luck():
+    y = (Y > 0).astype(int)
+    drug = np.where((R.random(N) < 0.3) & (y == 1), "C", R.choice(["A", "B"], size=N))
+    found = notes(X.assign(drug=drug), y)
+    n = int((drug == "C").sum())
+    assert found["one-class-value"].startswith(
+        f"all {n} rows with one of the values of 'drug' are of class 1"
+    )
+    assert "one-class-value" not in notes(X.assign(drug=drug), R.permutation(y))
+    rare = (np.arange(N) < 8).astype(int)
+    assert "one-class-value" not in notes(X.assign(drug=drug), rare)
+
+
+def test_weights_that_leave_few_rows_a_say_are_told():
+    weight = np.exp(1.7 * np.random.default_rng(0).normal(size=N))
+    n = round(weight.sum() ** 2 / np.square(weight).sum())
+    assert 20 <= n < 0.2 * N
+    assert f"about {n} rows of {N}" in notes(X, Y, sample_weight=weight)["uneven-weights"]
+    assert "uneven-weights" not in notes(X, Y, sample_weight=np.arange(1, N + 1))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_labels_of_many_classes_are_classes_and_of_uneven_ones_a_doubt(first):
+    faces = np.arange(400) % 40 + first
+    assert make_table(X, faces).facts.task == "multiclass"
+    uneven = np.r_[faces[:-40], np.arange(40) % 8 + first]
+    facts = make_table(X, uneven).facts
+    assert (facts.task, facts.other_task) == ("regression", "classification")
+    assert "task='classification' if these are classes" in notes(X, uneven)["task-guessed"]
+    for number in (faces + 2, faces + 0.5, np.r_[faces[:-1], 90], R.integers(18, 90, size=N)):
+        assert make_table(X, number).facts.other_task is None
+
+
+def test_one_hot_targets_are_refused_with_what_to_pass():
+    with pytest.raises(ValueError, match="one-hot classes are; pass numpy"):
+        make_table(X, np.eye(3)[np.arange(N) % 3])
