@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,6 +18,10 @@ from torch.nn import functional
 
 from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
+from regadvisor.deadline import Deadline, OutOfTimeError
+from regadvisor.evidence import resources
+from regadvisor.evidence.pilot import Pilot
+from regadvisor.evidence.resources import choose_rung, situation_of
 from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.image_encoding import ChannelScaler, module_preprocessor
 from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
@@ -217,8 +221,8 @@ def test_features_are_taken_as_they_are_if_asked() -> None:
     assert advice.build().fit(X, X[:, 0] > 2).predict(X).shape == (120,)
 
 
-class Waiting(nn.Linear):
-    """Waits in every pass, and counts them."""
+class Counting(nn.Linear):
+    """Counts its passes."""
 
     n_passes = 0
 
@@ -226,18 +230,24 @@ class Waiting(nn.Linear):
         super().__init__(n_features, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        Waiting.n_passes += 1
-        time.sleep(0.2)
+        Counting.n_passes += 1
         return super().forward(x)
 
 
-def test_the_first_look_at_a_slow_module_ends_with_the_budget() -> None:
-    """The pass that is under way is finished; then nothing is trained, and the prior branch answers."""
+def test_the_first_look_at_a_module_ends_with_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pass that is under way is finished; then nothing is trained."""
     rng = np.random.default_rng(0)
-    Waiting.n_passes = 0
-    advice = advise(rng.normal(size=(60, 3)), rng.normal(size=60), model=Waiting, budget=0.1)
-    assert Waiting.n_passes == 1
-    resources = advice.record.evidence.resources
-    assert resources is not None
-    assert "to send a few rows through your model" in (resources.obstacle or "")
-    assert advice.regularizer.kind in ("l1", "l2", "elasticnet")
+    table = make_table(rng.normal(size=(60, 3)), rng.normal(size=60))
+    family = ModuleFamily(Counting, table.facts)
+    Counting.n_passes = 0
+    with pytest.raises(OutOfTimeError):
+        Pilot(table, family, n_rows=60, folds=3, seed=0, end=Deadline.after(0.0))
+    assert Counting.n_passes == 1
+    situation = situation_of(table, family, folds=3, may_choose=True)
+    asked: dict[str, Any] = {"seed": 0, "budget": 1e9, "effort": None, "started_s": 0.0}
+    monkeypatch.setattr(resources, "Pilot", Mock(side_effect=OutOfTimeError))
+    rung = choose_rung(table, family, situation, **asked)
+    assert "sending a few rows through your model took" in (rung.obstacle or "")
+    # Without an end the look is a whole one.
+    Pilot(table, family, n_rows=60, folds=3, seed=0)
+    assert family.prepare(table, make_folds(table, folds=3, seed=0).folds, seed=0).architecture is not None

@@ -276,8 +276,8 @@ def _without_time(situation: Situation, budget_s: float, spent_s: float, effort:
         budget_s=budget_s,
         budget_source="given",
         obstacle=(
-            f"The budget is {number(budget_s)} s, and it took {number(spent_s, 2)} s to send a few rows through "
-            "your model, before anything could be trained."
+            f"The budget is {number(budget_s)} s, and sending a few rows through your model took "
+            f"{number(spent_s, 2)} s, before anything could be trained."
         ),
     )
 
@@ -397,8 +397,8 @@ def _no_time(
     if spent_s + _preparing_s(n_rows, table, read_s) <= budget:
         return None
     return (
-        f"The budget is {number(budget)} s, and {number(spent_s, 2)} s of it went into reading the data: "
-        "what is left is too little to train anything."
+        f"Loading packages and reading the data took {number(spent_s, 2)} s, and the budget is "
+        f"{number(budget)} s: too little is left to train anything."
     )
 
 
