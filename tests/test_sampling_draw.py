@@ -172,6 +172,16 @@ def test_rare_classes_and_duplicates_are_reported():
     assert {"rare-classes", "duplicate-rows"} <= {note.code for note in drawn.notes}
 
 
+def test_rows_of_few_values_are_told_once():
+    rng = np.random.default_rng(0)
+    drawn = draw_sample(
+        make_table(rng.integers(0, 2, size=(200, 2)) * 1.0, rng.integers(0, 2, 200)), n_rows=1000
+    )
+    codes = [note.code for note in drawn.notes]
+    assert "coarse-rows" in codes
+    assert "duplicate-rows" not in codes
+
+
 def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     table = noisy_classes(5000, 2, seed=0)
     drawn = draw_sample(table, n_rows=400, size_reason="Quick effort takes 400 rows.")

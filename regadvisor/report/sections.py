@@ -227,7 +227,7 @@ def _different(facts: SampleEvidence) -> tuple[str, ...]:
 def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
     """Return the risks of the sample that no note tells already."""
     lines = []
-    if facts.n_duplicate_rows and "duplicate-rows" not in told:
+    if facts.n_duplicate_rows and not told & {"duplicate-rows", "coarse-rows"}:
         lines.append(f"Risk: {counted(facts.n_duplicate_rows, 'duplicate row')}.")
     if facts.rare_classes and "rare-classes" not in told:
         rare = joined((f"{name} ({counted(n, 'row')})" for name, n in facts.rare_classes), most=5)

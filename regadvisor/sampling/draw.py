@@ -103,6 +103,8 @@ def draw_sample(
         rare_classes=rare_classes(drawn, folds),
     )
     notes = describe_notes(evidence, is_weighted=selection.weight is not None, n_asked=request.n_asked)
+    if any(note.code == "coarse-rows" for note in folding.notes):  # which says what the copies were taken for
+        notes = tuple(note for note in notes if note.code != "duplicate-rows")
     return Drawn(
         rows=selection.rows,
         table=drawn,
