@@ -34,23 +34,13 @@ from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found
 from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of
 from regadvisor.progress import Progress, rising, watching
-from regadvisor.records import (
-    FORMAT,
-    HIDDEN_SIGNAL,
-    UNLEARNED_SIGNAL,
-    Evidence,
-    Note,
-    Record,
-    Settings,
-    Training,
-    Walk,
-)
+from regadvisor.records import FORMAT, UNSEEN_SIGNAL, Evidence, Note, Record, Settings, Training, Walk
 from regadvisor.scale.apart import check_memory_limit, run_apart
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
 from regadvisor.traps.find import find_traps
-from regadvisor.traps.hidden import hidden_signal
+from regadvisor.traps.hidden import exploded, hidden_signal
 from regadvisor.traps.leaks import too_good
 
 if TYPE_CHECKING:
@@ -335,7 +325,8 @@ def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...
     traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
         is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
-        traps += hidden_signal(table, seed=seed, is_solved=is_solved)
+        found = () if is_linear else exploded(evidence.scores)
+        traps += found or hidden_signal(table, seed=seed, is_solved=is_solved)
     if is_linear or not table.is_classification:  # networks may learn classes by heart
         is_named = any(note.code in ("leak", "near-leak", "separable-classes") for note in traps)
         traps += too_good(evidence.scores, is_named=is_named)
@@ -358,7 +349,7 @@ def _decide(
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,
-        is_signal_hidden=any(note.code in (HIDDEN_SIGNAL, UNLEARNED_SIGNAL) for note in traps),
+        is_signal_hidden=any(note.code in UNSEEN_SIGNAL for note in traps),
     ).decide()
 
 

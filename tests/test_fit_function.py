@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -301,6 +302,65 @@ def test_what_the_function_raises_is_said_in_our_words() -> None:
     labels = fit_function(lambda regularizer, X, y, seed: Ridge().fit(X, y))
     with pytest.raises(ParameterError, match="probabilities of 2 classes"):
         advise(CANCER_X, CANCER_Y, model=labels, effort="quick")
+
+
+@pytest.mark.parametrize(
+    ("returned", "is_of_classes", "words"),
+    [
+        (lambda n: np.zeros((n, 2, 1)), True, r"numbers for each row, got shape \(\d+, 2, 1\) for"),
+        (lambda n: np.full((n - 1, 2), 0.5), True, "numbers for each row, got shape"),
+        (lambda n: np.full((n, 2), 0.3), True, "rows that do not add up to 1"),
+        (lambda n: np.full((n, 3), 1 / 3), True, "got 3 columns"),
+        (lambda n: ["a"] * n, False, "numbers for each row, got could not convert"),
+        (lambda n: 1.0, False, r"numbers for each row, got shape \(\)"),
+        (lambda n: np.zeros((n, 3)), False, "gives 1 number for each row, got 3"),
+    ],
+)
+def test_what_is_predicted_has_the_shape_of_the_target(
+    returned: Callable[[int], Any], is_of_classes: bool, words: str
+) -> None:
+    class Model:
+        def __init__(self) -> None:
+            setattr(self, "predict_proba" if is_of_classes else "predict", lambda rows: returned(len(rows)))
+
+    model = fit_function(lambda regularizer, X, y, seed: Model(), kinds=("none", "l2"))
+    with pytest.raises(ParameterError, match=words):
+        advise(X[:80], Y[:80] > 140 if is_of_classes else Y[:80], model=model, effort="quick")
+
+
+def test_a_function_that_changes_its_rows_changes_nobody_elses() -> None:
+    def fit(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Ridge:
+        model = Ridge(len(X) * regularizer.l2).fit(X, y)
+        X *= 0.0
+        y *= 0.0
+        return model
+
+    def other(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Ridge:
+        return Ridge(len(X) * regularizer.l2).fit(X, y)
+
+    found = [
+        advise(X[:80], Y[:80], model=fit_function(each, kinds=("none", "l2"), encode=True), effort="quick")
+        for each in (fit, other)
+    ]
+    assert found[0].regularizer == found[1].regularizer
+    assert found[0].scores["loss"].tolist() == found[1].scores["loss"].tolist()
+
+
+def test_probabilities_of_a_tensor_and_of_training_that_diverged() -> None:
+    class Model:
+        def __init__(self, rows: Any, labels: Any, is_lost: bool) -> None:
+            self.model, self.is_lost = LogisticRegression().fit(rows, labels), is_lost
+
+        def predict_proba(self, rows: Any) -> Any:
+            found = torch.tensor(self.model.predict_proba(rows), requires_grad=True)
+            return found * torch.nan if self.is_lost else found
+
+    model = fit_function(lambda r, X, y, seed: Model(X, y, r.l2 > 0.01), kinds=("none", "l2"), encode=True)
+    advice = advise(X[:80], Y[:80] > 140, model=model, effort="quick")
+    lost = advice.scores[advice.scores["l2"] > 0.01]
+    assert lost["exploded"].all()
+    assert advice.regularizer.l2 is not None
+    assert advice.regularizer.l2 <= 0.01
 
 
 def test_single_fits_may_fail() -> None:

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.neural_network import MLPClassifier
 
-from regadvisor import advise
+from regadvisor import Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL
 from regadvisor.traps.extremes import spread
@@ -209,3 +210,12 @@ def test_what_is_not_skewed_is_not_told_so(shift):
     assert not codes(X, Y + shift)
     assert not codes(X, r.exponential(size=300) + shift)
     assert not codes(X, r.poisson(30, size=300).astype(float), task="regression")
+
+
+def test_training_that_explodes_is_not_called_too_short():
+    recipe = Recipe(epochs=3, lr=1e6, optimizer="sgd")
+    advice = advise(X, Y, model=lambda: torch.nn.Linear(5, 1), recipe=recipe, effort="quick")
+    assert advice.record.status == "cant_tell"
+    assert "training explodes" in advice.verdict
+    assert [note.code for note in advice.record.notes] == ["training-explodes"]
+    assert "Lower the learning rate" in advice.to_text()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from regadvisor.records import (
-    HIDDEN_SIGNAL,
-    UNLEARNED_SIGNAL,
+    UNSEEN_SIGNAL,
     Claim,
     DataFacts,
     FitFacts,
@@ -323,7 +322,7 @@ def next_steps(record: Record) -> tuple[str, ...]:
 def missing(record: Record) -> tuple[str, ...]:
     """Return what would tell more, rows or time, whichever was short; nothing where that is not known."""
     sample, more_time = record.evidence.sample, _larger_budget(record)
-    if any(note.code in (HIDDEN_SIGNAL, UNLEARNED_SIGNAL) for note in record.notes):
+    if any(note.code in UNSEEN_SIGNAL for note in record.notes):
         return ()
     if record.strength.source == "default" and record.data is not None:
         if more_time is not None:

@@ -6,6 +6,7 @@ import math
 import re
 
 from regadvisor.records import (
+    EXPLODED,
     FEW_RULE,
     HIDDEN_SIGNAL,
     ONE_CLUSTER,
@@ -39,6 +40,7 @@ _IS_OF_MEANS = re.compile(r"(log loss|squared error|share of wrong)(,|$| classes
 _UNSEEN = {
     HIDDEN_SIGNAL: "extreme values rule the loss",
     UNLEARNED_SIGNAL: "the model learns less than a quick linear one",
+    EXPLODED: "training explodes",
 }
 
 

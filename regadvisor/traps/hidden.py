@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table
-from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note
+from regadvisor.records import EXPLODED, HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note, ScoreEvidence
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -75,6 +75,22 @@ def hidden_signal(table: Table, *, seed: int, is_solved: bool = False) -> tuple[
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."
     )
     return (Note(code=HIDDEN_SIGNAL, text=text, is_warning=True),)
+
+
+def exploded(scores: ScoreEvidence | None) -> tuple[Note, ...]:
+    """Return a warning if most training runs ended in a loss far above that of guessing, or in none.
+
+    Those without a penalty among them: a strong one may hold weights at 0.
+    """
+    each = () if scores is None else scores.scores
+    n_exploded = sum(score.exploded for score in each)
+    if 2 * n_exploded <= len(each) or not all(score.exploded for score in each if score.kind == "none"):
+        return ()
+    text = (
+        f"training explodes: {n_exploded:,} of {len(each):,} runs ended far above the loss of guessing, or "
+        "in no number at all. Lower the learning rate, or scale the features, and ask again."
+    )
+    return (Note(code=EXPLODED, text=text, is_warning=True),)
 
 
 def _without_copies(view: View) -> View:

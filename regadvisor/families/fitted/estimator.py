@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.fitted.function import FitFunction, class_probabilities, predictions
+from regadvisor.families.fitted.function import FitFunction
+from regadvisor.families.fitted.predicted import class_probabilities, predictions
 from regadvisor.regularizer import Regularizer
 
 

@@ -17,6 +17,7 @@ from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
 from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
 from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Note, Training
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
 
 _LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
-_ABOUT = "fit must train a model with fit(regularizer, X, y, seed)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,8 @@ class FitFunction:
             If it fails, or takes no weights where rows have some.
         """
         more: dict[str, Any] = {}
+        if self.library is None:  # code that is not known may change its rows, which other fits get, too
+            X, y = (each.copy() if hasattr(each, "copy") else each for each in (X, y))
         if weight is not None:
             if not self.takes_weight:
                 raise ParameterError(
@@ -90,7 +92,7 @@ class FitFunction:
         except RegadvisorError:
             raise
         except Exception as error:  # whatever the caller's own code may raise
-            about = _ABOUT if self.library is None else "model must be one that its own fit trains"
+            about = ABOUT if self.library is None else "model must be one that its own fit trains"
             raise ParameterError(
                 f"{about}, got {type(error).__name__} from {self.name}: {reason_of(error)}"
             ) from error
@@ -220,6 +222,7 @@ class FunctionLearner:
         self.laws: Laws = function.laws
         self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
+        self._n_targets: int | None = None
         self.together: Together | None = None
         if function.stacks is not None:
             from regadvisor.families.fitted.together import Together
@@ -241,7 +244,7 @@ class FunctionLearner:
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the caller named, or the usual one of the task."""
-        self._classes = sample.facts.classes or ()
+        self._classes, self._n_targets = sample.facts.classes or (), sample.n_targets
         given = self.function.loss
         if isinstance(given, str):
             loss = NAMED[given]()
@@ -274,7 +277,7 @@ class FunctionLearner:
 
     def _trained(self, model: Any) -> Trained:
         """Return what the function returned, as the family reads it."""
-        classes = self._classes
+        classes, n_targets = self._classes, self._n_targets
         weights = getattr(model, "coef_", None)
         if isinstance(weights, np.ndarray) and weights.ndim in (1, 2):
             weights = weights.reshape(-1, weights.shape[-1]).T
@@ -284,7 +287,7 @@ class FunctionLearner:
         def outputs(rows: Any) -> Floats:
             if classes:
                 return class_probabilities(model, rows, classes)
-            return predictions(model, rows)
+            return predictions(model, rows, n_targets)
 
         return Trained(outputs=outputs, weights=weights)
 
@@ -331,52 +334,3 @@ def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:
         return found.reshape(len(target), -1) if target.ndim == 2 else found
 
     return ColumnLoss(name="your loss" if name == "<lambda>" else name, response="predict", element=element)
-
-
-def predictions(model: Any, X: Any) -> Floats:
-    """Return the predictions of a model that the caller's function has trained, shape (n_rows, n_targets).
-
-    Raises ParameterError if it has no ``predict``, or that gives something else than a number for each row
-    and target.
-    """
-    found = np.asarray(_called(model, "predict", X), dtype=np.float64)
-    return found.reshape(len(found), -1) if found.ndim else found
-
-
-def class_probabilities(model: Any, X: Any, classes: Sequence[Any]) -> Floats:
-    """Return probabilities of all classes, shape (n_rows, n_classes).
-
-    Raises ParameterError if the model gives no probabilities, or their columns cannot be told apart.
-    """
-    has_own = hasattr(model, "predict_proba")
-    given = np.asarray(_called(model, "predict_proba" if has_own else "predict", X))
-    found = np.asarray(given, dtype=np.float64)
-    if found.ndim == 1 or found.shape[1] == 1:
-        found = np.column_stack([1 - found.ravel(), found.ravel()])
-    labels = list(getattr(model, "classes_", classes))
-    is_labelled = len(labels) == found.shape[1] and set(labels) <= set(classes)
-    are_shares = bool(((found >= -1e-6) & (found <= 1 + 1e-6)).all()) and given.dtype.kind == "f"
-    if not is_labelled or not are_shares:
-        got = "numbers that are no probabilities" if is_labelled else f"{found.shape[1]} columns"
-        raise ParameterError(
-            f"fit must return a model whose predict_proba gives the probabilities of {len(classes)} classes, "
-            f"got {got}; sort the columns by class, and set classes_ if rows of some class may be missing"
-        )
-    result = np.zeros((len(found), len(classes)))
-    result[:, [list(classes).index(label) for label in labels]] = found
-    return result
-
-
-def _called(model: Any, method: str, X: Any) -> Any:
-    """Return what a method of a trained model gives."""
-    if not hasattr(model, method):
-        raise ParameterError(
-            f"{_ABOUT} and return it, an object with {method}(X), got {type(model).__name__}"
-        )
-    try:
-        return getattr(model, method)(X)
-    except Exception as error:  # whatever the caller's own code may raise
-        raise ParameterError(
-            f"fit must return a model that predicts rows of X, got {type(error).__name__} from its {method}: "
-            f"{error}"
-        ) from error

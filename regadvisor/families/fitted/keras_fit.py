@@ -271,4 +271,5 @@ class KerasFitted:
         if reads_logits(self.model.loss):
             outputs = expit(outputs) if outputs.shape[1] == 1 else softmax(outputs, axis=1)
         shares = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
-        return np.asarray(shares, dtype=np.float64)
+        total = shares.sum(axis=1, keepdims=True)  # sigmoids of several classes need not add up to 1
+        return np.asarray(shares / np.where(total > 0, total, 1.0), dtype=np.float64)
