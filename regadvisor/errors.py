@@ -48,15 +48,24 @@ class MissingDependencyError(RegadvisorError, ImportError):
     """An optional package is needed here and is not installed."""
 
 
+#: Letters of another library's error that are quoted.
+_MOST_SAID = 500
+
+
 def reason_of(error: Exception) -> str:
     """Return what an error says, without colours; of the operating system without the number and the path.
+
+    Of pages of text the beginning.
 
     Examples
     --------
     >>> reason_of(OSError(28, "No space left on device")), reason_of(ValueError("embedded null byte"))
     ('No space left on device', 'embedded null byte')
+    >>> len(reason_of(RuntimeError(1000 * "no ")))
+    502
     """
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(getattr(error, "strerror", None) or error))
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(getattr(error, "strerror", None) or error))
+    return said if len(said) <= _MOST_SAID else said[:_MOST_SAID] + " …"
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:

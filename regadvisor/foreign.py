@@ -14,7 +14,8 @@ _FOREIGN = {
     "keras": _LAYERS,
     "tensorflow": _LAYERS,
     "statsmodels": f"ask with model='linear' and {_FIT}",
-    "skorch": "pass the net itself, as model= or to advice.apply(net), which sets its optimizer",
+    "skorch": "pass the net itself, an object, alone or at the end of a Pipeline, as model= or to "
+    "advice.apply(net), which sets its optimizer",
     "torch.jit": "a compiled module cannot be copied and changed; pass the module that it was compiled from",
     "xgboost": _TREES,
     "lightgbm": _TREES,

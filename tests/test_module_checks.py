@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -230,3 +231,21 @@ def test_bytes_are_not_mixed_with_shares_of_grey() -> None:
         scaler.transform(pixels / 255)
     with pytest.raises(DataError, match="from 0 to 1, as those"):
         ChannelScaler().fit(pixels / 255).transform(pixels)
+
+
+def test_an_embedding_with_sparse_gradients_is_trained_as_a_dense_one() -> None:
+    def factory(is_sparse: bool) -> nn.Module:
+        return nn.Sequential(nn.Embedding(9, 4, sparse=is_sparse), nn.Flatten(), nn.Linear(32, 2))
+
+    tokens, target = torch.arange(40 * 8).reshape(40, 8) % 9, torch.eye(2)[torch.arange(40) % 2]
+    found = []
+    for is_sparse in (True, False):
+        source = ModuleSource(
+            model=functools.partial(factory, is_sparse), inputs=Inputs(layout="tokens", n_flat=8), n_outputs=2
+        )
+        looked_at = examine(source, tokens.float(), recipe=Recipe(), is_classification=True)
+        stack = looked_at.stack(looked_at.initial(torch.Generator().manual_seed(0)), batch=40, loss="log")
+        stack.compute_gradient(tokens.float()[None], target[None])
+        found.append(stack.gradient)
+    torch.testing.assert_close(found[0], found[1])
+    assert float(found[0].abs().max()) > 0

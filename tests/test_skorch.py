@@ -11,7 +11,8 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
 from torch import nn
 
@@ -31,6 +32,10 @@ skorch = pytest.importorskip("skorch", reason="skorch is not installed")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 6)).astype(np.float32)
 CODES = (X[:, 0] + 0.3 * RNG.normal(size=96) > 0).astype(np.int64)
+
+
+def halved(rows: Any) -> Any:
+    return np.asarray(rows, dtype=np.float32) / 2
 
 
 class Net(nn.Module):
@@ -142,6 +147,28 @@ def test_advice_about_a_net_is_built_applied_saved_and_repeated(tmp_path: Any) -
     assert "import skorch" in advice.snippet("skorch")
     with pytest.raises(ParameterError, match="recipe must be None for a skorch net"):
         advise(rows, labels, model=net, recipe=Recipe(epochs=3))
+
+
+def test_a_pipeline_keeps_its_steps_in_front_of_a_net(tmp_path: Any) -> None:
+    """The same fits as those of the net alone, given what the step makes of the rows."""
+    net, taken = classifier(max_epochs=2), {"effort": "quick", "folds": 2, "budget": None}
+    pipeline = make_pipeline(FunctionTransformer(halved), net)
+    advice = advise(2.0 * X, CODES, model=pipeline, **taken)
+    alone = advise(X, CODES, model=net, recipe=Recipe(transform="none"), **taken)
+    assert advice.regularizer == alone.regularizer
+    np.testing.assert_allclose(advice.scores["loss"], alone.scores["loss"], rtol=1e-5)
+    found = advice.build().fit(2.0 * X, CODES).predict_proba(2.0 * X)
+    np.testing.assert_allclose(found, alone.build().fit(X, CODES).predict_proba(X), atol=1e-5)
+    advice.to_json(tmp_path / "advice.json")
+    loaded = Advice.load(tmp_path / "advice.json").build(module=pipeline).fit(2.0 * X, CODES)
+    np.testing.assert_allclose(loaded.predict_proba(2.0 * X), found, atol=1e-5)
+    applied = advice.apply(pipeline)
+    assert applied[0].func is halved
+    groups = Regularizer(l2=0.1).apply(pipeline)[-1].get_params()["optimizer__param_groups"]
+    assert [own["weight_decay"] for _, own in groups] == [0.1, 0.1]
+    assert applied.fit(2.0 * X, CODES).predict(2.0 * X).shape == (96,)
+    with pytest.raises(ParameterError, match="alone or at the end of a Pipeline"):
+        advise(X, CODES, model=type(net))
 
 
 def test_numbers_are_predicted_in_their_own_unit() -> None:

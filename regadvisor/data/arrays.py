@@ -108,6 +108,7 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
         raise DataError(f"{name} must be a plain array, got a numpy.matrix; pass numpy.asarray({name})")
     if hasattr(values, "detach") and hasattr(values, "cpu"):  # a tensor, perhaps on a GPU
         values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values  # NumPy has no such
     try:
         array = np.asarray(values, dtype=dtype)
     except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.fitted.own_library import net_in, own_sum_lr
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
@@ -22,10 +23,12 @@ def in_own_library(target: Any, regularizer: Regularizer) -> Any:
         from regadvisor.families.fitted.keras_model import with_regularizer as with_keras
 
         return with_keras(target, regularizer)
-    if is_of(target, "skorch"):
+    _, net = net_in(target)
+    if is_of(net, "skorch"):
+        from regadvisor.families.estimator.parts import with_last
         from regadvisor.families.fitted.skorch_net import with_regularizer as with_skorch
 
-        return with_skorch(target, regularizer)
+        return with_last(target, with_skorch(net, regularizer))
     return None
 
 
@@ -35,6 +38,7 @@ def rescaled_to(target: Any, regularizer: Regularizer, facts: DataFacts, trainin
     Decoupled strengths are rescaled to equal strength × Σ lr. A net knows its epochs and batches; a Keras
     model is taken to be trained for as many steps as the recipe says.
     """
+    _, target = net_in(target)
     if training.coupling != "decoupled" or (is_of(target, "keras") and not target.compiled):
         return regularizer
     advised, rows_per_step = training.sum_lr, training.batch_size
@@ -44,8 +48,6 @@ def rescaled_to(target: Any, regularizer: Regularizer, facts: DataFacts, trainin
         advised, rows_per_step = _sum_lr(training, facts), training.batch_size * training.accumulate
     if rows_per_step is None and is_of(target, "keras"):  # advice about a skorch net
         return regularizer
-    from regadvisor.families.fitted.own_library import own_sum_lr
-
     own = own_sum_lr(target, facts.n_rows, batch=rows_per_step or 0, epochs=training.epochs)
     return regularizer.times(advised / own)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sklearn.base import clone
+
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
 from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
@@ -74,6 +76,8 @@ def _build_fitted(
     kind = FittedRegressor if facts.task == "regression" else FittedClassifier
     model = kind(function, **regularizer.strengths(), random_state=training.seed)
     ours = [("preprocess", make_preprocessor(facts, for_network=False))] if function.encode else []
+    if function.steps is not None:
+        ours = [("preprocess", clone(function.steps))]
     return AdvisedPipeline([*ours, ("model", model)])
 
 

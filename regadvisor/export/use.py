@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def applied_to(target: Any, facts: DataFacts, training: Training, regularizer: Regularizer) -> Any:
     """Return a configured copy of `target`; see :meth:`regadvisor.Advice.apply`."""
     is_network = training.family != "linear" and training.estimator is None
-    if is_network and (is_of(target, "keras") or is_of(target, "skorch")):
+    from regadvisor.families.fitted.own_library import net_in
+
+    if is_network and (is_of(target, "keras") or is_of(net_in(target)[1], "skorch")):
         from regadvisor.export.alone import in_own_library, rescaled_to
 
         return in_own_library(target, rescaled_to(target, regularizer, facts, training))

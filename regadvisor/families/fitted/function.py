@@ -41,6 +41,8 @@ class FitFunction:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     loss: str | Callable[..., Any] | None = None
     name: str = "fit"
+    #: Steps of the caller's that rows go through first.
+    steps: Any = None
     #: What trains it, how long and on which features, where that is known: part of the record.
     library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
@@ -236,7 +238,8 @@ class FunctionLearner:
 
     def on(self, table: Table, X: Any) -> Table:
         """Return the table with X, and what a reader should know of the function."""
-        return replace(table, given=X, notes=(*table.notes, *self.function.notes))
+        notes = (*table.notes, *self.function.notes)
+        return replace(table, given=X, steps=self.function.steps, notes=notes)
 
     def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
         """Return the strengths as they are."""
@@ -262,7 +265,7 @@ class FunctionLearner:
 
     def encoder(self, sample: Table) -> Encoder:
         """Return our preprocessing if it is asked for; else rows as they are."""
-        if self.function.encode:
+        if self.function.encode or sample.steps is not None:
             return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
         return AsGiven(sample)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from regadvisor.errors import ParameterError, import_optional
+from regadvisor.errors import ParameterError, import_optional, reason_of
 from regadvisor.regularizer import Regularizer
 
 #: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
@@ -210,7 +210,7 @@ def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> A
     except Exception as error:
         raise ParameterError(
             f"model must be one that Keras can make again from its get_config(), got an error from "
-            f"{type(model).__name__}: {type(error).__name__}: {error}"
+            f"{type(model).__name__}: {type(error).__name__}: {reason_of(error)}"
         ) from error
     return new
 

@@ -36,6 +36,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
 
     Raises ParameterError if the model cannot be trained.
     """
+    steps, model = net_in(model)
     is_net = is_of(model, "skorch")
     first = None if is_net else model if is_of(model, "keras") else _drawn_keras(model, facts)
     if first is None and not is_net:
@@ -54,7 +55,7 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
         is_ready = is_ready or (_looks_up(model if is_net else first) and are_codes(features, facts))
     encode = transform == "standard" or (transform is None and not is_ready)
     if first is None:
-        return _skorch(model, facts, recipe, encode=encode)
+        return _skorch(model, facts, recipe, encode=encode, steps=steps)
     from regadvisor.families.fitted.keras_fit import KerasFit
     from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
 
@@ -225,7 +226,22 @@ def _assumed(epochs: int, batch_size: int) -> Note:
 # ------------------------------------------------------------------------------------------------ skorch
 
 
-def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
+def net_in(model: Any) -> tuple[Any, Any]:
+    """Return the steps before a skorch net that ends a pipeline, and the net; else None and the model."""
+    if is_of(model, "sklearn") and hasattr(model, "steps"):
+        from regadvisor.families.estimator.parts import cut
+
+        last = model
+        while hasattr(last, "steps"):
+            last = last.steps[-1][1]
+        if is_of(last, "skorch"):
+            return cut(model)
+    return None, model
+
+
+def _skorch(
+    net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool, steps: Any = None
+) -> FitFunction:
     """Return a skorch net as a function that trains it."""
     import_optional("skorch", extra="skorch", purpose="training a skorch net")
     from regadvisor.families.fitted.skorch_fit import SkorchFit
@@ -238,6 +254,9 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
             "recipe must be None for a skorch net, which knows its epochs, batches and optimizer, got a "
             "Recipe; only its transform= counts"
         )
+    if steps is not None and recipe is not None and recipe.transform == "standard":
+        raise ParameterError("recipe must be None for a pipeline, whose steps prepare the rows, got a Recipe")
+    encode = encode and steps is None
     fit = SkorchFit(net, facts, "decoupled" if decays(net) else "loss")
     return FitFunction(
         fit=fit,
@@ -246,6 +265,7 @@ def _skorch(net: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) 
         kinds=_kinds(has_dropout(module_of(net)), has_l1=net.optimizer in OURS),
         laws="network",
         encode=encode,
+        steps=steps,
         name=type(net).__name__,
         library="skorch",
         optimizer=getattr(net.optimizer, "__name__", None),

@@ -84,5 +84,5 @@ def _called(model: Any, method: str, X: Any) -> Any:
     except Exception as error:  # whatever the caller's own code may raise
         raise ParameterError(
             f"fit must return a model that predicts rows of X, got {type(error).__name__} from its {method}: "
-            f"{error}"
+            f"{reason_of(error)}"
         ) from error

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import nn, optim
 
-from regadvisor.errors import ParameterError, import_optional
+from regadvisor.errors import ParameterError, import_optional, reason_of
 from regadvisor.families.fitted.keras_fit import numbers_of
 from regadvisor.families.neural.dropout import set_dropout, with_dropout
 from regadvisor.families.neural.module.source import own_luck
@@ -146,7 +146,8 @@ def module_of(net: Any) -> nn.Module:
         raise
     except Exception as error:
         raise ParameterError(
-            f"net must be one whose module can be made, got {type(error).__name__} from initialize(): {error}"
+            f"net must be one whose module can be made, got {type(error).__name__} from initialize(): "
+            f"{reason_of(error)}"
         ) from error
     module: nn.Module = probe.module_
     return module

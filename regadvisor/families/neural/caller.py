@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def callers_code(rule: str, do: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise ParameterError(f"{rule}, got {type(error).__name__}: {error}; {do}") from error
+        raise ParameterError(f"{rule}, got {type(error).__name__}: {reason_of(error)}; {do}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.parameters import copied
 from regadvisor.foreign import check_ours
@@ -71,7 +71,7 @@ def called(module: nn.Module, arguments: Arguments, source: ModuleSource) -> obj
         do = _remedy(str(error), source) if is_first else _BETWEEN
         raise ParameterError(
             f"model must take {_tensors(shaped, named)}: {source.inputs.described()}, got "
-            f"{type(error).__name__}: {error}{layer}; {do}"
+            f"{type(error).__name__}: {reason_of(error)}{layer}; {do}"
         ) from error
 
 

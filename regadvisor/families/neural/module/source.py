@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.module.inputs import Inputs, known_names
 from regadvisor.families.neural.module.outputs import Output, rows_of
 from regadvisor.families.neural.parameters import copied, uncompiled
@@ -86,8 +86,9 @@ class ModuleSource:
                 given = ", ".join(f"{name}={value}" for name, value in named.items()) or "no arguments"
                 raise ParameterError(
                     f"model must be a factory that returns a torch.nn.Module, got an error from "
-                    f"{name_of(self.model)} called with {given}: {type(error).__name__}: {error}; a factory "
-                    f"may ask for {', '.join(ASKED[:3])}, with categories for cardinalities (codes of each), "
+                    f"{name_of(self.model)} called with {given}: {type(error).__name__}: "
+                    f"{reason_of(error)}; a factory may ask for {', '.join(ASKED[:3])}, with categories for "
+                    "cardinalities (codes of each), "
                     "with tokens for n_tokens; a function that trains goes into regadvisor.fit_function(...)"
                 ) from error
         if not isinstance(module, nn.Module):

@@ -91,6 +91,9 @@ def examine(
     second = source.another(first)
     drawn = keep_in_eval(copied(first))
     module, feed = with_fed_dropout(copied(drawn))
+    for part in module.modules():
+        if isinstance(part, nn.Embedding | nn.EmbeddingBag):
+            part.sparse = False  # all gradients lie in one tensor
     module = module.to(rows.device)
     source, dry = _looked_at(module, second, source, few, deadline)
     check_outputs(
