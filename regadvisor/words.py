@@ -172,7 +172,7 @@ def shown(name: object) -> str:
     >>> shown(np.int64(17)), shown("age")
     ('17', "'age'")
     """
-    is_numpy = type(name).__module__ == "numpy" and hasattr(name, "item")
+    is_numpy = type(name).__module__ == "numpy" and getattr(name, "shape", None) == ()
     text = repr(name.item() if is_numpy else name)  # type: ignore[attr-defined]
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 

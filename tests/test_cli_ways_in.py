@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from record_builders import RECORDS
 
 import regadvisor
 from regadvisor.advice import Advice
+from regadvisor.cli import terminal
 from regadvisor.cli.main import main
 from regadvisor.data.files import read_frame
 from regadvisor.errors import DataError
@@ -70,3 +74,39 @@ def test_the_demo_has_data_for_every_family(monkeypatch: pytest.MonkeyPatch, mod
     assert said.startswith("Data: scikit-learn's")
     assert asked["model"] == model
     assert asked["ndim"] == (3 if model == "cnn" else 2)
+
+
+class _Full:
+    """A stdout on a disk without space."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self) -> int:
+        raise OSError("no file")
+
+
+def test_a_stdout_that_takes_nothing_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", _Full())
+    with pytest.raises(click.exceptions.Exit) as ended:
+        terminal.say("a report\n")
+    assert ended.value.exit_code == terminal.DATA_ERROR
+    assert capsys.readouterr().err == (
+        "error: stdout must take what is printed, got No space left on device; send it elsewhere\n"
+    )
+
+
+def test_without_a_stdout_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as a shell's >&- leaves it
+    terminal.say("a report\n")
+    assert terminal.look()[1] is False

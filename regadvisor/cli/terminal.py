@@ -65,7 +65,9 @@ _UNSURE = {"Q3": "no", "Q3a": "no", "Q3b": "yes"}
 
 
 def say(text: str | bytes) -> None:
-    """Print to stdout. A reader who left (``| head``) is no error, nor is a terminal without UTF-8."""
+    """Print to stdout, if there is one. A reader who left (``| head``) is no error, nor a lack of UTF-8."""
+    if sys.stdout is None:  # closed by the shell (``>&-``), or a program without a console
+        return
     try:
         encoding = sys.stdout.encoding or "ascii"
         if isinstance(text, str):
@@ -73,10 +75,13 @@ def say(text: str | bytes) -> None:
             if unknown:  # click would write UTF-8
                 text = text.translate(unknown).encode(encoding, "replace")
         click.echo(text, nl=False)
-    except BrokenPipeError:
+    except OSError as error:
         # Whatever is still buffered goes nowhere, or Python complains at its exit.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            complain(f"stdout must take what is printed, got {error.strerror}; send it elsewhere")
+            raise click.exceptions.Exit(DATA_ERROR) from error
 
 
 def _has(encoding: str, character: str) -> bool:
@@ -96,7 +101,7 @@ def look() -> tuple[int, bool]:
     """Return the width and whether to use colours: COLUMNS, else those of the terminal or of a file."""
     import shutil
 
-    is_terminal = sys.stdout.isatty()
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     # It reads COLUMNS first, and 0 or nonsense there counts for nothing.
     columns = shutil.get_terminal_size(fallback=(_WIDTH, 24)).columns
     if not is_terminal and not os.environ.get("COLUMNS", "").isdigit():

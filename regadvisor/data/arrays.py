@@ -106,12 +106,17 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
         )
     if isinstance(values, np.matrix):
         raise DataError(f"{name} must be a plain array, got a numpy.matrix; pass numpy.asarray({name})")
-    if hasattr(values, "detach") and hasattr(values, "cpu"):  # a tensor, perhaps on a GPU
-        values = values.detach().cpu()
-        values = values.float() if str(values.dtype) == "torch.bfloat16" else values  # NumPy has no such
+    is_tensor = hasattr(values, "detach") and hasattr(values, "cpu")
+    if is_tensor and values.requires_grad:  # what build() returns could not be fitted on it
+        raise DataError(
+            f"{name} must be plain numbers, got a tensor that requires gradients; pass {name}.detach()"
+        )
     try:
+        values = values.cpu() if is_tensor else values  # from a GPU
+        is_brief = is_tensor and str(values.dtype) == "torch.bfloat16"  # NumPy has no such
+        values = values.float() if is_brief else values
         array = np.asarray(values, dtype=dtype)
-    except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors
+    except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors without values
         shapes = sorted({tuple(each.shape) for each in _arrays_of(values)})
         if len(shapes) > 1:
             raise DataError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
 from regadvisor.data.dates import SMALLEST_PACKED, FoundDates, as_times, find_dates, may_be_dates
-from regadvisor.data.levels import Levels, text_levels
+from regadvisor.data.levels import Levels, check_no_containers, text_levels
 from regadvisor.data.written import Way, written_numbers
 from regadvisor.errors import DataError, import_optional
 from regadvisor.records import Column
@@ -151,7 +151,20 @@ def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
     >>> read_column(pd.Series(["31.01.2024", "01.02.2024"])).kind
     'date'
     """
+    try:
+        return _read_column(column, known)
+    except DataError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:  # of whatever objects
+        raise DataError(
+            f"every value of column {shown(column.name)} must be text, a number or a date, got one that "
+            f"cannot be read ({type(error).__name__}: {error}); convert the column, or leave it out"
+        ) from error
+
+
+def _read_column(column: AnySeries, known: Column | None) -> FrameColumn:
     dtype = column.dtype
+    check_no_containers(column)
     _check_real(column)
     if known is None:
         dates = find_dates(column)

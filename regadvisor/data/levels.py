@@ -40,6 +40,24 @@ class Levels:
         return with_missing[self.codes]
 
 
+def check_no_containers(column: AnySeries) -> None:
+    """Raise DataError if the dtype of a column is one of lists, dicts or the like, as Arrow has them."""
+    dtype = column.dtype
+    if not isinstance(dtype, pd.ArrowDtype):
+        return
+    from pyarrow import types
+
+    if types.is_nested(dtype.pyarrow_dtype) or types.is_interval(dtype.pyarrow_dtype):
+        raise _containers(column)
+
+
+def _containers(column: AnySeries) -> DataError:
+    return DataError(
+        f"every value of column {shown(column.name)} must be text, a number or a date, got lists or "
+        "other containers; split them into columns of their own, or leave the column out"
+    )
+
+
 def text_levels(column: AnySeries) -> Levels:
     """Return a column of any dtype as text categories.
 
@@ -54,10 +72,7 @@ def text_levels(column: AnySeries) -> Levels:
     try:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
     except TypeError as error:
-        raise DataError(
-            f"every value of column {shown(column.name)} must be text, a number or a date, got lists or "
-            "other containers; split them into columns of their own, or leave the column out"
-        ) from error
+        raise _containers(column) from error
     texts = np.array([level_text(value) for value in np.asarray(distinct, dtype=object)], dtype=object)
     if texts.size == 0:
         return Levels(codes=codes.astype(np.intp), texts=texts)

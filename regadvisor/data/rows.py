@@ -13,6 +13,7 @@ from scipy import sparse
 from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import find_dates, microseconds
 from regadvisor.data.frames import as_frame, to_pandas
+from regadvisor.data.levels import check_no_containers
 from regadvisor.data.table import effective_rows, largest_group_share
 from regadvisor.data.target import Target, read_target
 from regadvisor.errors import DataError
@@ -64,6 +65,17 @@ def as_target(values: Any) -> AnySeries | pd.DataFrame:
 
 def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     """Return what belongs to the rows as a Series, or as a frame if it has two axes."""
+    read = _in_columns(values, name=name)
+    for column in [read] if isinstance(read, pd.Series) else (read.iloc[:, j] for j in range(read.shape[1])):
+        check_no_containers(column.rename(name))
+        try:
+            column.isna()
+        except ArithmeticError as error:  # a Decimal that signals
+            raise DataError(f"{name} must hold numbers or labels, got Decimal('sNaN'); pass None") from error
+    return read
+
+
+def _in_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     if (
         not (hasattr(values, "__len__") or hasattr(values, "__array__"))
         or isinstance(values, str | bytes | dict)
@@ -191,6 +203,8 @@ def read_weight(values: AnySeries) -> NDArray[np.float64]:
     [0.0, 0.5, 1.5, 2.0]
     """
     _check_present(values, name="sample_weight")
+    if dtypes.is_complex_dtype(values.dtype):
+        raise DataError("sample_weight must be real numbers, got complex ones; pass their sizes, numpy.abs")
     try:
         weight = values.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:

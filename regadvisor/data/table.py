@@ -164,7 +164,8 @@ def is_column(X: Any) -> bool:
     >>> is_column(["a text", "another"]), is_column([[1.0], [2.0]])
     (True, False)
     """
-    if isinstance(X, str | bytes | dict) or len(getattr(X, "shape", (0,))) != 1 or not hasattr(X, "__len__"):
+    is_list = hasattr(X, "__len__") and not isinstance(X, str | bytes | dict) and not hasattr(X, "nnz")
+    if not is_list or len(getattr(X, "shape", (0,))) != 1:
         return False
     return len(X) > 0 and isinstance(next(iter(X)), str)
 
