@@ -40,7 +40,7 @@ from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
 from regadvisor.search.elsewhere import elsewhere
 from regadvisor.traps.find import find_traps
-from regadvisor.traps.hidden import exploded, hidden_signal
+from regadvisor.traps.hidden import exploded, hidden_from
 from regadvisor.traps.leaks import too_good
 
 if TYPE_CHECKING:
@@ -230,9 +230,9 @@ def _here(given: dict[str, Any]) -> Advice:
     rows = {name: given[name] for name in ("groups", "time", "sample_weight")}
     if task in ("auto", "classification") and are_labels(y):
         model, recipe, task = for_labels(model, recipe, task)
-        task = task if task == "regression" else task_of(model, y)
+        task = task if task == "regression" else task_of(model, has_labels=True)
     elif task == "auto":
-        task = task_of(model, y)
+        task = task_of(model)
     check_executor(executor)
     with watching(request.progress) as say, workers(executor) as crew:
         say = None if say is None else rising(say)
@@ -324,9 +324,8 @@ def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...
     traps = find_traps(table, seed=seed, is_linear=is_linear, is_squared=is_squared)
     traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
-        is_solved = gatherer.family.name == "linear"  # by a solver, with no epochs that could be too few
         found = () if is_linear else exploded(evidence.scores)
-        traps += found or hidden_signal(table, seed=seed, is_solved=is_solved)
+        traps += found or hidden_from(gatherer.family, table, seed=seed)
     if is_linear or not table.is_classification:  # networks may learn classes by heart
         is_named = any(note.code in ("leak", "near-leak", "separable-classes") for note in traps)
         traps += too_good(evidence.scores, is_named=is_named)
@@ -373,11 +372,12 @@ def _record(
 
 
 def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
-    """Return how to train, with the parameters of an estimator that was trained as itself."""
-    training, learner = decision.training, getattr(gatherer.family, "learner", None)
-    if training is None or learner is None:
+    """Return how to train, with the parameters of the caller's estimator where only that knows them."""
+    training, family = decision.training, gatherer.family
+    told_by = getattr(family, "learner", family)
+    if training is None or not hasattr(told_by, "parameters"):
         return training
-    told = learner.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
+    told = told_by.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
     return replace(training, parameters=told)
 
 

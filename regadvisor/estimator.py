@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     OneToOneFeatureMixin,
     RegressorMixin,
     TransformerMixin,
+    is_regressor,
 )
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.metaestimators import available_if
@@ -23,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from regadvisor.api import advise
 from regadvisor.data.rows import as_target
 from regadvisor.data.table import is_column
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.pipeline import as_data_errors
 from regadvisor.global_state import left_as_found
 
@@ -111,7 +113,7 @@ class _AdvisedEstimator(AdvisorParameters):
         self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         unfitted = self.advice_.build()
         weights = {} if sample_weight is None else {unfitted.weight_name: sample_weight}
-        self.estimator_: AdvisedPipeline = unfitted.fit(X, y, **weights)
+        self.estimator_: AdvisedPipeline | _LabelNetwork = unfitted.fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -127,7 +129,8 @@ class _AdvisedEstimator(AdvisorParameters):
         """
         if "estimator_" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__} has coef_ once a linear model was fitted")
-        weights: NDArray[np.float64] = self.estimator_.coef_
+        trained: Any = self.estimator_
+        weights: NDArray[np.float64] = trained.coef_
         return weights
 
     def _predicted(self, method: str, X: Any) -> NDArray[Any]:
@@ -150,8 +153,44 @@ def _check_target(estimator: BaseEstimator, y: Any) -> None:
         )
 
 
+class _LabelNetwork:
+    """A trained network whose outputs are the logits of several labels, as a classifier of 0 and 1."""
+
+    def __init__(self, network: Any, recipe: Recipe | None, *, n_labels: int) -> None:
+        from regadvisor.families.neural.estimator import NetworkRegressor
+
+        if not isinstance(network[-1], NetworkRegressor):
+            raise ParameterError(
+                f"model must be a classifier of scikit-learn or a network of torch for several labels, got "
+                f"{type(network[-1]).__name__}, whose outputs are not known to be logits; use advise(), and "
+                "advice.build(), which predicts them"
+            )
+        loss = None if recipe is None else recipe.loss
+        if loss is not None and type(loss).__name__ != "BCEWithLogitsLoss":
+            raise ParameterError(
+                f"recipe.loss must be None or BCEWithLogitsLoss() for a classifier of several labels, got "
+                f"{loss!r}, whose outputs it cannot read; use advice.build(), which predicts the outputs"
+            )
+        self._network = network
+        self.classes_ = np.arange(n_labels)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the logits, shape (n_rows, n_labels)."""
+        return np.asarray(self._network.predict(X), dtype=np.float64)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each label, shape (n_rows, n_labels)."""
+        return np.asarray(expit(self.decision_function(X)))
+
+    def predict(self, X: Any) -> NDArray[np.intp]:
+        """Return 0 or 1 for each label, shape (n_rows, n_labels)."""
+        return (self.decision_function(X) > 0).astype(np.intp)
+
+
 class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
     """A classifier that asks which regularizer to use, and then trains with it on everything.
+
+    `y` may be several columns of 0 and 1: one classifier for each, or a network with an output for each.
 
     Parameters
     ----------
@@ -165,6 +204,7 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
     estimator_ : Pipeline
         The advised model, trained on all rows.
     classes_ : ndarray, shape (n_classes,)
+        For several labels as the trained model has it.
     n_features_in_ : int
     feature_names_in_ : ndarray, only if `X` has column names
 
@@ -181,7 +221,13 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
         """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
+        if hasattr(self.model, "get_params") and is_regressor(self.model):
+            raise ParameterError(
+                f"model must be a classifier, got {type(self.model).__name__}; use AdvisedRegressor for it"
+            )
         self._fit(X, y, sample_weight, groups, time)
+        if is_regressor(self.estimator_):  # of several labels, each an output
+            self.estimator_ = _LabelNetwork(self.estimator_, self.recipe, n_labels=as_target(y).shape[1])
         self.classes_ = self.estimator_.classes_
         return self
 

@@ -38,10 +38,11 @@ _NOT_WEIGHTS = {
     "sklearn.naive_bayes": _NO_WEIGHTS,
     "sklearn.gaussian_process": _VECTORS,
     "sklearn.kernel_ridge": _VECTORS,
-    "sklearn.svm": _VECTORS + " (with kernel='linear', LinearSVC and LinearSVR are the same model)",
+    "sklearn.svm": _VECTORS,
     "sklearn.dummy": "it learns nothing from the features",
-    "sklearn.multiclass": "LogisticRegression takes any number of classes by itself: pass model="
-    "LogisticRegression()",
+    "sklearn.multiclass": "linear models take any number of classes by themselves: " + _INSIDE,
+    "sklearn.semi_supervised": "ask about the rows that have a label: " + _INSIDE,
+    "sklearn.frozen": "it is trained already and stays as it is: " + _INSIDE,
     "sklearn.multioutput": "several numeric targets are taken at once, columns of classes one by one: "
     + _INSIDE,
     "sklearn.feature_selection": "selectors go into a pipeline before the model; " + _INSIDE,
@@ -65,7 +66,15 @@ _NAMED = {
     "RANSACRegressor": _ROBUST,
     "LinearDiscriminantAnalysis": "it shrinks a covariance; the nearest is LogisticRegression",
     "QuadraticDiscriminantAnalysis": "it has no weights of features; the nearest is LogisticRegression",
+    "SGDOneClassSVM": "it has no target to predict",
     "PLSRegression": "its strength is a number of components; the nearest is Ridge",
+}
+#: Kernel machines that are linear models with kernel="linear".
+_LINEAR_KERNEL = {
+    "SVC": "with kernel='linear' pass the linear model of the same loss: model=LinearSVC(loss='hinge')",
+    "NuSVC": "with kernel='linear' pass the linear model of that loss: model=LinearSVC(loss='hinge')",
+    "SVR": "with kernel='linear' pass the linear model of the same loss: model=LinearSVR(epsilon={epsilon})",
+    "NuSVR": "with kernel='linear' pass the linear model of that loss: model=LinearSVR()",
 }
 
 
@@ -96,9 +105,12 @@ def check_ours(model: Any) -> None:
         for package, do in _FOREIGN.items():
             if f"{base.__module__}.".startswith(f"{package}."):
                 raise ParameterError(f"model must be one of torch or scikit-learn, got {own.__name__}; {do}")
-    why = _why_not(own)
+    theirs = next((each for each in own.__mro__ if each.__module__.startswith("sklearn.")), None)
+    why = None if theirs is None else _why_not(theirs)
+    if theirs is not None and getattr(model, "kernel", None) == "linear":
+        why = _LINEAR_KERNEL.get(theirs.__name__, why)
     if why is not None:
-        why = why.format(inner=_inner(model))
+        why = why.format(inner=_inner(model), epsilon=getattr(model, "epsilon", None))
         raise ParameterError(f"model must be a linear model or a network, got {own.__name__}; {why}")
     if isinstance(model, type) and hasattr(model, "get_params"):
         name = model.__name__
@@ -107,10 +119,8 @@ def check_ours(model: Any) -> None:
 
 def _why_not(own: type) -> str | None:
     """Return why a class of scikit-learn cannot be asked about, or None."""
-    if not own.__module__.startswith("sklearn."):
-        return None
-    package = ".".join(own.__module__.split(".")[:2])
-    return _NAMED[own.__name__] if own.__name__ in _NAMED else _NOT_WEIGHTS.get(package)
+    package, name = ".".join(own.__module__.split(".")[:2]), own.__name__.removesuffix("CV")
+    return _NAMED[name] if name in _NAMED else _NOT_WEIGHTS.get(package)
 
 
 def _inner(model: Any) -> str:

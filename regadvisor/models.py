@@ -115,11 +115,6 @@ def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recip
     is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
     if not is_network or type(model).__name__ == "FitFunction":
         return model, recipe, task
-    if task != "auto":
-        raise ParameterError(
-            f"task must be 'auto' for several columns of 0 and 1 and a network, got {task!r}; the network "
-            "has an output for each label and predicts logits: advise() takes it, AdvisedClassifier does not"
-        )
     from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe
 
@@ -159,8 +154,8 @@ def are_labels(y: Any) -> bool:
     return True
 
 
-def task_of(model: Any, y: Any = None) -> str:
-    """Return "regression" for a model that is for numbers, or several columns, else "auto".
+def task_of(model: Any, *, has_labels: bool = False) -> str:
+    """Return "regression" for a model that is for numbers, or columns of 0 and 1, else "auto".
 
     Examples
     --------
@@ -178,7 +173,7 @@ def task_of(model: Any, y: Any = None) -> str:
 
     # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
     # Several labels are columns of numbers, 0 and 1.
-    return "regression" if is_regressor(model) or _has_columns(y) else "auto"
+    return "regression" if is_regressor(model) or has_labels else "auto"
 
 
 def resolve_model(
@@ -223,10 +218,23 @@ def resolve_model(
     if not isinstance(model, str):
         return _estimator(model, facts, recipe)
     if model not in ("auto", *MAKERS):
-        raise ParameterError(f"model must be one of {', '.join(map(repr, ('auto', *MAKERS)))}, got {model!r}")
+        raise ParameterError(
+            f"model must be one of {', '.join(map(repr, ('auto', *MAKERS)))}, got {model!r}{_meant(model)}"
+        )
     if model == "auto":
         model = "linear" if facts.image_shape is None and recipe is None else "mlp"
     return MAKERS[model](facts, recipe=recipe, device=device, features=features)
+
+
+def _meant(name: str) -> str:
+    """Return what to pass instead of a name that is nearly right, as the end of a sentence; or ""."""
+    from regadvisor.families.estimator.table import ESTIMATORS
+
+    own = next((each for each in ESTIMATORS if each.lower() == name.strip().lower()), None)
+    if own is not None:
+        return f"; pass the estimator itself: model={own}()"
+    near = name.strip().lower()
+    return f"; pass model={near!r}" if near in ("auto", *MAKERS) else ""
 
 
 def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:

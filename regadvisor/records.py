@@ -122,6 +122,8 @@ class DataFacts:
     n_groups: int | None = None
     has_time: bool = False
     has_weights: bool = False
+    #: Mean weight of the rows, as they were given: of each class, or of all; empty without weights.
+    mean_weights: tuple[float, ...] = ()
     #: (height, width) or (channels, height, width) if the rows are images; (steps, channels) of sequences.
     image_shape: tuple[int, ...] | None = None
     #: Columns whose weights no penalty acts on.

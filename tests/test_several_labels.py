@@ -11,8 +11,8 @@ import torch
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import make_multilabel_classification
-from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
-from sklearn.metrics import log_loss
+from sklearn.linear_model import LogisticRegression, Perceptron, Ridge, RidgeClassifier
+from sklearn.metrics import accuracy_score, log_loss
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
@@ -77,7 +77,7 @@ def test_as_a_step_of_a_pipeline_and_what_is_refused() -> None:
         advise(X, Y, model=LinearSVC())
     with pytest.raises(ParameterError, match="class_weight must be None"):
         advise(X, Y, model=RidgeClassifier(class_weight="balanced"))
-    with pytest.raises(DataError, match=r"columns of 0 and 1 for RidgeClassifier.*get_dummies"):
+    with pytest.raises(DataError, match=r"got 4 columns with .*get_dummies"):
         advise(X, np.column_stack([Y, np.arange(len(Y)) % 3]), model=RidgeClassifier())
 
 
@@ -102,11 +102,35 @@ def test_networks_have_an_output_for_each_label(model: Any) -> None:
         Advice(advice.record, module=None if model == "mlp" else model).build()
 
 
-def test_networks_of_several_labels_predict_no_classes() -> None:
-    with pytest.raises(ParameterError, match="task must be 'auto' for several columns of 0 and 1"):
-        advise(X, Y, model="mlp", task="classification")
-    with pytest.raises(ParameterError, match="AdvisedClassifier does not"):
-        AdvisedClassifier(model="mlp").fit(X, Y)
+@pytest.mark.parametrize("model", ["mlp", _network])
+def test_a_network_of_several_labels_is_a_classifier_of_them(model: Any) -> None:
+    recipe = Recipe(epochs=20, lr=0.01)
+    fitted = AdvisedClassifier(model=model, recipe=recipe, folds=2).fit(X, Y)
+    logits = fitted.advice_.build().fit(X, Y).predict(X)
+    np.testing.assert_allclose(fitted.predict_proba(X), expit(logits), rtol=1e-6)
+    np.testing.assert_array_equal(fitted.predict(X), logits > 0)
+    np.testing.assert_allclose(fitted.decision_function(X), logits, rtol=1e-6)
+    assert fitted.classes_.tolist() == [0, 1, 2]
+    assert fitted.score(X, Y) == accuracy_score(Y, logits > 0)
+
+
+def test_outputs_that_may_be_no_logits_are_no_labels() -> None:
+    own = Recipe(epochs=1, loss=lambda outputs, target: torch.square(outputs - target).mean(-1))
+    with pytest.raises(ParameterError, match=r"recipe.loss must be None or BCEWithLogitsLoss\(\)"):
+        AdvisedClassifier(model="mlp", recipe=own, folds=2).fit(X, Y)
+    with pytest.raises(ParameterError, match="model must be a classifier, got Ridge"):
+        AdvisedClassifier(model=Ridge()).fit(X, Y)
+
+
+def test_columns_of_several_classes_are_refused_with_the_way_to_ask() -> None:
+    words = np.where(Y > 0, "a", "b")
+    for model, y in (
+        ("linear", words),
+        (MultiOutputClassifier(LogisticRegression()), words),
+        (LogisticRegression(), Y + Y[:, :1]),
+    ):
+        with pytest.raises(DataError, match=r"got 3 columns with .*pandas.get_dummies"):
+            advise(X, y, model=model)
 
 
 @pytest.mark.parametrize("model", ["mlp", _network])

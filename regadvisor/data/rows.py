@@ -227,6 +227,20 @@ def scaled_weight(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
+def mean_weights(given: AnySeries, weight: NDArray[np.float64], target: Target) -> tuple[float, ...]:
+    """Return the mean weight of the rows of each class, or of all rows, in the unit in which it was given.
+
+    `given` (n_rows,): as the caller has them. `weight` (n_rows,): the same with a mean of 1.
+    """
+    unit = float(given.to_numpy(dtype=np.float64).max() / weight.max())
+    if target.classes is None:
+        return (unit,)
+    of_class = np.bincount(target.y, weights=weight, minlength=len(target.classes))
+    return tuple(
+        (unit * of_class / np.maximum(np.bincount(target.y, minlength=len(target.classes)), 1)).tolist()
+    )
+
+
 def has_target(values: AnySeries | pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows have a target, all of them where there are several, shape (n_rows,)."""
     is_missing = values.isna().to_numpy(dtype=np.bool_).reshape(len(values), -1)

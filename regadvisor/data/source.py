@@ -19,6 +19,7 @@ from regadvisor.data.rows import (
     check_length,
     has_target,
     lost_classes,
+    mean_weights,
     notes_on_weights,
     read_groups,
     read_time,
@@ -115,10 +116,14 @@ def make_table(
         "y": is_plain_y and not left_out and not on_reading and not _shape_note(y, values),
     }
     of_rows = {"groups": group_codes, "time": positions, "weight": weight}
+    means = () if weight is None else mean_weights(series["sample_weight"], weight, target)
     table = Table(
         X=columns.values,
         y=target.y,
-        facts=_facts(columns, target, of_rows, plain, container=container, target_name=target_name),
+        facts=replace(
+            _facts(columns, target, of_rows, plain, container=container, target_name=target_name),
+            mean_weights=means,
+        ),
         kept=kept,
         groups=group_codes,
         time=positions,

@@ -90,8 +90,8 @@ def _refuse_classes(names: list[str | int], n_columns: int, what: str) -> None:
     if names:
         raise DataError(
             f"y must be one column of classes or several of numbers, got {n_columns} columns with {what} in "
-            f"{_columns(names)}; call advise() once for each of these, or pass task='regression' if they are "
-            "quantities"
+            f"{_columns(names)}; call advise() once for each of these, or pass a column of 0 and 1 for each "
+            "class (pandas.get_dummies) to ask about all at once, or task='regression' if they are quantities"
         )
 
 

@@ -15,7 +15,7 @@ from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
 from regadvisor.families.estimator.caller import class_weights
-from regadvisor.families.estimator.parts import cut, objective_of, with_exact_solver, with_last
+from regadvisor.families.estimator.parts import cut, objective_of, steps_inside, with_exact_solver, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.estimator.texts import step_texts
@@ -34,24 +34,36 @@ _SAME_NUMBERS = (None, flatten, in_double, flatten_images)
 
 
 def applied(
-    target: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
+    target: BaseEstimator,
+    facts: DataFacts,
+    regularizer: Regularizer,
+    training: Training,
+    *,
+    scales_weights: bool = False,
 ) -> BaseEstimator:
     """Return a copy of the caller's estimator or pipeline with the advised strengths.
 
-    A pipeline keeps its steps. In front of an estimator alone our preprocessing is put, unless the strengths
-    are for features of the caller's own steps.
+    A pipeline keeps its steps, also inside of a wrapper. In front of an estimator alone our preprocessing is
+    put, unless the strengths are for features of the caller's own steps.
+
+    Sums of losses over rows grow with the weights of the rows. The caller's own pipeline gets strengths for
+    weights as they were passed to advise(); `scales_weights`: for a mean of 1, as those of
+    :class:`AdvisedPipeline`.
     """
     target = without_search(target)
     steps, last = cut(target)
     last = with_exact_solver(last) if facts.unpenalised else last
     _check_features(steps, last, facts, training)
     _check_objective(last, training)
-    model = configured(last, strengths_for(last, facts, regularizer, training))
+    is_theirs = steps is not None and not scales_weights  # and gets the weights of the rows as they are
+    model = configured(last, strengths_for(last, facts, regularizer, training, weights_as_given=is_theirs))
     if steps is not None and facts.unpenalised:
         own = [("unpenalised", Unpenalised.of(steps, facts)), (target.steps[-1][0], model)]
         return Pipeline(own, memory=target.memory, verbose=target.verbose)
     if steps is not None:
         return with_last(target, model)
+    if steps_inside(last) is not None:
+        return model
     preprocess = make_preprocessor(facts, for_network=_is_network(last))
     return AdvisedPipeline([("preprocess", preprocess), ("model", model)])
 
@@ -91,25 +103,30 @@ def built(
     target: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
 ) -> AdvisedPipeline:
     """Return the caller's own model as :func:`applied` does; it takes rows without a target as well."""
-    found = applied(target, facts, regularizer, training)
+    found = applied(target, facts, regularizer, training, scales_weights=True)
     if isinstance(found, AdvisedPipeline):
         return found
-    assert isinstance(found, Pipeline)
+    if not isinstance(found, Pipeline):
+        return AdvisedPipeline([("model", found)])
     return AdvisedPipeline(found.steps, memory=found.memory, verbose=found.verbose)
 
 
 def strengths_for(
-    last: BaseEstimator, facts: DataFacts, regularizer: Regularizer, training: Training
+    last: BaseEstimator,
+    facts: DataFacts,
+    regularizer: Regularizer,
+    training: Training,
+    *,
+    weights_as_given: bool = False,
 ) -> Strengths:
-    """Return what an estimator is to be configured for."""
+    """Return what an estimator is to be configured for; `weights_as_given`: not scaled to a mean of 1."""
     numbers = regularizer.strengths()
     params = last.get_params()
-    weights = None
-    if facts.classes is not None and params.get("class_weight") is not None:
-        weights = class_weights(params["class_weight"], facts)
-    mean = 1.0
-    if weights is not None and facts.class_counts:
-        mean = float(np.average(list(weights.values()), weights=facts.class_counts))
+    weights, mean = None, _mean_weight(facts) if weights_as_given else 1.0
+    if facts.classes is not None and facts.class_counts and params.get("class_weight") is not None:
+        totals = np.multiply(facts.class_counts, facts.mean_weights or 1.0)
+        weights = class_weights(params["class_weight"], facts, totals)
+        mean *= float(np.average(list(weights.values()), weights=totals))
     sd = facts.target_sd or 1.0
     is_own = training.family == "fitted"  # strengths in the unit of its own objective
     return Strengths(
@@ -123,6 +140,13 @@ def strengths_for(
         mean_weight=mean,
         is_unequal=training.is_unequal,
     )
+
+
+def _mean_weight(facts: DataFacts) -> float:
+    """Return the mean weight of the rows, as it was given."""
+    if not facts.mean_weights:
+        return 1.0
+    return float(np.average(facts.mean_weights, weights=facts.class_counts))
 
 
 # ------------------------------------------------------------------------------------------ same features

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from regadvisor.errors import ParameterError
 
@@ -74,8 +75,11 @@ def estimator_code(estimator: Any) -> Code:
     return Code(expression=expression, imports=tuple(sorted(imports)))
 
 
-def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
-    """Return a script that makes `pipeline`, and fits it on `X` and `y`, which have to exist."""
+def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str, weights: str | None = None) -> str:
+    """Return a script that makes `pipeline`, and fits it on `X` and `y`, which have to exist.
+
+    `weights`: the name under which it takes those of the rows; the array ``sample_weight`` has to exist, too.
+    """
     code = estimator_code(pipeline)
     use = "model.predict(X_new)" if task == "regression" else "model.predict_proba(X_new)"
     return "\n".join(
@@ -84,11 +88,31 @@ def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str) -> str:
             *code.imports,
             "",
             f"model = {code.expression}",
-            "model.fit(X, y)",
+            *_output_lines(pipeline, "model"),
+            *(["model.fit(X, y)"] if weights is None else _weighted_fit(weights)),
             f"# Then: {use}",
             "",
         ]
     )
+
+
+def _output_lines(pipeline: Any, name: str) -> list[str]:
+    """Return what sets the containers that steps return: these are no parameters."""
+    lines: list[str] = []
+    for step_name, step in pipeline.steps if isinstance(pipeline, Pipeline) else ():
+        own, inside = getattr(step, "_sklearn_output_config", {}), f"{name}[{_quoted(step_name)!r}]"
+        if own.get("transform"):
+            lines.append(f"{inside}.set_output(transform={_quoted(own['transform'])!r})")
+        lines += _output_lines(step, inside)
+    return lines
+
+
+def _weighted_fit(name: str) -> list[str]:
+    return [
+        "# The strengths are for weights with a mean of 1.",
+        "weight = sample_weight / sample_weight[sample_weight > 0].mean()",
+        f"model.fit(X, y, {name}=weight)",
+    ]
 
 
 def rendered(template: str, **values: Any) -> str:
@@ -138,6 +162,11 @@ def _node(value: Any, imports: set[str]) -> Any:
         return _numpy(value, imports)
     if inspect.isclass(value) or inspect.isroutine(value):
         return _Literal(_imported(value, imports))
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        raise ParameterError(
+            f"random_state must be a whole number to be written as code, got a {type(value).__name__}, whose "
+            "state is no code. Pass a number, or use the model object itself"
+        )
     if isinstance(value, functools.partial):
         return _partial(value, imports)
     return _constructor(value, imports)

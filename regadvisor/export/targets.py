@@ -41,9 +41,12 @@ def _sklearn(request: Request) -> str:
             "is a scikit-learn pipeline with it"
         )
     pipeline = request.build()
+    weights = pipeline.weight_name if request.facts.has_weights else None
     if request.facts.is_plain_y:  # what build() does more is not needed
         pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
-    return sklearn_snippet(pipeline, task=request.facts.task, verdict_comment=request.verdict)
+    return sklearn_snippet(
+        pipeline, task=request.facts.task, verdict_comment=request.verdict, weights=weights
+    )
 
 
 def _network(request: Request, library: Literal["torch", "keras", "skorch"]) -> str:

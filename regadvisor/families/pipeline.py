@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
@@ -86,7 +87,9 @@ class AdvisedPipeline(Pipeline):
             given = None if name is None else params[name]
             X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)
             params |= {} if name is None else {name: weight}
-        with left_as_found(), warnings.catch_warnings():
+        # With routing, scikit-learn would refuse parameters of a step.
+        how = {"enable_metadata_routing": False} if any("__" in name for name in params) else {}
+        with left_as_found(), config_context(**how), warnings.catch_warnings():
             # Whether these are classes was asked by advise().
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
             with as_data_errors():

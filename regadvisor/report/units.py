@@ -21,7 +21,8 @@ _SAME_UNIT = ((), ("class_weight='balanced'",))
 def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     """Return the parameters that set the advised strengths, by the name of what takes them.
 
-    Empty where no plain number says it: unknown strengths, weighted rows, several targets, own objectives.
+    Empty where no plain number says it: unknown strengths, weighted rows, L1 of several targets, own
+    objectives.
 
     Examples
     --------
@@ -73,14 +74,16 @@ def _network(regularizer: Regularizer, training: Training) -> dict[str, dict[str
     return found | ({"Dropout": {"p": dropout}} if dropout else {})
 
 
-def _linear(record: Record) -> dict[str, dict[str, float]]:
+def _linear(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     data, training = record.data, record.training
     assert data is not None
     assert training is not None
     is_own = training.estimator is not None and training.estimator not in _OURS
-    if data.has_weights or data.targets or is_own or training.objective not in _SAME_UNIT:
-        return {}
+    if training.parameters and not data.has_weights:
+        return training.parameters
     l1, l2 = float(record.strength.regularizer.l1 or 0.0), float(record.strength.regularizer.l2 or 0.0)
+    if data.has_weights or (data.targets and l1) or is_own or training.objective not in _SAME_UNIT:
+        return {}
     if data.task != "regression":
         params = logistic_params(l1, l2, data.n_rows)
         return {"LogisticRegression": params if l1 else {"C": params["C"]}}

@@ -6,6 +6,8 @@ model that is trained too briefly, or with the wrong learning rate, finds none w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,14 +28,26 @@ from regadvisor.traps.view import (
 _MOST_COLUMNS = 300
 
 
-def hidden_signal(table: Table, *, seed: int, is_solved: bool = False) -> tuple[Note, ...]:
+def hidden_signal(
+    table: Table, *, seed: int, is_solved: bool = False, has_intercept: bool = True, loss: str | None = None
+) -> tuple[Note, ...]:
     """Return a warning if ridge regression on ranks predicts the target (of numbers: its ranks), and why.
 
     Its held-out predictions have to go with the target by more than chance allows; on shuffled targets they
-    do in one of 30,000. If it predicts about as well from the values themselves, they hide nothing: the
-    model that was asked about learned too little, unless it is one that is solved (`is_solved`). Rows in time
-    are not looked at, for random folds know their future, nor are rows that count differently. Of copies one
-    is looked at.
+    do in one of 30,000. Where the caller's own steps make the features, they may be what loses the signal. If
+    ridge regression predicts about as well from the values themselves, they hide nothing: the model that was
+    asked about learned too little. That is not said of a model with an intercept and log loss or squared
+    error that a solver fits. Rows in time are not looked at, for random folds know their future, nor are rows
+    that count differently. Of copies one is looked at.
+
+    Parameters
+    ----------
+    table : Table
+    seed : int
+    is_solved, has_intercept : bool
+        Whether the model is fitted by a solver, and whether it has an intercept.
+    loss : str, optional
+        Its own loss, if that is neither log loss nor squared error.
 
     Examples
     --------
@@ -63,13 +77,25 @@ def hidden_signal(table: Table, *, seed: int, is_solved: bool = False) -> tuple[
     if gain < thresholds.HIDDEN_GAIN:
         return ()
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
-    if plain >= thresholds.HIDDEN_OF_RANKS * gain and not is_solved:
-        text = (
-            f"a quick linear model predicts {plain:.0%} of the target's variance, the model asked about "
-            "none. It may need more epochs, another learning rate or scaled features: see that it learns, "
-            "and ask again."
+    is_missed = plain >= thresholds.HIDDEN_OF_RANKS * gain
+    if table.steps is not None:
+        return _unlearned(
+            f"from ranks of all columns, a quick linear model predicts {gain:.0%}",
+            "none from the features that your steps make",
+            "See which columns they leave out, use logarithms or ranks of extreme values, and ask again.",
         )
-        return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
+    found = f"a quick linear model predicts {plain:.0%}"
+    if is_missed and not has_intercept:
+        do = (
+            "It has no intercept: pass fit_intercept=True, or subtract the mean of the target, and ask again."
+        )
+        return _unlearned(found, "none", do)
+    if is_missed and is_solved and loss is not None:
+        do = "It may need more rows, or a loss that suits the target better."
+        return _unlearned(found, f"none by its own loss, {loss}", do)
+    if is_missed and not is_solved:
+        do = "It may need more epochs, another learning rate or scaled features: see that it learns first."
+        return _unlearned(found, "none", do)
     text = (
         f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."
@@ -91,6 +117,22 @@ def exploded(scores: ScoreEvidence | None) -> tuple[Note, ...]:
         "in no number at all. Lower the learning rate, or scale the features, and ask again."
     )
     return (Note(code=EXPLODED, text=text, is_warning=True),)
+
+
+def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
+    """Return :func:`hidden_signal` for what a family trains."""
+    return hidden_signal(
+        table,
+        seed=seed,
+        is_solved=family.name == "linear",  # by a solver, with no epochs that could be too few
+        has_intercept=getattr(getattr(family, "learner", None), "has_intercept", True),
+        loss=getattr(family, "loss_name", None),
+    )
+
+
+def _unlearned(found: str, learned: str, do: str) -> tuple[Note, ...]:
+    text = f"{found} of the target's variance, the model asked about {learned}. {do}"
+    return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
 
 
 def _without_copies(view: View) -> View:

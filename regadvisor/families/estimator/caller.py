@@ -20,23 +20,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
+from regadvisor.families.estimator.classes import is_own_class, theirs, usual
 from regadvisor.families.estimator.encoder import make_encoder
-from regadvisor.families.estimator.parts import cut, with_exact_solver, without_saga
+from regadvisor.families.estimator.parts import cut, steps_inside, with_exact_solver, without_saga
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
+    STRENGTH_PARAMS,
     WRAPPERS,
     Row,
-    inner_name,
     innermost,
     row_of,
     without_search,
+    wrapper_of,
 )
 from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.unpenalised import Unpenalised
@@ -44,7 +46,11 @@ from regadvisor.foreign import check_ours
 from regadvisor.records import FREE_TEXT, DataFacts, Note
 from regadvisor.regularizer import LABELS, Kind
 from regadvisor.thresholds import ROWS_LOOKED_AT, UNEQUAL_FEATURES
-from regadvisor.words import number
+from regadvisor.words import agreed, joined, number
+
+_ANY = (
+    "'auto', 'linear', 'mlp', 'cnn', a torch.nn.Module or a factory of one, or an estimator of scikit-learn"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,8 +64,12 @@ class Caller:
     last: BaseEstimator
     #: The kinds to ask about.
     kinds: tuple[Kind, ...]
+    #: Steps of a pipeline inside of `last`, a wrapper, which is then fitted to the rows as they are passed.
+    inside: Pipeline | None = None
     #: Columns of 0 and 1 that it predicts; 0: it is asked about classes in one column, or numbers.
     n_labels: int = 0
+    #: What ``class_weight`` gives a row in the mean.
+    mean_weight: float = 1.0
     #: Whether some features that the last step gets are far larger than the others.
     is_unequal: bool = False
     notes: tuple[Note, ...] = ()
@@ -78,7 +88,13 @@ class Caller:
         is_usual = (
             self.n_labels == 0 and params.get("fit_intercept", True) and not params.get("positive", False)
         )
-        return inner_name(self.last) is None and self.row.is_exact and is_usual
+        return is_own_class(self.last) and self.row.is_exact and is_usual and wrapper_of(self.last) is None
+
+    @property
+    def all_steps(self) -> Pipeline | None:
+        """What makes the features of the innermost estimator from the rows, if there is anything."""
+        both = [steps for steps in (self.steps, self.inside) if steps is not None]
+        return None if not both else both[0] if len(both) == 1 else make_pipeline(*both)
 
     @property
     def class_weight(self) -> Any:
@@ -100,42 +116,87 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     >>> read_estimator(Ridge(), facts).kinds
     ('none', 'l2')
     """
-    estimator = without_search(model) if hasattr(model, "get_params") else model
+    if not hasattr(model, "get_params"):
+        got = type(model).__name__ if model is None or hasattr(model, "fit") else repr(model)
+        raise ParameterError(
+            f"model must be {_ANY}, got {got}; of any other model pass the function that trains it: "
+            "model=regadvisor.fit_function(fit)"
+        )
+    estimator = without_search(model)
     steps, last = cut(estimator)
+    inside = steps_inside(last)
     inner = innermost(last)
+    row = _row(inner, facts)
+    _check_targets(last, facts)
+    kinds = row.kinds(inner)
+    if facts.unpenalised:
+        _check_unpenalised(last, row, has_inside=inside is not None)
+        kinds, last = without_saga(kinds, inner, facts), with_exact_solver(last)
+    caller = Caller(
+        estimator=estimator,
+        steps=steps,
+        last=last,
+        inside=inside,
+        kinds=kinds,
+        n_labels=len(facts.targets) if row.is_classifier else 0,
+    )
+    if caller.class_weight is not None:
+        class_weights(caller.class_weight, facts)
+    return replace(caller, notes=_notes(caller, model))
+
+
+def _row(inner: Any, facts: DataFacts) -> Row:
+    """Return what is known of an estimator.
+
+    Raises ParameterError if nothing is, or if it is for the other task.
+    """
     check_ours(inner)
     name, row = type(inner).__name__, row_of(inner)
-    if row is None:
-        nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
+    nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
+    if row is None and hasattr(inner, "transform") and not hasattr(inner, "predict"):
         raise ParameterError(
-            "model must be 'auto', 'linear', 'mlp', 'cnn', a torch.nn.Module or a factory of one, or an "
-            f"estimator of scikit-learn among {', '.join(ESTIMATORS)} (alone, or last in a pipeline), got "
-            f"{name}; pass the nearest of these, such as model={nearest}, or a function that trains yours: "
+            f"model must be an estimator that predicts, or a pipeline that ends in one, got {name}; put one "
+            f"behind it, such as {nearest}"
+        )
+    if row is None:
+        raise ParameterError(
+            f"model must be {_ANY} ({', '.join(ESTIMATORS)}, alone or last in a pipeline), got {name}; pass "
+            f"the nearest of these, such as model={nearest}, or a function that trains yours: "
             "model=regadvisor.fit_function(fit)"
+        )
+    missing = sorted(set(usual(inner)) - set(inner.get_params()))
+    if missing:
+        raise ParameterError(
+            f"model must take the arguments of {theirs(inner)}, got {name} without {joined(missing)}; add "
+            "them, or pass a function that trains it: model=regadvisor.fit_function(fit)"
         )
     if row.is_classifier != (facts.task != "regression") and not (row.is_classifier and facts.targets):
         wanted = "a classifier" if facts.task != "regression" else "a regressor"
-        raise ParameterError(f"model must be {wanted} for task={facts.task!r}, got {name}")
+        raise ParameterError(
+            f"model must be {wanted} for task={facts.task!r}, got {name}; pass model={nearest}, for instance"
+        )
     if getattr(inner, "multi_class", "ovr") == "crammer_singer":
         raise ParameterError(
             f"model must have multi_class='ovr', got {name}(multi_class='crammer_singer'), whose loss is not "
             "measured here"
         )
-    _check_targets(last, facts)
-    n_labels = len(facts.targets) if row.is_classifier else 0
-    kinds = row.kinds(inner)
-    if facts.unpenalised:
-        if row.rule in (sgd, svm, network, huber_regressor, alpha_is_l2):
-            raise ParameterError(
-                f"unpenalised must be None for {name}: these columns are made far larger than the others, "
-                "and its solver does not find the minimum then; pass LogisticRegression() or a model of "
-                "least squares"
-            )
-        kinds, last = without_saga(kinds, inner, facts), with_exact_solver(last)
-    caller = Caller(estimator=estimator, steps=steps, last=last, kinds=kinds, n_labels=n_labels)
-    if caller.class_weight is not None:
-        class_weights(caller.class_weight, facts)
-    return replace(caller, notes=_notes(caller, type(model).__name__))
+    return row
+
+
+def _check_unpenalised(last: BaseEstimator, row: Row, *, has_inside: bool) -> None:
+    """Raise ParameterError if columns cannot be left without a penalty."""
+    name = type(innermost(last)).__name__
+    if row.rule in (sgd, svm, network, huber_regressor, alpha_is_l2):
+        raise ParameterError(
+            f"unpenalised must be None for {name}: these columns are made far larger than the others, "
+            "and its solver does not find the minimum then; pass LogisticRegression() or a model of "
+            "least squares"
+        )
+    if has_inside:
+        raise ParameterError(
+            f"unpenalised must be None for {type(last).__name__} around a pipeline; put the steps in front "
+            f"of it: make_pipeline(..., {type(last).__name__}({name}()))"
+        )
 
 
 def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
@@ -151,14 +212,14 @@ def _check_targets(last: BaseEstimator, facts: DataFacts) -> None:
         if last.get_params().get("class_weight") is not None:
             raise ParameterError("class_weight must be None for several columns of classes")
         return
-    if facts.targets and not tags.multi_output:
+    if facts.targets and not (tags.multi_output or theirs(last) == "MLPRegressor"):
         raise ParameterError(
             f"model must take several targets, got {name} for {facts.n_targets} of them; pass "
             f"model=MultiOutputRegressor({name}())"
         )
     if not facts.targets and not tags.single_output:
-        one = name.removeprefix("MultiTask")
-        raise ParameterError(f"model must take one target, got {name}; pass model={one}()")
+        inside = type(innermost(last)).__name__.removeprefix("MultiTask")
+        raise ParameterError(f"model must take one target, got {name}; pass model={inside}()")
 
 
 # ------------------------------------------------------------------------------------------ class weights
@@ -196,11 +257,12 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
         totals = np.bincount(table.y, weights=rows, minlength=table.n_classes)
         by_class = np.array(list(class_weights(caller.class_weight, table.facts, totals).values()))
         weight = by_class[table.y] * rows
+        caller = replace(caller, mean_weight=float(weight.mean()))
         table = replace(table, weight=weight / weight.mean())
-    if caller.steps is None:
+    steps = caller.all_steps
+    if steps is None:
         return table, caller
-    is_free = table.facts.unpenalised
-    steps = Unpenalised.of(caller.steps, table.facts) if is_free else caller.steps
+    steps = Unpenalised.of(steps, table.facts) if table.facts.unpenalised else steps
     read = tuple(note for note in table.notes if note.code != FREE_TEXT)  # by these steps, that is
     table = replace(table, given=X, steps=steps, notes=read)
     return table, _looked_at(table, caller)
@@ -244,16 +306,17 @@ def _inequality(features: NDArray[np.float64]) -> float:
 # ------------------------------------------------------------------------------------------------- notes
 
 
-def _notes(caller: Caller, given: str) -> tuple[Note, ...]:
-    """Return what the reader has to know about the model that was asked about; `given`: its class."""
+def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
+    """Return what the reader has to know about the model that was asked about."""
     notes = []
     inner = innermost(caller.last)
-    name = type(inner).__name__
+    name, given = type(inner).__name__, type(model).__name__
     if given.endswith(("SearchCV", "CV", "IC")) and given not in WRAPPERS:
         text = f"regadvisor does the search of {given} itself: the advice is for {name}."
         notes.append(Note(code="own-search", text=text))
-    if caller.steps is not None:
-        steps = ", ".join(step_texts(caller.steps))
+        notes += _about_rest(model)
+    if caller.all_steps is not None:
+        steps = ", ".join(step_texts(caller.all_steps))
         text = (
             f"Your own steps were fitted inside every fold: {steps}. The strengths are for the features that "
             f"{name} gets from them, which are not scaled any further."
@@ -269,11 +332,27 @@ def _notes(caller: Caller, given: str) -> tuple[Note, ...]:
         notes.append(Note(code="own-objective", text=text))
     has = caller.row.kinds(inner)
     if not {"l1", "l2", "elasticnet"} <= set(has):
-        own = " and ".join(LABELS[kind] for kind in has if kind != "none")
+        own = [LABELS[kind] for kind in has if kind != "none"]
         other = ""
         if caller.row.is_linear or caller.row.laws == "network":
             model = "mlp" if caller.row.laws == "network" else "linear"
             other = f" model={model!r} compares all."
-        text = f"Only {own} was tried: {name} has no other penalty.{other}"
+        tried = f"{' and '.join(own)} {agreed(len(own), 'was', 'were')} tried"
+        text = f"Only {tried}: {name} has no other penalty.{other}"
         notes.append(Note(code="kinds-of-model", text=text))
     return tuple(notes)
+
+
+def _about_rest(search: Any) -> tuple[Note, ...]:
+    """Return a warning if a search is over more than strengths, which nobody searches then."""
+    grid = getattr(search, "param_grid", getattr(search, "param_distributions", ()))
+    names = {name for each in ([grid] if hasattr(grid, "keys") else grid) for name in each}
+    rest = sorted(name for name in names if name.rpartition("__")[2] not in STRENGTH_PARAMS)
+    if not rest:
+        return ()
+    text = (
+        f"Of {type(search).__name__} only the strengths are searched. {joined(rest)} "
+        f"{agreed(len(rest), 'stays', 'stay')} as the estimator has {agreed(len(rest), 'it', 'them')}: "
+        "ask again with other values."
+    )
+    return (Note(code="not-searched", text=text, is_warning=True),)

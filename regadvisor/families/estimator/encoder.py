@@ -17,6 +17,14 @@ from regadvisor.records import Column
 
 #: Steps without a seed of their own get this one inside the folds: equal calls return equal advice.
 _SEED = 0
+_FIT = (
+    "see that model.fit(X, y) works: columns of text need an encoder, in a ColumnTransformer, and columns "
+    "are called as they are in X"
+)
+_MEET = (
+    "a fold fits them to some of the rows and meets the others later: encoders need handle_unknown='ignore' "
+    "for that, for instance"
+)
 
 
 class Encoder(Protocol):
@@ -97,12 +105,12 @@ class _CallerSteps:
         self._n_features = 0
 
     def fit_transform(self, rows: Table) -> Any:
-        encoded = _run(lambda: self._steps.fit_transform(rows.given, labels_or_numbers(rows)))
+        encoded = _run(lambda: self._steps.fit_transform(rows.given, labels_or_numbers(rows)), _FIT)
         self._n_features = encoded.shape[1]
         return encoded
 
     def transform(self, rows: Table) -> Any:
-        return _run(lambda: self._steps.transform(rows.given))
+        return _run(lambda: self._steps.transform(rows.given), _MEET)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,8 +166,8 @@ def labels_or_numbers(rows: Table) -> Any:
     return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 
-def _run(step: Callable[[], Any]) -> Any:
-    """Return the features that the caller's steps give.
+def _run(step: Callable[[], Any], do: str) -> Any:
+    """Return the features that the caller's steps give; `do`: what to do if they fail.
 
     Raises DataError if a step fails, or gives anything but finite numbers, one row of them for each row.
     """
@@ -175,8 +183,7 @@ def _run(step: Callable[[], Any]) -> Any:
     except Exception as error:  # whatever a step of the caller's may raise
         raise DataError(
             "the steps of model must give numbers for the rows of every fold, got "
-            f"{type(error).__name__}: {error}; a fold fits them to some of the rows and meets the others "
-            "later: encoders need handle_unknown='ignore' for that, for instance"
+            f"{type(error).__name__}: {error}; {do}"
         ) from error
     if encoded.ndim != 2:
         raise DataError(

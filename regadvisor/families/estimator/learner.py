@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgWarning
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.estimator.caller import Caller, asked_about
-from regadvisor.families.estimator.encoder import Encoder, make_encoder, seeded
+from regadvisor.families.estimator.classes import theirs, usual
+from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder, seeded
 from regadvisor.families.estimator.measures import Scale
-from regadvisor.families.estimator.parts import objective_of
+from regadvisor.families.estimator.parts import objective_of, with_last
 from regadvisor.families.estimator.rules import VANISHING, Strengths
-from regadvisor.families.estimator.table import configured, inner_name, innermost
+from regadvisor.families.estimator.table import configured, innermost, wrapper_of
 from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
@@ -75,11 +79,8 @@ class EstimatorLearner:
             if least < limit or (is_open and least == limit):
                 rule = f"above {limit:g}" if is_open else f"at least {limit:g}"
                 raise DataError(f"y must be {rule} for {type(inner).__name__}, got {least:g}")
-        if table.weight is not None and not has_fit_parameter(self.caller.last, "sample_weight"):
-            raise ParameterError(
-                f"sample_weight must be None for {type(self.caller.last).__name__}, whose fit takes no "
-                "weights; leave it out"
-            )
+        if table.weight is not None:
+            _check_weighted(self.caller)
         self._target = table.y if table.is_classification else table.targets
         return replace(
             table, notes=(*table.notes, *self.caller.notes, *_about_target(inner, self._inner_target))
@@ -89,7 +90,7 @@ class EstimatorLearner:
     def _inner_target(self) -> Any:
         """The target of all rows as the innermost estimator gets it."""
         last = self.caller.last
-        if type(last).__name__ != "TransformedTargetRegressor" or self._target is None:
+        if theirs(last) != "TransformedTargetRegressor" or self._target is None:
             return self._target
         if last.func is not None:
             return np.asarray(last.func(self._target), dtype=np.float64)
@@ -100,7 +101,7 @@ class EstimatorLearner:
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the estimator minimises, or log loss where it calibrates probabilities."""
         self._classes = np.asarray(sample.facts.classes or ())
-        if type(self.caller.last).__name__ == "CalibratedClassifierCV":
+        if theirs(self.caller.last) == "CalibratedClassifierCV":
             return LogLoss()
         target = sample.targets if self._target is None else self._target
         return self._loss(target)
@@ -110,7 +111,9 @@ class EstimatorLearner:
         return of_labels(own, self.caller.n_labels) if self.caller.n_labels else own
 
     def encoder(self, sample: Table) -> Encoder:
-        """Return the caller's own steps, or our preprocessing."""
+        """Return the caller's own steps, or our preprocessing; steps inside of a wrapper stay there."""
+        if self.caller.inside is not None:
+            return AsGiven(sample)
         is_network = self.laws == "network"
         return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=is_network))
 
@@ -122,7 +125,7 @@ class EstimatorLearner:
 
         Raises ParameterError if it cannot be fitted.
         """
-        last = clone(self.caller.last)
+        last = clone(self._trained)
         if self.caller.class_weight is not None:  # the weights of the rows have them
             last.set_params(class_weight=None)
         if self.caller.n_labels:
@@ -134,6 +137,8 @@ class EstimatorLearner:
             for warning in (ConvergenceWarning, LinAlgWarning, RuntimeWarning):
                 quiet.enter_context(ignoring(warning))
             quiet.enter_context(np.errstate(all="ignore"))
+            # With routing, wrappers would ask the estimator inside whether it wants the weights.
+            quiet.enter_context(config_context(enable_metadata_routing=False))
             try:
                 model.fit(X, y, **weights)
             except Exception as error:  # whatever an estimator may raise
@@ -148,6 +153,14 @@ class EstimatorLearner:
             is_limit=regularizer.kind == "none" and _value(model, "C") > 0.1 / VANISHING / len(y),
         )
 
+    @property
+    def _trained(self) -> BaseEstimator:
+        """What is trained in a fold: no threshold is tuned, for no loss depends on it."""
+        last = self.caller.last
+        while theirs(last) in ("TunedThresholdClassifierCV", "FixedThresholdClassifier"):
+            last = last.estimator
+        return last if self.caller.inside is None else with_last(self.caller.estimator, last)
+
     def _strengths(self, regularizer: Regularizer, n_rows: int, spread: float = 1.0) -> Strengths:
         strengths = regularizer.strengths()
         return Strengths(
@@ -160,26 +173,28 @@ class EstimatorLearner:
         )
 
     def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
-        """Return the parameters of the estimator, inside of wrappers; none where rows have class weights.
+        """Return the parameters of the estimator, inside of wrappers.
 
-        Balanced ones have a mean of 1, which changes no strength.
         What makes it this kind is among them where it is not the default: ``penalty="l1"``, ``l1_ratio=1``.
         """
-        if regularizer.kind == "none" or self.caller.class_weight not in (None, "balanced"):
+        if regularizer.kind == "none":
             return {}
-        inner = innermost(configured(self.caller.last, self._strengths(regularizer, n_rows)))
-        known, usual = inner.get_params(), type(inner)().get_params()
+        strengths = replace(self._strengths(regularizer, n_rows), mean_weight=self.caller.mean_weight)
+        inner = innermost(configured(self.caller.last, strengths))
+        known, common = inner.get_params(), usual(inner)
         told: dict[str, float | str] = {name: float(known[name]) for name in ("alpha", "C") if name in known}
-        if known.get("penalty") != usual.get("penalty"):
+        if known.get("penalty") != common.get("penalty"):
             told["penalty"] = str(known["penalty"])
-        needs_mix = regularizer.kind == "elasticnet" or (regularizer.kind == "l1" and "penalty" not in told)
-        if needs_mix and known.get("l1_ratio") != usual.get("l1_ratio"):
+        has_mix = known.get("penalty", "elasticnet") in ("elasticnet", LogisticRegression().penalty)
+        if has_mix and known.get("l1_ratio") != common.get("l1_ratio"):
             told["l1_ratio"] = float(known["l1_ratio"])
-        return {type(inner).__name__: told}
+        return {type(inner).__name__: dict(sorted(told.items()))}
 
     def _outputs(self, model: Any, rows: Any) -> Floats:
         """Return what the loss reads, a column for each output."""
-        is_calibrated = type(self.caller.last).__name__ == "CalibratedClassifierCV"
+        if isinstance(model, Pipeline):
+            rows, model = model[:-1].transform(rows), model[-1]
+        is_calibrated = theirs(self.caller.last) == "CalibratedClassifierCV"
         response = "predict_proba" if is_calibrated else self._loss(np.zeros((1, 1))).response
         if self.caller.n_labels:
             return _label_outputs(model, response, rows)
@@ -233,6 +248,22 @@ def about(caller: Caller) -> Training:
     )
 
 
+def _check_weighted(caller: Caller) -> None:
+    """Raise ParameterError if weights of rows do not reach the estimator."""
+    last = caller.last
+    name = type(last).__name__
+    if caller.inside is not None:
+        raise ParameterError(
+            f"sample_weight must be None for {name} around a pipeline, which passes no weights on; put the "
+            f"steps in front of it: make_pipeline(..., {name}({type(innermost(last)).__name__}()))"
+        )
+    passes_on = theirs(last) == "TransformedTargetRegressor"
+    if not has_fit_parameter(last.regressor if passes_on else last, "sample_weight"):
+        raise ParameterError(
+            f"sample_weight must be None for {name}, whose fit takes no weights; leave it out"
+        )
+
+
 def _label_outputs(model: Any, response: str, rows: Any) -> Floats:
     """Return the probability of 1, or the margin, of each label, shape (n_rows, n_labels)."""
     if response != "predict" and not hasattr(model, response):  # MultiOutputClassifier of margins
@@ -250,7 +281,7 @@ def _label_outputs(model: Any, response: str, rows: Any) -> Floats:
 
 def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:
     """Return a warning where a network gets numbers that it takes long to learn."""
-    if type(inner).__name__ != "MLPRegressor" or inner.loss != "squared_error":
+    if theirs(inner) != "MLPRegressor" or inner.loss != "squared_error":
         return ()
     size = float(np.sqrt(np.mean(np.square(target))))
     if 1 / LARGE_TARGET < size < LARGE_TARGET:
@@ -269,7 +300,7 @@ def _value(model: Any, name: str) -> float:
 
 def _weights(model: BaseEstimator) -> Floats | None:
     """Return the weights of the features, shape (n_features, n_outputs), where there are such."""
-    weights = getattr(model, "coef_", None) if inner_name(model) is None else None
+    weights = getattr(model, "coef_", None) if wrapper_of(model) is None else None
     if not isinstance(weights, np.ndarray):
         return None
     return np.asarray(weights.reshape(-1, weights.shape[-1]).T, dtype=np.float64)
@@ -278,6 +309,6 @@ def _weights(model: BaseEstimator) -> Floats | None:
 def _has_converged(model: Any) -> bool:
     """Whether an estimator did not use up its iterations; networks train as long as they are told to."""
     most, made = getattr(model, "max_iter", None), getattr(model, "n_iter_", None)
-    if most is None or made is None or type(model).__name__.startswith("MLP"):
+    if most is None or made is None or theirs(model).startswith("MLP"):
         return True
     return bool(np.max(made) < most)

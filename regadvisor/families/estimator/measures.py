@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 
+from regadvisor.families.estimator.classes import theirs
 from regadvisor.families.fitted.losses import (
     NAMED,
     ColumnLoss,
@@ -99,7 +100,7 @@ def _numbers(name: str, element: Any) -> ColumnLoss:
 
 
 def _power(model: Any) -> float:
-    named = {"PoissonRegressor": 1.0, "GammaRegressor": 2.0}.get(type(model).__name__)
+    named = {"PoissonRegressor": 1.0, "GammaRegressor": 2.0}.get(theirs(model))
     return float(model.power) if named is None else named
 
 
@@ -156,7 +157,7 @@ def network_scale(model: Any, y: Target) -> Scale:
 
 def lowest_target(model: Any) -> tuple[float, bool] | None:
     """Return the lowest target that the estimator takes, and whether it has to be above that; None: any."""
-    if type(model).__name__ == "MLPRegressor":
+    if theirs(model) == "MLPRegressor":
         return (0.0, False) if model.loss == "poisson" else None
     power = _power(model)
     return None if power <= 0 else (0.0, power >= 2)

@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.estimator.table import STRENGTH_PARAMS, inner_name, innermost
+from regadvisor.families.estimator.classes import usual
+from regadvisor.families.estimator.table import STRENGTH_PARAMS, innermost, wrapper_of
 from regadvisor.families.estimator.texts import is_there, text_of
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Kind
@@ -43,6 +44,11 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
     """
     before: list[Pipeline] = []
     while isinstance(estimator, Pipeline):
+        if not is_there(estimator.steps[-1][1]):
+            raise ParameterError(
+                f"model must be a pipeline that ends in an estimator, got {estimator.steps[-1][1]!r} as its "
+                "last step; put the model there"
+            )
         for name, step in estimator.steps[:-1]:
             if is_there(step) and not hasattr(step, "transform"):
                 raise ParameterError(
@@ -52,8 +58,29 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
         if any(is_there(step) for _, step in estimator.steps[:-1]):
             before.append(estimator[:-1])
         estimator = estimator.steps[-1][1]
-    steps = None if not before else before[0] if len(before) == 1 else make_pipeline(*before)
-    return steps, estimator
+    return _one_after_the_other(before), estimator
+
+
+def _one_after_the_other(steps: list[Pipeline]) -> Pipeline | None:
+    return None if not steps else steps[0] if len(steps) == 1 else make_pipeline(*steps)
+
+
+def steps_inside(last: BaseEstimator) -> Pipeline | None:
+    """Return the steps of pipelines inside of wrappers, one after the other.
+
+    Examples
+    --------
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> steps_inside(TransformedTargetRegressor(make_pipeline(StandardScaler(), Ridge()))).steps
+    [('standardscaler', StandardScaler())]
+    """
+    found: list[Pipeline] = []
+    while (wrapper := wrapper_of(last)) is not None:
+        steps, last = cut(getattr(last, wrapper.inner))
+        found += [] if steps is None else [steps]
+    return _one_after_the_other(found)
 
 
 def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
@@ -77,13 +104,13 @@ def objective_of(last: BaseEstimator) -> tuple[str, ...]:
     >>> objective_of(LogisticRegression(class_weight="balanced", tol=0.1))
     ("class_weight='balanced'",)
     """
-    if inner_name(last) is not None:
+    if wrapper_of(last) is not None:
         return (text_of(without_strengths(last)),)
-    params, usual = last.get_params(), type(last)().get_params()
+    params, common = last.get_params(), usual(last)
     return tuple(
         f"{name}={params[name]!r}"
         for name in _OBJECTIVE
-        if params.get(name) != usual.get(name) and _is_plain(params[name])
+        if _is_plain(params.get(name)) and params.get(name) != common.get(name)
     )
 
 
@@ -97,8 +124,8 @@ def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:
     own = clone(wrapper)
     inner = innermost(own)
     known = inner.get_params()
-    usual = type(inner)().get_params()
-    inner.set_params(**{name: usual[name] for name in STRENGTH_PARAMS if name in known})
+    plain = usual(inner)
+    inner.set_params(**{name: plain[name] for name in STRENGTH_PARAMS if name in known})
     return own
 
 
@@ -130,5 +157,5 @@ def with_exact_solver(last: BaseEstimator) -> BaseEstimator:
     own = clone(last)
     inner = innermost(own)
     if getattr(inner, "solver", None) in ("sag", "saga", "lsqr", "sparse_cg"):
-        inner.set_params(solver=type(inner)().solver)
+        inner.set_params(solver=usual(inner)["solver"])
     return own

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.families.estimator.classes import usual
 from regadvisor.families.linear.estimators import (
     INTERCEPT_SCALING,
     LIBLINEAR_TOL,
@@ -44,9 +45,9 @@ class Strengths:
     #: there are several targets.
     sd_y: float | None = 1.0
     n_classes: int = 0
-    #: Weight by label, and …
+    #: Weight by label.
     class_weight: Mapping[Any, float] | None = None
-    #: … the mean weight of a row.
+    #: Mean weight of a row, by its class and by itself.
     mean_weight: float = 1.0
     #: Whether some features are far larger than others.
     is_unequal: bool = False
@@ -90,7 +91,7 @@ def sgd(model: Any, s: Strengths) -> BaseEstimator:
     params: dict[str, Any] = dict(elasticnet_params(l1 * s.mean_weight, l2 * s.mean_weight))
     params = {} if penalty is None else params
     own = model.get_params()
-    if "learning_rate" in own and model.learning_rate == type(model)().learning_rate:
+    if "learning_rate" in own and model.learning_rate == usual(model)["learning_rate"]:
         unit = s.spread * (s.sd_y or 1.0)
         tol = _SGD_TOL * (unit**2 if model.loss.startswith("squared") else unit)
         params |= {"learning_rate": "adaptive", "eta0": 0.01, "tol": tol, "max_iter": MAX_ITER}
@@ -109,7 +110,7 @@ def ridge(model: Any, s: Strengths) -> BaseEstimator:
     """Σ squared error + alpha·Σw²: alpha = n·l2."""
     if s.l2 == 0 and not getattr(model, "positive", False):
         return _as(LinearRegression(), model)
-    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows))
+    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows * s.mean_weight))
 
 
 def lasso(model: Any, s: Strengths) -> BaseEstimator:
@@ -165,7 +166,7 @@ def alpha_is_l1(model: Any, s: Strengths) -> BaseEstimator:
 
 def huber_regressor(model: Any, s: Strengths) -> BaseEstimator:
     """Σ loss + alpha·Σw², a sum over the rows."""
-    return model.set_params(alpha=s.n_rows * s.l2 / 2, max_iter=max(MAX_ITER, model.max_iter))
+    return model.set_params(alpha=s.n_rows * s.mean_weight * s.l2 / 2, max_iter=max(MAX_ITER, model.max_iter))
 
 
 def network(model: Any, s: Strengths) -> BaseEstimator:

@@ -24,6 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from regadvisor.errors import ParameterError
+from regadvisor.families.estimator.classes import is_own_class, theirs
 from regadvisor.families.estimator.measures import (
     Scale,
     Target,
@@ -58,6 +59,7 @@ from regadvisor.families.estimator.rules import (
     sgd,
     svm,
 )
+from regadvisor.families.estimator.texts import is_there
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
 from regadvisor.regularizer import Kind
@@ -74,7 +76,8 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
     model is then put into a ``TransformedTargetRegressor`` that standardises each target and predicts in its
     own unit.
 
-    `estimator`: one of scikit-learn's that :data:`ESTIMATORS` names, or one of :data:`WRAPPERS` around it.
+    `estimator`: one of scikit-learn's that :data:`ESTIMATORS` names, or one of :data:`WRAPPERS` around it or
+    around a pipeline that ends in it.
 
     Raises ParameterError if the estimator cannot express the strengths.
 
@@ -85,12 +88,17 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
     Ridge(alpha=5.0)
     """
     own = clone(estimator)
-    inside = inner_name(own)
-    if inside is not None:
-        n_rows = strengths.n_rows * WRAPPERS[type(own).__name__].share(own)
-        n_classes = 2 if type(own).__name__ == "OneVsRestClassifier" else strengths.n_classes
-        inner = configured(getattr(own, inside), replace(strengths, n_rows=n_rows, n_classes=n_classes))
-        return own.set_params(**{inside: inner})
+    if isinstance(own, Pipeline):  # inside of a wrapper
+        own.steps[-1] = (own.steps[-1][0], configured(own.steps[-1][1], strengths))
+        return own
+    wrapper = wrapper_of(own)
+    if wrapper is not None:
+        name = theirs(own)
+        n_classes = 2 if name == "OneVsRestClassifier" else strengths.n_classes
+        inside = replace(strengths, n_rows=strengths.n_rows * wrapper.share(own), n_classes=n_classes)
+        if name == "TransformedTargetRegressor" and (own.func is not None or own.transformer is not None):
+            inside = replace(inside, spread=1.0)
+        return own.set_params(**{wrapper.inner: configured(getattr(own, wrapper.inner), inside)})
     row = row_of(own)
     if row is None:
         raise ParameterError(
@@ -110,7 +118,7 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
 
 
 def row_of(estimator: Any) -> Row | None:
-    """Return the row of an estimator; None if it is not one of scikit-learn's, or has none.
+    """Return the row of an estimator, or of the class that it inherits from; None if there is none.
 
     Examples
     --------
@@ -118,8 +126,7 @@ def row_of(estimator: Any) -> Row | None:
     >>> row_of(Ridge()).kinds(Ridge())
     ('none', 'l2')
     """
-    is_theirs = type(estimator).__module__.startswith("sklearn.")
-    return ESTIMATORS.get(type(estimator).__name__) if is_theirs else None
+    return ESTIMATORS.get(theirs(estimator))
 
 
 # --------------------------------------------------------------------------------------------- the table
@@ -277,18 +284,18 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
     """
     own, name = clone(estimator), type(estimator).__name__
     if isinstance(own, Pipeline):
-        own.steps[-1] = (own.steps[-1][0], without_search(own.steps[-1][1]))
+        if is_there(own.steps[-1][1]):
+            own.steps[-1] = (own.steps[-1][0], without_search(own.steps[-1][1]))
         return own
-    if not type(own).__module__.startswith("sklearn."):
-        return own
-    if name.endswith("SearchCV"):
+    if name.endswith("SearchCV") and is_own_class(own):
         return without_search(own.estimator)
-    inside = inner_name(own)
-    if inside is not None:
-        inner = getattr(own, inside)
-        return own.set_params(**{inside: _INSIDE[name]() if inner is None else without_search(inner)})
+    wrapper = wrapper_of(own)
+    if wrapper is not None:
+        inner = getattr(own, wrapper.inner)
+        inner = _INSIDE[theirs(own)]() if inner is None else without_search(inner)
+        return own.set_params(**{wrapper.inner: inner})
     base = {"LassoLarsIC": "LassoLars"}.get(name, name.removesuffix("CV"))
-    if base == name or base not in ESTIMATORS:
+    if base == name or base not in ESTIMATORS or not is_own_class(own):
         return own
     found = getattr(linear_model, base)()
     known = own.get_params()
@@ -298,15 +305,13 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
     return found.set_params(**{each: known[each] for each in shared})
 
 
-def inner_name(estimator: Any) -> str | None:
-    """Return the parameter of a wrapper that holds the estimator inside; None if it is no wrapper."""
-    is_theirs = type(estimator).__module__.startswith("sklearn.")
-    wrapper = WRAPPERS.get(type(estimator).__name__) if is_theirs else None
-    return None if wrapper is None else wrapper.inner
+def wrapper_of(estimator: Any) -> Wrapper | None:
+    """Return what is known of an estimator around another one; None if it is no such estimator."""
+    return WRAPPERS.get(theirs(estimator))
 
 
 def innermost(estimator: Any) -> Any:
-    """Return the estimator inside of wrappers.
+    """Return the estimator inside of wrappers, and of pipelines inside of them.
 
     Examples
     --------
@@ -315,5 +320,7 @@ def innermost(estimator: Any) -> Any:
     >>> innermost(OneVsRestClassifier(Ridge()))
     Ridge()
     """
-    name = inner_name(estimator)
-    return estimator if name is None else innermost(getattr(estimator, name))
+    if isinstance(estimator, Pipeline):
+        return innermost(estimator.steps[-1][1])
+    wrapper = wrapper_of(estimator)
+    return estimator if wrapper is None else innermost(getattr(estimator, wrapper.inner))
