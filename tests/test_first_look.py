@@ -91,6 +91,7 @@ def test_a_target_stays_where_the_last_activation_can_reach_it(
     model = keras_model((1, activation), "mse")
     function = own_function(model, make_table(X, NUMBERS).facts, X, Recipe(epochs=1))
     assert function is not None
+    assert function.scales_target == (activation is None)
     target, *units = function.fit.target(model, NUMBERS)  # type: ignore[attr-defined]
     np.testing.assert_allclose(np.ravel(units), [center, scale])
     np.testing.assert_allclose(target[:, 0], (NUMBERS - center) / scale, atol=1e-6)
@@ -182,6 +183,7 @@ def test_counts_reach_a_criterion_that_means_them(criterion: Any, is_raw: bool) 
     net = net_of("Regressor", module__n_out=1, criterion=criterion)
     function = own_function(net, make_table(X, counts, task="regression").facts, X, None)
     assert function is not None
+    assert function.scales_target != is_raw
     target, _, _ = function.fit.target(counts)  # type: ignore[attr-defined]
     wanted = counts if is_raw else (counts - counts.mean()) / counts.std()
     np.testing.assert_allclose(target[:, 0], wanted, rtol=1e-5)

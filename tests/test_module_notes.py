@@ -145,3 +145,27 @@ def test_a_training_that_ends_too_early_is_said_and_one_that_does_not_is_not() -
         text = "".join(note.text for note in found if note.code == "still-learning")
         assert bool(text) == is_said
         assert not text or f"half of its {epochs} epochs" in text
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "is_said"),
+    [
+        (FRAME["age"] * 2.0, None, True),
+        (FRAME["age"] * 2.0, nn.HuberLoss(), True),
+        (np.arange(len(FRAME)) % 7.0, nn.PoissonNLLLoss(), False),
+        (np.arange(len(FRAME)) % 2, None, False),
+    ],
+)
+def test_a_target_that_is_standardised_is_told(y: Any, loss: Any, is_said: bool) -> None:
+    task = "classification" if len(np.unique(y)) == 2 else "regression"
+    n_outputs = 2 if task == "classification" else 1
+    advice = advise(
+        FRAME[["age", "size"]],
+        np.asarray(y),
+        model=lambda n_features: nn.Linear(n_features, n_outputs),
+        recipe=Recipe(epochs=2, loss=loss),
+        effort="quick",
+        task=task,
+    )
+    text = " ".join(advice.to_text().split())
+    assert ("sees the target standardised; in your own loop, do the same" in text) == is_said

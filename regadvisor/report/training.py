@@ -30,6 +30,11 @@ def cost(record: Record) -> tuple[str, ...]:
         lines.append(_engine(training))
     if training is not None and (training.family == "module" or training.engine in ("keras", "skorch")):
         lines.append(_transform(training))
+        if training.has_scaled_target:
+            lines.append(
+                f"{training.module} sees the target standardised; in your own loop, do the same: "
+                "(y - y.mean()) / y.std()."
+            )
         lines += _penalised(training)
     return tuple(lines)
 
@@ -60,6 +65,8 @@ def _engine(training: Training) -> str:
 
 def _transform(training: Training) -> str:
     """Return how features go into the caller's own networks, and how to do the same elsewhere."""
+    if training.steps:
+        return f"{training.module} gets what your steps make of the features."
     if training.transform == "none":
         return f"{training.module} gets the features as they are; give them to your own loop unchanged."
     return (

@@ -15,6 +15,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
+from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.fitted.learner import Laws, Trained
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
@@ -43,6 +44,8 @@ class FitFunction:
     name: str = "fit"
     #: Steps of the caller's that rows go through first.
     steps: Any = None
+    #: Whether it sees a numeric target standardised.
+    scales_target: bool = False
     #: What trains it, how long and on which features, where that is known: part of the record.
     library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
@@ -318,7 +321,9 @@ class FunctionLearner:
             own = replace(own, is_stacked=together.why_not is None, engine_reason=together.why_not)
         own = replace(own, engine=self.function.library, own_optimizer=self.function.optimizer)
         own = replace(own, epochs=recipe.epochs, batch_size=size)
-        return replace(own, transform=recipe.transform or "standard")
+        own = replace(own, has_scaled_target=self.function.scales_target)
+        steps = () if self.function.steps is None else step_texts(self.function.steps)
+        return replace(own, transform=recipe.transform or "standard", steps=steps)
 
 
 def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:

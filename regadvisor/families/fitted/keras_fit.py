@@ -212,6 +212,11 @@ class KerasFit:
         new.compile(kind(self.recipe.lr, **more), loss)
         return new
 
+    def scales_target(self, model: Any) -> bool:
+        """Return whether a numeric target is standardised: outputs go anywhere, by a loss of differences."""
+        is_of_differences = not model.compiled or _plain_name(model) in _DIFFERENCES
+        return is_of_differences and _ends_in(model) not in (*_BOUNDED, *_ONE_SIDED)
+
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""
         name = _plain_name(model)
@@ -221,7 +226,8 @@ class KerasFit:
             end = _ends_in(model)
             if name in _DIFFERENCES and end not in _BOUNDED:
                 scale = np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
-                center = values.mean(axis=0) if end not in _ONE_SIDED else center
+            if self.scales_target(model):
+                center = values.mean(axis=0)
             return ((values - center) / scale).astype(np.float32), center, scale
         classes = list(self.facts.classes)
         codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])

@@ -86,6 +86,7 @@ class ModuleFamily(MLPFamily):
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
         self._last: ModuleArchitecture | None = None
+        self._is_raw = False
         #: When the first look at the module ends, whatever it has found; then OutOfTimeError is raised.
         self.look_ends: Deadline = NEVER
         #: What to say of the module once it was looked at.
@@ -138,12 +139,13 @@ class ModuleFamily(MLPFamily):
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
         if known is None or known.source.inputs != source.inputs:
             own = None if sample.is_classification else self.recipe.loss
+            self._is_raw = own is not None and sees_raw(own, sample.targets)
             known = examine(
                 source,
                 prepared.rows.x,
                 recipe=self.recipe,
                 is_classification=sample.is_classification,
-                is_raw=own is not None and sees_raw(own, sample.targets),
+                is_raw=self._is_raw,
                 deadline=self.look_ends,
             )
         self._last = known
@@ -159,7 +161,10 @@ class ModuleFamily(MLPFamily):
         training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
         last = self._last
         if last is not None:
-            training = replace(training, output=last.output, output_shape=last.output_shape)
+            is_scaled = not last.is_classification and not self._is_raw
+            training = replace(
+                training, output=last.output, output_shape=last.output_shape, has_scaled_target=is_scaled
+            )
         return replace(
             training,
             family="module",
