@@ -372,6 +372,8 @@ LEAK_PRESENT = 0.5
 #: What a sum, a product or a curve leaves of the target, in standard deviations: R² of 0.999999, which is
 #: what rounding to three digits leaves. No measurement is that exact.
 LEAK_RESIDUAL = 1e-3
+#: … and where a target is written in steps of more, half a step, up to this many standard deviations.
+LEAK_ROUNDED = 0.05
 #: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
 LEAK_CURVE_ROWS = 100
 #: Rows beyond the columns of an exact sum: each has to be met by luck.
@@ -396,8 +398,17 @@ CODED_GAIN, CODED_Z, CODED_ROWS_PER_LEVEL = 0.15, 4.0, 5
 #: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
 #: sets, categories reach 0.75, the make of a car.)
 SHARED_ALIKE = 0.8
+#: … or, if a level has so few rows on average, this share: it would be none in a hundred by luck. Two eyes or
+#: two visits are alike, not equal.
+SHARED_SMALL, SHARED_ALIKE_SMALL = 4.0, 0.3
+#: Two columns hold so many different pairs of values at most, as a share of those that luck would make.
+SHARED_PAIRS = 0.5
+#: Without its own source, a row keeps this share of the variance; what such columns say anyhow is no trap.
+SHARED_PAIR_LEAVES = 0.5
 #: With few levels they have to be nearer by this factor: species, too, are unlike one another.
 SHARED_NEARER, SHARED_MANY_LEVELS = 0.7, 20
+#: Columns do not count that differ within levels more than at large by this factor: left and right, visits.
+SHARED_APART = 1.05
 #: So many rows share their level with another row.
 SHARED_REPEATED = 0.5
 SHARED_FEWEST_LEVELS, SHARED_FEWEST_ROWS = 8, 40

@@ -91,3 +91,42 @@ def test_a_quantity_in_whole_numbers_names_no_source():
     X = pd.DataFrame({f"x{j}": size * (j + 1) + 0.2 * r.normal(size=600) for j in range(5)})
     X["size"] = size
     assert not shared(X, size + r.normal(size=600))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_eyes_of_a_patient_share_a_source(seed):
+    r = np.random.default_rng(seed)
+    who = np.repeat(np.arange(120), 2)
+    X = pd.DataFrame(r.normal(size=(120, 6))[who] + 0.3 * r.normal(size=(240, 6))).add_prefix("m")
+    X["eye"], X["patient"] = np.tile(["left", "right"], 120), [f"P{k:03d}" for k in who]
+    (note,) = shared(X, r.normal(size=120)[who] + 0.3 * r.normal(size=240))
+    assert "pass groups= with 'patient'" in note.text
+    assert not shared(X, r.normal(size=240))  # alike in the features only
+
+
+def measured_again(seed, n_sources, each, *, classes=False):
+    """Return visits of patients without a column that names them: what is the same all the time repeats."""
+    r = np.random.default_rng(seed)
+    who = np.repeat(np.arange(n_sources), each)
+    age, mass = r.integers(20, 80, n_sources), r.normal(25, 4, n_sources).round(1)
+    X = pd.DataFrame({"age": age[who], "mass": mass[who], "visit": np.tile(np.arange(each), n_sources)})
+    X["pulse"] = r.normal(70, 9, len(who)).round(1)
+    y = (
+        r.integers(0, 2, n_sources)[who]
+        if classes
+        else r.normal(size=n_sources)[who] + 0.3 * r.normal(size=len(who))
+    )
+    mix = r.permutation(len(who))
+    return X.iloc[mix].reset_index(drop=True), y[mix]
+
+
+@pytest.mark.parametrize(("n_sources", "each"), [(50, 8), (100, 4), (600, 8)])
+@pytest.mark.parametrize("classes", [False, True])
+def test_what_patients_keep_all_the_time_shows_them(n_sources, each, classes):
+    X, y = measured_again(1, n_sources, each, classes=classes)
+    notes = find_traps(make_table(X, y), seed=0)
+    assert [note.code for note in notes] == ["shared-source"]
+    assert notes[0].text.startswith("rows with the same values of 'mass' and 'age' are alike in the target")
+    mixed = X.assign(mass=np.random.default_rng(0).permutation(X["mass"]))
+    assert not shared(mixed, y)
+    assert not shared(X, np.random.default_rng(0).permutation(y))

@@ -168,3 +168,15 @@ def test_what_holds_in_the_rows_looked_at_is_checked_in_all():
 def test_rows_without_the_value_do_not_hide_the_leak():
     leaked = np.where(np.arange(N) % 5 == 0, np.nan, 2 * A)
     assert "'leaked'" in text(pd.DataFrame({"leaked": leaked, "b": B}), A)
+
+
+def test_a_target_rounded_coarsely_is_still_a_product_or_a_sum():
+    height, mass = R.normal(1.7, 0.1, size=N).round(2), R.normal(75, 12, size=N).round(1)
+    frame = pd.DataFrame({"noise": B, "height": height, "mass": mass})
+    index = (mass / height**2).round(1)
+    assert "product of powers of 'height' and 'mass' up to rounding" in text(frame, index)
+    assert "weighted sum of 'height' and 'mass' up to rounding" in text(
+        frame, (mass - 100 * height + 90).round()
+    )
+    assert not found(frame, (index + 0.3 * C).round(1))
+    assert not found(frame, (index / 4).round())  # in steps of a standard deviation, any sum is near

@@ -166,7 +166,7 @@ def _near_note(
 def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     """Return a warning about whole numbers that say much more of the target as categories than as numbers.
 
-    `told`: columns of the view of which something else is said.
+    `told`: columns of the view that name sources of rows, and say what they do by that.
     """
     is_candidate = view.is_whole & ~view.is_category & ~view.is_date & (view.n_levels >= 3)
     is_candidate &= view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL

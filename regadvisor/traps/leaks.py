@@ -279,40 +279,63 @@ def _together(view: View, y: NDArray[np.float64]) -> tuple[tuple[int, ...], str]
         view, y = view.with_rows(view.rows[complete]), y[complete]
         numbers = np.intersect1d(numbers, view.varying)
     features, origin = view.encoded
-    found = _as_sum(features, origin, y)
+    rounded = _step(y) / 2
+    found = _as_sum(features, origin, y, rounded=rounded)
     if found:
         return found, "sum"
     with np.errstate(invalid="ignore"):
         positive = numbers[(view.values[:, numbers] > 0).all(axis=0)]
     if len(positive) < 2 or not (y > 0).all():
         return ()
-    found = _as_sum(standardised(np.log(view.values[:, positive])), positive, np.log(y))
+    logs, rounded = standardised(np.log(view.values[:, positive])), rounded / float(np.quantile(y, 0.05))
+    found = _as_sum(logs, positive, np.log(y), rounded=rounded)
     return (found, "product") if found else ()
 
 
 def _as_sum(
-    features: NDArray[np.float64], origin: NDArray[np.intp], y: NDArray[np.float64]
+    features: NDArray[np.float64], origin: NDArray[np.intp], y: NDArray[np.float64], *, rounded: float
 ) -> tuple[int, ...]:
-    """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none."""
+    """Return the columns of which `y` is a weighted sum, up to rounding; () if it is none.
+
+    `rounded`: by how much its values are off, as far as they show it.
+    """
     target = standardised(y[:, None])[:, 0]
     n_rows, n_columns = features.shape
     if n_rows < thresholds.LEAK_SPARE_ROWS or not n_columns:
         return ()
-    scale = _scale(target)
-    picked = _picked(features, target, scale)
+    off = rounded / max(float(y.std()), 1e-300)
+    most = max(
+        thresholds.LEAK_RESIDUAL * _scale(target), 1.01 * off if off <= thresholds.LEAK_ROUNDED else 0.0
+    )
+    picked = _picked(features, target, most)
     if picked is not None:
         return tuple(sorted({int(origin[j]) for j in picked}))
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return ()
     weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    if not _is_rounding(target - features @ weights, scale):
+    if not _is_rounding(target - features @ weights, most):
         return ()
-    return tuple(sorted({int(origin[j]) for j in np.flatnonzero(np.abs(weights) > thresholds.LEAK_RESIDUAL)}))
+    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, most / 3)
+    return tuple(sorted({int(origin[j]) for j in np.flatnonzero(is_telling)}))
 
 
-def _is_rounding(left: NDArray[np.float64], scale: float) -> bool:
-    """Whether what a sum leaves of a target of that scale is rounding, in all but one of a hundred rows."""
-    return bool(np.count_nonzero(np.abs(left) <= thresholds.LEAK_RESIDUAL * scale) >= 0.99 * len(left))
+def _is_rounding(left: NDArray[np.float64], most: float) -> bool:
+    """Whether what a sum leaves of a target is rounding, in all but one of a hundred rows."""
+    return bool(np.count_nonzero(np.abs(left) <= most) >= 0.99 * len(left))
+
+
+def _step(y: NDArray[np.float64]) -> float:
+    """Return the step in which values are written, such as 0.1; 0 if they are in none.
+
+    Examples
+    --------
+    >>> _step(np.array([0.5, 1.5, 2.0])), _step(np.array([0.5, 1.5, 2.0, np.pi]))
+    (0.5, 0.0)
+    """
+    values = np.unique(y)
+    step = float(np.diff(values).min(initial=np.inf))
+    steps = values / step
+    return step if np.isfinite(step) and bool((np.abs(steps - np.round(steps)) < 1e-3).all()) else 0.0
 
 
 def _scale(y: NDArray[np.float64]) -> float:
@@ -321,7 +344,7 @@ def _scale(y: NDArray[np.float64]) -> float:
     return min(float(np.std(y)), float(high - low) / 1.349) if high > low else float(np.std(y))
 
 
-def _picked(features: NDArray[np.float64], target: NDArray[np.float64], scale: float) -> list[int] | None:
+def _picked(features: NDArray[np.float64], target: NDArray[np.float64], most: float) -> list[int] | None:
     """Return the few columns whose sum the target is, picked one by one (orthogonal matching pursuit)."""
     chosen: list[int] = []
     left = target
@@ -332,7 +355,7 @@ def _picked(features: NDArray[np.float64], target: NDArray[np.float64], scale: f
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        if _is_rounding(left, scale):
+        if _is_rounding(left, most):
             size = np.abs(weights)
             return [j for j, own in zip(chosen, size, strict=True) if own > thresholds.LEAK_RESIDUAL]
     return None

@@ -1,17 +1,20 @@
 """Rows that share a source: several of one patient, one machine, one photograph.
 
 Random folds put such rows on both sides. What is held out is then known already, and every model looks
-better on it than it will be on a new patient. Two ways to see it:
+better on it than it will be on a new patient. Three ways to see it:
 
 *A column names the source.* It has many levels, and the nearest neighbour of a row, by all other columns,
 nearly always has the row's own level, and is much nearer than the nearest row of another level. Categories
 such as a city or a sex do not make their rows alike in everything else.
 
+*Two columns repeat together.* What is the same for a patient all the time, such as age and height, has the
+same pair of values in all rows of that patient, far more often than by luck.
+
 *No column names it.* Around a row there are a few rows far nearer than the next ones. Where rows are drawn
 one by one, k·m·log(d(k+1)/d(k)) is exponential in m dimensions (d(k): distance of the k-th neighbour; Facco
 et al. 2017, Sci. Rep. 7:12140), so a jump is judged by the dimension that farther neighbours show.
 
-Either way the warning is given only if it matters: a quick model has a much lower error with random folds
+Each time the warning is given only if it matters: a quick model has a much lower error with random folds
 than with new sources held out.
 """
 
@@ -28,6 +31,8 @@ from scipy.sparse.csgraph import connected_components
 from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
+from regadvisor.traps.alone import shares
+from regadvisor.traps.pairs import in_pairs, joint
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -74,7 +79,7 @@ class _Harm:
 
 
 def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ...]]:
-    """Return a warning if rows share a source, and the column of the view that names it, if one does.
+    """Return a warning if rows share a source, and the columns of the view that name it.
 
     None where the caller said so (``groups=``).
     """
@@ -82,12 +87,17 @@ def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, 
     if table.groups is not None or len(view.rows) < thresholds.SHARED_FEWEST_ROWS:
         return (), ()
     rng = np.random.default_rng(seed)
+    pair, n_sources = in_pairs(view, np.random.default_rng([seed, 1]))
     for j, whole in _candidates(view):
-        harm = _by_column(view, j, whole, rng)
+        is_of_pair = j in pair and n_sources > len(np.unique(whole))  # an age, not the patient
+        harm = None if is_of_pair else _by_column(view, j, whole, rng)
         if harm is not None:
             return (_column_note(view, j, harm),), (j,)
     harm = _by_distance(view, rng)
-    return (() if harm is None else (_distance_note(harm),)), ()
+    if harm is not None:
+        return (_distance_note(harm),), pair
+    harm = _by_pair(view, pair, np.random.default_rng([seed, 2])) if pair else None
+    return (() if harm is None else (_pair_note(view, pair, harm),)), pair
 
 
 # --------------------------------------------------------------------------------- a column names them
@@ -115,15 +125,17 @@ def _candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
 
 def _by_column(view: View, j: int, whole: NDArray[np.float64], rng: np.random.Generator) -> _Harm | None:
     """Return how much random folds flatter if rows of equal level of a column are alike."""
+    n_each = len(whole) / len(np.unique(whole))
+    alike = thresholds.SHARED_ALIKE if n_each > thresholds.SHARED_SMALL else thresholds.SHARED_ALIKE_SMALL
     if len(view.rows) < view.table.n_rows:
         # Among rows of fewer levels, the nearest is rather one of the own level.
         few = view.with_rows(_of_levels(whole, _FIRST_OF_LEVELS, rng))
-        if _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < thresholds.SHARED_ALIKE - _LUCK:
+        if _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < alike - _LUCK:
             return None
         view = view.with_rows(_of_levels(whole, len(view.rows), rng))
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
     nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
-    if _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < thresholds.SHARED_ALIKE:
+    if _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < alike:
         return None
     ranked = view.ranked(_some(view.encoded[1] != j, rng))
     if not view.is_category[j]:
@@ -139,10 +151,10 @@ def _alike(view: View, j: int, most: int, rng: np.random.Generator, *, nearer: f
 
     By all columns but the one of the levels. 0 where hardly a row shares its level.
     """
-    others = view.encoded[1] != j
+    codes = view.values[:, j]
+    others = (view.encoded[1] != j) & ~_tells_apart(view.encoded[0], codes)
     if not others.any():
         return 0.0
-    codes = view.values[:, j]
     asked = rng.permutation(len(codes))[:most]
     ranked = view.ranked(_some(others, rng))
     apart = distances(ranked[asked], ranked)
@@ -154,6 +166,17 @@ def _alike(view: View, j: int, most: int, rng: np.random.Generator, *, nearer: f
     if has_own.mean() < thresholds.SHARED_REPEATED:
         return 0.0
     return float(np.mean(own[has_own] < nearer**2 * other[has_own]))
+
+
+def _tells_apart(features: NDArray[np.float64], codes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which columns differ more within levels than at large, as the side of a body or a visit does."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
+    sizes = np.diff(np.r_[starts, len(codes)])[:, None]
+    ordered = features[order]
+    squares = np.add.reduceat(ordered**2, starts) - np.add.reduceat(ordered, starts) ** 2 / sizes
+    within = squares.sum(axis=0) / max(len(codes) - len(starts), 1)
+    return np.asarray(within > thresholds.SHARED_APART * features.var(axis=0))
 
 
 def _some(chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -174,6 +197,34 @@ def _of_levels(column: NDArray[np.float64], most: int, rng: np.random.Generator)
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
     within = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
     return np.sort(order[within < _MOST_OF_LEVEL][:most]).astype(np.intp)
+
+
+# ------------------------------------------------------------------------------------- two columns do
+
+
+def _by_pair(view: View, pair: tuple[int, ...], rng: np.random.Generator) -> _Harm | None:
+    """Return how much random folds flatter if rows with the same pair of values are of one source."""
+    codes = joint(*(np.unique(view.whole(j), return_inverse=True)[1] for j in pair))
+    if len(codes) > len(view.rows):
+        view = view.with_rows(_of_levels(codes.astype(np.float64), len(view.rows), rng))
+    codes = np.unique(codes[view.rows], return_inverse=True)[1].astype(np.intp)
+    fewest = max(thresholds.SHARED_FEWEST_LEVELS, thresholds.SHARED_PER_CLASS * view.table.n_classes)
+    if codes.max() + 1 < fewest or np.bincount(codes).max() > thresholds.SHARED_LARGEST * len(codes):
+        return None
+    same = view.ranked(_some(~_tells_apart(view.encoded[0], codes), rng))
+    y = standardised(as_columns(view.targets, is_classification=view.table.is_classification))
+    by_others = float(np.mean(1.0 - shares(codes.astype(np.float64), y).as_levels))
+    harm = _harm(view, codes, same, same, rng, by_others=by_others)
+    return harm if harm is not None and harm.new >= thresholds.SHARED_PAIR_LEAVES else None
+
+
+def _pair_note(view: View, pair: tuple[int, ...], harm: _Harm) -> Note:
+    text = (
+        f"rows with the same values of {view.names(pair)} are alike in the target, as rows of one patient or "
+        f"machine are. {_errors(harm, 'these rows kept together')} If they share a source, pass it as "
+        "groups=."
+    )
+    return Note(code="shared-source", text=text, is_warning=True)
 
 
 # ------------------------------------------------------------------------------------- no column does
@@ -276,15 +327,19 @@ def _harm(
     for_ridge: NDArray[np.float64],
     for_neighbours: NDArray[np.float64],
     rng: np.random.Generator,
+    by_others: float = np.inf,
 ) -> _Harm | None:
-    """Compare random folds with folds of whole sources, each by the quick model that does best there."""
+    """Compare random folds with folds of whole sources, each by the quick model that does best there.
+
+    `by_others`: the error of predicting a row by the others of its source.
+    """
     y = as_columns(view.targets, is_classification=view.table.is_classification)
     models = ((ridge, for_ridge), (neighbours, for_neighbours))
     lowest = [
         min(error(predict(features, y, folds), y) for predict, features in models)
         for folds in (random_folds(len(codes), rng), group_folds(codes, rng))
     ]
-    harm = _Harm(random=lowest[0], new=min(lowest[1], 1.0))
+    harm = _Harm(random=min(lowest[0], by_others), new=min(lowest[1], 1.0))
     return harm if harm.is_large else None
 
 
