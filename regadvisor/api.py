@@ -258,7 +258,7 @@ def _here(given: dict[str, Any]) -> Advice:
             unpenalised=given["unpenalised"],
         )
         if match is not None:
-            request = replace(request, match=table_to_match(match, like=table.facts))
+            request = replace(request, match=table_to_match(match, like=table.facts, train=door.X))
         way_chart = resolve(given["chart"], has_dropout="dropout" in family.kinds)
         if hasattr(family, "on") or table.facts.unpenalised:  # a model of the caller's may lack a penalty
             way_chart = limited(way_chart, family.kinds)

@@ -65,15 +65,24 @@ def family_and_table(
     return family, table
 
 
-def table_to_match(X: Any, *, like: DataFacts) -> Table:
-    """Return the table of rows without a target (``match=``): the row numbers stand in for it."""
+def table_to_match(X: Any, *, like: DataFacts, train: Any = None) -> Table:
+    """Return the table of rows without a target (``match=``): the row numbers stand in for it.
+
+    `train`: the rows that they are compared with; written numbers are read as they are there.
+    """
     import numpy as np
+    import pandas as pd
 
     from regadvisor.data.arrays import contain
+    from regadvisor.data.frames import as_numbers, way_of
     from regadvisor.data.source import make_table
 
     try:
         n_rows, _ = contain(X).shape
+        if isinstance(X, pd.DataFrame) and isinstance(train, pd.DataFrame):
+            numbers = [column.name for column in like.columns if column.kind == "numeric"]
+            texts = [name for name in numbers if name in X and X[name].dtype.kind not in "biuf"]
+            X = X.assign(**{str(name): as_numbers(X[name], way_of(train[name])) for name in texts})
         return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)
     except DataError as error:
         raise DataError(

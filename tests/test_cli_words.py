@@ -23,7 +23,7 @@ from regadvisor.records import Note, Record, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.changes import changes
 from regadvisor.report.serial import json_schema, to_json
-from regadvisor.report.shell import for_shell, in_options
+from regadvisor.report.shell import complaint, for_shell, in_options
 from regadvisor.report.text import to_text
 from regadvisor.report.view import view
 
@@ -401,3 +401,17 @@ def test_two_ways_to_read_parts_are_one_too_many(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, asked)
     assert done.exit_code == 2
     assert "exclude each other" in done.output
+
+
+def test_errors_keep_the_names_that_they_quote():
+    said = "column 'of X, call advise() once' must hold numbers, got 'as time'; pass None for a missing one"
+    assert complaint(said) == said
+    assert (
+        complaint("target must be 'sklearn' or 'torch', got 'of X'")
+        == "--for must be 'sklearn' or 'torch', got 'of X'"
+    )
+
+
+def test_codes_are_told_in_a_shell_without_python():
+    note = "If they name kinds of things, pass X['my zip'].astype('category'), or write a letter in front of each."
+    assert in_options(note) == "If they name kinds of things, write a letter in front of each."

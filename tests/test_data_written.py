@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from regadvisor import DataError, advise
 from regadvisor.data.frames import as_numbers, read_column
+from regadvisor.data.source import make_table
 from regadvisor.data.written import written_numbers
 from regadvisor.families.encoding import AsNumbers
+from regadvisor.models import table_to_match
 
 #: How a number with two digits after the point is written, and its decimal sign.
 WAYS: list[tuple[Callable[[str], str], str]] = [
@@ -123,3 +125,11 @@ def test_advice_about_written_numbers_is_that_about_the_numbers(tmp_path: Any) -
     assert read.record.data is not None
     assert [column.kind for column in read.record.data.columns] == ["numeric", "numeric"]
     assert read.regularizer.kind == same.regularizer.kind
+
+
+def test_rows_to_match_are_read_by_the_decimal_sign_of_the_training_rows() -> None:
+    train = pd.DataFrame({"a": [f"{k},{k % 9 + 1}" for k in range(40)], "b": np.arange(40.0)})
+    new = pd.DataFrame({"a": [f"{k},500" for k in range(1, 41)], "b": np.arange(40.0)})
+    facts = make_table(train, np.arange(40.0)).facts
+    found = table_to_match(new, like=facts, train=train).X
+    assert np.asarray(found)[:, 0] == pytest.approx(np.arange(1, 41) + 0.5)

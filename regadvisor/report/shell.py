@@ -46,22 +46,33 @@ _ERRORS = tuple(
         (r"reshape X, or use", "use"),
         (r", or a classifier as model=|; in a module of your own.*", ""),
         (r"pass an array, or another \.npy file", "name another .npy file"),
-        (r"; pass (?=\w+\.astype).*", ""),
+        (r"; pass (?=\w+\.astype|numpy\.asarray).*", ""),
+        (r"; pass seconds, such as pandas.*", "; write them in seconds"),
     )
 )
 
 
+#: What is quoted, but for the values of arguments and the names of libraries.
+_QUOTED = re.compile(r"(?<![=(\w])'(?!(?:sklearn|torch)')[^']*'")
+#: What only Python can do where a file may be written otherwise.
+_PYTHON_ONLY = re.compile(r"pass X\[.*?\]\.astype\('category'\), or (?=write)")
+
+
 def complaint(error: str) -> str:
-    """Return what an error says, in the words of a shell.
+    """Return what an error says, in the words of a shell; what it quotes of the data stays as it is.
 
     Examples
     --------
     >>> complaint("groups must have at least 2 different values, got 1; leave groups out")
     '--groups must have at least 2 different values, got 1; leave --groups out'
+    >>> complaint("values of column 'size of X' of X must be text, got lists")
+    "values of column 'size of X' of the table must be text, got lists"
     """
+    quoted = iter(_QUOTED.findall(error))
+    error = _QUOTED.sub("'\0'", error)
     for said, typed in _ERRORS:
         error = said.sub(typed, error)
-    return in_options(error)
+    return re.sub("'\0'", lambda _: next(quoted), in_options(error))
 
 
 def in_options(text: str) -> str:
@@ -81,7 +92,7 @@ def in_options(text: str) -> str:
         value = next((f" {quote(group)}" for group in found.groups()[1:] if group), _OPTIONS[found[1]])
         return f"--{found[1]}{value}"
 
-    return _ARGUMENT.sub(option, text)
+    return _ARGUMENT.sub(option, _PYTHON_ONLY.sub("", text))
 
 
 def for_shell(view: View, record: Record, *, saved: str | None = None, is_demo: bool = False) -> View:
