@@ -413,5 +413,5 @@ def test_errors_keep_the_names_that_they_quote():
 
 
 def test_codes_are_told_in_a_shell_without_python():
-    note = "If they name kinds of things, pass X['my zip'].astype('category'), or write a letter in front of each."
-    assert in_options(note) == "If they name kinds of things, write a letter in front of each."
+    note = "If they name kinds, pass X['my zip'].astype('category'), or write a letter in front of each."
+    assert in_options(note) == "If they name kinds, write a letter in front of each."
