@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.linear_model import (
     ElasticNet,
     HuberRegressor,
@@ -134,6 +134,19 @@ def test_a_pipeline_inside_of_a_wrapper_is_trained_where_it_is(model: Any, y: An
     names: dict[str, Any] = {"X": FRAME, "y": y}
     exec(advice.snippet(), names)
     np.testing.assert_array_equal(names["model"].predict(FRAME), expected)
+
+
+def test_a_wrapper_fits_its_pipeline_to_each_target() -> None:
+    y = np.column_stack([NUMBERS, FRAME.b + RNG.normal(size=N)])
+    model = MultiOutputRegressor(make_pipeline(COLUMNS, SelectKBest(f_regression, k=2), Ridge()))
+    advice = advise(FRAME, y, model=model, effort="quick", folds=2)
+    each = [
+        advice.apply(model).estimator.fit(FRAME, column)[:-1].get_feature_names_out().tolist()
+        for column in y.T
+    ]
+    assert each[0] != each[1]
+    fitted = advice.apply(model).fit(FRAME, y)
+    assert [own[:-1].get_feature_names_out().tolist() for own in fitted.estimators_] == each
 
 
 def test_texts_reach_a_vectorizer_inside_of_a_wrapper() -> None:

@@ -128,6 +128,8 @@ def test_advice_says_what_to_use_whether_it_helps_by_how_much_and_what_it_took()
 def test_what_is_lost_at_most_is_said_where_other_kinds_do_not_tie() -> None:
     said = headline(replace(advice(), most_lost=0.0123))
     assert said[2] == "If another kind is the best, L2 costs at most 1.2% more (90% sure)."
+    said = headline(replace(advice(), most_lost=2.54))
+    assert said[2] == "If another kind is the best, L2 costs at most 3.5 times as much (90% sure)."
     every = tuple(kind for kind in KINDS if kind in scores_of(advice()).honest_losses and kind != "l2")
     assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
 

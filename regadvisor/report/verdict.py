@@ -172,11 +172,9 @@ def _others(record: Record) -> tuple[str, ...]:
     scores = record.evidence.scores
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
     if record.most_lost is not None and compared:
-        most = percent(max(record.most_lost, 0.001))
-        sure = f"{LOST_MASS:.0%} sure"
-        sentences.append(
-            f"If another kind is the best, {short_label(pick)} costs at most {most} more ({sure})."
-        )
+        lost, sure = max(record.most_lost, 0.001), f"{LOST_MASS:.0%} sure"
+        most = f"{percent(lost)} more" if lost < 1 else f"{number(1 + lost, 2)} times as much"
+        sentences.append(f"If another kind is the best, {short_label(pick)} costs at most {most} ({sure}).")
     return tuple(sentences)
 
 

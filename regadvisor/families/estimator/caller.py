@@ -27,7 +27,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.classes import is_own_class, theirs, usual
-from regadvisor.families.estimator.encoder import make_encoder
+from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
 from regadvisor.families.estimator.parts import cut, steps_inside, with_exact_solver, without_saga
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
@@ -262,6 +262,8 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
     steps = caller.all_steps
     if steps is None:
         return table, caller
+    if caller.inside is not None and table.facts.targets:
+        steps = OfFirstTarget(steps)
     steps = Unpenalised.of(steps, table.facts) if table.facts.unpenalised else steps
     read = tuple(note for note in table.notes if note.code != FREE_TEXT)  # by these steps, that is
     table = replace(table, given=X, steps=steps, notes=read)

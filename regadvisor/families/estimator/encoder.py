@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RegadvisorError
@@ -124,6 +125,32 @@ class _CallerSteps:
     @property
     def free(self) -> Any:
         return getattr(self._steps, "free_", None)
+
+
+class OfFirstTarget(TransformerMixin, BaseEstimator):
+    """Steps that a wrapper fits to each of several targets, fitted to the first of them: to be looked at."""
+
+    def __init__(self, steps: Any) -> None:
+        self.steps = steps
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit the steps."""
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X: Any, y: Any, **params: Any) -> Any:
+        """Fit the steps and return their features."""
+        self.steps_ = clone(self.steps)
+        return self.steps_.fit_transform(X, y[:, 0], **params)
+
+    def transform(self, X: Any) -> Any:
+        """Return the features of other rows."""
+        return self.steps_.transform(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names that the steps give."""
+        names: NDArray[Any] = self.steps_.get_feature_names_out(input_features)
+        return names
 
 
 class AsGiven:
