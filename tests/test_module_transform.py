@@ -187,3 +187,8 @@ def test_the_snippet_gives_a_module_the_same_features(X: Any, is_scaled: bool) -
     assert isinstance(features, Tensor)
     assert torch.allclose(features, torch.as_tensor(X, dtype=torch.float32)) is not is_scaled
     assert float(features.abs().max()) < 30
+
+
+def test_columns_that_never_vary_are_on_no_scale() -> None:
+    X = np.zeros((20, 3))
+    assert not is_on_common_scale(X, make_table(X, np.arange(20.0)).facts)

@@ -106,6 +106,35 @@ def test_norms_recurrent_layers_and_embeddings_are_those_of_keras() -> None:
     assert network.penalised == ["kernel" in each.name for each in own.trainable_variables]
 
 
+def test_convolutions_are_those_of_keras() -> None:
+    """And what Keras does with the order of pixels in memory is what it did before."""
+    from keras.src.backend.torch import nn as inner
+
+    with own_randomness(0):
+        model = keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Reshape((2, 3, 1)),
+                layers.Conv2D(4, 2, padding="same", activation="relu"),
+                layers.MaxPooling2D(2, padding="same"),
+                layers.SeparableConv2D(3, 1),
+                layers.Conv2DTranspose(2, 2, strides=2),
+                layers.Flatten(),
+                layers.Dense(2),
+            ]
+        )
+    model.compile(optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    call, before = call_of(Regularizer(l1=0.01, l2=0.1)), dict(vars(inner))
+    network, found = stacked(keras_fit(model), [call, call])
+    own = with_regularizer(model, call.regularizer)
+    own.fit(X, CODES, batch_size=90, epochs=STEPS, verbose=0)
+    values = network.outputs(*found[1], torch.as_tensor(X))
+    np.testing.assert_allclose(values, own.predict(X, verbose=0), atol=2e-5)
+    assert dict(vars(inner)) == before
+    together = Together(keras_fit(model), lambda trained: trained)  # type: ignore[arg-type, return-value]
+    assert together.try_with(call)
+
+
 def test_the_squared_error_is_doubled_as_in_apply() -> None:
     model = keras_model(optimizers.SGD(0.1), "mse", last=None)
     call = call_of(Regularizer(l2=0.3), NUMBERS)
@@ -229,12 +258,6 @@ ALONE = {
     "noise": (
         lambda: keras_model("adam", "binary_crossentropy", layers.GaussianNoise(0.1)),
         "they cannot be stacked (vmap: ",
-    ),
-    "convolution": (
-        lambda: keras_model(
-            "adam", "binary_crossentropy", layers.Reshape((5, 1, 1)), layers.Conv2D(2, 1), layers.Flatten()
-        ),
-        "they cannot be stacked",
     ),
 }
 

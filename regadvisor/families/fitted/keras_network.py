@@ -6,7 +6,8 @@ its loss and its optimizer stay Keras' own. Only dropout is not: its masks have 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -111,9 +112,10 @@ class KerasNetwork:
     ) -> tuple[Tensor, Numbers]:
         """Return Keras' loss of a batch, with the penalties of biases and activities that the model has."""
         self._feed.start(masks or None)
-        outputs, after, more = self.model.stateless_call(
-            list(trained), list(kept), x, training=True, return_losses=True
-        )
+        with _order_in_memory_left():
+            outputs, after, more = self.model.stateless_call(
+                list(trained), list(kept), x, training=True, return_losses=True
+            )
         return sum(more, start=self._loss(y, outputs, sample_weight=weight)), after
 
     def outputs(self, trained: Numbers, kept: Numbers, x: Tensor) -> Tensor:
@@ -195,6 +197,26 @@ def why_not(model: Any, n_given: int) -> str | None:
     if len(_dropouts(model)) != n_given:
         return "units are dropped inside of layers, where networks cannot have rates of their own"
     return None
+
+
+@contextmanager
+def _order_in_memory_left() -> Iterator[None]:
+    """Let convolutions of Keras leave the order of pixels in memory as it is: vmap cannot tell it to them.
+
+    Only speed depends on it. Keras has it in a function of its own; versions without that need nothing.
+    """
+    from keras.src.backend.torch import nn as inner
+
+    name = "_maybe_convert_to_channels_last"
+    before = getattr(inner, name, None)
+    if before is None:
+        yield
+        return
+    setattr(inner, name, lambda tensor: tensor)
+    try:
+        yield
+    finally:
+        setattr(inner, name, before)
 
 
 def _dropouts(model: Any) -> list[Any]:

@@ -55,6 +55,8 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
         by_channel = groups.agg({"low": "min", "high": "max", "mean": "mean", "squares": "mean"})
         low, high, mean, squares = by_channel[by_channel.index >= 0].to_numpy().T
     varies = high > low
+    if not varies.any():
+        return False
     sd = np.sqrt(np.maximum(squares - mean**2, 0.0))
     is_bounded = (low >= -thresholds.COMMON_BOUND) & (high <= thresholds.COMMON_BOUND)
     smallest, largest = thresholds.COMMON_SD
