@@ -54,8 +54,6 @@ class Panel:
     cluster: NDArray[np.intp] | None = None
     #: (n_rows,): where the kept rows were in the arrays given.
     rows: NDArray[np.intp] = field(init=False)
-    #: (n_configs,): which configurations had a loss that was not finite.
-    diverged: dict[str, NDArray[np.bool_]] = field(init=False)
     #: Whether clusters were given, and one is left: a deadline may end the search after one fold.
     is_one_cluster: bool = field(init=False)
 
@@ -65,19 +63,17 @@ class Panel:
         is_kept = (fold >= 0) if weight is None else (fold >= 0) & (weight > 0)
         rows = np.flatnonzero(is_kept).astype(np.intp)
         constant = np.asarray(self.constant, dtype=np.float64)[rows]
-        kept, diverged = _kept_losses(self.losses, rows, constant)
         cluster = None if self.cluster is None else np.asarray(self.cluster)[rows]
         if cluster is not None:
             cluster = np.unique(cluster, return_inverse=True)[1].astype(np.intp)
         is_one = cluster is not None and not cluster.any()
         values = {
-            "losses": kept,
+            "losses": _kept_losses(self.losses, rows, constant),
             "constant": constant,
             "fold": fold[rows],
             "weight": None if weight is None else weight[rows],
             "cluster": None if is_one else cluster,
             "rows": rows,
-            "diverged": diverged,
             "is_one_cluster": is_one,
         }
         for name, value in values.items():
@@ -129,14 +125,13 @@ class Panel:
 
 def _kept_losses(
     losses: Mapping[str, NDArray[Any]], rows: NDArray[np.intp], constant: NDArray[np.float64]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.bool_]]]:
-    """Return the losses of the kept rows, bounded, and which configurations diverged, by kind."""
+) -> dict[str, NDArray[np.float64]]:
+    """Return the losses of the kept rows, bounded; a configuration that diverged has the bound in each."""
     kept = {kind: np.asarray(values, dtype=np.float64)[:, rows] for kind, values in losses.items()}
-    diverged = {kind: np.asarray(~np.isfinite(values).all(axis=1)) for kind, values in kept.items()}
     # A ceiling in units of the constant keeps every result free of the unit of the loss.
     scale = float(constant.mean()) if len(constant) else 0.0
     ceiling = thresholds.LARGEST_LOSS * (scale if scale > 0 else 1.0)
-    for kind, values in kept.items():
-        values[diverged[kind]] = ceiling
+    for values in kept.values():
+        values[~np.isfinite(values).all(axis=1)] = ceiling
         np.minimum(values, ceiling, out=values)
-    return kept, diverged
+    return kept
