@@ -98,12 +98,12 @@ def test_directions_are_the_features_rotated(shape):
     X -= weight @ X
     found = spectrum_of(X, weight)
     # Centring takes one direction of a wide table away.
-    assert found.F.shape == (shape[0], min(shape[0] - 1, shape[1]))
+    assert found.rows.shape == (shape[0], min(shape[0] - 1, shape[1]))
     expected = np.linalg.svd(np.sqrt(weight)[:, None] * X, compute_uv=False)[: len(found.s)]
     np.testing.assert_allclose(found.s, expected, rtol=1e-6)
     V = rng.normal(size=(len(found.s), 2))
-    np.testing.assert_allclose(X @ found.weights(V), found.F @ V, atol=1e-6)
-    np.testing.assert_allclose(np.square(found.F).T @ weight, found.s**2, rtol=1e-6)
+    np.testing.assert_allclose(X @ found.weights(V), found.rows @ V, atol=1e-6)
+    np.testing.assert_allclose(np.square(found.rows).T @ weight, found.s**2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_features", [5, FEWEST_FOR_GRAM + 50, 2 * FEWEST_FOR_GRAM + 50])

@@ -18,7 +18,7 @@ from scipy import linalg, sparse
 from scipy.special import expit, softmax
 
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear.spectrum import Spectrum, spectrum_of
+from regadvisor.families.linear.spectrum import Spectrum, from_gram, spectrum_of
 
 Floats = NDArray[np.float64]
 #: Features: a dense array, or compressed columns (the training rows) or rows (the test rows).
@@ -199,25 +199,18 @@ class Problem:
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """The dense features in their singular directions: once for all strengths."""
-        return spectrum_of(np.asarray(self.X), self.weight)
+        """The features in their singular directions: once for all strengths.
 
-    @cached_property
-    def gram_spectrum(self) -> tuple[Floats, Floats]:
-        """Eigenvalues and eigenvectors of the smaller Gram matrix of ``√weight · (X − mean)``.
-
-        Directions that carry nothing are left out.
+        Sparse ones are never made dense, and no more than the square of the shorter side is held in memory.
         """
+        if not self.is_sparse:
+            return spectrum_of(np.asarray(self.X), self.weight)
         if self.n_features <= self.n_rows:
-            G = self.gram
-        else:
-            shift = self.X @ self.mean
-            G = dense(self.X @ self.X.T) - shift[:, None] - shift[None, :] + self.mean @ self.mean
-            G *= np.sqrt(np.outer(self.weight, self.weight))
-        values, vectors = linalg.eigh(G, driver="evd")
-        keep = values > values[-1] * max(self.X.shape) * np.finfo(float).eps
-        keep[-1] = True
-        return values[keep], vectors[:, keep]
+            return from_gram(self.gram, self.X, self.weight, self.mean)
+        shift = self.X @ self.mean
+        G = dense(self.X @ self.X.T) - shift[:, None] - shift[None, :] + self.mean @ self.mean
+        G *= np.sqrt(np.outer(self.weight, self.weight))
+        return from_gram(G, self.X, self.weight, self.mean)
 
     @cached_property
     def gram(self) -> Floats:

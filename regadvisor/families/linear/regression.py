@@ -34,59 +34,22 @@ FEWEST_FOR_LADDER = 50
 
 
 def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
-    """Return the L2 (or unpenalised) least-squares solutions of all strengths from one SVD.
+    """Return the L2 (or unpenalised) least-squares solutions of all strengths from one decomposition.
 
     No penalty on collinear features gives the least squares of smallest norm, the limit of a vanishing
     L2 penalty; `is_limit` says so.
     """
-    if problem.is_sparse:
-        return _solve_sparse_ridge(problem, penalties)
     at = problem.spectrum
     is_deficient = len(at.s) < problem.n_features
     strengths = np.array([penalty.l2 for penalty in penalties])
     # Features that never vary carry nothing, and no weight.
     shrunk = np.maximum(np.square(at.s)[:, None] + strengths, 1e-300)
-    projected = [at.F.T @ (problem.weight * t) for t in problem.T.T]
-    weights = [at.weights(moments[:, None] / shrunk) for moments in projected]
-    return [
-        Solution(
-            W=np.column_stack([own[:, number] for own in weights]),
-            b=problem.constant,
-            converged=True,
-            is_limit=is_deficient and penalty.l2 == 0.0,
-        )
-        for number, penalty in enumerate(penalties)
-    ]
-
-
-def _solve_sparse_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
-    """Return the solutions for sparse features from one eigendecomposition of the smaller Gram matrix.
-
-    The features are never made dense, and no more than the square of the shorter side is held in memory.
-    """
-    root = np.sqrt(problem.weight)
-    is_wide = problem.n_features > problem.n_rows
-    values, vectors = problem.gram_spectrum
-    is_deficient = len(values) < problem.n_features
-
-    def project(t: Floats) -> Floats:
-        moments = root * t if is_wide else problem.X.T @ (problem.weight * t)
-        return np.asarray(vectors.T @ moments, dtype=np.float64)
-
-    def weights(projected: Floats, l2: float) -> Floats:
-        # Features that never vary carry nothing, and no weight.
-        w = vectors @ (projected / np.maximum(values + l2, 1e-300))
-        if is_wide:
-            u = root * w
-            w = problem.X.T @ u - problem.mean * u.sum()
-        return np.asarray(w, dtype=np.float64)
-
-    projections = [project(t) for t in problem.T.T]
+    weights = [at.weights(at.project(t)[:, None] / shrunk) for t in problem.T.T]
     solutions = []
-    for penalty in penalties:
-        W = np.column_stack([weights(projected, penalty.l2) for projected in projections])
-        b = problem.constant - problem.mean @ W
+    for number, penalty in enumerate(penalties):
+        W = np.column_stack([own[:, number] for own in weights])
         is_limit = is_deficient and penalty.l2 == 0.0
+        b = problem.constant - problem.mean @ W
         solutions.append(Solution(W=W, b=b, converged=True, is_limit=is_limit))
     return solutions
 

@@ -63,7 +63,7 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
     Raises OutOfTimeError if the deadline passes between two strengths.
     """
     spectrum = problem.spectrum if _pays_to_turn(problem) else None
-    turned = problem if spectrum is None else replace(problem, X=spectrum.F)
+    turned = problem if spectrum is None else replace(problem, X=spectrum.rows)
     has_limit = any(penalty.l2 == 0.0 for penalty in penalties)
     most = LARGEST_NEWTON if has_limit or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
     is_small = turned.n_features * turned.n_outputs <= most and not problem.is_sparse
