@@ -369,6 +369,8 @@ def test_code_names_the_containers_of_steps_and_refuses_states() -> None:
         (SVC(kernel="linear"), r"model=LinearSVC\(loss='hinge'\)"),
         (SVC(), "kernels of rows"),
         (MultiOutputRegressor(Ridge()), r"one target, got MultiOutputRegressor; pass model=Ridge\(\)"),
+        (LinearSVR(loss="hing"), "arguments that it takes, .*'loss' parameter of LinearSVR must be"),
+        (MLPRegressor(batch_size="x"), "arguments that it takes, .*'batch_size' parameter of MLPRegressor"),
         (Bare(), "must take the arguments of Ridge, got Bare without copy_X, fit_intercept"),
         (LogisticRegression(), r"got LogisticRegression; pass model=Ridge\(\), for instance"),
         (make_pipeline(ColumnTransformer([("n", MinMaxScaler(), ["d"])]), Ridge()), "are called as they are"),

@@ -127,6 +127,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     inside = steps_inside(last)
     inner = innermost(last)
     row = _row(inner, facts)
+    _check_arguments(last, inner)
     _check_targets(last, facts)
     kinds = row.kinds(inner)
     if facts.unpenalised:
@@ -181,6 +182,15 @@ def _row(inner: Any, facts: DataFacts) -> Row:
             "measured here"
         )
     return row
+
+
+def _check_arguments(*estimators: BaseEstimator) -> None:
+    """Raise ParameterError for arguments that scikit-learn refuses when it fits."""
+    for estimator in estimators:
+        try:
+            estimator._validate_params()
+        except ValueError as error:
+            raise ParameterError(f"model must have arguments that it takes, got an error: {error}") from error
 
 
 def _check_unpenalised(last: BaseEstimator, row: Row, *, has_inside: bool) -> None:
