@@ -95,7 +95,7 @@ def make_table(
     else:
         own_name = values.name if isinstance(values.name, str) else None
         target, target_name = read_target(values, task=task), target_name or own_name
-    some = None if thinning is None else thinning.rows(container, target, kept)
+    some = None if thinning is None else thinning.rows(container, target, kept, read_columns)
     columns = _read(container, kept, some, like)
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None

@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container
-from regadvisor.data.columns import read_columns
 from regadvisor.data.target import Target
 from regadvisor.errors import DataError
 from regadvisor.records import Note
@@ -36,19 +35,23 @@ class Thinning:
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
 
     def rows(
-        self, container: Container, target: Target, kept: NDArray[np.bool_] | None
+        self,
+        container: Container,
+        target: Target,
+        kept: NDArray[np.bool_] | None,
+        read: Callable[[Container], object],
     ) -> NDArray[np.intp] | None:
         """Return the rows of the target to read, in order; None: all of them.
 
         They are drawn at random, with at least ``FEWEST_ROWS_READ_OF_CLASS`` of every class that has them.
-        `kept`: rows of the container that are in the target; None: all.
+        `kept`: rows of the container that are in the target; None: all. `read`: what takes the time.
         """
         n_all = len(target.y)
         if math.isinf(self.within_s) or n_all <= FEWEST_ROWS_READ:
             return None
         shuffled = np.random.default_rng(self.seed).permutation(n_all).astype(np.intp)
         where = shuffled if kept is None else np.flatnonzero(kept)[shuffled]
-        n_rows = self._affordable(container, where)
+        n_rows = self._affordable(container, where, read)
         if n_rows >= n_all:
             return None
         chosen = [shuffled[:n_rows]]
@@ -61,28 +64,30 @@ class Thinning:
         rows = np.unique(np.concatenate(chosen)).astype(np.intp)
         return None if len(rows) == n_all else rows
 
-    def _affordable(self, container: Container, where: NDArray[np.intp]) -> int:
+    def _affordable(
+        self, container: Container, where: NDArray[np.intp], read: Callable[[Container], object]
+    ) -> int:
         """Return how many rows can be read in time, no fewer than some: what a few take, in proportion."""
         few, least = _FEW_ROWS, FEWEST_ROWS_READ
         more = min(max(least, _TRIED_CELLS // container.shape[1]), len(where))
         try:
             own = container.take(np.sort(where[:few]))
-            own_s = self._seconds(own)
+            own_s = self._seconds(own, read)
             if own_s < 2 * self.within_s:
-                own_s = min(own_s, self._seconds(own))  # the first time something may be loaded
+                own_s = min(own_s, self._seconds(own, read))  # the first time something may be loaded
             if own_s >= self.within_s:
                 return least
             if own_s * len(where) / few <= self.within_s:
                 return len(where)
-            a_row_s = (self._seconds(container.take(np.sort(where[:more]))) - own_s) / (more - few)
+            a_row_s = (self._seconds(container.take(np.sort(where[:more])), read) - own_s) / (more - few)
         except DataError:  # of these rows or of all: who reads them all will say it
             return len(where)
         left_s = self.within_s - own_s
         return len(where) if a_row_s * len(where) <= left_s else max(least, few + int(left_s / a_row_s))
 
-    def _seconds(self, container: Container) -> float:
+    def _seconds(self, container: Container, read: Callable[[Container], object]) -> float:
         begin = self.clock()
-        read_columns(container)
+        read(container)
         return self.clock() - begin
 
 
