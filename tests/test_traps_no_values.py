@@ -154,8 +154,3 @@ def test_labels_of_many_classes_are_classes_and_of_uneven_ones_a_doubt(first):
     assert "task='classification' if these are classes" in notes(X, uneven)["task-guessed"]
     for number in (faces + 2, faces + 0.5, np.r_[faces[:-1], 90], R.integers(18, 90, size=N)):
         assert make_table(X, number).facts.other_task is None
-
-
-def test_one_hot_targets_are_refused_with_what_to_pass():
-    with pytest.raises(ValueError, match="one-hot classes are; pass numpy"):
-        make_table(X, np.eye(3)[np.arange(N) % 3])

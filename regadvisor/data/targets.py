@@ -55,15 +55,10 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
                 f"{_where(name)} must have at least 2 different values, got only {own[0]:g} in all rows; "
                 "there is nothing to learn: leave this target out"
             )
-    Y = np.column_stack(columns)
-    if task == "auto" and np.isin(Y, (0.0, 1.0)).all() and (Y.sum(axis=1) == 1.0).all():
-        raise DataError(
-            f"y must be one column of classes or several of numbers, got {Y.shape[1]} columns of 0 and 1 "
-            "with a single 1 in each row, as one-hot classes are; pass numpy.asarray(y).argmax(axis=1)"
-        )
     coded = [name for name, own in zip(names, columns, strict=True) if is_coded(own)]
     if task == "auto" and len(coded) == len(names):
         _refuse_classes(coded, frame.shape[1], "few different whole numbers, as classes are")
+    Y = np.column_stack(columns)
     return Target(
         y=Y,
         task="regression",

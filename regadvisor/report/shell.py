@@ -41,12 +41,13 @@ _ERRORS = tuple(
         (r"got NaN or None in", "got none in"),
         (r"got None\b", "got nothing"),
         (r"call advise\(\) once", "run it once"),
+        (r" \(pandas\.get_dummies\)", ""),
         (r"call advise\(X, y\)", "run regadvisor advise"),
         (r"convert it with pandas\.to_datetime", "write it that way"),
         (r"reshape X, or use", "use"),
         (r", or a classifier as model=|; in a module of your own.*", ""),
         (r"pass an array, or another \.npy file", "name another .npy file"),
-        (r"; pass (?=\w+\.astype|numpy\.asarray).*", ""),
+        (r"; pass (?=\w+\.astype).*", ""),
         (r"; pass seconds, such as pandas.*", "; write them in seconds"),
     )
 )
