@@ -12,7 +12,7 @@ from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.view import View, named, original_rows, whole_columns
-from regadvisor.words import level_text
+from regadvisor.words import counted, level_text
 
 #: Numbers that people write for a missing value, and what programs and formats put there.
 _FOR_MISSING = np.array(
@@ -43,8 +43,9 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...]]:
             f"{view.names([i])} is {level_text(value)} in {share:.0%} of the rows"
             for i, (value, share) in list(found.items())[:_MOST_SHOWN]
         ]
-        more = f" and {len(found) - _MOST_SHOWN} more columns" if len(found) > _MOST_SHOWN else ""
-        notes.append(_missing_note(f"{'; '.join(parts)}{more}"))
+        n_more = len(found) - _MOST_SHOWN
+        parts += [f"so it is in {counted(n_more, 'more column')}"] if n_more > 0 else []
+        notes.append(_missing_note("; ".join(parts)))
     if view.table.n_targets == 1 and (y := _target(view)) is not None:
         own = _alone_at_an_end(np.sort(y))
         if own is not None:
