@@ -33,7 +33,9 @@ def test_a_number_for_missing_values_is_named_with_its_share(value, share):
 
 def test_of_many_columns_with_such_numbers_three_are_described():
     r = np.random.default_rng(0)
-    answers = pd.DataFrame(r.integers(1, 6, size=(N, 5))).add_prefix("q").mask(np.arange(N) % 20 == 0, 99)
+    answers = pd.DataFrame(
+        np.where(np.arange(N)[:, None] % 20, r.integers(1, 6, size=(N, 5)), 99)
+    ).add_prefix("q")
     text = notes(answers, Y)["stands-for-missing"]
     assert text.startswith("'q0' is 99 in 5% of the rows; 'q1' is")
     assert "; so it is in 2 more columns, far from all other values" in text
