@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
+from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import (
     Advice,
@@ -299,3 +301,14 @@ def test_a_pipeline_has_the_weights_of_its_model() -> None:
     network = advise(X, y, model="mlp", recipe=Recipe(epochs=1), budget=0).build().fit(X, y)
     with pytest.raises(AttributeError, match="once a linear model"):
         _ = network.coef_
+
+
+@pytest.mark.parametrize("is_loader", [False, True])
+def test_a_data_set_of_torch_is_fitted_and_predicted_as_its_arrays(is_loader: bool) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:60].astype(np.float32), y[:60]
+    pairs = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+    given = DataLoader(pairs, batch_size=7) if is_loader else pairs
+    advice = advise(given, effort="quick", budget=None)
+    found = advice.build().fit(given).predict(given)
+    np.testing.assert_allclose(found, advice.build().fit(X, y).predict(X), rtol=1e-6)

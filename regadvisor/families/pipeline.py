@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 
+from regadvisor.data.datasets import is_dataset, unpacked
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.unpenalised import Unpenalised
@@ -36,6 +37,11 @@ def as_data_errors() -> Iterator[None]:
     except (TypeError, ValueError, OverflowError) as error:
         kind = _DataTypeError if isinstance(error, TypeError) else DataError
         raise kind(f"X must be a table that scikit-learn can take, got an error: {error}") from error
+
+
+def _rows_of(X: Any) -> Any:
+    """Return the rows of a data set of torch, or what was passed."""
+    return unpacked(X, None)[0] if is_dataset(X) else X
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -72,6 +78,7 @@ class AdvisedPipeline(Pipeline):
         Parameters
         ----------
         X : array-like, sparse matrix or frame, shape (n_rows, n_features), or images
+            Or a Dataset or DataLoader of torch, which holds the target, too.
         y : array-like or frame, shape (n_rows,) or (n_rows, n_targets)
         **params : object
             As for scikit-learn's ``Pipeline.fit``.
@@ -81,6 +88,8 @@ class AdvisedPipeline(Pipeline):
         DataError
             If the target, a weight or a column cannot be used.
         """
+        if is_dataset(X):
+            X, y = unpacked(X, y)
         if is_classifier(self) or is_regressor(self):  # a part of it may be neither
             names = (self.weight_name, "sample_weight")
             name = next((name for name in names if params.get(name) is not None), None)
@@ -100,14 +109,14 @@ class AdvisedPipeline(Pipeline):
     def predict(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return the predictions, shape (n_rows,) or (n_rows, n_targets)."""
         with as_data_errors():
-            predicted: NDArray[Any] = super().predict(X, **params)
+            predicted: NDArray[Any] = super().predict(_rows_of(X), **params)
         return predicted
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return class probabilities, shape (n_rows, n_classes)."""
         with as_data_errors():
-            predicted: NDArray[Any] = super().predict_proba(X, **params)
+            predicted: NDArray[Any] = super().predict_proba(_rows_of(X), **params)
         return predicted
 
     @property

@@ -299,7 +299,7 @@ def _cant_tell(record: Record) -> tuple[str, ...]:
     widest = _open_comparison(record, scores)
     if widest is None:
         rows = counted(sample.n_rows, "row")
-        return (f"Can't tell yet: in the time there was, {rows} left nothing to compare.", until)
+        return (f"Can't tell yet: the time was up before anything could be compared on {rows}.", until)
     # A deadline may have left some folds out: what is told rests on the rows that were tested.
     tested = "" if widest.n_rows >= sample.n_rows else f" of the {counted(widest.n_rows, 'row')} tested"
     kind = short_label(widest.a)
