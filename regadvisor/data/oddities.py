@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Name = str | int
 #: Columns and pairs that a note names.
 _MOST_NAMED = 5
+#: Rows by which a column that holds no numbers is told at once.
+_N_PROBED = 200
 #: Values whose words are counted.
 _MOST_READ = 1_000
 
@@ -146,7 +148,11 @@ def _almost_numbers(name: Name, levels: Levels) -> Note | None:
     """Return a warning about a column that a few texts keep from being one of numbers."""
     if len(levels.texts) < ALMOST_DIFFERENT:
         return None
-    texts, rows = levels.texts.tolist(), np.bincount(levels.codes[levels.codes >= 0]).tolist()
+    present = levels.codes[levels.codes >= 0]
+    some = levels.texts[present[:: max(1, len(present) // _N_PROBED)]].tolist()
+    if sum(written_around(text) is not None for text in some) < ALMOST_NUMBERS / 2 * len(some):
+        return None
+    texts, rows = levels.texts.tolist(), np.bincount(present).tolist()
     around = [None if means_missing(text) else written_around(text) for text in texts]
     n_rows: Counter[tuple[str, str]] = Counter()
     for each, own in zip(around, rows, strict=True):
