@@ -81,6 +81,11 @@ class Unlimited(AlwaysDropping):
         return self.layer(x) / 0.0
 
 
+class AsHalf(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.half()
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -106,6 +111,10 @@ class Unlimited(AlwaysDropping):
         (AlwaysDropping, "training=self.training"),
         (TwoInputs, r"TypeError: .*'v'.*; pass several inputs as a dict or a tuple"),
         (Codes, r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers"),
+        (
+            nn.Sequential(nn.Linear(8, 2), AsHalf()),
+            r"return float32, got torch.float16; return outputs.float",
+        ),
         (Unlimited, "finite.*, first in the module itself"),
         (SameAgain(), "new module in every call, got the same object twice"),
     ],

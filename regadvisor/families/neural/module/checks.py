@@ -199,7 +199,7 @@ def check_outputs(
             f"{tuple(outputs.shape)} for {len(outputs)} rows; {do}"
         )
     if outputs.dtype != torch.float32:
-        raise ParameterError(f"model must return float32, got {outputs.dtype}")
+        raise ParameterError(f"model must return float32, got {outputs.dtype}; return outputs.float()")
 
 
 # ------------------------------------------------------------------------------------- squashed outputs
