@@ -3,13 +3,14 @@
 usage: python benchmarks/budgets.py --data DIR [--busy 2] [--sets all|sets|settings|NAME,..]
        [--budgets 1,2,5,10,20] [--share 0.5] [--out FILE] [--write]
 
-DIR is as for ``regret.py``. NAME is a set of DIR, asked about a linear model, or NAME:mlp, NAME:cnn; or one
-of the settings below, which are asked once, with 5 s. Every case is a process of its own. The imports come
-first and are timed apart; the budget has to cover ``advise()``. ``--busy`` loops keep the processor busy
-beside it. With ``--share`` seconds are processor seconds over that share of a core, whatever else runs (but
-where a module only waits): 0.5 is what two busy loops on two cores leave of each. A case keeps its budget if
-it takes at most 10% or 2 s more, whichever is longer. ``--out`` keeps every line as JSON, and what is there
-already is not run again; with --write the table replaces the one in RESULTS.md.
+DIR is as for ``regret.py``. NAME is a set of DIR, asked about a linear model, or NAME:mlp, NAME:cnn,
+NAME:module (a caller's network of two layers); or one of the settings below, which are asked once, with 5 s.
+Every case is a process of its own. The imports come first and are timed apart; the budget has to cover
+``advise()``. ``--busy`` loops keep the processor busy beside it. With ``--share`` seconds are processor
+seconds over that share of a core, whatever else runs (but where a module only waits): 0.5 is what two busy
+loops on two cores leave of each. A case keeps its budget if it takes at most 10% or 2 s more, whichever is
+longer. ``--out`` keeps every line as JSON, and what is there already is not run again; with --write the table
+replaces the one in RESULTS.md.
 """
 
 from __future__ import annotations
@@ -97,6 +98,13 @@ def large_module() -> dict[str, Any]:
     return {**_few_rows(), "model": Large}
 
 
+def small_module(n_features: int, n_outputs: int) -> Any:
+    """Return a caller's network of two layers."""
+    from torch import nn
+
+    return nn.Sequential(nn.Linear(n_features, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, n_outputs))
+
+
 def _few_rows() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 8))
@@ -170,6 +178,8 @@ def arguments(case: str, folder: Path) -> dict[str, Any]:
     (entry,) = choose_sets(folder, name)
     data = load(folder, entry, max_rows=10**9)
     given = {**data.arguments(np.arange(data.n_rows)), "model": model or "linear"}
+    if model == "module":
+        given["model"] = small_module
     if model == "cnn":
         side = round(given["X"].shape[1] ** 0.5)
         given["X"] = given["X"].reshape(-1, side, side)

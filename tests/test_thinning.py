@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy import sparse
 
 from regadvisor import advise
+from regadvisor.data import thinning
 from regadvisor.data.source import make_table
 from regadvisor.data.thinning import Thinning
 from regadvisor.evidence.resources import choose_rung, situation_of
@@ -38,12 +40,13 @@ def test_without_time_the_fewest_rows_are_read_and_all_are_counted() -> None:
     assert [note.code for note in table.notes] == ["read-in-part"]
 
 
-def test_rows_are_read_in_proportion_to_the_time() -> None:
+def test_rows_are_read_in_proportion_to_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that charges 1 s for 50 rows and 10 s for the most that are tried: 8 s buy what a line says."""
     X, y = _data(200_000)
     tried = 500_000 // X.shape[1]
     ticks = iter([0.0, 1.0, 0.0, 1.0, 0.0, 10.0])
-    table = make_table(X, y, thinning=Thinning(within_s=8.0, clock=lambda: next(ticks)))
+    monkeypatch.setattr(thinning, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    table = make_table(X, y, thinning=Thinning(within_s=8.0))
     assert table.n_rows == 50 + int(7.0 / (9.0 / (tried - 50)))
 
 
