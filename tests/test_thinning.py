@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from regadvisor import advise
+from regadvisor import ParameterError, advise
 from regadvisor.data import thinning
 from regadvisor.data.source import make_table
 from regadvisor.data.thinning import Thinning
 from regadvisor.evidence.resources import choose_rung, situation_of
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS
+from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE
 
 NO_TIME = Thinning(within_s=0.0)
 
@@ -48,6 +48,17 @@ def test_rows_are_read_in_proportion_to_the_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(thinning, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     table = make_table(X, y, thinning=Thinning(within_s=8.0))
     assert table.n_rows == 50 + int(7.0 / (9.0 / (tried - 50)))
+
+
+def test_more_columns_than_there_is_time_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty columns take a second by this clock; a budget of 4 s, of which a twentieth is for reading."""
+    X, y = _data()
+    wide = pd.DataFrame(np.tile(X, 100))
+    ticks = iter(range(100))
+    monkeypatch.setattr(thinning, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    with pytest.raises(ParameterError, match=r"200 rows of 400 columns take about 8 s, got 4 s; raise it"):
+        make_table(wide, y, thinning=Thinning(within_s=4.0 * READ_SHARE))
+    assert make_table(wide, y, thinning=Thinning(within_s=10.0 * READ_SHARE)).facts.n_features == 400
 
 
 def test_with_time_enough_all_rows_are_read() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container
 from regadvisor.data.target import Target
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note
-from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS
+from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE
+from regadvisor.words import number
 
-#: Rows that are read to see how long it takes, twice; then so many cells.
-_FEW_ROWS, _TRIED_CELLS = 50, 500_000
+#: Rows that are read to see how long it takes, twice; then so many cells; of many columns, some first.
+_FEW_ROWS, _TRIED_CELLS, _TRIED_COLUMNS = 50, 500_000, 50
+#: Reading may take so many seconds longer than the budget before it is refused.
+_SLACK_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +47,14 @@ class Thinning:
 
         They are drawn at random, with at least ``FEWEST_ROWS_READ_OF_CLASS`` of every class that has them.
         `kept`: rows of the container that are in the target; None: all. `read`: what takes the time.
+
+        Raises ParameterError if reading the fewest rows would take more than the whole budget.
         """
         n_all = len(target.y)
-        if math.isinf(self.within_s) or n_all <= FEWEST_ROWS_READ:
+        if math.isinf(self.within_s):
+            return None
+        self._check_columns(container, read)
+        if n_all <= FEWEST_ROWS_READ:
             return None
         shuffled = np.random.default_rng(self.seed).permutation(n_all).astype(np.intp)
         where = shuffled if kept is None else np.flatnonzero(kept)[shuffled]
@@ -82,6 +91,27 @@ class Thinning:
             return len(where)
         left_s = self.within_s - own_s
         return len(where) if a_row_s * len(where) <= left_s else max(least, few + int(left_s / a_row_s))
+
+    def _check_columns(self, container: Container, read: Callable[[Container], object]) -> None:
+        """Refuse a frame with so many columns that looking at each takes more than the budget."""
+        values = container.values
+        n_columns, budget_s = container.shape[1], self.within_s / READ_SHARE
+        if not isinstance(values, pd.DataFrame) or n_columns < 2 * _TRIED_COLUMNS:
+            return
+        some = np.random.default_rng(self.seed).permutation(n_columns)[:_TRIED_COLUMNS]
+        own = replace(container, values=values.iloc[:FEWEST_ROWS_READ, some])
+        took_s = math.inf
+        for _ in range(2):  # the first time something may be loaded
+            try:
+                took_s = min(took_s, self._seconds(own, read) * n_columns / _TRIED_COLUMNS)
+            except DataError:  # of these columns or of all: who reads them all will say it
+                return
+            if took_s <= budget_s + _SLACK_S:
+                return
+        raise ParameterError(
+            f"budget must leave time to read the data: {FEWEST_ROWS_READ} rows of {n_columns:,} columns take "
+            f"about {number(took_s, 2)} s, got {number(budget_s)} s; raise it, or pass fewer columns"
+        )
 
     def _seconds(self, container: Container, read: Callable[[Container], object]) -> float:
         begin = time.perf_counter()
