@@ -123,9 +123,8 @@ class _Options(SimpleNamespace):
 def advise(**given: Any) -> None:
     """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
 
-    Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory.
-    Images are a .npz file of arrays X and y (or -t NAME), a .npy file with -t LABELS.npy, or a folder with
-    one
+    Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory. Images
+    are a .npz file of arrays X and y (or -t NAME), a .npy file with -t LABELS.npy, or a folder with one
     subfolder of images of one size for each class.
 
     Nothing is written that was not asked for. With -o PATH the run keeps a journal in PATH.journal (beside

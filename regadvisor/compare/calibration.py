@@ -33,8 +33,7 @@ class SupportMap:
 
     claim: Literal["regularize", "kind", "strength"]
     model: Literal["linear", "network"]
-    #: Both fitted on every set, each set worth one case; slope ≥ 0, so more support never means
-    #: less sure.
+    #: Both fitted on every set, each set worth one case; slope ≥ 0, so more support never means less sure.
     intercept: float
     slope: float
 

@@ -1,9 +1,8 @@
 """Losses that are free of the luck of having picked the best of many configurations.
 
 The best of 20 equal configurations looks 1.87 standard errors better than it is. Here every kind's
-configuration is picked on bootstrap rows and scored on the rows left out (BBC-CV: Tsamardinos,
-Greasidou, Borboudakis 2018, Machine Learning 107:1895), from the stored held-out losses, with no
-further training.
+configuration is picked on bootstrap rows and scored on the rows left out (BBC-CV: Tsamardinos, Greasidou,
+Borboudakis 2018, Machine Learning 107:1895), from the stored held-out losses, with no further training.
 
 That is exact for independent losses. Among neighbouring strengths of one smooth family (ridge), whose mean
 losses vary less over data sets than their rows suggest, it corrects too much: ``benchmarks/coverage.py``

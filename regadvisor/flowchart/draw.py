@@ -1,9 +1,8 @@
 """Pictures of a chart, for the terminal and as Mermaid, drawn from the same table that is walked.
 
-A picture shows every question with its text, and every edge with its replies, its action (a yellow box
-of the published picture), what it does to the pick, and where it leads. Replies with the same edge
-share a line. A question that is reached from one place is drawn below that place, any other one has a
-section of its own.
+A picture shows every question with its text, and every edge with its replies, its action (a yellow box of the
+published picture), what it does to the pick, and where it leads. Replies with the same edge share a line. A
+question that is reached from one place is drawn below that place, any other one has a section of its own.
 """
 
 from __future__ import annotations

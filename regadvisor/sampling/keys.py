@@ -1,8 +1,7 @@
 """A number for every row that depends on what the row says, not on where it stands or what it is measured in.
 
-Drawing and folding go through these keys, so a data set gives the same sample and the same folds in
-whatever order its rows and columns arrive, in whatever units and number type; and equal keys are duplicate
-rows.
+Drawing and folding go through these keys, so a data set gives the same sample and the same folds in whatever
+order its rows and columns arrive, in whatever units and number type; and equal keys are duplicate rows.
 
 A key that hashed values would change with every unit. One that hashed exact ranks would not, but float32
 makes ties of neighbours, every tie moves all ranks above it, and sorting is slow: 3 million rows of 20

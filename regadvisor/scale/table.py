@@ -60,8 +60,7 @@ class Scanned:
         standard deviation of the target. A source of no more rows than are drawn gives the same table as in
         memory.
 
-        Raises DataError if the source cannot be read, or its target has more classes than are
-        counted.
+        Raises DataError if the source cannot be read, or its target has more classes than are counted.
         """
         spec = _spec(self._source, roles, task=task, seed=self._seed)
         if self._found is None or self._found.spec.is_stratified != spec.is_stratified:

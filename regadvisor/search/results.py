@@ -178,9 +178,8 @@ class Results:
     def finite_losses(self, fit: Fit) -> Losses:
         """Return a fit's row losses with every lost one (a run that diverged) set far above the constant's.
 
-        A baseline that diverges counts as worse than anything that did not, and is never dropped;
-        the value, ``thresholds.EXPLODED`` times the constant's mean loss (``exploded_from``), is the bar it
-        has passed.
+        A baseline that diverges counts as worse than anything that did not, and is never dropped; the value,
+        ``thresholds.EXPLODED`` times the constant's mean loss (``exploded_from``), is the bar it has passed.
         """
         is_lost = self.is_tested & ~np.isfinite(fit.losses)
         if not is_lost.any():

@@ -166,10 +166,9 @@ class LinearFamily(OnOtherRows):
         """Return documented default strengths, for advice without validation.
 
         L2 is scikit-learn's default ``C=1`` (``Ridge(alpha=1)``), that is ``1/n`` per row: a standard normal
-        prior on standardised features. L1 is the universal threshold
-        ``σ·sqrt(2·log(p)/n)``, which silences pure noise features (Donoho and Johnstone 1994; Bickel, Ritov
-        and Tsybakov 2009), with σ of :data:`~regadvisor.thresholds.DEFAULT_NOISE_SD`. Elastic net takes half
-        of each.
+        prior on standardised features. L1 is the universal threshold ``σ·sqrt(2·log(p)/n)``, which silences
+        pure noise features (Donoho and Johnstone 1994; Bickel, Ritov and Tsybakov 2009), with σ of
+        :data:`~regadvisor.thresholds.DEFAULT_NOISE_SD`. Elastic net takes half of each.
         """
         l2 = 1.0 / n_rows
         l1 = thresholds.DEFAULT_NOISE_SD * math.sqrt(2 * math.log(max(n_features, 2)) / n_rows)

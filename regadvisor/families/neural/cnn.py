@@ -15,13 +15,10 @@ LAST_SIZE = 8
 def cnn(n_outputs: int, input_shape: tuple[int, ...]) -> nn.Sequential:
     """Return an untrained convolutional network.
 
-    Convolutions with batch norm and rectifier, then a hidden layer of 128 units. Images longer than 8
-    pixels are
-    halved by strides until they are not; the first convolution is 5×5 there, others are 3×3. Dropout, in
-    front of
-    both linear layers, is 0 until a candidate sets it. Strides instead of pooling make a step nearly twice
-    as fast
-    on a CPU, and the network no worse.
+    Convolutions with batch norm and rectifier, then a hidden layer of 128 units. Images longer than 8 pixels
+    are halved by strides until they are not; the first convolution is 5×5 there, others are 3×3. Dropout, in
+    front of both linear layers, is 0 until a candidate sets it. Strides instead of pooling make a step nearly
+    twice as fast on a CPU, and the network no worse.
 
     `input_shape`: ``(channels, height, width)``.
 
