@@ -62,7 +62,7 @@ def test_a_diverged_configuration_is_worse_than_everything_and_never_picked(bad)
     panel = made(losses={"none": np.full((1, 200), bad), "l2": broken, "l1": np.full((1, 200), bad)})
     assert (panel.losses["l2"] > 1e5).all(axis=1).tolist() == [False] * 6 + [True]
     honest = honest_losses(panel, seed=0)
-    assert len(broken) - 1 not in honest.picks["l2"]
+    assert honest.of("l2").max() < 1e5, "it is never picked"
     assert honest.best_kind == "l2"
     result = compare(honest, "none", "l2")
     assert (result.reply, result.p_worse) == ("worse", 1.0)
@@ -132,7 +132,6 @@ def test_a_kind_with_one_configuration_keeps_its_own_losses():
     honest = honest_losses(panel, seed=0)
     np.testing.assert_array_equal(honest.of("none"), panel.losses["none"][0])
     assert honest.loss("none") == pytest.approx(panel.losses["none"].mean())
-    assert set(honest.picks["none"].tolist()) == {0}
 
 
 def test_the_pick_on_all_rows_is_the_lowest_mean_and_the_first_of_equals():

@@ -54,7 +54,7 @@ def calibrated(
     """Return the probability that a claim is right, or None where no map from its support can be trusted.
 
     `claim`: name of the claim. That nothing beats the constant ("no signal") is another claim, and not
-    mapped. `support`: share of walks on resampled rows that agree, in [0, 1]. `family`: name of the model
+    mapped. `support`: share of draws of resampled rows that agree, in [0, 1]. `family`: name of the model
     family: "linear", or that of any network ("mlp", "module", …). `maps`: by default those that were fitted
     across data sets.
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,6 @@ class Honest:
     sides: tuple[str, ...]
     #: (n_sides, n_rows): for every row the mean loss of what was picked in the draws that leave the row out.
     losses: NDArray[np.float64]
-    #: (n_boot,): by kind: the configuration that each draw picked.
-    picks: dict[str, NDArray[np.intp]]
 
     def of(self, side: str) -> NDArray[np.float64]:
         """Return the honest losses of one side, shape (n_rows,)."""
@@ -42,12 +39,7 @@ class Honest:
 
     def loss(self, side: str) -> float:
         """Return the (weighted) mean honest loss of one side."""
-        return self._means[side]
-
-    @cached_property
-    def _means(self) -> dict[str, float]:
-        """Mean losses by side; the walks on resampled rows ask for them thousands of times."""
-        return dict(zip(self.sides, (self.losses @ self.panel.share).tolist(), strict=True))
+        return float(self.of(side) @ self.panel.share)
 
     @property
     def best_kind(self) -> str:
@@ -79,7 +71,7 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
     # "any": a draw's pick counts for the kind that won it (-1: another kind won).
     won = [(kind, np.where(kind_picks == k, picks[kind], -1)) for k, kind in enumerate(panel.kinds)]
     losses += [_scored(panel, counts, won), panel.constant]
-    return Honest(panel=panel, sides=(*panel.kinds, ANY, CONSTANT), losses=np.stack(losses), picks=picks)
+    return Honest(panel=panel, sides=(*panel.kinds, ANY, CONSTANT), losses=np.stack(losses))
 
 
 def _scored(

@@ -34,7 +34,7 @@ class Effort:
     baseline_seeds: Mapping[str, int]
     #: Bootstrap replicates of the comparisons.
     n_boot: int
-    #: Resampled walks.
+    #: Draws of resampled rows.
     n_draws: int
     #: Rounds after the portfolio, in which the search asks for two more candidates of the kinds that may win.
     n_rounds: int
