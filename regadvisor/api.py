@@ -125,9 +125,10 @@ def advise(
         In a pipeline its own steps are fitted inside every fold, to X as it is passed (it may then be a list
         of texts), and strengths are for what the last step gets. docs/method.md has a table of arguments.
 
-        A Keras 3 model, compiled or not, a factory of one, or a skorch net, alone or at the end of a Pipeline:
-        copies are trained as by their own ``fit``, with penalties in the loss. A Keras model is trained for the epochs and batches of `recipe`
-        (or for as many epochs as its last ``fit``), a net as it says itself.
+        A Keras 3 model, compiled or not, a factory of one, or a skorch net, alone or at the end of a
+        Pipeline: copies are trained as by their own ``fit``, with penalties in the loss. A Keras model is
+        trained for the epochs and batches of `recipe` (or for as many epochs as its last ``fit``), a net as
+        it says itself.
 
         Any other model is a function that trains it: :func:`regadvisor.fit_function`.
     recipe : Recipe, optional

@@ -207,7 +207,7 @@ def test_an_estimator_or_module_finds_its_family(model: Any, task: str, family: 
         (LogisticRegression(), "regression", r"must be a regressor"),
         ("cnn", "binary", r"images of shape .* got a table of 8 columns"),
         ("forest", "binary", r"got 'forest'"),
-        (3, "binary", r"got int"),
+        (3, "binary", r"got 3; of any other model"),
     ],
 )
 def test_other_models_are_refused_with_what_is_supported(model: Any, task: str, message: str) -> None:
