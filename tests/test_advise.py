@@ -200,14 +200,11 @@ def test_same_seed_and_effort_give_the_same_record(model: str) -> None:
     assert without_timings(one) == without_timings(two)
 
 
-def test_the_record_holds_what_walks_on_resampled_rows_have_measured() -> None:
-    """L2 against L1 is unsure on some resampled rows, and Q3a is asked there though it is not on the path."""
+def test_the_record_holds_all_that_was_measured() -> None:
     record = advise(*load_breast_cancer(return_X_y=True), effort="quick").record
-    assert "Q3a" not in record.walk.questions
-    assert record.evidence.correlation is not None
     stages = record.timings.stages
     measured = {name for name in stages if getattr(record.evidence, name, None) is not None}
-    assert {"sample", "resources", "scores", "correlation"} <= measured
+    assert {"sample", "resources", "scores"} <= measured
     assert not {name for name in stages if hasattr(record.evidence, name)} - measured - {"growth"}
     assert sum(stages.values()) <= record.timings.total_s, "no second counts for two stages"
 
