@@ -16,7 +16,7 @@ from rounding import without_timings
 
 from regadvisor.advice import Advice
 from regadvisor.errors import RecordError, RegadvisorError
-from regadvisor.records import FORMAT, Answer, CandidateScore, Column, Flip, Note, Record
+from regadvisor.records import FORMAT, Answer, CandidateScore, Column, FeatureFacts, Flip, Note, Record
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.view import view
@@ -398,3 +398,24 @@ def test_an_edited_training_is_refused_where_it_is_used() -> None:
             use(unknown)
         with pytest.raises(RecordError, match="lr, batch_size and schedule for a network, got no lr"):
             use(without)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, -0.1, 1.5])
+@pytest.mark.parametrize("name", ["support", "probability"])
+def test_claims_have_shares(name: str, value: float) -> None:
+    record = advice()
+    claim = replace(record.claims[0], **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(RecordError, match=f"must have a {name} from 0 to 1 of each claim"):
+        from_json(to_json(replace(record, claims=(claim, *record.claims[1:]))))
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_endless_rank_is_refused_and_an_endless_projection_is_read(value: float) -> None:
+    record = advice()
+    facts = FeatureFacts(
+        n_seen=3, n_rows=9, n_features=3, effective_rank=value, pairs=(), names=(), strengths=()
+    )
+    with pytest.raises(RecordError, match="must have a finite effective rank"):
+        from_json(to_json(replace(record, features=facts)))
+    endless = replace(record, timings=replace(record.timings, projected_s=value, budget_s=1.0))
+    assert Advice(from_json(to_json(endless))).to_text()

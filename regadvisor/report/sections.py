@@ -344,7 +344,7 @@ def _larger_budget(record: Record) -> str | None:
     timings, resources = record.timings, record.evidence.resources
     if timings.budget_s == 0 and resources is not None and resources.budget_s == 0:
         return 'budget="auto"'
-    if timings.budget_s is None or timings.projected_s is None:
+    if timings.budget_s is None or timings.projected_s is None or not math.isfinite(timings.projected_s):
         return None
     enough_s = math.ceil(_MARGIN * timings.projected_s)
     return f"budget={enough_s}" if enough_s > timings.budget_s else None

@@ -152,9 +152,23 @@ def from_json(text: str | bytes) -> Record:
             f"advice must have the fields of its format, got something else ({error}): {_DO}"
         ) from error
     try:
-        return msgspec.convert(upgraded, Record)
+        record = msgspec.convert(upgraded, Record)
     except msgspec.ValidationError as error:
         raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
+    _check_numbers(record)
+    return record
+
+
+def _check_numbers(record: Record) -> None:
+    """Refuse numbers that no run can have written, and no report can show."""
+    for claim in record.claims:
+        for name, share in (("support", claim.support), ("probability", claim.probability)):
+            if share is not None and not 0 <= share <= 1:  # NaN is not
+                raise RecordError(f"advice must have a {name} from 0 to 1 of each claim, got {share}: {_DO}")
+    if record.features is not None and not math.isfinite(record.features.effective_rank):
+        raise RecordError(
+            f"advice must have a finite effective rank, got {record.features.effective_rank}: {_DO}"
+        )
 
 
 # ------------------------------------------------------------------------------------------- writing
