@@ -96,6 +96,10 @@ def test_text_beside_missing_targets_is_not_called_mixed() -> None:
             ["1 days 00:30:00", *(f"0 days 00:00:{k:02d}" for k in range(10))],
             [24.5, *(k / 3600 for k in range(10))],
         ),
+        (
+            ["-1 days +23:00:00", *(f"{k} days 01:00:00" for k in range(9)), "-2 days +12:30:00"],
+            [-1.0, *(24.0 * k + 1 for k in range(9)), -35.5],
+        ),
         (["950", "2M", *(f"{k}.5K" for k in range(10))], [950.0, 2e6, *(1e3 * (k + 0.5) for k in range(10))]),
         (["5°S", *(f"{k}.5°N" for k in range(10))], [-5.0, *(k + 0.5 for k in range(10))]),
     ],
@@ -111,7 +115,16 @@ def test_other_ways_to_write_numbers(texts: list[str], numbers: list[float]) -> 
 
 
 @pytest.mark.parametrize(
-    "codes", [["3:1", "5:2"], ["25:61", "1:99"], ["-5-", "3"], ["1,2,345"], ["5k", "7 lb"]]
+    "codes",
+    [
+        ["3:1", "5:2"],
+        ["25:61", "1:99"],
+        ["-5-", "3"],
+        ["1,2,345"],
+        ["5k", "7 lb"],
+        ["12", "12B"],
+        ["5 m", "7"],
+    ],
 )
 def test_what_only_looks_like_that_is_none(codes: list[str]) -> None:
     assert written_numbers(codes) is None

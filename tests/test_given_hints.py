@@ -93,6 +93,18 @@ def test_years_are_an_order_as_well():
     assert codes == ["dates-rows"]
 
 
+def test_where_the_time_is_given_it_is_not_asked_for():
+    days = pd.date_range("2021-01-04", periods=N)
+    frame = pd.DataFrame({"day": days, "no": np.arange(N), "a": R.normal(size=N)})
+    said = {note.code: note.text for note in find_traps(make_table(frame, frame.a, time=days), seed=0)}
+    assert "dates-rows" not in said
+    assert said["numbers-rows"].endswith("about new rows. Leave it out.")
+    years = np.column_stack([np.arange(1700, 1700 + N), R.normal(size=N)])
+    (note,) = find_traps(make_table(years, R.normal(size=N)), seed=0)
+    assert note.text.startswith("Each row has its own year in column 0.")
+    assert note.text.endswith("pass it as time=.")
+
+
 def ranked(y, rank):
     r = np.random.default_rng(3)
     return find_traps(make_table(pd.DataFrame({"rank": rank, "a": r.normal(size=len(y))}), y), seed=0)

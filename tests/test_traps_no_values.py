@@ -146,6 +146,18 @@ def test_a_value_of_one_class_is_told_if_it_is_no_luck():
     assert "one-class-value" not in notes(X.assign(drug=drug), rare)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_of_many_rows_a_value_of_one_class_is_looked_up_in_all(seed):
+    r = np.random.default_rng(seed)
+    n = 30_000
+    has_it = r.random(n) < 0.1
+    y = (r.random(n) < np.where(has_it, 0.004, 0.3)).astype(int)  # the rows that are looked at hold no 1
+    frame = pd.DataFrame({"has it": has_it.astype(int), "x": r.normal(size=n)})
+    assert "one-class-value" not in notes(frame, y)
+    text = notes(frame, np.where(has_it, 0, y))["one-class-value"]
+    assert text.startswith(f"all {has_it.sum():,} rows with one of the values of 'has it' are of class 0")
+
+
 def test_weights_that_leave_few_rows_a_say_are_told():
     weight = np.exp(1.7 * np.random.default_rng(0).normal(size=N))
     n = round(weight.sum() ** 2 / np.square(weight).sum())

@@ -138,7 +138,7 @@ def notes_on_columns(
         text = (
             f"{listed(prose)} {agreed(len(prose), 'holds', 'hold')} sentences, whose words are not read: "
             f"whole sentences teach a model nothing about new rows. Leave {them} words with steps of your "
-            f"own, such as model=make_pipeline({steps}, LogisticRegression())."
+            f"own, such as model=make_pipeline({steps}, LogisticRegression()), or with Ridge() for a number."
         )
         notes.append(Note(code=FREE_TEXT, text=text, is_warning=True))
     return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in unlike}))

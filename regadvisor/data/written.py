@@ -37,10 +37,12 @@ _NUMBER: dict[DecimalSign, re.Pattern[str]] = {
 _GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
 #: Hours and minutes (or minutes and seconds) and what is smaller; days in front as pandas writes them.
-_CLOCK = re.compile(r"(?:(\d+) days? \+?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
+_CLOCK = re.compile(r"(?:(\d+) days? (\+)?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
 _POWER_OF_TEN = re.compile(r"\s*[-+]?\d*[.,]?\d+[eE][-+]?\d+\s*")
 #: Letters for powers of ten; they change from row to row with the size of the number.
 _POWERS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
+#: Without thousands between them, these are metres and house numbers.
+_NO_POWERS = ({"", "m"}, {"", "b"})
 #: What stands behind numbers with such letters.
 _SCALED = "K or M"
 _SIDES = {"°n": 1.0, "°s": -1.0, "°e": 1.0, "°w": -1.0}
@@ -91,7 +93,7 @@ def written_numbers(
         return None
     factors, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
     if len(set(afters)) > 1 if way is None else way.after == _SCALED:
-        if not set(afters) <= _POWERS.keys():
+        if not set(afters) <= _POWERS.keys() or (way is None and set(afters) in _NO_POWERS):
             return None
         factors = tuple(own * _POWERS[power] for own, power in zip(factors, afters, strict=True))
         afters = (_SCALED,) * len(afters)
@@ -156,9 +158,13 @@ def _clock(bare: str) -> tuple[float, str, str, str] | None:
     found = _CLOCK.fullmatch(bare.removeprefix("-")) if ":" in bare else None
     if found is None:
         return None
-    days, first, second, third = ((part or "0").replace(",", ".") for part in found.groups())
-    value = 24.0 * float(days) + float(first) + float(second) / 60.0 + float(third) / 3600.0
-    return -1.0 if bare.startswith("-") else 1.0, "", f"{value:.9f}", "h:mm:s" if found[4] else "h:mm"
+    days, _, first, second, third = ((part or "0").replace(",", ".") for part in found.groups())
+    value = float(first) + float(second) / 60.0 + float(third) / 3600.0
+    is_negative = bare.startswith("-")
+    # "-1 days +23:00:00" is what pandas makes of -1:00:00.
+    value = 24.0 * float(days) + (-value if is_negative and found[2] else value)
+    is_negative ^= value < 0
+    return -1.0 if is_negative else 1.0, "", f"{abs(value):.9f}", "h:mm:s" if found[5] else "h:mm"
 
 
 def _is_unit(before: str, after: str) -> bool:

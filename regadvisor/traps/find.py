@@ -16,7 +16,7 @@ from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.no_values import for_missing, totals_row
 from regadvisor.traps.shared_rows import shared_rows
-from regadvisor.traps.view import View, is_by_target, is_sorted
+from regadvisor.traps.view import View, is_by_target, is_sorted, named
 from regadvisor.words import shown
 
 
@@ -89,8 +89,11 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
     """
     times = [j for j, own in numbered.items() if view.is_date[j] or _is_years(own)]
     others = [j for j in numbered if j not in times]
+    has_time = view.table.facts.has_time
     in_order = all(is_sorted(numbered[j]) for j in others)
-    notes = [_dates_note(view.name(times[0]), "date" if view.is_date[times[0]] else "year")] if times else []
+    notes = []
+    if times and not has_time:
+        notes.append(_dates_note(view.name(times[0]), "date" if view.is_date[times[0]] else "year"))
     return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
 
 
@@ -123,9 +126,10 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
 
 
 def _dates_note(name: str | int, what: str) -> Note:
+    how = f"time={shown(name)}" if isinstance(name, str) else "it as time="
     text = (
-        f"Each row has its own {what} in {shown(name)}. If later rows are to be predicted from earlier ones, "
-        f"pass time={shown(name)}."
+        f"Each row has its own {what} in {named([name])}. If later rows are to be predicted from earlier "
+        f"ones, pass {how}."
     )
     return Note(code="dates-rows", text=text, is_warning=True)
 
@@ -135,9 +139,9 @@ def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
     count, them, are, it = ("numbers", "it", "it is", "it tells")
     if len(found) > 1:
         count, them, are, it = ("number", "them", "they are", "they tell")
-    order, time = (
-        (" in their order", f", or pass time= if {are} the order of time") if is_sorted else ("", "")
-    )
+    order = " in their order" if is_sorted else ""
+    is_free = is_sorted and not view.table.facts.has_time
+    time = f", or pass time= if {are} the order of time" if is_free else ""
     what = "an identifier teaches a model nothing about new rows"
     if is_sorted and is_by_target(view):
         what = f"as the rows are sorted by the target, {it} the target here, and nothing about new rows"
@@ -155,6 +159,8 @@ _MOST_CHECKED = 20_000
 #: Rows of the programme that are added where its rule errs, and how often.
 _ROUNDS = 4
 _SHUFFLES = 3
+#: Values of one class on some rows that are looked up in all rows.
+_MOST_HOPEFUL = 10
 
 
 def separable(view: View, *, seed: int) -> tuple[Note, ...]:
@@ -199,21 +205,35 @@ def _of_one_class(view: View) -> tuple[Note, ...]:
     y = view.targets[:, 0]
     codes, counts = np.unique(y, return_counts=True)
     share = dict(zip(codes.tolist(), (counts / len(y)).tolist(), strict=True))
-    found = []
+    hopeful = []
     for j in view.varying[(view.n_levels[view.varying] == 2) | view.is_category[view.varying]].tolist():
         for level in np.unique(view.values[:, j]).tolist():
-            own = y[view.values[:, j] == level]
+            at = np.flatnonzero(view.values[:, j] == level)
+            own = y[at]
             chance = share[own[0]] ** len(own) if len(own) and (own == own[0]).all() else 1.0
             if len(own) >= thresholds.SEPARABLE_FEWEST_ROWS and chance <= thresholds.ONE_CLASS_CHANCE:
-                found.append((len(own), j, own[0]))
-    if not found:
+                hopeful.append((len(own), j, int(view.rows[at[0]])))
+    found = (
+        (n, j, row)
+        for _, j, row in sorted(hopeful, reverse=True)[:_MOST_HOPEFUL]
+        if (n := _rows_like(view, j, row))
+    )
+    n, j, row = next(found, (0, 0, 0))
+    if not n:
         return ()
-    (n, j, code), classes = max(found), view.table.facts.classes or ()
+    code, classes = view.table.targets[row, 0], view.table.facts.classes or ()
     text = (
         f"all {n:,} rows with one of the values of {view.names([j])} are of class {shown(classes[int(code)])}"
         ": without a penalty the weight of this value has no finite best value."
     )
     return (Note(code="one-class-value", text=text),)
+
+
+def _rows_like(view: View, j: int, row: int) -> int:
+    """Return how many rows of the table have a row's value of a column; 0 if not all are of its class."""
+    whole, y = view.whole(j), view.table.targets[:, 0]
+    alike = whole == whole[row]
+    return int(alike.sum()) if bool((y[alike] == y[row]).all()) else 0
 
 
 def _is_separable(features: NDArray[np.float64], side: NDArray[np.float64]) -> bool:
