@@ -415,3 +415,6 @@ def test_errors_keep_the_names_that_they_quote():
 def test_codes_are_told_in_a_shell_without_python():
     note = "If they name kinds, pass X['my zip'].astype('category'), or write a letter in front of each."
     assert in_options(note) == "If they name kinds, write a letter in front of each."
+    steps = "steps of your own, such as model=f('a. b'), or with Ridge() for a number"
+    prose = f"Leave it out, or use its words with {steps}."
+    assert in_options(prose) == "Leave it out."

@@ -56,7 +56,10 @@ _ERRORS = tuple(
 #: What is quoted, but for the values of arguments and the names of libraries.
 _QUOTED = re.compile(r"(?<![=(\w])'(?!(?:sklearn|torch)')[^']*'")
 #: What only Python can do where a file may be written otherwise.
-_PYTHON_ONLY = re.compile(r"pass X\[.*?\]\.astype\('category'\), or (?=write)")
+_PYTHON_ONLY = re.compile(
+    r"pass X\[.*?\]\.astype\('category'\), or (?=write)"
+    r"|, or use (?:its|their) words with steps of your own, .* for a number(?=\.)"
+)
 
 
 def complaint(error: str) -> str:
