@@ -182,6 +182,25 @@ def test_labels_written_in_several_ways_are_one_class(tmp_path: Path, small):
     assert table.facts.class_counts == ((y != "1").sum(), (y == "1").sum())
 
 
+def test_targets_written_as_people_write_numbers_are_numbers_here_too(tmp_path: Path, small):
+    price = np.arange(6_000) % 700
+    y = np.where(np.arange(6_000) % 50, [f"${each:,}.50" for each in price], "n.a.")
+    write(FRAME.assign(y=y), tmp_path, "csv")
+    table, given = Scanned(find_source(tmp_path)).table(ROLES)
+    assert table.facts.task == "regression"
+    assert set(table.y) <= set(price + 0.5)
+    assert len(table.y) == len(given) < 1_000  # without those that have none
+
+
+def test_points_between_thousands_count_nothing_in_what_is_known_of_all_rows(tmp_path: Path, small):
+    y = 1_000 + np.arange(6_000) % 7_000
+    rows = [f"{j},5;{each // 1_000}.{each % 1_000:03d}" for j, each in enumerate(y.tolist())]
+    (tmp_path / "one.csv").write_text("\n".join(["a;y", *rows, ""]))
+    table, _ = Scanned(find_source(tmp_path)).table(ROLES)
+    assert table.facts.target_mean == pytest.approx(y.mean())
+    assert table.whole.means["a"] == pytest.approx((2_999.5 + 0.5, np.arange(6_000).std()))
+
+
 def test_groups_and_time_are_columns_of_their_own(tmp_path: Path, small):
     frame = FRAME.assign(who=np.arange(6_000) // 3, at=pd.date_range("2024-01-01", periods=6_000, freq="h"))
     table, given = Scanned(find_source(write(frame, tmp_path, "parquet"))).table(

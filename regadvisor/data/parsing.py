@@ -34,7 +34,7 @@ _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _CODE = re.compile(r"\s*0\d+\s*")
 _PLAIN_COMMA = re.compile(r"-?(?:0|[1-9]\d*)(?:,\d+)?")
 #: A point before three digits may also stand between thousands; beside a decimal comma it does.
-_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 #: The line above the header by which Excel is told the separator.
 _SAID = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -255,14 +255,14 @@ def _has_decimal_comma(rows: list[list[str]]) -> bool:
     fields = [field.strip() for row in rows for field in row]
     has_comma = any(_DECIMAL_COMMA.fullmatch(field) for field in fields)
     return has_comma and not any(
-        _DECIMAL_POINT.fullmatch(field) and not _THOUSANDS.fullmatch(field) for field in fields
+        _DECIMAL_POINT.fullmatch(field) and not THOUSANDS.fullmatch(field) for field in fields
     )
 
 
 def _without_points(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a text column of a file with decimal commas as numbers if points stand between thousands."""
     texts = column.dropna().astype(str).str.strip()
-    if not all(_THOUSANDS.fullmatch(text) or _PLAIN_COMMA.fullmatch(text) for text in texts):
+    if not all(THOUSANDS.fullmatch(text) or _PLAIN_COMMA.fullmatch(text) for text in texts):
         return column
     numbers = texts.str.replace(".", "").str.replace(",", ".").astype(float)
     return numbers.reindex(column.index)

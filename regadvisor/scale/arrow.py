@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor.data.parsing import THOUSANDS
+
 Label: TypeAlias = Any
 Counts: TypeAlias = dict[Label, int]
 
@@ -31,7 +33,7 @@ def numbers_of(column: Any, decimal: str = ".") -> tuple[NDArray[Any], int]:
         return column.to_numpy(zero_copy_only=False), 0
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         column = pc.utf8_trim_whitespace(column)
-        column = column if decimal == "." else pc.replace_substring(column, decimal, ".")
+        column = column if decimal == "." else _with_decimal_point(column)
     try:
         return column.cast(pa.float64()).to_numpy(zero_copy_only=False), 0
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -39,6 +41,17 @@ def numbers_of(column: Any, decimal: str = ".") -> tuple[NDArray[Any], int]:
 
         read = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return read, int(np.isnan(read).sum()) - column.null_count
+
+
+def _with_decimal_point(column: Any) -> Any:
+    """Return texts with a point for the decimal comma, and none between thousands."""
+    import pyarrow.compute as pc
+
+    has_point = pc.match_substring(column, ".")
+    is_thousands = pc.match_substring_regex(column, f"^{THOUSANDS.pattern}$")
+    if not pc.any(pc.and_not(has_point, is_thousands)).as_py():
+        column = pc.replace_substring(column, ".", "")
+    return pc.replace_substring(column, ",", ".")
 
 
 def label_codes(column: Any) -> tuple[NDArray[np.intp], list[Label]]:

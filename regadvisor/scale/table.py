@@ -153,7 +153,8 @@ def _is_by_class(source: Source, sketch: Sketch, roles: Roles, task: str) -> boo
         counts = np.array([sketch.counts[labels[code]] for code in met[is_there]])
         in_proportion = np.ceil(counts * min(1.0, SAMPLE_ROWS / sketch.n_rows)).astype(np.intp)
         repeated = values.repeat(in_proportion.tolist())
-    is_class = task != "auto" or holds_labels(column_with_numbers(repeated, task=task)[0])
+    read, _ = column_with_numbers(repeated, task=task)
+    is_class = task != "auto" or holds_labels(read)
     if sketch.counts is None and is_class:
         raise DataError(
             f"y must have at most {MOST_CLASSES:,} classes where data are read in parts, got more; merge "
@@ -161,7 +162,7 @@ def _is_by_class(source: Source, sketch: Sketch, roles: Roles, task: str) -> boo
         )
     if sketch.counts is None or is_class:
         return is_class
-    return is_coded(finite_numbers(repeated))
+    return is_coded(finite_numbers(read.dropna()))
 
 
 def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64] | None]:
