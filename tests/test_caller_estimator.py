@@ -25,6 +25,7 @@ from sklearn.linear_model import (
     SGDClassifier,
     SGDRegressor,
 )
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -115,6 +116,20 @@ def test_class_weights_and_the_intercept_are_part_of_the_fits(
         chances = model.predict_proba(CANCER_X[fold.test])
         losses = -np.log(chances[np.arange(len(fold.test)), CANCER_Y[fold.test]])
         np.testing.assert_allclose(fit.losses[fold.test], losses, rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_the_penalty_of_a_network_is_shared_among_the_weights_of_its_rows(solver: str) -> None:
+    X = StandardScaler().fit_transform(CANCER_X)[:90]
+    y, last = (
+        X[:, 0] + X[:, 1],
+        MLPRegressor(hidden_layer_sizes=(3,), solver=solver, max_iter=2_000, random_state=0),
+    )
+    plain, weighted = (
+        configured(last, Strengths(l1=0.0, l2=0.3, n_rows=90, mean_weight=mean)) for mean in (1.0, 10.0)
+    )
+    weighted.fit(X, y, sample_weight=np.full(90, 10.0))
+    np.testing.assert_allclose(weighted.predict(X), plain.fit(X, y).predict(X), rtol=1e-3)
 
 
 MODELS = [

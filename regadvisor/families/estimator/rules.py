@@ -170,7 +170,7 @@ def huber_regressor(model: Any, s: Strengths) -> BaseEstimator:
 
 
 def network(model: Any, s: Strengths) -> BaseEstimator:
-    """Mean loss of a batch + alpha/2·Σw² over its rows."""
+    """Mean loss of a batch + alpha/2·Σw² over the weights of its rows."""
     batch = 200 if model.batch_size == "auto" else model.batch_size
     n_rows = s.n_rows if model.solver == "lbfgs" else min(batch, s.n_rows)
-    return model.set_params(alpha=mlp_alpha(s.l2, n_rows))
+    return model.set_params(alpha=mlp_alpha(s.l2, n_rows * s.mean_weight))
