@@ -190,16 +190,19 @@ class Locked(nn.Dropout):
         return x * functional.dropout(torch.ones_like(x[:1]), self.p, self.training)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.9])
 @pytest.mark.parametrize(("layer", "engine"), [(Plain, "fused"), (Locked, "loop")])
-def test_a_subclass_of_dropout_is_trained_with_the_rate_that_apply_sets(layer: Any, engine: str) -> None:
+def test_a_subclass_of_dropout_is_trained_with_the_rate_that_apply_sets(
+    layer: Any, engine: str, rate: float
+) -> None:
     def factory() -> nn.Module:
-        return nn.Sequential(nn.Linear(5, 6), layer(0.9), nn.Linear(6, 1))
+        return nn.Sequential(nn.Linear(5, 6), layer(rate), nn.Linear(6, 1))
 
     source = ModuleSource(model=factory, inputs=Inputs(n_flat=5), n_outputs=1)
     looked_at = examine(source, X, recipe=Recipe(epochs=2), is_classification=False)
     assert looked_at.engine == engine
     assert looked_at.audit is not None
-    assert [(each.name, each.rate, each.is_set) for each in looked_at.audit.dropout] == [("1", 0.9, True)]
+    assert [(each.name, each.rate, each.is_set) for each in looked_at.audit.dropout] == [("1", rate, True)]
     assert with_dropout(factory(), 0.3)[1].p == 0.3
     assert "dropout" in ModuleFamily(factory, make_table(X.numpy(), np.arange(40) / 2).facts).kinds
 

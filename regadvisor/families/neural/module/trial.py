@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
+from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.module.audit import by_structure, with_invariant
 from regadvisor.families.neural.module.chain import Recorder, chain_of
 from regadvisor.families.neural.module.checks import (
@@ -229,6 +230,8 @@ def _dry_passes(
         has_noise = not torch.equal(large.outputs, again.outputs) and bool(large.outputs.isfinite().all())
         again = _Pass(module, few, source, is_training=False, seed=1)
         differs = not torch.equal(evaluated.outputs, again.outputs)
+    # At a rate of 0 layers of the caller's own draw nothing yet.
+    has_noise = has_noise or any(True for _ in with_rates_inside(module))
     if differs and bool(evaluated.outputs.isfinite().all()):
         raise ParameterError(
             "model must give equal outputs in evaluation mode, got different ones in two passes; use "
