@@ -177,6 +177,26 @@ def test_a_net_that_does_not_fit(kind: str, options: dict[str, Any], y: Any, wor
         advise(X, y, model=net_of(kind, **options))
 
 
+class Focal(nn.Module):
+    """A loss of logits that skorch does not know."""
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        loss = nn.functional.cross_entropy(outputs, target, reduction="none")
+        return ((1.0 - torch.exp(-loss)) ** 2 * loss).mean()
+
+
+def test_logits_are_taken_where_the_net_says_what_makes_probabilities_of_them() -> None:
+    net = net_of("Classifier", criterion=Focal)
+    with pytest.raises(ParameterError, match="or say what makes them: predict_nonlinearity"):
+        advise(X, CLASSES, model=net)
+    net.set_params(predict_nonlinearity=lambda outputs: outputs.softmax(1))
+    function = own_function(net, make_table(X, CLASSES).facts, X, None)
+    assert function is not None
+    trained = function.fit(Regularizer(), X, CLASSES, seed=0)
+    function.stacks.check(X)  # type: ignore[union-attr]
+    np.testing.assert_allclose(trained.predict_proba(X).sum(axis=1), 1.0, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("criterion", "is_raw"), [(nn.MSELoss, False), (nn.PoissonNLLLoss, True)])
 def test_counts_reach_a_criterion_that_means_them(criterion: Any, is_raw: bool) -> None:
     counts = RNG.poisson(2.0, size=60).astype(float)
@@ -187,6 +207,21 @@ def test_counts_reach_a_criterion_that_means_them(criterion: Any, is_raw: bool) 
     target, _, _ = function.fit.target(counts)  # type: ignore[attr-defined]
     wanted = counts if is_raw else (counts - counts.mean()) / counts.std()
     np.testing.assert_allclose(target[:, 0], wanted, rtol=1e-5)
+
+
+def test_logarithms_of_rates_are_judged_by_the_criterion_that_takes_them() -> None:
+    counts = RNG.poisson(np.exp(X[:, 0] + 1.0)).astype(float)
+    net = net_of("Regressor", module__n_out=1, criterion=nn.PoissonNLLLoss)
+    function = own_function(net, make_table(X, counts, task="regression").facts, X, None)
+    assert function is not None
+    loss: Any = function.loss
+    assert loss.name == "PoissonNLLLoss"
+    outputs = np.linspace(-1.0, 2.0, 60)[:, None]
+    wanted = np.exp(outputs[:, 0]) - counts * outputs[:, 0]
+    found = loss.per_row(counts[:, None], outputs, loss.unit(counts[:, None]))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    best = loss.constant(counts[:, None] + 100.0, np.ones(60), 0)
+    np.testing.assert_allclose(best, np.log(counts.mean() + 100.0), rtol=1e-4)
 
 
 def test_an_optimizer_without_a_step_of_ours_has_l2() -> None:

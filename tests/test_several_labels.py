@@ -120,6 +120,8 @@ def test_outputs_that_may_be_no_logits_are_no_labels() -> None:
         AdvisedClassifier(model="mlp", recipe=own, folds=2).fit(X, Y)
     with pytest.raises(ParameterError, match="model must be a classifier, got Ridge"):
         AdvisedClassifier(model=Ridge()).fit(X, Y)
+    with pytest.raises(ParameterError, match="got the class Ridge; make one"):
+        AdvisedClassifier(model=Ridge).fit(X, Y)
 
 
 def test_columns_of_several_classes_are_refused_with_the_way_to_ask() -> None:

@@ -40,7 +40,7 @@ class FitFunction:
     laws: Laws = "linear"
     encode: bool = False
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    loss: str | Callable[..., Any] | None = None
+    loss: str | Callable[..., Any] | ColumnLoss | None = None
     name: str = "fit"
     #: Steps of the caller's that rows go through first.
     steps: Any = None
@@ -254,6 +254,8 @@ class FunctionLearner:
         given = self.function.loss
         if isinstance(given, str):
             loss = NAMED[given]()
+        elif isinstance(given, ColumnLoss):
+            loss = given
         elif given is not None:
             loss = _own_loss(given)
         else:

@@ -267,6 +267,7 @@ def _skorch(
         laws="network",
         encode=encode,
         steps=steps,
+        loss=fit.row_loss,
         scales_target=facts.task == "regression" and not fit.is_raw,
         name=type(net).__name__,
         library="skorch",

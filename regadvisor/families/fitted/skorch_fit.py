@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,12 @@ from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
 from regadvisor.families.fitted import first_look
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
+from regadvisor.families.fitted.losses import ColumnLoss, Floats
 from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
+from regadvisor.families.neural.caller import callers_code
+from regadvisor.families.neural.losses import row_losses
 from regadvisor.families.neural.module.checks import failing_layer, squashed
-from regadvisor.families.neural.own_loss import sees_raw
+from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Coupling, Regularizer
 
@@ -105,8 +108,10 @@ class SkorchFit:
         first_look.check_finite(outputs.cpu().numpy())
         name, is_logits = type(criterion).__name__, isinstance(criterion, _OF_LOGITS)
         if n_classes and not is_logits:
-            do = "end it in a softmax, or pass criterion=torch.nn.CrossEntropyLoss"
-            first_look.check_shares(outputs.cpu().numpy(), name, do)
+            do = "end it in a softmax, pass criterion=torch.nn.CrossEntropyLoss, or say what makes them"
+            with callers_code("predict_nonlinearity must turn outputs into probabilities", "look at it"):
+                shares = net._get_predict_nonlinearity()(outputs)
+            first_look.check_shares(shares.cpu().numpy(), name, f"{do}: predict_nonlinearity=...")
         elif n_classes or not self.is_raw:
             got = squashed(net.module_, run, is_classification=n_classes > 0)
             what = "numbers of any size and sign, as the target is standardised"
@@ -119,9 +124,28 @@ class SkorchFit:
     @cached_property
     def is_raw(self) -> bool:
         """Whether the criterion has to see a numeric target as it is, such as counts."""
+        return sees_raw(self._criterion, np.zeros((1, self.facts.n_targets)) + 0.5)
+
+    @cached_property
+    def _criterion(self) -> Any:
         with LOCK, own_randomness(0):
-            criterion = clone(self.net).set_params(verbose=0).initialize().criterion_
-        return sees_raw(criterion, np.zeros((1, self.facts.n_targets)) + 0.5)
+            return clone(self.net).set_params(verbose=0).initialize().criterion_
+
+    @property
+    def row_loss(self) -> ColumnLoss | None:
+        """What rows are judged by; None: log loss, or squared errors.
+
+        Outputs need not be in the unit of a target that the criterion sees as it is: for counts they are
+        logarithms.
+        """
+        if self.facts.classes or not self.is_raw:
+            return None
+        return CriterionLoss(
+            name=name_of_loss(self._criterion),
+            response="predict",
+            element=partial(_by_row, self._criterion),
+            criterion=self._criterion,
+        )
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
@@ -195,6 +219,30 @@ class SkorchFit:
             own.module_.load_state_dict(network.state(call.seed))
             own.partial_fit(rows_taken(own.module_, call.X), target)
         return SkorchFitted(own, self.facts.classes, center, scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriterionLoss(ColumnLoss):
+    """The criterion of a net, taken of each row alone."""
+
+    criterion: Any
+
+    def unit(self, target: NDArray[Any]) -> Floats:
+        """Return 1: the columns have one loss together."""
+        return np.ones(1)
+
+    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
+        """Return the best constant outputs, which need not lie among the targets."""
+        rows = torch.as_tensor(target, dtype=torch.float32)
+        found = constant_outputs(self.criterion, rows, torch.zeros(rows.shape[1]))
+        return np.asarray(found.numpy(), dtype=np.float64)
+
+
+def _by_row(criterion: Any, target: Floats, outputs: Floats) -> Floats:
+    """Return the criterion of each row, shape (n_rows, 1)."""
+    y, z = (torch.as_tensor(np.ascontiguousarray(each), dtype=torch.float32) for each in (target, outputs))
+    found = row_losses(z[None], y, is_classification=False, own=criterion)[0]
+    return np.asarray(found[:, None], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
