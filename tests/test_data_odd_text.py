@@ -131,6 +131,26 @@ def test_what_only_looks_like_that_is_none(codes: list[str]) -> None:
     assert written_numbers(["3 kg"], Way(after="K or M")) is None
 
 
+def test_of_several_targets_each_is_named_and_so_is_a_row_that_is_no_number() -> None:
+    n = 20_000
+    y = pd.DataFrame({"a": [f"${k}.5" for k in range(n)], "b": [f"{k % 999} kg" for k in range(n)]})
+    x = np.sin(np.arange(n))[:, None]
+    said = [note.text for note in make_table(x, y).notes if note.code == "parsed-target"]
+    assert said == [
+        "The target 'a' came as text, as '$0.5', and is read as numbers in $.",
+        "The target 'b' came as text, as '0 kg', and is read as numbers in kg.",
+    ]
+    y.loc[7, "a"] = "seven"
+    with pytest.raises(DataError, match=r"column 'a' of y .* got 'seven' among 19,999 numbers"):
+        make_table(x, y)
+
+
+def test_almost_numbers_are_seen_where_every_tenth_row_holds_none() -> None:
+    texts = ["<5" if k % 10 == 0 else f"{k}.5" for k in range(4_000)]
+    said = notes(make_table(pd.DataFrame({"w": texts, "x": np.arange(4_000) % 7}), np.sin(np.arange(4_000))))
+    assert "3,600 of 4,000 rows, but also '<5'" in said["almost-numbers"]
+
+
 @pytest.mark.parametrize(
     ("odd", "named"),
     [

@@ -149,7 +149,8 @@ def _almost_numbers(name: Name, levels: Levels) -> Note | None:
     if len(levels.texts) < ALMOST_DIFFERENT:
         return None
     present = levels.codes[levels.codes >= 0]
-    some = levels.texts[present[:: max(1, len(present) // _N_PROBED)]].tolist()
+    probed = np.random.default_rng(0).integers(len(present), size=_N_PROBED)  # every so many may be alike
+    some = levels.texts[present[probed]].tolist()
     if sum(written_around(text) is not None for text in some) < ALMOST_NUMBERS / 2 * len(some):
         return None
     texts, rows = levels.texts.tolist(), np.bincount(present).tolist()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pandas.api import types as dtypes
 
-from regadvisor.data.frames import as_numbers, parsed_numbers, way_of
+from regadvisor.data.frames import parsed_numbers, way_of
 from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import Note
@@ -22,6 +23,9 @@ from regadvisor.words import counted, listed, means_missing, shown
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
     Values = AnySeries | pd.DataFrame
+
+#: Different texts by which the unit is told.
+_MOST_ASKED = 1_000
 
 
 def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]]:
@@ -46,7 +50,9 @@ def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]
         return values, ()
     if not isinstance(values, pd.DataFrame):
         return column_with_numbers(values, task=task)
-    read = [column_with_numbers(values.iloc[:, j], task=task) for j in range(values.shape[1])]
+    read = [
+        column_with_numbers(values.iloc[:, j], task=task, name=name) for j, name in enumerate(values.columns)
+    ]
     if not any(notes for _, notes in read):
         return values, ()
     frame = pd.concat([own for own, _ in read], axis=1)
@@ -54,8 +60,10 @@ def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]
     return frame, tuple(note for _, notes in read for note in notes)
 
 
-def column_with_numbers(values: AnySeries, *, task: str) -> tuple[AnySeries, tuple[Note, ...]]:
-    """Return one target column as :func:`with_numbers` does."""
+def column_with_numbers(
+    values: AnySeries, *, task: str, name: object = None
+) -> tuple[AnySeries, tuple[Note, ...]]:
+    """Return one target column as :func:`with_numbers` does; `name`: of one of several."""
     is_text = dtypes.is_object_dtype(values.dtype) or dtypes.is_string_dtype(values.dtype)
     if not is_text or isinstance(values.dtype, pd.CategoricalDtype):
         return values, ()
@@ -70,13 +78,15 @@ def column_with_numbers(values: AnySeries, *, task: str) -> tuple[AnySeries, tup
     numbers = parsed_numbers(pd.Series(texts, dtype=object))
     if numbers is None:
         if task == "auto":
-            _check_not_almost(present, texts)
+            _check_not_almost(present, texts, "y" if name is None else f"column {shown(name)} of y")
         return values, ()
     if task == "auto" and _are_classes(texts, len(present)):
         return values, ()
-    way = way_of(pd.Series(texts, dtype=object))
-    text = f"The target came as text, as {shown(texts[0])}, and is read as numbers{way.unit}."
-    return as_numbers(values, way), (Note(code="parsed-target", text=text),)
+    unit = way_of(pd.Series(texts[:_MOST_ASKED], dtype=object)).unit
+    what = "The target" if name is None else f"The target {shown(name)}"
+    text = f"{what} came as text, as {shown(texts[0])}, and is read as numbers{unit}."
+    read = values.map(dict(zip(texts, numbers.tolist(), strict=True))).astype(np.float64)
+    return read, (Note(code="parsed-target", text=text),)
 
 
 def _are_classes(numbers: list[str], n_rows: int) -> bool:
@@ -85,16 +95,17 @@ def _are_classes(numbers: list[str], n_rows: int) -> bool:
     return are_whole and n_rows >= TEXT_ROWS_PER_CLASS * len(numbers)
 
 
-def _check_not_almost(present: AnySeries, texts: list[str]) -> None:
+def _check_not_almost(present: AnySeries, texts: list[str], where: str) -> None:
     """Raise DataError if a few texts keep a target from being a number."""
-    numbers = [text for text in texts if written_around(text) is not None]
-    others = [text for text in texts if text not in set(numbers)]
+    are_numbers = [written_around(text) is not None for text in texts]
+    numbers = [text for text, is_number in zip(texts, are_numbers, strict=True) if is_number]
+    others = [text for text, is_number in zip(texts, are_numbers, strict=True) if not is_number]
     n_others = int(present.isin(others).sum())
     is_almost = len(numbers) > GUESS_MOST_CLASSES and not _are_classes(numbers, len(present))
     if is_almost and n_others < (1.0 - ALMOST_NUMBERS) * len(present):
         what = f"got {listed(others, limit=3)}" if others else "got them in several units or ways"
         raise DataError(
-            f"y must be numbers in every row, or labels that repeat, {what} among "
+            f"{where} must be numbers in every row, or labels that repeat, {what} among "
             f"{counted(len(present) - n_others, 'number')}; correct these rows, or pass None for a missing "
             "target"
         )
