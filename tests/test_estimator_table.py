@@ -180,7 +180,7 @@ def test_advice_about_an_estimator_is_applied_to_it(model: Any, y: Any) -> None:
     train = penalised.groupby("kind")["train_loss"]
     assert (train.max() > train.min()).all()
     advice.snippet()
-    advice.to_html()
+    advice.to_text()
 
 
 # ------------------------------------------------------------------------------------------- the rules
