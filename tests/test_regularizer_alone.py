@@ -158,17 +158,18 @@ def test_lines_for_skorch(name: str) -> None:
 
 @pytest.mark.parametrize("library", ["torch", "skorch"])
 def test_lines_leave_alone_what_our_optimizer_leaves_alone(library: str) -> None:
-    """Frozen weights and embeddings stay as they are, where nothing but a penalty moves weights."""
+    """Frozen weights, embeddings and norms stay as they are, where nothing but a penalty moves weights."""
     pytest.importorskip(library, reason=f"{library} is not installed")
 
     class Looked(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.table, self.frozen, self.last = nn.Embedding(5, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+            self.bag, self.norm = nn.EmbeddingBag(5, 4), nn.LayerNorm((3, 4))
             self.frozen.requires_grad_(False)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.last(self.frozen(self.table(x).mean(1)))
+            return self.last(self.frozen(self.norm(self.table(x)).mean(1) + self.bag(x)))
 
     torch.manual_seed(0)
     module, target = Looked(), torch.zeros(6, dtype=torch.int64)
