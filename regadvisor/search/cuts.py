@@ -69,8 +69,6 @@ def affordable(
     not measured cost as much as the dearest of the others. `n_folds`, `n_first`: folds, and those that all
     candidates are trained on before losers are stopped (0: none is stopped).
 
-    Returns: `n_folds`. `candidates`.
-
     Examples
     --------
     >>> planned, costs = {"none": 1, "l2": 8, "l1": 8}, {"none": 1.0, "l2": 0.1, "l1": 0.1}

@@ -226,8 +226,8 @@ def panel_arrays(results: Results) -> dict[str, Losses]:
     The seeds of the baseline become one configuration, the mean of their row losses: choosing among
     seeds would flatter it, and the mean has no more noise than a kind's chosen strength.
 
-    Shape (n_configs, n_rows). In the order of ``results.by_kind``; NaN for rows that are in no test fold. A
-    kind of which no fit converged is left out.
+    Each array is (n_configs, n_rows), in the order of ``results.by_kind``; NaN for rows that are in no test
+    fold. A kind of which no fit converged is left out.
     """
     panel: dict[str, Losses] = {}
     for kind, fits in results.by_kind.items():

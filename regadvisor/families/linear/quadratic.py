@@ -58,7 +58,7 @@ def minimise_quadratic(
     conditions. `rounds`: rounds of descent and exact steps before giving up; what is reached so far is
     returned. `deadline`: looked at before each exact step.
 
-    Returns: `w` (n,). `converged`.
+    Returns `w` (n,), and whether it converged.
 
     Raises OutOfTimeError if the deadline passes.
 

@@ -53,7 +53,7 @@ def sweep(
     `X` (n_rows, n_columns). `y`, `weight` (n_rows,). `start` (n_columns,): first guess of `w` and `b`. `tol`:
     square root of the duality gap at which to stop. `passes`: at most so many passes.
 
-    Returns: `w` (n_columns,). `b`.
+    Returns `w` (n_columns,) and `b`.
 
     Examples
     --------

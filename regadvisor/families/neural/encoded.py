@@ -123,7 +123,7 @@ def encode_folds(
 
     `preprocessor`: makes the preprocessing of the family, unfitted.
 
-    Returns: `table` (n_folds, n_rows, n_features). `names`.
+    Returns the rows (n_folds, n_rows, n_features) and the names.
     """
 
     def encoder() -> Encoder:
@@ -152,7 +152,7 @@ def encode_target(
 ) -> tuple[Float32, NDArray[np.float64], NDArray[np.float64]]:
     """Return the target as every fold encodes it.
 
-    Returns: `target` (n_folds, n_rows, n_outputs): one-hot classes, or the targets standardised by the
+    Returns `target` (n_folds, n_rows, n_outputs): one-hot classes, or the targets standardised by the
     (weighted) training rows; as they are where the caller's own loss needs that. `loss_scale` (n_folds,
     n_outputs). `constant_losses` (n_rows,): held-out loss of predicting the training rows' class shares or
     mean (with the caller's own loss: of the constant outputs that suit it best); NaN in no test fold.

@@ -52,7 +52,7 @@ def choose_checkpoints(
     `held_out` (n_checkpoints, n_rows): held-out loss per row of one job. `weight` (n_rows,): row weights of
     the mean.
 
-    Shape (n_folds,). The last checkpoint if there is one fold only.
+    Returns an array (n_folds,); where there is one fold only, its last checkpoint.
     """
     chosen = np.full(len(folds), len(held_out) - 1, dtype=np.intp)
     if len(folds) < 2 or len(held_out) < 2:
