@@ -143,3 +143,10 @@ def test_a_column_that_names_sources_is_not_called_codes_as_well():
     y = r.normal(size=40)[who] + 0.05 * r.normal(size=600)
     codes = [note.code for note in find_traps(make_table(X, y), seed=0)]
     assert codes == ["shared-source"]
+
+
+def test_other_columns_are_spoken_of_where_there_are_some():
+    copies = pd.DataFrame({"one": Y + 0.01 * A, "two": Y + 0.01 * B})
+    text = said(copies, Y, "near-leak")
+    assert text.startswith("'one' and 'two' each predict 99% of the variance of the target: a leak?")
+    assert said(copies[["one"]], Y, "near-leak") is None, "a line through one feature is what was asked for"

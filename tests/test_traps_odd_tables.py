@@ -111,7 +111,9 @@ def test_what_is_odd_about_several_targets_is_told_once() -> None:
     X = r.normal(size=(200, 8))
     (leak,) = find_traps(make_table(X, X), seed=0)
     assert leak.text.startswith("column 0 determines the target 0 in every row: a leak?")
-    assert leak.text.endswith("So it is with the targets 1, 2, 3, 4, 5 and 2 more.")
+    assert leak.text.endswith("Other columns determine the targets 1, 2, 3, 4, 5 and 2 more.")
+    (leak,) = find_traps(make_table(X, X[:, [0, 0, 1]]), seed=0)
+    assert leak.text.endswith("So it is with the target 1. Other columns determine the target 2.")
     Y = np.exp(2 * r.normal(size=(200, 3)))
     (skewed,) = find_traps(make_table(X, Y), seed=0)
     assert skewed.code == "skewed-target"

@@ -104,7 +104,8 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
     `told`: columns of the view of which something else is said. `seed`: draws the folds by which the other
     columns are tried.
     """
-    if view.table.n_targets > 1 or len(view.rows) < thresholds.LEAK_CURVE_ROWS:
+    is_only = view.table.facts.n_features == 1  # who asks about one column knows that it predicts
+    if is_only or view.table.n_targets > 1 or len(view.rows) < thresholds.LEAK_CURVE_ROWS:
         return ()
     y, names = _asked(view)
     is_classification = view.table.is_classification
@@ -124,16 +125,16 @@ def near_leaks(view: View, *, seed: int, told: Sequence[int]) -> tuple[Note, ...
     target = int(np.argmax(np.max(list(found.values()), axis=0)))
     features, origin = view.encoded
     others = features[:, ~np.isin(origin, list(found))][:, :_MOST_TOGETHER]
-    left = 1.0
+    left = None
     if others.shape[1]:
         folds = random_folds(len(y), np.random.default_rng(seed))
         left = error(ridge(others, y[:, [target]], folds), y[:, [target]])
     enough = thresholds.LEAK_OTHERS_LEAVE if is_classification else thresholds.NEAR_LEAK_OTHERS_LEAVE
-    if left < enough:
+    if left is not None and left < enough:
         return ()
     of_class = names[target] if view.table.n_classes > 2 and len(found) == 1 else None
     lowest = min(float(own.max()) for own in found.values())
-    return (_near_note(view, list(found), share=lowest, others=1.0 - left, of_class=of_class),)
+    return (_near_note(view, list(found), share=lowest, left=left, of_class=of_class),)
 
 
 def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.intp]:
@@ -146,16 +147,16 @@ def _hopeful(view: View, y: NDArray[np.float64], least: float) -> NDArray[np.int
 
 
 def _near_note(
-    view: View, found: Sequence[int], *, share: float, others: float, of_class: str | None
+    view: View, found: Sequence[int], *, share: float, left: float | None, of_class: str | None
 ) -> Note:
     alone, them, are = (
         ("alone predicts", "it", "it is") if len(found) == 1 else ("each predict", "them", "they are")
     )
     what = f"class {of_class}" if of_class else "the target"
+    others = "" if left is None else f", all other columns together {max(1.0 - left, 0.0):.0%}"
     text = (
-        f"{view.names(found)} {alone} {min(share, 0.99):.0%} of the variance of {what}, all other columns "
-        f"together {max(others, 0.0):.0%}: a leak? Leave {them} out if {are} not known when predictions are "
-        "made."
+        f"{view.names(found)} {alone} {min(share, 0.99):.0%} of the variance of {what}{others}: a leak? "
+        f"Leave {them} out if {are} not known when predictions are made."
     )
     return Note(code="near-leak", text=text, is_warning=True)
 

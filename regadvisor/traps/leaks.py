@@ -71,7 +71,7 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         together = () if single or numbers is None else _together(view, numbers)
         notes += [(name, _alone_note(view, single, what))] if single else []
         notes += [(name, _together_note(view, together, what))] if together else []
-    return told_once(notes)
+    return told_once(notes, otherwise="Other columns determine")
 
 
 def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...]:

@@ -16,7 +16,7 @@ from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.thresholds import SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
-from regadvisor.words import agreed, listed
+from regadvisor.words import agreed, listed, shown
 
 #: Cells looked at together (8 MB of float64).
 _MOST_CELLS = 1_000_000
@@ -311,8 +311,11 @@ def as_columns(y: NDArray[np.float64], *, is_classification: bool) -> NDArray[np
     return np.asarray((y == np.unique(y)).astype(np.float64))
 
 
-def told_once(notes: Sequence[tuple[str | int, Note]]) -> tuple[Note, ...]:
+def told_once(notes: Sequence[tuple[str | int, Note]], *, otherwise: str | None = None) -> tuple[Note, ...]:
     """Return notes about targets, by name; what several share is said of the first, and the others named.
+
+    `otherwise`: how those are named of which another text says something else than of the first; None: that
+    is the same.
 
     Examples
     --------
@@ -324,10 +327,18 @@ def told_once(notes: Sequence[tuple[str | int, Note]]) -> tuple[Note, ...]:
     for name, note in notes:
         by_code.setdefault(note.code, []).append((name, note))
     told = []
-    for (_, first), *others in by_code.values():
-        names = [name for name, _ in others]
-        more = (
-            f" So it is with the {agreed(len(names), 'target', 'targets')} {listed(names)}." if names else ""
+    for (first_name, first), *others in by_code.values():
+        alike = [
+            name
+            for name, note in others
+            if otherwise is None
+            or note.text.replace(f"target {shown(name)}", f"target {shown(first_name)}") == first.text
+        ]
+        unlike = [name for name, _ in others if name not in alike]
+        more = "".join(
+            f" {how} the {agreed(len(names), 'target', 'targets')} {listed(names)}."
+            for how, names in (("So it is with", alike), (otherwise, unlike))
+            if names
         )
         told.append(replace(first, text=first.text + more))
     return tuple(told)
