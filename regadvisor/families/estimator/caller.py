@@ -117,7 +117,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     ('none', 'l2')
     """
     if not hasattr(model, "get_params"):
-        got = type(model).__name__ if model is None or hasattr(model, "fit") else repr(model)
+        got = repr(model) if isinstance(model, str | int | float | list | tuple) else type(model).__name__
         raise ParameterError(
             f"model must be {_ANY}, got {got}; of any other model pass the function that trains it: "
             "model=regadvisor.fit_function(fit)"
