@@ -145,6 +145,13 @@ def test_of_several_targets_each_is_named_and_so_is_a_row_that_is_no_number() ->
         make_table(x, y)
 
 
+def test_a_target_of_codes_is_told_how_to_be_a_number() -> None:
+    y = pd.Series([f"{k:05d}" for k in range(N)])
+    with pytest.raises(DataError, match="pass task='regression' if it is a number, or task='classification'"):
+        make_table(X, y)
+    assert make_table(X, y, task="regression").y.tolist() == list(range(N))
+
+
 def test_almost_numbers_are_seen_where_every_tenth_row_holds_none() -> None:
     texts = ["<5" if k % 10 == 0 else f"{k}.5" for k in range(4_000)]
     said = notes(make_table(pd.DataFrame({"w": texts, "x": np.arange(4_000) % 7}), np.sin(np.arange(4_000))))

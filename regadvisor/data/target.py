@@ -350,7 +350,10 @@ def _check_not_text(classes: Sequence[Label], values: AnySeries) -> None:
             f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
             "number instead, such as the days since a fixed date"
         )
+    do = "convert y to numbers if it is a number, or pass task='classification'"
+    if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
+        do = "pass task='regression' if it is a number, or task='classification'"
     raise DataError(
         f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} rows, "
-        f"as in {listed(classes[:2])}; convert y to numbers if it is a number, or pass task='classification'"
+        f"as in {listed(classes[:2])}; {do}"
     )
