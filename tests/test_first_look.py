@@ -97,6 +97,16 @@ def test_a_target_stays_where_the_last_activation_can_reach_it(
     np.testing.assert_allclose(target[:, 0], (NUMBERS - center) / scale, atol=1e-6)
 
 
+def test_logits_of_shares_are_predicted_as_shares() -> None:
+    shares = 1.0 / (1.0 + np.exp(-X[:, 0].astype(np.float64)))
+    model = keras_model((1, None), of_logits("BinaryCrossentropy"))
+    function = own_function(model, make_table(X, shares).facts, X, Recipe(epochs=1))
+    assert function is not None
+    trained = function.fit(Regularizer(), X, shares, seed=0)
+    logits = trained.model.predict(X, verbose=0)
+    np.testing.assert_allclose(trained.predict(X), 1.0 / (1.0 + np.exp(-logits)), rtol=1e-5)
+
+
 def test_layers_inside_layers_of_the_callers_own_are_regularized() -> None:
     keras = pytest.importorskip("keras", reason="Keras is not installed")
 

@@ -268,8 +268,10 @@ class KerasFitted:
             return np.asarray(self.model.predict(numbers_of(X), verbose=0), dtype=np.float64)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the outputs in the unit of the target."""
-        return np.asarray(self._outputs(X) * self.scale + self.center)
+        """Return the outputs in the unit of the target: shares, where the loss takes logits of them."""
+        outputs = self._outputs(X)
+        outputs = expit(outputs) if reads_logits(self.model.loss) else outputs
+        return np.asarray(outputs * self.scale + self.center)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""
