@@ -29,6 +29,7 @@ from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.pipeline import as_data_errors
 from regadvisor.foreign import check_ours
 from regadvisor.global_state import left_as_found
+from regadvisor.models import predicts_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -224,7 +225,7 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
         """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
         if hasattr(self.model, "get_params"):
             check_ours(self.model)
-        if hasattr(self.model, "get_params") and is_regressor(self.model):
+        if hasattr(self.model, "get_params") and predicts_numbers(self.model):
             raise ParameterError(
                 f"model must be a classifier, got {type(self.model).__name__}; use AdvisedRegressor for it"
             )

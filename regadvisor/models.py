@@ -178,11 +178,26 @@ def task_of(model: Any, *, has_labels: bool = False) -> str:
         return "auto" if model.loss in (None, "log loss") else "regression"
     if isinstance(model, str | type) or not hasattr(model, "get_params"):
         return "auto"
-    from sklearn.base import is_regressor
-
     # Of a classifier it is not said: a target of many numbers then is an error, not a hundred classes.
     # Several labels are columns of numbers, 0 and 1.
-    return "regression" if is_regressor(model) or has_labels else "auto"
+    return "regression" if predicts_numbers(model) or has_labels else "auto"
+
+
+def predicts_numbers(model: Any) -> bool:
+    """Return whether an estimator is for numbers; of one that scikit-learn cannot ask it is not known.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge, RidgeClassifier
+    >>> predicts_numbers(Ridge()), predicts_numbers(RidgeClassifier()), predicts_numbers(None)
+    (True, False, False)
+    """
+    from sklearn.base import is_regressor
+
+    try:
+        return bool(is_regressor(model))
+    except (AttributeError, TypeError, IndexError):
+        return False  # it holds none, or a class, or one that does not inherit from BaseEstimator
 
 
 def resolve_model(

@@ -196,6 +196,19 @@ def test_match_is_a_table(match: Any) -> None:
 # ------------------------------------------------------------------------------ what scikit-learn has besides
 
 
+class Plain:
+    """An estimator that does not inherit from scikit-learn's."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {}
+
+    def fit(self, rows: Any, y: Any) -> Plain:
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        return rows[:, 0]
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -210,6 +223,12 @@ def test_match_is_a_table(match: Any) -> None:
         (TransformedTargetRegressor(SVR()), "got SVR; .*kernels"),
         (BaggingRegressor(Ridge()), "ask for each of its members"),
         (StandardScaler(), "an estimator that predicts, .*got StandardScaler"),
+        (GridSearchCV(Ridge, {}), "got the class Ridge; make one"),
+        (make_pipeline(StandardScaler(), Ridge), "got the class Ridge; make one"),
+        (make_pipeline(StandardScaler, Ridge()), "got the class StandardScaler as step 'type'; make one"),
+        (GridSearchCV(None, {}), "clone can copy, got NoneType"),
+        (make_pipeline(), "got None as its last step"),
+        (make_pipeline(StandardScaler(), Plain()), "got Plain; pass the nearest of these, such as"),
     ],
 )
 def test_estimators_that_cannot_be_asked_about_say_why(model: Any, words: str) -> None:

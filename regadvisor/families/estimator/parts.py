@@ -44,12 +44,18 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
     """
     before: list[Pipeline] = []
     while isinstance(estimator, Pipeline):
-        if not is_there(estimator.steps[-1][1]):
+        last = estimator.steps[-1][1] if estimator.steps else None
+        if not is_there(last):
             raise ParameterError(
-                f"model must be a pipeline that ends in an estimator, got {estimator.steps[-1][1]!r} as its "
-                "last step; put the model there"
+                f"model must be a pipeline that ends in an estimator, got {last!r} as its last step; put the "
+                "model there"
             )
         for name, step in estimator.steps[:-1]:
+            if isinstance(step, type):
+                raise ParameterError(
+                    f"model must be a pipeline of objects, got the class {step.__name__} as step {name!r}; "
+                    f"make one: {step.__name__}()"
+                )
             if is_there(step) and not hasattr(step, "transform"):
                 raise ParameterError(
                     f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "

@@ -23,7 +23,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.estimator.classes import is_own_class, theirs
 from regadvisor.families.estimator.measures import (
     Scale,
@@ -62,6 +62,7 @@ from regadvisor.families.estimator.rules import (
 from regadvisor.families.estimator.texts import is_there
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
+from regadvisor.foreign import check_ours
 from regadvisor.regularizer import Kind
 
 
@@ -282,9 +283,17 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
     >>> without_search(GridSearchCV(Ridge(), {"alpha": [1, 10]})), without_search(RidgeCV())
     (Ridge(), Ridge())
     """
-    own, name = clone(estimator), type(estimator).__name__
+    name = type(estimator).__name__
+    if isinstance(estimator, type):
+        check_ours(estimator)
+    try:
+        own = clone(estimator)
+    except Exception as error:  # whatever stands where an estimator should, or a constructor raises
+        raise ParameterError(
+            f"model must be one that sklearn.base.clone can copy, got {name}: {reason_of(error)}"
+        ) from error
     if isinstance(own, Pipeline):
-        if is_there(own.steps[-1][1]):
+        if own.steps and is_there(own.steps[-1][1]):
             own.steps[-1] = (own.steps[-1][0], without_search(own.steps[-1][1]))
         return own
     if name.endswith("SearchCV") and is_own_class(own):

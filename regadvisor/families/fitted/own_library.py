@@ -233,7 +233,7 @@ def net_in(model: Any) -> tuple[Any, Any]:
         from regadvisor.families.estimator.parts import cut
 
         last = model
-        while hasattr(last, "steps"):
+        while getattr(last, "steps", None):
             last = last.steps[-1][1]
         if is_of(last, "skorch"):
             return cut(model)
