@@ -1,5 +1,7 @@
 """Extreme values and skewed targets: named, and never "no signal" because of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.neural_network import MLPClassifier
 
-from regadvisor import Recipe, advise
+from regadvisor import Recipe, advise, fit_function
 from regadvisor.data.source import make_table
 from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL
 from regadvisor.traps.extremes import spread
@@ -219,3 +221,12 @@ def test_training_that_explodes_is_not_called_too_short():
     assert "training explodes" in advice.verdict
     assert [note.code for note in advice.record.notes] == ["training-explodes"]
     assert "Lower the learning rate" in advice.to_text()
+
+
+def test_a_function_that_learns_nothing_is_not_said_to_meet_extreme_values() -> None:
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    guess = SimpleNamespace(predict=lambda rows: np.zeros(len(rows)))
+    model = fit_function(lambda regularizer, X, y, seed: guess)
+    found = [note.code for note in advise(X, X[:, 0], model=model, effort="quick", folds=2).record.notes]
+    assert UNLEARNED_SIGNAL in found
+    assert HIDDEN_SIGNAL not in found

@@ -121,11 +121,13 @@ def exploded(scores: ScoreEvidence | None) -> tuple[Note, ...]:
 
 def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
     """Return :func:`hidden_signal` for what a family trains."""
+    learner = getattr(family, "learner", None)
     return hidden_signal(
         table,
         seed=seed,
-        is_solved=family.name == "linear",  # by a solver, with no epochs that could be too few
-        has_intercept=getattr(getattr(family, "learner", None), "has_intercept", True),
+        # By a solver, with no epochs that could be too few: of a caller's function it is not known.
+        is_solved=family.name == "linear" and not hasattr(learner, "function"),
+        has_intercept=getattr(learner, "has_intercept", True),
         loss=getattr(family, "loss_name", None),
     )
 
