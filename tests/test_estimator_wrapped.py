@@ -40,7 +40,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
-from regadvisor import Advice, AdvisedClassifier, ParameterError, Regularizer, advise
+from regadvisor import Advice, AdvisedClassifier, ParameterError, RegadvisorError, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.families.base import Job
@@ -377,7 +377,7 @@ def test_code_names_the_containers_of_steps_and_refuses_states() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_about_is_refused_with_what_to_pass(model: Any, words: str) -> None:
-    with pytest.raises(Exception, match=words):
+    with pytest.raises(RegadvisorError, match=words):
         advise(FRAME[["a", "b", "c"]], NUMBERS, model=model, effort="quick", folds=2)
 
 

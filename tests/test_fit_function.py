@@ -28,7 +28,7 @@ from sklearn.metrics import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise, fit_function
+from regadvisor import Advice, ParameterError, Recipe, RegadvisorError, Regularizer, advise, fit_function
 from regadvisor.families.fitted.losses import deviance, epsilon_insensitive, huber, of_margins, pinball, signs
 
 X, Y = load_diabetes(return_X_y=True)
@@ -441,7 +441,7 @@ def test_an_interrupted_run_goes_on_and_ends_in_the_same_advice(tmp_path: Path) 
     ask(journal)
     assert not calls
     other = fit_function(lambda regularizer, X, y, seed: ridge(regularizer, X, y, seed), kinds=("none", "l2"))
-    with pytest.raises(Exception, match="module was"):
+    with pytest.raises(RegadvisorError, match="module was"):
         advise(X, Y, model=other, effort="quick", storage=journal)
 
 
