@@ -114,8 +114,8 @@ def exploded(scores: ScoreEvidence | None) -> tuple[Note, ...]:
         return ()
     text = (
         f"training explodes: {n_exploded:,} of {len(each):,} runs ended far above the loss of guessing, or "
-        "in no number at all. Lower the learning rate or scale the features, or train longer if the model has "
-        "to learn a target far from 0, and ask again."
+        "in no number at all. Lower the learning rate or scale the features, or train longer if the model "
+        "has to learn a target far from 0, and ask again."
     )
     return (Note(code=EXPLODED, text=text, is_warning=True),)
 
