@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from regadvisor.data.written import THOUSANDS
 from regadvisor.errors import DataError
 from regadvisor.records import Note
 from regadvisor.words import listed
@@ -33,8 +34,6 @@ _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _CODE = re.compile(r"\s*0\d+\s*")
 _PLAIN_COMMA = re.compile(r"-?(?:0|[1-9]\d*)(?:,\d+)?")
-#: A point before three digits may also stand between thousands; beside a decimal comma it does.
-THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 #: The line above the header by which Excel is told the separator.
 _SAID = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from regadvisor.thresholds import FEWEST_WITH_UNIT
 
 DecimalSign: TypeAlias = Literal[".", ","]
+#: A point before three digits may stand between thousands; beside a decimal comma it does.
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
 
 #: A sign, what stands in front, the number, and what stands behind: a unit (kg, m², km/h) or one sign.
 _PARTS = re.compile(

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.data.parsing import THOUSANDS
+from regadvisor.data.written import THOUSANDS
 
 Label: TypeAlias = Any
 Counts: TypeAlias = dict[Label, int]
