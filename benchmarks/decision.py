@@ -47,9 +47,8 @@ from regret.splits import Split, halves
 from verdicts import write
 
 from regadvisor.compare.claims import masses
-from regadvisor.compare.honest import Honest
+from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums
 from regadvisor.compare.paired import spread
-from regadvisor.compare.resampled import resampled
 from regadvisor.flowchart.chart import NO_SIGNAL
 from regadvisor.thresholds import SAME_REGION
 
@@ -152,7 +151,11 @@ def least_regret(honest: Honest) -> str:
     kinds, sides = honest.panel.kinds, honest.sides
     n_folds = honest.panel.n_folds
     stretch = math.sqrt(1.0 + n_folds / (n_folds - 1))
-    drawn = resampled(honest, seed=0, n_draws=N_DRAWS).losses[:, [sides.index(kind) for kind in kinds]]
+    panel = honest.panel
+    counts = bootstrap_counts(panel.n_clusters, N_DRAWS, np.random.default_rng(0))
+    sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
+    weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
+    drawn = (sums / weights)[:, [sides.index(kind) for kind in kinds]]
     observed = np.array([honest.loss(kind) for kind in kinds])
     losses = observed + stretch * (drawn - observed)
     regret = (losses - losses.min(axis=1, keepdims=True)).mean(axis=0)

@@ -26,7 +26,7 @@ def test_what_fires_on_real_sets_is_told(tmp_path: Path) -> None:
 
 def test_clean_tables_of_every_kind_are_counted(tmp_path: Path) -> None:
     lines = traps.clean(folder(tmp_path), 1)
-    assert [line.split(" | ")[1] for line in lines[2:-1]] == ["1"] * 7 + ["2"] * 2
+    assert [line.split(" | ")[1] for line in lines[2:-1]] == ["1"] * 8 + ["2"] * 2
     assert "fires most does so on 0.0% of the tables" in lines[-1]
 
 
