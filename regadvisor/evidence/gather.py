@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -222,7 +223,7 @@ class Gatherer:
         """When training has to end, to leave time for the comparisons and the decision."""
         return self.deadline.earlier(self.rung.reserve_s)
 
-    @property
+    @cached_property
     def may_look(self) -> bool:
         """Whether there is time to look for what is odd about the data: there is where they are read fast."""
         return self._read_s <= self.request.reading_s or not self.deadline.expired()

@@ -230,7 +230,8 @@ def _measured(
         effort_source="given" if effort else "measured",
         budget_s=None if budget is None else budget_s,
         budget_source="automatic" if budget == "auto" else "given",
-        latest_s=latest_s if budget == "auto" else None,
+        # Workers use no processor time of this process, so it would wait for them to the latest.
+        latest_s=latest_s if budget == "auto" and not hasattr(family, "speed_up") else None,
         size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
         projected_s=choice.projected_s,
         full_run_s=full_run_s,
