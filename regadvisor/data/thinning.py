@@ -61,14 +61,8 @@ class Thinning:
         n_rows = self._affordable(container, where, read)
         if n_rows >= n_all:
             return None
-        chosen = [shuffled[:n_rows]]
-        if target.classes is not None:
-            codes = target.y[shuffled]
-            sizes = np.bincount(codes)
-            place = np.arange(n_all) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            by_class = np.argsort(codes, kind="stable")
-            chosen.append(shuffled[by_class[place < FEWEST_ROWS_READ_OF_CLASS]])
-        rows = np.unique(np.concatenate(chosen)).astype(np.intp)
+        codes = None if target.classes is None else target.y
+        rows = first_rows(shuffled, n_rows, codes, of_class=FEWEST_ROWS_READ_OF_CLASS)
         return None if len(rows) == n_all else rows
 
     def _affordable(
@@ -117,6 +111,25 @@ class Thinning:
         begin = time.perf_counter()
         read(container)
         return time.perf_counter() - begin
+
+
+def first_rows(
+    shuffled: NDArray[np.intp], n_rows: int, codes: NDArray[np.intp] | None, *, of_class: int
+) -> NDArray[np.intp]:
+    """Return the first rows of a shuffle and, of classes, the first `of_class` of each, in order.
+
+    Examples
+    --------
+    >>> first_rows(np.array([4, 2, 0, 1, 3]), 2, np.array([0, 1, 0, 0, 0]), of_class=1)
+    array([1, 2, 4])
+    """
+    chosen = [shuffled[:n_rows]]
+    if codes is not None:
+        sizes = np.bincount(codes)
+        place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        by_class = np.argsort(codes[shuffled], kind="stable")
+        chosen.append(shuffled[by_class[place < of_class]])
+    return np.unique(np.concatenate(chosen)).astype(np.intp)
 
 
 def shares_made_up_for(target: Target, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:

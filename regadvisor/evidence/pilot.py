@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.table import Table
+from regadvisor.data.thinning import first_rows
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Costs, Family, Prepared, folds_in_order
 from regadvisor.sampling.folds import make_folds
@@ -98,11 +99,6 @@ def looked_until(family: Family, end: Deadline) -> Iterator[None]:
 
 def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
     """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
-    shuffled = np.random.default_rng(seed).permutation(table.n_rows)
-    chosen = [shuffled[:n_rows]]
-    if table.is_classification:
-        by_class = np.argsort(table.y[shuffled], kind="stable")
-        sizes = np.bincount(table.y, minlength=table.n_classes)
-        place = np.arange(table.n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        chosen.append(shuffled[by_class[place < _PILOT_CLASS_ROWS]])
-    return np.unique(np.concatenate(chosen))
+    shuffled = np.random.default_rng(seed).permutation(table.n_rows).astype(np.intp)
+    codes = table.y if table.is_classification else None
+    return first_rows(shuffled, n_rows, codes, of_class=_PILOT_CLASS_ROWS)
