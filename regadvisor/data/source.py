@@ -78,9 +78,8 @@ def make_table(
     given = as_target(y)
     check_length(given, container.shape[0], name="y")
     values, on_reading = with_numbers(given, task=task)
-    series = _row_series(
-        {"groups": groups, "time": time, "sample_weight": sample_weight}, n_rows=container.shape[0]
-    )
+    of_rows = {"groups": groups, "time": time, "sample_weight": sample_weight}
+    series = _row_series(of_rows, n_rows=container.shape[0])
     weight = read_weight(series["sample_weight"]) if "sample_weight" in series else None
     kept, left_out = _used(values, weight)
     lost = [] if isinstance(values, pd.DataFrame) else lost_classes(values, weight, task=task)
@@ -99,31 +98,22 @@ def make_table(
     columns = _read(container, kept, some, like)
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
+    read_differently = _shape_note(y, values) + on_reading + left_out
     notes = (
-        _shape_note(y, values)
-        + on_reading
-        + left_out
+        read_differently
         + target.notes
         + columns.notes_on_reading
         + columns.notes
         + notes_on_weights(target, weight, group_codes, lost)
     )
-    is_plain_y = is_plain_target(values, is_classification=target.task != "regression")
-    n_classes, n_rows = len(target.classes or ()), len(target.y)
-    is_plain_y &= n_rows <= 20 or 2 * n_classes <= n_rows  # or scikit-learn asks whether these are classes
-    plain = {
-        "x": columns.is_plain,
-        "y": is_plain_y and not left_out and not on_reading and not _shape_note(y, values),
-    }
-    of_rows = {"groups": group_codes, "time": positions, "weight": weight}
+    plain = {"x": columns.is_plain, "y": not read_differently and _is_plain_y(values, target)}
+    coded = {"groups": group_codes, "time": positions, "weight": weight}
+    facts = _facts(columns, target, coded, plain, container=container, target_name=target_name)
     means = () if weight is None else mean_weights(series["sample_weight"], weight, target)
     table = Table(
         X=columns.values,
         y=target.y,
-        facts=replace(
-            _facts(columns, target, of_rows, plain, container=container, target_name=target_name),
-            mean_weights=means,
-        ),
+        facts=replace(facts, mean_weights=means),
         kept=kept,
         groups=group_codes,
         time=positions,
@@ -133,6 +123,13 @@ def make_table(
         notes=notes,
     )
     return table if some is None else _thinned(table, target, some, n_given=container.shape[0])
+
+
+def _is_plain_y(values: pd.Series[Any] | pd.DataFrame, target: Target) -> bool:
+    """Whether scikit-learn takes the target as it is, without asking whether these are classes."""
+    n_classes, n_rows = len(target.classes or ()), len(target.y)
+    is_plain = is_plain_target(values, is_classification=target.task != "regression")
+    return is_plain and (n_rows <= 20 or 2 * n_classes <= n_rows)
 
 
 def _read(
