@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
 import pytest
 
 from regadvisor import deadline
+from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.resources import Rung
+from regadvisor.evidence.resources import Rung, choose_rung, situation_of
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
+from regadvisor.scale.workers import workers
+from regadvisor.search.elsewhere import elsewhere
 
 
 class _Clocks:
@@ -79,3 +88,16 @@ def test_only_a_budget_that_nobody_gave_is_patient(clocks: _Clocks) -> None:
     ends = [rung.deadline(clocks.wall) for rung in (automatic, given)]
     clocks.run(70.0, share=1 / 7.5)  # fifteen programs on two processors
     assert [end.expired() for end in ends] == [False, True]
+
+
+def test_no_patience_with_workers() -> None:
+    """They use no processor time of this process, which would wait for them until its patience ended."""
+    rng = np.random.default_rng(0)
+    table, family = make_table(rng.normal(size=(300, 3)), rng.normal(size=300)), LinearFamily()
+    with ThreadPoolExecutor(2) as pool, workers(pool) as crew:
+        for own, is_patient in ((family, True), (elsewhere(family, crew), False)):
+            situation = situation_of(table, own, folds=5, may_choose=True)
+            asked: dict[str, Any] = {"seed": 0, "effort": None, "started_s": time.monotonic()}
+            rung = choose_rung(table, own, situation, budget="auto", **asked)
+            assert rung.budget_source == "automatic"
+            assert (rung.latest_s is not None) == is_patient
