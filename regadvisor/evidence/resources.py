@@ -16,6 +16,7 @@ from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.laws import rescaling_costs, transfer_prior
+from regadvisor.plan.budget import auto_budget
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
@@ -307,44 +308,6 @@ def rescaling_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, f
         return {}
     prior = transfer_prior(laws)
     return rescaling_costs(prior, n_from=n_from, n_to=n_to)
-
-
-def auto_budget(
-    full_run_s: float, *, enough_s: float, lowest_s: float, n_rows: int, is_linear: bool = False
-) -> tuple[float, float, float]:
-    """Return what ``budget="auto"`` aims to spend, the deadline at which it is cut, and the latest one.
-
-    Up to ``AUTO_SMALL_ROWS`` rows the aim is as much as the evidence needs, at most two minutes. Beyond, it
-    is a number of full runs that falls with the rows: one at 50,000, a twentieth at a million; no less than
-    some seconds or the lowest rung, and no more than a minute. Where a single full run takes longer than
-    these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
-    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin. The latest
-    is the upper limit.
-
-    `full_run_s`, `enough_s`, `lowest_s`: projected seconds of one full run, of as much as the evidence needs,
-    and of the lowest rung. `n_rows`: rows of the data.
-
-    Examples
-    --------
-    >>> def aim(n_rows):
-    ...     return auto_budget(n_rows * 4e-4, enough_s=30.0, lowest_s=1.0, n_rows=n_rows)[0]
-    >>> [round(aim(n_rows), 1) for n_rows in (500, 5_000, 10_000, 50_000, 10**6)]
-    [30.0, 30.0, 20.0, 16.0, 20.0]
-    """
-    low = thresholds.AUTO_LEAST_DEADLINE_S
-    run_s = min(full_run_s, thresholds.AUTO_LONGEST_S)
-    if n_rows <= thresholds.AUTO_SMALL_ROWS:
-        high = max(thresholds.AUTO_MOST_S, run_s)
-        aim_s = min(enough_s, high)
-    else:
-        high = max(thresholds.AUTO_MOST_S_OF_MANY, run_s)
-        least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
-        full_runs = thresholds.AUTO_FULL_RUNS * thresholds.AUTO_FULL_RUNS_ROWS / n_rows
-        aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
-        if n_rows >= thresholds.AUTO_CHEAP_ROWS:
-            high = min(high, max(run_s, low))
-            aim_s = min(aim_s, thresholds.AUTO_CHEAP_SHARE * high)
-    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high), high
 
 
 def _settings(rung: Rung) -> dict[str, str | int | float]:
