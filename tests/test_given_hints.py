@@ -120,6 +120,22 @@ def test_a_rank_that_goes_with_the_target_is_no_identifier(is_classes):
     assert note.code == "numbers-rows"
 
 
+def test_a_rank_may_lack_values_and_go_with_any_of_several_targets():
+    r = np.random.default_rng(2)
+    rank = 1.0 + r.permutation(N)
+    y = rank + 60 * r.normal(size=N)
+    rank[:5] = np.nan
+    assert not ranked(y, rank)
+    Y = np.column_stack([r.normal(size=N), y])
+    assert "numbers-rows" not in {note.code for note in ranked(Y, rank)}
+
+
+def test_numbers_of_rows_are_seen_where_all_rows_looked_at_are_of_one_class():
+    rank = np.random.default_rng(2).permutation(100_000)
+    y = np.where(np.arange(len(rank)) < 3, "rare", "usual")
+    assert "numbers-rows" in {note.code for note in ranked(y, rank)}
+
+
 @pytest.mark.parametrize("y", [np.repeat(["a", "b", "c"], N // 3), np.sort(R.normal(size=N))], ids=type)
 def test_an_identifier_of_rows_sorted_by_the_target_is_no_leak(y):
     (note,) = (note for note in ranked(y, np.arange(N)) if note.code != "separable-classes")

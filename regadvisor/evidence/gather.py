@@ -88,8 +88,7 @@ class Gatherer:
 
     `table`: all rows. `started_s`: when the advice began, on the monotonic clock: its budget runs from there.
     `scan_s`: seconds of these that a source took to be read in parts. An automatic budget runs from there on:
-    it is set against a full run, which reads the data, too. `read_s`: seconds that reading the
-    table from memory took.
+    it is set against a full run, which reads the data, too. `read_s`: seconds that reading from memory took.
 
     `rung`: the plan as chosen, and what it is projected to cost; see :meth:`choose_rung`. `plan`: the plan,
     made again for the sample that was drawn. `deadline`: for the whole advice; training ends early enough to

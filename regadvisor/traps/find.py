@@ -75,11 +75,14 @@ def _is_rank(view: View, j: int, column: NDArray[np.float64]) -> bool:
     """Whether a column that is in no order of the rows goes with the target."""
     if is_sorted(column) or view.is_date[j]:
         return False
-    values, y = view.values[:, j], view.targets[:, 0]
+    is_there = np.isfinite(view.values[:, j])
+    values, targets = view.values[is_there, j], view.targets[is_there]
     if view.table.is_classification:
-        classes = [values[y == code] for code in np.unique(y)]
-        return bool(stats.kruskal(*classes).pvalue < thresholds.IDENTIFIER_CHANCE)
-    return bool(stats.spearmanr(values, y).pvalue < thresholds.IDENTIFIER_CHANCE)
+        classes = [values[targets[:, 0] == code] for code in np.unique(targets[:, 0])]
+        chances = [stats.kruskal(*classes).pvalue] if len(classes) > 1 else []
+    else:
+        chances = [stats.spearmanr(values, y).pvalue for y in targets.T]
+    return any(chance < thresholds.IDENTIFIER_CHANCE for chance in chances)
 
 
 def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]) -> tuple[Note, ...]:

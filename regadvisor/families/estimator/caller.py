@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -28,7 +28,13 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.classes import is_own_class, theirs, usual
 from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
-from regadvisor.families.estimator.parts import cut, steps_inside, with_exact_solver, without_saga
+from regadvisor.families.estimator.parts import (
+    cut,
+    one_after_the_other,
+    steps_inside,
+    with_exact_solver,
+    without_saga,
+)
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
@@ -93,8 +99,7 @@ class Caller:
     @property
     def all_steps(self) -> Pipeline | None:
         """What makes the features of the innermost estimator from the rows, if there is anything."""
-        both = [steps for steps in (self.steps, self.inside) if steps is not None]
-        return None if not both else both[0] if len(both) == 1 else make_pipeline(*both)
+        return one_after_the_other([steps for steps in (self.steps, self.inside) if steps is not None])
 
     @property
     def class_weight(self) -> Any:

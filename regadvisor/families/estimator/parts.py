@@ -64,10 +64,11 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
         if any(is_there(step) for _, step in estimator.steps[:-1]):
             before.append(estimator[:-1])
         estimator = estimator.steps[-1][1]
-    return _one_after_the_other(before), estimator
+    return one_after_the_other(before), estimator
 
 
-def _one_after_the_other(steps: list[Pipeline]) -> Pipeline | None:
+def one_after_the_other(steps: list[Pipeline]) -> Pipeline | None:
+    """Return steps as one pipeline; None if there are none."""
     return None if not steps else steps[0] if len(steps) == 1 else make_pipeline(*steps)
 
 
@@ -86,7 +87,7 @@ def steps_inside(last: BaseEstimator) -> Pipeline | None:
     while (wrapper := wrapper_of(last)) is not None:
         steps, last = cut(getattr(last, wrapper.inner))
         found += [] if steps is None else [steps]
-    return _one_after_the_other(found)
+    return one_after_the_other(found)
 
 
 def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
