@@ -374,7 +374,7 @@ def main() -> None:
     shown = summary(results, beside=beside)
     print(shown)
     if asked.write:
-        from verdicts import write
+        from results import write
 
         write("budgets", shown)
 

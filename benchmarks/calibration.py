@@ -405,7 +405,7 @@ def main() -> None:
     )
     print(text)
     if asked.write:
-        from verdicts import write
+        from results import write
 
         write("calibration", text)
         path, maps = Path(str(support_maps.__file__)), [each.map for each in tried if each.fault is None]

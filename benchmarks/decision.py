@@ -44,7 +44,7 @@ from regret.policies import (
 from regret.references import Reference, load_reference
 from regret.score import scores
 from regret.splits import Split, halves
-from verdicts import write
+from results import write
 
 from regadvisor.compare.claims import masses
 from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from regret.data import DataSet, choose_sets, load
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from verdicts import write
+from results import write
 
 from regadvisor import advise
 from regadvisor.advice import Advice

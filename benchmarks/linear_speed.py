@@ -30,7 +30,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from speed_measure import machine, markdown, seconds
 from threadpoolctl import threadpool_limits
-from verdicts import write
+from results import write
 
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline

@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from verdicts import write
+from results import write
 
 FOLDER = Path(__file__).parent.parent / "mutants"
 #: Exit codes of a test run that mutmut calls killed (a test failed, pytest broke) or out of time.

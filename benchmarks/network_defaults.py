@@ -25,7 +25,7 @@ import pandas as pd
 from regret.data import choose_sets, load
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from verdicts import write
+from results import write
 
 from regadvisor import advise
 

@@ -31,7 +31,7 @@ from sklearn.metrics import hinge_loss, mean_poisson_deviance
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from verdicts import write
+from results import write
 
 from regadvisor import advise
 

@@ -19,7 +19,7 @@ import questions_features
 import questions_sample
 import questions_strength
 from questions_rates import HEADER, Rate
-from verdicts import write
+from results import write
 
 PARTS = ("q1", "q3", "strength")
 

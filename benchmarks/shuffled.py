@@ -21,7 +21,7 @@ import speed_data
 from questions import shown
 from questions_rates import HEADER, Rate, counted
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
-from verdicts import write
+from results import write
 
 from regadvisor import advise
 

@@ -217,7 +217,7 @@ def main() -> None:
             if what in asked.only.split(","):
                 rows += work(base, chance, max(1, sizes[what]))
     if asked.write:
-        from verdicts import write
+        from results import write
 
         lines = ["| fault | what happened |", "|---|---|", *(f"| {fault} | {said} |" for fault, said in rows)]
         write("soak", "\n".join(lines))

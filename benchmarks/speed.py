@@ -29,7 +29,7 @@ import speed_linear
 import speed_loop
 import speed_workers
 from speed_measure import machine, markdown
-from verdicts import write
+from results import write
 
 Rows = Iterator[list[str]]
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from verdicts import write
+from results import write
 
 HEAVY = ("torch", "sklearn", "scipy", "pandas", "numpy", "optuna")
 LOADED = f"import sys, regadvisor; print([m for m in {HEAVY} if m in sys.modules])"

@@ -383,7 +383,7 @@ def main() -> None:
     text = "\n\n".join(f"**{title}**\n\n{part}" for title, part in parts.items() if part)
     print(text)
     if asked.write:
-        from verdicts import write
+        from results import write
 
         write("transfer", text)
         path = Path(str(laws.__file__))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from regret.data import choose_sets
-from verdicts import write
+from results import write
 
 from regadvisor import advise
 from regadvisor.advice import Advice

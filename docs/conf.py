@@ -77,8 +77,10 @@ _INSIDE = {
     "../README.md": "index.md",
     "../../ARCHITECTURE.md": "../architecture.md",
     "../ARCHITECTURE.md": "architecture.md",
-    "../benchmarks/RESULTS.md": "results.md",
-    "../../benchmarks/RESULTS.md": "../results.md",
+    "../benchmarks/RESULTS.md": "RESULTS.md",
+    "../../benchmarks/RESULTS.md": "../RESULTS.md",
+    "../benchmarks/OLDER_RESULTS.md": "OLDER_RESULTS.md",
+    "../../benchmarks/OLDER_RESULTS.md": "../OLDER_RESULTS.md",
 }
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from regret.cache import code_version
 from regret.command import budget_clock
 from regret.data import choose_sets, load
-from verdicts import write
+from results import write
 
 import regadvisor
 from references import advised

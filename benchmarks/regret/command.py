@@ -72,7 +72,7 @@ def main(description: str | None = None, words: list[str] | None = None) -> None
         text = summarise(asked.out, list(_tasks(asked)), family=asked.family, version=version)
         print(text)
         if asked.write:
-            from verdicts import write
+            from results import write
 
             write(f"regret-{asked.family}", text)
 

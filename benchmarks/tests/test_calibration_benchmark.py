@@ -317,13 +317,13 @@ def test_rewritten_parameters_stand_between_the_markers_and_read_back(script):
 
 
 def test_the_written_table_and_parameters_come_from_one_run(script, tmp_path, monkeypatch, capsys):
-    import verdicts
+    import results
 
     copy, page = tmp_path / "calibration.py", tmp_path / "RESULTS.md"
     copy.write_text(Path(support_maps.__file__).read_text("utf-8"), "utf-8")
     page.write_text("before\n<!-- calibration -->\n<!-- /calibration -->\nafter\n", "utf-8")
     monkeypatch.setattr(support_maps, "__file__", str(copy))
-    monkeypatch.setattr(verdicts, "RESULTS", page)
+    monkeypatch.setattr(results, "RESULTS", page)
     written(tmp_path, simulated(script, n_sets=15, intercept=0.0, slope=1.0))
     monkeypatch.setattr(sys, "argv", ["calibration.py", str(tmp_path), "--write"])
     script.main()

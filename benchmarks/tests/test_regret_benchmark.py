@@ -392,7 +392,7 @@ def test_linear_run_is_resumed_and_summarised(
 
     page = tmp_path / "RESULTS.md"
     page.write_text("# Results\n", encoding="utf-8")
-    monkeypatch.setattr("verdicts.RESULTS", page)
+    monkeypatch.setattr("results.RESULTS", page)
     run(folder, tmp_path, *sets, "--effort", "quick", "--optuna", "--version", "test", "--write")
     again = capsys.readouterr().out
     run(folder, tmp_path, *sets, "--only", "summary")  # without a version: that which advised last
