@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 from regret.data import DataSet, choose_sets, load
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from results import write
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from regadvisor import advise
 from regadvisor.advice import Advice

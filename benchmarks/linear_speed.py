@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import speed_data
 from numpy.typing import NDArray
+from results import write
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from speed_measure import machine, markdown, seconds
 from threadpoolctl import threadpool_limits
-from results import write
 
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline

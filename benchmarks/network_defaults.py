@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from regret.data import choose_sets, load
+from results import write
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from results import write
 
 from regadvisor import advise
 

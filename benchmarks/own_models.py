@@ -26,12 +26,12 @@ import pandas as pd
 import torch
 from own_networks import NETWORKS, KerasNet, SkorchNet, TorchNet
 from regret.data import choose_sets, load
+from results import write
 from sklearn.linear_model import PoissonRegressor, SGDClassifier
 from sklearn.metrics import hinge_loss, mean_poisson_deviance
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from results import write
 
 from regadvisor import advise
 

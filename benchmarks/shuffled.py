@@ -20,8 +20,8 @@ import numpy as np
 import speed_data
 from questions import shown
 from questions_rates import HEADER, Rate, counted
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from results import write
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 from regadvisor import advise
 

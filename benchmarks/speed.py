@@ -28,8 +28,8 @@ import speed_growth
 import speed_linear
 import speed_loop
 import speed_workers
-from speed_measure import machine, markdown
 from results import write
+from speed_measure import machine, markdown
 
 Rows = Iterator[list[str]]
 

@@ -2,7 +2,7 @@
 
 usage: python benchmarks/traps.py [--data DIR] [--draws 30] [--write]
 
-With ``--data``: what fires on every set of a folder of Parquet files (as ``benchmarks/untouched.py`` reads it,
+With ``--data``: what fires on every set of a folder of Parquet files (as ``untouched.py`` reads it,
 groups not passed). Clean tables: simulated ones of seven kinds, and the real sets with the target shuffled or
 every column shuffled by itself; there only the checks that hold columns against the target or rows against
 rows count, as extreme values stay extreme. With --write the tables replace those in benchmarks/RESULTS.md.
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from regret.data import choose_sets, load
-from scipy import sparse
 from results import write
+from scipy import sparse
 
 from regadvisor.data.source import make_table
 from regadvisor.records import HIDDEN_SIGNAL, Note
