@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED, PICK, Chart, without
-from regadvisor.flowchart.questions import _comparison_text
+from regadvisor.flowchart.comparisons import comparison_text
 from regadvisor.records import (
     FORMAT,
     Answer,
@@ -100,7 +100,7 @@ def comparison(
 
 def told(a: str, b: str, gain: float, half: float, *, of: float) -> str:
     """Return the reason that a comparison gives; `of` is the loss of `b`."""
-    return _comparison_text(comparison(a, b, gain, half, "unsure", {a: of - gain, b: of}), "unsure")
+    return comparison_text(comparison(a, b, gain, half, "unsure", {a: of - gain, b: of}), "unsure")
 
 
 def exchanged(scores: ScoreEvidence, *found: Comparison) -> ScoreEvidence:

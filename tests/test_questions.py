@@ -11,7 +11,8 @@ from test_chart import compared
 
 from regadvisor import thresholds
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED, Chart
-from regadvisor.flowchart.questions import JUDGES, best_with_dropout, kind_of_lowest
+from regadvisor.flowchart.comparisons import best_with_dropout, kind_of_lowest
+from regadvisor.flowchart.questions import JUDGES
 from regadvisor.records import (
     Answer,
     CorrelationEvidence,

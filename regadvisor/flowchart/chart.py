@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from regadvisor.errors import ParameterError
-from regadvisor.records import Reply
+from regadvisor.records import Answer, Reply
 from regadvisor.regularizer import KINDS, Kind
 
 #: Where a walk can end: at a kind, at the pick it carries, or at "no signal".
@@ -59,6 +59,13 @@ class Question:
     edges: dict[Reply, Edge]
     #: The two sides of a comparison: a kind, ``"the pick"``, ``"constant"``, ``"any"`` or :data:`BOTH`.
     compares: tuple[str, str] | None = None
+
+    def settled(self, answer: Answer, lean: Reply) -> Answer:
+        """Return the answer, or the reply it leans to where the chart knows no such reply."""
+        if answer.reply in self.edges:
+            return answer
+        because = f"{answer.because} (Leaning to {lean}: this chart knows no {answer.reply}.)"
+        return replace(answer, reply=lean, because=because)
 
 
 @dataclass(frozen=True, kw_only=True)

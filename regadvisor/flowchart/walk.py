@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from regadvisor.flowchart.chart import BOTH, LOWEST, OUTCOMES, PICK, Chart, Edge, PickChange
-from regadvisor.flowchart.questions import JUDGES, best_with_dropout, kind_of_lowest
+from regadvisor.flowchart.comparisons import best_with_dropout, kind_of_lowest
+from regadvisor.flowchart.questions import JUDGES
 from regadvisor.records import Answer, Evidence, Reply, Step, Walk
 from regadvisor.regularizer import Kind
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from regadvisor.records import Claim
-from regadvisor.regularizer import LABELS, Regularizer
+from regadvisor.regularizer import Regularizer
 from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
-from regadvisor.words import capital, joined, number, percent
+from regadvisor.words import capital, joined, number, percent, plain_label
 
 #: Characters of a feature's name.
 _LONGEST_NAME = 26
@@ -15,27 +15,15 @@ STRENGTH_NAMES = {"l1": "L1 strength", "l2": "L2 strength", "dropout": "dropout 
 _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
 
 
-def label(side: str) -> str:
-    """Return the side of a comparison as people write it.
-
-    Examples
-    --------
-    >>> label("dropout_l2"), label("constant"), label("any")
-    ('dropout+L2', 'always guessing', 'the best model')
-    """
-    special = {"any": "the best model", "constant": "always guessing", "no signal": "no signal"}
-    return special.get(side) or LABELS[side]  # type: ignore[index]
-
-
 def short_label(side: str) -> str:
-    """Return :func:`label` without its explanation, for tables.
+    """Return a kind, or another side of a comparison, for tables.
 
     Examples
     --------
     >>> short_label("elasticnet"), short_label("none")
     ('L1+L2', 'none')
     """
-    return "none" if side == "none" else label(side).partition(" (")[0]
+    return "none" if side == "none" else plain_label(side)
 
 
 def sentence(text: str) -> str:

@@ -31,7 +31,7 @@ from regadvisor.regularizer import LABELS, Kind
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import going_on, merged
 from regadvisor.search.results import Results
-from regadvisor.words import number
+from regadvisor.words import number, plain_label
 
 Folds = tuple[int, ...]
 
@@ -364,7 +364,7 @@ class Rounds:
             stage = "training"
             if self._best:
                 folds, (loss, kind) = max(self._best.items(), key=lambda best: len(best[0]))
-                name = kind if kind == "none" else LABELS[kind].partition(" (")[0]
+                name = kind if kind == "none" else plain_label(kind)
                 stage += f", best so far: {name} (loss {number(loss)}, {len(folds)}/{len(self.folds)} folds)"
             self.progress(stage, self._share)
 

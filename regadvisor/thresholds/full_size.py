@@ -1,0 +1,31 @@
+"""Q10: from the sample to all rows, for gains and strengths."""
+
+from __future__ import annotations
+
+# ------------------------------------------------------------------------------------------------------ gains
+
+#: Beyond this many times the rows of the sample a gain is not extrapolated to more than "unsure".
+FARTHEST_EXTRAPOLATION = 8.0
+#: Smaller samples are trained if all rows are more than this many times those of the sample; below, the prior
+#: alone says what becomes of a gain and a strength.
+MEASURED_FROM_RATIO = 2.0
+
+# ------------------------------------------------------------------------------------------------ other sizes
+
+#: The share of the training rows on which the pick is tried again, and the factors on its strengths.
+SMALLER_SHARE = 0.25
+SMALLER_FACTORS = (0.25, 1.0, 4.0)
+#: The factors for models trained on all rows.
+FULL_SIZE_FACTORS = (0.5, 1.0, 2.0)
+#: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
+RESCALING_MOST_LOST = 0.5
+#: The log of a best strength is never taken for better known than this: a third of the grid's step.
+STRENGTH_LEAST_SE = 0.35
+
+# -------------------------------------------------------------------------------------------------- strengths
+
+#: From a sample to all rows, strength × Σ lr of a decoupled penalty falls with the rows to a power within
+#: this range (``full_size.laws.STRENGTH_LAWS``).
+EXPONENT_RANGE = (0.0, 1.0)
+#: No further than to this many times the rows of the sample, the most that was measured.
+FARTHEST_RATIO = 64.0

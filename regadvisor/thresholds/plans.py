@@ -1,0 +1,58 @@
+"""Q2: budgets and efforts, which fits are made, and how long the search goes on."""
+
+from __future__ import annotations
+
+from regadvisor.thresholds.comparisons import SAME_REGION
+
+# ------------------------------------------------------------------------------------------------- the budget
+
+#: ``budget="auto"``: up to so many rows as much as the evidence needs …
+AUTO_SMALL_ROWS = 6_000
+#: … but at most two minutes, and at most a minute beyond; or one full run, if that takes longer and no more
+#: than ten minutes.
+AUTO_MOST_S, AUTO_MOST_S_OF_MANY, AUTO_LONGEST_S = 120.0, 60.0, 600.0
+#: Beyond the small rows, full runs ∝ 1 / rows: ten at 5,000 rows, one at 50,000. A dense cross-validation
+#: costs about 100 of them.
+AUTO_FULL_RUNS, AUTO_FULL_RUNS_ROWS = 10.0, 5_000
+#: A search may take this much longer than projected, and is never cut earlier than so many seconds.
+AUTO_BUDGET_MARGIN = 1.5
+AUTO_LEAST_DEADLINE_S = 5.0
+#: From so many rows on, advice costs less than one full run; it aims at this share of it.
+AUTO_CHEAP_ROWS, AUTO_CHEAP_SHARE = 50_000, 0.8
+#: Rows that networks learn from at least on more than the small rows: their best regularizer changes fast
+#: below (``sampling/blocks.py``), and from 500 to 1,000 rows the steps grow by the root of two only.
+AUTO_LEAST_ROWS = 1_500
+#: Seconds that networks, and that linear models, get whatever their full run takes.
+AUTO_LEAST_S = 4.0
+AUTO_LEAST_LINEAR_S = 2.0
+
+# ------------------------------------------------------------------------------------------------- which fits
+
+#: Rows from which on one fold tells losers from winners.
+ONE_FOLD_ROWS = 500
+#: Combinations that lose this share of the loss when they are rescaled to all rows get one candidate.
+ONE_CANDIDATE_FROM = 0.05
+#: Linear models start from fewer strengths on so many rows: with 5 or 6 of a kind instead of 8 or 12, regret
+#: was 0.5 points lower [-1.2, 0.1] on 15 sets of 1,000 rows and more, 2.2 higher [-2.6, 8.1] on 33 smaller.
+SMOOTH_FROM_ROWS = 1_000
+#: One candidate in so many goes on to the remaining folds.
+STAGE_REDUCTION = 3
+#: Of linear models only those are stopped whose loss is higher than the best one's by this share of it, four
+#: times what ties, and so many standard errors on top.
+LOST_BY = 4 * SAME_REGION
+LOST_SE = 3.0
+#: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
+#: busy machine errs, and what is cut costs no more than the budget.
+SMALLEST_WALK_WITHIN = 2.0
+
+# ------------------------------------------------------------------------------------------------- the search
+
+#: The search looks at strengths up to this factor beyond those tried: one decade, more than the width in
+#: which strengths tie. Of dropout, up to this much beyond.
+SEARCH_STEP = 10.0
+SEARCH_STEP_DROPOUT = 0.25
+#: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
+#: region in which kinds are the same.
+SEARCHED_WITHIN = 2 * SAME_REGION
+#: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
+SETTLED_GAIN = SAME_REGION / 5

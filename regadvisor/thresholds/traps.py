@@ -1,0 +1,118 @@
+"""What is odd about the data."""
+
+from __future__ import annotations
+
+#: Rows that the checks of the data look at: enough to see what holds in nearly every row.
+TRAP_ROWS = 2_000
+#: A column determines the target if a shuffled target would look the same with less than this chance, over
+#: all columns: no honest table in a lifetime of tables.
+LEAK_CHANCE = 1e-6
+#: A column with fewer values than this share of the rows is not judged.
+LEAK_PRESENT = 0.5
+#: What a sum, a product or a curve leaves of the target, in standard deviations: R² of 0.999999, which is
+#: what rounding to three digits leaves. No measurement is that exact.
+LEAK_RESIDUAL = 1e-3
+#: … and where a target is written in steps of more, half a step, up to this many standard deviations.
+LEAK_ROUNDED = 0.05
+#: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
+LEAK_CURVE_ROWS = 100
+#: Rows beyond the columns of an exact sum: each has to be met by luck.
+LEAK_SPARE_ROWS = 20
+#: Sums are looked for in the rows without missing numbers, if these are so many of them.
+LEAK_COMPLETE = 0.2
+#: Rows per column for a sum of all columns.
+LEAK_ROWS_PER_COLUMN = 2
+#: A threshold that separates the classes is a leak if the other columns leave more than this share of the
+#: variance of the classes; else the classes are far apart, as those of Fisher's irises are.
+LEAK_OTHERS_LEAVE = 0.5
+#: A column is nearly a leak if it predicts this share of the target's variance (of classes: of one against
+#: the rest) alone, and the other columns leave that much of it (of classes: `LEAK_OTHERS_LEAVE`).
+NEAR_LEAK, NEAR_LEAK_CLASSES, NEAR_LEAK_OTHERS_LEAVE = 0.98, 0.9, 0.3
+#: A measurement has to predict more: an instrument that is read in two ways, or a simulated line, is no leak.
+NEAR_LEAK_MEASURED = 0.995
+#: What levels say is judged by rows that share theirs, which are at least this share.
+NEAR_LEAK_REPEATED = 0.8
+#: Whole numbers are codes if their values, with so many rows each on average, predict this much more of the
+#: target's variance one by one than along the number, and by so many standard errors.
+CODED_GAIN, CODED_Z, CODED_ROWS_PER_LEVEL = 0.15, 4.0, 5
+#: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
+#: sets, categories reach 0.75, the make of a car.)
+SHARED_ALIKE = 0.8
+#: … or, if a level has so few rows on average, this share: it would be none in a hundred by luck. Two eyes or
+#: two visits are alike, not equal.
+SHARED_SMALL, SHARED_ALIKE_SMALL = 4.0, 0.3
+#: Two columns hold so many different pairs of values at most, as a share of those that luck would make.
+SHARED_PAIRS = 0.5
+#: Without its own source, a row keeps this share of the variance; what such columns say anyhow is no trap.
+SHARED_PAIR_LEAVES = 0.5
+#: With few levels they have to be nearer by this factor: species, too, are unlike one another.
+SHARED_NEARER, SHARED_MANY_LEVELS = 0.7, 20
+#: Columns do not count that differ within levels more than at large by this factor: left and right, visits.
+SHARED_APART = 1.05
+#: So many rows share their level with another row.
+SHARED_REPEATED = 0.5
+SHARED_FEWEST_LEVELS, SHARED_FEWEST_ROWS = 8, 40
+#: The largest level of a column that names sources has at most this share of the rows.
+SHARED_LARGEST = 0.25
+#: A number that only names sources cannot be told from the other columns: they leave this share of it.
+SHARED_QUANTITY = 0.7
+#: A jump in the distances of neighbours: exponential where rows are drawn one by one, so one of 30
+#: neighbours exceeds this with a chance of 1e-5.
+SHARED_JUMP = 15.0
+#: Of so many rows near copies are seen.
+SHARED_NEAR_COPIES = 0.7
+#: Near copies are looked for by columns with many values, which have to be this share of the columns, …
+SHARED_MEASURED = 0.5
+#: … and a class has to be made of so many sources, or they are the classes.
+SHARED_PER_CLASS = 3
+#: It matters if the error grows by this share of the target's variance, and random folds show no more than
+#: this share of it.
+SHARED_HARM, SHARED_FLATTERED = 0.1, 0.7
+#: A model that leaves less than this share of a constant's loss is too good to be true: of 94 public sets the
+#: least is 0.0009 (genes of seven tissues), the next 0.005.
+TOO_GOOD = 1e-4
+#: A column counts rows up if whole numbers that measure something would share so few values with less than
+#: this chance.
+IDENTIFIER_CHANCE = 1e-5
+IDENTIFIER_FEWEST_ROWS = 20
+#: Numbers that count rows up within this range are years: a judgement.
+YEARS = (1500, 2200)
+#: A number such as 9999 stands for a missing value if so many rows have it, or this share of them, and it is
+#: so many times as far from the others as these are from one another.
+FOR_MISSING_ROWS, FOR_MISSING_SHARE, FOR_MISSING_GAP = 3, 0.005, 2.0
+#: The last row holds sums if it is off by no more than this share, which is rounding. Fewer rows are too few.
+TOTALS_OFF, TOTALS_FEWEST_ROWS = 1e-4, 6
+#: Few values (three, or as many as are far away, up to this share of the rows) …
+EXTREME_MOST = 0.05
+#: … rule a column if they hold this share of its squares around the median. Of 30 normal values
+#: the farthest three hold about 40%, of 100 about 20%; …
+EXTREME_SHARE = 0.5
+#: … and if the farthest is so many standard deviations (of the middle half) away: log-normal values of a
+#: spread of 1, which a linear model still lives with, reach 17 among 400.
+EXTREME_DISTANCE = 20.0
+EXTREME_FEWEST_VALUES = 20
+#: Extreme values of features are told if clipping them lowers the error of a quick model by this share …
+EXTREME_HARM = 0.1
+#: … or if they are so far away that they look like errors of the data.
+EXTREME_ABSURD = 1_000.0
+#: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
+SKEWED = 2.5
+#: Rows pile up at an end of a target if it is met by this share of them, so many times as often as any other
+#: value but one, and there are so many values: 5% of California's districts have the largest price.
+PILED_SHARE, PILED_TIMES, PILED_FEWEST_VALUES = 0.03, 5, 50
+#: Whole numbers from 0 on are counts if few are large; Poisson counts of mean 4 have a skewness of 0.5.
+COUNTS_MEDIAN, COUNTS_SKEWED = 10, 0.5
+#: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
+SEPARABLE_ROWS_PER_COLUMN = 3
+SEPARABLE_FEWEST_ROWS = 10
+#: All rows of a value are of one class by luck with no more than this chance.
+ONE_CLASS_CHANCE = 1e-6
+#: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
+#: the classes apart.
+SEPARABLE_HARD_ROWS = 0.15
+#: Ranks show a hidden signal if held-out predictions correlate with the target by so many standard errors …
+HIDDEN_Z = 4.0
+#: … and take away this share of its variance.
+HIDDEN_GAIN = 0.05
+#: Where the values themselves predict this share of what their ranks do, they hide nothing.
+HIDDEN_OF_RANKS = 0.5
