@@ -361,6 +361,42 @@ def test_the_caller_s_score_is_reported_and_decides_nothing(model: str) -> None:
         advise(X, y, scoring="accurracy")
 
 
+def test_no_more_inputs_are_zeroed_than_there_are() -> None:
+    """Levels of a few rows are missing from every fold that trains."""
+    rng = np.random.default_rng(0)
+    names = [f"n{i}" for i in rng.integers(0, 250, 300)]
+    X = pd.DataFrame({"name": names, "x": rng.normal(size=300)})
+    y = 3 * X["x"] + 0.1 * rng.normal(size=300)
+    scores = advise(X, y, effort="quick").record.evidence.scores
+    assert scores is not None
+    n_levels = X["name"].nunique()
+    assert scores.n_encoded_features == n_levels + 1
+    assert n_levels / 2 < scores.n_zeroed <= n_levels
+
+
+def _broken(*_: object) -> float:
+    raise ValueError("the scorer\n is broken")
+
+
+@pytest.mark.parametrize(
+    ("scoring", "said"),
+    [
+        (_broken, "Your _broken raised ValueError: the scorer is broken. No score is reported"),
+        (lambda *_: None, "raised ValueError: scoring must return a number, got None"),
+        (lambda *_: float("nan"), "is not a finite number on 5 of 5 folds"),
+        ("roc_auc", "Your roc_auc raised"),  # of probabilities, for a target of numbers
+    ],
+)
+def test_a_score_of_the_caller_s_that_fails_is_a_warning_and_costs_nothing(scoring, said) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    plain, scored = advise(X, y, effort="quick"), advise(X, y, effort="quick", scoring=scoring)
+    assert scored.regularizer == plain.regularizer
+    assert scored.record.evidence.scores.reported == {}  # type: ignore[union-attr]
+    (note,) = (note for note in scored.record.notes if note.code == "scoring-failed")
+    assert said in note.text
+    assert note.text in scored.warnings
+
+
 @pytest.mark.parametrize("seed", [1, 2, 15])
 def test_no_claim_is_surer_than_that_there_is_a_signal(seed):
     rng = np.random.default_rng(seed)

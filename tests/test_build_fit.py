@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import decimal
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
@@ -110,6 +112,43 @@ def test_text_among_numbers_is_named_when_it_is_predicted() -> None:
     odd.loc[3, "s"] = "many"
     with pytest.raises(DataError, match="column 's' must hold numbers, got 'many'"):
         model.predict(odd)
+
+
+FORMS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "pyarrow": pa.table,
+}
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_columns_are_found_by_their_names(form: Callable[[dict[str, Any]], Any], kind: str) -> None:
+    given = form({"a": A, "b": B})
+    model = built(given, LABELS, kind).fit(given, LABELS)
+    other = form({"b": B, "seen later": np.ones(N), "a": A})
+    np.testing.assert_array_equal(model.predict(other), model.predict(given))
+    np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(given))
+    assert model.score(other, LABELS) == model.score(given, LABELS)
+    with pytest.raises(DataError, match="a"):
+        model.predict(form({"b": B, "c": A}))
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_value_that_is_missing_where_none_was_is_named(kind: str) -> None:
+    frame = pd.DataFrame({"a": A, "b": B})
+    model = built(frame, Y, kind).fit(frame, Y)
+    frame.loc[[3, 5], "b"] = np.nan
+    for act in (model.predict, lambda X: model.score(X, Y), lambda X: built(B[:, None], Y, kind).fit(X, Y)):
+        with pytest.raises(
+            DataError, match=r"had one, got missing values in 'b' \(2\); fill them in, or ask"
+        ):
+            act(frame)
+    array = np.column_stack([A, B])
+    model = built(array, Y, kind).fit(array, Y)
+    array[3, 0] = np.nan
+    with pytest.raises(DataError, match=r"got missing values in 0 \(1\); fill"):
+        model.predict(array)
 
 
 # ------------------------------------------------------------------------------------------ the target

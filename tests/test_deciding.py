@@ -42,6 +42,7 @@ from regadvisor.records import (
     Comparison,
     CorrelationEvidence,
     Flip,
+    Note,
     ResourceEvidence,
     SampleEvidence,
     WholePictureEvidence,
@@ -688,9 +689,9 @@ def test_the_caller_s_score_is_that_of_none_and_of_the_outcome_on_the_sample() -
 def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def reported(*arguments: Any, **options: Any) -> dict[str, float]:
+    def reported(*arguments: Any, **options: Any) -> tuple[dict[str, float], tuple[Note, ...]]:
         asked.append((arguments, options))
-        return {"none": 0.1}
+        return {"none": 0.1}, ()
 
     monkeypatch.setattr(deciding, "reported_scores", reported)
     found = trained(clear())
@@ -712,7 +713,7 @@ def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch:
         assert decision.scores is not None
         assert (decision.scores.reported, decision.scores.reported_name) == ({"none": 0.1}, "own_score")
         by_kind = found.tuned.results.by_kind
-        advised, *on_sample = family.trainings
+        *on_sample, advised = family.trainings
         assert advised == (by_kind["l2"][0], N, 4 * N, SEEDS["model"])
         assert on_sample == [(by_kind[kind][0], N, N, SEEDS["model"]) for kind in ("none", "l2")]
         arguments, options = asked.pop()

@@ -136,7 +136,14 @@ def test_numbers_of_rows_are_seen_where_all_rows_looked_at_are_of_one_class():
     assert "numbers-rows" in {note.code for note in ranked(y, rank)}
 
 
-@pytest.mark.parametrize("y", [np.repeat(["a", "b", "c"], N // 3), np.sort(R.normal(size=N))], ids=type)
+SORTED = {
+    "classes": np.repeat(["a", "b", "c"], N // 3),
+    "numbers": np.sort(R.normal(size=N)),
+    "a multiple of the row number": 0.25 * np.arange(N),
+}
+
+
+@pytest.mark.parametrize("y", SORTED.values(), ids=SORTED.keys())
 def test_an_identifier_of_rows_sorted_by_the_target_is_no_leak(y):
     (note,) = (note for note in ranked(y, np.arange(N)) if note.code != "separable-classes")
     assert note.code == "numbers-rows"

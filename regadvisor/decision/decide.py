@@ -12,7 +12,7 @@ from regadvisor.compare import claims
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.compare.summary import fit_facts, still_learning, zeroed_features
-from regadvisor.evidence.caller_score import Scoring, reported_scores
+from regadvisor.evidence.caller_score import Scoring, name_of, reported_scores
 from regadvisor.families.base import Family, Fit
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart
 from regadvisor.flowchart.walk import Gather, walk
@@ -126,14 +126,15 @@ class Decider:
             or scores.n_folds < 2 <= len(trained.prepared.folds)
             or trained.panel.is_one_cluster
         )
+        described, notes = self._described(trained, scores, nearest)
         return Decision(
             status="cant_tell" if is_open else "no_signal",
             strength=self._strength(trained, nearest),
             training=self._training(trained, nearest),
             claims=() if is_open else (nothing,),
             flips=self._flips(),
-            scores=self._described(trained, scores, nearest),
-            notes=self._notes(trained, nearest, scores),
+            scores=described,
+            notes=(*notes, *self._notes(trained, nearest, scores)),
         )
 
     def _by_evidence(self, trained: Trained, scores: ScoreEvidence, outcome: Kind) -> Decision:
@@ -147,6 +148,7 @@ class Decider:
         against_none = scores.comparison(outcome, "none")
         ratio = self.n_rows / max(trained.prepared.n_learned, 1)
         status = "cant_tell" if trained.panel.is_one_cluster else self._status(outcome, ties, against_none)
+        described, notes = self._described(trained, scores, outcome)
         return Decision(
             status=status,
             strength=self._strength(trained, outcome),
@@ -165,8 +167,8 @@ class Decider:
             most_lost=claims.most_lost(draws, outcome),
             flips=self._flips(),
             rows_needed=self._rows_needed(scores, outcome) if status == "cant_tell" else None,
-            scores=self._described(trained, scores, outcome),
-            notes=self._notes(trained, outcome, scores),
+            scores=described,
+            notes=(*notes, *self._notes(trained, outcome, scores)),
         )
 
     # ------------------------------------------------------------------------------------- its parts
@@ -271,8 +273,10 @@ class Decider:
                 found.append((distance, Flip(outcome=instead, condition=answer.flips_if)))
         return tuple(flip for _, flip in sorted(found, key=lambda pair: pair[0]))
 
-    def _described(self, trained: Trained, scores: ScoreEvidence, kind: Kind) -> ScoreEvidence:
-        """Add over- and underfit of none and of `kind`, and the features that `kind` zeroed."""
+    def _described(
+        self, trained: Trained, scores: ScoreEvidence, kind: Kind
+    ) -> tuple[ScoreEvidence, tuple[Note, ...]]:
+        """Add over- and underfit of none and of `kind`, features that `kind` zeroed, the caller's score."""
         facts = []
         for each in dict.fromkeys(("none", kind)):
             if each not in trained.tuned.results.by_kind:
@@ -289,14 +293,11 @@ class Decider:
         zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
         described = replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
         if self.scoring is None or self.sample is None:
-            return described
-        return replace(
-            described,
-            reported=self._reported(trained, kind),
-            reported_name=getattr(self.scoring, "__name__", None) or str(self.scoring),
-        )
+            return described, ()
+        reported, notes = self._reported(trained, kind)
+        return replace(described, reported=reported, reported_name=name_of(self.scoring)), notes
 
-    def _reported(self, trained: Trained, kind: Kind) -> dict[str, float]:
+    def _reported(self, trained: Trained, kind: Kind) -> tuple[dict[str, float], tuple[Note, ...]]:
         assert self.sample is not None
         assert self.scoring is not None
         n_sample = trained.prepared.n_learned

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.model_selection import cross_val_score
 
 from regadvisor.data.table import Table
 from regadvisor.families.base import Fold
-from regadvisor.records import Training
+from regadvisor.quiet import ignoring
+from regadvisor.records import Note, Training
 from regadvisor.regularizer import Kind, Regularizer
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ def reported_scores(
     *,
     module: Any = None,
     recipe: Recipe | None = None,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], tuple[Note, ...]]:
     """Return the mean score over the folds of each kind, by scikit-learn's ``cross_val_score``.
+
+    A score that raises, or is no number, costs nobody the advice: then there are no scores, and a warning.
 
     `folds`: the folds that the comparisons were made on. `models`: strengths as picked on the sample, and how
     to train. `module`, `recipe`: the caller's own factory or module, and the recipe with the caller's own
@@ -42,7 +46,7 @@ def reported_scores(
     for _, training in models.values():
         has_all = set(function_names(training)) <= set(functions)
         if (training.is_own and module is None and training.module != "cnn") or not has_all:
-            return {}
+            return {}, ()
     y = np.asarray(sample.facts.classes)[sample.y] if sample.is_classification else sample.y
     n_train = round(float(np.mean([len(fold.train) for fold in folds])))
     facts = replace(sample.facts, n_rows=n_train)
@@ -51,5 +55,24 @@ def reported_scores(
     found = {}
     for kind, (regularizer, training) in models.items():
         model = build_model(facts, regularizer, training, module=module, functions=functions)
-        found[str(kind)] = float(np.mean(cross_val_score(model, X, y, cv=splits, scoring=scoring)))
-    return found
+        try:
+            with ignoring(UndefinedMetricWarning), ignoring(ConvergenceWarning):
+                scores = cross_val_score(model, X, y, cv=splits, scoring=scoring, error_score="raise")
+        except Exception as error:
+            return {}, (_failed(scoring, f"raised {type(error).__name__}: {error}"),)
+        if not np.isfinite(scores).all():
+            n_lost = int((~np.isfinite(scores)).sum())
+            return {}, (_failed(scoring, f"is not a finite number on {n_lost} of {len(scores)} folds"),)
+        found[str(kind)] = float(np.mean(scores))
+    return found, ()
+
+
+def name_of(scoring: Scoring) -> str:
+    """Return what the caller calls the score."""
+    return getattr(scoring, "__name__", None) or str(scoring)
+
+
+def _failed(scoring: Scoring, what: str) -> Note:
+    said = " ".join(what.split())
+    text = f"Your {name_of(scoring)} {said}. No score is reported; the advice does not need it."
+    return Note(code="scoring-failed", text=text, is_warning=True)

@@ -426,7 +426,7 @@ class Gatherer:
             comparisons=compare_all(honest),
             n_excluded={**results.n_excluded},
             n_folds=results.n_folds,
-            n_encoded_features=trained.prepared.n_features,
+            n_encoded_features=len(trained.prepared.feature_names),
         )
 
 

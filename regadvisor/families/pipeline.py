@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
@@ -17,10 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.datasets import is_dataset, unpacked
+from regadvisor.data.frames import as_frame
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
+from regadvisor.words import joined, shown
 
 
 class _DataTypeError(DataError, TypeError):
@@ -28,20 +32,30 @@ class _DataTypeError(DataError, TypeError):
 
 
 @contextmanager
-def as_data_errors() -> Iterator[None]:
-    """Make errors of scikit-learn's checks of X ours; their words stay."""
+def as_data_errors(X: Any = None) -> Iterator[None]:
+    """Make errors of scikit-learn's checks of X ours; their words stay, except for missing values."""
     try:
         yield
     except (RegadvisorError, NotFittedError):
         raise
     except (TypeError, ValueError, OverflowError) as error:
+        if X is not None and "contains NaN" in str(error):
+            raise DataError(_missing(X)) from error
         kind = _DataTypeError if isinstance(error, TypeError) else DataError
         raise kind(f"X must be a table that scikit-learn can take, got an error: {error}") from error
 
 
-def _rows_of(X: Any) -> Any:
-    """Return the rows of a data set of torch, or what was passed."""
-    return unpacked(X, None)[0] if is_dataset(X) else X
+def _missing(X: Any) -> str:
+    """Return what is said of missing values where the advice was given for rows without any."""
+    frame = as_frame(X)
+    if frame is None and isinstance(X, np.ndarray) and X.ndim == 2:
+        frame = pd.DataFrame(X)
+    n_lost = () if frame is None else ((name, n) for name, n in frame.isna().sum().items() if n)
+    where = joined((f"{shown(name)} ({n:,})" for name, n in n_lost), most=5)
+    return (
+        f"X must have a value wherever the rows of the advice had one, got missing values{where and ' in '}"
+        f"{where}; fill them in, or ask for advice on rows with missing values: then the model fills them in"
+    )
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -101,22 +115,37 @@ class AdvisedPipeline(Pipeline):
         with left_as_found(), config_context(**how), warnings.catch_warnings():
             # Whether these are classes was asked by advise().
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
-            with as_data_errors():
+            with as_data_errors(X):
                 fitted: Self = super().fit(X, y, **params)
         return fitted
 
+    def _as_fitted(self, X: Any) -> Any:
+        """Return the rows of a frame or data set, with the columns that were learned from, in their order."""
+        if is_dataset(X):
+            return unpacked(X, None)[0]
+        names = list(getattr(self, "feature_names_in_", ()))
+        frame = nw.from_native(X, pass_through=True, eager_only=True) if names else X
+        if isinstance(frame, nw.DataFrame) and names != frame.columns and set(names) <= set(frame.columns):
+            return frame.select(names).to_native()
+        return X
+
     @available_if(_has("predict"))  # type: ignore[untyped-decorator]
     def predict(self, X: Any, **params: Any) -> NDArray[Any]:
-        """Return the predictions, shape (n_rows,) or (n_rows, n_targets)."""
-        with as_data_errors():
-            predicted: NDArray[Any] = super().predict(_rows_of(X), **params)
+        """Return the predictions, shape (n_rows,) or (n_rows, n_targets).
+
+        Columns of a frame are found by their names, in any order.
+        """
+        X = self._as_fitted(X)
+        with as_data_errors(X):
+            predicted: NDArray[Any] = super().predict(X, **params)
         return predicted
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return class probabilities, shape (n_rows, n_classes)."""
-        with as_data_errors():
-            predicted: NDArray[Any] = super().predict_proba(_rows_of(X), **params)
+        X = self._as_fitted(X)
+        with as_data_errors(X):
+            predicted: NDArray[Any] = super().predict_proba(X, **params)
         return predicted
 
     @property
@@ -144,4 +173,6 @@ class AdvisedPipeline(Pipeline):
         X, y, sample_weight = training_rows(
             X, y, is_classification=is_classifier(self), sample_weight=sample_weight
         )
-        return float(super().score(X, y, sample_weight=sample_weight, **params))
+        X = self._as_fitted(X)
+        with as_data_errors(X):
+            return float(super().score(X, y, sample_weight=sample_weight, **params))

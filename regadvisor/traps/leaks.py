@@ -68,7 +68,7 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         ]
         single = _known_alone(view, _without_sources(view, found), seed=seed)
         numbers = _as_numbers(table, y)
-        together = () if single or numbers is None else _together(view, numbers)
+        together = () if single or numbers is None else _together(view, numbers, without=honest)
         notes += [(name, _alone_note(view, single, what))] if single else []
         notes += [(name, _together_note(view, together, what))] if together else []
     return told_once(notes, otherwise="Other columns determine")
@@ -271,14 +271,21 @@ def _alone_note(view: View, found: list[_Found], what: str) -> Note:
 # -------------------------------------------------------------------------------------- several columns
 
 
-def _together(view: View, y: NDArray[np.float64]) -> tuple[tuple[int, ...], str] | tuple[()]:
-    """Return the columns whose sum or product the target is, and which of the two; () if none."""
+def _together(
+    view: View, y: NDArray[np.float64], *, without: Collection[int]
+) -> tuple[tuple[int, ...], str] | tuple[()]:
+    """Return the columns whose sum or product the target is, and which of the two; () if none.
+
+    `without`: columns that are not tried.
+    """
     numbers = view.varying[~view.is_category[view.varying]]
     complete = ~np.isnan(view.values[:, numbers]).any(axis=1)
     if not complete.all() and complete.mean() >= thresholds.LEAK_COMPLETE:
         view, y = view.with_rows(view.rows[complete]), y[complete]
         numbers = np.intersect1d(numbers, view.varying)
     features, origin = view.encoded
+    is_tried, numbers = ~np.isin(origin, list(without)), np.setdiff1d(numbers, list(without))
+    features, origin = features[:, is_tried], origin[is_tried]
     rounded = _step(y) / 2
     found = _as_sum(features, origin, y, rounded=rounded)
     if found:
