@@ -6,6 +6,7 @@ The public names are loaded when they are first used, so that importing the pack
 from __future__ import annotations
 
 import importlib
+import random
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
@@ -90,7 +91,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"regadvisor.{_HOME[name]}"), name)
+    state = random.getstate()  # rich, which scikit-learn imports, draws a number while it is imported
+    try:
+        value = getattr(importlib.import_module(f"regadvisor.{_HOME[name]}"), name)
+    finally:
+        random.setstate(state)
     globals()[name] = value
     return value
 

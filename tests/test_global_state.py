@@ -119,3 +119,13 @@ def test_advice_on_a_table_does_not_load_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_imports_of_a_first_call_draw_no_random_number() -> None:
+    """Rich draws one when it is imported, and scikit-learn imports it."""
+    code = (
+        "import random, sys, regadvisor; random.seed(3); state = random.getstate();"
+        "regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort='quick');"
+        "assert 'rich.style' in sys.modules; sys.exit(random.getstate() != state)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
