@@ -121,6 +121,7 @@ def work(path: Path, done: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_trains_no_finished_fit_twice(
     whole: tuple[bytes, Tuned], tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_trials_are_the_rows_of_the_score_table(record: Record) -> None:
     assert study.best_value == min(score.loss for score in scores.scores[:-2])
 
 
+@pytest.mark.slow
 def test_a_study_in_a_file_is_loaded_by_optuna(record: Record, tmp_path: Path) -> None:
     made = Advice(record).study(tmp_path / "advice.db")
     url = f"sqlite:///{tmp_path / 'advice.db'}"
@@ -66,6 +67,7 @@ def test_a_storage_of_optuna_is_used_as_it_is(record: Record) -> None:
     assert len(optuna.load_study(study_name="regadvisor", storage=storage).trials) > 1
 
 
+@pytest.mark.slow
 def test_optuna_draws_it(record: Record) -> None:
     study = Advice(record).study()
     with mpl.rc_context(), warnings.catch_warnings():
