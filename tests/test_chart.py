@@ -307,6 +307,7 @@ def test_in_a_tie_the_simplest_kind_wins() -> None:
     found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
     assert found.outcome == "l2"
     assert sparse_first(LINEAR).questions["Q7"].edges["better"].pick == "l2"
+    assert sparse_first(LINEAR).questions["Q6"].edges["unsure"].pick == "l2", "there is no L1 to keep"
     sparse, _ = walk(sparse_first(LINEAR), evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
     assert sparse.outcome == "l1"
 

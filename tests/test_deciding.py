@@ -209,7 +209,14 @@ def test_forward_in_time_the_rows_that_would_decide_count_those_never_tested() -
     assert evidence.sample is not None
     sample = replace(evidence.sample, validation="time", n_rows=2 * N)
     made = decider(found, replace(evidence, sample=sample))
-    assert made._rows_needed(made.evidence.scores, "l2") == rows_needed(l2, 2 * N)  # type: ignore[arg-type]
+    scores = made.evidence.scores
+    assert scores is not None
+    assert made._rows_needed(scores, "l2") == rows_needed(l2, 2 * N)
+    # A deadline leaves rows that may still be tested, and so does any other validation.
+    assert made._rows_needed(replace(scores, cut="the time was up"), "l2") == rows_needed(l2, N)
+    for other in (None, replace(sample, validation="stratified")):
+        mixed = replace(made, evidence=replace(made.evidence, sample=other))
+        assert mixed._rows_needed(scores, "l2") == rows_needed(l2, N)
 
 
 # ---------------------------------------------------------------------------------- without training
@@ -240,6 +247,25 @@ def test_without_validation_the_strength_is_a_documented_default_without_support
     ]
     assert family.trainings == [(None, 700, 700, SEEDS["model"])]
     assert decision.scores is None
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "obstacle", "status"),
+    [
+        (0.0, "No budget.", "advice"),
+        (None, "Too few rows.", "cant_tell"),
+        (5.0, "Too few rows.", "cant_tell"),
+    ],
+)
+def test_data_that_cannot_be_validated_on_leave_a_default_that_is_no_advice(
+    budget_s: float | None, obstacle: str, status: str
+) -> None:
+    resources = replace(no_budget(), budget_s=budget_s, obstacle=obstacle)
+    assert decider(None, evidence_of(None, resources=resources)).decide().status == status
+    for fine in (None, replace(resources, obstacle=None, can_validate=True)):
+        made = decider(None, evidence_of(None, resources=resources))
+        made = replace(made, evidence=replace(made.evidence, resources=fine))
+        assert made.decide().status == "advice"
 
 
 def test_without_validation_what_was_measured_may_still_flip_the_kind() -> None:
@@ -541,6 +567,32 @@ def test_no_signal_is_not_said_after_one_fold_of_several() -> None:
     assert len(found.prepared.folds) > 1
     cut = decider(found, evidence_of(scores_of(found, n_folds=1))).decide()
     assert (cut.status, cut.claims) == ("cant_tell", ())
+    for n_folds, of, status in ((2, 5, "no_signal"), (1, 2, "cant_tell"), (1, 1, "no_signal")):
+        prepared = replace(found.prepared, folds=found.prepared.folds[:of])
+        made = decider(replace(found, prepared=prepared), evidence_of(scores_of(found, n_folds=n_folds)))
+        assert made.decide().status == status
+
+
+def test_a_network_that_still_learns_is_told_so_with_and_without_a_signal() -> None:
+    for losses, constant in ((clear(), 2.0 * BASE), (clear(l2=1.2, l1=1.3, elasticnet=1.25), 0.5 * BASE)):
+        found = trained(losses, constant=constant)
+        fits = found.tuned.results.by_kind["l2"]
+        learning = replace(
+            fits[0],
+            halfway=np.array([9.0, 9.0]),
+            epochs=np.full(5, 8.0),
+            train_losses=np.full(5, 0.999 * fits[0].losses.mean()),
+        )
+        trials = tuple(
+            replace(trial, fit=learning) if trial.fit is fits[0] else trial
+            for trial in found.tuned.results.trials
+        )
+        results = replace(found.tuned.results, trials=trials)
+        found = replace(found, tuned=replace(found.tuned, results=results))
+        (note,) = decider(found, evidence_of(scores_of(found))).decide().notes
+        assert note.code == "still-learning"
+        assert f"8 epochs, the loss fell from 9 to {learning.train_loss:.3g} in training" in note.text
+        assert decider(found, evidence_of(scores_of(found)), n_rows=2 * N).decide().notes == ()
 
 
 @pytest.mark.parametrize("losses", [clear(), clear(l2=1.2, l1=1.3, elasticnet=1.25)])

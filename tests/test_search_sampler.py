@@ -109,6 +109,9 @@ def test_an_empty_study_asks_for_the_middle() -> None:
     study = new_study("test", Surrogate())
     trial = study.ask({"l2": distribution(Range(low=0.1, high=1.0, hard_low=0.01, hard_high=100.0))})
     assert trial.params["l2"] == pytest.approx(1.0)
+    assert new_study("test", Surrogate()).ask({"dropout": distribution(DROPOUT)}).params["dropout"] == (
+        pytest.approx((0.01 + 0.9) / 2)
+    )
     assert study.sampler.best_guess(study) == ({}, 0.0)  # type: ignore[attr-defined]
 
 
@@ -159,6 +162,8 @@ def test_a_stopped_trial_is_moved_by_what_its_folds_are_for_the_others() -> None
     study.enqueue_trial({"l2": 5.0})
     study.tell(study.ask({"l2": distribution(PENALTY)}), state=TrialState.FAIL)
     np.testing.assert_allclose(losses_told(study.get_trials()), [*own, own.max()], atol=1e-12)
+    # Where none has all folds, there is nothing to move it by.
+    assert np.isnan(losses_told(study.get_trials()[2:])).all()
 
 
 def test_a_trial_that_was_cut_says_nothing_of_its_strengths() -> None:

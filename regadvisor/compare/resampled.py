@@ -51,7 +51,7 @@ def resampled(
     honest: Honest,
     *,
     seed: int | np.random.SeedSequence,
-    n_draws: int = 200,
+    n_draws: int,
     rescaling_costs: Mapping[str, float] | None = None,
 ) -> Resampled:
     """Resample rows (clusters) and keep the mean losses of all kinds in every draw.
@@ -86,7 +86,7 @@ def _by_kind(
     return lowest, best, trained
 
 
-def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: int = 200) -> float:
+def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: int) -> float:
     """Return the share of draws in which nothing is shown to beat the constant, as Q4s asks.
 
     A draw stands for another sample of the same size. Its difference deviates from the observed one like the

@@ -117,11 +117,11 @@ def losses_told(trials: Sequence[FrozenTrial]) -> Array:
 
 
 def _on_all_folds(trial: FrozenTrial, whole: Sequence[FrozenTrial]) -> float:
-    by_fold = trial.user_attrs.get(FOLD_LOSSES, [])
-    first = [k for k, loss in enumerate(by_fold) if loss is not None]
-    if not first or not whole:
+    if not whole:
         return math.nan
-    others = np.array([other.user_attrs[FOLD_LOSSES] for other in whole], dtype=float)
+    by_fold = trial.user_attrs[FOLD_LOSSES]
+    first = [k for k, loss in enumerate(by_fold) if loss is not None]
+    others = np.array([other.user_attrs[FOLD_LOSSES] for other in whole])
     own = float(np.mean([by_fold[k] for k in first]))
     return own + float(np.mean([other.value for other in whole]) - others[:, first].mean())
 
