@@ -26,6 +26,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
+from regadvisor.evidence.scores import loss_name
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
@@ -321,7 +322,7 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
 def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...]:
     table, seed = gatherer.table, gatherer.request.seeds["traps"]
     is_linear = spec_of(gatherer.family.name).laws == "linear"
-    is_squared = gatherer.loss_name == "squared error"
+    is_squared = loss_name(gatherer.family, table) == "squared error"
     traps = find_traps(table, seed=seed, is_linear=is_linear, is_squared=is_squared)
     traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
@@ -345,7 +346,7 @@ def _decide(
         n_rows=gatherer.table.facts.n_rows,
         n_features=gatherer.table.facts.n_features,
         seeds=gatherer.request.seeds,
-        n_draws=gatherer.effort.n_draws,
+        n_draws=gatherer.rung.effort.n_draws,
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,

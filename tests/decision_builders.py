@@ -12,7 +12,7 @@ from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
 from regadvisor.decision.decide import Decider
-from regadvisor.evidence.gather import Trained
+from regadvisor.evidence.scores import Trained
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED, Chart, without

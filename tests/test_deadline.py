@@ -12,7 +12,7 @@ import pytest
 from regadvisor import deadline
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.resources import Rung, choose_rung, situation_of
+from regadvisor.evidence.resources import Ladder, Rung, situation_of
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
@@ -98,6 +98,6 @@ def test_no_patience_with_workers() -> None:
         for own, is_patient in ((family, True), (elsewhere(family, crew), False)):
             situation = situation_of(table, own, folds=5, may_choose=True)
             asked: dict[str, Any] = {"seed": 0, "effort": None, "started_s": time.monotonic()}
-            rung = choose_rung(table, own, situation, budget="auto", **asked)
+            rung = Ladder(table=table, family=own, situation=situation, budget="auto", **asked).choose()
             assert rung.budget_source == "automatic"
             assert (rung.latest_s is not None) == is_patient

@@ -21,7 +21,7 @@ from rounding import assert_same_records
 from sklearn.datasets import load_wine
 
 from regadvisor import DataError, ParameterError, advise
-from regadvisor.evidence.gather import MOST_CELLS, _most_cells
+from regadvisor.evidence.sample import MOST_CELLS, most_rows
 from regadvisor.scale.apart import IsolatedError, check_memory_limit, memory_bytes, run_apart
 
 
@@ -199,11 +199,11 @@ def test_other_limits_are_refused(limit: object) -> None:
 
 
 def test_a_sample_is_smaller_where_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _most_cells() == MOST_CELLS
-    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e6)
-    assert _most_cells() == 5_000_000
-    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e9)
-    assert _most_cells() == MOST_CELLS
+    assert most_rows(10) == MOST_CELLS // 10
+    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: 600e6)
+    assert most_rows(10) == 500_000
+    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: 600e9)
+    assert most_rows(10) == MOST_CELLS // 10
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.evidence import resources
 from regadvisor.evidence.pilot import Pilot
-from regadvisor.evidence.resources import choose_rung, situation_of
+from regadvisor.evidence.resources import Ladder, situation_of
 from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.image_encoding import ChannelScaler, module_preprocessor
 from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
@@ -246,7 +246,7 @@ def test_the_first_look_at_a_module_ends_with_the_budget(monkeypatch: pytest.Mon
     situation = situation_of(table, family, folds=3, may_choose=True)
     asked: dict[str, Any] = {"seed": 0, "budget": 1e9, "effort": None, "started_s": 0.0}
     monkeypatch.setattr(resources, "Pilot", Mock(side_effect=OutOfTimeError))
-    rung = choose_rung(table, family, situation, **asked)
+    rung = Ladder(table=table, family=family, situation=situation, **asked).choose()
     assert "sending a few rows through your model took" in (rung.obstacle or "")
     # Without an end the look is a whole one.
     Pilot(table, family, n_rows=60, folds=3, seed=0)

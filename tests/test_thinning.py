@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from regadvisor import ParameterError, advise
 from regadvisor.data import thinning
 from regadvisor.data.source import make_table
 from regadvisor.data.thinning import Thinning
-from regadvisor.evidence.resources import choose_rung, situation_of
+from regadvisor.evidence.resources import Ladder, situation_of
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE
 
@@ -123,8 +124,9 @@ def test_where_reading_took_the_budget_nothing_is_prepared() -> None:
     X, y = _data(300)
     table, family = make_table(X, y), LinearFamily()
     situation = situation_of(table, family, folds=5, may_choose=True)
-    asked: dict[str, Any] = {"seed": 0, "budget": 1e6, "effort": None, "started_s": 0.0}
-    rung = choose_rung(table, family, situation, read_s=1e6, **asked)
+    known = {"table": table, "family": family, "situation": situation}
+    ladder = partial(Ladder, **known, seed=0, budget=1e6, effort=None, started_s=0.0)
+    rung = ladder(read_s=1e6).choose()
     assert rung.obstacle is not None
     assert rung.obstacle.endswith("the budget is 1,000,000 s: too little is left to train anything.")
-    assert choose_rung(table, family, situation, read_s=0.0, **asked).obstacle is None
+    assert ladder(read_s=0.0).choose().obstacle is None

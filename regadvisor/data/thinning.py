@@ -20,13 +20,11 @@ from regadvisor.data.arrays import Container
 from regadvisor.data.target import Target
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note
-from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE
+from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE, READ_SLACK_S
 from regadvisor.words import number
 
 #: Rows that are read to see how long it takes, twice; then so many cells; of many columns, some first.
 _FEW_ROWS, _TRIED_CELLS, _TRIED_COLUMNS = 50, 500_000, 50
-#: Reading may take so many seconds longer than the budget before it is refused.
-_SLACK_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,7 @@ class Thinning:
                 took_s = min(took_s, self._seconds(own, read) * n_columns / _TRIED_COLUMNS)
             except DataError:  # of these columns or of all: who reads them all will say it
                 return
-            if took_s <= budget_s + _SLACK_S:
+            if took_s <= budget_s + READ_SLACK_S:
                 return
         raise ParameterError(
             f"budget must leave time to read the data: {FEWEST_ROWS_READ} rows of {n_columns:,} columns take "

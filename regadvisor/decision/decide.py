@@ -32,7 +32,7 @@ from regadvisor.regularizer import KINDS, LABELS, Kind, Regularizer
 from regadvisor.sampling.draw import Drawn
 
 if TYPE_CHECKING:
-    from regadvisor.evidence.gather import Trained
+    from regadvisor.evidence.scores import Trained
 
 Status = Literal["advice", "tie", "no_signal", "cant_tell"]
 

@@ -44,11 +44,8 @@ if TYPE_CHECKING:
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
-#: A check has to fit into this share of the time that is left, and all rows into so many numbers.
-_CHECK_SHARE = 0.8
+#: All rows have to fit into so many numbers for a check.
 _CHECK_CELLS = 25_000_000
-#: A smaller correction is not worth a word: over a hundred times the rows it moves a strength by 2%.
-_SMALLEST_CORRECTION = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,7 +132,7 @@ class Growing:
         The gain there, and the factor on the strengths that did best.
         """
         runs = 1 + len(FULL_SIZE_FACTORS)
-        room_s = _CHECK_SHARE * self.deadline.left_s
+        room_s = thresholds.CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
             return None
         if self.table.whole is not None or self.table.n_rows * self.prepared.n_features > _CHECK_CELLS:
@@ -263,7 +260,7 @@ def correction_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measu
     measured = best(np.concatenate(folds)) / steps
     sd = float(np.mean([law.sd for law in laws.values()]))
     correction = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
-    return correction if abs(correction) >= _SMALLEST_CORRECTION else 0.0
+    return correction if abs(correction) >= thresholds.SMALLEST_CORRECTION else 0.0
 
 
 def train_size(

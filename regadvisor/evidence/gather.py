@@ -6,30 +6,25 @@ goes into the evidence is plain data.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
-import numpy as np
-
 from regadvisor.arguments import Options
-from regadvisor.compare.honest import Honest, honest_losses
-from regadvisor.compare.paired import compare_all
-from regadvisor.compare.panel import Panel
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.evidence.correlation import map_features, measure_correlation
 from regadvisor.evidence.full_size import Growing
-from regadvisor.evidence.resources import Rung, choose_rung, situation_of
+from regadvisor.evidence.resources import Ladder, Rung, situation_of
+from regadvisor.evidence.sample import draw_as_planned, most_rows
+from regadvisor.evidence.scores import Trained, measure_scores
 from regadvisor.evidence.whole_picture import measure_whole_picture
-from regadvisor.families.base import Family, Prepared, folds_in_order
+from regadvisor.families.base import Family
 from regadvisor.families.estimator.encoder import as_seen
-from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.records import (
     ONE_CLUSTER,
@@ -43,18 +38,8 @@ from regadvisor.records import (
     Timings,
 )
 from regadvisor.regularizer import Kind
-from regadvisor.sampling.blocks import in_blocks
-from regadvisor.sampling.draw import Drawn, draw_sample
-from regadvisor.scale.apart import memory_bytes
-from regadvisor.search.results import panel_arrays, to_scores
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.sampling.draw import Drawn
 from regadvisor.thresholds import LONGER_PAYS
-
-#: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
-#: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
-MOST_CELLS = 25_000_000
-FEWEST_ROWS = 200
-
 
 _ONE_CLUSTER = Note(
     code=ONE_CLUSTER,
@@ -71,16 +56,6 @@ _NOT_LOOKED = Note(
     code="not-looked",
     text="The time was up before leaks, copied rows, identifiers and extreme values could be looked for.",
 )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trained:
-    """What training gave, for the decision: kept out of the evidence because it is large."""
-
-    prepared: Prepared
-    tuned: Tuned
-    panel: Panel
-    honest: Honest
 
 
 class Gatherer:
@@ -117,7 +92,7 @@ class Gatherer:
             family,
             folds=request.folds,
             may_choose=isinstance(request.sample, str) and request.match is None,
-            most_rows=max(_most_cells() // max(table.facts.n_features, 1), FEWEST_ROWS),
+            most_rows=most_rows(table.facts.n_features),
         )
         self.rung: Rung
         self.plan: Plan
@@ -147,17 +122,17 @@ class Gatherer:
         """Choose the effort, the rows and the deadline; with a budget a pilot is trained and timed."""
         request = self.request
         with self.stage("pilot"):
-            self.rung = choose_rung(
-                self.table,
-                self.family,
-                self.situation,
+            self.rung = Ladder(
+                table=self.table,
+                family=self.family,
+                situation=self.situation,
                 seed=request.seeds["pilot"],
                 budget=request.budget,
                 effort=request.effort,
                 storage=request.storage,
                 started_s=self.started_s,
                 read_s=self._read_s,
-            )
+            ).choose()
         if self.rung.longer > 1:
             self.family = cast(Any, self.family).with_length(self.rung.longer)
         self.plan = self.rung.plan
@@ -180,42 +155,11 @@ class Gatherer:
         return replace(evidence, **{name: self._measured[name] for name in missing})
 
     @property
-    def effort(self) -> Effort:
-        """The effort that the budget or the caller chose."""
-        return self.rung.effort
-
-    @property
     def drawn(self) -> Drawn:
         """The sample, drawn on first use as planned; then the plan is made again for what was drawn."""
         if self._drawn is None:
-            plan = self.plan
-            drawn = None
-            if plan.in_blocks:  # folds that share no training row; None if a class would be missing from one
-                drawn = in_blocks(
-                    self._draw(plan.n_drawn, folds=max(plan.n_folds, 2)),
-                    n_train=plan.n_train,
-                    seed=self.request.seeds["sample"],
-                    is_single=plan.n_folds == 1,
-                )
-            if drawn is None:
-                drawn = self._draw(plan.n_rows, folds=self.request.folds)
-                self.plan = self.situation.without_blocks().plan(self.effort, drawn.table.n_rows)
-            self._drawn = _on_one_fold(drawn) if self.rung.is_smallest else drawn
-            self.plan = replace(self.plan, n_folds=len(self._drawn.folds))
+            self._drawn, self.plan = draw_as_planned(self.table, self.rung, self.situation, self.request)
         return self._drawn
-
-    def _draw(self, n_rows: int, *, folds: int) -> Drawn:
-        if n_rows >= self.table.n_rows:  # everything: say how many rows were wanted, not how many there are
-            n_rows = max(n_rows, self.effort.max_rows_of(self.family.name))
-        return draw_sample(
-            self.table,
-            n_rows=n_rows,
-            sample=self.request.sample,
-            match=self.request.match,
-            folds=folds,
-            seed=self.request.seeds["sample"],
-            size_reason=self.rung.size_reason,
-        )
 
     @property
     def training_deadline(self) -> Deadline:
@@ -248,18 +192,15 @@ class Gatherer:
             f"doubling lowered the held-out loss by more than {LONGER_PAYS:.0%}.",
         )
         of_family: tuple[Note, ...] = getattr(self.family, "notes", ())
+        observed = {} if self.trained is None else getattr(self.trained.prepared, "observed", {})
         said = (
             (longer, self.rung.longer > 1),
-            (_OUT_OF_MEMORY, "halved" in self._observed),
+            (_OUT_OF_MEMORY, "halved" in observed),
             (_ONE_CLUSTER, self.trained is not None and self.trained.panel.is_one_cluster),
             (interrupted, self.is_interrupted),
             (_NOT_LOOKED, not self.may_look),
         )
         return (*of_family, *drawn, *failed, *(note for note, is_so in said if is_so))
-
-    @property
-    def _observed(self) -> dict[str, float]:
-        return {} if self.trained is None else getattr(self.trained.prepared, "observed", {})
 
     @property
     def is_interrupted(self) -> bool:
@@ -358,89 +299,14 @@ class Gatherer:
         return growing.measure(pick, picked)  # the time is up: from the sample alone
 
     def _scores(self, evidence: Evidence, pick: Kind | None) -> ScoreEvidence:
-        drawn, seeds = self.drawn, self.request.seeds
-        prepared = self.family.prepare(drawn.table, drawn.folds, seed=seeds["folds"])
-        tuned = tune(
+        drawn = self.drawn  # then the plan is that of what was drawn
+        found, self.trained = measure_scores(
+            self.table,
+            drawn,
             self.family,
-            prepared,
             self.plan,
-            seed=seeds["search"],
+            self.request,
             deadline=self.training_deadline,
-            storage=self.request.storage,
-            fingerprint=" ".join(map(str, (self.table.facts.fingerprint, *self.table.facts.unpenalised))),
-            weight=drawn.table.weight,
-            progress=self.request.progress,
+            say=self._say,
         )
-        self._say("compare", 0.0)
-        found = ScoreEvidence(
-            loss_name=self.loss_name,
-            loss_scale=self._loss_scale,
-            constant_loss=tuned.results.constant_loss,
-            scores=(),
-            honest_losses={},
-            best_kind="none",
-            comparisons=(),
-            n_folds=len(drawn.folds),
-            cut=tuned.cut,
-        )
-        if not tuned.results.by_kind:  # the deadline ended the search before its first fit
-            return found
-        panel = Panel(
-            losses={**panel_arrays(tuned.results)},
-            constant=prepared.constant_losses,
-            fold=tuned.results.fold_labels(drawn.fold_of_row),
-            weight=drawn.table.weight,
-            cluster=drawn.cluster_of_row,
-            n_folds=max(2, tuned.results.n_folds),
-        )
-        honest = honest_losses(panel, seed=seeds["compare"], n_boot=self.effort.n_boot)
-        self.trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
-        return self._with_scores(found, self.trained)
-
-    @property
-    def loss_name(self) -> str:
-        """What the loss is called."""
-        own: str | None = getattr(self.family, "loss_name", None)
-        return own or ("log loss" if self.table.is_classification else "squared error")
-
-    @property
-    def _loss_scale(self) -> str:
-        """What the loss is relative to."""
-        if self.loss_name != "squared error":
-            return ""
-        n_targets = self.table.n_targets
-        several = f", mean of {n_targets} targets" if n_targets > 1 else ""
-        return f"the variance of the target{several}"
-
-    def _with_scores(self, evidence: ScoreEvidence, trained: Trained) -> ScoreEvidence:
-        results, honest = trained.tuned.results, trained.honest
-        kinds = tuple(results.by_kind)
-        return replace(
-            evidence,
-            constant_loss=honest.loss("constant"),
-            scores=to_scores(results),
-            honest_losses={kind: honest.loss(kind) for kind in kinds},
-            best_kind=honest.best_kind,  # type: ignore[arg-type]
-            lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
-            carry_costs={kind: cost for kind, cost in self.plan.rescaling_costs.items() if kind in kinds},
-            comparisons=compare_all(honest),
-            n_excluded={**results.n_excluded},
-            n_folds=results.n_folds,
-            n_encoded_features=len(trained.prepared.feature_names),
-        )
-
-
-def _most_cells() -> int:
-    """Return how many numbers the sample may have: where memory is limited, a third of it for five folds."""
-    limit = memory_bytes()
-    return MOST_CELLS if math.isinf(limit) else min(MOST_CELLS, int(limit / (3 * 5 * 8)))
-
-
-def _on_one_fold(drawn: Drawn) -> Drawn:
-    """Return the sample with a single fold, the first that would be trained: all that there is time for."""
-    if len(drawn.folds) < 2:
-        return drawn
-    number = folds_in_order([len(fold.train) for fold in drawn.folds])[0]
-    is_tested = drawn.fold_of_row == number
-    fold_of_row = np.where(is_tested, 0, -1).astype(np.intp)
-    return replace(drawn, folds=(drawn.folds[number],), fold_of_row=fold_of_row)
+        return found

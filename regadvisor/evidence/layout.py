@@ -31,9 +31,11 @@ from regadvisor.records import Note
 from regadvisor.thresholds import (
     FEWEST_COLUMNS_FOR_LAYOUT,
     FEWEST_ROWS_TO_MEASURE,
+    FEWEST_TRIPLES,
     NEIGHBOURS_NO,
     NEIGHBOURS_YES,
     ORDER_NO,
+    ORDER_SPANS,
     ORDER_YES,
 )
 
@@ -43,10 +45,6 @@ _COLUMNS = 4000
 _PLACES = 400
 #: So many columns have few enough pairs that all of them are looked at.
 _FEW = 64
-#: The order is looked at over 1, 2, 4, … steps, while the whole way is at least this many times as long.
-_SPANS = 16
-#: Fewer rows of three columns say nothing about their order; a grid of 4 by 4 has eight in each direction.
-_FEWEST_TRIPLES = 8
 
 _CLOSENESS_UNIT = "the closeness of neighbouring columns"
 _ORDER_UNIT = "the share of neighbouring columns that grow unlike with distance"
@@ -209,10 +207,10 @@ class _Columns:
         """
         n_steps = (direction.run or self._varies.size) // direction.lag
         shares, span = [], 1
-        while span == 1 or _SPANS * span <= n_steps:
+        while span == 1 or ORDER_SPANS * span <= n_steps:
             step = span * direction.lag
             left = self._places(direction, step=step, n_steps=2)
-            if left.size >= _FEWEST_TRIPLES:
+            if left.size >= FEWEST_TRIPLES:
                 inner = np.minimum(
                     self._correlations(left, left + step), self._correlations(left + step, left + 2 * step)
                 )

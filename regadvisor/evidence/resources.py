@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
-from regadvisor.deadline import Deadline, OutOfTimeError
+from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
@@ -23,12 +23,7 @@ from regadvisor.records import ResourceEvidence
 from regadvisor.search.store import read_settings, write_settings
 from regadvisor.words import number
 
-#: Preparing rows for training takes so many times as long as reading them, at least (wide tables of numbers).
-_PREPARING = 3.0
-#: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
-_PILOT_SHARE, _PILOT_S = 1 / 3, 10.0
-#: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
-_RESERVE = (0.1, 0.4)
+#: Projections made a little later, as a share of those made now.
 _LATER = 1.05
 
 
@@ -64,7 +59,8 @@ class Rung:
         """Seconds to keep for what comes after training."""
         if self.budget_s is None:
             return 0.0
-        return max(_RESERVE[0] * self.budget_s, _RESERVE[1])
+        share, least_s = thresholds.RESERVE
+        return max(share * self.budget_s, least_s)
 
     def deadline(self, started_s: float) -> Deadline:
         """Return when the advice has to end that began at `started_s`.
@@ -93,60 +89,174 @@ class Rung:
         )
 
 
-def choose_rung(
-    table: Table,
-    family: Family,
-    situation: Situation,
-    *,
-    seed: int,
-    budget: float | Literal["auto"] | None,
-    effort: str | None,
-    started_s: float,
-    read_s: float = 0.0,
-    storage: Path | None = None,
-) -> Rung:
-    """Choose the effort: the one given, the one an interrupted run had, or the largest that fits.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ladder:
+    """What the choice of a rung starts from; see :meth:`choose`."""
 
-    `situation`: what plans depend on. `budget`: seconds. ``"auto"``: no limit if an effort is given, else see
-    :func:`auto_budget`. None: no limit. `effort`: a name of the ladder; None: measured. `started_s`: when the
-    advice began, on the monotonic clock: what was spent on imports and reading counts. `read_s`: seconds that
-    reading the table took.
-    """
-    obstacle = _obstacle(table, budget) or _no_time(table, situation, budget, started_s, read_s)
-    if obstacle is not None:
-        known = _unlimited(effort or "quick", situation, is_given=effort is not None)
-        is_given = isinstance(budget, int | float)
-        return replace(
-            known,
-            obstacle=obstacle,
-            budget_s=float(budget) if is_given else None,  # type: ignore[arg-type]
-            budget_source="given" if is_given else "effort",
+    table: Table
+    family: Family
+    #: What plans depend on.
+    situation: Situation
+    seed: int
+    #: Seconds. ``"auto"``: no limit if an effort is given, else see :func:`auto_budget`. None: no limit.
+    budget: float | Literal["auto"] | None
+    #: A name of the ladder; None: measured.
+    effort: str | None = None
+    #: When the advice began, on the monotonic clock: what was spent on imports and reading counts.
+    started_s: float
+    #: Seconds that reading the table took.
+    read_s: float = 0.0
+    storage: Path | None = None
+
+    def choose(self) -> Rung:
+        """Return the effort given, the one that an interrupted run had, or the largest that fits."""
+        obstacle = _obstacle(self.table, self.budget) or self._no_time()
+        if obstacle is not None:
+            return self._without_training(obstacle)
+        stored = None if self.storage is None else read_settings(self.storage)
+        if stored is not None:
+            return _resumed(stored, self.situation)
+        if self.effort is not None and self.budget in ("auto", None):
+            longer = self._pilot().length_that_pays() if self._may_be_longer else 1
+            rung = self._rung(self.effort, longer=longer)
+        else:
+            rung = self._measured()
+        if self.storage is not None:
+            write_settings(self.storage, _settings(rung))
+        return rung
+
+    def _rung(self, effort: str, *, most_rows: int | None = None, **known: Any) -> Rung:
+        """Return a rung of an effort on its rows, or fewer; without a limit of time if none is known."""
+        n_rows = self.situation.rows(EFFORTS[effort])
+        n_rows = n_rows if most_rows is None else min(n_rows, most_rows)
+        unlimited = {"budget_s": None, "budget_source": "effort"}
+        return Rung(
+            plan=self.situation.plan(EFFORTS[effort], n_rows),
+            effort_source="given" if self.effort else "measured",
+            **{**unlimited, **known},
         )
-    stored = None if storage is None else read_settings(storage)
-    if stored is not None:
-        return _resumed(stored, situation)
-    if effort is not None and budget in ("auto", None):
-        longer = 1
-        if _may_be_longer(table, family):
-            n_pilot = pilot_rows(table)
-            longer = Pilot(
-                table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed
-            ).length_that_pays()
-        rung = replace(_unlimited(effort, situation, is_given=True), longer=longer)
-    else:
-        rung = _measured(
-            table,
-            family,
-            situation,
-            seed=seed,
-            budget=budget,
-            effort=effort,
-            started_s=started_s,
-            read_s=read_s,
+
+    def _without_training(self, obstacle: str) -> Rung:
+        """Return a rung on which nothing is trained."""
+        given: dict[str, Any] = {}
+        if isinstance(self.budget, int | float):
+            given = {"budget_s": float(self.budget), "budget_source": "given"}
+        return self._rung(self.effort or "quick", obstacle=obstacle, **given)
+
+    def _smallest(self) -> Rung:
+        """Return the smallest walk: the pilot took its share of the budget before a fit was timed."""
+        budget_s = self._given_s if self._given_s is not None else thresholds.AUTO_MOST_S
+        return self._rung(
+            self.effort or "quick",
+            most_rows=SIZES[0],
+            budget_s=budget_s if math.isfinite(budget_s) else None,
+            budget_source="automatic" if self._given_s is None else "given",
+            size_reason=f"no more rows fit into {budget_s:.2g} s",
+            is_smallest=True,
         )
-    if storage is not None:
-        write_settings(storage, _settings(rung))
-    return rung
+
+    @property
+    def _given_s(self) -> float | None:
+        """The seconds that were given, infinite for no limit; None: they are automatic."""
+        return None if self.budget == "auto" else math.inf if self.budget is None else self.budget
+
+    def _pilot(self, end: Deadline = NEVER) -> Pilot:
+        n_rows, n_folds = pilot_rows(self.table), self.situation.n_folds
+        return Pilot(self.table, self.family, n_rows=n_rows, folds=n_folds, seed=self.seed, end=end)
+
+    def _measured(self) -> Rung:
+        """Time a pilot and take the highest rung that fits."""
+        situation, given_s, n_rows = self.situation, self._given_s, self.table.facts.n_rows
+        pilot_s, end = time.monotonic() + thresholds.PILOT_S, Deadline.never()
+        if given_s is not None:
+            pilot_s, end = self._after(thresholds.PILOT_SHARE * given_s), Deadline(at_s=self._after(given_s))
+            if time.monotonic() + self._preparing_s(pilot_rows(self.table)) > pilot_s:
+                return self._smallest()
+        try:
+            pilot = self._pilot(end)
+        except OutOfTimeError:
+            return self._without_training(
+                f"The budget is {number(given_s or 0.0)} s, and sending a few rows through your model took "
+                f"{number(time.monotonic() - self.started_s, 2)} s, before anything could be trained."
+            )
+        fit_s, longer = pilot.probe(Deadline(at_s=pilot_s)), 1
+        if fit_s is None:
+            return self._smallest()
+        full_run_s = pilot.full_run_s(n_rows)
+        overhead_s = partial(pilot.overhead_s, self.started_s)
+        costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=overhead_s)
+        aim_s, budget_s, latest_s = self._aim(costs, full_run_s)
+        if self._may_be_longer:
+            share = thresholds.LONGER_SHARE
+            longer = pilot.length_that_pays(within_s=share * aim_s, latest_s=share * latest_s)
+            full_run_s *= longer
+            costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train))
+            aim_s, budget_s, latest_s = self._aim(costs, full_run_s)
+        is_automatic = self.budget == "auto"
+        effort = EFFORTS[self.effort] if self.effort else None
+        choice = costs.choose(aim_s, effort, is_automatic=is_automatic)
+        most_s, smallest_s = thresholds.SMALLEST_WALK_WITHIN * budget_s, costs.smallest_s
+        obstacle = (
+            f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
+        )
+        is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
+        return Rung(
+            plan=choice.plan,
+            effort_source="given" if effort else "measured",
+            budget_s=None if self.budget is None else budget_s,
+            budget_source="automatic" if is_automatic else "given",
+            # Workers use no processor time of this process, so it would wait for them to the latest.
+            latest_s=latest_s if is_automatic and not hasattr(self.family, "speed_up") else None,
+            size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
+            projected_s=choice.projected_s,
+            full_run_s=full_run_s,
+            obstacle=None if smallest_s <= most_s else obstacle,
+            is_smallest=effort is None and not choice.fits and choice.projected_s > most_s,
+            longer=longer,
+        )
+
+    def _after(self, seconds: float) -> float:
+        """Return when so many seconds have passed since the advice began."""
+        return self.started_s + seconds
+
+    @property
+    def _may_be_longer(self) -> bool:
+        """Whether it may pay to train longer than planned; of many rows trying it costs too much."""
+        is_small = self.table.facts.n_rows < thresholds.AUTO_CHEAP_ROWS
+        return is_small and hasattr(self.family, "length_that_pays")
+
+    def _aim(self, costs: CostModel, full_run_s: float) -> tuple[float, float, float]:
+        """Return what to spend, the deadline and the latest: as given, or those of :func:`auto_budget`."""
+        if self._given_s is not None:
+            return self._given_s, self._given_s, self._given_s
+        # A projection holds what was spent so far, so the same one made later is a little higher.
+        enough = EFFORTS["standard"]
+        is_linear = spec_of(self.family.name).effort == "linear"
+        plan = self.situation.plan(enough, self.situation.rows(enough))
+        return auto_budget(
+            full_run_s,
+            enough_s=_LATER * costs.projected_s(plan),
+            lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            n_rows=self.table.facts.n_rows,
+            is_linear=is_linear,
+        )
+
+    def _no_time(self) -> str | None:
+        """Say so if a budget in seconds is spent before the rows of the smallest walk could be prepared."""
+        if not isinstance(self.budget, int | float):
+            return None
+        n_rows = min(self.situation.rows(EFFORTS["quick"]), SIZES[0])
+        spent_s = time.monotonic() - self.started_s
+        if spent_s + self._preparing_s(n_rows) <= self.budget:
+            return None
+        return (
+            f"Loading packages and reading the data took {number(spent_s, 2)} s, and the budget is "
+            f"{number(self.budget)} s: too little is left to train anything."
+        )
+
+    def _preparing_s(self, n_rows: int) -> float:
+        """Return seconds that preparing so many rows takes at least, by what reading the table took."""
+        return thresholds.PREPARING * self.read_s * min(1.0, n_rows / max(self.table.n_rows, 1))
 
 
 def situation_of(
@@ -175,126 +285,6 @@ def situation_of(
         rescaling_costs=lambda n_learned: (
             rescaling_costs_of(family, n_from=n_learned, n_to=table.facts.n_rows) if n_learned else {}
         ),
-    )
-
-
-def _unlimited(effort: str, situation: Situation, *, is_given: bool) -> Rung:
-    chosen = EFFORTS[effort]
-    return Rung(
-        plan=situation.plan(chosen, situation.rows(chosen)),
-        effort_source="given" if is_given else "measured",
-        budget_s=None,
-        budget_source="effort",
-    )
-
-
-def _measured(
-    table: Table,
-    family: Family,
-    situation: Situation,
-    *,
-    seed: int,
-    budget: float | Literal["auto"] | None,
-    effort: str | None,
-    started_s: float,
-    read_s: float,
-) -> Rung:
-    """Time a pilot and take the highest rung that fits."""
-    given_s = None if budget == "auto" else float("inf") if budget is None else budget
-    pilot_s = time.monotonic() + _PILOT_S if given_s is None else started_s + _PILOT_SHARE * given_s
-    n_pilot, n_rows = pilot_rows(table), table.facts.n_rows
-    if given_s is not None and time.monotonic() + _preparing_s(n_pilot, table, read_s) > pilot_s:
-        return _smallest(situation, given_s, effort)
-    end = Deadline.never() if given_s is None else Deadline(at_s=started_s + given_s)
-    try:
-        pilot = Pilot(table, family, n_rows=n_pilot, folds=situation.n_folds, seed=seed, end=end)
-    except OutOfTimeError:
-        return _without_time(situation, given_s or 0.0, time.monotonic() - started_s, effort)
-    fit_s, longer = pilot.probe(Deadline(at_s=pilot_s)), 1
-    if fit_s is None:
-        return _smallest(situation, given_s, effort)
-    full_run_s = pilot.full_run_s(n_rows)
-    overhead_s = partial(pilot.overhead_s, started_s)
-    costs = CostModel(situation=situation, fit_s=fit_s, overhead_s=overhead_s)
-    aim_s, budget_s, latest_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
-    if _may_be_longer(table, family):
-        share = thresholds.LONGER_SHARE
-        longer = pilot.length_that_pays(within_s=share * aim_s, latest_s=share * latest_s)
-        full_run_s *= longer
-        costs = replace(costs, fit_s=lambda n_train: longer * fit_s(n_train))
-        aim_s, budget_s, latest_s = _aim(given_s, costs, full_run_s, n_rows=n_rows, family=family)
-    choice = costs.choose(aim_s, EFFORTS[effort] if effort else None, is_automatic=budget == "auto")
-    is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
-    smallest_s = costs.smallest_s
-    return Rung(
-        plan=choice.plan,
-        effort_source="given" if effort else "measured",
-        budget_s=None if budget is None else budget_s,
-        budget_source="automatic" if budget == "auto" else "given",
-        # Workers use no processor time of this process, so it would wait for them to the latest.
-        latest_s=latest_s if budget == "auto" and not hasattr(family, "speed_up") else None,
-        size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
-        projected_s=choice.projected_s,
-        full_run_s=full_run_s,
-        obstacle=(
-            None
-            if smallest_s <= thresholds.SMALLEST_WALK_WITHIN * budget_s
-            else f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
-        ),
-        is_smallest=effort is None
-        and not choice.fits
-        and choice.projected_s > thresholds.SMALLEST_WALK_WITHIN * budget_s,
-        longer=longer,
-    )
-
-
-def _may_be_longer(table: Table, family: Family) -> bool:
-    """Return whether it may pay to train longer than planned; of many rows trying it costs too much."""
-    return hasattr(family, "length_that_pays") and table.facts.n_rows < thresholds.AUTO_CHEAP_ROWS
-
-
-def _aim(
-    given_s: float | None, costs: CostModel, full_run_s: float, *, n_rows: int, family: Family
-) -> tuple[float, float, float]:
-    """Return what to spend, the deadline and the latest, all as given, or those of :func:`auto_budget`."""
-    if given_s is not None:
-        return given_s, given_s, given_s
-    # A projection holds what was spent so far, so the same one made later is a little higher.
-    situation, enough = costs.situation, EFFORTS["standard"]
-    is_linear = spec_of(family.name).effort == "linear"
-    return auto_budget(
-        full_run_s,
-        enough_s=_LATER * costs.projected_s(situation.plan(enough, situation.rows(enough))),
-        lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
-        n_rows=n_rows,
-        is_linear=is_linear,
-    )
-
-
-def _without_time(situation: Situation, budget_s: float, spent_s: float, effort: str | None) -> Rung:
-    """Return a rung on which nothing is trained: the caller's model takes too long for a first look at it."""
-    return replace(
-        _unlimited(effort or "quick", situation, is_given=effort is not None),
-        budget_s=budget_s,
-        budget_source="given",
-        obstacle=(
-            f"The budget is {number(budget_s)} s, and sending a few rows through your model took "
-            f"{number(spent_s, 2)} s, before anything could be trained."
-        ),
-    )
-
-
-def _smallest(situation: Situation, given_s: float | None, effort: str | None) -> Rung:
-    """Return the smallest walk: the pilot took its share of the budget before it knew what a fit costs."""
-    budget_s = thresholds.AUTO_MOST_S if given_s is None else given_s
-    chosen = EFFORTS[effort or "quick"]
-    return Rung(
-        plan=situation.plan(chosen, min(situation.rows(chosen), SIZES[0])),
-        effort_source="given" if effort else "measured",
-        budget_s=budget_s if math.isfinite(budget_s) else None,
-        budget_source="automatic" if given_s is None else "given",
-        size_reason=f"no more rows fit into {budget_s:.2g} s",
-        is_smallest=True,
     )
 
 
@@ -344,28 +334,3 @@ def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | Non
         what = "rows" if table.weight is None else "weight"
         return f"One group has {number(100 * share)}% of the {what}: too uneven to validate by group."
     return None
-
-
-def _no_time(
-    table: Table,
-    situation: Situation,
-    budget: float | Literal["auto"] | None,
-    started_s: float,
-    read_s: float,
-) -> str | None:
-    """Say so if a budget in seconds is spent before the rows of the smallest walk could be prepared."""
-    if not isinstance(budget, int | float):
-        return None
-    n_rows = min(situation.rows(EFFORTS["quick"]), SIZES[0])
-    spent_s = time.monotonic() - started_s
-    if spent_s + _preparing_s(n_rows, table, read_s) <= budget:
-        return None
-    return (
-        f"Loading packages and reading the data took {number(spent_s, 2)} s, and the budget is "
-        f"{number(budget)} s: too little is left to train anything."
-    )
-
-
-def _preparing_s(n_rows: int, table: Table, read_s: float) -> float:
-    """Return seconds that preparing so many rows takes at least, by what reading the table took."""
-    return _PREPARING * read_s * min(1.0, n_rows / max(table.n_rows, 1))

@@ -166,7 +166,7 @@ def _chi_square(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[float, floa
 
     table = np.array([counts(a), counts(b)])
     share = min(len(a), len(b)) / (len(a) + len(b))
-    rare = table.sum(axis=0) * share < 5  # expected counts below 5 spoil the approximation (Cochran 1954)
+    rare = table.sum(axis=0) * share < thresholds.FEWEST_EXPECTED
     table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:

@@ -179,10 +179,6 @@ def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
     )
 
 
-#: A share is compared if the sample is expected to have so many rows of the value.
-_FEWEST_OF_VALUE = 5.0
-
-
 def judge_exactly(
     table: Table, rows: NDArray[np.intp], weight: NDArray[np.float64] | None, whole: Whole
 ) -> Equivalence:
@@ -260,7 +256,7 @@ def _levels(
     code_of = {value: code for code, value in enumerate(met)}
     is_missing = codes < 0
     for value, share in shares.items():
-        if share * len(values) >= _FEWEST_OF_VALUE and share < 1.0 and not is_missing.all():
+        if share * len(values) >= thresholds.FEWEST_EXPECTED and share < 1.0 and not is_missing.all():
             u = ((codes == code_of.get(value, -2)) - share) / np.sqrt(share * (1.0 - share))
             yield (
                 f"{name} = {value if called is None else called[value]}",

@@ -65,5 +65,7 @@ ALMOST_NUMBERS, ALMOST_DIFFERENT, ALMOST_MOST_TEXTS, ALMOST_MOST_ROWS = 0.5, 10,
 #: Share of a budget in seconds that reading may take: what else looks at all rows takes five to ten times as
 #: long (1 million × 20 and 200 × 100,000 numbers, ``benchmarks/RESULTS.md``).
 READ_SHARE = 0.05
+#: Reading may take so many seconds longer than the budget before it is refused.
+READ_SLACK_S = 2.0
 #: At least so many rows are read, and of every class.
 FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS = 200, 10

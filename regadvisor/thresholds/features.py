@@ -41,5 +41,9 @@ NEIGHBOURS_NO = 0.1
 #: scatters up to 0.6.
 ORDER_YES = 0.75
 ORDER_NO = 0.6
+#: The order is looked at over 1, 2, 4, … steps, while the whole way is at least this many times as long.
+ORDER_SPANS = 16
+#: Fewer rows of three columns say nothing about their order; a grid of 4 by 4 has eight in each direction.
+FEWEST_TRIPLES = 8
 #: The smallest layout is a grid of 4 by 4; fewer neighbours have no median to speak of.
 FEWEST_COLUMNS_FOR_LAYOUT = 16

@@ -17,10 +17,14 @@ SMALLER_SHARE = 0.25
 SMALLER_FACTORS = (0.25, 1.0, 4.0)
 #: The factors for models trained on all rows.
 FULL_SIZE_FACTORS = (0.5, 1.0, 2.0)
+#: A check on all rows has to fit into this share of the time that is left.
+CHECK_SHARE = 0.8
 #: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
 RESCALING_MOST_LOST = 0.5
 #: The log of a best strength is never taken for better known than this: a third of the grid's step.
 STRENGTH_LEAST_SE = 0.35
+#: A smaller correction is not worth a word: over a hundred times the rows it moves a strength by 2%.
+SMALLEST_CORRECTION = 0.005
 
 # -------------------------------------------------------------------------------------------------- strengths
 

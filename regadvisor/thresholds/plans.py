@@ -26,6 +26,13 @@ AUTO_LEAST_ROWS = 1_500
 AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0
 
+#: Preparing rows for training takes so many times as long as reading them, at least (wide tables of numbers).
+PREPARING = 3.0
+#: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
+PILOT_SHARE, PILOT_S = 1 / 3, 10.0
+#: Share of a budget that is kept for the comparisons and the decision, and its least seconds.
+RESERVE = (0.1, 0.4)
+
 # ------------------------------------------------------------------------------------------------- which fits
 
 #: Rows from which on one fold tells losers from winners.

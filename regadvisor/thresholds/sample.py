@@ -13,6 +13,8 @@ EQUIVALENT_VARIANCE_RATIO = 1.25
 SMALLEST_COMPLEMENT = 0.2
 #: False discovery rate of the shift tests (Benjamini and Hochberg 1995).
 SHIFT_FDR = 0.05
+#: Fewer expected rows of a value spoil the approximation of its share (Cochran 1954).
+FEWEST_EXPECTED = 5
 
 # ------------------------------------------------------------------------------------------ designs and folds
 

@@ -9,11 +9,15 @@ TRAP_ROWS = 2_000
 LEAK_CHANCE = 1e-6
 #: A column with fewer values than this share of the rows is not judged.
 LEAK_PRESENT = 0.5
+#: Fewer different values than this share of the rows make a numeric column one of levels.
+LEAK_LEVELS = 0.5
 #: What a sum, a product or a curve leaves of the target, in standard deviations: R² of 0.999999, which is
 #: what rounding to three digits leaves. No measurement is that exact.
 LEAK_RESIDUAL = 1e-3
 #: … and where a target is written in steps of more, half a step, up to this many standard deviations.
 LEAK_ROUNDED = 0.05
+#: … in this share of the rows: in others something went wrong.
+LEAK_ROUNDED_ROWS = 0.99
 #: Fewer rows do not show a curve: with steps of a hundredth of the range a line errs by 1e-4 of it.
 LEAK_CURVE_ROWS = 100
 #: Rows beyond the columns of an exact sum: each has to be met by luck.
@@ -35,6 +39,8 @@ NEAR_LEAK_REPEATED = 0.8
 #: Whole numbers are codes if their values, with so many rows each on average, predict this much more of the
 #: target's variance one by one than along the number, and by so many standard errors.
 CODED_GAIN, CODED_Z, CODED_ROWS_PER_LEVEL = 0.15, 4.0, 5
+#: … and as a number they say at most this share of what they say one by one.
+CODED_NUMBER = 0.5
 #: Rows share a source if so many of them are nearer to one of their own level than to any other. (On 57 real
 #: sets, categories reach 0.75, the make of a car.)
 SHARED_ALIKE = 0.8
@@ -75,6 +81,8 @@ TOO_GOOD = 1e-4
 #: this chance.
 IDENTIFIER_CHANCE = 1e-5
 IDENTIFIER_FEWEST_ROWS = 20
+#: … and at most this share of its rows repeat one.
+IDENTIFIER_REPEATED = 0.02
 #: Numbers that count rows up within this range are years: a judgement.
 YEARS = (1500, 2200)
 #: A number such as 9999 stands for a missing value if so many rows have it, or this share of them, and it is
@@ -97,6 +105,10 @@ EXTREME_HARM = 0.1
 EXTREME_ABSURD = 1_000.0
 #: A positive target is skewed from here on; the exponential distribution has 2, incomes 3 and more.
 SKEWED = 2.5
+#: … and a logarithm leaves at most this share of it.
+SKEWED_LEFT = 0.5
+#: Whole numbers with a larger median are prices and the like rather than counts.
+SKEWED_COUNTS_MEDIAN = 1_000
 #: Rows pile up at an end of a target if it is met by this share of them, so many times as often as any other
 #: value but one, and there are so many values: 5% of California's districts have the largest price.
 PILED_SHARE, PILED_TIMES, PILED_FEWEST_VALUES = 0.03, 5, 50

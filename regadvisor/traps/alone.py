@@ -174,14 +174,17 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     candidates = [j for j in view.varying.tolist() if is_candidate[j] and j not in told]
     if not 0 < len(candidates) <= _MOST_CODED:
         return ()
-    y, _ = _asked(view)
+    y, left = _asked(view)[0], thresholds.CODED_NUMBER
     found: list[tuple[int, float, float]] = []
     for j in candidates:
         own = shares(view.values[:, j], y)
         gain = own.as_levels - np.maximum(own.as_number, 0.0)
         best = int(np.argmax(gain))
         luck = thresholds.CODED_Z * np.sqrt(2.0 * view.n_levels[j]) / len(y)  # of means of noise
-        if gain[best] >= max(thresholds.CODED_GAIN, luck) and own.as_number[best] <= own.as_levels[best] / 2:
+        if (
+            gain[best] >= max(thresholds.CODED_GAIN, luck)
+            and own.as_number[best] <= left * own.as_levels[best]
+        ):
             found.append((j, float(own.as_levels[best]), float(max(own.as_number[best], 0.0))))
     return (_coded_note(view, found),) if found else ()
 

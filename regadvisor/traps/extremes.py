@@ -28,8 +28,6 @@ from regadvisor.words import counted, number, shown
 
 #: Columns that are read in full, those with the most extreme values first, and how many are described.
 _MOST_READ, _MOST_SHOWN = 50, 3
-#: Whole numbers with a larger median are prices and the like rather than counts.
-_MOST_COUNTED = 1_000
 #: Columns may have extreme values if the farthest is this share of the distance away: quartiles of
 #: the rows that are looked at err, by 4% in a normal distribution.
 _MARGIN = 0.5
@@ -220,7 +218,7 @@ def odd_target(view: View, *, is_squared: bool = True) -> tuple[Note, ...]:
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
     if _is_skewed(y):
-        is_count = bool((y == np.round(y)).all()) and np.median(y) <= _MOST_COUNTED
+        is_count = bool((y == np.round(y)).all()) and np.median(y) <= thresholds.SKEWED_COUNTS_MEDIAN
         top = max(3, round(0.01 * len(y)))
         squares = np.sort(np.square(y - y.mean()))
         share = squares[-top:].sum() / squares.sum()
@@ -281,7 +279,7 @@ def _is_skewed(y: NDArray[np.float64]) -> bool:
     if len(y) < thresholds.EXTREME_FEWEST_VALUES or y.min() < 0 or skewness(y) < thresholds.SKEWED:
         return False
     log = np.log(y) if y.min() > 0 else np.log1p(y)
-    return abs(skewness(log)) <= 0.5 * skewness(y) and not spread(log).is_extreme
+    return abs(skewness(log)) <= thresholds.SKEWED_LEFT * skewness(y) and not spread(log).is_extreme
 
 
 def skewness(values: NDArray[np.float64]) -> float:

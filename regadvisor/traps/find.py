@@ -64,8 +64,8 @@ def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
     """
     if view.table.facts.n_features == 1:
         return {}
-    is_whole = view.is_whole & ~view.is_category
-    numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= 0.98 * len(view.rows)]
+    is_whole, repeated = view.is_whole & ~view.is_category, thresholds.IDENTIFIER_REPEATED
+    numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= (1 - repeated) * len(view.rows)]
     wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
     wholes = {j: own[~np.isnan(own)] for j, own in wholes.items()}
     return {j: own for j, own in wholes.items() if numbers_rows(own) and not _is_rank(view, j, own)}
@@ -121,7 +121,9 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     values = np.sort(column)
     gaps = np.diff(values)
     n_shared = int((gaps == 0).sum())
-    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > 0.02 * len(values):
+    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > thresholds.IDENTIFIER_REPEATED * len(
+        values
+    ):
         return False
     step = float(np.gcd.reduce(gaps[gaps > 0].astype(np.int64))) if gaps.max() < 2.0**62 else 1.0
     due = len(values) ** 2 / 2 / ((values[-1] - values[0]) / step + 1)

@@ -36,8 +36,6 @@ _MOST_TOGETHER, _MOST_PICKED = 300, 12
 #: Rows by which all columns are judged first, and how near a curve has to be there, in standard deviations
 #: of the target: the median of noise is 0.8 away; of the fastest curve that is seen in `TRAP_ROWS` rows, 0.1.
 _FIRST_ROWS, _FIRST_NEAR = 200, 0.3
-#: Fewer levels than this share of the rows make a numeric column one of levels.
-_LEVELS_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +121,7 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
     steps = np.where(np.isnan(x[1:]), 0.0, np.diff(own, axis=0))
     nearly = 0.0 if is_classification else 2 * thresholds.LEAK_RESIDUAL * float(y.std())
     is_one = ~((np.diff(x, axis=0) == 0) & (np.abs(steps) > nearly)).any(axis=0)
-    is_hopeful = is_category | (view.n_levels[view.varying] <= _LEVELS_SHARE * len(y))
+    is_hopeful = is_category | (view.n_levels[view.varying] <= thresholds.LEAK_LEVELS * len(y))
     if is_classification:
         is_hopeful |= 1 + (steps != 0).sum(axis=0) <= len(np.unique(y)) + 1
     else:
@@ -155,7 +153,7 @@ def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: i
     within = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
     if bool((within <= tolerance).all()):
         sizes = np.diff(np.r_[starts, len(x)])
-        is_levels = is_category or len(starts) <= _LEVELS_SHARE * len(x)
+        is_levels = is_category or len(starts) <= thresholds.LEAK_LEVELS * len(x)
         steps = np.diff(y)
         is_monotone = bool((steps >= -tolerance).all() or (steps <= tolerance).all())
         n_runs = 1 + int((np.abs(steps) > tolerance).sum())
@@ -172,7 +170,7 @@ def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: i
     if view.table.is_classification or is_category or len(y) < thresholds.LEAK_CURVE_ROWS:
         return None
     is_close = bool((within <= thresholds.LEAK_RESIDUAL * _scale(y)).all())
-    return "curve" if is_close and len(starts) > _LEVELS_SHARE * len(x) and _is_curve(x, y) else None
+    return "curve" if is_close and len(starts) > thresholds.LEAK_LEVELS * len(x) and _is_curve(x, y) else None
 
 
 def _surprise_of_levels(y: NDArray[np.float64], sizes: NDArray[np.intp]) -> float:
@@ -327,8 +325,8 @@ def _as_sum(
 
 
 def _is_rounding(left: NDArray[np.float64], most: float) -> bool:
-    """Whether what a sum leaves of a target is rounding, in all but one of a hundred rows."""
-    return bool(np.count_nonzero(np.abs(left) <= most) >= 0.99 * len(left))
+    """Whether what a sum leaves of a target is rounding, but for a few rows."""
+    return bool(np.count_nonzero(np.abs(left) <= most) >= thresholds.LEAK_ROUNDED_ROWS * len(left))
 
 
 def _step(y: NDArray[np.float64]) -> float:

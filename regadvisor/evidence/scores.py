@@ -1,0 +1,110 @@
+"""Q4s to Q9b: the candidates trained on the sample, and every comparison that the charts can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regadvisor.arguments import Options
+from regadvisor.compare.honest import Honest, honest_losses
+from regadvisor.compare.paired import compare_all
+from regadvisor.compare.panel import Panel
+from regadvisor.data.table import Table
+from regadvisor.deadline import Deadline
+from regadvisor.families.base import Family, Prepared
+from regadvisor.plan.plan import Plan
+from regadvisor.records import ScoreEvidence
+from regadvisor.sampling.draw import Drawn
+from regadvisor.search.results import panel_arrays, to_scores
+from regadvisor.search.tune import Tuned, tune
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What training gave, for the decision: kept out of the evidence because it is large."""
+
+    prepared: Prepared
+    tuned: Tuned
+    panel: Panel
+    honest: Honest
+
+
+def measure_scores(
+    table: Table,
+    drawn: Drawn,
+    family: Family,
+    plan: Plan,
+    request: Options,
+    *,
+    deadline: Deadline,
+    say: Callable[[str, float], None],
+) -> tuple[ScoreEvidence, Trained | None]:
+    """Train the candidates that are planned, and compare their kinds; nothing is trained without the time."""
+    seeds = request.seeds
+    prepared = family.prepare(drawn.table, drawn.folds, seed=seeds["folds"])
+    tuned = tune(
+        family,
+        prepared,
+        plan,
+        seed=seeds["search"],
+        deadline=deadline,
+        storage=request.storage,
+        fingerprint=" ".join(map(str, (table.facts.fingerprint, *table.facts.unpenalised))),
+        weight=drawn.table.weight,
+        progress=request.progress,
+    )
+    say("compare", 0.0)
+    results, name = tuned.results, loss_name(family, table)
+    if not results.by_kind:  # the deadline ended the search before its first fit
+        nothing = ScoreEvidence(
+            loss_name=name,
+            loss_scale=_loss_scale(name, table),
+            constant_loss=results.constant_loss,
+            scores=(),
+            honest_losses={},
+            best_kind="none",
+            comparisons=(),
+            n_folds=len(drawn.folds),
+            cut=tuned.cut,
+        )
+        return nothing, None
+    panel = Panel(
+        losses={**panel_arrays(results)},
+        constant=prepared.constant_losses,
+        fold=results.fold_labels(drawn.fold_of_row),
+        weight=drawn.table.weight,
+        cluster=drawn.cluster_of_row,
+        n_folds=max(2, results.n_folds),
+    )
+    honest = honest_losses(panel, seed=seeds["compare"], n_boot=plan.effort.n_boot)
+    kinds = tuple(results.by_kind)
+    found = ScoreEvidence(
+        loss_name=name,
+        loss_scale=_loss_scale(name, table),
+        constant_loss=honest.loss("constant"),
+        scores=to_scores(results),
+        honest_losses={kind: honest.loss(kind) for kind in kinds},
+        best_kind=honest.best_kind,  # type: ignore[arg-type]
+        lowest_losses={kind: float(panel.mean_losses(kind).min()) for kind in kinds},
+        carry_costs={kind: cost for kind, cost in plan.rescaling_costs.items() if kind in kinds},
+        comparisons=compare_all(honest),
+        n_excluded={**results.n_excluded},
+        n_folds=results.n_folds,
+        n_encoded_features=len(prepared.feature_names),
+        cut=tuned.cut,
+    )
+    return found, Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
+
+
+def loss_name(family: Family, table: Table) -> str:
+    """Return what the loss of a family on these data is called."""
+    own: str | None = getattr(family, "loss_name", None)
+    return own or ("log loss" if table.is_classification else "squared error")
+
+
+def _loss_scale(name: str, table: Table) -> str:
+    """Return what the loss is relative to."""
+    if name != "squared error":
+        return ""
+    several = f", mean of {table.n_targets} targets" if table.n_targets > 1 else ""
+    return f"the variance of the target{several}"
