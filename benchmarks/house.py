@@ -58,7 +58,7 @@ def imported(path: Path, modules: dict[str, Path]) -> set[str]:
 def longest_chain(start: str = "regadvisor.api") -> tuple[str, ...]:
     """Return the longest chain of imports from a module on."""
     parts = {path: path.relative_to(PACKAGE.parent).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
-    modules = {".".join(part): path for path, part in parts.items() if part[-1] != "__init__"}
+    modules = {".".join(part).removesuffix(".__init__"): path for path, part in parts.items()}
 
     @cache
     def chain(name: str) -> tuple[str, ...]:

@@ -60,6 +60,29 @@ LABELS: dict[Kind, str] = {kind: spec.label for kind, spec in KIND_SPECS.items()
 STRENGTHS: dict[Kind, tuple[str, ...]] = {kind: spec.strengths for kind, spec in KIND_SPECS.items()}
 
 
+def label(side: str) -> str:
+    """Return a kind, or another side of a comparison, as people write it.
+
+    Examples
+    --------
+    >>> label("dropout_l2"), label("constant"), label("any")
+    ('dropout+L2', 'always guessing', 'the best model')
+    """
+    special = {"any": "the best model", "constant": "always guessing", "no signal": "no signal"}
+    return special.get(side) or LABELS[side]  # type: ignore[index]
+
+
+def plain_label(side: str) -> str:
+    """Return :func:`label` without its explanation, as part of a sentence.
+
+    Examples
+    --------
+    >>> plain_label("elasticnet"), plain_label("none")
+    ('L1+L2', 'no regularizer')
+    """
+    return label(side).partition(" (")[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Regularizer:
     """A regularizer and how strong it is.

@@ -6,8 +6,6 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 
-from regadvisor.regularizer import LABELS
-
 #: A loss that is higher by more times is not told in percent.
 MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
@@ -163,29 +161,6 @@ def capital(text: str) -> str:
     'Dropout+L2 wins'
     """
     return text[:1].upper() + text[1:]
-
-
-def label(side: str) -> str:
-    """Return a kind, or another side of a comparison, as people write it.
-
-    Examples
-    --------
-    >>> label("dropout_l2"), label("constant"), label("any")
-    ('dropout+L2', 'always guessing', 'the best model')
-    """
-    special = {"any": "the best model", "constant": "always guessing", "no signal": "no signal"}
-    return special.get(side) or LABELS[side]  # type: ignore[index]
-
-
-def plain_label(side: str) -> str:
-    """Return :func:`label` without its explanation, as part of a sentence.
-
-    Examples
-    --------
-    >>> plain_label("elasticnet"), plain_label("none")
-    ('L1+L2', 'no regularizer')
-    """
-    return label(side).partition(" (")[0]
 
 
 def shown(name: object) -> str:

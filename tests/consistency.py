@@ -20,12 +20,13 @@ from regadvisor.errors import ParameterError
 from regadvisor.flowchart.chart import PICK
 from regadvisor.pictures.page import chart_svg
 from regadvisor.records import Record, ScoreEvidence
+from regadvisor.regularizer import label
 from regadvisor.report.phrases import short_label, signed_percent
 from regadvisor.report.picture_data import kinds_picture, strength_picture
 from regadvisor.report.serial import _portable
 from regadvisor.report.units import in_code, parameters
 from regadvisor.report.view import View, view
-from regadvisor.words import label, number
+from regadvisor.words import number
 
 _T = TypeVar("_T")
 #: What stands where a number or a name was forgotten.

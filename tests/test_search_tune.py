@@ -31,7 +31,7 @@ def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = No
 
 def described(tuned: Tuned) -> list[tuple[object, ...]]:
     return [
-        (trial.kind, trial.number, trial.regularizer, trial.seed, trial.fit.losses.tobytes())
+        (trial.kind, trial.number, trial.regularizer, trial.fit.job.seed, trial.fit.losses.tobytes())
         for trial in tuned.results.trials
     ]
 
@@ -65,7 +65,7 @@ def test_every_kind_gets_its_trials() -> None:
 def test_a_short_search_is_the_beginning_of_the_portfolio() -> None:
     family = RidgeFamily()
     tuned = search(family, one=3, two=3, seeds=1, n_rounds=0)
-    strengths = [trial.strengths["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
+    strengths = [trial.regularizer.strengths()["l2"] for trial in tuned.results.trials if trial.kind == "l2"]
     assert strengths == list(ONE[:3])
     assert len(family.calls) == 1
 
@@ -93,7 +93,7 @@ def test_jobs_are_interleaved_baseline_first() -> None:
 def test_only_the_baseline_has_several_seeds() -> None:
     tuned = search(RidgeFamily())
     seeds = {
-        kind: {trial.seed for trial in tuned.results.trials if trial.kind == kind}
+        kind: {trial.fit.job.seed for trial in tuned.results.trials if trial.kind == kind}
         for kind in ("none", "l2", "l1", "elasticnet")
     }
     assert len(seeds["none"]) == 3
@@ -185,7 +185,7 @@ def test_progress_rises_to_one() -> None:
 
 
 def tried(tuned: Tuned, kind: str = "l2") -> list[float]:
-    return [trial.strengths[kind] for trial in tuned.results.trials if trial.kind == kind]
+    return [trial.regularizer.strengths()[kind] for trial in tuned.results.trials if trial.kind == kind]
 
 
 def test_an_optimum_on_the_edge_moves_the_search_on_by_a_decade_a_round() -> None:

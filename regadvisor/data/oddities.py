@@ -1,4 +1,4 @@
-"""What is odd about the columns, and what was done about it, as notes."""
+"""What is odd about columns and labels, and what was done about it, as notes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from regadvisor.data.levels import Levels, alike
+from regadvisor.data.levels import Label, Levels, alike
 from regadvisor.data.written import written_around
 from regadvisor.records import FREE_TEXT, Column, Note
 from regadvisor.thresholds import (
@@ -18,6 +19,7 @@ from regadvisor.thresholds import (
     ALMOST_MOST_TEXTS,
     ALMOST_NUMBERS,
     FEWEST_LEVELS_OF_ID,
+    FEWEST_OUTSIDE_LARGEST,
     FEWEST_WORDS_OF_PROSE,
     ID_LEVEL_SHARE,
 )
@@ -219,3 +221,61 @@ def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
         )
         notes.append(Note(code="levels-missing", text=text))
     return notes
+
+
+# ------------------------------------------------------------------------------------------ labels of classes
+
+
+def notes_on_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    """Return notes about labels that may be one, may be missing values, or have a single row.
+
+    `counts` (n_classes,): rows of each.
+    """
+    return (*_odd_labels(classes, counts), *_rare(classes, counts))
+
+
+def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    """Return warnings about labels that may be one, and labels that may be missing values."""
+    n_rows = dict(zip(classes, counts.tolist(), strict=True))
+
+    def told(labels: Sequence[Label]) -> str:
+        return ", ".join(f"{shown(label)} ({counted(n_rows[label], 'row')})" for label in labels)
+
+    notes = []
+    for group in alike(classes):
+        text = (
+            f"labels that differ only in how they are written: {told(group)}. They are taken as {len(group)} "
+            "classes; write them alike if they are one."
+        )
+        # Typing errors do not come in equal numbers: such spellings were made on purpose.
+        is_meant = len({n_rows[label] for label in group}) == 1 and n_rows[group[0]] > 2
+        notes.append(Note(code="labels-alike", text=text, is_warning=not is_meant))
+    # "none" is a class of its own as often as not: no injury, no damage.
+    texts = [label for label in classes if isinstance(label, str) and label.strip().casefold() != "none"]
+    unknown = [label for label in texts if means_missing(label)]
+    if unknown:
+        text = (
+            f"labels that probably stand for a missing target: {told(unknown)}. Such rows are a class of "
+            "their own; pass None if the target is missing."
+        )
+        notes.append(Note(code="labels-missing", text=text, is_warning=True))
+    return tuple(notes)
+
+
+def _rare(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
+    n_outside = int(counts.sum() - counts.max())
+    if n_outside < FEWEST_OUTSIDE_LARGEST <= counts.max():
+        rows = agreed(n_outside, "row is", "rows are")
+        text = (
+            f"only {n_outside} {rows} not of class {shown(classes[int(np.argmax(counts))])}: too few to tell "
+            "what they have in common."
+        )
+        return (Note(code="rare-class", text=text, is_warning=True),)
+    single = [label for label, count in zip(classes, counts, strict=True) if count == 1]
+    if not single:
+        return ()
+    text = (
+        f"{counted(len(single), 'class', 'classes')} with a single row: {listed(single)}; such a class "
+        "cannot be both learned and checked."
+    )
+    return (Note(code="rare-class", text=text),)

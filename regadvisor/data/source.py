@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
 from regadvisor.data.columns import Columns, read_columns
-from regadvisor.data.hashing import fingerprint
+from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.rows import (
     as_series,
     as_target,

@@ -13,8 +13,9 @@ from pandas.api import types as dtypes
 
 from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
-from regadvisor.data.levels import Label, labels_of, notes_on_labels
+from regadvisor.data.levels import Label, labels_of
 from regadvisor.data.numbers import check_magnitude
+from regadvisor.data.oddities import notes_on_labels
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.thresholds import (

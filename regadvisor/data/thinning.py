@@ -10,18 +10,20 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regadvisor.data.arrays import Container
-from regadvisor.data.target import Target
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note
 from regadvisor.thresholds import FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS, READ_SHARE, READ_SLACK_S
 from regadvisor.words import number
+
+if TYPE_CHECKING:
+    from regadvisor.data.arrays import Container
+    from regadvisor.data.target import Target
 
 #: Rows that are read to see how long it takes, twice; then so many cells; of many columns, some first.
 _FEW_ROWS, _TRIED_CELLS, _TRIED_COLUMNS = 50, 500_000, 50

@@ -35,8 +35,7 @@ from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
 from regadvisor.sampling.blocks import thinned
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.results import Results
-from regadvisor.search.rounds import Log
-from regadvisor.search.store import opened
+from regadvisor.search.store import Journal, opened
 from regadvisor.thresholds import FULL_SIZE_FACTORS, SMALLER_FACTORS, SMALLER_SHARE
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Growing:
         none, pick = self.honest.of("none"), self.honest.of(kind)
         return _size_point(none, pick, self.honest.panel, self.prepared.n_learned, share=1.0)
 
-    def _correction(self, kind: Kind, picked: Fit, store: Log | None) -> float | None:
+    def _correction(self, kind: Kind, picked: Fit, store: Journal | None) -> float | None:
         """Return the correction of the pick's strengths, None if it was not measured.
 
         The pick is trained on a share of every fold's training rows. It takes several folds to know how the
@@ -126,7 +125,9 @@ class Growing:
         measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
         return correction_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
 
-    def _checked(self, picked: Fit, correction: float, store: Log | None) -> tuple[SizePoint, float] | None:
+    def _checked(
+        self, picked: Fit, correction: float, store: Journal | None
+    ) -> tuple[SizePoint, float] | None:
         """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
 
         The gain there, and the factor on the strengths that did best.
@@ -271,7 +272,7 @@ def train_size(
     seed: int,
     deadline: Deadline,
     study: str,
-    store: Log | None = None,
+    store: Journal | None = None,
 ) -> dict[Regularizer, Fit] | None:
     """Train regularizers on the folds of one size.
 

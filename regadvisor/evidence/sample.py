@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from regadvisor.arguments import Options
 from regadvisor.data.table import Table
-from regadvisor.evidence.resources import Rung
 from regadvisor.families.base import folds_in_order
 from regadvisor.plan.plan import Plan, Situation
 from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import Drawn, draw_sample
 from regadvisor.scale.apart import memory_bytes
+
+if TYPE_CHECKING:
+    from regadvisor.evidence.resources import Rung
 
 #: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
 #: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
-from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.full_size.laws import Law
 from regadvisor.full_size.rescale import Rescaling, rescaled, told
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.data.table import Table
 
 #: Folds train on unequally many rows if the largest has more than so many times those of the smallest.
 UNEQUAL = 1.5

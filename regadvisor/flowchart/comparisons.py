@@ -11,8 +11,8 @@ from regadvisor import thresholds
 from regadvisor.flowchart.chart import BOTH, PICK, Question
 from regadvisor.full_size.laws import rescaled_loss
 from regadvisor.records import Answer, Comparison, Evidence, Number, Reply, ScoreEvidence
-from regadvisor.regularizer import KINDS, Kind
-from regadvisor.words import between, capital, number, part_of, plain_label, spread
+from regadvisor.regularizer import KINDS, Kind, plain_label
+from regadvisor.words import between, capital, number, part_of, spread
 
 Mode = Literal["sign", "interval"]
 MASSES = ("p_better", "p_same", "p_worse")

@@ -22,8 +22,8 @@ from regadvisor.records import (
     SampleEvidence,
     WholePictureEvidence,
 )
-from regadvisor.regularizer import Kind
-from regadvisor.words import capital, number, plain_label
+from regadvisor.regularizer import Kind, plain_label
+from regadvisor.words import capital, number
 
 #: The reply on the other side of the threshold.
 _ACROSS: dict[str, Reply] = {"yes": "no", "no": "yes"}

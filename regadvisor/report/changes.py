@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 
 from regadvisor.records import Record
-from regadvisor.regularizer import Kind
+from regadvisor.regularizer import Kind, label
 from regadvisor.report.brief import gains
 from regadvisor.report.phrases import clean, sentence, short_label, signed_percent
 from regadvisor.report.verdict import losses, use
-from regadvisor.words import counted, joined, label, number
+from regadvisor.words import counted, joined, number
 
 #: Parts of the settings that say how an advice was asked for.
 _ASKED = {"version": "regadvisor", "budget_s": "budget", "random_state": "seed"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from regadvisor.records import Claim
-from regadvisor.regularizer import Regularizer
+from regadvisor.regularizer import Regularizer, plain_label
 from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
-from regadvisor.words import capital, joined, number, percent, plain_label
+from regadvisor.words import capital, joined, number, percent
 
 #: Characters of a feature's name.
 _LONGEST_NAME = 26

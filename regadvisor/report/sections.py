@@ -15,7 +15,7 @@ from regadvisor.records import (
     Training,
     ZeroedFeature,
 )
-from regadvisor.regularizer import KINDS
+from regadvisor.regularizer import KINDS, label
 from regadvisor.report.phrases import (
     STRENGTH_NAMES,
     sentence,
@@ -27,7 +27,7 @@ from regadvisor.report.phrases import (
 )
 from regadvisor.report.units import range_in_own_unit
 from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE
-from regadvisor.words import agreed, capital, counted, joined, label, number
+from regadvisor.words import agreed, capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
 _MARGIN = 1.5

@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
 
 from regadvisor.records import CandidateScore, Comparison, Record, ScoreEvidence, Step
-from regadvisor.regularizer import KINDS, Kind, Regularizer
+from regadvisor.regularizer import KINDS, Kind, Regularizer, label
 from regadvisor.report import sections
 from regadvisor.report.phrases import clean, sentence, short_label, short_strengths, signed_percent
 from regadvisor.report.training import cost
 from regadvisor.report.verdict import flips, headline, losses, named_loss
 from regadvisor.thresholds import REPLY_MASS
-from regadvisor.words import MOST_TIMES, label, number
+from regadvisor.words import MOST_TIMES, number
 
 _T = TypeVar("_T")
 #: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.numbers import some_numbers
-from regadvisor.data.table import Table
-from regadvisor.records import Column
 
 if TYPE_CHECKING:
-    from regadvisor.data.table import Features
+    from regadvisor.data.table import Features, Table
+    from regadvisor.records import Column
 
 #: Row numbers, or None for all rows.
 Rows = NDArray[np.intp] | None

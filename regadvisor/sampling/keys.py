@@ -40,10 +40,9 @@ from scipy import sparse
 from regadvisor.data.dates import microseconds
 from regadvisor.data.hashing import cell_hashes, mix, numbered, sparse_row_sums
 from regadvisor.data.numbers import Numbers, moments
-from regadvisor.data.table import Table
 
 if TYPE_CHECKING:
-    from regadvisor.data.table import Features
+    from regadvisor.data.table import Features, Table
 
 #: Lines of the coarse and of finer grids per standard deviation, and how far the first is from the mean.
 _COARSE, _FINER = 8.0, (2.0**11, 2.0**20)

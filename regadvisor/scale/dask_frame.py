@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +52,16 @@ class DaskFrame(Source):
         schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
         return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
 
-    def sketch(self, spec: Spec, executor: Any) -> Sketch:
-        """Return the sketch of all partitions; `executor` may be workers of Dask; else it chooses."""
+    def sketches(self, spec: Spec, here: Any) -> Iterator[tuple[float, Sketch]]:
+        """Yield the sketch of all partitions; `here` may be workers of Dask; else it chooses."""
         dask = import_optional("dask", extra="dask", purpose="reading Dask frames")
         own, merged = dask.delayed(_sketched, pure=False), dask.delayed(_merged, pure=False)
         layer = [own(part, file, spec) for file, part in enumerate(self.frame.to_delayed())]
         while len(layer) > 1:
             layer = [merged(layer[i : i + 2]) for i in range(0, len(layer), 2)]
-        client = getattr(executor, "client", None)
-        if client is not None:
-            found = client.compute(layer[0]).result()
-        else:
-            (found,) = dask.compute(layer[0])
-        return _checked(found)
+        client = getattr(here, "client", None)
+        found = dask.compute(layer[0])[0] if client is None else client.compute(layer[0]).result()
+        yield 1.0, found
 
 
 def _sketched(frame: Any, file: int, spec: Spec) -> Sketch:
@@ -76,8 +74,3 @@ def _merged(sketches: list[Sketch]) -> Sketch:
         total.merge(sketch)
     total.prune(always=True)
     return total
-
-
-def _checked(found: Any) -> Sketch:
-    assert isinstance(found, Sketch)  # Dask's functions carry no types
-    return found

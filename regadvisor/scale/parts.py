@@ -13,14 +13,18 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from regadvisor.data.files import FileData
 from regadvisor.data.parsing import ALSO_MISSING, MISSING, csv_form, parse_json_lines
 from regadvisor.errors import DataError, reason_of
 from regadvisor.scale.sketch import Keys, Kind, Sketch, Spec, row_ids
+
+if TYPE_CHECKING:
+    from regadvisor.scale.workers import WorkerError, Workers
 
 #: Rows of a Parquet file that are read together, and how many such batches ahead.
 BATCH_ROWS = 131_072
@@ -65,6 +69,12 @@ class Source:
     def parts(self) -> list[Part]:
         """Return the parts, in an order that does not depend on the caller's."""
         raise NotImplementedError
+
+    def sketches(self, spec: Spec, here: Workers) -> Iterator[tuple[float, Sketch | WorkerError]]:
+        """Yield the sketch of every part in their order, with the share of the parts that are read then."""
+        parts = self.parts()
+        for n_done, sketch in enumerate(here.run(partial(scan_part, spec=spec), parts), start=1):
+            yield n_done / len(parts), sketch
 
     def read(self, rows: Any) -> FileData:
         """Return rows of the parts (an Arrow table) as a frame, as those of a small table would be."""

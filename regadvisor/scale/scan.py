@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from regadvisor.progress import Progress
-from regadvisor.scale.dask_frame import DaskFrame
-from regadvisor.scale.parts import Source, scan_part
+from regadvisor.scale.parts import Source
 from regadvisor.scale.sketch import Sketch, Spec
 from regadvisor.scale.workers import WorkerError, workers
 
@@ -23,15 +21,11 @@ def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress
 
     Raises DataError if a part cannot be read; WorkerError if a part ends every worker.
     """
-    if isinstance(source, DaskFrame):
-        with workers(executor) as here:
-            return source.sketch(spec, here)
     total = Sketch.of_nothing(spec)
-    parts = source.parts()
     with workers(None if source.is_local else executor) as here:
-        for n_done, sketch in enumerate(here.run(partial(scan_part, spec=spec), parts)):
+        for share, sketch in source.sketches(spec, here):
             if progress is not None:
-                progress("scan", (n_done + 1) / len(parts))
+                progress("scan", share)
             if isinstance(sketch, WorkerError):
                 raise sketch
             total.merge(sketch)

@@ -255,54 +255,65 @@ def _given(executor: Executor) -> Iterator[Workers]:
         pool.close()
 
 
-class _Dask:
-    """A cluster of Dask; it gives work out again by itself when a worker dies."""
+class _Cluster:
+    """Workers of a library that gives work out again by itself when a worker dies."""
 
     is_here = False
+    n_workers: int
+    #: What is raised where an item has killed its workers.
+    killed: type[Exception]
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Any:
+        """Have an item worked on."""
+        raise NotImplementedError
+
+    def result(self, future: Any) -> Any:
+        """Wait for what :meth:`submit` returned."""
+        return future.result()
+
+    def run(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result | WorkerError]:
+        under_way: dict[int, Any] = {}
+        for wanted in range(len(items)):
+            for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
+                if i not in under_way:
+                    under_way[i] = self.submit(function, items[i])
+            try:
+                yield self.result(under_way.pop(wanted))
+            except self.killed as error:
+                yield _killer(items[wanted], error)
+
+
+class _Dask(_Cluster):
+    """A cluster of Dask."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
         self.n_workers = max(1, len(client.scheduler_info()["workers"]))
+        self.killed = import_optional("distributed", extra="dask", purpose="a Dask client").KilledWorker
 
-    def run(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result | WorkerError]:
-        killed = import_optional("distributed", extra="dask", purpose="a Dask client").KilledWorker
-        under_way: dict[int, Any] = {}
-        for wanted in range(len(items)):
-            for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
-                if i not in under_way:
-                    under_way[i] = self.client.submit(function, items[i], pure=False, retries=0)
-            try:
-                yield under_way.pop(wanted).result()
-            except killed as error:
-                yield _killer(items[wanted], error)
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Any:
+        return self.client.submit(function, item, pure=False, retries=0)
 
 
-class _Ray:
+class _Ray(_Cluster):
     """Tasks of Ray, on its cluster or on this machine."""
-
-    is_here = False
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
+        self._task = ray.remote(max_retries=_TRIES - 1)(_apply)
         self.n_workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.killed = ray.exceptions.WorkerCrashedError
 
-    def run(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result | WorkerError]:
-        task = self._ray.remote(max_retries=_TRIES - 1)(_apply)
-        under_way: dict[int, Any] = {}
-        for wanted in range(len(items)):
-            for i in range(wanted, min(len(items), wanted + _AHEAD * self.n_workers)):
-                if i not in under_way:
-                    under_way[i] = task.remote(function, items[i])
-            try:
-                yield self._ray.get(under_way.pop(wanted))
-            except self._ray.exceptions.WorkerCrashedError as error:
-                yield _killer(items[wanted], error)
-            except self._ray.exceptions.RayTaskError as error:
-                raise (error.cause if isinstance(error.cause, RegadvisorError) else error) from None
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Any:
+        return self._task.remote(function, item)
+
+    def result(self, future: Any) -> Any:
+        try:
+            return self._ray.get(future)
+        except self._ray.exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, RegadvisorError) else error) from None
 
 
 def _apply(function: Callable[[Item], Result], item: Item) -> Result:

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from regadvisor import thresholds
 from regadvisor.families.base import Fit, Prepared
 from regadvisor.plan.effort import n_kept
-from regadvisor.search.results import Results
+
+if TYPE_CHECKING:
+    from regadvisor.search.results import Results
 
 
 def going_on(

@@ -35,16 +35,6 @@ class Trial:
         """Whether it was stopped before it was trained on all folds."""
         return self.fit.folds is not None
 
-    @property
-    def strengths(self) -> dict[str, float]:
-        """The strengths by name."""
-        return self.regularizer.strengths()
-
-    @property
-    def seed(self) -> int:
-        """The seed it was trained with."""
-        return self.fit.job.seed
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Results:

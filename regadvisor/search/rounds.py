@@ -22,16 +22,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.plan.effort import Stages
-from regadvisor.regularizer import LABELS, Kind
+from regadvisor.regularizer import LABELS, Kind, plain_label
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import going_on, merged
-from regadvisor.search.results import Results
-from regadvisor.words import number, plain_label
+from regadvisor.words import number
+
+if TYPE_CHECKING:
+    from regadvisor.search.results import Results
+    from regadvisor.search.store import Journal
+    from regadvisor.search.tune import Search
 
 Folds = tuple[int, ...]
 
@@ -64,50 +68,6 @@ class Standing:
     best: float | None = None
 
 
-class Search(Protocol):
-    """The search of one kind, as the rounds see it."""
-
-    kind: Kind
-    #: Fits it will have asked for in the end, as far as is known now.
-    n_planned: int
-
-    @property
-    def best_value(self) -> float | None:
-        """The lowest mean loss told so far."""
-
-    @property
-    def leader(self) -> int | None:
-        """The candidate with the lowest mean loss told so far, on all folds."""
-
-    def ask(self, standing: Standing) -> list[Ask]:
-        """Return the next batch; nothing when the search is done."""
-
-    def tell(
-        self,
-        number: int,
-        fit: Fit | None,
-        value: float | None,
-        fold_losses: Sequence[float | None] = (),
-        *,
-        is_cut: bool = False,
-    ) -> None:
-        """Tell what a candidate gave: no fit if nothing is known of it, no value if it did not converge.
-
-        One that was stopped lacks folds that others have: their losses are None, and `value` is that of the
-        folds that it has. One that was cut was never tried: it says nothing about its strengths.
-        """
-
-
-class Log(Protocol):
-    """The journal, as the rounds see it."""
-
-    def find(self, study: str, job: Job, folds: Folds | None) -> Fit | None:
-        """Return the stored fit of a job on these folds (None: on all)."""
-
-    def append(self, study: str, fit: Fit) -> None:
-        """Store a finished fit."""
-
-
 class _NotTheFitsError(Exception):
     """What is done with a finished fit went wrong, not the fit; its cause is raised in the end."""
 
@@ -128,7 +88,7 @@ class Rounds:
         searches: Sequence[Search],
         *,
         deadline: Deadline,
-        log: Log | None = None,
+        log: Journal | None = None,
         progress: Callable[[str, float], None] | None = None,
         n_first: int = 0,
         is_race: bool = False,

@@ -84,7 +84,7 @@ def tune(
     kinds = [kind for kind in KINDS if kind in plan.trials and kind in candidates]
     empty = Results(prepared=prepared, trials=(), weight=weight)
     searches = [
-        _Search(
+        Search(
             candidates[kind],
             plan.effort,
             plan.trials[kind],
@@ -135,7 +135,7 @@ def _raise_the_cause(rounds: Rounds) -> None:
 # ------------------------------------------------------------------------------------ one kind's study
 
 
-class _Search:
+class Search:
     """The study of one kind: its portfolio, then what its sampler finds worth asking for."""
 
     def __init__(
@@ -156,6 +156,7 @@ class _Search:
         self.n_rounds = effort.n_rounds if candidate.ranges else 0
         self.seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(max(n_trials, 1))]
         self.portfolio = candidate.portfolio[:n_trials] if candidate.ranges else ({},) * n_trials
+        #: Fits it will have asked for in the end, as far as is known now.
         self.n_planned = len(self.portfolio)
         self.sampler = Surrogate()
         self.study = new_study(self.kind, self.sampler)
@@ -221,9 +222,10 @@ class _Search:
         *,
         is_cut: bool = False,
     ) -> None:
-        """Tell what a candidate gave: no fit if it was cut, no value if it did not converge.
+        """Tell what a candidate gave: no fit if nothing is known of it, no value if it did not converge.
 
-        One that was stopped before the last fold is told as pruned.
+        One that was stopped lacks folds that others have, and is told as pruned: their losses are None, and
+        `value` is that of the folds that it has. One that was cut was never tried: it says nothing.
         """
         if fit is not None:
             self.fits[number] = fit

@@ -1,4 +1,4 @@
-"""Q4s to Q9b: comparisons, what is said of fits, claims and the decision."""
+"""Q4s to Q9b: the search, comparisons, what is said of fits, claims and the decision."""
 
 from __future__ import annotations
 
@@ -81,3 +81,19 @@ FARTHEST_FLIP = 0.25
 #: the sample (up to the first number): a small sample flatters regularization. A pilot with networks saw
 #: harm in 33% of choices made on 1,500 of 2,900 to 6,000 rows, against 6% on all rows.
 SUB_SAMPLE_DISCOUNT: tuple[tuple[float, float], ...] = ((1.0, 1.0), (8.0, 0.9), (float("inf"), 0.8))
+
+# ------------------------------------------------------------------------------------------------- the search
+
+#: The search looks at strengths up to this factor beyond those tried: one decade, more than the width in
+#: which strengths tie. Of dropout, up to this much beyond.
+SEARCH_STEP = 10.0
+SEARCH_STEP_DROPOUT = 0.25
+#: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
+#: region in which kinds are the same.
+SEARCHED_WITHIN = 2 * SAME_REGION
+#: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
+SETTLED_GAIN = SAME_REGION / 5
+#: Of linear models only those are stopped whose loss is higher than the best one's by this share of it, four
+#: times what ties, and so many standard errors on top.
+LOST_BY = 4 * SAME_REGION
+LOST_SE = 3.0

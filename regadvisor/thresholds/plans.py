@@ -1,8 +1,6 @@
-"""Q2: budgets and efforts, which fits are made, and how long the search goes on."""
+"""Q2: budgets and efforts, and which fits are made."""
 
 from __future__ import annotations
-
-from regadvisor.thresholds.comparisons import SAME_REGION
 
 # ------------------------------------------------------------------------------------------------- the budget
 
@@ -25,7 +23,6 @@ AUTO_LEAST_ROWS = 1_500
 #: Seconds that networks, and that linear models, get whatever their full run takes.
 AUTO_LEAST_S = 4.0
 AUTO_LEAST_LINEAR_S = 2.0
-
 #: Preparing rows for training takes so many times as long as reading them, at least (wide tables of numbers).
 PREPARING = 3.0
 #: Share of a given budget that the pilot may take, and its seconds where the budget is automatic.
@@ -44,22 +41,6 @@ ONE_CANDIDATE_FROM = 0.05
 SMOOTH_FROM_ROWS = 1_000
 #: One candidate in so many goes on to the remaining folds.
 STAGE_REDUCTION = 3
-#: Of linear models only those are stopped whose loss is higher than the best one's by this share of it, four
-#: times what ties, and so many standard errors on top.
-LOST_BY = 4 * SAME_REGION
-LOST_SE = 3.0
 #: The smallest walk is tried if it is projected to take no more than so many times the budget: a pilot on a
 #: busy machine errs, and what is cut costs no more than the budget.
 SMALLEST_WALK_WITHIN = 2.0
-
-# ------------------------------------------------------------------------------------------------- the search
-
-#: The search looks at strengths up to this factor beyond those tried: one decade, more than the width in
-#: which strengths tie. Of dropout, up to this much beyond.
-SEARCH_STEP = 10.0
-SEARCH_STEP_DROPOUT = 0.25
-#: Kinds whose best loss is within this share of the lowest are searched on after the portfolio: twice the
-#: region in which kinds are the same.
-SEARCHED_WITHIN = 2 * SAME_REGION
-#: … as long as the next candidate is expected to lower the loss by this share: a fifth of that region.
-SETTLED_GAIN = SAME_REGION / 5
