@@ -121,6 +121,29 @@ def test_counts_are_numbers(seed, mean):
 
 
 @pytest.mark.parametrize(
+    ("values", "counts", "why"),
+    [
+        (
+            np.arange(25, 35),
+            [70, 80, 75, 78, 81, 66, 74, 79, 72, 77],
+            "as codes are hardly counted from 25 on",
+        ),
+        (np.r_[12, 14, 17, 19:30], [3] * 14, "as codes are hardly counted from 12 on"),
+        (np.arange(1, 19), [2, 5, 1, 7, 3, 9, 2, 4, 8, 1, 2, 6, 3, 9, 1, 2, 4, 1], "are met in fewer than 5"),
+        (np.arange(1, 10), [4] * 9, None),  # a design of nine subjects
+        (np.arange(1997, 2003), [50] * 6, None),  # too few to tell
+        (np.r_[11, 12, 21, 22, 23, 31, 41, 42, 43], [40, 9, 50, 30, 21, 12, 45, 33, 17], None),
+    ],
+    ids=["ages", "scores", "rare", "subjects", "years", "codes of two digits"],
+)
+def test_many_whole_numbers_that_begin_high_or_are_rare_are_numbers(values, counts, why):
+    table = made(np.random.default_rng(0).permutation(np.repeat(values, counts)))
+    assert table.facts.task == ("multiclass" if why is None else "regression")
+    if why is not None:
+        assert why in warned(table)["task-guessed"]
+
+
+@pytest.mark.parametrize(
     ("counts", "task", "is_warned"),
     [
         ([50] * 10, "multiclass", False),  # digits

@@ -23,11 +23,13 @@ from regadvisor.thresholds import (
     BALANCED_ROWS_PER_CLASS,
     CODE_GAPS,
     FEWEST_ORDERED_VALUES,
+    FEWEST_ROWS_OF_CODE,
     FEWEST_ROWS_PER_CLASS,
     FEWEST_SCALE_VALUES,
     GUESS_MOST_BALANCED,
     GUESS_MOST_CLASSES,
     GUESS_ROWS_PER_CLASS,
+    HIGHEST_FIRST_CODE,
     MOST_CLASSES,
     SCALE_AGAINST,
     SCALE_GAPS,
@@ -153,8 +155,8 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     """Whether numbers look like codes of classes: whole, few, each of them often, and not a count or a scale.
 
     Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers,
-    and so are many that lie far apart. More of them are codes if each is met equally often, and they count up
-    from 0 or 1.
+    and so are many that lie far apart, that are consecutive but begin high, as ages do, or most of which are
+    rare. More of them are codes if each is met equally often, and they count up from 0 or 1.
 
     Examples
     --------
@@ -168,7 +170,7 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     if few is None:
         counts = _labels_from_zero(numbers)
         return counts is not None and bool(counts.max() <= BALANCED * counts.min())
-    return len(few[0]) < FEWEST_SCALE_VALUES or not (_is_scale(*few) or _is_apart(few[0]))
+    return _why_number(*few) is None
 
 
 def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
@@ -180,9 +182,29 @@ def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     return (values, counts) if is_few else None
 
 
-def _is_apart(values: NDArray[np.float64]) -> bool:
-    """Whether values lie far apart, as squares and doses in milligrams do; codes of classes hardly do."""
-    return bool(values[-1] - values[0] >= CODE_GAPS * len(values))
+def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | None:
+    """Return why few whole numbers are taken as a number; None if they look like codes of classes.
+
+    Examples
+    --------
+    >>> ages = np.arange(25.0, 35.0)
+    >>> _why_number(ages, np.full(10, 50))
+    'as codes are hardly counted from 25 on'
+    >>> _why_number(ages - 25, np.full(10, 50))
+    >>> _why_number(ages - 25, np.array([1, 2, 1, 5, 7, 4, 6, 2, 3, 1]))
+    'as most of them are met in fewer than 5 rows'
+    """
+    if len(values) < FEWEST_SCALE_VALUES:
+        return None
+    if values[-1] - values[0] >= CODE_GAPS * len(values):  # as squares and doses in milligrams do
+        return "as they lie far apart"
+    if _is_scale(values, counts):
+        return "as it gets rarer towards an end"
+    if values[0] >= HIGHEST_FIRST_CODE and _are_consecutive(values):
+        return f"as codes are hardly counted from {values[0]:g} on"
+    if np.median(counts) < FEWEST_ROWS_OF_CODE and counts.max() > BALANCED * counts.min():
+        return f"as most of them are met in fewer than {FEWEST_ROWS_OF_CODE} rows"
+    return None
 
 
 def _labels_from_zero(numbers: NDArray[np.float64]) -> NDArray[np.intp] | None:
@@ -197,9 +219,13 @@ def _labels_from_zero(numbers: NDArray[np.float64]) -> NDArray[np.intp] | None:
     return counts if counts.min() >= BALANCED_ROWS_PER_CLASS / 2 else None
 
 
+def _are_consecutive(values: NDArray[np.float64]) -> bool:
+    return bool(values[-1] - values[0] + 1 <= SCALE_GAPS * len(values))
+
+
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides."""
-    if len(values) < FEWEST_ORDERED_VALUES or values[-1] - values[0] + 1 > SCALE_GAPS * len(values):
+    if len(values) < FEWEST_ORDERED_VALUES or not _are_consecutive(values):
         return False
     peak = int(np.argmax(counts))
     against = np.maximum(-np.diff(counts[: peak + 1]), 0).sum() + np.maximum(np.diff(counts[peak:]), 0).sum()
@@ -217,9 +243,7 @@ def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
         return target
     what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
     if target.task == "regression":
-        why = "as they lie far apart" if _is_apart(values) else "as it gets rarer towards an end"
-        if counts is not None:
-            why = "as some are met more often than others"
+        why = _why_number(*few) if counts is None else "as some are met more often than others"
         text = (
             f"the target holds {what} and is taken as a number, {why}; pass task='classification' if these "
             "are classes."
