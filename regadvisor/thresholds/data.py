@@ -30,8 +30,8 @@ GUESS_MOST_BALANCED, BALANCED_ROWS_PER_CLASS, BALANCED = 200, 10, 1.1
 SCALE_GAPS = 1.5
 #: Far apart: so many whole numbers in the range for each one that is met. Codes of land cover have 6.
 CODE_GAPS = 10
-#: Begin high: consecutive codes count from 0, 1 or a few more; ages, years and scores from more. Rare: a class
-#: met in fewer rows than there are folds is not tested in all of them.
+#: Begin high: consecutive codes count from 0, 1 or a few more; ages, years and scores from more. Rare: a
+#: class met in fewer rows than there are folds is not tested in all of them.
 HIGHEST_FIRST_CODE, FEWEST_ROWS_OF_CODE = 10, 5
 #: Rarer: rows that would have to change for one peak (Poisson counts of 200 rows: 3 to 7%), and how frequent
 #: the rarest value is at most, as a share of the most frequent one. Digits have the same frequency.

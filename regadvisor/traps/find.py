@@ -12,6 +12,7 @@ from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.alone import coded, near_leaks
+from regadvisor.traps.censored import censored
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.no_values import for_missing, totals_row
@@ -43,6 +44,7 @@ def find_traps(
         extremes += odd_target(view, is_squared=is_squared)
     return (
         *leaked,
+        *censored(view),
         *totals,
         *shared,
         *notes_on_identifiers(view, numbered),
