@@ -125,9 +125,9 @@ class EstimatorLearner:
 
         Raises ParameterError if it cannot be fitted.
         """
-        last = clone(self._trained)
+        last = self._trained
         if self.caller.class_weight is not None:  # the weights of the rows have them
-            last.set_params(class_weight=None)
+            last = clone(last).set_params(class_weight=None)
         if self.caller.n_labels:
             y = y.astype(np.intp)
         spread = 1.0 if len(self._classes) or self.caller.n_labels else float(np.std(y, axis=0).mean()) or 1.0

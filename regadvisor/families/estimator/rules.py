@@ -90,8 +90,8 @@ def sgd(model: Any, s: Strengths) -> BaseEstimator:
     penalty = "elasticnet" if l1 > 0 and l2 > 0 else "l1" if l1 > 0 else "l2" if l2 > 0 else None
     params: dict[str, Any] = dict(elasticnet_params(l1 * s.mean_weight, l2 * s.mean_weight))
     params = {} if penalty is None else params
-    own = model.get_params()
-    if "learning_rate" in own and model.learning_rate == usual(model)["learning_rate"]:
+    common = usual(model).get("learning_rate")
+    if common is not None and model.learning_rate == common:
         unit = s.spread * (s.sd_y or 1.0)
         tol = _SGD_TOL * (unit**2 if model.loss.startswith("squared") else unit)
         params |= {"learning_rate": "adaptive", "eta0": 0.01, "tol": tol, "max_iter": MAX_ITER}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -150,13 +150,14 @@ class FittedFamily(OnOtherRows):
             else self._in_stacks(together, own, wanted, chosen, deadline)
         )
         fits: list[Fit] = []
-        for job, found, fit_s in trained:
-            fit = _fit(own, job, found, fit_s=fit_s)
-            if self.coupling == "decoupled":
-                fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
-            fits.append(fit)
-            if on_fit is not None:
-                on_fit(fit)
+        with self._limit():
+            for job, found, fit_s in trained:
+                fit = _fit(own, job, found, fit_s=fit_s)
+                if self.coupling == "decoupled":
+                    fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
+                fits.append(fit)
+                if on_fit is not None:
+                    on_fit(fit)
         return fits
 
     def _one_by_one(
@@ -216,10 +217,12 @@ class FittedFamily(OnOtherRows):
         call = prepared.fold(0).call(Job(regularizer=Regularizer(coupling=self.coupling)))
         return together if together.try_with(call, deadline) else None
 
+    def _limit(self) -> AbstractContextManager[object]:
+        """Hold the threads of linear algebra down, once for many fits: it takes as long as a small one."""
+        return nullcontext() if self._n_threads is None else threadpool_limits(self._n_threads, "blas")
+
     def _trained(self, fold: FittedFold, job: Job) -> Trained:
-        limit = nullcontext() if self._n_threads is None else threadpool_limits(self._n_threads, "blas")
-        with limit:
-            return self.learner.fit(job.regularizer, fold.X, fold.y, seed=job.seed, weight=fold.weight)
+        return self.learner.fit(job.regularizer, fold.X, fold.y, seed=job.seed, weight=fold.weight)
 
     def _scored(self, prepared: FittedPrepared, job: Job, number: int) -> _Scored:
         return self._judged(prepared, number, self._trained(prepared.fold(number), job))
@@ -282,9 +285,10 @@ class FittedFamily(OnOtherRows):
         return Costs(job_s=lambda n_rows: n_folds * fit_s(share * n_rows), full_run_s=fit_s)
 
     def _seconds(self, fold: FittedFold, job: Job) -> float:
-        start = time.perf_counter()
-        self._trained(fold, job)
-        return time.perf_counter() - start
+        with self._limit():
+            start = time.perf_counter()
+            self._trained(fold, job)
+            return time.perf_counter() - start
 
     @property
     def law(self) -> Law:
