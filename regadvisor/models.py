@@ -80,7 +80,7 @@ def table_to_match(X: Any, *, like: DataFacts, train: Any = None) -> Table:
     try:
         n_rows, _ = contain(X).shape
         if isinstance(X, pd.DataFrame) and isinstance(train, pd.DataFrame):
-            numbers = [column.name for column in like.columns if column.kind == "numeric"]
+            numbers = [like.columns[j].name for j in like.of_kind("numeric")]
             texts = [name for name in numbers if name in X and X[name].dtype.kind not in "biuf"]
             X = X.assign(**{str(name): as_numbers(X[name], way_of(train[name])) for name in texts})
         return make_table(X, np.arange(n_rows, dtype=np.float64), task="regression", like=like)

@@ -11,28 +11,12 @@ MOST_TIMES = 9.0
 #: Characters of a name or value in a message.
 _LONGEST = 80
 #: Words that stand for a missing value more often than for a category, in small letters.
-_MISSING_WORDS = frozenset(
-    [
-        "",
-        "?",
-        "-",
-        "--",
-        ".",
-        "..",
-        "na",
-        "n/a",
-        "n.a.",
-        "#n/a",
-        "<na>",
-        "nan",
-        "nat",
-        "none",
-        "null",
-        "(null)",
-    ]
-    + ["\\n", "missing", "unknown", "not available", "k.a.", "keine angabe", "0000-00-00"]
-    + [f"#{error}" for error in ("value!", "div/0!", "ref!", "name?", "num!", "null!")]  # of a spreadsheet
-)
+_MISSING_WORDS = {
+    *("", "?", "-", "--", ".", "..", "\\n", "0000-00-00"),
+    *("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "none", "null", "(null)"),
+    *("missing", "unknown", "not available", "k.a.", "keine angabe"),
+    *("#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!"),  # of a spreadsheet
+}
 
 
 def number(value: float, digits: int = 3) -> str:

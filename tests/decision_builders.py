@@ -96,7 +96,7 @@ def trained(losses: Losses, *, constant: np.ndarray | None = None, n_features: i
     panel = Panel(
         losses={**panel_arrays(results)},
         constant=prepared.constant_losses,
-        fold=results.fold_labels(FOLD),
+        fold=results.fold_labels,
         n_folds=N_FOLDS,
     )
     return Trained(

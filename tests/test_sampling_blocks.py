@@ -11,7 +11,7 @@ import pytest
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
-from regadvisor.families.base import Fold, rows_learned
+from regadvisor.families.base import Fold, fold_of_row, rows_learned
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.plan.plan import rows_for_blocks
 from regadvisor.sampling.blocks import in_blocks
@@ -45,11 +45,12 @@ def test_no_row_is_used_twice() -> None:
 def test_every_fold_trains_on_what_was_asked_and_tests_the_rest_of_its_part() -> None:
     drawn, cut = blocks(table())
     assert cut is not None
+    of_row = fold_of_row(cut.folds, cut.table.n_rows)
     for number, (before, fold) in enumerate(zip(drawn.folds, cut.folds, strict=True)):
         assert len(fold.train) == N_TRAIN
         np.testing.assert_array_equal(np.union1d(fold.train, fold.test), before.test)
-        assert set(cut.fold_of_row[fold.test]) == {number}
-        assert set(cut.fold_of_row[fold.train]) == {-1}
+        assert set(of_row[fold.test]) == {number}
+        assert set(of_row[fold.train]) == {-1}
     assert cut.evidence.validation == "blocks"
     assert rows_learned(cut.folds, cut.table.n_rows) == N_TRAIN
     assert rows_learned(drawn.folds, drawn.table.n_rows) == drawn.table.n_rows

@@ -179,7 +179,7 @@ def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
     order = folds_in_order([len(fold.train) for fold in folds])
     assert Stages.of(order, 2) == Stages(first=(3, 2), rest=(1, 0))
     results = Results(prepared=prepared, trials=(), folds=(3, 2))
-    labels = results.fold_labels(np.r_[np.full(20, -1), np.repeat(np.arange(4), 20)])
+    labels = results.fold_labels
     assert set(labels[80:]) == {0}
     assert set(labels[60:80]) == {1}
     assert set(labels[:60]) == {-1}

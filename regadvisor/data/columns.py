@@ -79,7 +79,7 @@ def read_columns(
         known = like if whole is None else whole.columns
         names, array = _names(values), as_one_array(values, known)
         if array is None:
-            return _with_missing(_read_frame(container, values, known), whole)
+            return _as_whole(_read_frame(container, values, known), whole)
         values = array
     numbers = Numbers(values=values, at=list(range(len(names))))
     stats = column_stats(numbers)
@@ -94,20 +94,24 @@ def read_columns(
         span=(stats.low, stats.high),
         notes=notes,
     )
-    return _with_missing(read, whole)
+    return _as_whole(read, whole)
 
 
-def _with_missing(read: Columns, whole: Columns | None) -> Columns:
+def _as_whole(read: Columns, whole: Columns | None) -> Columns:
     if whole is None:
         return read
-    pairs = zip(read.columns, whole.columns, strict=True)
-    columns = (replace(own, has_missing=own.has_missing or other.has_missing) for own, other in pairs)
     return replace(
-        read,
-        columns=tuple(columns),
+        with_missing(read, [column.has_missing for column in whole.columns]),
         is_plain=read.is_plain and whole.is_plain,
         notes_on_reading=whole.notes_on_reading,
     )
+
+
+def with_missing(read: Columns, elsewhere: Sequence[bool]) -> Columns:
+    """Return the columns with missing values where these are, here or elsewhere."""
+    pairs = zip(read.columns, elsewhere, strict=True)
+    columns = (replace(own, has_missing=own.has_missing or is_missing) for own, is_missing in pairs)
+    return replace(read, columns=tuple(columns))
 
 
 def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:

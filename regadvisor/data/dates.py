@@ -11,7 +11,7 @@ import datetime
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -89,6 +89,23 @@ _PIVOT = 69
 _N_PROBED = 50
 _NO_DATE = np.datetime64("NaT", "us")
 _SECOND = 1_000_000
+#: A text taken apart: its three numbers in the order in which they stand; by order whether the digits allow
+#: it; whether they are year, month and day whatever the order of the column, the year has two digits, and
+#: points stand between; microseconds since midnight in UTC.
+_FIELDS = np.dtype(
+    [
+        ("three", "i8", 3),
+        ("can", "?", 3),
+        ("is_fixed", "?"),
+        ("is_short", "?"),
+        ("is_dot", "?"),
+        ("clock", "i8"),
+    ]
+)
+_Field: TypeAlias = tuple[tuple[int, int, int], tuple[bool, bool, bool], bool, bool, bool, int]
+#: In no order a date.
+_NOTHING: _Field = (0, 0, 0), (False, False, False), False, False, False, 0
+_ANY = (True, True, True)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,23 +132,6 @@ class FoundDates:
         return _WORDS[self.order]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fields:
-    """Distinct texts taken apart, one entry each.
-
-    `three` (n, 3) are the numbers in the order in which they stand. `is_fixed`: they are year, month and day
-    whatever the order of the column. `can` (n, 3) says by order whether the digits allow it. `clock` are the
-    microseconds since midnight, in UTC; `is_dot`: points stand between the numbers.
-    """
-
-    three: NDArray[np.int64]
-    is_fixed: NDArray[np.bool_]
-    can: NDArray[np.bool_]
-    clock: NDArray[np.int64]
-    is_short: NDArray[np.bool_]
-    is_dot: NDArray[np.bool_]
-
-
 def find_dates(column: AnySeries) -> FoundDates | None:
     """Return how the dates in a column are to be read; None if it holds something else.
 
@@ -155,13 +155,13 @@ def find_dates(column: AnySeries) -> FoundDates | None:
         return None
     texts = [level_text(value) for value in np.asarray(distinct, dtype=object)]
     is_missing = np.array([means_missing(text) for text in texts], dtype=np.bool_)
-    fields = _fields(texts)
+    fields = np.array([_field(text) for text in texts], dtype=_FIELDS)
     stamps = {order: _stamps(fields, order) for order in _ORDERS}
     read = {order: ~np.isnat(own) for order, own in stamps.items()}
     most = max(int(found.sum()) for found in read.values())
     if most == 0 or most < DATE_SHARE * int((~is_missing).sum()):
         return None
-    is_open = ~fields.is_fixed & fields.can.any(axis=1)
+    is_open = ~fields["is_fixed"] & fields["can"].any(axis=1)
     order, is_ambiguous = _decided(fields, read, is_open)
     unread = ~read[order] & ~is_missing
     shown = np.flatnonzero(unread if unread.any() else is_open if is_open.any() else read[order])[0]
@@ -172,7 +172,7 @@ def find_dates(column: AnySeries) -> FoundDates | None:
         is_ambiguous=is_ambiguous,
         n_unread=int(unread[codes[codes >= 0]].sum()),
         example=texts[shown],
-        has_short_years=bool((fields.is_short & read[order]).any()),
+        has_short_years=bool((fields["is_short"] & read[order]).any()),
     )
 
 
@@ -224,8 +224,8 @@ def _read(column: AnySeries, order: DateOrder) -> AnySeries:
         [isinstance(value, str | bytes | int | float | np.number) for value in values], dtype=np.bool_
     )
     stamps = np.full(len(values), _NO_DATE)
-    texts = [level_text(value) for value in values[is_text]]
-    stamps[is_text] = _stamps(_fields(texts), order)
+    fields = np.array([_field(level_text(value)) for value in values[is_text]], dtype=_FIELDS)
+    stamps[is_text] = _stamps(fields, order)
     if not is_text.all():
         others = pd.to_datetime(pd.Series(values[~is_text], dtype=object), errors="coerce", utc=True)
         stamps[~is_text] = others.dt.tz_localize(None).to_numpy().astype("M8[us]")
@@ -281,25 +281,12 @@ def _match(text: str) -> re.Match[str] | None:
     return next((found for form in _FORMS if (found := form.fullmatch(small))), None)
 
 
-def _fields(texts: list[str]) -> _Fields:
-    """Take texts apart; one that is no date cannot be read in any order."""
-    rows = np.array([_field(text) for text in texts], dtype=np.int64).reshape(len(texts), 10)
-    return _Fields(
-        three=rows[:, :3],
-        can=rows[:, 3:6] > 0,
-        is_fixed=rows[:, 6] > 0,
-        is_short=rows[:, 7] > 0,
-        is_dot=rows[:, 8] > 0,
-        clock=rows[:, 9],
-    )
-
-
-def _field(text: str) -> tuple[int, ...]:
-    """Return a row for :class:`_Fields`: three numbers, what three orders can, three marks, the clock."""
+def _field(text: str) -> _Field:
+    """Take a text apart."""
     found = _match(text)
     clock = None if found is None else _clock(found)
     if found is None or clock is None:
-        return (0,) * 10
+        return _NOTHING
     parts = found.groupdict()
     if parts.keys() & {"number", "quarter", "week"}:
         return _first_day(parts)
@@ -307,11 +294,10 @@ def _field(text: str) -> tuple[int, ...]:
         packed = parts["packed"]
         year, month, day = int(packed[:4]), int(packed[4:6]), int(packed[6:])
         can = _PACKED_YEARS[0] <= year <= _PACKED_YEARS[1]
-        return year, month, day, can, can, can, True, False, False, clock
+        return (year, month, day), (can, can, can), True, False, False, clock
     if "month" in parts:
-        month = _MONTH_OF[parts["month"]]
-        is_short = len(parts["year"]) == 2
-        return int(parts["year"]), month, int(parts.get("day") or 1), 1, 1, 1, True, is_short, False, clock
+        three = int(parts["year"]), _MONTH_OF[parts["month"]], int(parts.get("day") or 1)
+        return three, _ANY, True, len(parts["year"]) == 2, False, clock
     first, last = len(parts["a"]), len(parts["c"])
     is_dot = parts["gap"] == "."
     # 1.2.20 is a version more often than a date.
@@ -320,11 +306,11 @@ def _field(text: str) -> tuple[int, ...]:
     begins = is_iso or (first == 2 and last < 4 and not is_dot)
     ends = is_iso or (first < 4 and (last == 4 or (last == 2 and is_padded)))
     three = int(parts["a"]), int(parts["b"]), int(parts["c"])
-    return (*three, begins, ends, ends, is_iso, max(first, last) < 4, is_dot, clock)
+    return three, (begins, ends, ends), is_iso, max(first, last) < 4, is_dot, clock
 
 
-def _first_day(parts: dict[str, str | None]) -> tuple[int, ...]:
-    """Return the row of :func:`_field` for the first day of a month, a quarter or a week (ISO 8601)."""
+def _first_day(parts: dict[str, str | None]) -> _Field:
+    """Return :func:`_field` for the first day of a month, a quarter or a week (ISO 8601)."""
     year, month, day = int(parts["year"] or 0), int(parts.get("number") or 1), 1
     if quarter := parts.get("quarter"):
         month = 3 * int(quarter) - 2
@@ -332,9 +318,9 @@ def _first_day(parts: dict[str, str | None]) -> tuple[int, ...]:
         try:
             found = datetime.date.fromisocalendar(year, int(week), int(parts.get("weekday") or 1))
         except ValueError:  # a year of 52 weeks
-            return (0,) * 10
+            return _NOTHING
         year, month, day = found.year, found.month, found.day
-    return year, month, day, 1, 1, 1, True, False, False, 0
+    return (year, month, day), _ANY, True, False, False, 0
 
 
 def _clock(found: re.Match[str]) -> int | None:
@@ -361,35 +347,37 @@ def _clock(found: re.Match[str]) -> int | None:
     return (3600 * hour + 60 * (minute - ahead) + second) * _SECOND + part
 
 
-def _stamps(fields: _Fields, order: DateOrder) -> NDArray[np.datetime64]:
+def _stamps(fields: NDArray[np.void], order: DateOrder) -> NDArray[np.datetime64]:
     """Return time stamps (n,) of texts read in an order; NaT where there is no such day."""
     places = {"ymd": (0, 1, 2), "dmy": (2, 1, 0), "mdy": (2, 0, 1)}[order]
-    chosen = np.where(fields.is_fixed[:, None], [0, 1, 2], list(places))
-    year, month, day = np.take_along_axis(fields.three, chosen, axis=1).T
-    year = np.where(fields.is_short, year + np.where(year >= _PIVOT, 1900, 2000), year)
-    is_there = fields.can[:, _ORDERS.index(order)] & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    chosen = np.where(fields["is_fixed"][:, None], [0, 1, 2], list(places))
+    year, month, day = np.take_along_axis(fields["three"], chosen, axis=1).T
+    year = np.where(fields["is_short"], year + np.where(year >= _PIVOT, 1900, 2000), year)
+    is_there = (
+        fields["can"][:, _ORDERS.index(order)] & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    )
     months = (12 * (year - 1970) + month - 1).astype("M8[M]")
     days = months.astype("M8[D]") + (day - 1)
     is_there &= days.astype("M8[M]") == months
-    stamps = days.astype("M8[us]") + fields.clock.astype("m8[us]")
+    stamps = days.astype("M8[us]") + fields["clock"].astype("m8[us]")
     return np.where(is_there, stamps, _NO_DATE)
 
 
 def _decided(
-    fields: _Fields, read: dict[DateOrder, NDArray[np.bool_]], is_open: NDArray[np.bool_]
+    fields: NDArray[np.void], read: dict[DateOrder, NDArray[np.bool_]], is_open: NDArray[np.bool_]
 ) -> tuple[DateOrder, bool]:
     """Return the order that reads the most values, and whether another one reads as many."""
     counts = {order: int(found.sum()) for order, found in read.items()}
     best = [order for order in _ORDERS if counts[order] == max(counts.values())]
     if len(best) == 1 or not is_open.any():
         return best[0], False
-    first, second, third = (len(np.unique(column)) for column in fields.three[is_open].T)
+    first, second, third = (len(np.unique(column)) for column in fields["three"][is_open].T)
     if "ymd" in best and 2 * first <= third:
         return "ymd", True  # the first number hardly changes: a year
     ends = [order for order in best if order != "ymd"]
     if len(ends) == 1:
         return ends[0], False  # 13/02/20 begins with a year in few places
-    if fields.is_dot[is_open].all():
+    if fields["is_dot"][is_open].all():
         return "dmy", False  # nobody puts the month first and points between
     # The first day of every month is common; else month first, as pandas has it.
     return ("dmy" if first == 1 < second else "mdy"), True

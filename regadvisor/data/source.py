@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor.data.arrays import Container, contain
-from regadvisor.data.columns import Columns, read_columns
+from regadvisor.data.columns import Columns, read_columns, with_missing
 from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.rows import (
     as_series,
@@ -140,13 +140,8 @@ def _read(
 ) -> Columns:
     """Return the columns of the rows that are used, or of `some` of these."""
     if some is not None:
-        missing = has_missing(container)
         columns = read_columns(container.take(some if kept is None else np.flatnonzero(kept)[some]))
-        with_missing = (
-            replace(own, has_missing=True) if other and not own.has_missing else own
-            for own, other in zip(columns.columns, missing.tolist(), strict=True)
-        )
-        return replace(columns, columns=tuple(with_missing))
+        return with_missing(columns, has_missing(container).tolist())
     if kept is None:
         return read_columns(container, None, _columns_like(container, like))
     whole = read_columns(container)
@@ -160,7 +155,9 @@ def _thinned(table: Table, target: Target, rows: NDArray[np.intp], *, n_given: i
     """
     is_read = np.zeros(n_given, dtype=np.bool_)
     is_read[rows if table.kept is None else np.flatnonzero(table.kept)[rows]] = True
-    share = shares_made_up_for(target, rows)
+    share = None
+    if target.class_counts is not None:
+        share = shares_made_up_for(target.y[rows], np.array(target.class_counts), n_wanted=len(rows))
     weight = share if table.weight is None else table.weight[rows] * (1.0 if share is None else share)
     groups = None if table.groups is None else np.unique(table.groups[rows], return_inverse=True)[1]
     return replace(

@@ -132,23 +132,24 @@ def first_rows(
     return np.unique(np.concatenate(chosen)).astype(np.intp)
 
 
-def shares_made_up_for(target: Target, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
-    """Return weights of the rows that give every class its share back; None if they have it.
+def shares_made_up_for(
+    codes: NDArray[np.intp], sizes: NDArray[np.intp], *, n_wanted: int
+) -> NDArray[np.float64] | None:
+    """Return weights of drawn rows that give every class its share back; None if they have it.
+
+    `codes` (n_drawn,): their classes. `sizes` (n_classes,): the rows that there are of each class.
+    `n_wanted`: rows that were to be drawn; those of rare classes may come on top.
 
     Examples
     --------
-    >>> from regadvisor.data.target import read_target
-    >>> target = read_target(pd.Series(["a"] * 90 + ["b"] * 10), task="auto")
-    >>> shares_made_up_for(target, np.arange(80, 100)).round(2)[[0, -1]].tolist()
+    >>> drawn = np.repeat([0, 1], [10, 10])
+    >>> shares_made_up_for(drawn, np.array([90, 10]), n_wanted=20).round(2)[[0, -1]].tolist()
     [1.8, 0.2]
     """
-    if target.classes is None:
+    taken = np.bincount(codes, minlength=len(sizes))
+    if (taken <= np.ceil(sizes * n_wanted / sizes.sum())).all():
         return None
-    n_classes = len(target.classes)
-    taken, sizes = (np.bincount(codes, minlength=n_classes) for codes in (target.y[rows], target.y))
-    if (taken <= np.ceil(sizes * len(rows) / len(target.y))).all():
-        return None
-    weight = (sizes / np.maximum(taken, 1))[target.y[rows]]
+    weight = (sizes / np.maximum(taken, 1))[codes]
     return np.asarray(weight / weight.mean(), dtype=np.float64)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.honest import Honest
@@ -174,7 +173,7 @@ class Growing:
         panel = Panel(
             losses={"none": none.losses[None], "pick": pick.losses[None]},
             constant=prepared.constant_losses,
-            fold=Results(prepared=prepared, trials=()).fold_labels(tested(prepared)),
+            fold=Results(prepared=prepared, trials=()).fold_labels,
             weight=self.table.weight,
             cluster=self.table.groups,
             n_folds=2,
@@ -284,7 +283,7 @@ def train_size(
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None) for job in jobs}
     known = {job for job in jobs if found[job] is not None}
-    is_tested = tested(prepared) >= 0
+    is_tested = Results(prepared=prepared, trials=()).is_tested
 
     def is_usable(fit: Fit) -> bool:
         return bool(np.isfinite(fit.losses[is_tested]).all())
@@ -302,11 +301,3 @@ def train_size(
     if len(fits) < len(jobs):
         return None
     return {fit.job.regularizer: fit for fit in fits if is_usable(fit)}
-
-
-def tested(prepared: Prepared) -> NDArray[np.intp]:
-    """Return the fold of each row, -1 where none tests it, shape (n_rows,)."""
-    labels = np.full(prepared.n_rows, -1, dtype=np.intp)
-    for number, fold in enumerate(prepared.folds):
-        labels[fold.test] = number
-    return labels

@@ -6,8 +6,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from regadvisor.arguments import Options
 from regadvisor.data.table import Table
 from regadvisor.families.base import folds_in_order
@@ -69,6 +67,4 @@ def _on_one_fold(drawn: Drawn) -> Drawn:
     if len(drawn.folds) < 2:
         return drawn
     number = folds_in_order([len(fold.train) for fold in drawn.folds])[0]
-    is_tested = drawn.fold_of_row == number
-    fold_of_row = np.where(is_tested, 0, -1).astype(np.intp)
-    return replace(drawn, folds=(drawn.folds[number],), fold_of_row=fold_of_row)
+    return replace(drawn, folds=(drawn.folds[number],))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from regadvisor.arguments import Options
 from regadvisor.compare.honest import Honest, honest_losses
@@ -55,45 +55,48 @@ def measure_scores(
     )
     say("compare", 0.0)
     results, name = tuned.results, loss_name(family, table)
+    found = ScoreEvidence(
+        loss_name=name,
+        loss_scale=_loss_scale(name, table),
+        constant_loss=results.constant_loss,
+        scores=(),
+        honest_losses={},
+        best_kind="none",
+        comparisons=(),
+        n_folds=len(drawn.folds),
+        cut=tuned.cut,
+    )
     if not results.by_kind:  # the deadline ended the search before its first fit
-        nothing = ScoreEvidence(
-            loss_name=name,
-            loss_scale=_loss_scale(name, table),
-            constant_loss=results.constant_loss,
-            scores=(),
-            honest_losses={},
-            best_kind="none",
-            comparisons=(),
-            n_folds=len(drawn.folds),
-            cut=tuned.cut,
-        )
-        return nothing, None
+        return found, None
     panel = Panel(
         losses={**panel_arrays(results)},
         constant=prepared.constant_losses,
-        fold=results.fold_labels(drawn.fold_of_row),
+        fold=results.fold_labels,
         weight=drawn.table.weight,
         cluster=drawn.cluster_of_row,
         n_folds=max(2, results.n_folds),
     )
     honest = honest_losses(panel, seed=seeds["compare"], n_boot=plan.effort.n_boot)
+    trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
+    return _with_scores(found, trained, plan.rescaling_costs), trained
+
+
+def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[str, float]) -> ScoreEvidence:
+    results, honest = trained.tuned.results, trained.honest
     kinds = tuple(results.by_kind)
-    found = ScoreEvidence(
-        loss_name=name,
-        loss_scale=_loss_scale(name, table),
+    return replace(
+        found,
         constant_loss=honest.loss("constant"),
         scores=to_scores(results),
         honest_losses={kind: honest.loss(kind) for kind in kinds},
         best_kind=honest.best_kind,  # type: ignore[arg-type]
-        lowest_losses={kind: float(panel.mean_losses(kind).min()) for kind in kinds},
-        carry_costs={kind: cost for kind, cost in plan.rescaling_costs.items() if kind in kinds},
+        lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
+        carry_costs={kind: cost for kind, cost in carry_costs.items() if kind in kinds},
         comparisons=compare_all(honest),
         n_excluded={**results.n_excluded},
         n_folds=results.n_folds,
-        n_encoded_features=len(prepared.feature_names),
-        cut=tuned.cut,
+        n_encoded_features=len(trained.prepared.feature_names),
     )
-    return found, Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
 
 
 def loss_name(family: Family, table: Table) -> str:

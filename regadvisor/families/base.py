@@ -35,6 +35,14 @@ class Fold:
     is_block: bool = False
 
 
+def fold_of_row(folds: Sequence[Fold], n_rows: int) -> NDArray[np.intp]:
+    """Return which fold tests each row, -1 where none does, shape (n_rows,)."""
+    labels = np.full(n_rows, -1, dtype=np.intp)
+    for number, fold in enumerate(folds):
+        labels[fold.test] = number
+    return labels
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One candidate configuration, to be trained on every fold."""

@@ -120,6 +120,10 @@ class DataFacts:
         """Feature columns before encoding."""
         return len(self.columns)
 
+    def of_kind(self, kind: str) -> list[int]:
+        """Return the places of the columns of a kind."""
+        return [j for j, column in enumerate(self.columns) if column.kind == kind]
+
     @property
     def n_targets(self) -> int:
         """Columns of the target."""

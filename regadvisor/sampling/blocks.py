@@ -39,8 +39,8 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
     rng = np.random.default_rng(seed)
     line = target_line(drawn.table, np.arange(drawn.table.n_rows, dtype=np.uint64))
     everything = np.arange(drawn.table.n_rows, dtype=np.intp)
-    folds, fold_of_row = [], np.full(drawn.table.n_rows, -1, dtype=np.intp)
-    for number, (early, rows) in enumerate(_parts(drawn, is_single=is_single)):
+    folds = []
+    for early, rows in _parts(drawn, is_single=is_single):
         train = _spread(early, line, min(n_train, len(early)), rng)
         test = np.setdiff1d(rows, train)
         if drawn.cluster_of_row is not None:
@@ -48,7 +48,6 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
         if not len(test) or _lacks_class(drawn, everything, train):
             return None
         folds.append(Fold(train=train, test=test, is_block=True))
-        fold_of_row[test] = number
     if not folds:
         return None
     n_test = sum(len(fold.test) for fold in folds)
@@ -60,7 +59,7 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
             f"{n_test:,} others to test on"
         ),
     )
-    return replace(drawn, folds=tuple(folds), fold_of_row=fold_of_row, evidence=evidence)
+    return replace(drawn, folds=tuple(folds), evidence=evidence)
 
 
 def _parts(drawn: Drawn, *, is_single: bool) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -31,8 +31,6 @@ class Drawn:
     table: Table
     #: Row numbers into the sample.
     folds: tuple[Fold, ...]
-    #: (n_sample,): fold that tests the row, -1 if none does.
-    fold_of_row: NDArray[np.intp]
     #: (n_sample,): rows that are not independent share a number: groups, blocks in time, or copies.
     cluster_of_row: NDArray[np.intp] | None
     evidence: SampleEvidence
@@ -109,7 +107,6 @@ def draw_sample(
         rows=selection.rows,
         table=drawn,
         folds=folding.folds,
-        fold_of_row=folding.fold_of_row,
         cluster_of_row=folding.cluster_of_row,
         evidence=evidence,
         notes=(*notes, *folding.notes),
@@ -205,11 +202,5 @@ def _nothing(table: Table) -> Drawn:
         has_groups=has_groups,
     )
     return Drawn(
-        rows=nothing,
-        table=table.take(nothing),
-        folds=(),
-        fold_of_row=nothing,
-        cluster_of_row=None,
-        evidence=evidence,
-        notes=(),
+        rows=nothing, table=table.take(nothing), folds=(), cluster_of_row=None, evidence=evidence, notes=()
     )

@@ -13,7 +13,7 @@ from regadvisor import thresholds
 from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
-from regadvisor.families.base import Fold
+from regadvisor.families.base import Fold, fold_of_row
 from regadvisor.records import Note
 from regadvisor.sampling.forward import forward_in_time, time_clusters
 from regadvisor.sampling.keys import canonical_order, duplicate_clusters, group_keys, row_keys, told_apart
@@ -46,10 +46,7 @@ class Folding:
     @property
     def fold_of_row(self) -> NDArray[np.intp]:
         """The fold that tests each row, -1 where none does, shape (n_rows,)."""
-        of_row = np.full(self.n_rows, -1, dtype=np.intp)
-        for k, fold in enumerate(self.folds):
-            of_row[fold.test] = k
-        return of_row
+        return fold_of_row(self.folds, self.n_rows)
 
 
 def make_folds(

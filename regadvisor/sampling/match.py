@@ -33,7 +33,6 @@ class Matching:
 
     #: Draws rows in the new rows' proportions.
     design: RowDesign
-    n_rows: int
     #: Kish's effective number of source rows under the estimated ratio, (Σw)² / Σw².
     effective_rows: float
     #: Share of the drawn sample that the source could not supply where it was wanted.
@@ -90,7 +89,6 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
     effective = 1.0 / np.sum(np.square(wanted) / (available + 0.5))
     return Matching(
         design=RowDesign(members=members, take=take),
-        n_rows=int(take.sum()),
         effective_rows=float(effective),
         shortfall=_shortfall(wanted, available, size),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,6 @@ from regadvisor import thresholds
 from regadvisor.data.hashing import mix
 from regadvisor.data.table import Table
 from regadvisor.sampling.keys import canonical_order, group_keys, told_apart
-
-
-class Design(Protocol):
-    """A way of drawing rows that can be repeated with other random numbers."""
-
-    def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Return drawn row numbers, sorted."""
-
-    def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
-        """Return inverse-probability weights of drawn rows (mean 1), or None if all are equal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,6 +128,9 @@ class GroupDesign:
         is_chosen = np.zeros(int(self.groups.max()) + 1, dtype=np.bool_)
         is_chosen[chosen] = True
         return is_chosen[self.groups]
+
+
+Design: TypeAlias = RowDesign | GroupDesign
 
 
 def strata_codes(table: Table, *, n_bins: int = thresholds.TARGET_BINS) -> NDArray[np.intp]:

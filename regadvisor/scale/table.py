@@ -15,6 +15,7 @@ from regadvisor.data.files import FileData, split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table, Whole
 from regadvisor.data.target import finite_numbers, holds_labels, is_coded
+from regadvisor.data.thinning import shares_made_up_for
 from regadvisor.data.written_target import column_with_numbers
 from regadvisor.errors import DataError
 from regadvisor.progress import Progress
@@ -184,10 +185,7 @@ def _sample(sketch: Sketch, *, by_class: bool) -> tuple[Pool, NDArray[np.float64
     rank = np.arange(len(codes)) - starts[codes[by_key]]
     chosen = by_key[rank < take[codes[by_key]]]
     chosen = chosen[np.argsort(pool.ids[chosen])]
-    if (take <= np.ceil(sizes * n / sizes.sum())).all():
-        return pool.take(chosen), None
-    weight = (sizes / np.maximum(take, 1))[codes[chosen]]
-    return pool.take(chosen), weight / weight.mean()
+    return pool.take(chosen), shares_made_up_for(codes[chosen], sizes, n_wanted=n)
 
 
 # ------------------------------------------------------------------------------- what is known of all

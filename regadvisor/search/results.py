@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.compare.summary import exploded_from
-from regadvisor.families.base import Fit, Prepared, folds_in_order
+from regadvisor.families.base import Fit, Prepared, fold_of_row, folds_in_order
 from regadvisor.records import CandidateScore
 from regadvisor.regularizer import Kind, Regularizer
 
@@ -54,29 +54,25 @@ class Results:
         """Folds that are compared."""
         return len(self.prepared.folds) if self.folds is None else len(self.folds)
 
-    def fold_labels(self, fold_of_row: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the fold of each row that is compared, -1 for the others; at least two folds.
+    @cached_property
+    def fold_labels(self) -> NDArray[np.intp]:
+        """The fold of each row that is compared, -1 for the others; at least two folds, shape (n_rows,).
 
         A single fold is cut in two: how much training rows matter is then not seen, but the inflation of
         the variance for two folds, a factor of 3, is the largest there is.
         """
-        labels = np.where(self.is_tested, fold_of_row, -1)
-        if self.folds is not None:  # numbered anew, from 0 on
-            place = np.full(max(self.folds) + 2, -1, dtype=np.intp)
-            place[list(self.folds)] = np.arange(len(self.folds))
-            labels = place[labels]
-        if self.n_folds == 1:
-            rows = np.flatnonzero(self.is_tested)
+        every = self.prepared.folds
+        compared = every if self.folds is None else [every[number] for number in self.folds]
+        labels = fold_of_row(compared, self.prepared.n_rows)
+        if len(compared) == 1:
+            rows = np.flatnonzero(labels >= 0)
             labels[rows] = np.arange(len(rows)) % 2
         return labels
 
-    @cached_property
+    @property
     def is_tested(self) -> NDArray[np.bool_]:
         """Which rows are in a test fold that is compared, shape (n_rows,)."""
-        mask = np.zeros(self.prepared.n_rows, dtype=bool)
-        for number, fold in enumerate(self.prepared.folds):
-            mask[fold.test] = self.folds is None or number in self.folds
-        return mask
+        return np.asarray(self.fold_labels >= 0)
 
     @property
     def on_common_folds(self) -> Results:

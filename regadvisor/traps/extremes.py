@@ -102,7 +102,7 @@ def extreme_features(view: View, *, seed: int, without: Sequence[int] = ()) -> t
     bounded.
     """
     table = view.table
-    numeric = [j for j, column in enumerate(table.facts.columns) if column.kind == "numeric"]
+    numeric = table.facts.of_kind("numeric")
     if table.facts.image_shape is not None or not numeric:
         return ()
     numbers = Numbers(values=table.X, at=numeric)

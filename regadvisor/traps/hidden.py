@@ -40,14 +40,8 @@ def hidden_signal(
     error that a solver fits. Rows in time are not looked at, for random folds know their future, nor are rows
     that count differently. Of copies one is looked at.
 
-    Parameters
-    ----------
-    table : Table
-    seed : int
-    is_solved, has_intercept : bool
-        Whether the model is fitted by a solver, and whether it has an intercept.
-    loss : str, optional
-        Its own loss, if that is neither log loss nor squared error.
+    `is_solved`, `has_intercept`: whether the model is fitted by a solver, and has an intercept. `loss`: its
+    own, if that is neither log loss nor squared error.
 
     Examples
     --------
@@ -77,7 +71,6 @@ def hidden_signal(
     if gain < thresholds.HIDDEN_GAIN:
         return ()
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
-    is_missed = plain >= thresholds.HIDDEN_OF_RANKS * gain
     if table.steps is not None:
         return _unlearned(
             f"from ranks of all columns, a quick linear model predicts {gain:.0%}",
@@ -85,17 +78,18 @@ def hidden_signal(
             "See which columns they leave out, use logarithms or ranks of extreme values, and ask again.",
         )
     found = f"a quick linear model predicts {plain:.0%}"
+    is_missed = plain >= thresholds.HIDDEN_OF_RANKS * gain
     if is_missed and not has_intercept:
         do = (
             "It has no intercept: pass fit_intercept=True, or subtract the mean of the target, and ask again."
         )
         return _unlearned(found, "none", do)
-    if is_missed and is_solved and loss is not None:
-        do = "It may need more rows, or a loss that suits the target better."
-        return _unlearned(found, f"none by its own loss, {loss}", do)
     if is_missed and not is_solved:
         do = "It may need more epochs, another learning rate or scaled features: see that it learns first."
         return _unlearned(found, "none", do)
+    if is_missed and loss is not None:
+        do = "It may need more rows, or a loss that suits the target better."
+        return _unlearned(found, f"none by its own loss, {loss}", do)
     text = (
         f"with ranks in place of the values, a quick linear model predicts {gain:.0%} of the target's "
         "variance. Extreme values hide that: take logarithms, clip them or use ranks, and ask again."

@@ -9,19 +9,19 @@ asked by least squares, with far more rows than columns: what is left is roundin
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from regadvisor import thresholds
-from regadvisor.data.table import Table
 from regadvisor.records import Note, ScoreEvidence
 from regadvisor.traps.view import (
     View,
     as_columns,
+    as_written,
     error,
     is_by_target,
     random_folds,
@@ -38,12 +38,8 @@ _MOST_TOGETHER, _MOST_PICKED = 300, 12
 _FIRST_ROWS, _FIRST_NEAR = 200, 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A column that determines the target, and how."""
-
-    at: int
-    how: str
+#: How columns determine the target, by their places in a view: "levels", "order" or "curve".
+_Found: TypeAlias = Mapping[int, str]
 
 
 def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Note, ...]:
@@ -61,11 +57,9 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
         hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
         whole = np.asarray(table.targets[:, place], dtype=np.float64)  # all rows, not only those of the view
-        found = [
-            _Found(at=j, how=how) for j in hopeful if (how := _determines(view.whole(j), whole, view, j))
-        ]
+        found = {j: how for j in hopeful if (how := _determines(view.whole(j), whole, view, j))}
         single = _known_alone(view, _without_sources(view, found), seed=seed)
-        numbers = _as_numbers(table, y)
+        numbers = None if table.n_classes == 2 else as_written(table, y)  # two classes are no sum
         together = () if single or numbers is None else _together(view, numbers, without=honest)
         notes += [(name, _alone_note(view, single, what))] if single else []
         notes += [(name, _together_note(view, together, what))] if together else []
@@ -92,16 +86,6 @@ def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...
         "follows from the features by a formula, are some of them known only once it is: a leak?"
     )
     return (Note(code="too-good", text=text, is_warning=True),)
-
-
-def _as_numbers(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the target as numbers that may be a sum: scores from 0 to 10 are, two classes are not."""
-    if not table.is_classification:
-        return y
-    labels = table.facts.classes or ()
-    if len(labels) < 3 or not all(isinstance(label, int | float) for label in labels):
-        return None
-    return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
 
 
 # ------------------------------------------------------------------------------------ one column alone
@@ -219,15 +203,20 @@ def _off_curve(
     return off, ((before != here) | (here != after)) & ~np.isnan(x[2:])
 
 
-def _without_sources(view: View, found: list[_Found]) -> list[_Found]:
+def _without_sources(view: View, found: _Found) -> _Found:
     """Leave out measurements that have equal values in the same rows: these are copies, or of one source."""
-    levels = [each.at for each in found if each.how == "levels"]
-    many = [j for j in levels if view.n_levels[j] >= thresholds.SHARED_FEWEST_LEVELS]
+    many = _many_levels(view, found)
     parts = {j: _first_rows(view.values[:, j]).tobytes() for j in many}
     alike = {j for j in many if sum(parts[j] == parts[k] for k in many) > 1}
     with np.errstate(invalid="ignore"):
         measured = {j for j in alike if not view.is_category[j] and (view.values[:, j] % 1 != 0).any()}
-    return [each for each in found if each.at not in measured]
+    return {j: how for j, how in found.items() if j not in measured}
+
+
+def _many_levels(view: View, found: _Found) -> list[int]:
+    """Return the columns whose levels determine the target and are so many that they may name a source."""
+    levels = [j for j, how in found.items() if how == "levels"]
+    return [j for j in levels if view.n_levels[j] >= thresholds.SHARED_FEWEST_LEVELS]
 
 
 def _first_rows(x: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -236,32 +225,32 @@ def _first_rows(x: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray(first[codes], dtype=np.intp)
 
 
-def _known_alone(view: View, found: list[_Found], *, seed: int) -> list[_Found]:
+def _known_alone(view: View, found: _Found, *, seed: int) -> _Found:
     """Leave out columns that only separate classes which the other columns tell apart nearly as well."""
-    if not view.table.is_classification or not any(each.how == "order" for each in found):
+    if not view.table.is_classification or "order" not in found.values():
         return found
     features, origin = view.encoded
-    others = features[:, ~np.isin(origin, [each.at for each in found])]
+    others = features[:, ~np.isin(origin, list(found))]
     y = as_columns(view.targets, is_classification=True)
     left = 1.0
     if others.shape[1]:
         folds = random_folds(len(y), np.random.default_rng(seed))
         left = error(ridge(others[:, :_MOST_TOGETHER], y, folds), y)
-    return [each for each in found if each.how != "order" or left > thresholds.LEAK_OTHERS_LEAVE]
+    if left > thresholds.LEAK_OTHERS_LEAVE:
+        return found
+    return {j: how for j, how in found.items() if how != "order"}
 
 
-def _alone_note(view: View, found: list[_Found], what: str) -> Note:
-    names = view.names([each.at for each in found])
+def _alone_note(view: View, found: _Found, what: str) -> Note:
+    names = view.names(list(found))
     verb = "determines" if len(found) == 1 else "each determine"
     them, are = ("it", "it is") if len(found) == 1 else ("them", "they are")
-    where = "almost exactly" if any(each.how == "curve" for each in found) else "in every row"
+    where = "almost exactly" if "curve" in found.values() else "in every row"
     text = (
         f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
         "are made."
     )
-    if any(
-        each.how == "levels" and view.n_levels[each.at] >= thresholds.SHARED_FEWEST_LEVELS for each in found
-    ):
+    if _many_levels(view, found):
         text += " If it names what rows share, such as a patient, pass it as groups= instead."
     return Note(code="leak", text=text, is_warning=True)
 

@@ -11,7 +11,7 @@ from regadvisor import thresholds
 from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.traps.view import View, named, original_rows, whole_columns
+from regadvisor.traps.view import View, as_written, named, original_rows, whole_columns
 from regadvisor.words import counted, level_text
 
 #: Numbers that people write for a missing value, and what programs and formats put there.
@@ -31,9 +31,9 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...]]:
     Such a number is met often, at one end of its column, and much farther from all other values than these
     are from one another.
     """
-    numeric = [i for i, j in enumerate(view.at) if view.table.facts.columns[int(j)].kind == "numeric"]
+    numeric = np.flatnonzero(~view.is_category & ~view.is_date)
     found: dict[int, tuple[float, float]] = {}
-    for i in np.array(numeric, dtype=np.intp)[_may_hold(view.ordered[numeric])].tolist():
+    for i in numeric[_may_hold(view.ordered[numeric])].tolist():
         own = _alone_at_an_end(view.ordered[i])
         if own is not None:
             found[i] = own
@@ -46,7 +46,7 @@ def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...]]:
         n_more = len(found) - _MOST_SHOWN
         parts += [f"so it is in {counted(n_more, 'more column')}"] if n_more > 0 else []
         notes.append(_missing_note("; ".join(parts)))
-    if view.table.n_targets == 1 and (y := _target(view)) is not None:
+    if view.table.n_targets == 1 and (y := as_written(view.table, view.targets[:, 0])) is not None:
         own = _alone_at_an_end(np.sort(y))
         if own is not None:
             where = f"the target is {level_text(own[0])} in {own[1]:.0%} of the rows"
@@ -79,17 +79,6 @@ def _alone_at_an_end(ordered: NDArray[np.float64]) -> tuple[float, float] | None
     return None
 
 
-def _target(view: View) -> NDArray[np.float64] | None:
-    """Return the target as the caller wrote it, if it is numbers."""
-    y = view.targets[:, 0]
-    if not view.table.is_classification:
-        return y
-    labels = view.table.facts.classes or ()
-    if not all(isinstance(label, int | float) for label in labels):
-        return None
-    return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
-
-
 def _missing_note(where: str) -> Note:
     text = (
         f"{where}, far from all other values: such a number often stands for a missing one. If it does, pass "
@@ -107,8 +96,7 @@ def totals_row(table: Table) -> tuple[Note, ...]:
     if table.n_rows < thresholds.TOTALS_FEWEST_ROWS or hasattr(table.X, "tocsc"):
         return ()
     columns = table.facts.columns
-    numeric = [j for j, column in enumerate(columns) if column.kind == "numeric"]
-    summed = [columns[j].name for j in _summed(table, numeric, last)]
+    summed = [columns[j].name for j in _summed(table, table.facts.of_kind("numeric"), last)]
     y: Any = table.targets
     if not table.is_classification and table.n_targets == 1 and _is_sum(y[:, 0]):
         summed.append(table.facts.target_name or "the target")
@@ -143,6 +131,6 @@ def _is_sum(column: NDArray[np.float64]) -> bool:
 
 def _is_called_total(table: Table, last: NDArray[np.intp]) -> bool:
     """Whether a text of the last row says so."""
-    texts = [j for j, column in enumerate(table.facts.columns) if column.kind == "categorical"]
     X: Any = table.X
-    return any(str(X.iloc[last[0], j]).strip().casefold() in _TOTALS for j in texts)
+    texts = (X.iloc[last[0], j] for j in table.facts.of_kind("categorical"))
+    return any(str(text).strip().casefold() in _TOTALS for text in texts)

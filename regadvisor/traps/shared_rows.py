@@ -288,8 +288,7 @@ def _measured(view: View) -> list[int]:
 def _side_by_side(view: View, measured: list[int], rng: np.random.Generator) -> NDArray[np.intp]:
     """Return rows next to one another along a random direction: near copies stay together."""
     n_rows = min(view.table.n_rows, _MOST_PROJECTED)
-    columns = view.table.facts.columns
-    numeric = [j for j in measured if columns[int(view.at[j])].kind == "numeric"]  # dates are no numbers yet
+    numeric = [j for j in measured if not view.is_date[j]]  # dates are no numbers yet
     numbers = np.array(numeric[:_MOST_COLUMNS], dtype=np.intp)
     own = view.values[:, numbers]
     weights = rng.choice([-1.0, 1.0], size=len(numbers)) / np.maximum(np.nanstd(own, axis=0), 1e-300)
@@ -305,7 +304,7 @@ def _projected(
     """Return a weighted sum of columns of numbers, of the first rows; missing values are the mean."""
     X: Any = view.table.X
     X = X.iloc[:n_rows] if hasattr(X, "iloc") else X[:n_rows]
-    numeric = [j for j, column in enumerate(view.table.facts.columns) if column.kind == "numeric"]
+    numeric = view.table.facts.of_kind("numeric")
     mean, weight = np.zeros((2, len(numeric)))
     at = np.searchsorted(numeric, view.at[numbers])
     mean[at], weight[at] = np.nanmean(view.values[:, numbers], axis=0), weights

@@ -39,8 +39,6 @@ class View:
     #: (n_looked, n_columns): numbers; codes of categories (-1: missing); dates in microseconds. NaN is
     #: missing.
     values: NDArray[np.float64]
-    #: (n_columns,).
-    is_category: NDArray[np.bool_]
 
     @classmethod
     def of(cls, table: Table, *, seed: int) -> View:
@@ -50,8 +48,7 @@ class View:
         if table.n_rows > TRAP_ROWS:
             rows = np.sort(rng.choice(table.n_rows, size=TRAP_ROWS, replace=False)).astype(np.intp)
         at = _columns(table, rows, rng)
-        is_category = np.array([table.facts.columns[j].kind == "categorical" for j in at], dtype=np.bool_)
-        return cls(table=table, rows=rows, at=at, values=read(table, rows, at), is_category=is_category)
+        return cls(table=table, rows=rows, at=at, values=read(table, rows, at))
 
     def with_rows(self, rows: NDArray[np.intp]) -> View:
         """Return a view of other rows."""
@@ -74,10 +71,15 @@ class View:
         """The target on these rows, shape (n_looked, n_targets)."""
         return np.asarray(self.table.targets[self.rows], dtype=np.float64)
 
-    @property
+    @cached_property
+    def is_category(self) -> NDArray[np.bool_]:
+        """Whether each column holds categories, shape (n_columns,)."""
+        return _are(self.table, self.at, "categorical")
+
+    @cached_property
     def is_date(self) -> NDArray[np.bool_]:
         """Whether each column holds dates, shape (n_columns,)."""
-        return np.array([self.table.facts.columns[j].kind == "date" for j in self.at], dtype=np.bool_)
+        return _are(self.table, self.at, "date")
 
     @cached_property
     def is_whole(self) -> NDArray[np.bool_]:
@@ -157,6 +159,21 @@ def original_rows(table: Table, rows: NDArray[Any]) -> list[int]:
     return [int(row) for row in kept]
 
 
+def _are(table: Table, at: NDArray[np.intp], kind: str) -> NDArray[np.bool_]:
+    """Return which columns are of a kind."""
+    return np.array([table.facts.columns[j].kind == kind for j in at], dtype=np.bool_)
+
+
+def as_written(table: Table, y: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return a target as the numbers that the caller wrote; None if its classes are none."""
+    if not table.is_classification:
+        return y
+    labels = table.facts.classes or ()
+    if not all(isinstance(label, int | float) for label in labels):
+        return None
+    return np.array(labels, dtype=np.float64)[y.astype(np.intp)]
+
+
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return columns with mean 0 and standard deviation 1; constant ones become 0."""
     largest = np.abs(values).max(axis=0, initial=0.0)
@@ -183,7 +200,7 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def read(table: Table, rows: NDArray[np.intp] | None, at: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return columns of a table as numbers, shape (n_rows, n_at); see :class:`View`."""
     X: Any = table.X
-    is_text = np.array([table.facts.columns[j].kind == "categorical" for j in at], dtype=np.bool_)
+    is_text = _are(table, at, "categorical")
     if not is_text.any():
         return some_numbers(X, rows, at)
     values = np.empty((len(X) if rows is None else len(rows), len(at)))

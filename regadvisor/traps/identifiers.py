@@ -1,0 +1,117 @@
+"""Columns that number the rows, or date them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from regadvisor import thresholds
+from regadvisor.records import Note
+from regadvisor.traps.view import View, is_by_target, is_sorted, named
+from regadvisor.words import shown
+
+#: Rows of a column that are read.
+_MOST_ROWS = 100_000
+
+
+def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
+    """Return the columns of numbers or dates that count the rows up: all their values, by position.
+
+    A rank counts rows up as well, but goes with the target where the row order does not.
+    """
+    if view.table.facts.n_features == 1:
+        return {}
+    is_whole, repeated = view.is_whole & ~view.is_category, thresholds.IDENTIFIER_REPEATED
+    numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= (1 - repeated) * len(view.rows)]
+    wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
+    wholes = {j: own[~np.isnan(own)] for j, own in wholes.items()}
+    return {j: own for j, own in wholes.items() if numbers_rows(own) and not _is_rank(view, j, own)}
+
+
+def _is_rank(view: View, j: int, column: NDArray[np.float64]) -> bool:
+    """Whether a column that is in no order of the rows goes with the target."""
+    if is_sorted(column) or view.is_date[j]:
+        return False
+    is_there = np.isfinite(view.values[:, j])
+    values, targets = view.values[is_there, j], view.targets[is_there]
+    if view.table.is_classification:
+        classes = [values[targets[:, 0] == code] for code in np.unique(targets[:, 0])]
+        chances = [stats.kruskal(*classes).pvalue] if len(classes) > 1 else []
+    else:
+        chances = [stats.spearmanr(values, y).pvalue for y in targets.T]
+    return any(chance < thresholds.IDENTIFIER_CHANCE for chance in chances)
+
+
+def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]) -> tuple[Note, ...]:
+    """Return warnings about columns that count the rows up: numbers name them, dates put them in order.
+
+    Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
+    """
+    times = [j for j, own in numbered.items() if view.is_date[j] or _is_years(own)]
+    others = [j for j in numbered if j not in times]
+    has_time = view.table.facts.has_time
+    in_order = all(is_sorted(numbered[j]) for j in others)
+    notes = []
+    if times and not has_time:
+        notes.append(_dates_note(view.name(times[0]), "date" if view.is_date[times[0]] else "year"))
+    return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
+
+
+def _is_years(column: NDArray[np.float64]) -> bool:
+    first, last = thresholds.YEARS
+    return bool(first <= column.min() and column.max() <= last)
+
+
+def numbers_rows(column: NDArray[np.float64]) -> bool:
+    """Whether a column counts rows up, in any order and with gaps.
+
+    Whole numbers that measure something fall on the same value now and then: n of them, spread over m values,
+    share about n²/2m, and more if they are not spread evenly. Numbers that share none, or next to none,
+    where many are due, were given out one by one.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> numbers_rows(100.0 + 5 * rng.permutation(60)), numbers_rows(rng.integers(0, 10**6, size=60))
+    (True, False)
+    """
+    values = np.sort(column)
+    gaps = np.diff(values)
+    n_shared = int((gaps == 0).sum())
+    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > thresholds.IDENTIFIER_REPEATED * len(
+        values
+    ):
+        return False
+    step = float(np.gcd.reduce(gaps[gaps > 0].astype(np.int64))) if gaps.max() < 2.0**62 else 1.0
+    due = len(values) ** 2 / 2 / ((values[-1] - values[0]) / step + 1)
+    return bool(stats.poisson.cdf(n_shared, due) <= thresholds.IDENTIFIER_CHANCE)
+
+
+def _dates_note(name: str | int, what: str) -> Note:
+    how = f"time={shown(name)}" if isinstance(name, str) else "it as time="
+    text = (
+        f"Each row has its own {what} in {named([name])}. If later rows are to be predicted from earlier "
+        f"ones, pass {how}."
+    )
+    return Note(code="dates-rows", text=text, is_warning=True)
+
+
+def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
+    names = view.names(found)
+    count, them, are, it = ("numbers", "it", "it is", "it tells")
+    if len(found) > 1:
+        count, them, are, it = ("number", "them", "they are", "they tell")
+    order = " in their order" if is_sorted else ""
+    is_free = is_sorted and not view.table.facts.has_time
+    time = f", or pass time= if {are} the order of time" if is_free else ""
+    what = "an identifier teaches a model nothing about new rows"
+    if is_sorted and is_by_target(view):
+        what = f"as the rows are sorted by the target, {it} the target here, and nothing about new rows"
+    return Note(
+        code="numbers-rows",
+        text=f"{names} {count} the rows{order}: {what}. Leave {them} out{time}.",
+        is_warning=True,
+    )
