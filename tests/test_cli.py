@@ -286,6 +286,8 @@ def test_a_missing_file_and_a_missing_column_are_data_errors(standin: StandIn, d
         ["data.csv", "--target", "y", "--seed", "-1"],
         ["data.csv", "--target", "y", "--effort", "huge"],
         ["data.csv", "--target", "y", "--resume"],
+        ["data.csv", "--target", "y", "--groups", "a", "--groups", "b"],
+        ["data.csv", "--target", "y", "--time", "a", "--time", "b"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(standin: StandIn, data: str, args: list[str]) -> None:

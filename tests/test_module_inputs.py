@@ -71,6 +71,19 @@ def conv_1d(input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
     )
 
 
+class Turning(nn.Module):
+    """Turns (rows, steps, channels) for its convolution, which the factory builds by the shape it is told."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(input_shape[-1], 8, 3, padding=1)
+        self.pool = nn.AdaptiveAvgPool1d(8)
+        self.head = nn.Linear(64, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.convolution(x.transpose(1, 2)).relu()).flatten(1))
+
+
 class Residual(nn.Module):
     """A ResNet-style network of one block."""
 
@@ -181,6 +194,12 @@ PEOPLES: dict[str, tuple[Any, Any, str]] = {
     "transformer": (Encoder, digits, "sequence"),
     "conv1d (n, t, c)": (conv_1d, digits, "channels"),
     "conv1d (n, t)": (conv_1d, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "channels"),
+    "conv1d that turns (n, t)": (Turning, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "sequence"),
+    "conv1d that turns (n, t, c)": (
+        Turning,
+        lambda: (digits()[0].reshape(-1, 16, 4), digits()[1]),
+        "sequence",
+    ),
     "resnet": (Residual, digits, "image"),
     "tabm": (Heads, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
     "tokens": (Tokens, words, "tokens"),
@@ -284,6 +303,26 @@ def test_categories_come_as_codes_and_numbers_scaled() -> None:
 
     family_of(factory, X, y)
     assert seen == {"n_features": 1, "cardinalities": (4,)}
+
+
+class InOne(nn.Linear):
+    """A forward of one argument, where there are two."""
+
+
+def test_a_forward_of_too_few_arguments_is_told_what_it_gets() -> None:
+    X, y = rows_of_table()
+
+    def factory(n_features: int, cardinalities: tuple[int, ...], n_outputs: int) -> nn.Module:
+        return InOne(n_features + len(cardinalities), n_outputs)
+
+    two = (X[["age"]].to_numpy(dtype=np.float32), np.ones((len(X), 2), dtype=np.float32))
+    for model, rows, words in (
+        (factory, X, r"makes a module with forward\(numbers, codes\)"),
+        (InOne(3, 3), two, "an argument for each array of X, in their order"),
+    ):
+        table = make_table(rows, y)
+        with pytest.raises(ParameterError, match=words):
+            family_of(model, rows, y).prepare(table, make_folds(table, folds=3).folds, seed=0)
 
 
 def test_a_layout_can_be_given_and_is_checked() -> None:

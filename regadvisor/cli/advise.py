@@ -35,6 +35,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | 
     raise click.BadParameter(f"must be a number of seconds of at least 0 or 'auto', got {value!r}")
 
 
+def _one(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """Return the only column; the last of several would silently take the place of the others."""
+    if len(value) > 1:
+        what = f"{', '.join(map(repr, value[:-1]))} and {value[-1]!r}"
+        raise click.BadParameter(f"must name one column, got {what}; join them into one column of the table")
+    return value[0] if value else None
+
+
 class _Options(SimpleNamespace):
     """The options of ``regadvisor advise`` by their names, as click checked them."""
 
@@ -76,8 +84,20 @@ class _Options(SimpleNamespace):
 @click.option(
     "--whole-picture", type=terminal.YES_NO, help='Do you need the "entire picture"? Default: measured.'
 )
-@click.option("--groups", metavar="COL", help="Rows with the same value stay in one fold; no feature.")
-@click.option("--time", metavar="COL", help="Validate forward along this column; no feature.")
+@click.option(
+    "--groups",
+    metavar="COL",
+    multiple=True,
+    callback=_one,
+    help="Rows with the same value stay in one fold; no feature.",
+)
+@click.option(
+    "--time",
+    metavar="COL",
+    multiple=True,
+    callback=_one,
+    help="Validate forward along this column; no feature.",
+)
 @click.option("--drop", metavar="COL", multiple=True, help="A column to leave out. May be repeated.")
 @click.option("--prefer", type=click.Choice(["sparse"]), help="Break ties in favour of L1.")
 @click.option(

@@ -90,6 +90,13 @@ _BETWEEN = (
 
 def _remedy(said: str, source: ModuleSource) -> str:
     """Return what to do about an error of a module's first pass."""
+    if "were given" in said and source.inputs.cardinalities:
+        return (
+            "a factory that names cardinalities makes a module with forward(numbers, codes); n_features "
+            "counts the numbers"
+        )
+    if "were given" in said:
+        return "forward() must take an argument for each array of X, in their order"
     if "positional argument" in said:
         return (
             "pass several inputs as a dict or a tuple of arrays, or wrap the model in a module that splits "

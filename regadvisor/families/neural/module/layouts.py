@@ -57,11 +57,15 @@ def find_layout(
     layouts = list(_candidates(source, facts, features))
     if layouts == [usual]:
         return usual
+    turned = None
     for layout in layouts:
         rows = _some_rows(n_flat, features if layout in ("tokens", "inputs") else None)
-        if _fits(replace(source, inputs=inputs_of(facts, layout).on(rows)), rows):
-            return layout
-    return usual
+        tried = replace(source, inputs=inputs_of(facts, layout).on(rows))
+        if _fits(tried, rows):
+            if not _is_turned_inside(tried, rows):
+                return layout
+            turned = turned or layout
+    return turned or usual
 
 
 def _has_categories(facts: DataFacts) -> bool:
@@ -129,6 +133,25 @@ def _fits(source: ModuleSource, rows: Tensor) -> bool:
     back = _turned(turned, len(rows))
     is_width = there.shape[1] in {source.n_outputs, 1 if source.n_outputs == 2 else source.n_outputs}
     return is_width and torch.allclose(there, back, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _is_turned_inside(source: ModuleSource, rows: Tensor) -> bool:
+    """Return whether the first convolution over steps gets them as its channels.
+
+    So it is if the module turns what is turned already; a factory that builds the convolution by the shape
+    that it is told hides that.
+    """
+    if source.inputs.layout not in ("channels", "sequence"):
+        return False
+    module = set_mode(copied(source.draw(0)), is_training=False)
+    seen: list[tuple[int, ...]] = []
+    for part in module.modules():
+        if isinstance(part, _CONV_1D):
+            part.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[1:])))
+    with own_luck(0), torch.no_grad():
+        source.call(module, rows)
+    steps, channels = source.inputs.parts[0].shape
+    return steps != channels and seen[:1] == [(steps, channels)]
 
 
 def _turned(outputs: Tensor, n_rows: int) -> Tensor:
