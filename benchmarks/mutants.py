@@ -36,8 +36,11 @@ def outcome(code: int | None) -> str:
     >>> [outcome(code) for code in (1, 0, 33, None)]
     ['killed', 'survived', 'no test reaches it', 'not run']
     """
-    names: dict[int | None, str] = {None: "not run", 5: "no test reaches it", 33: "no test reaches it"}
-    return "killed" if code in KILLED else names.get(code, "survived")
+    if code in (None, 2):  # 2: interrupted
+        return "not run"
+    if code in (5, 33):
+        return "no test reaches it"
+    return "killed" if code in KILLED else "survived"
 
 
 def codes_by_file(folder: Path) -> dict[str, dict[str, int | None]]:

@@ -183,6 +183,8 @@ def test_unknown_chart_name_lists_the_charts() -> None:
 
 
 def test_dropout_questions_leave_the_chart_of_a_linear_model() -> None:
+    assert resolve("extended", has_dropout=True) is EXTENDED
+    assert resolve(CLASSIC, has_dropout=False) == CLASSIC
     chart = resolve("extended", has_dropout=False)
     assert "Q8" not in chart.questions
     assert "Q9" not in chart.questions

@@ -626,6 +626,8 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     lost = replace(growth, sizes=(point(1_000, -0.02),))
     assert "lowers" not in q10("l2", SAMPLE, lost).because
     assert "L2 gains -2.0% at 1,000 rows" in q10("l2", SAMPLE, lost).because
+    level = replace(growth, sizes=(point(1_000, 0.0),))
+    assert "L2 lowers the loss by 0.0% at 1,000 rows" in q10("l2", SAMPLE, level).because
     far = replace(growth, n_rows=9_000)
     assert q10("l2", SAMPLE, far).because == (
         "L2 lowers the loss by 12.0% at 1,000 rows; what is left of that on all 9,000, 9 times as many, is "

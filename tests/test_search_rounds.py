@@ -18,7 +18,7 @@ from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
 from regadvisor.plan.effort import Stages
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search.cuts import affordable, opening_folds
+from regadvisor.search.cuts import affordable, measured_costs, opening_folds
 from regadvisor.search.results import to_scores
 from regadvisor.search.store import Journal
 from regadvisor.search.tune import Tuned, tune
@@ -242,6 +242,14 @@ def test_what_fits_is_counted_in_fold_fits(left_s: float, n_folds: int, n_l2: in
     costs = dict.fromkeys(PLANNED, 1.0)  # 29 candidates on 5, 3 and 2 folds
     found = affordable(PLANNED, costs, n_folds=5, n_first=0, left_s=left_s)
     assert (found[0], found[1]["l2"]) == (n_folds, n_l2)
+
+
+def test_costs_add_up_to_the_time_that_passed_and_what_took_none_costs_next_to_none() -> None:
+    assert measured_costs({"none": 3.0, "l2": 1.0}, took_s=0.5) == {"none": 0.375, "l2": 0.125}
+    assert measured_costs({"none": 3.0, "l2": 0.0}, took_s=0.5) == {"none": 0.5, "l2": 1e-9}
+    assert measured_costs({"none": 0.0}, took_s=0.5) == {"none": 1e-9}
+    # Nothing was measured: nothing speaks against all that was planned.
+    assert affordable(PLANNED, {}, n_folds=5, n_first=0, left_s=0.1) == (5, dict(PLANNED))
 
 
 def test_kinds_that_were_not_measured_cost_as_much_as_the_dearest() -> None:

@@ -5,6 +5,7 @@ They are listed in ``questions.py``.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from regadvisor import thresholds
@@ -27,8 +28,8 @@ def best_with_dropout(evidence: Evidence) -> Kind:
     """Return dropout+L1 if it has the lower honest loss, else dropout+L2."""
     scores = evidence.scores
     losses = {} if scores is None else scores.honest_losses
-    inf = float("inf")
-    return "dropout_l1" if losses.get("dropout_l1", inf) < losses.get("dropout_l2", inf) else "dropout_l2"
+    l1, l2 = (losses.get(kind, math.inf) for kind in ("dropout_l1", "dropout_l2"))
+    return "dropout_l1" if l1 < l2 else "dropout_l2"
 
 
 def kind_of_lowest(evidence: Evidence) -> Kind:

@@ -162,7 +162,7 @@ def _correlation_text(facts: CorrelationEvidence) -> str:
     if facts.vif is not None:
         column = "" if facts.vif_column is None else f" ({facts.vif_column})"
         parts.append(f"the largest variance inflation is {number(facts.vif)}{column}")
-    text = ", ".join(parts) or "Too few columns to be correlated"
+    text = ", ".join(parts) or "too few columns to be correlated"
     return capital(text) + "."
 
 
@@ -185,7 +185,7 @@ def _whole_picture_text(facts: WholePictureEvidence) -> str:
         parts.append(f"the columns look like neighbours ({facts.layout})")
     if facts.density is not None:
         parts.append(f"signal is spread over {facts.density:.0%} of the features")
-    text = " and ".join(parts) or "The columns are separate variables, and too few to judge a spread"
+    text = " and ".join(parts) or "the columns are separate variables, and too few to judge a spread"
     return capital(text) + "."
 
 
