@@ -31,12 +31,13 @@ from test_chart import compared
 
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
-from regadvisor.compare.claims import is_tie, no_worse, rows_needed, strength_holds
+from regadvisor.compare.claims import is_tie, most_lost, no_worse, rows_needed, strength_holds
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import CLASSIC
+from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     Comparison,
@@ -87,6 +88,9 @@ def test_the_outcome_of_the_walk_is_advised_with_its_strength() -> None:
     assert claim(decision, "kind").statement == "Start with L2."
     assert claim(decision, "regularize").statement == "Regularize."
     assert claim(decision, "strength").statement == "Its strength is within 0.5% of the best tried."
+    assert decision.most_lost == 0.0
+    close = decider(trained(doubtful()), evidence_of(scores_of(trained(doubtful())))).decide()
+    assert close.most_lost == most_lost(draws_of(trained(doubtful())), close.strength.regularizer.kind) > 0.0
 
 
 def test_kinds_that_are_the_same_as_the_outcome_tie_in_order_of_simplicity() -> None:
@@ -279,6 +283,11 @@ def test_a_kind_that_is_compared_with_no_other_cannot_be_told(outcome: str) -> N
     found = trained({"none": clear()["none"]})
     made = decider(found, evidence_of(scores_of(found)))
     assert replace(made, walk=replace(made.walk, outcome=outcome)).decide().status == "cant_tell"
+    two = trained({"none": clear()["none"], "l2": clear()["l2"]})
+    assert (
+        decider(two, evidence_of(scores_of(two)), chart=limited(LINEAR, ("none", "l2"))).decide().status
+        == "advice"
+    )
 
 
 def test_an_outcome_without_a_finished_fit_cannot_be_told() -> None:

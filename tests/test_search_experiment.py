@@ -53,6 +53,21 @@ def test_a_score_is_the_mean_over_tested_rows_and_over_each_fold() -> None:
     assert (score.epochs, score.sum_lr, score.share_zeroed, score.fit_s) == (4.5, 0.25, 0.75, 1.5)
     assert score.converged
     assert not score.exploded
+    assert not score.is_limit
+
+
+def test_what_a_family_does_not_say_of_a_fit_is_not_made_up() -> None:
+    fit = replace(
+        make_fit(L2, [1, 2, 3, 4, 5]),
+        is_limit=True,
+        train_losses=np.zeros(0),
+        zeroed=np.zeros(0),
+        epochs=None,
+        sum_lr=None,
+    )
+    (score,) = to_scores(make_results(fit))
+    assert score.is_limit
+    assert (score.train_loss, score.share_zeroed, score.epochs, score.sum_lr) == (score.loss, 0.0, None, None)
 
 
 def test_weights_weigh_rows() -> None:

@@ -55,6 +55,8 @@ def test_only_those_are_stopped_that_lost_by_more_than_the_rows_explain() -> Non
     assert racing(fits, measure) == ({0, 1} if is_sure else {0, 1, 3})
     assert not is_sure, "the same loss with noise may be luck"
     assert racing({}, measure) == set()
+    turned = {9 - number: fit for number, fit in fits.items()}
+    assert racing(turned, measure) == {9 - number for number in racing(fits, measure)}
 
 
 def test_few_rows_of_much_weight_are_luck() -> None:

@@ -244,6 +244,22 @@ def test_what_fits_is_counted_in_fold_fits(left_s: float, n_folds: int, n_l2: in
     assert (found[0], found[1]["l2"]) == (n_folds, n_l2)
 
 
+@pytest.mark.parametrize("n_first", [0, 2])
+def test_every_cut_is_taken_from_the_time_that_it_needs_on(n_first: int) -> None:
+    planned: dict[Kind, int] = {"none": 3, "l2": 8, "l1": 7}
+    own_folds = [5, 3, 2, 2, 1, 1]
+    kept = [planned, planned, planned, {"none": 2, "l2": 5, "l1": 4}, {"none": 2, "l2": 5, "l1": 4}]
+    kept.append({"none": 1, "l2": 2, "l1": 2})
+    for n_folds, candidates in zip(own_folds, kept, strict=True):
+        n_fits = n_folds * sum(candidates.values())
+        if n_first and n_folds == 5:  # a third of l2 and l1 goes on after two folds
+            n_fits = 5 * 3 + 2 * (8 + 7) + 3 * (3 + 3)
+        costs = dict.fromkeys(planned, 1.0)
+        options = {"n_folds": 5, "n_first": n_first}
+        assert affordable(planned, costs, left_s=n_fits, **options) == (n_folds, candidates)
+        assert affordable(planned, costs, left_s=n_fits - 0.5, **options) != (n_folds, candidates)
+
+
 def test_costs_add_up_to_the_time_that_passed_and_what_took_none_costs_next_to_none() -> None:
     assert measured_costs({"none": 3.0, "l2": 1.0}, took_s=0.5) == {"none": 0.375, "l2": 0.125}
     assert measured_costs({"none": 3.0, "l2": 0.0}, took_s=0.5) == {"none": 0.5, "l2": 1e-9}

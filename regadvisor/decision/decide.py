@@ -146,7 +146,7 @@ class Decider:
         )
         ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
-        ratio = self.n_rows / max(trained.prepared.n_learned, 1)
+        ratio = self.n_rows / trained.prepared.n_learned
         status = "cant_tell" if trained.panel.is_one_cluster else self._status(outcome, ties, against_none)
         described, notes = self._described(trained, scores, outcome)
         return Decision(
