@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from results import write
+from scipy.stats import binomtest
 
 FOLDER = Path(__file__).parent.parent / "mutants"
 #: Exit codes of a test run that mutmut calls killed (a test failed, pytest broke) or out of time.
@@ -55,15 +56,20 @@ def codes_by_file(folder: Path) -> dict[str, dict[str, int | None]]:
 
 
 def row(name: str, found: Counter[str]) -> str:
-    """Return a line of the table; what was not run has no part in the score.
+    """Return a line of the table; where not all were run, the score has a 95% interval (Wilson 1927).
 
     Examples
     --------
     >>> row("deciding", Counter(killed=9, survived=1))
     '| deciding | 10 | 9 | 1 | 0 | 0 | 90% |'
+    >>> row("deciding", Counter({"killed": 49, "survived": 1, "not run": 200}))
+    '| deciding | 250 | 49 | 1 | 0 | 200 | 98% [90, 100] |'
     """
     n_run = found.total() - found["not run"]
     score = f"{found['killed'] / n_run:.0%}" if n_run else "–"
+    if n_run and found["not run"]:
+        low, high = binomtest(found["killed"], n_run).proportion_ci(method="wilson")
+        score += f" [{100 * low:.0f}, {100 * high:.0f}]"
     counts = (str(found[column]) for column in COLUMNS[2:-1])
     return f"| {' | '.join([name, str(found.total()), *counts, score])} |"
 

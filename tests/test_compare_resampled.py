@@ -167,6 +167,19 @@ def test_zeroed_features_come_most_often_first():
     found = zeroed_features(["a", "b", "c", "d"], np.array([0.8, 0.2, 1.0, 0.8]))
     assert [(f.name, f.share) for f in found] == [("c", 1.0), ("a", 0.8), ("d", 0.8)]
     assert len(zeroed_features(["a", "b"], np.zeros(2), at_least=0.0)) == 2
+    names = [str(i) for i in range(100)]
+    equals = zeroed_features(names, np.tile([0.7, 0.9], 50))
+    assert [f.name for f in equals] == names[1::2] + names[::2], "as given where they are equal"
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize(
+    ("train", "held_out", "says"),
+    [(0.02, 0.41, "overfits"), (0.6, 0.65, "fits"), (0.689, 0.69, "hardly learns"), (0.2, 2.5, "explodes")],
+)
+def test_what_is_said_of_a_fit_does_not_depend_on_the_unit_of_the_loss(unit, train, held_out, says):
+    facts = fit_facts("l2", train_loss=unit * train, held_out_loss=unit * held_out, constant_loss=0.69 * unit)
+    assert f"the model {says}" in facts.text
 
 
 def test_the_lowest_loss_of_a_draw_is_the_stretched_minimum_over_candidates():

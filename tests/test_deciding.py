@@ -391,10 +391,18 @@ def test_none_is_as_sure_as_it_is_that_the_gain_does_not_last() -> None:
     evidence = evidence_of(scores_of(found), sample=part, growth=lost)
     decision = decider(found, evidence, n_rows=2 * N).decide()
     assert decision.strength.regularizer.kind == "none"
-    for name in ("regularize", "kind"):
-        assert (claim(decision, name).support, claim(decision, name).probability) == (0.9, None)
+    same = replace(lost, p_better=0.1, p_same=0.85, p_worse=0.05)
+    for said in (decision, decider(found, replace(evidence, growth=same), n_rows=2 * N).decide()):
+        for name in ("regularize", "kind"):
+            assert (claim(said, name).support, claim(said, name).probability) == (0.9, None)
+        assert claim(said, "strength").support is None
     lasting = decider(found, replace(evidence, growth=growth_of(n_rows=2 * N)), n_rows=2 * N).decide()
     assert lasting.strength.regularizer.kind == "l2"
+    # A gain that lasts leaves the claims as they are on the sample, for all that is known of the growth.
+    on_sample = decider(found, evidence_of(scores_of(found)), n_rows=2 * N).decide()
+    assert lasting.claims == on_sample.claims
+    mapped = decider(found, evidence, n_rows=2 * N, family=RecordingFamily("mlp")).decide()
+    assert claim(mapped, "regularize").probability is None
 
 
 def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
@@ -588,7 +596,7 @@ def test_a_network_that_still_learns_is_told_so_with_and_without_a_signal() -> N
         fits = found.tuned.results.by_kind["l2"]
         learning = replace(
             fits[0],
-            halfway=np.array([9.0, 9.0]),
+            halfway=np.array([9.0, 8.0]),
             epochs=np.full(5, 8.0),
             train_losses=np.full(5, 0.999 * fits[0].losses.mean()),
         )
@@ -601,6 +609,7 @@ def test_a_network_that_still_learns_is_told_so_with_and_without_a_signal() -> N
         (note,) = decider(found, evidence_of(scores_of(found))).decide().notes
         assert note.code == "still-learning"
         assert f"8 epochs, the loss fell from 9 to {learning.train_loss:.3g} in training" in note.text
+        assert "and from 8 to" in note.text
         assert decider(found, evidence_of(scores_of(found)), n_rows=2 * N).decide().notes == ()
 
 
@@ -688,6 +697,23 @@ def test_flips_lead_to_another_outcome_and_the_nearest_comes_first() -> None:
 @pytest.mark.parametrize(("distance", "is_near"), [(0.2499, True), (0.2501, False)])
 def test_a_flip_that_is_far_away_is_not_named(distance: float, is_near: bool) -> None:
     assert len(flips(signal=0.5, gain=0.5, behind=distance)) == is_near
+
+
+def test_flips_that_are_equally_near_come_in_the_order_of_the_walk() -> None:
+    found = flips(signal=0.1, gain=0.1, behind=0.1)
+    assert [flip.outcome for flip in found] == ["no signal", "l2", "l2"]
+
+
+def test_what_another_reply_would_ask_for_is_gathered_then() -> None:
+    def gather(known: Any, needs: tuple[str, ...], pick: Any) -> Any:
+        if "whole_picture" in needs and known.whole_picture is None:
+            return replace(known, whole_picture=WholePictureEvidence(measured="no"))
+        return known
+
+    near = CorrelationEvidence(measured="yes", explained=0.31, margin=0.01, margin_unit="the explained share")
+    evidence = evidence_of(None, resources=no_budget(), correlation=near, whole_picture=None)
+    decision = decider(None, evidence, gather=gather).decide()
+    assert decision.flips == (Flip(outcome="l1", condition="the explained share were 0.01 lower"),)
 
 
 def test_a_flip_of_unknown_distance_comes_last() -> None:

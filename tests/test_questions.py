@@ -520,6 +520,8 @@ def test_a_lower_loss_of_another_kind_overrules_from_a_fifth_of_a_percent_on() -
     assert (near.reply, near.flips_if, near.distance) == ("no", None, None)
     assert near.because == "With L2 it is 0.2% lower, too little to count."
     assert near.numbers["lowest_kind"] == "l2"
+    nearer = lowest("l1", {"l2": 0.4 - 1e-5, "l1": 0.4})
+    assert nearer.because == "With L2 it is less than 0.1% lower, too little to count."
     own = lowest("l1", {"l2": 0.5, "l1": 0.4})
     assert (own.reply, own.because) == ("no", "The loss is lowest with L1 (0.4).")
 
@@ -621,7 +623,7 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
         "p_same": 0.01,
         "p_worse": 0.0,
     }
-    assert answer.flips_if == "its gain at 4,000 rows were below 0.5% of the loss"
+    assert (answer.flips_to, answer.flips_if) == ("no", "its gain at 4,000 rows were below 0.5% of the loss")
     assert answer.distance == pytest.approx(0.076)
     lost = replace(growth, sizes=(point(1_000, -0.02),))
     assert "lowers" not in q10("l2", SAMPLE, lost).because

@@ -88,6 +88,13 @@ def test_a_stopped_fit_is_scored_on_its_own_folds() -> None:
     assert (score.train_loss, score.epochs, score.is_stopped) == (0.5, 3.0, True)
 
 
+def test_the_rows_of_a_single_fold_are_cut_in_two() -> None:
+    assert list(make_results().fold_labels) == [-1, -1, -1, 0, 0, 1, 1, 1]
+    for number, expected in ((0, [0, 1, -1, -1, -1]), (1, [-1, -1, 0, 1, 0])):
+        labels = replace(make_results(), folds=(number,)).fold_labels
+        assert (list(labels), labels.dtype.kind) == ([-1, -1, -1, *expected], "i")
+
+
 def test_exploding_is_three_times_the_constant() -> None:
     results = make_results(make_fit(L2, [6.0] * 5), make_fit(L2, [6.01] * 5, seed=1))
     assert [score.exploded for score in to_scores(results)] == [False, True]

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from regadvisor.advice import Advice
 from regadvisor.errors import ParameterError, StorageError
 from regadvisor.records import Record
+from regadvisor.search.study import study_of
 
 
 @pytest.fixture
@@ -46,6 +47,39 @@ def test_the_trials_are_the_rows_of_the_score_table(record: Record) -> None:
     assert states[-2:] == [TrialState.FAIL, TrialState.PRUNED]
     assert set(states[:-2]) == {TrialState.COMPLETE}
     assert study.best_value == min(score.loss for score in scores.scores[:-2])
+    assert study.user_attrs == {"advice": record.strength.regularizer.label}
+
+
+def test_a_trial_says_all_that_the_table_says(record: Record) -> None:
+    scores = record.evidence.scores
+    assert scores is not None
+    made = [replace(score, share_zeroed=0.25, seed=7) for score in scores.scores]
+    none = next(i for i, score in enumerate(made) if score.kind == "none")
+    made[none] = replace(made[none], converged=False)
+    record = replace(record, evidence=replace(record.evidence, scores=replace(scores, scores=tuple(made))))
+    study = study_of(record)
+    assert study.study_name == "regadvisor"
+    for trial, score in zip(study.trials, made, strict=True):
+        assert trial.user_attrs == {
+            "fold_losses": list(score.fold_losses),
+            "train_loss": score.train_loss,
+            "fit_s": score.fit_s,
+            "seed": 7,
+            "n_rows": score.n_rows,
+            "epochs": score.epochs,
+            "share_zeroed": 0.25,
+        }
+        counts = score.converged or score.kind == "none"  # the baseline that diverged is a result, too
+        n_known = sum(loss is not None for loss in score.fold_losses)
+        assert trial.intermediate_values == ({n_known: score.loss} if counts else {})
+        assert (trial.state == TrialState.FAIL) == (not counts)
+        for name, space in trial.distributions.items():
+            if name == "kind":
+                assert set(space.choices) == {score.kind for score in made}
+                continue
+            tried = [s.regularizer.strengths()[name] for s in made if name in s.regularizer.strengths()]
+            assert (space.low, space.high, space.log) == (min(tried), max(tried), name != "dropout")
+    assert {"dropout", "l2"} <= {name for trial in study.trials for name in trial.params}
 
 
 @pytest.mark.slow

@@ -85,11 +85,8 @@ def still_learning(
     >>> still_learning((0.6, 0.62), (0.4, 0.45), 0.69, epochs=6).code
     'still-learning'
     """
-    is_falling = all(
-        first - last >= thresholds.STILL_FALLING * abs(first)
-        for first, last in zip(halfway, end, strict=True)
-    )
-    if not is_falling or overfits(*end, constant_loss):
+    is_falling = np.subtract(halfway, end) >= thresholds.STILL_FALLING * np.abs(halfway)
+    if not is_falling.all() or overfits(*end, constant_loss):
         return None
     (train, held_out), (last_train, last_held_out) = halfway, end
     text = (

@@ -111,8 +111,7 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     if found is None:
         known = {*scores.honest_losses, "constant"}
         missing = " or ".join(plain_label(side) for side in (a, b) if side not in known)
-        what = f" of {missing}" if missing else ""
-        because = f"No fit{what} finished, so there is nothing to compare."
+        because = f"No fit of {missing} finished, so there is nothing to compare."
         return question.settled(Answer(reply="unsure", because=because), lean="worse")
     reply = _reply(question, found, mode)
     return Answer(
@@ -150,9 +149,8 @@ def comparison_text(found: Comparison, reply: Reply) -> str:
 
 def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:
     """Return how far the mean difference is from the edge of its region, as a share of the loss."""
-    edges = (0.0,) if mode == "sign" else (-found.region, found.region)
-    scale = max(found.loss_b, 1e-12)
-    return min(abs(found.difference - edge) for edge in edges) / scale
+    edge = 0.0 if mode == "sign" else found.region
+    return abs(abs(found.difference) - edge) / max(found.loss_b, 1e-12)
 
 
 def _across(found: Comparison, reply: Reply, mode: Mode) -> Reply:
