@@ -194,8 +194,9 @@ class Advice(Reading):
             "sklearn": the same pipeline as :meth:`build`. "torch": a plain training loop; for a module of
             your own a loop around it ("torch" or "skorch"). "keras" and "skorch": the same network by the
             same recipe. About a Keras model or a skorch net: the lines for your own code, also for "jax".
-            Scripts for networks need no regadvisor, but for columns that it reads in its own
-            way (text, dates).
+            Scripts for our linear models, and all but "sklearn" for networks, need no regadvisor, but where
+            columns or the target are read in its own way: numbers written as "$1,200", rows without a
+            target, columns without a penalty.
 
         Raises
         ------

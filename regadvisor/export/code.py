@@ -7,13 +7,15 @@ import importlib
 import inspect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.pipeline import Pipeline
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
+from regadvisor.export import plain
 
 #: Longest line of generated code.
 WIDTH = 100
@@ -25,6 +27,36 @@ class Code:
 
     imports: tuple[str, ...]
     expression: str
+    #: Source of steps of ours that the expression names, each a class or a function.
+    definitions: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> str:
+        """The definitions, with the blank lines around them that Python code has."""
+        return "".join(f"\n\n{each}" for each in self.definitions) + ("\n\n" if self.definitions else "\n")
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What an expression needs in front of it."""
+
+    imports: set[str] = field(default_factory=set)
+    definitions: dict[str, str] = field(default_factory=dict)
+
+    def define(self, value: Any) -> str:
+        """Note the source of a step of ours and what that imports, and return its name."""
+        source = inspect.getsource(value)
+        self.definitions[value.__name__] = source
+        self.imports.update(line for name, line in _SCRIPT_IMPORTS.items() if name in source)
+        return str(value.__name__)
+
+
+#: Import lines of the steps in ``plain.py``, by what asks for them.
+_SCRIPT_IMPORTS = {
+    "np.": "import numpy as np",
+    "pd.": "import pandas as pd",
+    "BaseEstimator": "from sklearn.base import BaseEstimator, TransformerMixin",
+}
 
 
 class _Literal:
@@ -70,9 +102,56 @@ def estimator_code(estimator: Any) -> Code:
     """
     from rich.pretty import pretty_repr
 
-    imports: set[str] = set()
-    expression = pretty_repr(_node(estimator, imports), max_width=WIDTH)
-    return Code(expression=expression, imports=tuple(sorted(imports)))
+    needs = _Needs()
+    expression = pretty_repr(_node(estimator, needs), max_width=WIDTH)
+    return Code(
+        expression=expression, imports=_joined(needs.imports), definitions=tuple(needs.definitions.values())
+    )
+
+
+def _joined(lines: set[str]) -> tuple[str, ...]:
+    """Return import lines, sorted, with the names of a module on one line as far as they fit.
+
+    Examples
+    --------
+    >>> _joined({"from a import c", "import numpy as np", "from a import b"})
+    ('import numpy as np', 'from a import b, c')
+    """
+    whole = sorted(line for line in lines if line.startswith("import"))
+    names: dict[str, str] = {}
+    for line in sorted(lines - {*whole}):
+        module, name = line.split(" import ")
+        longer = f"{names[module]}, {name}" if module in names else name
+        if len(f"{module} import {longer}") > WIDTH:  # the same module once more
+            whole.append(f"{module} import {names[module]}")
+            longer = name
+        names[module] = longer
+    return (*whole, *(f"{module} import {name}" for module, name in names.items()))
+
+
+def unnamed(step: Any) -> Any:
+    """Return the same steps without names of ours and without pipelines of one step, which makes short code.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> steps = Pipeline([("preprocess", Pipeline([("scale", StandardScaler())]))])
+    >>> estimator_code(unnamed(steps)).expression
+    'StandardScaler()'
+    """
+    if isinstance(step, ColumnTransformer):
+        parts = [(unnamed(each), columns) for _, each, columns in step.transformers]
+        made = make_column_transformer(*parts)
+        return made.set_params(
+            **{k: v for k, v in step.get_params(deep=False).items() if k != "transformers"}
+        )
+    if type(step) is not Pipeline:
+        return step
+    steps = [unnamed(each) for _, each in step.steps]
+    flat = [
+        part for each in steps for part in ([p for _, p in each.steps] if type(each) is Pipeline else [each])
+    ]
+    return flat[0] if len(flat) == 1 else make_pipeline(*flat, memory=step.memory)
 
 
 def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str, weights: str | None = None) -> str:
@@ -86,8 +165,7 @@ def sklearn_snippet(pipeline: Any, *, task: str, verdict_comment: str, weights: 
         [
             *comment(verdict_comment),
             *code.imports,
-            "",
-            f"model = {code.expression}",
+            f"{code.before}model = {code.expression}",
             *_output_lines(pipeline, "model"),
             *(["model.fit(X, y)"] if weights is None else _weighted_fit(weights)),
             f"# Then: {use}",
@@ -143,7 +221,7 @@ def comment(text: str) -> list[str]:
 # ------------------------------------------------------------------------------------ values into nodes
 
 
-def _node(value: Any, imports: set[str]) -> Any:
+def _node(value: Any, needs: _Needs) -> Any:
     """Return what rich prints as the code of a value, and note what that imports."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -154,22 +232,22 @@ def _node(value: Any, imports: set[str]) -> Any:
     if value is None or isinstance(value, (bool, int, float, complex, bytes, slice, range)):
         return value
     if isinstance(value, dict):
-        return {_node(key, imports): _node(item, imports) for key, item in value.items()}
+        return {_node(key, needs): _node(item, needs) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        items = [_node(item, imports) for item in value]
+        items = [_node(item, needs) for item in value]
         return type(value)(items) if type(value) in (list, tuple, set, frozenset) else tuple(items)
     if isinstance(value, (np.ndarray, np.dtype, np.ufunc)):
-        return _numpy(value, imports)
+        return _numpy(value, needs)
     if inspect.isclass(value) or inspect.isroutine(value):
-        return _Literal(_imported(value, imports))
+        return _Literal(_imported(value, needs))
     if isinstance(value, np.random.RandomState | np.random.Generator):
         raise ParameterError(
             f"random_state must be a whole number to be written as code, got a {type(value).__name__}, whose "
             "state is no code. Pass a number, or use the model object itself"
         )
     if isinstance(value, functools.partial):
-        return _partial(value, imports)
-    return _constructor(value, imports)
+        return _partial(value, needs)
+    return _constructor(value, needs)
 
 
 def _quoted(text: str) -> _Literal:
@@ -179,24 +257,26 @@ def _quoted(text: str) -> _Literal:
     return _Literal(f'"{literal[1:-1]}"' if is_plain else literal)
 
 
-def _numpy(value: Any, imports: set[str]) -> Any:
+def _numpy(value: Any, needs: _Needs) -> Any:
     """Return an array, a dtype or a universal function."""
-    imports.add("import numpy as np")
+    needs.imports.add("import numpy as np")
     if isinstance(value, np.ufunc):
         return _Literal(f"np.{value.__name__}")
     if isinstance(value, np.dtype):
         return _call("np.dtype", [_quoted(value.str if value.names is None else str(value))])
     dtype = _Literal("object") if value.dtype == object else _quoted(str(value.dtype))
-    return _call("np.array", [_node(value.tolist(), imports), _Named("dtype", dtype)])
+    return _call("np.array", [_node(value.tolist(), needs), _Named("dtype", dtype)])
 
 
-def _imported(value: Any, imports: set[str]) -> str:
+def _imported(value: Any, needs: _Needs) -> str:
     """Return the name of a class or function and note its import."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<unknown>")
     if module == "builtins":
         return str(name)
+    if (module or "").startswith("regadvisor.") and hasattr(plain, name):
+        return needs.define(getattr(plain, name))
     if (module or "").partition(".")[0] == "numpy" and getattr(np, name, None) is value:
-        imports.add("import numpy as np")
+        needs.imports.add("import numpy as np")
         return f"np.{name}"
     public = _public_module(module, name, value) if module else None
     if public is None:
@@ -204,7 +284,7 @@ def _imported(value: Any, imports: set[str]) -> str:
             f"every function and class in the model must be importable to be written as code, got {value!r}. "
             "Define it in a module, or use the model object itself"
         )
-    imports.add(f"from {public} import {name}")
+    needs.imports.add(f"from {public} import {name}")
     return str(name)
 
 
@@ -221,19 +301,21 @@ def _public_module(module: str, name: str, value: Any) -> str | None:
     return None
 
 
-def _partial(value: functools.partial[Any], imports: set[str]) -> Any:
+def _partial(value: functools.partial[Any], needs: _Needs) -> Any:
     """Return a ``functools.partial``."""
-    imports.add("from functools import partial")
-    items = [_node(each, imports) for each in (value.func, *value.args)]
+    needs.imports.add("from functools import partial")
+    items = [_node(each, needs) for each in (value.func, *value.args)]
     return _call(
-        "partial", [*items, *(_Named(key, _node(arg, imports)) for key, arg in value.keywords.items())]
+        "partial", [*items, *(_Named(key, _node(arg, needs)) for key, arg in value.keywords.items())]
     )
 
 
-def _constructor(value: Any, imports: set[str]) -> Any:
+def _constructor(value: Any, needs: _Needs) -> Any:
     """Return the constructor call of an object that keeps its parameters under their names."""
+    if _has_given_names(value):
+        return _made(value, needs)
     signature = inspect.signature(type(value).__init__)
-    name = _imported(type(value), imports)
+    name = _imported(type(value), needs)
     items: list[Any] = []
     may_be_positional = True
     for parameter in list(signature.parameters.values())[1:]:
@@ -245,9 +327,37 @@ def _constructor(value: Any, imports: set[str]) -> Any:
             may_be_positional = False
             continue
         may_be_positional &= is_required and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        node = _node(given, imports)
+        node = _node(given, needs)
         items.append(node if may_be_positional else _Named(parameter.name, node))
     return _call(name, items)
+
+
+def _has_given_names(value: Any) -> bool:
+    """Return whether a pipeline or column transformer has the names that scikit-learn gives."""
+    if type(value) is Pipeline:
+        return [*value.steps] == [*make_pipeline(*(step for _, step in value.steps)).steps]
+    if type(value) is not ColumnTransformer:
+        return False
+    made = make_column_transformer(*((step, columns) for _, step, columns in value.transformers))
+    return [name for name, *_ in value.transformers] == [name for name, *_ in made.transformers]
+
+
+def _made(value: Any, needs: _Needs) -> Any:
+    """Return the call of the function that makes a pipeline or column transformer without names."""
+    is_pipeline = type(value) is Pipeline
+    name = "make_pipeline" if is_pipeline else "make_column_transformer"
+    needs.imports.add(f"from sklearn.{'pipeline' if is_pipeline else 'compose'} import {name}")
+    if is_pipeline:
+        parts = [_node(step, needs) for _, step in value.steps]
+    else:  # a call without a name is a tuple
+        parts = [_call("", [_node(part, needs) for part in each[1:]]) for each in value.transformers]
+    defaults = type(value)([]).get_params(deep=False)
+    named = [
+        _Named(key, _node(given, needs))
+        for key, given in value.get_params(deep=False).items()
+        if key not in ("steps", "transformers") and not _is_same(given, defaults[key])
+    ]
+    return _call(name, [*parts, *named])
 
 
 def _parameter(value: Any, name: str) -> Any:

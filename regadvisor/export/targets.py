@@ -33,7 +33,7 @@ def _sklearn(request: Request) -> str:
     """Return code of the same pipeline as ``advice.build()``."""
     from sklearn.pipeline import Pipeline
 
-    from regadvisor.export.code import sklearn_snippet
+    from regadvisor.export.code import sklearn_snippet, unnamed
 
     if request.training.family == "module":
         raise ParameterError(
@@ -44,6 +44,9 @@ def _sklearn(request: Request) -> str:
     weights = pipeline.weight_name if request.facts.has_weights else None
     if request.facts.is_plain_y:  # what build() does more is not needed
         pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
+    if request.facts.is_plain_y and request.training.estimator is None:
+        pipeline = unnamed(pipeline)
+        weights = weights and weights.replace("model__", f"{pipeline.steps[-1][0]}__", 1)
     return sklearn_snippet(
         pipeline, task=request.facts.task, verdict_comment=request.verdict, weights=weights
     )

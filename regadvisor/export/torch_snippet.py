@@ -12,8 +12,6 @@ from regadvisor.regularizer import Regularizer
 from regadvisor.words import counted
 
 _LIBRARIES = {"torch": ("torch",), "keras": ("keras",), "skorch": ("skorch", "torch")}
-#: Written out in the script instead.
-_SCALING = "from regadvisor.families.scaling import RobustSmoothClip"
 _MEANING = {
     "decoupled": {
         "l1": "decoupled: w ← soft(w, lr·l1) in every step",
@@ -48,7 +46,7 @@ def torch_snippet(
     values: dict[str, Any] = {
         "head": "\n".join([*comment(verdict_comment), *_imports(facts, training, code.imports, library)]),
         "preprocess": code.expression,
-        "has_scaling": _SCALING in code.imports,
+        "definitions": code.before,
         "facts": facts,
         "training": training,
         "is_regression": facts.task == "regression",
@@ -140,12 +138,7 @@ def _check_recipe(training: Training, library: str) -> None:
 
 def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], library: str) -> list[str]:
     """Return the import lines: whole modules first, then names."""
-    lines = {*needed} - {_SCALING} | {
-        "import numpy as np",
-        *(f"import {name}" for name in _LIBRARIES[library]),
-    }
-    if _SCALING in needed:
-        lines.add("from sklearn.base import BaseEstimator, TransformerMixin")
+    lines = {*needed, "import numpy as np", *(f"import {name}" for name in _LIBRARIES[library])}
     if training.family != "linear":
         lines.add("import math")
     if training.lr_scale or (training.family == "module" and "fnmatchcase" in _names(training)):

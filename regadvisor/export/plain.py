@@ -1,0 +1,86 @@
+"""Steps of ours as a reader would write them: scripts get their source in place of an import from regadvisor.
+
+On the data of the advice they give the numbers that ours give (``tests/test_plain_steps.py``). They check no
+input, and read dates as pandas does.
+"""
+# Scripts show what is below as it is: no annotations, and one line of documentation.
+# ruff: noqa: D102
+# mypy: ignore-errors
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class AsText(TransformerMixin, BaseEstimator):
+    """Categories as text; missing values are one category."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        frame = X.to_pandas() if hasattr(X, "to_pandas") else pd.DataFrame(X)
+        texts = frame.astype(object).map(
+            lambda v: str(int(v)) if isinstance(v, float) and v == v // 1 else str(v)
+        )
+        return texts.where(frame.notna(), np.nan).to_numpy(dtype=object)
+
+
+class DateParts(TransformerMixin, BaseEstimator):
+    """Dates as numbers: year, month, day, weekday, hour where there are times of day, and days since 1970."""
+
+    def __init__(self, *, orders=None):
+        self.orders = orders
+
+    def fit(self, X, y=None):
+        parts = [self._parts(X, j) for j in range(X.shape[1])]
+        self.used_ = [[k for k in each if k not in ("hour", "missing") or each[k].any()] for each in parts]
+        return self
+
+    def transform(self, X):
+        return np.column_stack([self._parts(X, j)[k] for j, used in enumerate(self.used_) for k in used])
+
+    def _parts(self, X, j):
+        dates = (X.to_pandas() if hasattr(X, "to_pandas") else pd.DataFrame(X)).iloc[:, j]
+        if dates.dtype.kind == "m":
+            return {"days": dates / pd.Timedelta(days=1), "missing": dates.isna()}
+        order = self.orders[j] if self.orders else None
+        if order:
+            texts = dates.map(lambda v: str(int(v)) if isinstance(v, float) else str(v), na_action="ignore")
+            dates = pd.to_datetime(
+                texts, format="mixed", dayfirst=order == "dmy", yearfirst=order == "ymd", utc=True
+            )
+        dates = pd.to_datetime(dates, utc=True).dt.tz_localize(None)
+        parts = {name: getattr(dates.dt, name) for name in ("year", "month", "day", "day_of_week")}
+        parts["hour"] = (dates - dates.dt.normalize()) / pd.Timedelta(hours=1)
+        return parts | {"days": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1), "missing": dates.isna()}
+
+
+class RobustSmoothClip(TransformerMixin, BaseEstimator):
+    """The middle half of a column becomes about 1 wide; values stay within 3."""
+
+    def fit(self, X, y=None):
+        shares = [0, 0.25, 0.5, 0.75, 1]
+        low, first, self.center_, third, high = np.nanquantile(np.asarray(X, float), shares, axis=0)
+        scale = np.where(third > first, third - first, (high - low) / 2)
+        self.scale_ = np.where(scale > 0, scale, np.inf)
+        return self
+
+    def transform(self, X):
+        z = (np.asarray(X, float) - self.center_) / self.scale_
+        return z / np.hypot(1, z / 3)
+
+
+def doubled(levels):
+    """Levels as 0 and 2, on the scale of standardised numbers."""
+    return 2.0 * levels
+
+
+def in_double(X):
+    """Numbers in double precision."""
+    return X.astype(np.float64)
+
+
+def flatten(images):
+    """Images as rows."""
+    return np.asarray(images).reshape(len(images), -1)
