@@ -25,6 +25,7 @@ from regadvisor.families.fitted.own_library import assumed_epochs
 from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 from regadvisor.families.neural.strengths import candidate
 from regadvisor.records import Training
+from regadvisor.report.units import range_in_own_unit
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 layers = keras.layers
@@ -291,8 +292,22 @@ def test_a_model_without_an_input_is_built_for_the_features(cancer: Any) -> None
 def test_several_inputs_go_into_a_fit_function(cancer: Any) -> None:
     ends = [keras.Input((15,)), keras.Input((15,))]
     model = keras.Model(ends, layers.Dense(2)(layers.Concatenate()(ends)))
-    with pytest.raises(ParameterError, match=r"one input and one output.*got 2 inputs; .*fit_function"):
+    with pytest.raises(ParameterError, match=r"got 2 inputs; split the columns of one: .*fit_function"):
         advise(*cancer, model=model, recipe=Recipe(epochs=1))
+    whole = keras.Input((30,))
+    split = keras.Model(whole, model([whole[:, :15], whole[:, 15:]]))
+    advice = advise(*cancer, model=split, recipe=Recipe(epochs=1), budget=0, whole_picture=True)
+    (inside,) = (layer for layer in advice.apply(split).layers if hasattr(layer, "layers"))
+    assert float(inside.layers[-1].kernel_regularizer.l2) == pytest.approx(advice.regularizer.l2 / 2)
+
+
+def test_a_range_is_told_of_the_strength_that_is_not_0(advised: Any) -> None:
+    """``L1L2`` takes both."""
+    record = advised[0].record
+    only_l2 = Regularizer(l2=0.01)
+    strength = replace(record.strength, regularizer=only_l2, on_sample=only_l2, ties={"l2": (0.005, 0.02)})
+    told = range_in_own_unit(replace(record, strength=strength))
+    assert told == ["For regularizers.L1L2 that is l2 from 0.0025 to 0.01."]
 
 
 def test_numbers_are_predicted_in_their_own_unit() -> None:

@@ -151,7 +151,7 @@ class Ladder:
             most_rows=SIZES[0],
             budget_s=budget_s if math.isfinite(budget_s) else None,
             budget_source="automatic" if self._given_s is None else "given",
-            size_reason=f"no more rows fit into {budget_s:.2g} s",
+            size_reason=f"no more rows fit into {number(budget_s, 2)} s",
             is_smallest=True,
         )
 
@@ -207,7 +207,7 @@ class Ladder:
             budget_source="automatic" if is_automatic else "given",
             # Workers use no processor time of this process, so it would wait for them to the latest.
             latest_s=latest_s if is_automatic and not hasattr(self.family, "speed_up") else None,
-            size_reason=f"no more rows fit into {aim_s:.2g} s" if is_fewer else None,
+            size_reason=f"no more rows fit into {number(aim_s, 2)} s" if is_fewer else None,
             projected_s=choice.projected_s,
             full_run_s=full_run_s,
             obstacle=None if smallest_s <= most_s else obstacle,

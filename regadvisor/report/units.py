@@ -117,7 +117,7 @@ def range_in_own_unit(record: Record) -> list[str]:
         return []
     told = [(model, *each) for model, own in parameters(record).items() for each in own.items()]
     for model, key, value in told:
-        if key == "l1_ratio" or isinstance(value, str):
+        if key == "l1_ratio" or isinstance(value, str) or not value:  # Keras: both, one of them 0
             continue
         # The whole range moves with the strength that was picked; C is one over a strength.
         low, high = sorted(value * (picked / end if key == "C" else end / picked) for end in ends)

@@ -62,9 +62,11 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
         if len(getattr(first, side, None) or ()) > 1:
+            do = "split the columns of one: keras.Model(x, model([x[:, :10], x[:, 10:]])); or "
             raise ParameterError(
                 "model must have one input and one output to be asked about, got "
-                f"{len(getattr(first, side))} {side}; train it in a function: regadvisor.fit_function(fit)"
+                f"{len(getattr(first, side))} {side}; {do if side == 'inputs' else ''}train it in a "
+                "function: regadvisor.fit_function(fit)"
             )
     if first.compiled and first.loss is None:
         raise ParameterError(
