@@ -17,6 +17,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import LinearRegression
 
 from regadvisor.data.table import Table
+from regadvisor.evidence import correlation
 from regadvisor.evidence.associations import (
     Blocks,
     association_matrix,
@@ -381,11 +382,14 @@ def test_dates_are_numbers() -> None:
     assert evidence.vif_column in ("day", "trend")
 
 
-def test_more_rows_and_columns_than_allowed_are_drawn() -> None:
+def test_of_more_rows_and_columns_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correlation, "MEASURED_ROWS", 100)
+    monkeypatch.setattr(correlation, "MEASURED_COLUMNS", 20)
     X = np.random.default_rng(23).standard_normal((400, 50))
-    evidence = measure_correlation(table_of(X), seed=0, max_rows=100, max_columns=20)
+    evidence = measure_correlation(table_of(X), seed=0)
     assert evidence.n_columns == 20
-    assert evidence == measure_correlation(table_of(X), seed=0, max_rows=100, max_columns=20)
+    assert evidence == measure_correlation(table_of(X), seed=0)
+    assert evidence != measure_correlation(table_of(X[:100]), seed=0)
 
 
 @settings(max_examples=30, deadline=None)

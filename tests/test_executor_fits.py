@@ -165,7 +165,7 @@ def test_a_candidate_that_kills_every_worker_is_named_and_the_rest_goes_on(
 ) -> None:
     expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
     _, Mortal.deadly, _ = expected[4]
-    monkeypatch.setattr("regadvisor.scale.workers._new_processes", lambda n: lambda: Mortal(n))
+    monkeypatch.setattr("regadvisor.scale.workers._Pool._new", lambda pool: Mortal(pool.n_workers))
     with Mortal(2) as pool:
         found = tuned_by(Shipped(tmp_path / "log"), pool)
     assert 6 <= Mortal.n_deaths <= 8  # three times among others (perhaps a break more), three times alone

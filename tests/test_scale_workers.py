@@ -244,7 +244,7 @@ def test_four_times_the_rows_take_no_more_memory(tmp_path: Path):
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_a_worker_that_dies_twice_over_one_item_forgets_no_other() -> None:
+def test_a_worker_that_dies_twice_over_one_item_forgets_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     class Breaks(Executor):
         n_broken = 0
 
@@ -258,7 +258,8 @@ def test_a_worker_that_dies_twice_over_one_item_forgets_no_other() -> None:
             return future
 
     found: list[int] = []
-    pool = _Pool(Breaks(), Breaks, 1)
+    pool = _Pool(1, Breaks())
+    monkeypatch.setattr(pool, "_new", Breaks)
     thread = threading.Thread(target=lambda: found.extend(pool.run(abs, list(range(12)))), daemon=True)
     thread.start()
     thread.join(60)

@@ -97,10 +97,8 @@ def still_learning(
     return Note(code="still-learning", text=text)
 
 
-def zeroed_features(
-    names: Sequence[str], shares: NDArray[np.float64], *, at_least: float = thresholds.ZEROED_SHARE
-) -> tuple[ZeroedFeature, ...]:
-    """Return the features zeroed in at least a share of the folds, most often first, then as given.
+def zeroed_features(names: Sequence[str], shares: NDArray[np.float64]) -> tuple[ZeroedFeature, ...]:
+    """Return the features zeroed in at least ``ZEROED_SHARE`` of the folds, most often first, then as given.
 
     `names` (n_encoded_features,). `shares` (n_encoded_features,): share of the folds in which all weights of
     the feature were zero.
@@ -111,4 +109,5 @@ def zeroed_features(
     ['zip', 'age']
     """
     order = np.argsort(-np.asarray(shares), kind="stable")
-    return tuple(ZeroedFeature(name=names[i], share=float(shares[i])) for i in order if shares[i] >= at_least)
+    often = order[shares[order] >= thresholds.ZEROED_SHARE]
+    return tuple(ZeroedFeature(name=names[i], share=float(shares[i])) for i in often)

@@ -206,9 +206,9 @@ def as_times(column: AnySeries, order: DateOrder | None = None) -> AnySeries:
     return _read(column, order or "ymd")
 
 
-def microseconds(column: AnySeries, order: DateOrder | None = None) -> NDArray[np.float64]:
+def microseconds(column: AnySeries) -> NDArray[np.float64]:
     """Return dates as microseconds since 1970, durations as microseconds; NaN where missing."""
-    times = as_times(column, order)
+    times = as_times(column)
     unit = "m8[us]" if dtypes.is_timedelta64_dtype(times.dtype) else "M8[us]"
     stamps = times.to_numpy().astype(unit)
     values = stamps.astype(np.int64).astype(np.float64)

@@ -33,6 +33,8 @@ from regadvisor.thresholds import (
     EXPLAINED_NO,
     EXPLAINED_YES,
     FEWEST_ROWS_TO_MEASURE,
+    MEASURED_COLUMNS,
+    MEASURED_ROWS,
     ROWS_PER_INFLATION,
     VIF_NO,
     VIF_YES,
@@ -67,9 +69,7 @@ class Inflation:
     is_shrunk: bool
 
 
-def measure_correlation(
-    table: Table, *, seed: int, max_rows: int = 2000, max_columns: int = 600
-) -> CorrelationEvidence:
+def measure_correlation(table: Table, *, seed: int) -> CorrelationEvidence:
     """Measure whether the features of `table` are correlated.
 
     The reply is "yes" if common factors explain at least ``EXPLAINED_YES`` of the variance or at least
@@ -78,15 +78,14 @@ def measure_correlation(
     anything ("no"); fewer than ``FEWEST_ROWS_TO_MEASURE`` rows say nothing ("unsure").
 
     `table`: never modified. Row weights, groups and time are not used. `seed`: for the rows and columns drawn
-    where there are more than allowed, and for the permutations. `max_rows`, `max_columns`: at most this many
-    rows and columns are looked at, drawn at random.
+    where there are more than are looked at, and for the permutations.
 
     With `given` None. `margin` is the distance of the deciding statistic to its "yes" threshold, in units of
     that statistic (named by `margin_unit`), at least 0 exactly if the reply is "yes". `n_columns` counts the
     columns looked at; those that (nearly) never vary are left out.
     """
     rng = np.random.default_rng(seed)
-    blocks = encode(table, rng=rng, max_rows=max_rows, max_columns=max_columns)
+    blocks = encode(table, rng=rng, max_rows=MEASURED_ROWS, max_columns=MEASURED_COLUMNS)
     if blocks.n_variables < 2:
         return CorrelationEvidence(measured="no", n_columns=blocks.n_variables)
     if len(blocks.values) < FEWEST_ROWS_TO_MEASURE:

@@ -28,6 +28,7 @@ from regadvisor.thresholds import (
     FAINT_SIGNAL_Z,
     FEWEST_COLUMNS_FOR_DENSITY,
     FEWEST_ROWS_TO_MEASURE,
+    MEASURED_ROWS,
 )
 
 #: Sizes that only cost time.
@@ -37,7 +38,7 @@ _PERMUTATIONS = 20
 _DENSITY_UNIT = "the share of the features that carry signal"
 
 
-def measure_whole_picture(table: Table, *, seed: int, max_rows: int = 2000) -> WholePictureEvidence:
+def measure_whole_picture(table: Table, *, seed: int) -> WholePictureEvidence:
     """Measure whether the signal in `table` is spread over all features.
 
     "yes" for image arrays, for a layout whose neighbours are close (at least ``NEIGHBOURS_YES``) and in order
@@ -48,15 +49,14 @@ def measure_whole_picture(table: Table, *, seed: int, max_rows: int = 2000) -> W
     to see where it is, or too few rows, the answer is "unsure".
 
     `table`: never modified. Row weights, groups and time are not used. `seed`: for the rows, columns and
-    pairs drawn where there are more than allowed, and for the permutations. `max_rows`: at most this many
-    rows are looked at, drawn at random.
+    pairs drawn where there are more than are looked at, and for the permutations.
 
     With `given` None. `layout` is None unless the format says yes. `margin` is the distance of the deciding
     statistic to its "yes" threshold (named by `margin_unit`), at least 0 exactly if the reply is "yes"; None
     for image arrays, where nothing measured decides.
     """
     rng = np.random.default_rng(seed)
-    sample = table.take(draw_rows(table.n_rows, max_rows, rng))
+    sample = table.take(draw_rows(table.n_rows, MEASURED_ROWS, rng))
     has_rows = sample.n_rows >= FEWEST_ROWS_TO_MEASURE
     layout = find_layout(sample, rng) if has_rows else None
     density, n_columns = _density(sample, rng) if has_rows else (None, table.facts.n_features)

@@ -40,14 +40,6 @@ class _View:
     is_classification: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Contrasts:
-    """Differences between thirds of the time, in standard deviations; shape (n_contrasts, n_columns)."""
-
-    smd: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-
-
 def time_drift(table: Table, keys: NDArray[np.uint64], *, seed: int) -> tuple[bool, tuple[ShiftTest, ...]]:
     """Return whether features or target drift over time, and the tests behind it.
 
@@ -190,9 +182,9 @@ def _covariance_measure(
 def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: int, what: str) -> ShiftTest:
     if not values.shape[1]:
         return ShiftTest(what=what, verdict="equivalent", text="no column varies")
-    contrasts = _contrasts(values, n_blocks)
-    adjusted = stats.false_discovery_control(contrasts.p_value.ravel()).reshape(contrasts.p_value.shape)
-    size = np.abs(contrasts.smd)
+    smd, p_value = _contrasts(values, n_blocks)
+    adjusted = stats.false_discovery_control(p_value.ravel()).reshape(p_value.shape)
+    size = np.abs(smd)
     found = (adjusted <= thresholds.DRIFT_FDR) & (size >= thresholds.DRIFT_SMD)
     pick = np.where(found, size, 0.0).argmax() if found.any() else adjusted.argmin()
     contrast, column = np.unravel_index(int(pick), size.shape)
@@ -206,7 +198,7 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
         unit="standard deviations",
         p_value=float(adjusted[contrast, column]),
         text=f"{_drifting(n_found, names, names[int(column)])}: {parts} it moves by "
-        f"{contrasts.smd[contrast, column]:+.2f} standard deviations",
+        f"{smd[contrast, column]:+.2f} standard deviations",
     )
 
 
@@ -223,8 +215,12 @@ def _drifting(n_found: int, names: tuple[str, ...], most: str) -> str:
     return f"{n_found} of {len(names)} columns {agreed(n_found, 'drifts', 'drift')}, most of all {most}"
 
 
-def _contrasts(values: NDArray[np.float64], n_blocks: int) -> _Contrasts:
-    """Return both contrasts of thirds; their error is the spread of block means within thirds."""
+def _contrasts(values: NDArray[np.float64], n_blocks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far thirds of the time differ, in standard deviations, and the p-values.
+
+    Shape (2, n_columns): the last third and the first, the middle and both. Their error is the spread of
+    block means within thirds.
+    """
     n, third = len(values), n_blocks // 3
     block = np.arange(n) * n_blocks // n
     starts = np.searchsorted(block, np.arange(n_blocks))
@@ -241,9 +237,7 @@ def _contrasts(values: NDArray[np.float64], n_blocks: int) -> _Contrasts:
     error = between * np.sqrt(np.array([[2.0], [1.5]]) / third)
     tiny = 1e-9 * (spread + np.abs(difference).max(axis=0) + 1e-300)
     t = np.abs(difference) / np.maximum(error, tiny)
-    return _Contrasts(
-        smd=difference / np.maximum(spread, tiny), p_value=2.0 * stats.t.sf(t, df=3 * (third - 1))
-    )
+    return difference / np.maximum(spread, tiny), 2.0 * stats.t.sf(t, df=3 * (third - 1))
 
 
 def _classifier_in_time(within: NDArray[np.float64], n_blocks: int, what: str) -> ShiftTest:

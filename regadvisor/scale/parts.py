@@ -94,14 +94,15 @@ def scan_part(part: Part, spec: Spec) -> Sketch:
             sketch.add(rows, ids)
     except (pa.ArrowException, OSError, EOFError, UnicodeError, OverflowError) as error:
         raise DataError(
-            f"{part.called} must be a whole, readable file like the others, got: {_first_line(error)}; "
+            f"{part.called} must be a whole, readable file like the others, got: {first_line(error)}; "
             "copy it again, or correct it"
         ) from error
     sketch.prune(always=True)
     return sketch
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the beginning of what a library says of an error."""
     reason = reason_of(error) if isinstance(error, OSError) else str(error)
     return reason.partition("\n")[0][:300] or type(error).__name__
 

@@ -20,7 +20,17 @@ from regadvisor.data.parsing import csv_form
 from regadvisor.errors import DataError, import_optional
 from regadvisor.scale.dask_frame import DaskFrame
 from regadvisor.scale.engines import DuckRelation, LazyPolars
-from regadvisor.scale.parts import LINE, CsvPart, JsonPart, ParquetPart, Part, Source, arrow_kind, head_of
+from regadvisor.scale.parts import (
+    LINE,
+    CsvPart,
+    JsonPart,
+    ParquetPart,
+    Part,
+    Source,
+    arrow_kind,
+    first_line,
+    head_of,
+)
 from regadvisor.scale.sketch import Kind
 from regadvisor.words import listed
 
@@ -139,8 +149,8 @@ class ParquetFiles(Source):
             return cls.on(files)
         except (pa.ArrowException, OSError) as error:
             raise DataError(
-                f"{str(root)!r} must hold whole Parquet files, got a damaged one "
-                f"({str(error).partition(chr(10))[0][:300]}); copy it again"
+                f"{str(root)!r} must hold whole Parquet files, got a damaged one ({first_line(error)}); copy "
+                "it again"
             ) from error
 
     @classmethod

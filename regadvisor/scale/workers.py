@@ -13,10 +13,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from multiprocessing.connection import wait as wait_for
 from numbers import Integral
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from regadvisor.errors import ParameterError, RegadvisorError, import_optional
 
@@ -33,17 +33,18 @@ class WorkerError(RegadvisorError):
     """A piece of work ended every worker that it was given to."""
 
 
-class Workers(Protocol):
+class Workers:
     """Somewhere to work."""
 
     n_workers: int
     #: Whether that is this process, one item after the other.
-    is_here: bool
+    is_here = False
 
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result | WorkerError]:
         """Yield the results in the order of the items; for one that kills its workers, the error."""
+        raise NotImplementedError
 
 
 def check_executor(executor: Any) -> Any:
@@ -72,15 +73,16 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
     ...     list(here.run(abs, [-1, 2]))
     [1, 2]
     """
-    if isinstance(executor, _Here | _Pool | _Dask | _Ray):
+    if isinstance(executor, Workers):
         return nullcontext(executor)
     check_executor(executor)
     if executor is None or executor == 1:
         return nullcontext(_Here())
     if isinstance(executor, Integral):
-        return _processes(int(executor))
+        check_may_start("a number of processes as executor")
+        return closing(_Pool(int(executor)))
     if isinstance(executor, Executor):
-        return _given(executor)
+        return closing(_Pool(int(getattr(executor, "_max_workers", 4)), executor))
     return _ray() if executor == "ray" else nullcontext(_Dask(executor))
 
 
@@ -100,7 +102,7 @@ def _is_dask(executor: Any) -> bool:
     return type(executor).__module__.startswith("distributed.") and hasattr(executor, "submit")
 
 
-class _Here:
+class _Here(Workers):
     """This process."""
 
     n_workers = 1
@@ -112,17 +114,15 @@ class _Here:
         return map(function, items)
 
 
-class _Pool:
-    """An executor of concurrent.futures; where it breaks, another one is made."""
+class _Pool(Workers):
+    """The caller's executor of concurrent.futures, or processes; where it breaks, others are started."""
 
-    is_here = False
-
-    def __init__(self, pool: Executor, make: Callable[[], Executor], n_workers: int) -> None:
-        self._pool, self._make = pool, make
-        self._is_own = False
+    def __init__(self, n_workers: int, given: Executor | None = None) -> None:
+        self.n_workers = n_workers
+        self._is_own = given is None
+        self._pool = self._new() if given is None else given
         #: Whether work under way is of no more use.
         self._must_end = False
-        self.n_workers = n_workers
 
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
@@ -187,7 +187,12 @@ class _Pool:
     def _replace(self) -> None:
         if self._is_own:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool, self._is_own = self._make(), True
+        self._pool, self._is_own = self._new(), True
+
+    def _new(self) -> Executor:
+        # Spawned, not forked: a fork in a process with threads, as torch and Arrow have, may hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.n_workers, mp_context=context, initializer=_begin)
 
     def close(self) -> None:
         """End the processes that were started here."""
@@ -209,12 +214,6 @@ def _killer(item: Any, error: BaseException) -> WorkerError:
     return found
 
 
-def _new_processes(n_workers: int) -> Callable[[], Executor]:
-    # Spawned, not forked: a fork in a process with threads, as torch and Arrow have, may hang.
-    context = multiprocessing.get_context("spawn")
-    return lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin)
-
-
 def _begin() -> None:
     """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -233,33 +232,9 @@ def end_with_parent() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-@contextmanager
-def _processes(n_workers: int) -> Iterator[Workers]:
-    check_may_start("a number of processes as executor")
-    make = _new_processes(n_workers)
-    pool = _Pool(make(), make, n_workers)
-    pool._is_own = True
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-@contextmanager
-def _given(executor: Executor) -> Iterator[Workers]:
-    n_workers = int(getattr(executor, "_max_workers", 4))
-    pool = _Pool(executor, _new_processes(n_workers), n_workers)
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-class _Cluster:
+class _Cluster(Workers):
     """Workers of a library that gives work out again by itself when a worker dies."""
 
-    is_here = False
-    n_workers: int
     #: What is raised where an item has killed its workers.
     killed: type[Exception]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 #: A column or level with fewer rows than this off its most frequent value says nothing about association
 #: (Cochran 1954: expected counts of at least 5): two rare words may share all their three rows by chance.
 FEWEST_ROWS_OFF_MODE = 5
+#: Rows that are looked at, drawn at random: correlations are then known to 0.02; and columns (Q3a).
+MEASURED_ROWS = 2_000
+MEASURED_COLUMNS = 600
 #: Fewer rows than this are not measured: a correlation of 0.6 is within chance (95%) among ten.
 FEWEST_ROWS_TO_MEASURE = 10
 #: Share of the variance that common factors explain; for equicorrelated columns it is their correlation.
