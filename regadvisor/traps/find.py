@@ -6,6 +6,7 @@ from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.alone import coded, near_leaks
 from regadvisor.traps.censored import censored
+from regadvisor.traps.choices import choices
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
@@ -40,7 +41,7 @@ def find_traps(
         *leaked,
         *censored(view),
         *totals,
-        *shared,
+        *(shared or choices(view)),
         *notes_on_identifiers(view, numbered),
         *coded(view, told=source),
         *no_values,

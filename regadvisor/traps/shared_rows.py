@@ -88,7 +88,7 @@ def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, 
         return (), ()
     rng = np.random.default_rng(seed)
     pair, n_sources = in_pairs(view, np.random.default_rng([seed, 1]))
-    for j, whole in _candidates(view):
+    for j, whole in candidates(view):
         is_of_pair = j in pair and n_sources > len(np.unique(whole))  # an age, not the patient
         harm = None if is_of_pair else _by_column(view, j, whole, rng)
         if harm is not None:
@@ -103,7 +103,7 @@ def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, 
 # --------------------------------------------------------------------------------- a column names them
 
 
-def _candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
+def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
     """Return the columns that may name a source, with all their rows, those with most levels first.
 
     They have many levels, none of which holds most of the rows, and most rows share theirs with others.
