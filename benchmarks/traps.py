@@ -30,10 +30,10 @@ from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
-CODES += ("totals-row", "piled-target", "counts-target", "one-class-value")
+CODES += ("totals-row", "piled-target", "counts-target", "one-class-value", "one-of-each-group")
 #: What shuffling takes away.
 RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")
-RELATIONS += ("one-class-value",)
+RELATIONS += ("one-class-value", "one-of-each-group")
 #: Share of the clean tables on which a check may fire.
 ALLOWED = 0.02
 #: Rows of real sets that are shuffled.

@@ -29,8 +29,8 @@ def choices(view: View) -> tuple[Note, ...]:
                 name = view.names([j])
                 text = (
                     f"in every group of rows with the same {name} exactly one is of class "
-                    f"{shown(classes[code])}, as in choices, matched cases and balanced designs. Better use a "
-                    f"conditional logit; if not, pass groups= with {name} and leave it out of X."
+                    f"{shown(classes[code])}, as in choices, matched cases and balanced designs. Better "
+                    f"use a conditional logit; if not, pass groups= with {name} and leave it out of X."
                 )
                 return (Note(code="one-of-each-group", text=text, is_warning=True),)
     return ()
