@@ -52,7 +52,7 @@ def keras_model(
 
 def keras_fit(model: Any, y: Any = CODES, coupling: Any = "loss", batch: int = 90) -> KerasFit:
     recipe = Recipe(epochs=STEPS, batch_size=batch, transform="none")
-    return KerasFit(model, make_table(X, y).facts, recipe, coupling)
+    return KerasFit(model, make_table(X, y).facts, coupling, recipe=recipe)
 
 
 def call_of(regularizer: Regularizer, y: Any = CODES, weight: Any = None, seed: int = 0) -> Call:

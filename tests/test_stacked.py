@@ -36,7 +36,7 @@ from regadvisor.families.fitted.keras_model import own_randomness, with_regulari
 from regadvisor.families.fitted.learner import Call
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
-from regadvisor.families.fitted.stacked import train
+from regadvisor.families.fitted.stacked import Mover, Run, train
 from regadvisor.families.fitted.together import Together
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -150,7 +150,7 @@ def test_networks_have_masks_with_rates_of_their_own() -> None:
     """One step of two networks is that of a model whose dropout is multiplied by hand."""
     rate = 0.4
     fit = keras_fit(keras_model(optimizers.SGD(1.0), "binary_crossentropy", layers.Dropout(0.5)))
-    fit = KerasFit(fit.model, fit.facts, Recipe(epochs=1, batch_size=90, transform="none"))
+    fit = KerasFit(fit.model, fit.facts, recipe=Recipe(epochs=1, batch_size=90, transform="none"))
     calls = [call_of(Regularizer(dropout=rate)), call_of(Regularizer())]
     network, found = stacked(fit, calls)
     start, kept = network.start(0)
@@ -200,13 +200,7 @@ def test_each_epoch_has_every_row_once_but_for_those_that_fill_no_batch(shuffles
             return (trained[0] * x[:, 0].mean()).sum(), []
 
         def mover(self, flat: Any) -> Any:
-            class Nothing:
-                def step(self, gradient: Any) -> None:
-                    seen.append(gradient.clone())
-
-            return flat, Nothing()
-
-    from regadvisor.families.fitted.stacked import Run
+            return Mover(flat, rate=lambda: 0.0, step=lambda gradient: seen.append(gradient.clone()))
 
     runs = [
         Run(

@@ -15,10 +15,10 @@ from regadvisor.data.arrays import flatten_images
 from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
 from regadvisor.families.estimator.caller import class_weights
+from regadvisor.families.estimator.names import step_texts
 from regadvisor.families.estimator.parts import cut, objective_of, steps_inside, with_exact_solver, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
-from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import flatten, in_double, make_preprocessor, usual_preprocessor
 from regadvisor.families.unpenalised import Unpenalised

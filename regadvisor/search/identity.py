@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from regadvisor.families.base import Family, Fold, Prepared
-from regadvisor.families.estimator.texts import code_mark, text_of
+from regadvisor.families.estimator.names import code_mark, text_of
 
 
 def folds_digest(folds: Sequence[Fold]) -> str:

@@ -26,8 +26,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
-from regadvisor.families.estimator.classes import is_own_class, theirs, usual
 from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
+from regadvisor.families.estimator.names import is_own_class, step_texts, theirs, usual
 from regadvisor.families.estimator.parts import (
     cut,
     one_after_the_other,
@@ -46,7 +46,6 @@ from regadvisor.families.estimator.table import (
     without_search,
     wrapper_of,
 )
-from regadvisor.families.estimator.texts import step_texts
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.foreign import check_ours
 from regadvisor.records import FREE_TEXT, DataFacts, Note

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,29 @@ _MEET = (
 )
 
 
-class Encoder(Protocol):
-    """Unfitted steps that read rows of a table."""
+class Encoder:
+    """Unfitted steps from rows of a table to features: our preprocessing, which reads the checked X."""
+
+    def __init__(self, steps: Any, table: Table) -> None:
+        self._steps, self._facts = steps, table.facts
 
     def fit_transform(self, rows: Table) -> Any:
         """Fit to training rows and return their features, dense or sparse."""
+        return self._steps.fit_transform(rows.X)
 
     def transform(self, rows: Table) -> Any:
         """Return the features of other rows."""
+        return self._steps.transform(rows.X)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features, once fitted."""
+        return feature_names(self._steps, self._facts)
 
     @property
     def free(self) -> Any:
         """Which features no penalty acts on, once fitted, shape (n_features,); None: all are penalised."""
+        return getattr(self._steps, "free_", None)
 
 
 def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
@@ -51,7 +58,7 @@ def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
 
     `ours`: makes the preprocessing of the family, unfitted.
     """
-    return _OurSteps(ours(), table) if table.steps is None else _CallerSteps(table.steps)
+    return Encoder(ours(), table) if table.steps is None else _CallerSteps(table.steps, table)
 
 
 def as_seen(table: Table) -> Table:
@@ -68,7 +75,7 @@ def as_seen(table: Table) -> Table:
     """
     if table.steps is None:
         return table
-    encoder = _CallerSteps(table.steps)
+    encoder = _CallerSteps(table.steps, table)
     features = encoder.fit_transform(table)
     columns = tuple(Column(name=name, kind="numeric") for name in encoder.names)
     container: Literal["sparse", "array"] = "sparse" if hasattr(features, "tocsr") else "array"
@@ -76,33 +83,11 @@ def as_seen(table: Table) -> Table:
     return replace(table, X=features, facts=facts, given=None, steps=None)
 
 
-class _OurSteps:
-    """Our preprocessing; it reads the checked table."""
-
-    def __init__(self, preprocessor: Any, table: Table) -> None:
-        self._steps = preprocessor
-        self._facts = table.facts
-
-    def fit_transform(self, rows: Table) -> Any:
-        return self._steps.fit_transform(rows.X)
-
-    def transform(self, rows: Table) -> Any:
-        return self._steps.transform(rows.X)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return feature_names(self._steps, self._facts)
-
-    @property
-    def free(self) -> Any:
-        return getattr(self._steps, "free_", None)
-
-
-class _CallerSteps:
+class _CallerSteps(Encoder):
     """The caller's own steps; they read what the caller passed, and may read the target."""
 
-    def __init__(self, steps: Any) -> None:
-        self._steps = seeded(clone(steps), _SEED)
+    def __init__(self, steps: Any, table: Table) -> None:
+        super().__init__(seeded(clone(steps), _SEED), table)
         self._n_features = 0
 
     def fit_transform(self, rows: Table) -> Any:
@@ -122,9 +107,26 @@ class _CallerSteps:
         fits = len(names) == self._n_features and len(set(names)) == len(names)
         return names if fits else tuple(f"x{j}" for j in range(self._n_features))
 
+
+class AsGiven(Encoder):
+    """Rows as the caller passed them."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(None, table)
+
+    def fit_transform(self, rows: Table) -> Any:
+        """Return the rows."""
+        if rows.given is None:
+            raise DataError("X must be passed to advise() to be handed on, got rows without it")
+        return rows.given
+
+    transform = fit_transform
+
     @property
-    def free(self) -> Any:
-        return getattr(self._steps, "free_", None)
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        names = (column.name for column in self._facts.columns)
+        return tuple(name if isinstance(name, str) else f"x{name}" for name in names)
 
 
 class OfFirstTarget(TransformerMixin, BaseEstimator):
@@ -151,31 +153,6 @@ class OfFirstTarget(TransformerMixin, BaseEstimator):
         """Return the names that the steps give."""
         names: NDArray[Any] = self.steps_.get_feature_names_out(input_features)
         return names
-
-
-class AsGiven:
-    """Rows as the caller passed them: an :class:`~.encoder.Encoder` that does nothing."""
-
-    free = None
-
-    def __init__(self, table: Table) -> None:
-        self.names = tuple(
-            column.name if isinstance(column.name, str) else f"x{column.name}"
-            for column in table.facts.columns
-        )
-
-    def fit_transform(self, rows: Table) -> Any:
-        """Return the rows."""
-        return self.transform(rows)
-
-    def transform(self, rows: Table) -> Any:
-        """Return the rows.
-
-        Raises DataError if they are not there.
-        """
-        if rows.given is None:
-            raise DataError("X must be passed to advise() to be handed on, got rows without it")
-        return rows.given
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,37 +21,31 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.estimator.caller import Caller, asked_about
-from regadvisor.families.estimator.classes import theirs, usual
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder, seeded
 from regadvisor.families.estimator.measures import Scale
+from regadvisor.families.estimator.names import step_texts, theirs, usual
 from regadvisor.families.estimator.parts import objective_of, with_last
 from regadvisor.families.estimator.rules import VANISHING, Strengths
 from regadvisor.families.estimator.table import configured, innermost, wrapper_of
-from regadvisor.families.estimator.texts import step_texts
-from regadvisor.families.fitted.learner import Laws, Trained
+from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
 from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
 from regadvisor.records import Note, Training
-from regadvisor.regularizer import Coupling, Kind, Regularizer
+from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.words import number
-
-if TYPE_CHECKING:
-    from regadvisor.families.fitted.together import Together
 
 #: Targets so many times as large as 1, or as small, are slow to learn for a network.
 LARGE_TARGET = 10.0
 
 
-class EstimatorLearner:
-    """A :class:`~regadvisor.families.fitted.family.Learner` around the caller's own estimator."""
+class EstimatorLearner(Learner):
+    """Trains the caller's own estimator."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
         self.laws: Laws = caller.row.laws
-        self.coupling: Coupling = "loss"
-        self.together: Together | None = None
         self.has_intercept = bool(innermost(caller.last).get_params().get("fit_intercept", True))
         self._classes: NDArray[Any] = np.empty(0)
         self._target: NDArray[Any] | None = None
@@ -62,10 +56,7 @@ class EstimatorLearner:
         return self.caller.kinds
 
     def on(self, table: Table, X: Any) -> Table:
-        """Return the table as the estimator sees it.
-
-        Raises DataError, ParameterError if the target or the weights are not for this estimator.
-        """
+        """Return the table as the estimator sees it."""
         table, self.caller = asked_about(table, self.caller, X)
         inner = innermost(self.caller.last)
         if self.caller.n_labels and not np.isin(table.targets, (0.0, 1.0)).all():
@@ -117,9 +108,6 @@ class EstimatorLearner:
         is_network = self.laws == "network"
         return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=is_network))
 
-    def check(self, X: Any) -> None:
-        """Nothing is known before it is fitted."""
-
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train the estimator with these strengths.
 
@@ -148,7 +136,7 @@ class EstimatorLearner:
                 ) from error
         return Trained(
             outputs=lambda rows: self._outputs(model, rows),
-            weights=_weights(model),
+            weights=None if wrapper_of(model) is not None else weights_of(model),
             converged=_has_converged(model),
             is_limit=regularizer.kind == "none" and _value(model, "C") > 0.1 / VANISHING / len(y),
         )
@@ -222,10 +210,6 @@ class EstimatorLearner:
             return 1.0, 1.0
         return self.caller.row.scale(innermost(self.caller.last), self._inner_target)
 
-    def sum_lr(self, n_rows: int) -> float:
-        """Return nothing: strengths are in the loss."""
-        return 0.0
-
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the unit of the estimator's objective."""
         l1, l2 = self._scale
@@ -296,14 +280,6 @@ def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:
 def _value(model: Any, name: str) -> float:
     value = innermost(model).get_params().get(name)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _weights(model: BaseEstimator) -> Floats | None:
-    """Return the weights of the features, shape (n_features, n_outputs), where there are such."""
-    weights = getattr(model, "coef_", None) if wrapper_of(model) is None else None
-    if not isinstance(weights, np.ndarray):
-        return None
-    return np.asarray(weights.reshape(-1, weights.shape[-1]).T, dtype=np.float64)
 
 
 def _has_converged(model: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import median_abs_deviation
 
-from regadvisor.families.estimator.classes import theirs
+from regadvisor.families.estimator.names import theirs
 from regadvisor.families.fitted.losses import (
     NAMED,
     ColumnLoss,

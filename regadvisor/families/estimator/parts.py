@@ -8,9 +8,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.estimator.classes import usual
+from regadvisor.families.estimator.names import is_there, text_of, usual
 from regadvisor.families.estimator.table import STRENGTH_PARAMS, innermost, wrapper_of
-from regadvisor.families.estimator.texts import is_there, text_of
 from regadvisor.records import DataFacts
 from regadvisor.regularizer import Kind
 
@@ -117,13 +116,11 @@ def objective_of(last: BaseEstimator) -> tuple[str, ...]:
     return tuple(
         f"{name}={params[name]!r}"
         for name in _OBJECTIVE
-        if _is_plain(params.get(name)) and params.get(name) != common.get(name)
+        # What compares and prints as a value.
+        if not hasattr(params.get(name), "shape")
+        and not callable(params.get(name))
+        and params.get(name) != common.get(name)
     )
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value compares and prints as one."""
-    return not hasattr(value, "shape") and not callable(value)
 
 
 def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:

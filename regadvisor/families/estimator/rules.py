@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
-from regadvisor.families.estimator.classes import usual
+from regadvisor.families.estimator.names import usual
 from regadvisor.families.linear.estimators import (
     INTERCEPT_SCALING,
     LIBLINEAR_TOL,

@@ -24,7 +24,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from regadvisor.errors import ParameterError, reason_of
-from regadvisor.families.estimator.classes import is_own_class, theirs
 from regadvisor.families.estimator.measures import (
     Scale,
     Target,
@@ -44,6 +43,7 @@ from regadvisor.families.estimator.measures import (
     squared_scale,
     svc_loss,
 )
+from regadvisor.families.estimator.names import is_own_class, is_there, theirs
 from regadvisor.families.estimator.rules import (
     Strengths,
     alpha_is_l1,
@@ -59,7 +59,6 @@ from regadvisor.families.estimator.rules import (
     sgd,
     svm,
 )
-from regadvisor.families.estimator.texts import is_there
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
 from regadvisor.foreign import check_ours

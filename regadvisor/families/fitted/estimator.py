@@ -56,20 +56,8 @@ class _Fitted(BaseEstimator):
 class FittedClassifier(ClassifierMixin, _Fitted):
     """A classifier that the caller's own function trains.
 
-    Parameters
-    ----------
-    function : FitFunction
-        From :func:`regadvisor.fit_function`.
-    l1, l2, dropout : float, default 0.0
-        What the function is called with.
-    random_state : int, default 0
-        Its seed.
-
-    Attributes
-    ----------
-    model_ : object
-        What the function returned.
-    classes_ : ndarray, shape (n_classes,)
+    `function`: from :func:`regadvisor.fit_function`; it is called with the strengths, and with `random_state`
+    as its seed. `model_`: what it returned. `classes_` (n_classes,).
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -15,8 +15,8 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
-from regadvisor.families.estimator.texts import step_texts
-from regadvisor.families.fitted.learner import Laws, Trained
+from regadvisor.families.estimator.names import step_texts
+from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
 from regadvisor.families.fitted.ranges import ranged
@@ -25,7 +25,8 @@ from regadvisor.records import Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
-    from regadvisor.families.fitted.together import Library, Together
+    from regadvisor.families.fitted.keras_fit import KerasFit
+    from regadvisor.families.fitted.skorch_fit import SkorchFit
     from regadvisor.families.neural.recipe import Recipe
 
 _LINEAR: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
@@ -54,7 +55,7 @@ class FitFunction:
     #: Rows → Σ lr of a run, where its optimizer decouples weight decay: strengths are decoupled then.
     sum_lr: Callable[[int], float] | None = None
     #: How many of its networks are trained at once, if that is known.
-    stacks: Library | None = None
+    stacks: KerasFit | SkorchFit | None = None
     #: What a reader should know of it.
     notes: tuple[Note, ...] = ()
 
@@ -217,10 +218,8 @@ def _checked_ranges(
     return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
 
 
-class FunctionLearner:
-    """A :class:`~.family.Learner` that calls the caller's function."""
-
-    has_intercept = True
+class FunctionLearner(Learner):
+    """Calls the caller's function."""
 
     def __init__(self, function: FitFunction) -> None:
         self.function = function
@@ -228,7 +227,6 @@ class FunctionLearner:
         self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
         self._n_targets: int | None = None
-        self.together: Together | None = None
         if function.stacks is not None:
             from regadvisor.families.fitted.together import Together
 
@@ -243,10 +241,6 @@ class FunctionLearner:
         """Return the table with X, and what a reader should know of the function."""
         notes = (*table.notes, *self.function.notes)
         return replace(table, given=X, steps=self.function.steps, notes=notes)
-
-    def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
-        """Return the strengths as they are."""
-        return regularizer
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the caller named, or the usual one of the task."""
@@ -286,18 +280,13 @@ class FunctionLearner:
     def _trained(self, model: Any) -> Trained:
         """Return what the function returned, as the family reads it."""
         classes, n_targets = self._classes, self._n_targets
-        weights = getattr(model, "coef_", None)
-        if isinstance(weights, np.ndarray) and weights.ndim in (1, 2):
-            weights = weights.reshape(-1, weights.shape[-1]).T
-        else:
-            weights = None
 
         def outputs(rows: Any) -> Floats:
             if classes:
                 return class_probabilities(model, rows, classes)
             return predictions(model, rows, n_targets)
 
-        return Trained(outputs=outputs, weights=weights)
+        return Trained(outputs=outputs, weights=weights_of(model))
 
     def sum_lr(self, n_rows: int) -> float:
         """Return Σ lr of a run on so many rows, where strengths are decoupled."""
@@ -307,25 +296,25 @@ class FunctionLearner:
         """Return candidates in the caller's own ranges."""
         return ranged(found, self.function.ranges) if self.function.ranges else found
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
-        """Return nothing: what the function does with strengths is not known."""
-        return {}
-
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""
-        own = Training(family="fitted", module=self.function.name, seed=seed, coupling=self.coupling)
-        recipe = self.function.recipe
+        function, recipe, together = self.function, self.function.recipe, self.together
+        training = Training(family="fitted", module=function.name, seed=seed, coupling=self.coupling)
         if recipe is None:
-            return own
-        size = recipe.batch_size if recipe.epochs else None
-        together = self.together
+            return training
         if together is not None and together.is_tried:
-            own = replace(own, is_stacked=together.why_not is None, engine_reason=together.why_not)
-        own = replace(own, engine=self.function.library, own_optimizer=self.function.optimizer)
-        own = replace(own, epochs=recipe.epochs, batch_size=size)
-        own = replace(own, has_scaled_target=self.function.scales_target)
-        steps = () if self.function.steps is None else step_texts(self.function.steps)
-        return replace(own, transform=recipe.transform or "standard", steps=steps)
+            stacked, reason = together.why_not is None, together.why_not
+            training = replace(training, is_stacked=stacked, engine_reason=reason)
+        return replace(
+            training,
+            engine=function.library,
+            own_optimizer=function.optimizer,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size if recipe.epochs else None,
+            has_scaled_target=function.scales_target,
+            transform=recipe.transform or "standard",
+            steps=() if function.steps is None else step_texts(function.steps),
+        )
 
 
 def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
@@ -47,55 +49,73 @@ class Call:
     seed: int
 
 
-class Learner(Protocol):
+def weights_of(model: Any) -> Floats | None:
+    """Return the weights ``coef_`` of a model as those of its features, shape (n_features, n_outputs)."""
+    weights = getattr(model, "coef_", None)
+    if not isinstance(weights, np.ndarray) or weights.ndim not in (1, 2):
+        return None
+    return np.asarray(weights.reshape(-1, weights.shape[-1]).T, dtype=np.float64)
+
+
+class Learner(ABC):
     """What is trained, and how.
 
     `coupling`: decoupled: what strengths do depends on Σ lr of a run. `has_intercept`: if not, models are
     compared with zero weights in place of the best constant. `together`: what trains many of its networks at
-    once.
+    once; None: nothing.
     """
 
     laws: Laws
-    coupling: Coupling
-    has_intercept: bool
-
-    def sum_lr(self, n_rows: int) -> float:
-        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
+    coupling: Coupling = "loss"
+    has_intercept: bool = True
+    together: Together | None = None
 
     @property
-    def together(self) -> Together | None:
-        """What trains many of its networks at once; None: nothing."""
-
-    @property
+    @abstractmethod
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds that it can express."""
 
+    @abstractmethod
     def on(self, table: Table, X: Any) -> Table:
-        """Return the table of all rows as the model sees it, with their X as the caller passed it."""
+        """Return the table of all rows as the model sees it, with their X as the caller passed it.
 
+        Raises DataError, ParameterError if the target or the weights are not for this model.
+        """
+
+    @abstractmethod
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that models are compared by."""
 
+    @abstractmethod
     def encoder(self, sample: Table) -> Encoder:
         """Return unfitted steps from rows of a table to what :meth:`fit` takes as X."""
 
-    def check(self, X: Any) -> None:
+    def check(self, X: Any) -> None:  # noqa: B027
         """Raise ParameterError if it is known, before anything is trained, that such rows cannot be."""
 
+    @abstractmethod
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
 
+    def sum_lr(self, n_rows: int) -> float:
+        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
+        return 0.0
+
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return ranges and portfolios, given those of a model with log loss or squared error."""
+        return found
 
     def in_own_unit(self, regularizer: Regularizer) -> Regularizer:
         """Return strengths for a target of variance 1 in the unit of the model's objective."""
+        return regularizer
 
+    @abstractmethod
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the model."""
 
     def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
         """Return the parameters that set these strengths, by the name of what has them; may be empty."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -179,15 +179,6 @@ def signs(codes: NDArray[Any], n_classes: int) -> Floats:
 # ----------------------------------------------------------------------------------- the losses there are
 
 
-def _margin(loss: Callable[[Floats], Floats]) -> Element:
-    """Return a loss of margins, target × output, as a loss of both."""
-    return lambda target, outputs: loss(target * outputs)
-
-
-def _modified_huber(margin: Floats) -> Floats:
-    return np.where(margin < -1, -4 * margin, np.square(np.maximum(0.0, 1 - margin)))
-
-
 def pinball(quantile: float) -> Element:
     """Return the pinball loss of a quantile.
 
@@ -291,16 +282,19 @@ def squared_error() -> ColumnLoss:
 
 
 def of_margins(name: str) -> ColumnLoss:
-    """Return a loss of margins by its name."""
+    """Return a loss of margins, target × output, by its name."""
+    loss = _MARGINS[name]
     return ColumnLoss(
-        name=name, response="decision_function", element=_margin(_MARGINS[name]), are_signs=True
+        name=name, response="decision_function", element=lambda y, z: loss(y * z), are_signs=True
     )
 
 
 _MARGINS: dict[str, Callable[[Floats], Floats]] = {
     "hinge loss": lambda margin: np.maximum(0.0, 1 - margin),
     "squared hinge loss": lambda margin: np.square(np.maximum(0.0, 1 - margin)),
-    "modified Huber loss": _modified_huber,
+    "modified Huber loss": lambda margin: np.where(
+        margin < -1, -4 * margin, np.square(np.maximum(0.0, 1 - margin))
+    ),
     "squared error of -1 and 1": lambda margin: np.square(1 - margin),
 }
 

@@ -38,61 +38,32 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     """
     steps, model = net_in(model)
     is_net = is_of(model, "skorch")
-    first = None if is_net else model if is_of(model, "keras") else _drawn_keras(model, facts)
-    if first is None and not is_net:
+    first = model if is_net or is_of(model, "keras") else _drawn_keras(model, facts)
+    if first is None:
         return None
-    from regadvisor.families.neural.common_scale import are_codes, is_on_common_scale
     from regadvisor.families.neural.recipe import Recipe
 
     if recipe is not None and not isinstance(recipe, Recipe):
         raise ParameterError(
             f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass Recipe(epochs=...)"
         )
-    transform = None if recipe is None else recipe.transform
-    is_ready = facts.image_shape is not None
-    if transform is None and not is_ready and features is not None:
-        is_ready = is_on_common_scale(features, facts)
-        is_ready = is_ready or (_looks_up(model if is_net else first) and are_codes(features, facts))
-    encode = transform == "standard" or (transform is None and not is_ready)
-    if first is None:
+    encode = steps is None and _is_encoded(first, facts, features, recipe)
+    if is_net:
         return _skorch(model, facts, recipe, encode=encode, steps=steps)
-    from regadvisor.families.fitted.keras_fit import KerasFit
-    from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
+    return _keras(model, first, facts, recipe, encode=encode)
 
-    with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
-    for side in ("inputs", "outputs"):
-        if len(getattr(first, side, None) or ()) > 1:
-            do = "split the columns of one: keras.Model(x, model([x[:, :10], x[:, 10:]])); or "
-            raise ParameterError(
-                "model must have one input and one output to be asked about, got "
-                f"{len(getattr(first, side))} {side}; {do if side == 'inputs' else ''}train it in a "
-                "function: regadvisor.fit_function(fit)"
-            )
-    if first.compiled and first.loss is None:
-        raise ParameterError(
-            "model must be compiled with a loss, got none: model.compile(optimizer, loss=...); with a loss "
-            "in its layers, train it in a function: regadvisor.fit_function(fit)"
-        )
-    _check_recipe(recipe, is_compiled=bool(first.compiled))
-    own = recipe or Recipe(batch_size=_KERAS_BATCH)
-    known = _epochs(first, recipe)
-    epochs = known or assumed_epochs(facts.n_rows, own.batch_size)
-    own = replace(own, epochs=epochs, transform="standard" if encode else "none")
-    fit = KerasFit(model, facts, own, "decoupled" if decays(first) else "loss")
-    return FitFunction(
-        fit=fit,
-        stacks=fit,
-        kinds=_kinds(n_rates(first) > 0),
-        laws="network",
-        encode=encode,
-        scales_target=facts.task == "regression" and fit.scales_target(first),
-        name=str(getattr(model, "__name__", type(first).__name__)),
-        library="keras",
-        optimizer=type(first.optimizer).__name__ if first.compiled else None,
-        recipe=own,
-        notes=(*(() if known else (_assumed(epochs, own.batch_size),)), *_unreached(first)),
-        sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=own.epochs) if decays(first) else None,
-    )
+
+def _is_encoded(first: Any, facts: DataFacts, features: Any, recipe: Recipe | None) -> bool:
+    """Return whether rows are encoded: the recipe says so, or they cannot go in as they are."""
+    from regadvisor.families.neural.common_scale import are_codes, is_on_common_scale
+
+    if recipe is not None and recipe.transform is not None:
+        return recipe.transform == "standard"
+    if facts.image_shape is not None or features is None:
+        return facts.image_shape is None
+    if is_on_common_scale(features, facts):
+        return False
+    return not (_looks_up(first) and are_codes(features, facts))
 
 
 def _looks_up(model: Any) -> bool:
@@ -164,6 +135,48 @@ def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
 
 
 # ------------------------------------------------------------------------------------------------- Keras
+
+
+def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
+    """Return a Keras model, or a factory which made `first`, as a function that trains it."""
+    from regadvisor.families.fitted.keras_fit import KerasFit
+    from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
+    from regadvisor.families.neural.recipe import Recipe
+
+    with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
+    for side in ("inputs", "outputs"):
+        if len(getattr(first, side, None) or ()) > 1:
+            do = "split the columns of one: keras.Model(x, model([x[:, :10], x[:, 10:]])); or "
+            raise ParameterError(
+                "model must have one input and one output to be asked about, got "
+                f"{len(getattr(first, side))} {side}; {do if side == 'inputs' else ''}train it in a "
+                "function: regadvisor.fit_function(fit)"
+            )
+    if first.compiled and first.loss is None:
+        raise ParameterError(
+            "model must be compiled with a loss, got none: model.compile(optimizer, loss=...); with a loss "
+            "in its layers, train it in a function: regadvisor.fit_function(fit)"
+        )
+    _check_recipe(recipe, is_compiled=bool(first.compiled))
+    own = recipe or Recipe(batch_size=_KERAS_BATCH)
+    known = _epochs(first, recipe)
+    epochs = known or assumed_epochs(facts.n_rows, own.batch_size)
+    own = replace(own, epochs=epochs, transform="standard" if encode else "none")
+    fit = KerasFit(model, facts, "decoupled" if decays(first) else "loss", recipe=own)
+    return FitFunction(
+        fit=fit,
+        stacks=fit,
+        kinds=_kinds(n_rates(first) > 0),
+        laws="network",
+        encode=encode,
+        scales_target=facts.task == "regression" and fit.scales_target(first),
+        name=str(getattr(model, "__name__", type(first).__name__)),
+        library="keras",
+        optimizer=type(first.optimizer).__name__ if first.compiled else None,
+        recipe=own,
+        notes=(*(() if known else (_assumed(epochs, own.batch_size),)), *_unreached(first)),
+        sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=epochs) if decays(first) else None,
+    )
 
 
 def _drawn_keras(model: Any, facts: DataFacts) -> Any:
@@ -259,7 +272,6 @@ def _skorch(
         )
     if steps is not None and recipe is not None and recipe.transform == "standard":
         raise ParameterError("recipe must be None for a pipeline, whose steps prepare the rows, got a Recipe")
-    encode = encode and steps is None
     fit = SkorchFit(net, facts, "decoupled" if decays(net) else "loss")
     return FitFunction(
         fit=fit,

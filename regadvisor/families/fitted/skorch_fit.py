@@ -14,42 +14,48 @@ from sklearn.base import clone
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
-from regadvisor.families.fitted import first_look
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
+from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library
 from regadvisor.families.fitted.losses import ColumnLoss, Floats
 from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import row_losses
 from regadvisor.families.neural.module.checks import failing_layer, squashed
 from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw
-from regadvisor.records import DataFacts
-from regadvisor.regularizer import Coupling, Regularizer
+from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.learner import Call
     from regadvisor.families.fitted.skorch_network import SkorchNetwork
-    from regadvisor.families.fitted.stacked import Numbers, Run
 
 #: Criteria that take logits; others of classes take probabilities.
 _OF_LOGITS = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
 
 
 @dataclass(frozen=True, eq=False)
-class SkorchFit:
+class SkorchFitted(Fitted):
+    """A trained net."""
+
+    def _outputs(self, X: Any) -> NDArray[np.float64]:
+        predict = self.model.predict_proba if self.classes_ else self.model.predict
+        found = np.asarray(predict(rows_taken(self.model.module_, X)), dtype=np.float64)
+        return found.reshape(len(found), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class SkorchFit(Library):
     """Trains a skorch net with a regularizer, for :class:`~.function.FitFunction`."""
 
-    net: Any
-    facts: DataFacts
-    coupling: Coupling = "loss"
+    fitted = SkorchFitted
 
     def __call__(self, regularizer: Regularizer, X: Any, y: NDArray[Any], seed: int) -> SkorchFitted:
         """Return what the net's own fit trains."""
         with LOCK, own_randomness(seed):
-            own = with_regularizer(self.net, regularizer).set_params(verbose=0)
+            own = with_regularizer(self.model, regularizer).set_params(verbose=0)
             with own_randomness(seed):  # looked at beforehand, and trained from the same numbers
                 probe = clone(own).initialize()
                 rows = rows_taken(probe.module_, X)
-                n_axes = 2 if self.facts.classes else probe.forward(rows[:2]).ndim
+                n_axes = 2 if self.n_classes else probe.forward(rows[:2]).ndim
             target, center, scale = self.target(y, n_axes)
             is_double = rows.dtype == np.float64 and target.dtype == np.float32
             own.fit(rows, target.astype(np.float64) if is_double else target)
@@ -60,23 +66,18 @@ class SkorchFit:
 
         `n_axes`: of the module's outputs. The squared error of a column and a row is that of all pairs.
         """
-        if self.facts.classes:
-            classes = list(self.facts.classes)
-            codes = np.array([classes.index(label) for label in np.asarray(y).tolist()])
+        if self.n_classes:
             # Binary cross-entropy takes floats, cross-entropy whole numbers.
-            return codes.astype(np.float32 if is_binary(self.net) else np.int64), None, None
-        values = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        center, scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
-        if not self.is_raw:
-            center, scale = values.mean(axis=0), np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
-        target = ((values - center) / scale).astype(np.float32)
+            return self._codes(y).astype(np.float32 if is_binary(self.model) else np.int64), None, None
+        is_scaled = not self.is_raw
+        target, center, scale = self._standardised(y, is_centred=is_scaled, is_scaled=is_scaled)
         return target[:, 0] if n_axes == 1 and target.shape[1] == 1 else target, center, scale
 
     def check(self, X: Any) -> None:
         """Raise ParameterError unless the module takes such rows, and returns what the criterion takes."""
         with LOCK, own_randomness(0):
-            net = clone(self.net).set_params(verbose=0).initialize()
-            rows = rows_taken(net.module_, take_rows(X, np.arange(min(first_look.N_ROWS, X.shape[0]))))
+            net = self._initialized()
+            rows = rows_taken(net.module_, take_rows(X, np.arange(min(FIRST_ROWS, X.shape[0]))))
             few = torch.as_tensor(rows).to(net.device)
 
             def run(module: torch.nn.Module) -> torch.Tensor:
@@ -89,29 +90,27 @@ class SkorchFit:
                     outputs = run(net.module_.eval())
             except Exception as error:  # whatever the caller's module raises
                 where, _ = failing_layer(net.module_, ((few,), {}))
-                raise first_look.not_taken(rows, error, where) from error
-            self._check_outputs(net, outputs, run)
+                raise self._not_taken(rows, error, where) from error
+            self._check_net(net, outputs, run)
 
-    def _check_outputs(
+    def _check_net(
         self, net: Any, outputs: torch.Tensor, run: Callable[[torch.nn.Module], torch.Tensor]
     ) -> None:
-        facts, n_classes, criterion = self.facts, len(self.facts.classes or ()), net.criterion_
+        """Raise ParameterError unless these outputs are what the net's criterion takes."""
+        n_classes, criterion = self.n_classes, net.criterion_
         if is_binary(net) and n_classes != 2:
             raise ParameterError(
                 f"model must be a NeuralNetClassifier for {n_classes} classes, got one for two of them"
             )
-        do = "build its last layer for them"
-        if n_classes == 2:
-            do += f", or use NeuralNet{'' if is_binary(net) else 'Binary'}Classifier"
-        width = 1 if is_binary(net) else n_classes or facts.n_targets
-        first_look.check_width(outputs.cpu().numpy(), facts, {width}, do)
-        first_look.check_finite(outputs.cpu().numpy())
+        do = f", or use NeuralNet{'' if is_binary(net) else 'Binary'}Classifier" if n_classes == 2 else ""
+        width = 1 if is_binary(net) else n_classes or self.facts.n_targets
+        self._check_outputs(outputs.cpu().numpy(), {width}, do)
         name, is_logits = type(criterion).__name__, isinstance(criterion, _OF_LOGITS)
         if n_classes and not is_logits:
             do = "end it in a softmax, pass criterion=torch.nn.CrossEntropyLoss, or say what makes them"
             with callers_code("predict_nonlinearity must turn outputs into probabilities", "look at it"):
                 shares = net._get_predict_nonlinearity()(outputs)
-            first_look.check_shares(shares.cpu().numpy(), name, f"{do}: predict_nonlinearity=...")
+            self._check_shares(shares.cpu().numpy(), name, f"{do}: predict_nonlinearity=...")
         elif n_classes or not self.is_raw:
             got = squashed(net.module_, run, is_classification=n_classes > 0)
             what = "numbers of any size and sign, as the target is standardised"
@@ -121,6 +120,9 @@ class SkorchFit:
                     "the last sigmoid, softmax, tanh, softplus or ReLU"
                 )
 
+    def _initialized(self) -> Any:
+        return clone(self.model).set_params(verbose=0).initialize()
+
     @cached_property
     def is_raw(self) -> bool:
         """Whether the criterion has to see a numeric target as it is, such as counts."""
@@ -129,7 +131,7 @@ class SkorchFit:
     @cached_property
     def _criterion(self) -> Any:
         with LOCK, own_randomness(0):
-            return clone(self.net).set_params(verbose=0).initialize().criterion_
+            return self._initialized().criterion_
 
     @property
     def row_loss(self) -> ColumnLoss | None:
@@ -138,7 +140,7 @@ class SkorchFit:
         Outputs need not be in the unit of a target that the criterion sees as it is: for counts they are
         logarithms.
         """
-        if self.facts.classes or not self.is_raw:
+        if self.n_classes or not self.is_raw:
             return None
         return CriterionLoss(
             name=name_of_loss(self._criterion),
@@ -150,71 +152,56 @@ class SkorchFit:
     # ------------------------------------------------------------------------ many at once (together.py)
 
     @property
-    def share(self) -> float:
+    def share(self) -> float:  # type: ignore[override]
         """Share of the rows that the net does not hold out."""
-        return share_trained(self.net)
+        return share_trained(self.model)
 
     @property
     def batch(self) -> int:
         """Most rows of a step; of nets that take all rows at once, those of the data."""
-        size: int = self.net.batch_size
+        size: int = self.model.batch_size
         return self.facts.n_rows if size == -1 else size
 
     @property
     def epochs(self) -> int:
         """Epochs of one run, unless callbacks stop it."""
-        epochs: int = self.net.max_epochs
+        epochs: int = self.model.max_epochs
         return epochs
 
     def why_not(self, X: Any) -> str | None:
         """Return why networks cannot be stacked, as far as it is known without trying."""
         from regadvisor.families.fitted.skorch_network import why_not
 
-        return why_not(self.net)
+        return why_not(self.model)
 
     def network(self, call: Call, *, steps: int | None = None) -> SkorchNetwork:
         """Return the net as a function of its numbers; with `steps`, so many steps of all rows."""
         from regadvisor.families.fitted.skorch_network import SkorchNetwork
 
         return SkorchNetwork(
-            self.net if steps is None else clone(self.net).set_params(train_split=None),
+            self.model if steps is None else clone(self.model).set_params(train_split=None),
+            X=call.X,
             coupling=self.coupling,
             batch=len(call.y) if steps else self.batch,
             epochs=steps or self.epochs,
-            X=call.X,
         )
 
-    def run(
-        self, network: SkorchNetwork, call: Call
-    ) -> tuple[Run, Callable[[Numbers, Numbers], SkorchFitted]]:
-        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
+    def _tensors(self, network: SkorchNetwork, call: Call) -> tuple[Any, ...]:
         from regadvisor.families.fitted.skorch_network import trained_rows
-        from regadvisor.families.fitted.stacked import Run
 
         if call.weight is not None:
             raise ParameterError("weights must be None for a skorch net, whose loss takes none, got some")
-        target, center, scale = self.target(call.y, network.n_axes)
-        rows = rows_taken(network.made.module_, call.X)
+        target, *unit = self.target(call.y, network.n_axes)
+        rows = rows_taken(network.model.module_, call.X)
         chosen = trained_rows(network.net, rows, target)
-        run = Run(
-            regularizer=call.regularizer,
-            x=torch.as_tensor(rows[chosen]),
-            y=torch.as_tensor(target[chosen]),
-            weight=None,
-            seed=call.seed,
-        )
-
-        def fitted(trained: Numbers, kept: Numbers) -> SkorchFitted:
-            return SkorchFitted(network.model_of(trained, kept), self.facts.classes, center, scale)
-
-        return run, fitted
+        return torch.as_tensor(rows[chosen]), torch.as_tensor(target[chosen]), *unit
 
     def alone(self, call: Call, *, steps: int) -> SkorchFitted:
         """Return what the net's own fit trains, in so many steps of all rows, from the same numbers."""
         network = self.network(call, steps=steps)
         target, center, scale = self.target(call.y, network.n_axes)
         with LOCK, own_randomness(call.seed):
-            own = with_regularizer(self.net, call.regularizer)
+            own = with_regularizer(self.model, call.regularizer)
             own.set_params(verbose=0, max_epochs=steps, batch_size=-1, train_split=None).initialize()
             own.module_.load_state_dict(network.state(call.seed))
             own.partial_fit(rows_taken(own.module_, call.X), target)
@@ -243,22 +230,3 @@ def _by_row(criterion: Any, target: Floats, outputs: Floats) -> Floats:
     y, z = (torch.as_tensor(np.ascontiguousarray(each), dtype=torch.float32) for each in (target, outputs))
     found = row_losses(z[None], y, is_classification=False, own=criterion)[0]
     return np.asarray(found[:, None], dtype=np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class SkorchFitted:
-    """A trained net that predicts probabilities, or numbers in the unit of the target."""
-
-    net: Any
-    classes_: tuple[Any, ...] | None
-    center: Any = None
-    scale: Any = None
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the outputs in the unit of the target."""
-        found = np.asarray(self.net.predict(rows_taken(self.net.module_, X)), dtype=np.float64)
-        return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities of the classes."""
-        return np.asarray(self.net.predict_proba(rows_taken(self.net.module_, X)), dtype=np.float64)

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from torch import nn, optim
 
 from regadvisor.errors import ParameterError, import_optional, reason_of
-from regadvisor.families.fitted.keras_fit import numbers_of
+from regadvisor.families.fitted.library import numbers_of
 from regadvisor.families.neural.dropout import set_dropout, with_dropout
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.parameters import penalised_parameters
@@ -57,10 +57,11 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     names = ("l1", "l2") if is_proximal else ("l2",)
     found = {name if is_proximal else "weight_decay": strengths[name] for name in names}
     given = list(net.get_params().get("optimizer__param_groups", ()))
-    groups = [
-        (escape(name), {**_of(name, given), **found})
-        for name, _ in penalised_parameters(module_of(configured))
-    ]
+    groups = []
+    for name, _ in penalised_parameters(module_of(configured)):
+        # What the caller's own groups say of a parameter, such as its learning rate.
+        own = next((options for pattern, options in given if fnmatch(name, pattern)), {})
+        groups.append((escape(name), {**own, **found}))
     configured.set_params(optimizer__param_groups=[*groups, *given], optimizer__weight_decay=0.0)
     if is_proximal:
         chosen = functools.partial(_proximal, kind=OURS[net.optimizer], coupling=regularizer.coupling)
@@ -72,11 +73,6 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
 
 def _name(optimizer: Any) -> str:
     return str(getattr(optimizer, "__name__", type(optimizer).__name__))
-
-
-def _of(name: str, groups: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Return what the caller's own groups say of a parameter, such as its learning rate."""
-    return next((options for pattern, options in groups if fnmatch(name, pattern)), {})
 
 
 def has_no_half(net: Any) -> bool:
@@ -110,7 +106,8 @@ def share_trained(net: Any) -> float:
 def rates(net: Any, n_steps: int) -> list[float]:
     """Return the learning rates of all epochs, each times the steps of an epoch; of a scheduler, its own."""
     highest = float(net.get_params(deep=False).get("optimizer__lr", net.lr))
-    callbacks = [each[-1] if isinstance(each, tuple) else each for each in _callbacks(net)]
+    given = net.callbacks if isinstance(net.callbacks, list | tuple) else ()
+    callbacks = [each[-1] if isinstance(each, tuple) else each for each in given]
     scheduler = next((each for each in callbacks if type(each).__name__ == "LRScheduler"), None)
     if scheduler is None:
         return [highest * n_steps] * net.max_epochs
@@ -120,10 +117,6 @@ def rates(net: Any, n_steps: int) -> list[float]:
     except Exception:  # one that goes by the loss
         return [highest * n_steps] * net.max_epochs
     return [float(rate) * (1 if is_by_batch else n_steps) for rate in found]
-
-
-def _callbacks(net: Any) -> Sequence[Any]:
-    return net.callbacks if isinstance(net.callbacks, list | tuple) else ()
 
 
 def is_binary(net: Any) -> bool:

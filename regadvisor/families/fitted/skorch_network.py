@@ -17,33 +17,25 @@ from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError
 from regadvisor.families.fitted.keras_model import own_randomness
 from regadvisor.families.fitted.skorch_net import OURS, has_no_half, is_binary, rows_taken
-from regadvisor.families.fitted.stacked import Mover, Numbers
+from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.dropout import with_rates_inside
-from regadvisor.families.neural.module.dropout import places_of, with_fed_dropout
+from regadvisor.families.neural.module.dropout import DRY_ROWS, with_fed_dropout
 from regadvisor.families.neural.parameters import penalised_parameters
-from regadvisor.regularizer import Coupling
-
-#: Rows of the dry passes: two sizes tell which axes hold the rows.
-_FEW, _MANY = 5, 7
-#: Rows of one pass when it predicts.
-_ROWS_AT_ONCE = 4096
 
 
-class SkorchNetwork:
+class SkorchNetwork(Network):
     """The module, criterion and optimizer of a net as a :class:`~.stacked.Network`.
 
-    `X`: some rows.
+    `X`: some rows. `model`: an initialized net, for its loss and for what it makes of outputs.
     """
 
-    def __init__(self, net: Any, *, coupling: Coupling, batch: int, epochs: int, X: Any) -> None:
-        self.batch, self.epochs, self.coupling = batch, epochs, coupling
+    def __init__(self, net: Any, *, X: Any, **plan: Any) -> None:
+        super().__init__(**plan)
         self.shuffles = bool(net.get_params().get("iterator_train__shuffle", False))
         self.factor = 2.0 if has_no_half(net) else 1.0
-        self.net, self._few = net, take_rows(X, np.arange(_MANY) % X.shape[0])
-        self._starts: dict[int, tuple[Numbers, Numbers]] = {}
-        #: An initialized net, for its loss and for what it makes of outputs.
-        self.made = self._made(0)
-        module = self.made.module_
+        self.net, self._few = net, take_rows(X, np.arange(DRY_ROWS[1]) % X.shape[0])
+        self.model = self._made(0)
+        module = self.model.module_
         rows = torch.as_tensor(rows_taken(module, self._few))
         if any(True for _ in with_rates_inside(module)):
             raise ParameterError(
@@ -55,15 +47,11 @@ class SkorchNetwork:
         trained = [name for name, value in self._module.named_parameters() if value.requires_grad]
         self._trained_names, self.penalised = trained, [name in names for name in trained]
         self._kept_names = [name for name in _state(self._module) if name not in trained]
-        seen = []
-        for n in (_FEW, _MANY):
-            self._feed.start(None)
-            outputs, _ = self._called(*self._numbers(self._module), rows[:n], is_training=True)
-            seen.append(self._feed.seen)
-        self.places = tuple(places_of(seen[0], seen[1], (_FEW, _MANY)))
-        self._feed.places = self.places
+        start = self._numbers(self._module)
         #: Axes of what the module returns.
-        self.n_axes = outputs.ndim
+        self.n_axes = self._fed(
+            self._feed, lambda n: self._called(*start, rows[:n], is_training=True)[0]
+        ).ndim
 
     def _made(self, seed: int) -> Any:
         """Return a net initialized from a seed, with lazy parameters drawn."""
@@ -82,14 +70,11 @@ class SkorchNetwork:
         )
         return trained, kept
 
-    def start(self, seed: int) -> tuple[Numbers, Numbers]:
-        """Return the numbers of a net initialized from this seed."""
-        if seed not in self._starts:
-            self._starts[seed] = self._numbers(self._made(seed).module_)
-        return self._starts[seed]
+    def _drawn(self, seed: int) -> tuple[Numbers, Numbers]:
+        return self._numbers(self._made(seed).module_)
 
     def state(self, seed: int) -> dict[str, Tensor]:
-        """Return the same by name."""
+        """Return the numbers of a net initialized from this seed, by name."""
         trained, kept = self.start(seed)
         return dict(zip([*self._trained_names, *self._kept_names], [*trained, *kept], strict=True))
 
@@ -107,7 +92,7 @@ class SkorchNetwork:
         """Return the net's loss of a batch."""
         self._feed.start(masks or None)
         outputs, after = self._called(trained, kept, x, is_training=True)
-        return self.made.get_loss(outputs, y, X=x, training=True), after
+        return self.model.get_loss(outputs, y, X=x, training=True), after
 
     def outputs(self, trained: Numbers, kept: Numbers, x: Tensor) -> Tensor:
         """Return what the module returns."""
@@ -115,51 +100,22 @@ class SkorchNetwork:
         with torch.no_grad():
             return self._called(trained, kept, x, is_training=False)[0]
 
-    def mover(self, flat: Tensor) -> tuple[Tensor, Mover]:
-        """Return a tensor of these values, and the optimizer that the net would make for it."""
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """Return what the net makes of the module's outputs; of a regressor these are the predictions."""
+        found: Tensor = self.model._get_predict_nonlinearity()(outputs)
+        return found
+
+    def mover(self, flat: Tensor) -> Mover:
+        """Return a parameter of these values, and the optimizer that the net would make for it."""
         parameter = nn.Parameter(flat)
-        options = self.made.get_params_for_optimizer("optimizer", [("weight", parameter)])[1]
-        options = {**options, "weight_decay": 0.0}
-        return parameter.detach(), _TorchMover(self.net.optimizer([parameter], **options), parameter)
+        options = self.model.get_params_for_optimizer("optimizer", [("weight", parameter)])[1]
+        own = self.net.optimizer([parameter], **{**options, "weight_decay": 0.0})
 
-    def model_of(self, trained: Numbers, kept: Numbers) -> SkorchModel:
-        """Return a model with these numbers."""
-        return SkorchModel(self, trained, kept)
+        def step(gradient: Tensor) -> None:
+            parameter.grad = gradient
+            own.step()
 
-
-class SkorchModel:
-    """A trained network, with the part of a net that is asked of it."""
-
-    def __init__(self, network: SkorchNetwork, trained: Numbers, kept: Numbers) -> None:
-        self.network, self._trained, self._kept = network, trained, kept
-        self.module_ = network.made.module_
-
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the net makes of the module's outputs."""
-        found = [
-            self.network.outputs(self._trained, self._kept, part)
-            for part in torch.split(torch.as_tensor(X), _ROWS_AT_ONCE)
-        ]
-        shares: NDArray[np.float32] = self.network.made._get_predict_nonlinearity()(torch.cat(found)).numpy()
-        return shares
-
-    predict = predict_proba  # of a regressor, whose outputs these are
-
-
-class _TorchMover:
-    """An optimizer of torch with one parameter."""
-
-    def __init__(self, optimizer: Any, parameter: nn.Parameter) -> None:
-        self._optimizer, self._parameter = optimizer, parameter
-
-    def rate(self) -> float:
-        """Return the learning rate."""
-        return float(self._optimizer.param_groups[0]["lr"])
-
-    def step(self, gradient: Tensor) -> None:
-        """Make one step."""
-        self._parameter.grad = gradient
-        self._optimizer.step()
+        return Mover(parameter.detach(), rate=lambda: float(own.param_groups[0]["lr"]), step=step)
 
 
 def why_not(net: Any) -> str | None:

@@ -11,16 +11,18 @@ steps) are others in each epoch.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 
-from regadvisor.families.neural.module.dropout import Place
+from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed, Place, places_of
 from regadvisor.families.neural.penalties import Penalty, StackStrengths
 from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
 from regadvisor.regularizer import Coupling, Regularizer
@@ -28,6 +30,8 @@ from regadvisor.regularizer import Coupling, Regularizer
 #: From so many steps on, a step is recorded once and then replayed without the Python of its layers.
 #: Recording takes 50 to 100 times as long as a step, a replayed step a half of one (measured).
 RECORDED_STEPS = 150
+#: Rows of one pass when a network predicts.
+_ROWS_AT_ONCE = 4096
 
 Numbers = Sequence[Tensor]
 
@@ -46,46 +50,92 @@ class Run:
     seed: int
 
 
-class Mover(Protocol):
-    """An optimizer that moves each number by itself."""
+class Mover(NamedTuple):
+    """One tensor, and an optimizer of a library that moves each of its numbers by itself."""
 
-    def rate(self) -> float:
-        """Return the learning rate of the next step."""
+    values: Tensor
+    #: Returns the learning rate of the next step.
+    rate: Callable[[], float]
+    #: Makes one step along a gradient, without any decay.
+    step: Callable[[Tensor], object]
 
-    def step(self, gradient: Tensor) -> None:
-        """Make one step, without any decay."""
 
-
-class Network(Protocol):
+class Network(ABC):
     """A network as a function of its numbers: those that are trained, and those that it keeps.
 
     `batch`, `epochs`: most rows of a step, and passes over the rows. `shuffles`: whether rows come in another
     order in each epoch. `factor`: what strengths of the loss are multiplied with: 2 where the squared error
     has no ½. `penalised`: whether penalties act, for each trained tensor. `places`: calls of dropout layers.
+    `model`: what the library has of it, for its settings.
     """
 
-    batch: int
-    epochs: int
-    shuffles: bool
-    coupling: Coupling
-    factor: float
+    model: Any
     penalised: Sequence[bool]
-    places: Sequence[Place]
     is_convolutional: bool
+    shuffles: bool = True
+    factor: float = 1.0
+    places: tuple[Place, ...] = ()
+    device = torch.device("cpu")
+
+    def __init__(self, *, coupling: Coupling, batch: int, epochs: int) -> None:
+        self.coupling, self.batch, self.epochs = coupling, batch, epochs
+        self._starts: dict[int, tuple[Numbers, Numbers]] = {}
 
     def start(self, seed: int) -> tuple[Numbers, Numbers]:
         """Return the numbers that training starts from: trained ones, and others."""
+        if seed not in self._starts:
+            self._starts[seed] = self._drawn(seed)
+        return self._starts[seed]
 
+    @abstractmethod
+    def _drawn(self, seed: int) -> tuple[Numbers, Numbers]:
+        """Return the numbers of a network that the library makes from this seed."""
+
+    @abstractmethod
     def loss(
         self, trained: Numbers, kept: Numbers, x: Tensor, y: Tensor, weight: Tensor | None, masks: Numbers
     ) -> tuple[Tensor, Numbers]:
         """Return the loss of a batch in training, and the other numbers after it."""
 
+    @abstractmethod
     def outputs(self, trained: Numbers, kept: Numbers, x: Tensor) -> Tensor:
-        """Return what the network predicts."""
+        """Return what the network returns for rows."""
 
-    def mover(self, flat: Tensor) -> tuple[Tensor, Mover]:
-        """Return a tensor of these values, and the optimizer that moves it."""
+    @abstractmethod
+    def mover(self, flat: Tensor) -> Mover:
+        """Return a tensor of these values with the optimizer that moves it."""
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """Return what the library's model predicts from outputs."""
+        return outputs
+
+    def _fed(self, feed: Feed, run: Callable[[int], Tensor]) -> Tensor:
+        """Note the calls of dropout layers in passes of two numbers of rows; return the last outputs."""
+        seen = []
+        for n in DRY_ROWS:
+            feed.start(None)
+            outputs = run(n)
+            seen.append(feed.seen)
+        self.places = feed.places = tuple(places_of(seen[0], seen[1], DRY_ROWS))
+        return outputs
+
+
+class NetworkModel:
+    """A trained network as a model of its library: it predicts, and has that one's settings."""
+
+    def __init__(self, network: Network, trained: Numbers, kept: Numbers) -> None:
+        self._network, self._trained, self._kept = network, trained, kept
+
+    def predict(self, X: NDArray[Any], **options: Any) -> NDArray[Any]:
+        """Return what the library's model predicts."""
+        parts = torch.split(torch.as_tensor(X).to(self._network.device), _ROWS_AT_ONCE)
+        found = [self._network.outputs(self._trained, self._kept, part) for part in parts]
+        return np.asarray(self._network.predicted(torch.cat(found)).cpu())
+
+    predict_proba = predict  # of a net, where these are probabilities
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network.model, name)
 
 
 def train(
@@ -127,34 +177,30 @@ class _Stack:
         self._weight = torch.cat(weights) if weights else None
         self._seeds = list(dict.fromkeys(run.seed for run in runs))
         self._seed_of = torch.tensor([self._seeds.index(run.seed) for run in runs])
-        self._strengths(runs)
+        found = StackStrengths.of([run.regularizer for run in runs])
+        factor = network.factor if network.coupling == "loss" else 1.0
+        strengths = StackStrengths(l1=factor * found.l1, l2=factor * found.l2, dropout=found.dropout)
+        self._rates = torch.as_tensor(found.dropout, dtype=torch.float32)
+        self._drops = bool((self._rates > 0).any())
         starts = [network.start(seed) for seed in self._seeds]
         # What is penalised lies side by side.
         order = sorted(range(len(network.penalised)), key=lambda number: not network.penalised[number])
         flat = torch.stack([torch.cat([trained[i].flatten() for i in order]) for trained, _ in starts])
-        self._flat, self._mover = network.mover(flat[self._seed_of])
+        self._mover = network.mover(flat[self._seed_of])
+        self._flat = self._mover.values
         self._gradient = torch.zeros_like(self._flat)
         shapes = [starts[0][0][i].shape for i in order]
         self._trained, self._slopes = (_views(each, shapes, order) for each in (self._flat, self._gradient))
         n_penalised = sum(
             shape.numel() for shape, i in zip(shapes, order, strict=True) if network.penalised[i]
         )
-        self._penalty = Penalty(self._flat, self._gradient, n_penalised, self.strengths)
+        self._penalty = Penalty(self._flat, self._gradient, n_penalised, strengths)
         self._kept: Numbers = [
             torch.stack(each)[self._seed_of] for each in zip(*(kept for _, kept in starts), strict=True)
         ]
         self._orders = {(run.seed, id(run.x)): torch.Generator().manual_seed(run.seed) for run in runs}
         self._order_of = [(run.seed, id(run.x)) for run in runs]
         self._noise = [torch.Generator().manual_seed(seed + DROPOUT_SEED_OFFSET) for seed in self._seeds]
-
-    def _strengths(self, runs: Sequence[Run]) -> None:
-        """Note strengths in the units of the step."""
-        found = StackStrengths.of([run.regularizer for run in runs])
-        factor = self.network.factor if self.network.coupling == "loss" else 1.0
-        self.strengths = StackStrengths(l1=factor * found.l1, l2=factor * found.l2, dropout=found.dropout)
-        rates = torch.as_tensor(found.dropout, dtype=torch.float32)
-        self._drops = bool((rates > 0).any()) and bool(self.network.places)
-        self._rates = rates
 
     def run(self, should_stop: Callable[[], bool], *, records: bool) -> bool:
         """Train; return whether it came to the end."""
@@ -184,13 +230,11 @@ class _Stack:
         found = {}
         for table, start in zip(self._tables, starts, strict=False):
             for key in [key for key in self._orders if key[1] == id(table.x)]:
-                found[key] = self._one_order(len(table.x), self._orders[key]) + int(start)
+                rows = torch.randperm(len(table.x), generator=self._orders[key])
+                rows = rows[: self.n_steps * self.batch]
+                rows = rows if self.network.shuffles else rows.sort().values
+                found[key] = rows.view(self.n_steps, self.batch) + int(start)
         return torch.stack([found[key] for key in self._order_of])
-
-    def _one_order(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        rows = torch.randperm(n_rows, generator=generator)[: self.n_steps * self.batch]
-        rows = rows if self.network.shuffles else rows.sort().values
-        return rows.view(self.n_steps, self.batch)
 
     def _arguments(self, rows: Tensor) -> tuple[Any, ...]:
         flat = rows.reshape(-1).to(self._x.device)

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from regadvisor.data.table import take_rows
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Costs, Job
-from regadvisor.families.fitted.first_look import first_line
 from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
-from regadvisor.families.fitted.stacked import Network, Numbers, Run, numbers_saved, train
+from regadvisor.families.fitted.library import first_line
+from regadvisor.families.fitted.stacked import Network, numbers_saved, train
 from regadvisor.families.neural.threads import one_thread
-from regadvisor.regularizer import Coupling, Regularizer
+from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.keras_fit import KerasFit
+    from regadvisor.families.fitted.skorch_fit import SkorchFit
 
 #: Rows and steps of the trial, and how far predictions may lie apart, in shares of the largest; and how far
 #: if those of the library's own fit lie so far apart when its rows come in another order.
@@ -45,41 +49,6 @@ _TIMED_S = 0.5
 _RECORDING_STEPS, _RECORDED_SHARE = 50, 0.3
 
 
-class Library(Protocol):
-    """What is different about Keras and skorch."""
-
-    @property
-    def coupling(self) -> Coupling:
-        """What strengths mean."""
-
-    @property
-    def batch(self) -> int:
-        """Most rows of a step."""
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of one run."""
-
-    @property
-    def share(self) -> float:
-        """Share of the rows that a network is trained on: skorch may hold some out."""
-
-    def check(self, X: Any) -> None:
-        """Raise ParameterError if a few rows show that it does not fit the data, or its own loss."""
-
-    def why_not(self, X: Any) -> str | None:
-        """Return why networks cannot be stacked, as far as it is known without trying."""
-
-    def network(self, call: Call, *, steps: int | None = None) -> Any:
-        """Return the network; with `steps`, so many steps of all rows."""
-
-    def run(self, network: Any, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], Any]]:
-        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
-
-    def alone(self, call: Call, *, steps: int) -> Any:
-        """Return what the library's own fit trains, in so many steps of all rows."""
-
-
 class _CutError(Exception):
     """A deadline came before the trial was over."""
 
@@ -92,7 +61,7 @@ class Together:
     `why_not`: why each is trained by its own ``fit``, once it was tried; None: they are stacked.
     """
 
-    def __init__(self, library: Library, read: Callable[[Any], Trained]) -> None:
+    def __init__(self, library: KerasFit | SkorchFit, read: Callable[[Any], Trained]) -> None:
         self._library, self._read = library, read
         self._network: Network | None = None
         self._floats = 0
@@ -130,11 +99,9 @@ class Together:
 
     def _differs(self, call: Call, deadline: Deadline) -> str | None:
         """Train a few rows both ways; return what to say if the predictions differ."""
-        few = _few_of_each(call)
-        calls = [
-            few(Regularizer(coupling=self._library.coupling)),
-            few(Regularizer(l1=0.1, l2=0.1, coupling=self._library.coupling)),
-        ]
+        few, coupling = _few_of_each(call), self._library.coupling
+        tried = Regularizer(coupling=coupling), Regularizer(l1=0.1, l2=0.1, coupling=coupling)
+        calls = [replace(few, regularizer=each) for each in tried]
         network = self._library.network(calls[0], steps=_TRIED_STEPS)
         found = self._tried(network, calls, deadline)
         for own, mine in zip(calls, found, strict=True):
@@ -314,12 +281,11 @@ def _gap(first: Any, second: Any, X: Any) -> float:
     return float(np.abs(a - b).max()) / max(1e-6, float(np.abs(b).max())) if np.isfinite(a).all() else np.inf
 
 
-def _few_of_each(call: Call) -> Callable[[Regularizer], Call]:
-    """Return what makes a call with a few rows, some of each class among them."""
+def _few_of_each(call: Call) -> Call:
+    """Return a call with a few of its rows, some of each class among them."""
     _, first = np.unique(np.asarray(call.y).reshape(len(call.y), -1)[:, 0], return_index=True)
     rows = np.unique(np.concatenate([first[:_TRIED_ROWS], np.arange(min(len(call.y), _TRIED_ROWS))]))
-    few = _with_rows(call, rows)
-    return lambda regularizer: replace(few, regularizer=regularizer)
+    return _with_rows(call, rows)
 
 
 def _with_rows(call: Call, rows: NDArray[np.intp]) -> Call:

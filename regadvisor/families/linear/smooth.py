@@ -97,6 +97,57 @@ def _pays_to_turn(problem: Problem) -> bool:
     return float(problem.variance.sum()) < MANY_DIRECTIONS * problem.largest_eigenvalue
 
 
+class _Objective:
+    """The objective and its gradient in units in which the curvature is about 1 for every weight.
+
+    With L1 a weight is the difference of two numbers that must not be negative, whose sum is penalised. The
+    numbers are those of the weights, then the intercepts.
+    """
+
+    def __init__(self, problem: Problem, penalty: Penalty, shape: tuple[int, ...]) -> None:
+        self.problem, self.penalty, self.shape = problem, penalty, shape
+        chances = problem.probabilities(problem.constant)
+        # Curvature of the loss in the predictors at the constant model.
+        curvature = max(float(np.mean(chances * (1 - chances))), 1e-3)
+        # Features that never vary have no curvature, and no gradient that could move their weights.
+        self.scale = 1.0 / np.sqrt(np.maximum(curvature * problem.variance + penalty.l2, 1e-12))[:, None]
+        self.scale_c = 1.0 / np.sqrt(curvature)
+        self.signs = np.array([1.0, -1.0] if penalty.l1 else [1.0])[:, None, None]
+        self.n_parts = len(self.signs) * int(np.prod(shape))
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What the numbers must not leave."""
+        if not self.penalty.l1:
+            return None
+        least = np.repeat([0.0, -np.inf], [self.n_parts, self.problem.n_outputs])
+        return Bounds(least, np.inf)
+
+    def packed(self, start: Solution) -> Floats:
+        """Return a solution as numbers."""
+        parts = self.signs * (start.W / self.scale)
+        parts = np.maximum(parts, 0.0) if self.penalty.l1 else parts
+        return np.concatenate([parts.ravel(), (start.b + self.problem.mean @ start.W) / self.scale_c])
+
+    def unpacked(self, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the parts of the weights, the weights, and the intercepts."""
+        parts = self.scale * x[: self.n_parts].reshape(-1, *self.shape)
+        W = (self.signs * parts).sum(axis=0)
+        # Centred features: their intercept hardly depends on the weights.
+        return parts, W, self.scale_c * x[self.n_parts :] - self.problem.mean @ W
+
+    def __call__(self, x: Floats) -> tuple[float, Floats]:
+        problem, l1, l2 = self.problem, self.penalty.l1, self.penalty.l2
+        parts, W, b = self.unpacked(x)
+        value, P = problem.evaluate(predictors(problem.X, W, b))
+        R = problem.weight[:, None] * (P - problem.T)
+        g = R.sum(0)
+        gradient = problem.gradient(R) - np.outer(problem.mean, g) + l2 * W
+        slopes = self.scale * (self.signs * gradient + l1)
+        value += l1 * float(parts.sum()) + 0.5 * l2 * float(np.sum(W * W))
+        return value, np.concatenate([slopes.ravel(), self.scale_c * g])
+
+
 def lbfgs(
     problem: Problem,
     penalty: Penalty,
@@ -105,39 +156,11 @@ def lbfgs(
     *,
     most_iterations: int | None = None,
 ) -> Solution:
-    """Fit by SciPy's L-BFGS in units in which the curvature is about 1 for every weight.
-
-    With L1 a weight is the difference of two numbers that must not be negative, whose sum is penalised.
-    `most_iterations`: on the way to a limit.
+    """Fit by SciPy's L-BFGS; `most_iterations`: on the way to a limit.
 
     Raises OutOfTimeError if the deadline passes.
     """
-    chances = problem.probabilities(problem.constant)
-    # Curvature of the loss in the predictors at the constant model.
-    curvature = max(float(np.mean(chances * (1 - chances))), 1e-3)
-    # Features that never vary have no curvature, and no gradient that could move their weights.
-    scale = 1.0 / np.sqrt(np.maximum(curvature * problem.variance + penalty.l2, 1e-12))[:, None]
-    scale_c = 1.0 / np.sqrt(curvature)
-    signs = np.array([1.0, -1.0] if penalty.l1 else [1.0])[:, None, None]
-    n_parts, n_outputs = len(signs) * start.W.size, problem.n_outputs
-
-    def unpacked(x: Floats) -> tuple[Floats, Floats, Floats]:
-        parts = scale * x[:n_parts].reshape(-1, *start.W.shape)
-        W = (signs * parts).sum(axis=0)
-        # Centred features: their intercept hardly depends on the weights.
-        return parts, W, scale_c * x[n_parts:] - problem.mean @ W
-
-    def objective(x: Floats) -> tuple[float, Floats]:
-        parts, W, b = unpacked(x)
-        value, P = problem.evaluate(predictors(problem.X, W, b))
-        R = problem.weight[:, None] * (P - problem.T)
-        g = R.sum(0)
-        gradient = problem.gradient(R) - np.outer(problem.mean, g) + penalty.l2 * W
-        slopes = scale * (signs * gradient + penalty.l1)
-        value += penalty.l1 * float(parts.sum()) + 0.5 * penalty.l2 * float(np.sum(W * W))
-        return value, np.concatenate([slopes.ravel(), scale_c * g])
-
-    values: list[float] = []
+    objective, values = _Objective(problem, penalty, start.W.shape), list[float]()
 
     def watch(intermediate_result: OptimizeResult) -> None:
         check_time(deadline)
@@ -148,16 +171,12 @@ def lbfgs(
         if may_settle and before - values[-1] <= SETTLED_SHARE * values[-1]:
             raise StopIteration
 
-    first = signs * (start.W / scale)
-    if penalty.l1:
-        first = np.maximum(first, 0.0)
-    least = np.repeat([0.0 if penalty.l1 else -np.inf, -np.inf], [n_parts, n_outputs])
     found = minimize(
         objective,
-        np.concatenate([first.ravel(), (start.b + problem.mean @ start.W) / scale_c]),
+        objective.packed(start),
         jac=True,
         method="L-BFGS-B",
-        bounds=Bounds(least, np.inf) if penalty.l1 else None,
+        bounds=objective.bounds,
         callback=watch,
         options={
             "maxiter": most_iterations or ITERATIONS,
@@ -167,7 +186,7 @@ def lbfgs(
             "ftol": 0.0,
         },
     )
-    _, W, b = unpacked(found.x)
+    _, W, b = objective.unpacked(found.x)
     # 2: no lower value was found along the line, which is rounding this near to the solution.
     return Solution(W=W, b=b, converged=found.status != 1)
 

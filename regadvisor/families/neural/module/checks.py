@@ -169,20 +169,25 @@ def failing_layer(module: nn.Module, arguments: Arguments) -> tuple[str, bool]:
     return clause, not passed
 
 
-def first_not_finite(module: nn.Module, x: Tensor, source: ModuleSource) -> str:
-    """Return the first layer whose outputs are not finite, as a clause; maybe nothing."""
+def check_finite(outputs: Tensor, module: nn.Module, x: Tensor, source: ModuleSource) -> None:
+    """Raise ParameterError unless all outputs are finite; the message names the first layer that errs."""
+    if bool(torch.isfinite(outputs).all()):
+        return
     found: list[str] = []
     tried = copied(module)
     for name, part in tried.named_modules():
 
         def look(part: nn.Module, inputs: object, outputs: object, name: str = name) -> None:
             if isinstance(outputs, Tensor) and not bool(torch.isfinite(outputs).all()):
-                found.append(f"{name or 'the module itself'} ({type(part).__name__})")
+                found.append(f", first in {name or 'the module itself'} ({type(part).__name__})")
 
         part.register_forward_hook(look)
     with suppress(Exception), torch.no_grad():
         source.call(tried, x)
-    return f", first in {found[0]}" if found else ""
+    raise ParameterError(
+        f"model must return finite numbers before training, got NaN or infinite ones{''.join(found[:1])}; "
+        "look at its starting values, and at what it divides by"
+    )
 
 
 def check_outputs(

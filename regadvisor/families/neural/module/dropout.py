@@ -24,6 +24,8 @@ Module = TypeVar("Module", bound=nn.Module)
 _BY_CHANNEL = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
 #: Layers that set units to the lower end of SELU instead of 0 (Klambauer et al. 2017, arXiv:1706.02515).
 _ALPHA = (nn.AlphaDropout, nn.FeatureAlphaDropout)
+#: Rows of dry passes: two sizes tell which axes of a layer's input hold the rows.
+DRY_ROWS = (5, 7)
 #: What SELU goes to at minus infinity: −scale · alpha.
 _SELU_END = -1.7580993408473766
 

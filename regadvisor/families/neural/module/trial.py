@@ -21,12 +21,19 @@ from regadvisor.families.neural.module.audit import by_structure, with_invariant
 from regadvisor.families.neural.module.chain import Recorder, chain_of
 from regadvisor.families.neural.module.checks import (
     called,
+    check_finite,
     check_outputs,
     check_parameters,
     check_range,
-    first_not_finite,
 )
-from regadvisor.families.neural.module.dropout import Place, feed_of, places_of, with_fed_dropout
+from regadvisor.families.neural.module.dropout import (
+    DRY_ROWS,
+    Feed,
+    Place,
+    feed_of,
+    places_of,
+    with_fed_dropout,
+)
 from regadvisor.families.neural.module.layout import make_layout, tensors
 from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
@@ -37,8 +44,6 @@ from regadvisor.families.neural.parameters import copied, penalised_parameters
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Audit
 
-#: Rows of the dry passes: two sizes tell which axes hold the rows.
-_FEW, _MANY = 5, 7
 #: Gradients of both engines agree if they differ by no more than this share of the largest.
 _SAME_GRADIENT = 1e-3
 #: Weights are doubled, each by itself, to see whether outputs change, if that takes no more operations than
@@ -62,7 +67,7 @@ class _Dry:
     n_operations: float
     trained: tuple[Recorder, ...]
     evaluated: Recorder
-    #: Seconds of a pass of ``_MANY`` rows.
+    #: Seconds of a pass of the larger number of ``DRY_ROWS``.
     pass_s: float
     output: int | str | None
     output_shape: tuple[int, ...]
@@ -86,32 +91,21 @@ def examine(
 
     Raises ParameterError if the module does not fit the data, or cannot be trained.
     """
-    few = rows[torch.arange(_MANY, device=rows.device) % len(rows)]
+    few = rows[torch.arange(DRY_ROWS[1], device=rows.device) % len(rows)]
     first = source.draw(0)
     check_parameters(first)
     second = source.another(first)
     drawn = keep_in_eval(copied(first))
-    module, feed = with_fed_dropout(copied(drawn))
-    for part in module.modules():
-        if isinstance(part, nn.Embedding | nn.EmbeddingBag):
-            part.sparse = False  # all gradients lie in one tensor
-    module = module.to(rows.device)
+    module, feed = _template(drawn, rows.device)
     source, dry = _looked_at(module, second, source, few, deadline)
-    check_outputs(
-        dry.outputs, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
-    )
-    if not bool(torch.isfinite(dry.outputs).all()):
-        raise ParameterError(
-            "model must return finite numbers before training, got NaN or infinite ones"
-            f"{first_not_finite(module, few, source)}; look at its starting values, and at what it divides by"
-        )
+    task = {"is_classification": is_classification, "has_own_loss": recipe.loss is not None}
+    check_outputs(dry.outputs, source, **task)
+    check_finite(dry.outputs, module, few, source)
     deadline.check()
     # Most of what squashes gives outputs of one sign: those of a slow module are looked at only then.
     has_one_sign = bool((dry.outputs >= 0).all() or (dry.outputs <= 0).all())
     if not is_raw and (has_one_sign or not _is_slow(dry.pass_s, few)):
-        check_range(
-            module, few, source, is_classification=is_classification, has_own_loss=recipe.loss is not None
-        )
+        check_range(module, few, source, **task)
     deadline.check()
     check_rows_apart(source, module, few)
     deadline.check()
@@ -143,6 +137,15 @@ def examine(
     deadline.check()
     best, reason = _choose_engine(architecture, few, has_noise=dry.has_noise)
     return replace(architecture, engine=best, engine_reason=reason)
+
+
+def _template(drawn: nn.Module, device: torch.device) -> tuple[nn.Module, Feed]:
+    """Return a copy that networks are made of, with the feed of its dropout layers."""
+    module, feed = with_fed_dropout(copied(drawn))
+    for part in module.modules():
+        if isinstance(part, nn.Embedding | nn.EmbeddingBag):
+            part.sparse = False  # all gradients lie in one tensor
+    return module.to(device), feed
 
 
 def _audited(
@@ -217,7 +220,7 @@ def _dry_passes(
 ) -> _Dry:
     """Run copies of the module; the module itself stays as it is. `second` has other starting values."""
     sizes, firsts = _Sizes(), _FirstWeights()
-    small = _Pass(module, few[:_FEW], source, is_training=True)
+    small = _Pass(module, few[: DRY_ROWS[0]], source, is_training=True)
     deadline.check()
     large = _Pass(module, few, source, is_training=True, look=sizes.watch)
     deadline.check()
@@ -246,7 +249,7 @@ def _dry_passes(
     few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
     return _Dry(
         outputs=large.outputs.detach(),
-        places=tuple(places_of(few_shapes, many_shapes, (_FEW, _MANY))),
+        places=tuple(places_of(few_shapes, many_shapes, DRY_ROWS)),
         varying=varying,
         has_noise=has_noise,
         first_weights=firsts.checked(module, few, source) if _keeps_order(source) else (),

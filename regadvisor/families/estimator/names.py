@@ -1,4 +1,4 @@
-"""Estimators as text that is the same in another process."""
+"""What an estimator is called: its class in scikit-learn, and itself as text that is the same elsewhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,41 @@ from typing import Any
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+
+
+def theirs(estimator: Any) -> str:
+    """Return the name of an estimator's class in scikit-learn, or of the first that it inherits from; or "".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> theirs(Ridge()), theirs(type("Mine", (Ridge,), {})()), theirs(1)
+    ('Ridge', 'Ridge', '')
+    """
+    found = _class_of(estimator)
+    return "" if found is None else found.__name__
+
+
+def usual(estimator: Any) -> dict[str, Any]:
+    """Return the arguments that an estimator of that class has where none are given.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> usual(Ridge(alpha=3.0))["alpha"]
+    1.0
+    """
+    found = _class_of(estimator)
+    return {} if found is None else dict(found().get_params())
+
+
+def is_own_class(estimator: Any) -> bool:
+    """Whether an estimator is of a class of scikit-learn itself, not of one that inherits from it."""
+    return type(estimator).__module__.startswith("sklearn.")
+
+
+def _class_of(estimator: Any) -> type[Any] | None:
+    return next((each for each in type(estimator).__mro__ if each.__module__.startswith("sklearn.")), None)
 
 
 def is_there(step: Any) -> bool:
