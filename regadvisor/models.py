@@ -41,7 +41,7 @@ def family_and_table(
     if own is not None:
         model, recipe = own, None
     if task == "auto" and is_module(model):
-        from regadvisor.families.neural.module.target import classes_by_outputs
+        from regadvisor.families.neural.module.family import classes_by_outputs
 
         note = classes_by_outputs(model, table, None if recipe is None else recipe.output)
         if note is not None:

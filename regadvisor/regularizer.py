@@ -351,6 +351,6 @@ class Regularizer:
         layers = [keras.layers.Dense(64, 'relu', kernel_regularizer=penalty)]
         <BLANKLINE>
         """
-        from regadvisor.export.lines import penalty_lines
+        from regadvisor.export.alone import penalty_lines
 
         return penalty_lines(self, target, n_rows=n_rows, target_sd=target_sd)

@@ -10,7 +10,7 @@ from torch import nn
 
 from regadvisor import ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
-from regadvisor.families.neural.module.target import classes_by_outputs
+from regadvisor.families.neural.module.family import classes_by_outputs
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 3)).astype(np.float32)

@@ -140,13 +140,6 @@ def test_a_single_fold_is_scored_at_epochs_that_each_half_chooses_for_the_other(
     assert fit.epochs[1] == np.mean([prepared.plan.checkpoints[at] for at in chosen])
 
 
-@pytest.mark.parametrize("wrong", [[], [3], [-1], [1, 1]])
-def test_folds_that_are_not_there_are_refused(wrong: list[int]) -> None:
-    mlp, prepared = prepare(SMALL)
-    with pytest.raises(ParameterError, match=r"folds must be different numbers of folds from 0 to 2"):
-        mlp.train(prepared, JOBS, deadline=NEVER, folds=wrong)
-
-
 # -------------------------------------------------------------------------------------------- memory
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from regadvisor.conversions import known_as
 from regadvisor.errors import ParameterError
+from regadvisor.export.code import estimator_code, rendered
 from regadvisor.families.fitted.own_library import net_in, own_sum_lr
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import DataFacts, Training
@@ -115,14 +117,11 @@ def optimizer_alone(
     momentum: float = 0.9,
 ) -> ProximalAdamW | ProximalSGD:
     """Return an optimizer with the penalties; see :meth:`regadvisor.Regularizer.optimizer`."""
-    import torch
-
-    if not isinstance(module, torch.nn.Module):
-        raise ParameterError(f"module must be a torch.nn.Module, got {type(module).__name__}")
-    check_ours(module)
+    from regadvisor.families.neural.parameters import check_module
     from regadvisor.families.neural.proximal import make_optimizer
     from regadvisor.families.neural.recipe import Recipe
 
+    check_module(module)
     recipe = Recipe(lr=lr, optimizer=optimizer, momentum=momentum, coupling=regularizer.coupling)
     strengths = regularizer.strengths()
     return make_optimizer(
@@ -132,4 +131,52 @@ def optimizer_alone(
         l2=strengths.get("l2", 0.0),
         rates=[recipe.lr],
         has_default_schedule=True,
+    )
+
+
+#: Libraries of networks that a penalty can be written down for.
+_LIBRARIES = ("torch", "keras", "skorch", "jax")
+
+
+def penalty_lines(regularizer: Regularizer, target: str, *, n_rows: float | None, target_sd: float) -> str:
+    """Return the code; see :meth:`regadvisor.Regularizer.snippet`."""
+    target = known_as(target, ("sklearn", *_LIBRARIES))
+    if target == "sklearn":
+        return _sklearn(regularizer, n_rows=n_rows, target_sd=target_sd)
+    if target not in _LIBRARIES:
+        known = ", ".join(map(repr, ("sklearn", *_LIBRARIES)))
+        raise ParameterError(
+            f"target must be one of {known}, got {target!r}; others are in docs/conversions.md"
+        )
+    found = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
+    strengths = {name: float(f"{value:.4g}") for name, value in found.items()}  # no more digits matter
+    is_decoupled = regularizer.coupling == "decoupled"
+    code = rendered("penalty.jinja", target=target, is_decoupled=is_decoupled, **strengths)
+    return f"# {regularizer.label}\n{code}"
+
+
+def _sklearn(regularizer: Regularizer, *, n_rows: float | None, target_sd: float) -> str:
+    """Return the models of scikit-learn that have this penalty, on standardised features."""
+    from sklearn import linear_model
+
+    found = regularizer.to("sklearn", n_rows=n_rows, target_sd=target_sd)
+    name = "Ridge" if not regularizer.l1 else "Lasso" if not regularizer.l2 else "ElasticNet"
+    models = [
+        linear_model.LogisticRegression(
+            **found["LogisticRegression"], max_iter=10_000, **({"solver": "saga"} if regularizer.l1 else {})
+        ),
+        getattr(linear_model, name)(**found[name]),
+    ]
+    codes = [estimator_code(model) for model in models]
+    return "\n".join(
+        [
+            f"# {regularizer.label}",
+            *sorted(line for code in codes for line in code.imports),
+            "from sklearn.pipeline import make_pipeline",
+            "from sklearn.preprocessing import StandardScaler",
+            "",
+            f"classifier = make_pipeline(StandardScaler(), {codes[0].expression})",
+            f"regressor = make_pipeline(StandardScaler(), {codes[1].expression})",
+            "",
+        ]
     )

@@ -42,7 +42,8 @@ def torch_snippet(
     _check(training, library)
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
-    n_classes = len(facts.classes or ())
+    n_classes, shape = len(facts.classes or ()), training.output_shape
+    is_one_number = shape is not None and shape[-1:] in ((), (1,))  # of a row
     values: dict[str, Any] = {
         "head": "\n".join([*comment(verdict_comment), *_imports(facts, training, code.imports, library)]),
         "preprocess": code.expression,
@@ -50,7 +51,7 @@ def torch_snippet(
         "facts": facts,
         "training": training,
         "is_regression": facts.task == "regression",
-        "has_one_logit": n_classes == 2 and (is_linear or _is_one_number(training.output_shape)),
+        "has_one_logit": n_classes == 2 and (is_linear or is_one_number),
         "dtype": "float64" if is_linear else "float32",
         "is_decoupled": training.coupling == "decoupled",
         "meaning": _MEANING[training.coupling],
@@ -157,11 +158,6 @@ def _network(training: Training) -> dict[str, Any]:
 
     layout = NetArchitecture.of(recipe_of(training), 1, 1).layout
     return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
-
-
-def _is_one_number(shape: tuple[int, ...] | None) -> bool:
-    """Return whether a prediction of this shape for one row is one number."""
-    return shape is not None and shape[-1:] in ((), (1,))
 
 
 def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def applied_to(target: Any, facts: DataFacts, training: Training, regularizer: R
             "function of yours; call it with advice.regularizer, or use advice.build()"
         )
     _check_target(target)
-    if hasattr(target, "get_params") and _is_for_estimators(training):
+    if hasattr(target, "get_params") and (training.family == "linear" or training.estimator is not None):
         from regadvisor.export.applied import applied
 
         return applied(target, facts, regularizer, training)
@@ -65,16 +65,12 @@ def optimizer_for(
     """
     if training.lr is None or training.batch_size is None:
         raise ParameterError("optimizer() must be asked of advice about a network; use advise(model='mlp')")
-    import torch
-
-    if not isinstance(module, torch.nn.Module):
-        got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
-        raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-    check_ours(module)
     from regadvisor.export.build import own_functions, recipe_of
+    from regadvisor.families.neural.parameters import check_module
     from regadvisor.families.neural.proximal import make_optimizer
     from regadvisor.families.neural.schedule import full_run_rates, learning_rates
 
+    check_module(module)
     if not isinstance(steps, int) or isinstance(steps, bool) or not 0 < steps < 2**40:
         raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
     known = recipe_of(training, own_functions(recipe))
@@ -113,11 +109,6 @@ def check_training(training: Training) -> None:
     from regadvisor.export.build import recipe_of
 
     recipe_of(training)
-
-
-def _is_for_estimators(training: Training) -> bool:
-    """Whether scikit-learn's own estimators can have these strengths."""
-    return training.family == "linear" or training.estimator is not None
 
 
 def _check_target(target: Any) -> None:

@@ -133,11 +133,11 @@ def usual_preprocessor(
     ('age', 'age missing', 'sex=f', 'sex=m', 'sex missing')
     """
     has_missing = any(column.has_missing for column in facts.columns)
-    impute = [
-        *as_numbers(facts),
-        *([] if for_network else _double(facts)),
-        *(_imputer(is_flagged=True) if has_missing else []),
-    ]
+    double: Steps = []
+    if not for_network and facts.is_single and facts.is_plain_x and facts.task == "regression":
+        # Linear regressions keep the target in the dtype of X.
+        double = [("double", FunctionTransformer(in_double, accept_sparse=True))]
+    impute = [*as_numbers(facts), *double, *(_imputer(is_flagged=True) if has_missing else [])]
     if facts.container == "sparse":
         scaler = MaxAbsScaler() if for_network else StandardScaler(with_mean=False)
         return Pipeline([*impute, ("scale", scaler)])
@@ -168,12 +168,6 @@ def usual_preprocessor(
 def as_numbers(facts: DataFacts) -> Steps:
     """Return the step that reads numbers which scikit-learn does not read by itself, if there are any."""
     return [] if facts.is_plain_x else [("numbers", AsNumbers())]
-
-
-def _double(facts: DataFacts) -> Steps:
-    """Return the step that makes float32 float64: linear regressions keep the target in the dtype of X."""
-    is_needed = facts.is_single and facts.is_plain_x and facts.task == "regression"
-    return [("double", FunctionTransformer(in_double, accept_sparse=True))] if is_needed else []
 
 
 def _imputer(*, is_flagged: bool) -> Steps:

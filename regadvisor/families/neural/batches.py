@@ -47,20 +47,16 @@ def n_jobs_at_once(
     plan, device = prepared.plan, prepared.rows.x.device
     is_cuda = device.type == "cuda"
     floats = prepared.architecture.floats_per_network(plan.batch)
-    networks = min(MOST_NETWORKS_CUDA if is_cuda else MOST_NETWORKS, batch_bytes(device) // (4 * floats))
+    most, memory = MOST_NETWORKS, BATCH_BYTES
+    if is_cuda:
+        most, memory = MOST_NETWORKS_CUDA, int(SHARE_OF_FREE_CUDA * torch.cuda.mem_get_info(device)[0])
+    networks = min(most, memory // (4 * floats))
     if math.isfinite(left_s) and not is_cuda:
         if network_s is None:
             operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
             network_s = operations / ASSUMED_SPEED
         networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) / network_s))
     return int(max(1, networks // (n_folds or prepared.n_folds)))
-
-
-def batch_bytes(device: torch.device) -> int:
-    """Return the memory that one batch of networks may take on a device, in bytes."""
-    if device.type != "cuda":
-        return BATCH_BYTES
-    return int(SHARE_OF_FREE_CUDA * torch.cuda.mem_get_info(device)[0])
 
 
 def in_batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:

@@ -9,8 +9,7 @@ from types import FunctionType
 from torch import nn
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.parameters import copied
-from regadvisor.foreign import check_ours
+from regadvisor.families.neural.parameters import check_module, copied
 
 _LAYERS = nn.modules.dropout._DropoutNd
 #: Torch's own dropout layers, whose masks can come from outside.
@@ -92,8 +91,7 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     >>> with_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)), 0.25)[1].p
     0.25
     """
-    for part in module.modules():
-        check_ours(part)
+    check_module(module)
     configured = copied(module)
     unset = [
         f"{name}, written as a function" if rate is None else f"{name} = {rate:g}"

@@ -151,33 +151,14 @@ class NetworkClassifier(ClassifierMixin, _Network):
 
     Parameters
     ----------
-    hidden : tuple of int, default (128, 64)
-        Units of the (rectified linear) hidden layers.
+    hidden, lr, batch_size, epochs, schedule, optimizer, momentum, nesterov, betas, accumulate
+        As in :class:`~regadvisor.Recipe`, and so are the next ones.
+    warmup, clip_norm, coupling, exempt, penalised, lr_scale, towards_start, augment, loss
+        Patterns are of the names ``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …
     l1, l2 : float, default 0
         Strengths in the sense of `coupling`; see :class:`~regadvisor.regularizer.Regularizer`.
     dropout : float, default 0
         Share of hidden units dropped.
-    lr : float, default 2e-3
-    batch_size : int, default 128
-        Most rows per step.
-    epochs : int or None, default None
-        ``None``: planned from the number of rows (steps grow with its square root).
-    schedule : {"flat-cosine", "cosine", "constant"}, default "flat-cosine"
-    optimizer : {"adamw", "adam", "sgd"}, default "adamw"
-    momentum : float, default 0.9
-        Of "sgd".
-    nesterov, betas, accumulate, warmup
-        As in :class:`~regadvisor.Recipe`.
-    clip_norm : float or None, default None
-        Longest gradient.
-    coupling : {"decoupled", "loss"}, default "decoupled"
-    exempt : tuple of str, default ()
-    penalised : tuple of str or None, default None
-        Patterns of parameter names (``"0.weight"``, ``"0.bias"``, ``"2.weight"``, …).
-    lr_scale, towards_start, augment
-        As in :class:`~regadvisor.Recipe`.
-    loss : callable or None, default None
-        Your own loss of (outputs, target). These and the former as in :class:`~regadvisor.Recipe`.
     random_state : int, RandomState or None
         Starting values, order of the rows and dropped units.
     device : str, default "cpu"
@@ -201,15 +182,9 @@ class NetworkClassifier(ClassifierMixin, _Network):
     """
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NetworkClassifier:
-        """Train on all rows.
+        """Train on all rows: `X` (n_rows, n_features), dense or sparse, and labels `y` (n_rows,).
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_rows, n_features)
-        y : array-like, shape (n_rows,)
-            Class labels.
-        sample_weight : array-like, shape (n_rows,), optional
-            Scaled to a mean of 1.
+        `sample_weight` (n_rows,) is scaled to a mean of 1.
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32)
         check_classification_targets(y)
@@ -254,15 +229,9 @@ class NetworkRegressor(RegressorMixin, _Network):
     """
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NetworkRegressor:
-        """Train on all rows.
+        """Train on all rows: `X` (n_rows, n_features), dense or sparse, and numbers `y` in their own unit.
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_rows, n_features)
-        y : array-like, shape (n_rows,) or (n_rows, n_targets)
-            Target in its own unit.
-        sample_weight : array-like, shape (n_rows,), optional
-            Scaled to a mean of 1.
+        `y` (n_rows,) or (n_rows, n_targets). `sample_weight` (n_rows,) is scaled to a mean of 1.
         """
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=np.float32, y_numeric=True, multi_output=True

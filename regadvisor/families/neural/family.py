@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -165,9 +165,7 @@ class MLPFamily(OnOtherRows):
         folds: Sequence[int] | None = None,
         known: Collection[Job] = (),
     ) -> list[Fit]:
-        """Train all jobs on all folds, in batches and in the given order.
-
-        The deadline is checked before every step; jobs of a batch that it cuts are left out.
+        """Train all jobs on all folds, in batches and in the given order; see :meth:`~.base.Family.train`.
 
         Equal calls on one machine make equal batches, and so give equal fits; with a deadline they need not,
         since batches fit the time left. Fits from other batches are equal up to rounding. There are at least
@@ -175,15 +173,11 @@ class MLPFamily(OnOtherRows):
         cost time: a network takes 1.15 to 1.4 times as long in a batch of 6 as in one of 12 (measured with
         128 and 64 units, 128 and 32 rows), and two large batches leave most of many processors idle.
 
-        `on_fit`: called with every fit as soon as it is known.
-        `folds`: train on the folds with these numbers only. Losses of rows that other folds test, and the
-        training losses and epochs of other folds, are NaN then; the other numbers are means over these folds.
-        Where epochs are chosen (none in the recipe), only the given folds choose.
-        `known`: jobs among `jobs` whose fits are not wanted. A batch of nothing else is not trained; in
-        others they are trained along, so that the rest is rounded as it would have been.
+        Of `folds`, only those choose the epochs, where the recipe has none. A batch of nothing but `known`
+        jobs is not trained.
         """
         data = _network(prepared)
-        chosen = _fold_numbers(folds, data.n_folds)
+        chosen = tuple(range(data.n_folds) if folds is None else folds)
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
         size = n_jobs_at_once(
@@ -319,19 +313,6 @@ class MLPFamily(OnOtherRows):
         return min(found, self.recipe.epochs or found)
 
 
-def _fold_numbers(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:
-    """Return the numbers of the folds to train on, checked."""
-    if folds is None:
-        return tuple(range(n_folds))
-    if not folds or len(set(folds)) < len(folds) or not set(folds) <= set(range(n_folds)):
-        raise ParameterError(
-            f"folds must be different numbers of folds from 0 to {n_folds - 1}, or None, got {tuple(folds)!r}"
-        )
-    return tuple(folds)
-
-
 def _network(prepared: Prepared) -> NetworkPrepared:
     """Return what this family prepared, as its own type."""
-    if not isinstance(prepared, NetworkPrepared):
-        raise ParameterError(f"prepared must come from MLPFamily.prepare, got {type(prepared).__name__}")
-    return prepared
+    return cast(NetworkPrepared, prepared)

@@ -15,6 +15,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from regadvisor.errors import ParameterError
+from regadvisor.foreign import check_ours
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 #: Layers that normalise, torch's and RMSNorm where torch has it.
@@ -22,6 +23,15 @@ NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 
 _SCALING = (parametrizations._WeightNorm, parametrizations._SpectralNorm, parametrizations._Orthogonal)
 _PLAIN = {"_WeightNorm": "weight_norm", "_SpectralNorm": "spectral_norm", "_Orthogonal": "orthogonal"}
+
+
+def check_module(module: Any) -> None:
+    """Raise ParameterError unless it is a module of torch, and so are its parts."""
+    if not isinstance(module, nn.Module):
+        got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
+        raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
+    for part in module.modules():
+        check_ours(part)
 
 
 def penalised_names(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,8 +136,7 @@ class StackTrainer:
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
         self._optimizer = Optimizer(recipe, self.stack.flat, self.stack.gradient)
         self._dropped = span(strengths.dropout)
-        self._rate, self._kept = self._dropout_factors(strengths.dropout)
-        self._keeping = self._streams_that_drop()
+        self._dropping = None if self._dropped is None else self._drop_of(self._dropped, strengths.dropout)
         self._x = self.stack.flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
 
     def _learning_scales(self, architecture: Architecture, recipe: Recipe) -> Tensor | None:
@@ -161,19 +161,14 @@ class StackTrainer:
             found[:, columns[name]] = self.stack.flat[:, columns[name]]
         return found
 
-    def _streams_that_drop(self) -> tuple[list[Stream], Tensor]:
-        """Return the distinct streams of the networks that drop, and each of these networks' number there."""
-        if self._dropped is None:
-            return [], self._stream_of
-        used, position = torch.unique(self._stream_of[self._dropped], return_inverse=True)
-        return [self._streams[int(number)] for number in used], position.to(self.device)
-
-    def _dropout_factors(self, dropout: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-        """Return rate and 1 / (1 − rate) of the networks that drop, shape (n_dropped,) each."""
-        rates = dropout[self._dropped] if self._dropped else dropout
-        rate = torch.as_tensor(rates, dtype=torch.float32, device=self.device)
-        scale = torch.as_tensor(1.0 / (1.0 - rates), dtype=torch.float32, device=self.device)
-        return rate, scale
+    def _drop_of(self, dropped: slice, dropout: NDArray[np.float64]) -> tuple[list[Stream], Tensor, Any, Any]:
+        """Return the streams of the networks that drop; of each its stream's number, rate, 1 / (1 − rate)."""
+        used, position = torch.unique(self._stream_of[dropped], return_inverse=True)
+        rate, kept = (
+            torch.as_tensor(each, dtype=torch.float32, device=self.device)
+            for each in (dropout[dropped], 1.0 / (1.0 - dropout[dropped]))
+        )
+        return [self._streams[int(number)] for number in used], position.to(self.device), rate, kept
 
     def run(
         self,
@@ -289,16 +284,16 @@ class StackTrainer:
 
         Networks of one seed compare the same uniform number with their own rate.
         """
-        if self._dropped is None:
+        if self._dropping is None:
             return []
-        streams, position = self._keeping
+        streams, position, rate, kept = self._dropping
         keep = []
         for shape in self.stack.dropout_shapes:
             noise = torch.stack([stream.noise(self.plan.batch, *shape) for stream in streams])
             uniform = to_device(noise, self.device)[position]
             column = (-1, *[1] * (uniform.ndim - 1))
-            torch.ge(uniform, self._rate.view(column), out=uniform)
-            keep.append(uniform.mul_(self._kept.view(column)))
+            torch.ge(uniform, rate.view(column), out=uniform)
+            keep.append(uniform.mul_(kept.view(column)))
         return keep
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regadvisor.errors import ParameterError
 from regadvisor.families.neural.dropout import rate_of, takes_masks, unset_dropout, with_rates_inside
 from regadvisor.families.neural.module.dropout import feed_of
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
@@ -19,12 +18,12 @@ from regadvisor.families.neural.module.outputs import Output, prediction_in
 from regadvisor.families.neural.module.source import name_of, own_luck
 from regadvisor.families.neural.parameters import (
     NORMS,
+    check_module,
     copied,
     exempt_reasons,
     penalised_names,
     scaled_weights,
 )
-from regadvisor.foreign import check_ours
 from regadvisor.records import Audit, AuditedDropout, AuditedParameter
 
 #: Outputs that differ by no more than this share of the largest are the same: norms add a small number.
@@ -82,11 +81,7 @@ def audit(
     dropout  own rate  set by the advice
     3        0.3       yes
     """
-    if not isinstance(module, nn.Module):
-        got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
-        raise ParameterError(f"module must be a torch.nn.Module, got {got}; pass the one that is trained")
-    for part in module.modules():
-        check_ours(part)
+    check_module(module)
     tensors = [torch.as_tensor(each, dtype=_dtype(each)) for each in inputs]
     found = by_structure(module, exempt=exempt, penalised=penalised)
     return with_invariant(found, module, (tuple(tensors), {}), output=output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,29 +33,19 @@ from regadvisor.families.neural.trainer import TrainingRows
 _PREDICTED_AT_ONCE = 4096
 
 
+@dataclass(eq=False, repr=False)
 class _ModuleNetwork:
     """What both estimators share: parameters, one training run, the forward pass."""
 
-    def __init__(
-        self,
-        module: Callable[..., Any] | nn.Module | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        recipe: Recipe | None = None,
-        inputs: Inputs | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self.module = module
-        self.l1 = l1
-        self.l2 = l2
-        self.dropout = dropout
-        self.recipe = recipe
-        self.inputs = inputs
-        self.random_state = random_state
-        self.device = device
+    module: Callable[..., Any] | nn.Module | None = None
+    _: KW_ONLY
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.0
+    recipe: Recipe | None = None
+    inputs: Inputs | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
 
     def _recipe(self) -> Recipe:
         if self.module is None:
@@ -103,22 +93,15 @@ class _ModuleNetwork:
         check_is_fitted(self, "module_")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
         found = []
-        with torch.no_grad():
-            for begin in range(0, X.shape[0], _PREDICTED_AT_ONCE):
-                rows = torch.from_numpy(dense(X[begin : begin + _PREDICTED_AT_ONCE]))
-                with callers_code(
-                    "module must run on every batch of rows", "run it on these rows to find the cause"
-                ):
-                    found.append(self._merged_outputs(rows))
-        outputs: NDArray[np.float64] = torch.cat(found).double().numpy()
-        return outputs
-
-    def _merged_outputs(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the outputs for a few rows: two logits of two classes, one prediction of several heads."""
-        outputs = self._source.call(self.module_, rows)
-        if self._has_one_logit:
-            outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-        return merged(outputs, self._n_heads, is_classification=is_classifier(self))
+        for begin in range(0, X.shape[0], _PREDICTED_AT_ONCE):
+            rows = torch.from_numpy(dense(X[begin : begin + _PREDICTED_AT_ONCE]))
+            do = "run it on these rows to find the cause"
+            with torch.no_grad(), callers_code("module must run on every batch of rows", do):
+                outputs = self._source.call(self.module_, rows)
+            if self._has_one_logit:
+                outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+            found.append(merged(outputs, self._n_heads, is_classification=is_classifier(self)))
+        return np.asarray(torch.cat(found).double())
 
 
 class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
@@ -133,16 +116,11 @@ class ModuleClassifier(_ModuleNetwork, NetworkClassifier):
         A factory, called with those of `n_features`, `n_outputs`, `input_shape`, `cardinalities` and
         `n_tokens` that its signature names;
         or a module, of which a copy is trained on.
-    l1, l2 : float, default 0
-        Strengths, with the coupling of `recipe`; see :class:`~regadvisor.regularizer.Regularizer`.
-    dropout : float, default 0
-        Rate of every dropout layer.
+    l1, l2, dropout, random_state, device
+        As in ``NetworkClassifier``; the coupling is that of `recipe`, and every dropout layer has the rate.
     recipe : Recipe, optional
     inputs : Inputs, optional
         How rows enter the module; by default as a table.
-    random_state : int, RandomState or None
-        Starting values, order of the rows and dropped units.
-    device : str, default "cpu"
 
     Attributes
     ----------
@@ -166,10 +144,4 @@ class ModuleRegressor(_ModuleNetwork, NetworkRegressor):
     """A caller's own torch module as a regressor; parameters as in :class:`ModuleClassifier`.
 
     The module sees the standardised target; predictions are in the target's own unit.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-    y_mean_, y_scale_, n_epochs_, n_features_in_
-        As in :class:`~regadvisor.families.neural.estimator.NetworkRegressor`.
     """

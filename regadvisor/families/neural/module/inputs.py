@@ -138,7 +138,9 @@ class Inputs:
 
     def asked(self) -> dict[str, Any]:
         """Return what a factory may ask for about the features, by name."""
-        shapes = [self._shape_of(part) for part in self.parts]
+        shapes = [
+            tuple(part.shape[axis - 1] for axis in part.axes if axis) or part.shape for part in self.parts
+        ]
         n_features = self.n_flat - len(self.cardinalities)
         if self.layout in SEQUENCES:
             n_features = self._steps[1]
@@ -151,10 +153,6 @@ class Inputs:
         if self.layout == "tokens":
             told["n_tokens"] = self.n_tokens
         return told
-
-    def _shape_of(self, part: Part) -> tuple[int, ...]:
-        axes = [axis for axis in part.axes if axis]
-        return tuple(part.shape[axis - 1] for axis in axes) if axes else part.shape
 
     def code(self, n_columns: int) -> str:
         """Return what is called on a tensor of flat rows to make what the module gets, as code.

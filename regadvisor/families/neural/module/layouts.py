@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regadvisor.data.numbers import Numbers
 from regadvisor.errors import ParameterError, RegadvisorError
+from regadvisor.families.neural.common_scale import are_codes
 from regadvisor.families.neural.module.inputs import inputs_of
 from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.outputs import Output
@@ -87,7 +87,7 @@ def _candidates(source: ModuleSource, facts: DataFacts, features: Values | None)
         yield from ("inputs", "inputs-as-floats")
         return
     kinds = _layers(source)
-    has_tokens = features is not None and _EMBEDDINGS in kinds and _are_tokens(features, facts)
+    has_tokens = features is not None and _EMBEDDINGS in kinds and are_codes(features, facts)
     steps = ["sequence", "channels"] if _CONV_1D not in kinds or _STEPS in kinds else ["channels", "sequence"]
     is_table = facts.image_shape is None
     if has_tokens and is_table:
@@ -110,14 +110,6 @@ def _layers(source: ModuleSource) -> list[tuple[type[nn.Module], ...]]:
         return [_STEPS, _CONV_1D, _EMBEDDINGS] if source.inputs.layout == "flat" else [_STEPS]
     known: Sequence[tuple[type[nn.Module], ...]] = (_STEPS, _CONV_1D, _CONV_2D, _EMBEDDINGS)
     return [kind for kind in known if any(isinstance(part, kind) for part in parts)]
-
-
-def _are_tokens(features: Values, facts: DataFacts) -> bool:
-    """Return whether all numbers are whole and not negative."""
-    if any(column.kind != "numeric" or column.has_missing for column in facts.columns):
-        return False
-    numbers = Numbers(values=features, at=list(range(facts.n_features)))
-    return all(bool(((block >= 0) & (block == np.floor(block))).all()) for _, block in numbers.blocks())
 
 
 def _fits(source: ModuleSource, rows: Tensor) -> bool:

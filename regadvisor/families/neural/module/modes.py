@@ -28,7 +28,10 @@ def keep_in_eval(module: Module) -> Module:
     [False, True]
     """
     for part in module.modules():
-        if not part.training and (module.training or _is_frozen_norm(part)):
+        own = list(part.parameters(recurse=False))
+        is_norm = isinstance(part, nn.modules.batchnorm._NormBase)
+        is_frozen_norm = is_norm and bool(own) and not any(value.requires_grad for value in own)
+        if not part.training and (module.training or is_frozen_norm):
             keep(part)
     return module
 
@@ -50,9 +53,3 @@ def set_mode(module: Module, *, is_training: bool) -> Module:
         if stays_in_eval(part):
             part.training = False
     return module
-
-
-def _is_frozen_norm(part: nn.Module) -> bool:
-    own = list(part.parameters(recurse=False))
-    is_norm = isinstance(part, nn.modules.batchnorm._NormBase)
-    return is_norm and bool(own) and not any(value.requires_grad for value in own)
