@@ -114,8 +114,8 @@ def test_a_step_of_a_chain_is_that_of_the_other_engines(chain: str, engine: Engi
     for architecture in (fused, other):
         stack = architecture.stack(initial.clone(), batch=20, loss="log")
         assert stack.dropout_shapes == tuple(place.shape for place in other.places)
-        for dropped, masks in ((None, []), (slice(1, 3), keep)):  # the second step reuses the buffers
-            stack.compute_gradient(x, target, weight=torch.ones(4, 20), dropped=dropped, keep=masks)
+        for masks in (None, (slice(1, 3), keep)):  # the second step reuses the buffers
+            stack.compute_gradient(x, target, weight=torch.ones(4, 20), masks=masks)
         outputs = stack.outputs(torch.tensor([2, 0]), x[0])
         assert stack.n_penalised == architecture.layout.n_penalised
         found.append((stack.gradient, stack.flat, outputs, stack.zeroed()))

@@ -192,7 +192,7 @@ def test_both_engines_give_the_same_gradients(net: str) -> None:
     keep = [2.0 * (torch.rand(2, 20, *place.shape) < 0.5).float() for place in architecture.places]
     for engine in ENGINES:
         stack = architecture_of(make, shape, engine).stack(initial.clone(), batch=20, loss="log")
-        stack.compute_gradient(x, target, weight=weight, dropped=slice(1, 3), keep=keep)
+        stack.compute_gradient(x, target, weight=weight, masks=(slice(1, 3), keep))
         found.append((stack.gradient, stack.flat, stack.outputs(slice(0, 4, 2), x[0])))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

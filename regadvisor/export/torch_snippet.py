@@ -78,7 +78,10 @@ def torch_snippet(
 
         values |= _returned(training, facts) | {"names": _names(training)}
         shaping = inputs_of(facts, training.layout).code(facts.n_features)
-        values["shaping"] = shaping if library == "torch" else _in_numpy(shaping)
+        named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
+        for torch_name, numpy_name in named.items() if library != "torch" else ():
+            shaping = shaping.replace(torch_name, numpy_name)
+        values["shaping"] = shaping
     return rendered(f"{library}.py.jinja", **values)
 
 
@@ -111,14 +114,6 @@ def _check(training: Training, library: str) -> None:
             "got 'keras'"
         )
     _check_recipe(training, library)
-
-
-def _in_numpy(shaping: str) -> str:
-    """Return the shaping of a tensor as that of an array."""
-    named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
-    for torch_name, numpy_name in named.items():
-        shaping = shaping.replace(torch_name, numpy_name)
-    return shaping
 
 
 def _check_recipe(training: Training, library: str) -> None:

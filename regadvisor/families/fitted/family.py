@@ -174,7 +174,7 @@ class FittedFamily(OnOtherRows):
                 for number in chosen:
                     if found and deadline.expired():
                         break
-                    found[number] = self._scored(prepared, job, number)
+                    found[number] = self._judged(prepared, number, self._trained(prepared.fold(number), job))
             except KeyboardInterrupt as error:
                 interrupt = error
             if found:
@@ -223,9 +223,6 @@ class FittedFamily(OnOtherRows):
 
     def _trained(self, fold: FittedFold, job: Job) -> Trained:
         return self.learner.fit(job.regularizer, fold.X, fold.y, seed=job.seed, weight=fold.weight)
-
-    def _scored(self, prepared: FittedPrepared, job: Job, number: int) -> _Scored:
-        return self._judged(prepared, number, self._trained(prepared.fold(number), job))
 
     def _judged(self, prepared: FittedPrepared, number: int, trained: Trained) -> _Scored:
         fold = prepared.fold(number)

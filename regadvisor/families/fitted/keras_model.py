@@ -51,7 +51,7 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     Raises ParameterError if the model cannot be made again, has no place for the dropout, or is not compiled
     or built although strengths are decoupled.
     """
-    keras = import_optional("keras", extra="keras", purpose="configuring a Keras model")
+    keras = _keras()
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
     is_decoupled = regularizer.coupling == "decoupled"
     own = penalty = None
@@ -91,9 +91,9 @@ def n_rates(model: Any) -> int:
 
 def n_outputs(model: Any) -> int:
     """Return how many outputs a built model has."""
-    if type(model).__module__.startswith("keras."):
+    if _is_keras(model):
         return int(model.output_shape[-1])
-    keras = import_optional("keras", extra="keras", purpose="Keras models")
+    keras = _keras()
     shape = next(iter(model.get_build_config().values()))  # a class of the caller's need not know its output
     return int(model(keras.ops.zeros((1, *shape[1:])), training=False).shape[-1])
 
@@ -104,7 +104,7 @@ def n_outputs(model: Any) -> int:
 def _inside_own(model: Any) -> Iterator[Any]:
     """Yield the layers of Keras inside layers, or a model, of the caller's own."""
     seen = set[int]()
-    for owner in _layers(model):
+    for owner in model._flatten_layers():
         for layer in () if _is_keras(owner) else owner._flatten_layers(include_self=False):
             if _is_keras(layer) and id(layer) not in seen:
                 seen.add(id(layer))
@@ -132,6 +132,10 @@ def _set_inside_own(model: Any, penalty: Any, rate: float) -> None:
                 variable.regularizer = penalty
     for layer, name in list(_rates_inside_own(model)):
         setattr(layer, name, rate)
+
+
+def _keras() -> Any:
+    return import_optional("keras", extra="keras", purpose="Keras models")
 
 
 def _is_keras(layer: Any) -> bool:
@@ -181,23 +185,16 @@ def _config_of(model: Any) -> dict[str, Any]:
         config = model.get_config()
     except NotImplementedError as error:
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
-    is_own = not type(model).__module__.startswith("keras.")
-    if not isinstance(config, dict) or (
-        is_own and "layers" not in config and type(model).get_config is _plain()
-    ):
+    says_nothing = type(model).get_config is _keras().Model.get_config
+    if not isinstance(config, dict) or (not _is_keras(model) and "layers" not in config and says_nothing):
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}")
     config_of_all: dict[str, Any] = config
     return config_of_all
 
 
-def _plain() -> Any:
-    """Return the ``get_config`` of models that say nothing of their layers."""
-    return import_optional("keras", extra="keras", purpose="Keras models").Model.get_config
-
-
 def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> Any:
     """Return a new model of this configuration, with the weights of `model`."""
-    kinds = {type(layer).__name__: type(layer) for layer in _layers(model)}
+    kinds = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     own = {name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")}
     try:
         with own_randomness(seed or 0), keras.saving.custom_object_scope(own):
@@ -215,18 +212,12 @@ def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> A
     return new
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    """Yield a model and all layers inside it."""
-    yield from model._flatten_layers()
-
-
 def unreached(model: Any) -> list[str]:
     """Return the layers of the caller's own whose weights no argument can penalise."""
     names = []
-    for layer in _layers(model):
+    for layer in model._flatten_layers():
         own = [weight for weight in layer._trainable_variables if len(weight.shape) >= 2]
-        is_ours = type(layer).__module__.startswith("keras.")
-        if own and not is_ours and not any(name in layer.get_config() for name in _PENALTIES):
+        if own and not _is_keras(layer) and not any(name in layer.get_config() for name in _PENALTIES):
             names.append(f"{layer.name} ({type(layer).__name__})")
     return names
 
@@ -275,7 +266,7 @@ def is_squared(model: Any) -> bool:
 
 def _compile_like(new: Any, model: Any, *, decay: float) -> None:
     """Compile `new` as `model` is, with a new optimizer of this weight decay."""
-    keras = import_optional("keras", extra="keras", purpose="Keras models")
+    keras = _keras()
     settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
     settings["optimizer"] = optimizer_like(model.optimizer, decay=decay)
     if decay:

@@ -6,9 +6,10 @@ models use; the others belong to the estimators that minimise them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,60 +27,40 @@ Response = Literal["predict_proba", "decision_function", "predict"]
 Element = Callable[[Floats, Floats], Floats]
 
 
-class RowLoss(Protocol):
-    """A loss that every row has by itself.
+class RowLoss(ABC):
+    """A loss that every row has by itself; as it stands, one of the codes of classes, without a unit.
 
     `name`: how reports call it; None: log loss or squared error, which need no name. `response`: the method
     whose outputs it reads.
     """
 
-    @property
-    def name(self) -> str | None:
-        """How reports call it."""
-
-    @property
-    def response(self) -> Response:
-        """The method whose outputs it reads."""
+    name: str | None
+    response: Response
 
     def target(self, table: Table) -> NDArray[Any]:
         """Return the target as the loss takes it."""
+        return table.y
 
     def unit(self, target: NDArray[Any]) -> Floats:
         """Return what the losses of each column are divided by, from the target of the whole sample."""
+        return np.ones(1)
 
+    @abstractmethod
     def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
         """Return the loss of each row, shape (n_rows,); `outputs` has shape (n_rows, n_outputs)."""
 
     def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
         """Return the outputs that are best for all rows alike, shape (n_outputs,)."""
-
-    def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
-        """Return the outputs of a model without an intercept whose weights are zero, shape (n_outputs,)."""
-
-
-class _OfCodes:
-    """What losses of classes share: the target is the codes of the classes, without a unit."""
-
-    def target(self, table: Table) -> NDArray[Any]:
-        """Return the codes of the classes."""
-        return table.y
-
-    def unit(self, target: NDArray[Any]) -> Floats:
-        """Return 1."""
-        return np.ones(1)
-
-    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
-        """Return the shares of the classes."""
         shares = np.bincount(target, weights=weight, minlength=n_classes)
         return np.asarray(shares / shares.sum(), dtype=np.float64)
 
     def nothing(self, target: NDArray[Any], n_classes: int) -> Floats:
-        """Return equal shares."""
+        """Return the outputs of a model without an intercept whose weights are zero, shape (n_outputs,)."""
         return np.full(n_classes, 1.0 / n_classes)
 
 
 @dataclass(frozen=True)
-class LogLoss(_OfCodes):
+class LogLoss(RowLoss):
     """Log loss of the probabilities of classes."""
 
     name: str | None = None
@@ -91,7 +72,7 @@ class LogLoss(_OfCodes):
 
 
 @dataclass(frozen=True)
-class ErrorRate(_OfCodes):
+class ErrorRate(RowLoss):
     """Wrong classes, for models whose own loss vanishes with their weights: the perceptron."""
 
     name: str | None = "share of wrong classes"
@@ -105,7 +86,7 @@ class ErrorRate(_OfCodes):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnLoss:
+class ColumnLoss(RowLoss):
     """A loss of numbers, column by column; of several columns the mean."""
 
     name: str | None

@@ -60,7 +60,7 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
     groups = []
     for name, _ in penalised_parameters(module_of(configured)):
         # What the caller's own groups say of a parameter, such as its learning rate.
-        own = next((options for pattern, options in given if fnmatch(name, pattern)), {})
+        own: dict[str, Any] = next((options for pattern, options in given if fnmatch(name, pattern)), {})
         groups.append((escape(name), {**own, **found}))
     configured.set_params(optimizer__param_groups=[*groups, *given], optimizer__weight_decay=0.0)
     if is_proximal:

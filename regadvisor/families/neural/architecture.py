@@ -17,6 +17,10 @@ from torch import Tensor
 from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module.layout import ModuleLayout
 
+#: Which networks drop units, and for each place that drops (n_dropped, batch, *shape): 0 where dropped, else
+#: 1 / (1 − rate).
+Masks = tuple[slice, Sequence[Tensor]]
+
 
 class Stack(ABC):
     """Networks of one architecture with their parameters in one tensor, trained together.
@@ -45,20 +49,12 @@ class Stack(ABC):
 
     @abstractmethod
     def compute_gradient(
-        self,
-        x: Tensor,
-        target: Tensor,
-        *,
-        weight: Tensor | None = None,
-        dropped: slice | None = None,
-        keep: Sequence[Tensor] = (),
+        self, x: Tensor, target: Tensor, *, weight: Tensor | None = None, masks: Masks | None = None
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch, without any penalty.
 
         Shapes: `x` (n_models, batch, n_features); `target` (n_models, batch, n_outputs), one-hot classes or
-        the standardised target; `weight` (n_models, batch) or None, row weights with a mean of 1; `dropped`
-        the models that use dropout, or None; `keep` (n_dropped, batch, *shape) per place that drops: 0 where
-        dropped, else 1 / (1 − rate).
+        the standardised target; `weight` (n_models, batch) or None, row weights with a mean of 1.
         """
 
     @abstractmethod

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from regadvisor.families.neural.architecture import Stack
+from regadvisor.families.neural.architecture import Masks, Stack
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.layout import Entry
 
@@ -331,17 +331,11 @@ class ChainStack(Stack):
         self._slope = parameters.new_empty(self.n_models, batch, width + has_one_logit)
 
     def compute_gradient(
-        self,
-        x: Tensor,
-        target: Tensor,
-        *,
-        weight: Tensor | None = None,
-        dropped: slice | None = None,
-        keep: Sequence[Tensor] = (),
+        self, x: Tensor, target: Tensor, *, weight: Tensor | None = None, masks: Masks | None = None
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
         for number, drop in enumerate(self._drops):
-            drop.dropped, drop.mask = dropped, None if dropped is None else keep[number]
+            drop.dropped, drop.mask = (None, None) if masks is None else (masks[0], masks[1][number])
         for layer in self._layers:
             x = layer.forward(x)
         fill_slope(self._loss, self._logits(x), target, weight, self._slope)

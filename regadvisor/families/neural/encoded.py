@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from torch import Tensor
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError
@@ -186,20 +187,6 @@ def encode_target(
     return target, loss_scale, constant
 
 
-def with_own_loss(prepared: NetworkPrepared, sample: Table, recipe: Recipe) -> NetworkPrepared:
-    """Return what was prepared without the caller's own loss with the target and constants of it."""
-    folds = prepared.folds
-    target, loss_scale, constant_losses = encode_target(sample, folds, recipe.loss)
-    encoded = torch.from_numpy(target.reshape(len(folds) * sample.n_rows, -1)).to(prepared.rows.x.device)
-    return replace(
-        prepared,
-        recipe=recipe,
-        rows=replace(prepared.rows, target=encoded),
-        loss_scale=loss_scale,
-        constant_losses=constant_losses,
-    )
-
-
 def _own_constant_losses(
     loss: LossFunction,
     target: Float32,
@@ -238,21 +225,18 @@ def row_weight(sample: Table) -> NDArray[np.float64]:
     return np.ones(sample.n_rows) if sample.weight is None else sample.weight
 
 
-def stacked_rows(
-    table: Float32, target: Float32, sample: Table, folds: Sequence[Fold], device: torch.device
-) -> TrainingRows:
-    """Return the folds' tables one below the other, with the rows that each fold trains on.
+def stacked_rows(x: Tensor, target: Float32, sample: Table, folds: Sequence[Fold]) -> TrainingRows:
+    """Return the folds' tables, which are one below the other, with the rows that each fold trains on.
 
     Weights are scaled to a mean of 1 over each fold's training rows.
     """
-    n_rows = sample.n_rows
-    weight = None
+    n_rows, weight = sample.n_rows, None
     if sample.weight is not None:
         scaled = [sample.weight / sample.weight[fold.train].mean() for fold in folds]
-        weight = torch.as_tensor(np.concatenate(scaled), dtype=torch.float32).to(device)
+        weight = torch.as_tensor(np.concatenate(scaled), dtype=torch.float32).to(x.device)
     return TrainingRows(
-        x=torch.from_numpy(table.reshape(len(folds) * n_rows, -1)).to(device),
-        target=torch.from_numpy(target.reshape(len(folds) * n_rows, -1)).to(device),
+        x=x,
+        target=torch.from_numpy(target.reshape(len(x), -1)).to(x.device),
         weight=weight,
         parts=tuple(
             torch.from_numpy(number * n_rows + fold.train.astype(np.int64))

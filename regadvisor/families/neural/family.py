@@ -30,7 +30,6 @@ from regadvisor.families.neural.encoded import (
     row_weight,
     stacked_rows,
 )
-from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
@@ -105,18 +104,14 @@ class MLPFamily(OnOtherRows):
         """How people call the caller's own loss; None if there is none."""
         return None if self.recipe.loss is None else name_of_loss(self.recipe.loss)
 
-    def architecture(self, n_features: int, n_outputs: int) -> Architecture:
-        """Return the network to train on so many encoded features."""
-        return NetArchitecture.of(self.recipe, n_features, n_outputs)
+    def architecture(self, sample: Table, x: torch.Tensor, names: Sequence[str]) -> Architecture:
+        """Return the network to train on encoded rows `x` of a sample, whose features have these names."""
+        n_outputs = sample.n_classes if sample.is_classification else sample.n_targets
+        return NetArchitecture.of(self.recipe, len(names), n_outputs)
 
     def preprocessor(self, facts: DataFacts) -> Pipeline | ColumnTransformer:
         """Return the unfitted preprocessing in front of the network."""
         return network_preprocessor(facts, self._transform)
-
-    @property
-    def _loss_of_rows(self) -> LossFunction | None:
-        """The caller's own loss, if targets can be encoded for it before the network is looked at."""
-        return self.recipe.loss
 
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Fit the preprocessing inside each fold and keep the encoded folds.
@@ -124,7 +119,9 @@ class MLPFamily(OnOtherRows):
         Raises DataError if the encoded folds would take more than 2 GB.
         """
         table, names = encode_folds(sample, folds, lambda: self.preprocessor(sample.facts))
-        target, loss_scale, constant_losses = encode_target(sample, folds, self._loss_of_rows)
+        x = torch.from_numpy(table.reshape(len(folds) * sample.n_rows, -1)).to(self.device)
+        architecture = self.architecture(sample, x, names)  # first: a loss is called as a module needs it
+        target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
         n_learned = rows_learned(folds, sample.n_rows)
         plan = sample_plan(
@@ -136,12 +133,12 @@ class MLPFamily(OnOtherRows):
             n_features=len(names),
             feature_names=names,
             constant_losses=constant_losses,
-            rows=stacked_rows(table, target, sample, folds, self.device),
+            rows=stacked_rows(x, target, sample, folds),
             loss_scale=loss_scale,
             weight=row_weight(sample),
             recipe=self.recipe,
             plan=plan,
-            architecture=self.architecture(len(names), target.shape[2]),
+            architecture=architecture,
             seed=seed,
             n_source=sample.facts.n_rows,
             longer=self.longer,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.architecture import Architecture, Stack
+from regadvisor.families.neural.architecture import Architecture, Masks, Stack
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import training_loss
 from regadvisor.families.neural.module.source import own_luck
@@ -135,8 +135,7 @@ class StackTrainer:
         self._architecture, self._augment = architecture, recipe.augment
         self._is_decoupled, self._clip_norm = recipe.coupling == "decoupled", recipe.clip_norm
         self._optimizer = Optimizer(recipe, self.stack.flat, self.stack.gradient)
-        self._dropped = span(strengths.dropout)
-        self._dropping = None if self._dropped is None else self._drop_of(self._dropped, strengths.dropout)
+        self._dropping = self._streams_that_drop(strengths.dropout)
         self._x = self.stack.flat.new_empty(len(members) * plan.batch, rows.x.shape[1])
 
     def _learning_scales(self, architecture: Architecture, recipe: Recipe) -> Tensor | None:
@@ -161,14 +160,17 @@ class StackTrainer:
             found[:, columns[name]] = self.stack.flat[:, columns[name]]
         return found
 
-    def _drop_of(self, dropped: slice, dropout: NDArray[np.float64]) -> tuple[list[Stream], Tensor, Any, Any]:
-        """Return the streams of the networks that drop; of each its stream's number, rate, 1 / (1 − rate)."""
+    def _streams_that_drop(self, dropout: NDArray[np.float64]) -> tuple[Any, ...] | None:
+        """Return which networks drop, their streams, and each one's place there, rate and 1 / (1 − rate)."""
+        dropped = span(dropout)
+        if dropped is None:
+            return None
         used, position = torch.unique(self._stream_of[dropped], return_inverse=True)
         rate, kept = (
             torch.as_tensor(each, dtype=torch.float32, device=self.device)
             for each in (dropout[dropped], 1.0 / (1.0 - dropout[dropped]))
         )
-        return [self._streams[int(number)] for number in used], position.to(self.device), rate, kept
+        return dropped, [self._streams[int(number)] for number in used], position.to(self.device), rate, kept
 
     def run(
         self,
@@ -254,8 +256,7 @@ class StackTrainer:
             self._x.view(*batch.shape, -1),
             self.rows.target.index_select(0, flat_rows).view(*batch.shape, -1),
             weight=weight,
-            dropped=self._dropped,
-            keep=self._draw_keep(),
+            masks=self._draw_masks(),
         )
 
     def _augmented(self, x: Tensor) -> None:
@@ -279,14 +280,14 @@ class StackTrainer:
                 )
             x[models] = self._architecture.flat(made).detach()
 
-    def _draw_keep(self) -> list[Tensor]:
+    def _draw_masks(self) -> Masks | None:
         """Return for each place that drops 0 for a dropped unit, else 1 / (1 − rate).
 
         Networks of one seed compare the same uniform number with their own rate.
         """
         if self._dropping is None:
-            return []
-        streams, position, rate, kept = self._dropping
+            return None
+        dropped, streams, position, rate, kept = self._dropping
         keep = []
         for shape in self.stack.dropout_shapes:
             noise = torch.stack([stream.noise(self.plan.batch, *shape) for stream in streams])
@@ -294,7 +295,7 @@ class StackTrainer:
             column = (-1, *[1] * (uniform.ndim - 1))
             torch.ge(uniform, rate.view(column), out=uniform)
             keep.append(uniform.mul_(kept.view(column)))
-        return keep
+        return dropped, keep
 
 
 def clip(gradient: Tensor, most: float) -> None:

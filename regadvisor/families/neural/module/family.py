@@ -19,7 +19,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.base import Fit, Fold
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
-from regadvisor.families.neural.encoded import NetworkPrepared, with_own_loss
+from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import module_preprocessor
 from regadvisor.families.neural.losses import LossFunction, mean_loss
@@ -124,18 +124,12 @@ class ModuleFamily(MLPFamily):
         """Return the unfitted preprocessing in front of the module."""
         return module_preprocessor(facts, self._transform, self.inputs.layout)
 
-    @property
-    def _loss_of_rows(self) -> None:
-        return None  # what it is called with depends on the module
+    def architecture(self, sample: Table, x: torch.Tensor, names: Sequence[str]) -> ModuleArchitecture:
+        """Return the module after a look at it with a few encoded rows.
 
-    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
-        """Encode the folds, and look at the module with a few of their rows.
-
-        Raises DataError if the encoded folds would take more than 2 GB; ParameterError if the module does not
-        fit the encoded rows.
+        Raises ParameterError if the module does not fit them.
         """
-        prepared = super().prepare(sample, folds, seed=seed)
-        self.inputs = self.inputs.on(prepared.rows.x)
+        self.inputs = self.inputs.on(x)
         source = self._source(sample.facts)
         known = self._last
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
@@ -144,49 +138,51 @@ class ModuleFamily(MLPFamily):
             self._is_raw = own is not None and sees_raw(own, sample.targets)
             known = examine(
                 source,
-                prepared.rows.x,
+                x,
                 recipe=self.recipe,
                 is_classification=sample.is_classification,
                 is_raw=self._is_raw,
                 deadline=self.look_ends,
             )
         self._last = known
-        self.notes = notes_of(known, sample.facts, prepared.feature_names, label=self.label)
+        self.notes = notes_of(known, sample.facts, names, label=self.label)
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
+        return known
+
+    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
+        """Encode the folds, and look at the module with a few of their rows.
+
+        Raises DataError if the encoded folds would take more than 2 GB; ParameterError if the module, or the
+        caller's loss, does not fit the encoded rows.
+        """
+        prepared = super().prepare(sample, folds, seed=seed)
         if self.recipe.loss is not None:
-            prepared = with_own_loss(prepared, sample, self.recipe)
-            _check_first_loss(known, prepared, self.recipe.loss)
-        return replace(prepared, architecture=known)
+            _check_first_loss(prepared, self.recipe.loss)
+        return prepared
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything, and what trained the sample."""
         training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
+        training = replace(training, family="module", hidden=(), module=self.label, layout=self.inputs.layout)
         last = self._last
-        if last is not None:
-            is_scaled = not last.is_classification and not self._is_raw
-            training = replace(
-                training, output=last.output, output_shape=last.output_shape, has_scaled_target=is_scaled
-            )
+        if last is None:
+            return training
         return replace(
             training,
-            family="module",
-            hidden=(),
-            module=self.label,
-            engine=None if last is None else last.engine,
-            engine_reason=None if last is None else last.engine_reason,
-            layout=self.inputs.layout,
-            audit=None if last is None else last.audit,
-            penalised_names=() if last is None else last.layout.penalised_names,
+            engine=last.engine,
+            engine_reason=last.engine_reason,
+            audit=last.audit,
+            penalised_names=last.layout.penalised_names,
+            output=last.output,
+            output_shape=last.output_shape,
+            has_scaled_target=not last.is_classification and not self._is_raw,
         )
 
 
-def _check_first_loss(
-    architecture: ModuleArchitecture, prepared: NetworkPrepared, loss: LossFunction
-) -> None:
+def _check_first_loss(prepared: NetworkPrepared, loss: LossFunction) -> None:
     """Raise ParameterError if the caller's loss is not finite for what an untrained network returns."""
-    stack = architecture.stack(
-        architecture.initial(torch.Generator().manual_seed(0)).to(prepared.rows.x.device), batch=1, loss=loss
-    )
+    initial = prepared.architecture.initial(torch.Generator().manual_seed(0)).to(prepared.rows.x.device)
+    stack = prepared.architecture.stack(initial, batch=1, loss=loss)
     few = slice(0, min(prepared.n_rows, _MOST_LOOKED_AT))
     outputs, target = stack.outputs(slice(0, 1), prepared.rows.x[few])[0], prepared.rows.target[few]
     with torch.no_grad():

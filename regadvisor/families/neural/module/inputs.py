@@ -7,7 +7,6 @@ row becomes the tensors that the caller's ``forward`` takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -271,8 +270,3 @@ def _container(facts: DataFacts) -> str:
 
 def _categories(facts: DataFacts) -> list[Column]:
     return [column for column in facts.columns if column.kind == "categorical"]
-
-
-def known_names(inputs: Inputs, n_outputs: int) -> Mapping[str, Any]:
-    """Return everything that a factory may ask for by naming it."""
-    return {**inputs.asked(), "n_outputs": n_outputs}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from regadvisor.errors import ParameterError, reason_of
-from regadvisor.families.neural.module.inputs import Inputs, known_names
+from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.outputs import Output, rows_of
 from regadvisor.families.neural.parameters import copied, uncompiled
 
@@ -77,7 +77,7 @@ class ModuleSource:
         """
         if isinstance(self.model, nn.Module):
             return self._with_shapes(copied(self.model), seed)
-        known = known_names(self.inputs, self.n_outputs)
+        known = {**self.inputs.asked(), "n_outputs": self.n_outputs}
         named = {name: known[name] for name in asked_for(self.model) if name in known}
         with own_luck(seed):
             try:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regadvisor.errors import ParameterError
-from regadvisor.families.neural.architecture import Architecture, Stack
+from regadvisor.families.neural.architecture import Architecture, Masks, Stack
 from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.dropout import set_rate, with_rates_inside
@@ -43,41 +43,47 @@ _ABOUT_MODEL = "run it on a few batches of your own to find the cause"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ModuleArchitecture(Architecture):
+class Seen:
+    """What passes of a few rows show of a module."""
+
+    #: Calls of dropout layers.
+    places: tuple[Place, ...]
+    #: Names of the weights (n_units, n_features) through which all features go; empty: unknown.
+    first_weights: tuple[str, ...]
+    #: Floats that one row leaves behind in a forward pass.
+    n_activations: int
+    #: Operations of training on one row.
+    n_operations: float
+    #: Seconds of a pass of the larger number of ``DRY_ROWS``.
+    pass_s: float
+    #: Which of the things that the module returns is the prediction; None: the only one.
+    output: int | str | None
+    #: The shape of that for one row.
+    output_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModuleArchitecture(Architecture, Seen):
     """The caller's module as an architecture of the trainer; see ``trial.examine``."""
 
     source: ModuleSource
     #: A network whose dropout layers are fed, on the device to train on; copied, never run.
     template: nn.Module
     layout: ModuleLayout
-    #: Calls of dropout layers.
-    places: tuple[Place, ...]
     #: "fused" needs `chain`.
     engine: Engine
     #: One clause on why that engine.
     engine_reason: str
     #: Two classes with a single output z, which stands for the logits (0, z).
     has_one_logit: bool = False
-    #: Names of the weights (n_units, n_features) through which all features go; empty: unknown.
-    first_weights: tuple[str, ...] = ()
-    #: Floats that one row leaves behind in a forward pass.
-    n_activations: int = 0
-    #: Operations of training on one row.
-    n_operations: float = 0.0
     #: The module as a chain of layers; empty if it is none.
     chain: tuple[Link, ...] = ()
-    #: Seconds that a forward pass of a few rows took.
-    pass_s: float = 0.0
     #: Predictions for each row, which are trained side by side and averaged.
     n_heads: int = 1
     #: Whether outputs are logits.
     is_classification: bool = False
     #: What penalties and dropout act on, if it was asked.
     audit: Audit | None = None
-    #: Which of the things that the module returns is the prediction; None: the only one.
-    output: int | str | None = None
-    #: The shape of that for one row.
-    output_shape: tuple[int, ...] = ()
 
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows as the module gets them.
@@ -159,31 +165,24 @@ class ModuleStack(Stack):
     # ----------------------------------------------------------------------------------- training
 
     def compute_gradient(
-        self,
-        x: Tensor,
-        target: Tensor,
-        *,
-        weight: Tensor | None = None,
-        dropped: slice | None = None,
-        keep: Sequence[Tensor] = (),
+        self, x: Tensor, target: Tensor, *, weight: Tensor | None = None, masks: Masks | None = None
     ) -> None:
         """Fill `gradient` with that of the mean loss over the batch; see ``architecture.Stack``."""
         set_mode(self._module, is_training=True)
         idle: list[tuple[slice, slice]] = []
-        for models, masks in self._parts(dropped, keep):
+        for models, own in self._parts(masks):
             own_weight = None if weight is None else weight[models]
-            idle += self._fill(models, x[models], target[models], own_weight, masks)
+            idle += self._fill(models, x[models], target[models], own_weight, own)
         self.idle = idle
         self._n_steps += 1
 
-    def _parts(
-        self, dropped: slice | None, keep: Sequence[Tensor]
-    ) -> Iterator[tuple[slice, Sequence[Tensor] | None]]:
+    def _parts(self, masks: Masks | None) -> Iterator[tuple[slice, Sequence[Tensor] | None]]:
         """Yield the networks to run as one, with their masks: those without dropout, and those with it.
 
         One by one, if that is the engine.
         """
-        start, stop = (0, 0) if dropped is None else dropped.indices(self.n_models)[:2]
+        dropped, keep = (slice(0, 0), ()) if masks is None else masks
+        start, stop, _ = dropped.indices(self.n_models)
         bounds = {0, start, stop, self.n_models}
         if self.architecture.engine == "loop":
             bounds = set(range(self.n_models + 1))

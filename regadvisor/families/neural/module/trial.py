@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,20 +26,13 @@ from regadvisor.families.neural.module.checks import (
     check_parameters,
     check_range,
 )
-from regadvisor.families.neural.module.dropout import (
-    DRY_ROWS,
-    Feed,
-    Place,
-    feed_of,
-    places_of,
-    with_fed_dropout,
-)
+from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed, feed_of, places_of, with_fed_dropout
 from regadvisor.families.neural.module.layout import make_layout, tensors
 from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import place_in, prediction_in, rows_of
 from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
-from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture
+from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture, Seen
 from regadvisor.families.neural.parameters import copied, penalised_parameters
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.records import Audit
@@ -55,22 +48,14 @@ _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Dry:
+class _Dry(Seen):
     """What the dry passes saw."""
 
     outputs: Tensor
-    places: tuple[Place, ...]
     varying: set[str]
     has_noise: bool
-    first_weights: tuple[str, ...]
-    n_activations: int
-    n_operations: float
     trained: tuple[Recorder, ...]
     evaluated: Recorder
-    #: Seconds of a pass of the larger number of ``DRY_ROWS``.
-    pass_s: float
-    output: int | str | None
-    output_shape: tuple[int, ...]
 
 
 def examine(
@@ -117,19 +102,13 @@ def examine(
         source=source,
         template=module,
         layout=layout,
-        places=dry.places,
         engine="loop",
         engine_reason="as asked",
         has_one_logit=source.n_outputs == 2 and dry.outputs.shape[-1] == 1,
-        first_weights=dry.first_weights,
-        n_activations=dry.n_activations,
-        n_operations=dry.n_operations,
         chain=chain_of(dry.trained, dry.evaluated, layout),
-        pass_s=dry.pass_s,
         n_heads=len(dry.outputs) // len(few),
         is_classification=is_classification,
-        output=dry.output,
-        output_shape=dry.output_shape,
+        **{each.name: getattr(dry, each.name) for each in fields(Seen)},
     )
     if engine is not None:
         return replace(architecture, engine=engine)
@@ -396,5 +375,5 @@ def _gradients(architecture: ModuleArchitecture, few: Tensor) -> list[Tensor]:
         2.0 * (torch.rand(1, len(few), *shape, generator=generator) < 0.5).float()
         for shape in stack.dropout_shapes
     ]
-    stack.compute_gradient(x, target, dropped=slice(1, 2), keep=[mask.to(few.device) for mask in keep])
+    stack.compute_gradient(x, target, masks=(slice(1, 2), [mask.to(few.device) for mask in keep]))
     return [stack.gradient, stack.flat, stack.outputs(slice(0, 2), few)]
