@@ -33,13 +33,7 @@ from regadvisor.families.neural.encoded import (
 from regadvisor.families.neural.nets import NetArchitecture
 from regadvisor.families.neural.own_loss import name_of_loss
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.families.neural.schedule import (
-    RunPlan,
-    full_run_rates,
-    planned_epochs,
-    rescaled_epochs,
-    sample_plan,
-)
+from regadvisor.families.neural.schedule import full_run_rates, planned_epochs, rescaled_epochs, sample_plan
 from regadvisor.families.neural.strengths import candidate, default_regularizer
 from regadvisor.families.neural.threads import n_workers, one_thread, side_by_side, speed_up
 from regadvisor.full_size.rescale import Rescaling
@@ -234,16 +228,13 @@ class MLPFamily(OnOtherRows):
         )
         data = replace(pilot, plan=plan, longer=self.longer, observed={})
         kinds = [kind for kind in ("none", "l2", "l1") if kind in self.kinds]
-        jobs = [Job(regularizer=self._default(kind, n_train, plan)) for kind in kinds]
+        sum_lr = None if self.coupling == "loss" else plan.sum_lr()
+        jobs = [Job(regularizer=default_regularizer(kind, n_rows=n_train, sum_lr=sum_lr)) for kind in kinds]
         fits = self.train(data, jobs, deadline=deadline)
         tested = np.concatenate([fold.test for fold in pilot.folds])
         losses = [float(np.average(fit.losses[tested], weights=pilot.weight[tested])) for fit in fits]
         finite = [loss for loss in losses if math.isfinite(loss)]
         return min(finite) if len(fits) == len(jobs) and finite else None
-
-    def _default(self, kind: Kind, n_rows: int, plan: RunPlan) -> Regularizer:
-        sum_lr = None if self.coupling == "loss" else plan.sum_lr()
-        return default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
 
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some steps, for at most about 1 s, and project from them; of a slow network one or two.

@@ -22,53 +22,59 @@ def notes_of(
 
     `feature_names`: what the module gets, in this order. `label`: how people call the module.
     """
-    found = [
-        _layout(architecture, label=label),
-        _heads(architecture, label=label),
-        _columns(architecture, facts, feature_names, label=label),
-        _nothing_penalised(architecture, label=label),
-        _held_still(architecture.template, label=label),
-    ]
-    return tuple(note for note in found if note is not None)
+    return tuple(_notes(architecture, facts, feature_names, label))
 
 
-def _layout(architecture: ModuleArchitecture, *, label: str) -> Note | None:
-    """Say how rows enter the module, where they are no plain rows of a table."""
+def _notes(
+    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], label: str
+) -> Iterator[Note]:
     inputs = architecture.source.inputs
-    if inputs.layout == "flat":
-        return None
-    text = f"{label} gets {inputs.described()}; to change that: Recipe(layout=...), here {inputs.layout!r}."
-    return Note(code="module-layout", text=text)
+    if inputs.layout != "flat":
+        how = (
+            f"{label} gets {inputs.described()}; to change that: Recipe(layout=...), here {inputs.layout!r}."
+        )
+        yield Note(code="module-layout", text=how)
+    if architecture.n_heads > 1:
+        text = (
+            f"{label} returns {architecture.n_heads} predictions for each row: each is trained by the loss, "
+            "and they are averaged. If these are steps of a sequence, return the last one alone."
+        )
+        yield Note(code="module-heads", text=text)
+    is_table = facts.image_shape is None and not facts.inputs
+    if is_table and any(column.kind != "numeric" or column.has_missing for column in facts.columns):
+        yield _columns(architecture, facts, feature_names, label)
+    if not architecture.layout.penalised_names:
+        text = (
+            f"L1 and L2 act on no parameter of {label}: biases, norms, embeddings, and what weight_norm or "
+            "spectral_norm scales by itself are exempt; to penalise some of them, name them: "
+            "Recipe(penalised=(...,))."
+        )
+        yield Note(code="nothing-penalised", text=text, is_warning=True)
+    names = [name for name, part in architecture.template.named_modules() if stays_in_eval(part)]
+    roots = [name for name in names if name.rpartition(".")[0] not in names]
+    if roots:
+        text = (
+            f"Parts of {label} stay in evaluation mode, as you left them ({_listed(roots)}): running "
+            "statistics do not move there, and nothing is dropped."
+        )
+        yield Note(code="module-eval", text=text)
 
 
-def _heads(architecture: ModuleArchitecture, *, label: str) -> Note | None:
-    if architecture.n_heads == 1:
-        return None
-    text = (
-        f"{label} returns {architecture.n_heads} predictions for each row: each is trained by the loss, and "
-        "they are averaged. If these are steps of a sequence, return the last one alone."
-    )
-    return Note(code="module-heads", text=text)
+def _listed(entries: Sequence[str]) -> str:
+    more = "" if len(entries) <= _MOST_LISTED else f" and {len(entries) - _MOST_LISTED} more"
+    return ", ".join(entries[:_MOST_LISTED]) + more
 
 
 def _columns(
-    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], *, label: str
-) -> Note | None:
+    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], label: str
+) -> Note:
     """Say which columns became what, where they are not the module's columns any more."""
-    if (
-        facts.image_shape is not None
-        or facts.inputs
-        or not any(column.kind != "numeric" or column.has_missing for column in facts.columns)
-    ):
-        return None
     parts = architecture.template.modules()
     has_embedding = any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in parts)
     has_codes = has_embedding and architecture.source.inputs.layout != "codes"
-    entries = list(_grouped(feature_names))
-    more = "" if len(entries) <= _MOST_LISTED else f" and {len(entries) - _MOST_LISTED} more"
     text = (
         f"{label} gets {counted(len(feature_names), 'number')} per row, made of "
-        f"{counted(facts.n_features, 'column')}: {', '.join(entries[:_MOST_LISTED])}{more} (counted from 0)."
+        f"{counted(facts.n_features, 'column')}: {_listed(list(_grouped(feature_names)))} (counted from 0)."
     )
     if has_codes:
         text += (
@@ -101,27 +107,3 @@ def _grouped(names: Sequence[str]) -> Iterator[str]:
             stop = start + 1
             yield f"{start} {names[start]}"
         start = stop
-
-
-def _nothing_penalised(architecture: ModuleArchitecture, *, label: str) -> Note | None:
-    if architecture.layout.penalised_names:
-        return None
-    text = (
-        f"L1 and L2 act on no parameter of {label}: biases, norms, embeddings, and what weight_norm or "
-        "spectral_norm scales by itself are exempt; to penalise some of them, name them: "
-        "Recipe(penalised=(...,))."
-    )
-    return Note(code="nothing-penalised", text=text, is_warning=True)
-
-
-def _held_still(module: nn.Module, *, label: str) -> Note | None:
-    names = [name for name, part in module.named_modules() if stays_in_eval(part)]
-    roots = [name for name in names if name.rpartition(".")[0] not in names]
-    if not roots:
-        return None
-    more = "" if len(roots) <= _MOST_LISTED else f" and {len(roots) - _MOST_LISTED} more"
-    text = (
-        f"Parts of {label} stay in evaluation mode, as you left them ({', '.join(roots[:_MOST_LISTED])}"
-        f"{more}): running statistics do not move there, and nothing is dropped."
-    )
-    return Note(code="module-eval", text=text)
