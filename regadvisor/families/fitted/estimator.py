@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,23 +16,16 @@ from regadvisor.families.fitted.predicted import class_probabilities, prediction
 from regadvisor.regularizer import Regularizer
 
 
+@dataclass(eq=False, repr=False)
 class _Fitted(BaseEstimator):
     """What both estimators share: parameters, and one call of the function."""
 
-    def __init__(
-        self,
-        function: FitFunction | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        random_state: int = 0,
-    ) -> None:
-        self.function = function
-        self.l1 = l1
-        self.l2 = l2
-        self.dropout = dropout
-        self.random_state = random_state
+    function: FitFunction | None = None
+    _: KW_ONLY
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.0
+    random_state: int = 0
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.table import take_rows
-from regadvisor.deadline import NEVER, Deadline
+from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.families.base import Costs, Job
 from regadvisor.families.fitted.keras_model import LOCK
 from regadvisor.families.fitted.learner import Call, Trained
@@ -47,10 +47,6 @@ _PRICED_JOBS, _TIMED_STEPS = 4, 12
 _TIMED_S = 0.5
 #: Steps that recording one takes as long as, at most; and the share of the time left that it may take.
 _RECORDING_STEPS, _RECORDED_SHARE = 50, 0.3
-
-
-class _CutError(Exception):
-    """A deadline came before the trial was over."""
 
 
 class Together:
@@ -90,7 +86,7 @@ class Together:
                         or self._differs(call, deadline)
                         or self._too_large(call)
                     )
-                except _CutError:
+                except OutOfTimeError:
                     return False
                 except Exception as error:  # whatever cannot be batched; what is wrong its own fit says
                     self.why_not = f"they cannot be stacked ({first_line(error)})"
@@ -105,8 +101,7 @@ class Together:
         network = self._library.network(calls[0], steps=_TRIED_STEPS)
         found = self._tried(network, calls, deadline)
         for own, mine in zip(calls, found, strict=True):
-            if deadline.expired():
-                raise _CutError
+            deadline.check()
             theirs = self._library.alone(own, steps=_TRIED_STEPS)
             gap = _gap(mine, theirs, own.X)
             if gap > _SAME:
@@ -123,21 +118,17 @@ class Together:
 
         def should_stop() -> bool:
             at.append(time.perf_counter())
-            return deadline.expired()
+            deadline.check()
+            return False
 
-        records = not deadline.is_finite
-        found = self._trained(network, calls, should_stop, records=records)
-        if not records and found is not None:
-            step_s = at[-1] - at[-2]
-            if _RECORDING_STEPS * step_s < _RECORDED_SHARE * deadline.left_s:
-                began = time.perf_counter()
-                found = self._trained(network, calls, should_stop, records=True)
-                self._recording_s = time.perf_counter() - began
-        elif records:
-            self._recording_s = 0.0
-        if found is None:
-            raise _CutError
-        return found
+        found = None
+        if deadline.is_finite:
+            found = self._trained(network, calls, should_stop, False)
+        if found is None or _RECORDING_STEPS * (at[-1] - at[-2]) < _RECORDED_SHARE * deadline.left_s:
+            began = time.perf_counter()
+            found = self._trained(network, calls, should_stop, True)
+            self._recording_s = time.perf_counter() - began if deadline.is_finite else 0.0
+        return found or []
 
     def _too_large(self, call: Call) -> str | None:
         """Make the network; return what to say if stacking it gains nothing."""
@@ -247,16 +238,11 @@ class Together:
         assert self._network is not None
         records = None if self._recording_s < _RECORDED_SHARE * left_s else False
         with LOCK, one_thread():
-            models = self._trained(self._network, calls, should_stop, records=records)
+            models = self._trained(self._network, calls, should_stop, records)
         return None if models is None else [self._read(model) for model in models]
 
     def _trained(
-        self,
-        network: Network,
-        calls: Sequence[Call],
-        should_stop: Callable[[], bool],
-        *,
-        records: bool | None = None,
+        self, network: Network, calls: Sequence[Call], should_stop: Callable[[], bool], records: bool | None
     ) -> list[Any] | None:
         # Rows that several calls share are made to tensors once: runs of a fold are known by them.
         made: dict[tuple[int, int], Any] = {}
