@@ -24,41 +24,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from regadvisor.errors import ParameterError, reason_of
-from regadvisor.families.estimator.measures import (
-    Scale,
-    Target,
-    deviance_loss,
-    deviance_scale,
-    epsilon_loss,
-    huber_loss,
-    huber_scale,
-    lowest_target,
-    network_loss,
-    network_scale,
-    no_scale,
-    pinball_loss,
-    robust_scale,
-    sgd_classifier_loss,
-    sgd_regressor_loss,
-    squared_scale,
-    svc_loss,
-)
+from regadvisor.families.estimator import measures, rules
+from regadvisor.families.estimator.measures import Scale, Target
 from regadvisor.families.estimator.names import is_own_class, is_there, theirs
-from regadvisor.families.estimator.rules import (
-    Strengths,
-    alpha_is_l1,
-    alpha_is_l2,
-    elasticnet,
-    huber_regressor,
-    lasso,
-    logistic,
-    network,
-    plain,
-    ridge,
-    ridge_classifier,
-    sgd,
-    svm,
-)
+from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
 from regadvisor.foreign import check_ours
@@ -106,7 +75,7 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
             f"pipeline, got {type(own).__name__}; use advice.build() for a model of regadvisor's own"
         )
     for name, strength in (("l1", strengths.l1), ("l2", strengths.l2)):
-        if strength > 0 and name not in row.kinds(own) and row.rule is not plain:
+        if strength > 0 and name not in row.kinds(own) and row.rule is not rules.plain:
             label = name.upper()
             raise ParameterError(
                 f"target must be {row.instead or 'another estimator'} for an {label} penalty, got "
@@ -144,7 +113,7 @@ class Row:
     #: The estimator and the target → the held-out loss.
     loss: Callable[[Any, Target], RowLoss]
     #: The estimator and the target → :data:`Scale`.
-    scale: Callable[[Any, Target], Scale] = no_scale
+    scale: Callable[[Any, Target], Scale] = measures.no_scale
     #: A linear model with log loss or squared error: strengths are ours, for a standardised target.
     is_linear: bool = False
     #: Our own solvers find its minimum.
@@ -164,17 +133,17 @@ _ALL: tuple[Kind, ...] = ("l2", "l1", "elasticnet")
 _GLM = Row(
     is_classifier=False,
     has=("l2",),
-    rule=alpha_is_l2,
-    loss=deviance_loss,
-    scale=deviance_scale,
-    lowest=lowest_target,
+    rule=rules.alpha_is_l2,
+    loss=measures.deviance_loss,
+    scale=measures.deviance_scale,
+    lowest=measures.lowest_target,
 )
 _NUMBERS = Row(
     is_classifier=False,
     has=_ALL,
-    rule=elasticnet,
+    rule=rules.elasticnet,
     loss=lambda model, y: squared_error(),
-    scale=squared_scale,
+    scale=measures.squared_scale,
     is_linear=True,
     is_exact=True,
 )
@@ -185,54 +154,72 @@ ESTIMATORS: dict[str, Row] = {
     "LogisticRegression": Row(
         is_classifier=True,
         has=_ALL,
-        rule=logistic,
+        rule=rules.logistic,
         loss=lambda model, y: LogLoss(),
         is_linear=True,
         is_exact=True,
     ),
-    "LinearRegression": replace(_NUMBERS, rule=plain),
-    "Ridge": replace(_NUMBERS, has=("l2",), rule=ridge, instead="Lasso or ElasticNet"),
-    "Lasso": replace(_NUMBERS, has=("l1",), rule=lasso, instead="Ridge or ElasticNet"),
+    "LinearRegression": replace(_NUMBERS, rule=rules.plain),
+    "Ridge": replace(_NUMBERS, has=("l2",), rule=rules.ridge, instead="Lasso or ElasticNet"),
+    "Lasso": replace(_NUMBERS, has=("l1",), rule=rules.lasso, instead="Ridge or ElasticNet"),
     "ElasticNet": _NUMBERS,
     "LassoLars": replace(
-        _NUMBERS, has=("l1",), rule=alpha_is_l1, is_exact=False, instead="Ridge or ElasticNet"
+        _NUMBERS, has=("l1",), rule=rules.alpha_is_l1, is_exact=False, instead="Ridge or ElasticNet"
     ),
-    "MultiTaskLasso": replace(_NUMBERS, has=("l1",), rule=lasso, is_linear=False, is_exact=False),
+    "MultiTaskLasso": replace(_NUMBERS, has=("l1",), rule=rules.lasso, is_linear=False, is_exact=False),
     "MultiTaskElasticNet": replace(_NUMBERS, is_linear=False, is_exact=False),
-    "SGDClassifier": Row(is_classifier=True, has=_ALL, rule=sgd, loss=sgd_classifier_loss),
-    "SGDRegressor": Row(is_classifier=False, has=_ALL, rule=sgd, loss=sgd_regressor_loss, scale=robust_scale),
-    "Perceptron": Row(is_classifier=True, has=_ALL, rule=sgd, loss=lambda model, y: ErrorRate()),
+    "SGDClassifier": Row(is_classifier=True, has=_ALL, rule=rules.sgd, loss=measures.sgd_classifier_loss),
+    "SGDRegressor": Row(
+        is_classifier=False,
+        has=_ALL,
+        rule=rules.sgd,
+        loss=measures.sgd_regressor_loss,
+        scale=measures.robust_scale,
+    ),
+    "Perceptron": Row(is_classifier=True, has=_ALL, rule=rules.sgd, loss=lambda model, y: ErrorRate()),
     "RidgeClassifier": Row(
         is_classifier=True,
         has=("l2",),
-        rule=ridge_classifier,
+        rule=rules.ridge_classifier,
         loss=lambda model, y: of_margins("squared error of -1 and 1"),
     ),
     "LinearSVC": Row(
         is_classifier=True,
         has=lambda model: ("l2", "l1") if model.loss == "squared_hinge" else ("l2",),
-        rule=svm,
-        loss=svc_loss,
+        rule=rules.svm,
+        loss=measures.svc_loss,
     ),
-    "LinearSVR": Row(is_classifier=False, has=("l2",), rule=svm, loss=epsilon_loss, scale=robust_scale),
+    "LinearSVR": Row(
+        is_classifier=False,
+        has=("l2",),
+        rule=rules.svm,
+        loss=measures.epsilon_loss,
+        scale=measures.robust_scale,
+    ),
     "PoissonRegressor": _GLM,
     "GammaRegressor": _GLM,
     "TweedieRegressor": _GLM,
     "HuberRegressor": Row(
-        is_classifier=False, has=("l2",), rule=huber_regressor, loss=huber_loss, scale=huber_scale
+        is_classifier=False,
+        has=("l2",),
+        rule=rules.huber_regressor,
+        loss=measures.huber_loss,
+        scale=measures.huber_scale,
     ),
-    "QuantileRegressor": Row(is_classifier=False, has=("l1",), rule=alpha_is_l1, loss=pinball_loss),
+    "QuantileRegressor": Row(
+        is_classifier=False, has=("l1",), rule=rules.alpha_is_l1, loss=measures.pinball_loss
+    ),
     "MLPClassifier": Row(
-        is_classifier=True, has=("l2",), rule=network, loss=lambda model, y: LogLoss(), laws="network"
+        is_classifier=True, has=("l2",), rule=rules.network, loss=lambda model, y: LogLoss(), laws="network"
     ),
     "MLPRegressor": Row(
         is_classifier=False,
         has=("l2",),
-        rule=network,
-        loss=network_loss,
-        scale=network_scale,
+        rule=rules.network,
+        loss=measures.network_loss,
+        scale=measures.network_scale,
         laws="network",
-        lowest=lowest_target,
+        lowest=measures.lowest_target,
     ),
 }
 

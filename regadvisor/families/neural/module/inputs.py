@@ -235,21 +235,16 @@ def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
         raise ParameterError(f"layout must be one of {LAYOUTS}, got {layout!r}")
     shape, n_categories = facts.image_shape or (), len(_categories(facts))
     got = _container(facts)
-    if (layout.startswith("inputs")) != bool(facts.inputs):
-        raise ParameterError(
-            f"layout must fit the data, got {layout!r} for {got}; 'inputs' is for a tuple or dict of arrays"
-        )
-    if layout.startswith("image") and not shape:
-        raise ParameterError(
-            f"layout must fit the data, got {layout!r} for {got}; reshape X to (n, height, width)"
-        )
-    if layout == "codes" and not n_categories:
-        raise ParameterError(f"layout must fit the data, got 'codes' for {got} without categories")
-    if layout in (*SEQUENCES, "tokens") and (n_categories or len(shape) > 2):
-        raise ParameterError(
-            f"layout must fit the data, got {layout!r} for {got}; pass numbers of shape (n, steps) or "
-            "(n, steps, channels)"
-        )
+    wrong = {
+        "'inputs' is for a tuple or dict of arrays": layout.startswith("inputs") != bool(facts.inputs),
+        "reshape X to (n, height, width)": layout.startswith("image") and not shape,
+        "it is for a frame with categories": layout == "codes" and not n_categories,
+        "pass numbers of shape (n, steps) or (n, steps, channels)": layout in (*SEQUENCES, "tokens")
+        and (n_categories > 0 or len(shape) > 2),
+    }
+    for why, is_wrong in wrong.items():
+        if is_wrong:
+            raise ParameterError(f"layout must fit the data, got {layout!r} for {got}; {why}")
     cardinalities = tuple(1 + (column.n_levels or 0) for column in _categories(facts))
     return Inputs(
         layout=layout,
