@@ -192,12 +192,8 @@ class KerasFit(Library):
         more = {"momentum": self.recipe.momentum} if self.recipe.optimizer == "sgd" else {}
         loss: Any = "mse"
         if self.n_classes:
-            is_share = _gives_shares(new)
-            loss = (
-                keras.losses.BinaryCrossentropy(from_logits=not is_share)
-                if n_outputs(new) == 1
-                else keras.losses.SparseCategoricalCrossentropy(from_logits=not is_share)
-            )
+            name = "BinaryCrossentropy" if n_outputs(new) == 1 else "SparseCategoricalCrossentropy"
+            loss = getattr(keras.losses, name)(from_logits=not _gives_shares(new))
         new.compile(kind(self.recipe.lr, **more), loss)
         return new
 

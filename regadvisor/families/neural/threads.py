@@ -8,8 +8,8 @@ program on the machine that took 3 to 10 times as long as one thread (26 s again
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -64,14 +64,9 @@ def side_by_side(work: Callable[[S], T], items: Iterable[S], *, stop: Callable[[
         except KeyboardInterrupt:
             stop()
             pool.shutdown(cancel_futures=True)
-            yield from _finished(futures)
+            # The results there are, those that were yielded before among them.
+            done = (each for each in futures if not each.cancelled() and each.exception() is None)
+            yield from (each.result() for each in done)
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _finished(futures: Sequence[Future[T]]) -> Iterator[T]:
-    """Yield the results there are, those that were yielded before among them."""
-    yield from (
-        future.result() for future in futures if not future.cancelled() and future.exception() is None
-    )
