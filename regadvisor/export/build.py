@@ -74,7 +74,7 @@ def _build_fitted(
             f"{type(function).__name__}: an advice file does not hold it; call advice.build(module=...)"
         )
     kind = FittedRegressor if facts.task == "regression" else FittedClassifier
-    model = kind(function, **regularizer.strengths(), random_state=training.seed)
+    model = kind(function, random_state=training.seed).set_params(**regularizer.strengths())
     ours = [("preprocess", make_preprocessor(facts, for_network=False))] if function.encode else []
     if function.steps is not None:
         ours = [("preprocess", clone(function.steps))]
