@@ -116,7 +116,7 @@ class FittedFamily(OnOtherRows):
         own = _own(prepared)
         found: Mapping[Kind, Candidate]
         if self.law != "linear":
-            sum_lr = self.learner.sum_lr(_n_train(own)) if self.coupling == "decoupled" else None
+            sum_lr = self.learner.sum_lr(_n_train(own))
             found = {kind: candidate(kind, sum_lr) for kind in self.kinds}
         else:
             number = folds_in_order([len(fold.train) for fold in own.folds])[0]
@@ -152,9 +152,7 @@ class FittedFamily(OnOtherRows):
         fits: list[Fit] = []
         with self._limit():
             for job, found, fit_s in trained:
-                fit = _fit(own, job, found, fit_s=fit_s)
-                if self.coupling == "decoupled":
-                    fit = replace(fit, sum_lr=self.learner.sum_lr(_n_train(own)))
+                fit = replace(_fit(own, job, found, fit_s=fit_s), sum_lr=self.learner.sum_lr(_n_train(own)))
                 fits.append(fit)
                 if on_fit is not None:
                     on_fit(fit)
@@ -293,24 +291,21 @@ class FittedFamily(OnOtherRows):
         return "linear" if self.learner.laws == "linear" else self.coupling
 
     def _sum_lr(self, prepared: Prepared) -> float:
-        return self.learner.sum_lr(_n_train(prepared))
+        return self.learner.sum_lr(_n_train(prepared)) or 0.0
 
     def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
-        return self.learner.sum_lr(by.n_rows), None
+        return self.learner.sum_lr(by.n_rows) or 0.0, None
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything."""
-        training = self.learner.training(seed)
-        is_decoupled = self.coupling == "decoupled"
-        return replace(training, sum_lr=self.learner.sum_lr(n_rows)) if is_decoupled else training
+        return replace(self.learner.training(seed), sum_lr=self.learner.sum_lr(n_rows))
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""
         if self.learner.laws == "linear":
             found = LinearFamily().defaults(kind, n_rows=n_rows, n_features=n_features)
         else:
-            sum_lr = self.learner.sum_lr(n_rows) if self.coupling == "decoupled" else None
-            found = default_regularizer(kind, n_rows=n_rows, sum_lr=sum_lr)
+            found = default_regularizer(kind, n_rows=n_rows, sum_lr=self.learner.sum_lr(n_rows))
         return self.learner.in_own_unit(found)
 
 

@@ -288,9 +288,9 @@ class FunctionLearner(Learner):
 
         return Trained(outputs=outputs, weights=weights_of(model))
 
-    def sum_lr(self, n_rows: int) -> float:
-        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
-        return 0.0 if self.function.sum_lr is None else self.function.sum_lr(n_rows)
+    def sum_lr(self, n_rows: int) -> float | None:
+        """Return Σ lr of a run on so many rows; None: strengths are in the loss."""
+        return None if self.function.sum_lr is None else self.function.sum_lr(n_rows)
 
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the caller's own ranges."""

@@ -97,9 +97,9 @@ class Learner(ABC):
     def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
         """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
 
-    def sum_lr(self, n_rows: int) -> float:
-        """Return Σ lr of a run on so many rows, where strengths are decoupled."""
-        return 0.0
+    def sum_lr(self, n_rows: int) -> float | None:
+        """Return Σ lr of a run on so many rows; None: strengths are in the loss."""
+        return None
 
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return ranges and portfolios, given those of a model with log loss or squared error."""
