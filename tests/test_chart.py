@@ -305,6 +305,15 @@ def test_rescaling_takes_no_more_than_half_of_what_a_kind_is_ahead_of_the_consta
     assert walk(LINEAR, replace(made, scores=scores))[0].outcome == "l2"
 
 
+def test_a_walk_names_its_chart_and_a_pick_that_was_never_made_is_none() -> None:
+    gains = {"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}
+    for chart in (CLASSIC, LINEAR):
+        assert walk(chart, evidence(gains=gains))[0].chart == chart.name
+    to_the_pick = Edge(to=PICK)
+    question = replace(CLASSIC.questions["Q1"], edges={"yes": to_the_pick, "no": to_the_pick})
+    assert walk(replace(CLASSIC, questions={"Q1": question}), evidence(gains=gains))[0].outcome == "none"
+
+
 def test_in_a_tie_the_simplest_kind_wins() -> None:
     found, _ = walk(LINEAR, evidence(gains={"elasticnet": 0.1, "l1": 0.1, "l2": 0.1}))
     assert found.outcome == "l2"

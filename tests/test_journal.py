@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from search_fakes import RidgeFamily, make_effort, planned
 
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
-from regadvisor.families.base import Fit, Fold, Job
+from regadvisor.families.base import Fit, Job
 from regadvisor.regularizer import Regularizer
 from regadvisor.search import store
-from regadvisor.search.identity import folds_digest
 from regadvisor.search.store import opened, read_settings
 from regadvisor.search.tune import Tuned, tune
 
@@ -225,15 +223,3 @@ def test_a_fit_survives_to_the_last_bit(epochs: np.ndarray | None, tmp_path: Pat
         assert old is None or old.tobytes() == new.tobytes()
     for name in ("job", "converged", "is_limit", "sum_lr", "fit_s", "folds"):
         assert getattr(back, name) == getattr(fit, name)
-
-
-def test_the_digest_tells_folds_apart() -> None:
-    def folds(*splits: Sequence[Sequence[int]]) -> tuple[Fold, ...]:
-        return tuple(
-            Fold(train=np.array(a, dtype=np.intp), test=np.array(b, dtype=np.intp)) for a, b in splits
-        )
-
-    base = folds([[0, 1], [2]], [[2, 1], [0]])
-    assert folds_digest(base) == folds_digest(folds([[0, 1], [2]], [[2, 1], [0]]))
-    others = [folds([[0], [1, 2]], [[2, 1], [0]]), folds([[0, 1], [2]]), base[::-1]]
-    assert len({folds_digest(made) for made in [base, *others]}) == 4

@@ -14,6 +14,7 @@ from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared, folds_in_order
 from regadvisor.plan.effort import Stages, n_kept
+from regadvisor.regularizer import Regularizer
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results, panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
@@ -161,6 +162,59 @@ def test_two_fits_become_one() -> None:
     (whole,) = family.train(prepared, [job], deadline=Deadline.never())
     np.testing.assert_array_equal(merged(first, rest, prepared).losses, whole.losses)
     assert merged(first, rest, prepared).folds is None
+
+
+def part(folds: tuple[int, ...], *, value: float, **changes: object) -> Fit:
+    """Return a fit on some of five folds of two rows; what it gave is `value` and the number of the fold."""
+    by_fold = np.array([value + k if k in folds else np.nan for k in range(5)])
+    return replace(
+        Fit(
+            job=Job(regularizer=Regularizer(l2=0.1)),
+            losses=np.repeat(by_fold, 2),
+            train_losses=by_fold / 2,
+            zeroed=np.array([0.0, value]),
+            converged=True,
+            epochs=10 * by_fold,
+            sum_lr=value,
+            halfway=np.array([value, 2 * value]),
+            fit_s=value,
+            folds=folds,
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_a_fit_on_two_sets_of_folds_is_the_mean_over_folds() -> None:
+    everyone = np.arange(10)
+    folds = tuple(
+        Fold(train=everyone[everyone // 2 != k], test=everyone[everyone // 2 == k]) for k in range(5)
+    )
+    prepared = Prepared(
+        folds=folds, n_rows=10, n_features=2, feature_names=("a", "b"), constant_losses=np.ones(10)
+    )
+    found = merged(part((0, 2), value=100.0), part((1, 3, 4), value=200.0), prepared)
+    by_fold = np.array([100.0, 201.0, 102.0, 203.0, 204.0])
+    np.testing.assert_array_equal(found.losses, np.repeat(by_fold, 2))
+    np.testing.assert_array_equal(found.train_losses, by_fold / 2)
+    np.testing.assert_array_equal(found.epochs, 10 * by_fold)
+    np.testing.assert_allclose(found.zeroed, [0.0, 160.0])
+    np.testing.assert_allclose(found.halfway, [160.0, 320.0])
+    assert (found.sum_lr, found.fit_s, found.folds) == (pytest.approx(160.0), 300.0, None)
+    assert (found.converged, found.is_limit) == (True, False)
+    some = merged(part((0, 2), value=100.0), part((4,), value=200.0), prepared)
+    assert some.folds == (0, 2, 4)
+    # Each is said of the whole if it is said of a part; what one part does not know, the whole does not.
+    for sides in ((0, 1), (1, 0)):
+        lame: dict[str, object] = {
+            "converged": False,
+            "is_limit": True,
+            "halfway": None,
+            "sum_lr": None,
+            "epochs": None,
+        }
+        first, rest = (part(((0, 2), (1, 3, 4))[side], value=1.0, **(lame if side else {})) for side in sides)
+        both = merged(first, rest, prepared)
+        assert (both.converged, both.is_limit, both.halfway) == (False, True, None)
 
 
 def test_survivors_ignore_the_unconverged_and_break_ties_by_number() -> None:

@@ -7,16 +7,20 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from journal_files import copy_of, keep, n_stored, size, wal
 from search_fakes import RidgeFamily, make_effort, planned
+from sklearn.linear_model import Ridge
 
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
-from regadvisor.families.base import Job
+from regadvisor.families.base import Fold, Job
+from regadvisor.search.identity import folds_digest, identity
 from regadvisor.search.store import read_settings, write_settings
 from regadvisor.search.tune import Tuned, tune
 
@@ -249,3 +253,71 @@ def test_a_journal_without_settings_has_none(whole: tuple[bytes, Tuned], tmp_pat
     assert read_settings(path) is None
     path.write_bytes(b"")
     assert read_settings(path) is None
+
+
+# ------------------------------------------------------------------------------------------ whose it is
+
+
+def test_what_two_runs_must_share_is_named() -> None:
+    family = RidgeFamily()
+    prepared = family.prepared()
+    known = identity(family, prepared, "quick", 5, "abc")  # type: ignore[arg-type]
+    assert known == {
+        "model": "fake",
+        "recipe": "None",
+        "module": "None",
+        "effort": "quick",
+        "random_state": 5,
+        "rows": prepared.n_rows,
+        "folds": folds_digest(prepared.folds),
+        "fingerprint": "abc",
+    }
+    family.recipe, family.model = Recipe(), "a name"  # type: ignore[attr-defined]
+    said = identity(family, prepared, "quick", 5, "abc")  # type: ignore[arg-type]
+    assert said["recipe"] == "Recipe(rate=0.1, sizes=(3, 4), inner=Ridge(alpha=2.0), loss=None)"
+    assert said["module"] == "a name"
+
+
+@dataclass
+class Recipe:
+    rate: float = 0.1
+    sizes: tuple[int, ...] = (3, 4)
+    inner: Ridge = field(default_factory=lambda: Ridge(alpha=2.0))
+    loss: Callable[[float], float] | None = None
+
+
+def test_a_module_is_known_by_its_layers_and_a_function_by_its_name_and_its_code() -> None:
+    def described(value: object) -> object:
+        family = RidgeFamily()
+        family.model = value  # type: ignore[attr-defined]
+        return identity(family, family.prepared(), "quick", 5, "")["module"]  # type: ignore[arg-type]
+
+    class Module:
+        def __repr__(self) -> str:
+            return f"Module(act={object.__repr__(self)})"
+
+    assert described(Module()) == described(Module())
+    assert " at 0x" not in str(described(Module()))
+
+    def loss(x: float) -> float:
+        return x
+
+    one = loss
+
+    def loss(x: float) -> float:  # type: ignore[no-redef]
+        return 2 * x
+
+    assert str(described(one)).startswith(f"{__name__}.test_a_module_is_known")
+    assert described(one) != described(loss)
+    assert described(replace(Recipe(), loss=one)) != described(replace(Recipe(), loss=loss))
+
+
+def test_folds_are_the_same_only_if_every_fold_trains_and_tests_the_same_rows() -> None:
+    def digest(*sides: tuple[list[int], list[int]], dtype: type = np.int64) -> str:
+        return folds_digest([Fold(train=np.array(a, dtype), test=np.array(b, dtype)) for a, b in sides])
+
+    found = digest(([0, 1], [2]), ([2], [0, 1]))
+    assert len(found) == 16
+    assert found == digest(([0, 1], [2]), ([2], [0, 1]), dtype=np.int32)
+    others = [(([0], [1, 2]), ([2], [0, 1])), (([2], [0, 1]), ([0, 1], [2])), (([1, 0], [2]), ([2], [0, 1]))]
+    assert len({found, *(digest(*sides) for sides in others)}) == 4
