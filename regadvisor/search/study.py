@@ -27,7 +27,7 @@ def new_study(name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     """Return an empty study in memory."""
     with quiet():
         storage = optuna.storages.InMemoryStorage()
-        return optuna.create_study(storage=storage, study_name=name, sampler=sampler, direction="minimize")
+        return optuna.create_study(storage=storage, study_name=name, sampler=sampler)
 
 
 def distribution(span: Range, points: Sequence[float] = ()) -> FloatDistribution:
@@ -50,7 +50,7 @@ def study_of(record: Record, *, storage: Storage = None, name: str = "regadvisor
         storage = f"sqlite:///{quote(str(Path(storage).absolute()))}"
     try:
         with quiet():
-            study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
+            study = optuna.create_study(storage=storage, study_name=name)
             study.set_user_attr("advice", record.strength.regularizer.label)
             study.add_trials(_trials(scores))
     except optuna.exceptions.DuplicatedStudyError as error:
