@@ -54,7 +54,8 @@ $(VENV)/.docs: $(STAMP)
 	touch $@
 
 # One small change at a time to the code that decides: does a fast test see it? An hour or two on two cores; what
-# was tried before is kept in mutants/. Then the score goes into benchmarks/RESULTS.md.
+# was tried before is kept in mutants/, and only functions that changed are tried again. Then the score goes into
+# benchmarks/RESULTS.md. To try survivors again after new tests, or a sample: see benchmarks/mutants.py.
 # make mutants [ONLY='regadvisor.decision.decide*']
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ONLY)

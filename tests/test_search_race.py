@@ -15,7 +15,7 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.plan.plan import Situation
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.cuts import affordable
+from regadvisor.search.cuts import affordable, measured_costs
 from regadvisor.search.halving import racing
 from regadvisor.search.results import Results
 from regadvisor.search.tune import Tuned, tune
@@ -121,6 +121,31 @@ def test_what_goes_on_has_the_losses_of_training_on_all_folds_and_holds_the_best
             own = [each for each in results.trials if each.kind == trial.kind and not each.is_stopped]
             best = min(each.fit.losses.mean() for each in own)
             assert whole.losses.mean() > best * (1 + thresholds.SAME_REGION)
+
+
+def test_where_rows_explain_every_difference_nobody_is_stopped() -> None:
+    results = race(StagedFamily(noise=100.0)).results
+    assert len(results.trials) > 4
+    assert not any(trial.is_stopped for trial in results.trials)
+
+
+def test_costs_are_those_of_the_fits_over_what_workers_speed_them_up_by() -> None:
+    """The time that passed holds the start of the workers, which no later fit waits for."""
+    family = StagedFamily(noise=0.03)
+    family.speed_up = 2.0  # type: ignore[attr-defined]
+    seen: list[tuple[dict[str, float], float]] = []
+
+    def spied(fit_s: dict[str, float], *, took_s: float) -> object:
+        seen.append((fit_s, took_s))
+        return measured_costs(fit_s, took_s=took_s)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regadvisor.search.rounds.measured_costs", spied)
+        plan = replace(planned(family, make_effort(n_rounds=0)), is_race=True)
+        tune(family, family.prepared(), plan, seed=0, deadline=Deadline.after(60.0))  # type: ignore[arg-type]
+    ((fit_s, took_s),) = seen
+    assert set(fit_s) == {"none", "l2", "l1", "elasticnet"}
+    assert took_s == pytest.approx(sum(fit_s.values()) / 2)
 
 
 def test_nothing_is_tried_behind_what_was_stopped() -> None:

@@ -125,6 +125,13 @@ def test_fits_that_fail_are_excluded_and_do_not_stop_the_search() -> None:
     assert len(tuned.results.by_kind["l2"]) == len(tried(tuned)) - len(failed)
 
 
+def test_a_kind_of_which_no_fit_converged_is_not_searched_on() -> None:
+    tuned = search(RidgeFamily(failing=lambda job: job.regularizer.kind == "l1"))
+    assert counts(tuned)["l1"] == 5
+    assert counts(tuned)["l2"] > 5
+    assert set(tuned.results.by_kind) == {"none", "l2", "elasticnet"}
+
+
 def test_a_family_that_fails_at_everything_ends() -> None:
     tuned = search(RidgeFamily(failing=lambda job: True))
     assert counts(tuned) == {"none": 3, "l2": 5, "l1": 5, "elasticnet": 6}
