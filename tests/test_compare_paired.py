@@ -309,3 +309,45 @@ def test_rows_needed_is_none_when_far_and_n_when_decided():
     assert rows_needed(unsure(0.0101, 1.0, 0.01), 100) is None
     assert rows_needed(unsure(-0.5, 0.1, 0.01), 100) == 100
     assert rows_needed(replace(unsure(0.01, 0.1, 0.01), reply="same"), 7) == 7
+
+
+def test_the_part_of_folds_is_that_of_a_plain_loop_where_some_fold_is_one_cluster() -> None:
+    """Method of moments for a random effect, and Satterthwaite's degrees of freedom, fold by fold."""
+    rng = np.random.default_rng(5)
+    fold = np.repeat(np.arange(4), 30)
+    cluster = np.where(fold == 0, 0, 1 + np.arange(120) // 3)
+    weight = rng.uniform(0.5, 2.0, 120)
+    difference = 1.0 + np.array([0.9, -0.6, 0.5, -0.4])[fold] + 0.4 * rng.normal(size=120)
+    panel = Panel(
+        losses={"none": np.ones((1, 120))},
+        constant=np.ones(120),
+        fold=fold,
+        n_folds=4,
+        cluster=cluster,
+        weight=weight,
+    )
+    share = weight / weight.sum()
+    mean, n = share @ difference, len(set(cluster))
+    clusters = [np.flatnonzero(cluster == each) for each in sorted(set(cluster))]
+    rows = sum((share[c] @ (difference[c] - mean)) ** 2 for c in clusters) * n / (n - 1)
+    excess = squares = 0.0
+    for k in range(4):
+        own = np.flatnonzero(fold == k)
+        size = share[own].sum()
+        fold_mean = share[own] @ difference[own] / size
+        cells = [c for c in clusters if fold[c[0]] == k]
+        sums = [share[c] @ (difference[c] - fold_mean) / size for c in cells]
+        within = sum(each**2 for each in sums) * len(cells) / max(len(cells) - 1, 1)
+        variance = within if len(cells) > 1 else (fold_mean - mean) ** 2 * n / (n - 1)
+        excess += size * (fold_mean - mean) ** 2 - size * (1 - size) * variance
+        squares += size**2
+    found = spread(difference, panel)
+    assert found.rows == pytest.approx(rows)
+    assert found.folds == pytest.approx(excess / (1 - squares) * squares)
+    assert found.folds > 0.1 * found.rows
+    df_rows = 1 / sum(share[c].sum() ** 2 for c in clusters) - 1
+    parts = (found.rows * (1 + 4 / 3), found.folds)
+    assert found.df == pytest.approx(
+        max(1.0, sum(parts) ** 2 / (parts[0] ** 2 / df_rows + parts[1] ** 2 / 3))
+    )
+    assert found.df > 1.0

@@ -128,7 +128,6 @@ def test_fits_that_fail_are_excluded_and_do_not_stop_the_search() -> None:
 def test_a_kind_of_which_no_fit_converged_is_not_searched_on() -> None:
     tuned = search(RidgeFamily(failing=lambda job: job.regularizer.kind == "l1"))
     assert counts(tuned)["l1"] == 5
-    assert counts(tuned)["l2"] > 5
     assert set(tuned.results.by_kind) == {"none", "l2", "elasticnet"}
 
 
