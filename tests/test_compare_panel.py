@@ -197,3 +197,17 @@ def test_rows_of_one_cluster_are_compared_one_by_one_and_it_is_said() -> None:
         compare(honest_losses(panel, seed=0, n_boot=50), "l2", "none") for panel in (alone, together)
     )
     assert (ours.low, ours.high) == (theirs.low, theirs.high)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 0.5, 1.0, 40.0])
+def test_a_loss_is_bounded_in_units_of_the_constant_s(unit):
+    losses = {
+        "none": np.full((1, 6), unit),
+        "l2": np.array([[np.inf, 1, 1, 1, 1, 1], [1e12, 1, 1, 1, 1, 1]]) * unit,
+    }
+    panel = Panel(losses=losses, constant=np.full(6, unit), fold=np.arange(6) % 2, n_folds=2)
+    np.testing.assert_allclose(panel.losses["l2"][0], thresholds.LARGEST_LOSS * unit)
+    np.testing.assert_allclose(
+        panel.losses["l2"][1], np.array([thresholds.LARGEST_LOSS, 1, 1, 1, 1, 1]) * unit
+    )
+    np.testing.assert_array_equal(panel.losses["none"], losses["none"])
