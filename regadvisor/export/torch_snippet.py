@@ -74,14 +74,8 @@ def torch_snippet(
     if library == "keras":
         values["optimizer_options"] = _keras_options(training, has_decay=bool(values["l2"]))
     if training.family == "module":
-        from regadvisor.families.neural.module.inputs import inputs_of
-
-        values |= _returned(training, facts) | {"names": _names(training)}
-        shaping = inputs_of(facts, training.layout).code(facts.n_features)
-        named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
-        for torch_name, numpy_name in named.items() if library != "torch" else ():
-            shaping = shaping.replace(torch_name, numpy_name)
-        values["shaping"] = shaping
+        shaping = _shaping(training, facts, library)
+        values |= {**_returned(training, facts), "names": _names(training), "shaping": shaping}
     return rendered(f"{library}.py.jinja", **values)
 
 
@@ -153,6 +147,17 @@ def _network(training: Training) -> dict[str, Any]:
 
     layout = NetArchitecture.of(recipe_of(training), 1, 1).layout
     return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+
+
+def _shaping(training: Training, facts: DataFacts, library: str) -> str:
+    """Return what is called on flat rows to make what a module gets: a tensor's methods, or an array's."""
+    from regadvisor.families.neural.module.inputs import inputs_of
+
+    shaping = inputs_of(facts, training.layout).code(facts.n_features)
+    named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
+    for torch_name, numpy_name in named.items() if library != "torch" else ():
+        shaping = shaping.replace(torch_name, numpy_name)
+    return shaping
 
 
 def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
