@@ -46,6 +46,7 @@ _PLACES = 400
 #: So many columns have few enough pairs that all of them are looked at.
 _FEW = 64
 
+_GRID = re.compile(r"(\d+)x(\d+) grid(, 3 channels)?")
 _CLOSENESS_UNIT = "the closeness of neighbouring columns"
 _ORDER_UNIT = "the share of neighbouring columns that grow unlike with distance"
 
@@ -235,17 +236,12 @@ class _Columns:
         return products / len(self._ranks)
 
 
-_ROWS_OF_IMAGES = 500
-_GRID = re.compile(r"(\d+)x(\d+) grid(, 3 channels)?")
-
-
 def flat_images(table: Table, *, seed: int) -> tuple[Note, ...]:
     """Return what to say of a table whose columns fill a grid in which neighbours belong together."""
     facts = table.facts
     if facts.image_shape is not None or facts.inputs or table.n_rows < FEWEST_ROWS_TO_MEASURE:
         return ()
-    rng = np.random.default_rng(seed)
-    layout = find_layout(table.take(draw_rows(table.n_rows, _ROWS_OF_IMAGES, rng)), rng)
+    layout = find_layout(table, np.random.default_rng(seed))
     grid = _GRID.fullmatch(layout.label) if layout is not None and layout.is_seen else None
     if grid is None:
         return ()

@@ -21,7 +21,6 @@ from regadvisor.errors import DataError
 from regadvisor.progress import Progress
 from regadvisor.records import Column, DataFacts, Note
 from regadvisor.sampling.strata import allocate
-from regadvisor.scale.arrow import Label
 from regadvisor.scale.parts import Source
 from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import LEAST_OF_CLASS, MOST_CLASSES, Pool, Sketch, Spec
@@ -245,14 +244,10 @@ def _shares(sketch: Sketch) -> Mapping[str, Mapping[str, float]]:
             total = sum(counts.values())
             of_name: dict[str, float] = {}
             for label, count in counts.items():
-                text = _stripped(label)
+                text = str(label).strip()
                 of_name[text] = of_name.get(text, 0.0) + count / total
             shares[name] = of_name
     return shares
-
-
-def _stripped(label: Label) -> str:
-    return str(label).strip()
 
 
 def _without(sketch: Sketch) -> Sequence[Note]:

@@ -234,7 +234,9 @@ class Rounds:
                 return  # told already
             self._keep(own)
             try:
-                self._store(own, some[fit.job][0].kind, is_all=is_all and len(own.folds or ()) == len(folds))
+                if self.log is not None:
+                    is_whole = is_all and len(own.folds or ()) == len(folds)
+                    self.log.append(some[fit.job][0].kind, replace(own, folds=None) if is_whole else own)
                 self._say()
             except Exception as error:  # a full disk, a progress that cancels: no fault of the fit
                 raise _NotTheFitsError from error
@@ -257,11 +259,6 @@ class Rounds:
             else:
                 for job in left:
                     self._train_leg([job], folds, some)
-
-    def _store(self, fit: Fit, kind: Kind, *, is_all: bool) -> None:
-        """Leave a fit in the log."""
-        if self.log is not None:
-            self.log.append(kind, replace(fit, folds=None) if is_all else fit)
 
     def _read(self, some: Mapping[Job, list[Ask]], folds: Folds) -> set[Job]:
         """Take what the log holds of these jobs on these folds; return the jobs that lack nothing then."""
