@@ -21,7 +21,8 @@ from rounding import assert_same_records
 from sklearn.datasets import load_wine
 
 from regadvisor import DataError, ParameterError, advise
-from regadvisor.evidence.sample import MOST_CELLS, most_rows
+from regadvisor.data.table import MOST_CELLS
+from regadvisor.evidence.sample import most_rows
 from regadvisor.scale.apart import IsolatedError, check_memory_limit, memory_bytes, run_apart
 
 

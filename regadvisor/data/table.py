@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     Features = NDArray[np.floating[Any]] | sparse.csr_array | pd.DataFrame
 
+#: Numbers in a sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at this
+#: size. A wide table gets fewer rows.
+MOST_CELLS = 25_000_000
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Whole:

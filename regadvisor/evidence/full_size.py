@@ -21,7 +21,7 @@ from regadvisor import thresholds
 from regadvisor.compare.honest import Honest
 from regadvisor.compare.paired import spread
 from regadvisor.compare.panel import Panel
-from regadvisor.data.table import Table
+from regadvisor.data.table import MOST_CELLS, Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 #: Folds of all rows, one of which is tested, in a check at the full size.
 _CHECK_FOLDS = 5
-#: All rows have to fit into so many numbers for a check.
-_CHECK_CELLS = 25_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,7 +133,7 @@ class Growing:
         room_s = thresholds.CHECK_SHARE * self.deadline.left_s
         if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
             return None
-        if self.table.whole is not None or self.table.n_rows * self.prepared.n_features > _CHECK_CELLS:
+        if self.table.whole is not None or self.table.n_rows * self.prepared.n_features > MOST_CELLS:
             return None
         folds: tuple[Fold, ...] = make_folds(self.table, folds=_CHECK_FOLDS, seed=self.seed).folds
         prepared = self.family.prepare(self.table, folds[-1:], seed=self.seed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from regadvisor.arguments import Options
-from regadvisor.data.table import Table
+from regadvisor.data.table import MOST_CELLS, Table
 from regadvisor.families.base import folds_in_order
 from regadvisor.plan.plan import Plan, Situation
 from regadvisor.sampling.blocks import in_blocks
@@ -17,17 +17,15 @@ from regadvisor.scale.apart import memory_bytes
 if TYPE_CHECKING:
     from regadvisor.evidence.resources import Rung
 
-#: Numbers in the sample (rows × columns). Folds are held in memory side by side: five of them take 1 GB at
-#: this size. A wide table gets fewer rows, down to the fewest that folds make sense of.
-MOST_CELLS = 25_000_000
-FEWEST_ROWS = 200
+#: The fewest rows that folds make sense of, however wide the table.
+_FEWEST_ROWS = 200
 
 
 def most_rows(n_features: int) -> int:
     """Return the rows of the largest sample: where memory is limited, five folds take a third of it."""
     limit = memory_bytes()
     cells = MOST_CELLS if math.isinf(limit) else min(MOST_CELLS, int(limit / (3 * 5 * 8)))
-    return max(cells // max(n_features, 1), FEWEST_ROWS)
+    return max(cells // max(n_features, 1), _FEWEST_ROWS)
 
 
 def draw_as_planned(table: Table, rung: Rung, situation: Situation, request: Options) -> tuple[Drawn, Plan]:

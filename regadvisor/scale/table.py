@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regadvisor.data.files import FileData, split_columns
 from regadvisor.data.source import make_table
-from regadvisor.data.table import Table, Whole
+from regadvisor.data.table import MOST_CELLS, Table, Whole
 from regadvisor.data.target import finite_numbers, holds_labels, is_coded
 from regadvisor.data.thinning import shares_made_up_for
 from regadvisor.data.written_target import column_with_numbers
@@ -27,8 +27,8 @@ from regadvisor.scale.sketch import LEAST_OF_CLASS, MOST_CLASSES, Pool, Sketch, 
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, ID_LEVEL_SHARE
 from regadvisor.words import counted
 
-#: Rows of the sample, and the numbers in it: wide tables get fewer rows.
-SAMPLE_ROWS, _MOST_CELLS = 100_000, 25_000_000
+#: Rows of the sample; wide tables get fewer.
+SAMPLE_ROWS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Scanned:
 def _spec(source: Source, roles: Roles, *, task: str, seed: int) -> Spec:
     columns = pd.DataFrame(columns=list(source.kinds))
     split_columns(columns, target=roles.targets, groups=roles.groups, time=roles.time)
-    n_rows = min(SAMPLE_ROWS, max(_MOST_CELLS // len(source.kinds), FEWEST_ROWS_TO_VALIDATE))
+    n_rows = min(SAMPLE_ROWS, max(MOST_CELLS // len(source.kinds), FEWEST_ROWS_TO_VALIDATE))
     unmeasured = (roles.groups, roles.time)
     return Spec(
         targets=roles.targets,
