@@ -129,3 +129,15 @@ def test_the_imports_of_a_first_call_draw_no_random_number() -> None:
         "assert 'rich.style' in sys.modules; sys.exit(random.getstate() != state)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_advice_on_a_module_does_not_load_sympy() -> None:
+    """Torch imports it for some calls, and that takes as long as training a small module."""
+    code = (
+        "import sys, numpy, torch, regadvisor; X = numpy.random.default_rng(0).normal(size=(60, 3)); "
+        "make = lambda n_features, n_outputs: torch.nn.Sequential("
+        "torch.nn.Linear(n_features, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, n_outputs)); "
+        "regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort='quick'); "
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -210,10 +210,11 @@ class ModuleStack(Stack):
                 target = target.repeat_interleave(n_heads, dim=1)
                 weight = None if weight is None else weight.repeat_interleave(n_heads, dim=1)
             fill_slope(self.loss, outputs.detach(), target, weight, slope)
+            # A sum of products has the slope of each output. Given slopes, torch imports SymPy (1 to 2 s).
             # A parameter that the pass does not use has no gradient.
             with callers_code("model must be differentiable by its parameters", _ABOUT_MODEL):
                 found: Sequence[Tensor | None] = torch.autograd.grad(
-                    outputs, list(leaves.values()), slope, allow_unused=True
+                    (outputs * slope).sum(), list(leaves.values()), allow_unused=True
                 )
         for name, gradient in zip(leaves, found, strict=True):
             own = self._gradients[name][models]
