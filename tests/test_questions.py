@@ -416,6 +416,8 @@ def test_the_classic_chart_goes_by_the_sign_and_its_threshold_is_0() -> None:
     assert worse.flips_if == f"{A} were not worse than no regularizer (now 2.5% worse)"
     assert better.distance == pytest.approx(0.01 / 0.4)
     assert judged("same", 0.0, chart=CLASSIC).reply == "worse"
+    tiny = judged("same", -1e-7, chart=CLASSIC)
+    assert (tiny.reply, tiny.flips_to, tiny.flips_if) == ("better", "worse", None)
 
 
 @pytest.mark.parametrize(
