@@ -140,6 +140,17 @@ def test_the_plan_is_made_again_from_what_the_first_fits_cost() -> None:
     assert Counter(trial.kind for trial in tuned.results.trials)["l2"] >= 1
 
 
+def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[Kind, int] = {"none": 1, "elasticnet": 2, "l2": 3, "l1": 1}
+    monkeypatch.setattr("regadvisor.search.rounds.affordable", lambda *args, **options: (2, kept))
+    family = StagedFamily()
+    tuned = search(family, deadline=Deadline.after(60.0))
+    assert Counter(trial.kind for trial in tuned.results.trials) == kept
+    assert (tuned.results.n_folds, family.fold_fits) == (2, 2 * sum(kept.values()))
+    assert tuned.cut is not None
+    assert "after 7 of" in tuned.cut
+
+
 def test_ctrl_c_after_a_fit_leaves_what_is_known() -> None:
     def interrupting(job: Job) -> BaseException | None:
         return KeyboardInterrupt() if job.regularizer.kind == "l1" else None
