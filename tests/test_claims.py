@@ -12,7 +12,7 @@ from regadvisor.compare import claims
 from regadvisor.compare.honest import honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
-from regadvisor.compare.resampled import Resampled, resampled
+from regadvisor.compare.resampled import Resampled, resampled, strength_is_open
 from regadvisor.records import Claim, ScoreEvidence
 
 N, N_FOLDS = 300, 5
@@ -160,3 +160,35 @@ def test_an_edited_comparison_is_read_from_either_side() -> None:
     assert claims.claims("l2", draws, turned, family="linear") == claims.claims(
         "l2", draws, scores, family="linear"
     )
+
+
+# ------------------------------------------------------------------------------------- enough folds
+
+
+@pytest.mark.parametrize(
+    ("means", "noise", "is_clear"),
+    [
+        ({"none": 0.5, "l2": 0.0, "l1": 0.0}, 0.001, True),  # two tie: neither is clearly better
+        ({"none": 0.5, "l2": 0.0, "l1": 0.02}, 0.5, False),  # the other may be better
+        ({"none": 9.0, "l2": 9.0, "l1": 9.0}, 0.001, False),  # no signal
+    ],
+)
+def test_more_folds_are_needed_while_another_kind_may_be_better(means, noise, is_clear) -> None:
+    draws, scores = made(kinds_of(means, np.random.default_rng(0), noise=noise))
+    best = draws.honest.best_kind
+    assert claims.is_decided(scores.comparisons, best) is is_clear
+    others = [kind for kind in means if kind != best]
+    may_win = [scores.comparison(kind, best).p_better > 0.2 for kind in others]  # type: ignore[union-attr]
+    assert not (is_clear and any(may_win))
+
+
+def test_a_strength_is_open_while_another_may_be_better() -> None:
+    rng = np.random.default_rng(0)
+    row = rng.exponential(size=N)
+    clear = made({"none": row[None] + 1, "l2": np.stack([row, row + 0.1])})[0].honest.panel
+    noisy = made({"none": row[None] + 1, "l2": np.stack([row, row + 0.02 + rng.normal(size=N)])})[
+        0
+    ].honest.panel
+    assert not strength_is_open(clear, "l2")
+    assert strength_is_open(noisy, "l2")
+    assert not strength_is_open(noisy, "none")

@@ -52,6 +52,15 @@ def test_standard_error_is_nadeau_and_bengios(n_folds):
         assert math.sqrt(measured.variance) / naive == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize("n_tested", [2, 3, 5])
+def test_some_of_the_folds_overlap_as_all_do(n_tested):
+    """Nadeau and Bengio: training sets of 5 folds share as many rows, however many folds are tested."""
+    difference, fold = flat_folds(120, n_tested)
+    measured = spread(difference, plain(difference, fold, n_parts=5))
+    of_fold = difference.var(ddof=1) / (120 / n_tested)
+    assert measured.variance == pytest.approx((1 / n_tested + 1 / 4) * of_fold)
+
+
 def test_interval_and_probabilities_are_those_of_scipys_t():
     difference, fold = flat_folds(40, 5)
     result = compare(honest_losses(plain(difference, fold), seed=0), "l2", "none")

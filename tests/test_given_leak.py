@@ -86,6 +86,14 @@ def test_of_many_rows_all_are_asked():
     assert "separable-classes" not in codes(X, y)
 
 
+def test_several_classes_of_many_rows_are_asked_one_after_the_other():
+    """The first is told apart on some rows alone; the second has to be looked for on the same rows."""
+    X = apart(0, n=12_000)
+    y = np.where(X[:, 0] > 0, 0, 1 + (np.arange(len(X)) % 2))
+    y[np.flatnonzero(y == 0)[[5, 50]]] = 1
+    assert "separable-classes" not in codes(X, y)
+
+
 def test_one_of_several_classes_is_named():
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]

@@ -266,3 +266,26 @@ def test_a_search_has_objectives_within_a_tenth_of_a_thousandth(kind, n_features
     exact = objective()
     monkeypatch.undo()
     assert -1e-9 <= objective() / exact - 1 <= 1e-4
+
+
+@pytest.mark.parametrize("penalty", [Penalty(l1=0.01), Penalty(l1=0.003, l2=0.01)])
+def test_very_many_classes_get_scikit_learns_solution(penalty):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(25, 8))
+    y = np.arange(300) % 25
+    X = centres[y] + rng.normal(size=(300, 8))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    weight = np.full(300, 1 / 300)
+    problem = Problem(X=np.asfortranarray(X), T=np.eye(25)[y], weight=weight, is_classification=True)
+    own = solve(problem, [penalty], deadline=NEVER)[0]
+    strength = penalty.l1 + penalty.l2
+    model = LogisticRegression(
+        C=1 / (300 * strength), l1_ratio=penalty.l1 / strength, solver="saga", tol=1e-8, max_iter=20_000
+    ).fit(X, y)
+    assert own.converged
+    assert 0 < np.count_nonzero(own.W) < own.W.size
+    Z = X @ model.coef_.T + model.intercept_
+    theirs = problem.evaluate(Z)[0] + penalty.value(model.coef_.T)
+    assert problem.evaluate(problem.predict(own.W, own.b))[0] + penalty.value(own.W) == pytest.approx(
+        theirs, rel=1e-4
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_the_slowest_fit_does_not_stand_before_all_others() -> None:
     family = StagedFamily()
     plan = replace(planned(family, make_effort(one=5, two=6, n_rounds=0)), is_race=True)
     tune(family, family.prepared(), plan, seed=0, deadline=Deadline.after(600.0))  # type: ignore[arg-type]
-    assert family.legs[:2] == [((0,), ["elasticnet", "l2"]), ((0,), ["none", "l1"])]
+    assert family.legs[:2] == [((0,), ["l2", "elasticnet"]), ((0,), ["none", "l1"])]
 
 
 def test_a_race_under_a_deadline_is_planned_as_if_nobody_lost() -> None:
@@ -183,3 +184,84 @@ def test_linear_models_race_and_start_from_fewer_strengths_on_many_rows() -> Non
     assert all(plan.is_race for plan in plans)
     networks = replace(situation, family_name="mlp").plan(EFFORTS["standard"], many)
     assert not networks.is_race
+
+
+# ---------------------------------------------------------------------------- folds until it is decided
+
+
+def widened(
+    family: StagedFamily, is_enough: Callable[[Results], bool], *, storage: Path | None = None
+) -> Tuned:
+    plan = planned(family, make_effort(one=5, two=6, n_rounds=1))
+    return tune(
+        family,  # type: ignore[arg-type]
+        family.prepared(),
+        replace(plan, is_race=True, n_begun=2),
+        seed=0,
+        deadline=Deadline.never(),
+        storage=storage,
+        is_enough=is_enough,
+    )
+
+
+@pytest.mark.parametrize("n_enough", [2, 3, 5])
+def test_folds_are_trained_on_until_they_are_enough(n_enough: int) -> None:
+    family = StagedFamily(noise=1.0)
+    asked: list[int] = []
+
+    def is_enough(results: Results) -> bool:
+        asked.append(results.n_folds)
+        return results.n_folds >= n_enough
+
+    found = widened(family, is_enough)
+    trained = {fold for folds, _ in family.legs for fold in folds}
+    assert trained == set(found.results.order[:n_enough])
+    assert found.results.n_folds == n_enough
+    assert found.cut is None
+    assert asked == list(range(2, min(n_enough, 4) + 1))
+    jobs = [trial.fit.job for trial in found.results.trials]
+    alone = {fit.job: fit for fit in family.train(found.results.prepared, jobs, deadline=Deadline.never())}
+    for trial in found.results.used:
+        rows = found.results.tested_by(trial.fit)
+        np.testing.assert_allclose(trial.fit.losses[rows], alone[trial.fit.job].losses[rows])
+
+
+def test_what_cannot_tie_is_not_trained_further() -> None:
+    family = StagedFamily(noise=0.03)
+    found = widened(family, lambda results: results.n_folds >= 3)
+    n_all = len(found.results.trials)
+    last = [kinds for folds, kinds in family.legs if folds == (found.results.order[2],)]
+    assert 4 <= sum(map(len, last)) < n_all
+    assert set(found.results.by_kind) == {"none", "l2", "l1", "elasticnet"}
+
+
+def test_an_interrupt_on_a_further_fold_leaves_those_before() -> None:
+    calls = {"left": 10_000}
+
+    def raising(job: Job) -> BaseException | None:
+        calls["left"] -= 1
+        return KeyboardInterrupt() if calls["left"] < 0 else None
+
+    def is_enough(results: Results) -> bool:
+        calls["left"] = 2
+        return False
+
+    found = widened(StagedFamily(noise=1.0, raising=raising), is_enough)
+    assert found.is_interrupted
+    assert found.cut is not None
+    assert "only 2 of 5 folds were used" in found.cut
+    assert set(found.results.by_kind) == {"none", "l2", "l1", "elasticnet"}
+
+
+def test_a_resumed_run_widens_alike(tmp_path: Path) -> None:
+    def is_enough(results: Results) -> bool:
+        return results.n_folds >= 4
+
+    whole = widened(StagedFamily(noise=1.0), is_enough)
+    first = widened(StagedFamily(noise=1.0), lambda results: True, storage=tmp_path / "run")
+    again = widened(StagedFamily(noise=1.0), is_enough, storage=tmp_path / "run")
+    assert first.results.n_folds == 2
+    assert again.n_resumed > 0
+    for one, other in zip(whole.results.trials, again.results.trials, strict=True):
+        assert one.regularizer == other.regularizer
+        np.testing.assert_allclose(one.fit.losses, other.fit.losses)

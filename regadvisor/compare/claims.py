@@ -23,6 +23,7 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
+from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.records import Claim, Comparison, ScoreEvidence
 from regadvisor.regularizer import KINDS, LABELS, Kind
 
@@ -93,6 +94,20 @@ def masses(difference: float, *, scale: float, df: float, region: float) -> tupl
         below = float(special.stdtr(df, (-region - difference) / scale))
         above = float(special.stdtr(df, (difference - region) / scale))
     return below, max(0.0, 1.0 - (below + above)), above
+
+
+def is_decided(comparisons: Collection[Comparison], best: str) -> bool:
+    """Whether more of the same rows are hardly expected to name another kind than `best`.
+
+    No other kind is better by more than a tie with a mass that the opposite reply needs, what is gained over
+    no regularization is not left open, and there is a signal.
+    """
+    has_signal = any(each.a == ANY and each.reply == "better" for each in comparisons)
+    pairs = [each for each in comparisons if {each.a, each.b}.isdisjoint((ANY, CONSTANT))]
+    own = [each if each.a == best else each.turned for each in pairs if best in (each.a, each.b)]
+    against_none = next((each for each in own if each.b == "none"), None)
+    is_ahead = all(each.p_worse <= 1.0 - thresholds.REPLY_MASS for each in own)
+    return has_signal and is_ahead and not is_wide(against_none)
 
 
 def rows_needed(comparison: Comparison, n_rows: int) -> int | None:

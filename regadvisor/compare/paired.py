@@ -2,8 +2,8 @@
 
 The variance of a mean cross-validated difference has three sources. *Rows*: the cluster-robust variance
 of the (weighted) mean. *Overlap*: the K training sets share rows, so fold results are not independent;
-Nadeau and Bengio (2003, Machine Learning 52:239) add test/train rows, which for K folds multiplies the
-row part by 1 + K/(K - 1). *Folds*: where fold means differ by more than their rows explain, the excess
+Nadeau and Bengio (2003, Machine Learning 52:239) add test/train rows, which for J of K folds multiplies the
+row part by 1 + J/(K - 1). *Folds*: where fold means differ by more than their rows explain, the excess
 variance over K. The posterior of the difference is a Student t with that scale (Benavoli, Corani, Demšar,
 Zaffalon 2017, JMLR 18:77).
 """
@@ -32,7 +32,7 @@ class Spread:
     mean: float
     #: Variance of that mean if rows (clusters) were all there is.
     rows: float
-    #: Factor on `rows` for overlapping training sets, 1 + K/(K - 1).
+    #: Factor on `rows` for overlapping training sets, 1 + J/(K - 1).
     inflation: float
     #: Variance from fold means that differ by more than their rows explain.
     folds: float
@@ -55,7 +55,7 @@ def spread(difference: NDArray[np.float64], panel: Panel) -> Spread:
     n_clusters = panel.n_clusters
     rows = float(sums @ sums) * n_clusters / (n_clusters - 1)
     folds, n_folds = _fold_part(difference, mean, panel)
-    inflation = 1.0 + panel.n_folds / (panel.n_folds - 1)
+    inflation = 1.0 + panel.overlap
     # Unequal clusters or weights hold fewer independent things than their number (Kish; for clusters
     # Carter, Schnepel, Steigerwald 2017).
     weights = panel.cluster_sums(panel.share)

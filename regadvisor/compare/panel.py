@@ -45,8 +45,9 @@ class Panel:
     constant: NDArray[np.float64]
     #: (n_rows,): test fold of each row, in ``-1 … n_folds - 1``; -1: never held out.
     fold: NDArray[np.intp]
-    #: Folds of the cross-validation, at least 2.
+    #: Folds that were tested, at least 2, and parts that the rows were cut into, if these are more.
     n_folds: int
+    n_parts: int | None = None
     #: (n_rows,): row weights, at least 0; a weight of 2 counts like the row twice.
     weight: NDArray[np.float64] | None = None
     #: (n_rows,): rows that belong together (a group, copies of one row, a block of time) share a number. They
@@ -90,6 +91,14 @@ class Panel:
     def n_rows(self) -> int:
         """Held-out rows."""
         return len(self.rows)
+
+    @property
+    def overlap(self) -> float:
+        """What training sets that share rows add to the variance of a mean, as a share of the rows' own.
+
+        Test rows over training rows, for each fold that was tested (Nadeau and Bengio 2003).
+        """
+        return self.n_folds / ((self.n_parts or self.n_folds) - 1)
 
     @cached_property
     def n_clusters(self) -> int:

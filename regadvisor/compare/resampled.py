@@ -28,8 +28,8 @@ class Resampled:
     #: (n_draws, n_kinds): mean loss, stretched alike, of each kind's candidate that is best on all rows.
     best: NDArray[np.float64]
     #: (n_draws, n_kinds): the same as `best`, of the one model that is trained on all rows: it has the luck
-    #: of its training set, too, which the mean over folds has only once. That is another K/(K - 1) times the
-    #: variance of rows.
+    #: of its training set, too, which the mean over folds has only once. That is another J/(K - 1) times the
+    #: variance of rows (J of K folds were tested).
     trained: NDArray[np.float64]
     #: By kind: what rescaling its strengths to all rows is expected to add, as a share of its loss.
     rescaling_costs: Mapping[str, float]
@@ -72,8 +72,7 @@ def _by_kind(
     panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return stretched mean losses, (n_draws, n_kinds): `lowest`, `best` and `trained`."""
-    overlap = panel.n_folds / (panel.n_folds - 1)
-    stretch, more = math.sqrt(1.0 + overlap), math.sqrt(1.0 + 2.0 * overlap)
+    stretch, more = math.sqrt(1.0 + panel.overlap), math.sqrt(1.0 + 2.0 * panel.overlap)
     values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
     lowest = np.empty((len(counts), len(panel.kinds)))
     best, trained = np.empty_like(lowest), np.empty_like(lowest)
@@ -107,6 +106,16 @@ def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: in
     return float(np.mean(np.array(p_better) < thresholds.SIGNAL_MASS))
 
 
+def strength_is_open(panel: Panel, kind: str) -> bool:
+    """Whether another strength of a kind may be better by more than a tie than the one with the lowest loss.
+
+    With a mass that is too large for the opposite reply, by the same rule as between kinds.
+    """
+    losses = panel.losses[kind]
+    best = losses[int(np.argmin(panel.mean_losses(kind)))]
+    return any(_masses(row, best, panel)[0] > 1.0 - thresholds.REPLY_MASS for row in losses)
+
+
 def strength_ties(
     panel: Panel, kind: str, strengths: Sequence[Mapping[str, float]], best: int
 ) -> dict[str, tuple[float, float]]:
@@ -131,8 +140,13 @@ def strength_ties(
 
 def _is_tied(losses: NDArray[np.float64], best: NDArray[np.float64], panel: Panel) -> bool:
     """Whether a configuration is not clearly worse than the best."""
+    return _masses(losses, best, panel)[2] < thresholds.REPLY_MASS
+
+
+def _masses(
+    losses: NDArray[np.float64], best: NDArray[np.float64], panel: Panel
+) -> tuple[float, float, float]:
+    """Return the mass of a configuration being better than another one, the same, and worse."""
     measured = spread(losses - best, panel)
     region = thresholds.SAME_REGION * min(abs(float(losses @ panel.share)), abs(float(best @ panel.share)))
-    scale = math.sqrt(measured.variance)
-    _, _, p_worse = masses(measured.mean, scale=scale, df=measured.df, region=region)
-    return p_worse < thresholds.REPLY_MASS
+    return masses(measured.mean, scale=math.sqrt(measured.variance), df=measured.df, region=region)

@@ -11,6 +11,7 @@ import datetime
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -250,7 +251,7 @@ def may_be_dates(column: AnySeries) -> bool:
     head = _first_present(column).tolist()
     if not is_number and not any(isinstance(value, str | bytes) for value in head):
         return False
-    texts = [text for text in map(level_text, head) if not means_missing(text)][:_N_PROBED]
+    texts = list(islice((text for text in map(level_text, head) if not means_missing(text)), _N_PROBED))
     return sum(_match(text) is not None for text in texts) > len(texts) / 2
 
 

@@ -263,7 +263,8 @@ def parsed_numbers(column: AnySeries) -> AnySeries | None:
     >>> parsed_numbers(pd.Series(["5%", "7%", "?"])).tolist(), parsed_numbers(pd.Series(["02139", "10001"]))
     ([5.0, 7.0, nan], None)
     """
-    head = column[column.notna()].iloc[:1000]
+    # Levels repeat: what each says is the same everywhere.
+    head = column[column.notna()].iloc[:1000].drop_duplicates()
     head = head[[not _is_blank(value) for value in head]]
     try:
         if not len(head) or (

@@ -20,7 +20,10 @@ from regadvisor.sampling.folds import make_folds
 #: Fewest and most rows of the pilot that is timed, and the numbers in it: wide rows cost more each.
 _PILOT_ROWS = (200, 2_000)
 _PILOT_CELLS = 200_000
-_PILOT_CLASS_ROWS = 10
+#: A fit costs about as many times as much as there are classes: with more than so many, fewer rows.
+_PILOT_CLASSES = 10
+#: Rows of a class, fewest and most: with very many classes the pilot must not be larger than a sample.
+_PILOT_CLASS_ROWS = (2, 10)
 #: The questions and comparisons: in multiples of preparing the folds, and in seconds.
 _QUESTIONS = (1.5, 0.8)
 
@@ -28,7 +31,8 @@ _QUESTIONS = (1.5, 0.8)
 def pilot_rows(table: Table) -> int:
     """Return the rows of the pilot."""
     few, many = _PILOT_ROWS
-    return max(few, min(many, _PILOT_CELLS // max(table.facts.n_features, 1)))
+    cells = _PILOT_CELLS * min(1.0, _PILOT_CLASSES / max(table.n_classes, 1))
+    return max(few, min(many, int(cells) // max(table.facts.n_features, 1)))
 
 
 class Pilot:
@@ -98,7 +102,9 @@ def looked_until(family: Family, end: Deadline) -> Iterator[None]:
 
 
 def _some_rows(table: Table, n_rows: int, seed: int) -> NDArray[np.intp]:
-    """Return about `n_rows` random rows, with at least `_PILOT_CLASS_ROWS` of every class that has them."""
+    """Return about `n_rows` random rows, with some of every class that has them."""
     shuffled = np.random.default_rng(seed).permutation(table.n_rows).astype(np.intp)
     codes = table.y if table.is_classification else None
-    return first_rows(shuffled, n_rows, codes, of_class=_PILOT_CLASS_ROWS)
+    few, many = _PILOT_CLASS_ROWS
+    of_class = max(few, min(many, n_rows // max(table.n_classes, 1)))
+    return first_rows(shuffled, n_rows, codes, of_class=of_class)

@@ -237,6 +237,7 @@ class Ladder:
             full_run_s,
             enough_s=_LATER * costs.projected_s(plan),
             lowest_s=_LATER * costs.lowest_s(least_rows=0 if is_linear else thresholds.AUTO_LEAST_ROWS),
+            smallest_s=costs.smallest_s,
             n_rows=self.table.facts.n_rows,
             is_linear=is_linear,
         )
@@ -280,6 +281,7 @@ def situation_of(
         most_rows=most_rows,
         may_block=may_choose and not is_rare and table.groups is None,
         is_ordered=table.time is not None,
+        is_exchangeable=table.time is None and table.groups is None,
         telling_share=telling_share(counts),
         # Without a sample nothing is learned from, and nothing is rescaled.
         rescaling_costs=lambda n_learned: (

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from regadvisor.arguments import Options
+from regadvisor.compare.claims import is_decided
 from regadvisor.compare.honest import Honest, honest_losses
 from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
+from regadvisor.compare.resampled import strength_is_open
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Prepared
 from regadvisor.plan.plan import Plan
 from regadvisor.records import ScoreEvidence
 from regadvisor.sampling.draw import Drawn
-from regadvisor.search.results import panel_arrays, to_scores
+from regadvisor.search.results import Results, panel_arrays, to_scores
 from regadvisor.search.tune import Tuned, tune
 
 
@@ -42,6 +45,11 @@ def measure_scores(
     """Train the candidates that are planned, and compare their kinds; nothing is trained without the time."""
     seeds = request.seeds
     prepared = family.prepare(drawn.table, drawn.folds, seed=seeds["folds"])
+
+    @cache
+    def compared(results: Results) -> Honest:
+        return _honest(results, drawn, plan, seed=seeds["compare"])
+
     tuned = tune(
         family,
         prepared,
@@ -52,6 +60,7 @@ def measure_scores(
         fingerprint=" ".join(map(str, (table.facts.fingerprint, *table.facts.unpenalised))),
         weight=drawn.table.weight,
         progress=request.progress,
+        is_enough=lambda results: _is_enough(compared(results)),
     )
     say("compare", 0.0)
     results, name = tuned.results, loss_name(family, table)
@@ -68,16 +77,8 @@ def measure_scores(
     )
     if not results.by_kind:  # the deadline ended the search before its first fit
         return found, None
-    panel = Panel(
-        losses={**panel_arrays(results)},
-        constant=prepared.constant_losses,
-        fold=results.fold_labels,
-        weight=drawn.table.weight,
-        cluster=drawn.cluster_of_row,
-        n_folds=max(2, results.n_folds),
-    )
-    honest = honest_losses(panel, seed=seeds["compare"], n_boot=plan.effort.n_boot)
-    trained = Trained(prepared=prepared, tuned=tuned, panel=panel, honest=honest)
+    honest = compared(results)
+    trained = Trained(prepared=prepared, tuned=tuned, panel=honest.panel, honest=honest)
     return _with_scores(found, trained, plan.rescaling_costs), trained
 
 
@@ -97,6 +98,27 @@ def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[st
         n_folds=results.n_folds,
         n_encoded_features=len(trained.prepared.feature_names),
     )
+
+
+def _honest(results: Results, drawn: Drawn, plan: Plan, *, seed: int) -> Honest:
+    """Return the losses that are compared."""
+    is_some = results.n_folds > 1 and not plan.in_blocks and drawn.evidence.validation != "time"
+    panel = Panel(
+        losses={**panel_arrays(results)},
+        constant=results.prepared.constant_losses,
+        fold=results.fold_labels,
+        weight=drawn.table.weight,
+        cluster=drawn.cluster_of_row,
+        n_folds=max(2, results.n_folds),
+        n_parts=len(drawn.folds) if is_some else None,
+    )
+    return honest_losses(panel, seed=seed, n_boot=plan.effort.n_boot)
+
+
+def _is_enough(honest: Honest) -> bool:
+    """Whether the folds that were trained on decide which kind it is, and how strong."""
+    kind = honest.best_kind
+    return is_decided(compare_all(honest), kind) and not strength_is_open(honest.panel, kind)
 
 
 def loss_name(family: Family, table: Table) -> str:

@@ -6,7 +6,13 @@ from regadvisor import thresholds
 
 
 def auto_budget(
-    full_run_s: float, *, enough_s: float, lowest_s: float, n_rows: int, is_linear: bool = False
+    full_run_s: float,
+    *,
+    enough_s: float,
+    lowest_s: float,
+    smallest_s: float = 0.0,
+    n_rows: int,
+    is_linear: bool = False,
 ) -> tuple[float, float, float]:
     """Return what ``budget="auto"`` aims to spend, the deadline at which it is cut, and the latest one.
 
@@ -14,11 +20,12 @@ def auto_budget(
     is a number of full runs that falls with the rows: one at 50,000, a twentieth at a million; no less than
     some seconds or the lowest rung, and no more than a minute. Where a single full run takes longer than
     these two limits, it is the limit, up to ten minutes. The deadline leaves a margin for projections that
-    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin. The latest
-    is the upper limit.
+    were too low; from ``AUTO_CHEAP_ROWS`` rows on it is one full run at most, whatever the margin, or
+    twice the smallest walk if that is longer. The latest is the upper limit of fewer rows: on a busy machine
+    a full run takes longer, too.
 
-    `full_run_s`, `enough_s`, `lowest_s`: projected seconds of one full run, of as much as the evidence needs,
-    and of the lowest rung. `n_rows`: rows of the data.
+    `full_run_s`, `enough_s`, `lowest_s`, `smallest_s`: projected seconds of one full run, of as much as the
+    evidence needs, of the lowest rung and of the smallest walk. `n_rows`: rows of the data.
 
     Examples
     --------
@@ -30,14 +37,14 @@ def auto_budget(
     low = thresholds.AUTO_LEAST_DEADLINE_S
     run_s = min(full_run_s, thresholds.AUTO_LONGEST_S)
     if n_rows <= thresholds.AUTO_SMALL_ROWS:
-        high = max(thresholds.AUTO_MOST_S, run_s)
+        latest = high = max(thresholds.AUTO_MOST_S, run_s)
         aim_s = min(enough_s, high)
     else:
-        high = max(thresholds.AUTO_MOST_S_OF_MANY, run_s)
+        latest = high = max(thresholds.AUTO_MOST_S_OF_MANY, run_s)
         least_s = thresholds.AUTO_LEAST_LINEAR_S if is_linear else thresholds.AUTO_LEAST_S
         full_runs = thresholds.AUTO_FULL_RUNS * thresholds.AUTO_FULL_RUNS_ROWS / n_rows
         aim_s = min(max(full_runs * full_run_s, least_s, lowest_s), high)
         if n_rows >= thresholds.AUTO_CHEAP_ROWS:
-            high = min(high, max(run_s, low))
+            high = min(high, max(run_s, low, thresholds.SMALLEST_WALK_WITHIN * smallest_s))
             aim_s = min(aim_s, thresholds.AUTO_CHEAP_SHARE * high)
-    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high), high
+    return aim_s, min(max(low, thresholds.AUTO_BUDGET_MARGIN * aim_s), high), latest

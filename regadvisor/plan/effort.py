@@ -163,11 +163,11 @@ class Stages:
     rest: tuple[int, ...]
 
     @classmethod
-    def of(cls, folds: Sequence[int], n_first: int) -> Stages | None:
+    def of(cls, folds: Sequence[int], n_first: int, *, fewest_later: int = 2) -> Stages | None:
         """Return the two stages; None where splitting the folds would save nothing.
 
         `folds`: numbers of the folds, in the order in which they are trained. `n_first`: folds of the first
-        stage; 0: there are no stages.
+        stage; 0: there are no stages. `fewest_later`: folds that the second one has at least.
 
         Examples
         --------
@@ -176,7 +176,7 @@ class Stages:
         >>> Stages.of(range(3), 2) is None
         True
         """
-        if n_first < 1 or len(folds) < n_first + 2:
+        if n_first < 1 or len(folds) < n_first + fewest_later:
             return None
         return cls(first=tuple(folds[:n_first]), rest=tuple(folds[n_first:]))
 

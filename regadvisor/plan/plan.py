@@ -30,6 +30,8 @@ class Plan:
     n_train: int
     #: Folds that all candidates are trained on before the losers are stopped; 0: none is stopped.
     n_first: int = 0
+    #: Folds to begin with, where more of them are trained on only until the comparisons are decided; 0: all.
+    n_begun: int = 0
     #: Whether candidates are trained one after the other and stopped when they have lost beyond doubt; if
     #: not, all are trained together and the better third of each kind goes on.
     is_race: bool = False
@@ -84,8 +86,9 @@ class Situation:
     most_rows: int | None = None
     #: Whether folds may have training rows of their own: no groups, no rows that were asked for.
     may_block: bool = True
-    #: Whether the rows have times.
+    #: Whether the rows have times, and whether neither times nor groups make some folds unlike others.
     is_ordered: bool = False
+    is_exchangeable: bool = True
     #: See :func:`~regadvisor.plan.effort.telling_share`.
     telling_share: float = 1.0
     #: Rows that fits stand for → what using the strengths of a kind on all rows costs, by kind.
@@ -114,6 +117,8 @@ class Situation:
     def _plan(self, effort: Effort, n_rows: int, *, n_folds: int, n_learned: int) -> Plan:
         name, rescaling_costs = self.family_name, self.rescaling_costs(n_learned)
         spared = effort.sparing(name, rescaling_costs)
+        is_race, n_telling = effort.is_linear(name), self.telling_share * n_rows
+        is_enough = is_race and self.is_exchangeable and n_telling >= thresholds.SMOOTH_FROM_ROWS
         return Plan(
             effort=effort,
             trials={kind: spared.trials(name, kind, n_rows=n_rows) for kind in self.kinds},
@@ -121,8 +126,9 @@ class Situation:
             n_drawn=n_rows,
             n_folds=n_folds,
             n_train=trained_rows(n_rows, self.n_folds),
-            n_first=effort.first_folds(self.telling_share * n_rows),
-            is_race=effort.is_linear(name),
+            n_first=effort.first_folds(n_telling),
+            n_begun=thresholds.BEGUN_FOLDS if is_enough else 0,
+            is_race=is_race,
             is_far=max(self.n_available, self.n_source) > thresholds.MEASURED_FROM_RATIO * n_learned,
             rescaling_costs=rescaling_costs,
         )

@@ -152,14 +152,16 @@ def fit_encode(
 def encode_target(table: Table, rows: Rows = None) -> Encoded:
     """Return the target (of some rows) as standardised numbers: one column per class, or the value.
 
-    Of several targets there is a column for each, copies left out, up to :data:`MOST_TARGETS`.
+    Of several targets there is a column for each, copies left out, up to :data:`MOST_TARGETS`. If more than 5
+    million cells would be needed, the most frequent classes have one.
     """
     y = table.y if rows is None else table.y[rows]
     if table.is_classification:
-        codes = np.arange(max(table.n_classes, int(y.max()) + 1))
+        counts = np.bincount(y, minlength=table.n_classes)
+        codes = np.sort(np.argsort(-counts, kind="stable")[: max(20, MOST_CELLS // len(y))])
         raw = (y[:, None] == codes).astype(np.float64)
-        labels = table.facts.classes or tuple(codes.tolist())
-        names = tuple(f"target = {label}" for label in labels)
+        labels = table.facts.classes or range(len(counts))
+        names = tuple(f"target = {labels[code]}" for code in codes.tolist())
     elif table.n_targets == 1:
         raw, names = np.asarray(y, dtype=np.float64).reshape(-1, 1), ("target",)
     else:

@@ -56,11 +56,17 @@ def survivors(values: Mapping[int, float | None], leader: int | None = None) -> 
     return set(kept[: kept.index(leader) + 1] if leader in kept else kept)
 
 
-def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
+def racing(
+    fits: Mapping[int, Fit],
+    measure: Results,
+    *,
+    by: float = thresholds.LOST_BY,
+    se: float = thresholds.LOST_SE,
+) -> set[int]:
     """Return the candidates that go on: those that have not lost beyond doubt to the best of them.
 
-    Their loss is higher by ``thresholds.LOST_BY`` of the best's, whatever the luck of the rows
-    (``thresholds.LOST_SE`` standard errors of the paired difference).
+    The loss of the others is higher by the share `by` of the best's, whatever the luck of the rows (`se`
+    standard errors of the paired difference).
 
     `fits`: by the number of the candidate; those that converged. `measure`: its folds are those that are
     compared.
@@ -72,12 +78,12 @@ def racing(fits: Mapping[int, Fit], measure: Results) -> set[int]:
     best = min(fits, key=lambda number: (means[number], number), default=None)
     if best is None:
         return set()
-    least = (1.0 + thresholds.LOST_BY) * means[best]
+    least = (1.0 + by) * means[best]
 
     def is_lost(number: int) -> bool:
         apart = losses[number] - losses[best] - (means[number] - means[best])
         error = np.linalg.norm(weight * apart) / weight.sum()
-        return bool(means[number] - thresholds.LOST_SE * error > least)
+        return bool(means[number] - se * error > least)
 
     return {number for number in fits if not is_lost(number)}
 

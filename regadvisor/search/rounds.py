@@ -24,12 +24,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from regadvisor import thresholds
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
 from regadvisor.plan.effort import Stages
 from regadvisor.regularizer import LABELS, Kind, plain_label
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
-from regadvisor.search.halving import going_on, merged
+from regadvisor.search.halving import going_on, merged, racing
 from regadvisor.words import number
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ Folds = tuple[int, ...]
 
 #: The chart's first fits, in the order in which they are trained.
 OPENING: tuple[Kind, ...] = ("none", "elasticnet", "l2", "l1")
-#: Of linear models no regularization comes later: where it has no minimum, it takes longer than all others.
-RACE_OPENING: tuple[Kind, ...] = ("elasticnet", "l2", "none", "l1")
+#: Of linear models the cheapest comes first, and no regularization later: where it has no minimum, it takes
+#: longest.
+RACE_OPENING: tuple[Kind, ...] = ("l2", "elasticnet", "none", "l1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,8 +79,8 @@ class Rounds:
 
     `measure`: results without trials: says what a fit's loss is, and whether it counts. `progress`: called
     after every fit with the best so far and the share of the planned fits that are done. `n_first`: folds
-    that all candidates are trained on before the losers are stopped; 0: none is stopped. `is_race`: see
-    :class:`~regadvisor.plan.plan.Plan`.
+    that all candidates are trained on before the losers are stopped; 0: none is stopped. `n_begun`,
+    `is_race`: see :class:`~regadvisor.plan.plan.Plan`.
     """
 
     def __init__(
@@ -91,10 +93,12 @@ class Rounds:
         log: Journal | None = None,
         progress: Callable[[str, float], None] | None = None,
         n_first: int = 0,
+        n_begun: int = 0,
         is_race: bool = False,
     ) -> None:
-        #: The folds to train on, in this order.
-        self.folds: Folds = measure.order
+        #: The folds to train on, in this order, and how many there are to be.
+        self.folds: Folds = measure.order[: n_begun or None]
+        self._n_wanted = len(self.folds)
         n_trained = [len(fold.train) for fold in measure.prepared.folds]
         # One stretch of time is like no other, so at least two are looked at.
         self._n_first = max(n_first, 2) if n_first and are_unequal(n_trained) else n_first
@@ -137,6 +141,40 @@ class Rounds:
         baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
         told = [search.best_value for search in self.searches if search.best_value is not None]
         return Standing(baseline=baseline, best=min(told, default=None))
+
+    @property
+    def may_widen(self) -> bool:
+        """Whether there are more folds to train on, and nothing was cut on those that are known."""
+        is_whole = len(self.folds) == self._n_wanted < len(self.measure.order)
+        return is_whole and not self._n_left_out and not self.is_interrupted and not self.deadline.expired()
+
+    def widen(self) -> None:
+        """Train what may tie with the best of its kind on one more fold, and let the searches know."""
+        self._n_wanted += 1
+        folds, measure = self.measure.order[: self._n_wanted], replace(self.measure, folds=self.folds)
+        bar = {"by": thresholds.SAME_REGION, "se": thresholds.LOST_SE}
+        lasting = []
+        for search in self.searches:
+            is_none = search.kind == "none"  # which always counts
+            jobs = {number: fit.job for number, fit in search.fits.items()}
+            whole = {number: self.known[job] for number, job in jobs.items() if self._is_known(job)}
+            usable = {number: fit for number, fit in whole.items() if measure.is_usable(fit)}
+            goes_on = whole if is_none else racing(usable, measure, **bar)
+            lasting.append([Ask(search=search, number=number, job=jobs[number]) for number in goes_on])
+        requests = interleaved(lasting)
+        try:
+            is_trained = self._train(requests, folds)
+        except KeyboardInterrupt:
+            self.deadline.cancel()
+            self.is_interrupted, is_trained = True, False
+        for request in requests:
+            request.search.fits[request.number] = self.known[request.job]
+        if is_trained:
+            self.folds = folds
+
+    def _is_known(self, job: Job) -> bool:
+        """Whether a job was trained on all folds so far."""
+        return self.known[job].covers(self.folds)
 
     # ------------------------------------------------------------------------------------- the legs
 
@@ -183,7 +221,7 @@ class Rounds:
 
     def _train_in_stages(self, requests: Sequence[Ask]) -> tuple[list[Ask], list[Ask]]:
         """Train all on the first folds and the survivors on the rest; return survivors and losers."""
-        stages = Stages.of(self.folds, self._n_first)
+        stages = Stages.of(self.folds, self._n_first, fewest_later=1 if self._is_race else 2)
         if stages is None:
             self._train(requests, self.folds)
             return list(requests), []
@@ -334,7 +372,7 @@ class Rounds:
         """Return what was not trained of what was planned, as a clause that names what was."""
         n_wanted, n_done = self.n_planned + self._n_left_out, self.n_done.total()
         n_all = len(self.measure.prepared.folds)
-        is_cut = n_done + len(self.failed) < n_wanted or len(self.folds) < n_all
+        is_cut = n_done + len(self.failed) < n_wanted or len(self.folds) < self._n_wanted
         if not is_cut and not self.failed:
             return None
         parts = []
@@ -342,7 +380,7 @@ class Rounds:
             cause = "Ctrl-C came" if self.is_interrupted else "the time was up"
             done = ", ".join(f"{LABELS[kind]} {self.n_done[kind]}" for kind in LABELS if self.n_done[kind])
             parts.append(f"{cause} after {n_done} of {n_wanted} fits ({done or 'none was finished'})")
-        if len(self.folds) < n_all:
+        if len(self.folds) < self._n_wanted:
             parts.append(f"only {len(self.folds)} of {n_all} folds were used")
         if self.failed:
             error = next(iter(self.failed.values()))

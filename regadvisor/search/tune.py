@@ -63,6 +63,7 @@ def tune(
     fingerprint: str = "",
     weight: NDArray[np.float64] | None = None,
     progress: Callable[[str, float], None] | None = None,
+    is_enough: Callable[[Results], bool] = lambda results: False,
 ) -> Tuned:
     """Train the candidates of every kind and search on from the best.
 
@@ -75,6 +76,7 @@ def tune(
     `fingerprint`: identifies the data and the caller's settings; a journal with another one is refused.
     `weight` (n_rows,): row weights of the mean held-out loss.
     `progress`: called with what is going on and the share of the planned fits that are done.
+    `is_enough`: asked after the folds to begin with, and after each further one, whether more are needed.
 
     Raises StorageError if `storage` is not a journal, belongs to other data or settings, or is in use;
     KeyboardInterrupt if it came before the first fit was finished. Later it ends the search, and what is
@@ -108,20 +110,27 @@ def tune(
             log=log,
             progress=progress,
             n_first=plan.n_first,
+            n_begun=plan.n_begun,
             is_race=plan.is_race,
         )
         is_going_on = True
         while is_going_on and not deadline.expired():
             is_going_on = rounds.train_next()
+        found = _results(empty, searches)
+        while rounds.may_widen and not is_enough(found):
+            rounds.widen()
+            found = _results(empty, searches)
     if not rounds.known:
         _raise_the_cause(rounds)
-    trials = tuple(trial for search in searches for trial in search.finished())
     return Tuned(
-        results=replace(empty, trials=trials).on_common_folds,
-        cut=rounds.cut(),
-        n_resumed=rounds.n_resumed,
-        is_interrupted=rounds.is_interrupted,
+        results=found, cut=rounds.cut(), n_resumed=rounds.n_resumed, is_interrupted=rounds.is_interrupted
     )
+
+
+def _results(empty: Results, searches: Sequence[Search]) -> Results:
+    """Return what the searches know, on the folds that all kinds share."""
+    trials = tuple(trial for search in searches for trial in search.finished())
+    return replace(empty, trials=trials).on_common_folds
 
 
 def _raise_the_cause(rounds: Rounds) -> None:

@@ -32,6 +32,9 @@ RESERVE = (0.1, 0.4)
 
 # ------------------------------------------------------------------------------------------------- which fits
 
+#: Linear models on `SMOOTH_FROM_ROWS` and more begin with so many folds. Another one is trained on only while
+#: another kind, or another strength of the leading one, may be better.
+BEGUN_FOLDS = 2
 #: Rows from which on one fold tells losers from winners.
 ONE_FOLD_ROWS = 500
 #: Combinations that lose this share of the loss when they are rescaled to all rows get one candidate.

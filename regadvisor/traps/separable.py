@@ -30,7 +30,7 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
 
     `seed`: shuffles.
     """
-    features, origin = view.encoded
+    features, _ = view.encoded
     n_rows, n_columns = features.shape
     is_small = n_rows < thresholds.SEPARABLE_ROWS_PER_COLUMN * (n_columns + 1)
     if not view.table.is_classification or is_small or not 0 < n_columns <= _MOST_COLUMNS:
@@ -48,10 +48,10 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
             more, n_all = view, view.table.n_rows
             if len(view.rows) < n_all:
                 more = view.with_rows(np.sort(rng.permutation(n_all)[:_MOST_CHECKED]).astype(np.intp))
-            features, origin = more.encoded
+            checked, origin = more.encoded
             side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
-            if more is view or _is_separable(features, side):
-                return (_separable_note(view, code, _alone(features, origin, side)),)
+            if more is view or _is_separable(checked, side):
+                return (_separable_note(view, code, _alone(checked, origin, side)),)
     return _of_one_class(view)
 
 

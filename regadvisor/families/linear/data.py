@@ -95,13 +95,13 @@ class LinearPrepared(Prepared):
 
 
 def encode_fold(
-    sample: Table, fold: Fold, encoder: Encoder | None, *, names: Sequence[str], n_folds: int
+    sample: Table, fold: Fold, encoder: Encoder | None, *, names: Sequence[str] | None = None, n_folds: int
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
     `encoder`: unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
-    `names`: names after encoding of the whole sample. `n_folds`: number of folds that will be held in memory
-    together.
+    `names`: names after encoding of the whole sample; None: those of this fold. `n_folds`: number of folds
+    that will be held in memory together.
 
     Raises DataError if the dense encoded folds would not fit into memory.
     """
@@ -124,7 +124,7 @@ def encode_fold(
         own = encoder.names
     mean, sd, classes, T = _targets(train, weight)
     free = None if encoder is None else encoder.free
-    where = {name: position for position, name in enumerate(names)}
+    where = {name: position for position, name in enumerate(own if names is None else names)}
     return LinearFold(
         problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification, free=free),
         X_test=X_test,

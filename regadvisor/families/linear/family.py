@@ -35,7 +35,7 @@ from regadvisor.regularizer import Coupling, Kind, Regularizer
 #: Folds with more numbers than this get all threads.
 LARGEST_SINGLE_THREAD = 2_000_000
 #: Seconds after which a fit that is timed is stopped.
-LONGEST_TIMED_S = 0.5
+LONGEST_TIMED_S = 0.3
 
 
 class LinearFamily(OnOtherRows):
@@ -63,11 +63,16 @@ class LinearFamily(OnOtherRows):
 
         Raises DataError if the dense encoded folds would not fit into memory.
         """
-        whole = self._encoder(sample)
-        whole.fit_transform(sample)
-        names = whole.names
+        seen = self._encoder(sample)
+        if len(folds) == 1:  # its features are those of its training rows
+            only = encode_fold(sample, folds[0], seen, n_folds=1)
+        else:
+            seen.fit_transform(sample)
+        names = seen.names
 
         def encode(number: int) -> LinearFold:
+            if len(folds) == 1:
+                return only
             return encode_fold(sample, folds[number], self._encoder(sample), names=names, n_folds=len(folds))
 
         losses = np.full(sample.n_rows, np.nan)
@@ -146,7 +151,11 @@ class LinearFamily(OnOtherRows):
         few = problem.some_rows(4)
         with _threads(own):
             _seconds(few, penalties[:1], deadline)  # loads what the first call loads
-            few_s, all_s = _seconds(few, penalties, deadline), _seconds(problem, penalties, deadline)
+            few_s = _seconds(few, penalties, deadline)
+            all_s = few_s * (n_train / few.n_rows)
+            if few_s.max() < LONGEST_TIMED_S:  # else it takes no trial that all rows take longer
+                timed_s = _seconds(problem, penalties, deadline)
+                all_s = np.where(timed_s < LONGEST_TIMED_S, timed_s, np.maximum(timed_s, all_s))
         slope_s = np.maximum(all_s - few_s, 0.0) / max(n_train - few.n_rows, 1)
 
         def fit_s(n_rows: float) -> Floats:

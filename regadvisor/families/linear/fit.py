@@ -23,7 +23,7 @@ from regadvisor.families.linear.problem import (
     predictors,
 )
 from regadvisor.families.linear.regression import solve_ridge, solve_sparse_regression
-from regadvisor.families.linear.smooth import lbfgs, solve_smooth
+from regadvisor.families.linear.smooth import MANY_OUTPUTS, lbfgs, solve_smooth, sparse_lbfgs
 
 
 def solve(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
@@ -65,6 +65,8 @@ def _sparse(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline) 
     """Solve for penalties with L1."""
     if not problem.is_classification:
         return solve_sparse_regression(problem, penalties, deadline=deadline)
+    if problem.n_outputs >= MANY_OUTPUTS:
+        return [sparse_lbfgs(problem, penalty, deadline) for penalty in penalties]
     found = [solve_newton(problem, penalty, deadline=deadline) for penalty in penalties]
     return [
         solution if solution.converged else lbfgs(problem, penalty, solution, deadline)
