@@ -54,8 +54,9 @@ WEAK_ITERATIONS, LIMIT_ITERATIONS = 400, 100
 #: Hessians grow with the square of the active weights (150 classes × 496 sparse features, 30 × 60 dense
 #: ones), and on the way to a vanishing penalty it gets this share of the iterations.
 MANY_OUTPUTS, MANY_OUTPUTS_SHARE = 20, 0.25
-#: Weights of zero begin to move where their gradient exceeds the penalty by more than this share.
-JOINING = 0.01
+#: Weights of zero begin to move where their gradient exceeds the penalty by more than this share; where this
+#: share of them do at once, all do.
+JOINING, MANY_JOIN = 0.01, 0.3
 #: There, what stops early is penalised by that: at the usual tolerances the held-out loss of no penalty was
 #: off by 17% on faces. These are L-BFGS's tolerance and the share that Newton's last step gains.
 LIMIT_TOLERANCE, LIMIT_SETTLED = 5e-7, 1e-9
@@ -220,7 +221,7 @@ def sparse_lbfgs(problem: Problem, penalty: Penalty, deadline: Deadline) -> Solu
         joining = ~moving & (np.abs(gradient) > (1.0 + JOINING) * penalty.l1)
         if not joining.any():
             return replace(found, converged=found.converged or not moving.any())
-        moving |= joining
+        moving |= joining | (joining.mean() > MANY_JOIN)
         found = lbfgs(problem, penalty, found, deadline, moving=moving)
 
 
