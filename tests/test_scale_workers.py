@@ -22,7 +22,7 @@ import pytest
 from scale_sources import some_rows, write
 
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.scale.parts import Part, Rows
+from regadvisor.scale.parts import Part, Rows, Source
 from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source
@@ -54,6 +54,7 @@ class DeadlySource:
     source: Any
     which: int
     marker: Path | None
+    sketches = Source.sketches  # of the parts below, not of those of `source`
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "source":
