@@ -56,9 +56,11 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(n_threads)
 
 
-def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[Any, dict[str, Any]]:
+def both(
+    X: Any, y: Any, regularizer: Regularizer, training: Training, sample_weight: Any = None
+) -> tuple[Any, dict[str, Any]]:
     """Return the fitted pipeline of ``build`` and the names that the script leaves."""
-    facts = make_table(X, y).facts
+    facts = make_table(X, y, sample_weight=sample_weight).facts
     pipeline = build_network(facts, regularizer, training)
     script = torch_snippet(
         Pipeline(pipeline.steps[:-1]),
@@ -68,9 +70,10 @@ def both(X: Any, y: Any, regularizer: Regularizer, training: Training) -> tuple[
         verdict_comment="Start with this.",
     )
     assert script.startswith("# Start with this.\n")
-    names: dict[str, Any] = {"X": X, "y": y}
+    names: dict[str, Any] = {"X": X, "y": y, "sample_weight": sample_weight}
     exec(compile(script, "script", "exec"), names)
-    return pipeline.fit(X, y), names
+    weights = {} if sample_weight is None else {pipeline.weight_name: sample_weight}
+    return pipeline.fit(X, y, **weights), names
 
 
 @pytest.mark.parametrize("kind", REGULARIZERS)
@@ -80,6 +83,20 @@ def test_classes(kind: str) -> None:
     pipeline, names = both(X, y, REGULARIZERS[kind], TRAINING)
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
     assert (names["predict"](X) == pipeline.predict(X)).all()
+
+
+@pytest.mark.parametrize("are_missing", [False, True])
+def test_weights(are_missing: bool) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    if are_missing:
+        y[::9] = np.nan
+    weight = np.random.default_rng(0).gamma(1.0, size=len(y))
+    pipeline, names = both(X, y, REGULARIZERS["l2"], TRAINING, weight)
+    sd = np.nanstd(y)
+    np.testing.assert_allclose(names["predict"](X) / sd, pipeline.predict(X) / sd, atol=1e-4)
+    X, y = load_iris(return_X_y=True)
+    pipeline, names = both(X, y, REGULARIZERS["l2"], TRAINING, weight[: len(y)])
+    np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", REGULARIZERS)

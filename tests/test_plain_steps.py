@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 
 import regadvisor
+from regadvisor.data.source import make_table
 from regadvisor.export import plain
+from regadvisor.export.code import estimator_code, unnamed
 from regadvisor.families import encoding, preprocess, scaling
+from regadvisor.families.preprocess import make_preprocessor
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -33,20 +36,45 @@ LEVELS = {
     "a category": pd.Categorical(RNG.choice(["x", "y"], N)),
     "text of pandas": pd.array(with_gaps(RNG.choice(["x", "y"], N), pd.NA), dtype="string"),
     "texts and numbers": with_gaps(RNG.choice(["b", "a"], N), 3),
+    "texts and numbers of NumPy": with_gaps(RNG.choice(["b", "a"], N), np.float32(3)),
 }
 DAYS = pd.Timestamp("2023-11-20") + pd.to_timedelta(RNG.integers(0, 500, N), "D")
 TIMES = pd.Timestamp("2023-11-20") + pd.to_timedelta(RNG.integers(0, 10**7, N), "s")
-DATES: dict[str, tuple[Any, str | None]] = {
-    "days": (DAYS, None),
-    "times": (TIMES, None),
-    "times with gaps": (pd.Series(TIMES).where(np.arange(N) % 6 > 0), None),
-    "a time zone": (TIMES.tz_localize("Europe/Oslo", ambiguous=True, nonexistent="NaT"), None),
-    "durations": (TIMES - TIMES.min(), None),
-    "ISO": (DAYS.strftime("%Y-%m-%d"), "ymd"),
-    "day first": (DAYS.strftime("%d/%m/%Y"), "dmy"),
-    "day first, gaps": (with_gaps(DAYS.strftime("%d.%m.%Y"), None), "dmy"),
-    "month first, times": (TIMES.strftime("%m/%d/%Y %H:%M:%S"), "mdy"),
-    "numbers": (DAYS.strftime("%Y%m%d").astype(int), "ymd"),
+DATES: dict[str, Any] = {
+    "days": DAYS,
+    "times": TIMES,
+    "times with gaps": pd.Series(TIMES).where(np.arange(N) % 6 > 0),
+    "a time zone": TIMES.tz_localize("Europe/Oslo", ambiguous=True, nonexistent="NaT"),
+    "durations": TIMES - TIMES.min(),
+    "before 1678": DAYS.astype("M8[us]") - pd.Timedelta(days=800 * 365),
+    "months of pandas": DAYS.to_period("M"),
+    "objects": np.array(list(DAYS.date), dtype=object),
+}
+TEXT_DATES: dict[str, Any] = {
+    "ISO": DAYS.strftime("%Y-%m-%d"),
+    "ISO, zones": [f"{time:%Y-%m-%d %H:%M:%S}{'+02:00' if time.day % 2 else '-0530'}" for time in TIMES],
+    "months": DAYS.strftime("%Y-%m"),
+    "day first": DAYS.strftime("%d/%m/%Y"),
+    "day first, gaps": with_gaps(DAYS.strftime("%d.%m.%Y"), None),
+    "day first, empty": with_gaps(DAYS.strftime("%d.%m.%Y"), ""),
+    "day first, categories": pd.Categorical(with_gaps(DAYS.strftime("%d.%m.%Y"), None)),
+    "day first, text of pandas": pd.array(with_gaps(DAYS.strftime("%d.%m.%Y"), pd.NA), dtype="string"),
+    "month first, times": TIMES.strftime("%m/%d/%Y %H:%M:%S"),
+    "numbers": np.asarray(DAYS.strftime("%Y%m%d").astype(int)),
+    "numbers with gaps": pd.Series(DAYS.strftime("%Y%m%d").astype(float)).where(np.arange(N) % 6 > 0),
+}
+LONG_AGO = DAYS - pd.Timedelta(days=20_000)
+#: What pandas reads as other dates than we do, or not at all.
+ODD_DATES: dict[str, Any] = {
+    "two digits of the year": LONG_AGO.strftime("%d/%m/%y"),
+    "two digits after a month": LONG_AGO.strftime("%d-%b-%y"),
+    "month first, one that is not": [*DAYS.strftime("%m/%d/%Y")[1:], "25/12/2023"],
+    "several forms": [*DAYS.strftime("%Y-%m-%d")[1:], "25 Dec 2023"],
+    "quarters": [f"Q{day.quarter} {day.year}" for day in DAYS],
+    "weeks": [f"{year}-W{week:02d}" for year, week, _ in (day.isocalendar() for day in DAYS)],
+    "months in German": [f"{day.day}. {('Mai', 'Juni', 'Juli')[day.month % 3]} 2023" for day in DAYS],
+    "a word for missing": with_gaps(DAYS.strftime("%d/%m/%Y"), "?"),
+    "no such day": [*DAYS.strftime("%d/%m/%Y")[1:], "31/02/2024"],
 }
 
 
@@ -57,15 +85,33 @@ def test_categories_are_the_same_texts(name: str) -> None:
     pd.testing.assert_frame_equal(pd.DataFrame(ours), pd.DataFrame(theirs))
 
 
-@pytest.mark.parametrize("name", DATES)
+def steps_and_script(values: Any) -> tuple[pd.DataFrame, Any, str]:
+    """Return a frame of one column, the steps that read it, and a script that makes the same steps."""
+    frame = pd.DataFrame({"d": values})
+    steps = make_preprocessor(make_table(frame, np.arange(N) / 2).facts, for_network=False)
+    code = estimator_code(unnamed(steps))
+    return frame, steps, "\n".join([*code.imports, f"{code.before}steps = {code.expression}"])
+
+
+@pytest.mark.parametrize("name", [*DATES, *TEXT_DATES, *ODD_DATES])
 def test_dates_are_the_same_numbers(name: str) -> None:
-    values, order = DATES[name]
-    frame = pd.DataFrame({"d": np.asarray(values) if name == "numbers" else values})
-    orders = None if order is None else [order]
-    ours, theirs = (step.DateParts(orders=orders).fit(frame) for step in (encoding, plain))
-    np.testing.assert_allclose(ours.transform(frame), theirs.transform(frame), rtol=1e-12)
+    frame, steps, script = steps_and_script((DATES | TEXT_DATES | ODD_DATES)[name])
+    assert ("regadvisor" in script) == (name in ODD_DATES)
+    names: dict[str, Any] = {}
+    exec(script, names)
+    ours, theirs = steps.fit(frame), names["steps"].fit(frame)
+    np.testing.assert_allclose(theirs.transform(frame), ours.transform(frame), rtol=1e-9, atol=1e-9)
     # What was seen in training says which parts there are.
-    np.testing.assert_allclose(ours.transform(frame[:1]), theirs.transform(frame[:1]), rtol=1e-12)
+    np.testing.assert_allclose(theirs.transform(frame[:1]), ours.transform(frame[:1]), rtol=1e-9, atol=1e-9)
+
+
+def test_a_script_refuses_dates_in_another_format() -> None:
+    frame, _, script = steps_and_script(TEXT_DATES["day first"])
+    names: dict[str, Any] = {}
+    exec(script, names)
+    steps = names["steps"].fit(frame)
+    with pytest.raises(ValueError, match="match format"):
+        steps.transform(pd.DataFrame({"d": ["2024-05-01"]}))
 
 
 def test_frames_of_polars_are_read() -> None:
@@ -102,7 +148,7 @@ def test_every_plain_step_stands_for_one_of_ours() -> None:
 @pytest.mark.parametrize("target", ["sklearn", "torch"])
 def test_a_script_for_a_mixed_frame_stands_alone(target: str) -> None:
     frame = pd.DataFrame(
-        {"n": RNG.standard_normal(N), "c": LEVELS["texts and None"], "d": DATES["day first"][0]}
+        {"n": RNG.standard_normal(N), "c": LEVELS["texts and None"], "d": TEXT_DATES["day first"]}
     )
     y = 2 * frame["n"] + (frame["c"] == "a") + 0.1 * RNG.standard_normal(N)
     advice = regadvisor.advise(frame, y, effort="quick")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,9 @@ def test_code_names_only_what_differs_from_the_default():
             remainder=Pipeline([("scale", StandardScaler(with_mean=False)), ("pass", "passthrough")]),
         ),
         ColumnTransformer([("s", StandardScaler(), slice(0, 2))], sparse_threshold=0),
+        ColumnTransformer(
+            [("standardscaler", StandardScaler(), [0])], transformer_weights={"standardscaler": 2}
+        ),
         StandardScaler(),
     ],
     ids=lambda step: type(step).__name__,
@@ -147,6 +151,45 @@ def test_the_torch_snippet_is_the_built_model(task, regularizer):
     if regularizer.kind == "l1" and task == "regression":
         inner = model[-1].regressor_.coef_
         np.testing.assert_array_equal(names["layer"].weight.detach().numpy()[0] == 0, inner == 0)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("regularizer", [Regularizer(l2=0.02), Regularizer(l1=0.02)], ids=lambda r: r.kind)
+def test_the_torch_snippet_uses_weights(task, regularizer):
+    X, y = data(task)
+    if task == "binary":
+        y = np.where(y == "blue", "red", y)
+    if task == "regression":
+        y = np.column_stack([y, X[:, 2] - X[:, 3]])
+    weight = np.random.default_rng(0).gamma(1.0, size=len(y))
+    facts = make_table(X, y, sample_weight=weight).facts
+    script = torch_snippet(
+        make_preprocessor(facts, for_network=False),
+        facts,
+        training=Training(family="linear", seed=0),
+        regularizer=regularizer,
+    )
+    names = run(script, X=X, y=y, sample_weight=weight)
+    model = build_linear(facts, regularizer, seed=0)
+    model.fit(X, y, **{model.weight_name: weight / weight.mean()})
+    if task == "regression":
+        np.testing.assert_allclose(names["predict"](X), model.predict(X), atol=1e-3 * y[:, 0].std())
+    else:
+        np.testing.assert_allclose(names["predict_proba"](X), model.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("regularizer", [Regularizer(l2=0.02), Regularizer(l1=0.02)], ids=lambda r: r.kind)
+def test_the_torch_snippet_leaves_some_columns_unpenalised(regularizer):
+    X, y = data("regression")
+    facts = replace(make_table(X, y).facts, unpenalised=(1, 2))
+    script = torch_snippet(
+        make_preprocessor(facts, for_network=False),
+        facts,
+        training=Training(family="linear", seed=0),
+        regularizer=regularizer,
+    )
+    model = build_linear(facts, regularizer, seed=0).fit(X, y)
+    np.testing.assert_allclose(run(script, X=X, y=y)["predict"](X), model.predict(X), atol=1e-3 * y.std())
 
 
 def test_the_torch_snippet_takes_frames():

@@ -117,8 +117,14 @@ def with_missing(read: Columns, elsewhere: Sequence[bool]) -> Columns:
 def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Column] | None) -> Columns:
     names = _names(frame)
     read = [read_column(frame.iloc[:, j], None if known is None else known[j]) for j in range(len(names))]
-    orders = {j: column.dates.order for j, column in enumerate(read) if column.dates is not None}
-    orders |= {j: column.date_order for j, column in enumerate(known or ()) if column.date_order}
+    written = {
+        j: (column.dates.order, column.dates.format)
+        for j, column in enumerate(read)
+        if column.dates is not None
+    }
+    written |= {
+        j: (each.date_order, each.date_format) for j, each in enumerate(known or ()) if each.date_order
+    }
     numeric_at = [j for j, column in enumerate(read) if column.kind == "numeric"]
     values = _replaced(frame, read)
     numbers = Numbers(values=values, at=numeric_at)
@@ -129,12 +135,12 @@ def _read_frame(container: Container, frame: pd.DataFrame, known: Sequence[Colum
     facts = dict(zip(numeric_at, _numeric_columns(numeric_names, stats), strict=True))
     levels = {j: column.levels for j, column in enumerate(read) if column.levels is not None}
     dates = {
-        j: microseconds(column.values) if j in orders else _dates(frame.iloc[:, j])
+        j: microseconds(column.values) if j in written else _dates(frame.iloc[:, j])
         for j, column in enumerate(read)
         if column.kind == "date"
     }
     facts |= {j: _categorical_column(names[j], level) for j, level in levels.items()}
-    facts |= {j: _date_column(names[j], date, orders.get(j)) for j, date in dates.items()}
+    facts |= {j: _date_column(names[j], date, *written.get(j, ())) for j, date in dates.items()}
     columns = tuple(facts[j] for j in range(len(names)))
 
     copies = _duplicates(numbers, stats, numeric_names)
@@ -260,7 +266,9 @@ def _categorical_column(name: str | int, levels: Levels) -> Column:
     )
 
 
-def _date_column(name: str | int, values: NDArray[np.float64], order: DateOrder | None) -> Column:
+def _date_column(
+    name: str | int, values: NDArray[np.float64], order: DateOrder | None = None, form: str | None = None
+) -> Column:
     present = values[~np.isnan(values)]
     return Column(
         name=name,
@@ -268,6 +276,7 @@ def _date_column(name: str | int, values: NDArray[np.float64], order: DateOrder 
         has_missing=present.size < values.size,
         is_constant=present.size == 0 or bool(present.min() == present.max()),
         date_order=order,
+        date_format=form,
     )
 
 

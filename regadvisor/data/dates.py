@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
+from regadvisor.data.date_format import common_format
 from regadvisor.thresholds import DATE_SHARE
 from regadvisor.words import level_text, means_missing
 
@@ -126,6 +127,8 @@ class FoundDates:
     example: str
     #: Whether years have two digits.
     has_short_years: bool
+    #: How ``strptime`` reads every value; None: not all are written alike.
+    format: str | None
 
     @property
     def words(self) -> str:
@@ -174,6 +177,7 @@ def find_dates(column: AnySeries) -> FoundDates | None:
         n_unread=int(unread[codes[codes >= 0]].sum()),
         example=texts[shown],
         has_short_years=bool((fields["is_short"] & read[order]).any()),
+        format=common_format(texts, stamps[order], is_day_first=order == "dmy"),
     )
 
 

@@ -8,6 +8,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,13 +269,13 @@ def _numpy(value: Any, needs: _Needs) -> Any:
     return _call("np.array", [_node(value.tolist(), needs), _Named("dtype", dtype)])
 
 
-def _imported(value: Any, needs: _Needs) -> str:
-    """Return the name of a class or function and note its import."""
+def _imported(value: Any, needs: _Needs, *, may_define: bool = True) -> str:
+    """Return the name of a class or function and note its import, or its source where it is ours."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<unknown>")
     if module == "builtins":
         return str(name)
-    if (module or "").startswith("regadvisor.") and hasattr(plain, name):
-        return needs.define(getattr(plain, name))
+    if may_define and (own := _written_out(value)) is not None:
+        return needs.define(own)
     if (module or "").partition(".")[0] == "numpy" and getattr(np, name, None) is value:
         needs.imports.add("import numpy as np")
         return f"np.{name}"
@@ -286,6 +287,12 @@ def _imported(value: Any, needs: _Needs) -> str:
         )
     needs.imports.add(f"from {public} import {name}")
     return str(name)
+
+
+def _written_out(value: Any) -> Any:
+    """Return what scripts have for a class or function of ours; None: they import it."""
+    is_ours = str(getattr(value, "__module__", None)).startswith("regadvisor.")
+    return getattr(plain, value.__name__, None) if is_ours else None
 
 
 def _public_module(module: str, name: str, value: Any) -> str | None:
@@ -314,8 +321,9 @@ def _constructor(value: Any, needs: _Needs) -> Any:
     """Return the constructor call of an object that keeps its parameters under their names."""
     if _has_given_names(value):
         return _made(value, needs)
-    signature = inspect.signature(type(value).__init__)
-    name = _imported(type(value), needs)
+    own = _written_out(type(value)) if _has_formats(value) else None
+    signature = inspect.signature((own or type(value)).__init__)
+    name = needs.define(own) if own else _imported(type(value), needs, may_define=False)
     items: list[Any] = []
     may_be_positional = True
     for parameter in list(signature.parameters.values())[1:]:
@@ -332,11 +340,17 @@ def _constructor(value: Any, needs: _Needs) -> Any:
     return _call(name, items)
 
 
+def _has_formats(step: Any) -> bool:
+    """Whether pandas reads the dates of a step, if it has any, as it does: text needs a format."""
+    orders, formats = (getattr(step, name, None) or () for name in ("orders", "formats"))
+    return all(form for order, form in zip_longest(orders, formats) if order)
+
+
 def _has_given_names(value: Any) -> bool:
     """Return whether a pipeline or column transformer has the names that scikit-learn gives."""
     if type(value) is Pipeline:
         return [*value.steps] == [*make_pipeline(*(step for _, step in value.steps)).steps]
-    if type(value) is not ColumnTransformer:
+    if type(value) is not ColumnTransformer or value.transformer_weights:  # these are by name
         return False
     made = make_column_transformer(*((step, columns) for _, step, columns in value.transformers))
     return [name for name, *_ in value.transformers] == [name for name, *_ in made.transformers]

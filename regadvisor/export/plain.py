@@ -1,7 +1,7 @@
 """Steps of ours as a reader would write them: scripts get their source in place of an import from regadvisor.
 
 On the data of the advice they give the numbers that ours give (``tests/test_plain_steps.py``). They check no
-input, and read dates as pandas does.
+input, and read dates as pandas does: text in one format.
 """
 # Scripts show what is below as it is: no annotations, and one line of documentation.
 # ruff: noqa: D102
@@ -21,7 +21,7 @@ class AsText(TransformerMixin, BaseEstimator):
     def transform(self, X):
         frame = X.to_pandas() if hasattr(X, "to_pandas") else pd.DataFrame(X)
         texts = frame.astype(object).map(
-            lambda v: str(int(v)) if isinstance(v, float) and v == v // 1 else str(v)
+            lambda v: str(int(v)) if isinstance(v, (float, np.floating)) and v == v // 1 else str(v)
         )
         return texts.where(frame.notna(), np.nan).to_numpy(dtype=object)
 
@@ -29,8 +29,8 @@ class AsText(TransformerMixin, BaseEstimator):
 class DateParts(TransformerMixin, BaseEstimator):
     """Dates as numbers: year, month, day, weekday, hour where there are times of day, and days since 1970."""
 
-    def __init__(self, *, orders=None):
-        self.orders = orders
+    def __init__(self, *, formats=None):
+        self.formats = formats
 
     def fit(self, X, y=None):
         parts = [self._parts(X, j) for j in range(X.shape[1])]
@@ -44,16 +44,18 @@ class DateParts(TransformerMixin, BaseEstimator):
         dates = (X.to_pandas() if hasattr(X, "to_pandas") else pd.DataFrame(X)).iloc[:, j]
         if dates.dtype.kind == "m":
             return {"days": dates / pd.Timedelta(days=1), "missing": dates.isna()}
-        order = self.orders[j] if self.orders else None
-        if order:
+        if self.formats and self.formats[j]:
             texts = dates.map(lambda v: str(int(v)) if isinstance(v, float) else str(v), na_action="ignore")
-            dates = pd.to_datetime(
-                texts, format="mixed", dayfirst=order == "dmy", yearfirst=order == "ymd", utc=True
-            )
+            dates = pd.to_datetime(texts, format=self.formats[j], utc=True)
+        elif isinstance(dates.dtype, pd.PeriodDtype):
+            dates = dates.dt.to_timestamp()
         dates = pd.to_datetime(dates, utc=True).dt.tz_localize(None)
         parts = {name: getattr(dates.dt, name) for name in ("year", "month", "day", "day_of_week")}
         parts["hour"] = (dates - dates.dt.normalize()) / pd.Timedelta(hours=1)
-        return parts | {"days": (dates - pd.Timestamp(0)) / pd.Timedelta(days=1), "missing": dates.isna()}
+        return parts | {
+            "days": (dates - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1),
+            "missing": dates.isna(),
+        }
 
 
 class RobustSmoothClip(TransformerMixin, BaseEstimator):

@@ -35,11 +35,12 @@ def torch_snippet(
     It leaves ``predict(X)`` and, for classes, ``predict_proba(X)``. A linear model is fitted in float64 to
     convergence, by L-BFGS without L1 and by accelerated proximal gradient with it. Our network draws the same
     numbers from the same generators as the estimator of ``build()``, so it is the same model up to rounding.
-    For a module of your own, the script is a loop around it. Keras and skorch train the same network by the
+    For a module of your own, the script is a loop around it. Where the advice is for weights, the array
+    ``sample_weight`` has to exist, too. Keras and skorch train the same network by the
     same recipe, from starting values and in an order of their own. No script needs regadvisor, unless `y` has
     to be read as ``advise`` reads it.
     """
-    _check(training, library)
+    _check(training, facts, library)
     code = estimator_code(preprocessor)
     is_linear = training.family == "linear"
     n_classes, shape = len(facts.classes or ()), training.output_shape
@@ -79,7 +80,7 @@ def torch_snippet(
     return rendered(f"{library}.py.jinja", **values)
 
 
-def _check(training: Training, library: str) -> None:
+def _check(training: Training, facts: DataFacts, library: str) -> None:
     """Raise where no script of this library trains the advised model."""
     functions = function_names(training)
     if functions:
@@ -94,6 +95,11 @@ def _check(training: Training, library: str) -> None:
         raise ParameterError(
             "snippet('skorch') must be asked about a module that returns nothing but a prediction for each "
             f"row, got {got}; use snippet('torch')"
+        )
+    if library == "skorch" and facts.has_weights:
+        raise ParameterError(
+            "snippet('skorch') must be asked of advice without sample_weight, which nets do not take, got "
+            "some; use snippet('torch')"
         )
     if training.family == "linear" and library != "torch":
         raise ParameterError(

@@ -121,6 +121,8 @@ class DateParts(_FrameStep):
     date is NaN in every part; time zones are converted to UTC.
 
     `orders`: of each column, how dates that come as text are read: which of year, month and day comes first.
+    `formats`: of each column, the format of ``strptime`` in which all of these were written, if one was:
+    scripts read them by it.
 
     `parts_`: parts of each column.
 
@@ -133,8 +135,10 @@ class DateParts(_FrameStep):
     [[2024.0, 5.0, 1.0, 2.0, 19844.0]]
     """
 
-    def __init__(self, *, orders: Sequence[DateOrder | None] | None = None) -> None:
-        self.orders = orders
+    def __init__(
+        self, *, orders: Sequence[DateOrder | None] | None = None, formats: Sequence[str | None] | None = None
+    ) -> None:
+        self.orders, self.formats = orders, formats
 
     def fit(self, X: Any, y: Any = None) -> DateParts:
         """Learn which parts the columns of `X` have."""

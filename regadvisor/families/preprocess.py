@@ -146,8 +146,10 @@ def usual_preprocessor(
         return Pipeline([*images, *impute, *_scaler(for_network)])
     # Column numbers are positions to scikit-learn, in frames as well as in arrays.
     is_named = all(isinstance(column.name, str) for column in facts.columns)
-    orders = [column.date_order for column in facts.columns if column.kind == "date"]
-    dates: Steps = [("parts", DateParts(orders=orders if any(orders) else None))]
+    orders = [column.date_order for column in _of_kind(facts, "date")]
+    formats = [column.date_format for column in _of_kind(facts, "date")]
+    parts_of = DateParts(orders=orders if any(orders) else None, formats=formats if any(formats) else None)
+    dates: Steps = [("parts", parts_of)]
     levels = {} if has_codes else _level_branches(facts, for_network=for_network)
     branches = {
         "numeric": ([*impute, *_scaler(for_network)], _of_kind(facts, "numeric")),

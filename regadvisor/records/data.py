@@ -24,6 +24,8 @@ class Column:
     is_constant: bool = False
     #: How dates that came as text or as numbers (20240531) are read; None: they came as dates.
     date_order: Literal["ymd", "dmy", "mdy"] | None = None
+    #: The format of ``strptime`` in which all of these are written; None: none is known. Scripts need it.
+    date_format: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
