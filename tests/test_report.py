@@ -603,3 +603,13 @@ def test_a_warning_stands_below_the_verdict_in_every_form_and_not_among_the_note
     assert text.index(said) < text.index("Why")
     markdown = advice.to_markdown()
     assert markdown.index(said) < markdown.index("## Why")
+
+
+def test_folds_that_were_not_needed_are_said() -> None:
+    record = advice()
+    scores = record.evidence.scores
+    assert scores is not None
+    few = replace(scores, n_folds=2, n_parts=5)
+    record = replace(record, evidence=replace(record.evidence, scores=few))
+    said = "Validated on 2 of 5 stratified folds: the others would hardly change the answer."
+    assert said in view(record).sample

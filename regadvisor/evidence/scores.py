@@ -84,7 +84,7 @@ def measure_scores(
 
 def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[str, float]) -> ScoreEvidence:
     results, honest = trained.tuned.results, trained.honest
-    kinds = tuple(results.by_kind)
+    kinds, n_parts = tuple(results.by_kind), len(trained.prepared.folds)
     return replace(
         found,
         constant_loss=honest.loss("constant"),
@@ -96,6 +96,7 @@ def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[st
         comparisons=compare_all(honest),
         n_excluded={**results.n_excluded},
         n_folds=results.n_folds,
+        n_parts=n_parts if results.n_folds < n_parts and found.cut is None else None,
         n_encoded_features=len(trained.prepared.feature_names),
     )
 

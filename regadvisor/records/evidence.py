@@ -268,7 +268,9 @@ class ScoreEvidence:
     zeroed: tuple[ZeroedFeature, ...] = ()
     n_zeroed: int = 0
     n_encoded_features: int = 0
+    #: Folds that were tested, and folds that there are, where fewer were enough to decide.
     n_folds: int = 5
+    n_parts: int | None = None
     #: What a deadline cut, if it did.
     cut: str | None = None
     #: The caller's own score of none and of the pick, by kind: reported, never deciding.

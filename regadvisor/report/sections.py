@@ -181,7 +181,7 @@ def sample(record: Record) -> tuple[str, ...]:
     if facts is None:
         return ()
     scores = record.evidence.scores
-    folds = _folds(facts.validation, None if scores is None else scores.n_folds)
+    folds = _folds(facts.validation, scores)
     size = f"{facts.n_rows:,} of {counted(facts.n_source, 'row')}"
     is_said = facts.is_everything or size in facts.size_reason
     lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
@@ -192,17 +192,16 @@ def sample(record: Record) -> tuple[str, ...]:
     return tuple(line for line in (*lines, *_risks(facts, told)) if line)
 
 
-def _folds(validation: str, n_folds: int | None) -> str:
-    """Return what the candidates were tested on.
-
-    Examples
-    --------
-    >>> _folds("stratified", 5), _folds("stratified", 1), _folds("time", 1)
-    ('5 stratified folds', '1 stratified fold', 'rows later than those to train on')
-    """
-    if n_folds == 1:
+def _folds(validation: str, scores: ScoreEvidence | None) -> str:
+    """Return what the candidates were tested on."""
+    if scores is None:
+        return _FOLDS[validation]
+    if scores.n_parts is not None:
+        enough = f"{scores.n_folds} of {scores.n_parts} {_FOLDS[validation]}"
+        return f"{enough}: the others would hardly change the answer"
+    if scores.n_folds == 1:
         return _ONE_FOLD.get(validation, f"1 {_FOLDS[validation].replace('folds', 'fold', 1)}")
-    return _FOLDS[validation] if n_folds is None else f"{n_folds} {_FOLDS[validation]}"
+    return f"{scores.n_folds} {_FOLDS[validation]}"
 
 
 def _match(facts: SampleEvidence) -> str:
