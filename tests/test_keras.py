@@ -324,19 +324,23 @@ def test_numbers_are_predicted_in_their_own_unit() -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("coupling", ["decoupled", "loss"])
 @pytest.mark.parametrize("kind", ["none", "l2", "elasticnet"])
-def test_the_script_trains_what_a_loop_of_torch_trains(optimizer: str, coupling: Any, kind: str) -> None:
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_the_script_trains_what_a_loop_of_torch_trains(
+    optimizer: str, coupling: Any, kind: str, is_weighted: bool
+) -> None:
     training = replace(
         TRAINING, optimizer=optimizer, momentum=0.8 if optimizer == "sgd" else None, coupling=coupling,
         epochs=8, batch_size=150, schedule="constant" if optimizer == "sgd" else "flat-cosine", hidden=(12,),
     )  # fmt: skip
     regularizer = replace(LOSS_REGULARIZERS[kind].times(5.0), coupling=coupling)
     rows, y = load_iris(return_X_y=True)
-    facts = make_table(rows, y).facts
+    weight = np.random.default_rng(0).gamma(1.0, size=150) if is_weighted else None
+    facts = make_table(rows, y, sample_weight=weight).facts
     steps = Pipeline(build_network(facts, regularizer, training).steps[:-1])
     script = torch_snippet(steps, facts, training=training, regularizer=regularizer, library="keras")
     assert "regadvisor" not in script
     made, trained = script.split("model.fit(")
-    names: dict[str, Any] = {"X": rows, "y": y}
+    names: dict[str, Any] = {"X": rows, "y": y, "sample_weight": weight}
     exec(compile(made, "script", "exec"), names)
     module = torch.nn.Sequential(torch.nn.Linear(4, 12), torch.nn.ReLU(), torch.nn.Linear(12, 3))
     with torch.no_grad():
@@ -354,7 +358,8 @@ def test_the_script_trains_what_a_loop_of_torch_trains(optimizer: str, coupling:
         for group in step.param_groups:
             group["lr"] = float(rate)
         step.zero_grad()
-        torch.nn.functional.cross_entropy(module(features), torch.as_tensor(y)).backward()
+        losses = torch.nn.functional.cross_entropy(module(features), torch.as_tensor(y), reduction="none")
+        (losses if weight is None else losses * torch.as_tensor(weight / weight.mean())).mean().backward()
         step.step()
     shares = torch.softmax(module(features), dim=1).detach().numpy()
     np.testing.assert_allclose(names["predict_proba"](rows), shares, atol=1e-4)

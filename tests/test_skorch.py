@@ -285,3 +285,11 @@ def test_adamw_is_advised_as_decoupled_decay() -> None:
     decays = [options.get("l2") for _, options in applied.optimizer__param_groups]
     if advice.regularizer.l2:
         assert decays == pytest.approx([advice.regularizer.l2] * len(decays))
+
+
+def test_a_script_for_advice_with_weights_is_refused() -> None:
+    rows, y = load_iris(return_X_y=True)
+    facts = make_table(rows, y, sample_weight=1.0 + y).facts
+    steps = Pipeline(build_network(facts, Regularizer(), TRAINING).steps[:-1])
+    with pytest.raises(ParameterError, match="without sample_weight"):
+        torch_snippet(steps, facts, training=TRAINING, regularizer=Regularizer(), library="skorch")
