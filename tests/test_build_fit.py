@@ -16,6 +16,8 @@ import torch
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import (
@@ -149,6 +151,14 @@ def test_a_value_that_is_missing_where_none_was_is_named(kind: str) -> None:
     array[3, 0] = np.nan
     with pytest.raises(DataError, match=r"got missing values in 0 \(1\); fill"):
         model.predict(array)
+
+
+def test_missing_values_that_a_step_makes_are_not_said_to_be_in_the_rows() -> None:
+    X = np.column_stack([np.abs(A), np.abs(B)]) + 1
+    given = make_pipeline(FunctionTransformer(np.log), Ridge())
+    model = advise(X, Y, model=given, budget=0).build().fit(X, Y)
+    with np.errstate(invalid="ignore"), pytest.raises(DataError, match="scikit-learn can take, got an error"):
+        model.predict(-X)
 
 
 # ------------------------------------------------------------------------------------------ the target

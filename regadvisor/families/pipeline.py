@@ -39,23 +39,22 @@ def as_data_errors(X: Any = None) -> Iterator[None]:
     except (RegadvisorError, NotFittedError):
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        if X is not None and "contains NaN" in str(error):
-            raise DataError(_missing(X)) from error
+        if "contains NaN" in str(error) and (where := _missing(X)):
+            raise DataError(
+                f"X must have a value wherever the rows of the advice had one, got missing values in {where}"
+                "; fill them in, or ask for advice on rows with missing values: then the model fills them in"
+            ) from error
         kind = _DataTypeError if isinstance(error, TypeError) else DataError
         raise kind(f"X must be a table that scikit-learn can take, got an error: {error}") from error
 
 
 def _missing(X: Any) -> str:
-    """Return what is said of missing values where the advice was given for rows without any."""
+    """Return the columns of a table that lack values, and how many; "" if none does."""
     frame = as_frame(X)
     if frame is None and isinstance(X, np.ndarray) and X.ndim == 2:
         frame = pd.DataFrame(X)
     n_lost = () if frame is None else ((name, n) for name, n in frame.isna().sum().items() if n)
-    where = joined((f"{shown(name)} ({n:,})" for name, n in n_lost), most=5)
-    return (
-        f"X must have a value wherever the rows of the advice had one, got missing values{where and ' in '}"
-        f"{where}; fill them in, or ask for advice on rows with missing values: then the model fills them in"
-    )
+    return joined((f"{shown(name)} ({n:,})" for name, n in n_lost), most=5)
 
 
 def _has(method: str) -> Callable[[Any], bool]:
