@@ -65,7 +65,7 @@ class Fitted(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class Library(ABC):
     """Trains a model of a library with a regularizer, for :class:`~.function.FitFunction`.
 
     `model`: the caller's own, or a factory. `fitted`: what a trained model becomes.
@@ -85,9 +85,9 @@ class Library:
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
+    @abstractmethod
     def _tensors(self, network: Any, call: Call) -> tuple[Any, ...]:
         """Return rows and target as the network takes them, and the center and scale of the target."""
-        raise NotImplementedError
 
     def run(self, network: Network, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], Fitted]]:
         """Return what a network is trained on, and what makes a model that predicts of its numbers."""
