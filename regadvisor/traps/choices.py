@@ -23,9 +23,9 @@ def choices(view: View) -> tuple[Note, ...]:
         return ()
     y = np.asarray(table.targets[:, 0], dtype=np.float64)
     classes = table.facts.classes or ()
-    for j, _ in candidates(view):
+    for j, groups in candidates(view):
         for code in (1, 0):
-            if _is_one_of_each(view.whole(j), y == code, len(view.at)):
+            if _is_one_of_each(groups, y == code, len(view.at)):
                 name = view.names([j])
                 text = (
                     f"in every group of rows with the same {name} exactly one is of class "

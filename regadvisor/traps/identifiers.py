@@ -80,10 +80,8 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     """
     values = np.sort(column)
     gaps = np.diff(values)
-    n_shared = int((gaps == 0).sum())
-    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > thresholds.IDENTIFIER_REPEATED * len(
-        values
-    ):
+    n_shared, most = int((gaps == 0).sum()), thresholds.IDENTIFIER_REPEATED * len(values)
+    if len(values) < thresholds.IDENTIFIER_FEWEST_ROWS or n_shared > most:
         return False
     step = float(np.gcd.reduce(gaps[gaps > 0].astype(np.int64))) if gaps.max() < 2.0**62 else 1.0
     due = len(values) ** 2 / 2 / ((values[-1] - values[0]) / step + 1)
