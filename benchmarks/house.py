@@ -62,7 +62,8 @@ def longest_chain(start: str = "regadvisor.api") -> tuple[str, ...]:
 
     @cache
     def chain(name: str) -> tuple[str, ...]:
-        return (name, *max(map(chain, imported(modules[name], modules) - {name}), key=len, default=()))
+        further = sorted(imported(modules[name], modules) - {name})  # of chains as long, the same each time
+        return (name, *max(map(chain, further), key=len, default=()))
 
     return chain(start)
 
