@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.build import function_names, recipe_of
-from regadvisor.export.code import comment, estimator_code, rendered
+from regadvisor.export.code import comment, estimator_code, rendered, unnamed
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 from regadvisor.words import counted
@@ -41,7 +41,7 @@ def torch_snippet(
     to be read as ``advise`` reads it.
     """
     _check(training, facts, library)
-    code = estimator_code(preprocessor)
+    code = estimator_code(preprocessor if training.estimator is not None else unnamed(preprocessor))
     is_linear = training.family == "linear"
     n_classes, shape = len(facts.classes or ()), training.output_shape
     is_one_number = shape is not None and shape[-1:] in ((), (1,))  # of a row
