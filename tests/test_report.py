@@ -152,6 +152,22 @@ def test_no_help_is_told_that_is_not_there(probability: float | None) -> None:
     assert "sure" not in said[1]
 
 
+@pytest.mark.parametrize(("lowest", "said"), [(0.0986, "1.4%"), (0.1, None), (0.1001, None), (0.09999, None)])
+def test_what_is_not_shown_to_help_says_why_it_is_advised(lowest: float, said: str | None) -> None:
+    losses = {"l2": 0.109, "none": 0.1, "constant": 0.66}
+    record = with_comparison(advice(), comparison("l2", "none", -0.09, 0.04, "worse", losses))
+    scores = record.evidence.scores
+    assert scores is not None
+    scores = replace(scores, lowest_losses={"l2": lowest, "none": 0.1})
+    claim = replace(record.claims[0], support=0.05, probability=None)
+    record = replace(
+        record, evidence=replace(record.evidence, scores=scores), claims=(claim, *record.claims[1:])
+    )
+    why = f"At the best strength tried it was {said} lower, which may be luck."
+    assert (why in " ".join(headline(record))) == (said is not None)
+    assert ("which may be luck" in " ".join(headline(record))) == (said is not None)
+
+
 def test_a_gain_of_a_model_that_may_be_no_better_than_guessing_is_told_as_such() -> None:
     record = advice()
     claim = replace(record.claims[0], support=0.45)  # of a pair that is "better"

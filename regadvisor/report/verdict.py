@@ -131,6 +131,14 @@ def best_regularizer(scores: ScoreEvidence) -> Kind | None:
     return min(kinds, key=lambda kind: found[kind], default=None)
 
 
+def _at_best(kind: Kind, scores: ScoreEvidence) -> tuple[str, ...]:
+    """Return why a kind is advised that is not shown to help: at some strength its loss was below none's."""
+    lowest, none = (scores.lowest_losses.get(each, math.inf) for each in (kind, "none"))
+    if not lowest < none < math.inf or (less := part_of(none - lowest, none)) == "0%":
+        return ()
+    return (f"At the best strength tried it was {less} lower, which may be luck.",)
+
+
 def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     """Return whether regularizing helps, how likely that is, and by how much."""
     found = scores.comparison(record.strength.regularizer.kind, "none")
@@ -144,7 +152,8 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
-        return (f"Regularizing is not shown to help: the loss is {_between(found)}.",)
+        said = f"Regularizing is not shown to help: the loss is {_between(found)}."
+        return (said, *_at_best(record.strength.regularizer.kind, scores))
     sample, data = record.evidence.sample, record.data
     is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
