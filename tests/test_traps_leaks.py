@@ -170,8 +170,10 @@ def test_rows_without_the_value_do_not_hide_the_leak():
     assert "'leaked'" in text(pd.DataFrame({"leaked": leaked, "b": B}), A)
 
 
-def test_a_target_rounded_coarsely_is_still_a_product_or_a_sum():
-    height, mass = R.normal(1.7, 0.1, size=N).round(2), R.normal(75, 12, size=N).round(1)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_target_rounded_coarsely_is_still_a_product_or_a_sum(seed):
+    draws = np.random.default_rng(seed)
+    height, mass = draws.normal(1.7, 0.1, size=N).round(2), draws.normal(75, 12, size=N).round(1)
     frame = pd.DataFrame({"noise": B, "height": height, "mass": mass})
     index = (mass / height**2).round(1)
     assert "product of powers of 'height' and 'mass' up to rounding" in text(frame, index)

@@ -9,7 +9,7 @@ asked by least squares, with far more rows than columns: what is left is roundin
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -298,18 +298,22 @@ def _as_sum(
     if n_rows < thresholds.LEAK_SPARE_ROWS or not n_columns:
         return ()
     off = rounded / max(float(y.std()), 1e-300)
-    most = max(
-        thresholds.LEAK_RESIDUAL * _scale(target), 1.01 * off if off <= thresholds.LEAK_ROUNDED else 0.0
-    )
+    exact, off = thresholds.LEAK_RESIDUAL * _scale(target), off if off <= thresholds.LEAK_ROUNDED else 0.0
+
+    def most(n_weights: int) -> float:
+        """Return the most that a sum leaves: half a step, and three standard errors of its fitted weights."""
+        # Rounding has a standard deviation of half a step over √3, and the fit √(weights / rows) of that.
+        return max(exact, off * (1.0 + math.sqrt(3.0 * (n_weights + 1) / n_rows)))
+
     picked = _picked(features, target, most)
     if picked is not None:
         return tuple(sorted({int(origin[j]) for j in picked}))
     if n_rows < thresholds.LEAK_ROWS_PER_COLUMN * n_columns or n_columns > _MOST_TOGETHER:
         return ()
     weights, *_ = np.linalg.lstsq(features, target, rcond=1e-10)
-    if not _is_rounding(target - features @ weights, most):
+    if not _is_rounding(target - features @ weights, most(n_columns)):
         return ()
-    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, most / 3)
+    is_telling = np.abs(weights) > max(thresholds.LEAK_RESIDUAL, max(exact, off) / 3)
     return tuple(sorted({int(origin[j]) for j in np.flatnonzero(is_telling)}))
 
 
@@ -338,8 +342,13 @@ def _scale(y: NDArray[np.float64]) -> float:
     return min(float(np.std(y)), float(high - low) / 1.349) if high > low else float(np.std(y))
 
 
-def _picked(features: NDArray[np.float64], target: NDArray[np.float64], most: float) -> list[int] | None:
-    """Return the few columns whose sum the target is, picked one by one (orthogonal matching pursuit)."""
+def _picked(
+    features: NDArray[np.float64], target: NDArray[np.float64], most: Callable[[int], float]
+) -> list[int] | None:
+    """Return the few columns whose sum the target is, picked one by one (orthogonal matching pursuit).
+
+    `most`: what the sum of so many columns may leave.
+    """
     chosen: list[int] = []
     left = target
     spare = len(target) - thresholds.LEAK_SPARE_ROWS
@@ -349,7 +358,7 @@ def _picked(features: NDArray[np.float64], target: NDArray[np.float64], most: fl
         chosen.append(int(np.argmax(gains)))
         weights, *_ = np.linalg.lstsq(features[:, chosen], target, rcond=1e-12)
         left = target - features[:, chosen] @ weights
-        if _is_rounding(left, most):
+        if _is_rounding(left, most(len(chosen))):
             size = np.abs(weights)
             return [j for j, own in zip(chosen, size, strict=True) if own > thresholds.LEAK_RESIDUAL]
     return None
