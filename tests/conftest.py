@@ -1,7 +1,9 @@
 """Settings of all tests."""
 
 import os
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -25,3 +27,15 @@ def exact_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newton, "SETTLED", 1e-9)
     monkeypatch.setattr(smooth, "LBFGS_TOLERANCE", 1e-8)
     monkeypatch.setattr(smooth, "SETTLED_SHARE", 0.0)
+
+
+_STATES: dict[tuple[str, str], Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def same_draws(request: pytest.FixtureRequest) -> None:
+    """Let tests of a file that share a generator draw the same numbers, whichever of them ran before."""
+    module = getattr(request.node, "module", None)  # a doctest has none
+    for name, own in vars(module).items() if module else ():
+        if isinstance(own, np.random.Generator):
+            own.bit_generator.state = _STATES.setdefault((module.__name__, name), own.bit_generator.state)
