@@ -253,6 +253,33 @@ def test_an_interrupt_on_a_further_fold_leaves_those_before() -> None:
     assert set(found.results.by_kind) == {"none", "l2", "l1", "elasticnet"}
 
 
+def test_folds_that_the_time_left_out_are_no_folds_that_were_not_needed() -> None:
+    deadline = Deadline.never()
+    plan = replace(planned(StagedFamily(), make_effort(one=5, two=6)), is_race=True, n_begun=2)
+    n_planned = sum(plan.trials.values())
+    n_done = 0
+
+    def progress(what: str, share: float) -> None:
+        nonlocal n_done
+        n_done += 1
+        if share >= 1.0:
+            deadline.cancel()
+
+    family = StagedFamily(noise=1.0)
+    found = tune(
+        family,  # type: ignore[arg-type]
+        family.prepared(),
+        plan,
+        seed=0,
+        deadline=deadline,
+        progress=progress,
+    )
+    assert n_done >= n_planned
+    assert found.results.n_folds == 2
+    assert found.cut is not None
+    assert "only 2 of 5 folds were used" in found.cut
+
+
 def test_a_resumed_run_widens_alike(tmp_path: Path) -> None:
     def is_enough(results: Results) -> bool:
         return results.n_folds >= 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -79,12 +79,13 @@ def measure_scores(
         return found, None
     honest = compared(results)
     trained = Trained(prepared=prepared, tuned=tuned, panel=honest.panel, honest=honest)
-    return _with_scores(found, trained, plan.rescaling_costs), trained
+    return _with_scores(found, trained, plan), trained
 
 
-def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[str, float]) -> ScoreEvidence:
+def _with_scores(found: ScoreEvidence, trained: Trained, plan: Plan) -> ScoreEvidence:
     results, honest = trained.tuned.results, trained.honest
     kinds, n_parts = tuple(results.by_kind), len(trained.prepared.folds)
+    is_enough = plan.n_begun and results.n_folds < n_parts and found.cut is None
     return replace(
         found,
         constant_loss=honest.loss("constant"),
@@ -92,11 +93,11 @@ def _with_scores(found: ScoreEvidence, trained: Trained, carry_costs: Mapping[st
         honest_losses={kind: honest.loss(kind) for kind in kinds},
         best_kind=honest.best_kind,  # type: ignore[arg-type]
         lowest_losses={kind: float(trained.panel.mean_losses(kind).min()) for kind in kinds},
-        carry_costs={kind: cost for kind, cost in carry_costs.items() if kind in kinds},
+        carry_costs={kind: cost for kind, cost in plan.rescaling_costs.items() if kind in kinds},
         comparisons=compare_all(honest),
         n_excluded={**results.n_excluded},
         n_folds=results.n_folds,
-        n_parts=n_parts if results.n_folds < n_parts and found.cut is None else None,
+        n_parts=n_parts if is_enough else None,
         n_encoded_features=len(trained.prepared.feature_names),
     )
 
