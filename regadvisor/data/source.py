@@ -99,13 +99,8 @@ def make_table(
     group_codes = read_groups(series["groups"]) if "groups" in series else None
     positions = read_time(series["time"]) if "time" in series else None
     read_differently = _shape_note(y, values) + on_reading + left_out
-    notes = (
-        read_differently
-        + target.notes
-        + columns.notes_on_reading
-        + columns.notes
-        + notes_on_weights(target, weight, group_codes, lost)
-    )
+    notes = read_differently + target.notes + columns.notes_on_reading + columns.notes
+    notes += notes_on_weights(target, weight, group_codes, lost)
     plain = {"x": columns.is_plain, "y": not read_differently and _is_plain_y(values, target)}
     coded = {"groups": group_codes, "time": positions, "weight": weight}
     facts = _facts(columns, target, coded, plain, container=container, target_name=target_name)
