@@ -379,7 +379,7 @@ def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
     told_by = getattr(family, "learner", family)
     if training is None or not hasattr(told_by, "parameters"):
         return training
-    told = told_by.parameters(decision.strength.regularizer, gatherer.table.facts.n_rows)
+    told = told_by.parameters(decision.strength.regularizer, gatherer.table.facts)
     return replace(training, parameters=told)
 
 

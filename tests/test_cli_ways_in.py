@@ -47,6 +47,11 @@ def test_a_report_may_be_written_in_several_forms_at_once(data: str, tmp_path: P
     assert not list(tmp_path.glob("*.journal"))
 
 
+def test_a_column_that_is_named_twice_is_one(data: str) -> None:
+    code, said = run("advise", data, "-t", "y", "--groups", "age", "--groups", "age", "-q")
+    assert code == 0, said
+
+
 def test_every_output_is_checked_before_the_work(data: str, tmp_path: Path) -> None:
     code, said = run("advise", data, "-t", "y", "-o", str(tmp_path / "a.json"), "-o", "a.pdf")
     assert code == 2

@@ -114,6 +114,15 @@ def test_other_ways_to_write_numbers(texts: list[str], numbers: list[float]) -> 
     assert again[0] == pytest.approx(numbers[:1])
 
 
+def test_thousands_alone_meet_plain_numbers_and_millions_later() -> None:
+    found = written_numbers([f"{k}50K" for k in range(1, 12)])
+    assert found is not None
+    assert found[0][0] == 150_000.0
+    later = written_numbers(["950", "950K", "1.2M"], found[1])
+    assert later is not None
+    assert later[0].tolist() == [950.0, 950_000.0, 1_200_000.0]
+
+
 @pytest.mark.parametrize(
     "codes",
     [

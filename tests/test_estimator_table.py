@@ -429,7 +429,7 @@ def test_what_is_told_makes_the_kind(model: Any, y: Any, kind: str, words: dict[
     family, table = family.on(table, X)
     family.prepare(table, make_folds(table, folds=3).folds, seed=0)
     l1, l2 = {"l1": (0.1, 0.0), "l2": (0.0, 0.1), "elasticnet": (0.1, 0.3)}[kind]
-    ((_, told),) = family.learner.parameters(Regularizer(l1=l1, l2=l2), N).items()
+    ((_, told),) = family.learner.parameters(Regularizer(l1=l1, l2=l2), table.facts).items()
     assert {name: told[name] for name in told if name in ("penalty", "l1_ratio")} == words
 
 

@@ -283,9 +283,23 @@ def test_weights_reach_the_model_where_metadata_is_routed() -> None:
 def test_an_l2_penalty_is_told_so_that_elastic_net_has_it() -> None:
     X, y = DIABETES
     model = make_pipeline(StandardScaler(), ElasticNet(fit_intercept=False))
-    family, _ = family_of(model, X, y - y.mean())
-    (told,) = family.learner.parameters(Regularizer(l2=0.1), N).values()
+    family, table = family_of(model, X, y - y.mean())
+    (told,) = family.parameters(Regularizer(l2=0.1), table.facts).values()
     assert told == {"alpha": pytest.approx(0.1), "l1_ratio": 0.0}
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), SGDClassifier(random_state=0), "linear"])
+def test_with_weights_of_rows_what_is_told_is_for_these_weights(model: Any) -> None:
+    X = FRAME[["a", "b", "c"]]
+    plain, tripled = (
+        advise(X, CLASSES, model=model, effort="quick", folds=2, sample_weight=np.full(N, weight))
+        for weight in (1.0, 3.0)
+    )
+    assert tripled.regularizer.kind == plain.regularizer.kind != "none"
+    ((name, told),) = plain.summary["parameters"].items()
+    key, factor = ("C", 1 / 3) if name == "LogisticRegression" else ("alpha", 3.0)
+    assert tripled.summary["parameters"][name][key] == pytest.approx(told[key] * factor, rel=1e-6)
+    assert f"{name}({key}=" in tripled.verdict
 
 
 def test_ridge_of_several_targets_is_told_its_alpha() -> None:

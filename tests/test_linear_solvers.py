@@ -87,6 +87,32 @@ def test_curvature_of_all_weights_is_that_of_each():
         np.testing.assert_allclose(curvature_at(problem.X, problem.weight, P).H, named.H, atol=1e-14)
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("penalty", [Penalty(l2=0.02), Penalty(l1=0.02), Penalty(l1=0.01, l2=0.05)])
+def test_without_an_intercept_the_minimum_is_scikit_learn_s(task, is_sparse, penalty):
+    centred = a_problem(task, n_features=12)
+    X, weight, T = centred.X + 1.5, centred.weight, centred.T
+    X = np.where(X > 1.5, X, 0.0) if is_sparse else X
+    T = T + 0.7 if task == "regression" else T
+    matrix = sparse.csc_array(X) if is_sparse else X
+    problem = replace(centred, X=matrix, T=T, has_intercept=False)
+    (found,) = solve(problem, [penalty], deadline=NEVER)
+    assert found.converged
+    np.testing.assert_array_equal(found.b, 0.0)
+    strength = penalty.l1 + penalty.l2
+    common = {"l1_ratio": penalty.l1 / strength, "fit_intercept": False, "tol": 1e-10, "max_iter": 100_000}
+    if task == "regression":
+        model = ElasticNet(alpha=strength, **common)
+        y = T[:, 0]
+    else:
+        model = LogisticRegression(C=1 / strength, solver="saga", random_state=0, **common)
+        y = T.argmax(1) if task == "multiclass" else T[:, 0]
+    scale = len(y) if task == "regression" else 1.0
+    model.fit(X, y, sample_weight=scale * weight)
+    np.testing.assert_allclose(found.W.T, np.atleast_2d(model.coef_), atol=1e-4)
+
+
 # -------------------------------------------------------------------------------------------- spectrum
 
 

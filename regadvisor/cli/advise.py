@@ -37,7 +37,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float | 
 
 def _one(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | None:
     """Return the only column; the last of several would silently take the place of the others."""
-    if len(value) > 1:
+    if len(set(value)) > 1:
         what = f"{', '.join(map(repr, value[:-1]))} and {value[-1]!r}"
         raise click.BadParameter(f"must name one column, got {what}; join them into one column of the table")
     return value[0] if value else None

@@ -45,6 +45,8 @@ _POWER_OF_TEN = re.compile(r"\s*[-+]?\d*[.,]?\d+[eE][-+]?\d+\s*")
 _POWERS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
 #: Without thousands between them, these are metres and house numbers.
 _NO_POWERS = ({"", "m"}, {"", "b"})
+#: These are nothing else: a column of "950K" alone may meet "950" and "1.2M" later.
+_ONLY_POWERS = {"k", "mn", "mio", "bn", "mrd"}
 #: What stands behind numbers with such letters.
 _SCALED = "K or M"
 _SIDES = {"°n": 1.0, "°s": -1.0, "°e": 1.0, "°w": -1.0}
@@ -94,7 +96,8 @@ def written_numbers(
     if not split or not all(split):
         return None
     factors, befores, digits, afters = zip(*(parts for parts in split if parts), strict=True)
-    if len(set(afters)) > 1 if way is None else way.after == _SCALED:
+    is_scaled = len(set(afters)) > 1 or set(afters) <= _ONLY_POWERS if way is None else way.after == _SCALED
+    if is_scaled:
         if not set(afters) <= _POWERS.keys() or (way is None and set(afters) in _NO_POWERS):
             return None
         factors = tuple(own * _POWERS[power] for own, power in zip(factors, afters, strict=True))

@@ -122,7 +122,7 @@ def strengths_for(
     """Return what an estimator is to be configured for; `weights_as_given`: not scaled to a mean of 1."""
     numbers = regularizer.strengths()
     params = last.get_params()
-    weights, mean = None, _mean_weight(facts) if weights_as_given else 1.0
+    weights, mean = None, (facts.mean_weight or 1.0) if weights_as_given else 1.0
     if facts.classes is not None and facts.class_counts and params.get("class_weight") is not None:
         totals = np.multiply(facts.class_counts, facts.mean_weights or 1.0)
         weights = class_weights(params["class_weight"], facts, totals)
@@ -140,13 +140,6 @@ def strengths_for(
         mean_weight=mean,
         is_unequal=training.is_unequal,
     )
-
-
-def _mean_weight(facts: DataFacts) -> float:
-    """Return the mean weight of the rows, as it was given."""
-    if not facts.mean_weights:
-        return 1.0
-    return float(np.average(facts.mean_weights, weights=facts.class_counts))
 
 
 # ------------------------------------------------------------------------------------------ same features

@@ -127,6 +127,15 @@ class DataFacts:
         return [j for j, column in enumerate(self.columns) if column.kind == kind]
 
     @property
+    def mean_weight(self) -> float | None:
+        """Mean weight of the rows, as they were given; None if that was not kept."""
+        if not self.mean_weights:
+            return None if self.has_weights else 1.0
+        counts = self.class_counts or (1,)
+        weights = zip(self.mean_weights, counts, strict=True)
+        return sum(weight * n for weight, n in weights) / sum(counts)
+
+    @property
     def n_targets(self) -> int:
         """Columns of the target."""
         return max(1, len(self.targets))

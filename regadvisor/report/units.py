@@ -21,8 +21,8 @@ _SAME_UNIT = ((), ("class_weight='balanced'",))
 def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     """Return the parameters that set the advised strengths, by the name of what takes them.
 
-    Empty where no plain number says it: unknown strengths, weighted rows, L1 of several targets, own
-    objectives.
+    With weights of rows, for these as they were given. Empty where no plain number says it: unknown strengths
+    or weights, L1 of several targets, own objectives.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     if not regularizer.has_strengths or training is None or record.data is None:
         return {}
     if training.family == "fitted" and training.engine is None:
-        return {} if record.data.has_weights else training.parameters
+        return training.parameters
     if training.engine == "keras" or training.engine == "skorch":
         # A regression's loss may have no ½, which the record does not know; L1 is a parameter of L1L2 alone.
         has_call = not regularizer.l1 or (training.engine == "keras" and training.coupling == "loss")
@@ -79,17 +79,17 @@ def _linear(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     assert data is not None
     assert training is not None
     is_own = training.estimator is not None and training.estimator not in _OURS
-    if training.parameters and not data.has_weights:
+    if training.parameters:
         return training.parameters
     l1, l2 = float(record.strength.regularizer.l1 or 0.0), float(record.strength.regularizer.l2 or 0.0)
-    if data.has_weights or (data.targets and l1) or is_own or training.objective not in _SAME_UNIT:
+    if data.mean_weight is None or (data.targets and l1) or is_own or training.objective not in _SAME_UNIT:
         return {}
     if data.task != "regression":
-        params = logistic_params(l1, l2, data.n_rows)
+        params = logistic_params(l1, l2, data.n_rows * data.mean_weight)
         return {"LogisticRegression": params if l1 else {"C": params["C"]}}
     l1, l2 = raw_target(l1, l2, data.target_sd or 1.0)
     if not l1:
-        return {"Ridge": {"alpha": ridge_alpha(l2, data.n_rows)}} if l2 else {}
+        return {"Ridge": {"alpha": ridge_alpha(l2, data.n_rows * data.mean_weight)}} if l2 else {}
     return {"ElasticNet": elasticnet_params(l1, l2)} if l2 else {"Lasso": {"alpha": l1}}
 
 

@@ -122,7 +122,7 @@ def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
         seed=seed,
         # By a solver, with no epochs that could be too few: of a caller's function it is not known.
         is_solved=family.name == "linear" and not hasattr(learner, "function"),
-        has_intercept=getattr(learner, "has_intercept", True),
+        has_intercept=getattr(learner or family, "has_intercept", True),
         loss=getattr(family, "loss_name", None),
     )
 

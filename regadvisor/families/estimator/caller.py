@@ -89,11 +89,13 @@ class Caller:
     @property
     def is_exact(self) -> bool:
         """Whether our own solvers find the minimum of its objective."""
-        params = self.last.get_params()
-        is_usual = (
-            self.n_labels == 0 and params.get("fit_intercept", True) and not params.get("positive", False)
-        )
+        is_usual = self.n_labels == 0 and not self.last.get_params().get("positive", False)
         return is_own_class(self.last) and self.row.is_exact and is_usual and wrapper_of(self.last) is None
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the innermost estimator has a free intercept."""
+        return bool(innermost(self.last).get_params().get("fit_intercept", True))
 
     @property
     def all_steps(self) -> Pipeline | None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from regadvisor.conversions import logistic_params
 from regadvisor.data.table import Table
 from regadvisor.families.base import Fit
 from regadvisor.families.estimator.caller import Caller, asked_about
-from regadvisor.families.estimator.learner import about
+from regadvisor.families.estimator.learner import about, told_parameters
+from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.records import Training
+from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
 
@@ -23,19 +23,25 @@ class EstimatorFamily(LinearFamily):
     def __init__(self, caller: Caller) -> None:
         super().__init__(tuple(kind for kind in LinearFamily.kinds if kind in caller.kinds))
         self.caller = caller
+        self.has_intercept = caller.has_intercept
 
     @property
     def model(self) -> BaseEstimator:
         """The caller's estimator, unfitted; what ``build()`` configures."""
         return self.caller.estimator
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float]]:
-        """Return the parameters that set these strengths where class weights have no mean of 1."""
-        if regularizer.kind == "none" or self.caller.class_weight in (None, "balanced"):
+    def parameters(self, regularizer: Regularizer, facts: DataFacts) -> dict[str, dict[str, float | str]]:
+        """Return the parameters of the caller's estimator; none for L1 of several targets."""
+        if facts.targets and regularizer.l1:
             return {}
-        l1, l2 = (regularizer.strengths().get(name, 0.0) for name in ("l1", "l2"))
-        params = logistic_params(l1, l2, n_rows * self.caller.mean_weight)
-        return {"LogisticRegression": params if l1 else {"C": params["C"]}}
+        strengths = Strengths(
+            l1=regularizer.l1 or 0.0,
+            l2=regularizer.l2 or 0.0,
+            n_rows=facts.n_rows,
+            n_classes=len(facts.classes or ()),
+            sd_y=facts.target_sd or 1.0,
+        )
+        return told_parameters(self.caller, strengths, facts)
 
     def on(self, table: Table, X: Any) -> tuple[EstimatorFamily, Table]:
         """Return family and table as the estimator sees them; `X`: the rows as the caller passed them."""

@@ -32,7 +32,7 @@ from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_label
 from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
-from regadvisor.records import Note, Training
+from regadvisor.records import DataFacts, Note, Training
 from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.words import number
 
@@ -46,7 +46,7 @@ class EstimatorLearner(Learner):
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
         self.laws: Laws = caller.row.laws
-        self.has_intercept = bool(innermost(caller.last).get_params().get("fit_intercept", True))
+        self.has_intercept = caller.has_intercept
         self._classes: NDArray[Any] = np.empty(0)
         self._target: NDArray[Any] | None = None
 
@@ -160,23 +160,9 @@ class EstimatorLearner(Learner):
             spread=spread,
         )
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
-        """Return the parameters of the estimator, inside of wrappers.
-
-        What makes it this kind is among them where it is not the default: ``penalty="l1"``, ``l1_ratio=1``.
-        """
-        if regularizer.kind == "none":
-            return {}
-        strengths = replace(self._strengths(regularizer, n_rows), mean_weight=self.caller.mean_weight)
-        inner = innermost(configured(self.caller.last, strengths))
-        known, common = inner.get_params(), usual(inner)
-        told: dict[str, float | str] = {name: float(known[name]) for name in ("alpha", "C") if name in known}
-        if known.get("penalty") != common.get("penalty"):
-            told["penalty"] = str(known["penalty"])
-        has_mix = known.get("penalty", "elasticnet") in ("elasticnet", LogisticRegression().penalty)
-        if has_mix and known.get("l1_ratio") != common.get("l1_ratio"):
-            told["l1_ratio"] = float(known["l1_ratio"])
-        return {type(inner).__name__: dict(sorted(told.items()))}
+    def parameters(self, regularizer: Regularizer, facts: DataFacts) -> dict[str, dict[str, float | str]]:
+        """Return the parameters of the estimator, inside of wrappers."""
+        return told_parameters(self.caller, self._strengths(regularizer, facts.n_rows), facts)
 
     def _outputs(self, model: Any, rows: Any) -> Floats:
         """Return what the loss reads, a column for each output."""
@@ -230,6 +216,28 @@ def about(caller: Caller) -> Training:
         objective=objective_of(caller.last),
         is_unequal=caller.is_unequal,
     )
+
+
+def told_parameters(
+    caller: Caller, strengths: Strengths, facts: DataFacts
+) -> dict[str, dict[str, float | str]]:
+    """Return the parameters of an estimator, inside of wrappers, for weights of rows as they were given.
+
+    What makes it this kind is among them where it is not the default: ``penalty="l1"``, ``l1_ratio=1``. Empty
+    without a penalty, and where weights were given but not kept.
+    """
+    if not (strengths.l1 or strengths.l2) or facts.mean_weight is None:
+        return {}
+    strengths = replace(strengths, mean_weight=caller.mean_weight * facts.mean_weight)
+    inner = innermost(configured(caller.last, strengths))
+    known, common = inner.get_params(), usual(inner)
+    told: dict[str, float | str] = {name: float(known[name]) for name in ("alpha", "C") if name in known}
+    if known.get("penalty") != common.get("penalty"):
+        told["penalty"] = str(known["penalty"])
+    has_mix = known.get("penalty", "elasticnet") in ("elasticnet", LogisticRegression().penalty)
+    if has_mix and known.get("l1_ratio") != common.get("l1_ratio"):
+        told["l1_ratio"] = float(known["l1_ratio"])
+    return {type(inner).__name__: dict(sorted(told.items()))}
 
 
 def _check_weighted(caller: Caller) -> None:

@@ -15,7 +15,7 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Job, Prepared
 from regadvisor.families.estimator.encoder import Encoder
 from regadvisor.families.fitted.losses import Floats, RowLoss
-from regadvisor.records import Training
+from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Learner(ABC):
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the model."""
 
-    def parameters(self, regularizer: Regularizer, n_rows: int) -> dict[str, dict[str, float | str]]:
+    def parameters(self, regularizer: Regularizer, facts: DataFacts) -> dict[str, dict[str, float | str]]:
         """Return the parameters that set these strengths, by the name of what has them; may be empty."""
         return {}
 

@@ -36,7 +36,13 @@ class Curvature:
 
 
 def curvature_at(
-    X: Matrix, weight: Floats, P: Floats, active: Active | None = None, *, least_variance: float = 1e-15
+    X: Matrix,
+    weight: Floats,
+    P: Floats,
+    active: Active | None = None,
+    *,
+    least_variance: float = 1e-15,
+    has_intercept: bool = True,
 ) -> Curvature:
     """Return the second-order model where the probabilities are `P` (n_rows, n_outputs).
 
@@ -52,7 +58,7 @@ def curvature_at(
         H, H_b, H_bb = _of_pair(XA, weight * np.maximum(P[:, 0] * (1 - P[:, 0]), least_variance))
     else:
         H, H_b, H_bb = _of_classes(XA, weight, P, active[1])
-    inverse_b = np.asarray(np.linalg.inv(H_bb), dtype=np.float64)
+    inverse_b = np.asarray(np.linalg.inv(H_bb) if has_intercept else 0.0 * H_bb, dtype=np.float64)
     H -= (H_b @ inverse_b) @ H_b.T
     return Curvature(H=H, H_b=H_b, inverse_b=inverse_b)
 

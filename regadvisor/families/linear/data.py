@@ -95,7 +95,13 @@ class LinearPrepared(Prepared):
 
 
 def encode_fold(
-    sample: Table, fold: Fold, encoder: Encoder | None, *, names: Sequence[str] | None = None, n_folds: int
+    sample: Table,
+    fold: Fold,
+    encoder: Encoder | None,
+    *,
+    names: Sequence[str] | None = None,
+    n_folds: int,
+    has_intercept: bool = True,
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
@@ -120,13 +126,20 @@ def encode_fold(
         encoded = encoder.fit_transform(train)
         _check_size(encoded, sample.n_rows, n_folds)
         test = encoder.transform(sample.take(fold.test))
-        X, X_test = _shifted(encoded, test, weight)
+        X, X_test = _shifted(encoded, test, weight, is_free=has_intercept)
         own = encoder.names
-    mean, sd, classes, T = _targets(train, weight)
+    mean, sd, classes, T = _targets(train, weight, has_intercept=has_intercept)
     free = None if encoder is None else encoder.free
     where = {name: position for position, name in enumerate(own if names is None else names)}
     return LinearFold(
-        problem=Problem(X=X, T=T, weight=weight, is_classification=sample.is_classification, free=free),
+        problem=Problem(
+            X=X,
+            T=T,
+            weight=weight,
+            is_classification=sample.is_classification,
+            free=free,
+            has_intercept=has_intercept,
+        ),
         X_test=X_test,
         y_train=y_train,
         y_test=sample.y[fold.test] if sample.is_classification else sample.targets[fold.test],
@@ -144,7 +157,9 @@ def _columns(table: Table) -> list[Floats]:
     return [np.ascontiguousarray(column, dtype=np.float64) for column in table.targets.T]
 
 
-def _targets(train: Table, weight: Floats) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:
+def _targets(
+    train: Table, weight: Floats, *, has_intercept: bool
+) -> tuple[Floats, Floats, NDArray[np.intp], Floats]:
     """Return means, sds, the classes present and the target as the solvers want it."""
     if not train.is_classification:
         columns = _columns(train)
@@ -155,6 +170,7 @@ def _targets(train: Table, weight: Floats) -> tuple[Floats, Floats, NDArray[np.i
                 for y, center in zip(columns, mean, strict=True)
             ]
         )
+        mean = mean * has_intercept
         T = np.array([(y - c) / s for y, c, s in zip(columns, mean, sd, strict=True)]).T
         return mean, sd, np.empty(0, dtype=np.intp), T
     y = train.y
@@ -164,16 +180,20 @@ def _targets(train: Table, weight: Floats) -> tuple[Floats, Floats, NDArray[np.i
     return np.zeros(1), np.ones(1), classes, T[:, 1:] if len(classes) == 2 else T
 
 
-def _shifted(train: Any, test: Any, weight: Floats) -> tuple[Matrix, Matrix]:
+def _shifted(train: Any, test: Any, weight: Floats, *, is_free: bool) -> tuple[Matrix, Matrix]:
     """Return encoded training and test rows as the solvers take them, all columns shifted alike.
 
     Shifts change no weight, because the intercept is free. So sparse data are not centred, dense data are
     (which decouples the intercept), and a dense table of mostly absent words is shifted such that absent
     is 0 and stored sparse: the fits are those of the dense one.
+
+    `is_free`: whether there is a free intercept; else nothing is shifted.
     """
     if hasattr(train, "tocsc") and train.nnz < SPARSE_SHARE * np.prod(train.shape):
         return sparse.csc_array(train.astype(np.float64)), sparse.csr_array(test.astype(np.float64))
     X, X_test = dense(train), dense(test)
+    if not is_free:
+        return np.asfortranarray(X), X_test
     if X.shape[1] >= FEWEST_SPARSE_COLUMNS and X.shape[0] and _is_mostly_lowest(X):
         lowest = X.min(axis=0)
         return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -51,6 +51,7 @@ class LinearFamily(OnOtherRows):
     coupling: Coupling = "loss"
     law: Law = "linear"
     kinds: tuple[Kind, ...] = ("none", "l2", "l1", "elasticnet")
+    has_intercept: bool = True
 
     def __init__(self, kinds: tuple[Kind, ...] | None = None) -> None:
         if kinds is not None:
@@ -65,20 +66,21 @@ class LinearFamily(OnOtherRows):
         """
         seen = self._encoder(sample)
         if len(folds) == 1:  # its features are those of its training rows
-            only = encode_fold(sample, folds[0], seen, n_folds=1)
+            only = encode_fold(sample, folds[0], seen, n_folds=1, has_intercept=self.has_intercept)
         else:
             seen.fit_transform(sample)
         names = seen.names
+        common: Any = {"names": names, "n_folds": len(folds), "has_intercept": self.has_intercept}
 
         def encode(number: int) -> LinearFold:
             if len(folds) == 1:
                 return only
-            return encode_fold(sample, folds[number], self._encoder(sample), names=names, n_folds=len(folds))
+            return encode_fold(sample, folds[number], self._encoder(sample), **common)
 
         losses = np.full(sample.n_rows, np.nan)
         target = replace(sample, X=np.empty((sample.n_rows, 0)), given=None)
         for fold in folds:
-            own = encode_fold(target, fold, None, names=names, n_folds=len(folds))
+            own = encode_fold(target, fold, None, **common)
             losses[fold.test] = constant_losses(own)
         encoded = EncodedFolds(encode, len(folds))
         return LinearPrepared(

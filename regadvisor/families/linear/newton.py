@@ -100,7 +100,9 @@ def descend(
         check_time(deadline)
         R = problem.weight[:, None] * (here.P - problem.T)
         gradient = problem.gradient(R)
-        worst = max(float(violation(gradient, here.W, penalty).max()), float(np.abs(R.sum(0)).max()))
+        worst = max(
+            float(violation(gradient, here.W, penalty).max()), float(np.abs(problem.gradient_b(R)).max())
+        )
         if penalty.l1 and worst <= tol:
             return Solution(W=here.W, b=here.b, converged=True)
         if penalty.l1 and np.count_nonzero(here.W) > MOST_ACTIVE - NEWCOMERS:
@@ -141,9 +143,9 @@ def _newton_step(
     deadline: Deadline,
 ) -> tuple[Floats, Floats]:
     """Return the new active weights and the step of the intercepts."""
-    w, gradient_b = here.W[active], R.sum(0)
+    w, gradient_b = here.W[active], problem.gradient_b(R)
     if penalty.l1 == 0.0:
-        model = curvature_at(problem.X, problem.weight, here.P)
+        model = curvature_at(problem.X, problem.weight, here.P, has_intercept=problem.has_intercept)
         slope = model.reduced(gradient + penalty.l2 * w, gradient_b)
         step = newton_direction(model.H, penalty.l2, slope)
         return w + step, model.step_b(step, gradient_b)
@@ -152,7 +154,14 @@ def _newton_step(
         start, step_b, is_solved = _swept_step(problem, here, R, active, penalty, tol)
         if is_solved:
             return start, step_b
-    model = curvature_at(problem.X, problem.weight, here.P, active, least_variance=LEAST_VARIANCE)
+    model = curvature_at(
+        problem.X,
+        problem.weight,
+        here.P,
+        active,
+        least_variance=LEAST_VARIANCE,
+        has_intercept=problem.has_intercept,
+    )
     if problem.n_outputs > 1:
         model.H[np.diag_indices_from(model.H)] += TRACE
     reduced = model.reduced(gradient, gradient_b)
@@ -180,9 +189,13 @@ def _swept_step(
     XA = sparse.csc_array(problem.X[:, active[0]])
     D = problem.weight * np.maximum(here.P[:, 0] * (1 - here.P[:, 0]), LEAST_VARIANCE)
     y = here.Z[:, 0] - R[:, 0] / D
-    w, b = sweep(XA, y, D, penalty, (here.W[active], float(here.b[0])), tol=SWEEP_SHARE * tol, passes=SWEEPS)
+    start, has_intercept = (here.W[active], float(here.b[0])), problem.has_intercept
+    model_tol = SWEEP_SHARE * tol
+    w, b = sweep(XA, y, D, penalty, start, tol=model_tol, passes=SWEEPS, has_intercept=has_intercept)
     left = D * (XA @ w + b - y)
-    wrong = max(float(violation(XA.T @ left, w, penalty).max(initial=0.0)), abs(float(left.sum())))
+    wrong = max(
+        float(violation(XA.T @ left, w, penalty).max(initial=0.0)), float(abs(problem.gradient_b(left)))
+    )
     return w, b - here.b, wrong <= tol
 
 

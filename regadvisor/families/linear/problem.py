@@ -88,6 +88,8 @@ class Problem:
     #: (n_features,): features that are so large that no penalty acts on them: ranges and tolerances are for
     #: the others.
     free: NDArray[np.bool_] | None = None
+    #: Without one, features and targets are as they are, and the intercepts of all solutions are 0.
+    has_intercept: bool = True
 
     @cached_property
     def penalised(self) -> Problem:
@@ -113,8 +115,8 @@ class Problem:
 
     @cached_property
     def mean(self) -> Floats:
-        """Weighted mean of the features, shape (n_features,): zero if they are dense."""
-        if not self.is_sparse:
+        """What the features lack to be centred, shape (n_features,): zero if they are, or need not be."""
+        if not (self.is_sparse and self.has_intercept):
             return np.zeros(self.n_features)
         return np.asarray(self.X.T @ self.weight, dtype=np.float64)
 
@@ -137,6 +139,10 @@ class Problem:
         if R.shape[1] == 1:
             return np.asarray(self.X.T @ R[:, 0], dtype=np.float64)[:, None]
         return np.asarray(self.X.T @ R, dtype=np.float64)
+
+    def gradient_b(self, R: Floats) -> Floats:
+        """Return the gradient in the intercepts, shape (n_outputs,): 0 if there are none."""
+        return np.asarray(R.sum(0) * self.has_intercept, dtype=np.float64)
 
     def probabilities(self, Z: Floats) -> Floats:
         """Return the probabilities of linear predictors, shape (…, n_outputs)."""
@@ -163,6 +169,8 @@ class Problem:
     @cached_property
     def constant(self) -> Floats:
         """Intercepts of the constant model, shape (n_outputs,)."""
+        if not self.has_intercept:
+            return np.zeros(self.n_outputs)
         shares = self.weight @ self.T
         if not self.is_classification:
             return np.asarray(shares, dtype=np.float64)
@@ -177,7 +185,7 @@ class Problem:
         rows = np.arange(0, self.n_rows, step)
         weight = self.weight[rows] / self.weight[rows].sum()
         X = self.X.tocsr()[rows].tocsc() if isinstance(self.X, sparse.sparray) else self.X[rows]
-        X = X if self.is_sparse else X - weight @ X
+        X = X if self.is_sparse or not self.has_intercept else X - weight @ X
         return replace(self, X=X, T=self.T[rows], weight=weight)
 
     @cached_property
@@ -228,7 +236,7 @@ class Problem:
     @property
     def is_constant(self) -> bool:
         """Whether the target has one value only, so that the constant model is the answer."""
-        return bool(np.all(self.T[0] == self.T))
+        return (self.has_intercept or self.is_classification) and bool(np.all(self.T[0] == self.T))
 
     @cached_property
     def is_finite(self) -> bool:

@@ -111,7 +111,10 @@ def _solve_one(
             return w, True
         if isinstance(problem.X, sparse.csc_array) and not is_swept:
             is_swept = True
-            w, _ = sweep(problem.X, t, problem.weight, penalty, (w, 0.0), tol=tol, passes=SWEEPS)
+            start, has = (w, 0.0), problem.has_intercept
+            w, _ = sweep(
+                problem.X, t, problem.weight, penalty, start, tol=tol, passes=SWEEPS, has_intercept=has
+            )
             continue
         chosen = working_set(gradient, w, penalty.l1, most=len(w))
         w = w.copy()

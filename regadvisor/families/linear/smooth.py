@@ -151,7 +151,7 @@ class _Objective:
         parts, W, b = self.unpacked(x)
         value, P = problem.evaluate(predictors(problem.X, W, b))
         R = problem.weight[:, None] * (P - problem.T)
-        g = R.sum(0)
+        g = problem.gradient_b(R)
         gradient = problem.gradient(R) - np.outer(problem.mean, g) + l2 * W
         slopes = self.scale * (self.signs * gradient[self.moving] + l1)
         value += l1 * float(parts.sum()) + 0.5 * l2 * float(np.sum(W * W))

@@ -45,6 +45,7 @@ def sweep(
     *,
     tol: float,
     passes: int,
+    has_intercept: bool = True,
 ) -> tuple[Floats, float]:
     """Make some passes towards the minimum of ``½ Σ weight·(y − Xw − b)² + l1·Σ|w| + (l2/2)·Σw²``.
 
@@ -65,7 +66,8 @@ def sweep(
     """
     root = np.sqrt(weight)
     first = np.concatenate([[start[1] / INTERCEPT_COLUMN], start[0]])
-    found = _passes(_with_intercept(X, root), root * y, penalty, first, tol, passes, precompute=False)
+    column = INTERCEPT_COLUMN if has_intercept else 0.0  # which no pass moves
+    found = _passes(_with_intercept(X, root, column), root * y, penalty, first, tol, passes, precompute=False)
     return found[1:], float(found[0] * INTERCEPT_COLUMN)
 
 
@@ -90,11 +92,11 @@ def _passes(
     return np.asarray(W[:, 0], dtype=np.float64)
 
 
-def _with_intercept(X: sparse.csc_array, root: Floats) -> sparse.csc_array:
+def _with_intercept(X: sparse.csc_array, root: Floats, column: float) -> sparse.csc_array:
     """Return the columns times the square roots of the weights, with one for the intercept in front."""
     n_rows = X.shape[0]
     # 32 bits are what scikit-learn takes.
     indices = np.concatenate([np.arange(n_rows, dtype=np.int32), X.indices.astype(np.int32)])
     indptr = np.concatenate([[0], X.indptr + n_rows]).astype(np.int32)
-    data = np.concatenate([INTERCEPT_COLUMN * root, X.data * root[X.indices]])
+    data = np.concatenate([column * root, X.data * root[X.indices]])
     return sparse.csc_array((data, indices, indptr), shape=(n_rows, X.shape[1] + 1))
