@@ -125,17 +125,6 @@ def about(n: int) -> str:
     return f"{round(n, -digits):,}"
 
 
-def adjusted(correction: float) -> str:
-    """Return what smaller samples added to the powers, as a clause; nothing if it is nothing.
-
-    Examples
-    --------
-    >>> adjusted(0.125), adjusted(0.0)
-    ('; smaller samples moved that power by +0.12', '')
-    """
-    return f"; smaller samples moved that power by {correction:+.2f}" if correction else ""
-
-
 def capital(text: str) -> str:
     """Return `text` with a capital first letter.
 

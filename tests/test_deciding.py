@@ -476,16 +476,13 @@ SAMPLED = SampleEvidence(
 
 
 @pytest.mark.parametrize(("kind", "power"), [("l2", 1.0), ("l1", 0.85)])
-@pytest.mark.parametrize("correction", [0.0, 0.25, -0.5])
-def test_strengths_are_rescaled_with_the_correction_that_smaller_samples_showed(
-    kind: str, power: float, correction: float
-) -> None:
+def test_strengths_are_rescaled_by_the_power_of_their_law(kind: str, power: float) -> None:
     found = trained(clear(**{"l2": 0.9, kind: 0.5}))
-    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind, correction=correction))
+    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=growth_of(kind))
     decision = decider(found, evidence, n_rows=4 * N).decide()
     advised = decision.strength.regularizer
     assert advised.kind == kind
-    assert getattr(advised, kind) == pytest.approx(0.1 * 4 ** -(power + correction))
+    assert getattr(advised, kind) == pytest.approx(0.1 * 4**-power)
     assert decision.strength.on_sample == Regularizer(**{kind: 0.1})
     assert decision.strength.carried is not None
     assert "200 to 800 rows" in decision.strength.carried
@@ -509,7 +506,7 @@ def test_the_factor_that_did_best_on_all_rows_is_applied_and_said() -> None:
 
 def test_what_is_known_of_another_kind_does_not_move_the_strength() -> None:
     found = trained(clear())
-    other = growth_of("l1", correction=0.25, factor=2.0)
+    other = growth_of("l1", factor=2.0)
     evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=other)
     decision = decider(found, evidence, n_rows=4 * N).decide()
     assert decision.strength.regularizer.l2 == pytest.approx(0.1 / 4)
@@ -523,7 +520,7 @@ def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forwa
     decider(found, evidence, n_rows=4 * N, family=family).decide()
     (by,) = family.rescalings
     assert (by.n_sample, by.n_rows, by.n_features) == (N, 4 * N, 6)
-    assert (by.correction, by.is_forward) == (0.0, is_forward)
+    assert by.is_forward == is_forward
     fit = found.tuned.results.by_kind["l2"][0]
     assert family.trainings == [(fit, N, 4 * N, SEEDS["model"])]
 

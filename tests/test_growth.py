@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,23 +14,20 @@ from scipy import integrate, stats
 from search_fakes import RidgeFamily
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
-from test_sampling_blocks import blocks, table
+from test_sampling_blocks import table
 
 from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
-from regadvisor.evidence.full_size import correction_of, train_size
+from regadvisor.evidence.full_size import train_size
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.families.neural.recipe import Recipe
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
-from regadvisor.full_size.gain import GainAtFull, gain_at_full, shrunk, vertex
-from regadvisor.full_size.laws import STRENGTH_LAWS, transfer_prior
+from regadvisor.full_size.gain import GainAtFull, gain_at_full
+from regadvisor.full_size.laws import transfer_prior
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
-from regadvisor.sampling.blocks import thinned
 from regadvisor.sampling.draw import draw_sample
-from regadvisor.search.results import Results
 from regadvisor.search.store import opened
 from regadvisor.thresholds import FULL_SIZE_FACTORS
 
@@ -117,55 +113,14 @@ def test_no_more_is_foretold_than_was_seen(gain: float, ratio: float, model: str
     assert found.gain <= gain + 1e-4, "a hundredth of a percent of the loss"
 
 
-@given(at=st.floats(-0.9, 0.9), curve=st.floats(0.1, 10.0))
-def test_the_vertex_of_a_parabola_is_found(at: float, curve: float) -> None:
-    logs = [-2.0, -1.0, 0.0, 1.0, 2.0]
-    assert vertex(logs, [curve * (x - at) ** 2 for x in logs]) == pytest.approx(at, abs=1e-6)
-
-
-def test_an_optimum_at_the_end_stays_there() -> None:
-    assert vertex([0.0, 1.0, 2.0], [3.0, 2.0, 1.0]) == 2.0
-    assert shrunk(0.4, math.sqrt(3.0), sd=1.0) == pytest.approx(0.1)
-
-
 # ------------------------------------------------------------------------------------------- the sizes
-
-
-def test_smaller_samples_are_nested_and_keep_the_classes() -> None:
-    _, drawn = blocks(table())
-    assert drawn is not None
-    half, smaller = thinned(drawn, 0.75, seed=1), thinned(drawn, 0.5, seed=1)
-    assert half is not None
-    assert smaller is not None
-    for whole, many, few in zip(drawn.folds, half, smaller, strict=True):
-        assert (len(many.train), len(few.train)) == (60, 40)
-        assert set(few.train) <= set(many.train) <= set(whole.train)
-        np.testing.assert_array_equal(few.test, whole.test)
-        share = drawn.table.y[whole.train].mean()
-        assert abs(drawn.table.y[few.train].mean() - share) <= 1 / 40
-    assert thinned(drawn, 0.25, seed=1) is None, "twenty rows are too few"
-
-
-def test_groups_stay_whole_in_smaller_samples() -> None:
-    rng = np.random.default_rng(0)
-    group = np.repeat(np.arange(60), 10)
-    source = make_table(rng.normal(size=(600, 3)), rng.normal(size=600), groups=group)
-    drawn = draw_sample(source, n_rows=600, folds=4)
-    smaller = thinned(drawn, 0.5, seed=0)
-    assert smaller is not None
-    groups = np.asarray(drawn.table.groups)
-    for whole, few in zip(drawn.folds, smaller, strict=True):
-        names, counts = np.unique(groups[few.train], return_counts=True)
-        assert (counts == 10).sum() >= len(names) - 1, "all but the last one"
-        assert len(few.train) == round(len(whole.train) / 2)
 
 
 def test_a_size_is_trained_as_scikit_learn_trains_it() -> None:
     rng = np.random.default_rng(0)
     X, noise = rng.normal(size=(400, 6)), rng.normal(size=400)
     drawn = draw_sample(make_table(X, X[:, 0] + noise), n_rows=400, folds=4)
-    folds = thinned(drawn, 0.5, seed=2)
-    assert folds is not None
+    folds = tuple(replace(fold, train=fold.train[::2]) for fold in drawn.folds)
     family = LinearFamily()
     prepared = family.prepare(drawn.table, folds, seed=0)
     fits = train_size(
@@ -248,7 +203,7 @@ def test_far_beyond_the_sample_nothing_is_promised() -> None:
     advice = advise(X, y, sample=300, effort="quick")
     growth = advice.record.evidence.growth
     assert growth is not None
-    assert growth.source == "measured"
+    assert growth.source == "prior"
     (seen,) = growth.sizes
     assert (seen.n_rows, seen.share) == (300, 1.0)
     # Least squares with p of n rows in excess loses about p / n, so the gain falls about as 1/n.
@@ -283,46 +238,6 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
 
 
 @pytest.mark.slow
-def test_a_single_block_is_not_thinned() -> None:
-    """One fold does not tell how the best strength moves, and nothing else of a smaller sample decides."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(9_000, 30))  # mostly noise: regularizing helps
-    y = 0.3 * X[:, 0] + rng.normal(size=9_000)
-    advice = advise(X, y, model="mlp", recipe=Recipe(hidden=(32,), epochs=6), effort="quick")
-    assert advice.record.evidence.sample is not None
-    assert advice.record.evidence.sample.validation == "blocks"
-    growth = advice.record.evidence.growth
-    assert growth is not None
-    assert growth.n_sample == 3_200
-    assert [point.share for point in growth.sizes] == [1.0]
-    assert (growth.correction, growth.source) == (0.0, "prior")
-
-
-def test_the_correction_of_weighted_rows_is_that_of_the_rows_that_count() -> None:
-    """On the first half of every fold 4 times the strength is best, on the second half a quarter of it."""
-    factors = {0.25: (3.0, 1.0), 1.0: (1.9, 1.9), 4.0: (1.0, 3.0)}
-    noise = np.random.default_rng(0).normal(0.0, 0.01, 60)
-    is_first = np.arange(60) % 20 < 10
-    fits = {
-        factor: SimpleNamespace(losses=np.where(is_first, first, second) + noise)
-        for factor, (first, second) in factors.items()
-    }
-    folds = tuple(SimpleNamespace(test=np.arange(start, start + 20)) for start in (0, 20, 40))
-    prepared = SimpleNamespace(folds=folds, n_rows=60)
-    laws = {"l2": STRENGTH_LAWS["decoupled"]["l2"]}
-
-    def correction(weight: np.ndarray | None) -> float:
-        measure = Results(prepared=prepared, trials=(), weight=weight)  # type: ignore[arg-type]
-        return correction_of(fits, laws, measure)  # type: ignore[arg-type]
-
-    assert correction(is_first.astype(float)) > 0.2
-    assert correction((~is_first).astype(float)) < -0.2
-    assert abs(correction(None)) < 0.1
-    only_one = np.where(np.arange(60) < 20, 1.0, 0.0)
-    assert correction(only_one) == 0.0, "one fold does not tell"
-
-
-@pytest.mark.slow
 def test_a_sample_of_everything_extrapolates_nothing() -> None:
     X, y = wide_regression(400)
     advice = advise(X, y, effort="quick")
@@ -347,7 +262,7 @@ def growth(**changes: object) -> GrowthEvidence:
         kind="l2",
         n_sample=1_000,
         n_rows=5_000,
-        source="measured",
+        source="prior",
         sizes=(),
         gain=0.05,
         low=0.01,

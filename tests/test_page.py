@@ -202,7 +202,7 @@ def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:
         kind="l2",
         n_sample=200,
         n_rows=5_000,
-        source="measured",
+        source="prior",
         sizes=(),
         gain=0.04,
         low=-0.01,

@@ -22,13 +22,7 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.full_size.laws import (
-    STRENGTH_LAWS,
-    rescaled_loss,
-    rescaling_costs,
-    strength_laws,
-    transfer_prior,
-)
+from regadvisor.full_size.laws import STRENGTH_LAWS, rescaled_loss, rescaling_costs, transfer_prior
 from regadvisor.full_size.rescale import Rescaling, exponent, rescaled
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
@@ -89,14 +83,7 @@ def test_powers_follow_the_fitted_law_within_their_range() -> None:
     assert {exponent("decoupled", "l1", features) for features in (1, 10, 1_000)} == {0.0}
 
 
-def test_every_family_has_its_own_laws_in_one_table() -> None:
-    families = (LinearFamily(), MLPFamily(Recipe()), MLPFamily(Recipe(coupling="loss")))
-    laws = [strength_laws(name=each.name, coupling=each.coupling) for each in families]
-    assert laws == [STRENGTH_LAWS["linear"], STRENGTH_LAWS["decoupled"], STRENGTH_LAWS["loss"]]
-
-
-@pytest.mark.parametrize("correction", [0.0, 0.2, -0.3])
-def test_linear_strengths_fall_by_their_powers_and_the_correction(correction: float) -> None:
+def test_linear_strengths_fall_by_their_powers() -> None:
     found = Regularizer(l1=0.1, l2=0.4)
     fit = Fit(
         job=Job(regularizer=found),
@@ -105,14 +92,14 @@ def test_linear_strengths_fall_by_their_powers_and_the_correction(correction: fl
         zeroed=np.zeros(1),
         converged=True,
     )
-    by = Rescaling(n_sample=500, n_rows=8_000, n_features=10, correction=correction)
+    by = Rescaling(n_sample=500, n_rows=8_000, n_features=10)
     there, sentence = LinearFamily().at_full_size(fit, by)
-    assert there.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
-    assert there.l1 == pytest.approx(0.1 * 16 ** -(0.85 + correction))
+    assert there.l2 == pytest.approx(0.4 * 16**-1.0)
+    assert there.l1 == pytest.approx(0.1 * 16**-0.85)
     assert sentence is not None
     in_loss = rescaled(found, "loss", by)
-    assert in_loss.l2 == pytest.approx(0.4 * 16 ** -(1.0 + correction))
-    assert in_loss.l1 == pytest.approx(0.1 * 16 ** -(0.5 + correction))
+    assert in_loss.l2 == pytest.approx(0.4 * 16**-1.0)
+    assert in_loss.l1 == pytest.approx(0.1 * 16**-0.5)
 
 
 @given(
@@ -133,7 +120,6 @@ def test_strengths_fall_by_the_power_and_not_at_all_forward_in_time() -> None:
     by = Rescaling(n_sample=500, n_rows=8_000, n_features=10)
     assert by.factor("decoupled", "l2") == pytest.approx(16 ** -exponent("decoupled", "l2", 10))
     assert replace(by, is_forward=True).factor("decoupled", "l2") == 1.0
-    assert replace(by, is_forward=True, correction=0.25).factor("decoupled", "l2") == pytest.approx(0.5)
 
 
 # ----------------------------------------------------------------------------- who reads the costs

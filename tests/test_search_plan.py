@@ -122,8 +122,8 @@ def test_sizes_between_two_rungs_belong_to_the_higher_one() -> None:
 
 def test_the_projection_counts_what_halving_leaves() -> None:
     linear = price(walk(family="linear", overhead_s=1.0), EFFORTS["standard"], 5_000)
-    # Three fits on a quarter of the sample, two for each of two rounds after the portfolio.
-    assert linear == pytest.approx(1.0 + (1 + 5 + 5 + 6 + 3 / 4 + 2 * 2) * 0.5)
+    # Two fits for each of two rounds after the portfolio.
+    assert linear == pytest.approx(1.0 + (1 + 5 + 5 + 6 + 2 * 2) * 0.5)
     # 1 or 2 of 5 folds for all, the others for a third of each kind; the baseline's seeds on all folds.
     effort = EFFORTS["quick"]
     for n_rows, n_first in ((1_000, 1), (400, 2)):
@@ -150,7 +150,7 @@ def test_the_projection_counts_blocks_where_there_are_rows_for_them() -> None:
         if kind != "none":
             n = effort.trials("mlp", kind)
             block_fits += n + 2 * math.ceil(n / 3)
-    block_fits += 3 * (3 / 4 + 2 * 2)  # three fits on a quarter of each block, and two rounds
+    block_fits += 3 * 2 * 2  # two rounds
     assert price(walk(n_rows=50_000), effort, 1_000) == pytest.approx(0.5 * block_fits / 5)
     assert blocks(effort, n_rows=3_600) == 3
     assert blocks(effort, n_rows=3_500) is None

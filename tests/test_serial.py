@@ -302,14 +302,14 @@ def test_without_timings_drops_the_flip_of_the_question_about_time() -> None:
     assert json.loads(without_timings(to_json(record)))["flips"] == [{"outcome": "l1", "condition": "x"}]
 
 
-def test_the_correction_of_a_power_was_once_called_drift() -> None:
+def test_what_a_quarter_of_the_rows_showed_is_no_longer_part_of_a_record() -> None:
     plain = json.loads(to_json(network()))
     ends = {"gain": 0.1, "low": 0.0, "high": 0.2, "p_better": 0.9, "p_same": 0.1, "p_worse": 0.0}
     rows = {"n_sample": 100, "n_rows": 1_000, "sizes": []}
     plain["evidence"]["growth"] = {"kind": "l2", "source": "measured", "drift": 0.25, **rows, **ends}
     record = from_json(json.dumps(plain))
     assert record.evidence.growth is not None
-    assert record.evidence.growth.correction == 0.25
+    assert record.evidence.growth.source == "prior"
 
 
 def test_a_record_of_the_first_format_is_read() -> None:

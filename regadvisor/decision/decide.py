@@ -197,7 +197,6 @@ class Decider:
             n_sample=trained.prepared.n_learned,
             n_rows=self.n_rows,
             n_features=trained.prepared.n_features,
-            correction=0.0 if known is None else known.correction,
             is_forward=sample is not None and sample.validation == "time",
         )
         regularizer, said = self.family.at_full_size(fit, by)

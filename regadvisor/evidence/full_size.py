@@ -1,19 +1,17 @@
 """From the pick on the sample to its gain and its strengths at the full size: the evidence of Q10.
 
-Where the sample is much smaller than the data, the pick is also trained on a quarter of each fold's training
-rows, weaker and stronger: how its best strength moves from there to the sample is how it moves on. Where a
-budget was given that has room for it, the pick and no regularization are trained on all rows, too. The gain
-is extrapolated from the largest size by ``full_size/gain.py``.
+Where a budget was given that has room for it, the pick, weaker and stronger, and no regularization are
+trained on all rows. The gain is extrapolated from the largest size by ``full_size/gain.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,17 +23,16 @@ from regadvisor.data.table import MOST_CELLS, Table
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.gain import gain_at_full, shrunk, vertex
-from regadvisor.full_size.laws import PowerLaw, strength_laws, transfer_prior
+from regadvisor.full_size.gain import gain_at_full
+from regadvisor.full_size.laws import transfer_prior
 from regadvisor.full_size.rescale import Rescaling
 from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
-from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
-from regadvisor.sampling.blocks import thinned
+from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.results import Results
 from regadvisor.search.store import Journal, opened
-from regadvisor.thresholds import FULL_SIZE_FACTORS, SMALLER_FACTORS, SMALLER_SHARE
+from regadvisor.thresholds import FULL_SIZE_FACTORS
 
 if TYPE_CHECKING:
     from regadvisor.sampling.draw import Drawn
@@ -68,15 +65,12 @@ class Growing:
 
         `picked`: the fit of its best strengths on the sample.
         """
-        correction: float | None = None
-        checked: tuple[SizePoint, float] | None = None
-        # Fewer training rows stand for a smaller sample, but where they grow from fold to fold.
-        if self.plan.is_far and (not self._is_forward or len(self.drawn.folds) == 1):
-            with ExitStack() as stack:
-                store = None if self.storage is None else stack.enter_context(opened(self.storage))
-                correction = self._correction(kind, picked, store)
-                checked = self._checked(picked, correction or 0.0, store)
-        return self._evidence(kind, checked, correction=correction)
+        # Forward in time folds learn from ever more rows: no size of theirs is that of all rows.
+        if not self.plan.is_far or (self._is_forward and len(self.drawn.folds) > 1):
+            return self._evidence(kind, None)
+        with ExitStack() as stack:
+            store = None if self.storage is None else stack.enter_context(opened(self.storage))
+            return self._evidence(kind, self._checked(picked, store))
 
     @property
     def _is_forward(self) -> bool:
@@ -90,41 +84,7 @@ class Growing:
         none, pick = self.honest.of("none"), self.honest.of(kind)
         return _size_point(none, pick, self.honest.panel, self.prepared.n_learned, share=1.0)
 
-    def _correction(self, kind: Kind, picked: Fit, store: Journal | None) -> float | None:
-        """Return the correction of the pick's strengths, None if it was not measured.
-
-        The pick is trained on a share of every fold's training rows. It takes several folds to know how the
-        best strength moves, and a penalty to have one.
-        """
-        of_family = strength_laws(name=self.family.name, coupling=self.family.coupling)
-        laws = {name: law for name, law in of_family.items() if name in STRENGTHS[kind]}
-        if not laws or not self.plan.measures_strengths or self.deadline.expired():
-            return None
-        folds = thinned(self.drawn, SMALLER_SHARE, seed=self.seed)
-        if folds is None:
-            return None
-        prepared = self.family.prepare(self.drawn.table, folds, seed=self.seed)
-        there = self.family.rescaled(
-            picked.job.regularizer, source=self.prepared, target=prepared, is_forward=self._is_forward
-        )
-        tried = {factor: there.times(factor) for factor in SMALLER_FACTORS}
-        fits = train_size(
-            self.family,
-            prepared,
-            list(tried.values()),
-            seed=picked.job.seed,
-            deadline=self.deadline,
-            study=f"{SMALLER_SHARE:g} of the rows",
-            store=store,
-        )
-        if fits is None or len(fits) < len(tried):
-            return None
-        measure = Results(prepared=prepared, trials=(), weight=self.drawn.table.weight)
-        return correction_of({factor: fits[each] for factor, each in tried.items()}, laws, measure)
-
-    def _checked(
-        self, picked: Fit, correction: float, store: Journal | None
-    ) -> tuple[SizePoint, float] | None:
+    def _checked(self, picked: Fit, store: Journal | None) -> tuple[SizePoint, float] | None:
         """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
 
         The gain there, and the factor on the strengths that did best.
@@ -141,7 +101,6 @@ class Growing:
             n_sample=self.prepared.n_learned,
             n_rows=self.table.n_rows,
             n_features=self.prepared.n_features,
-            correction=correction,
             is_forward=self._is_forward,
         )
         advised, _ = self.family.at_full_size(picked, by)
@@ -182,9 +141,7 @@ class Growing:
 
     # ------------------------------------------------------------------------------- what follows
 
-    def _evidence(
-        self, kind: Kind, checked: tuple[SizePoint, float] | None, *, correction: float | None
-    ) -> GrowthEvidence:
+    def _evidence(self, kind: Kind, checked: tuple[SizePoint, float] | None) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
         prior = transfer_prior(spec_of(self.family.name).laws)
@@ -196,14 +153,12 @@ class Growing:
             scatter=prior.gain_scatter,
             region=thresholds.SAME_REGION,
         )
-        source: Literal["measured", "checked", "prior"] = "prior" if correction is None else "measured"
         return GrowthEvidence(
             kind=kind,
             n_sample=n_sample,
             n_rows=n_rows,
-            source=source if checked is None else "checked",
+            source="prior" if checked is None else "checked",
             sizes=tuple(points),
-            correction=correction or 0.0,
             factor=1.0 if checked is None else checked[1],
             **asdict(found),
         )
@@ -229,36 +184,6 @@ def _size_point(
         gain=measured.mean / scale,
         se=math.sqrt(measured.variance) / scale,
     )
-
-
-def correction_of(fits: Mapping[float, Fit], laws: Mapping[str, PowerLaw], measure: Results) -> float:
-    """Return what is added to the powers by which strengths fall.
-
-    The strengths rescaled down from the sample are held against what does best there: if those are m times as
-    strong, strengths fall faster by the power log m / log(ratio of the rows).
-
-    `fits`: on a quarter of the training rows, by the factor on the rescaled strengths. `laws`: of the
-    strengths of the pick. `measure`: the quarter's folds; it says what the mean loss of a fit is.
-    """
-    factors = sorted(fits)
-    logs = [math.log(factor) for factor in factors]
-
-    def best(rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
-        return vertex(logs, [measure.mean_loss(fits[factor].losses, rows) for factor in factors])
-
-    # A fold whose rows all weigh nothing says nothing.
-    some = fits[factors[0]].losses
-    folds = [
-        fold.test for fold in measure.prepared.folds if math.isfinite(measure.mean_loss(some, fold.test))
-    ]
-    if len(folds) < 2:
-        return 0.0
-    se = float(np.std([best(rows) for rows in folds], ddof=1)) / math.sqrt(len(folds))
-    steps = math.log(1.0 / SMALLER_SHARE)
-    measured = best(np.concatenate(folds)) / steps
-    sd = float(np.mean([law.sd for law in laws.values()]))
-    correction = shrunk(measured, max(se, thresholds.STRENGTH_LEAST_SE) / steps, sd=sd)
-    return correction if abs(correction) >= thresholds.SMALLEST_CORRECTION else 0.0
 
 
 def train_size(

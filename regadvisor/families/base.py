@@ -192,10 +192,6 @@ class OnOtherRows:
         """Whose powers strengths fall by."""
         return self.coupling
 
-    def _sum_lr(self, prepared: Prepared) -> float:
-        """Return Σ lr of a run on the training rows of a fold (decoupled penalties)."""
-        raise NotImplementedError
-
     def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
         """Return Σ lr of the full run, and its epochs where they are known (decoupled penalties)."""
         raise NotImplementedError
@@ -211,21 +207,6 @@ class OnOtherRows:
             sum_lr = float(picked.sum_lr or 0.0), in_full
         said = told(found, self.law, by, sum_lr=sum_lr, epochs=epochs)
         return rescaled(found, self.law, by, sum_lr=sum_lr), said
-
-    def rescaled(
-        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
-    ) -> Regularizer:
-        """Return strengths for training on fewer rows, by the same powers."""
-        by = Rescaling(
-            n_sample=source.n_learned,
-            n_rows=target.n_learned,
-            n_features=source.n_features,
-            is_forward=is_forward,
-        )
-        sum_lr = (1.0, 1.0)
-        if self.law == "decoupled":
-            sum_lr = self._sum_lr(source), self._sum_lr(target)
-        return rescaled(regularizer, self.law, by, sum_lr=sum_lr)
 
 
 class Family(Protocol):
@@ -271,14 +252,6 @@ class Family(Protocol):
 
     def at_full_size(self, picked: Fit, by: Rescaling) -> tuple[Regularizer, str | None]:
         """Return the strengths for all rows and one sentence on how they were rescaled."""
-
-    def rescaled(
-        self, regularizer: Regularizer, *, source: Prepared, target: Prepared, is_forward: bool = False
-    ) -> Regularizer:
-        """Return strengths for training on the folds of `target` that stand for those on `source`'s.
-
-        By the same powers as :meth:`at_full_size`; `target` holds fewer training rows of the same sample.
-        """
 
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised model is to be trained on everything; `picked` None: nothing was trained."""

@@ -1,4 +1,4 @@
-"""From the gain on a sample to the gain at the full size, and how a measured power is shrunk.
+"""From the gain on a sample to the gain at the full size.
 
 A gain over no regularization is modelled as ``g(n) = g · (n / n_s)^-a``, as a share of the baseline's loss:
 the variance that a penalty saves falls with the rows. The power a is normal over data sets (``laws.py``).
@@ -10,7 +10,6 @@ by the scatter that other sets showed per √(log ratio). No gain is assumed to 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,33 +75,3 @@ def gain_at_full(
         p_same=p_not_better - p_worse,
         p_worse=p_worse,
     )
-
-
-def vertex(logs: Sequence[float], losses: Sequence[float]) -> float:
-    """Return the log strength with the lowest loss: of the parabola through the best and its neighbours.
-
-    At an end of the grid it is that end.
-
-    Examples
-    --------
-    >>> vertex([-1.0, 0.0, 1.0], [2.25, 0.25, 0.25])
-    0.5
-    """
-    at = int(np.argmin(losses))
-    if at in (0, len(losses) - 1):
-        return float(logs[at])
-    x, y = np.asarray(logs[at - 1 : at + 2]), np.asarray(losses[at - 1 : at + 2])
-    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
-    curve = (right - left) / (x[2] - x[0])
-    return float((x[0] + x[1]) / 2 - left / (2 * curve))
-
-
-def shrunk(measured: float, se: float, *, sd: float) -> float:
-    """Return the posterior mean of a quantity with the prior N(0, sd²), measured once.
-
-    Examples
-    --------
-    >>> shrunk(1.0, 1.0, sd=1.0)
-    0.5
-    """
-    return measured * sd**2 / (sd**2 + se**2)

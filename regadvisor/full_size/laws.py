@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from regadvisor import thresholds
-from regadvisor.family_spec import spec_of
 from regadvisor.thresholds import FARTHEST_RATIO
 
 # ------------------------------------------------------------- strengths: from a sample to all rows
@@ -97,19 +96,6 @@ def transfer_prior(model: str) -> TransferPrior:
     14
     """
     return next(prior for prior in TRANSFER if prior.model == model)
-
-
-def strength_laws(*, name: str, coupling: str) -> dict[str, PowerLaw]:
-    """Return the laws of a family's strengths, by its name and the coupling of its penalties.
-
-    Examples
-    --------
-    >>> strength_laws(name="mlp", coupling="loss")["l1"].intercept
-    0.5
-    """
-    if spec_of(name).laws == "linear":
-        return STRENGTH_LAWS["linear"]
-    return STRENGTH_LAWS["loss" if coupling == "loss" else "decoupled"]
 
 
 def rescaling_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str, float]:

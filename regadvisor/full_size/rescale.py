@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from regadvisor.full_size.laws import STRENGTH_LAWS, Law
 from regadvisor.regularizer import Regularizer
 from regadvisor.thresholds import EXPONENT_RANGE, FARTHEST_RATIO
-from regadvisor.words import adjusted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +19,6 @@ class Rescaling:
     n_rows: int
     #: Features after encoding: how fast decoupled penalties fall depends on them.
     n_features: int
-    #: Added to the powers by which penalties fall with the rows: what smaller samples showed.
-    correction: float = 0.0
     #: Whether the regularizer was tested on later rows: then decoupled penalties do not fall.
     is_forward: bool = False
 
@@ -43,7 +40,7 @@ class Rescaling:
         if law == "decoupled":
             ratio = min(max(ratio, 1.0 / FARTHEST_RATIO), FARTHEST_RATIO)
             power = 0.0 if self.is_forward else power
-        return float(ratio ** (power + self.correction))
+        return float(ratio**power)
 
 
 def exponent(law: Law, name: str, n_features: int) -> float:
@@ -94,15 +91,15 @@ def told(
     penalties is what is compared: it sets what a penalty does to a run.
     """
     has = [name for name in ("l2", "l1") if getattr(regularizer, name)]
-    rows, end = f"Rescaled from {by.n_sample:,} to {by.n_rows:,} rows", adjusted(by.correction)
+    rows = f"Rescaled from {by.n_sample:,} to {by.n_rows:,} rows"
     if law == "linear":
         powers = {"l2": "1/n", "l1": f"n^-{STRENGTH_LAWS[law]['l1'].intercept:g}"}
         fallen = ", ".join(f"{name.upper()} as {powers[name]}" for name in has).replace(" as", " falls as", 1)
-        return f"{rows}: for a linear model the best {fallen}{end}."
+        return f"{rows}: for a linear model the best {fallen}."
     if law == "loss":
         rules = {"l2": "L2 as 1/n", "l1": "L1 as 1/√n"}
         fallen = " and ".join(rules[name] for name in has)
-        return f"{rows} by theory: in the loss, {fallen}; not rescaled by Σ lr{end}"
+        return f"{rows} by theory: in the loss, {fallen}; not rescaled by Σ lr"
     on_sample, in_full = sum_lr
     said = []
     for name in sorted(has):
@@ -113,5 +110,5 @@ def told(
     run = "" if epochs is None else f" in {epochs} epochs"
     return (
         f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {by.n_sample:,} rows, "
-        f"{in_full:.3g}{run} on all {by.n_rows:,}){end}"
+        f"{in_full:.3g}{run} on all {by.n_rows:,})"
     )

@@ -13,9 +13,6 @@ from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 
 EffortName = Literal["quick", "standard", "thorough"]
 
-#: What trying strengths on smaller samples amounts to, in fits on the whole sample.
-WHOLE_JOBS = thresholds.SMALLER_SHARE * len(thresholds.SMALLER_FACTORS)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:

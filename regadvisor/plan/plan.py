@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from regadvisor import thresholds
-from regadvisor.plan.effort import EFFORTS, WHOLE_JOBS, Effort, share_of_fits
+from regadvisor.plan.effort import EFFORTS, Effort, share_of_fits
 from regadvisor.regularizer import Kind
 
 #: Fits on all folds that a round after the portfolio amounts to: two candidates of the kinds that may win. It
@@ -37,18 +37,10 @@ class Plan:
     is_race: bool = False
     #: Whether each fold has training rows of its own.
     in_blocks: bool = False
-    #: Whether all rows are so many more than those learned from that it is measured how strengths move.
+    #: Whether all rows are so many more than those learned from that a check on all rows may pay.
     is_far: bool = False
     #: What using a kind's strengths on all rows is expected to add, as a share of its loss.
     rescaling_costs: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def measures_strengths(self) -> bool:
-        """Whether the pick is tried on a share of the rows, to see how its strengths move with them.
-
-        It takes several folds to tell.
-        """
-        return self.is_far and self.n_folds > 1
 
     @property
     def n_jobs(self) -> float:
@@ -59,7 +51,7 @@ class Plan:
         jobs = sum(map(self._jobs_of, self.trials))
         in_full = self.n_folds == self.n_first
         jobs += (2 * JOBS_A_ROUND if in_full else JOBS_A_ROUND) * self.effort.n_rounds
-        return jobs + (WHOLE_JOBS if self.measures_strengths else 0.0)
+        return jobs
 
     def _jobs_of(self, kind: Kind) -> float:
         n_trials = self.trials[kind]

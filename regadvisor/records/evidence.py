@@ -321,9 +321,8 @@ class GrowthEvidence:
     #: Rows that the fits stand for, and all rows.
     n_sample: int
     n_rows: int
-    #: ``"measured"``: the strengths were tried on fewer rows as well; ``"checked"``: the gain was measured on
-    #: all rows; ``"prior"``: all is known from the sample alone.
-    source: Literal["measured", "checked", "prior"]
+    #: ``"checked"``: the gain was measured on all rows; ``"prior"``: all is known from the sample alone.
+    source: Literal["checked", "prior"]
     sizes: tuple[SizePoint, ...]
     #: Gain at the full size as a share of the loss of none: its median and 95% interval.
     gain: float
@@ -333,8 +332,6 @@ class GrowthEvidence:
     p_better: float
     p_same: float
     p_worse: float
-    #: What is added to the family's powers by which strengths fall with the rows.
-    correction: float = 0.0
     #: Factor on the strengths that did best on all rows, if they were tried there.
     factor: float = 1.0
 

@@ -237,8 +237,8 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     """Return a record of an older format in the form of today's."""
     evidence = plain.get("evidence") or {}
     scores, growth = evidence.get("scores"), evidence.get("growth")
-    if isinstance(growth, dict) and "drift" in growth:
-        growth["correction"] = growth.pop("drift")
+    if isinstance(growth, dict) and growth.get("source") == "measured":  # strengths on a quarter of the rows
+        growth["source"] = "prior"
     if isinstance(scores, dict) and isinstance(
         scores.get("comparisons"), dict
     ):  # every pair was kept in both directions, by "a:b"

@@ -6,25 +6,18 @@ from __future__ import annotations
 
 #: Beyond this many times the rows of the sample a gain is not extrapolated to more than "unsure".
 FARTHEST_EXTRAPOLATION = 8.0
-#: Smaller samples are trained if all rows are more than this many times those of the sample; below, the prior
-#: alone says what becomes of a gain and a strength.
+#: Models are trained on all rows, if the budget has room for it, where these are more than this many times
+#: those of the sample.
 MEASURED_FROM_RATIO = 2.0
 
 # ------------------------------------------------------------------------------------------------ other sizes
 
-#: The share of the training rows on which the pick is tried again, and the factors on its strengths.
-SMALLER_SHARE = 0.25
-SMALLER_FACTORS = (0.25, 1.0, 4.0)
 #: The factors for models trained on all rows.
 FULL_SIZE_FACTORS = (0.5, 1.0, 2.0)
 #: A check on all rows has to fit into this share of the time that is left.
 CHECK_SHARE = 0.8
 #: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
 RESCALING_MOST_LOST = 0.5
-#: The log of a best strength is never taken for better known than this: a third of the grid's step.
-STRENGTH_LEAST_SE = 0.35
-#: A smaller correction is not worth a word: over a hundred times the rows it moves a strength by 2%.
-SMALLEST_CORRECTION = 0.005
 
 # -------------------------------------------------------------------------------------------------- strengths
 

@@ -60,8 +60,6 @@ DRIFT_ROWS_PER_BIN = 30
 DRIFT_FREE_POSITION = 1e-3
 #: A variance ratio beyond e^3 is not told apart from any larger one (a rare value was not drawn at all).
 LARGEST_LOG_RATIO = 3.0
-#: Folds with fewer training rows than this are not made.
-FEWEST_TRAINED = 40
 
 # ---------------------------------------------------------------------------- differences, drift and matching
 

@@ -290,9 +290,6 @@ class FittedFamily(OnOtherRows):
         """Whose powers strengths fall by."""
         return "linear" if self.learner.laws == "linear" else self.coupling
 
-    def _sum_lr(self, prepared: Prepared) -> float:
-        return self.learner.sum_lr(_n_train(prepared)) or 0.0
-
     def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
         return self.learner.sum_lr(by.n_rows) or 0.0, None
 

@@ -255,9 +255,6 @@ class MLPFamily(OnOtherRows):
 
         return Costs(job_s=lambda n_rows: one_worker_s(n_rows) / gain, full_run_s=full_run_s)
 
-    def _sum_lr(self, prepared: Prepared) -> float:
-        return _network(prepared).plan.sum_lr()
-
     def _full_run(self, picked: Fit, by: Rescaling) -> tuple[float, int | None]:
         epochs = self._epochs_for(picked, n_sample=by.n_sample, n_rows=by.n_rows)
         return float(full_run_rates(self.recipe, n_rows=by.n_rows, epochs=epochs).sum()), epochs
