@@ -30,6 +30,7 @@ from regadvisor.families.neural.module.inputs import Part
 from regadvisor.families.neural.module.layout import ModuleLayout
 from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.outputs import merged
+from regadvisor.families.neural.module.recurrent import Recurrent
 from regadvisor.families.neural.module.source import ModuleSource, own_luck
 from regadvisor.families.neural.parameters import copied
 from regadvisor.records import Audit
@@ -156,6 +157,9 @@ class ModuleStack(Stack):
         self.dropout_shapes = tuple(place.shape for place in architecture.places)
         # A copy of its own: stacks run in several threads, and a call puts parameters into the module.
         self._module = copied(architecture.template)
+        for part in self._module.modules():
+            if isinstance(part, Recurrent):
+                part.is_together = architecture.engine == "vmap"
         self._feed = feed_of(self._module)
         self._trained = {entry.name: entry.view(self.flat).detach() for entry in layout.trained}
         self._gradients = {entry.name: entry.view(self.gradient) for entry in layout.trained}

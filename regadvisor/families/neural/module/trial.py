@@ -31,6 +31,7 @@ from regadvisor.families.neural.module.layout import make_layout, tensors
 from regadvisor.families.neural.module.layouts import check_rows_apart
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import place_in, prediction_in, rows_of
+from regadvisor.families.neural.module.recurrent import N_FLOATS, packed_layers, with_fed_recurrence
 from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.module.stack import Engine, ModuleArchitecture, Seen
 from regadvisor.families.neural.parameters import copied, penalised_parameters
@@ -81,7 +82,7 @@ def examine(
     check_parameters(first)
     second = source.another(first)
     drawn = keep_in_eval(copied(first))
-    module, feed = _template(drawn, rows.device)
+    module, feed = _template(drawn, rows.device, lambda module: called(module, source.arguments(few), source))
     source, dry = _looked_at(module, second, source, few, deadline)
     task = {"is_classification": is_classification, "has_own_loss": recipe.loss is not None}
     check_outputs(dry.outputs, source, **task)
@@ -118,9 +119,16 @@ def examine(
     return replace(architecture, engine=best, engine_reason=reason)
 
 
-def _template(drawn: nn.Module, device: torch.device) -> tuple[nn.Module, Feed]:
-    """Return a copy that networks are made of, with the feed of its dropout layers."""
+def _template(
+    drawn: nn.Module, device: torch.device, call: Callable[[nn.Module], object]
+) -> tuple[nn.Module, Feed]:
+    """Return a copy that networks are made of, with the feed of its dropout layers.
+
+    `call`: passes a few rows through a module.
+    """
+    packed = packed_layers(copied(drawn).to(device), call)
     module, feed = with_fed_dropout(copied(drawn))
+    with_fed_recurrence(module, feed, packed=packed)
     for part in module.modules():
         if isinstance(part, nn.Embedding | nn.EmbeddingBag):
             part.sparse = False  # all gradients lie in one tensor
@@ -271,7 +279,7 @@ class _Sizes:
         first = outputs[0] if isinstance(outputs, tuple) else outputs
         if not isinstance(first, Tensor) or first.ndim == 0:
             return
-        self.n_floats += first.numel()
+        self.n_floats += first.numel() * (N_FLOATS if isinstance(part, nn.RNNBase) else 1)
         if not isinstance(part, nn.Embedding | nn.EmbeddingBag):
             n_units = first.shape[1 if isinstance(part, _CONVOLUTIONS) else -1]
             own = sum(weight.numel() for weight in part.parameters(recurse=False) if weight.ndim >= 2)
@@ -324,7 +332,7 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     """Return the engine and why: all networks at once, unless something speaks against it."""
     if has_noise:
         return "loop", (
-            "the module draws random numbers of its own in training (dropout inside recurrent or attention "
+            "the module draws random numbers of its own in training (dropout inside attention "
             "layers, and in dropout layers of yours, gets each network's rate; dropout written as a function "
             "stays as it is)"
         )
