@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from scale_sources import ids_of_files, some_rows
 
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.scale.moments import Moments
-from regadvisor.scale.sketch import MOST_CLASSES, MOST_LEVELS, Sketch, Spec, keep_rate, row_ids, row_keys
+from regadvisor.scale.sketch import (
+    MOST_CLASSES,
+    MOST_LEVELS,
+    Moments,
+    Sketch,
+    Spec,
+    keep_rate,
+    row_ids,
+    row_keys,
+)
 
 KINDS = {"a": "number", "b": "number", "count": "number", "city": "text", "y": "text"}
 FRAME = some_rows(8_000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from regadvisor.data.hashing import digest
 from regadvisor.records import DataFacts, Note
 
 if TYPE_CHECKING:
@@ -222,13 +222,9 @@ def distinct_columns(Y: NDArray[Any]) -> NDArray[np.intp]:
     first: dict[bytes, int] = {}
     columns = [np.ascontiguousarray(column) + 0.0 for column in np.asarray(Y).T]  # -0.0 is 0.0
     for j, column in enumerate(columns):
-        first.setdefault(_digest(column), j)
-    order = sorted(first, key=lambda own: (_digest(np.sort(columns[first[own]])), own))
+        first.setdefault(digest(column), j)
+    order = sorted(first, key=lambda own: (digest(np.sort(columns[first[own]])), own))
     return np.array([first[own] for own in order], dtype=np.intp)
-
-
-def _digest(column: NDArray[Any]) -> bytes:
-    return blake2b(column.data, digest_size=16).digest()
 
 
 def _first_loadings(Z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ Moments are merged by Chan, Golub and LeVeque (1979), in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.hashing import GOLDEN, mix
-from regadvisor.errors import ParameterError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.scale.arrow import (
     Counts,
     Label,
@@ -39,7 +39,7 @@ from regadvisor.scale.arrow import (
     taken,
     value_counts,
 )
-from regadvisor.scale.moments import Moments
+from regadvisor.words import shown
 
 #: What is measured of a column: the mean and variance of numbers, how often each text occurs, or nothing.
 Kind = Literal["number", "text", "other"]
@@ -135,6 +135,68 @@ def _limit(rate: NDArray[np.float64]) -> Keys:
     limits: Keys = np.full(rate.shape, _ALL, dtype=np.uint64)
     limits[~whole] = (rate[~whole] * 2.0**64).astype(np.uint64)
     return limits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments:
+    """Count, mean and sum of squared deviations of columns, shape (n_columns,)."""
+
+    n: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @classmethod
+    def nothing(cls, n_columns: int) -> Moments:
+        """Return the moments of no row."""
+        return cls(n=np.zeros(n_columns), mean=np.zeros(n_columns), squares=np.zeros(n_columns))
+
+    @classmethod
+    def of(cls, columns: Iterable[NDArray[Any]], names: Sequence[str]) -> Moments:
+        """Return the moments of columns of numbers; NaN is missing.
+
+        Raises DataError if a value is infinite.
+        """
+        found, scratch = cls.nothing(len(names)), np.empty(0)
+        for j, values in enumerate(columns):
+            if len(scratch) < len(values):  # one for all columns: fresh memory costs more than the sums
+                scratch = np.empty(len(values))
+            x = scratch[: len(values)]
+            np.copyto(x, values)
+            with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e154 no variance is known
+                found.n[j], found.mean[j], found.squares[j] = _moments(x, names[j])
+        return found
+
+    def merged(self, other: Moments) -> Moments:
+        """Return the moments of both."""
+        n = self.n + other.n
+        share = other.n / np.maximum(n, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = other.mean - self.mean
+            mean = self.mean + step * share
+            squares = self.squares + other.squares + np.square(step) * self.n * share
+        return Moments(n=n, mean=mean, squares=squares)
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """Standard deviations."""
+        return np.sqrt(self.squares / np.maximum(self.n, 1.0))
+
+
+def _moments(x: NDArray[np.float64], name: str) -> tuple[int, float, float]:
+    """Return count, mean and squared deviations of a column, which is written over."""
+    total = x.sum()
+    if not np.isfinite(total):
+        x = x[~np.isnan(x)]
+        if np.isinf(x).any():
+            raise DataError(
+                f"column {shown(name)} must be finite, got infinity (inf); drop or correct these rows"
+            )
+        total = x.sum()
+    if not len(x):
+        return 0, 0.0, 0.0
+    mean = total / len(x)
+    x -= mean
+    return len(x), float(mean), float(x @ x)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

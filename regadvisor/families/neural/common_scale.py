@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor import thresholds
-from regadvisor.data.numbers import Numbers
+from regadvisor.data.columns import column_stats
+from regadvisor.data.numbers import Numbers, moments
 from regadvisor.families.neural.module.inputs import inputs_of
 from regadvisor.records import DataFacts
 
 if TYPE_CHECKING:
     from regadvisor.data.arrays import Values
-
-Floats = NDArray[np.float64]
 
 
 def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.intp] | None = None) -> bool:
@@ -44,7 +43,9 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
     """
     if any(column.kind != "numeric" or column.has_missing for column in facts.columns):
         return False
-    low, high, mean, squares = _moments(Numbers(values=features, at=list(range(facts.n_features))))
+    numbers = Numbers(values=features, at=list(range(facts.n_features)))
+    found, (mean, variance) = column_stats(numbers), moments(numbers)
+    low, high, squares = found.low, found.high, variance + np.square(mean)
     if channels is None:
         channels = inputs_of(facts, None).channels()
     if channels is not None:
@@ -79,23 +80,3 @@ def are_codes(features: Values, facts: DataFacts) -> bool:
         return False
     blocks = Numbers(values=features, at=list(range(facts.n_features))).blocks()
     return all(bool(((block >= 0) & (block == np.rint(block))).all()) for _, block in blocks)
-
-
-def _moments(numbers: Numbers) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return every column's lowest and highest value, mean, and mean square."""
-    n_rows, n_columns = numbers.shape
-    if sparse.issparse(numbers.values):
-        values = numbers.values.astype(np.float64)
-        extremes = (values.min(axis=0), values.max(axis=0))
-        low, high = (np.asarray(each.toarray(), dtype=np.float64).ravel() for each in extremes)
-        sums = (np.asarray(each.sum(axis=0)).ravel() for each in (values, values.power(2)))
-        mean, squares = (each / n_rows for each in sums)
-        return low, high, mean, squares
-    low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
-    total, squared = np.zeros(n_columns), np.zeros(n_columns)
-    for _, block in numbers.blocks():
-        own = block.astype(np.float64, copy=False)
-        low, high = np.minimum(low, own.min(0)), np.maximum(high, own.max(0))
-        total += own.sum(0)
-        squared += np.square(own).sum(0)
-    return low, high, total / n_rows, squared / n_rows
