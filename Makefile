@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: bench-speed bench-questions demo test test-benchmarks test-browser test-lowest mutants soak check format dist docs clean bench-regret
+.PHONY: bench-speed bench-questions demo test test-integration test-benchmarks test-browser test-lowest mutants soak check format dist docs clean bench-regret
 
 demo: $(STAMP)
 	$(BIN)/regadvisor demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q
+
+# With other processes and programs: kills, servers, pools of Dask and Ray; every page and example runs.
+test-integration: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q tests/integration
 
 test-benchmarks: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q benchmarks/tests
@@ -27,7 +31,7 @@ $(VENV)/.browser: $(STAMP)
 # The tests with the oldest versions that pyproject.toml allows, torch apart (see below), in an environment of its
 # own. Warnings are no errors there: old packages warn of new ones. make test-lowest [TESTS='tests/test_chart.py']
 LOWEST := .venv-lowest
-TESTS ?=
+TESTS ?= tests/*.py regadvisor tests/integration
 test-lowest: $(LOWEST)/.installed
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n auto -q -o filterwarnings= $(TESTS)
 

@@ -33,20 +33,6 @@ def names_in_code(text: str) -> set[str]:
     return set(re.findall(r"`((?:[\w.*-]+/)*[\w.*-]+(?:\.py|/))`", text))
 
 
-@pytest.mark.parametrize("name", ["quickstart", "recipes"])
-def test_the_code_on_a_page_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A reader copies one block after the other, from top to bottom."""
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) >= 3
-    names: dict[str, object] = {"__name__": name}
-    for block in blocks:
-        exec(compile(block, f"{name}.md", "exec"), names)
-    assert isinstance(names["advice"], regadvisor.Advice)
-    assert not list(tmp_path.iterdir()), "a page wrote into the working directory"
-
-
 @pytest.mark.parametrize("page", ["charts", "conversions"])
 def test_pages_from_tables_are_up_to_date(page: str) -> None:
     spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs/build.py")

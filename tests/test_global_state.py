@@ -112,32 +112,32 @@ def test_a_call_alone_touches_nothing() -> None:
         assert warnings.filters[0][0] == "always"
 
 
-def test_advice_on_a_table_does_not_load_torch() -> None:
-    code = (
-        "import sys, numpy, regadvisor; X = numpy.random.default_rng(0).normal(size=(60, 3)); "
-        "regadvisor.advise(X, X[:, 0], effort='quick').build().fit(X, X[:, 0]); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+_FIRST_CALLS = """
+import random, sys
+import numpy as np
+import regadvisor
+
+# Rich draws a number when it is imported, and scikit-learn imports it.
+random.seed(3)
+state = random.getstate()
+regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort="quick")
+assert "rich.style" in sys.modules
+assert random.getstate() == state, "the imports of a first call drew a random number"
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+regadvisor.advise(X, X[:, 0], effort="quick").build().fit(X, X[:, 0])
+assert "torch" not in sys.modules, "advice on a table loads torch"
+
+# Torch imports sympy for some calls, and that takes as long as training a small module.
+from torch import nn
+make = lambda n_features, n_outputs: nn.Sequential(
+    nn.Linear(n_features, 4), nn.BatchNorm1d(4), nn.Linear(4, n_outputs)
+)
+regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort="quick")
+assert "sympy" not in sys.modules, "advice on a module loads sympy"
+"""
 
 
-def test_the_imports_of_a_first_call_draw_no_random_number() -> None:
-    """Rich draws one when it is imported, and scikit-learn imports it."""
-    code = (
-        "import random, sys, regadvisor; random.seed(3); state = random.getstate();"
-        "regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort='quick');"
-        "assert 'rich.style' in sys.modules; sys.exit(random.getstate() != state)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_advice_on_a_module_does_not_load_sympy() -> None:
-    """Torch imports it for some calls, and that takes as long as training a small module."""
-    code = (
-        "import sys, numpy, torch, regadvisor; X = numpy.random.default_rng(0).normal(size=(60, 3)); "
-        "make = lambda n_features, n_outputs: torch.nn.Sequential("
-        "torch.nn.Linear(n_features, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, n_outputs)); "
-        "regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort='quick'); "
-        "sys.exit('sympy' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_first_calls_draw_no_random_number_and_load_only_what_they_need() -> None:
+    done = subprocess.run([sys.executable, "-c", _FIRST_CALLS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

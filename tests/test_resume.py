@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from journal_files import keep, n_stored, size
+from journal_files import keep, n_stored
 from rounding import assert_same_records, without_timings
 from sklearn.datasets import load_breast_cancer, load_wine
 from threadpoolctl import threadpool_limits
@@ -19,13 +14,6 @@ from torch import nn
 import regadvisor
 from regadvisor import DataError, Recipe, StorageError, advise
 from regadvisor.families.linear.family import LinearFamily
-
-SCRIPT = """
-import sys
-from sklearn.datasets import load_breast_cancer
-from regadvisor import advise
-advise(*load_breast_cancer(return_X_y=True), effort="standard", storage=sys.argv[1])
-"""
 
 
 def network(n_features: int, n_outputs: int) -> nn.Sequential:
@@ -73,27 +61,6 @@ def test_a_finished_run_is_read_back_without_a_fit(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(LinearFamily, "train", train)
     again = advise(X, y, effort="quick", storage=tmp_path / "run.journal").to_json()
     assert without_timings(again) == without_timings(whole)
-
-
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """SIGKILL a real process three times; what is left is continued, not begun again."""
-    journal = tmp_path / "run.journal"
-    chance = random.Random(0)
-    known = []
-    for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(journal)])
-        before = size(journal)
-        while process.poll() is None and size(journal) <= before:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0.0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        known.append(n_stored(journal))
-    assert known == sorted(known)
-    assert known[-1] > 0
-    X, y = load_breast_cancer(return_X_y=True)
-    resumed = advise(X, y, effort="standard", storage=journal).to_json()
-    assert_same_records(resumed, advise(X, y, effort="standard").to_json())
 
 
 def test_a_journal_of_other_data_is_refused(tmp_path: Path) -> None:

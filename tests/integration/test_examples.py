@@ -11,7 +11,7 @@ import pytest
 
 #: Examples of libraries that may not be there.
 LIBRARIES = {"keras_model": "keras", "lightning_module": "lightning", "skorch_net": "skorch"}
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 
 
 def test_there_are_examples() -> None:

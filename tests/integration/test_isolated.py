@@ -15,8 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from apart_jobs import (
+    crashing,
+    deaf,
+    failing,
+    failing_oddly,
+    hungry,
+    interrupted,
+    refused_in_a_daemon,
+    sleeping,
+    told,
+    told_to_a_closed_pipe,
+)
 from rounding import assert_same_records
 from sklearn.datasets import load_wine
 
@@ -40,66 +51,6 @@ class Limit:
 
 def NEVER() -> float:  # noqa: N802
     return math.inf
-
-
-def told(progress: Any, x: int) -> tuple[int, int]:
-    progress("half", 0.5)
-    return x + 1, os.getpid()
-
-
-def failing(progress: Any, error: Exception) -> None:
-    raise error
-
-
-class OwnError(Exception):
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__(f"{one} and {two}")
-
-
-def told_to_a_closed_pipe(stage: str, share: float) -> None:
-    raise BrokenPipeError("of the caller")
-
-
-def refused_in_a_daemon(answers: Any) -> None:
-    X, y = load_wine(return_X_y=True)
-    for own in ({"isolate": True}, {"executor": 2}):
-        try:
-            advise(X, y, effort="quick", **own)
-        except ParameterError as error:
-            answers.put(str(error))
-
-
-def failing_oddly(progress: Any) -> None:
-    raise OwnError(1, 2)
-
-
-def sleeping(progress: Any) -> str:
-    progress("asleep", 0.0)
-    try:
-        time.sleep(600)
-    except KeyboardInterrupt:
-        return "best so far"
-    return "slept"
-
-
-def deaf(progress: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    progress("a loop in C", 0.0)
-    time.sleep(600)
-
-
-def interrupted(progress: Any) -> None:
-    progress("first look", 0.0)
-    time.sleep(600)
-
-
-def crashing(progress: Any) -> None:
-    progress("a library", 0.0)
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def hungry(progress: Any, n_bytes: int) -> tuple[float, float]:
-    return float(np.ones(n_bytes, dtype=np.uint8)[-1]), memory_bytes()
 
 
 def test_the_result_and_the_progress_come_back() -> None:
