@@ -76,9 +76,11 @@ class Stack(ABC):
 class Architecture(ABC):
     """Networks of one shape that are not trained yet.
 
-    `layout`: where each parameter lies in a network's row.
+    `layout`: where each parameter lies in a network's row. `is_together`: whether networks in company take
+    less time than one by one.
     """
 
+    is_together: bool = True
     if TYPE_CHECKING:
         layout: ModuleLayout
 

@@ -27,10 +27,12 @@ MOST_NETWORKS_CUDA = 1024
 BATCH_BYTES = 300_000_000
 SHARE_OF_FREE_CUDA = 0.5
 #: With a deadline, a batch is cut to about this share of the time left, and at most to these seconds: what a
-#: deadline finds unfinished is lost. Until a batch was timed, one thread is taken to make so many operations
-#: per second.
+#: deadline finds unfinished is lost. Networks that run one by one gain nothing from company. (Of the others,
+#: 3 s on a busy machine are two networks: a residual network for a table took 38 s of the processor so, and
+#: 22 s with 10.) Until a batch was timed, one thread is taken to make so many operations per second.
 BATCH_SHARE = 0.1
-BATCH_S = 3.0
+BATCH_S = 10.0
+BATCH_S_ONE_BY_ONE = 3.0
 ASSUMED_SPEED = 40e9
 
 
@@ -55,7 +57,8 @@ def n_jobs_at_once(
         if network_s is None:
             operations = prepared.architecture.operations_per_row() * plan.batch * len(plan.rates)
             network_s = operations / ASSUMED_SPEED
-        networks = min(networks, int(min(BATCH_S, BATCH_SHARE * left_s) / network_s))
+        most_s = BATCH_S if prepared.architecture.is_together else BATCH_S_ONE_BY_ONE
+        networks = min(networks, int(min(most_s, BATCH_SHARE * left_s) / network_s))
     return int(max(1, networks // (n_folds or prepared.n_folds)))
 
 

@@ -121,7 +121,7 @@ def _all_jobs_step_s(
     """Return the seconds of one step of all jobs on all folds, from the seconds of one network's."""
     n_networks, architecture = len(jobs) * prepared.n_folds, prepared.architecture
     one_by_one_s = step_s * n_networks
-    if isinstance(architecture, ModuleArchitecture) and architecture.engine == "loop":
+    if not architecture.is_together:
         return one_by_one_s
     if step_s > SLOW_STEP_S or one_by_one_s > deadline.left_s:
         # What a second network adds, every further one does.

@@ -86,6 +86,11 @@ class ModuleArchitecture(Architecture, Seen):
     #: What penalties and dropout act on, if it was asked.
     audit: Audit | None = None
 
+    @property
+    def is_together(self) -> bool:  # type: ignore[override]  # of ours it is always true
+        """Whether networks in company take less time than one by one."""
+        return self.engine != "loop"
+
     def shaped(self, x: Tensor) -> Tensor:
         """Return flat rows as the module gets them.
 
