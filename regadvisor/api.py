@@ -161,8 +161,9 @@ def advise(
         numbers of an array. For linear models; in a pipeline of yours it is every feature that your steps
         make from these columns. They are multiplied by 10,000 in front of the model, which leaves 1/10,000 of
         L1.
-    groups, time : array, shape (n_rows,), optional
-        Rows of one group are never on both sides of a fold; with `time`, validation goes forward.
+    groups, time : array, shape (n_rows,), or str, optional
+        Rows of one group are never on both sides of a fold; with `time`, validation goes forward. The name of
+        a column of a frame will do: it is no feature then, so leave it out of what `build` is fitted to.
     sample_weight : array, shape (n_rows,), optional
     scoring : str or callable, optional
         A score of scikit-learn's to report for the pick and for no regularization; it never decides.

@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 
 from regadvisor import Recipe, advise, fit_function
 from regadvisor.data.source import make_table
-from regadvisor.records import HIDDEN_SIGNAL, UNLEARNED_SIGNAL
+from regadvisor.records import CURVED_SIGNAL, HIDDEN_SIGNAL, UNLEARNED_SIGNAL
 from regadvisor.traps.extremes import spread
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
@@ -25,8 +25,9 @@ def codes(X, y, **how):
     return {note.code: note.text for note in find_traps(make_table(X, y, **how), seed=0)}
 
 
-def hidden(X, y, *, seed, is_solved=False, **how):
-    return [note.code for note in hidden_signal(make_table(X, y, **how), seed=seed, is_solved=is_solved)]
+def hidden(X, y, *, seed, is_linear=False, is_solved=False, **how):
+    found = hidden_signal(make_table(X, y, **how), seed=seed, is_linear=is_linear, is_solved=is_solved)
+    return [note.code for note in found]
 
 
 def with_value(values, where, value):
@@ -122,6 +123,26 @@ def test_what_a_plain_linear_model_finds_is_not_hidden_but_missed(seed):
     for target in (y, y > 0):
         assert hidden(features, target, seed=seed) == [UNLEARNED_SIGNAL]
     assert not hidden(features, y, seed=seed, time=np.arange(400))
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        lambda X, noise: X[:, 0] ** 2 + noise,
+        lambda X, noise: np.cos(X[:, 1] * 2) + noise,
+        lambda X, noise: X[:, 0] * X[:, 2] + noise > 0,
+        lambda X, noise: X[:, 0] ** 2 + X[:, 1] ** 2 + noise > 1.4,
+    ],
+    ids=["square", "cosine", "product", "circle"],
+)
+def test_a_curved_signal_is_not_called_none(curve):
+    r = np.random.default_rng(0)
+    features = r.normal(size=(400, 6))
+    y = curve(features, 0.5 * r.normal(size=400))
+    assert hidden(features, y, seed=0, is_linear=True) == [CURVED_SIGNAL]
+    assert hidden(features, y, seed=0) == [UNLEARNED_SIGNAL]
+    verdict = advise(features, y, effort="quick").verdict
+    assert "Can't tell yet: a linear model cannot see the signal, which is curved" in verdict
 
 
 def test_no_signal_is_seen_in_copies_of_rows_or_in_rows_that_hardly_count():

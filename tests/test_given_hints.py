@@ -102,7 +102,7 @@ def test_where_the_time_is_given_it_is_not_asked_for():
     years = np.column_stack([np.arange(1700, 1700 + N), R.normal(size=N)])
     (note,) = find_traps(make_table(years, R.normal(size=N)), seed=0)
     assert note.text.startswith("Each row has its own year in column 0.")
-    assert note.text.endswith("pass it as time=.")
+    assert note.text.endswith("pass column 0 as time=.")
 
 
 def ranked(y, rank):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.traps.find import find_traps
 
@@ -46,7 +47,7 @@ def test_the_column_and_groups_and_both_errors_are_named(how):
     (note,) = shared(*visits(**own))
     name = own.get("name", "patient")
     assert note.is_warning
-    assert f"pass groups= with '{name}'" in note.text
+    assert f"pass groups='{name}'" in note.text
     found = re.search(r"is (\S+) of the variance with random folds and (\S+) with new", note.text)
     random, new = map(float, found.groups())
     assert random < 0.35
@@ -100,7 +101,7 @@ def test_two_eyes_of_a_patient_share_a_source(seed):
     X = pd.DataFrame(r.normal(size=(120, 6))[who] + 0.3 * r.normal(size=(240, 6))).add_prefix("m")
     X["eye"], X["patient"] = np.tile(["left", "right"], 120), [f"P{k:03d}" for k in who]
     (note,) = shared(X, r.normal(size=120)[who] + 0.3 * r.normal(size=240))
-    assert "pass groups= with 'patient'" in note.text
+    assert "pass groups='patient'" in note.text
     assert not shared(X, r.normal(size=240))  # alike in the features only
 
 
@@ -130,3 +131,11 @@ def test_what_patients_keep_all_the_time_shows_them(n_sources, each, classes):
     mixed = X.assign(mass=np.random.default_rng(0).permutation(X["mass"]))
     assert not shared(mixed, y)
     assert not shared(X, np.random.default_rng(0).permutation(y))
+
+
+def test_what_the_note_advises_can_be_passed_as_it_is_written():
+    frame, y = visits(0, n_sources=12)
+    advice = advise(frame, y, groups="patient", effort="quick")
+    assert advice.record.data.n_groups == frame["patient"].nunique()
+    assert "patient" not in [column.name for column in advice.record.data.columns]
+    assert "with whole groups held out" in advice.verdict

@@ -256,14 +256,15 @@ def _index_note(frame: pd.DataFrame) -> tuple[Note, ...]:
 def split_columns(
     frame: pd.DataFrame,
     *,
-    target: str | Sequence[str],
+    target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
     groups: str | None = None,
     time: str | None = None,
 ) -> Split:
     """Split a frame into features, target, groups and time; columns in `drop` are left out.
 
-    `target`: name of the target column; several names give a frame of several targets. `drop`: names of
+    `target`: name of the target column; several names give a frame of several targets; None: the target is
+    elsewhere. `drop`: names of
     columns that are no features. `groups`, `time`: names of the columns with groups and times; they are no
     features either.
 
@@ -276,7 +277,7 @@ def split_columns(
     >>> list(split_columns(frame, target="price", drop=["id"]).X)
     ['age']
     """
-    targets = _targets(frame, target)
+    targets = [] if target is None else _targets(frame, target)
     roles: dict[str, str] = {}
     named = [
         *(("target", name) for name in targets),

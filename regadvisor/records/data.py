@@ -41,10 +41,11 @@ class Note:
     is_warning: bool = False
 
 
-#: Codes of the notes that say why "no signal" is not said: extreme values hide one, the model missed it, or
-#: training explodes.
+#: Codes of the notes that say why "no signal" is not said: extreme values hide one, the model missed it, a
+#: linear model cannot see it, or training explodes.
 HIDDEN_SIGNAL, UNLEARNED_SIGNAL, EXPLODED = "hidden-signal", "unlearned-signal", "training-explodes"
-UNSEEN_SIGNAL = (HIDDEN_SIGNAL, UNLEARNED_SIGNAL, EXPLODED)
+CURVED_SIGNAL = "curved-signal"
+UNSEEN_SIGNAL = (HIDDEN_SIGNAL, UNLEARNED_SIGNAL, CURVED_SIGNAL, EXPLODED)
 #: Code of the note on columns of sentences: steps of the caller's may read them.
 FREE_TEXT = "free-text"
 #: Code of the note that says that all rows tested belong together: a deadline came after one fold.

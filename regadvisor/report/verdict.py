@@ -6,6 +6,7 @@ import math
 import re
 
 from regadvisor.records import (
+    CURVED_SIGNAL,
     EXPLODED,
     FEW_RULE,
     HIDDEN_SIGNAL,
@@ -40,6 +41,7 @@ _IS_OF_MEANS = re.compile(r"(log loss|squared error|share of wrong)(,|$| classes
 _UNSEEN = {
     HIDDEN_SIGNAL: "extreme values rule the loss",
     UNLEARNED_SIGNAL: "the model learns less than a quick linear one",
+    CURVED_SIGNAL: "a linear model cannot see the signal, which is curved",
     EXPLODED: "training explodes",
 }
 

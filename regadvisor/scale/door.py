@@ -68,19 +68,21 @@ class Door:
         columns = {
             key: self.rows[key] if isinstance(self.rows[key], str) else None for key in ("groups", "time")
         }
+        has_target = True
         if isinstance(self.X, str | Path):
             self._check_names("a path")
             file = read_frame(self.X)
             frame, notes = file.frame, file.notes
         else:
             named = as_frame(self.X)
-            if named is None or not (isinstance(self.y, str) or _name_columns(self.y, named)):
+            has_target = isinstance(self.y, str) or (named is not None and _name_columns(self.y, named))
+            if named is None or not (has_target or any(columns.values())):
                 return make_table(self.X, self.y, task=task, thinning=thinning, **self.rows), self.X
             frame = named
-        split = split_columns(frame, target=self.y, groups=columns["groups"], time=columns["time"])
+        split = split_columns(frame, target=self.y if has_target else None, **columns)
         table = make_table(
             split.X,
-            split.y,
+            split.y if has_target else self.y,
             target_name=self.y if isinstance(self.y, str) else None,
             task=task,
             sample_weight=self.rows["sample_weight"],

@@ -30,7 +30,7 @@ def choices(view: View) -> tuple[Note, ...]:
                 text = (
                     f"in every group of rows with the same {name} exactly one is of class "
                     f"{shown(classes[code])}, as in choices, matched cases and balanced designs. Better "
-                    f"use a conditional logit; if not, pass groups= with {name} and leave it out of X."
+                    f"use a conditional logit; if not, {view.passed(j, 'groups')}."
                 )
                 return (Note(code="one-of-each-group", text=text, is_warning=True),)
     return ()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.data.table import Table
-from regadvisor.records import EXPLODED, HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note, ScoreEvidence
+from regadvisor.family_spec import spec_of
+from regadvisor.records import CURVED_SIGNAL, EXPLODED, HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note, ScoreEvidence
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -26,21 +27,30 @@ from regadvisor.traps.view import (
 
 #: Encoded columns that are looked at.
 _MOST_COLUMNS = 300
+#: Of so many columns all products are looked at, of more the squares.
+_MOST_MULTIPLIED = 20
+_TRAIN_LONGER = "It may need more epochs, another learning rate or scaled features: see that it learns first."
 
 
 def hidden_signal(
-    table: Table, *, seed: int, is_solved: bool = False, has_intercept: bool = True, loss: str | None = None
+    table: Table,
+    *,
+    seed: int,
+    is_linear: bool = False,
+    is_solved: bool = False,
+    has_intercept: bool = True,
+    loss: str | None = None,
 ) -> tuple[Note, ...]:
     """Return a warning if ridge regression on ranks predicts the target (of numbers: its ranks), and why.
 
     Its held-out predictions have to go with the target by more than chance allows; on shuffled targets they
-    do in one of 30,000. Where the caller's own steps make the features, they may be what loses the signal. If
+    do in one of 30,000. If ranks alone do not, their squares and products are asked as well. Where the caller's own steps make the features, they may be what loses the signal. If
     ridge regression predicts about as well from the values themselves, they hide nothing: the model that was
     asked about learned too little. That is not said of a model with an intercept and log loss or squared
     error that a solver fits. Rows in time are not looked at, for random folds know their future, nor are rows
     that count differently. Of copies one is looked at.
 
-    `is_solved`, `has_intercept`: whether the model is fitted by a solver, and has an intercept. `loss`: its
+    `is_linear`, `is_solved`, `has_intercept`: whether the model is linear, is fitted by a solver, and has an intercept. `loss`: its
     own, if that is neither log loss nor squared error.
 
     Examples
@@ -69,7 +79,7 @@ def hidden_signal(
     ranks = y if table.is_classification else normal_scores(y)
     gain = _gain(view.ranked(chosen), standardised(ranks), folds)
     if gain < thresholds.HIDDEN_GAIN:
-        return ()
+        return _curved(view, chosen, standardised(ranks), folds, is_linear=is_linear)
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
     if table.steps is not None:
         return _unlearned(
@@ -85,8 +95,7 @@ def hidden_signal(
         )
         return _unlearned(found, "none", do)
     if is_missed and not is_solved:
-        do = "It may need more epochs, another learning rate or scaled features: see that it learns first."
-        return _unlearned(found, "none", do)
+        return _unlearned(found, "none", _TRAIN_LONGER)
     if is_missed and loss is not None:
         do = "It may need more rows, or a loss that suits the target better."
         return _unlearned(found, f"none by its own loss, {loss}", do)
@@ -120,11 +129,35 @@ def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
     return hidden_signal(
         table,
         seed=seed,
+        is_linear=spec_of(family.name).laws == "linear",
         # By a solver, with no epochs that could be too few: of a caller's function it is not known.
         is_solved=family.name == "linear" and not hasattr(learner, "function"),
         has_intercept=getattr(learner or family, "has_intercept", True),
         loss=getattr(family, "loss_name", None),
     )
+
+
+def _curved(
+    view: View, chosen: NDArray[Any], y: NDArray[np.float64], folds: NDArray[np.intp], *, is_linear: bool
+) -> tuple[Note, ...]:
+    """Return a warning if squares and products of ranks predict a target whose ranks say nothing of it."""
+    if view.table.steps is not None:
+        return ()
+    ranked = view.ranked(chosen)
+    at = np.arange(ranked.shape[1])
+    left, right = np.triu_indices(len(at)) if len(at) <= _MOST_MULTIPLIED else (at, at)
+    products = standardised(ranked[:, left] * ranked[:, right])
+    gain = _gain(np.hstack([ranked, products]), y, folds)
+    if gain < thresholds.HIDDEN_GAIN:
+        return ()
+    found = f"with squares and products of the columns, a quick model predicts {gain:.0%}"
+    if not is_linear:
+        return _unlearned(found, "none", _TRAIN_LONGER)
+    text = (
+        f"{found} of the target's variance: the signal is curved, and a linear model cannot see it. Add such "
+        "features, as PolynomialFeatures() does, or ask about model='mlp'."
+    )
+    return (Note(code=CURVED_SIGNAL, text=text, is_warning=True),)
 
 
 def _unlearned(found: str, learned: str, do: str) -> tuple[Note, ...]:

@@ -10,8 +10,7 @@ from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.view import View, is_by_target, is_sorted, named
-from regadvisor.words import shown
+from regadvisor.traps.view import View, is_by_target, is_sorted
 
 #: Rows of a column that are read.
 _MOST_ROWS = 100_000
@@ -56,7 +55,7 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
     in_order = all(is_sorted(numbered[j]) for j in others)
     notes = []
     if times and not has_time:
-        notes.append(_dates_note(view.name(times[0]), "date" if view.is_date[times[0]] else "year"))
+        notes.append(_dates_note(view, times[0]))
     return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
 
 
@@ -88,11 +87,11 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     return bool(stats.poisson.cdf(n_shared, due) <= thresholds.IDENTIFIER_CHANCE)
 
 
-def _dates_note(name: str | int, what: str) -> Note:
-    how = f"time={shown(name)}" if isinstance(name, str) else "it as time="
+def _dates_note(view: View, j: int) -> Note:
+    what = "date" if view.is_date[j] else "year"
     text = (
-        f"Each row has its own {what} in {named([name])}. If later rows are to be predicted from earlier "
-        f"ones, pass {how}."
+        f"Each row has its own {what} in {view.names([j])}. If later rows are to be predicted from earlier "
+        f"ones, {view.passed(j, 'time')}."
     )
     return Note(code="dates-rows", text=text, is_warning=True)
 

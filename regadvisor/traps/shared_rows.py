@@ -353,8 +353,7 @@ def _column_note(view: View, j: int, harm: _Harm) -> Note:
     name = view.names([j])
     text = (
         f"rows of the same {name} are alike, in the features and in the target. "
-        f"{_errors(harm, f'new {name}')} If the model will meet new ones, pass groups= with {name} and leave "
-        "it out of X."
+        f"{_errors(harm, f'new {name}')} If the model will meet new ones, {view.passed(j, 'groups')}."
     )
     return Note(code="shared-source", text=text, is_warning=True)
 

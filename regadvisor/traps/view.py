@@ -62,6 +62,13 @@ class View:
         """Return the names of columns that stand here, as people write them."""
         return named([self.name(j) for j in chosen])
 
+    def passed(self, j: int | np.intp, argument: str) -> str:
+        """Return how to pass a column as an argument; by its name it is no feature any more."""
+        name = self.name(j)
+        if isinstance(name, str):
+            return f"pass {argument}={shown(name)}"
+        return f"pass column {name} as {argument}={' and leave it out of X' * (argument == 'groups')}"
+
     def whole(self, j: int) -> NDArray[np.float64]:
         """Return all rows of the column that stands at `j` here."""
         return read(self.table, None, self.at[[j]])[:, 0]
