@@ -79,7 +79,9 @@ class Door:
             if named is None or not (has_target or any(columns.values())):
                 return make_table(self.X, self.y, task=task, thinning=thinning, **self.rows), self.X
             frame = named
-        split = split_columns(frame, target=self.y if has_target else None, **columns)
+        split = split_columns(
+            frame, target=self.y if has_target else None, groups=columns["groups"], time=columns["time"]
+        )
         table = make_table(
             split.X,
             split.y if has_target else self.y,

@@ -36,6 +36,13 @@ NEAR_LEAK, NEAR_LEAK_CLASSES, NEAR_LEAK_OTHERS_LEAVE = 0.98, 0.9, 0.3
 NEAR_LEAK_MEASURED = 0.995
 #: What levels say is judged by rows that share theirs, which are at least this share.
 NEAR_LEAK_REPEATED = 0.8
+#: A column of means of the target has so many values that several rows share, and no more than this share of
+#: its rows has a value of its own; in the rows looked at the target rises with it one by one, as far as so
+#: many standard errors tell.
+MEANS_FEWEST_LEVELS, MEANS_REPEATED, MEANS_Z = 8, 0.75, 4.0
+#: A column is the target of another row if it is in this share of the rows, where two rows have the same
+#: target by luck in no more than that.
+SERIES_SAME, SERIES_LUCK = 0.9, 0.2
 #: Whole numbers are codes if their values, with so many rows each on average, predict this much more of the
 #: target's variance one by one than along the number, and by so many standard errors.
 CODED_GAIN, CODED_Z, CODED_ROWS_PER_LEVEL = 0.15, 4.0, 5

@@ -10,6 +10,7 @@ from regadvisor.traps.choices import choices
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
+from regadvisor.traps.made_of_target import made_of_target
 from regadvisor.traps.no_values import for_missing, totals_row
 from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
@@ -29,6 +30,7 @@ def find_traps(
     numbered = identifiers(view)
     leaked = leaks(view, seed=seed, numbered=numbered)
     shared, source = shared_rows(view, seed=seed)
+    leaked = leaked or made_of_target(view, seed=seed)
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
     no_values, stand_ins = for_missing(view)

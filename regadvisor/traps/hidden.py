@@ -44,14 +44,15 @@ def hidden_signal(
     """Return a warning if ridge regression on ranks predicts the target (of numbers: its ranks), and why.
 
     Its held-out predictions have to go with the target by more than chance allows; on shuffled targets they
-    do in one of 30,000. If ranks alone do not, their squares and products are asked as well. Where the caller's own steps make the features, they may be what loses the signal. If
-    ridge regression predicts about as well from the values themselves, they hide nothing: the model that was
-    asked about learned too little. That is not said of a model with an intercept and log loss or squared
-    error that a solver fits. Rows in time are not looked at, for random folds know their future, nor are rows
-    that count differently. Of copies one is looked at.
+    do in one of 30,000. If ranks alone do not, their squares and products are asked as well. Where the
+    caller's own steps make the features, they may be what loses the signal. If ridge regression predicts
+    about as well from the values themselves, they hide nothing: the model that was asked about learned too
+    little. That is not said of a model with an intercept and log loss or squared error that a solver fits.
+    Rows in time are not looked at, for random folds know their future, nor are rows that count differently.
+    Of copies one is looked at.
 
-    `is_linear`, `is_solved`, `has_intercept`: whether the model is linear, is fitted by a solver, and has an intercept. `loss`: its
-    own, if that is neither log loss nor squared error.
+    `is_linear`, `is_solved`, `has_intercept`: whether the model is linear, is fitted by a solver, and has an
+    intercept. `loss`: its own, if that is neither log loss nor squared error.
 
     Examples
     --------

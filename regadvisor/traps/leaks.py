@@ -273,7 +273,7 @@ def _together(
     features, origin = view.encoded
     is_tried, numbers = ~np.isin(origin, list(without)), np.setdiff1d(numbers, list(without))
     features, origin = features[:, is_tried], origin[is_tried]
-    rounded = _step(y) / 2
+    rounded = written_step(y) / 2
     found = _as_sum(features, origin, y, rounded=rounded)
     if found:
         return found, "sum"
@@ -322,12 +322,12 @@ def _is_rounding(left: NDArray[np.float64], most: float) -> bool:
     return bool(np.count_nonzero(np.abs(left) <= most) >= thresholds.LEAK_ROUNDED_ROWS * len(left))
 
 
-def _step(y: NDArray[np.float64]) -> float:
+def written_step(y: NDArray[np.float64]) -> float:
     """Return the step in which values are written, such as 0.1; 0 if they are in none.
 
     Examples
     --------
-    >>> _step(np.array([0.5, 1.5, 2.0])), _step(np.array([0.5, 1.5, 2.0, np.pi]))
+    >>> written_step(np.array([0.5, 1.5, 2.0])), written_step(np.array([0.5, 1.5, 2.0, np.pi]))
     (0.5, 0.0)
     """
     values = np.unique(y)
