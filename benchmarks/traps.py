@@ -24,16 +24,18 @@ from results import write
 from scipy import sparse
 
 from regadvisor.data.source import make_table
-from regadvisor.records import HIDDEN_SIGNAL, Note
+from regadvisor.records import CURVED_SIGNAL, HIDDEN_SIGNAL, Note
 from regadvisor.traps.find import find_traps
 from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
 CODES += ("totals-row", "piled-target", "counts-target", "one-class-value", "one-of-each-group")
+CODES += (CURVED_SIGNAL, "target-means", "target-bands", "rows-in-series", "later-target")
 #: What shuffling takes away.
 RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")
-RELATIONS += ("one-class-value", "one-of-each-group")
+RELATIONS += ("one-class-value", "one-of-each-group", CURVED_SIGNAL, "target-means", "target-bands")
+RELATIONS += ("rows-in-series", "later-target")
 #: Share of the clean tables on which a check may fire.
 ALLOWED = 0.02
 #: Rows of real sets that are shuffled.
@@ -91,7 +93,11 @@ def shuffled(folder: Path, draw: int) -> Iterator[tuple[str, Rows]]:
 def found(X: Any, y: Any, *, seed: int = 0) -> tuple[Note, ...]:
     """Return every warning, with hidden signals also where a model would find them."""
     table = make_table(X, y)
-    hidden = [note for note in hidden_signal(table, seed=seed) if note.code == HIDDEN_SIGNAL]
+    hidden = [
+        note
+        for note in hidden_signal(table, seed=seed, is_linear=True)
+        if note.code in (HIDDEN_SIGNAL, CURVED_SIGNAL)
+    ]
     return (*find_traps(table, seed=seed), *hidden)
 
 
@@ -107,7 +113,9 @@ def clean(folder: Path | None, draws: int) -> list[str]:
             counted = RELATIONS if kind.startswith("real") else CODES
             # Ranks of a simulated table rightly show its signal: there is one.
             counted = (
-                counted if kind.startswith("real, target") else [c for c in counted if c != HIDDEN_SIGNAL]
+                counted
+                if kind.startswith("real, target")
+                else [code for code in counted if code not in (HIDDEN_SIGNAL, CURVED_SIGNAL)]
             )
             for code in {note.code for note in found(X, y)} & set(counted):
                 fired[kind, code] += 1

@@ -24,11 +24,36 @@ def notes(features, y, **how):
 def test_a_number_for_missing_values_is_named_with_its_share(value, share):
     is_missing = np.arange(N) < share * N
     text = notes(X.assign(age=X["age"].mask(is_missing, value)), Y)["stands-for-missing"]
-    assert text.startswith(f"'age' is {value} in {share:.0%} of the rows, far from all other values")
+    assert text.startswith(f"'age' is {value} in {share:.0%} of the rows, apart from all other values")
     target = notes(X, Y.mask(is_missing, value))["stands-for-missing"]
     assert target.startswith(f"the target is {value} in {share:.0%} of the rows")
     classes = notes(X, np.where(is_missing, value, np.arange(N) % 2))["stands-for-missing"]
     assert classes.startswith(f"the target is {value} in")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        (R.gamma(5, 10, size=N).round(1), -1),
+        (R.normal(75, 10, size=N).round(), 0),
+        (R.integers(1, 6, size=N), 9),
+        (pd.Timestamp("2012-03-01") + pd.to_timedelta(R.integers(0, 2_000, size=N), unit="D"), "1900-01-01"),
+        (pd.Timestamp("2012-03-01") + pd.to_timedelta(R.integers(0, 2_000, size=N), unit="D"), "9999-12-31"),
+    ],
+    ids=["only one below 0", "no pressure", "no answer", "first day", "last day"],
+)
+def test_values_that_cannot_be_among_the_others_are_named(column, value):
+    own = pd.Series(column)
+    own = own.astype("datetime64[s]") if isinstance(value, str) else own
+    stand_in = pd.Timestamp(value) if isinstance(value, str) else value
+    text = notes(X.assign(own=own.mask(np.arange(N) < 40, stand_in)), Y)["stands-for-missing"]
+    assert text.startswith(f"'own' is {value} in 10% of the rows")
+
+
+def test_a_target_with_such_numbers_is_not_called_extreme_as_well():
+    found = notes(X, Y.mask(np.arange(N) < 16, -999.0))
+    assert "stands-for-missing" in found
+    assert "extreme-target" not in found
 
 
 def test_of_many_columns_with_such_numbers_three_are_described():
@@ -38,7 +63,7 @@ def test_of_many_columns_with_such_numbers_three_are_described():
     ).add_prefix("q")
     text = notes(answers, Y)["stands-for-missing"]
     assert text.startswith("'q0' is 99 in 5% of the rows; 'q1' is")
-    assert "; so it is in 2 more columns, far from all other values" in text
+    assert "; so it is in 2 more columns, apart from all other values" in text
 
 
 def test_such_numbers_are_not_called_extreme_values_as_well():
@@ -56,6 +81,10 @@ def test_such_numbers_are_not_called_extreme_values_as_well():
         np.where(np.arange(N) % 2, 99, 98),
         R.choice([100, 500, 999], size=N),
         np.full(N, 9999),
+        np.where(np.arange(N) % 4, R.lognormal(3, 1, size=N), 0.0),  # no rain
+        np.r_[np.full(4, -1), R.integers(0, 100, size=N - 4)],  # below 0 now and then
+        np.r_[np.full(9, 9), R.integers(1, 8, size=N - 9)],  # marks from 1 to 9
+        R.poisson(1, size=N),
     ],
     ids=lambda column: f"{column[0]}, {column[1]}",
 )
@@ -81,13 +110,22 @@ def test_a_last_row_of_sums_is_named():
     with_total = pd.concat([table, total.to_frame().T], ignore_index=True).infer_objects()
     found = notes(with_total[["units", "cost"]], with_total["profit"])
     assert found["totals-row"].startswith(
-        "the last row (row 60) holds the sums of the rows above in 'units', 'cost'"
+        "the last row (row 60) holds the sums of the rows above in 'units' and 'cost' and the target"
     )
     assert not {"extreme-features", "extreme-target"} & set(found)
     assert "totals-row" in notes(with_total[["units", "cost"]].to_numpy(), with_total["profit"])
     one = with_total.assign(shop=[*table["shop"], "Total"], cost=1.0)
     assert "'units'" in notes(one[["shop", "units", "cost"]], Y[:61])["totals-row"]
     assert "totals-row" not in notes(one[["units", "cost"]], Y[:61])  # one sum may be luck
+
+
+def test_a_last_row_of_averages_is_named():
+    table = sales()
+    mean = table.mean(numeric_only=True)
+    own = pd.concat([table, mean.to_frame().T], ignore_index=True)[["units", "cost", "profit"]].astype(float)
+    text = notes(own[["units", "cost"]], own["profit"])["totals-row"]
+    assert text.startswith("the last row (row 60) holds the averages of the rows above in 'units' and 'cost'")
+    assert "and the target: a line" in text
 
 
 def test_running_sums_and_honest_rows_are_no_totals():
@@ -106,7 +144,11 @@ def test_a_target_that_is_cut_off_or_often_zero_is_told():
     zeros = notes(X, np.where(Y < 0, 0.0, Y + 10))["piled-target"]
     assert "Ask for two models: whether it is 0" in zeros
     both = notes(X, Y.clip(0.0, 1.5))["piled-target"]
-    assert "smallest value of the target, 0" in both
+    assert "smallest value of the target, 0 and 14% the largest, 1.5. If" in both
+    assert "cut off at both ends" in both
+    zeros = np.where(R.random(N) < 0.6, 0.0, np.exp(2 * Y))
+    assert "Ask for two models" in notes(X, zeros)["piled-target"]
+    assert "skewed-target" not in notes(X, zeros)
     for honest in (Y, Y.round(1), R.integers(0, 101, size=N), R.random(N), R.exponential(size=N).round(2)):
         assert "piled-target" not in notes(X, honest)
 

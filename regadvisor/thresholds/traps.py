@@ -95,6 +95,16 @@ YEARS = (1500, 2200)
 #: A number such as 9999 stands for a missing value if so many rows have it, or this share of them, and it is
 #: so many times as far from the others as these are from one another.
 FOR_MISSING_ROWS, FOR_MISSING_SHARE, FOR_MISSING_GAP = 3, 0.005, 2.0
+#: … of a known date such as 1900-01-01: this share of that.
+FOR_MISSING_DATE_GAP = 0.5
+#: A -1 is the only number below 0 of so many different ones, and met so many times as often as these are.
+FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 10, 3.0
+#: A 0 is so many standard deviations (of the middle half) below the median of the others, and the least of
+#: these is this share of it: of skewed prices or amounts of rain, it is not. Of more than this share of the
+#: rows it is rather an answer, as the years of school of those who were not asked yet.
+FOR_MISSING_ZERO_DISTANCE, FOR_MISSING_ZERO_NEXT, FOR_MISSING_ZERO_MOST = 4.0, 0.2, 0.15
+#: A 9 is so far behind answers that count from 0 or 1 up.
+FOR_MISSING_ANSWERS_GAP = 3
 #: The last row holds sums if it is off by no more than this share, which is rounding. Fewer rows are too few.
 TOTALS_OFF, TOTALS_FEWEST_ROWS = 1e-4, 6
 #: Few values (three, or as many as are far away, up to this share of the rows) …
@@ -119,6 +129,8 @@ SKEWED_COUNTS_MEDIAN = 1_000
 #: Rows pile up at an end of a target if it is met by this share of them, so many times as often as any other
 #: value but one, and there are so many values: 5% of California's districts have the largest price.
 PILED_SHARE, PILED_TIMES, PILED_FEWEST_VALUES = 0.03, 5, 50
+#: Where so many rows are 0, a logarithm makes no one peak of a skewed target.
+PILED_AT_ZERO = 0.2
 #: Whole numbers from 0 on are counts if few are large; Poisson counts of mean 4 have a skewness of 0.5.
 COUNTS_MEDIAN, COUNTS_SKEWED = 10, 0.5
 #: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
@@ -135,3 +147,33 @@ HIDDEN_Z = 4.0
 HIDDEN_GAIN = 0.05
 #: Where the values themselves predict this share of what their ranks do, they hide nothing.
 HIDDEN_OF_RANKS = 0.5
+#: Parts of the names of times until an event, and of whether it came, in small letters: as in the tables of R
+#: packages and of cBioPortal. The second has no more values than an event, none, and another or a missing
+#: one.
+CENSORED_TIMES = frozenset(
+    [
+        *["time", "futime", "stime", "survtime", "survivaltime", "survival", "duration", "spell", "followup"],
+        *["os", "pfs", "dfs", "rfs", "tte", "days", "weeks", "months", "years", "surv"],
+    ]
+)
+CENSORED_EVENTS = frozenset(
+    [
+        *[
+            "event",
+            "status",
+            "cens",
+            "censor",
+            "censored",
+            "censoring",
+            "censor1",
+            "censor2",
+            "fustat",
+            "delta",
+        ],
+        *["dead", "death", "died", "fail", "failed", "failure", "relapse", "relapsed"],
+    ]
+)
+CENSORED_MOST_LEVELS = 3
+#: Times are terms of loans and contracts if so many are whole quarters; of days and of months of patients a
+#: third are.
+CENSORED_TERMS = 0.8

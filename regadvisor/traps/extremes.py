@@ -33,6 +33,7 @@ _MOST_READ, _MOST_SHOWN = 50, 3
 _MARGIN = 0.5
 #: Share of many rows that some of them hardly miss.
 _FEW_OF_MANY = 0.005
+_ENDS = {0: "smallest", -1: "largest"}
 #: Other columns beside which extreme ones are tried.
 _MOST_OTHERS = 100
 
@@ -217,6 +218,10 @@ def odd_target(view: View, *, is_squared: bool = True) -> tuple[Note, ...]:
 
 
 def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None:
+    is_often_zero = np.mean(y == 0) >= thresholds.PILED_AT_ZERO and y.min() == 0
+    piled = _piled(y, what)
+    if piled is not None and is_often_zero:
+        return piled
     if _is_skewed(y):
         is_count = bool((y == np.round(y)).all()) and np.median(y) <= thresholds.SKEWED_COUNTS_MEDIAN
         top = max(3, round(0.01 * len(y)))
@@ -231,7 +236,7 @@ def _target_note(table: Table, y: NDArray[np.float64], what: str) -> Note | None
         return Note(code="skewed-target", text=text, is_warning=True)
     found = spread(y)
     if not found.is_extreme:
-        return _piled(y, what) or _counts(y, what)
+        return piled or _counts(y, what)
     row, farthest = original_rows(table, found.rows[:1])[0], number(float(found.values[0]))
     text = (
         f"extreme values of {what} rule the squared loss: {counted(len(found.rows), 'row')} hold "
@@ -246,23 +251,26 @@ def _piled(y: NDArray[np.float64], what: str) -> Note | None:
     values, counts = np.unique(y, return_counts=True)
     if len(values) < thresholds.PILED_FEWEST_VALUES:
         return None
-    for end, others in ((0, counts[1:]), (-1, counts[:-1])):
-        n, most = int(counts[end]), int(np.sort(others)[-2])  # 0 and a limit may both be met often
-        if n < thresholds.PILED_SHARE * len(y) or n < thresholds.PILED_TIMES * most:
-            continue
-        side, larger, low = ("smallest", "smaller", "high") if end == 0 else ("largest", "larger", "low")
-        rest = (
-            "Ask for two models: whether it is 0, and how large it is where it is not."
-            if values[end] == 0
-            else f"If {larger} ones were cut off there, predictions near it are too {low}: a model for "
-            "cut-off (censored) targets avoids that."
-        )
-        text = (
-            f"{n / len(y):.0%} of the rows have the {side} value of {what}, {number(float(values[end]))}. "
-            f"{rest}"
-        )
-        return Note(code="piled-target", text=text, is_warning=True)
-    return None
+    most = int(np.sort(counts)[-3])  # 0 and a limit may both be met often
+    fewest = max(thresholds.PILED_SHARE * len(y), thresholds.PILED_TIMES * most)
+    ends = [end for end in (0, -1) if counts[end] >= fewest]
+    if not ends:
+        return None
+    where = [
+        f"{counts[end] / len(y):.0%} of the rows have the {_ENDS[end]} value of {what}" for end in ends[:1]
+    ]
+    where += [f"{counts[end] / len(y):.0%} the {_ENDS[end]}" for end in ends[1:]]
+    found = " and ".join(f"{own}, {number(float(values[end]))}" for own, end in zip(where, ends, strict=True))
+    cut = "a model for cut-off (censored) targets avoids that."
+    if len(ends) == 2:
+        rest = f"If values were cut off at both ends, predictions near these are off: {cut}"
+    elif values[ends[0]] == 0:
+        rest = "Ask for two models: whether it is 0, and how large it is where it is not."
+    else:
+        larger, low = ("larger", "low") if ends[0] else ("smaller", "high")
+        rest = f"If {larger} ones were cut off there, predictions near it are too {low}: {cut}"
+    text = f"{found}. {rest}"
+    return Note(code="piled-target", text=text, is_warning=True)
 
 
 def _counts(y: NDArray[np.float64], what: str) -> Note | None:

@@ -33,12 +33,12 @@ def find_traps(
     leaked = leaked or made_of_target(view, seed=seed)
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
-    no_values, stand_ins = for_missing(view)
+    no_values, stand_ins, is_in_target = for_missing(view)
     totals = totals_row(table)
     extremes: tuple[Note, ...] = ()
     if not totals:
         extremes = extreme_features(view, seed=seed, without=stand_ins)
-        extremes += odd_target(view, is_squared=is_squared)
+        extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (
         *leaked,
         *censored(view),
