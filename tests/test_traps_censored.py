@@ -23,6 +23,10 @@ def codes(frame, target, **options):
     [
         ("time", "cens", EVENT),
         ("OS", "death", EVENT == 1),
+        ("time_to_death", "death_status", EVENT),
+        ("OS_MONTHS", "OS_STATUS", np.where(EVENT, "1:DECEASED", "0:LIVING")),
+        ("rfs.time", "rfs.event", EVENT),
+        ("tumour_days", "tumour_status", EVENT),
         ("survival.time", "Status", LABELS),
         ("follow up", "DEATH_EVENT", np.where(np.arange(N) < 5, np.nan, EVENT)),
     ],
@@ -45,8 +49,15 @@ def test_a_time_beside_whether_it_had_ended_is_censored(time, event, values):
         (pd.DataFrame({"event": EVENT, "time": TIME - 50}), "time"),  # below 0: no duration
         (pd.DataFrame({"death": EVENT, "time": np.round(TIME) % 3}), "death"),  # three values: no duration
         (pd.DataFrame({"sick": LABELS, "time": TIME}), "sick"),
+        (pd.DataFrame({"status": EVENT, "duration": R.choice([6, 12, 15, 24, 36, 48], size=N)}), "status"),
+        (pd.DataFrame({"status": EVENT, "duration": R.choice([6, 12, 15, 24, 36, 48], size=N)}), "duration"),
+        (pd.DataFrame({"order_status": EVENT, "delivery_time": TIME}), "delivery_time"),
+        (pd.DataFrame({"status": EVENT, "reaction_time": TIME}), "reaction_time"),
     ],
-    ids=["no event", "no time", "another word", "many events", "negative", "few times", "no event's name"],
+    ids=[
+        *["no event", "no time", "another word", "many events", "negative", "few times", "no event's name"],
+        *["terms of loans", "terms to predict", "of something else", "of a task"],
+    ],
 )
 def test_other_tables_are_not(frame, target):
     assert not {"censored-target", "time-to-event"} & set(codes(frame, target))

@@ -1,26 +1,21 @@
 """Times that had not ended when watching ended (censored), told by the names of two columns.
 
 Values alone do not show it. Of 1,800 tables of R packages 34 have a column of each kind of name, with two or
-three values in the first: 33 hold times until an event, one holds terms of loans.
+three values in the first: 33 hold times until an event. Terms of loans, which are named alike, are multiples
+of three months.
 """
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
+from numpy.typing import NDArray
+
+from regadvisor import thresholds
 from regadvisor.records import Note
 from regadvisor.traps.view import View
 from regadvisor.words import shown
-
-_EVENT = re.compile(
-    r"(event|status|censor(ed|ing)?\d?|cens|dead|death|died|fail(ed|ure)?|relapsed?|delta|fustat)",
-    re.IGNORECASE,
-)
-_TIME = re.compile(
-    r"(time|futime|stime|surv(ival)?_?time|survival|duration|spell|follow_?up|os|pfs)", re.IGNORECASE
-)
-#: An event, none, and another one or a missing value.
-_MOST_LEVELS = 3
 
 
 def censored(view: View) -> tuple[Note, ...]:
@@ -31,26 +26,60 @@ def censored(view: View) -> tuple[Note, ...]:
     target = view.table.facts.target_name
     if not isinstance(target, str) or view.table.n_targets > 1:
         return ()
+    few = thresholds.CENSORED_MOST_LEVELS
     if view.table.is_classification:
-        if not _means(target, _EVENT) or view.table.n_classes > _MOST_LEVELS:
+        if view.table.n_classes > few:
             return ()
-        times = [j for j in view.varying.tolist() if not view.is_category[j] and _is_time(view, j)]
+        at = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]]
+        at = at[(view.n_levels[at] > few) & (view.ordered[at, 0] >= 0)]
+        times = [j for j in at if _are_a_pair(view.name(j), target) and not _are_terms(view.values[:, j])]
         return (_known_later(view, times[0], target),) if times else ()
+    y = view.targets[:, 0]
+    if float(y.min()) < 0 or _are_terms(y):
+        return ()
     events = [
-        j for j in view.varying.tolist() if view.n_levels[j] <= _MOST_LEVELS and _means(view.name(j), _EVENT)
+        j for j in view.varying[view.n_levels[view.varying] <= few] if _are_a_pair(target, view.name(j))
     ]
-    is_time = _means(target, _TIME) and float(view.targets.min()) >= 0
-    return (_cut_short(view, events[0], target),) if is_time and events else ()
+    return (_cut_short(view, events[0], target),) if events else ()
 
 
-def _means(name: str | int, words: re.Pattern[str]) -> bool:
-    """Whether a name is one of the words, alone or as in "death_event" and "survival.time"."""
-    whole = re.sub(r"[\s.\-]+", "_", str(name).strip())
-    return bool(words.fullmatch(whole)) or all(words.fullmatch(part) for part in whole.split("_"))
+def _are_a_pair(time: str | int, event: str | int) -> bool:
+    """Whether two names are those of a time and of how it ended, of the same thing if they name one.
+
+    Examples
+    --------
+    >>> _are_a_pair("OS_MONTHS", "OS_STATUS"), _are_a_pair("time_to_death", "death")
+    (True, True)
+    >>> _are_a_pair("delivery time", "order status"), _are_a_pair("price", "status")
+    (False, False)
+    """
+    of_time, of_event = (re.sub(r"[\s.\-]+", "_", str(name).strip()).casefold() for name in (time, event))
+    times, events = set(_parts(of_time)), set(_parts(of_event))
+    rest, ended = times - thresholds.CENSORED_TIMES, events - thresholds.CENSORED_EVENTS
+    # "time to death" and "death status" share what happened; so do "OS months" and "OS status".
+    is_pair = bool(times & thresholds.CENSORED_TIMES) and bool(events & thresholds.CENSORED_EVENTS)
+    same = rest - thresholds.CENSORED_EVENTS == ended - thresholds.CENSORED_TIMES
+    is_known = rest <= thresholds.CENSORED_EVENTS and not ended
+    return is_pair and (same or is_known)
 
 
-def _is_time(view: View, j: int) -> bool:
-    return _means(view.name(j), _TIME) and view.n_levels[j] > _MOST_LEVELS and not view.is_date[j]
+def _parts(name: str) -> list[str]:
+    whole = name.replace("_", "")
+    known = thresholds.CENSORED_TIMES | thresholds.CENSORED_EVENTS
+    return (
+        [whole] if whole in known else [part for part in name.split("_") if part not in ("to", "until", "")]
+    )
+
+
+def _are_terms(times: NDArray[np.float64]) -> bool:
+    """Whether times were agreed on before: most are whole quarters of a year, in months.
+
+    Examples
+    --------
+    >>> _are_terms(np.array([12.0, 24, 36, 18, 6])), _are_terms(np.arange(100.0))
+    (True, False)
+    """
+    return bool(np.mean(times[np.isfinite(times)] % 3 == 0) >= thresholds.CENSORED_TERMS)
 
 
 def _cut_short(view: View, event: int, target: str) -> Note:
