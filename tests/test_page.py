@@ -252,8 +252,11 @@ def test_pictures_without_numbers_are_refused() -> None:
 def test_the_chart_has_every_question_once_and_marks_the_path() -> None:
     record = RECORDS["classic"]()
     drawn = chart_svg(CLASSIC, record.walk)
+    plain, numbers = chart_svg(CLASSIC), [str(k) for k, _ in enumerate(record.walk.steps, 1)]
     for name in CLASSIC.questions:
-        assert drawn.count(f">{name}</text>") == 1
+        assert plain.count(f">{name}</text>") == 1
+        assert f">{name}</text>" not in drawn
+    assert re.findall(r'font-weight="bold" fill="#111827">(\d+)</text>', drawn) == numbers  # as in the list
     n_thick = len(re.findall('stroke-width="3.5"', drawn))
     assert n_thick == len(record.walk.steps)
     assert 'stroke-width="3.5"' not in chart_svg(EXTENDED)

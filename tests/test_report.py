@@ -227,7 +227,7 @@ def test_what_helps_on_the_sample_and_may_not_on_all_rows_is_said_of_each() -> N
     assert headline(large)[1].startswith(
         "Regularizing helps on the sample and, more likely than not, on all 48,842 rows. Held-out log "
     )
-    assert view(large).claims[0] == "Regularize: more likely than not (0.79)."
+    assert view(large).claims[0] == "L2 lowers the loss by 0.5% or more: more likely than not (0.79)."
 
 
 def test_a_tie_names_the_tied_kinds_and_the_simplest() -> None:

@@ -251,13 +251,19 @@ class _Line:
 def to_svg(chart: Chart, walk: Walk | None = None) -> str:
     """Return a picture of `chart`; the same chart and walk give the same bytes.
 
-    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled, the
-    edges it took are thick.
+    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled and
+    numbered in their order, as in the list of a report, and the edges it took are thick; without one,
+    questions have their names.
     """
     taken = {} if walk is None else {step.question: step.reply for step in walk.steps}
+    numbers = {name: str(k) for k, name in enumerate(taken, 1)}
     place = {name: row for row, name in enumerate(chart.questions)}
     height = 2 * _TOP + _ROW * len(place) - (_ROW - _HEIGHT) + 12
-    path = "" if walk is None else f" The path taken: {', '.join(f'{q} {r}' for q, r in taken.items())}."
+    path = (
+        ""
+        if walk is None
+        else f" The path taken: {', '.join(f'{numbers[q]} {r}' for q, r in taken.items())}."
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_TOTAL} {height}" width="{_TOTAL}" '
         f'height="{height}" font-family="sans-serif" font-size="12" role="img">',
@@ -273,7 +279,8 @@ def to_svg(chart: Chart, walk: Walk | None = None) -> str:
         for line in sorted(lines, key=lambda line: line.is_taken):
             if line.to not in OUTCOMES:
                 parts += _onward(line, y, place[line.to] - place[name])
-        boxes += _box(name, question.text, y, is_taken=name in taken)
+        called = name if walk is None else numbers.get(name, "")
+        boxes += _box(called, question.text, y, is_taken=name in taken)
     return "\n".join([*parts, *boxes, "</svg>"])
 
 
@@ -290,7 +297,7 @@ def _lines(question: Question, taken: Reply | None) -> list[_Line]:
     return lines
 
 
-def _box(name: str, text: str, y: int, *, is_taken: bool) -> list[str]:
+def _box(called: str, text: str, y: int, *, is_taken: bool) -> list[str]:
     fill, edge, ink = ("#dbeafe", _ON, _INK) if is_taken else ("#ffffff", _OFF, _FAINT)
     wrapped = textwrap.wrap(text, _CHARACTERS)[:2]
     first = y + _HEIGHT / 2 + (4 if len(wrapped) == 1 else -3)
@@ -302,7 +309,7 @@ def _box(name: str, text: str, y: int, *, is_taken: bool) -> list[str]:
         f'<rect x="{_LEFT}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" '
         f'stroke="{edge}" stroke-width="{2 if is_taken else 1}"/>',
         f'<text x="{_LEFT + 8}" y="{y + _HEIGHT / 2 + 4:g}" font-weight="bold" fill="{ink}">'
-        f"{escape(name)}</text>",
+        f"{escape(called)}</text>",
         f'<text fill="{ink}">{rows}</text>',
     ]
 

@@ -26,7 +26,7 @@ from regadvisor.report.phrases import (
     support,
 )
 from regadvisor.report.units import range_in_own_unit
-from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE
+from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE, SAME_REGION
 from regadvisor.words import agreed, capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
@@ -121,19 +121,29 @@ def claims(record: Record) -> tuple[str, ...]:
     measured = [claim for claim in own if claim.support is not None]
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
-    return tuple(
-        # Rounded down: 0.797 is no 0.80, from which on a claim is "likely".
-        f"{_claimed(claim, record)}: {support(claim)} ({math.floor(100 * claim.support + 1e-9) / 100:.2f})."
-        for claim in measured
-        if claim.support is not None
-    )
+    return tuple(f"{_claimed(claim, record)}: {support(claim)}{_share(claim)}." for claim in measured)
+
+
+def _share(claim: Claim) -> str:
+    """Return the support of a claim in brackets, where a word says how sure it is."""
+    if claim.support is None or claim.probability is not None:
+        return ""
+    # Rounded down: 0.797 is no 0.80, from which on a claim is "likely".
+    return f" ({math.floor(100 * claim.support + 1e-9) / 100:.2f})"
 
 
 def _claimed(claim: Claim, record: Record) -> str:
-    """Return what a claim says: "start with" is advice, and what is more or less sure is a fact."""
-    if claim.name != "kind":
-        return claim.statement.rstrip(".")
-    return f"No other kind is better than {short_label(record.strength.regularizer.kind)}"
+    """Return what a claim says: advice, such as "regularize", as the fact that is more or less sure.
+
+    The gain pays for the luck in choosing the strength, which the losses at the best strengths do not.
+    """
+    kind = short_label(record.strength.regularizer.kind)
+    if claim.name == "kind":
+        return f"No kind at its best beats {kind} by {SAME_REGION:.1%}"
+    scores = record.evidence.scores
+    if kind != "none" and claim.statement == "Regularize." and scores is not None:
+        return f"{capital(kind)} lowers the loss by {SAME_REGION:.1%} or more"
+    return claim.statement.rstrip(".")
 
 
 def strength(record: Record) -> tuple[str, ...]:
