@@ -216,7 +216,8 @@ def test_a_skewed_target_as_given():
 def test_other_skewed_targets_are_told_to_take_logarithms(seed):
     features, y = skewed(seed, n=200 + 200 * seed, scale=1.5)
     assert "Better predict its logarithm." in codes(features, y)["skewed-target"]
-    assert "logarithm (log1p)" in codes(features, np.where(y < np.median(y), 0.0, y))["skewed-target"]
+    assert "logarithm (log1p)" in codes(features, np.where(y < np.quantile(y, 0.1), 0.0, y))["skewed-target"]
+    assert "two models" in codes(features, np.where(y < np.median(y), 0.0, y))["piled-target"]
     frame = pd.DataFrame({"amount": y, "plain": features[:, 0] + 0.1 * features[:, 2]})
     assert "the target 'amount' is skewed" in codes(features, frame)["skewed-target"]
 

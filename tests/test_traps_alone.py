@@ -46,8 +46,8 @@ def test_what_levels_say_is_that_of_a_plain_loop_over_rows():
 
 NEARLY = {
     "a copy with noise": (frame(copy=Y + 0.02 * C), Y, "copy"),
-    "its bins, as text": (frame(band=[f"{np.floor(3 * v):.0f}+" for v in Y]), Y, "band"),
-    "its bins, as numbers": (frame(band=np.floor(3 * Y)), Y, "band"),
+    "bins of a copy, as text": (frame(band=[f"{np.floor(4 * v):.0f}+" for v in Y + 0.02 * C]), Y, "band"),
+    "bins of a copy, as numbers": (frame(band=np.floor(4 * (Y + 0.02 * C))), Y, "band"),
     "known afterwards, with errors": (
         frame(closed=np.where(R.random(N) < 0.01, 1 - IS_IN, IS_IN)),
         IS_IN,
