@@ -71,7 +71,7 @@ def test_a_pipeline_keeps_its_steps_and_must_scale(cancer: Advice) -> None:
         cancer.apply(make_pipeline(PolynomialFeatures(), LogisticRegression()))
 
 
-@pytest.mark.parametrize("target", [SVC(), Ridge(alpha=1.0).fit, nn.Linear(30, 2)])
+@pytest.mark.parametrize("target", [SVC(), Ridge(alpha=1.0).fit, nn.Linear(30, 2), Ridge()])
 def test_what_cannot_express_the_regularizer_is_refused(cancer: Advice, target: object) -> None:
     with pytest.raises((ParameterError, TypeError)):
         cancer.apply(target)

@@ -153,6 +153,16 @@ def test_a_value_that_is_missing_where_none_was_is_named(kind: str) -> None:
         model.predict(array)
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+def test_every_answer_of_a_classifier_names_what_is_missing(method: str) -> None:
+    frame = pd.DataFrame({"b": B, "a": A})
+    model = built(frame, LABELS, "linear").fit(frame, LABELS)
+    answers = getattr(model, method)(frame)
+    np.testing.assert_array_equal(getattr(model, method)(frame[["a", "b"]]), answers)
+    with pytest.raises(DataError, match=r"had one, got missing values in 'b' \(60\)"):
+        getattr(model, method)(frame.assign(b=np.nan))
+
+
 def test_missing_values_that_a_step_makes_are_not_said_to_be_in_the_rows() -> None:
     X = np.column_stack([np.abs(A), np.abs(B)]) + 1
     given = make_pipeline(FunctionTransformer(np.log), Ridge())
@@ -284,8 +294,8 @@ def test_snippets_run_on_the_same_data(advice: Advice, messy: Any, library: Any)
 
 def test_a_pipeline_part_can_be_used_by_itself(advice: Advice, messy: Any) -> None:
     X, _ = messy
-    encoded = advice.build()[:-1].fit(X).transform(X)
-    assert encoded.shape[0] == N
+    steps = advice.build()[:-1].fit(X)
+    assert steps.transform(X).shape == (N, len(steps.get_feature_names_out()))
 
 
 def test_the_estimators_take_what_advise_takes(messy: Any) -> None:

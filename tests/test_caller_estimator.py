@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -379,6 +380,19 @@ def test_a_loop_in_torch_is_refused_where_it_would_lack_the_caller_s_steps() -> 
     advice = advise(X, Y, model=make_pipeline(MinMaxScaler(), Ridge()), effort="quick", folds=3)
     with pytest.raises(ParameterError, match=r"target must be 'sklearn'.*MinMaxScaler"):
         advice.snippet("torch")
+
+
+def doubled(rows: Any) -> Any:
+    return 2 * np.asarray(rows)
+
+
+def test_what_a_notebook_defines_is_named_where_the_script_is_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubled, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "doubled", doubled, raising=False)
+    advice = advise(X, Y, model=make_pipeline(FunctionTransformer(doubled), Ridge()), effort="quick", folds=3)
+    names = {"X": X, "y": Y}
+    exec(advice.snippet(), names)
+    np.testing.assert_allclose(names["model"].predict(X), advice.build().fit(X, Y).predict(X))
 
 
 def test_steps_that_have_no_code_are_named() -> None:

@@ -55,6 +55,20 @@ def test_containers_of_arrow_are_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("X", "options", "do"),
+    [
+        (pd.Series(Y), {"y": Y}, r"Pass X\.to_frame\(\)"),
+        ([{"a": 1}] * N, {"y": Y}, r"Pass pandas\.DataFrame\(X\)"),
+        (Y[:, None], {"y": Y, "groups": "g"}, r"groups=X\['g'\]"),
+        (Y[:, None], {"y": [["a"], ["a", "b"]] * 6}, "MultiLabelBinarizer"),
+    ],
+)
+def test_what_is_nearly_right_is_told_how_to_be_right(X: Any, options: dict[str, Any], do: str) -> None:
+    with pytest.raises(DataError, match=do):
+        make_table(X, **options)
+
+
+@pytest.mark.parametrize(
     ("values", "error"),
     [
         ([Decimal("sNaN"), *range(N - 1)], "InvalidOperation"),

@@ -205,9 +205,14 @@ def _as_array(X: Any) -> NDArray[Any]:
         # A list with numbers and texts: NumPy would turn the numbers into text.
         array = np.asarray(X, dtype=object)
     if array.ndim < 2:
+        what = f"X must be two-dimensional (rows, features), got an array of shape {array.shape}. "
+        if hasattr(X, "to_frame"):
+            raise DataError(f"{what}Pass X.to_frame()")
+        if array.ndim and all(isinstance(row, dict) for row in array):
+            raise DataError(f"{what}Pass pandas.DataFrame(X)")
         raise DataError(
-            f"X must be two-dimensional (rows, features), got an array of shape {array.shape}. Reshape your "
-            "data with X.reshape(-1, 1) if it has a single feature, X.reshape(1, -1) if it is a single row"
+            f"{what}Reshape your data with X.reshape(-1, 1) if it has a single feature, X.reshape(1, -1) if "
+            "it is a single row"
         )
     if array.ndim > 4:
         raise DataError(

@@ -126,7 +126,7 @@ def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
     except TypeError as error:
         raise DataError(
             "y must be text, numbers or booleans, got lists. Unknown label type: unknown; pass one label "
-            "a row"
+            "a row, or a column of 0 and 1 for each: MultiLabelBinarizer().fit_transform(y)"
         ) from error
     plain = [_plain(label) for label in np.asarray(distinct, dtype=object)]
     if len({isinstance(label, str) for label in plain}) > 1:

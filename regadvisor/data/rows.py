@@ -83,6 +83,7 @@ def _in_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     ):
         raise DataError(
             f"{name} must be a list or an array with one value per row, got {type(values).__name__}"
+            + (f"; pass the column itself: {name}=X[{values!r}]" if isinstance(values, str) else "")
             + (f" (requires y to be passed, but the target {name} is None)" if values is None else "")
         )
     if sparse.issparse(values):

@@ -73,6 +73,6 @@ def name_of(scoring: Scoring) -> str:
 
 
 def _failed(scoring: Scoring, what: str) -> Note:
-    said = " ".join(what.split())
+    said = " ".join(what.split()).rstrip(".")
     text = f"Your {name_of(scoring)} {said}. No score is reported; the advice does not need it."
     return Note(code="scoring-failed", text=text, is_warning=True)

@@ -54,7 +54,7 @@ def applied(
     steps, last = cut(target)
     last = with_exact_solver(last) if facts.unpenalised else last
     _check_features(steps, last, facts, training)
-    _check_objective(last, training)
+    _check_objective(last, training, is_classification=facts.task != "regression")
     is_theirs = steps is not None and not scales_weights  # and gets the weights of the rows as they are
     model = configured(last, strengths_for(last, facts, regularizer, training, weights_as_given=is_theirs))
     if steps is not None and facts.unpenalised:
@@ -73,7 +73,7 @@ def _is_network(last: BaseEstimator) -> bool:
     return row is not None and row.laws == "network"
 
 
-def _check_objective(last: BaseEstimator, training: Training) -> None:
+def _check_objective(last: BaseEstimator, training: Training, *, is_classification: bool) -> None:
     """Raise ParameterError unless `last` minimises what the model of the advice did."""
     name = type(last).__name__
     found, own = training.objective, objective_of(last)
@@ -85,6 +85,9 @@ def _check_objective(last: BaseEstimator, training: Training) -> None:
                 f"target must be {_LINEAR} for strengths of a linear model with log loss or squared error, "
                 f"got {name}; ask about it: advise(X, y, model={name}())"
             )
+        if row.is_classifier != is_classification:
+            what = "a classifier" if is_classification else "a regressor"
+            raise ParameterError(f"target must be {what}, as the model that this advice is about, got {name}")
         own = tuple(text for text in own if text.startswith(_SHARED))
     elif name != training.estimator:
         raise ParameterError(

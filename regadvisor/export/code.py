@@ -282,8 +282,8 @@ def _imported(value: Any, needs: _Needs, *, may_define: bool = True) -> str:
     public = _public_module(module, name, value) if module else None
     if public is None:
         raise ParameterError(
-            f"every function and class in the model must be importable to be written as code, got {value!r}. "
-            "Define it in a module, or use the model object itself"
+            f"every function and class in the model must be importable to be written as code, got {name!r}. "
+            "Write it with def or class outside of any function, or use the model object itself"
         )
     needs.imports.add(f"from {public} import {name}")
     return str(name)
@@ -297,7 +297,7 @@ def _written_out(value: Any) -> Any:
 
 def _public_module(module: str, name: str, value: Any) -> str | None:
     """Return the shortest public module that offers `value` as `name`, or None."""
-    if module == "__main__" or "<" in name or "." in name:
+    if "<" in name or "." in name:
         return None
     parts = module.split(".")
     first_private = next((i for i, part in enumerate(parts) if part.startswith("_")), len(parts))

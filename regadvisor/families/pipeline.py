@@ -134,18 +134,27 @@ class AdvisedPipeline(Pipeline):
 
         Columns of a frame are found by their names, in any order.
         """
-        X = self._as_fitted(X)
-        with as_data_errors(X):
-            predicted: NDArray[Any] = super().predict(X, **params)
-        return predicted
+        return self._answered(super().predict, X, params)
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return class probabilities, shape (n_rows, n_classes)."""
+        return self._answered(super().predict_proba, X, params)
+
+    @available_if(_has("predict_log_proba"))  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any, **params: Any) -> NDArray[Any]:
+        """Return logarithms of class probabilities, shape (n_rows, n_classes)."""
+        return self._answered(super().predict_log_proba, X, params)
+
+    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any, **params: Any) -> NDArray[Any]:
+        """Return scores of the classes, shape (n_rows,) for two classes, else (n_rows, n_classes)."""
+        return self._answered(super().decision_function, X, params)
+
+    def _answered(self, method: Callable[..., NDArray[Any]], X: Any, params: dict[str, Any]) -> NDArray[Any]:
         X = self._as_fitted(X)
         with as_data_errors(X):
-            predicted: NDArray[Any] = super().predict_proba(X, **params)
-        return predicted
+            return method(X, **params)
 
     @property
     def coef_(self) -> NDArray[np.float64]:

@@ -136,7 +136,8 @@ def usual_preprocessor(
     double: Steps = []
     if not for_network and facts.is_single and facts.is_plain_x and facts.task == "regression":
         # Linear regressions keep the target in the dtype of X.
-        double = [("double", FunctionTransformer(in_double, accept_sparse=True))]
+        step = FunctionTransformer(in_double, accept_sparse=True, feature_names_out="one-to-one")
+        double = [("double", step)]
     impute = [*as_numbers(facts), *double, *(_imputer(is_flagged=True) if has_missing else [])]
     if facts.container == "sparse":
         scaler = MaxAbsScaler() if for_network else StandardScaler(with_mean=False)
@@ -198,7 +199,8 @@ def _level_branches(facts: DataFacts, *, for_network: bool) -> dict[str, tuple[S
     is_sparse = not for_network and sum(n_levels) >= FEWEST_SPARSE_COLUMNS
     is_id = [n > ID_LEVEL_SHARE * facts.n_rows for n in n_levels]
 
-    scale: Steps = [] if for_network else [("scale", FunctionTransformer(doubled, accept_sparse=True))]
+    twice = FunctionTransformer(doubled, accept_sparse=True, feature_names_out="one-to-one")
+    scale: Steps = [] if for_network else [("scale", twice)]
 
     def branch(fewest_rows: int, *, of_ids: bool) -> tuple[Steps, list[Column]]:
         chosen = [column for column, own in zip(columns, is_id, strict=True) if own == of_ids]

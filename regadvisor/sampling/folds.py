@@ -82,7 +82,8 @@ def make_folds(
         made = _shuffled(sample, copies, n_duplicates, folds=folds, seed=seed, keys=keys)
     notes = made.notes
     if 0 < len(made.folds) < folds:
-        text = f"{len(made.folds)} folds instead of {folds}: the {n:,} rows do not give more."
+        few = f"{n:,} rows" if groups is None else f"{int(groups.max()) + 1:,} groups"
+        text = f"{len(made.folds)} folds instead of {folds}: the {few} do not give more."
         notes = (*notes, Note(code="fewer-folds", text=text))
     return replace(made, n_duplicates=n_duplicates, notes=notes)
 

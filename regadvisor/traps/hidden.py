@@ -83,10 +83,11 @@ def hidden_signal(
         return _curved(view, chosen, standardised(ranks), folds, is_linear=is_linear)
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
     if table.steps is not None:
+        do = "See which columns they leave out, use logarithms or ranks of extreme values, and ask again."
         return _unlearned(
             f"from ranks of all columns, a quick linear model predicts {gain:.0%}",
             "none from the features that your steps make",
-            "See which columns they leave out, use logarithms or ranks of extreme values, and ask again.",
+            do if is_solved else f"It may need more epochs or another learning rate. {do}",
         )
     found = f"a quick linear model predicts {plain:.0%}"
     is_missed = plain >= thresholds.HIDDEN_OF_RANKS * gain

@@ -126,7 +126,8 @@ class EstimatorLearner(Learner):
                 quiet.enter_context(ignoring(warning))
             quiet.enter_context(np.errstate(all="ignore"))
             # With routing, wrappers would ask the estimator inside whether it wants the weights.
-            quiet.enter_context(config_context(enable_metadata_routing=False))
+            # The arguments were checked before, once for all fits.
+            quiet.enter_context(config_context(enable_metadata_routing=False, skip_parameter_validation=True))
             try:
                 model.fit(X, y, **weights)
             except Exception as error:  # whatever an estimator may raise
