@@ -488,30 +488,6 @@ def test_strengths_are_rescaled_by_the_power_of_their_law(kind: str, power: floa
     assert "200 to 800 rows" in decision.strength.carried
 
 
-def test_the_factor_that_did_best_on_all_rows_is_applied_and_said() -> None:
-    found = trained(clear())
-    sampled = {"sample": SAMPLED}
-    plain, doubled = (
-        decider(
-            found, evidence_of(scores_of(found), growth=growth_of(factor=factor), **sampled), n_rows=4 * N
-        )
-        for factor in (1.0, 2.0)
-    )
-    one, two = plain.decide().strength, doubled.decide().strength
-    assert two.regularizer.l2 == pytest.approx(2.0 * (one.regularizer.l2 or 0.0))
-    assert one.carried is not None
-    assert "times" not in one.carried
-    assert two.carried == f"{one.carried}; times 2, which did best on all rows"
-
-
-def test_what_is_known_of_another_kind_does_not_move_the_strength() -> None:
-    found = trained(clear())
-    other = growth_of("l1", factor=2.0)
-    evidence = evidence_of(scores_of(found), sample=SAMPLED, growth=other)
-    decision = decider(found, evidence, n_rows=4 * N).decide()
-    assert decision.strength.regularizer.l2 == pytest.approx(0.1 / 4)
-
-
 @pytest.mark.parametrize(("validation", "is_forward"), [("time", True), ("stratified", False)])
 def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forward: bool) -> None:
     found = trained(clear(), n_features=6)

@@ -29,7 +29,6 @@ from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.search.store import opened
-from regadvisor.thresholds import FULL_SIZE_FACTORS
 
 # ----------------------------------------------------------------------------------- the extrapolation
 
@@ -232,9 +231,6 @@ def test_all_rows_are_tried_where_the_budget_has_room() -> None:
     masses = {"yes": growth.p_better, "same": growth.p_same, "no": growth.p_worse}
     sure = [reply for reply, mass in masses.items() if mass >= 0.8]
     assert [advice.path[-1].reply] == (sure or ["unsure"])
-    times = f"times {growth.factor:g}, which did best on all rows"
-    assert (times in (advice.record.strength.carried or "")) == (growth.factor != 1.0)
-    assert growth.factor in FULL_SIZE_FACTORS
 
 
 @pytest.mark.slow

@@ -190,8 +190,6 @@ class Decider:
     def _strength(self, trained: Trained, outcome: Kind) -> Strength:
         fit, fits, best = self._picked(trained, outcome)
         on_sample = fit.job.regularizer
-        growth = self.evidence.growth
-        known = growth if growth is not None and growth.kind == outcome else None
         sample = self.evidence.sample
         by = Rescaling(
             n_sample=trained.prepared.n_learned,
@@ -200,9 +198,6 @@ class Decider:
             is_forward=sample is not None and sample.validation == "time",
         )
         regularizer, said = self.family.at_full_size(fit, by)
-        if known is not None and known.factor != 1.0:
-            regularizer = regularizer.times(known.factor)
-            said = f"{said}; times {known.factor:g}, which did best on all rows"
         strengths = [each.job.regularizer.strengths() for each in fits]
         ties = strength_ties(trained.panel, outcome, strengths, best) if outcome != "none" else {}
         return Strength(

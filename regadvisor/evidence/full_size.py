@@ -1,7 +1,7 @@
 """From the pick on the sample to its gain and its strengths at the full size: the evidence of Q10.
 
-Where a budget was given that has room for it, the pick, weaker and stronger, and no regularization are
-trained on all rows. The gain is extrapolated from the largest size by ``full_size/gain.py``.
+Where a budget was given that has room for it, the pick and no regularization are trained on all rows. The
+gain is extrapolated from the largest size by ``full_size/gain.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from regadvisor.regularizer import Kind, Regularizer
 from regadvisor.sampling.folds import make_folds
 from regadvisor.search.results import Results
 from regadvisor.search.store import Journal, opened
-from regadvisor.thresholds import FULL_SIZE_FACTORS
 
 if TYPE_CHECKING:
     from regadvisor.sampling.draw import Drawn
@@ -84,14 +83,10 @@ class Growing:
         none, pick = self.honest.of("none"), self.honest.of(kind)
         return _size_point(none, pick, self.honest.panel, self.prepared.n_learned, share=1.0)
 
-    def _checked(self, picked: Fit, store: Journal | None) -> tuple[SizePoint, float] | None:
-        """Train on all rows but a test fold, at the strengths advised; None if there is no time for it.
-
-        The gain there, and the factor on the strengths that did best.
-        """
-        runs = 1 + len(FULL_SIZE_FACTORS)
+    def _checked(self, picked: Fit, store: Journal | None) -> SizePoint | None:
+        """Return the gain on all rows but a test fold, at the strengths advised; None without the time."""
         room_s = thresholds.CHECK_SHARE * self.deadline.left_s
-        if self.full_run_s is None or not math.isfinite(room_s) or runs * self.full_run_s > room_s:
+        if self.full_run_s is None or not math.isfinite(room_s) or 2 * self.full_run_s > room_s:
             return None
         if self.table.whole is not None or self.table.n_rows * self.prepared.n_features > MOST_CELLS:
             return None
@@ -105,14 +100,10 @@ class Growing:
         )
         advised, _ = self.family.at_full_size(picked, by)
         none = Regularizer(coupling=advised.coupling)
-        has_penalty = bool(advised.l1 or advised.l2)
-        tried = {
-            factor: advised.times(factor) for factor in FULL_SIZE_FACTORS if has_penalty or factor == 1.0
-        }
         fits = train_size(
             self.family,
             prepared,
-            [none, *tried.values()],
+            [none, advised],
             seed=picked.job.seed,
             deadline=self.deadline,
             study="all rows",
@@ -120,15 +111,8 @@ class Growing:
         )
         if fits is None or none not in fits or advised not in fits:
             return None
-        measure = Results(prepared=prepared, trials=(), weight=self.table.weight)
-        usable = {factor: fits[each] for factor, each in tried.items() if each in fits}
-        best = min(usable, key=lambda factor: (measure.fit_loss(usable[factor]), factor))
-        return self._point_of_all_rows(prepared, fits[none], fits[advised]), best
-
-    def _point_of_all_rows(self, prepared: Prepared, none: Fit, pick: Fit) -> SizePoint:
-        """Return the gain that was measured on all rows."""
         panel = Panel(
-            losses={"none": none.losses[None], "pick": pick.losses[None]},
+            losses={"none": fits[none].losses[None], "pick": fits[advised].losses[None]},
             constant=prepared.constant_losses,
             fold=Results(prepared=prepared, trials=()).fold_labels,
             weight=self.table.weight,
@@ -141,9 +125,9 @@ class Growing:
 
     # ------------------------------------------------------------------------------- what follows
 
-    def _evidence(self, kind: Kind, checked: tuple[SizePoint, float] | None) -> GrowthEvidence:
+    def _evidence(self, kind: Kind, checked: SizePoint | None) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
-        points = [self._on_sample(kind), *([] if checked is None else [checked[0]])]
+        points = [self._on_sample(kind), *([] if checked is None else [checked])]
         prior = transfer_prior(spec_of(self.family.name).laws)
         found = gain_at_full(
             points[-1].gain,
@@ -159,7 +143,6 @@ class Growing:
             n_rows=n_rows,
             source="prior" if checked is None else "checked",
             sizes=tuple(points),
-            factor=1.0 if checked is None else checked[1],
             **asdict(found),
         )
 

@@ -332,8 +332,6 @@ class GrowthEvidence:
     p_better: float
     p_same: float
     p_worse: float
-    #: Factor on the strengths that did best on all rows, if they were tried there.
-    factor: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

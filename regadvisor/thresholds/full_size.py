@@ -12,8 +12,6 @@ MEASURED_FROM_RATIO = 2.0
 
 # ------------------------------------------------------------------------------------------------ other sizes
 
-#: The factors for models trained on all rows.
-FULL_SIZE_FACTORS = (0.5, 1.0, 2.0)
 #: A check on all rows has to fit into this share of the time that is left.
 CHECK_SHARE = 0.8
 #: Rescaled strengths lose at most this share of what the kind is ahead of the constant.
