@@ -306,3 +306,52 @@ def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
         table = make_table(X, [one, "zzz", "zzz", other, one] * (N // 5))
         assert "labels-alike" in notes(table)
     assert "labels-alike" not in notes(make_table(X, ["maybe", "m", "m"] * (N // 3)))
+
+
+SEVERAL = {
+    "JSON": ([f'{{"a": {k}, "b": {k % 3}}}' for k in range(40)], "columns of its parts"),
+    "lists": ([f"[{k}.5, {k % 7}]" for k in range(40)], "columns of its parts"),
+    "places": ([f"{48 + k / 7:.3f}, {9 + k / 5:.3f}" for k in range(40)], "columns of numbers at ','"),
+    "tags": (
+        ["|".join(tag for j, tag in enumerate("abcdef") if (k + 1) >> j & 1) for k in range(62)],
+        "str.get_dummies('|')",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SEVERAL)
+def test_several_values_in_one_cell_are_told(how: str) -> None:
+    cells, remedy = SEVERAL[how]
+    table = make_table(
+        pd.DataFrame({"own": cells, "x": np.arange(len(cells)) / 7}), np.arange(len(cells)) / 3
+    )
+    found = {note.code: note.text for note in table.notes}
+    assert found["several-values"].startswith(f"'own' holds several values in one cell, as in '{cells[0]}'")
+    assert remedy in found["several-values"]
+    assert not {"looks-like-id", "free-text"} & set(found)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"Town {k}, {'TX' if k % 2 else 'CA'}" for k in range(40)],
+        [f"{chr(65 + k % 26)}. Name, Mr. {k}" for k in range(40)],
+        [f"10.0.{k}.1" for k in range(40)],
+        [f"a|{k % 9}" for k in range(40)],
+    ],
+    ids=["places by name", "people", "addresses", "few"],
+)
+def test_other_text_with_separators_is_one_value(cells: list[str]) -> None:
+    table = make_table(pd.DataFrame({"own": cells, "x": np.arange(40) / 7}), np.arange(40) / 3)
+    assert "several-values" not in {note.code for note in table.notes}
+
+
+def test_a_row_of_units_below_the_names_is_no_row() -> None:
+    numbers = pd.DataFrame({"a": np.arange(30) / 7, "b": np.arange(30) % 4 + 0.5})
+    units = pd.DataFrame({"a": ["kg"], "b": ["m"]})
+    frame, y = pd.concat([units, numbers], ignore_index=True), np.arange(30) / 3
+    table = make_table(frame, [None, *y])
+    assert [column.kind for column in table.facts.columns] == ["numeric", "numeric"]
+    assert table.facts.n_rows == 30
+    with pytest.raises(DataError, match="y must be numbers in every row, or labels that repeat, got 'EUR'"):
+        make_table(frame, pd.Series(["EUR", *y]))

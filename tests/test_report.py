@@ -629,3 +629,23 @@ def test_folds_that_were_not_needed_are_said() -> None:
     record = replace(record, evidence=replace(record.evidence, scores=few))
     said = "Validated on 2 of 5 stratified folds: the others would hardly change the answer."
     assert said in view(record).sample
+
+
+def test_claims_do_not_read_as_the_opposite_of_the_verdict() -> None:
+    record, same = advice(), "Regularizing or not changes the loss by less than 0.5%."
+    tied = replace(record.claims[0], name="regularize", statement=same, probability=None)
+    sure, unsure = (replace(record, claims=(replace(tied, support=p),)) for p in (0.9, 0.37))
+    assert view(sure).claims == (f"{same.rstrip('.')}: likely (0.90).",)
+    assert view(unsure).claims == (
+        "L2 lowers the loss by 0.5% or more: very likely (0.97); raises it so: unlikely (0.01).",
+    )
+
+
+def test_that_no_regularizer_is_needed_is_said_once() -> None:
+    record = advice()
+    needed = replace(record.claims[0], name="regularize", statement="No regularizer is needed.", support=0.9)
+    claims = (replace(needed, probability=None), replace(needed, name="kind", probability=None))
+    strength = replace(record.strength, regularizer=Regularizer())
+    assert view(replace(record, strength=strength, claims=claims)).claims == (
+        "No regularizer is needed: likely (0.90).",
+    )

@@ -22,6 +22,9 @@ from regadvisor.thresholds import (
     FEWEST_OUTSIDE_LARGEST,
     FEWEST_WORDS_OF_PROSE,
     ID_LEVEL_SHARE,
+    SEVERAL_FEWEST_TEXTS,
+    SEVERAL_PARTS,
+    SEVERAL_SHARE,
 )
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
@@ -125,7 +128,11 @@ def notes_on_columns(
         notes.append(Note(code="duplicate-columns", text=text))
     almost = {name: note for name, level in levels.items() if (note := _almost_numbers(name, level))}
     notes += almost.values()
-    unlike = [name for name, level in levels.items() if name not in almost and _looks_like_id(level)]
+    several = {name: note for name, level in levels.items() if (note := _several_values(name, level))}
+    notes += several.values()
+    unlike = [
+        name for name, level in levels.items() if name not in almost | several and _looks_like_id(level)
+    ]
     prose = [name for name in unlike if _is_prose(levels[name])]
     ids = [name for name in unlike if name not in prose]
     if ids:
@@ -184,6 +191,36 @@ def _almost_numbers(name: Name, levels: Levels) -> Note | None:
         "them all as numbers, in one unit, and None where one is missing."
     )
     return Note(code="almost-numbers", text=text, is_warning=True)
+
+
+def _several_values(name: Name, levels: Levels) -> Note | None:
+    """Return a warning about a column whose cells hold several values: JSON, lists, numbers or tags."""
+    texts = [str(text).strip() for text in levels.texts[:_MOST_READ]]
+    if len(texts) < SEVERAL_FEWEST_TEXTS:
+        return None
+    how = None
+    if sum(text[:1] + text[-1:] in ("{}", "[]") for text in texts) > SEVERAL_SHARE * len(texts):
+        how = "make columns of its parts, as pandas.json_normalize() does for JSON"
+    for separator in "|;,":
+        cells = [text.split(separator) for text in texts]
+        if how is not None or sum(len(cell) > 1 for cell in cells) <= SEVERAL_SHARE * len(cells):
+            continue
+        parts = {part.strip() for cell in cells for part in cell}
+        if len({len(cell) for cell in cells}) == 1 and all(
+            written_around(part) is not None for part in parts
+        ):
+            how = f"split it into columns of numbers at {shown(separator)}"
+        elif len(parts) <= SEVERAL_PARTS * len(texts):
+            how = (
+                f"make a column of 0 and 1 of each part, as pandas' str.get_dummies({shown(separator)}) does"
+            )
+    if how is None:
+        return None
+    text = (
+        f"{shown(name)} holds several values in one cell, as in {shown(texts[0])}, and each combination is a "
+        f"category of its own. Better {how}."
+    )
+    return Note(code="several-values", text=text, is_warning=True)
 
 
 def _looks_like_id(levels: Levels) -> bool:

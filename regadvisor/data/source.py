@@ -139,8 +139,14 @@ def _read(
         return with_missing(columns, has_missing(container).tolist())
     if kept is None:
         return read_columns(container, None, _columns_like(container, like))
-    whole = read_columns(container)
-    return read_columns(container.take(np.flatnonzero(kept)), whole, _columns_like(container, like))
+    whole, rows = read_columns(container), container.take(np.flatnonzero(kept))
+    if any(column.kind == "categorical" for column in whole.columns):
+        # What a row without a target holds, such as units below the names, makes no text of numbers.
+        used = read_columns(rows)
+        pairs = list(zip(whole.columns, used.columns, strict=True))
+        kinds = tuple(own if every.kind == "categorical" else every for every, own in pairs)
+        whole = replace(whole, columns=kinds, notes_on_reading=used.notes_on_reading)
+    return read_columns(rows, whole, _columns_like(container, like))
 
 
 def _thinned(table: Table, target: Target, rows: NDArray[np.intp], *, n_given: int) -> Table:

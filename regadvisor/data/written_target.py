@@ -18,7 +18,7 @@ from regadvisor.thresholds import (
     GUESS_ROWS_PER_CLASS,
     TEXT_ROWS_PER_CLASS,
 )
-from regadvisor.words import counted, listed, means_missing, shown
+from regadvisor.words import counted, level_text, listed, means_missing, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -67,8 +67,12 @@ def column_with_numbers(
     is_text = dtypes.is_object_dtype(values.dtype) or dtypes.is_string_dtype(values.dtype)
     if not is_text or isinstance(values.dtype, pd.CategoricalDtype):
         return values, ()
-    present = values.dropna()
-    different: Any = pd.unique(present) if dtypes.infer_dtype(present) == "string" else []
+    present, where = values.dropna(), "y" if name is None else f"column {shown(name)} of y"
+    held = dtypes.infer_dtype(present)
+    if held.startswith("mixed") and task == "auto":  # such as a row of units above numbers
+        as_text = present.map(level_text)
+        _check_not_almost(as_text, [text for text in pd.unique(as_text) if not means_missing(text)], where)
+    different: Any = pd.unique(present) if held == "string" else []
     texts = [text for text in different if not means_missing(text)]
     if len(texts) < 2:
         return values, ()
@@ -78,7 +82,7 @@ def column_with_numbers(
     numbers = parsed_numbers(pd.Series(texts, dtype=object))
     if numbers is None:
         if task == "auto":
-            _check_not_almost(present, texts, "y" if name is None else f"column {shown(name)} of y")
+            _check_not_almost(present, texts, where)
         return values, ()
     if task == "auto" and _are_classes(texts, len(present)):
         return values, ()

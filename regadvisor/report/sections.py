@@ -18,6 +18,7 @@ from regadvisor.records import (
 from regadvisor.regularizer import KINDS, label
 from regadvisor.report.phrases import (
     STRENGTH_NAMES,
+    likely,
     sentence,
     short_label,
     short_name,
@@ -26,7 +27,7 @@ from regadvisor.report.phrases import (
     support,
 )
 from regadvisor.report.units import range_in_own_unit
-from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE, SAME_REGION
+from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE, SAME_REGION, TOSS_UP
 from regadvisor.words import agreed, capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
@@ -121,29 +122,43 @@ def claims(record: Record) -> tuple[str, ...]:
     measured = [claim for claim in own if claim.support is not None]
     if record.claims and not measured:
         return ("No confidence: nothing was measured.",)
-    return tuple(f"{_claimed(claim, record)}: {support(claim)}{_share(claim)}." for claim in measured)
+    is_none = record.strength.regularizer.kind == "none"  # that none is needed, and the best, is one claim
+    said = [claim for claim in measured if not (is_none and claim.name == "kind" and len(measured) > 1)]
+    return tuple(_claimed(claim, record) for claim in said)
+
+
+def _claimed(claim: Claim, record: Record) -> str:
+    """Return a claim, advice such as "regularize" as a fact, and how sure it is.
+
+    The gain pays for the luck in choosing the strength, which the losses at the best strengths do not. Where
+    it is unlikely that regularizing changes nothing, both sides are told: it reads as if it did change
+    something.
+    """
+    kind, scores, least = record.strength.regularizer.kind, record.evidence.scores, f"{SAME_REGION:.1%}"
+    name, sure = short_label(kind), f"{support(claim)}{_share(claim)}"
+    found = None if kind == "none" or scores is None else scores.comparison(kind, "none")
+    if claim.name == "kind":
+        return f"No kind at its best beats {name} by {least}: {sure}."
+    if found is None:
+        return f"{claim.statement.rstrip('.')}: {sure}."
+    lowers = f"{capital(name)} lowers the loss by {least} or more"
+    if claim.statement == "Regularize.":
+        return f"{lowers}: {sure}."
+    if claim.support is not None and claim.support < TOSS_UP:
+        better, worse = (f"{likely(p)} ({_down(p)})" for p in (found.p_better, found.p_worse))
+        return f"{lowers}: {better}; raises it so: {worse}."
+    return f"{claim.statement.rstrip('.')}: {sure}."
 
 
 def _share(claim: Claim) -> str:
     """Return the support of a claim in brackets, where a word says how sure it is."""
-    if claim.support is None or claim.probability is not None:
-        return ""
-    # Rounded down: 0.797 is no 0.80, from which on a claim is "likely".
-    return f" ({math.floor(100 * claim.support + 1e-9) / 100:.2f})"
+    is_word = claim.support is not None and claim.probability is None
+    return f" ({_down(claim.support)})" if is_word and claim.support is not None else ""
 
 
-def _claimed(claim: Claim, record: Record) -> str:
-    """Return what a claim says: advice, such as "regularize", as the fact that is more or less sure.
-
-    The gain pays for the luck in choosing the strength, which the losses at the best strengths do not.
-    """
-    kind = short_label(record.strength.regularizer.kind)
-    if claim.name == "kind":
-        return f"No kind at its best beats {kind} by {SAME_REGION:.1%}"
-    scores = record.evidence.scores
-    if kind != "none" and claim.statement == "Regularize." and scores is not None:
-        return f"{capital(kind)} lowers the loss by {SAME_REGION:.1%} or more"
-    return claim.statement.rstrip(".")
+def _down(share: float) -> str:
+    """Return a share rounded down: 0.797 is no 0.80, from which on a claim is "likely"."""
+    return f"{math.floor(100 * share + 1e-9) / 100:.2f}"
 
 
 def strength(record: Record) -> tuple[str, ...]:

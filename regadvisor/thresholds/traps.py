@@ -98,7 +98,7 @@ FOR_MISSING_ROWS, FOR_MISSING_SHARE, FOR_MISSING_GAP = 3, 0.005, 2.0
 #: … of a known date such as 1900-01-01: this share of that.
 FOR_MISSING_DATE_GAP = 0.5
 #: A -1 is the only number below 0 of so many different ones, and met so many times as often as these are.
-FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 10, 3.0
+FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 20, 3.0
 #: A 0 is so many standard deviations (of the middle half) below the median of the others, and the least of
 #: these is this share of it: of skewed prices or amounts of rain, it is not. Of more than this share of the
 #: rows it is rather an answer, as the years of school of those who were not asked yet.
