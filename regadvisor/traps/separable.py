@@ -141,7 +141,7 @@ def _separable_note(view: View, code: float, alone: int | None) -> Note:
     rule = "a linear rule" if alone is None else f"a threshold on {view.names([alone])}"
     text = (
         f"{rule} tells {which} apart without error. Without a penalty the weights have no finite best value: "
-        "they grow for as long as training goes on, and the loss falls with them. Use a mild penalty all the "
-        "same if weights and probabilities are to stay finite."
+        "they grow for as long as training goes on. A mild penalty keeps them finite, whether or not it "
+        "lowers the held-out loss."
     )
     return Note(code="separable-classes", text=text, is_warning=True)
