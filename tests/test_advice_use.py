@@ -31,13 +31,13 @@ def noisy_cancer() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def cancer() -> Advice:
     """An advice of L1 so strong that SAGA finds the minimum."""
-    record = advise(*load_breast_cancer(return_X_y=True), effort="quick").record
+    record = advise(*load_breast_cancer(return_X_y=True), effort="quick", folds=2).record
     return Advice(replace(record, strength=replace(record.strength, regularizer=Regularizer(l1=0.01))))
 
 
 @pytest.fixture(scope="module")
 def network() -> Advice:
-    return advise(*load_wine(return_X_y=True), model="mlp", effort="quick")
+    return advise(*load_wine(return_X_y=True), model="mlp", effort="quick", folds=2)
 
 
 def test_apply_gives_the_caller_s_estimator_the_model_of_build(cancer: Advice) -> None:
@@ -58,7 +58,7 @@ def test_apply_raises_the_iterations_of_a_slow_solver_and_never_lowers_them(canc
 @pytest.mark.parametrize("prefer", [None, "sparse"])
 def test_apply_puts_regression_strengths_in_the_unit_of_the_target(prefer) -> None:  # type: ignore[no-untyped-def]
     X, y = load_diabetes(return_X_y=True)
-    advice = advise(X, y, effort="quick", prefer=prefer)
+    advice = advise(X, y, effort="quick", folds=2, prefer=prefer)
     applied = advice.apply(ElasticNet(tol=1e-8, max_iter=100_000)).fit(X, y)
     built = advice.build().fit(X, y)
     np.testing.assert_allclose(applied.predict(X), built.predict(X), rtol=1e-3)

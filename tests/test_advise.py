@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -190,14 +191,19 @@ def test_groups_stay_on_one_side() -> None:
 # -------------------------------------------------------------------------------- same seed, same answer
 
 
+@cache
+def on_wine(model: str) -> tuple[dict[str, object], Advice]:
+    """Arguments, and the advice that they give on wine."""
+    recipe = Recipe(hidden=(16,), epochs=20, lr=2e-2) if model == "mlp" else None
+    options = {"model": model, "recipe": recipe, "effort": "quick", "random_state": 3}
+    return options, advise(*load_wine(return_X_y=True), **options)
+
+
 @pytest.mark.parametrize("model", ["linear", "mlp"])
 def test_same_seed_and_effort_give_the_same_record(model: str) -> None:
-    X, y = load_wine(return_X_y=True)
-    recipe = Recipe(hidden=(16,)) if model == "mlp" else None
-    one, two = (
-        advise(X, y, model=model, recipe=recipe, effort="quick", random_state=3).to_json() for _ in range(2)
-    )
-    assert without_timings(one) == without_timings(two)
+    options, one = on_wine(model)
+    two = advise(*load_wine(return_X_y=True), **options)
+    assert without_timings(one.to_json()) == without_timings(two.to_json())
 
 
 def test_the_record_holds_all_that_was_measured() -> None:
@@ -283,7 +289,7 @@ def test_the_same_data_are_known_in_every_form_that_advise_takes(tmp_path) -> No
         ((TensorDataset(torch.tensor(X), torch.tensor(y)), None), {}),
         ((texts, y), {"model": words}),
     ):
-        advice = advise(*data, effort="quick", **more)
+        advice = advise(*data, budget=0, **more)
         advice.check_same_data(*data)
     with pytest.raises(DataError, match="fingerprint"):
         advice.check_same_data(texts[::-1], y)
@@ -347,10 +353,7 @@ def test_a_deadline_that_passes_at_once_still_names_a_start(monkeypatch) -> None
 @pytest.mark.parametrize("model", ["linear", "mlp"])
 def test_the_caller_s_score_is_reported_and_decides_nothing(model: str) -> None:
     X, y = load_wine(return_X_y=True)
-    options = {"model": model, "effort": "quick"} | (
-        {"recipe": Recipe(hidden=(16,))} if model == "mlp" else {}
-    )
-    plain = advise(X, y, **options)
+    options, plain = on_wine(model)
     scored = advise(X, np.array(["a", "b", "c"])[y], scoring="accuracy", **options)
     assert scored.regularizer == plain.regularizer
     reported = scored.record.evidence.scores.reported  # type: ignore[union-attr]

@@ -279,7 +279,7 @@ def messy() -> tuple[pd.DataFrame, pd.Series[Any]]:
 
 @pytest.fixture(scope="module")
 def advice(messy: tuple[pd.DataFrame, pd.Series[Any]]) -> Advice:
-    return advise(*messy, effort="quick")
+    return advise(*messy, effort="quick", folds=2)
 
 
 @pytest.mark.parametrize("library", ["sklearn", "torch"])
@@ -351,7 +351,7 @@ def test_long_tailed_targets_fit_without_a_warning() -> None:
 
 def test_a_pipeline_has_the_weights_of_its_model() -> None:
     X, y = load_diabetes(return_X_y=True)
-    advice = advise(X, y, model=Ridge(), effort="quick")
+    advice = advise(X, y, model=Ridge(), effort="quick", folds=2)
     fitted = advice.apply(Ridge()).fit(X, y)
     assert not hasattr(advice.apply(Ridge()), "coef_")
     np.testing.assert_allclose(fitted.coef_, fitted[-1].coef_)
@@ -368,6 +368,6 @@ def test_a_data_set_of_torch_is_fitted_and_predicted_as_its_arrays(is_loader: bo
     X, y = X[:60].astype(np.float32), y[:60]
     pairs = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
     given = DataLoader(pairs, batch_size=7) if is_loader else pairs
-    advice = advise(given, effort="quick", budget=None)
+    advice = advise(given, effort="quick", folds=2, budget=None)
     found = advice.build().fit(given).predict(given)
     np.testing.assert_allclose(found, advice.build().fit(X, y).predict(X), rtol=1e-6)

@@ -155,7 +155,7 @@ MODELS = [
 def test_what_is_advised_is_applied_to_the_same_model(model: Any, is_number: int, chart: str) -> None:
     X_, y = (X, Y) if is_number else (CANCER_X, CANCER_Y)
     before = clone(model).get_params()
-    advice = advise(X_, y, model=model, effort="quick", chart=chart, folds=3)
+    advice = advise(X_, y, model=model, effort="quick", chart=chart, folds=2)
     applied = advice.apply(model).fit(X_, y)  # warnings of convergence are errors here
     built = advice.build().fit(X_, y)
     method = "predict" if is_number else "predict_proba"
@@ -171,7 +171,7 @@ def test_what_is_advised_is_applied_to_the_same_model(model: Any, is_number: int
 
 def test_only_kinds_that_the_model_has_are_asked_about() -> None:
     for model, kind in ((Ridge(), "l2"), (Lasso(), "l1")):
-        advice = advise(X, Y, model=model, effort="quick", folds=3)
+        advice = advise(X, Y, model=model, effort="quick", folds=2)
         assert set(advice.scores["kind"]) == {"none", kind}
         assert advice.regularizer.kind in ("none", kind)
         assert "kinds-of-model" in {note.code for note in advice.record.notes}
@@ -184,7 +184,7 @@ def test_without_training_and_without_signal_the_model_still_gets_its_own_penalt
     model: Any, budget: float | None
 ) -> None:
     noise = np.random.default_rng(0).normal(size=60)
-    advice = advise(X[:60], noise, model=model, budget=budget, effort="quick", folds=3)
+    advice = advise(X[:60], noise, model=model, budget=budget, effort="quick", folds=2)
     assert advice.regularizer.kind == ("l2" if isinstance(model, Ridge) else "l1")
     advice.apply(model).fit(X[:60], noise)
     assert "L1+L2" not in advice.plot("chart")  # the chart of a model with one penalty
@@ -203,7 +203,7 @@ def test_applied_to_unscaled_rows_the_weighted_objective_is_at_its_minimum(
 ) -> None:
     rows, y = imbalanced()
     model = LogisticRegression(class_weight="balanced")
-    record = advise(rows, y, model=model, effort="quick", folds=3).record
+    record = advise(rows, y, model=model, effort="quick", folds=2).record
     assert record.data is not None
     assert record.training is not None
     strength = replace(record.strength, regularizer=Regularizer(l1=l1, l2=l2))
@@ -226,10 +226,10 @@ def test_applied_to_unscaled_rows_the_weighted_objective_is_at_its_minimum(
 
 def test_class_weights_change_the_answer_as_sample_weights_do() -> None:
     rows, y = imbalanced()
-    by_class = advise(rows, y, model=LogisticRegression(class_weight="balanced"), effort="quick", folds=3)
+    by_class = advise(rows, y, model=LogisticRegression(class_weight="balanced"), effort="quick", folds=2)
     weights = compute_sample_weight("balanced", y)
-    by_row = advise(rows, y, sample_weight=weights, effort="quick", folds=3)
-    plain = advise(rows, y, model=LogisticRegression(), effort="quick", folds=3)
+    by_row = advise(rows, y, sample_weight=weights, effort="quick", folds=2)
+    plain = advise(rows, y, model=LogisticRegression(), effort="quick", folds=2)
     assert by_class.regularizer == by_row.regularizer != plain.regularizer
 
 
@@ -245,11 +245,11 @@ def test_texts_go_through_the_caller_s_vectorizer() -> None:
     texts = [" ".join(rng.choice(["good", "bad", "day", "sun", "rain"], size=6)) for _ in range(90)]
     y = [text.count("good") > text.count("bad") for text in texts]
     model = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    advice = advise(texts, y, model=model, effort="quick", folds=3)
+    advice = advise(texts, y, model=model, effort="quick", folds=2)
     assert advice.apply(model).fit(texts, y).score(texts, y) > 0.9
     assert AdvisedClassifier(model=model, folds=3).fit(texts, y).score(texts, y) > 0.9
     with pytest.raises(DataError, match="one column of texts; pass a pipeline"):
-        advise(texts, y, effort="quick")
+        advise(texts, y, effort="quick", folds=2)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -267,7 +267,7 @@ def test_frames_with_words_gaps_and_rows_without_a_target(library: str) -> None:
         ]
     )
     model = make_pipeline(columns, Ridge())
-    advice = advise(given, y, model=model, effort="quick", folds=3)
+    advice = advise(given, y, model=model, effort="quick", folds=2)
     fitted = advice.build().fit(given, y)
     assert np.nanmean((fitted.predict(given) - y) ** 2) < 0.1
     assert "ColumnTransformer" in advice.record.training.steps[0]  # type: ignore[union-attr]
@@ -320,14 +320,14 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
     model: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        advise(X, Y, model=model, effort="quick", folds=3)
+        advise(X, Y, model=model, effort="quick", folds=2)
 
 
 @pytest.mark.parametrize("kind", ["labels", "value", "text"])
 def test_class_weights_have_to_fit_the_classes(kind: str) -> None:
     given = {"labels": {"a": 1.0}, "value": {0: 0.0, 1: 1.0}, "text": "even"}[kind]
     with pytest.raises(ParameterError, match="class_weight"):
-        advise(CANCER_X, CANCER_Y, model=LogisticRegression(class_weight=given), effort="quick")
+        advise(CANCER_X, CANCER_Y, model=LogisticRegression(class_weight=given), effort="quick", folds=2)
 
 
 # ------------------------------------------------------------------------------------- unequal features
@@ -336,7 +336,7 @@ def test_class_weights_have_to_fit_the_classes(kind: str) -> None:
 def test_features_of_unequal_size_are_warned_of_and_fitted_by_solvers_that_bear_them() -> None:
     rows, y = load_breast_cancer(return_X_y=True)
     model = make_pipeline(SimpleImputer(), LogisticRegression())
-    advice = advise(rows, y, model=model, effort="quick", folds=3)
+    advice = advise(rows, y, model=model, effort="quick", folds=2)
     assert set(advice.scores["kind"]) == {"none", "l2", "l1"}
     assert any("Put StandardScaler()" in text for text in advice.warnings)
     for kind in (Regularizer(l2=1e-5), Regularizer(l1=1e-3)):
@@ -345,14 +345,14 @@ def test_features_of_unequal_size_are_warned_of_and_fitted_by_solvers_that_bear_
         model_ = own.apply(model).fit(rows, y)
         assert model_[-1].n_iter_[0] < 1_000
     steep = make_pipeline(SimpleImputer(), SGDClassifier(loss="log_loss"))
-    advice = advise(rows, y, model=steep, effort="quick", folds=3)
+    advice = advise(rows, y, model=steep, effort="quick", folds=2)
     assert any("Put StandardScaler()" in text for text in advice.warnings)
 
 
 def test_several_classes_of_unequal_features_have_l2_alone() -> None:
     rows, y = load_iris(return_X_y=True)
     model = make_pipeline(FunctionTransformer(lambda x: x * [1e5, 1, 1, 1]), LogisticRegression())
-    advice = advise(rows, y, model=model, effort="quick", folds=3)
+    advice = advise(rows, y, model=model, effort="quick", folds=2)
     assert set(advice.scores["kind"]) == {"none", "l2"}
 
 
@@ -361,7 +361,7 @@ def test_several_classes_of_unequal_features_have_l2_alone() -> None:
 
 def test_a_loaded_advice_is_applied_to_the_same_pipeline_alone(tmp_path: Any) -> None:
     model = make_pipeline(*SCALED_PAIRS, Ridge())
-    advice = advise(X, Y, model=model, effort="quick", folds=3)
+    advice = advise(X, Y, model=model, effort="quick", folds=2)
     advice.to_json(tmp_path / "advice.json")
     loaded = Advice.load(tmp_path / "advice.json")
     expected = advice.build().fit(X, Y).predict(X)
@@ -377,7 +377,7 @@ def test_a_loaded_advice_is_applied_to_the_same_pipeline_alone(tmp_path: Any) ->
 
 
 def test_a_loop_in_torch_is_refused_where_it_would_lack_the_caller_s_steps() -> None:
-    advice = advise(X, Y, model=make_pipeline(MinMaxScaler(), Ridge()), effort="quick", folds=3)
+    advice = advise(X, Y, model=make_pipeline(MinMaxScaler(), Ridge()), effort="quick", folds=2)
     with pytest.raises(ParameterError, match=r"target must be 'sklearn'.*MinMaxScaler"):
         advice.snippet("torch")
 
@@ -397,7 +397,7 @@ def test_what_a_notebook_defines_is_named_where_the_script_is_pasted(monkeypatch
 
 def test_steps_that_have_no_code_are_named() -> None:
     model = make_pipeline(FunctionTransformer(lambda x: x + 1.0), Ridge())
-    advice = advise(X, Y, model=model, effort="quick", folds=3)
+    advice = advise(X, Y, model=model, effort="quick", folds=2)
     with pytest.raises(ParameterError, match="importable to be written as code"):
         advice.snippet()
     with pytest.raises(ParameterError, match="steps whose features"):

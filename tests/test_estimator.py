@@ -17,7 +17,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from regadvisor import AdvisedClassifier, AdvisedRegressor, RegularizationAdvisor, advise
+from regadvisor import AdvisedClassifier, AdvisedRegressor, Recipe, RegularizationAdvisor, advise
 
 #: See test_weights_are_relative_so_two_cannot_be_two_rows.
 NOT_MEANT = "weights are relative: all of 2 are as all of 1, which no repeated rows are"
@@ -32,7 +32,8 @@ def expected_failures(estimator: object) -> dict[str, str]:
 
 
 @parametrize_with_checks(
-    [AdvisedClassifier(), AdvisedRegressor(), RegularizationAdvisor()],
+    # Few fits: what is checked is the estimator around the advice. The advisor alone trains nothing.
+    [AdvisedClassifier(folds=2), AdvisedRegressor(folds=2), RegularizationAdvisor(budget=0)],
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_s_checks(estimator, check) -> None:  # type: ignore[no-untyped-def]
@@ -58,9 +59,9 @@ def mixed_frame() -> tuple[pd.DataFrame, pd.Series]:
 
 def test_last_step_of_a_pipeline_on_a_mixed_frame() -> None:
     X, y = mixed_frame()
-    scores = cross_val_score(AdvisedClassifier(), X, y, cv=3)
+    scores = cross_val_score(AdvisedClassifier(folds=2), X, y, cv=3)
     assert scores.mean() > 0.7
-    model = AdvisedClassifier().fit(X, y)
+    model = AdvisedClassifier(folds=2).fit(X, y)
     assert list(model.classes_) == ["no", "yes"]
     assert list(model.feature_names_in_) == list(X.columns)
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
@@ -69,7 +70,7 @@ def test_last_step_of_a_pipeline_on_a_mixed_frame() -> None:
 
 def test_in_a_grid_search_behind_other_steps() -> None:
     X, y = load_diabetes(return_X_y=True)
-    pipeline = make_pipeline(PolynomialFeatures(), AdvisedRegressor())
+    pipeline = make_pipeline(PolynomialFeatures(), AdvisedRegressor(folds=2))
     grid = {"polynomialfeatures__degree": [1, 2], "advisedregressor__chart": ["classic", "extended"]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
     assert search.best_score_ > 0.4
@@ -77,7 +78,7 @@ def test_in_a_grid_search_behind_other_steps() -> None:
 
 def test_a_network_can_be_advised_and_trained() -> None:
     X, y = load_wine(return_X_y=True)
-    model = AdvisedClassifier(model="mlp").fit(X, y)
+    model = AdvisedClassifier(model="mlp", recipe=Recipe(hidden=(16,), epochs=20, lr=2e-2)).fit(X, y)
     assert model.score(X, y) > 0.9
     assert model.advice_.record.training.family == "mlp"
 

@@ -329,8 +329,8 @@ def test_a_class_that_a_fold_lacks_and_probabilities_of_wrappers() -> None:
 
 def test_losses_of_one_model_trained_in_two_ways_are_the_same() -> None:
     """Least squares by our solvers, and by scikit-learn's inside a wrapper."""
-    ours = advise(X, NUMBERS, model=Ridge(), effort="quick").scores
-    theirs = advise(X, NUMBERS, model=TransformedTargetRegressor(Ridge()), effort="quick").scores
+    ours = advise(X, NUMBERS, model=Ridge(), effort="quick", folds=2).scores
+    theirs = advise(X, NUMBERS, model=TransformedTargetRegressor(Ridge()), effort="quick", folds=2).scores
     merged = ours.round({"l2": 10}).merge(theirs.round({"l2": 10}), on=["kind", "l2"])
     assert len(merged) >= 6
     np.testing.assert_allclose(merged["loss_x"], merged["loss_y"], rtol=1e-6)
@@ -354,7 +354,7 @@ def test_targets_and_weights_that_do_not_fit_are_refused() -> None:
         advise(X, BOTH, model=LinearSVR())
     broken = TransformedTargetRegressor(Ridge(), func=lambda y: y * np.nan, inverse_func=np.exp)
     with pytest.raises(ParameterError, match="fit the rows of every fold, got ValueError from Transformed"):
-        advise(X, NUMBERS, model=broken, effort="quick")
+        advise(X, NUMBERS, model=broken, effort="quick", folds=2)
 
 
 def test_advice_about_one_objective_is_not_applied_to_another() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +55,7 @@ def test_a_chart_is_a_value() -> None:
     X, y = regression()
     start = Question(text="Is it so?", judge="resources", edges={"yes": Edge(to="l2"), "no": Edge(to="l1")})
     chart = Chart(name="short", start="Q2", questions={"Q2": start})
-    assert regadvisor.advise(X, y, chart=chart, effort="quick").regularizer.kind == "l2"
+    assert regadvisor.advise(X, y, chart=chart, effort="quick", folds=2).regularizer.kind == "l2"
     assert regadvisor.advise(X, y, chart=chart, budget=0).regularizer.kind == "l1"
 
 
@@ -73,10 +69,10 @@ def test_a_question_is_a_judge_and_a_row_of_a_chart(monkeypatch: pytest.MonkeyPa
     edges = {"yes": Edge(to="Q1"), "no": Edge(to="l2")}
     large = Question(text="Are there 100 rows?", judge="large", edges=edges)
     chart = replace(EXTENDED, name="sized", start="QL", questions={"QL": large, **EXTENDED.questions})
-    few = regadvisor.advise(*regression(60), chart=chart, effort="quick")
+    few = regadvisor.advise(*regression(60), chart=chart, effort="quick", folds=2)
     assert [step.reply for step in few.path] == ["no"]
     assert few.regularizer.kind == "l2"
-    many = regadvisor.advise(*regression(120), chart=chart, effort="quick")
+    many = regadvisor.advise(*regression(120), chart=chart, effort="quick", folds=2)
     assert [step.question for step in many.path][:2] == ["QL", "Q1"]
     assert "There are 120 rows." in many.to_text(verbose=True)
 
@@ -89,7 +85,7 @@ def test_an_export_target_is_one_function_and_one_row(monkeypatch: pytest.Monkey
         strengths = request.regularizer.strengths()
         return f"# {request.verdict}\nglmnet(X, y, lambda = {sum(strengths.values())!r})\n"
 
-    made = regadvisor.advise(*regression(), effort="quick")
+    made = regadvisor.advise(*regression(), effort="quick", folds=2)
     with pytest.raises(ParameterError, match=r"target must be one of 'sklearn', 'torch'.*got 'r'"):
         made.snippet("r")  # type: ignore[arg-type]
     monkeypatch.setitem(targets.TARGETS, "r", for_r)
@@ -136,7 +132,7 @@ def test_a_family_is_a_class_and_a_row_of_each_table(tmp_path: Path, monkeypatch
             )
         },
     )
-    made = regadvisor.advise(X, y, model="ridge", chart=chart, effort="quick")
+    made = regadvisor.advise(X, y, model="ridge", chart=chart, effort="quick", folds=2)
     assert set(made.scores.kind) == {"none", "l2"}
     assert made.record.training.family == "ridge"
     made.to_json(tmp_path / "advice.json")
@@ -167,68 +163,3 @@ def test_a_kind_is_named_in_six_files_at_most(kind: str) -> None:
 
 
 #: What a kind of all three strengths takes: what is put behind a line that begins a table.
-_POINTS = "PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {\n"
-_ROWS = {
-    "regularizer.py": {
-        'Kind = Literal["none", ': '"all_three", ',
-        "KIND_SPECS: dict[Kind, KindSpec] = {\n": '"all_three": KindSpec(label="dropout+L1+L2", '
-        'strengths=("l1", "l2", "dropout"), colour="#000000", dash="-", marker="X"),\n',
-    },
-    "families/neural/strengths.py": {
-        f"\n{_POINTS}": '"all_three": ((0.1, 2.0, 0.1),),\n',
-        f"\nLOSS_{_POINTS}": '"all_three": ((1e-4, 0.01, 0.1),),\n',
-    },
-}
-_WITH_THE_KIND = """
-import sys
-import numpy as np
-import regadvisor
-from regadvisor.flowchart.chart import Chart, Edge, Question
-
-assert regadvisor.__file__.startswith(sys.argv[1])
-rng = np.random.default_rng(0)
-X = rng.standard_normal((120, 8))
-y = X @ np.array([2.0, -1.0, 0.5, 0, 0, 0, 0, 0]) + rng.standard_normal(120)
-edges = {reply: Edge(to="all_three") for reply in ("better", "same", "unsure", "worse")}
-asked = Question(text="Do all three help?", judge="comparison", compares=("all_three", "none"), edges=edges)
-for coupling in ("decoupled", "loss"):
-    made = regadvisor.advise(
-        X,
-        y,
-        model="mlp",
-        recipe=regadvisor.Recipe(hidden=(8,), epochs=3, coupling=coupling),
-        chart=Chart(name="short", start="Q", questions={"Q": asked}),
-        effort="quick",
-    )
-    assert made.regularizer.kind == "all_three"
-    assert {"none", "all_three"} <= set(made.scores.kind)
-    assert min(made.regularizer.strengths().values()) > 0
-    made.to_json(sys.argv[1] + "/advice.json")
-    again = regadvisor.Advice.load(sys.argv[1] + "/advice.json")
-    assert again.record == made.record
-    assert "dropout+L1+L2" in again.verdict
-    assert "dropout+L1+L2" in again.to_html()
-    again.plot("kinds")
-    assert again.build().fit(X, y).predict(X).shape == (120,)
-    assert "soft" in again.snippet("torch") or coupling == "loss"
-"""
-
-
-@pytest.mark.slow
-def test_a_kind_is_a_row_in_each_of_three_tables(tmp_path: Path) -> None:
-    shutil.copytree(PACKAGE, tmp_path / "regadvisor", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, rows in _ROWS.items():
-        path = tmp_path / "regadvisor" / name
-        text = path.read_text()
-        for line, row in rows.items():
-            assert text.count(line) == 1, line
-            text = text.replace(line, line + row)
-        path.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:regadvisor", "-c", _WITH_THE_KIND, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr

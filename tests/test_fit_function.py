@@ -65,8 +65,8 @@ def losses(advice: Advice) -> pd.Series:
 def test_a_function_gets_the_advice_of_the_model_that_it_trains(
     function: Any, model: Any, X: Any, y: Any
 ) -> None:
-    mine = advise(X, y, model=function, effort="quick")
-    ours = advise(X, y, model=make_pipeline(StandardScaler(), model), effort="quick")
+    mine = advise(X, y, model=function, effort="quick", folds=2)
+    ours = advise(X, y, model=make_pipeline(StandardScaler(), model), effort="quick", folds=2)
     kinds = set(mine.scores["kind"])
     shared = losses(mine).drop(0).index.intersection(losses(ours).index)
     assert kinds == {"none", "l2"}
@@ -76,7 +76,7 @@ def test_a_function_gets_the_advice_of_the_model_that_it_trains(
 
 def test_iris_names_and_a_class_that_training_rows_lack() -> None:
     names = np.array(["a", "b", "rare"])[np.where(np.arange(150) < 4, 2, IRIS_Y > 0)]
-    advice = advise(IRIS_X, names, model=LOGISTIC, effort="quick")
+    advice = advise(IRIS_X, names, model=LOGISTIC, effort="quick", folds=2)
     assert np.isfinite(advice.scores["loss"]).all()
     model = advice.build().fit(IRIS_X, names)
     assert model.predict_proba(IRIS_X).shape == (150, 3)
@@ -93,7 +93,7 @@ def test_the_function_sees_rows_of_the_frame_that_was_passed() -> None:
         return make_pipeline(steps, Ridge(alpha=len(X) * regularizer.l2)).fit(X, y)
 
     target = pd.Series(Y, index=frame.index)
-    advice = advise(frame, target, model=fit_function(fit, kinds=("none", "l2")), effort="quick")
+    advice = advise(frame, target, model=fit_function(fit, kinds=("none", "l2")), effort="quick", folds=2)
     for rows, y, seed, regularizer in seen:
         pd.testing.assert_frame_equal(rows, frame.loc[rows.index])
         np.testing.assert_array_equal(y, target[rows.index])
@@ -112,7 +112,7 @@ def test_texts_and_encoded_columns() -> None:
         C = 1 / (len(X) * regularizer.l2) if regularizer.l2 else 1e6
         return make_pipeline(TfidfVectorizer(), LogisticRegression(C=C, max_iter=10_000)).fit(X, y)
 
-    advice = advise(texts, labels, model=fit_function(fit, kinds=("none", "l2")), effort="quick")
+    advice = advise(texts, labels, model=fit_function(fit, kinds=("none", "l2")), effort="quick", folds=2)
     assert advice.build().fit(texts, labels).score(texts, labels) == 1.0
     assert "looks-like-id" not in {note.code for note in advice.record.notes}
 
@@ -123,7 +123,9 @@ def test_texts_and_encoded_columns() -> None:
 
     frame = pd.DataFrame({"n": np.where(X[:, 2] > 0.1, np.nan, X[:, 2]), "c": ["f", "m"] * 221})
     frame = frame.assign(n=frame["n"].fillna(0.0))
-    advice = advise(frame, Y, model=fit_function(encoded, kinds=("none", "l2"), encode=True), effort="quick")
+    advice = advise(
+        frame, Y, model=fit_function(encoded, kinds=("none", "l2"), encode=True), effort="quick", folds=2
+    )
     assert [name for name, _ in advice.build().steps] == ["preprocess", "model"]
     assert np.isfinite(advice.build().fit(frame, Y).predict(frame)).all()
 
@@ -174,7 +176,11 @@ def test_the_deviance_of_counts_decides_where_it_is_asked_for() -> None:
         return make_pipeline(StandardScaler(), PoissonRegressor(alpha=regularizer.l2)).fit(X, y)
 
     advice = advise(
-        X, counts, model=fit_function(fit, kinds=("none", "l2"), loss="Poisson deviance"), effort="quick"
+        X,
+        counts,
+        model=fit_function(fit, kinds=("none", "l2"), loss="Poisson deviance"),
+        effort="quick",
+        folds=2,
     )
     scores = advice.record.evidence.scores
     assert advice.record.data.task == "regression"
@@ -189,8 +195,10 @@ def test_a_loss_of_the_caller_s_own_is_named_and_used() -> None:
         assert target.shape == predicted.shape
         return np.abs(target - predicted)
 
-    mine = advise(X, Y, model=fit_function(ridge, kinds=("l2",), loss=absolute), effort="quick")
-    named = advise(X, Y, model=fit_function(ridge, kinds=("l2",), loss="absolute error"), effort="quick")
+    mine = advise(X, Y, model=fit_function(ridge, kinds=("l2",), loss=absolute), effort="quick", folds=2)
+    named = advise(
+        X, Y, model=fit_function(ridge, kinds=("l2",), loss="absolute error"), effort="quick", folds=2
+    )
     assert mine.record.evidence.scores.loss_name == "absolute"
     pd.testing.assert_series_equal(losses(mine), losses(named))
 
@@ -206,8 +214,8 @@ def test_probabilities_may_come_from_predict_as_statsmodels_gives_them() -> None
     def fit(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Any:
         return Results(logistic(regularizer, X, y, seed))
 
-    mine = advise(CANCER_X, CANCER_Y, model=fit_function(fit, kinds=("l2",)), effort="quick")
-    same = advise(CANCER_X, CANCER_Y, model=LOGISTIC, effort="quick")
+    mine = advise(CANCER_X, CANCER_Y, model=fit_function(fit, kinds=("l2",)), effort="quick", folds=2)
+    same = advise(CANCER_X, CANCER_Y, model=LOGISTIC, effort="quick", folds=2)
     pd.testing.assert_series_equal(losses(mine), losses(same))
     built = mine.build().fit(CANCER_X, CANCER_Y)
     found = log_loss(CANCER_Y, built.predict_proba(CANCER_X))
@@ -228,13 +236,13 @@ def test_weights_are_handed_on_with_a_mean_of_one_and_without_zeros() -> None:
         return logistic(regularizer, X, y, seed, sample_weight)
 
     model = fit_function(fit, kinds=("l2",))
-    advice = advise(CANCER_X, CANCER_Y, model=model, sample_weight=weight, effort="quick")
+    advice = advise(CANCER_X, CANCER_Y, model=model, sample_weight=weight, effort="quick", folds=2)
     assert all(each.mean() == pytest.approx(1.0) and (each > 0).all() for each in seen)
     pipeline = advice.build()
     pipeline.fit(CANCER_X, CANCER_Y, model__sample_weight=weight)
     assert len(seen[-1]) == np.count_nonzero(weight)
     with pytest.raises(ParameterError, match="fit must have a parameter sample_weight"):
-        advise(X, Y, model=RIDGE, sample_weight=np.arange(1, 443), effort="quick")
+        advise(X, Y, model=RIDGE, sample_weight=np.arange(1, 443), effort="quick", folds=2)
 
 
 def test_networks_have_dropout_and_other_laws() -> None:
@@ -246,7 +254,7 @@ def test_networks_have_dropout_and_other_laws() -> None:
 
     function = fit_function(fit, kinds=("none", "l2", "dropout", "dropout_l2"))
     assert function.laws == "network"
-    advice = advise(X, Y, model=function, effort="quick")
+    advice = advise(X, Y, model=function, effort="quick", folds=2)
     assert asked == {"none", "l2", "dropout", "dropout_l2"}
     assert advice.to_html()
 
@@ -259,7 +267,7 @@ def test_no_strength_lies_outside_of_given_ranges() -> None:
         return ridge(regularizer, X, y, seed)
 
     function = fit_function(fit, kinds=("none", "l2", "l1", "elasticnet"), ranges={"l2": (10.0, 90.0)})
-    advise(X, Y, model=function, effort="quick")
+    advise(X, Y, model=function, effort="quick", folds=2)
     strengths = [each.l2 for each in asked if each.kind in ("l2", "elasticnet")]
     assert min(strengths) >= 10
     assert max(strengths) <= 90
@@ -296,12 +304,12 @@ def test_what_the_function_raises_is_said_in_our_words() -> None:
         raise KeyError("no such thing")
 
     with pytest.raises(ParameterError, match="got KeyError from fit: 'no such thing'"):
-        advise(X, Y, model=fit_function(fit), effort="quick")
+        advise(X, Y, model=fit_function(fit), effort="quick", folds=2)
     with pytest.raises(ParameterError, match=r"an object with predict\(X\), got NoneType"):
-        advise(X, Y, model=fit_function(lambda regularizer, X, y, seed: None), effort="quick")
+        advise(X, Y, model=fit_function(lambda regularizer, X, y, seed: None), effort="quick", folds=2)
     labels = fit_function(lambda regularizer, X, y, seed: Ridge().fit(X, y))
     with pytest.raises(ParameterError, match="probabilities of 2 classes"):
-        advise(CANCER_X, CANCER_Y, model=labels, effort="quick")
+        advise(CANCER_X, CANCER_Y, model=labels, effort="quick", folds=2)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +333,7 @@ def test_what_is_predicted_has_the_shape_of_the_target(
 
     model = fit_function(lambda regularizer, X, y, seed: Model(), kinds=("none", "l2"))
     with pytest.raises(ParameterError, match=words):
-        advise(X[:80], Y[:80] > 140 if is_of_classes else Y[:80], model=model, effort="quick")
+        advise(X[:80], Y[:80] > 140 if is_of_classes else Y[:80], model=model, effort="quick", folds=2)
 
 
 def test_a_function_that_changes_its_rows_changes_nobody_elses() -> None:
@@ -339,7 +347,13 @@ def test_a_function_that_changes_its_rows_changes_nobody_elses() -> None:
         return Ridge(len(X) * regularizer.l2).fit(X, y)
 
     found = [
-        advise(X[:80], Y[:80], model=fit_function(each, kinds=("none", "l2"), encode=True), effort="quick")
+        advise(
+            X[:80],
+            Y[:80],
+            model=fit_function(each, kinds=("none", "l2"), encode=True),
+            effort="quick",
+            folds=2,
+        )
         for each in (fit, other)
     ]
     assert found[0].regularizer == found[1].regularizer
@@ -356,7 +370,7 @@ def test_probabilities_of_a_tensor_and_of_training_that_diverged() -> None:
             return found * torch.nan if self.is_lost else found
 
     model = fit_function(lambda r, X, y, seed: Model(X, y, r.l2 > 0.01), kinds=("none", "l2"), encode=True)
-    advice = advise(X[:80], Y[:80] > 140, model=model, effort="quick")
+    advice = advise(X[:80], Y[:80] > 140, model=model, effort="quick", folds=2)
     lost = advice.scores[advice.scores["l2"] > 0.01]
     assert lost["exploded"].all()
     assert advice.regularizer.l2 is not None
@@ -369,7 +383,7 @@ def test_single_fits_may_fail() -> None:
             raise OverflowError("too strong")
         return ridge(regularizer, X, y, seed)
 
-    advice = advise(X, Y, model=fit_function(fit, kinds=("none", "l2")), effort="quick")
+    advice = advise(X, Y, model=fit_function(fit, kinds=("none", "l2")), effort="quick", folds=2)
     assert advice.scores["l2"].max() <= 0.15
     assert "OverflowError" in advice.record.evidence.scores.cut
 
@@ -448,7 +462,7 @@ def test_an_interrupted_run_goes_on_and_ends_in_the_same_advice(tmp_path: Path) 
 def test_calls_in_two_threads_give_the_same() -> None:
     found: list[Advice] = []
     threads = [
-        threading.Thread(target=lambda: found.append(advise(X, Y, model=RIDGE, effort="quick")))
+        threading.Thread(target=lambda: found.append(advise(X, Y, model=RIDGE, effort="quick", folds=2)))
         for _ in range(2)
     ]
     for each in threads:
@@ -463,7 +477,7 @@ def test_calls_in_two_threads_give_the_same() -> None:
 
 
 def test_advice_is_built_saved_and_loaded(tmp_path: Path) -> None:
-    advice = advise(X, Y, model=RIDGE, effort="quick", scoring="r2")
+    advice = advise(X, Y, model=RIDGE, effort="quick", folds=2, scoring="r2")
     assert set(advice.record.evidence.scores.reported) == {"none", "l2"}
     path = tmp_path / "advice.json"
     advice.to_json(path)
@@ -481,8 +495,8 @@ def test_advice_is_built_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_several_targets() -> None:
     both = np.column_stack([Y, 10 * X[:, 2] + X[:, 3]])
-    mine = advise(X, both, model=RIDGE, effort="quick")
-    ours = advise(X, both, model=make_pipeline(StandardScaler(), Ridge()), effort="quick")
+    mine = advise(X, both, model=RIDGE, effort="quick", folds=2)
+    ours = advise(X, both, model=make_pipeline(StandardScaler(), Ridge()), effort="quick", folds=2)
     shared = losses(mine).drop(0).index.intersection(losses(ours).index)
     assert len(shared) >= 5
     np.testing.assert_allclose(losses(mine)[shared], losses(ours)[shared], rtol=1e-6)

@@ -61,17 +61,19 @@ def fake(module: str, *bases: type) -> type:
 )
 def test_models_that_cannot_be_asked_about(model: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=f"model must be .*{words}"):
-        advise(X, Y, model=model, effort="quick")
+        advise(X, Y, model=model, effort="quick", folds=2)
 
 
 @pytest.fixture(scope="module")
 def linear() -> Advice:
-    return advise(X, Y, effort="quick")
+    return advise(X, Y, effort="quick", folds=2)
 
 
 @pytest.fixture(scope="module")
 def network() -> Advice:
-    return advise(X, Y, model=lambda n_features: nn.Linear(n_features, 1), recipe=QUICK, effort="quick")
+    return advise(
+        X, Y, model=lambda n_features: nn.Linear(n_features, 1), recipe=QUICK, effort="quick", folds=2
+    )
 
 
 def test_apply_and_optimizer_want_objects(linear: Advice, network: Advice) -> None:
@@ -113,7 +115,7 @@ def test_an_error_in_the_module_is_quoted() -> None:
     with pytest.raises(
         ParameterError, match=r"model must run on every batch.*OSError: the cache is gone; run"
     ) as caught:
-        advise(X, Y, model=Breaking, recipe=QUICK, effort="quick")
+        advise(X, Y, model=Breaking, recipe=QUICK, effort="quick", folds=2)
     assert isinstance(caught.value.__cause__, OSError)
 
 
@@ -142,7 +144,7 @@ def detached(outputs: Tensor, target: Tensor) -> Tensor:
 @pytest.mark.parametrize("model", ["mlp", lambda: nn.Linear(4, 1)])
 def test_an_error_in_the_loss_is_quoted(loss: Any, words: str, model: Any) -> None:
     with pytest.raises(ParameterError, match=words):
-        advise(X, Y, model=model, recipe=Recipe(epochs=2, loss=loss), effort="quick")
+        advise(X, Y, model=model, recipe=Recipe(epochs=2, loss=loss), effort="quick", folds=2)
 
 
 def test_a_module_that_vmap_cannot_run_goes_through_the_loop() -> None:
@@ -150,7 +152,7 @@ def test_a_module_that_vmap_cannot_run_goes_through_the_loop() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x) if float(x.sum()) > -1e9 else x[:, :1]
 
-    advice = advise(X, Y, model=lambda: Branching(4, 1), recipe=QUICK, effort="quick")
+    advice = advise(X, Y, model=lambda: Branching(4, 1), recipe=QUICK, effort="quick", folds=2)
     assert advice.record.training is not None
     assert advice.record.training.engine == "loop"
     assert "vmap cannot run the module" in str(advice.record.training.engine_reason)
@@ -164,7 +166,7 @@ def test_a_result_of_a_pass_in_the_module_is_no_trouble() -> None:
         return nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)), nn.ReLU(), nn.Linear(3, 1))
 
     for model in (normed, normed()):
-        advice = advise(X, Y, model=model, recipe=QUICK, effort="quick")
+        advice = advise(X, Y, model=model, recipe=QUICK, effort="quick", folds=2)
         assert np.isfinite(advice.build().fit(X, Y).predict(X)).all()
 
 
@@ -175,7 +177,7 @@ def test_a_module_that_cannot_be_copied_is_refused() -> None:
         return net
 
     with pytest.raises(ParameterError, match=r"copy.deepcopy can copy.*locks, open files"):
-        advise(X, Y, model=locked, recipe=QUICK, effort="quick")
+        advise(X, Y, model=locked, recipe=QUICK, effort="quick", folds=2)
 
 
 # --------------------------------------------------------------------------------------------- arguments
@@ -190,7 +192,7 @@ def test_progress_is_a_function_or_yes_or_no(progress: Any) -> None:
 @pytest.mark.parametrize("match", [5, "x", object(), [1, 2], np.ones(3)])
 def test_match_is_a_table(match: Any) -> None:
     with pytest.raises(DataError, match="match must be a table such as X is"):
-        advise(X, Y, match=match, effort="quick")
+        advise(X, Y, match=match, effort="quick", folds=2)
 
 
 # ------------------------------------------------------------------------------ what scikit-learn has besides
@@ -233,4 +235,4 @@ class Plain:
 )
 def test_estimators_that_cannot_be_asked_about_say_why(model: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=f"model must be .*{words}"):
-        advise(X, Y, model=model, effort="quick")
+        advise(X, Y, model=model, effort="quick", folds=2)

@@ -34,7 +34,7 @@ def test_too_few_rows_do_not_ask_for_time(own):
 
 @pytest.mark.parametrize("n", [22, 40])
 def test_few_rows_without_a_limit_do_not_ask_for_time(n):
-    text = advise(*few(3, n), effort="quick").to_text()
+    text = advise(*few(3, n), effort="quick", folds=2).to_text()
     assert "budget=" not in text
     assert "ore time" not in text
 
@@ -154,10 +154,10 @@ def test_an_identifier_of_rows_sorted_by_the_target_is_no_leak(y):
 
 def test_a_column_that_counts_the_rows_is_no_hint_of_an_order():
     frame = pd.DataFrame({"id": np.arange(N), "a": R.normal(size=N)})
-    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick").record.notes}
+    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick", folds=2).record.notes}
     assert "row-order" not in codes
     frame["a"] = np.arange(N) + R.normal(size=N)
-    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick").record.notes}
+    codes = {note.code for note in advise(frame, R.normal(size=N), effort="quick", folds=2).record.notes}
     assert "row-order" in codes
 
 
@@ -202,7 +202,7 @@ def test_nothing_is_said_of_sentences_that_the_steps_of_the_caller_read():
     words = make_column_transformer((TfidfVectorizer(), "review"), remainder="passthrough")
     is_wrong = np.random.default_rng(0).random(N) < 0.3
     y = np.array(["wet" in text for text in SENTENCES]) ^ is_wrong
-    advice = advise(frame, y, model=make_pipeline(words, LogisticRegression()), effort="quick")
+    advice = advise(frame, y, model=make_pipeline(words, LogisticRegression()), effort="quick", folds=2)
     assert "free-text" not in {note.code for note in advice.record.notes}
     assert "on the features that LogisticRegression gets." in " ".join(advice.to_text().split())
 
@@ -211,8 +211,8 @@ def test_a_loss_of_next_to_nothing_is_told_where_nothing_else_says_why():
     """Seventy columns of 0 and 1 tell the classes apart, too many to be looked at one by one or together."""
     category = np.random.default_rng(0).integers(0, 70, size=700)
     X, y = np.eye(70)[category], np.where(category < 35, "a", "b")
-    codes = {note.code for note in advise(X, y, effort="quick").record.notes}
+    codes = {note.code for note in advise(X, y, effort="quick", folds=2).record.notes}
     assert "too-good" in codes
     y[::10] = "b"
-    codes = {note.code for note in advise(X, y, effort="quick").record.notes}
+    codes = {note.code for note in advise(X, y, effort="quick", folds=2).record.notes}
     assert "too-good" not in codes

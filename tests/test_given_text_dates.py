@@ -233,14 +233,16 @@ def r_squared(fitted, frame, y):
 )
 def test_dates_explain_the_target(form):
     frame, y = draw(form)
-    fitted = regadvisor.advise(frame[:300], y[:300], effort="quick").build().fit(frame[:300], y[:300])
+    fitted = (
+        regadvisor.advise(frame[:300], y[:300], effort="quick", folds=2).build().fit(frame[:300], y[:300])
+    )
     assert r_squared(fitted, frame[300:], y[300:]) > 0.9
 
 
 def test_new_rows_are_read_as_those_that_the_advice_was_given_for():
     """A few new rows could be read in another order; they must not be."""
     frame, y = draw("%d/%m/%Y")
-    fitted = regadvisor.advise(frame, y, effort="quick").build().fit(frame, y)
+    fitted = regadvisor.advise(frame, y, effort="quick", folds=2).build().fit(frame, y)
     few = pd.DataFrame({"when": ["01/02/2020", "01/12/2020", "soon"], "a": [0.0] * 3})
     predicted = fitted.predict(few)
     assert predicted[1] - predicted[0] == pytest.approx(3.04, abs=0.3)  # ten months, not eleven days
@@ -260,7 +262,7 @@ def test_a_saved_advice_of_a_file_builds_for_a_frame(tmp_path):
     frame, y = draw("%d/%m/%Y")
     frame.assign(y=y).to_csv(tmp_path / "data.csv", index=False)
     split = split_columns(read_frame(tmp_path / "data.csv").frame, target="y")
-    advice = regadvisor.advise(split.X, split.y, effort="quick")
+    advice = regadvisor.advise(split.X, split.y, effort="quick", folds=2)
     advice.to_json(tmp_path / "advice.json")
     loaded = regadvisor.Advice.load(tmp_path / "advice.json")
     assert loaded.record.data.columns[0].date_order == "dmy"
@@ -272,5 +274,7 @@ def test_classes_and_networks():
     labels = np.where(y > 3, "late", "early")
     recipe = regadvisor.Recipe(epochs=5, hidden=(16,), lr=0.01)
     for options in ({}, {"model": "mlp", "recipe": recipe}):
-        fitted = regadvisor.advise(frame, labels, effort="quick", **options).build().fit(frame, labels)
+        fitted = (
+            regadvisor.advise(frame, labels, effort="quick", folds=2, **options).build().fit(frame, labels)
+        )
         assert fitted.score(frame, labels) > 0.9

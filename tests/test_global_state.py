@@ -54,7 +54,7 @@ def noisy_net(n_features: int, n_outputs: int) -> nn.Module:
 )
 def test_global_random_numbers_are_left_alone(features: Any, target: Any, options: Any) -> None:
     before = random_states()
-    advice = advise(features, target, effort="quick", **options)
+    advice = advise(features, target, effort="quick", folds=2, **options)
     assert random_states() == before
     advice.build().fit(features, target).predict(features)
     assert random_states() == before
@@ -76,7 +76,8 @@ def shared_state() -> tuple[Any, ...]:
 def test_two_advices_in_two_threads_leave_filters_and_threads_as_they_were(busy_switching: None) -> None:
     before = shared_state()
     threads = [
-        threading.Thread(target=advise, args=(X, target), kwargs={"effort": "quick"}) for target in (Y, Y > 0)
+        threading.Thread(target=advise, args=(X, target), kwargs={"effort": "quick", "folds": 2})
+        for target in (Y, Y > 0)
     ]
     for thread in threads:
         thread.start()
@@ -120,12 +121,12 @@ import regadvisor
 # Rich draws a number when it is imported, and scikit-learn imports it.
 random.seed(3)
 state = random.getstate()
-regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort="quick")
+regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort="quick", folds=2)
 assert "rich.style" in sys.modules
 assert random.getstate() == state, "the imports of a first call drew a random number"
 
 X = np.random.default_rng(0).normal(size=(60, 3))
-regadvisor.advise(X, X[:, 0], effort="quick").build().fit(X, X[:, 0])
+regadvisor.advise(X, X[:, 0], effort="quick", folds=2).build().fit(X, X[:, 0])
 assert "torch" not in sys.modules, "advice on a table loads torch"
 
 # Torch imports sympy for some calls, and that takes as long as training a small module.
@@ -133,7 +134,7 @@ from torch import nn
 make = lambda n_features, n_outputs: nn.Sequential(
     nn.Linear(n_features, 4), nn.BatchNorm1d(4), nn.Linear(4, n_outputs)
 )
-regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort="quick")
+regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort="quick", folds=2)
 assert "sympy" not in sys.modules, "advice on a module loads sympy"
 """
 

@@ -204,7 +204,7 @@ def cancer() -> Any:
 @pytest.fixture(scope="module")
 def advised(cancer: Any) -> tuple[Advice, Any]:
     model = classifier()
-    return advise(*cancer, model=model, recipe=Recipe(epochs=2), effort="quick", budget=None), model
+    return advise(*cancer, model=model, recipe=Recipe(epochs=2), effort="quick", folds=2, budget=None), model
 
 
 def test_advice_about_a_model_is_built_and_applied(cancer: Any, advised: Any) -> None:

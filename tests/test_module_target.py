@@ -50,4 +50,4 @@ def test_the_note_stands_below_the_verdict_and_task_wins() -> None:
 
 def test_one_output_for_many_classes_may_mean_numbers() -> None:
     with pytest.raises(ParameterError, match=r"for 3 classes, got \(7, 1\).*pass task='regression'"):
-        advise(X, MANY % 3, model=nn.Linear(3, 1), effort="quick")
+        advise(X, MANY % 3, model=nn.Linear(3, 1), effort="quick", folds=2)

@@ -223,4 +223,4 @@ def test_a_loss_of_more_outputs_than_targets_is_refused(model: Any, loss: Any) -
         ParameterError,
         match=r"(loss|model) must .*more outputs than targets, such as a mean and a variance, cannot be used",
     ):
-        advise(X, AMOUNTS, model=model, recipe=Recipe(loss=loss, epochs=1), effort="quick")
+        advise(X, AMOUNTS, model=model, recipe=Recipe(loss=loss, epochs=1), effort="quick", folds=2)

@@ -151,7 +151,7 @@ def test_a_script_for_a_mixed_frame_stands_alone(target: str) -> None:
         {"n": RNG.standard_normal(N), "c": LEVELS["texts and None"], "d": TEXT_DATES["day first"]}
     )
     y = 2 * frame["n"] + (frame["c"] == "a") + 0.1 * RNG.standard_normal(N)
-    advice = regadvisor.advise(frame, y, effort="quick")
+    advice = regadvisor.advise(frame, y, effort="quick", folds=2)
     script = advice.snippet(target)
     assert "regadvisor" not in script
     assert max(len(line) for line in script.splitlines()) <= 110

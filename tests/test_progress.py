@@ -48,7 +48,7 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
 def test_the_share_of_an_advice_rises_to_the_end() -> None:
     X, y = load_diabetes(return_X_y=True)
     calls: list[tuple[str, float]] = []
-    advise(X, y, effort="quick", sample=200, progress=lambda *said: calls.append(said))
+    advise(X, y, effort="quick", folds=2, sample=200, progress=lambda *said: calls.append(said))
     shares = [share for _, share in calls]
     assert shares == sorted(shares)
     assert calls[-1] == ("done", 1.0)

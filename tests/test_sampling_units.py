@@ -13,7 +13,7 @@ from sampling_tables import make_table
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from regadvisor import advise
+from regadvisor import Recipe, advise
 from regadvisor.families.base import fold_of_row
 from regadvisor.sampling.blocks import in_blocks
 from regadvisor.sampling.draw import draw_sample
@@ -303,11 +303,13 @@ def assert_same_advice(first: Any, other: Any, *, rtol: float) -> None:
 def test_linear_advice_does_not_change_with_units_signs_types_or_order(load):
     X, y = load(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(y))
-    first = advise(X, y, model="linear", effort="quick")
+    first = advise(X, y, model="linear", effort="quick", folds=2)
     other_y = 1 - y if y.dtype.kind == "i" else 1000 * y + 5
-    other = advise(3.0 - 1e-6 * X[rows, ::-1], other_y[rows], model="linear", effort="quick")
+    other = advise(3.0 - 1e-6 * X[rows, ::-1], other_y[rows], model="linear", effort="quick", folds=2)
     assert_same_advice(first, other, rtol=1e-6)
-    assert_same_advice(first, advise(X.astype(np.float32), y, model="linear", effort="quick"), rtol=1e-3)
+    assert_same_advice(
+        first, advise(X.astype(np.float32), y, model="linear", effort="quick", folds=2), rtol=1e-3
+    )
 
 
 def test_advice_on_networks_does_not_change_with_units_types_or_order():
@@ -315,7 +317,8 @@ def test_advice_on_networks_does_not_change_with_units_types_or_order():
     X = rng.standard_normal((120, 4))
     y = X @ [1.0, 0.5, 0.0, 0.0] + rng.standard_normal(120)
     rows = rng.permutation(120)
-    first = advise(X, y, model="mlp", effort="quick")
-    other = advise(1e-6 * X[rows], 1000 * y[rows] + 5, model="mlp", effort="quick")
+    asked = {"model": "mlp", "recipe": Recipe(hidden=(16,), epochs=20), "effort": "quick"}
+    first = advise(X, y, **asked)
+    other = advise(1e-6 * X[rows], 1000 * y[rows] + 5, **asked)
     assert_same_advice(first, other, rtol=1e-6)
-    assert_same_advice(first, advise(X.astype(np.float32), y, model="mlp", effort="quick"), rtol=1e-3)
+    assert_same_advice(first, advise(X.astype(np.float32), y, **asked), rtol=1e-3)

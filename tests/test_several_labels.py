@@ -151,4 +151,4 @@ def test_rows_with_several_labels_may_have_weights(model: Any) -> None:
 def test_classes_in_several_columns_are_refused_with_what_to_do() -> None:
     for model in ("auto", "mlp", _network):
         with pytest.raises(DataError, match=r"call advise\(\) once for each of these"):
-            advise(X, np.where(Y > 0, "yes", "no"), model=model, effort="quick")
+            advise(X, np.where(Y > 0, "yes", "no"), model=model, effort="quick", folds=2)

@@ -443,13 +443,13 @@ def test_an_own_loss_sees_all_targets() -> None:
 @pytest.fixture(scope="module")
 def advice() -> Advice:
     X, Y = made(240, 10)
-    return advise(X, pd.DataFrame(Y, columns=NAMES), model="linear", effort="quick")
+    return advise(X, pd.DataFrame(Y, columns=NAMES), model="linear", effort="quick", folds=2)
 
 
 def test_copies_of_a_target_get_its_advice() -> None:
     X, y = load_diabetes(return_X_y=True)
     one, three = (
-        advise(X, target, model="linear", effort="quick") for target in (y, np.column_stack([y] * 3))
+        advise(X, target, model="linear", effort="quick", folds=2) for target in (y, np.column_stack([y] * 3))
     )
     assert three.regularizer == one.regularizer
     assert (three.status, three.record.walk.outcome) == (one.status, one.record.walk.outcome)
@@ -460,7 +460,11 @@ def test_copies_of_a_target_get_its_advice() -> None:
 def test_the_order_of_the_targets_does_not_matter(advice: Advice) -> None:
     X, Y = made(240, 10)
     other = advise(
-        X, pd.DataFrame(Y, columns=NAMES)[["strength", "slump", "flow"]], model="linear", effort="quick"
+        X,
+        pd.DataFrame(Y, columns=NAMES)[["strength", "slump", "flow"]],
+        model="linear",
+        effort="quick",
+        folds=2,
     )
     assert other.regularizer.kind == advice.regularizer.kind
     assert other.regularizer.strengths() == pytest.approx(advice.regularizer.strengths(), rel=1e-9)
@@ -476,13 +480,15 @@ def test_the_report_names_the_targets(advice: Advice) -> None:
 
 def test_targets_without_names_are_counted() -> None:
     X, Y = made(60)
-    found = advise(X, Y, model="linear", effort="quick")
+    found = advise(X, Y, model="linear", effort="quick", folds=2)
     assert "regression on 3 targets · linear model" in text_of(found)
 
 
 def test_noise_is_held_against_the_means() -> None:
     rng = np.random.default_rng(0)
-    found = advise(rng.normal(size=(200, 5)), rng.normal(size=(200, 2)), model="linear", effort="quick")
+    found = advise(
+        rng.normal(size=(200, 5)), rng.normal(size=(200, 2)), model="linear", effort="quick", folds=2
+    )
     assert found.status == "no_signal"
     assert "Nothing predicts better than always guessing the means" in found.verdict
 
@@ -500,7 +506,7 @@ def test_a_saved_advice_knows_its_targets(advice: Advice, tmp_path: Path) -> Non
 
 def test_a_record_of_one_target_from_before_is_read(tmp_path: Path) -> None:
     X, Y = made(60)
-    saved = json.loads(advise(X, Y[:, 0], model="linear", effort="quick").to_json())
+    saved = json.loads(advise(X, Y[:, 0], model="linear", effort="quick", folds=2).to_json())
     del saved["data"]["targets"]
     path = tmp_path / "old.json"
     path.write_text(json.dumps({**saved, "format": 2}))
@@ -510,16 +516,16 @@ def test_a_record_of_one_target_from_before_is_read(tmp_path: Path) -> None:
 def test_scoring_and_weights_are_taken() -> None:
     X, Y = made(120)
     weight = np.random.default_rng(0).uniform(0.5, 1.5, size=120)
-    found = advise(X, Y, model="linear", effort="quick", scoring="r2", sample_weight=weight)
+    found = advise(X, Y, model="linear", effort="quick", folds=2, scoring="r2", sample_weight=weight)
     assert 0.3 < found.record.evidence.scores.reported["none"] < 1.0
 
 
 def test_a_network_is_advised_and_built() -> None:
     X, Y = made(120)
     recipe = Recipe(hidden=(8,), epochs=5, lr=1e-2)
-    found = advise(X, pd.DataFrame(Y, columns=NAMES), model="mlp", recipe=recipe, effort="quick")
+    found = advise(X, pd.DataFrame(Y, columns=NAMES), model="mlp", recipe=recipe, effort="quick", folds=2)
     assert found.build().fit(X, Y).predict(X[:4]).shape == (4, 3)
-    module = advise(X, Y, model=two_layers, recipe=recipe, effort="quick")
+    module = advise(X, Y, model=two_layers, recipe=recipe, effort="quick", folds=2)
     assert module.build().fit(X, Y).predict(X[:4]).shape == (4, 3)
     assert "rows in, 3 numbers out" in module.snippet("torch")
 
@@ -633,7 +639,7 @@ def test_the_command_line_takes_several_targets(tmp_path: Path, ending: str) -> 
     record = json.loads(result.stdout)
     assert [facts["name"] for facts in record["data"]["targets"]] == ["slump", "flow"]
     assert [column["name"] for column in record["data"]["columns"]] == ["a", "b", "c"]
-    from_python = advise(path, y=["slump", "flow"], model="linear", effort="quick")
+    from_python = advise(path, y=["slump", "flow"], model="linear", effort="quick", folds=2)
     assert from_python.record.data.fingerprint == record["data"]["fingerprint"]
 
 

@@ -46,7 +46,11 @@ def test_what_is_told_is_what_apply_sets(model: object) -> None:
     X = r.normal(size=(150, 60))
     y = X[:, 0] + r.normal(size=150)
     advice = advise(
-        X, y if isinstance(model, Ridge | Lasso) else (y > 0).astype(int), model=model, effort="quick"
+        X,
+        y if isinstance(model, Ridge | Lasso) else (y > 0).astype(int),
+        model=model,
+        effort="quick",
+        folds=2,
     )
     told = advice.summary["parameters"].get(type(model).__name__, {})
     final = advice.apply(model).steps[-1][1]
@@ -63,7 +67,7 @@ def test_balanced_weights_change_no_unit(model: LogisticRegression | LinearSVC) 
     r = np.random.default_rng(0)
     X = r.normal(size=(150, 60))
     y = (X[:, 0] + r.normal(size=150) > 0.7).astype(int)
-    advice = advise(X, y, model=model, effort="quick")
+    advice = advise(X, y, model=model, effort="quick", folds=2)
     told = advice.summary["parameters"][type(model).__name__]
     assert told["C"] == pytest.approx(1 / (150 * sum(advice.regularizer.strengths().values())))
     final = advice.apply(model).steps[-1][1]

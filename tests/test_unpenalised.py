@@ -112,7 +112,7 @@ def test_solvers_find_the_minimum_with_a_factor_for_each_column(is_classificatio
 def test_what_apply_returns_finds_that_minimum(model, is_classification, l1, l2):
     X, y = data(is_classification=is_classification)
     kind = "l2" if l1 == 0 else "l1" if l2 == 0 else "elasticnet"
-    advice = advise(X, y, model=model, unpenalised=list(FREE), effort="quick")
+    advice = advise(X, y, model=model, unpenalised=list(FREE), effort="quick", folds=2)
     record = advice.record
     strength = replace(record.strength, regularizer=Regularizer(l1=l1, l2=l2))
     own = Advice(replace(record, strength=strength), module=model)
@@ -139,7 +139,7 @@ def frame() -> tuple[pd.DataFrame, pd.Series]:
 
 def test_every_feature_of_a_column_is_free_and_the_note_says_so():
     X, y = frame()
-    advice = advise(X, y, unpenalised=["site", "age"], effort="quick")
+    advice = advise(X, y, unpenalised=["site", "age"], effort="quick", folds=2)
     assert advice.record.data.unpenalised == ("age", "site")
     assert "on standardised features, age and site without a penalty" in advice.verdict
     assert any("age and site" in note.text for note in advice.record.notes if note.code == "unpenalised")
@@ -156,7 +156,7 @@ def test_they_are_advised_differently_where_only_they_carry_signal():
     rng = np.random.default_rng(5)
     X = rng.normal(size=(80, 60))
     y = 3 * X[:, 0] + rng.normal(size=80)
-    usual, own = advise(X, y, effort="quick"), advise(X, y, unpenalised=[0], effort="quick")
+    usual, own = advise(X, y, effort="quick", folds=2), advise(X, y, unpenalised=[0], effort="quick", folds=2)
     # Where the strong column is free, the others may be shrunk to next to nothing.
     assert (
         own.scores[own.scores.kind == "l2"].loss.min()
@@ -168,7 +168,7 @@ def test_they_are_advised_differently_where_only_they_carry_signal():
 
 def test_an_advice_from_a_file_builds_the_same_model(tmp_path):
     X, y = frame()
-    advice = advise(X, y, unpenalised=["age"], effort="quick")
+    advice = advise(X, y, unpenalised=["age"], effort="quick", folds=2)
     advice.to_json(tmp_path / "advice.json")
     again = Advice.load(tmp_path / "advice.json").build().fit(X, y)
     np.testing.assert_allclose(again.predict_proba(X), advice.build().fit(X, y).predict_proba(X))
@@ -181,7 +181,7 @@ def test_own_steps_keep_their_place_and_what_depends_on_the_column_is_free():
     X, y = frame()
     steps = make_column_transformer((OneHotEncoder(), ["site"]), remainder=StandardScaler())
     pipeline = make_pipeline(steps, LogisticRegression())
-    advice = advise(X, y, model=pipeline, unpenalised=["site"], effort="quick")
+    advice = advise(X, y, model=pipeline, unpenalised=["site"], effort="quick", folds=2)
     assert not any(note.code == "unequal-features" for note in advice.record.notes)
     fitted = advice.apply(pipeline).fit(X, y)
     assert fitted[0].free_.tolist() == [True] * 3 + [False] * 31
@@ -192,19 +192,19 @@ def test_own_steps_keep_their_place_and_what_depends_on_the_column_is_free():
     assert configured.memory == "cache"
     model = make_pipeline(StandardScaler(), PCA(2), LogisticRegression())
     with pytest.raises(ParameterError, match="all 2 features depend"):
-        advise(X.drop(columns="site"), y, model=model, unpenalised=["age"], effort="quick")
+        advise(X.drop(columns="site"), y, model=model, unpenalised=["age"], effort="quick", folds=2)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_kinds_that_scikit_learn_cannot_fit_are_left_out(n_classes):
     X, _ = data(is_classification=True)
     y = np.digitize(X[:, 0] + 0.3 * X[:, 1], [0.0, 1.0][: n_classes - 1])
-    advice = advise(X, y, unpenalised=[0], effort="quick")
+    advice = advise(X, y, unpenalised=[0], effort="quick", folds=2)
     kinds = {"none", "l2", "l1"} if n_classes == 2 else {"none", "l2"}
     assert set(advice.scores.kind) <= kinds
     (note,) = (note.text for note in advice.record.notes if note.code == "unpenalised")
     assert ("L1+L2 was not tried" if n_classes == 2 else "L1 and L1+L2 were not tried") in note
-    own = advise(X, y, model=LogisticRegression(), unpenalised=[0], effort="quick")
+    own = advise(X, y, model=LogisticRegression(), unpenalised=[0], effort="quick", folds=2)
     assert "kinds-of-model" not in {note.code for note in own.record.notes}  # it has all penalties
     assert advice.build().fit(X, y).score(X, y) > 0.8
 
@@ -220,7 +220,7 @@ def test_other_containers(container):
     else:
         polars = pytest.importorskip("polars")
         X, free = polars.DataFrame({f"a{j}": column for j, column in enumerate(X.T)}), ["a0"]
-    advice = advise(X, y, unpenalised=free, effort="quick")
+    advice = advise(X, y, unpenalised=free, effort="quick", folds=2)
     fitted = advice.build().fit(X, y)
     assert fitted[0].free_.tolist() == [True] + [False] * 7
     assert fitted.score(X, y) > 0.3
@@ -253,7 +253,7 @@ def _fitted(regularizer, X, y, seed):
 def test_what_cannot_be_is_refused(unpenalised, model, said):
     X, y = data(is_classification=True)
     with pytest.raises(ParameterError, match=said):
-        advise(X, y, model=model, unpenalised=unpenalised, effort="quick")
+        advise(X, y, model=model, unpenalised=unpenalised, effort="quick", folds=2)
 
 
 def test_the_step_clones_and_says_what_it_is():

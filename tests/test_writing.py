@@ -80,7 +80,7 @@ def test_a_journal_on_a_full_disk_says_how_to_go_on(tmp_path: Path) -> None:
 def test_a_journal_on_a_disk_that_was_full_before_says_so(tmp_path: Path) -> None:
     words = r"storage must be.*free some space"
     with pytest.raises(StorageError, match=words), disk_with_room_for(100):
-        write_settings(tmp_path / "journal", {"effort": "quick"})
+        write_settings(tmp_path / "journal", {"effort": "quick", "folds": 2})
     assert read_settings(tmp_path / "journal") is None
 
 
@@ -88,7 +88,7 @@ def test_a_journal_on_a_disk_that_was_full_before_says_so(tmp_path: Path) -> Non
 def test_a_journal_has_to_be_a_plain_file(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises((StorageError, ParameterError), match=r"storage must be a.*file.*; (give|make)"):
-        advise(X, X[:, 0], storage=tmp_path / name, effort="quick")
+        advise(X, X[:, 0], storage=tmp_path / name, effort="quick", folds=2)
 
 
 def test_a_path_to_data_with_nul_is_refused() -> None:

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from scale_sources import some_rows, write
 
+from regadvisor import advise
 from regadvisor.errors import DataError
+from regadvisor.scale import table as scale_table
 from regadvisor.scale.parts import Part, Rows, Source
 from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
@@ -191,3 +193,15 @@ def test_four_times_the_rows_take_no_more_memory(tmp_path: Path):
         assert n_rows == n_files * n
         peaks.append(peak)
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_large_folder_gets_the_same_advice_by_two_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale_table, "SAMPLE_ROWS", 2_000)
+    frame = some_rows(6_000).drop(columns="city").query("y != 'rare'").reset_index(drop=True)
+    path = write(frame, tmp_path, "parquet")
+    alone, shared = (advise(path, "y", effort="quick", folds=2, executor=who) for who in (None, 2))
+    assert shared.regularizer == alone.regularizer
+    assert shared.record.walk == alone.record.walk
+    assert shared.record.data == alone.record.data
