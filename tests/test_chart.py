@@ -29,6 +29,7 @@ from regadvisor.flowchart.questions import JUDGES
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     Answer,
+    CandidateScore,
     Comparison,
     CorrelationEvidence,
     Evidence,
@@ -40,7 +41,7 @@ from regadvisor.records import (
     Walk,
     WholePictureEvidence,
 )
-from regadvisor.regularizer import Kind
+from regadvisor.regularizer import Kind, Regularizer
 
 LINEAR = without(EXTENDED, "Q8", "Q9")
 CHARTS = [CLASSIC, EXTENDED, LINEAR, sparse_first(EXTENDED)]
@@ -275,6 +276,32 @@ def test_a_candidate_with_a_clearly_lower_loss_overrules_the_comparisons() -> No
     assert outcome(LINEAR, l2=0.2995) == "l1", "less than a fifth of a percent"
     assert outcome(LINEAR, elasticnet=0.29, l2=0.291) == "elasticnet", "the lowest of all"
     assert outcome(sparse_first(LINEAR), l2=0.2993) == "l1", "whoever prefers sparse models is not overruled"
+
+
+@pytest.mark.parametrize("gain", [0.0, -0.1])
+def test_no_regularization_without_a_best_fit_wins_neither_a_tie_nor_by_a_lower_loss(gain: float) -> None:
+    made = evidence(gains={"elasticnet": -0.2, "l1": -0.2, "l2": gain})
+    lowest = {"none": 0.4, "l2": 0.4 - gain, "l1": 0.6, "elasticnet": 0.6}
+    far = replace(made.sample, is_everything=False, n_source=5_000)
+
+    def walked(*, is_limit: bool) -> Walk:
+        none = CandidateScore(
+            regularizer=Regularizer(),
+            loss=0.4,
+            fold_losses=(0.4,),
+            train_loss=0.0,
+            n_rows=500,
+            seed=0,
+            converged=True,
+            is_limit=is_limit,
+        )
+        scores = replace(made.scores, scores=(none,), lowest_losses=lowest)
+        return walk(LINEAR, replace(made, sample=far, scores=scores))[0]
+
+    assert walked(is_limit=False).outcome == "none"
+    found = walked(is_limit=True)
+    assert found.outcome == "l2"
+    assert asked(found) == "Q1:yes Q2:yes Q4s:better Q4:worse Q6:unsure Q9b:no Q10:yes"
 
 
 def test_the_lowest_loss_is_the_one_expected_of_all_rows() -> None:

@@ -56,7 +56,9 @@ def scores_of(record: Record) -> ScoreEvidence:
 
 
 def with_comparison(record: Record, found: Comparison) -> Record:
+    """Exchange a comparison of a record in which a best fit without a penalty exists."""
     changed = exchanged(scores_of(record), found)
+    changed = replace(changed, scores=tuple(replace(each, is_limit=False) for each in changed.scores))
     return replace(record, evidence=replace(record.evidence, scores=changed))
 
 
@@ -150,6 +152,15 @@ def test_no_help_is_told_that_is_not_there(probability: float | None) -> None:
     said = headline(replace(record, claims=(claim, *record.claims[1:])))
     assert "Regularizing is not shown to help: the loss is between 18% lower and 22% higher" in said[1]
     assert "sure" not in said[1]
+
+
+def test_a_penalty_is_needed_where_nothing_else_has_a_best_fit() -> None:
+    losses = {"l2": 0.109, "none": 0.1, "constant": 0.66}
+    scores = exchanged(scores_of(advice()), comparison("l2", "none", -0.09, 0.04, "worse", losses))
+    record = replace(advice(), evidence=replace(advice().evidence, scores=scores))
+    assert headline(record)[1] == (
+        "Regularizing is needed: without a penalty the weights have no finite best value."
+    )
 
 
 @pytest.mark.parametrize(("lowest", "said"), [(0.0986, "1.4%"), (0.1, None), (0.1001, None), (0.09999, None)])

@@ -227,6 +227,24 @@ def test_a_lower_edge_moves_only_below_the_baseline() -> None:
     assert min(tried(clean)) == 0.5
 
 
+@pytest.mark.parametrize("is_limit", [False, True])
+def test_l2_is_searched_down_where_no_best_fit_without_a_penalty_exists(is_limit: bool) -> None:
+    class Separable(RidgeFamily):
+        """The less L2 the better, and no regularization is better still by far."""
+
+        def _fit(self, prepared: Prepared, job: Job) -> Fit:
+            fit, asked = super()._fit(prepared, job), job.regularizer
+            loss = {"none": 0.1, "l2": 0.5 + asked.l2}.get(asked.kind, 1.0)
+            return replace(
+                fit, losses=np.full_like(fit.losses, loss), is_limit=is_limit and asked.kind == "none"
+            )
+
+    tuned = search(Separable(), n_rounds=2)
+    lowest = min(value for value in ONE)
+    assert (min(tried(tuned)) < lowest / 5) == is_limit
+    assert (len(tried(tuned)) > len(ONE)) == is_limit
+
+
 class Favouring(RidgeFamily):
     """Every kind but one (and its baseline) has losses 5% higher."""
 

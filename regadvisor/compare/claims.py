@@ -161,7 +161,9 @@ def claims(
     region = f"{thresholds.SAME_REGION:.1%}"
     statement, helps = regularize(kind), no_worse(draws, ["none"])
     against_none = scores.comparison(kind, "none")
-    if against_none is not None:  # a penalty helps if it gains more than a tie
+    if kind != "none" and not scores.none_exists:
+        helps = 1.0  # as something has to
+    elif against_none is not None:  # a penalty helps if it gains more than a tie
         helps = against_none.p_better
         if "none" in ties(kind, scores):  # no penalty is known to help, and none to harm
             statement = f"Regularizing or not changes the loss by less than {region}."
@@ -200,8 +202,9 @@ def capped(share: float) -> float:
 
 
 def ties(kind: str, scores: ScoreEvidence) -> tuple[Kind, ...]:
-    """Return the kinds that are the same as `kind`, or differ too little to matter; none is one of them."""
-    found = ((other, scores.comparison(other, kind)) for other in KINDS if other != kind)
+    """Return the kinds that are the same as `kind`, or differ too little; none is one only if it exists."""
+    others = [other for other in KINDS if other != kind and (other != "none" or scores.none_exists)]
+    found = ((other, scores.comparison(other, kind)) for other in others)
     return tuple(other for other, comparison in found if comparison and is_tie(comparison))
 
 

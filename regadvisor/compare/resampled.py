@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,14 @@ class Resampled:
     trained: NDArray[np.float64]
     #: By kind: what rescaling its strengths to all rows is expected to add, as a share of its loss.
     rescaling_costs: Mapping[str, float]
+
+    def without(self, kind: str) -> Resampled:
+        """Return the draws in which `kind` is never the best: there is no such model."""
+        is_other = np.array([each != kind for each in self.honest.panel.kinds])
+        lowest, best, trained = (
+            np.where(is_other, each, np.inf) for each in (self.lowest, self.best, self.trained)
+        )
+        return replace(self, lowest=lowest, best=best, trained=trained)
 
     def at_full_size(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return losses by kind, shape (n_draws, n_kinds), with what rescaling strengths to all rows adds."""

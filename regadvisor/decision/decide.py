@@ -144,6 +144,8 @@ class Decider:
             seed=self.seeds["decide"],
             rescaling_costs=scores.carry_costs,
         )
+        if outcome != "none" and not scores.none_exists:
+            draws = draws.without("none")
         ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
         ratio = self.n_rows / trained.prepared.n_learned

@@ -67,7 +67,7 @@ class Fit:
     zeroed: NDArray[np.float64]
     #: Whether every fold's fit converged (networks: stayed finite).
     converged: bool
-    #: The baseline does not exist (separable classes, p > n) and stands for a vanishing penalty.
+    #: There is no best fit without a penalty (separable classes): a vanishing one stands in.
     is_limit: bool = False
     #: (n_folds,): epoch used to score each fold, chosen without that fold (networks).
     epochs: NDArray[np.float64] | None = None

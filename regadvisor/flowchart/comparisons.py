@@ -34,8 +34,10 @@ def best_with_dropout(evidence: Evidence) -> Kind:
 
 def kind_of_lowest(evidence: Evidence) -> Kind:
     """Return the kind of the candidate with the lowest loss expected of all rows; nothing known: none."""
-    losses = {} if evidence.scores is None else _losses_at_full_size(evidence.scores)
-    return min((kind for kind in KINDS if kind in losses), key=lambda kind: losses[kind], default="none")
+    scores = evidence.scores
+    losses = {} if scores is None else _losses_at_full_size(scores)
+    real = [kind for kind in KINDS if kind in losses and (kind != "none" or (scores and scores.none_exists))]
+    return min(real, key=losses.__getitem__, default="none")
 
 
 def _losses_at_full_size(scores: ScoreEvidence) -> dict[str, float]:
@@ -114,9 +116,17 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         because = f"No fit of {missing} finished, so there is nothing to compare."
         return question.settled(Answer(reply="unsure", because=because), lean="worse")
     reply = _reply(question, found, mode)
+    because = comparison_text(found, reply)
+    if (a, b) == ("l2", "none") and not scores.none_exists and reply != "better" and mode == "interval":
+        # Ever weaker L2 comes as near to it as one likes, so neither a tie nor a lower loss speaks for it.
+        return Answer(
+            reply="unsure",
+            because=f"{because} But without a penalty the weights have no finite best value.",
+            numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
+        )
     return Answer(
         reply=reply,
-        because=comparison_text(found, reply),
+        because=because,
         numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),

@@ -205,7 +205,7 @@ class CandidateScore:
     n_rows: int
     seed: int
     converged: bool
-    #: The baseline does not exist and is the limit of a vanishing penalty.
+    #: There is no best fit without a penalty (separable classes): a vanishing one stands in.
     is_limit: bool = False
     #: Held-out loss ended far above the constant's.
     exploded: bool = False
@@ -278,6 +278,11 @@ class ScoreEvidence:
     reported_name: str | None = None
     #: What a squared error is divided by, and how many targets it is the mean of.
     loss_scale: str = ""
+
+    @property
+    def none_exists(self) -> bool:
+        """Whether there is a best fit without a penalty: not where the classes can be told apart."""
+        return not any(score.is_limit for score in self.scores if score.kind == "none")
 
     def comparison(self, a: str, b: str) -> Comparison | None:
         """Return side `a` against side `b`, or None if they were not compared."""

@@ -151,6 +151,8 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without "
         f"({spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)})"
     )
+    if not scores.none_exists and found.reply != "better":
+        return ("Regularizing is needed: without a penalty the weights have no finite best value.",)
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)

@@ -68,6 +68,8 @@ class Standing:
 
     baseline: float | None = None
     best: float | None = None
+    #: Whether the baseline is a best fit, not the limit of ever weaker penalties.
+    has_baseline: bool = True
 
 
 class _NotTheFitsError(Exception):
@@ -138,9 +140,13 @@ class Rounds:
         return bool(requests) and all(self._is_complete(request, self.folds) for request in whole)
 
     def _standing(self) -> Standing:
-        baseline = next((search.best_value for search in self.searches if search.kind == "none"), None)
+        none = next((search for search in self.searches if search.kind == "none"), None)
         told = [search.best_value for search in self.searches if search.best_value is not None]
-        return Standing(baseline=baseline, best=min(told, default=None))
+        return Standing(
+            baseline=None if none is None else none.best_value,
+            best=min(told, default=None),
+            has_baseline=none is None or not any(fit.is_limit for fit in none.fits.values()),
+        )
 
     @property
     def may_widen(self) -> bool:

@@ -8,6 +8,7 @@ earlier run was killed at, the result is that of a run that was not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -268,10 +269,13 @@ class Search:
         """Whether this kind is among those that may win, and another round is expected to gain enough."""
         if self.best_value is None or standing.best is None:
             return False
-        if self.best_value > standing.best + thresholds.SEARCHED_WITHIN * abs(standing.best):
-            return False
         lowest = min(self.values.values())
         # Ever less of a combination, or of what does not help, is a simpler kind, which is searched anyway.
-        helps = standing.baseline is None or lowest < standing.baseline
+        # Where there is no best fit without a penalty, ever less L2 is not another kind.
+        is_nearest = self.kind == "l2" and not standing.has_baseline
+        helps = is_nearest or standing.baseline is None or lowest < standing.baseline
+        within = math.inf if is_nearest else thresholds.SEARCHED_WITHIN * abs(standing.best)
+        if self.best_value > standing.best + within:
+            return False
         self.sampler.may_go_down = len(self.space) == 1 and helps
         return self.sampler.best_guess(self.study)[1] > thresholds.SETTLED_GAIN * abs(lowest)

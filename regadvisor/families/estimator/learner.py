@@ -25,7 +25,7 @@ from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
 from regadvisor.families.estimator.measures import Scale
 from regadvisor.families.estimator.names import step_texts, theirs, usual
 from regadvisor.families.estimator.parts import objective_of, with_last
-from regadvisor.families.estimator.rules import VANISHING, Strengths
+from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, wrapper_of
 from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
@@ -139,7 +139,7 @@ class EstimatorLearner(Learner):
             outputs=lambda rows: self._outputs(model, rows),
             weights=None if wrapper_of(model) is not None else weights_of(model),
             converged=_has_converged(model),
-            is_limit=regularizer.kind == "none" and _value(model, "C") > 0.1 / VANISHING / len(y),
+            is_limit=regularizer.kind == "none" and _tells_apart(model, X, y),
         )
 
     @property
@@ -286,9 +286,9 @@ def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:
     return (Note(code="target-size", text=text, is_warning=True),)
 
 
-def _value(model: Any, name: str) -> float:
-    value = innermost(model).get_params().get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+def _tells_apart(model: Any, X: Any, y: Any) -> bool:
+    """Whether a log loss has no lowest value without a penalty: no row is on the wrong side."""
+    return theirs(innermost(model)) == "LogisticRegression" and bool(np.all(model.predict(X) == y))
 
 
 def _has_converged(model: Any) -> bool:

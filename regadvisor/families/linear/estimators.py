@@ -8,6 +8,7 @@ its objective differently; one function per rule, each tested against the librar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from regadvisor.conversions import elasticnet_params, logistic_params, ridge_alpha
 
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
-LBFGS_TOL = 1e-5
+#: With the weakest even this is: a gradient g leaves at most g²/(2·l2) above the lowest objective (strong
+#: convexity; Nocedal and Wright 2006, section 2.1), and this much is let pass. On 11 separable classes with
+#: C=1000 the held-out loss was 0.036 at 1e-5 and 0.018 at 1e-6.
+LBFGS_TOL, LBFGS_GAP = 1e-5, 1e-6
 #: SAGA stops when no weight moves by more than this share of the largest in a pass over the rows. At its
 #: usual 1e-4, probabilities of collinear features were off by up to 0.007, and the log loss of sparse rows,
 #: whose intercept it moves a hundred times more slowly, by 3 to 7% (now by 0.4 to 1.9%).
@@ -71,7 +75,9 @@ def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | 
     # 1.0 and 0.0 exactly, so that scikit-learn sees a pure penalty.
     params: dict[str, Any] = dict(logistic_params(l1, l2, n_rows))
     if l1 == 0.0:
-        return LogisticRegression(**params, solver="lbfgs", tol=LBFGS_TOL, max_iter=MAX_ITER)
+        exact = math.sqrt(2.0 * l2 * LBFGS_GAP) if l2 else LBFGS_TOL
+        tol = min(LBFGS_TOL, float(f"{exact:.0e}"))
+        return LogisticRegression(**params, solver="lbfgs", tol=tol, max_iter=MAX_ITER)
     if l2 == 0.0 and task == "binary":
         return LogisticRegression(
             **params,
