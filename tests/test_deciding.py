@@ -374,25 +374,35 @@ def test_no_regularizer_ties_where_too_little_is_at_stake_to_matter(gain: float,
         assert regularize.support == pytest.approx(min(comparison.p_better, thresholds.HIGHEST_SUPPORT))
 
 
+NONE_AS_A_LIMIT = CandidateScore(
+    regularizer=Regularizer(),
+    loss=0.5,
+    fold_losses=(0.5,),
+    train_loss=0.0,
+    n_rows=N,
+    seed=0,
+    converged=True,
+    is_limit=True,
+)
+
+
 def test_where_no_best_fit_without_a_penalty_exists_it_counts_neither_as_a_tie_nor_as_the_best() -> None:
     found = trained(clear(none=0.5, l2=0.5))
     scores = scores_of(found)
-    none = CandidateScore(
-        regularizer=Regularizer(),
-        loss=0.5,
-        fold_losses=(0.5,),
-        train_loss=0.0,
-        n_rows=N,
-        seed=0,
-        converged=True,
-        is_limit=True,
-    )
     assert decider(found, evidence_of(scores)).decide().strength.regularizer.kind == "none"
-    decision = decider(found, evidence_of(replace(scores, scores=(none,)))).decide()
+    decision = decider(found, evidence_of(replace(scores, scores=(NONE_AS_A_LIMIT,)))).decide()
     assert decision.strength.regularizer.kind == "l2"
     assert decision.ties == ()
     assert (decision.status, decision.most_lost) == ("advice", 0.0)
     assert claim(decision, "regularize").support == claim(decision, "kind").support == 0.99
+
+
+def test_whether_to_regularize_is_not_open_where_no_best_fit_without_a_penalty_exists() -> None:
+    found = trained(clear())
+    scores = scores_of(found, comparisons=undecided(half=0.5))
+    assert decider(found, evidence_of(scores)).decide().status == "cant_tell"
+    told = decider(found, evidence_of(replace(scores, scores=(NONE_AS_A_LIMIT,)))).decide()
+    assert (told.status, told.rows_needed) == ("advice", None)
 
 
 def test_a_wide_open_comparison_is_no_tie() -> None:

@@ -144,10 +144,10 @@ class Decider:
             seed=self.seeds["decide"],
             rescaling_costs=scores.carry_costs,
         )
-        if outcome != "none" and not scores.none_exists:
-            draws = draws.without("none")
-        ties = claims.ties(outcome, scores)
         against_none = scores.comparison(outcome, "none")
+        if outcome != "none" and not scores.none_exists:
+            draws, against_none = draws.without("none"), None
+        ties = claims.ties(outcome, scores)
         ratio = self.n_rows / trained.prepared.n_learned
         status = "cant_tell" if trained.panel.is_one_cluster else self._status(outcome, ties, against_none)
         described, notes = self._described(trained, scores, outcome)
