@@ -151,7 +151,7 @@ def test_no_error_speaks_python(typed: str, said: str, folder: Path, monkeypatch
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("show d.csv", "save it again with `regadvisor advise"),
+        ("show d.csv", "ADVICE must be an advice file, got 'd.csv', which is no JSON: give the path"),
         ("show no.json", "ADVICE must be a readable advice file"),
         (
             "snippet linear.json --for keras",

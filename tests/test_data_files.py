@@ -228,6 +228,7 @@ def test_columns_are_split_by_role():
         ({"target": "Hight"}, "target must name a column, got 'Hight'; did you mean 'height'?"),
         ({"target": "AGE "}, "did you mean 'age'"),
         ({"target": "zzz"}, "the columns are 'age', 'height', 'city', 'since' and 'member'"),
+        ({"target": "since_when"}, "the columns are"),
         ({"target": "age", "drop": ["cty"]}, "drop must name a column, got 'cty'; did you mean 'city'"),
         ({"target": "age", "groups": "age"}, "one role, got it as target and as groups"),
         ({"target": "age", "time": "city", "groups": "city"}, "as groups and as time"),
@@ -244,6 +245,11 @@ def test_roles_that_do_not_fit_are_refused(arguments, words):
     with pytest.raises(DataError) as caught:
         split_columns(FRAME, **arguments)
     assert words in str(caught.value)
+
+
+def test_a_first_row_that_may_be_data_is_told():
+    with pytest.raises(DataError, match="a line with the names above it"):
+        split_columns(FRAME.set_axis(["41.1", "yes", "a", "b", "c"], axis=1), target="age")
 
 
 def test_a_name_with_a_comma_is_a_name():

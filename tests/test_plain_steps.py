@@ -83,6 +83,7 @@ def test_categories_are_the_same_texts(name: str) -> None:
     frame = pd.DataFrame({"a": LEVELS[name]})
     ours, theirs = (step.AsText().fit_transform(frame) for step in (encoding, plain))
     pd.testing.assert_frame_equal(pd.DataFrame(ours), pd.DataFrame(theirs))
+    assert [*plain.AsText().fit(frame).get_feature_names_out(["a"])] == ["a"]
 
 
 def steps_and_script(values: Any) -> tuple[pd.DataFrame, Any, str]:

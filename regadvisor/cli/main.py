@@ -210,8 +210,14 @@ def demo(model: str) -> None:
 
 @main.command()
 @click.option("--chart", type=terminal.CHART, default="extended", show_default=True)
-@click.option("--correlated", type=terminal.YES_NO, help="Answers Q3a without asking.")
-@click.option("--whole-picture", type=terminal.YES_NO, help="Answers Q3b without asking.")
+@click.option(
+    "--correlated", type=terminal.YES_NO, help="Whether the features are correlated, instead of being asked."
+)
+@click.option(
+    "--whole-picture",
+    type=terminal.YES_NO,
+    help="Whether they form one picture, as pixels and spectra do, instead of being asked.",
+)
 def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
     """Advise without data: answer what you know about the features (y, n, or ? for don't know).
 

@@ -185,12 +185,13 @@ def ended_kindly() -> Iterator[list[int]]:
 def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
     """Walk the chart from Q3, asking each question it gets to; return the replies by question."""
     replies = {**replies, "Q3": "yes"} if replies else dict(replies)
-    name = "Q3"
+    name, n_asked = "Q3", 0
     while name in chart.questions:
         question = chart.questions[name]
         if name not in replies:
-            click.echo(f"{name}  {question.text}\n    {_HINTS[name]}", err=True)
-            letter = click.prompt("   ", type=click.Choice([*_LETTERS], case_sensitive=False), err=True)
+            n_asked += 1
+            click.echo(f"{n_asked}  {question.text}\n   {_HINTS[name]}", err=True)
+            letter = click.prompt("  ", type=click.Choice([*_LETTERS], case_sensitive=False), err=True)
             replies[name] = _LETTERS[letter]
         reply = replies[name] if replies[name] in question.edges else _UNSURE[name]
         name = next(edge.to for known, edge in question.edges.items() if known == reply)

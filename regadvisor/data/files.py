@@ -34,6 +34,8 @@ FORMATS = {
     ".ndjson": "jsonl",
 }
 _SUPPORTED = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON lines (.jsonl, .ndjson)"
+#: How alike a name must be to be suggested for another, from 0 to 1: "income" is not for "nope" (0.6).
+_CLOSE = 0.7
 #: First bytes of files that are something else.
 _FOREIGN = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
@@ -331,6 +333,9 @@ def _check_column(frame: pd.DataFrame, name: str, *, role: str) -> None:
         return
     names = [str(column) for column in frame.columns]
     by_folded = {column.casefold().strip(): column for column in names}
-    close = [by_folded[found] for found in get_close_matches(name.casefold().strip(), by_folded, n=3)]
+    close = [by_folded[found] for found in get_close_matches(name.casefold().strip(), by_folded, 3, _CLOSE)]
     hint = f"did you mean {listed(close)}?" if close else f"the columns are {listed(names, limit=10)}"
+    n_numbers = sum(column.replace(".", "", 1).isdigit() for column in names)
+    if not close and 0 < n_numbers < len(names):
+        hint += "; if that is a row of data, put a line with the names above it"
     raise DataError(f"{role} must name a column, got {name!r}; {hint}")

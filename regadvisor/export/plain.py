@@ -25,6 +25,9 @@ class AsText(TransformerMixin, BaseEstimator):
         )
         return texts.where(frame.notna(), np.nan).to_numpy(dtype=object)
 
+    def get_feature_names_out(self, names=None):
+        return names
+
 
 class DateParts(TransformerMixin, BaseEstimator):
     """Dates as numbers: year, month, day, weekday, hour where there are times of day, and days since 1970."""

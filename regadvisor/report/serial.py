@@ -123,6 +123,8 @@ def read_json(path: str | Path) -> Record:
             f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never as "
             f"large: {do}"
         )
+    if content.strip() and not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        raise RecordError(f"path must be an advice file, got {str(path)!r}, which is no JSON: {do}")
     return from_json(content)
 
 

@@ -25,7 +25,7 @@ _ERRORS = tuple(
         (r"; its parameters are in advice\.regularizer.*", "; the report has its parameters"),
         (r"; (use )?advice\.(build|optimizer)\(.*", ""),
         (r"with advice\.to_json\(path\) or `", "with `"),
-        (r"^path must be a readable advice", "ADVICE must be a readable advice"),
+        (r"^path must be (an|a readable) advice", r"ADVICE must be \1 advice"),
         (r"advice\.to_json\(path\) wrote to", "-o wrote to"),
         (r"^y must be (?=the name|given)", "target must be "),
         (r"^(target|groups|time|drop|unpenalised|task|storage|prefer|model) must", r"--\1 must"),
