@@ -55,12 +55,24 @@ def test_the_column_and_groups_and_both_errors_are_named(how):
 
 
 def test_near_copies_are_seen_without_a_column_that_names_them():
-    for own in ({"seed": 0}, {"seed": 1, "n_sources": 100, "each": 2}, {"seed": 2, "p": 3}):
+    alike = {"seed": 3, "n_sources": 60, "each": 10, "noise": 0.3}
+    for own in ({"seed": 0}, {"seed": 1, "n_sources": 100, "each": 2}, {"seed": 2, "p": 3}, alike):
         X, y = visits(**own, form="none")
         for form in (X, X.to_numpy()):
             (note,) = shared(form, y)
             assert "most rows have near copies" in note.text
             assert "groups=" in note.text
+
+
+def test_copies_that_folds_keep_together_are_no_near_copies():
+    r = np.random.default_rng(10)
+    X = r.normal(size=(500, 5))
+    y = (X[:, 0] + r.normal(size=500) > 1.5).astype(int)
+    more = np.r_[np.arange(500), r.choice(np.flatnonzero(y), 350)]  # oversampled
+    assert not any(shared(X[mixed], y[mixed]) for mixed in (r.permutation(more) for _ in range(4)))
+    advice = advise(X[more], y[more], effort="quick")
+    said = [note.text for note in advice.record.notes if note.code == "duplicate-rows"]
+    assert said[0].endswith("target included; copies are on the same side of every fold.")
 
 
 def test_nothing_is_said_where_groups_are_given():

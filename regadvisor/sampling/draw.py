@@ -254,9 +254,12 @@ def _notes(evidence: SampleEvidence, *, is_weighted: bool, n_asked: int) -> tupl
         text = f"Classes with fewer rows than folds: {names}{more}; not every fold tests them."
         notes.append(Note(code="rare-classes", text=text))
     if evidence.n_duplicate_rows:
+        is_apart = evidence.validation in ("random", "stratified")
+        how = "; copies are on the same side of every fold" * is_apart
         text = (
-            f"{evidence.n_duplicate_rows:,} of {evidence.n_rows:,} rows repeat another row, target included."
+            f"{evidence.n_duplicate_rows:,} of {evidence.n_rows:,} rows repeat another row, target included"
         )
+        text += f"{how}."
         notes.append(Note(code="duplicate-rows", text=text))
     if evidence.is_drift_hint:
         column = next((test.column for test in evidence.tests if test.what.startswith("row order")), None)

@@ -74,6 +74,9 @@ SHARED_QUANTITY = 0.7
 SHARED_JUMP = 15.0
 #: Of so many rows near copies are seen.
 SHARED_NEAR_COPIES = 0.7
+#: Two rows are of one source if they are near each other, and this share of the rows near either is near
+#: both.
+SHARED_SAME_NEIGHBOURS = 0.5
 #: Near copies are looked for by columns with many values, which have to be this share of the columns, …
 SHARED_MEASURED = 0.5
 #: … and a class has to be made of so many sources, or they are the classes.

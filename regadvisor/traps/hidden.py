@@ -23,6 +23,7 @@ from regadvisor.traps.view import (
     random_folds,
     ridge,
     standardised,
+    without_copies,
 )
 
 #: Encoded columns that are looked at.
@@ -68,7 +69,7 @@ def hidden_signal(
     >>> hidden_signal(make_table(X, rng.permutation(y)), seed=0)
     ()
     """
-    view = _without_copies(View.of(table, seed=seed))
+    view = without_copies(View.of(table, seed=seed))
     n_encoded = len(view.encoded[1])
     if not n_encoded or table.time is not None or table.weight is not None:
         return ()
@@ -165,15 +166,6 @@ def _curved(
 def _unlearned(found: str, learned: str, do: str) -> tuple[Note, ...]:
     text = f"{found} of the target's variance, the model asked about {learned}. {do}"
     return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
-
-
-def _without_copies(view: View) -> View:
-    """Return a view of different rows; where most rows repeat others, they are coarse values, no copies."""
-    both = np.column_stack([view.values, view.targets])
-    first = np.unique(both, axis=0, return_index=True)[1]
-    if not (1.0 - thresholds.COPIES_SHARE) * len(both) <= len(first) < len(both):
-        return view
-    return view.with_rows(view.rows[np.sort(first)])
 
 
 def _gain(features: NDArray[np.float64], y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:

@@ -43,6 +43,7 @@ from regadvisor.traps.view import (
     random_folds,
     ridge,
     standardised,
+    without_copies,
 )
 from regadvisor.words import number
 
@@ -53,9 +54,6 @@ _MOST_CANDIDATES = 5
 _MOST_OF_LEVEL = 40
 #: Rows of some levels that are looked at first.
 _FIRST_OF_LEVELS = 500
-#: Rows are linked up to this quantile of the distances in the jumps, the nearer cut if the farther one
-#: makes chains.
-_CUTS = (0.5, 0.25)
 #: Rows that are laid side by side.
 _MOST_PROJECTED = 100_000
 #: Rows whose neighbours are looked for, and the farthest neighbour.
@@ -237,30 +235,40 @@ def _by_distance(view: View, rng: np.random.Generator) -> _Harm | None:
         return None
     if len(view.rows) < view.table.n_rows:
         view = view.with_rows(_side_by_side(view, measured, rng))
+    view = without_copies(view)  # which folds keep together, and a note tells
     is_measured = np.isin(view.encoded[1], measured)
     ranked = view.ranked(_some(is_measured, rng))
     n_rows = len(ranked)
     asked = rng.permutation(n_rows)[:_MOST_ASKED]
     if _jumps(ranked, asked[:_FIRST_ASKED])[1] < thresholds.SHARED_NEAR_COPIES - _LUCK:
         return None
-    near, share, jumps = _jumps(ranked, asked)
-    if share < thresholds.SHARED_NEAR_COPIES:
+    if _jumps(ranked, asked)[1] < thresholds.SHARED_NEAR_COPIES:
         return None
-    rows, at = np.arange(len(asked)), np.argmax(jumps, axis=1)
-    cuts = np.quantile(np.sqrt(near[rows, at] * near[rows, at + 1]), _CUTS)
-    apart = distances(ranked, ranked)
+    codes = _linked(ranked)
     fewest = max(thresholds.SHARED_FEWEST_LEVELS, thresholds.SHARED_PER_CLASS * view.table.n_classes)
-    for cut in cuts.tolist():
-        links: sparse.csr_array[np.float64] = sparse.csr_array((apart < cut**2).astype(np.float64))
-        _, codes = connected_components(links, directed=False)
-        sizes = np.bincount(codes)
-        if len(sizes) < fewest or sizes.max() > thresholds.SHARED_LARGEST * n_rows:
-            continue
-        every = view.ranked(_some(np.ones(len(view.encoded[1]), dtype=np.bool_), rng))
-        harm = _harm(view, codes.astype(np.intp), every, every, rng)
-        if harm is not None:
-            return harm
-    return None
+    sizes = np.bincount(codes)
+    if len(sizes) < fewest or sizes.max() > thresholds.SHARED_LARGEST * n_rows:
+        return None
+    every = view.ranked(_some(np.ones(len(view.encoded[1]), dtype=np.bool_), rng))
+    return _harm(view, codes, every, every, rng)
+
+
+def _linked(ranked: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the source of each row: two rows share one if they are near each other, and to the same rows.
+
+    A row is near those before the jump in its distances. A few wrong ones would make chains of sources.
+    """
+    near, _, jumps = _jumps(ranked, np.arange(len(ranked), dtype=np.intp))
+    rows, at = np.arange(len(ranked)), np.argmax(jumps, axis=1)
+    most = np.where(jumps[rows, at] >= thresholds.SHARED_JUMP, near[rows, at] * near[rows, at + 1], 0.0)
+    is_near = distances(ranked, ranked) < most[:, None]
+    np.fill_diagonal(is_near, val=True)
+    same = is_near.astype(np.float32) @ is_near.T.astype(np.float32)
+    n_near = is_near.sum(axis=1)
+    either = n_near[:, None] + n_near - same
+    is_linked = is_near & is_near.T & (same >= thresholds.SHARED_SAME_NEIGHBOURS * either)
+    links: sparse.csr_array[np.float64] = sparse.csr_array(is_linked.astype(np.float64))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.intp)
 
 
 def _jumps(

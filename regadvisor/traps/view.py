@@ -15,7 +15,7 @@ from regadvisor.data.levels import text_levels
 from regadvisor.data.numbers import some_numbers
 from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.thresholds import SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
+from regadvisor.thresholds import COPIES_SHARE, SHARED_FEWEST_LEVELS, SHARED_LARGEST, TRAP_ROWS
 from regadvisor.words import agreed, listed, shown
 
 #: Cells looked at together (8 MB of float64).
@@ -146,6 +146,15 @@ class View:
     def ranked(self, chosen: NDArray[Any]) -> NDArray[np.float64]:
         """Return columns of :attr:`encoded` with normal scores of the ranks in place of the values."""
         return standardised(normal_scores(self.encoded[0][:, chosen]))
+
+
+def without_copies(view: View) -> View:
+    """Return a view of different rows; where most rows repeat others, they are coarse values, no copies."""
+    both = np.column_stack([view.values, view.targets])
+    first = np.unique(both, axis=0, return_index=True)[1]
+    if not (1.0 - COPIES_SHARE) * len(both) <= len(first) < len(both):
+        return view
+    return view.with_rows(view.rows[np.sort(first)])
 
 
 def named(names: Sequence[str | int]) -> str:
