@@ -56,7 +56,10 @@ def _means(view: View) -> list[int]:
 
 
 def _goes_with_slope_1(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
-    """Whether a target column rises with `x` one by one, as far as these rows can tell."""
+    """Whether a target column clearly rises with `x`, and one by one, as far as these rows can tell.
+
+    Means over so many rows that it does not hold too little of each row's own target to matter.
+    """
     is_there = np.isfinite(x)
     x, y = x[is_there] - x[is_there].mean(), y[is_there] - y[is_there].mean(axis=0)
     square = float(x @ x)
@@ -64,7 +67,8 @@ def _goes_with_slope_1(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
         return False
     slope = x @ y / square
     luck = np.sqrt(np.square(y - x[:, None] * slope).mean(axis=0) / square)
-    return bool((np.abs(slope - 1.0) <= thresholds.MEANS_Z * luck + thresholds.LEAK_RESIDUAL).any())
+    is_1 = np.abs(slope - 1.0) <= thresholds.MEANS_Z * luck + thresholds.LEAK_RESIDUAL
+    return bool((is_1 & (slope >= thresholds.MEANS_Z * luck)).any())
 
 
 def _is_mean(view: View, j: int) -> bool:
