@@ -310,6 +310,13 @@ def test_ridge_of_several_targets_is_told_its_alpha() -> None:
     }
 
 
+def test_a_model_that_prints_says_nothing_of_each_fit(capfd: pytest.CaptureFixture[str]) -> None:
+    model = make_pipeline(StandardScaler(), SGDClassifier(verbose=1, random_state=0), verbose=True)
+    advice = advise(FRAME[["a", "b", "c"]], CLASSES, model=model, effort="quick", folds=2, progress=False)
+    assert capfd.readouterr().out == ""
+    assert advice.build()[-1].verbose == 1
+
+
 def test_a_loaded_advice_tells_the_same(tmp_path: Any) -> None:
     advice = advise(
         FRAME[["a", "b", "c"]], CLASSES, model=SGDClassifier(random_state=0), effort="quick", folds=2

@@ -156,13 +156,11 @@ class OfFirstTarget(TransformerMixin, BaseEstimator):
 
 
 def seeded(estimator: Any, seed: int) -> Any:
-    """Return an estimator whose unset ``random_state``, also inside it, was set."""
-    unset = {
-        name: seed
-        for name, value in estimator.get_params(deep=True).items()
-        if name.rpartition("__")[2] == "random_state" and value is None
-    }
-    return estimator.set_params(**unset)
+    """Return an estimator whose unset ``random_state`` was set, also inside it, and that says nothing."""
+    known = {name: (name.rpartition("__")[2], value) for name, value in estimator.get_params().items()}
+    unset = {name: seed for name, (own, value) in known.items() if own == "random_state" and value is None}
+    talks = {name: False for name, (own, value) in known.items() if own == "verbose" and value}
+    return estimator.set_params(**unset, **talks)
 
 
 def labels_or_numbers(rows: Table) -> Any:
