@@ -172,6 +172,29 @@ def test_what_cannot_be_rebuilt(make: Any, regularizer: Regularizer, words: str)
         regularizer.apply(make())
 
 
+def test_functions_of_the_caller_are_kept() -> None:
+    """Keras refuses to make lambdas and functions again that are not registered."""
+    factor = 3.0
+
+    def tripled(x: Any) -> Any:
+        return factor * x
+
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Lambda(lambda x: keras.ops.square(x) + factor),
+            layers.Lambda(tripled),
+            layers.Dense(4, tripled),
+            layers.Activation(lambda x: keras.ops.tanh(x)),
+            layers.Dense(1),
+        ]
+    )
+    new = Regularizer(l2=0.2).apply(model)
+    rows = np.random.default_rng(0).normal(size=(5, 6))
+    np.testing.assert_allclose(new.predict(rows, verbose=0), model.predict(rows, verbose=0), rtol=1e-5)
+    assert new.layers[2].kernel_regularizer is not None
+
+
 def test_weights_without_an_argument_are_named() -> None:
     model = keras.Sequential([keras.Input((6,)), Own(name="mine"), layers.Dense(2)])
     with pytest.warns(UserWarning, match=r"cannot set a penalty on the weights of mine \(Own\)"):

@@ -151,3 +151,8 @@ def test_the_record_and_the_report_hold_the_audit() -> None:
     assert "Dropout in 3 (0.3) is set by the advice" in text
     assert from_json(to_json(advice.record)).training == training
     assert np.isfinite(advice.build().fit(X, y).score(X, y))
+
+
+def test_rows_that_a_module_does_not_take_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"inputs must be rows .* got RuntimeError .* \(16, 6\)"):
+        audit(nn.Linear(5, 1), ROWS)

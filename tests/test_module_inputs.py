@@ -416,6 +416,22 @@ def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
         advise({"a": np.zeros((30, 2)), "b": np.zeros((30, 2))}, [0, 1] * 15, model="mlp")
 
 
+def test_volumes_enter_by_the_name_of_their_argument() -> None:
+    class Volumes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv3d(1, 2, 2), nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.first(x).amax((2, 3, 4)))
+
+    volumes, y = np.random.default_rng(0).normal(size=(40, 1, 3, 3, 3)), np.arange(40) % 2
+    built = advise({"x": volumes}, y, model=Volumes, recipe=FEW_EPOCHS, budget=0).build()
+    assert built.fit({"x": volumes}, y).predict({"x": volumes}).shape == (40,)
+    with pytest.raises(DataError, match=r"\(40, 1, 3, 3, 3\).* X=\{'x': array\}"):
+        advise(volumes, y, model=Volumes)
+
+
 def test_reading_a_loader_draws_nothing_from_the_callers_generators() -> None:
     X, y = digits()
     pairs = TensorDataset(torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y))

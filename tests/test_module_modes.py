@@ -112,12 +112,14 @@ def test_the_clipped_length_is_that_of_what_moves() -> None:
 
 # torch.compile itself, when it is imported, calls what torch deprecates.
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
-@pytest.mark.parametrize("where", ["whole", "part", "factory"])
+@pytest.mark.parametrize("where", ["whole", "part", "factory", "parallel"])
 def test_a_compiled_module_is_trained_as_it_was_written(where: str) -> None:
     plain = with_norm()
     if where == "part":
         given: object = nn.Sequential(torch.compile(nn.Sequential(*plain[:4])), plain[4])
         expected = nn.Sequential(nn.Sequential(*plain[:4]), plain[4])
+    elif where == "parallel":
+        given, expected = nn.DataParallel(plain), plain
     else:
         given = torch.compile(plain) if where == "whole" else (lambda: torch.compile(with_norm()))
         expected = plain

@@ -179,7 +179,7 @@ def _joined(X: dict[str, Any] | tuple[Any, ...]) -> Container:
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
             raise DataError(f"the names of X must be those of arguments of the module, got {name!r}")
         array = plain_array(values, name=where)
-        if array.dtype.kind not in "biuf" or not 1 <= array.ndim <= 4:
+        if array.dtype.kind not in "biuf" or array.ndim < 1:
             raise DataError(
                 f"{where} must be an array of numbers with one row for each of y, got shape {array.shape} of "
                 f"{array.dtype}; encode categories as integers"
@@ -217,7 +217,7 @@ def _as_array(X: Any) -> NDArray[Any]:
     if array.ndim > 4:
         raise DataError(
             f"X must have 2 dimensions, or 3 or 4 for images, got an array of shape {array.shape}; reshape "
-            "it to (rows, features)"
+            "it to (rows, features), or name the argument of your module that takes it: X={'x': array}"
         )
     return array
 

@@ -13,11 +13,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from regadvisor.errors import ParameterError, import_optional, reason_of
+from regadvisor.quiet import ignoring
 from regadvisor.regularizer import Regularizer
 
 #: Arguments of layers that hold the penalty of weights; biases, norms and embeddings have others.
@@ -182,7 +184,8 @@ def _config_of(model: Any) -> dict[str, Any]:
         "or write its layers as a functional or Sequential model"
     )
     try:
-        config = model.get_config()
+        with ignoring(UserWarning):  # of lambdas, for who saves it
+            config = model.get_config()
     except NotImplementedError as error:
         raise ParameterError(f"model must have get_config(), got {type(model).__name__}; {why}") from error
     says_nothing = type(model).get_config is _keras().Model.get_config
@@ -195,7 +198,10 @@ def _config_of(model: Any) -> dict[str, Any]:
 def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> Any:
     """Return a new model of this configuration, with the weights of `model`."""
     kinds = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    own = {name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")}
+    own: dict[str, Any] = {
+        name: kind for name, kind in kinds.items() if not kind.__module__.startswith("keras.")
+    }
+    config = _with_functions(config, model, own)
     try:
         with own_randomness(seed or 0), keras.saving.custom_object_scope(own):
             new = type(model).from_config(config)
@@ -210,6 +216,37 @@ def _made(keras: Any, model: Any, config: dict[str, Any], seed: int | None) -> A
             f"{type(model).__name__}: {type(error).__name__}: {reason_of(error)}"
         ) from error
     return new
+
+
+def _with_functions(config: dict[str, Any], model: Any, own: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the caller's functions by names, which are added to `own`.
+
+    Keras makes no lambda again that it does not know to be safe, and no function that is not registered.
+    """
+    layers: dict[Any, Any] = {layer.name: layer for layer in model._flatten_layers()}
+
+    def named(node: Any) -> Any:
+        if isinstance(node, list | tuple):
+            return type(node)(named(each) for each in node)
+        if not isinstance(node, dict):
+            return node
+        changed = {key: named(value) for key, value in node.items()}
+        inner = changed.get("config")
+        layer = layers.get(inner.get("name")) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or layer is None:
+            return changed
+        for key, value in inner.items():
+            function = vars(layer).get(key)
+            is_own = isinstance(function, FunctionType) and not function.__module__.startswith("keras.")
+            if is_own and isinstance(value, dict):
+                name = f"{layer.name}.{key}"
+                own[name] = function
+                what = {"module": "builtins", "class_name": "function"}
+                inner[key] = {**what, "config": name, "registered_name": name}
+        return changed
+
+    found: dict[str, Any] = named(config)
+    return found
 
 
 def unreached(model: Any) -> list[str]:

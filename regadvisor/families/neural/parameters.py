@@ -201,11 +201,13 @@ def uncompiled(module: nn.Module) -> nn.Module:
 
 
 def as_written(module: nn.Module) -> nn.Module:
-    """Return the module that ``torch.compile`` wraps, or the module itself.
+    """Return the module that ``torch.compile`` or ``DataParallel`` wraps, or the module itself.
 
     Examples
     --------
     >>> as_written(nn.Linear(2, 1))
     Linear(in_features=2, out_features=1, bias=True)
     """
+    if isinstance(module, nn.DataParallel):
+        return as_written(module.module)
     return getattr(module, "_orig_mod", module)

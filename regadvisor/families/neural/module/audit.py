@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.neural.dropout import rate_of, takes_masks, unset_dropout, with_rates_inside
 from regadvisor.families.neural.module.dropout import feed_of
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
@@ -63,7 +64,7 @@ def audit(
     Raises
     ------
     ParameterError
-        If it is no module of torch, or a pattern fits no parameter.
+        If it is no module of torch, does not run on the inputs, or a pattern fits no parameter.
 
     Examples
     --------
@@ -83,6 +84,8 @@ def audit(
     """
     check_module(module)
     tensors = [torch.as_tensor(each, dtype=_dtype(each)) for each in inputs]
+    if tensors:
+        _check_runs(module, tensors)
     found = by_structure(module, exempt=exempt, penalised=penalised)
     return with_invariant(found, module, (tuple(tensors), {}), output=output)
 
@@ -110,6 +113,19 @@ def by_structure(
 def _dtype(rows: Any) -> torch.dtype | None:
     """Return float32 for float64 that are no tensor, as NumPy has them; None: as they are."""
     return torch.float32 if getattr(rows, "dtype", None) == "float64" else None
+
+
+def _check_runs(module: nn.Module, tensors: Sequence[Tensor]) -> None:
+    """Raise ParameterError if a module does not run on these tensors."""
+    try:
+        with own_luck(0), torch.no_grad():
+            copied(module).eval()(*tensors)
+    except Exception as error:
+        shapes = ", ".join(str(tuple(each.shape)) for each in tensors)
+        raise ParameterError(
+            f"inputs must be rows that the module takes, got {type(error).__name__} from "
+            f"{name_of(module)} called with {shapes}: {reason_of(error)}"
+        ) from error
 
 
 def _parameters(module: nn.Module, chosen: set[str]) -> Iterator[AuditedParameter]:
