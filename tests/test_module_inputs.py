@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from regadvisor import Advice, DataError, ParameterError, Recipe, advise
+from regadvisor import Advice, DataError, ParameterError, Recipe, advise, fit_function
 from regadvisor.data.datasets import unpacked
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import module_preprocessor
@@ -414,6 +414,11 @@ def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
         advise({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, y, model=lstm)
     with pytest.raises(ParameterError, match="one array or frame"):
         advise({"a": np.zeros((30, 2)), "b": np.zeros((30, 2))}, [0, 1] * 15, model="mlp")
+    own = fit_function(lambda regularizer, X, y, seed: None)
+    with pytest.raises(
+        ParameterError, match=r"torch module for a dict or tuple of arrays, got your function;"
+    ):
+        advise((np.zeros((30, 2)), np.zeros((30, 2))), [0, 1] * 15, model=own)
 
 
 def test_volumes_enter_by_the_name_of_their_argument() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -169,6 +170,17 @@ def test_a_pipeline_keeps_its_steps_in_front_of_a_net(tmp_path: Any) -> None:
     assert applied.fit(2.0 * X, CODES).predict(2.0 * X).shape == (96,)
     with pytest.raises(ParameterError, match="alone or at the end of a Pipeline"):
         advise(X, CODES, model=type(net))
+
+
+def test_rows_of_a_frame_go_in_without_a_warning_of_torch() -> None:
+    """pandas hands out arrays that are not to be written to; torch warns once, or always."""
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    torch.set_warn_always(True)
+    try:
+        built = advise(frame, CODES, model=classifier(max_epochs=1), budget=0).build()
+        assert built.fit(frame, CODES).predict(frame).shape == (96,)
+    finally:
+        torch.set_warn_always(False)
 
 
 def test_numbers_are_predicted_in_their_own_unit() -> None:

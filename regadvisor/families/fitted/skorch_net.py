@@ -94,7 +94,8 @@ def rows_taken(module: nn.Module, X: Any) -> NDArray[Any]:
     if rows.dtype.kind in "iu" and any(isinstance(part, _EMBEDDINGS) for part in module.modules()):
         return rows.astype(np.int64)
     is_double = any(value.dtype == torch.float64 for value in module.parameters())
-    return numbers_of(rows).astype(np.float64) if is_double else numbers_of(rows)
+    numbers = numbers_of(rows).astype(np.float64) if is_double else numbers_of(rows)
+    return np.require(numbers, requirements="W")  # those of a frame are not to be written to: torch warns
 
 
 def share_trained(net: Any) -> float:
