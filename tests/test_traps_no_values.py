@@ -144,7 +144,7 @@ def test_a_target_that_is_cut_off_or_often_zero_is_told():
     zeros = notes(X, np.where(Y < 0, 0.0, Y + 10))["piled-target"]
     assert "Ask for two models: whether it is 0" in zeros
     both = notes(X, Y.clip(0.0, 1.5))["piled-target"]
-    assert "smallest value of the target, 0 and 14% the largest, 1.5. If" in both
+    assert "smallest value of the target, 0, and 14% the largest, 1.5. If" in both
     assert "cut off at both ends" in both
     zeros = np.where(R.random(N) < 0.6, 0.0, np.exp(2 * Y))
     assert "Ask for two models" in notes(X, zeros)["piled-target"]
