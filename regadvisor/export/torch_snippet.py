@@ -61,6 +61,7 @@ def torch_snippet(
         "shaping": "",
         "heads": "",
         "is_flat": False,
+        "drops": False,
         "n_heads": 1,
         "l1": 0.0,
         "l2": 0.0,
@@ -77,6 +78,7 @@ def torch_snippet(
     if training.family == "module":
         shaping = _shaping(training, facts, library)
         values |= {**_returned(training, facts), "names": _names(training), "shaping": shaping}
+        values["drops"] = training.audit is None or any(each.is_set for each in training.audit.dropout)
     return rendered(f"{library}.py.jinja", **values)
 
 

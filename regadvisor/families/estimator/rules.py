@@ -41,8 +41,7 @@ class Strengths:
     l2: float
     #: Rows it will be trained on.
     n_rows: float
-    #: Standard deviation of the target (regression; the root of its mean square without an intercept); None:
-    #: there are several targets.
+    #: Standard deviation of the target (regression); None: there are several targets.
     sd_y: float | None = 1.0
     n_classes: int = 0
     #: Weight by label.
