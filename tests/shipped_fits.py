@@ -7,17 +7,15 @@ import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from search_fakes import RidgeFamily, make_effort, planned
 
-from regadvisor.data.source import make_table
-from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared
-from regadvisor.scale.workers import workers
-from regadvisor.search.elsewhere import elsewhere
-from regadvisor.search.tune import Tuned, tune
+
+if TYPE_CHECKING:
+    from regadvisor.search.tune import Tuned
 
 
 class Shipped(RidgeFamily):
@@ -55,13 +53,18 @@ class Shipped(RidgeFamily):
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
-TABLE = make_table(np.arange(12.0)[:, None], np.arange(12.0))
-
-
 def tuned_by(family: Shipped, executor: Any, storage: Path | None = None) -> Tuned:
+    # Imported here: a process that works for the tests imports this file, and has no use for them.
+    from regadvisor.data.source import make_table
+    from regadvisor.deadline import Deadline
+    from regadvisor.scale.workers import workers
+    from regadvisor.search.elsewhere import elsewhere
+    from regadvisor.search.tune import tune
+
+    table = make_table(np.arange(12.0)[:, None], np.arange(12.0))
     with workers(executor) as crew:
         own = elsewhere(family, crew) if not crew.is_here else family
-        prepared = own.prepare(TABLE, (), seed=0)
+        prepared = own.prepare(table, (), seed=0)
         return tune(
             own, prepared, planned(family, make_effort()), seed=0, deadline=Deadline.never(), storage=storage
         )

@@ -25,7 +25,7 @@ def network(n_features: int, n_outputs: int) -> nn.Sequential:
 
 MODELS: dict[str, dict[str, object]] = {
     "linear": {"model": "linear"},
-    "mlp": {"model": "mlp", "recipe": Recipe(hidden=(16,), epochs=8)},
+    "mlp": {"model": "mlp", "recipe": Recipe(hidden=(16,), epochs=8, lr=1e-2)},
     "module": {"model": network, "recipe": Recipe(epochs=4, batch_size=32, lr=5e-3)},
 }
 
