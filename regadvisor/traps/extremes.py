@@ -260,7 +260,9 @@ def _piled(y: NDArray[np.float64], what: str) -> Note | None:
         f"{counts[end] / len(y):.0%} of the rows have the {_ENDS[end]} value of {what}" for end in ends[:1]
     ]
     where += [f"{counts[end] / len(y):.0%} the {_ENDS[end]}" for end in ends[1:]]
-    found = ", and ".join(f"{own}, {number(float(values[end]))}" for own, end in zip(where, ends, strict=True))
+    found = ", and ".join(
+        f"{own}, {number(float(values[end]))}" for own, end in zip(where, ends, strict=True)
+    )
     cut = "a model for cut-off (censored) targets avoids that."
     if len(ends) == 2:
         rest = f"If values were cut off at both ends, predictions near these are off: {cut}"
