@@ -268,20 +268,6 @@ def test_something_is_shown_before_anything_heavy_is_loaded(tmp_path: Path) -> N
     assert "LOADED  END" in said
 
 
-def test_what_was_announced_is_taken_away(tmp_path: Path) -> None:
-    path = tmp_path / "d.csv"
-    path.write_text("a,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
-    command = [sys.executable, "-m", "regadvisor", "advise", str(path), "-t", "y", "--budget", "0", "--json"]
-    reader, writer = pty.openpty()
-    subprocess.run(command, stderr=writer, stdout=subprocess.DEVNULL, check=True)
-    os.close(writer)
-    said = os.read(reader, 10_000).decode()
-    os.close(reader)
-    assert said.startswith("regadvisor: reading ")
-    assert said.endswith("\r")
-    assert said.split("\r")[-2].strip() == ""
-
-
 # ---------------------------------------------------------------------------------------- commands
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import threading
 import warnings
@@ -111,34 +110,3 @@ def test_a_call_alone_touches_nothing() -> None:
         with left_as_found():
             warnings.simplefilter("always")
         assert warnings.filters[0][0] == "always"
-
-
-_FIRST_CALLS = """
-import random, sys
-import numpy as np
-import regadvisor
-
-# Rich draws a number when it is imported, and scikit-learn imports it.
-random.seed(3)
-state = random.getstate()
-regadvisor.advise([[0.0], [1.0], [2.0], [4.0]] * 5, [0.0, 1.0, 2.0, 3.0] * 5, effort="quick", folds=2)
-assert "rich.style" in sys.modules
-assert random.getstate() == state, "the imports of a first call drew a random number"
-
-X = np.random.default_rng(0).normal(size=(60, 3))
-regadvisor.advise(X, X[:, 0], effort="quick", folds=2).build().fit(X, X[:, 0])
-assert "torch" not in sys.modules, "advice on a table loads torch"
-
-# Torch imports sympy for some calls, and that takes as long as training a small module.
-from torch import nn
-make = lambda n_features, n_outputs: nn.Sequential(
-    nn.Linear(n_features, 4), nn.BatchNorm1d(4), nn.Linear(4, n_outputs)
-)
-regadvisor.advise(X, X[:, 0], model=make, recipe=regadvisor.Recipe(epochs=1), effort="quick", folds=2)
-assert "sympy" not in sys.modules, "advice on a module loads sympy"
-"""
-
-
-def test_first_calls_draw_no_random_number_and_load_only_what_they_need() -> None:
-    done = subprocess.run([sys.executable, "-c", _FIRST_CALLS], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
