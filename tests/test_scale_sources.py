@@ -377,7 +377,7 @@ def test_targets_that_cannot_be_used(tmp_path: Path, small):
     )
     for target, words in [
         ("name", "at most 1,000 classes"),
-        ("yy", "did you mean 'y'"),
+        ("coutn", "did you mean 'count'"),
         ("none", "at least 2 rows, got 0 of 6,000"),
     ]:
         with pytest.raises(DataError, match=words):
