@@ -9,7 +9,9 @@ import pytest
 import torch
 from minimiser import minimiser
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
 
 from regadvisor.conversions import (
     elasticnet_params,
@@ -20,7 +22,9 @@ from regadvisor.conversions import (
     ridge_alpha,
     torch_mse,
 )
-from regadvisor.families.linear.estimators import linear_model, on_standardised_target
+from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.table import configured
+from regadvisor.families.linear.estimators import LBFGS_GAP, linear_model, on_standardised_target
 
 N = 60
 
@@ -151,3 +155,25 @@ def test_the_native_model_fits_without_a_warning(X, y, task, l1, l2, expected):
     if task == "regression":
         w, _ = minimiser(X, y, l1=l1, l2=l2)
         np.testing.assert_allclose(model.coef_, w, atol=1e-4)
+
+
+@pytest.mark.parametrize("l2", [3e-7, 1e-5])
+def test_weak_l2_of_separable_classes_is_trained_near_its_minimum(l2):
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((400, 4))
+    X = StandardScaler().fit_transform(
+        factors @ rng.standard_normal((4, 30)) + 0.05 * rng.standard_normal((400, 30))
+    )
+    labels = (3 * factors @ rng.standard_normal((4, 6))).argmax(axis=1)
+
+    def objective(model):
+        model.fit(X, labels)
+        return log_loss(labels, model.predict_proba(X)) + l2 / 2 * np.square(model.coef_).sum()
+
+    lowest = objective(
+        LogisticRegression(C=1 / (400 * l2), solver="newton-cholesky", tol=1e-9, max_iter=1_000)
+    )
+    ours = linear_model(task="multiclass", l1=0.0, l2=l2, n_rows=400)
+    theirs = configured(LogisticRegression(), Strengths(l1=0.0, l2=l2, n_rows=400, n_classes=6))
+    for model in (ours, theirs):
+        assert objective(model) - lowest < 2 * LBFGS_GAP

@@ -13,8 +13,10 @@ from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha
 from regadvisor.families.estimator.names import usual
 from regadvisor.families.linear.estimators import (
     INTERCEPT_SCALING,
+    LBFGS_TOL,
     LIBLINEAR_TOL,
     MAX_ITER,
+    lbfgs_tol,
     weights_up_to_one,
 )
 
@@ -76,6 +78,8 @@ def logistic(model: Any, s: Strengths) -> BaseEstimator:
     else:
         steep = s.is_unequal and solver == "lbfgs"
         params |= {"solver": "newton-cholesky" if steep else solver, "max_iter": MAX_ITER}
+    if params["solver"] == "lbfgs" and (tol := lbfgs_tol(s.l2)) < LBFGS_TOL:
+        params["tol"] = min(model.tol, tol)
     if params["solver"] in ("sag", "saga") and s.class_weight is not None:
         params["class_weight"], largest = weights_up_to_one(s.class_weight)
         params["C"] *= largest

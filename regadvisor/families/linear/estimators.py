@@ -55,6 +55,18 @@ def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, floa
     return {label: weight / largest for label, weight in class_weight.items()}, largest
 
 
+def lbfgs_tol(l2: float) -> float:
+    """Return the gradient of the mean loss at which L-BFGS is near enough to the minimum with this much L2.
+
+    Examples
+    --------
+    >>> lbfgs_tol(0.1), lbfgs_tol(3e-7)
+    (1e-05, 8e-07)
+    """
+    exact = math.sqrt(2.0 * l2 * LBFGS_GAP) if l2 else LBFGS_TOL
+    return min(LBFGS_TOL, float(f"{exact:.0e}"))
+
+
 def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None) -> BaseEstimator:
     """Return the unfitted scikit-learn model with these strengths.
 
@@ -75,9 +87,7 @@ def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | 
     # 1.0 and 0.0 exactly, so that scikit-learn sees a pure penalty.
     params: dict[str, Any] = dict(logistic_params(l1, l2, n_rows))
     if l1 == 0.0:
-        exact = math.sqrt(2.0 * l2 * LBFGS_GAP) if l2 else LBFGS_TOL
-        tol = min(LBFGS_TOL, float(f"{exact:.0e}"))
-        return LogisticRegression(**params, solver="lbfgs", tol=tol, max_iter=MAX_ITER)
+        return LogisticRegression(**params, solver="lbfgs", tol=lbfgs_tol(l2), max_iter=MAX_ITER)
     if l2 == 0.0 and task == "binary":
         return LogisticRegression(
             **params,
