@@ -140,12 +140,9 @@ def _read(
     if kept is None:
         return read_columns(container, None, _columns_like(container, like))
     whole, rows = read_columns(container), container.take(np.flatnonzero(kept))
-    if any(column.kind == "categorical" for column in whole.columns):
-        # What a row without a target holds, such as units below the names, makes no text of numbers.
-        used = read_columns(rows)
-        pairs = list(zip(whole.columns, used.columns, strict=True))
-        kinds = tuple(own if every.kind == "categorical" else every for every, own in pairs)
-        whole = replace(whole, columns=kinds, notes_on_reading=used.notes_on_reading)
+    if not kept[0] and any(column.kind == "categorical" for column in whole.columns):
+        # A first row without a target may hold units, which make no text of the numbers below them.
+        whole = read_columns(container.take(np.arange(1, len(kept))))
     return read_columns(rows, whole, _columns_like(container, like))
 
 
