@@ -145,6 +145,14 @@ def test_a_curved_signal_is_not_called_none(curve):
     assert "Can't tell yet: a linear model cannot see the signal, which is curved" in verdict
 
 
+@pytest.mark.parametrize("seed", [12, 29, 45])
+def test_a_signal_that_is_mostly_straight_is_not_said_to_be_curved(seed):
+    r = np.random.default_rng(seed)  # draws with a signal whose straight part alone is not told from luck
+    features = r.normal(size=(60, 3))
+    y = features[:, 0] + 0.5 * features[:, 0] ** 2 + 1.6 * r.normal(size=60)
+    assert not hidden(features, y, seed=0, is_linear=True)
+
+
 def test_no_signal_is_seen_in_copies_of_rows_or_in_rows_that_hardly_count():
     r = np.random.default_rng(0)
     features, y = r.normal(size=(120, 100)), r.normal(size=120)

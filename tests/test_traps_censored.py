@@ -51,12 +51,14 @@ def test_a_time_beside_whether_it_had_ended_is_censored(time, event, values):
         (pd.DataFrame({"sick": LABELS, "time": TIME}), "sick"),
         (pd.DataFrame({"status": EVENT, "duration": R.choice([6, 12, 15, 24, 36, 48], size=N)}), "status"),
         (pd.DataFrame({"status": EVENT, "duration": R.choice([6, 12, 15, 24, 36, 48], size=N)}), "duration"),
+        (pd.DataFrame({"age": AGE, "status": EVENT, "time": 10.0 * np.arange(N)}), "status"),
+        (pd.DataFrame({"failure": EVENT, "years": R.integers(1990, 2020, size=N)}), "failure"),
         (pd.DataFrame({"order_status": EVENT, "delivery_time": TIME}), "delivery_time"),
         (pd.DataFrame({"status": EVENT, "reaction_time": TIME}), "reaction_time"),
     ],
     ids=[
         *["no event", "no time", "another word", "many events", "negative", "few times", "no event's name"],
-        *["terms of loans", "terms to predict", "of something else", "of a task"],
+        *["terms of loans", "terms to predict", "clock", "calendar", "of something else", "of a task"],
     ],
 )
 def test_other_tables_are_not(frame, target):

@@ -199,12 +199,16 @@ def _several_values(name: Name, levels: Levels) -> Note | None:
     if len(texts) < SEVERAL_FEWEST_TEXTS:
         return None
     how = None
-    if sum(text[:1] + text[-1:] in ("{}", "[]") for text in texts) > SEVERAL_SHARE * len(texts):
+    held = [text for text in texts if text[:1] + text[-1:] in ("{}", "[]")]
+    if len(held) > SEVERAL_SHARE * len(texts):
         how = "make columns of its parts, as pandas.json_normalize() does for JSON"
     for separator in "|;,":
-        cells = [text.split(separator) for text in texts]
-        if how is not None or sum(len(cell) > 1 for cell in cells) <= SEVERAL_SHARE * len(cells):
+        if how is not None:
+            break
+        held = [text for text in texts if separator in text]
+        if len(held) <= SEVERAL_SHARE * len(texts):
             continue
+        cells = [text.split(separator) for text in texts]
         parts = {part.strip() for cell in cells for part in cell}
         if len({len(cell) for cell in cells}) == 1 and all(
             written_around(part) is not None for part in parts
@@ -217,7 +221,7 @@ def _several_values(name: Name, levels: Levels) -> Note | None:
     if how is None:
         return None
     text = (
-        f"{shown(name)} holds several values in one cell, as in {shown(texts[0])}, and each combination is a "
+        f"{shown(name)} holds several values in one cell, as in {shown(held[0])}, and each combination is a "
         f"category of its own. Better {how}."
     )
     return Note(code="several-values", text=text, is_warning=True)

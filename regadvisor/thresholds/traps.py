@@ -148,7 +148,8 @@ SEPARABLE_HARD_ROWS = 0.15
 HIDDEN_Z = 4.0
 #: … and take away this share of its variance.
 HIDDEN_GAIN = 0.05
-#: Where the values themselves predict this share of what their ranks do, they hide nothing.
+#: Where the values themselves predict this share of what their ranks do, they hide nothing; where ranks
+#: predict it of what their squares and products do, the signal is not curved.
 HIDDEN_OF_RANKS = 0.5
 #: Parts of the names of times until an event, and of whether it came, in small letters: as in the tables of R
 #: packages and of cBioPortal. The second has no more values than an event, none, and another or a missing

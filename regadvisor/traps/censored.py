@@ -1,13 +1,14 @@
 """Times that had not ended when watching ended (censored), told by the names of two columns.
 
 Values alone do not show it. Of 1,800 tables of R packages 34 have a column of each kind of name, with two or
-three values in the first: 33 hold times until an event. Terms of loans, which are named alike, are multiples
-of three months.
+three values in the first: 33 hold times until an event. Terms of loans, calendar years and the times at which
+rows were written down are named alike.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from regadvisor.traps.view import View
 from regadvisor.words import shown
 
 
-def censored(view: View) -> tuple[Note, ...]:
+def censored(view: View, *, numbered: Collection[int] = ()) -> tuple[Note, ...]:
     """Return a warning where the target is a time of which another column says whether it had ended.
 
     Or where it is that other column, and the time is among the features.
@@ -32,10 +33,11 @@ def censored(view: View) -> tuple[Note, ...]:
             return ()
         at = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]]
         at = at[(view.n_levels[at] > few) & (view.ordered[at, 0] >= 0)]
-        times = [j for j in at if _are_a_pair(view.name(j), target) and not _are_terms(view.values[:, j])]
+        at = at[~np.isin(at, list(numbered))]
+        times = [j for j in at if _are_a_pair(view.name(j), target) and not _are_set(view.values[:, j])]
         return (_known_later(view, times[0], target),) if times else ()
     y = view.targets[:, 0]
-    if float(y.min()) < 0 or _are_terms(y):
+    if float(y.min()) < 0 or _are_set(y):
         return ()
     events = [
         j for j in view.varying[view.n_levels[view.varying] <= few] if _are_a_pair(target, view.name(j))
@@ -71,15 +73,20 @@ def _parts(name: str) -> list[str]:
     )
 
 
-def _are_terms(times: NDArray[np.float64]) -> bool:
-    """Whether times were agreed on before: most are whole quarters of a year, in months.
+def _are_set(times: NDArray[np.float64]) -> bool:
+    """Whether times did not end by themselves: terms, whole quarters of a year in months, or calendar years.
 
     Examples
     --------
-    >>> _are_terms(np.array([12.0, 24, 36, 18, 6])), _are_terms(np.arange(100.0))
-    (True, False)
+    >>> _are_set(np.array([12.0, 24, 36, 18, 6])), _are_set(np.array([1998.0, 2003, 2011]))
+    (True, True)
+    >>> _are_set(np.arange(100.0))
+    False
     """
-    return bool(np.mean(times[np.isfinite(times)] % 3 == 0) >= thresholds.CENSORED_TERMS)
+    times = times[np.isfinite(times)]
+    first, last = thresholds.YEARS
+    is_year = (times >= first) & (times <= last) & (times == np.round(times))
+    return bool(np.mean(times % 3 == 0) >= thresholds.CENSORED_TERMS or is_year.all())
 
 
 def _cut_short(view: View, event: int, target: str) -> Note:

@@ -41,7 +41,7 @@ def find_traps(
         extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (
         *leaked,
-        *censored(view),
+        *censored(view, numbered=numbered),
         *totals,
         *(shared or choices(view)),
         *notes_on_identifiers(view, numbered),

@@ -143,7 +143,7 @@ def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
 def _curved(
     view: View, chosen: NDArray[Any], y: NDArray[np.float64], folds: NDArray[np.intp], *, is_linear: bool
 ) -> tuple[Note, ...]:
-    """Return a warning if squares and products of ranks predict a target whose ranks say nothing of it."""
+    """Return a warning if squares and products of ranks predict a target whose ranks say little of it."""
     if view.table.steps is not None:
         return ()
     ranked = view.ranked(chosen)
@@ -153,6 +153,8 @@ def _curved(
     gain = _gain(np.hstack([ranked, products]), y, folds)
     if gain < thresholds.HIDDEN_GAIN:
         return ()
+    if _gain(ranked, y, folds, least_z=-np.inf) > thresholds.HIDDEN_OF_RANKS * gain:
+        return ()  # of which chance let only one be seen
     found = f"with squares and products of the columns, a quick model predicts {gain:.0%}"
     if not is_linear:
         return _unlearned(found, "none", _TRAIN_LONGER)
@@ -168,10 +170,16 @@ def _unlearned(found: str, learned: str, do: str) -> tuple[Note, ...]:
     return (Note(code=UNLEARNED_SIGNAL, text=text, is_warning=True),)
 
 
-def _gain(features: NDArray[np.float64], y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
+def _gain(
+    features: NDArray[np.float64],
+    y: NDArray[np.float64],
+    folds: NDArray[np.intp],
+    *,
+    least_z: float = thresholds.HIDDEN_Z,
+) -> float:
     """Return the share of the variance that ridge regression predicts, 0 where chance may be the reason."""
     predicted = ridge(features, y, folds)
     together = (standardised(predicted) * y).mean(axis=0) * np.sqrt(len(y))
     best = int(np.argmax(together))
     share = float(1 - np.square(predicted[:, best] - y[:, best]).mean())
-    return share if together[best] >= thresholds.HIDDEN_Z else 0.0
+    return share if together[best] >= least_z else 0.0
