@@ -216,6 +216,24 @@ def test_no_penalty_is_a_limit_where_no_best_fit_exists(case):
     assert ours.converged
 
 
+@pytest.mark.parametrize("case", ["powers of a column", "many classes of skewed columns"])
+def test_predictors_that_grow_are_no_limit_where_a_best_fit_exists(case: str) -> None:
+    rng = np.random.default_rng(0)
+    if case == "powers of a column":
+        at = rng.uniform(size=1_000)
+        X, y = (
+            np.vander(at, 12)[:, :-1],
+            np.digitize(at + 0.2 * rng.logistic(size=1_000), np.linspace(0, 1, 8)),
+        )
+    else:  # which iterations end for
+        y = rng.integers(0, 24, 1_000)
+        X = np.exp(1.5 * (0.3 * rng.standard_normal((24, 20))[y] + rng.standard_normal((1_000, 20))))
+    X = (X - X.mean(0)) / X.std(0)
+    (ours,) = solve(a_problem(X, y, task="classes"), [Penalty()], deadline=NEVER)
+    assert not ours.is_limit
+    assert ours.converged
+
+
 def test_solvers_give_up_when_the_time_is_over():
     for task in ("binary", "multiclass", "regression"):
         with pytest.raises(OutOfTimeError):

@@ -115,7 +115,7 @@ def merged(first: Fit, rest: Fit, prepared: Prepared) -> Fit:
         train_losses=train_losses,
         zeroed=np.asarray(share * first.zeroed + (1.0 - share) * rest.zeroed),
         converged=first.converged and rest.converged,
-        is_limit=first.is_limit or rest.is_limit,
+        is_limit=first.is_limit and rest.is_limit,
         epochs=epochs,
         sum_lr=sum_lr,
         halfway=halfway,

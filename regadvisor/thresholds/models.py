@@ -7,9 +7,12 @@ from __future__ import annotations
 #: No penalty is trained as ``LogisticRegression(C=1e6)``: where a best fit exists it is the same to 4 digits,
 #: where none exists (separable classes, p > n) it stands for the limit.
 VANISHING_C = 1e6
-#: A best fit without penalty does not exist if a linear predictor still grows by more than this when the
-#: penalty falls tenfold; separable rows grow by about log(10) = 2.3, the others by less than 0.01.
+#: A best fit without penalty does not exist if a row's class still gets further ahead by more than this when
+#: the penalty falls tenfold; separable rows grow by about log(10) = 2.3, the others by less than 0.01.
 LIMIT_GROWTH = 1.0
+#: And if no class falls back by more than this share of it: by 0.0001 on classes of which one can be told
+#: apart, by 0.09 and more where collinear features grew, or iterations ended.
+LIMIT_LOST = 0.01
 #: A caller's own steps are tried on so many rows before any fit.
 ROWS_LOOKED_AT = 2_000
 #: Features are unequal if the largest (root of its mean square) is so many times the median one. On 14 public

@@ -338,7 +338,7 @@ def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fi
         train_losses=train_losses,
         zeroed=np.mean(zeros, axis=0) if len(zeros) == len(found) else np.zeros(prepared.n_features),
         converged=all(one.trained.converged for one in found.values()),
-        is_limit=any(one.trained.is_limit for one in found.values()),
+        is_limit=all(one.trained.is_limit for one in found.values()),
         fit_s=fit_s,
         folds=None if is_whole else tuple(found),
     )

@@ -271,8 +271,9 @@ def _fit(prepared: LinearPrepared, job: Job, solutions: Mapping[int, Solution]) 
         # A feature that no fold's encoding has (a level seen in test rows only) carries no weight anywhere.
         zeroed=np.where(n_there > 0, n_zero / np.maximum(n_there, 1), 1.0),
         converged=all(solution.converged for solution in solutions.values()),
-        # Of many least squares the smallest is a best fit; a log loss that goes on falling has none.
-        is_limit=any(
+        # Of many least squares the smallest is a best fit; a log loss that goes on falling has none. All rows
+        # have one if some of them have one: what tells all apart tells any of them apart.
+        is_limit=all(
             solution.is_limit and prepared.encoded[number].problem.is_classification
             for number, solution in solutions.items()
         ),

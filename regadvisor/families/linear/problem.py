@@ -144,6 +144,11 @@ class Problem:
         """Return the gradient in the intercepts, shape (n_outputs,): 0 if there are none."""
         return np.asarray(R.sum(0) * self.has_intercept, dtype=np.float64)
 
+    def leads(self, Z: Floats) -> Floats:
+        """Return how far each row's class is ahead of each, shape (n_rows, n_outputs); 0 for itself."""
+        own = np.take_along_axis(Z, self.T.argmax(1)[:, None], axis=1) if self.n_outputs > 1 else None
+        return np.asarray((2.0 * self.T - 1.0) * Z if own is None else own - Z, dtype=np.float64)
+
     def probabilities(self, Z: Floats) -> Floats:
         """Return the probabilities of linear predictors, shape (…, n_outputs)."""
         chances: Floats = expit(Z) if self.n_outputs == 1 else softmax(Z, axis=-1)
