@@ -134,6 +134,9 @@ def test_what_is_lost_at_most_is_said_where_other_kinds_do_not_tie() -> None:
     assert said[2] == "If another kind is the best, L2 costs at most 3.5 times as much (90% sure)."
     every = tuple(kind for kind in KINDS if kind in scores_of(advice()).honest_losses and kind != "l2")
     assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=every))[3:])
+    # No penalty is a limit here: it is no kind that may be the best.
+    penalties = tuple(kind for kind in every if kind != "none")
+    assert "at most" not in " ".join(headline(replace(advice(), most_lost=0.0123, ties=penalties)))
 
 
 def test_nothing_is_said_to_gain_more_than_all_of_the_loss() -> None:

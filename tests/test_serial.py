@@ -312,6 +312,13 @@ def test_what_a_quarter_of_the_rows_showed_is_no_longer_part_of_a_record() -> No
     assert record.evidence.growth.source == "prior"
 
 
+def test_no_penalty_of_a_regression_is_no_limit_in_records_that_said_so() -> None:
+    plain = json.loads(to_json(advice()))
+    assert not from_json(json.dumps(plain)).evidence.scores.none_exists
+    plain["data"]["task"] = "regression"
+    assert from_json(json.dumps(plain)).evidence.scores.none_exists
+
+
 def test_a_record_of_the_first_format_is_read() -> None:
     """It knew no probabilities of claims, and nothing of the full size."""
     plain = json.loads(to_json(advice()))

@@ -201,7 +201,9 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     if pick == "none":
         return Answer(reply="yes", because="There is no gain to lose: more rows need less regularization.")
     if evidence.scores is not None and not evidence.scores.none_exists:
-        return Answer(reply="yes", because="Without a penalty the weights have no finite best value.")
+        return Answer(
+            reply="yes", because="On the sample, weights without a penalty have no finite best value."
+        )
     if growth is None or growth.kind != pick:
         size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
         because = f"The gain was measured{size}; more rows usually need less regularization."

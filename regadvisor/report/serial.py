@@ -241,6 +241,9 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     scores, growth = evidence.get("scores"), evidence.get("growth")
     if isinstance(growth, dict) and growth.get("source") == "measured":  # strengths on a quarter of the rows
         growth["source"] = "prior"
+    if isinstance(scores, dict) and (plain.get("data") or {}).get("task") == "regression":
+        # The smallest of many best least squares was called a limit, too.
+        scores["scores"] = [each | {"is_limit": False} for each in scores.get("scores", ())]
     if isinstance(scores, dict) and isinstance(
         scores.get("comparisons"), dict
     ):  # every pair was kept in both directions, by "a:b"

@@ -151,15 +151,16 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without "
         f"({spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)})"
     )
+    sample, data = record.evidence.sample, record.data
+    is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     if not scores.none_exists and found.reply != "better":
-        return ("Regularizing is needed: without a penalty the weights have no finite best value.",)
+        where = " on the sample" if is_part else ""
+        return (f"Regularizing is needed{where}: without a penalty the weights have no finite best value.",)
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
         said = f"Regularizing is not shown to help: the loss is {_between(found)}."
         return (said, *_at_best(record.strength.regularizer.kind, scores))
-    sample, data = record.evidence.sample, record.data
-    is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
     if is_part and claim.support < REPLY_MASS and claim.probability is None and found.reply == "better":
         assert data is not None
@@ -184,6 +185,7 @@ def _others(record: Record) -> tuple[str, ...]:
         sentences.append(f"{_as_well([short_label(kind) for kind in record.ties])}{_why(record)}.")
     scores = record.evidence.scores
     compared = set() if scores is None else set(scores.honest_losses) - {pick, *record.ties}
+    compared -= set() if scores is None or scores.none_exists else {"none"}
     if record.most_lost is not None and compared:
         lost, sure = max(record.most_lost, 0.001), f"{LOST_MASS:.0%} sure"
         most = f"{percent(lost)} more" if lost < 1 else f"{number(1 + lost, 2)} times as much"
