@@ -247,7 +247,7 @@ def test_what_helps_on_the_sample_and_may_not_on_all_rows_is_said_of_each() -> N
 def test_a_tie_names_the_tied_kinds_and_the_simplest() -> None:
     assert headline(tie())[:3] == (
         "Use L2: LogisticRegression(C=0.57) on standardised features.",
-        "Regularizing helps: 99% sure. Held-out log loss 39% lower than without (likely at least 33%).",
+        "Regularizing helps: very likely. Held-out log loss 39% lower than without (likely at least 33%).",
         "L1 and L1+L2 do as well; L2 is the simplest.",
     )
 
@@ -262,6 +262,24 @@ def test_a_tie_with_none_does_not_say_regularize() -> None:
         "and L1 do as well.",
         "Measured on all 569 rows in 12 s.",
     )
+
+
+def test_a_mild_penalty_that_may_well_harm_is_not_said_to_do_no_harm() -> None:
+    found = comparison("l2", "none", -0.0002, 0.001, "same", {"l2": 0.3123, "none": 0.3121})
+    verdict = headline(with_comparison(replace(tie(), ties=("none",)), replace(found, p_worse=0.51)))
+    assert verdict[0].endswith("features; regularizing makes no measurable difference.")
+
+
+@pytest.mark.parametrize("reply", ["better", "unsure"])
+def test_that_a_penalty_is_needed_does_not_say_that_it_lowers_the_loss(reply: str) -> None:
+    record = advice()
+    found = comparison("l2", "none", 0.01, 0.005, reply, {"l2": 0.11, "none": 0.12})
+    scores = exchanged(scores_of(record), replace(found, p_better=0.82))
+    record = replace(record, evidence=replace(record.evidence, scores=scores))
+    assert not scores.none_exists
+    assert view(record).claims[0] == "L2 lowers the loss by 0.5% or more: likely (0.82)."
+    said = "Regularizing helps: likely." if reply == "better" else "Regularizing is needed: without"
+    assert headline(record)[1].startswith(said)
 
 
 def test_none_that_ties_with_the_best_penalty_is_called_a_toss_up() -> None:
@@ -487,9 +505,10 @@ def test_where_the_chart_and_the_plain_best_differ_the_report_says_how_clearly(
     assert "(0.0759 against 0.0762 of L2; " in said
 
 
-def test_where_they_agree_nothing_is_said() -> None:
+@pytest.mark.parametrize("mixed", [0.08, 0.0699999])
+def test_where_they_agree_or_read_alike_nothing_is_said(mixed: float) -> None:
     record = advice()
-    agreed = replace(scores_of(record), lowest_losses={"l2": 0.07, "elasticnet": 0.08})
+    agreed = replace(scores_of(record), lowest_losses={"l2": 0.07, "elasticnet": mixed})
     assert view(replace(record, evidence=replace(record.evidence, scores=agreed))).disagreement is None
     assert view(no_signal()).disagreement is None
 

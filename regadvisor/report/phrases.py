@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from regadvisor.records import Claim
+from regadvisor.records import Claim, Comparison, ScoreEvidence
 from regadvisor.regularizer import Regularizer, plain_label
 from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
 from regadvisor.words import capital, joined, number, percent
@@ -117,6 +118,16 @@ def support(claim: Claim | None) -> str:
     if claim.probability is not None:
         return f"{min(claim.probability, HIGHEST_SUPPORT):.0%} sure"
     return likely(claim.support)
+
+
+def of_loss(claim: Claim, scores: ScoreEvidence, found: Comparison) -> Claim:
+    """Return the claim "regularize" as one about the loss, from the comparison of the pick with none.
+
+    Where there is no best fit without a penalty, the claim is sure whatever the loss.
+    """
+    if scores.none_exists or claim.support is None or found.p_better >= claim.support:
+        return claim
+    return replace(claim, support=found.p_better, probability=None)
 
 
 def signed_percent(share: float) -> str:

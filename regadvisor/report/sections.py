@@ -19,6 +19,7 @@ from regadvisor.regularizer import KINDS, label
 from regadvisor.report.phrases import (
     STRENGTH_NAMES,
     likely,
+    of_loss,
     sentence,
     short_label,
     short_name,
@@ -135,8 +136,11 @@ def _claimed(claim: Claim, record: Record) -> str:
     something.
     """
     kind, scores, least = record.strength.regularizer.kind, record.evidence.scores, f"{SAME_REGION:.1%}"
-    name, sure = short_label(kind), f"{support(claim)}{_share(claim)}"
+    name = short_label(kind)
     found = None if kind == "none" or scores is None else scores.comparison(kind, "none")
+    if claim.statement == "Regularize." and scores is not None and found is not None:
+        claim = of_loss(claim, scores, found)
+    sure = f"{support(claim)}{_share(claim)}"
     if claim.name == "kind":
         return f"No kind at its best beats {name} by {least}: {sure}."
     if found is None:

@@ -19,7 +19,7 @@ from regadvisor.records import (
     Step,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import seconds, sentence, short_label, strengths, support
+from regadvisor.report.phrases import likely, of_loss, seconds, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
 from regadvisor.thresholds import INTERVAL, LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import (
@@ -161,8 +161,14 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
         said = f"Regularizing is not shown to help: the loss is {_between(found)}."
         return (said, *_at_best(record.strength.regularizer.kind, scores))
+    claim = of_loss(claim, scores, found)
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
-    if is_part and claim.support < REPLY_MASS and claim.probability is None and found.reply == "better":
+    if (
+        is_part
+        and (claim.support or 0.0) < REPLY_MASS
+        and claim.probability is None
+        and found.reply == "better"
+    ):
         assert data is not None
         helps = f"Regularizing helps on the sample and, {support(claim)}, on all {data.n_rows:,} rows."
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
@@ -211,7 +217,8 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     is_open = found is None or found.low < 0 < found.high
     matter = "no measurable difference" if is_open else "no difference that matters"
     is_penalty = pick in ("l1", "l2", "elasticnet")
-    harmless = ", and a mild penalty does no harm" if is_penalty else ""
+    is_harmless = is_penalty and (found is None or likely(found.p_worse) == "unlikely")
+    harmless = ", and a mild penalty does no harm" if is_harmless else ""
     joint = ":" if pick == "none" else ";"
     how = "" if found is None else f"With {short_label(found.a)} the loss is {_between(found)}. "
     tied = [LABELS["none"] if kind == "none" else short_label(kind) for kind in record.ties]

@@ -269,6 +269,8 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     best = min(own, key=own.__getitem__, default=outcome)
     if outcome in ("no signal", best) or outcome not in own:
         return None
+    if number(own[best]) == number(own[outcome]):
+        return None
     found = scores.comparison(best, outcome)
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
