@@ -309,9 +309,7 @@ def law_of(sets: Sets, found: Mapping[str, SetPower]) -> PowerLaw:
     logs = np.log([full_of(sets[name]).n_features for name in found])
     values = np.array([each.power for each in found.values()])
     slope, intercept = np.polyfit(logs, values, 1)
-    residual = values - intercept - slope * logs
-    sd = math.sqrt(float(residual @ residual) / max(len(values) - 2, 1))
-    return PowerLaw(intercept=float(intercept), slope=float(slope), sd=sd)
+    return PowerLaw(intercept=float(intercept), slope=float(slope))
 
 
 def law_error(sets: Sets, found: Mapping[str, SetPower]) -> tuple[float, float]:

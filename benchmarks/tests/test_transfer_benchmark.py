@@ -162,7 +162,7 @@ def test_the_law_of_the_power_is_a_line_in_the_log_of_the_features() -> None:
         for name in sets
     }
     law = transfer_fits.law_of(sets, powers)
-    assert (law.intercept, law.slope, law.sd) == pytest.approx((1.5, -0.4, 0.0), abs=1e-9)
+    assert (law.intercept, law.slope) == pytest.approx((1.5, -0.4), abs=1e-9)
     by_law, by_mean = transfer_fits.law_error(sets, powers)
     assert by_law == pytest.approx(0.0, abs=1e-9)
     assert by_mean > 0.4
@@ -188,7 +188,7 @@ def test_a_kind_that_is_carried_badly_is_passed_over_for_a_cost() -> None:
     for number in range(4):
         wrong = 0.5 + rng.uniform(0.3, 0.6)  # the law below is the mean over sets, these are far from 0
         sets[str(number)] = [made(1, wrong), *(made(ratio, wrong) for ratio in (4, 16))]
-    law = {"l2": PowerLaw(intercept=0.0, slope=0.0, sd=0.1), "l1": PowerLaw(intercept=0.0, slope=0.0, sd=0.1)}
+    law = {"l2": PowerLaw(intercept=0.0, slope=0.0), "l1": PowerLaw(intercept=0.0, slope=0.0)}
     for runs in sets.values():
         free = transfer_costs.excess_of(runs, 16, law, {})
         paid = transfer_costs.excess_of(runs, 16, law, {"l2": 0.01})

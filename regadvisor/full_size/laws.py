@@ -16,12 +16,11 @@ from regadvisor.thresholds import FARTHEST_RATIO
 class PowerLaw:
     """The power `e` in "best strength ∝ rows^-e", by the number of features.
 
-    e = `intercept` + `slope` · ln(features after encoding), with the standard deviation `sd` between sets.
+    e = `intercept` + `slope` · ln(features after encoding).
     """
 
     intercept: float
     slope: float = 0.0
-    sd: float
 
 
 #: Whose powers strengths fall by.
@@ -29,20 +28,17 @@ Law = Literal["linear", "decoupled", "loss"]
 #: The laws that strengths are rescaled by, in their own units: per row for linear models and for a penalty in
 #: the loss, strength × Σ lr for decoupled penalties. Chosen by what rescaling leaves of the loss at the full
 #: size; ``benchmarks/transfer.py`` measures the powers that data sets ask for (RESULTS.md, "Powers of the
-#: best strength"). No sd is above 0.5: sets that need no penalty have no best strength.
+#: best strength").
 STRENGTH_LAWS: dict[Law, dict[str, PowerLaw]] = {
     # L2: theory, the prior does not grow with the data. L1: the mean over 14 data sets; theory's 0.5 is for
     # choosing the features that count, and left 1.1% of the loss instead of 0.2% at 16 times the rows.
-    "linear": {"l2": PowerLaw(intercept=1.0, sd=0.5), "l1": PowerLaw(intercept=0.85, sd=0.35)},
+    "linear": {"l2": PowerLaw(intercept=1.0), "l1": PowerLaw(intercept=0.85)},
     # With 5 features the best L2 falls as n^-0.8, with 50 or more it stays. Fitted on 28 data sets: on sets
     # left out the line foretells the power to ± 0.38, their mean to ± 0.50. The best L1 moves as well (1.03 -
     # 0.29 ln p), but leaving it as it is costs less: too weak is worse.
-    "decoupled": {
-        "l2": PowerLaw(intercept=1.33, slope=-0.34, sd=0.375),
-        "l1": PowerLaw(intercept=0.0, sd=0.383),
-    },
-    # Theory: L1 has to silence the largest of the noise gradients. The sds are those of decoupled penalties.
-    "loss": {"l2": PowerLaw(intercept=1.0, sd=0.375), "l1": PowerLaw(intercept=0.5, sd=0.383)},
+    "decoupled": {"l2": PowerLaw(intercept=1.33, slope=-0.34), "l1": PowerLaw(intercept=0.0)},
+    # Theory: L1 has to silence the largest of the noise gradients.
+    "loss": {"l2": PowerLaw(intercept=1.0), "l1": PowerLaw(intercept=0.5)},
 }
 
 # ------------------------------- gains: from a sample to all rows, fitted by benchmarks/transfer.py
