@@ -323,8 +323,9 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
 def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...]:
     table, seed = gatherer.table, gatherer.request.seeds["traps"]
     is_linear = spec_of(gatherer.family.name).laws == "linear"
-    is_squared = loss_name(gatherer.family, table) == "squared error"
-    traps = find_traps(table, seed=seed, is_linear=is_linear, is_squared=is_squared)
+    loss = loss_name(gatherer.family, table)
+    may_grow = is_linear and loss.startswith("log loss")
+    traps = find_traps(table, seed=seed, may_grow=may_grow, is_squared=loss == "squared error")
     traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
         found = () if is_linear else exploded(evidence.scores)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from regadvisor import advise
 from regadvisor.data.source import make_table
@@ -103,8 +104,15 @@ def test_one_of_several_classes_is_named():
 
 def test_networks_are_not_told_of_separable_classes():
     table = make_table(*load_breast_cancer(return_X_y=True))
-    said = {is_linear: find_traps(table, seed=0, is_linear=is_linear) for is_linear in (True, False)}
+    said = {may_grow: find_traps(table, seed=0, may_grow=may_grow) for may_grow in (True, False)}
     assert {note.code for note in said[True]} - {note.code for note in said[False]} == {"separable-classes"}
+
+
+@pytest.mark.parametrize(("model", "is_told"), [(LogisticRegression(), True), (RidgeClassifier(), False)])
+def test_losses_that_have_a_lowest_value_without_a_penalty_are_not_told_of_growing_weights(model, is_told):
+    X = apart(1, n=100)
+    told = advise(X, (X[:, 0] > 0).astype(int), model=model, effort="quick", random_state=0)
+    assert ("separable-classes" in {note.code for note in told.record.notes}) == is_told
 
 
 @pytest.mark.parametrize("shape", [(60, 30), (60, 59), (40, 200), (300, 120)])

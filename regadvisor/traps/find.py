@@ -18,13 +18,13 @@ from regadvisor.traps.view import View
 
 
 def find_traps(
-    table: Table, *, seed: int, is_linear: bool = True, is_squared: bool = True
+    table: Table, *, seed: int, may_grow: bool = True, is_squared: bool = True
 ) -> tuple[Note, ...]:
     """Return warnings about the data, the worst first.
 
-    `table`: all rows. `seed`: draws the rows that are looked at where there are too many. `is_linear`:
-    whether a linear model is asked about. A network's training ends before weights grow for ever, so nothing
-    is said of separable classes. `is_squared`: whether it has a squared loss (of numbers).
+    `table`: all rows. `seed`: draws the rows that are looked at where there are too many. `may_grow`:
+    whether a linear model with log loss is asked about. A network's training ends before weights grow for
+    ever, and other losses have a lowest value, so nothing is said of separable classes. `is_squared`: whether it has a squared loss (of numbers).
     """
     view = View.of(table, seed=seed)
     numbered = identifiers(view)
@@ -48,5 +48,5 @@ def find_traps(
         *coded(view, told=source),
         *no_values,
         *extremes,
-        *(separable(view, seed=seed) if is_linear else ()),
+        *(separable(view, seed=seed) if may_grow else ()),
     )
