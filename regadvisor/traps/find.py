@@ -24,7 +24,8 @@ def find_traps(
 
     `table`: all rows. `seed`: draws the rows that are looked at where there are too many. `may_grow`:
     whether a linear model with log loss is asked about. A network's training ends before weights grow for
-    ever, and other losses have a lowest value, so nothing is said of separable classes. `is_squared`: whether it has a squared loss (of numbers).
+    ever, and other losses have a lowest value, so nothing is said of separable classes. `is_squared`: whether
+    it has a squared loss (of numbers).
     """
     view = View.of(table, seed=seed)
     numbered = identifiers(view)
