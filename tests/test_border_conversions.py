@@ -25,6 +25,7 @@ from regadvisor.conversions import (
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.estimators import LBFGS_GAP, linear_model, on_standardised_target
+from regadvisor.families.linear.logistic import SparseLogisticRegression
 
 N = 60
 
@@ -135,8 +136,9 @@ def test_penalty_of_keras():
         ("regression", 0.1, 0.1, ElasticNet),
         ("binary", 0.0, 0.0, LogisticRegression),
         ("binary", 0.0, 0.1, LogisticRegression),
-        ("multiclass", 0.1, 0.0, LogisticRegression),
-        ("multiclass", 0.1, 0.1, LogisticRegression),
+        ("binary", 0.1, 0.0, LogisticRegression),
+        ("binary", 0.1, 0.1, SparseLogisticRegression),
+        ("multiclass", 0.1, 0.0, SparseLogisticRegression),
     ],
 )
 def test_the_native_model_fits_without_a_warning(X, y, task, l1, l2, expected):

@@ -22,6 +22,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.export.code import estimator_code, sklearn_snippet
 from regadvisor.export.torch_snippet import torch_snippet
 from regadvisor.families.linear.build import build_linear
+from regadvisor.families.linear.logistic import SparseLogisticRegression
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Training
 from regadvisor.regularizer import Regularizer
@@ -68,8 +69,9 @@ def test_the_sklearn_snippet_is_the_built_model(task, regularizer):
     printed = run(script, X=X, y=y)["model"]
     model.fit(X, y)
     np.testing.assert_array_equal(printed.predict(X), model.predict(X))
-    if task != "regression":
-        np.testing.assert_array_equal(printed.predict_proba(X), model.predict_proba(X))
+    if task != "regression":  # scikit-learn's solver of the script stops near the minimum of ours
+        atol = 1e-4 if isinstance(model[-1], SparseLogisticRegression) else 0.0
+        np.testing.assert_allclose(printed.predict_proba(X), model.predict_proba(X), rtol=0, atol=atol)
 
 
 def test_a_snippet_for_a_frame_of_mixed_columns():

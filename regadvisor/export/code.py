@@ -321,9 +321,10 @@ def _constructor(value: Any, needs: _Needs) -> Any:
     """Return the constructor call of an object that keeps its parameters under their names."""
     if _has_given_names(value):
         return _made(value, needs)
-    own = _written_out(type(value)) if _has_formats(value) else None
-    signature = inspect.signature((own or type(value)).__init__)
-    name = needs.define(own) if own else _imported(type(value), needs, may_define=False)
+    kind = getattr(type(value), "written_as", type(value))
+    own = _written_out(kind) if _has_formats(value) else None
+    signature = inspect.signature((own or kind).__init__)
+    name = needs.define(own) if own else _imported(kind, needs, may_define=False)
     items: list[Any] = []
     may_be_positional = True
     for parameter in list(signature.parameters.values())[1:]:

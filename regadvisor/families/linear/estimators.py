@@ -18,6 +18,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 from sklearn.preprocessing import StandardScaler
 
 from regadvisor.conversions import elasticnet_params, logistic_params, ridge_alpha
+from regadvisor.families.linear.logistic import SparseLogisticRegression
 
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
 #: With the weakest even this is: a gradient g leaves at most g²/(2·l2) above the lowest objective (strong
@@ -97,7 +98,7 @@ def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | 
             max_iter=MAX_ITER,
             random_state=seed,
         )
-    return LogisticRegression(
+    return SparseLogisticRegression(
         **params, solver="saga", tol=SAGA_TOL, max_iter=SAGA_MAX_ITER, random_state=seed
     )
 
