@@ -50,6 +50,9 @@ def test_a_report_may_be_written_in_several_forms_at_once(data: str, tmp_path: P
 def test_a_column_that_is_named_twice_is_one(data: str) -> None:
     code, said = run("advise", data, "-t", "y", "--groups", "age", "--groups", "age", "-q")
     assert code == 0, said
+    code, said = run("advise", data, "-t", "y", "--groups", "age", "--groups", "height")
+    assert code == 2
+    assert "must name one column, got 'age' and 'height'" in said
 
 
 def test_every_output_is_checked_before_the_work(data: str, tmp_path: Path) -> None:

@@ -245,6 +245,7 @@ def test_roles_that_do_not_fit_are_refused(arguments, words):
     with pytest.raises(DataError) as caught:
         split_columns(FRAME, **arguments)
     assert words in str(caught.value)
+    assert "a line with the names" not in str(caught.value)
 
 
 def test_a_first_row_that_may_be_data_is_told():

@@ -32,7 +32,7 @@ def mean_of(y, shop):
     ("n", "column"),
     [
         (N, mean_of),
-        (N, lambda y, shop: mean_of(y, shop).round(3)),
+        (N, lambda y, shop: mean_of(y, shop).round(2)),
         (8_000, mean_of),
         (N, lambda y, shop: np.where(shop % 7 == 0, np.nan, mean_of(y, shop))),
     ],
@@ -85,6 +85,8 @@ def test_levels_that_overlap_or_that_the_others_show_as_well_are_none():
     near = np.random.default_rng(1).normal(size=N) * 0.2 + y
     assert not MADE & set(made(frame.assign(band=pd.cut(near, 3).astype(str)), y))
     assert not MADE & set(made(frame.assign(near=near, band=np.where(y > 1, "a", "b")), y))
+    few = np.where(np.argsort(np.argsort(y[:100])) >= 98, "top", "rest")  # the two largest, which is luck
+    assert not MADE & set(made(frame[:100].assign(band=few), y[:100]))
     dose = np.repeat([1.0, 2.0, 5.0, 10.0, 20.0], N // 5)  # a calibration: doses have gaps
     assert not MADE & set(made(frame.assign(dose=dose), dose + 0.1 * y / np.ptp(y)))
 
@@ -99,5 +101,6 @@ def test_the_target_of_an_earlier_row_shows_a_series_and_of_a_later_one_a_leak()
     assert made(late, y)["later-target"].startswith("'next' holds the target of a later row: a leak")
     windows = np.lib.stride_tricks.sliding_window_view(walk, 11)
     assert "rows-in-series" in made(windows[:, :10], windows[:, 10])
+    assert "rows-in-series" in made(lagged.assign(next=walk[2:]), y)  # and no leak of a later row
     mixed = np.random.default_rng(2).permutation(N)
     assert not MADE & set(made(lagged.iloc[mixed].reset_index(drop=True), y[mixed]))

@@ -82,6 +82,7 @@ def test_such_numbers_are_not_called_extreme_values_as_well():
         R.choice([100, 500, 999], size=N),
         np.full(N, 9999),
         np.where(np.arange(N) % 4, R.lognormal(3, 1, size=N), 0.0),  # no rain
+        np.where(np.arange(N) % 4, R.normal(60, 8, size=N), 0.0),  # a quarter were not asked
         np.r_[np.full(4, -1), R.integers(0, 100, size=N - 4)],  # below 0 now and then
         np.r_[np.full(9, 9), R.integers(1, 8, size=N - 9)],  # marks from 1 to 9
         R.poisson(1, size=N),
@@ -126,6 +127,8 @@ def test_a_last_row_of_averages_is_named():
     text = notes(own[["units", "cost"]], own["profit"])["totals-row"]
     assert text.startswith("the last row (row 60) holds the averages of the rows above in 'units' and 'cost'")
     assert "and the target: a line" in text
+    usual = pd.concat([own.iloc[[-1]], own], ignore_index=True)  # a row in the middle is met twice
+    assert "totals-row" not in notes(usual[["units", "cost"]], usual["profit"])
 
 
 def test_running_sums_and_honest_rows_are_no_totals():
@@ -143,6 +146,9 @@ def test_a_target_that_is_cut_off_or_often_zero_is_told():
     assert "predictions near it are too low" in cut
     zeros = notes(X, np.where(Y < 0, 0.0, Y + 10))["piled-target"]
     assert "Ask for two models: whether it is 0" in zeros
+    few = notes(X, np.where(np.arange(N) < 0.05 * N, 0.0, Y + 10))
+    assert "Ask for two models" in few["piled-target"]
+    assert "stands-for-missing" not in few
     both = notes(X, Y.clip(0.0, 1.5))["piled-target"]
     assert "smallest value of the target, 0, and 14% the largest, 1.5. If" in both
     assert "cut off at both ends" in both

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_class_weight
 
-from regadvisor import advise
+from regadvisor import Advice, advise
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.units import parameters
 
@@ -75,3 +75,19 @@ def test_balanced_weights_change_no_unit(model: LogisticRegression | LinearSVC) 
     weights = ("balanced", final.class_weight)
     balanced, own = (compute_class_weight(each, classes=np.array([0, 1]), y=y) for each in weights)
     assert final.C * own == pytest.approx(told["C"] * balanced)
+
+
+@pytest.mark.parametrize("is_number", [True, False])
+def test_with_weights_of_rows_what_is_told_is_for_them_as_they_were_given(is_number: bool) -> None:
+    r = np.random.default_rng(0)
+    X, weights = r.normal(size=(80, 20)), r.uniform(2.0, 8.0, size=80)
+    y = X.sum(axis=1) + 4 * r.normal(size=80)
+    y, weights = (y, weights) if is_number else (y > 0, np.where(y > 0, 3 * weights, weights))
+    record = advise(X, y, sample_weight=weights, budget=0).record
+    advice = Advice(replace(record, strength=replace(record.strength, regularizer=Regularizer(l2=0.3))))
+    ((name, told),) = advice.summary["parameters"].items()
+    built = advice.build()
+    built.fit(X, y, **{f"{built.steps[-1][0]}__sample_weight": weights})
+    own = {"Ridge": Ridge, "LogisticRegression": LogisticRegression}[name](**told, tol=1e-8)
+    own.fit(built[:-1].transform(X), y, sample_weight=weights)
+    np.testing.assert_allclose(np.ravel(built.coef_), np.ravel(own.coef_), rtol=0.01, atol=1e-3)
