@@ -151,7 +151,10 @@ def test_no_error_speaks_python(typed: str, said: str, folder: Path, monkeypatch
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("show d.csv", "ADVICE must be an advice file, got 'd.csv', which is no JSON: give the path"),
+        (
+            "show d.csv",
+            "ADVICE must be an advice file, got 'd.csv', which holds no JSON object: give the path",
+        ),
         ("show no.json", "ADVICE must be a readable advice file"),
         (
             "snippet linear.json --for keras",

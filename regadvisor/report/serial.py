@@ -124,7 +124,7 @@ def read_json(path: str | Path) -> Record:
             f"large: {do}"
         )
     if content.strip() and not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        raise RecordError(f"path must be an advice file, got {str(path)!r}, which is no JSON: {do}")
+        raise RecordError(f"path must be an advice file, got {str(path)!r}, which holds no JSON object: {do}")
     return from_json(content)
 
 
