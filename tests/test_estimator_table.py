@@ -44,7 +44,7 @@ from sklearn.model_selection import (
     TunedThresholdClassifierCV,
 )
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -54,6 +54,7 @@ from regadvisor import DataError, ParameterError, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.families.base import Job
+from regadvisor.families.estimator.learner import _tells_apart
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import ESTIMATORS, WRAPPERS, configured, innermost, row_of
 from regadvisor.families.fitted.losses import ColumnLoss, signs
@@ -445,3 +446,28 @@ def test_the_range_is_told_in_the_unit_of_the_estimator(model: Any, y: Any) -> N
     (key, value), *_ = advice.summary["parameters"][type(model).__name__].items()
     low, high = (value / 4, value * 2) if key == "C" else (value / 2, value * 4)
     assert told == f"For {type(model).__name__} that is {key} from {number(low, 2)} to {number(high, 2)}."
+
+
+@pytest.mark.parametrize(
+    ("y", "is_told"),
+    [
+        ("ordered", True),  # both ends are told from the rest, the class between them is not
+        ("noisy", False),
+        ("one of two labels", True),
+        ("no label", False),
+    ],
+)
+def test_without_a_penalty_there_is_no_best_fit_where_a_class_or_label_is_told_apart(y, is_told):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 3))
+    noisy = (X[:, 1] + rng.logistic(size=90) > 0).astype(int)
+    sharp = np.digitize(X[:, 0], [-0.5, 0.5])
+    targets = {
+        "ordered": sharp,
+        "noisy": np.where(rng.random(90) < 0.2, 1, sharp),
+        "one of two labels": np.column_stack([noisy, X[:, 0] > 0]).astype(int),
+        "no label": np.column_stack([noisy, noisy]),
+    }
+    wrapper = OneVsRestClassifier if targets[y].ndim == 1 else MultiOutputClassifier
+    model = wrapper(LogisticRegression(C=1e6, max_iter=10_000)).fit(X, targets[y])
+    assert _tells_apart(model, X, targets[y]) == is_told

@@ -287,8 +287,13 @@ def _about_target(inner: Any, target: NDArray[Any]) -> tuple[Note, ...]:
 
 
 def _tells_apart(model: Any, X: Any, y: Any) -> bool:
-    """Whether a log loss has no lowest value without a penalty: no row is on the wrong side."""
-    return theirs(innermost(model)) == "LogisticRegression" and bool(np.all(model.predict(X) == y))
+    """Whether a log loss has no lowest value without a penalty: of a label, no row is on the wrong side."""
+    if theirs(innermost(model)) != "LogisticRegression":
+        return False
+    is_right = np.asarray(model.predict(X) == y)
+    if theirs(model) == "OneVsRestClassifier" and is_right.ndim == 1 and len(model.estimators_) > 1:
+        is_right = (model.decision_function(X) > 0) == (np.asarray(y)[:, None] == model.classes_)
+    return bool(is_right.all(axis=0).any())
 
 
 def _has_converged(model: Any) -> bool:
