@@ -136,7 +136,7 @@ def test_penalty_of_keras():
         ("regression", 0.1, 0.1, ElasticNet),
         ("binary", 0.0, 0.0, LogisticRegression),
         ("binary", 0.0, 0.1, LogisticRegression),
-        ("binary", 0.1, 0.0, LogisticRegression),
+        ("binary", 0.1, 0.0, SparseLogisticRegression),
         ("binary", 0.1, 0.1, SparseLogisticRegression),
         ("multiclass", 0.1, 0.0, SparseLogisticRegression),
     ],

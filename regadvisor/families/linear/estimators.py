@@ -90,7 +90,7 @@ def linear_model(*, task: str, l1: float, l2: float, n_rows: float, seed: int | 
     if l1 == 0.0:
         return LogisticRegression(**params, solver="lbfgs", tol=lbfgs_tol(l2), max_iter=MAX_ITER)
     if l2 == 0.0 and task == "binary":
-        return LogisticRegression(
+        return SparseLogisticRegression(
             **params,
             solver="liblinear",
             intercept_scaling=INTERCEPT_SCALING,

@@ -4,6 +4,8 @@ scikit-learn has SAGA alone for L1 of three or more classes and for elastic net.
 columns it takes tens of thousands of passes, and may stop short of the minimum even so. On four public sets
 of 216 to 3,000 rows with 3 to 15 classes (segment, splice, optdigits, movement_libras) it took 28 to 55 s of
 processor time, and here a fit takes 0.04 to 0.24 s; on segment its objective was 0.107, and is 0.097 here.
+For L1 of two classes it has liblinear, which took more than two minutes on 30,000 rows of separable classes,
+and here 0.4 s.
 """
 
 from __future__ import annotations
