@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 # pytest-xdist sets the width of a terminal for its workers; reports would follow it.
 os.environ.pop("COLUMNS", None)
+
+# Started in the background by a shell, processes ignore Ctrl-C, and so would those that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline for each example would make the tests depend on how busy the machine is.
 settings.register_profile("untimed", deadline=None)
