@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import sklearn
 import torch
 from scipy import sparse
 from sklearn.datasets import load_diabetes
@@ -260,6 +261,17 @@ def test_weights_that_leave_the_say_to_few_rows_are_noted() -> None:
     assert [note.text for note in table.notes if note.code == "few-rows"] == [
         "the weights leave the say to about 3 rows of 60: too few to validate anything with confidence."
     ]
+
+
+def test_weights_are_taken_by_their_usual_name() -> None:
+    X, weight = np.column_stack([A, B]), RNG.uniform(1, 2, N)
+    plain = built(X, LABELS).fit(X, LABELS, sample_weight=weight)
+    named = built(X, LABELS).fit(X, LABELS, model__sample_weight=weight)
+    np.testing.assert_array_equal(plain.predict_proba(X), named.predict_proba(X))
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = built(X, LABELS).fit(X, LABELS, sample_weight=weight)
+    np.testing.assert_array_equal(plain.predict_proba(X), routed.predict_proba(X))
+    assert np.abs(plain.predict_proba(X) - built(X, LABELS).fit(X, LABELS).predict_proba(X)).max() > 1e-3
 
 
 def test_the_scale_of_the_weights_changes_no_model() -> None:

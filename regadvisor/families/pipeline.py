@@ -65,8 +65,8 @@ class AdvisedPipeline(Pipeline):
     """A pipeline that is fitted to the rows which the advice was given for.
 
     As in ``advise()``, rows without a target and rows of weight 0 are left out of :meth:`fit` and
-    :meth:`score`, weights (``model__sample_weight=``) are scaled to a mean of 1, and targets may be of any
-    type that it takes: nullable, decimal, bytes, frames of other libraries.
+    :meth:`score`, weights (``sample_weight=`` or ``model__sample_weight=``) are scaled to a mean of 1, and
+    targets may be of any type that it takes: nullable, decimal, bytes, frames of other libraries.
 
     Examples
     --------
@@ -106,9 +106,9 @@ class AdvisedPipeline(Pipeline):
         if is_classifier(self) or is_regressor(self):  # a part of it may be neither
             names = (self.weight_name, "sample_weight")
             name = next((name for name in names if params.get(name) is not None), None)
-            given = None if name is None else params[name]
+            given = None if name is None else params.pop(name)
             X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)
-            params |= {} if name is None else {name: weight}
+            params |= {} if name is None else {self.weight_name: weight}
         # With routing, scikit-learn would refuse parameters of a step.
         how = {"enable_metadata_routing": False} if any("__" in name for name in params) else {}
         with left_as_found(), config_context(**how), warnings.catch_warnings():
