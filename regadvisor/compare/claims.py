@@ -162,7 +162,7 @@ def claims(
     statement, helps = regularize(kind), no_worse(draws, ["none"])
     against_none = scores.comparison(kind, "none")
     if kind != "none" and not scores.none_exists:
-        helps = 1.0  # as something has to
+        helps = 1.0  # without a penalty there is no best fit
     elif against_none is not None:  # a penalty helps if it gains more than a tie
         helps = against_none.p_better
         if "none" in ties(kind, scores):  # no penalty is known to help, and none to harm

@@ -1,4 +1,4 @@
-"""From the pick on the sample to its gain and its strengths at the full size: the evidence of Q10.
+"""From the gain of the pick on the sample to its gain at the full size: the evidence of Q10.
 
 Where a budget was given that has room for it, the pick and no regularization are trained on all rows. The
 gain is extrapolated from the largest size by ``full_size/gain.py``.

@@ -154,7 +154,7 @@ def _curved(
     if gain < thresholds.HIDDEN_GAIN:
         return ()
     if _gain(ranked, y, folds, least_z=-np.inf) > thresholds.HIDDEN_OF_RANKS * gain:
-        return ()  # of which chance let only one be seen
+        return ()  # straight ranks predict most of it: the signal is not curved
     found = f"with squares and products of the columns, a quick model predicts {gain:.0%}"
     if not is_linear:
         return _unlearned(found, "none", _TRAIN_LONGER)
