@@ -152,9 +152,9 @@ def least_regret(honest: Honest) -> str:
     n_folds = honest.panel.n_folds
     stretch = math.sqrt(1.0 + n_folds / (n_folds - 1))
     panel = honest.panel
-    counts = bootstrap_counts(panel.n_clusters, N_DRAWS, np.random.default_rng(0))
-    sums = counted_sums(counts, panel.cluster_sums(honest.losses * panel.share))
-    weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
+    counts = bootstrap_counts(panel.n_bundles, N_DRAWS, np.random.default_rng(0))
+    sums = counted_sums(counts, panel.bundle_sums(honest.losses * panel.share))
+    weights = counted_sums(counts, panel.bundle_sums(panel.share)[None])
     drawn = (sums / weights)[:, [sides.index(kind) for kind in kinds]]
     observed = np.array([honest.loss(kind) for kind in kinds])
     losses = observed + stretch * (drawn - observed)

@@ -100,6 +100,27 @@ def test_bootstrap_helpers_equal_plain_loops():
         np.testing.assert_allclose(shares[:, thing], np.bincount(out, minlength=3) / len(out))
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_many_clusters_are_drawn_in_bundles_that_leave_the_variance_of_a_mean(size):
+    rng, n = np.random.default_rng(0), 20_000
+    cluster = None if size == 1 else np.arange(n) // size
+    # In order of the rows, as in a file that is sorted: bundles must not be made of every so many rows.
+    losses = np.sort(rng.normal(size=(1, n)))
+    panel = Panel(
+        losses={"none": losses}, constant=np.ones(n), fold=np.arange(n) % 5, n_folds=5, cluster=cluster
+    )
+    sums = panel.bundle_sums(panel.losses["none"])
+    assert sums.shape == (1, thresholds.MOST_BUNDLES) == (1, panel.n_bundles)
+    assert sums.sum() == pytest.approx(losses.sum())
+    if cluster is not None:
+        assert (panel.bundle[::2] == panel.bundle[1::2]).all(), "rows of a cluster stay together"
+    counts = bootstrap_counts(panel.n_bundles, 1000, rng)
+    drawn = counted_sums(counts, sums)[:, 0] / counted_sums(counts, panel.bundle_sums(np.ones((1, n))))[:, 0]
+    by_cluster = panel.cluster_sums(losses[0])
+    expected = by_cluster.std() * np.sqrt(len(by_cluster)) / n
+    assert drawn.std() == pytest.approx(expected, rel=0.1)
+
+
 def test_a_thing_in_every_draw_gets_the_shares_of_all_draws():
     counts = np.array([[1, 1], [1, 1], [2, 0]], dtype=np.uint8)
     shares = out_of_bag_shares(counts, np.array([0, 1, 1]), 2)

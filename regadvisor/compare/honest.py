@@ -13,7 +13,6 @@ instead of a bootstrap sample removes up to a third of this, and calls equal kin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,16 +53,15 @@ class Honest:
 def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: int = 500) -> Honest:
     """Pick in-bag and score out-of-bag, for every kind and for the best of all.
 
-    `n_boot`: bootstrap draws of rows (of clusters where the panel has them). A row is left out of about 37%.
+    `n_boot`: bootstrap draws of rows (of the panel's bundles of rows). A row is left out of about 37%.
     A kind with one configuration keeps its own losses.
     """
-    counts = bootstrap_counts(panel.n_clusters, n_boot, np.random.default_rng(seed))
+    counts = bootstrap_counts(panel.n_bundles, n_boot, np.random.default_rng(seed))
     picks: dict[str, NDArray[np.intp]] = {}
     best_sums = np.empty((n_boot, len(panel.kinds)))
     # The sum of the weights of a draw is the same for all configurations, so sums rank like means.
-    values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
-    by_kind = zip(panel.kinds, counted_sums_of(counts, values), strict=True)
-    for number, (kind, sums) in enumerate(by_kind):
+    for number, kind in enumerate(panel.kinds):
+        sums = counted_sums(counts, panel.bundle_sums(panel.losses[kind] * panel.share))
         picks[kind] = np.argmin(sums, axis=1)
         best_sums[:, number] = sums.min(axis=1)
     kind_picks = np.argmin(best_sums, axis=1)
@@ -75,7 +73,7 @@ def honest_losses(panel: Panel, *, seed: int | np.random.SeedSequence, n_boot: i
 
 
 def _scored(
-    panel: Panel, counts: NDArray[np.uint8], picks: list[tuple[str, NDArray[np.intp]]]
+    panel: Panel, counts: NDArray[np.float64], picks: list[tuple[str, NDArray[np.intp]]]
 ) -> NDArray[np.float64]:
     """Return the mean out-of-bag loss of what was picked, per row; a draw's pick is in one of the kinds."""
     used = [(kind, int(config)) for kind, picked in picks for config in np.unique(picked[picked >= 0])]
@@ -89,46 +87,23 @@ def _scored(
     shares = out_of_bag_shares(counts, flat, len(used))
     losses = np.zeros(panel.n_rows)
     for number, (kind, config) in enumerate(used):
-        share = shares[number] if panel.cluster is None else shares[number][panel.cluster]
+        share = shares[number] if panel.bundle is None else shares[number][panel.bundle]
         losses += share * panel.losses[kind][config]
     return losses
 
 
-#: Columns per chunk: 500 draws × 4,096 columns of float64 are 16 MB.
-CHUNK = 4096
+def bootstrap_counts(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return how often each of `n` things is drawn in each of `n_draws` bootstrap samples of size `n`."""
+    return np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(n_draws)]).astype(float)
 
 
-def bootstrap_counts(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return how often each of `n` things is drawn in each of `n_draws` bootstrap samples of size `n`.
-
-    One byte each: a count over 255 needs n > 255 and has then a probability below 1e-500.
-    """
-    counts = np.empty((n_draws, n), dtype=np.uint8)
-    for draw in counts:
-        draw[:] = np.bincount(rng.integers(n, size=n), minlength=n)
-    return counts
-
-
-def counted_sums(counts: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``counts @ values.T``: the sum of each row of `values` in each draw, (n_draws, n_values)."""
-    return counted_sums_of(counts, [values])[0]
-
-
-def counted_sums_of(
-    counts: NDArray[np.uint8], parts: Sequence[NDArray[np.float64]]
-) -> list[NDArray[np.float64]]:
-    """Return :func:`counted_sums` of several arrays; the counts become floats once for all of them."""
-    sums = [np.zeros((len(counts), len(values))) for values in parts]
-    for start in range(0, counts.shape[1], CHUNK):
-        columns = slice(start, start + CHUNK)
-        chunk = counts[:, columns].astype(np.float64)
-        for total, values in zip(sums, parts, strict=True):
-            total += chunk @ values[:, columns].T
-    return sums
+def counted_sums(counts: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of each row of `values` in each draw, (n_draws, n_values)."""
+    return np.asarray(counts @ values.T)
 
 
 def out_of_bag_shares(
-    counts: NDArray[np.uint8], picks: NDArray[np.intp], n_choices: int
+    counts: NDArray[np.float64], picks: NDArray[np.intp], n_choices: int
 ) -> NDArray[np.float64]:
     """Return how the draws that leave a thing out have picked.
 
@@ -137,12 +112,7 @@ def out_of_bag_shares(
     Share of each choice among the draws whose count is 0; columns sum to 1. A thing that every draw holds
     (few draws or few things) gets the shares of all draws.
     """
-    # float32 holds these whole numbers exactly, at half the time and memory.
-    is_picked = (picks == np.arange(n_choices)[:, None]).astype(np.float32)
-    shares = np.empty((n_choices, counts.shape[1]), dtype=np.float32)
-    for start in range(0, counts.shape[1], CHUNK):
-        columns = slice(start, start + CHUNK)
-        shares[:, columns] = is_picked @ (counts[:, columns] == 0).astype(np.float32)
-    n_out = shares.sum(axis=0)
-    shares[:, n_out == 0] = is_picked.sum(axis=1, keepdims=True)
-    return np.asarray(shares / shares.sum(axis=0, dtype=np.float64))
+    is_picked = (picks == np.arange(n_choices)[:, None]).astype(float)
+    shares = is_picked @ (counts == 0)
+    shares[:, ~shares.any(axis=0)] = is_picked.sum(axis=1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=0))

@@ -106,6 +106,23 @@ class Panel:
         return self.n_rows if self.cluster is None else int(self.cluster.max(initial=-1)) + 1
 
     @cached_property
+    def bundle(self) -> NDArray[np.intp] | None:
+        """What the bootstrap draws as one, a number per row; None: each row by itself.
+
+        A draw costs as much as it has things. So of more than ``thresholds.MOST_BUNDLES`` clusters some are
+        put together at random, which leaves the variance of a mean over rows what it is.
+        """
+        if self.n_clusters <= thresholds.MOST_BUNDLES:
+            return self.cluster
+        bundle = np.random.default_rng(0).permutation(self.n_clusters) % thresholds.MOST_BUNDLES
+        return bundle if self.cluster is None else bundle[self.cluster]
+
+    @property
+    def n_bundles(self) -> int:
+        """Things that the bootstrap draws."""
+        return min(self.n_clusters, thresholds.MOST_BUNDLES)
+
+    @cached_property
     def share(self) -> NDArray[np.float64]:
         """Weight of each row (n_rows,) as a share of the sum of all weights."""
         if self.weight is None:
@@ -121,15 +138,24 @@ class Panel:
 
     def cluster_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums over the rows of each cluster, shape (..., n_clusters) for (..., n_rows)."""
-        if self.cluster is None:
-            return values
-        flat = values.reshape(-1, self.n_rows)
-        sums = [np.bincount(self.cluster, weights=row, minlength=self.n_clusters) for row in flat]
-        return np.stack(sums).reshape((*values.shape[:-1], self.n_clusters))
+        return _sums(values, self.cluster, self.n_clusters)
+
+    def bundle_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums over the rows of each bundle, shape (..., n_bundles) for (..., n_rows)."""
+        return _sums(values, self.bundle, self.n_bundles)
 
     def mean_losses(self, kind: str) -> NDArray[np.float64]:
         """Return the weighted mean held-out loss of each configuration of `kind`, shape (n_configs,)."""
         return np.asarray(self.losses[kind] @ self.share)
+
+
+def _sums(values: NDArray[np.float64], label: NDArray[np.intp] | None, n: int) -> NDArray[np.float64]:
+    """Return sums over the entries of each label, along the last axis; `values` themselves without labels."""
+    if label is None:
+        return values
+    flat = values.reshape(-1, values.shape[-1])
+    sums = [np.bincount(label, weights=row, minlength=n) for row in flat]
+    return np.stack(sums).reshape((*values.shape[:-1], n))
 
 
 def _kept_losses(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.compare.claims import masses
-from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums, counted_sums_of
+from regadvisor.compare.honest import Honest, bootstrap_counts, counted_sums
 from regadvisor.compare.paired import same_region, spread
 from regadvisor.compare.panel import ANY, CONSTANT, Panel
 from regadvisor.full_size.laws import rescaled_loss
@@ -68,8 +68,8 @@ def resampled(
     :class:`Resampled`; none if not given.
     """
     panel = honest.panel
-    counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))
-    weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
+    counts = bootstrap_counts(panel.n_bundles, n_draws, np.random.default_rng(seed))
+    weights = counted_sums(counts, panel.bundle_sums(panel.share)[None])
     lowest, best, trained = _by_kind(panel, counts, weights)
     return Resampled(
         honest=honest, lowest=lowest, best=best, trained=trained, rescaling_costs=rescaling_costs or {}
@@ -77,14 +77,14 @@ def resampled(
 
 
 def _by_kind(
-    panel: Panel, counts: NDArray[np.uint8], weights: NDArray[np.float64]
+    panel: Panel, counts: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return stretched mean losses, (n_draws, n_kinds): `lowest`, `best` and `trained`."""
     stretch, more = math.sqrt(1.0 + panel.overlap), math.sqrt(1.0 + 2.0 * panel.overlap)
-    values = [panel.cluster_sums(panel.losses[kind] * panel.share) for kind in panel.kinds]
     lowest = np.empty((len(counts), len(panel.kinds)))
     best, trained = np.empty_like(lowest), np.empty_like(lowest)
-    for number, (kind, sums) in enumerate(zip(panel.kinds, counted_sums_of(counts, values), strict=True)):
+    for number, kind in enumerate(panel.kinds):
+        sums = counted_sums(counts, panel.bundle_sums(panel.losses[kind] * panel.share))
         observed = panel.mean_losses(kind)
         off, at = sums / weights - observed, int(np.argmin(observed))
         drawn = observed + stretch * off
@@ -101,11 +101,11 @@ def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: in
     plain bootstrap of rows knows nothing of overlapping training sets); scale and region stay.
     """
     panel = honest.panel
-    counts = bootstrap_counts(panel.n_clusters, n_draws, np.random.default_rng(seed))
+    counts = bootstrap_counts(panel.n_bundles, n_draws, np.random.default_rng(seed))
     difference = honest.of(ANY) - honest.of(CONSTANT)
-    measured, n = spread(difference, panel), panel.n_clusters
-    weights = counted_sums(counts, panel.cluster_sums(panel.share)[None])
-    drawn = counted_sums(counts, panel.cluster_sums(difference * panel.share)[None]) / weights
+    measured, n = spread(difference, panel), panel.n_bundles
+    weights = counted_sums(counts, panel.bundle_sums(panel.share)[None])
+    drawn = counted_sums(counts, panel.bundle_sums(difference * panel.share)[None]) / weights
     # The bootstrap's variance of a mean lacks the factor n/(n - 1) that the row part has.
     ratio = measured.variance / (measured.rows * (n - 1) / n) if measured.rows > 0 else 1.0
     moved = measured.mean + math.sqrt(ratio) * (drawn[:, 0] - measured.mean)
