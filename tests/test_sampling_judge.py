@@ -13,7 +13,7 @@ from regadvisor import DataError, advise
 from regadvisor.sampling.difference import classifier_test, interleaved_parts, judge_difference
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import Seen, judge_moments
+from regadvisor.sampling.equivalence import Draw, judge_moments
 
 
 def weighted_rows(weight, n_rows, seed):
@@ -180,10 +180,8 @@ def test_differences_are_those_of_a_plain_loop():
     rows = np.arange(0, 400, 3)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(rows))
     _, whole = fit_encode(X, columns_of(X), seed=0)
-    by_row = np.zeros(400)
-    by_row[rows] = weight
-    seen = Seen(encoded=whole, weight=by_row, n_units=400, share=len(rows) / 400)
-    result = judge_moments(seen, what="sample against the whole")
+    draw = Draw(share=weight / weight.sum(), n_rows=400)
+    result = judge_moments([(whole.take(rows), whole)], draw, what="sample against the whole")
     shifts, ratios = [], []
     for column in X.T:
         mean = np.average(column[rows], weights=weight)
@@ -226,18 +224,10 @@ def test_what_we_draw_passes_whatever_the_columns_and_is_not_tested_further(colu
 
 def judged(X, rows, *, groups=None):
     """Return the judgement on rows, or on whole groups, of an array."""
-    by_row = np.zeros(len(X))
-    by_row[rows] = 1.0
-    kept = len(rows) if groups is None else np.isin(groups, groups[rows]).sum()
-    n_units = len(X) if groups is None else len(np.unique(groups))
-    seen = Seen(
-        encoded=fit_encode(X, columns_of(X), seed=0)[1],
-        weight=by_row,
-        unit=groups,
-        n_units=n_units,
-        share=kept / len(X),
-    )
-    return judge_moments(seen, what="sample against the whole")
+    whole = fit_encode(X, columns_of(X), seed=0)[1]
+    units = {} if groups is None else {"unit": groups[rows], "n_units": len(np.unique(groups))}
+    draw = Draw(share=np.full(len(rows), 1 / len(rows)), n_rows=len(X), **units)
+    return judge_moments([(whole.take(rows), whole)], draw, what="sample against the whole")
 
 
 @pytest.mark.parametrize("n_groups", [None, 100])
@@ -258,9 +248,12 @@ def test_the_limit_is_bernsteins(n_groups):
         units = np.unique(units)
         rows = units if groups is None else np.flatnonzero(np.isin(groups, units))
         k, n = len(units), len(rows)
-        variance = k * (1 - k / len(total)) * np.mean(total**2) / n**2
+        variance = (1 / n - 1 / len(x)) * np.mean(x**2)
+        if groups is not None:
+            off = total[units] / n - x[rows].mean() / k
+            variance += (1 - k / len(total)) * np.sum(off**2)
         level = np.log(2 * 2 / 0.05)  # a mean and a variance
-        third = np.abs(total).max() / n * level / 3
+        third = np.abs(x).max() / (n if groups is None else k) * level / 3
         limit = third + np.sqrt(third**2 + 2 * variance * level)
         shift = abs(x[rows].mean())
         wanted = "inconclusive" if shift > max(limit, 0.1) else "equivalent"

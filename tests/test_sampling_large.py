@@ -8,10 +8,9 @@ from sampling_tables import columns_of, make_table
 from scipy import stats
 
 from regadvisor import thresholds
-from regadvisor.sampling import judge
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.sampling.encode import fit_encode
-from regadvisor.sampling.equivalence import Seen, judge_moments
+from regadvisor.sampling.equivalence import Draw, judge_moments
 from regadvisor.sampling.strata import target_bins
 
 
@@ -57,10 +56,9 @@ def test_moments_of_the_source_are_estimated_without_bias():
     others = rng.choice(np.setdiff1d(np.arange(200_000), rows), 37_000, replace=False)
     place = np.sort(np.concatenate([rows, others]))
     _, encoded = fit_encode(X, columns_of(X), seed=0, rows=place)
-    seen = Seen(
-        encoded=encoded, weight=np.isin(place, rows).astype(float), n_units=200_000, share=3_000 / 200_000
-    )
-    result = judge_moments(seen, what="sample against the whole")
+    own, whole = encoded.take(np.isin(place, rows)), encoded.take(np.isin(place, others))
+    draw = Draw(share=np.full(3_000, 1 / 3_000), n_rows=200_000)
+    result = judge_moments([(own, whole)], draw, what="sample against the whole")
     expected = (X[rows].mean() - X.mean()) / X.std()
     assert result.worst_shift == pytest.approx(expected, rel=0.05)
     ratio = np.log(X[rows].var() / X.var())
@@ -74,37 +72,13 @@ def test_few_rows_that_stand_for_the_others_are_no_reason_to_doubt():
         _, encoded = fit_encode(
             X := np.random.default_rng(seed).normal(size=(2_300, 3)), columns_of(X), seed=0
         )
-        is_drawn = np.arange(2_300) < 2_000
-        seen = Seen(encoded=encoded, weight=is_drawn.astype(float), n_units=100_000, share=0.02)
-        found = judge_moments(seen, what="sample against the whole")
+        own, whole = encoded.take(np.arange(2_000)), encoded.take(np.arange(2_000, 2_300))
+        draw = Draw(share=np.full(2_000, 1 / 2_000), n_rows=100_000)
+        found = judge_moments([(own, whole)], draw, what="sample against the whole")
         assert found.worst_shift is not None
         verdicts.append((found.worst_shift > 0.1, found.test.verdict))
     assert (True, "equivalent") in verdicts
     assert {verdict for _, verdict in verdicts} == {"equivalent"}
-
-
-def test_rows_stand_for_their_groups_however_few_are_seen():
-    """Group 0 was drawn; of group 1 every tenth row is seen, of group 2 every one."""
-    x = np.concatenate([np.full(50, 1.0), np.full(10, 4.0), np.full(100, 0.0)])[:, None]
-    unit = np.repeat([0, 1, 2], [50, 10, 100]).astype(np.intp)
-    size = np.repeat([1.0, 10.0, 1.0], [50, 10, 100])
-    _, encoded = fit_encode(x, columns_of(x), seed=0)
-    seen = Seen(encoded=encoded, weight=(unit == 0) * 1.0, unit=unit, size=size, n_units=3, share=50 / 250)
-    whole = np.repeat([1.0, 4.0, 0.0], [50, 100, 100])
-    found = judge_moments(seen, what="sample against the whole")
-    assert found.worst_shift == pytest.approx(abs(1.0 - whole.mean()) / whole.std(), abs=1e-5)
-
-
-def test_the_rows_that_are_seen_of_a_group_count_for_all_of_it(small_stand_in, monkeypatch):
-    groups = np.repeat(np.arange(5), [3_000, 2_000, 900, 60, 40]).astype(np.intp)
-    judged = []
-    monkeypatch.setattr(
-        judge, "judge_moments", lambda seen, **rest: judged.append(seen) or judge_moments(seen, **rest)
-    )
-    draw_sample(classes(6_000, 0, groups=groups), n_rows=1, sample=groups >= 3)
-    (seen,) = judged
-    assert len(seen.weight) == 600
-    assert np.bincount(seen.unit, weights=seen.size) == pytest.approx([3_000, 2_000, 900, 60, 40])
 
 
 @pytest.mark.parametrize("n_groups", [9, 900])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from regadvisor.data.source import make_table
 from regadvisor.data.table import Whole
 from regadvisor.errors import ParameterError, StorageError
 from regadvisor.sampling.draw import draw_sample
-from regadvisor.sampling.judge import judge_exactly
+from regadvisor.sampling.judge import judge_sample
 from regadvisor.scale import sources
 from regadvisor.scale import table as scale_table
 from regadvisor.scale.sources import find_source
@@ -272,7 +273,10 @@ def test_columns_of_many_values_are_judged_one_by_one():
     shares = {str(name): texts[name].value_counts(normalize=True).to_dict() for name in texts}
     whole = Whole(means={"y": (0.0, 1.0)}, shares=shares)
     tracemalloc.start()
-    found = judge_exactly(table, np.arange(n_rows), None, whole)
+    table, keys = replace(table, whole=whole), np.arange(n_rows, dtype=np.uint64)
+    found = judge_sample(
+        table, np.arange(n_rows), None, is_given=False, by_group=False, seed=0, keys=keys
+    ).moments
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.test.verdict == "equivalent"

@@ -33,7 +33,7 @@ class Encoded:
     """Columns as numbers, standardised by the source's mean and standard deviation."""
 
     #: (n_rows, n_encoded).
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     names: tuple[str, ...]
     #: (n_encoded,): feature column each one comes from; :data:`TARGET` for the target.
     origin: NDArray[np.intp]

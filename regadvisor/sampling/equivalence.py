@@ -8,18 +8,21 @@ bounds how far it strays: with probability 1 - 2 exp(-L) by no more than ::
 
 It holds for draws without replacement too (Hoeffding 1963, J. Am. Stat. Assoc. 58:13, section 6), and for
 rare values and long tails, which the normal approximation takes for surprises. For a mean `u` is the
-standardised column, for a variance it is its square less 1. Where whole groups are drawn, groups are what is
-drawn, and `u` is summed over each. L makes all columns together stay within their limits in 95% of draws.
+standardised column, for a variance it is its square less the variance. Rows that count s each, with a sum of
+1, have Σs² in place of 1/n. Where whole groups are drawn, the squares of their sums of s·u are added. Where
+only m rows of the source are seen, their own luck is added: mean(u²) (1/m - 1/N). L makes all columns
+together stay within their limits in 95% of draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from regadvisor import thresholds
 from regadvisor.records import ColumnShift, ShiftTest
@@ -27,11 +30,10 @@ from regadvisor.sampling.encode import Encoded
 
 Verdict = Literal["equivalent", "inconclusive", "different"]
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 #: Columns that are told of, those that differ most.
 _MOST_SHIFTS = 15
-#: A limit below this is rounding: a stratified class share never differs between draws.
-_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,57 +48,82 @@ class Equivalence:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
-    """A sample, and rows that stand for the others of its source."""
+class Draw:
+    """How a sample was drawn."""
 
-    #: The rows that are seen.
-    encoded: Encoded
-    #: (n_seen,): what each row counts in the sample; 0 for the other rows.
-    weight: Vector
-    #: (n_seen,): the group of each row, where whole groups were drawn.
+    #: (n_sample,): what each row counts, with a sum of 1.
+    share: Vector
+    #: Rows of the source; infinite if the sample is compared with rows that it cannot have been drawn from.
+    n_rows: float
+    #: (n_sample,): the group of each row, where whole groups were drawn; and how many groups there are.
     unit: NDArray[np.intp] | None = None
-    #: (n_seen,): how many rows of its group a row stands for; by default one.
-    size: Vector | None = None
-    #: Groups of the source if `unit` is given, else its rows.
-    n_units: int
-    #: Share of the source that the rows drawn are, or all rows of the groups drawn.
-    share: float
+    n_units: int = 0
 
 
-def judge_moments(seen: Seen, *, what: str, from_others: bool = False) -> Equivalence:
-    """Compare a sample with the finite population it was drawn from.
+#: Columns of the sample, and the same columns of rows that stand for the source; None: the columns have mean
+#: 0 and, if they are numbers, variance 1 over the source. A value of the sample may be missing (NaN).
+Pair = tuple[Encoded, Encoded | None]
+
+
+def judge_moments(pairs: Iterable[Pair], draw: Draw, *, what: str) -> Equivalence:
+    """Compare a sample with the source it was drawn from.
 
     *Equivalent*: every |standardised mean difference| ≤ 0.1 (Austin 2009) and |log variance ratio| ≤ log
     1.25, or within what a random draw keeps to. Else *inconclusive*.
 
-    `what`: what is compared with what, for the evidence. `from_others`: report differences from the rows that
-    are not in the sample, in the units of `seen.encoded`, instead of differences from the whole.
+    `pairs`: some columns each; they may be many, and made one after the other. `what`: what is compared with
+    what, for the evidence.
     """
-    values = seen.encoded.values
-    if not values.shape[1]:
-        return identical(len(values))
-    is_numeric = ~seen.encoded.is_indicator
-    by_row, is_drawn = _parts(seen)
-    weight = seen.weight / seen.weight.sum()
-    mean, square = _moments(values, by_row)
-    sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
-    z = values - np.asarray(mean, dtype=np.float32)
-    z /= np.asarray(sd, dtype=np.float32)
-    own_mean, own_square = _moments(z, weight)
-    own_variance = own_square - own_mean**2
-    limit, limit_ratio = (
-        _limit(seen, u, by_row, is_drawn, n_columns=len(is_numeric) + int(is_numeric.sum()))
-        for u in (z, np.square(z[:, is_numeric]) - np.float32(1.0))
-    )
-    names, variance = seen.encoded.names, own_variance[is_numeric]
-    smd, ratio = own_mean, variance
-    if from_others:
-        others = np.where(seen.weight > 0, 0.0, by_row)
-        rest_mean, rest_square = _moments(z, others / others.sum())
-        smd = (own_mean - rest_mean) * sd
-        ratio = (variance + 1e-6) / ((rest_square - rest_mean**2)[is_numeric] + 1e-6)
-    off, off_ratio = np.abs(own_mean) > limit, np.abs(variance - 1.0) > limit_ratio
-    return judged(names, is_numeric, np.abs(smd), ratio, what=what, is_beyond=(off, off_ratio))
+    names: list[str] = []
+    found = []
+    for own, whole in pairs:
+        names += own.names
+        found.append((~own.is_indicator, *_off(own, whole, draw)))
+    if not names:
+        return identical(len(draw.share))
+    is_numeric, off, variance, largest = (np.concatenate(each, axis=-1) for each in zip(*found, strict=True))
+    level = float(np.log(2.0 * (len(names) + is_numeric.sum()) / thresholds.DRAW_LEVEL))
+    third = largest * level / 3.0
+    is_beyond = np.abs(off) > third + np.sqrt(third**2 + 2.0 * variance * level)
+    beyond, ratio = (is_beyond[0], is_beyond[1, is_numeric]), 1.0 + off[1, is_numeric]
+    return _judged(names, is_numeric, np.abs(off[0]), ratio, what=what, is_beyond=beyond)
+
+
+def _off(own: Encoded, whole: Encoded | None, draw: Draw) -> tuple[Matrix, Matrix, Matrix]:
+    """Return how far means and variances of columns are off, the variance of that by luck, and a row's part.
+
+    Shape (2, n_columns): in standard deviations, and as a share of the variance.
+    """
+    share = draw.share[:, None] * ~np.isnan(own.values)
+    share = np.tile(share / share.sum(axis=0), 2)
+    values = np.nan_to_num(own.values.astype(np.float64))
+    mean, variance = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    if whole is not None:
+        seen = whole.values.astype(np.float64)
+        mean, variance = seen.mean(axis=0), np.maximum(seen.var(axis=0), 1e-6)
+
+    def centred(z: Matrix) -> Matrix:
+        return np.hstack([z - mean, np.square(z - mean) / variance - 1.0])
+
+    u = u_seen = centred(values)
+    weight, unseen = share, 0.0
+    if whole is not None:
+        u_seen, weight = centred(seen), np.full(1, 1.0 / len(seen))
+        unseen = max(1.0 / len(seen) - 1.0 / draw.n_rows, 0.0)
+    off = np.einsum("ij,ij->j", share, u)
+    drawn = np.maximum(np.einsum("ij,ij->j", share, share) - 1.0 / draw.n_rows, 0.0)
+    luck = np.sum(weight * np.square(u_seen), axis=0) * (drawn + unseen)
+    part = share
+    if draw.unit is not None:
+        code = np.unique(draw.unit, return_inverse=True)[1]
+        of_group = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))))
+        between = np.square(of_group @ (share * (u - off))).sum(axis=0)
+        luck += between * (1.0 - of_group.shape[0] / draw.n_units)
+        part = of_group @ share
+    largest = part.max(axis=0) * np.maximum(np.abs(u).max(axis=0), np.abs(u_seen).max(axis=0))
+    off = off.reshape(2, -1)
+    off[1] -= off[0] ** 2 / variance
+    return off, luck.reshape(2, -1), largest.reshape(2, -1)
 
 
 def identical(n_rows: int) -> Equivalence:
@@ -112,67 +139,7 @@ def identical(n_rows: int) -> Equivalence:
     return Equivalence(test=test, worst_shift=0.0, worst_column=None, worst_log_variance_ratio=0.0)
 
 
-def _parts(seen: Seen) -> tuple[Vector, NDArray[np.bool_]]:
-    """Return which share of the source each row stands for, and whether it, or its group, was drawn."""
-    is_drawn = seen.weight > 0
-    if seen.unit is not None:
-        is_drawn = np.isin(seen.unit, seen.unit[is_drawn])
-    size = np.ones(len(is_drawn)) if seen.size is None else seen.size
-    drawn, others = size * is_drawn, size * ~is_drawn
-    if is_drawn.all():
-        return drawn / drawn.sum(), is_drawn
-    return seen.share * drawn / drawn.sum() + (1.0 - seen.share) * others / others.sum(), is_drawn
-
-
-def _moments(values: NDArray[np.float32], weight: Vector) -> tuple[Vector, Vector]:
-    """Return weighted means of columns and of their squares, taken over the rows that count."""
-    rows = np.flatnonzero(weight)
-    some = values if len(rows) == len(values) else values[rows]
-    share = weight[rows].astype(np.float32)
-    return (share @ some).astype(np.float64), (share @ np.square(some)).astype(np.float64)
-
-
-def _limit(
-    seen: Seen, u: NDArray[np.float32], by_row: Vector, is_drawn: NDArray[np.bool_], *, n_columns: int
-) -> Vector:
-    """Return by column how far the sample's mean of `u` may be off by luck; `u` has mean 0 in the source.
-
-    Three kinds of luck add up: which units were drawn, which of the others are seen, and which rows of a
-    unit count, and how much.
-    """
-    weight = seen.weight / seen.weight.sum()
-    size = np.ones(len(u)) if seen.size is None else seen.size
-    n_drawn, n_others = float(size[is_drawn].sum()), float(size[~is_drawn].sum())
-    totals, is_drawn_unit = u, is_drawn
-    if seen.unit is not None:
-        order = np.argsort(seen.unit, kind="stable")
-        starts = np.flatnonzero(np.diff(seen.unit[order], prepend=-1))
-        totals = np.add.reduceat((u * size[:, None])[order], starts, axis=0)
-        is_drawn_unit = is_drawn[order][starts]
-    m, m_others = int(is_drawn_unit.sum()), int((~is_drawn_unit).sum())
-    n_left = max(seen.n_units - m, m_others)
-    by_unit = np.where(is_drawn_unit, 1.0 / (m + n_left), n_left / (m + n_left) / max(m_others, 1))
-    spread = m * (n_left / (m + n_left)) / n_drawn**2
-    if m_others:
-        spread += ((1.0 - seen.share) / n_others) ** 2 * m_others * (1.0 - m_others / n_left)
-    variance = (by_unit.astype(np.float32) @ np.square(totals)) * spread
-    within = max(float(weight @ weight) - 1.0 / n_drawn, 0.0)
-    variance += (by_row.astype(np.float32) @ np.square(u)) * within
-    bound = np.maximum(np.abs(totals).max(axis=0) / n_drawn, np.abs(u).max(axis=0) * weight.max())
-    return bernstein(np.asarray(variance, dtype=np.float64), bound, n_tests=n_columns)
-
-
-def bernstein(variance: Vector, largest: NDArray[np.floating[Any]], *, n_tests: int) -> Vector:
-    """Return how far means may be off by luck: all of `n_tests` keep to it in 95% of draws.
-
-    `variance`: of each mean. `largest`: what a single row can change it by, at most.
-    """
-    level = float(np.log(2.0 * n_tests / thresholds.DRAW_LEVEL))
-    third = np.asarray(largest, dtype=np.float64) * level / 3.0
-    return np.maximum(third + np.sqrt(third**2 + 2.0 * variance * level), _ROUNDING)
-
-
-def judged(
+def _judged(
     names: Sequence[str],
     is_numeric: NDArray[np.bool_],
     smd: Vector,

@@ -42,8 +42,6 @@ CLEARLY_FEWER_ROWS = 0.9
 #: are then known to 0.0045 standard deviations, a twentieth of the difference that matters.
 STAND_IN_ROWS = 50_000
 STAND_IN_RATIO = 4
-#: Groups of a large source that are looked at, if it has so many; beyond, as many as have so many rows.
-STAND_IN_GROUPS = 100
 #: Of a larger sample a random part is judged: its means are known to 0.0063 standard deviations.
 JUDGED_ROWS = 25_000
 #: Bins of the score, of equally many new rows: few enough that each ratio is known to about 10%.
