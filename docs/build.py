@@ -15,7 +15,7 @@ from pathlib import Path
 
 from regadvisor.conversion_table import RULES
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
-from regadvisor.flowchart.draw import to_ascii, to_mermaid
+from regadvisor.flowchart.draw import to_ascii, to_svg
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,8 +24,9 @@ def charts_page() -> str:
     """Return docs/charts.md."""
     parts = ["# The charts", "Drawn from the tables in `regadvisor/flowchart/chart.py` by `docs/build.py`."]
     for chart in (CLASSIC, EXTENDED):
-        parts += [f"## {chart.name.capitalize()}", f"```mermaid\n{to_mermaid(chart).rstrip()}\n```"]
-        parts += [f"```text\n{to_ascii(chart).rstrip()}\n```"]
+        (ROOT / f"docs/chart-{chart.name}.svg").write_text(f"{to_svg(chart)}\n", encoding="utf-8")
+        parts += [f"## {chart.name.capitalize()}", f"![The {chart.name} chart](chart-{chart.name}.svg)"]
+        parts += [f"```text\n{to_ascii(chart)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 

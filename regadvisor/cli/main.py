@@ -170,13 +170,12 @@ def report(path: Path, output: Path, is_opened: bool) -> None:
 
 @main.command()
 @click.option("--chart", type=terminal.CHART, default="extended", show_default=True)
-@click.option("--mermaid", is_flag=True, help="As Mermaid text, for Markdown pages.")
-def explain(chart: str, mermaid: bool) -> None:
+@click.option("--svg", is_flag=True, help="As a picture, for pages.")
+def explain(chart: str, svg: bool) -> None:
     """Draw the flowchart."""
-    from regadvisor.flowchart.draw import to_ascii, to_mermaid
+    from regadvisor.flowchart.draw import to_ascii, to_svg
 
-    drawn = to_mermaid(_chart(chart)) if mermaid else to_ascii(_chart(chart))
-    terminal.say(drawn.rstrip("\n") + "\n")
+    terminal.say(f"{(to_svg if svg else to_ascii)(_chart(chart))}\n")
 
 
 @main.command()
