@@ -16,7 +16,9 @@ from regadvisor.advice import Advice
 from regadvisor.cli import terminal
 from regadvisor.cli.main import main
 from regadvisor.data.files import read_frame
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, StorageError
+from regadvisor.flowchart.chart import NAMED
+from regadvisor.search.store import opened
 
 
 @pytest.fixture
@@ -118,3 +120,41 @@ def test_without_a_stdout_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stdout", None)  # as a shell's >&- leaves it
     terminal.say("a report\n")
     assert terminal.look()[1] is False
+
+
+def test_the_file_that_is_read_is_never_written(data: str, tmp_path: Path) -> None:
+    table = Path(data).rename(tmp_path / "data.txt")
+    content = table.read_text()
+    code, said = run("advise", str(table), "-t", "y", "-o", str(table))
+    assert code == 2
+    assert "must not be the file that is read" in said
+    code, said = run("advise", str(table), "-t", "y", "--storage", str(table))
+    assert code == 2
+    assert "holds something else; give another file name" in said
+    assert table.read_text() == content
+
+
+@pytest.mark.parametrize("option", [("-o", ".json"), ("--storage", "")])
+def test_a_name_that_is_too_long_is_refused(data: str, option: tuple[str, str]) -> None:
+    code, said = run("advise", data, "-t", "y", option[0], "a" * 250 + option[1] + "a" * 10 * (not option[1]))
+    assert code == 2
+    assert "File name too long" in said
+
+
+def test_without_a_stdin_nothing_is_asked_or_read(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match="standard input must hold a table, got none"):
+        read_frame("-")
+    with pytest.raises(click.Abort):
+        terminal.ask(NAMED["extended"], {})
+
+
+def test_a_folder_that_was_removed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(DataError, match="the folder that it is looked for in was removed"):
+        read_frame("data.csv")
+    with pytest.raises(StorageError, match="must be a file that can be written"), opened("run.journal"):
+        pass

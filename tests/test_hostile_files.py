@@ -21,6 +21,7 @@ from regadvisor.data.files import read_frame, split_columns
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RecordError, RegadvisorError
+from regadvisor.report import serial
 from regadvisor.scale.sources import find_source
 from regadvisor.scale.table import Roles, Scanned
 
@@ -218,3 +219,17 @@ def test_texts_that_break_parsers_are_refused(tmp_path: Path, content: bytes) ->
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(DataError):
         read_frame(tmp_path / "a.jsonl")
+
+
+def test_an_advice_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(json.dumps(ADVICE).encode().replace(b"regadvisor/", b"regadvisor\xff/", 1))
+    with pytest.raises(RecordError, match="advice must be JSON"):
+        Advice.load(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_a_file_without_an_end_is_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial, "_MOST_BYTES", 1_000)
+    with pytest.raises(RecordError, match="an advice is never as large"):
+        Advice.load("/dev/zero")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,37 @@ def test_every_damage_of_a_file_of_arrays_is_an_error_of_ours(tmp_path: Path) ->
 def test_a_table_written_out_as_a_path_is_told_of() -> None:
     with pytest.raises(DataError, match="path must name a file"):
         advise("a,b\n1,2\n" * 100, "b")
+
+
+def test_an_archive_may_hold_other_files_and_an_old_header(tmp_path: Path) -> None:
+    X, y = digits()
+    np.savez(tmp_path / "a.npz", X=X, y=y)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("README.txt", "hello")
+    np.testing.assert_array_equal(read_arrays(tmp_path / "a.npz")[0], X)
+    np.save(tmp_path / "old.npy", X)
+    content = (tmp_path / "old.npy").read_bytes()
+    (tmp_path / "old.npy").write_bytes(content.replace(b"8, 8), ", b"8L, 8L), ").replace(b"  \n", b"\n"))
+    np.testing.assert_array_equal(read_arrays(tmp_path / "old.npy", y)[0], X)  # of Python 2; it warns
+    np.save(tmp_path / "text.npy", np.full((60, 1), 2**30, dtype="<u4").view("<U1"))
+    with pytest.raises(DataError, match="code point"):
+        read_arrays(tmp_path / "text.npy", y)
+
+
+def test_whatever_a_decoder_of_images_says_is_an_error_of_ours(folder: Path) -> None:
+    path = folder / "class_0" / "huge.gif"
+    Image.fromarray(digits()[0][0]).save(path)
+    content = bytearray(path.read_bytes())
+    content[6:10] = b"\xff" * 4  # 65,535 × 65,535 pixels
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"huge\.gif must be a whole image, got an error: Image size"):
+        read_arrays(folder)
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[D]"])
+def test_dates_that_no_frame_can_hold_are_refused(dtype: str) -> None:
+    far = np.full((10, 1), 2**62).view(dtype)
+    X, y = np.arange(10.0).reshape(-1, 1), np.arange(10.0)
+    for given in ({"X": far, "y": y}, {"X": X, "y": far}, {"X": X, "y": y, "time": far.ravel()}):
+        with pytest.raises(DataError, match="must hold dates and durations of a calendar"):
+            make_table(**given)

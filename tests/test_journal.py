@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_a_fit_survives_to_the_last_bit(epochs: np.ndarray | None, tmp_path: Pat
     fit = Fit(
         job=Job(regularizer=Regularizer(l2=0.1), seed=2**32 - 1),
         losses=losses,
-        train_losses=np.array([1 / 7]),
+        train_losses=np.array([1 / 7] if epochs is None else [1 / 7, 2.0]),
         zeroed=np.zeros(0),
         converged=np.False_,  # type: ignore[arg-type]
         is_limit=True,
@@ -213,9 +214,14 @@ def test_a_fit_survives_to_the_last_bit(epochs: np.ndarray | None, tmp_path: Pat
     with opened(tmp_path / "journal.log") as first:
         first.append("l2", fit)
     with opened(tmp_path / "journal.log") as second:
-        back = second.find("l2", fit.job, fit.folds)
-        assert second.find("l1", fit.job, fit.folds) is None
-        assert second.find("l2", fit.job, (0,)) is None
+        whole = RidgeFamily().prepared()
+        like = replace(whole, n_rows=7, folds=whole.folds[: len(fit.train_losses)])
+        back = second.find("l2", fit.job, fit.folds, like)
+        assert second.find("l1", fit.job, fit.folds, like) is None
+        assert second.find("l2", fit.job, (0,), like) is None
+        for other in (replace(like, n_rows=8), replace(like, folds=())):
+            with pytest.raises(StorageError, match="a fit is not what it is called"):
+                second.find("l2", fit.job, fit.folds, other)
     assert back is not None
     for name in ("losses", "train_losses", "zeroed", "epochs"):
         old, new = getattr(fit, name), getattr(back, name)
@@ -223,3 +229,16 @@ def test_a_fit_survives_to_the_last_bit(epochs: np.ndarray | None, tmp_path: Pat
         assert old is None or old.tobytes() == new.tobytes()
     for name in ("job", "converged", "is_limit", "sum_lr", "fit_s", "folds"):
         assert getattr(back, name) == getattr(fit, name)
+
+
+@pytest.mark.parametrize("value", ["'text'", "5", "1.5", "x''"])
+def test_what_is_no_fit_or_that_of_another_job_is_damage(whole: bytes, tmp_path: Path, value: str) -> None:
+    path = tmp_path / "journal.log"
+    others = "(SELECT value FROM journal WHERE key LIKE '[\"l2\"%' ORDER BY rowid LIMIT 1)"
+    for instead in (value, others):
+        path.write_bytes(whole)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"UPDATE journal SET value = {instead} WHERE key LIKE '[\"none\"%'")
+            database.commit()
+        with pytest.raises(StorageError, match="must be an undamaged journal"):
+            run(path)

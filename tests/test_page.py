@@ -15,7 +15,7 @@ from record_builders import RECORDS
 
 from regadvisor.advice import Advice
 from regadvisor.cli.main import main
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, RecordError
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
 from regadvisor.flowchart.draw import to_svg as chart_svg
 from regadvisor.pictures.draw import to_svg
@@ -36,6 +36,7 @@ from regadvisor.report.picture_data import (
     sample_picture,
     strength_picture,
 )
+from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.view import view
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m‮=cmd()"
@@ -159,6 +160,12 @@ def mapped() -> Record:
     assert sample is not None
     evidence = replace(record.evidence, sample=replace(sample, shifts=SHIFTS))
     return replace(record, features=FEATURES, evidence=evidence)
+
+
+def test_a_map_of_features_without_names_is_refused() -> None:
+    record = replace(mapped(), features=replace(FEATURES, names=("a",)))
+    with pytest.raises(RecordError, match="a name for each feature in its map"):
+        from_json(to_json(record))
 
 
 def test_features_are_told_and_drawn_with_every_pair_on_both_sides() -> None:

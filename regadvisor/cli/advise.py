@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from regadvisor.cli import terminal
-from regadvisor.errors import RegadvisorError, StorageError
+from regadvisor.errors import RegadvisorError, StorageError, reason_of
 from regadvisor.models import MAKERS
 from regadvisor.progress import PATIENCE_S, Progress, is_watched, watching
 from regadvisor.report.phrases import clean
@@ -169,6 +168,8 @@ def _run(request: _Options) -> None:
         raise click.UsageError("--workers and --dask exclude each other: give one of them.")
     for output in request.outputs:
         check_output(output)
+        if _holds_anything(output) and os.path.exists(request.data) and output.samefile(request.data):
+            raise click.BadParameter(f"must not be the file that is read, got {output}", param_hint="'-o'")
     pages = [output for output in request.outputs if output.suffix == ".html"]
     if request.is_opened and not pages:
         raise click.UsageError("--open must come with -o PATH.html, which it opens.")
@@ -252,8 +253,7 @@ def _read_and_advised(request: _Options, journal: Path | None, progress: Progres
             groups=request.groups,
             time=request.time,
         )
-    stdin = sys.stdin.buffer if request.data == "-" else None
-    file = read_frame(request.data, stdin=stdin)
+    file = read_frame(request.data)
     if not request.target:
         raise click.UsageError(_target_wanted(list(file.frame.columns)))
     split = split_columns(
@@ -326,8 +326,11 @@ def _journal(request: _Options) -> Path | None:
                 "--resume must come with --storage PATH or -o PATH, which name the journal."
             )
         return None
-    is_there = path.exists() and path.stat().st_size > 0
+    is_there = _holds_anything(path)
     if is_there and not request.resume:
+        from regadvisor.search.store import check_ours
+
+        check_ours(path)
         raise click.UsageError(
             f"{path} is the journal of an interrupted run: give --resume to go on with it, or delete it."
         )
@@ -336,11 +339,19 @@ def _journal(request: _Options) -> Path | None:
     return path
 
 
+def _holds_anything(path: Path) -> bool:
+    """Return whether there is such a file, and not an empty one; raise for what cannot be the name of one."""
+    try:
+        return path.exists() and path.stat().st_size > 0
+    except OSError as error:
+        raise click.UsageError(f"a file cannot be called {str(path)!r}: {reason_of(error)}.") from error
+
+
 def _saved(journal: Path | None) -> str:
     """Return what an interrupted run leaves behind, and how to go on."""
     if journal is None:
         return "nothing was saved (-o PATH or --storage PATH would keep what is known)"
-    if not journal.exists() or journal.stat().st_size == 0:
+    if not _holds_anything(journal):
         return "nothing was known yet"
     return f"what is known is saved in {journal}: run the same command with --resume"
 

@@ -232,7 +232,7 @@ def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
         terminal.complain(
             "no answer; answer in a terminal, or give --correlated yes|no and --whole-picture yes|no"
         )
-        is_asked = sys.stdin.isatty()  # else nobody was there to answer
+        is_asked = sys.stdin is not None and sys.stdin.isatty()  # else nobody was there to answer
         raise click.exceptions.Exit(terminal.INTERRUPTED if is_asked else terminal.USAGE) from None
 
     import regadvisor

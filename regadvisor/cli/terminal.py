@@ -191,6 +191,8 @@ def ask(chart: Chart, replies: dict[str, str]) -> dict[str, str]:
         if name not in replies:
             n_asked += 1
             click.echo(f"{n_asked}  {question.text}\n   {_HINTS[name]}", err=True)
+            if sys.stdin is None:  # closed by the shell
+                raise click.Abort
             letter = click.prompt("  ", type=click.Choice([*_LETTERS], case_sensitive=False), err=True)
             replies[name] = _LETTERS[letter]
         reply = replies[name] if replies[name] in question.edges else _UNSURE[name]

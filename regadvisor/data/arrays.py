@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.data.frames import as_frame
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, reason_of
 from regadvisor.records import InputFacts
 from regadvisor.words import listed
 
@@ -127,6 +127,8 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
             f"every row of {name} must have the same number of values, got {type(values).__name__}: {error}; "
             "pass an array, a list of equal rows or a data frame"
         ) from error
+    if array.dtype.kind in "mM":
+        _check_dates(array, name)
     if array.dtype.kind == "V":
         raise DataError(
             f"{name} must be a plain array, got a structured one with the fields "
@@ -134,6 +136,17 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
             f"pandas.DataFrame({name})"
         )
     return array
+
+
+def _check_dates(array: NDArray[Any], name: str) -> None:
+    """Raise DataError for dates and durations that NumPy can hold, but pandas cannot."""
+    try:
+        pd.Series(array.ravel())
+    except (ValueError, TypeError) as error:  # out of bounds; of no unit
+        raise DataError(
+            f"{name} must hold dates and durations of a calendar, got {array.dtype} that no frame can hold "
+            f"({reason_of(error)}); pass years or days as numbers"
+        ) from error
 
 
 def _arrays_of(values: Any) -> list[Any]:

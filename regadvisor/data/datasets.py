@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regadvisor.data.arrays import plain_array
 from regadvisor.errors import DataError, reason_of
+from regadvisor.quiet import ignoring
 from regadvisor.words import listed
 
 #: A data set that takes more memory is refused.
@@ -204,16 +205,23 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
                 _check_size(sum(entry.file_size for entry in archive.infolist()), path)
         else:
             _check_size(path.stat().st_size, path)
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {path.stem: found}
-        with found:
-            return {name: found[name] for name in found.files}
+        with ignoring(Warning), path.open("rb") as file:  # of headers that Python 2 wrote, or nobody
+            found = np.load(file, allow_pickle=False)
+            whole = {path.stem: found} if isinstance(found, np.ndarray) else dict(found)
+        # An archive may hold other files, too.
+        return {name: _of_characters(each) for name, each in whole.items() if isinstance(each, np.ndarray)}
     except _DAMAGE as error:
         raise DataError(
             f"{path} must be a file of NumPy arrays of numbers or texts, got an error: {reason_of(error)}; "
             "save them by numpy.savez(path, X=X, y=y)"
         ) from error
+
+
+def _of_characters(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array; ValueError if it has texts of numbers that are no characters."""
+    if array.dtype.kind == "U" and array.size:
+        array.astype("<U").tobytes().decode("utf-32-le", "surrogatepass")
+    return array
 
 
 def _check_size(n_bytes: int, path: Path) -> None:
@@ -287,7 +295,7 @@ def _read_image(path: Path, what: Callable[[Any], T]) -> T:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with ignoring(Warning), Image.open(path) as image:
             return what(image)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever the decoders of a dozen formats raise
         raise DataError(f"{path} must be a whole image, got an error: {reason_of(error)}") from error

@@ -94,6 +94,8 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     """
     if str(path) == "-":
         name, expected = "standard input", None
+        if sys.stdin is None and stdin is None:  # closed by the shell
+            raise DataError("standard input must hold a table, got none: it is closed; name a file")
         piped = sys.stdin.buffer.read() if stdin is None else stdin.read()
         content = piped.encode("utf-8") if isinstance(piped, str) else piped
     else:
@@ -187,17 +189,21 @@ def _expected_format(path: Path) -> str:
     return found
 
 
+def _where(path: Path) -> str:
+    try:
+        folder = None if path.is_absolute() else Path.cwd()
+    except FileNotFoundError:
+        return "the folder that it is looked for in was removed"
+    return "check the spelling" if folder is None else f"it is looked for in {str(folder)!r}"
+
+
 def _read_file(path: Path) -> bytes:
     if path.is_dir():
         raise DataError(f"path must name a file, got the directory {str(path)!r}; name a file in it")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(
-            f"path must name an existing file, got {str(path)!r}; it is looked for in {str(Path.cwd())!r}"
-            if not path.is_absolute()
-            else f"path must name an existing file, got {str(path)!r}; check the spelling"
-        ) from error
+        raise DataError(f"path must name an existing file, got {str(path)!r}; {_where(path)}") from error
     except (OSError, ValueError) as error:
         raise DataError(
             f"path must name a readable file, got {str(path)!r}: {reason_of(error)}; check its name "

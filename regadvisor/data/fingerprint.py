@@ -69,7 +69,8 @@ def _add_numbers(whole: blake2b, numbers: Numbers) -> None:
 def _add_blocks(whole: blake2b, numbers: Numbers) -> None:
     is_large = numbers.shape[0] * numbers.shape[1] > _LARGE
     for _, block in numbers.blocks(_CHUNK_VALUES):
-        chunk = np.add(block, 0.0, dtype="<f8", order="C")  # -0.0 becomes 0.0
+        with np.errstate(invalid="ignore"):  # NaN of the kind that signals
+            chunk = np.add(block, 0.0, dtype="<f8", order="C")  # -0.0 becomes 0.0
         if np.isnan(chunk.min(initial=0.0)):
             chunk[np.isnan(chunk)] = np.nan  # one bit pattern for every NaN
         # A checksum tells changed data from unchanged ones as well, in a fifth of the time.

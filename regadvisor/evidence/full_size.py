@@ -187,7 +187,7 @@ def train_size(
     one.
     """
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
-    found = {job: None if store is None else store.find(study, job, None) for job in jobs}
+    found = {job: None if store is None else store.find(study, job, None, prepared) for job in jobs}
     known = {job for job in jobs if found[job] is not None}
     is_tested = Results(prepared=prepared, trials=()).is_tested
 

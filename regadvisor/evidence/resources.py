@@ -12,6 +12,7 @@ from typing import Any, Literal
 from regadvisor import thresholds
 from regadvisor.data.table import Table, largest_group_share
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
+from regadvisor.errors import StorageError
 from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
@@ -316,8 +317,14 @@ def _settings(rung: Rung) -> dict[str, str | int | float]:
 def _resumed(stored: dict[str, str | int | float], situation: Situation) -> Rung:
     """Return the rung of the run that wrote the journal; its budget starts again."""
     fields: dict[str, Any] = {"budget_s": None, **stored}
-    plan = situation.plan(EFFORTS[fields.pop("effort")], fields.pop("n_rows"))
-    return Rung(plan=plan, **fields)
+    try:
+        plan = situation.plan(EFFORTS[fields.pop("effort")], fields.pop("n_rows"))
+        return Rung(plan=plan, **fields)
+    except (KeyError, TypeError) as error:
+        raise StorageError(
+            f"storage must hold the settings of an earlier run, got others ({error}); delete the file to "
+            "start anew"
+        ) from error
 
 
 def _obstacle(table: Table, budget: float | Literal["auto"] | None) -> str | None:

@@ -112,16 +112,16 @@ def read_json(path: str | Path) -> Record:
     """
     do = "give the path that advice.to_json(path) wrote to"
     try:
-        size = Path(path).stat().st_size
-        content = Path(path).read_bytes() if size <= _MOST_BYTES else b""
+        with Path(path).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)  # a device may have no end
     except (OSError, ValueError, TypeError) as error:
         raise RecordError(
             f"path must be a readable advice file, got {str(path)!r}: {reason_of(error)}; {do}"
         ) from error
-    if size > _MOST_BYTES:
+    if len(content) > _MOST_BYTES:
         raise RecordError(
-            f"path must be an advice file, got {str(path)!r} of {size / 1e9:.1f} GB; an advice is never as "
-            f"large: {do}"
+            f"path must be an advice file, got {str(path)!r} of more than {_MOST_BYTES / 1e9:g} GB; an "
+            f"advice is never as large: {do}"
         )
     if content.strip() and not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         raise RecordError(f"path must be an advice file, got {str(path)!r}, which holds no JSON object: {do}")
@@ -167,10 +167,14 @@ def _check_numbers(record: Record) -> None:
         for name, share in (("support", claim.support), ("probability", claim.probability)):
             if share is not None and not 0 <= share <= 1:  # NaN is not
                 raise RecordError(f"advice must have a {name} from 0 to 1 of each claim, got {share}: {_DO}")
-    if record.features is not None and not math.isfinite(record.features.effective_rank):
-        raise RecordError(
-            f"advice must have a finite effective rank, got {record.features.effective_rank}: {_DO}"
-        )
+    features = record.features
+    if features is None:
+        return
+    if not math.isfinite(features.effective_rank):
+        raise RecordError(f"advice must have a finite effective rank, got {features.effective_rank}: {_DO}")
+    n = len(features.names)
+    if len(features.strengths) > n or any(len(row) > n for row in features.strengths):
+        raise RecordError(f"advice must have a name for each feature in its map, got {n}: {_DO}")
 
 
 # ------------------------------------------------------------------------------------------- writing
@@ -211,7 +215,7 @@ def _parsed(text: str | bytes) -> Any:
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
         return msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(
             f"advice must be JSON, got {len(raw):,} bytes that are not ({error}). "
             f"The file may be truncated: {_DO}"

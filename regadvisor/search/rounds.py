@@ -310,8 +310,9 @@ class Rounds:
             return set()
         found = set()
         for job, (request, *_) in some.items():
-            is_all = len(folds) == len(self.measure.prepared.folds)
-            stored = self.log.find(request.kind, job, None if is_all else folds)
+            prepared = self.measure.prepared
+            is_all = len(folds) == len(prepared.folds)
+            stored = self.log.find(request.kind, job, None if is_all else folds, prepared)
             if stored is not None:
                 self.n_resumed += 1
                 self._keep(stored if stored.folds is not None else replace(stored, folds=folds))

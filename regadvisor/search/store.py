@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.errors import StorageError, reason_of
-from regadvisor.families.base import Fit, Job
+from regadvisor.families.base import Fit, Job, Prepared
 
 #: SQLite's mark of whose file it is: "REG" and the format, which is raised when older journals are of no use.
 _MARK = int.from_bytes(b"REG\x02", "big")
@@ -45,7 +45,9 @@ class Journal:
     def get(self, key: str, kind: type[Value]) -> Value | None:
         """Return what is stored under a key, or None."""
         with _in_our_words(self._path):
-            row = self._database.execute("SELECT value FROM journal WHERE key = ?", (key,)).fetchone()
+            row = self._database.execute(
+                "SELECT CAST(value AS BLOB) FROM journal WHERE key = ?", (key,)
+            ).fetchone()
             if row is None:
                 return None
             return msgspec.msgpack.decode(zlib.decompress(row[0]), type=kind, dec_hook=_array)
@@ -71,9 +73,15 @@ class Journal:
                 + "; give what it was started with, or delete the file to start anew"
             )
 
-    def find(self, study: str, job: Job, folds: Sequence[int] | None) -> Fit | None:
-        """Return the stored fit of a job on these folds (None: on all)."""
-        return self.get(_key(study, job, folds), Fit)
+    def find(self, study: str, job: Job, folds: Sequence[int] | None, prepared: Prepared) -> Fit | None:
+        """Return the stored fit of a job on these folds (None: on all) of `prepared`.
+
+        Raises StorageError if another one stands under its key.
+        """
+        fit = self.get(_key(study, job, folds), Fit)
+        if fit is not None and not _is_of(fit, job, folds, prepared):
+            raise StorageError(_damaged(self._path, "a fit is not what it is called"))
+        return fit
 
     def append(self, study: str, fit: Fit) -> None:
         """Store a finished fit; `study` is its kind, or another name for fits that are no candidates."""
@@ -87,9 +95,9 @@ def opened(storage: str | Path) -> Iterator[Journal]:
     Raises StorageError if it is no journal of ours (it is left as it is), cannot be written, or another run
     holds it.
     """
-    path = Path(storage).absolute()
-    with _in_our_words(path):
-        _check_ours(path)
+    with _in_our_words(Path(storage)):
+        path = Path(storage).absolute()
+        check_ours(path)
         # Whichever thread trained a fit hands it over; sqlite3 itself takes one call at a time.
         database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
     with closing(database):
@@ -119,7 +127,7 @@ def write_settings(storage: str | Path, settings: Mapping[str, Setting]) -> None
         journal.put("settings", dict(settings))
 
 
-def _check_ours(path: Path) -> None:
+def check_ours(path: Path) -> None:
     """Raise unless the file is new or ours. It only reads: of what is not ours no byte changes."""
     if not path.exists():
         return
@@ -131,7 +139,9 @@ def _check_ours(path: Path) -> None:
     mark, line = 0, b""
     try:
         # SQLite reads it, since closing a file by other means drops the locks that this process has on it.
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        ) as database:
             # A file that a kill left in the middle of a change is shorter than it says; reading goes on.
             database.execute("PRAGMA writable_schema=ON")
             mark = _number(database, "application_id")
@@ -169,10 +179,7 @@ def _in_our_words(path: Path) -> Iterator[None]:
                 f"used by one run at a time, but another one holds {file}; wait for it or give another file"
             )
         elif kind in _DAMAGES or isinstance(error, zlib.error | msgspec.MsgspecError):
-            said = (
-                f"an undamaged journal, but {file} cannot be read ({reason}); give another file name, or "
-                "delete the file to start anew"
-            )
+            raise StorageError(_damaged(path, reason)) from error
         else:
             said = (
                 f"a file that can be written, got {file} ({reason}); give a file in a folder that can be "
@@ -180,6 +187,23 @@ def _in_our_words(path: Path) -> Iterator[None]:
                 "with --resume): what was stored is whole"
             )
         raise StorageError(f"storage must be {said}") from error
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return (
+        f"storage must be an undamaged journal, but {str(path)!r} cannot be read ({reason}); give another "
+        "file name, or delete the file to start anew"
+    )
+
+
+def _is_of(fit: Fit, job: Job, folds: Sequence[int] | None, prepared: Prepared) -> bool:
+    """Return whether a stored fit is that of a job on these folds, as far as can be told without training."""
+    by_fold = (fit.train_losses, *(() if fit.epochs is None else (fit.epochs,)))
+    return (
+        (fit.job, fit.folds) == (job, None if folds is None else tuple(folds))
+        and len(fit.losses) == prepared.n_rows
+        and all(len(each) == len(prepared.folds) for each in by_fold)
+    )
 
 
 def _key(study: str, job: Job, folds: Sequence[int] | None) -> str:
