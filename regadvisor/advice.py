@@ -117,15 +117,15 @@ class Advice(Reading):
             has ``coef_`` once it is fitted. A pipeline of yours keeps
             its steps, which have to give the features that the strengths were found on: the steps of
             ``advise(X, y, model=pipeline)``, or a ``StandardScaler`` of all columns. Other arguments stay,
-            except where the minimum cannot be found with them: L1 of two classes is fitted by liblinear,
-            other L1 by SAGA, and ``max_iter`` is raised. MLPClassifier and MLPRegressor get their `alpha`
-            and the epochs it is for, from advice about themselves. A module gets the dropout rate, in its
-            dropout layers and where its attention and recurrent layers drop units; a warning names dropout
-            that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`. A Keras model is made
-            again from its configuration and starts from its weights; it gets dropout rates, and ``L1L2`` as
-            ``kernel_regularizer`` or, for decoupled strengths, weight decay and a soft threshold in its
-            optimizer (it is then taken to be trained for as many steps as the advice is for). A skorch net
-            gets dropout and an optimizer with the penalty. Give both a standardised target.
+            except where the minimum cannot be found with them: LogisticRegression with L1 is then of a class
+            of ours that inherits from it, for SAGA stops too early. MLPClassifier and MLPRegressor get their
+            `alpha` and the epochs it is for, from advice about themselves. A module gets the dropout rate, in
+            its dropout layers and where its attention and recurrent layers drop units; a warning names
+            dropout that cannot be set. The penalty belongs to the optimizer: :meth:`optimizer`. A Keras model
+            is made again from its configuration and starts from its weights; it gets dropout rates, and
+            ``L1L2`` as ``kernel_regularizer`` or, for decoupled strengths, weight decay and a soft threshold
+            in its optimizer (it is then taken to be trained for as many steps as the advice is for). A skorch
+            net gets dropout and an optimizer with the penalty. Give both a standardised target.
 
         Raises
         ------

@@ -188,7 +188,4 @@ def about_free(columns: tuple[str | int, ...], facts: DataFacts) -> Note:
         f"No penalty acts on {names}: in front of the model {agreed(len(columns), 'it is', 'they are')} "
         "multiplied by 10,000, so weights are that much smaller there."
     )
-    if facts.task != "regression":
-        left_out = "L1+L2 was" if len(facts.classes or ()) <= 2 else "L1 and L1+L2 were"
-        text += f" {left_out} not tried: SAGA, the solver of scikit-learn for that, does not converge then."
     return Note(code="unpenalised", text=text)

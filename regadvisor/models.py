@@ -264,17 +264,11 @@ def _meant(name: str) -> str:
 
 
 def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:
-    from regadvisor.families.estimator.parts import without_saga
     from regadvisor.families.linear.family import LinearFamily
 
     if recipe is not None:
         raise ParameterError("recipe must be None for model='linear', got a Recipe; pass model='mlp'")
-    family = LinearFamily()
-    if facts.unpenalised and facts.task != "regression":
-        from sklearn.linear_model import LogisticRegression
-
-        return LinearFamily(without_saga(family.kinds, LogisticRegression(), facts))
-    return family
+    return LinearFamily()
 
 
 def _mlp(facts: DataFacts, *, recipe: Recipe | None, device: str, **_: object) -> Family:

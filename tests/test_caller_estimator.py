@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -337,9 +338,9 @@ def test_features_of_unequal_size_are_warned_of_and_fitted_by_solvers_that_bear_
     rows, y = load_breast_cancer(return_X_y=True)
     model = make_pipeline(SimpleImputer(), LogisticRegression())
     advice = advise(rows, y, model=model, effort="quick", folds=2)
-    assert set(advice.scores["kind"]) == {"none", "l2", "l1"}
+    assert set(advice.scores["kind"]) == {"none", "l2", "l1", "elasticnet"}
     assert any("Put StandardScaler()" in text for text in advice.warnings)
-    for kind in (Regularizer(l2=1e-5), Regularizer(l1=1e-3)):
+    for kind in (Regularizer(l2=1e-5), Regularizer(l1=1e-3), Regularizer(l1=1e-3, l2=1e-3)):
         record = advice.record
         own = Advice(replace(record, strength=replace(record.strength, regularizer=kind)))
         model_ = own.apply(model).fit(rows, y)
@@ -349,11 +350,26 @@ def test_features_of_unequal_size_are_warned_of_and_fitted_by_solvers_that_bear_
     assert any("Put StandardScaler()" in text for text in advice.warnings)
 
 
-def test_several_classes_of_unequal_features_have_l2_alone() -> None:
+def test_what_apply_returns_is_at_the_minimum_for_several_classes_of_unequal_features() -> None:
     rows, y = load_iris(return_X_y=True)
-    model = make_pipeline(FunctionTransformer(lambda x: x * [1e5, 1, 1, 1]), LogisticRegression())
+    steps = FunctionTransformer(lambda x: x * [1e5, 1, 1, 1])
+    with config_context(enable_metadata_routing=True):
+        model = make_pipeline(steps, LogisticRegression().set_fit_request(sample_weight=True))
     advice = advise(rows, y, model=model, effort="quick", folds=2)
-    assert set(advice.scores["kind"]) == {"none", "l2"}
+    assert set(advice.scores["kind"]) == {"none", "l2", "l1", "elasticnet"}
+    record = advice.record
+    own = Advice(replace(record, strength=replace(record.strength, regularizer=Regularizer(l1=1e-3))))
+    last = own.apply(model).fit(rows, y)[-1]
+    assert isinstance(last, LogisticRegression)
+    assert str(last._metadata_request) == str(model[-1]._metadata_request)
+    scaled = rows * [1e5, 1, 1, 1]
+    gradient = (last.predict_proba(scaled) - np.eye(3)[y]).T @ scaled / len(y)
+    violation = np.where(
+        last.coef_ == 0, np.abs(gradient) - 1e-3, np.abs(gradient + 1e-3 * np.sign(last.coef_))
+    )
+    assert violation.max() < 2e-5
+    again = advise(rows, y, model=own.apply(model), effort="quick", folds=2)  # as it was passed at first
+    assert again.record.training == record.training
 
 
 # ------------------------------------------------------------------------------------- saved and loaded

@@ -455,6 +455,7 @@ def test_the_range_is_told_in_the_unit_of_the_estimator(model: Any, y: Any) -> N
         ("noisy", False),
         ("one of two labels", True),
         ("no label", False),
+        ("two classes, calibrated", True),
     ],
 )
 def test_without_a_penalty_there_is_no_best_fit_where_a_class_or_label_is_told_apart(y, is_told):
@@ -468,6 +469,8 @@ def test_without_a_penalty_there_is_no_best_fit_where_a_class_or_label_is_told_a
         "one of two labels": np.column_stack([noisy, X[:, 0] > 0]).astype(int),
         "no label": np.column_stack([noisy, noisy]),
     }
+    targets["two classes, calibrated"] = (X[:, 0] > 0).astype(int)
     wrapper = OneVsRestClassifier if targets[y].ndim == 1 else MultiOutputClassifier
+    wrapper = CalibratedClassifierCV if "calibrated" in y else wrapper
     model = wrapper(LogisticRegression(C=1e6, max_iter=10_000)).fit(X, targets[y])
     assert _tells_apart(model, X, targets[y]) == is_told

@@ -14,6 +14,7 @@ from regadvisor.data.source import make_table
 from regadvisor.export import plain
 from regadvisor.export.code import estimator_code, unnamed
 from regadvisor.families import encoding, preprocess, scaling
+from regadvisor.families.linear import logistic
 from regadvisor.families.preprocess import make_preprocessor
 
 N = 60
@@ -142,7 +143,7 @@ def test_every_plain_step_stands_for_one_of_ours() -> None:
     names = [name for name, own in vars(plain).items() if getattr(own, "__module__", "") == plain.__name__]
     assert names
     for name in names:
-        assert any(hasattr(module, name) for module in (encoding, preprocess, scaling)), name
+        assert any(hasattr(module, name) for module in (encoding, logistic, preprocess, scaling)), name
         assert "regadvisor" not in inspect.getsource(getattr(plain, name))
 
 

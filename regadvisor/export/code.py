@@ -56,6 +56,10 @@ class _Needs:
 _SCRIPT_IMPORTS = {
     "np.": "import numpy as np",
     "pd.": "import pandas as pd",
+    "minimize(": "from scipy.optimize import minimize",
+    "log_softmax(": "from scipy.special import log_softmax",
+    "(LogisticRegression)": "from sklearn.linear_model import LogisticRegression",
+    "compute_class_weight(": "from sklearn.utils.class_weight import compute_class_weight",
     "BaseEstimator": "from sklearn.base import BaseEstimator, TransformerMixin",
 }
 
@@ -321,7 +325,7 @@ def _constructor(value: Any, needs: _Needs) -> Any:
     """Return the constructor call of an object that keeps its parameters under their names."""
     if _has_given_names(value):
         return _made(value, needs)
-    kind = getattr(type(value), "written_as", type(value))
+    kind = getattr(value, "written_as", type(value))
     own = _written_out(kind) if _has_formats(value) else None
     signature = inspect.signature((own or kind).__init__)
     name = needs.define(own) if own else _imported(kind, needs, may_define=False)

@@ -28,13 +28,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
 from regadvisor.families.estimator.names import is_own_class, step_texts, theirs, usual
-from regadvisor.families.estimator.parts import (
-    cut,
-    one_after_the_other,
-    steps_inside,
-    with_exact_solver,
-    without_saga,
-)
+from regadvisor.families.estimator.parts import cut, one_after_the_other, steps_inside, with_exact_solver
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
@@ -135,16 +129,15 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     row = _row(inner, facts)
     _check_arguments(last, inner)
     _check_targets(last, facts)
-    kinds = row.kinds(inner)
     if facts.unpenalised:
         _check_unpenalised(last, row, has_inside=inside is not None)
-        kinds, last = without_saga(kinds, inner, facts), with_exact_solver(last)
+        last = with_exact_solver(last)
     caller = Caller(
         estimator=estimator,
         steps=steps,
         last=last,
         inside=inside,
-        kinds=kinds,
+        kinds=row.kinds(inner),
         n_labels=len(facts.targets) if row.is_classifier else 0,
     )
     if caller.class_weight is not None:
@@ -287,7 +280,7 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
 
 
 def _looked_at(table: Table, caller: Caller) -> Caller:
-    """Return the estimator with a note, and without kinds that it could not fit, if features are unequal."""
+    """Return the estimator with a note if its features are unequal."""
     rows = np.linspace(0, table.n_rows - 1, min(table.n_rows, ROWS_LOOKED_AT)).astype(np.intp)
     some = table.take(rows)
     encoder = make_encoder(some, lambda: None)
@@ -297,21 +290,13 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     ratio = _inequality(features if encoder.free is None else features[:, ~encoder.free])
     if ratio < UNEQUAL_FEATURES:
         return caller
-    inner = innermost(caller.last)
-    name = type(inner).__name__
+    name = type(innermost(caller.last)).__name__
     text = (
         f"The features that {name} gets differ in size: the largest is {number(ratio)} times the usual one. "
         "A penalty then acts on the small ones only. Put StandardScaler() right before it."
     )
-    kinds = without_saga(caller.kinds, inner, table.facts)
-    left_out = [LABELS[kind] for kind in caller.kinds if kind not in kinds]
-    if left_out:
-        text += (
-            f" {' and '.join(left_out)} {'was' if len(left_out) == 1 else 'were'} left out: SAGA, the only "
-            "solver that scikit-learn has for it, does not converge on such features."
-        )
     note = Note(code="unequal-features", text=text, is_warning=True)
-    return replace(caller, kinds=kinds, is_unequal=True, notes=(*caller.notes, note))
+    return replace(caller, is_unequal=True, notes=(*caller.notes, note))
 
 
 def _inequality(features: NDArray[np.float64]) -> float:

@@ -26,7 +26,7 @@ from regadvisor.families.estimator.measures import Scale
 from regadvisor.families.estimator.names import step_texts, theirs, usual
 from regadvisor.families.estimator.parts import objective_of, with_last
 from regadvisor.families.estimator.rules import Strengths
-from regadvisor.families.estimator.table import configured, innermost, wrapper_of
+from regadvisor.families.estimator.table import configured, innermost, without_search, wrapper_of
 from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
 from regadvisor.families.fitted.ranges import scaled
@@ -230,7 +230,7 @@ def told_parameters(
     if not (strengths.l1 or strengths.l2) or facts.mean_weight is None:
         return {}
     strengths = replace(strengths, mean_weight=caller.mean_weight * facts.mean_weight)
-    inner = innermost(configured(caller.last, strengths))
+    inner = innermost(without_search(configured(caller.last, strengths)))  # the class that has them
     known, common = inner.get_params(), usual(inner)
     told: dict[str, float | str] = {name: float(known[name]) for name in ("alpha", "C") if name in known}
     if known.get("penalty") != common.get("penalty"):
@@ -290,6 +290,8 @@ def _tells_apart(model: Any, X: Any, y: Any) -> bool:
     """Whether a log loss has no lowest value without a penalty: of a label, no row is on the wrong side."""
     if theirs(innermost(model)) != "LogisticRegression":
         return False
+    if theirs(model) == "CalibratedClassifierCV":  # each of those inside was fitted to some of the rows
+        model = clone(model.estimator).fit(X, y)
     is_right = np.asarray(model.predict(X) == y)
     if theirs(model) == "OneVsRestClassifier" and is_right.ndim == 1 and len(model.estimators_) > 1:
         is_right = (model.decision_function(X) > 0) == (np.asarray(y)[:, None] == model.classes_)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.names import is_there, text_of, usual
 from regadvisor.families.estimator.table import STRENGTH_PARAMS, innermost, wrapper_of
-from regadvisor.records import DataFacts
-from regadvisor.regularizer import Kind
 
 #: Arguments that change what is minimised.
 _OBJECTIVE = (
@@ -131,22 +127,6 @@ def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:
     plain = usual(inner)
     inner.set_params(**{name: plain[name] for name in STRENGTH_PARAMS if name in known})
     return own
-
-
-def without_saga(kinds: tuple[Kind, ...], inner: Any, facts: DataFacts) -> tuple[Kind, ...]:
-    """Return the kinds that can be fitted to features of unequal size: SAGA does not converge on them.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> facts = DataFacts(container="array", task="binary", n_rows=9, columns=(), classes=(0, 1))
-    >>> without_saga(("none", "l2", "l1", "elasticnet"), LogisticRegression(), facts)
-    ('none', 'l2', 'l1')
-    """
-    if type(inner).__name__ != "LogisticRegression":
-        return kinds
-    fitted = ("none", "l2", "l1") if len(facts.classes or ()) <= 2 else ("none", "l2")
-    return tuple(kind for kind in kinds if kind in fitted)
 
 
 def with_exact_solver(last: BaseEstimator) -> BaseEstimator:

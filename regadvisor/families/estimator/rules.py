@@ -16,18 +16,18 @@ from regadvisor.families.linear.estimators import (
     LBFGS_TOL,
     LIBLINEAR_TOL,
     MAX_ITER,
+    SAGA_TOL,
     lbfgs_tol,
     weights_up_to_one,
 )
+from regadvisor.families.linear.logistic import SparseLogisticRegression
 
-#: SAGA, the solver of L1+L2, gets at least so many passes: the estimator's default is for faster ones.
+#: Where our own solver does not converge, SAGA gets at least so many passes: the default is for faster ones.
 _SAGA_LEAST_ITER = 5_000
 #: SGD with its default rates ends 0.002 above the minimum of the mean loss at alpha=1e-3 (breast cancer) and
 #: 2 to 3 above it at 1e-5. With adaptive ones from 0.01 on and this tolerance (for a target of variance 1) it
 #: ends 0.0006 and 0.014 above it.
 _SGD_TOL = 1e-5
-#: The same for features of unequal size, whose intercepts are large: within 0.004 after 4 s (30 raw columns).
-_UNEQUAL = (1_000.0, 1e-6)
 #: Strength that stands for none where an estimator cannot do without a penalty.
 VANISHING = 1e-6
 #: Solvers of LogisticRegression that find the minimum of an L2 penalty; liblinear penalises the intercept.
@@ -67,12 +67,11 @@ def logistic(model: Any, s: Strengths) -> BaseEstimator:
     params: dict[str, Any] = dict(logistic_params(s.l1, s.l2, s.n_rows * s.mean_weight))
     params |= {"dual": False, "penalty": LogisticRegression().penalty}
     solver = model.solver
-    if s.l1 > 0 and s.l2 == 0 and s.n_classes == 2 and solver != "saga":
-        scaling, tol = _UNEQUAL if s.is_unequal else (INTERCEPT_SCALING, LIBLINEAR_TOL)
-        params |= {"solver": "liblinear", "tol": min(model.tol, tol), "max_iter": MAX_ITER}
-        params |= {"intercept_scaling": scaling}
+    if s.l1 > 0 and s.l2 == 0 and s.n_classes == 2 and solver != "saga" and not s.is_unequal:
+        params |= {"solver": "liblinear", "tol": min(model.tol, LIBLINEAR_TOL), "max_iter": MAX_ITER}
+        params |= {"intercept_scaling": INTERCEPT_SCALING}
     elif s.l1 > 0:
-        params |= {"solver": "saga", "max_iter": _SAGA_LEAST_ITER}
+        params |= {"solver": "saga", "tol": min(model.tol, SAGA_TOL), "max_iter": _SAGA_LEAST_ITER}
     elif s.l2 == 0 or solver not in _L2_SOLVERS:
         params |= {"solver": "lbfgs", "max_iter": MAX_ITER}
     else:
@@ -84,6 +83,8 @@ def logistic(model: Any, s: Strengths) -> BaseEstimator:
         params["class_weight"], largest = weights_up_to_one(s.class_weight)
         params["C"] *= largest
     params["max_iter"] = max(params["max_iter"], model.max_iter)
+    if s.l1 > 0 and type(model) is LogisticRegression:
+        model.__class__ = SparseLogisticRegression  # what else was set on the caller's own stays
     return model.set_params(**params)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from sklearn import linear_model
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
@@ -30,6 +30,7 @@ from regadvisor.families.estimator.names import is_own_class, is_there, theirs
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
+from regadvisor.families.linear.logistic import SparseLogisticRegression
 from regadvisor.foreign import check_ours
 from regadvisor.regularizer import Kind
 
@@ -284,6 +285,8 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
         return own
     if name.endswith("SearchCV") and is_own_class(own):
         return without_search(own.estimator)
+    if type(own) is SparseLogisticRegression:  # what apply() made of one
+        own.__class__ = LogisticRegression
     wrapper = wrapper_of(own)
     if wrapper is not None:
         inner = getattr(own, wrapper.inner)

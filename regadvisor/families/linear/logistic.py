@@ -41,8 +41,10 @@ class SparseLogisticRegression(LogisticRegression):
     array(['b'], dtype='<U1')
     """
 
-    #: What scripts have in its place.
-    written_as = LogisticRegression
+    @property
+    def written_as(self) -> type:
+        """What scripts have in its place; without scikit-learn's own SAGA, which is slow."""
+        return LogisticRegression if self.solver == "liblinear" else type(self)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model.
