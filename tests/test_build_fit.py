@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import (
@@ -137,31 +137,41 @@ def test_columns_are_found_by_their_names(form: Callable[[dict[str, Any]], Any],
         model.predict(form({"b": B, "c": A}))
 
 
+@pytest.mark.parametrize("has_levels", [False, True])
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_a_value_that_is_missing_where_none_was_is_named(kind: str) -> None:
-    frame = pd.DataFrame({"a": A, "b": B})
+def test_where_no_value_was_missing_the_usual_one_stands_in(kind: str, has_levels: bool) -> None:
+    frame = pd.DataFrame({"a": A, "b": B} | ({"s": ["u", "v", "w"] * (N // 3)} if has_levels else {}))
     model = built(frame, Y, kind).fit(frame, Y)
-    frame.loc[[3, 5], "b"] = np.nan
-    for act in (model.predict, lambda X: model.score(X, Y), lambda X: built(B[:, None], Y, kind).fit(X, Y)):
-        with pytest.raises(
-            DataError, match=r"had one, got missing values in 'b' \(2\); fill them in, or ask"
-        ):
-            act(frame)
+    holes = frame.copy()
+    holes.loc[[3, 5], "b"] = np.nan
+    usual = holes.fillna({"b": np.median(B) if kind == "mlp" else B.mean()})
+    said = r"X has missing values in 'b' \(2\), where the rows of the fit had none: the usual value"
+    with pytest.warns(UserWarning, match=said):
+        np.testing.assert_allclose(model.predict(holes), model.predict(usual), rtol=1e-6)
+    with pytest.warns(UserWarning, match=said):
+        assert model.score(holes, Y) == pytest.approx(model.score(usual, Y))
+    with pytest.raises(DataError, match=r"had one, got missing values in 'b' \(2\); fill them in, or ask"):
+        built(frame, Y, kind).fit(holes, Y)
+
+
+def test_features_of_steps_of_the_caller_are_not_filled_in() -> None:
     array = np.column_stack([A, B])
-    model = built(array, Y, kind).fit(array, Y)
+    given = make_pipeline(MinMaxScaler(), Ridge())
+    model = advise(array, Y, model=given, budget=0).build().fit(array, Y)
     array[3, 0] = np.nan
     with pytest.raises(DataError, match=r"got missing values in 0 \(1\); fill"):
         model.predict(array)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
-def test_every_answer_of_a_classifier_names_what_is_missing(method: str) -> None:
+def test_every_answer_of_a_classifier_bears_missing_values(method: str) -> None:
     frame = pd.DataFrame({"b": B, "a": A})
     model = built(frame, LABELS, "linear").fit(frame, LABELS)
     answers = getattr(model, method)(frame)
     np.testing.assert_array_equal(getattr(model, method)(frame[["a", "b"]]), answers)
-    with pytest.raises(DataError, match=r"had one, got missing values in 'b' \(60\)"):
-        getattr(model, method)(frame.assign(b=np.nan))
+    with pytest.warns(UserWarning, match=r"missing values in 'b' \(60\)"):
+        found = getattr(model, method)(frame.assign(b=np.nan))
+    np.testing.assert_array_equal(found, getattr(model, method)(frame.assign(b=B.mean())))
 
 
 def test_missing_values_that_a_step_makes_are_not_said_to_be_in_the_rows() -> None:

@@ -119,8 +119,8 @@ def usual_preprocessor(
 
     It can be cloned and pickled, and gives dense arrays (sparse ones for sparse data, and for linear models
     of very many levels). Unknown categories and empty or constant columns are no error in `fit` or
-    `transform`. Where the data had no missing values at all, NaN at prediction time passes through to the
-    model, which says so.
+    `transform`. Where the data had no missing values at all, NaN at prediction time passes through, and
+    :class:`~regadvisor.families.pipeline.AdvisedPipeline` takes the usual value for it.
 
     Examples
     --------

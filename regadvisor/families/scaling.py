@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from regadvisor.thresholds import SMOOTH_CLIP_LIMIT
@@ -80,6 +83,22 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def has_usual_value_0(step: Any) -> bool:
+    """Return whether the mean or median of each number becomes 0 in a fitted preprocessing.
+
+    Examples
+    --------
+    >>> has_usual_value_0(StandardScaler()), has_usual_value_0(StandardScaler(with_mean=False))
+    (True, False)
+    """
+    if isinstance(step, ColumnTransformer):
+        return has_usual_value_0(step.named_transformers_.get("numeric"))
+    if isinstance(step, Pipeline):
+        return has_usual_value_0(step.steps[-1][1])
+    step = getattr(step, "steps_", step)  # Unpenalised
+    return isinstance(step, RobustSmoothClip) or (isinstance(step, StandardScaler) and bool(step.with_mean))
 
 
 def _quantiles(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
