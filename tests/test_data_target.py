@@ -210,12 +210,14 @@ def test_labels_that_differ_in_case_or_blanks_are_warned_of_with_their_rows():
 
 def test_the_levels_of_a_column_are_noted_alike():
     frame = pd.DataFrame({"city": ["Bonn", "bonn", "Ulm", "-"] * 6, "n": ["1", "2", "?", "4"] * 6})
+    frame["town"] = ["M\u00fcnchen", "M\u00c3\u00bcnchen", "Ulm", "K\u00f6ln"] * 6
     table = make_table(frame, np.arange(24.0))
     notes = {note.code: note for note in table.notes}
     assert "'Bonn' and 'bonn' in 'city'" in notes["levels-alike"].text
+    assert "'M\u00fcnchen' and 'M\u00c3\u00bcnchen' in 'town'" in notes["levels-alike"].text
     assert "'-' in 'city'" in notes["levels-missing"].text
     assert not notes["levels-alike"].is_warning
-    assert [column.kind for column in table.facts.columns] == ["categorical", "numeric"]
+    assert [column.kind for column in table.facts.columns] == ["categorical", "numeric", "categorical"]
     np.testing.assert_array_equal(table.X["n"].iloc[:4], [1, 2, np.nan, 4])
 
 
@@ -379,6 +381,26 @@ def test_one_hot_columns_are_named_for_what_they_are(n_classes):
     assert advise(features, one_hot, task="regression", budget=0).record.data.n_targets == n_classes
     one_hot[0] = 1  # several labels in one row: these are labels
     assert advise(features, one_hot, budget=0).record.data.n_targets == n_classes
+
+
+@pytest.mark.parametrize(("first", "n_each", "task"), [(10, 40, "multiclass"), (101, 10, "multiclass")])
+def test_labels_met_equally_often_may_begin_anywhere(first, n_each, task):
+    rng = np.random.default_rng(0)
+    for n_labels in (10, 40):
+        labels = first + np.repeat(np.arange(n_labels), n_each)
+        assert made(rng.permutation(labels)).facts.task == task
+        assert made(first + rng.integers(0, n_labels, size=len(labels))).facts.task == "regression"
+    assert made(2001 + np.arange(400) % 10).facts.task == "regression"  # a panel
+
+
+def test_a_few_numbers_that_are_not_whole_are_told_how_to_be_classes():
+    for few in ((0.5, 1.5), (0, 0.5, 1)):
+        table = made(np.array(few)[np.arange(60) % len(few)])
+        assert table.facts.task == "regression"
+        assert (
+            "and nothing else, and is taken as a number; pass y.astype(str)" in warned(table)["task-guessed"]
+        )
+    assert "task-guessed" not in warned(made(np.arange(60) / 2))
 
 
 LAND_COVER = (11, 21, 22, 23, 24, 31, 41, 42, 43, 52, 71, 81, 82, 90, 95)  # National Land Cover Database

@@ -111,6 +111,7 @@ def test_codes_that_are_read_as_numbers_are_named(n_codes):
         text = said(X, target, "codes-as-numbers")
         assert text.startswith("the numbers in 'region' look like codes: as categories they predict ")
         assert "X['region'].astype('category')" in text
+        assert text.endswith("If the model will meet new ones, pass groups='region' instead.")
     assert said(X.to_numpy(), y, "codes-as-numbers").startswith("the numbers in column 0 look like codes")
     assert said(X.astype({"region": "category"}), y, "codes-as-numbers") is None
 

@@ -44,6 +44,8 @@ def test_a_time_beside_whether_it_had_ended_is_censored(time, event, values):
     [
         (pd.DataFrame({"age": AGE, "time": TIME}), "time"),
         (pd.DataFrame({"cens": EVENT, "price": TIME}), "price"),
+        (pd.DataFrame({"status": np.where(EVENT, "new", "used"), "duration": TIME}), "duration"),
+        (pd.DataFrame({"status": np.where(EVENT, "new", "used"), "duration": TIME}), "status"),
         (pd.DataFrame({"timeline": EVENT, "time": TIME}), "time"),
         (pd.DataFrame({"event": [f"run {i % 5}" for i in range(N)], "time": TIME}), "time"),
         (pd.DataFrame({"event": EVENT, "time": TIME - 50}), "time"),  # below 0: no duration
@@ -57,7 +59,17 @@ def test_a_time_beside_whether_it_had_ended_is_censored(time, event, values):
         (pd.DataFrame({"status": EVENT, "reaction_time": TIME}), "reaction_time"),
     ],
     ids=[
-        *["no event", "no time", "another word", "many events", "negative", "few times", "no event's name"],
+        *[
+            "no event",
+            "no time",
+            "words",
+            "words to predict",
+            "another word",
+            "many events",
+            "negative",
+            "few times",
+            "no event's name",
+        ],
         *["terms of loans", "terms to predict", "clock", "calendar", "of something else", "of a task"],
     ],
 )

@@ -71,13 +71,24 @@ def test_what_was_worked_out_elsewhere_is_none(seed):
         lambda y: pd.qcut(y, 10, labels=False),
         lambda y: np.where(y > 0.5, "dear", "cheap"),
         lambda y: np.digitize(y, [-1, 1]) + 1.0,
+        lambda y: np.clip(y, -1, 2).round(1) / 3,
     ],
-    ids=["three", "tenths", "two", "numbers"],
+    ids=["three", "tenths", "two", "numbers", "steps"],
 )
 def test_bands_of_the_target_are_a_leak(bands):
     frame, y, _ = shops(0)
     text = made(frame.assign(band=bands(y)), y)["target-bands"]
     assert text.startswith("each value of 'band' has a range of the target to itself")
+
+
+def test_a_target_that_numbers_the_rows_is_told_and_no_bands_of_it():
+    frame, y, _ = shops(0)
+    blocks = frame.assign(block=np.repeat(np.arange(6), -(-N // 6))[:N])
+    found = made(blocks, np.arange(N) + 1)
+    assert found["target-numbers-rows"].endswith("is it the column that you mean to predict?")
+    assert not MADE & set(found)
+    for honest in (y, np.random.default_rng(0).permutation(N), np.sort(np.round(100 * y))):
+        assert "target-numbers-rows" not in made(blocks, honest)
 
 
 def test_levels_that_overlap_or_that_the_others_show_as_well_are_none():

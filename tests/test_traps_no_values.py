@@ -115,6 +115,8 @@ def test_a_last_row_of_sums_is_named():
     )
     assert not {"extreme-features", "extreme-target"} & set(found)
     assert "totals-row" in notes(with_total[["units", "cost"]].to_numpy(), with_total["profit"])
+    rounded = pd.concat([with_total[:-1], total.round().to_frame().T], ignore_index=True).infer_objects()
+    assert "totals-row" in notes(rounded[["units", "cost"]], rounded["profit"])
     one = with_total.assign(shop=[*table["shop"], "Total"], cost=1.0)
     assert "'units'" in notes(one[["shop", "units", "cost"]], Y[:61])["totals-row"]
     assert "totals-row" not in notes(one[["units", "cost"]], Y[:61])  # one sum may be luck
@@ -127,6 +129,9 @@ def test_a_last_row_of_averages_is_named():
     text = notes(own[["units", "cost"]], own["profit"])["totals-row"]
     assert text.startswith("the last row (row 60) holds the averages of the rows above in 'units' and 'cost'")
     assert "and the target: a line" in text
+    rounded = pd.concat([own[:-1], own[-1:].round(1)], ignore_index=True)
+    assert "averages" in notes(rounded[["units", "cost"]], rounded["profit"])["totals-row"]
+    assert "totals-row" not in notes(rounded[["units"]], Y[:61])  # one may be luck
     usual = pd.concat([own.iloc[[-1]], own], ignore_index=True)  # a row in the middle is met twice
     assert "totals-row" not in notes(usual[["units", "cost"]], usual["profit"])
 
@@ -222,5 +227,6 @@ def test_labels_of_many_classes_are_classes_and_of_uneven_ones_a_doubt(first):
     facts = make_table(X, uneven).facts
     assert (facts.task, facts.other_task) == ("regression", "classification")
     assert "task='classification' if these are classes" in notes(X, uneven)["task-guessed"]
-    for number in (faces + 2, faces + 0.5, np.r_[faces[:-1], 90], R.integers(18, 90, size=N)):
+    assert make_table(X, faces + 100).facts.task == "multiclass"
+    for number in (uneven + 2, faces + 0.5, np.r_[faces[:-1], 90], R.integers(18, 90, size=N)):
         assert make_table(X, number).facts.other_task is None

@@ -86,7 +86,7 @@ _SHORTENED = ("yes", "no", "true", "false", "male", "female", "ja", "nein", "oui
 def alike(texts: Iterable[object]) -> list[list[str]]:
     """Return groups of texts that differ in how they are written only, each of two or more.
 
-    In case, in blanks, in how accents are stored, or a word for yes or no and its first letter.
+    In case, in blanks, in how accents are stored or misread, or a word for yes or no and its first letter.
 
     Examples
     --------
@@ -96,12 +96,26 @@ def alike(texts: Iterable[object]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for text in texts:
         if isinstance(text, str):
-            stored = unicodedata.normalize("NFKC", text.replace("\u200b", ""))
+            stored = unicodedata.normalize("NFKC", _as_meant(text).replace("\u200b", ""))
             groups.setdefault(" ".join(stored.split()).casefold(), []).append(text)
     for word in _SHORTENED:
         if word in groups and word[0] in groups:
             groups[word] += groups.pop(word[0])
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _as_meant(text: str) -> str:
+    """Return a text that was written in UTF-8 and read in the encoding of Windows as it was written.
+
+    Examples
+    --------
+    >>> _as_meant("K\u00c3\u00b6ln") == _as_meant("K\u00f6ln")
+    True
+    """
+    try:
+        return text if text.isascii() else text.encode("cp1252").decode()
+    except UnicodeError:
+        return text
 
 
 # ------------------------------------------------------------------------------------------ labels of classes
@@ -158,5 +172,5 @@ def _plain(label: object) -> Label:
             ) from error
     raise DataError(
         f"labels in y must be text, numbers or booleans, got {type(label).__name__}. Unknown label "
-        "type: unknown"
+        "type: unknown; convert them with float() or str()"
     )

@@ -177,16 +177,12 @@ def _almost_numbers(name: Name, levels: Levels) -> Note | None:
             n_others += own
     n_all = n_numbers + n_others
     is_few = len(others) <= ALMOST_MOST_TEXTS or n_others <= ALMOST_MOST_ROWS * n_all
-    if (
-        not others
-        or not is_few
-        or n_numbers < ALMOST_NUMBERS * n_all
-        or around.count(unit) < ALMOST_DIFFERENT
-    ):
+    is_mostly = n_rows.total() >= ALMOST_NUMBERS * n_all
+    if not others or not is_few or not is_mostly or around.count(unit) < ALMOST_DIFFERENT:
         return None
-    what = " ".join(["numbers", *(f"in {part}" for part in unit or () if part)])
+    such = f" such as {shown(texts[around.index(unit)])}" if any(unit or ()) else ""
     text = (
-        f"{shown(name)} holds {what} in {n_numbers:,} of {counted(n_all, 'row')}, but also "
+        f"{shown(name)} holds numbers{such} in {n_numbers:,} of {counted(n_all, 'row')}, but also "
         f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. Write "
         "them all as numbers, in one unit, and None where one is missing."
     )

@@ -88,8 +88,8 @@ def _in_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
         )
     if sparse.issparse(values):
         raise DataError(f"{name} must be dense, got a sparse matrix; pass {name}.toarray().ravel()")
-    if isinstance(values, pd.Series):
-        return values
+    if isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        return pd.Series(values, copy=False)
     frame = as_frame(values, name=name)
     if frame is not None:
         return frame

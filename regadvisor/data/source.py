@@ -33,6 +33,7 @@ from regadvisor.data.thinning import Thinning, has_missing, shares_made_up_for, 
 from regadvisor.data.written_target import with_numbers
 from regadvisor.errors import DataError
 from regadvisor.records import Column, DataFacts, Note
+from regadvisor.thresholds import ALMOST_DIFFERENT
 from regadvisor.words import agreed, counted
 
 if TYPE_CHECKING:
@@ -140,9 +141,14 @@ def _read(
     if kept is None:
         return read_columns(container, None, _columns_like(container, like))
     whole, rows = read_columns(container), container.take(np.flatnonzero(kept))
-    if not kept[0] and any(column.kind == "categorical" for column in whole.columns):
-        # A first row without a target may hold units, which make no text of the numbers below them.
-        whole = read_columns(container.take(np.arange(1, len(kept))))
+    fewest = 0 if len(kept) - kept.sum() == 1 else ALMOST_DIFFERENT
+    many = {j for j, levels in whole.levels.items() if len(levels.texts) > fewest}
+    if many:
+        # Units, footers and headers stand in rows without a target, and make no text of numbers.
+        used = read_columns(rows)
+        pairs = enumerate(zip(whole.columns, used.columns, strict=True))
+        kinds = tuple(own if j in many else every for j, (every, own) in pairs)
+        whole = replace(whole, columns=kinds, notes_on_reading=used.notes_on_reading)
     return read_columns(rows, whole, _columns_like(container, like))
 
 

@@ -34,8 +34,9 @@ from regadvisor.thresholds import (
     SCALE_AGAINST,
     SCALE_GAPS,
     SCALE_RAREST,
+    YEARS,
 )
-from regadvisor.words import counted, listed, shown
+from regadvisor.words import counted, joined, listed, shown
 
 if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
@@ -156,7 +157,7 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
 
     Many consecutive numbers that get rarer towards an end, as counts and scales from 1 to 10 do, are numbers,
     and so are many that lie far apart, that are consecutive but begin high, as ages do, or most of which are
-    rare. More of them are codes if each is met equally often, and they count up from 0 or 1.
+    rare. They are codes all the same if each is met equally often, as no measurement is.
 
     Examples
     --------
@@ -166,11 +167,8 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     >>> is_coded(np.random.default_rng(0).poisson(3.0, 300).astype(float))
     False
     """
-    few = _few_values(numbers)
-    if few is None:
-        counts = _labels_from_zero(numbers)
-        return counts is not None and bool(counts.max() <= BALANCED * counts.min())
-    return _why_number(*few) is None
+    few = _few_values(numbers) or _many_labels(numbers)
+    return few is not None and _why_number(*few) is None
 
 
 def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
@@ -188,7 +186,7 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
     Examples
     --------
     >>> ages = np.arange(25.0, 35.0)
-    >>> _why_number(ages, np.full(10, 50))
+    >>> _why_number(ages, np.arange(50, 60))
     'as codes are hardly counted from 25 on'
     >>> _why_number(ages - 25, np.full(10, 50))
     >>> _why_number(ages - 25, np.array([1, 2, 1, 5, 7, 4, 6, 2, 3, 1]))
@@ -198,6 +196,10 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
         return None
     if values[-1] - values[0] >= CODE_GAPS * len(values):  # as squares and doses in milligrams do
         return "as they lie far apart"
+    if _are_labels(values, counts):
+        return None
+    if len(values) > GUESS_MOST_CLASSES:
+        return "as some are met more often than others"
     if _is_scale(values, counts):
         return "as it gets rarer towards an end"
     if values[0] >= HIGHEST_FIRST_CODE and _are_consecutive(values):
@@ -207,16 +209,23 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
     return None
 
 
-def _labels_from_zero(numbers: NDArray[np.float64]) -> NDArray[np.intp] | None:
-    """Return the rows of each of many labels 0, 1, 2, … (or 1, 2, …) that are all met often; else None."""
+def _many_labels(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
+    """Return many consecutive labels and the rows of each if all of them are met often; else None."""
     low, high = numbers.min(), numbers.max()
     most = min(GUESS_MOST_BALANCED, len(numbers) / BALANCED_ROWS_PER_CLASS)
-    if low not in (0.0, 1.0) or not GUESS_MOST_CLASSES < high - low + 1 <= most:
+    if not GUESS_MOST_CLASSES < high - low + 1 <= most or not (numbers == np.round(numbers)).all():
         return None
-    if not (numbers == np.round(numbers)).all():
-        return None
-    counts = np.bincount(numbers.astype(np.intp) - int(low))
-    return counts if counts.min() >= BALANCED_ROWS_PER_CLASS / 2 else None
+    counts = np.bincount((numbers - low).astype(np.intp))
+    values, is_often = low + np.arange(len(counts)), counts.min() >= BALANCED_ROWS_PER_CLASS / 2
+    is_doubted = is_often and (low in (0.0, 1.0) or _are_labels(values, counts))
+    return (values, counts) if is_doubted else None
+
+
+def _are_labels(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
+    """Whether each number is met equally often, as no measurement is; a panel has as many rows a year."""
+    is_year = YEARS[0] <= values[0] and values[-1] <= YEARS[1]
+    is_balanced = counts.min() >= BALANCED_ROWS_PER_CLASS and counts.max() <= BALANCED * counts.min()
+    return bool(is_balanced and not is_year)
 
 
 def _are_consecutive(values: NDArray[np.float64]) -> bool:
@@ -235,18 +244,16 @@ def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
 
 def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
     """Return the target with the other task that few whole numbers could have, if nobody said which."""
-    few = _few_values(numbers)
-    counts = _labels_from_zero(numbers) if few is None else None
-    if counts is not None:
-        few = np.arange(len(counts)) + numbers.min(), counts
+    few = _few_values(numbers) or _many_labels(numbers)
+    if task == "auto" and few is None:
+        return replace(target, notes=(*target.notes, *_few_fractions(numbers)))
     if task != "auto" or few is None or len(values := few[0]) < 3:
         return target
     what = f"{len(values)} different whole numbers ({values[0]:g} to {values[-1]:g})"
     if target.task == "regression":
-        why = _why_number(*few) if counts is None else "as some are met more often than others"
         text = (
-            f"the target holds {what} and is taken as a number, {why}; pass task='classification' if these "
-            "are classes."
+            f"the target holds {what} and is taken as a number, {_why_number(*few)}; pass "
+            "task='classification' if these are classes."
         )
         note = Note(code="task-guessed", text=text, is_warning=True)
         return replace(target, other_task="classification", notes=(*target.notes, note))
@@ -257,6 +264,18 @@ def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
     )
     note = Note(code="task-guessed", text=text, is_warning=is_ordered)
     return replace(target, other_task="regression", notes=(*target.notes, note))
+
+
+def _few_fractions(numbers: NDArray[np.float64]) -> tuple[Note, ...]:
+    """Return a warning about a few different numbers that are not whole, such as 0.5 and 1.5."""
+    values = np.unique(numbers)
+    if not len(values) < FEWEST_ORDERED_VALUES <= len(numbers) / GUESS_ROWS_PER_CLASS:
+        return ()
+    text = (
+        f"the target holds {joined(f'{value:g}' for value in values)} and nothing else, and is taken as a "
+        "number; pass y.astype(str) if these are classes."
+    )
+    return (Note(code="task-guessed", text=text, is_warning=True),)
 
 
 def _order_unused(values: AnySeries) -> tuple[Note, ...]:

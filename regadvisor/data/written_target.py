@@ -67,29 +67,30 @@ def column_with_numbers(
     is_text = dtypes.is_object_dtype(values.dtype) or dtypes.is_string_dtype(values.dtype)
     if not is_text or isinstance(values.dtype, pd.CategoricalDtype):
         return values, ()
-    present, where = values.dropna(), "y" if name is None else f"column {shown(name)} of y"
-    held = dtypes.infer_dtype(present)
-    if held.startswith("mixed") and task == "auto":  # such as a row of units above numbers
-        as_text = present.map(level_text)
-        _check_not_almost(as_text, [text for text in pd.unique(as_text) if not means_missing(text)], where)
-    different: Any = pd.unique(present) if held == "string" else []
-    texts = [text for text in different if not means_missing(text)]
-    if len(texts) < 2:
+    where = "y" if name is None else f"column {shown(name)} of y"
+    held = dtypes.infer_dtype(values.dropna())
+    is_mixed = held.startswith("mixed")  # such as a row of units, or "", among numbers
+    if held not in ("string", "bytes") and not is_mixed:
         return values, ()
+    as_text = values if held == "string" else values.map(level_text, na_action="ignore")
+    present = as_text.dropna()
+    different: Any = pd.unique(present)
+    texts = [text for text in different if not means_missing(text)]
+    may_be_classes = task == "auto" and not is_mixed
     few = min(GUESS_MOST_CLASSES, len(present) / GUESS_ROWS_PER_CLASS)
-    if task == "auto" and len(texts) <= few:
+    if len(texts) < 2 or (may_be_classes and len(texts) <= few):
         return values, ()
     numbers = parsed_numbers(pd.Series(texts, dtype=object))
     if numbers is None:
         if task == "auto":
             _check_not_almost(present, texts, where)
         return values, ()
-    if task == "auto" and _are_classes(texts, len(present)):
+    if may_be_classes and _are_classes(texts, len(present)):
         return values, ()
     unit = way_of(pd.Series(texts[:_MOST_ASKED], dtype=object)).unit
     what = "The target" if name is None else f"The target {shown(name)}"
     text = f"{what} came as text, as {shown(texts[0])}, and is read as numbers{unit}."
-    read = values.map(dict(zip(texts, numbers.tolist(), strict=True))).astype(np.float64)
+    read = as_text.map(dict(zip(texts, numbers.tolist(), strict=True))).astype(np.float64)
     return read, (Note(code="parsed-target", text=text),)
 
 
@@ -107,7 +108,8 @@ def _check_not_almost(present: AnySeries, texts: list[str], where: str) -> None:
     n_others = int(present.isin(others).sum())
     is_almost = len(numbers) > GUESS_MOST_CLASSES and not _are_classes(numbers, len(present))
     if is_almost and n_others < (1.0 - ALMOST_NUMBERS) * len(present):
-        what = f"got {listed(others, limit=3)}" if others else "got them in several units or ways"
+        units = {written_around(text): text for text in reversed(numbers)}
+        what = f"got {listed(others or list(units.values())[::-1], limit=3)}"
         raise DataError(
             f"{where} must be numbers in every row, or labels that repeat, {what} among "
             f"{counted(len(present) - n_others, 'number')}; correct these rows, or pass None for a missing "

@@ -181,10 +181,9 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
         gain = own.as_levels - np.maximum(own.as_number, 0.0)
         best = int(np.argmax(gain))
         luck = thresholds.CODED_Z * np.sqrt(2.0 * view.n_levels[j]) / len(y)  # of means of noise
-        if (
-            gain[best] >= max(thresholds.CODED_GAIN, luck)
-            and own.as_number[best] <= left * own.as_levels[best]
-        ):
+        is_coded = gain[best] >= max(thresholds.CODED_GAIN, luck)
+        is_coded &= own.as_number[best] <= left * own.as_levels[best]
+        if is_coded and own.as_levels[best] < thresholds.NEAR_LEAK:  # of a leak that is told elsewhere
             found.append((j, float(own.as_levels[best]), float(max(own.as_number[best], 0.0))))
     return (_coded_note(view, found),) if found else ()
 
@@ -199,4 +198,6 @@ def _coded_note(view: View, found: Sequence[tuple[int, float, float]]) -> Note:
         f"{as_levels:.0%} of the variance of the target, as numbers {as_number:.0%}. If they name kinds of "
         f"things, pass {how}, or write a letter in front of each."
     )
+    if view.n_levels[first] >= thresholds.SHARED_FEWEST_LEVELS:
+        text += f" If the model will meet new ones, {view.passed(first, 'groups')} instead."
     return Note(code="codes-as-numbers", text=text, is_warning=True)

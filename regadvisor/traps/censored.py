@@ -8,7 +8,8 @@ rows were written down are named alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def censored(view: View, *, numbered: Collection[int] = ()) -> tuple[Note, ...]:
         return ()
     few = thresholds.CENSORED_MOST_LEVELS
     if view.table.is_classification:
-        if view.table.n_classes > few:
+        if view.table.n_classes > few or not _may_be_events(view.table.facts.classes or ()):
             return ()
         at = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]]
         at = at[(view.n_levels[at] > few) & (view.ordered[at, 0] >= 0)]
@@ -39,8 +40,12 @@ def censored(view: View, *, numbered: Collection[int] = ()) -> tuple[Note, ...]:
     y = view.targets[:, 0]
     if float(y.min()) < 0 or _are_set(y):
         return ()
+    X: Any = view.table.X
     events = [
-        j for j in view.varying[view.n_levels[view.varying] <= few] if _are_a_pair(target, view.name(j))
+        j
+        for j in view.varying[view.n_levels[view.varying] <= few]
+        if _are_a_pair(target, view.name(j))
+        and (not view.is_category[j] or _may_be_events(X.iloc[view.rows, view.at[j]].unique()))
     ]
     return (_cut_short(view, events[0], target),) if events else ()
 
@@ -63,6 +68,18 @@ def _are_a_pair(time: str | int, event: str | int) -> bool:
     same = rest - thresholds.CENSORED_EVENTS == ended - thresholds.CENSORED_TIMES
     is_known = rest <= thresholds.CENSORED_EVENTS and not ended
     return is_pair and (same or is_known)
+
+
+def _may_be_events(values: Iterable[object]) -> bool:
+    """Whether values are numbers, or one of the texts says that an event came or did not.
+
+    Examples
+    --------
+    >>> _may_be_events([0, 1]), _may_be_events(["0:LIVING", "1:DECEASED"]), _may_be_events(["new", "used"])
+    (True, True, False)
+    """
+    words = {word.casefold() for value in values for word in re.split(r"\W+", str(value))}
+    return bool(words & thresholds.CENSORED_WORDS)
 
 
 def _parts(name: str) -> list[str]:

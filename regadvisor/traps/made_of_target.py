@@ -14,8 +14,9 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.records import Note
+from regadvisor.traps.identifiers import numbers_rows
 from regadvisor.traps.leaks import written_step
-from regadvisor.traps.view import View, as_columns, error, random_folds, ridge
+from regadvisor.traps.view import View, as_columns, error, is_sorted, random_folds, ridge
 from regadvisor.words import agreed
 
 #: Classes whose shares are asked about, rows that a column may be behind, and other columns.
@@ -38,6 +39,10 @@ def made_of_target(view: View, *, seed: int) -> tuple[Note, ...]:
         return (Note(code="target-means", text=text, is_warning=True),)
     if table.is_classification:
         return ()
+    whole = np.asarray(table.targets[:, 0], dtype=np.float64)
+    if is_sorted(whole) and bool((whole == np.round(whole)).all()) and numbers_rows(whole):
+        text = "the target numbers the rows in their order: is it the column that you mean to predict?"
+        return (Note(code="target-numbers-rows", text=text, is_warning=True),)
     return (*_bands(view, seed=seed), *_series(view))
 
 
@@ -120,12 +125,9 @@ def _bands(view: View, *, seed: int) -> tuple[Note, ...]:
 
 
 def _may_be_bands(view: View, j: int) -> bool:
-    """Whether a column holds categories, or whole numbers that count up; doses and sizes have gaps."""
-    if view.is_category[j]:
-        return True
-    n_levels = view.n_levels[j] - int(np.isnan(view.ordered[j, -1]))
-    span = np.nanmax(view.values[:, j]) - np.nanmin(view.values[:, j])
-    return bool(view.is_whole[j] and n_levels == span + 1)
+    """Whether a column holds categories, or numbers that count up in equal steps; doses have gaps."""
+    steps = np.diff(np.unique(view.ordered[j][np.isfinite(view.ordered[j])]))
+    return bool(view.is_category[j] or np.ptp(steps) <= 1e-6 * steps.min(initial=np.inf))
 
 
 def _are_bands(x: NDArray[np.float64], y: NDArray[np.float64], n_columns: int) -> bool:

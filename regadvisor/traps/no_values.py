@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -133,15 +134,17 @@ def totals_row(table: Table) -> tuple[Note, ...]:
     columns = table.facts.columns
     numeric, y = table.facts.of_kind("numeric"), np.asarray(table.targets, dtype=np.float64)
     has_number = not table.is_classification and table.n_targets == 1
-    for what, holds, at in (
-        ("sums", _is_sum, _largest(table, numeric, last)),
-        ("averages", _is_average, numeric[:_MOST_SUMMED]),
+    for what, luck_of, at in (
+        ("sums", _luck_of_sum, _largest(table, numeric, last)),
+        ("averages", _luck_of_average, numeric[:_MOST_SUMMED]),
     ):
-        found = [columns[j].name for j, column in whole_columns(table, at) if holds(column)]
-        n_found = len(found) + int(has_number and holds(y[:, 0]))
-        if n_found < 2 and not (n_found and _is_called_total(table, last)):
+        lucks = [(columns[j].name, luck_of(column)) for j, column in whole_columns(table, at)]
+        found = [name for name, own in lucks if own < 1.0]
+        of_target = ["the target"] * (has_number and (last_luck := luck_of(y[:, 0])) < 1.0)
+        luck = math.prod(own for _, own in lucks) * (last_luck if of_target else 1.0)
+        is_called = bool(found or of_target) and _is_called_total(table, last)
+        if luck > thresholds.TOTALS_LUCK and not is_called:
             continue
-        of_target = ["the target"] * (n_found > len(found))
         where = joined([*([named(found)] if found else []), *of_target])
         row = original_rows(table, last)[0]
         text = (
@@ -162,20 +165,37 @@ def _largest(table: Table, numeric: list[int], last: NDArray[np.intp]) -> list[i
     return [numeric[i] for i in largest[:_MOST_SUMMED]]
 
 
-def _is_sum(column: NDArray[np.float64]) -> bool:
-    """Whether the last value is the sum of many others, up to rounding."""
+def _luck_of_sum(column: NDArray[np.float64]) -> float:
+    """Return how likely it is by luck that the last value is the sum of many others; 1 where it is not."""
     others = column[:-1][np.isfinite(column[:-1])]
     is_many = np.count_nonzero(others) >= thresholds.TOTALS_FEWEST_ROWS - 1
     off = abs(float(others.sum()) - float(column[-1]))
-    return bool(is_many and (others >= 0).all() and off <= thresholds.TOTALS_OFF * float(column[-1]))
+    is_sum = is_many and (others >= 0).all() and off <= thresholds.TOTALS_OFF * float(column[-1])
+    return thresholds.TOTALS_OFF if is_sum else 1.0
 
 
-def _is_average(column: NDArray[np.float64]) -> bool:
-    """Whether the last value is the mean of many others, and no other row has it."""
+def _luck_of_average(column: NDArray[np.float64]) -> float:
+    """Return how likely it is by luck that the last value is the mean of many others; 1 where it is not.
+
+    It may be rounded: as likely as it is in a normal distribution that a value falls so near to the mean; and
+    as many other rows as have it, as where means stand for missing values.
+
+    Examples
+    --------
+    >>> ages = np.random.default_rng(0).normal(40, 9, size=300).round(1)
+    >>> lasts = ages.mean(), ages.mean().round(2), 45.0
+    >>> [bool(_luck_of_average(np.r_[ages, last]) < 0.002) for last in lasts]
+    [True, True, False]
+    """
     others = column[:-1][np.isfinite(column[:-1])]
-    if len(others) < thresholds.TOTALS_FEWEST_ROWS - 1 or (others == column[-1]).any():
-        return False
-    return bool(abs(float(others.mean()) - float(column[-1])) <= thresholds.TOTALS_OFF * float(others.std()))
+    last, sd = float(column[-1]), float(others.std()) if len(others) else 0.0
+    if len(others) < thresholds.TOTALS_FEWEST_ROWS - 1 or not np.isfinite(last) or sd == 0:
+        return 1.0
+    n_digits = next((digits for digits in range(7) if round(last, digits) == last), 17)
+    most = max(0.5 * 10.0**-n_digits, thresholds.TOTALS_OFF * sd)
+    is_average = abs(float(others.mean()) - last) <= (1 + 1e-9) * most
+    luck = max(2 * most / (sd * math.sqrt(2 * math.pi)), float(np.mean(others == last)))
+    return min(luck, 1.0) if is_average else 1.0
 
 
 def _is_called_total(table: Table, last: NDArray[np.intp]) -> bool:

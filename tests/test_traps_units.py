@@ -1,0 +1,82 @@
+"""Columns in two units, and rows that were made of others; and honest ones that look like them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regadvisor.data.source import make_table
+from regadvisor.traps.find import find_traps
+
+N = 500
+R = np.random.default_rng(0)
+X = pd.DataFrame(R.normal(size=(N, 3)), columns=["a", "b", "c"])
+NOISE = R.normal(size=N)
+IS_OTHER = R.random(N) < 0.2
+N_MADE = 300
+
+
+def said(X, y):
+    return {note.code: note.text for note in find_traps(make_table(X, y), seed=0)}
+
+
+@pytest.mark.parametrize(
+    ("middle", "spread", "factor", "added", "name"),
+    [
+        (75, 12, 2.20462, 0, "such as kilograms and pounds"),
+        (68, 3.5, 2.54, 0, "such as inches and centimetres"),
+        (37, 0.6, 1.8, 32, "such as degrees Celsius and Fahrenheit"),
+        (22, 3, 1, 273.15, "such as degrees Celsius and kelvins"),
+        (1.7, 0.1, 100, 0, "one 100 times the other"),
+        (30, 8, 1_000, 0, "one 1,000 times the other"),
+    ],
+)
+@pytest.mark.parametrize("is_target", [False, True])
+def test_two_units_in_a_column_are_told(middle, spread, factor, added, name, is_target):
+    column = middle + spread * NOISE
+    mixed = np.where(IS_OTHER, factor * column + added, column)
+    near = NOISE + 0.5 * X["a"]
+    found = said(X.assign(own=near), mixed) if is_target else said(X.assign(own=mixed), near)
+    what = "the target" if is_target else "'own'"
+    assert f"{what} seems to be in two units, {name}: {IS_OTHER.mean():.0%} of" in found["two-units"]
+    assert not {"extreme-target", "skewed-target", "extreme-features"} & set(found)
+
+
+def test_two_kinds_of_things_are_no_two_units():
+    size = np.exp(0.1 * NOISE)
+    kinds = X.assign(own=np.where(IS_OTHER, 2.54 * size, size))
+    assert "two-units" not in said(kinds, kinds["own"] + 0.3 * X["b"])  # the kind counts
+    assert "two-units" not in said(kinds, X["b"] + 0.3 * X["c"])  # the column does not
+    assert "two-units" not in said(X.assign(own=np.where(IS_OTHER, 4.0 * size, size)), NOISE)
+    assert "two-units" not in said(X.assign(own=size), NOISE)
+
+
+def with_made(rows, n_digits=12):
+    """Return rows, the first 60 of which, with one of five neighbours each, N_MADE more are made of."""
+    r = np.random.default_rng(1)
+    first, share = r.integers(0, 60, size=N_MADE), r.random((N_MADE, 1))
+    apart = np.square(rows[first, None] - rows[:60]).sum(axis=2)
+    second = np.argsort(apart, axis=1)[np.arange(N_MADE), r.integers(1, 6, size=N_MADE)]
+    made = share * rows[first] + (1 - share) * rows[second]
+    return np.vstack([rows, made]).round(n_digits)
+
+
+@pytest.mark.parametrize("n_digits", [12, 6])
+def test_rows_between_two_others_of_their_class_are_told(n_digits):
+    rows = with_made(X.to_numpy(), n_digits)
+    y = np.r_[np.arange(N) < 60, np.ones(N_MADE)].astype(int)
+    order = R.permutation(len(y))
+    text = said(rows[order], y[order])["made-rows"]
+    assert "of the rows of class 1 lie exactly between two others, as those made by SMOTE" in text
+    assert text.endswith("class_weight='balanced' makes a rare class count as well.")
+    assert "Ask about the original rows only." in said(rows, np.r_[NOISE, NOISE[:N_MADE]])["made-rows"]
+
+
+def test_rows_that_lie_on_lines_otherwise_are_not_told():
+    few = X.to_numpy().copy()
+    few[:, 1:] = few[R.integers(0, 20, size=N), 1:]  # variants that differ in one column
+    grid = R.integers(0, 300, size=(N, 4)).astype(float)
+    turn = np.linspace(0, 40, N)
+    plane = np.column_stack([np.sin(turn + shift) for shift in range(5)])
+    line = turn[:, None] * np.arange(1.0, 5.0)
+    for rows in (X.to_numpy(), few, grid, plane, line, X.round(1).to_numpy()):
+        assert "made-rows" not in said(rows, NOISE)
