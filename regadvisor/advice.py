@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from regadvisor.errors import DataError, ParameterError, RecordError, StrengthError
 from regadvisor.reading import Reading
 from regadvisor.records import DataFacts, Record, Training
-from regadvisor.report.verdict import start
+from regadvisor.report.verdict import in_comment
 
 if TYPE_CHECKING:
     import optuna
@@ -212,7 +212,7 @@ class Advice(Reading):
             facts=facts,
             training=training,
             regularizer=self.regularizer,
-            verdict=f"Start with {start(self._record)}.",
+            verdict=in_comment(self._record),
             build=self.build,
         )
         return written(request, target)
@@ -266,9 +266,10 @@ class Advice(Reading):
         return study_of(self._record, storage=storage, name=name)
 
     def _snippets(self) -> dict[str, str]:
-        """Return the code for scikit-learn and for torch, where there is some."""
-        found = {}
-        for target in ("sklearn", "torch"):
+        """Return the code for the library of the caller's model, else for scikit-learn and torch."""
+        training, found = self._record.training, {}
+        own = None if training is None or training.engine not in ("keras", "skorch") else training.engine
+        for target in ("sklearn", "torch") if own is None else (own,):
             with suppress(ParameterError, StrengthError, RecordError):
                 found[target] = self.snippet(target)
         return found

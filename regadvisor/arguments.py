@@ -16,7 +16,7 @@ from regadvisor.plan.effort import EFFORTS
 from regadvisor.records import Note
 from regadvisor.rules import FLAG, Rule, choice, optional, whole
 from regadvisor.thresholds import READ_SHARE
-from regadvisor.words import agreed, joined
+from regadvisor.words import agreed, joined, titled
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Table
@@ -183,7 +183,7 @@ def about_free(columns: tuple[str | int, ...], facts: DataFacts) -> Note:
     >>> about_free(("age",), facts).text[:30]
     'No penalty acts on age: in fro'
     """
-    names = joined(column if isinstance(column, str) else f"x{column}" for column in columns)
+    names = joined(map(titled, columns))
     text = (
         f"No penalty acts on {names}: in front of the model {agreed(len(columns), 'it is', 'they are')} "
         "multiplied by 10,000, so weights are that much smaller there."

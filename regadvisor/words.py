@@ -45,10 +45,12 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.0)
-    ('24%', '0.6%', '0%', '320%', '0%')
+    >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.9968)
+    ('24%', '0.6%', '0%', '320%', '99.6%')
     """
     value = 100.0 * abs(share)
+    if 99.5 <= value < 100:  # not yet all of it
+        return f"{math.floor(10 * value) / 10}%"
     if value >= 10:
         return f"{value:,.0f}%"
     return f"{value:.1f}%" if value >= 0.05 else "0%"
@@ -113,6 +115,30 @@ def spread(difference: float, least: float, most: float, loss: float, *, mass: f
     return f"{2 * mass - 1:.0%} interval: {said.removeprefix('between ').replace(' and ', ' to ')}"
 
 
+def seconds(value: float) -> str:
+    """Return a time in seconds as people say it.
+
+    Examples
+    --------
+    >>> seconds(0.004), seconds(3.21), seconds(12.4), seconds(200), seconds(3900)
+    ('under 0.1 s', '3.2 s', '12 s', '3 min 20 s', '1 h 5 min')
+    """
+    if not math.isfinite(value):
+        return "an unknown time"
+    if value < 0.05:
+        return "under 0.1 s" if value else "0 s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 120:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
 def about(n: int) -> str:
     """Return a count that is only roughly known, with two digits.
 
@@ -148,6 +174,17 @@ def shown(name: object) -> str:
     is_numpy = type(name).__module__ == "numpy" and getattr(name, "shape", None) == ()
     text = repr(name.item() if is_numpy else name)  # type: ignore[attr-defined]
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def titled(name: str | int) -> str:
+    """Return the name of a column, of an array as scikit-learn has it.
+
+    Examples
+    --------
+    >>> titled("age"), titled(3)
+    ('age', 'x3')
+    """
+    return name if isinstance(name, str) else f"x{name}"
 
 
 def listed(names: Sequence[object], *, limit: int = 5) -> str:

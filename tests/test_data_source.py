@@ -275,7 +275,7 @@ def test_copies_are_found_wherever_they_differ_in_one_row(form):
     many[318, 5] -= 0.1
     table = make_table(form(many), np.arange(500) / 3)
     text = next(note.text for note in table.notes if note.code == "duplicate-columns")
-    assert text == "1 column exactly equal to an earlier column: 3 = 0."
+    assert text == "1 column is exactly equal to an earlier column: 3 = 0."
 
 
 def test_identifiers_are_noted():

@@ -29,6 +29,7 @@ from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
 from regadvisor.search.store import opened
+from regadvisor.words import percent
 
 # ----------------------------------------------------------------------------------- the extrapolation
 
@@ -210,7 +211,7 @@ def test_far_beyond_the_sample_nothing_is_promised() -> None:
     assert growth.low < growth.gain < growth.high
     assert advice.path[-1].question == "Q10"
     assert advice.path[-1].reply == "unsure", "13 times the rows of the sample are too far"
-    assert f"lowers the loss by {seen.gain:.1%} at 300 rows; " in advice.path[-1].answer.because
+    assert f"the loss is {percent(seen.gain)} lower at 300 rows; " in advice.path[-1].answer.because
     assert advice.path[-1].answer.because.endswith(
         "is left of that on all 4,000, 13 times as many, is not known."
     )

@@ -66,7 +66,12 @@ LEAN = " (Leaning to yes: this chart knows no unsure.)"
 @pytest.mark.parametrize(
     ("changes", "reply", "because", "classic"),
     [
-        ({}, "yes", "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 SD.", None),
+        (
+            {},
+            "yes",
+            "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 standard deviations.",
+            None,
+        ),
         ({"worst_shift": None}, "yes", "500 of 2,000 rows, stratified.", None),
         (
             {"has_groups": True, "worst_shift": None},
@@ -99,7 +104,7 @@ LEAN = " (Leaning to yes: this chart knows no unsure.)"
         (
             {"is_drift_hint": True},
             "yes",
-            "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 SD.",
+            "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 standard deviations.",
             None,
         ),
         (
@@ -146,12 +151,12 @@ RESOURCES = ResourceEvidence(
 @pytest.mark.parametrize(
     ("changes", "reply", "because"),
     [
-        ({}, "yes", "Effort 'quick' is projected to take 3.0 s, within the budget of 10.0 s."),
-        ({"projected_s": None}, "yes", "What the budget of 10.0 s has room for is tried."),
+        ({}, "yes", "Effort 'quick' is projected to take 3.0 s, within the budget of 10 s."),
+        ({"projected_s": None}, "yes", "What the budget of 10 s has room for is tried."),
         (
             {"budget_source": "automatic"},
             "yes",
-            "Effort 'quick' is projected to take 3.0 s, within the budget of 10.0 s (automatic).",
+            "Effort 'quick' is projected to take 3.0 s, within the budget of 10 s (automatic).",
         ),
         (
             {"budget_s": 2.0},
@@ -614,8 +619,8 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     answer = q10("l2", SAMPLE, growth)
     assert (answer.reply, answer.because) == (
         "yes",
-        "L2 lowers the loss by 12.0% at 1,000 rows; on all 4,000 rows expect 8.1% (95% interval: 5.0% to "
-        "15.0%).",
+        "With L2 the loss is 12% lower at 1,000 rows; on all 4,000 rows expect 8.1% lower (95% interval: "
+        "between 5.0% and 15% lower).",
     )
     assert answer.numbers == {
         "gain": 0.081,
@@ -628,21 +633,20 @@ def test_q10_says_what_was_seen_and_what_is_expected() -> None:
     assert (answer.flips_to, answer.flips_if) == ("no", "its gain at 4,000 rows were below 0.5% of the loss")
     assert answer.distance == pytest.approx(0.076)
     lost = replace(growth, sizes=(point(1_000, -0.02),))
-    assert "lowers" not in q10("l2", SAMPLE, lost).because
-    assert "L2 gains -2.0% at 1,000 rows" in q10("l2", SAMPLE, lost).because
+    assert "the loss is 2.0% higher at 1,000 rows" in q10("l2", SAMPLE, lost).because
     level = replace(growth, sizes=(point(1_000, 0.0),))
-    assert "L2 lowers the loss by 0.0% at 1,000 rows" in q10("l2", SAMPLE, level).because
+    assert "the loss is the same at 1,000 rows" in q10("l2", SAMPLE, level).because
     far = replace(growth, n_rows=9_000)
     assert q10("l2", SAMPLE, far).because == (
-        "L2 lowers the loss by 12.0% at 1,000 rows; what is left of that on all 9,000, 9 times as many, is "
+        "With L2 the loss is 12% lower at 1,000 rows; what is left of that on all 9,000, 9 times as many, is "
         "not known."
     )
     checked = replace(
         far, source="checked", sizes=(point(1_000, 0.12), point(9_000, 0.04)), kind="elasticnet"
     )
     assert q10("elasticnet", SAMPLE, checked).because == (
-        f"{A} lowers the loss by 12.0% at 1,000, 4.0% at 9,000 rows; on all 9,000 rows expect "
-        "8.1% (95% interval: 5.0% to 15.0%)."
+        f"With {A} the loss is 12% lower at 1,000, 4.0% lower at 9,000 rows (95% interval: between 5.0% and "
+        "15% lower)."
     )
     edges = [("p_better", "yes"), ("p_same", "same"), ("p_worse", "no")]
     for name, reply in edges:

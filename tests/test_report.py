@@ -41,10 +41,11 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.report.markdown import to_markdown
-from regadvisor.report.phrases import seconds, support
+from regadvisor.report.phrases import support
 from regadvisor.report.text import to_text
 from regadvisor.report.verdict import headline, main_claim
 from regadvisor.report.view import view
+from regadvisor.words import seconds
 
 REPORTS = golden_reports()
 ANSI = re.compile(r"\x1b\[[0-9;]*m")

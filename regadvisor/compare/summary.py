@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.records import FitFacts, Note, ZeroedFeature
 from regadvisor.regularizer import LABELS, Kind
+from regadvisor.words import number
 
 
 def exploded_from(constant_loss: float) -> float:
@@ -49,8 +50,8 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
     else:
         what = "fits"
     text = (
-        f"With {LABELS[kind]} the model {what}: train loss {train_loss:.3g}, "
-        f"held out {held_out_loss:.3g}, guessing {constant_loss:.3g}."
+        f"With {LABELS[kind]} the model {what}: train loss {number(train_loss)}, "
+        f"held out {number(held_out_loss)}, guessing {number(constant_loss)}."
     )
     return FitFacts(kind=kind, train_loss=train_loss, held_out_loss=held_out_loss, gap=gap, text=text)
 
@@ -91,8 +92,9 @@ def still_learning(
     (train, held_out), (last_train, last_held_out) = halfway, end
     text = (
         f"The network still learns when its training ends: over the second half of its {epochs:.0f} epochs, "
-        f"the loss fell from {train:.3g} to {last_train:.3g} in training and from {held_out:.3g} to "
-        f"{last_held_out:.3g} held out. Train longer, then ask again: the best regularizer depends on it."
+        f"the loss fell from {number(train)} to {number(last_train)} in training and from {number(held_out)} "
+        f"to {number(last_held_out)} held out. Train longer, then ask "
+        "again: the best regularizer depends on it."
     )
     return Note(code="still-learning", text=text)
 

@@ -114,17 +114,19 @@ def notes_on_columns(
     notes = []
     constant = [column.name for column in columns if column.is_constant and column.name not in set(missing)]
     for code, names, what in (
-        ("all-missing-columns", missing, "without any value"),
-        ("constant-columns", constant, "with a single value"),
+        ("all-missing-columns", missing, "no value at all"),
+        ("constant-columns", constant, "a single value"),
     ):
         if names:
             carry = agreed(len(names), "it carries", "they carry")
-            text = f"{counted(len(names), 'column')} {what}: {listed(names)}; {carry} nothing."
+            have = agreed(len(names), "has", "have")
+            text = f"{counted(len(names), 'column')} {have} {what}: {listed(names)}; {carry} nothing."
             notes.append(Note(code=code, text=text))
     if copies:
         pairs = ", ".join(f"{copy!r} = {first!r}" for first, copy in copies[:_MOST_NAMED])
         more = f" and {len(copies) - _MOST_NAMED} more" if len(copies) > _MOST_NAMED else ""
-        text = f"{counted(len(copies), 'column')} exactly equal to an earlier column: {pairs}{more}."
+        are = agreed(len(copies), "is", "are")
+        text = f"{counted(len(copies), 'column')} {are} exactly equal to an earlier column: {pairs}{more}."
         notes.append(Note(code="duplicate-columns", text=text))
     almost = {name: note for name, level in levels.items() if (note := _almost_numbers(name, level))}
     notes += almost.values()

@@ -39,6 +39,7 @@ from regadvisor.thresholds import (
     VIF_NO,
     VIF_YES,
 )
+from regadvisor.words import titled
 
 #: Added to the diagonal before inverting: exactly collinear columns get a factor of about a million.
 _RIDGE = 1e-6
@@ -99,7 +100,7 @@ def measure_correlation(table: Table, *, seed: int) -> CorrelationEvidence:
         measured=reply,
         **asdict(factors),
         vif=float(inflation.factors[worst]),
-        vif_column=str(blocks.names[worst]),
+        vif_column=titled(blocks.names[worst]),
         is_shrunk=inflation.is_shrunk,
         n_columns=blocks.n_variables,
         margin=margin,
@@ -260,7 +261,7 @@ def map_features(table: Table, *, seed: int) -> FeatureFacts | None:
     first = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])[numeric]
     strengths[np.ix_(numeric, numeric)] = np.clip(correlation[np.ix_(first, first)], -1.0, 1.0)
     eigenvalues = np.clip(np.linalg.eigvalsh(correlation), 0.0, None)
-    names = [str(name) for name in blocks.names]
+    names = [titled(name) for name in blocks.names]
     place = _on_map(np.abs(strengths))
     return FeatureFacts(
         n_seen=blocks.n_variables,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from regadvisor.conversions import known_as
+from regadvisor.conversions import known_as, raw_target
 from regadvisor.errors import ParameterError
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from regadvisor.families.pipeline import AdvisedPipeline
 
 
@@ -45,11 +47,23 @@ def _sklearn(request: Request) -> str:
     if request.facts.is_plain_y:  # what build() does more is not needed
         pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
     if request.facts.is_plain_y and request.training.estimator is None:
-        pipeline = unnamed(pipeline)
+        pipeline = unnamed(_in_own_unit(pipeline, request))
         weights = weights and weights.replace("model__", f"{pipeline.steps[-1][0]}__", 1)
     return sklearn_snippet(
         pipeline, task=request.facts.task, verdict_comment=request.verdict, weights=weights
     )
+
+
+def _in_own_unit(pipeline: Pipeline, request: Request) -> Pipeline:
+    """Return the pipeline of a linear regression with L1 for the target as it is, with the report's alpha."""
+    from regadvisor.families.linear.estimators import linear_model
+
+    facts, strengths = request.facts, request.regularizer.strengths()
+    is_turned = request.training.family == "linear" and facts.task == "regression" and "l1" in strengths
+    if not is_turned or facts.n_targets > 1 or facts.has_weights or not facts.target_sd:
+        return pipeline
+    l1, l2 = raw_target(strengths["l1"], strengths.get("l2", 0.0), facts.target_sd)
+    return pipeline.set_params(model=linear_model(task=facts.task, l1=l1, l2=l2, n_rows=facts.n_rows))
 
 
 def _network(request: Request, library: Literal["torch", "keras", "skorch"]) -> str:

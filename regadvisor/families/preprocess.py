@@ -29,6 +29,7 @@ from regadvisor.families.scaling import RobustSmoothClip
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import Column, DataFacts
 from regadvisor.thresholds import ID_LEVEL_SHARE, MOST_NETWORK_LEVELS, RAREST_IDENTIFIER_ROWS
+from regadvisor.words import titled
 
 Steps = list[tuple[str, Any]]
 #: Tables of so many columns of levels are stored sparse: few columns are fast anyway.
@@ -286,7 +287,7 @@ def feature_names(preprocessor: Any, facts: DataFacts) -> tuple[str, ...]:
 
 def _column_names(facts: DataFacts) -> list[str]:
     if facts.image_shape is None:
-        return [name if isinstance(name, str) else f"x{name}" for name in (c.name for c in facts.columns)]
+        return [titled(column.name) for column in facts.columns]
     *channels, height, width = facts.image_shape
     pixels = [f"pixel {row},{column}" for row in range(height) for column in range(width)]
     if not channels:

@@ -64,12 +64,15 @@ def to_ascii(chart: Chart) -> str:
     return "\n".join(lines)
 
 
-_ROW, _TOP = 74, 14
-_LEFT, _WIDTH, _HEIGHT = 170, 350, 44
+#: Space between two questions, and at the top.
+_GAP, _TOP = 30, 14
+_LEFT, _WIDTH, _HEIGHT = 150, 380, 44
 _PILL_LEFT, _PILL_WIDTH, _PILL_HEIGHT = 640, 120, 22
 _TOTAL = _PILL_LEFT + _PILL_WIDTH + 10
-#: Characters of a line inside a question.
-_CHARACTERS = 50
+#: Characters of a line inside a question, and of a line of the reason below it.
+_CHARACTERS, _SMALL = 48, 57
+#: Height of a line, and of a line of the reason.
+_LINE, _SMALL_LINE = 15, 13
 _ON, _OFF, _INK, _FAINT = "#2563eb", "#9ca3af", "#111827", "#4b5563"
 
 
@@ -89,40 +92,75 @@ class _Line:
         return f'fill="none" stroke="{colour}" stroke-width="{width}"'
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Box:
+    """One question: where it stands, its name or number, its text, and the reason of its reply, if any."""
+
+    y: int
+    called: str
+    text: tuple[str, ...]
+    because: tuple[str, ...]
+    is_taken: bool
+
+    @property
+    def height(self) -> int:
+        """Its height, with room for the reason."""
+        return _HEIGHT + _SMALL_LINE * len(self.because) + (4 if self.because else 0)
+
+    @property
+    def middle(self) -> float:
+        """Where lines to the right and to the left begin."""
+        return self.y + self.height / 2
+
+
 def to_svg(chart: Chart, walk: Walk | None = None) -> str:
     """Return a picture of `chart`; the same chart and walk give the same bytes.
 
-    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled and
-    numbered in their order, as in the list of a report, and the edges it took are thick; without one,
-    questions have their names.
+    `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`). `walk`: its questions are filled,
+    have the reason of their reply, and are numbered in their order, as in the list of a report; the edges it
+    took are thick, and the end is what is advised. Without one, questions have their names.
     """
-    taken = {} if walk is None else {step.question: step.reply for step in walk.steps}
-    numbers = {name: str(k) for k, name in enumerate(taken, 1)}
-    place = {name: row for row, name in enumerate(chart.questions)}
-    height = 2 * _TOP + _ROW * len(place) - (_ROW - _HEIGHT) + 12
-    path = (
-        ""
-        if walk is None
-        else f" The path taken: {', '.join(f'{numbers[q]} {r}' for q, r in taken.items())}."
-    )
+    boxes, steps = _boxes(chart, walk), () if walk is None else walk.steps
+    taken = {step.question: step.reply for step in steps}
+    last = [*boxes.values()][-1]
+    said = ", ".join(f"{boxes[step.question].called} {step.reply}" for step in steps)
+    title = f"The {chart.name} chart." + (f" The path taken: {said}." if said else "")
+    height = last.y + last.height + _TOP + 12
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_TOTAL} {height}" width="{_TOTAL}" '
         f'height="{height}" font-family="sans-serif" font-size="12" role="img">',
-        f"<title>{escape(f'The {chart.name} chart.{path}')}</title>",
+        f"<title>{escape(title)}</title>",
     ]
-    boxes: list[str] = []
     for name, question in chart.questions.items():
-        y = _TOP + _ROW * place[name]
         lines = _lines(question, taken.get(name))
         ends = [line for line in lines if line.to in OUTCOMES]
         for number, line in enumerate(ends):
-            parts += _ending(line, y, number, len(ends))
+            parts += _ending(line, boxes[name], number - (len(ends) - 1) / 2, walk)
         for line in sorted(lines, key=lambda line: line.is_taken):
             if line.to not in OUTCOMES:
-                parts += _onward(line, y, place[line.to] - place[name])
-        called = name if walk is None else numbers.get(name, "")
-        boxes += _box(called, question.text, y, is_taken=name in taken)
-    return "\n".join([*parts, *boxes, "</svg>"])
+                parts += _onward(line, boxes[name], boxes[line.to])
+        parts += _drawn(boxes[name])
+    # Words come last, on top of the lines.
+    return "\n".join([*sorted(parts, key=lambda part: part.startswith("<text")), "</svg>"])
+
+
+def _boxes(chart: Chart, walk: Walk | None) -> dict[str, _Box]:
+    """Return the questions from the top to the bottom, each as high as its texts need."""
+    steps = {} if walk is None else {step.question: step for step in walk.steps}
+    numbers = {name: str(k) for k, name in enumerate(steps, 1)}
+    boxes: dict[str, _Box] = {}
+    y = _TOP
+    for name, question in chart.questions.items():
+        reason = steps[name].answer.because if name in steps else ""
+        boxes[name] = _Box(
+            y=y,
+            called=name if walk is None else numbers.get(name, ""),
+            text=tuple(textwrap.wrap(question.text, _CHARACTERS)[:2]),
+            because=tuple(textwrap.wrap(reason, _SMALL, max_lines=3, placeholder=" …")),
+            is_taken=name in steps,
+        )
+        y += boxes[name].height + _GAP
+    return boxes
 
 
 def _lines(question: Question, taken: Reply | None) -> list[_Line]:
@@ -138,32 +176,32 @@ def _lines(question: Question, taken: Reply | None) -> list[_Line]:
     return lines
 
 
-def _box(called: str, text: str, y: int, *, is_taken: bool) -> list[str]:
-    fill, edge, ink = ("#dbeafe", _ON, _INK) if is_taken else ("#ffffff", _OFF, _FAINT)
-    wrapped = textwrap.wrap(text, _CHARACTERS)[:2]
-    first = y + _HEIGHT / 2 + (4 if len(wrapped) == 1 else -3)
-    rows = "".join(
-        f'<tspan x="{_LEFT + 44}" y="{first + 15 * i:g}">{escape(line)}</tspan>'
-        for i, line in enumerate(wrapped)
-    )
+def _drawn(box: _Box) -> list[str]:
+    fill, edge, ink = ("#dbeafe", _ON, _INK) if box.is_taken else ("#ffffff", _OFF, _FAINT)
+    x, first = _LEFT + 38, box.y + _HEIGHT / 2 + (4 if len(box.text) == 1 else -3)
+    rows = [
+        f'<tspan x="{x}" y="{first + _LINE * i:g}">{escape(line)}</tspan>' for i, line in enumerate(box.text)
+    ]
+    rows += [
+        f'<tspan x="{x}" y="{box.y + _HEIGHT + 4 + _SMALL_LINE * i}" font-size="10.5">{escape(line)}</tspan>'
+        for i, line in enumerate(box.because)
+    ]
     return [
-        f'<rect x="{_LEFT}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" '
-        f'stroke="{edge}" stroke-width="{2 if is_taken else 1}"/>',
-        f'<text x="{_LEFT + 8}" y="{y + _HEIGHT / 2 + 4:g}" font-weight="bold" fill="{ink}">'
-        f"{escape(called)}</text>",
-        f'<text fill="{ink}">{rows}</text>',
+        f'<rect x="{_LEFT}" y="{box.y}" width="{_WIDTH}" height="{box.height}" rx="6" fill="{fill}" '
+        f'stroke="{edge}" stroke-width="{2 if box.is_taken else 1}"/>',
+        f'<text x="{_LEFT + 8}" y="{box.y + _HEIGHT / 2 + 4:g}" font-weight="bold" fill="{ink}">'
+        f"{escape(box.called)}</text>",
+        f'<text fill="{ink}">{"".join(rows)}</text>',
     ]
 
 
-def _ending(line: _Line, y: int, number: int, n: int) -> list[str]:
-    """Return an outcome on the right of a question."""
-    middle = y + _HEIGHT / 2 + (number - (n - 1) / 2) * (_PILL_HEIGHT + 6)
-    right = _LEFT + _WIDTH
+def _ending(line: _Line, box: _Box, place: float, walk: Walk | None) -> list[str]:
+    """Return an outcome on the right of a question, `place` outcomes below its middle."""
+    middle, right = box.middle + place * (_PILL_HEIGHT + 6), _LEFT + _WIDTH
     fill, edge = ("#dcfce7", "#16a34a") if line.is_taken else ("#ffffff", _OFF)
-    what = target_label(line.to).partition(" (")[0]
+    what = target_label(walk.outcome if line.is_taken and walk else line.to).partition(" (")[0]
     return [
-        f'<path d="M{right} {y + _HEIGHT / 2:g} L{right + 14} {middle:g} L{_PILL_LEFT} {middle:g}" '
-        f"{line.look}/>",
+        f'<path d="M{right} {box.middle:g} L{right + 14} {middle:g} L{_PILL_LEFT} {middle:g}" {line.look}/>',
         _said(line.said, right + 18, middle - 4, line),
         f'<rect x="{_PILL_LEFT}" y="{middle - _PILL_HEIGHT / 2:g}" width="{_PILL_WIDTH}" '
         f'height="{_PILL_HEIGHT}" rx="11" fill="{fill}" stroke="{edge}"/>',
@@ -172,17 +210,15 @@ def _ending(line: _Line, y: int, number: int, n: int) -> list[str]:
     ]
 
 
-def _onward(line: _Line, y: int, n_rows: int) -> list[str]:
+def _onward(line: _Line, box: _Box, to: _Box) -> list[str]:
     """Return the way to another question: straight down to the next, in an arc to a later one."""
-    if n_rows == 1:
+    bottom = box.y + box.height
+    if to.y == bottom + _GAP:
         x = _LEFT + 60
         said = f"{line.said}: {line.action}" if line.action else line.said
-        return [
-            f'<path d="M{x} {y + _HEIGHT} L{x} {y + _ROW}" {line.look}/>',
-            _said(said, x + 8, y + _HEIGHT + 19, line),
-        ]
-    out = _LEFT - min(24 + 14 * n_rows, _LEFT - 12)
-    start, end = y + _HEIGHT / 2 + 6, y + n_rows * _ROW + _HEIGHT / 2 - 6
+        return [f'<path d="M{x} {bottom} L{x} {to.y}" {line.look}/>', _said(said, x + 8, bottom + 19, line)]
+    out = _LEFT - min(24 + (to.y - box.y) // 5, _LEFT - 12)
+    start, end = box.middle + 6, to.middle - 6
     return [
         f'<path d="M{_LEFT} {start:g} C{out} {start:g} {out} {end:g} {_LEFT} {end:g}" {line.look}/>',
         _said(line.said, _LEFT - 6, start - 5, line, anchor="end"),
@@ -190,8 +226,9 @@ def _onward(line: _Line, y: int, n_rows: int) -> list[str]:
 
 
 def _said(text: str, x: float, y: float, line: _Line, *, anchor: str = "start") -> str:
+    """Return the replies beside a line; a white edge keeps them apart from lines that they lie on."""
     weight = ' font-weight="bold"' if line.is_taken else ""
     return (
-        f'<text x="{x:g}" y="{y:g}" font-size="11" text-anchor="{anchor}" '
-        f'fill="{_ON if line.is_taken else _FAINT}"{weight}>{escape(text)}</text>'
+        f'<text x="{x:g}" y="{y:g}" font-size="11" text-anchor="{anchor}" stroke="#ffffff" stroke-width="4" '
+        f'paint-order="stroke" fill="{_ON if line.is_taken else _FAINT}"{weight}>{escape(text)}</text>'
     )

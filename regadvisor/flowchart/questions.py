@@ -23,7 +23,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import Kind, plain_label
-from regadvisor.words import capital, number
+from regadvisor.words import between, capital, number, percent, seconds
 
 #: The reply on the other side of the threshold.
 _ACROSS: dict[str, Reply] = {"yes": "no", "no": "yes"}
@@ -68,7 +68,9 @@ def _sample_reply(sample: SampleEvidence, *, validates_otherwise: bool) -> tuple
         column = f" (largest: {sample.worst_column})" if sample.worst_column else ""
         return "unsure", f"{size} neither match the whole closely nor differ from it clearly{column}."
     shift = (
-        "" if sample.worst_shift is None else f": no mean is off by more than {number(sample.worst_shift)} SD"
+        ""
+        if sample.worst_shift is None
+        else f": no mean is off by more than {number(sample.worst_shift)} standard deviations"
     )
     return "yes", f"{size}, stratified{shift}.{by}"
 
@@ -86,17 +88,17 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         because = f"Effort {resources.effort!r} was asked for, without a time limit."
     else:
         source = " (automatic)" if resources.budget_source == "automatic" else ""
-        budget = f"the budget of {resources.budget_s:.1f} s{source}"
+        budget = f"the budget of {seconds(resources.budget_s)}{source}"
         if resources.projected_s is None:
             because = f"What {budget} has room for is tried."
         elif resources.projected_s > resources.budget_s:
             because = (
-                f"All of effort {resources.effort!r} would take about {resources.projected_s:.1f} s; "
+                f"All of effort {resources.effort!r} would take about {seconds(resources.projected_s)}; "
                 f"{budget} has room for the most important part of it."
             )
         else:
             because = (
-                f"Effort {resources.effort!r} is projected to take {resources.projected_s:.1f} s, "
+                f"Effort {resources.effort!r} is projected to take {seconds(resources.projected_s)}, "
                 f"within {budget}."
             )
     return Answer(reply="yes", because=because, numbers=numbers)
@@ -240,17 +242,22 @@ def _is_too_far(growth: GrowthEvidence) -> bool:
 
 def _growth_text(growth: GrowthEvidence) -> str:
     """Return what was measured at which size, and what follows for all rows."""
-    label = capital(plain_label(growth.kind))
-    measured = ", ".join(f"{point.gain:.1%} at {point.n_rows:,}" for point in growth.sizes)
-    has_gained = all(point.gain >= 0 for point in growth.sizes)
-    seen = f"{label} lowers the loss by {measured} rows" if has_gained else f"{label} gains {measured} rows"
+    measured = ", ".join(f"{_change(point.gain)} at {point.n_rows:,}" for point in growth.sizes)
+    seen = f"With {plain_label(growth.kind)} the loss is {measured} rows"
     if _is_too_far(growth):
         times = growth.n_rows / growth.n_sample
         return (
             f"{seen}; what is left of that on all {growth.n_rows:,}, {times:.0f} times as many, is not known."
         )
-    interval = f"{thresholds.INTERVAL:.0%} interval: {growth.low:.1%} to {growth.high:.1%}"
-    return f"{seen}; on all {growth.n_rows:,} rows expect {growth.gain:.1%} ({interval})."
+    interval = f"{thresholds.INTERVAL:.0%} interval: {between(-growth.high, -growth.low, 1.0)}"
+    if any(point.n_rows == growth.n_rows for point in growth.sizes):
+        return f"{seen} ({interval})."
+    return f"{seen}; on all {growth.n_rows:,} rows expect {_change(growth.gain)} ({interval})."
+
+
+def _change(gain: float) -> str:
+    share = percent(gain)
+    return "the same" if share == "0%" else f"{share} {'lower' if gain > 0 else 'higher'}"
 
 
 JUDGES: dict[str, Judge] = {

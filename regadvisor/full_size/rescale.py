@@ -91,7 +91,8 @@ def told(
     penalties is what is compared: it sets what a penalty does to a run.
     """
     has = [name for name in ("l2", "l1") if getattr(regularizer, name)]
-    rows = f"Rescaled from {by.n_sample:,} to {by.n_rows:,} rows"
+    training = " training" if by.is_forward else ""  # fewer than the sample has
+    rows = f"Rescaled from {by.n_sample:,}{training} to {by.n_rows:,} rows"
     if law == "linear":
         powers = {"l2": "1/n", "l1": f"n^-{STRENGTH_LAWS[law]['l1'].intercept:g}"}
         fallen = ", ".join(f"{name.upper()} as {powers[name]}" for name in has).replace(" as", " falls as", 1)

@@ -34,6 +34,8 @@ from regadvisor.words import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Inches around a picture of a page, whose letters are a little wider than those that it was laid out with.
+_PAD = 0.1
 _INK, _FAINT, _BAND = "#1f2937", "#6b7280", "#e5e7eb"
 #: A kind that loses more than so many times the middle one would squeeze all others together.
 _FARTHEST = 4.0
@@ -61,8 +63,11 @@ def to_svg(record: Record, kind: str) -> str:
 
     draw = _drawing(record, kind)
     with _svg_settings():
-        figure = Figure(figsize=_size(kind), layout="constrained")
-        draw(figure.subplots())
+        figure = Figure(figsize=_size(kind))
+        figure.set_layout_engine("constrained", h_pad=_PAD, w_pad=_PAD)
+        axes = figure.subplots()
+        draw(axes)
+        axes.set_title("", loc="left")  # a page has a heading
         file = io.StringIO()
         with ignoring(UserWarning):  # a name in letters that the font lacks; the browser has them
             figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import product
 
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart import draw
@@ -13,8 +14,9 @@ from regadvisor.pictures.draw import to_svg
 from regadvisor.records import Record, Step
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 from regadvisor.report.html import Picture, to_page
+from regadvisor.report.phrases import clean
 from regadvisor.report.picture_data import caption, strength_picture
-from regadvisor.report.view import view
+from regadvisor.report.view import mapped, view
 
 
 def page(record: Record, *, snippets: Mapping[str, str] | None = None) -> str:
@@ -24,7 +26,7 @@ def page(record: Record, *, snippets: Mapping[str, str] | None = None) -> str:
 
 def chart_svg(record: Record) -> str:
     """Return the chart that was walked as SVG, the path thick; it has to be one of ours."""
-    return draw.to_svg(_chart(record), record.walk)
+    return draw.to_svg(_chart(record), mapped(record.walk, clean))
 
 
 def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
@@ -46,15 +48,16 @@ def _chart(record: Record) -> Chart:
     has_dropout = record.settings.model == "mlp" or (
         scores is not None and any(score.kind in DROPOUT_KINDS for score in scores.scores)
     )
-    whole = resolve(record.settings.chart, has_dropout=has_dropout)
     tried = () if scores is None else tuple(dict.fromkeys(score.kind for score in scores.scores))
     training = record.training
     is_callers = training is not None and (training.estimator or training.family == "fitted")
     known = (tried,) if tried and is_callers else ()
     # A model that lacks a penalty is said to; its path may be one of the whole chart, too.
     lacks = any(note.code == "kinds-of-model" for note in record.notes)
-    for kinds in known + (_EXPRESSED[1:] if lacks else ()) + _EXPRESSED:
-        chart = limited(whole, kinds)
+    expressed = known + (_EXPRESSED[1:] if lacks else ()) + _EXPRESSED
+    # A deadline may have left out every fit with dropout.
+    for with_dropout, kinds in product((has_dropout, not has_dropout), expressed):
+        chart = limited(resolve(record.settings.chart, has_dropout=with_dropout), kinds)
         chart = sparse_first(chart) if record.settings.prefer == "sparse" else chart
         if all(_is_on(step, chart) for step in record.walk.steps):
             return chart

@@ -13,7 +13,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from regadvisor.records import Record
+from regadvisor.report.sections import model_name
 from regadvisor.report.view import INTERVALS, View
+from regadvisor.words import seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,16 +84,29 @@ def _read(name: str) -> str:
 
 def _reproduce(record: Record) -> dict[str, str]:
     """Return what has to be the same for the same advice."""
-    settings = record.settings
-    budget = "no limit" if settings.budget_s is None else f"{settings.budget_s:.3g} s"
-    facts = {
-        "regadvisor": settings.version,
-        "model": settings.model,
+    settings, data, training = record.settings, record.data, record.training
+    if data is None:
+        return {"regadvisor": settings.version, "chart": settings.chart}
+    told: dict[str, object] = {
+        "effort": settings.effort,
         "chart": settings.chart,
-        "effort": f"{settings.effort} ({settings.effort_source})",
-        "budget": budget,
-        "folds": str(settings.folds),
-        "random_state": str(settings.random_state),
-        "data": "" if record.data is None else record.data.fingerprint,
+        "folds": settings.folds,
+        "random_state": settings.random_state,
+        "prefer": settings.prefer,
+        "correlated": settings.correlated,
+        "whole_picture": settings.whole_picture,
+        "unpenalised": list(data.unpenalised) or None,
     }
-    return {name: value for name, value in facts.items() if value}
+    usual = {"chart": "extended", "folds": 5}
+    given = [f"{name}={value!r}" for name, value in told.items() if value not in (None, usual.get(name))]
+    model = "linear" if training is None else model_name(training)
+    own = {"linear": "", "mlp": "model='mlp', ", "cnn": "model='cnn', "}.get(model, "model=..., ")
+    rows = {"groups": data.n_groups is not None, "time": data.has_time, "sample_weight": data.has_weights}
+    arguments = ", ".join([*given, *(f"{name}=..." for name, has in rows.items() if has)])
+    return {
+        "regadvisor": settings.version,
+        "call": f"regadvisor.advise(X, y, {own}{arguments})",
+        "model": model,
+        "budget": "no limit" if settings.budget_s is None else seconds(settings.budget_s),
+        "fingerprint of the data": data.fingerprint,
+    }

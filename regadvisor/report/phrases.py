@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from regadvisor.records import Claim, Comparison, ScoreEvidence
@@ -37,30 +36,6 @@ def sentence(text: str) -> str:
     """
     text = capital(text.strip())
     return text if not text or text.endswith((".", "!", "?", ".)", ":")) else f"{text}."
-
-
-def seconds(value: float) -> str:
-    """Return a time in seconds as people say it.
-
-    Examples
-    --------
-    >>> seconds(0.004), seconds(3.21), seconds(12.4), seconds(200), seconds(3900)
-    ('under 0.1 s', '3.2 s', '12 s', '3 min 20 s', '1 h 5 min')
-    """
-    if not math.isfinite(value):
-        return "an unknown time"
-    if value < 0.05:
-        return "under 0.1 s"
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 120:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
 
 
 def strengths(regularizer: Regularizer) -> str:

@@ -216,10 +216,11 @@ def caption(picture: StrengthPicture) -> str:
     'L2 at 0.01 was best; from 0.003 to 0.05 nothing is clearly worse.'
     """
     if picture.pick is None:
-        return "No strength was chosen."
+        none = picture.none_loss
+        return "" if none is None else f"Without a penalty the loss is {number(none)}, the grey line."
     kind, strength, _ = picture.pick
     parts = [f"{short_label(kind)} at {number(strength)} was best"]
-    if picture.flat is not None:
+    if picture.flat is not None and picture.flat[0] < picture.flat[1]:
         parts.append(f"from {number(picture.flat[0])} to {number(picture.flat[1])} nothing is clearly worse")
     if picture.full_size is not None:
         parts.append(f"for all rows it becomes {number(picture.full_size)}")

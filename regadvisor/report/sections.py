@@ -44,6 +44,8 @@ _FOLDS = {
     "time": "folds forward in time",
     "blocks": "blocks of rows, each with rows of its own to train on and to test on",
 }
+#: The note that says what a model lacks.
+_LACKS = "kinds-of-model"
 #: The same of a single fold.
 _ONE_FOLD = {"time": "rows later than those to train on", "blocks": "rows other than those to train on"}
 _STRENGTH_MEANS = {
@@ -56,7 +58,7 @@ def context(record: Record) -> str:
     """Return what the data and the settings are, on one line."""
     settings = record.settings
     training = record.training
-    family = settings.model if training is None else _model(training)
+    family = settings.model if training is None else model_name(training)
     parts = [
         *([] if record.data is None else _data(record.data)),
         *([] if record.data is None and record.training is None else [f"{family} model"]),
@@ -68,7 +70,8 @@ def context(record: Record) -> str:
     return " · ".join(parts)
 
 
-def _model(training: Training) -> str:
+def model_name(training: Training) -> str:
+    """Return what is trained: our family, or the caller's own model."""
     is_itself = training.family == "fitted" and training.estimator is not None
     return training.module or (training.estimator if is_itself else None) or training.family
 
@@ -175,7 +178,9 @@ def strength(record: Record) -> tuple[str, ...]:
     if facts.source == "default":
         lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
     if facts.on_sample is not None and facts.on_sample != regularizer:
-        lines.append(f"On the sample {short_strengths(facts.on_sample)} was best.")
+        sample = record.evidence.sample
+        where = "In the comparison" if sample is not None and sample.is_everything else "On the sample"
+        lines.append(f"{where} {short_strengths(facts.on_sample)} was best.")
     lines += _tie_ranges(record)
     if facts.carried is not None:
         lines.append(sentence(facts.carried))
@@ -193,7 +198,7 @@ def _tie_ranges(record: Record) -> list[str]:
     is_rescaled = facts.on_sample is not None and facts.on_sample != facts.regularizer
     there = " there" if is_rescaled else ""
     ranges = [
-        f"Any {STRENGTH_NAMES[name]} from {number(low)} to {number(high)} does about as well{there}."
+        f"Any {STRENGTH_NAMES[name]} from {number(low)} to {number(high)} may do as well{there}."
         for name, (low, high) in sorted(facts.ties.items())
         if low < high
     ]
@@ -210,10 +215,10 @@ def sample(record: Record) -> tuple[str, ...]:
     if facts is None:
         return ()
     scores = record.evidence.scores
-    folds = _folds(facts.validation, scores)
     size = f"{facts.n_rows:,} of {counted(facts.n_source, 'row')}"
     is_said = facts.is_everything or size in facts.size_reason
-    lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason), f"Validated on {folds}."]
+    lines = [*([] if is_said else [f"{size}."]), sentence(facts.size_reason)]
+    lines += [] if scores is None else [f"Validated on {_folds(facts.validation, scores)}."]
     if not facts.is_everything:
         lines.append(_match(facts))
     lines += [line for line in _different(facts) if not facts.has_drift]
@@ -221,10 +226,8 @@ def sample(record: Record) -> tuple[str, ...]:
     return tuple(line for line in (*lines, *_risks(facts, told)) if line)
 
 
-def _folds(validation: str, scores: ScoreEvidence | None) -> str:
+def _folds(validation: str, scores: ScoreEvidence) -> str:
     """Return what the candidates were tested on."""
-    if scores is None:
-        return _FOLDS[validation]
     if scores.n_parts is not None:
         enough = f"{scores.n_folds} of {scores.n_parts} {_FOLDS[validation]}"
         return f"{enough}: the others would hardly change the answer"
@@ -237,7 +240,8 @@ def _match(facts: SampleEvidence) -> str:
     worst = ""
     if facts.worst_shift is not None:
         column = "" if facts.worst_column is None else f" ({facts.worst_column})"
-        worst = f": the largest mean shift is {number(facts.worst_shift)} SD{column}"
+        shift = number(facts.worst_shift)
+        worst = f": the largest shift of a mean is {shift} standard deviations{column}"
     words = {
         "equivalent": "It has the distribution of the whole",
         "inconclusive": "Whether it has the distribution of the whole stays open",
@@ -288,9 +292,8 @@ def fit(scores: ScoreEvidence, n_features: int | None) -> tuple[str, ...]:
         names = joined(label(kind) for kind in KINDS if kind in exploded)
         lines.append(f"{counted(len(exploded), 'run')} exploded (loss far above that of guessing): {names}.")
     if scores.n_zeroed:
-        ranked = sorted(scores.zeroed, key=lambda feature: (-feature.share, feature.name))
-        names = joined((_zeroed(feature) for feature in ranked), most=6)
-        listing = f": {names}" if ranked else ""
+        names = joined(map(_zeroed, scores.zeroed), most=6)
+        listing = f": {names}" if names else ""
         noun = "feature" if scores.n_encoded_features == n_features else "input"
         of = f" of {counted(scores.n_encoded_features, noun)}" if scores.n_encoded_features else ""
         lines.append(f"The advised model zeroes {scores.n_zeroed:,}{of}{listing}.")
@@ -320,11 +323,16 @@ def warnings(record: Record) -> tuple[str, ...]:
 
 def notes(record: Record) -> tuple[str, ...]:
     """Return what else the reader should know about the data and the run."""
-    lines = [sentence(note.text) for note in record.notes if not note.is_warning]
+    lines = (note.text for note in record.notes if not note.is_warning and note.code != _LACKS)
+    return tuple(dict.fromkeys(map(sentence, lines)))
+
+
+def untested(record: Record) -> tuple[str, ...]:
+    """Return what was left out, by the model or the time."""
     scores = record.evidence.scores
-    if scores is not None and scores.cut is not None:
-        lines.append(sentence(scores.cut))
-    return tuple(dict.fromkeys(lines))
+    lines = [note.text for note in record.notes if note.code == _LACKS]
+    lines += [] if scores is None or scores.cut is None else [scores.cut]
+    return tuple(dict.fromkeys(map(sentence, lines)))
 
 
 def next_steps(record: Record) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from regadvisor.records import Record, Training
-from regadvisor.report.phrases import seconds, sentence
+from regadvisor.report.phrases import sentence
+from regadvisor.words import seconds
 
 #: Most names of parameters on one line.
 _MOST_NAMES = 8

@@ -19,7 +19,7 @@ from regadvisor.records import (
     Step,
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
-from regadvisor.report.phrases import likely, of_loss, seconds, sentence, short_label, strengths, support
+from regadvisor.report.phrases import likely, of_loss, sentence, short_label, strengths, support
 from regadvisor.report.units import in_code
 from regadvisor.thresholds import INTERVAL, LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import (
@@ -32,7 +32,9 @@ from regadvisor.words import (
     number,
     part_of,
     percent,
+    seconds,
     spread,
+    titled,
 )
 
 #: Losses that no constant makes smaller than the mean, or the shares of the classes.
@@ -76,11 +78,17 @@ def use(record: Record) -> str:
     return f"{said}, a default strength" if is_default else said
 
 
+def in_comment(record: Record) -> str:
+    """Return what to use, and the strength that code beside it may name instead."""
+    strength = f" ({strengths(record.strength.regularizer)})" if in_code(record) else ""
+    return f"Use {use(record)}{strength}."
+
+
 def _where(record: Record) -> str:
     """Return which features the strength is for where the caller's own model does not say so."""
     training, free = record.training, () if record.data is None else record.data.unpenalised
     is_ours = training is not None and training.family == "linear" and training.estimator is None
-    names = joined((name if isinstance(name, str) else f"x{name}" for name in free), most=3)
+    names = joined(map(titled, free), most=3)
     return (" on standardised features" if is_ours else "") + (f", {names} without a penalty" if free else "")
 
 

@@ -85,6 +85,8 @@ class View:
     cost: tuple[str, ...]
     #: What would flip the advice, the nearest first.
     flips: tuple[str, ...]
+    #: What was left out.
+    untested: tuple[str, ...]
     notes: tuple[str, ...]
     next_steps: tuple[str, ...]
     #: Every trained candidate, by ``SCORE_COLUMNS``, best first, for a verbose report.
@@ -101,6 +103,7 @@ class View:
             ("Sample", self.sample),
             ("Features", self.features),
             ("Cost", self.cost),
+            ("Not tested", self.untested),
             ("Notes", self.notes),
             ("Next", self.next_steps),
         )
@@ -132,6 +135,7 @@ def view(record: Record) -> View:
         else sections.fit(scores, None if record.data is None else record.data.n_features),
         cost=cost(record),
         flips=flips(record)[:_MOST_FLIPS],
+        untested=sections.untested(record),
         notes=sections.notes(record),
         next_steps=sections.next_steps(record),
         scores=() if scores is None else _scores(scores),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.data.numbers import some_numbers
+from regadvisor.words import titled
 
 if TYPE_CHECKING:
     from regadvisor.data.table import Features, Table
@@ -227,11 +228,11 @@ def _labels(
     with_missing: NDArray[np.intp],
     levels: tuple[tuple[int, tuple[Any, ...]], ...],
 ) -> tuple[tuple[str, ...], NDArray[np.intp], NDArray[np.bool_]]:
-    names = [str(columns[j].name) for j in numeric.tolist()]
-    names += [f"{columns[numeric[i]].name} is missing" for i in with_missing]
+    names = [titled(columns[j].name) for j in numeric.tolist()]
+    names += [f"{titled(columns[numeric[i]].name)} is missing" for i in with_missing]
     origin = [*numeric.tolist(), *numeric[with_missing].tolist()]
     for j, values in levels:
-        name = columns[j].name
+        name = titled(columns[j].name)
         names += [*(f"{name} = {value}" for value in values), f"{name} is missing"]
         origin += [j] * (len(values) + 1)
     is_indicator = np.arange(len(names)) >= len(numeric)

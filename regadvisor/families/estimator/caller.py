@@ -331,7 +331,7 @@ def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
         )
         notes.append(Note(code="class-weight", text=text))
     if not caller.is_exact:
-        text = f"{name} was trained as itself: its strengths are those of its own objective."
+        text = f"{name} was trained by its own fit; the strengths are those of what it minimises."
         notes.append(Note(code="own-objective", text=text))
     has = caller.row.kinds(inner)
     if not {"l1", "l2", "elasticnet"} <= set(has):

@@ -15,6 +15,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RegadvisorError
 from regadvisor.families.preprocess import feature_names
 from regadvisor.records import Column
+from regadvisor.words import titled
 
 #: Steps without a seed of their own get this one inside the folds: equal calls return equal advice.
 _SEED = 0
@@ -126,7 +127,7 @@ class AsGiven(Encoder):
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         names = (column.name for column in self._facts.columns)
-        return tuple(name if isinstance(name, str) else f"x{name}" for name in names)
+        return tuple(map(titled, names))
 
 
 class OfFirstTarget(TransformerMixin, BaseEstimator):

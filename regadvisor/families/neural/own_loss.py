@@ -16,7 +16,7 @@ from torch import Tensor
 
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.caller import callers_code, is_out_of_memory
-from regadvisor.families.neural.losses import ABOUT_LOSS, LossFunction, mean_loss
+from regadvisor.families.neural.losses import ABOUT_LOSS, BCEWithLogitsLoss, LossFunction, mean_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.thresholds import SAME_LOSS
 
@@ -34,10 +34,14 @@ def name_of_loss(loss: LossFunction) -> str:
     ('PoissonNLLLoss', 'l1_loss')
     >>> name_of_loss(lambda outputs, target: (outputs - target).square())
     'your loss'
+    >>> name_of_loss(BCEWithLogitsLoss())
+    'log loss, mean of the labels'
     """
     inner: Any = loss
     while isinstance(inner, functools.partial | OneLogit):
         inner = inner.func if isinstance(inner, functools.partial) else inner.loss
+    if isinstance(inner, BCEWithLogitsLoss):
+        return "log loss, mean of the labels"
     name = getattr(inner, "__name__", type(inner).__name__)
     return "your loss" if name == "<lambda>" else str(name)
 

@@ -157,4 +157,4 @@ def name_of(model: Any) -> str:
     """
     if isinstance(model, nn.Module):
         return type(model).__name__
-    return str(getattr(model, "__qualname__", type(model).__name__))
+    return str(getattr(model, "__qualname__", type(model).__name__)).rpartition("<locals>.")[2]
