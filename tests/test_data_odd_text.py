@@ -210,6 +210,16 @@ def test_codes_are_not_almost_numbers(texts: list[str]) -> None:
         ("31-dic-2021", (2021, 12, 31)),
         ("2 out 2021", (2021, 10, 2)),
         ("Mai 2021", (2021, 5, 1)),
+        ("Mai-21", (2021, 5, 1)),
+        ("Montag, 3. Mai 2021", (2021, 5, 3)),
+        ("lunes 3 de mayo de 2021", (2021, 5, 3)),
+        ("7 мая 2021", (2021, 5, 7)),
+        ("3 września 2021", (2021, 9, 3)),
+        ("1 Ağustos 2021", (2021, 8, 1)),
+        ("2021年5月3日", (2021, 5, 3)),
+        ("2021년 5월 3일", (2021, 5, 3)),
+        ("13. 5. 2021", (2021, 5, 13)),
+        ("2021. 5. 3.", (2021, 5, 3)),
         ("2021-07", (2021, 7, 1)),
         ("07/2021", (2021, 7, 1)),
         ("2021Q3", (2021, 7, 1)),
@@ -226,7 +236,9 @@ def test_months_quarters_weeks_and_other_languages(text: str, date: tuple[int, i
         assert not found.is_ambiguous
 
 
-@pytest.mark.parametrize("text", ["2021-13", "2021Q5", "2021-W54", "2021-W53", "13/2021", "3 foo 2021"])
+@pytest.mark.parametrize(
+    "text", ["Jun 05", "2021-13", "2021Q5", "2021-W54", "2021-W53", "13/2021", "3 foo 2021"]
+)
 def test_what_is_no_month_or_week_is_no_date(text: str) -> None:
     assert find_dates(pd.Series([text])) is None
 

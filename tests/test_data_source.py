@@ -455,3 +455,9 @@ def test_rows_without_a_target_hide_no_note_about_how_columns_were_read():
     assert {"ambiguous-dates", "parsed-dates", "parsed-as-numbers"} <= whole
     y[3] = np.nan
     assert {note.code for note in make_table(frame, y).notes} == whole | {"missing-target"}
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 1, 1: 5}])
+def test_weights_of_classes_are_told_where_they_belong(weights):
+    with pytest.raises(DataError, match=r"model=LogisticRegression\(class_weight='balanced'\)"):
+        make_table([[1.0], [2.0], [3.0], [4.0]], [0, 1, 0, 1], sample_weight=weights)

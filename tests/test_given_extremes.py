@@ -260,3 +260,20 @@ def test_a_function_that_learns_nothing_is_not_said_to_meet_extreme_values() -> 
     found = [note.code for note in advise(X, X[:, 0], model=model, effort="quick", folds=2).record.notes]
     assert UNLEARNED_SIGNAL in found
     assert HIDDEN_SIGNAL not in found
+
+
+def test_rows_in_another_order_than_those_of_the_target_are_told():
+    r = np.random.default_rng(3)
+    frame = pd.DataFrame(r.normal(size=(200, 3)), columns=["a", "b", "c"])
+    y = frame["a"] + 0.5 * pd.Series(r.normal(size=200))
+    moved = frame.sample(frac=1, random_state=0)
+    for features, target in ((moved, y), (frame, y.sample(frac=1, random_state=0)), (moved, y > 0)):
+        (note,) = hidden_signal(make_table(features, target), seed=0)
+        assert note.code == "rows-in-other-order"
+        assert note.text.endswith("of the target's variance: pass y.loc[X.index].")
+    advice = advise(moved, y, effort="quick")
+    assert advice.record.status == "cant_tell"
+    assert "the rows of X and y seem to be in different orders" in advice.to_text()
+    by_place = y.loc[moved.index].reset_index(drop=True)
+    assert "different orders" not in advise(moved, by_place, effort="quick").to_text()
+    assert not hidden_signal(make_table(moved, pd.Series(r.normal(size=200))), seed=0)

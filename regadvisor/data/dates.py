@@ -31,26 +31,32 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "mdy", "dmy")
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
-#: Names of the months without accents, in English, German, French, Spanish, Italian, Portuguese and Dutch;
-#: what they begin with is enough, unless it says another month elsewhere.
+#: Names of the months without accents, in English, German, French, Spanish, Italian, Portuguese, Dutch,
+#: Scandinavian, Polish, Russian and Turkish; what they begin with is enough, unless it says another month
+#: elsewhere.
 _MONTHS = (
-    "jan janv january januar januari janvier enero ene gennaio gen janeiro",
-    "feb fev febr fevr february februar februari fevrier febrero febbraio fevereiro",
-    "mar mrz mrt march marz maerz maart mars marzo marco",
-    "apr avr abr april avril abril aprile",
-    "may mai mei mayo maggio mag maio",
-    "jun june juni juin junio giugno giu junho",
-    "jul july juli juillet juil julio luglio lug julho",
-    "aug aou ago august augustus aout agosto",
-    "sep sept set september septembre septiembre settembre setembro",
-    "oct okt ott out october oktober octobre octubre ottobre outubro",
-    "nov november novembre noviembre novembro",
-    "dec dez dic december dezember decembre diciembre dicembre dezembro",
+    "jan janv january januar januari janvier enero ene gennaio gen janeiro"
+    " stycznia sty янв январь января ocak",
+    "feb fev febr fevr february februar februari fevrier febrero febbraio fevereiro lutego"
+    " lut фев февр февраль февраля subat",
+    "mar mrz mrt march marz maerz maart mars marzo marco marts marca март марта мар mart",
+    "apr avr abr april avril abril aprile kwietnia kwi апр апрель апреля nisan",
+    "may mai mei mayo maggio mag maio maj maja маи мая mayıs",
+    "jun june juni juin junio giugno giu junho czerwca cze июн июнь июня haziran",
+    "jul july juli juillet juil julio luglio lug julho lipca lip июл июль июля temmuz",
+    "aug aou ago august augustus aout agosto augusti sierpnia sie авг август августа agustos",
+    "sep sept set september septembre septiembre settembre setembro wrzesnia wrz"
+    " сен сент сентябрь сентября eylul",
+    "oct okt ott out october oktober octobre octubre ottobre outubro"
+    " pazdziernika paz окт октябрь октября ekim",
+    "nov november novembre noviembre novembro listopada lis ноя нояб ноябрь ноября kasım",
+    "dec dez dic december dezember decembre diciembre dicembre dezembro grudnia"
+    " gru дек декабрь декабря aralık",
 )
 _MONTH_OF = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?"
-_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
+_WEEKDAY = r"(?:[^\W\d_]{2,13}\.?,?\s+)?"
 _GAP = r"[\s./-]"
 _OF = r"(?:del?\s+)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
@@ -68,6 +74,7 @@ _FORMS = tuple(
         rf"{_DAY}\.?{_GAP}*{_OF}{_MONTH},?{_GAP}*{_OF}(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH}{_GAP}*{_DAY},?{_GAP}+(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH},?{_GAP}+(?P<year>\d{{4}})",
+        rf"{_MONTH}(?:-| ?')(?P<year>\d\d)",
         rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}{_GAP}*{_DAY}",
     )
 ) + tuple(
@@ -81,6 +88,8 @@ _FORMS = tuple(
         rf"{_YEAR}[-/ ]?w(?P<week>0[1-9]|[1-4]\d|5[0-3])(?:-?(?P<weekday>[1-7]))?",
     )
 )
+#: "2024年5月31日", and the same in Korea.
+_OF_CHINA = re.compile(r"(\d+)[年년]\s*(\d+)[月월]\s*(\d+)[日일]")
 #: Years of dates without separators: other numbers of eight digits are codes.
 _PACKED_YEARS = (1900, 2100)
 #: No smaller number is a date such as 20240531.
@@ -282,7 +291,11 @@ def _match(text: str) -> re.Match[str] | None:
     if not small or len(small) > 48:
         return None
     if not small.isascii():
-        small = "".join(letter for letter in unicodedata.normalize("NFD", small) if letter.isascii())
+        small = _OF_CHINA.sub(r"\1-\2-\3", unicodedata.normalize("NFC", small))
+        letters = unicodedata.normalize("NFD", small)
+        small = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
+    if ". " in small:  # "5. 3. 2024"
+        small = small.replace(". ", ".").rstrip(".")
     return next((found for form in _FORMS if (found := form.fullmatch(small))), None)
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     AnySeries = pd.Series[Any]
 
 
+#: What to do with weights of classes.
+_BY_CLASS = "weights of classes belong to an estimator, as model=LogisticRegression(class_weight='balanced')"
+
+
 def as_series(values: Any, *, name: str) -> AnySeries:
     """Return one value per row as a pandas Series; a single column of a 2-D input is taken out of it.
 
@@ -83,6 +87,7 @@ def _in_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     ):
         raise DataError(
             f"{name} must be a list or an array with one value per row, got {type(values).__name__}"
+            + (f"; {_BY_CLASS}" if name == "sample_weight" and isinstance(values, str | dict) else "")
             + (f"; pass the column itself: {name}=X[{values!r}]" if isinstance(values, str) else "")
             + (f" (requires y to be passed, but the target {name} is None)" if values is None else "")
         )
@@ -126,6 +131,22 @@ def check_length(values: AnySeries | pd.DataFrame, n_rows: int, *, name: str) ->
             f"{counted(n_rows, 'row')}. Found input variables with inconsistent numbers of samples: "
             f"[{n_rows}, {len(values)}]"
         )
+
+
+def in_order_of(X: Any, values: AnySeries | pd.DataFrame) -> NDArray[np.intp] | None:
+    """Return which of the values has the label (index) of each row of X; None where all stand in their order.
+
+    Examples
+    --------
+    >>> X, y = pd.DataFrame({"a": [1, 2, 3]}), pd.Series([1.0, 2.0, 3.0])
+    >>> in_order_of(X, y), in_order_of(X, y[::-1])
+    (None, array([2, 1, 0]))
+    """
+    labels, own = getattr(X, "index", None), values.index
+    if not isinstance(labels, pd.Index) or len(labels) != len(own) or labels.equals(own):
+        return None
+    at = own.get_indexer(labels) if own.is_unique and labels.is_unique else np.full(1, -1)
+    return None if at.min() < 0 else at
 
 
 def _check_present(values: AnySeries, *, name: str) -> None:

@@ -18,6 +18,7 @@ from regadvisor.data.rows import (
     as_target,
     check_length,
     has_target,
+    in_order_of,
     lost_classes,
     mean_weights,
     notes_on_weights,
@@ -116,6 +117,7 @@ def make_table(
         weight=weight,
         summary=principal_component(target.y) if target.targets else None,
         span=columns.span,
+        by_label=in_order_of(X, given) if kept is None else None,
         notes=notes,
     )
     return table if some is None else _thinned(table, target, some, n_given=container.shape[0])
@@ -173,6 +175,7 @@ def _thinned(table: Table, target: Target, rows: NDArray[np.intp], *, n_given: i
         weight=weight if weight is None else weight / weight.mean(),
         summary=None if table.summary is None else table.summary[rows],
         span=None,
+        by_label=None,
         notes=(*table.notes, thinned_note(len(rows), len(table.y))),
     )
 

@@ -66,6 +66,9 @@ class Table:
     #: Smallest and largest value of each numeric column, in their order, as they were read (NaN: no value);
     #: None: the rows are only some of those that were read.
     span: tuple[NDArray[Any], NDArray[Any]] | None = None
+    #: (n_rows,): of the table of all rows: the row of the target that has the label (index) of each row of X,
+    #: where both have the same labels in different orders.
+    by_label: NDArray[np.intp] | None = None
     #: X as the caller passed it, row by row the same: what the caller's own `steps` read, and nothing else.
     given: Any = None
     #: The caller's own steps before the last one of a pipeline, unfitted; None: ours.
@@ -137,6 +140,7 @@ class Table:
             kept=None,
             summary=pick(self.summary),
             span=None,
+            by_label=None,
             whole=None,
             given=None if self.given is None else take_rows(self.given, rows),
         )

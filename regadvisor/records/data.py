@@ -44,8 +44,8 @@ class Note:
 #: Codes of the notes that say why "no signal" is not said: extreme values hide one, the model missed it, a
 #: linear model cannot see it, or training explodes.
 HIDDEN_SIGNAL, UNLEARNED_SIGNAL, EXPLODED = "hidden-signal", "unlearned-signal", "training-explodes"
-CURVED_SIGNAL = "curved-signal"
-UNSEEN_SIGNAL = (HIDDEN_SIGNAL, UNLEARNED_SIGNAL, CURVED_SIGNAL, EXPLODED)
+CURVED_SIGNAL, OTHER_ORDER = "curved-signal", "rows-in-other-order"
+UNSEEN_SIGNAL = (HIDDEN_SIGNAL, UNLEARNED_SIGNAL, CURVED_SIGNAL, OTHER_ORDER, EXPLODED)
 #: Code of the note on columns of sentences: steps of the caller's may read them.
 FREE_TEXT = "free-text"
 #: Code of the note that says that all rows tested belong together: a deadline came after one fold.

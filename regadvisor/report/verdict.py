@@ -11,6 +11,7 @@ from regadvisor.records import (
     FEW_RULE,
     HIDDEN_SIGNAL,
     ONE_CLUSTER,
+    OTHER_ORDER,
     UNLEARNED_SIGNAL,
     Claim,
     Comparison,
@@ -44,6 +45,7 @@ _UNSEEN = {
     HIDDEN_SIGNAL: "extreme values rule the loss",
     UNLEARNED_SIGNAL: "the model learns less than a quick linear one",
     CURVED_SIGNAL: "a linear model cannot see the signal, which is curved",
+    OTHER_ORDER: "the rows of X and y seem to be in different orders",
     EXPLODED: "training explodes",
 }
 

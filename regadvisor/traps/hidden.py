@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.table import Table
 from regadvisor.family_spec import spec_of
-from regadvisor.records import CURVED_SIGNAL, EXPLODED, HIDDEN_SIGNAL, UNLEARNED_SIGNAL, Note, ScoreEvidence
+from regadvisor.records import (
+    CURVED_SIGNAL,
+    EXPLODED,
+    HIDDEN_SIGNAL,
+    OTHER_ORDER,
+    UNLEARNED_SIGNAL,
+    Note,
+    ScoreEvidence,
+)
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -80,6 +88,8 @@ def hidden_signal(
     folds = random_folds(len(y), rng) if groups is None else group_folds(groups, rng)
     ranks = y if table.is_classification else normal_scores(y)
     gain = _gain(view.ranked(chosen), standardised(ranks), folds)
+    if table.by_label is not None and (other := _in_other_order(view, chosen, folds, gain)):
+        return other
     if gain < thresholds.HIDDEN_GAIN:
         return _curved(view, chosen, standardised(ranks), folds, is_linear=is_linear)
     plain = _gain(view.encoded[0][:, chosen], standardised(y), folds)
@@ -138,6 +148,26 @@ def hidden_from(family: Any, table: Table, *, seed: int) -> tuple[Note, ...]:
         has_intercept=getattr(learner or family, "has_intercept", True),
         loss=getattr(family, "loss_name", None),
     )
+
+
+def _in_other_order(
+    view: View, chosen: NDArray[Any], folds: NDArray[np.intp], gain: float
+) -> tuple[Note, ...]:
+    """Return a warning if far more is predicted of rows that are matched by their index, not by their place.
+
+    `gain`: what is predicted where they are matched by place.
+    """
+    table = view.table
+    by_label = np.asarray(table.targets[table.by_label][view.rows], dtype=np.float64)
+    y = as_columns(by_label, is_classification=table.is_classification)
+    share = _gain(view.encoded[0][:, chosen], standardised(y), folds)
+    if share < thresholds.HIDDEN_GAIN or gain > thresholds.HIDDEN_OF_RANKS * share:
+        return ()
+    text = (
+        "X and y have the same index in different orders, and their rows are matched by place. Matched by "
+        f"index, a quick linear model predicts {share:.0%} of the target's variance: pass y.loc[X.index]."
+    )
+    return (Note(code=OTHER_ORDER, text=text, is_warning=True),)
 
 
 def _curved(
