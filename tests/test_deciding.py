@@ -31,7 +31,7 @@ from test_chart import compared
 
 from regadvisor import thresholds
 from regadvisor.compare.calibration import calibrated
-from regadvisor.compare.claims import is_tie, most_lost, no_worse, rows_needed, strength_holds
+from regadvisor.compare.claims import most_lost, no_worse, rows_needed, strength_holds
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
@@ -410,10 +410,10 @@ def test_a_wide_open_comparison_is_no_tie() -> None:
     comparison = against_none(made.evidence.scores)
     edge = thresholds.TIE_WIDTH * min(comparison.loss_a, comparison.loss_b)
     for high, ties in ((0.99 * edge, True), (1.01 * edge, False)):
-        assert is_tie(replace(comparison, low=-0.9 * edge, high=high)) == ties
-        assert is_tie(replace(comparison, low=-high, high=0.9 * edge)) == ties
-    assert not is_tie(replace(comparison, reply="better"))
-    assert is_tie(replace(comparison, reply="same", high=1.0))
+        assert replace(comparison, low=-0.9 * edge, high=high).is_tie == ties
+        assert replace(comparison, low=-high, high=0.9 * edge).is_tie == ties
+    assert not replace(comparison, reply="better").is_tie
+    assert replace(comparison, reply="same", high=1.0).is_tie
 
 
 def test_none_is_as_sure_as_it_is_that_the_gain_does_not_last() -> None:

@@ -533,6 +533,24 @@ def test_a_lower_loss_of_another_kind_overrules_from_a_fifth_of_a_percent_on() -
     assert (own.reply, own.because) == ("no", "The loss is lowest with L1 (0.4).")
 
 
+def test_a_tie_keeps_the_simpler_penalty_whatever_the_lowest_loss() -> None:
+    def overruled(pick: Kind, best: Kind, reply: str = "same", **masses: float) -> Answer:
+        found = replace(compared(best, pick, reply, -0.002), **masses)
+        scores = replace(SCORES, lowest_losses={best: 0.396, pick: 0.4}, comparisons=(found,))
+        return ask(EXTENDED, "Q9b", pick, scores=scores)
+
+    kept = overruled("l2", "elasticnet")
+    assert (kept.reply, kept.flips_if) == ("no", None)
+    assert kept.because == "With L1+L2 it is 1.0% lower, but the two tie, and L2 is simpler."
+    assert overruled("l1", "l2").reply == "yes", "L2 is the simpler one"
+    assert overruled("none", "l2").reply == "yes", "a mild penalty is less of a risk than none"
+    narrow = {"low": -0.003, "high": 0.001}
+    assert overruled("l2", "l1", "unsure", **narrow, p_better=0.4, p_same=0.5).reply == "no"
+    assert overruled("l2", "l1", "unsure", **narrow, p_better=0.5, p_same=0.4).reply == "yes"
+    assert overruled("l2", "l1", "unsure", low=-0.1, high=0.1, p_better=0.4, p_same=0.5).reply == "yes"
+    assert overruled("l2", "l1", "better").reply == "yes"
+
+
 def test_a_pick_without_a_fit_is_overruled_by_whatever_has_one() -> None:
     answer = lowest("l1", {"l2": 0.5})
     assert (answer.reply, answer.because) == ("yes", "No fit of L1 finished.")

@@ -205,14 +205,7 @@ def ties(kind: str, scores: ScoreEvidence) -> tuple[Kind, ...]:
     """Return the kinds that are the same as `kind`, or differ too little; none is one only if it exists."""
     others = [other for other in KINDS if other != kind and (other != "none" or scores.none_exists)]
     found = ((other, scores.comparison(other, kind)) for other in others)
-    return tuple(other for other, comparison in found if comparison and is_tie(comparison))
-
-
-def is_tie(comparison: Comparison) -> bool:
-    """Whether two kinds are the same, or their difference is small enough not to matter, whichever way."""
-    widest = thresholds.TIE_WIDTH * min(abs(comparison.loss_a), abs(comparison.loss_b))
-    is_narrow = max(-comparison.low, comparison.high) <= widest
-    return comparison.reply == "same" or (comparison.reply == "unsure" and is_narrow)
+    return tuple(other for other, comparison in found if comparison and comparison.is_tie)
 
 
 def is_wide(against_none: Comparison | None) -> bool:

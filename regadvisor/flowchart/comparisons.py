@@ -58,12 +58,13 @@ def lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode:
         return Answer(reply=reply, because=f"No fit of {plain_label(own)} finished.")
     expected = _losses_at_full_size(scores)
     lowest, loss = expected[best], expected[own]
-    edge = thresholds.OVERRULED_FROM * loss
+    paid = _rescaled_text(scores, expected, best, own)
+    is_tie = not paid and _is_simpler_tie(scores, best, own)  # the comparison knows no cost of rescaling
+    edge = (thresholds.TIE_WIDTH if is_tie else thresholds.OVERRULED_FROM) * loss
     numbers: dict[str, Number] = {"lowest_kind": best, "lowest_loss": lowest, "pick_loss": loss}
     distance = abs(loss - lowest - edge) / max(loss, 1e-12)
-    paid = _rescaled_text(scores, expected, best, own)
+    less = part_of(loss - lowest, loss)
     if loss - lowest > edge:
-        less = part_of(loss - lowest, loss)
         needed = part_of(loss - lowest - edge, loss)
         return Answer(
             reply="yes",
@@ -76,10 +77,22 @@ def lowest_loss(question: Question, evidence: Evidence, pick: Kind | None, mode:
     if best == own:
         because = f"The loss is lowest {_with(best)} ({number(loss)}){paid}."
     else:
-        less = part_of(loss - lowest, loss)
         less = "less than 0.1%" if less == "0%" else less
-        because = f"{capital(_with(best))} it is {less} lower, too little to count{paid}."
+        why = (
+            f"but the two tie, and {plain_label(own)} is simpler" if is_tie else f"too little to count{paid}"
+        )
+        because = f"{capital(_with(best))} it is {less} lower, {why}."
     return Answer(reply="no", because=because, numbers=numbers)
+
+
+def _is_simpler_tie(scores: ScoreEvidence, best: Kind, own: Kind) -> bool:
+    """Whether the pick is the simpler of two penalties that tie, and rather are the same than differ.
+
+    Not for no regularizer: a mild penalty that does as well is less of a risk than none at all.
+    """
+    found = scores.comparison(best, own)
+    rather_same = found is not None and found.is_tie and found.p_same >= found.p_better
+    return rather_same and own != "none" and KINDS.index(own) < KINDS.index(best)
 
 
 def _with(kind: Kind) -> str:

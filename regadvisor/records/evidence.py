@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from regadvisor import thresholds
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 
 
@@ -171,6 +172,13 @@ class Comparison:
 
     def __post_init__(self) -> None:
         _check_kinds((self.a, self.b), also=("constant", "any"))
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the two are the same, or their difference is small enough not to matter, whichever way."""
+        widest = thresholds.TIE_WIDTH * min(abs(self.loss_a), abs(self.loss_b))
+        is_narrow = max(-self.low, self.high) <= widest
+        return self.reply == "same" or (self.reply == "unsure" and is_narrow)
 
     @property
     def turned(self) -> Comparison:
