@@ -151,3 +151,31 @@ def test_what_the_note_advises_can_be_passed_as_it_is_written():
     assert advice.record.data.n_groups == frame["patient"].nunique()
     assert "patient" not in [column.name for column in advice.record.data.columns]
     assert "with whole groups held out" in advice.verdict
+
+
+def panel(seed, *, n_firms=120, n_years=6, own=1.0, p=4):
+    """Return a row of each firm and year, whose features are the row's own; the target is the firm's, too."""
+    r = np.random.default_rng(seed)
+    firm, year = np.repeat(np.arange(n_firms), n_years), np.tile(np.arange(2010, 2010 + n_years), n_firms)
+    X = pd.DataFrame(r.normal(size=(len(firm), p))).add_prefix("x").assign(firm=100 + 3 * firm, year=year)
+    y = X["x0"] + 2 * own * r.normal(size=n_firms)[firm] + r.normal(size=len(firm))
+    kept = r.permutation(len(firm))[: int(0.9 * len(firm))]  # some firms are not met in some years
+    return X.iloc[kept].reset_index(drop=True), y.to_numpy()[kept]
+
+
+@pytest.mark.parametrize("size", [{}, {"n_firms": 30, "n_years": 20}, {"n_firms": 900, "n_years": 5}])
+def test_a_panel_names_its_firms_and_its_years(size):
+    (note,) = shared(*panel(0, **size))
+    assert note.text.startswith(
+        "the rows are a panel, one of each 'firm' for each 'year', and rows of one 'firm'"
+    )
+    assert "pass groups='firm'; if it will predict a later 'year', pass time='year'." in note.text
+
+
+def test_no_panel_is_told_where_firms_say_nothing_or_pairs_are_met_by_luck():
+    X, y = panel(1, own=0.0)
+    assert shared(X, y) == [], "rows of a firm are not alike"
+    X, y = panel(2)
+    r = np.random.default_rng(2)
+    X["firm"], X["year"] = r.permutation(X["firm"]), r.permutation(X["year"])
+    assert shared(X, y) == []

@@ -60,6 +60,9 @@ SHARED_PAIRS = 0.5
 SHARED_PAIR_LEAVES = 0.5
 #: With few levels they have to be nearer by this factor: species, too, are unlike one another.
 SHARED_NEARER, SHARED_MANY_LEVELS = 0.7, 20
+#: Two columns are those of a panel if this share of the rows has a pair of their values to itself, and this
+#: share of all pairs is met: firms come and go, and a pair drawn at random is met twice long before.
+PANEL_ONCE, PANEL_MET = 0.99, 0.5
 #: Columns do not count that differ within levels more than at large by this factor: left and right, visits.
 SHARED_APART = 1.05
 #: So many rows share their level with another row.

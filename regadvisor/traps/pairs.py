@@ -1,4 +1,4 @@
-"""Columns that repeat their values together, as what is the same for a patient all the time does."""
+"""Columns that repeat their values together, as what is the same for a patient does; columns of a panel."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ def in_pairs(view: View, rng: np.random.Generator) -> tuple[tuple[int, ...], int
         if share >= thresholds.SHARED_REPEATED and ratio < best:
             best, found, n_found = ratio, pair, n_pairs
     return found, n_found
+
+
+def panel_with(view: View, j: int, whole: NDArray[np.float64]) -> int | None:
+    """Return the column with which column `j` makes a panel, as the year does with the name of a firm.
+
+    No pair of their values is met twice, and most pairs that there could be are met. `whole`: all rows of
+    column `j`.
+    """
+    levels, codes = np.unique(whole, return_inverse=True)
+    fewest, most = len(whole) / len(levels), len(whole) / len(levels) / thresholds.PANEL_MET
+    may_be = (fewest <= view.n_levels) & (view.n_levels <= most)
+    for other in view.varying[may_be[view.varying]].tolist():
+        others, other_codes = np.unique(view.whole(other), return_inverse=True)
+        is_once = joint(codes, other_codes).max() + 1 >= thresholds.PANEL_ONCE * len(whole)
+        if other != j and is_once and fewest <= len(others) <= most:
+            return int(other)
+    return None
 
 
 def joint(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:

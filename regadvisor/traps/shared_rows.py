@@ -5,7 +5,8 @@ better on it than it will be on a new patient. Three ways to see it:
 
 *A column names the source.* It has many levels, and the nearest neighbour of a row, by all other columns,
 nearly always has the row's own level, and is much nearer than the nearest row of another level. Categories
-such as a city or a sex do not make their rows alike in everything else.
+such as a city or a sex do not make their rows alike in everything else. In a panel, where each firm is met
+once in each year, the firm is a source even if its rows are not alike in other columns.
 
 *Two columns repeat together.* What is the same for a patient all the time, such as age and height, has the
 same pair of values in all rows of that patient, far more often than by luck.
@@ -32,7 +33,7 @@ from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
 from regadvisor.traps.alone import shares
-from regadvisor.traps.pairs import in_pairs, joint
+from regadvisor.traps.pairs import in_pairs, joint, panel_with
 from regadvisor.traps.view import (
     View,
     as_columns,
@@ -87,10 +88,13 @@ def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, 
     rng = np.random.default_rng(seed)
     pair, n_sources = in_pairs(view, np.random.default_rng([seed, 1]))
     for j, whole in candidates(view):
+        period = panel_with(view, j, whole)
         is_of_pair = j in pair and n_sources > len(np.unique(whole))  # an age, not the patient
-        harm = None if is_of_pair else _by_column(view, j, whole, rng)
+        if is_of_pair and period is None:
+            continue
+        harm = _by_column(view, j, whole, rng, is_panel=period is not None)
         if harm is not None:
-            return (_column_note(view, j, harm),), (j,)
+            return (_column_note(view, j, harm, period),), (j,)
     harm = _by_distance(view, rng)
     if harm is not None:
         return (_distance_note(harm),), pair
@@ -121,22 +125,24 @@ def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
     return [(j, whole) for _, j, whole in found]
 
 
-def _by_column(view: View, j: int, whole: NDArray[np.float64], rng: np.random.Generator) -> _Harm | None:
-    """Return how much random folds flatter if rows of equal level of a column are alike."""
+def _by_column(
+    view: View, j: int, whole: NDArray[np.float64], rng: np.random.Generator, *, is_panel: bool
+) -> _Harm | None:
+    """Return how much random folds flatter if rows of equal level of a column are alike, or of a panel."""
     n_each = len(whole) / len(np.unique(whole))
     alike = thresholds.SHARED_ALIKE if n_each > thresholds.SHARED_SMALL else thresholds.SHARED_ALIKE_SMALL
     if len(view.rows) < view.table.n_rows:
         # Among rows of fewer levels, the nearest is rather one of the own level.
         few = view.with_rows(_of_levels(whole, _FIRST_OF_LEVELS, rng))
-        if _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < alike - _LUCK:
+        if not is_panel and _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < alike - _LUCK:
             return None
         view = view.with_rows(_of_levels(whole, len(view.rows), rng))
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
     nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
-    if _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < alike:
+    if not is_panel and _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < alike:
         return None
     ranked = view.ranked(_some(view.encoded[1] != j, rng))
-    if not view.is_category[j]:
+    if not is_panel and not view.is_category[j]:
         place = standardised(levels[codes][:, None])
         if error(ridge(ranked, place, group_folds(codes, rng)), place) < thresholds.SHARED_QUANTITY:
             return None
@@ -357,12 +363,16 @@ def _errors(harm: _Harm, what: str) -> str:
     )
 
 
-def _column_note(view: View, j: int, harm: _Harm) -> Note:
+def _column_note(view: View, j: int, harm: _Harm, period: int | None) -> Note:
     name = view.names([j])
-    text = (
-        f"rows of the same {name} are alike, in the features and in the target. "
-        f"{_errors(harm, f'new {name}')} If the model will meet new ones, {view.passed(j, 'groups')}."
-    )
+    alike = f"rows of the same {name} are alike, in the features and in the target."
+    to_do = f"If the model will meet new ones, {view.passed(j, 'groups')}"
+    if period is not None:
+        each = view.names([period])
+        alike = f"the rows are a panel, one of each {name} for each {each}, and rows of one {name} are alike."
+        if not view.is_category[period]:
+            to_do += f"; if it will predict a later {each}, {view.passed(period, 'time')}"
+    text = f"{alike} {_errors(harm, f'new {name}')} {to_do}."
     return Note(code="shared-source", text=text, is_warning=True)
 
 
