@@ -170,18 +170,15 @@ class Inputs:
 
     def channels(self) -> NDArray[np.intp] | None:
         """Return the channel of every number of a row, -1 for numbers of an embedding; None: of a table."""
-        if self.given:
-            numbers, start = [], 0
-            for part in self._given():
-                own = _channels(part.shape)
-                numbers.append(np.full(len(own), -1) if part.is_whole else start + own)
-                start += int(own.max()) + 1
-            return np.concatenate(numbers)
-        if self.layout == "tokens":
-            return np.full(self.n_flat, -1)
-        if self.layout in SEQUENCES:
-            return np.arange(self.n_flat) % self._steps[1]
-        return _channels(self._pixels) if self.shape else None
+        if not (self.given or self.shape or self.layout in (*SEQUENCES, "tokens")):
+            return None
+        is_flat = self.shape and self.layout == "flat"
+        own, numbers, start = (replace(self, layout="image") if is_flat else self), [], 0
+        for part in own.parts:
+            found = _channels(part.shape)
+            numbers.append(np.full(len(found), -1) if part.is_whole else start + found)
+            start += int(found.max()) + 1
+        return np.concatenate(numbers)
 
     def described(self) -> str:
         """Return what the module gets, as in "30 steps of 2 channels: (rows, steps, channels)"."""

@@ -115,16 +115,22 @@ def _layers(source: ModuleSource) -> list[tuple[type[nn.Module], ...]]:
 def _fits(source: ModuleSource, rows: Tensor) -> bool:
     """Return whether the module takes rows in this layout, and treats each by itself."""
     try:
-        module = set_mode(copied(source.draw(0)), is_training=False)
-        with own_luck(0), torch.no_grad():
-            there = source.call(module, rows)
-        with own_luck(0), torch.no_grad():
-            turned = source.call(module, rows.flip(0))
+        there, back = _both_ways(source, source.draw(0), rows)
     except Exception:  # what is wrong is said when the module is looked at
         return False
-    back = _turned(turned, len(rows))
     is_width = there.shape[1] in {source.n_outputs, 1 if source.n_outputs == 2 else source.n_outputs}
     return is_width and torch.allclose(there, back, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _both_ways(source: ModuleSource, module: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs of a copy for rows, and those it gives to them in the opposite order."""
+    tried, found = set_mode(copied(module), is_training=False), []
+    for order in (rows, rows.flip(0)):
+        with own_luck(0, rows.device), torch.no_grad():
+            found.append(source.call(tried, order))
+    there, turned = found
+    # (n_rows · n_heads, n_outputs)
+    return there, turned.reshape(len(rows), -1, turned.shape[1]).flip(0).reshape(turned.shape)
 
 
 def _is_turned_inside(source: ModuleSource, rows: Tensor) -> bool:
@@ -146,11 +152,6 @@ def _is_turned_inside(source: ModuleSource, rows: Tensor) -> bool:
     return steps != channels and seen[:1] == [(steps, channels)]
 
 
-def _turned(outputs: Tensor, n_rows: int) -> Tensor:
-    """Return outputs (n_rows · n_heads, n_outputs) with the rows in the opposite order."""
-    return outputs.reshape(n_rows, -1, outputs.shape[1]).flip(0).reshape(outputs.shape)
-
-
 def check_rows_apart(source: ModuleSource, module: nn.Module, rows: Tensor) -> None:
     """Raise ParameterError if a module of steps gives a row outputs that hang on the rows beside it.
 
@@ -158,12 +159,7 @@ def check_rows_apart(source: ModuleSource, module: nn.Module, rows: Tensor) -> N
     """
     if not any(isinstance(part, _STEPS) for part in module.modules()):
         return  # others may mean to look at the batch
-    tried = set_mode(copied(module), is_training=False)
-    found = []
-    for order in (rows, rows.flip(0)):
-        with own_luck(0, rows.device), torch.no_grad():
-            found.append(source.call(tried, order))
-    there, back = found[0], _turned(found[1], len(rows))
+    there, back = _both_ways(source, module, rows)
     if torch.allclose(there, back, rtol=1e-2, atol=1e-3 * (1.0 + float(there.abs().max())), equal_nan=True):
         return
     raise ParameterError(
