@@ -189,11 +189,19 @@ def test_features_as_they_are() -> None:
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["mlp", "module"])
-def test_an_own_loss_has_no_script(family: Any) -> None:
-    training = replace(TRAINING, family=family, has_own_loss=True)
-    with pytest.raises(ParameterError, match=r"your own loss"):
-        torch_snippet(FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"])
+def test_functions_of_the_caller_have_no_place_in_other_scripts() -> None:
+    training = replace(TRAINING, has_own_loss=True, own_functions=("schedule",))
+    with pytest.raises(ParameterError, match=r"your own loss and schedule; use snippet\('torch'\)"):
+        torch_snippet(
+            FunctionTransformer(), FACTS, training=training, regularizer=REGULARIZERS["l2"], library="keras"
+        )
+
+
+def test_a_loss_of_numbers_that_nobody_tried_has_no_script() -> None:
+    facts = make_table(*load_diabetes(return_X_y=True)).facts
+    training = replace(TRAINING, has_own_loss=True)
+    with pytest.raises(ParameterError, match="whether it sees the target standardised is not known"):
+        torch_snippet(FunctionTransformer(), facts, training=training, regularizer=REGULARIZERS["l2"])
 
 
 def test_unknown_strengths_have_no_script() -> None:
@@ -273,3 +281,93 @@ def test_what_a_module_returns_is_taken_as_it_was_in_training(form: str, library
         np.testing.assert_allclose(names["predict_proba"](X), found.predict_proba(X), atol=2e-3)  # type: ignore[operator]
     else:
         np.testing.assert_allclose(names["predict"](X), found.predict(X), atol=5e-3)  # type: ignore[operator]
+
+
+class Joining(nn.Module):
+    """A module of several tensors, which it puts side by side."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(n_in, n_out)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        assert b.dtype in (torch.float32, torch.int64)
+        return self.last(torch.cat([a.flatten(1), b.flatten(1).float()], dim=1))  # type: ignore[no-any-return]
+
+
+class ByStep(nn.Module):
+    """A module whose rows are the second axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(x.mean(0))  # type: ignore[no-any-return]
+
+
+def _halving(share: float) -> float:
+    return 0.5 ** round(4 * share)
+
+
+def _scaled(x: torch.Tensor) -> torch.Tensor:
+    return 1.1 * x
+
+
+def _focal(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    p = (torch.log_softmax(outputs, -1) * target).sum(-1)
+    return -((1 - p.exp()) ** 2) * p
+
+
+_IRIS, _SPECIES = load_iris(return_X_y=True)
+_LENGTH = _IRIS @ [1.0, -1.0, 0.5, 0.2]
+_CODED = pd.DataFrame(_IRIS, columns=list("abcd")).assign(s=np.array(["u", "v", "w"])[_SPECIES])
+_AUGMENTED = {"augment": _scaled, "schedule": _halving}
+#: Data, module and recipe.
+OWN: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
+    "two arrays": ((_IRIS[:, :3], _IRIS[:, 3:] * 5), _SPECIES, Joining(4, 3), {}),
+    "arrays by name": (
+        {"b": (_IRIS * 2).astype(int), "a": _IRIS.reshape(150, 2, 2)},
+        _SPECIES,
+        Joining(8, 3),
+        {},
+    ),
+    "codes": (_CODED, _LENGTH, Joining(5, 1), {"layout": "codes"}),
+    "steps first": (_IRIS.reshape(150, 2, 2), _SPECIES > 0, ByStep(), {"layout": "steps-first"}),
+    "loss of classes": (_IRIS, _SPECIES, nn.Linear(4, 3), {"loss": _focal}),
+    "loss of a logit": (_IRIS, _SPECIES > 0, nn.Linear(4, 1), {"loss": nn.BCEWithLogitsLoss(), **_AUGMENTED}),
+    "loss of counts": (_IRIS, np.round(np.exp(_LENGTH / 2)), nn.Linear(4, 1), {"loss": nn.PoissonNLLLoss()}),
+    "loss of differences": (_IRIS, 50 * _LENGTH, nn.Linear(4, 1), {"loss": nn.HuberLoss()}),
+    "output": (
+        _IRIS,
+        _SPECIES,
+        Returning(3, lambda out, x: (x, [out])),
+        {"output": lambda found: found[1][0]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_several_inputs_and_functions_of_the_caller_have_a_place(case: str) -> None:
+    X, y, module, given = OWN[case]
+    recipe = Recipe(epochs=30, batch_size=200, lr=0.02, **{"schedule": "constant", **given})
+    table = make_table(X, y)
+    family = ModuleFamily(module, table.facts, recipe=recipe, features=table.X)
+    family.prepare(table, [Fold(train=np.arange(0, 150, 2), test=np.arange(1, 150, 2))], seed=0)
+    training = family.training(None, n_sample=150, n_rows=150, seed=0)
+    advised = Regularizer(l2=1.0, coupling="decoupled")
+    functions = {name: value for name, value in given.items() if callable(value)}
+    pipeline = build_network(table.facts, advised, training, module=module, functions=functions)
+    script = torch_snippet(Pipeline(pipeline.steps[:-1]), table.facts, training=training, regularizer=advised)
+    assert "regadvisor" not in script
+    own = {"own_loss" if name == "loss" else name: value for name, value in functions.items()}
+    names: dict[str, Any] = {"X": X, "y": y, "own": {"module": deepcopy(module), **own}}
+    for name in names["own"]:
+        script = script.replace(f"\n{name} = ...", f"\n{name} = own[{name!r}]")
+    assert "= ..." not in script
+    exec(compile(script, "script", "exec"), names)
+    found = pipeline.fit(X, y)
+    if table.facts.classes:
+        np.testing.assert_allclose(names["predict_proba"](X), found.predict_proba(X), atol=2e-3)
+    else:
+        np.testing.assert_allclose(names["predict"](X), found.predict(X), rtol=5e-3, atol=5e-3)

@@ -15,8 +15,10 @@ from regadvisor.export import plain
 from regadvisor.export.code import estimator_code, unnamed
 from regadvisor.families import encoding, preprocess, scaling
 from regadvisor.families.linear import logistic
+from regadvisor.families.neural import image_encoding
 from regadvisor.families.preprocess import make_preprocessor
 
+STEPS_OF_OURS = (encoding, image_encoding, logistic, preprocess, scaling)
 N = 60
 RNG = np.random.default_rng(0)
 
@@ -136,6 +138,16 @@ def test_functions_are_the_same() -> None:
     images = RNG.random((5, 3, 4)).astype(np.float32)
     np.testing.assert_array_equal(plain.flatten(images), preprocess.flatten(images))
     np.testing.assert_array_equal(plain.doubled(images[0]), preprocess.doubled(images[0]))
+    np.testing.assert_array_equal(plain.next_number(images[0]), preprocess.next_number(images[0]))
+    for X in ({"a": images, "b": np.arange(5)}, (images, images[:, 0])):
+        ours, theirs = (step.Joined().fit_transform(X) for step in (preprocess, plain))
+        np.testing.assert_array_equal(ours, theirs)
+    for is_last in (False, True):
+        ours, theirs = (
+            step.ChannelScaler(3, is_last=is_last).fit_transform(images.reshape(5, -1))
+            for step in (image_encoding, plain)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert plain.in_double(images).dtype == preprocess.in_double(images).dtype
 
 
@@ -143,7 +155,7 @@ def test_every_plain_step_stands_for_one_of_ours() -> None:
     names = [name for name, own in vars(plain).items() if getattr(own, "__module__", "") == plain.__name__]
     assert names
     for name in names:
-        assert any(hasattr(module, name) for module in (encoding, logistic, preprocess, scaling)), name
+        assert any(hasattr(module, name) for module in STEPS_OF_OURS), name
         assert "regadvisor" not in inspect.getsource(getattr(plain, name))
 
 

@@ -131,6 +131,45 @@ class SparseLogisticRegression(LogisticRegression):
         return self
 
 
+class ChannelScaler(TransformerMixin, BaseEstimator):
+    """Every channel of flat images or sequences has mean 0 and standard deviation 1."""
+
+    def __init__(self, n_channels=1, *, is_last=False):
+        self.n_channels = n_channels
+        self.is_last = is_last
+
+    def fit(self, X, y=None):
+        numbers = self._by_channel(X)
+        self.mean_, self.scale_ = numbers.mean((0, 2)), numbers.std((0, 2))
+        self.scale_[self.scale_ == 0] = 1.0
+        return self
+
+    def transform(self, X):
+        scaled = (self._by_channel(X) - self.mean_[:, None]) / self.scale_[:, None]
+        return (scaled.swapaxes(1, 2) if self.is_last else scaled).reshape(len(X), -1)
+
+    def _by_channel(self, X):
+        shape = (len(X), -1, self.n_channels) if self.is_last else (len(X), self.n_channels, -1)
+        numbers = np.asarray(X, dtype=float).reshape(shape)
+        return numbers.swapaxes(1, 2) if self.is_last else numbers
+
+
+class Joined(TransformerMixin, BaseEstimator):
+    """The arrays of a dict or tuple side by side, as rows."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        arrays = X.values() if isinstance(X, dict) else X
+        return np.hstack([np.asarray(each, dtype=float).reshape(len(each), -1) for each in arrays])
+
+
+def next_number(codes):
+    """Codes from 0, with -1 for unknown ones, as codes from 1, with 0."""
+    return codes + 1
+
+
 def doubled(levels):
     """Levels as 0 and 2, on the scale of standardised numbers."""
     return 2.0 * levels

@@ -21,6 +21,15 @@ _MEANING = {
 }
 
 
+#: Functions that a recipe may have, and what they are.
+_YOURS = {
+    "loss": "of outputs and target, both (rows, outputs): a number for each row, or their mean",
+    "schedule": "share of the steps that is done → factor of lr",
+    "augment": "a batch as the module gets it → one of the same shape",
+    "output": "what the module returns → its prediction",
+}
+
+
 def torch_snippet(
     preprocessor: Any,
     facts: DataFacts,
@@ -59,6 +68,7 @@ def torch_snippet(
         "momentum": 0.9 if training.momentum is None else training.momentum,
         "optimizer_options": "",
         "shaping": "",
+        "yours": {name: _YOURS[name] for name in function_names(training)},
         "heads": "",
         "is_flat": False,
         "drops": False,
@@ -76,8 +86,9 @@ def torch_snippet(
     if library == "keras":
         values["optimizer_options"] = _keras_options(training, has_decay=bool(values["l2"]))
     if training.family == "module":
-        shaping = _shaping(training, facts, library)
-        values |= {**_returned(training, facts), "names": _names(training), "shaping": shaping}
+        shaping, called = _shaping(training, facts, library)
+        values |= {**_returned(training, facts), "names": _names(training)}
+        values |= {"shaping": shaping, "called": called}
         values["drops"] = training.audit is None or any(each.is_set for each in training.audit.dropout)
     return rendered(f"{library}.py.jinja", **values)
 
@@ -85,11 +96,15 @@ def torch_snippet(
 def _check(training: Training, facts: DataFacts, library: str) -> None:
     """Raise where no script of this library trains the advised model."""
     functions = function_names(training)
-    if functions:
+    if functions and library != "torch":
         raise ParameterError(
             f"snippet({library!r}) must be asked of advice without functions of yours, got your own "
-            f"{' and '.join(functions)}, whose code is not known; use "
-            "advice.optimizer(module, lr=..., steps=...) in your own loop"
+            f"{' and '.join(functions)}; use snippet('torch'), which has a place for each"
+        )
+    if training.has_own_loss and facts.task == "regression" and training.has_scaled_target is None:
+        raise ParameterError(
+            "snippet('torch') must be asked of advice for which networks were trained, got a loss of yours "
+            "that nobody tried: whether it sees the target standardised is not known; give more budget"
         )
     has_heads = len(training.output_shape or ()) > 1
     if library == "skorch" and (training.output is not None or has_heads):
@@ -157,15 +172,20 @@ def _network(training: Training) -> dict[str, Any]:
     return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
 
 
-def _shaping(training: Training, facts: DataFacts, library: str) -> str:
-    """Return what is called on flat rows to make what a module gets: a tensor's methods, or an array's."""
+def _shaping(training: Training, facts: DataFacts, library: str) -> tuple[str, str]:
+    """Return what is called on flat rows (a tensor's methods, or an array's), and the module with."""
     from regadvisor.families.neural.module.inputs import inputs_of
 
-    shaping = inputs_of(facts, training.layout).code(facts.n_features)
+    shaping, called = inputs_of(facts, training.layout).code(facts.n_features)
+    if called != "rows" and library != "torch":
+        raise ParameterError(
+            f"snippet({library!r}) must be asked about a module that takes one tensor of rows, got layout "
+            f"{training.layout!r}; use snippet('torch')"
+        )
     named = {".view(": ".reshape(", ".permute(": ".transpose(", ".long()": ".astype(np.int64)"}
     for torch_name, numpy_name in named.items() if library != "torch" else ():
         shaping = shaping.replace(torch_name, numpy_name)
-    return shaping
+    return shaping, called
 
 
 def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
@@ -174,6 +194,8 @@ def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
     taken = "returned"
     if isinstance(output, str):
         taken = f"(returned[{output!r}] if isinstance(returned, dict) else returned.{output})"
+    elif "output" in training.own_functions:
+        taken = "output(returned)"
     elif output is not None:
         taken = f"returned[{output}]"
     is_flat, n_heads = shape == (), shape[0] if shape is not None and len(shape) > 1 else 1

@@ -112,8 +112,8 @@ class Training:
     output: int | str | None = None
     #: The shape of that prediction for one row; None: it was not looked at.
     output_shape: tuple[int, ...] | None = None
-    #: Whether the caller's own network sees a numeric target standardised.
-    has_scaled_target: bool = False
+    #: Whether a network sees a numeric target standardised; None: nobody looked.
+    has_scaled_target: bool | None = None
     #: The caller's own module or fit function: its name (``"cnn"``: ours); it is not in the record.
     module: str | None = None
     #: How its networks were trained on the sample, and why so; None: nothing was trained, or no module.

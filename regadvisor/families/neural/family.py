@@ -31,7 +31,7 @@ from regadvisor.families.neural.encoded import (
     stacked_rows,
 )
 from regadvisor.families.neural.nets import NetArchitecture
-from regadvisor.families.neural.own_loss import name_of_loss
+from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import full_run_rates, planned_epochs, rescaled_epochs, sample_plan
 from regadvisor.families.neural.strengths import candidate, default_regularizer
@@ -76,6 +76,9 @@ class MLPFamily(OnOtherRows):
     kinds: tuple[Kind, ...] = KINDS
     #: How many times the planned length a run lasts whose epochs nobody gave; see `length_that_pays`.
     longer: int = 1
+    #: Whether numeric targets are taken as they are, or standardised; None: not known before `prepare`.
+    _is_raw: bool = False
+    _is_scaled: bool | None = None
 
     def __init__(self, recipe: Recipe | None = None, device: str = "cpu") -> None:
         self.recipe = recipe or Recipe()
@@ -114,6 +117,9 @@ class MLPFamily(OnOtherRows):
         """
         table, names = encode_folds(sample, folds, lambda: self.preprocessor(sample.facts))
         x = torch.from_numpy(table.reshape(len(folds) * sample.n_rows, -1)).to(self.device)
+        loss = None if sample.is_classification else self.recipe.loss
+        self._is_raw = loss is not None and sees_raw(loss, sample.targets)
+        self._is_scaled = not (sample.is_classification or self._is_raw)
         architecture = self.architecture(sample, x, names)  # first: a loss is called as a module needs it
         target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
         n_train = round(float(np.mean([len(fold.train) for fold in folds])))
@@ -276,6 +282,7 @@ class MLPFamily(OnOtherRows):
             seed=seed,
             has_own_loss=self.recipe.loss is not None,
             own_functions=functions,
+            has_scaled_target=self._is_scaled,
             **recipe,
         )
 

@@ -31,7 +31,7 @@ from regadvisor.families.neural.module.outputs import Output
 from regadvisor.families.neural.module.source import ModuleSource, asked_for, name_of, own_luck
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.own_loss import check_finite, sees_raw, with_one_logit
+from regadvisor.families.neural.own_loss import check_finite, with_one_logit
 from regadvisor.families.neural.parameters import as_written
 from regadvisor.families.neural.recipe import LAYOUTS, Recipe
 from regadvisor.records import DataFacts, Note, Training
@@ -88,7 +88,6 @@ class ModuleFamily(MLPFamily):
             kind for kind in KINDS if has_dropout(first) or kind not in DROPOUT_KINDS
         )
         self._last: ModuleArchitecture | None = None
-        self._is_raw = False
         #: When the first look at the module ends, whatever it has found; then OutOfTimeError is raised.
         self.look_ends: Deadline = NEVER
         #: What to say of the module once it was looked at.
@@ -134,8 +133,6 @@ class ModuleFamily(MLPFamily):
         known = self._last
         # One look for all samples of a shape: it takes several passes, and a module may be slow.
         if known is None or known.source.inputs != source.inputs:
-            own = None if sample.is_classification else self.recipe.loss
-            self._is_raw = own is not None and sees_raw(own, sample.targets)
             known = examine(
                 source,
                 x,
@@ -175,7 +172,6 @@ class ModuleFamily(MLPFamily):
             penalised_names=last.layout.penalised_names,
             output=last.output,
             output_shape=last.output_shape,
-            has_scaled_target=not last.is_classification and not self._is_raw,
         )
 
 

@@ -153,20 +153,25 @@ class Inputs:
             told["n_tokens"] = self.n_tokens
         return told
 
-    def code(self, n_columns: int) -> str:
-        """Return what is called on a tensor of flat rows to make what the module gets, as code.
+    def code(self, n_columns: int) -> tuple[str, str]:
+        """Return code: what is called on flat rows once, and what the module is called with for `rows`.
 
-        Raises ParameterError if a module gets several tensors, or the rows are not the first axis.
+        The second is all of it where a module gets several tensors, or the rows are not the first axis.
         """
-        if self.given or self.layout in ("codes", "steps-first"):
-            raise ParameterError(
-                f"snippet('torch') must be asked about a module that takes one tensor of rows, got layout "
-                f"{self.layout!r}; use advice.optimizer(module, lr=..., steps=...) in your own loop"
+        if self.layout == "codes":
+            n_codes = len(self.cardinalities)
+            return "", f"rows[:, :-{n_codes}], rows[:, -{n_codes}:].long()"
+        made = []
+        for part in replace(self, n_flat=n_columns).parts:
+            view = f".view(-1, {', '.join(map(str, part.shape))})" if len(part.shape) > 1 else ""
+            order = f".permute{part.axes}" if part.axes else ""
+            made.append(view + order + (".long()" if part.is_whole else ""))
+        if self.given:
+            return "", ", ".join(
+                f"{'' if part.name is None else part.name + '='}rows[:, {part.start}:{part.stop}]{shaping}"
+                for part, shaping in zip(self.parts, made, strict=True)
             )
-        (part,) = replace(self, n_flat=n_columns).parts
-        view = f".view(-1, {', '.join(map(str, part.shape))})" if len(part.shape) > 1 else ""
-        order = f".permute{part.axes}" if part.axes else ""
-        return view + order + (".long()" if part.is_whole else "")
+        return ("", f"rows{made[0]}") if self.layout == "steps-first" else (made[0], "rows")
 
     def channels(self) -> NDArray[np.intp] | None:
         """Return the channel of every number of a row, -1 for numbers of an embedding; None: of a table."""
