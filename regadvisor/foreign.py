@@ -6,7 +6,7 @@ from typing import Any
 
 from regadvisor.errors import ParameterError
 
-_TREES = "its trees have no weights that L1 or L2 could shrink: nothing here applies to it"
+TREES = "its trees have no weights that L1 or L2 could shrink: nothing here applies to it"
 _LAYERS = "pass a model of Keras 3, or a function that makes one, as model= or to advice.apply(model)"
 _FIT = "pass what advice.regularizer.to('statsmodels', n_rows=len(X)) gives to its fit_regularized"
 #: By package: why its models are not taken, and what to do.
@@ -17,9 +17,9 @@ _FOREIGN = {
     "skorch": "pass the net itself, an object, alone or at the end of a Pipeline, as model= or to "
     "advice.apply(net), which sets its optimizer",
     "torch.jit": "a compiled module cannot be copied and changed; pass the module that it was compiled from",
-    "xgboost": _TREES,
-    "lightgbm": _TREES,
-    "catboost": _TREES,
+    "xgboost": TREES,
+    "lightgbm": TREES,
+    "catboost": TREES,
 }
 
 _VECTORS = "its penalty acts on kernels of rows, not on weights of features: nothing here applies to it"
@@ -28,12 +28,16 @@ _NO_WEIGHTS = "it has no weights that a penalty could shrink: nothing here appli
 _MEMBERS = "ask for each of its members, and put those that advice.build() returns into it"
 _ROBUST = "it has no penalty of weights; the nearest is HuberRegressor"
 _STEPS = "its C is the length of a step, no penalty; the nearest is SGD{task} with its loss"
+_NO_TARGET = "it has no target to predict"
+_COMPONENTS = "its strength is a number of components; the nearest is Ridge"
 _INSIDE = "pass the estimator inside it: {inner}"
 #: The same for scikit-learn, by module, or by the name of a class, which counts more. ``{inner}``: what is
 #: inside the estimator.
 _NOT_WEIGHTS = {
-    "sklearn.tree": _TREES,
-    "sklearn.ensemble": _TREES,
+    "sklearn.cluster": _NO_TARGET,
+    "sklearn.covariance": _NO_TARGET,
+    "sklearn.tree": TREES,
+    "sklearn.ensemble": TREES,
     "sklearn.neighbors": _NO_WEIGHTS,
     "sklearn.naive_bayes": _NO_WEIGHTS,
     "sklearn.gaussian_process": _VECTORS,
@@ -66,8 +70,9 @@ _NAMED = {
     "RANSACRegressor": _ROBUST,
     "LinearDiscriminantAnalysis": "it shrinks a covariance; the nearest is LogisticRegression",
     "QuadraticDiscriminantAnalysis": "it has no weights of features; the nearest is LogisticRegression",
-    "SGDOneClassSVM": "it has no target to predict",
-    "PLSRegression": "its strength is a number of components; the nearest is Ridge",
+    "SGDOneClassSVM": _NO_TARGET,
+    **dict.fromkeys(("PLSRegression", "PLSCanonical", "CCA"), _COMPONENTS),
+    **dict.fromkeys(("EllipticEnvelope", "GaussianMixture", "BayesianGaussianMixture"), _NO_TARGET),
 }
 #: Kernel machines that are linear models with kernel="linear".
 _LINEAR_KERNEL = {

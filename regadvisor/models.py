@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from regadvisor.arguments import about_free, check_unpenalised
 from regadvisor.errors import DataError, ParameterError
-from regadvisor.foreign import check_ours, is_of
+from regadvisor.foreign import TREES, check_ours, is_of
 from regadvisor.records import FREE_TEXT
 
 # What is heavy is imported where it is used: the command line asks for the names of models alone.
@@ -252,15 +253,29 @@ def resolve_model(
     return MAKERS[model](facts, recipe=recipe, device=device, features=features)
 
 
+#: What people call a model, and its name here.
+_ALSO_CALLED = {
+    **dict.fromkeys(("logistic", "logreg", "logit"), "logisticregression"),
+    **dict.fromkeys(("svm", "svc"), "linearsvc"),
+    **dict.fromkeys(("nn", "dnn", "neuralnetwork", "neuralnet"), "mlp"),
+    **dict.fromkeys(("ols", "leastsquares"), "linearregression"),
+}
+
+
 def _meant(name: str) -> str:
-    """Return what to pass instead of a name that is nearly right, as the end of a sentence; or ""."""
+    """Return what to pass instead of a name that is none of ours, as the end of a sentence."""
     from regadvisor.families.estimator.table import ESTIMATORS
 
-    own = next((each for each in ESTIMATORS if each.lower() == name.strip().lower()), None)
+    plain = re.sub("[^a-z0-9]", "", name.lower()).removesuffix("cv")
+    plain = _ALSO_CALLED.get(plain, plain)
+    own = next((each for each in ESTIMATORS if each.lower() == plain), None)
     if own is not None:
         return f"; pass the estimator itself: model={own}()"
-    near = name.strip().lower()
-    return f"; pass model={near!r}" if near in ("auto", *MAKERS) else ""
+    if plain in ("auto", *MAKERS):
+        return f"; pass model={plain!r}"
+    if re.search("boost|forest|tree|xgb|lgb|lightgbm", plain):
+        return f"; {TREES}"
+    return "; pass the model itself, or a function that trains it: model=regadvisor.fit_function(fit)"
 
 
 def _linear(facts: DataFacts, *, recipe: Recipe | None, **_: object) -> Family:

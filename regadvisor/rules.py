@@ -43,17 +43,21 @@ def optional(rule: Rule) -> Rule:
     return Rule(lambda value: value is None or rule.test(value), f"{rule.text} or None", rule.do)
 
 
-def choice(*known: str, also: str = "") -> Rule:
+def choice(*known: str, also: str = "", do: str = "") -> Rule:
     """Return the rule of one of some texts; `also`: what else it may be, a function of the caller's."""
     text = f"one of {', '.join(map(repr, known))}{also}"
-    return Rule(
-        lambda value: (bool(also) and callable(value)) or (isinstance(value, str) and value in known), text
-    )
+
+    def test(value: Any) -> bool:
+        is_function = bool(also) and callable(value) and not isinstance(value, type)
+        return is_function or (isinstance(value, str) and value in known)
+
+    return Rule(test, text, do)
 
 
 def is_number(value: Any, low: float = -sys.float_info.max, below: float = math.inf) -> bool:
     """Return whether a value is a finite number from `low` up to, but not including, `below`."""
     is_one = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    value = value.item() if hasattr(value, "item") else value  # float32 cannot hold the largest float
     return is_one and bool(low <= value < below and value <= sys.float_info.max)
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import CCA
 from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import BayesianRidge, LogisticRegression, RANSACRegressor, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from torch import Tensor, nn
@@ -229,6 +231,9 @@ class Plain:
         (make_pipeline(StandardScaler(), Ridge), "got the class Ridge; make one"),
         (make_pipeline(StandardScaler, Ridge()), "got the class StandardScaler as step 'type'; make one"),
         (GridSearchCV(None, {}), "clone can copy, got NoneType"),
+        (Pipeline([StandardScaler(), ("ridge", Ridge())]), "a Pipeline of pairs .*, got StandardScaler"),
+        (KMeans(), "got KMeans; it has no target to predict"),
+        (CCA(), "a number of components"),
         (make_pipeline(), "got None as its last step"),
         (make_pipeline(StandardScaler(), Plain()), "got Plain; pass the nearest of these, such as"),
     ],

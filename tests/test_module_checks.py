@@ -86,6 +86,14 @@ class AsHalf(nn.Module):
         return x.half()
 
 
+class WithLabels(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(8, 2)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        return nn.functional.cross_entropy(super().forward(x), labels)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -109,6 +117,8 @@ class AsHalf(nn.Module):
         (nn.Flatten(), "parameters to train"),
         (nn.Dropout(), "got a dropout layer|parameters to train"),
         (AlwaysDropping, "training=self.training"),
+        (WithLabels, r"forward\(x\) must return the predictions; the loss goes into Recipe\(loss="),
+        (nn.Sequential(nn.Linear(8, 2), nn.Unflatten(1, (1, 2, 1))), r"flatten it by Recipe\(output=lambda"),
         (TwoInputs, r"TypeError: .*'v'.*; pass several inputs as a dict or a tuple"),
         (Codes, r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers"),
         (
@@ -206,7 +216,12 @@ def test_an_estimator_or_module_finds_its_family(model: Any, task: str, family: 
         (Ridge(), "binary", r"model must be a classifier for task='binary', got Ridge"),
         (LogisticRegression(), "regression", r"must be a regressor"),
         ("cnn", "binary", r"images of shape .* got a table of 8 columns"),
-        ("forest", "binary", r"got 'forest'"),
+        ("random forest", "binary", r"got 'random forest'; its trees have no weights"),
+        ("CatBoostClassifier", "binary", r"its trees have no weights"),
+        ("Logistic", "binary", r"model=LogisticRegression\(\)"),
+        ("Ridge()", "regression", r"model=Ridge\(\)"),
+        ("neural network", "binary", r"pass model='mlp'"),
+        ("resnet18", "binary", r"pass the model itself, or a function that trains it"),
         (3, "binary", r"got 3; of any other model"),
     ],
 )

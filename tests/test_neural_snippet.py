@@ -245,6 +245,7 @@ FORMS: dict[str, tuple[int, int, Any, Any]] = {
     "second of two": (3, 3, 1, lambda out, x: (x, out)),
     "by name": (3, 3, None, lambda out, x: {"x": x, "logits": out}),
     "an attribute": (3, 3, "found", lambda out, x: SimpleNamespace(found=out)),
+    "logits": (3, 3, None, lambda out, x: SimpleNamespace(hidden=x, logits=out)),
     "heads": (3, 6, None, lambda out, x: out.view(-1, 2, 3)),
     "heads of a number": (0, 2, None, lambda out, x: out.view(-1, 2, 1)),
     "heads of a logit": (2, 2, None, lambda out, x: out.view(-1, 2, 1)),

@@ -152,7 +152,7 @@ class Named(nn.Module):
         (Named(), "Named"),
         (pinball, "pinball"),
         (functools.partial(functional.huber_loss, delta=2.0), "huber_loss"),
-        (lambda outputs, target: (outputs - target).square(), "your loss"),
+        (lambda outputs, target: (outputs - target).square(), "own loss"),
     ],
 )
 def test_a_loss_is_called_by_its_name(loss: Any, name: str) -> None:

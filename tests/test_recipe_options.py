@@ -210,8 +210,7 @@ def test_augmented_images_are_images() -> None:
     with pytest.raises(ParameterError, match=r"augment must be the function .* recipe=\.\.\."):
         loaded.build()
     loaded.build(recipe=Recipe(augment=flipped)).fit(images, y)
-    with pytest.raises(ParameterError, match="your own augment"):
-        advice.snippet("torch")
+    assert "augment = ...  # a batch" in advice.snippet("torch")
 
 
 @pytest.mark.parametrize(
@@ -227,13 +226,21 @@ def test_augmented_images_are_images() -> None:
         ({"lr_scale": {"a": -1}}, "lr_scale must map"),
         ({"lr_scale": 0.1}, "lr_scale must map"),
         ({"towards_start": "backbone.*"}, "write towards_start="),
-        ({"schedule": "exponential"}, "or a function of the share"),
+        ({"schedule": "exponential"}, "or a function of the share that is done, .*: 1 - share"),
+        ({"schedule": torch.optim.lr_scheduler.StepLR}, "or a function of the share that is done"),
+        ({"optimizer": "RMSprop"}, r"one of 'adamw', 'adam', 'sgd', got 'rmsprop'; take the nearest, or"),
         ({"output": True}, "output must be a number"),
     ],
 )
 def test_what_no_recipe_has(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Recipe(**options)
+
+
+def test_names_and_classes_of_torch_and_numbers_of_numpy_are_taken() -> None:
+    for given, known in (("AdamW", "adamw"), (torch.optim.SGD, "sgd"), ("Adam", "adam")):
+        assert Recipe(optimizer=given).optimizer == known
+    assert type(Recipe(lr=np.float32(0.01)).lr) is float
 
 
 def test_names_that_fit_no_parameter_are_refused() -> None:

@@ -110,7 +110,8 @@ def _in_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
         )
     array = plain_array(values, name=name, dtype=None if is_array else object)
     if array.ndim not in (1, 2):
-        raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}")
+        do = f"; pass {name}.reshape(len({name}), -1), a target for each number" if array.ndim > 2 else ""
+        raise DataError(f"{name} must be a 1d array with one value per row, got shape {array.shape}{do}")
     # Of texts, pandas makes a dtype of its own, which cannot hold every text that Python can.
     own = object if array.dtype.kind in "OUT" else None
     make = pd.Series if array.ndim == 1 else pd.DataFrame

@@ -332,4 +332,4 @@ def _own_loss(loss: Callable[..., Any]) -> ColumnLoss:
             )
         return found.reshape(len(target), -1) if target.ndim == 2 else found
 
-    return ColumnLoss(name="your loss" if name == "<lambda>" else name, response="predict", element=element)
+    return ColumnLoss(name="own loss" if name == "<lambda>" else name, response="predict", element=element)

@@ -249,6 +249,12 @@ def net_in(model: Any) -> tuple[Any, Any]:
 
         last = model
         while getattr(last, "steps", None):
+            bare = [step for step in last.steps if not isinstance(step, tuple | list)]
+            if bare:
+                raise ParameterError(
+                    f"model must be a Pipeline of pairs (name, step), got {type(bare[0]).__name__} without a "
+                    "name; use make_pipeline(...), which names the steps"
+                )
             last = last.steps[-1][1]
         if is_of(last, "skorch"):
             return cut(model)

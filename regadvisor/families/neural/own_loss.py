@@ -33,7 +33,7 @@ def name_of_loss(loss: LossFunction) -> str:
     >>> name_of_loss(nn.PoissonNLLLoss()), name_of_loss(nn.functional.l1_loss)
     ('PoissonNLLLoss', 'l1_loss')
     >>> name_of_loss(lambda outputs, target: (outputs - target).square())
-    'your loss'
+    'own loss'
     >>> name_of_loss(BCEWithLogitsLoss())
     'log loss, mean of the labels'
     """
@@ -43,7 +43,7 @@ def name_of_loss(loss: LossFunction) -> str:
     if isinstance(inner, BCEWithLogitsLoss):
         return "log loss, mean of the labels"
     name = getattr(inner, "__name__", type(inner).__name__)
-    return "your loss" if name == "<lambda>" else str(name)
+    return "own loss" if name == "<lambda>" else str(name)
 
 
 @dataclass(frozen=True)

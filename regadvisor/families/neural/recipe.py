@@ -40,8 +40,14 @@ _COUNT = whole(1, "at least 1, a whole number")
 _POSITIVE = Rule(lambda value: is_number(value, 0) and value > 0, "a positive finite number")
 #: What the values have to be, each by itself.
 _RULES: dict[str, Rule] = {
-    "optimizer": choice(*OPTIMIZERS),
-    "schedule": choice(*SCHEDULES, also=", or a function of the share that is done"),
+    "optimizer": choice(
+        *OPTIMIZERS, do="take the nearest, or train with yours: model=regadvisor.fit_function(fit)"
+    ),
+    "schedule": choice(
+        *SCHEDULES,
+        also=", or a function of the share that is done",
+        do="write others as functions: schedule=lambda share: 1 - share, or 0.1 ** (share > 0.5)",
+    ),
     "coupling": optional(choice(*COUPLINGS)),
     "transform": optional(choice(*TRANSFORMS)),
     "layout": optional(choice(*LAYOUTS)),
@@ -78,9 +84,9 @@ class Recipe:
     Parameters
     ----------
     optimizer : {"adamw", "adam", "sgd"}, default "adamw"
-        Adam, or gradient descent with momentum. The penalty is added as `coupling` says, never by the
-        optimizer's own ``weight_decay``. "adam" is "adamw" with the penalty in the loss, as
-        ``torch.optim.Adam(weight_decay=...)`` has it.
+        Adam, or gradient descent with momentum; also "AdamW", or ``torch.optim.AdamW``. The penalty is added
+        as `coupling` says, never by the optimizer's own ``weight_decay``. "adam" is "adamw" with the penalty
+        in the loss, as ``torch.optim.Adam(weight_decay=...)`` has it.
     momentum : float, default 0.9
         Of "sgd"; Adam has its own.
     nesterov : bool, default False
@@ -200,6 +206,13 @@ class Recipe:
     hidden: tuple[int, ...] = (128, 64)
 
     def __post_init__(self) -> None:
+        own = getattr(self.optimizer, "__name__", self.optimizer)
+        if isinstance(own, str):  # torch.optim.Adam and "Adam", too
+            object.__setattr__(self, "optimizer", own.lower())
+        for name in ("lr", "momentum", "warmup", "clip_norm"):
+            given = getattr(self, name)
+            if is_number(given):  # float32 holds too small a range
+                object.__setattr__(self, name, float(given))
         for name in _RULES:
             check(_RULES, name, getattr(self, name))
         coupling: object = self.coupling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -97,6 +98,8 @@ def _remedy(said: str, source: ModuleSource) -> str:
         )
     if "were given" in said:
         return "forward() must take an argument for each array of X, in their order"
+    if re.search(r"argument.*'(labels?|targets?|y|y_true)'$", said):
+        return "forward(x) must return the predictions; the loss goes into Recipe(loss=...)"
     if "positional argument" in said:
         return (
             "pass several inputs as a dict or a tuple of arrays, or wrap the model in a module that splits "

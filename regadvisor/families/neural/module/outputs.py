@@ -34,6 +34,8 @@ def place_in(returned: Any, output: Output = None) -> Any:
         return output
     if isinstance(returned, Mapping) and returned:
         return _LOGITS if _LOGITS in returned else next(iter(returned))
+    if hasattr(returned, _LOGITS):
+        return _LOGITS
     return 0 if isinstance(returned, Sequence) and returned else None
 
 
@@ -83,6 +85,8 @@ def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -
         raise ParameterError(
             f"model must return a tensor of shape (rows, {n_outputs}), or (rows, heads, {n_outputs}), got "
             f"{tuple(outputs.shape)} for {n_rows} rows"
+            + "; flatten it by Recipe(output=lambda returned: returned.flatten(1))"
+            * (outputs.ndim > 3)
         )
     return outputs.flatten(0, 1) if outputs.ndim == 3 else outputs
 
