@@ -32,9 +32,9 @@ def clustered(n=300):
 
 @pytest.mark.parametrize("gap", [0.0, 0.1])
 @pytest.mark.parametrize("panel", [made(), made(12), clustered(), made(weight=np.linspace(0.2, 3, 200))])
-def test_support_of_no_signal_is_that_of_a_plain_loop_over_resampled_rows(panel, gap):
+def test_support_of_no_signal_is_nearly_that_of_a_loop_over_resampled_rows(panel, gap):
     panel = replace(panel, constant=panel.losses["none"][0] + gap)
-    honest, n_draws = honest_losses(panel, seed=0), 60
+    honest, n_draws = honest_losses(panel, seed=0), 2_000
     difference = honest.of("any") - honest.of("constant")
     observed, measured = compare(honest, "any", "constant"), spread(difference, panel)
     sd, n = np.sqrt(measured.variance), panel.n_clusters
@@ -45,13 +45,13 @@ def test_support_of_no_signal_is_that_of_a_plain_loop_over_resampled_rows(panel,
         weight = panel.share * counts[cluster]
         moved = measured.mean + stretch * (np.average(difference, weights=weight) - measured.mean)
         n_none += stats.t.cdf((-observed.region - moved) / sd, measured.df) < SIGNAL_MASS
-    assert no_signal(honest, seed=1, n_draws=n_draws) == pytest.approx(n_none / n_draws)
+    assert no_signal(honest) == pytest.approx(n_none / n_draws, abs=0.05)
 
 
 def test_a_signal_is_missing_in_every_draw_where_nothing_differs_from_the_constant():
     row = np.random.default_rng(0).exponential(size=(1, 50))
     honest = honest_losses(made(50, losses={"none": row, "l2": row}, constant=row[0]), seed=0)
-    assert no_signal(honest, seed=0, n_draws=10) == 1.0
+    assert no_signal(honest) == 1.0
 
 
 def test_draws_are_determined_by_the_seed():

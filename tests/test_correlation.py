@@ -261,7 +261,7 @@ def test_two_collinear_columns_among_independent_ones_are_named(n_rows: int) -> 
     X[:, 20] = X[:, 5] + 0.05 * rng.standard_normal(n_rows)
     evidence = measure(X)
     assert evidence.measured == "yes"
-    assert evidence.vif_column in ("5", "20")
+    assert evidence.vif_column in ("x5", "x20")
     assert evidence.explained is not None
     assert evidence.explained < 0.2
 

@@ -632,7 +632,7 @@ def test_support_of_no_signal_is_the_share_of_draws_that_show_none() -> None:
     found = trained(losses)
     decision = decider(found, evidence_of(scores_of(found))).decide()
     assert decision.status == "no_signal"
-    share = no_signal(found.honest, n_draws=N_DRAWS, seed=SEEDS["decide"])
+    share = no_signal(found.honest)
     assert 0.2 < share < 0.99
     assert claim(decision, "regularize").support == share
 
@@ -643,7 +643,7 @@ def test_a_lack_of_signal_that_no_draw_shows_has_no_support() -> None:
     faint = compared("any", "constant", "same", -0.001)
     evidence = evidence_of(replace(scores, comparisons=(faint, *scores.comparisons)))
     decision = decider(found, evidence).decide()
-    assert (decision.status, claim(decision, "regularize").support) == ("no_signal", 0.0)
+    assert (decision.status, claim(decision, "regularize").support) == ("no_signal", pytest.approx(0.0))
     assert decision.flips == (
         Flip(
             outcome="l2", condition="the best model were at least 0.5% better than always guessing (now 0.2%)"

@@ -13,7 +13,7 @@ from search_fakes import StagedFamily, make_effort, planned
 from regadvisor.compare.panel import Panel
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Fold, Job, Prepared, folds_in_order
-from regadvisor.plan.effort import Stages, n_kept
+from regadvisor.plan.effort import first_stage, n_kept
 from regadvisor.regularizer import Regularizer
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results, panel_arrays, to_scores
@@ -151,14 +151,11 @@ def test_what_a_deadline_cuts_is_compared_on_the_first_folds(n_rest: int, n_fold
 
 def test_two_fits_become_one() -> None:
     family = StagedFamily(noise=1.0)
-    prepared, stages = family.prepared(), Stages.of(range(N_FOLDS), 2)
-    assert stages is not None
+    prepared, first_folds = family.prepared(), first_stage(range(N_FOLDS), 2)
+    stages = (first_folds, tuple(range(2, N_FOLDS)))
     job = Job(regularizer=search(family).results.trials[-1].regularizer)
-    parts = [
-        family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0]
-        for folds in (stages.first, stages.rest)
-    ]
-    first, rest = replace(parts[0], folds=stages.first), replace(parts[1], folds=stages.rest)
+    parts = [family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0] for folds in stages]
+    first, rest = replace(parts[0], folds=stages[0]), replace(parts[1], folds=stages[1])
     (whole,) = family.train(prepared, [job], deadline=Deadline.never())
     np.testing.assert_array_equal(merged(first, rest, prepared).losses, whole.losses)
     assert merged(first, rest, prepared).folds is None
@@ -231,7 +228,7 @@ def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
         folds=folds, n_rows=100, n_features=1, feature_names=("x",), constant_losses=np.ones(100)
     )
     order = folds_in_order([len(fold.train) for fold in folds])
-    assert Stages.of(order, 2) == Stages(first=(3, 2), rest=(1, 0))
+    assert first_stage(order, 2) == (3, 2)
     results = Results(prepared=prepared, trials=(), folds=(3, 2))
     labels = results.fold_labels
     assert set(labels[80:]) == {0}

@@ -16,7 +16,7 @@ from search_fakes import StagedFamily, make_effort, planned
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Job
-from regadvisor.plan.effort import Stages
+from regadvisor.plan.effort import first_stage
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.cuts import affordable, measured_costs, opening_folds
 from regadvisor.search.results import to_scores
@@ -82,12 +82,10 @@ def test_without_a_deadline_the_first_fits_are_no_more_than_a_twentieth(
 ) -> None:
     given_folds = {"n_folds": n_folds, "n_first": n_first}
     own = opening_folds(n_planned, 4, is_hurried=False, **given_folds)
-    stages = Stages.of(range(n_folds), n_first)
-    in_all = (
-        n_planned * n_folds if stages is None else n_planned * n_first + n_planned / 4 * (n_folds - n_first)
-    )
+    stages = first_stage(range(n_folds), n_first)
+    in_all = n_planned * n_folds if not stages else n_planned * n_first + n_planned / 4 * (n_folds - n_first)
     assert 4 * own <= in_all / 15
-    assert own or n_planned < 100 or (n_first and stages is None)
+    assert own or n_planned < 100 or (n_first and not stages)
     assert opening_folds(n_planned, 4, is_hurried=True, **given_folds) == (n_first if stages else 1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.compare.claims import masses
@@ -93,25 +94,18 @@ def _by_kind(
     return lowest, best, trained
 
 
-def no_signal(honest: Honest, *, seed: int | np.random.SeedSequence, n_draws: int) -> float:
-    """Return the share of draws in which nothing is shown to beat the constant, as Q4s asks.
+def no_signal(honest: Honest) -> float:
+    """Return the share of other samples of this size in which nothing is shown to beat the constant.
 
-    A draw stands for another sample of the same size. Its difference deviates from the observed one like the
-    cluster bootstrap's, stretched so that the spread over draws is the scale of the observed posterior (a
-    plain bootstrap of rows knows nothing of overlapping training sets); scale and region stay.
+    Shown as Q4s asks. Their mean difference deviates from the observed one normally with the scale of its
+    posterior; scale and region stay.
     """
-    panel = honest.panel
-    counts = bootstrap_counts(panel.n_bundles, n_draws, np.random.default_rng(seed))
-    difference = honest.of(ANY) - honest.of(CONSTANT)
-    measured, n = spread(difference, panel), panel.n_bundles
-    weights = counted_sums(counts, panel.bundle_sums(panel.share)[None])
-    drawn = counted_sums(counts, panel.bundle_sums(difference * panel.share)[None]) / weights
-    # The bootstrap's variance of a mean lacks the factor n/(n - 1) that the row part has.
-    ratio = measured.variance / (measured.rows * (n - 1) / n) if measured.rows > 0 else 1.0
-    moved = measured.mean + math.sqrt(ratio) * (drawn[:, 0] - measured.mean)
+    measured = spread(honest.of(ANY) - honest.of(CONSTANT), honest.panel)
     scale, region = math.sqrt(measured.variance), same_region(honest, ANY, CONSTANT)
-    p_better = [masses(each, scale=scale, df=measured.df, region=region)[0] for each in moved.tolist()]
-    return float(np.mean(np.array(p_better) < thresholds.SIGNAL_MASS))
+    if scale == 0:
+        return float(measured.mean >= -region)
+    shown = special.stdtrit(min(measured.df, 1e9), thresholds.SIGNAL_MASS)
+    return float(special.ndtr((measured.mean + region) / scale + shown))
 
 
 def strength_is_open(panel: Panel, kind: str) -> bool:

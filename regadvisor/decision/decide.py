@@ -118,7 +118,7 @@ class Decider:
         losses = scores.lowest_losses
         penalised: list[Kind] = [kind for kind in KINDS if kind in losses and kind != "none"]
         nearest: Kind = min(penalised, key=losses.__getitem__, default="none")
-        support = claims.capped(no_signal(trained.honest, seed=self.seeds["decide"], n_draws=self.n_draws))
+        support = claims.capped(no_signal(trained.honest))
         nothing = Claim(name="regularize", statement="Nothing beats always guessing.", support=support)
         # One fold of several is what a deadline left: too little to say that there is nothing.
         is_open = (

@@ -152,30 +152,18 @@ EFFORTS: dict[str, Effort] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stages:
-    """The folds all candidates are trained on, and those that only the survivors see."""
+def first_stage(folds: Sequence[int], n_first: int, *, fewest_later: int = 2) -> tuple[int, ...]:
+    """Return the folds all candidates are trained on before losers are stopped; none if that saves nothing.
 
-    first: tuple[int, ...]
-    rest: tuple[int, ...]
+    `folds`: numbers of the folds, in the order in which they are trained. `n_first`: folds of the first
+    stage; 0: there are no stages. `fewest_later`: folds that the second one has at least.
 
-    @classmethod
-    def of(cls, folds: Sequence[int], n_first: int, *, fewest_later: int = 2) -> Stages | None:
-        """Return the two stages; None where splitting the folds would save nothing.
-
-        `folds`: numbers of the folds, in the order in which they are trained. `n_first`: folds of the first
-        stage; 0: there are no stages. `fewest_later`: folds that the second one has at least.
-
-        Examples
-        --------
-        >>> Stages.of(range(5), 2)
-        Stages(first=(0, 1), rest=(2, 3, 4))
-        >>> Stages.of(range(3), 2) is None
-        True
-        """
-        if n_first < 1 or len(folds) < n_first + fewest_later:
-            return None
-        return cls(first=tuple(folds[:n_first]), rest=tuple(folds[n_first:]))
+    Examples
+    --------
+    >>> first_stage(range(5), 2), first_stage(range(3), 2)
+    ((0, 1), ())
+    """
+    return tuple(folds[:n_first]) if len(folds) >= n_first + fewest_later else ()
 
 
 def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
@@ -186,11 +174,10 @@ def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
     >>> share_of_fits(6, n_folds=5, n_first=2)
     0.6
     """
-    stages = Stages.of(range(n_folds), n_first)
-    if stages is None or not n_candidates:
+    if not first_stage(range(n_folds), n_first) or not n_candidates:
         return 1.0
     kept = n_kept(n_candidates)
-    return (n_candidates * n_first + kept * len(stages.rest)) / (n_candidates * n_folds)
+    return (n_candidates * n_first + kept * (n_folds - n_first)) / (n_candidates * n_folds)
 
 
 def n_kept(n_candidates: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from regadvisor.plan.effort import Stages, n_kept, share_of_fits
+from regadvisor.plan.effort import first_stage, n_kept, share_of_fits
 from regadvisor.regularizer import Kind
 
 T = TypeVar("T")
@@ -35,8 +35,7 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     networks alone took 6% of an effort quick, of 14 to 20 candidates, for nothing else.
 
     `n_planned`, `n_opening`: candidates, and how many of them come first. `n_folds`, `n_first`: folds, and
-    those of the first stage (0: a race, or none); see :class:`~regadvisor.plan.effort.Stages`. `is_hurried`:
-    whether there is a deadline.
+    those of the first stage (0: a race, or none). `is_hurried`: whether there is a deadline.
 
     Examples
     --------
@@ -47,7 +46,7 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     >>> opening_folds(20, 4, n_folds=5, n_first=2, is_hurried=True)
     2
     """
-    own = n_first if Stages.of(range(n_folds), n_first) else 1
+    own = len(first_stage(range(n_folds), n_first)) or 1
     n_fold_fits = n_planned * n_folds * share_of_fits(n_planned, n_folds=n_folds, n_first=n_first)
     is_small = n_opening * own <= _OPENING_SHARE * n_fold_fits and (own == n_first or not n_first)
     return own if is_hurried or is_small else 0
@@ -83,7 +82,7 @@ def affordable(
     for most_folds, share in CUTS:
         folds = n_folds if most_folds is None else min(most_folds, n_folds)
         kept = {kind: min(n, max(1, int(n * share + 0.5))) for kind, n in planned.items()}
-        is_staged = Stages.of(range(folds), n_first) is not None
+        is_staged = first_stage(range(folds), n_first)
         needed_s = 0.0
         for kind, n in kept.items():
             fold_fits: float = n * folds

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from regadvisor import thresholds
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Job, are_unequal
-from regadvisor.plan.effort import Stages
+from regadvisor.plan.effort import first_stage
 from regadvisor.regularizer import LABELS, Kind, plain_label
 from regadvisor.search.cuts import affordable, interleaved, measured_costs, opening_folds
 from regadvisor.search.halving import going_on, merged, racing
@@ -227,13 +227,10 @@ class Rounds:
 
     def _train_in_stages(self, requests: Sequence[Ask]) -> tuple[list[Ask], list[Ask]]:
         """Train all on the first folds and the survivors on the rest; return survivors and losers."""
-        stages = Stages.of(self.folds, self._n_first, fewest_later=1 if self._is_race else 2)
-        if stages is None:
-            self._train(requests, self.folds)
+        first = first_stage(self.folds, self._n_first, fewest_later=1 if self._is_race else 2)
+        if not self._train(requests, first or self.folds) or not first:
             return list(requests), []
-        if not self._train(requests, stages.first):
-            return list(requests), []
-        goes_on, measure = {}, replace(self.measure, folds=stages.first)
+        goes_on, measure = {}, replace(self.measure, folds=first)
         for search in self.searches:
             asked = self._asked.setdefault(search.kind, {})
             asked |= {request.number: request.job for request in requests if request.search is search}
