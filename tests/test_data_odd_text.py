@@ -16,6 +16,7 @@ from regadvisor.data.files import parse_content
 from regadvisor.data.source import make_table
 from regadvisor.data.training import training_rows
 from regadvisor.data.written import Way, written_numbers
+from regadvisor.traps.find import find_traps
 
 N = 120
 R = np.random.default_rng(0)
@@ -159,6 +160,17 @@ def test_a_target_of_codes_is_told_how_to_be_a_number() -> None:
     with pytest.raises(DataError, match="pass task='regression' if it is a number, or task='classification'"):
         make_table(X, y)
     assert make_table(X, y, task="regression").y.tolist() == list(range(N))
+
+
+def test_of_many_columns_of_almost_numbers_one_is_described() -> None:
+    frame = pd.DataFrame(R.normal(size=(N, 8)).round(2)).add_prefix("c").astype(object)
+    frame.iloc[-1] = frame.columns  # a header in the middle of a file
+    table = make_table(frame, ["a", "b"] * (N // 2 - 1) + ["a", "class"])
+    text = notes(table)["almost-numbers"]
+    assert text.startswith("'c0' holds numbers in 119 of 120 rows, but also 'c0'")
+    assert text.endswith("So it is with 'c1', 'c2', 'c3', 'c4', 'c5' and 2 more.")
+    assert sum(note.code == "almost-numbers" for note in table.notes) == 1
+    assert not find_traps(table, seed=0)  # nothing of a class that has a single row
 
 
 def test_almost_numbers_are_seen_where_every_tenth_row_holds_none() -> None:

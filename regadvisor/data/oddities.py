@@ -128,8 +128,11 @@ def notes_on_columns(
         are = agreed(len(copies), "is", "are")
         text = f"{counted(len(copies), 'column')} {are} exactly equal to an earlier column: {pairs}{more}."
         notes.append(Note(code="duplicate-columns", text=text))
-    almost = {name: note for name, level in levels.items() if (note := _almost_numbers(name, level))}
-    notes += almost.values()
+    almost = {name: text for name, level in levels.items() if (text := _almost_numbers(name, level))}
+    if almost:
+        text, *more = next(iter(almost.values())), *list(almost)[1:]
+        text += f" So it is with {listed(more)}." if more else ""
+        notes.append(Note(code="almost-numbers", text=text, is_warning=True))
     several = {name: note for name, level in levels.items() if (note := _several_values(name, level))}
     notes += several.values()
     unlike = [
@@ -155,7 +158,7 @@ def notes_on_columns(
     return (*notes, *_odd_levels({name: level for name, level in levels.items() if name not in unlike}))
 
 
-def _almost_numbers(name: Name, levels: Levels) -> Note | None:
+def _almost_numbers(name: Name, levels: Levels) -> str | None:
     """Return a warning about a column that a few texts keep from being one of numbers."""
     if len(levels.texts) < ALMOST_DIFFERENT:
         return None
@@ -183,12 +186,11 @@ def _almost_numbers(name: Name, levels: Levels) -> Note | None:
     if not others or not is_few or not is_mostly or around.count(unit) < ALMOST_DIFFERENT:
         return None
     such = f" such as {shown(texts[around.index(unit)])}" if any(unit or ()) else ""
-    text = (
+    return (
         f"{shown(name)} holds numbers{such} in {n_numbers:,} of {counted(n_all, 'row')}, but also "
         f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. Write "
         "them all as numbers, in one unit, and None where one is missing."
     )
-    return Note(code="almost-numbers", text=text, is_warning=True)
 
 
 def _several_values(name: Name, levels: Levels) -> Note | None:

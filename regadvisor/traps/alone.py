@@ -81,7 +81,9 @@ def shares(x: NDArray[np.float64], y: NDArray[np.float64]) -> Shares:
 
 
 def _share(predicted: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 - np.square(predicted - y).mean(axis=0) / np.maximum(y.var(axis=0), 1e-12))
+    variance = y.var(axis=0)  # none where all rows of a class have a level of their own
+    left = np.square(predicted - y).mean(axis=0) / np.maximum(variance, 1e-12)
+    return np.where(variance > 1e-12, 1.0 - left, 0.0)
 
 
 def _asked(view: View) -> tuple[NDArray[np.float64], list[str]]:
