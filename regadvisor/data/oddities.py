@@ -128,10 +128,10 @@ def notes_on_columns(
         are = agreed(len(copies), "is", "are")
         text = f"{counted(len(copies), 'column')} {are} exactly equal to an earlier column: {pairs}{more}."
         notes.append(Note(code="duplicate-columns", text=text))
-    almost = {name: text for name, level in levels.items() if (text := _almost_numbers(name, level))}
+    almost = {name: told for name, level in levels.items() if (told := _almost_numbers(name, level))}
     if almost:
-        text, *more = next(iter(almost.values())), *list(almost)[1:]
-        text += f" So it is with {listed(more)}." if more else ""
+        also = f" So it is with {listed(list(almost)[1:])}." if len(almost) > 1 else ""
+        text = next(iter(almost.values())) + also
         notes.append(Note(code="almost-numbers", text=text, is_warning=True))
     several = {name: note for name, level in levels.items() if (note := _several_values(name, level))}
     notes += several.values()

@@ -27,82 +27,75 @@ _UNITS = {
     **{f"one {k:,} times the other": (float(k), 0.0) for k in (10, 12, 24, 60, 100, 1_000, 1_000_000)},
 }
 #: Columns that are tried together, and that are told.
-_MOST_OTHERS, _MOST_TOLD = 100, 5
+_MOST_OTHERS, _MOST_TOLD = 100, 3
 
 
 def two_units(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ...]]:
     """Return warnings about columns in two units, and where these stand in the table; `seed` draws folds."""
     table = view.table
+    notes: list[Note] = []
+    found: list[int] = []
     if table.facts.image_shape is not None or len(view.rows) < thresholds.LEAK_CURVE_ROWS:
         return (), ()
     y = as_columns(view.targets, is_classification=table.is_classification)
     folds = random_folds(len(y), np.random.default_rng(seed))
-    notes: list[Note] = []
-    found: list[int] = []
-    for j in view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]].tolist():
-        units = _units_of(view.values[:, j], view.ordered[j])
-        if units is not None and len(found) < _MOST_TOLD:
-            values = view.values.copy()
-            values[:, j] = units[1]
-            after = _loss(replace(view, values=values), [j], y, folds)
-            if (note := _note(view.names([j]), units, _loss(view, [j], y, folds), after)) is not None:
-                notes.append(note)
-                found.append(int(view.at[j]))
-    units = None
-    if not table.is_classification and table.n_targets == 1:
-        units = _units_of(y[:, 0], np.sort(y[:, 0]))
-    if units is not None:
-        own = _note("the target", units, _loss(view, [], y, folds), _loss(view, [], units[1][:, None], folds))
-        notes += [] if own is None else [own]
+    is_number = not table.is_classification and table.n_targets == 1
+    columns = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]].tolist()
+    for j in [*columns, *[-1] * is_number]:  # -1: the target
+        units = _units_of(y[:, 0] if j < 0 else view.values[:, j]) if len(notes) < _MOST_TOLD else None
+        if units is None:
+            continue
+        other, own = view, units[1][:, None]
+        if j >= 0:
+            other, own = replace(view, values=np.where(np.arange(len(view.at)) == j, own, view.values)), y
+        before, after = _loss(view, j, y, folds), _loss(other, j, own, folds)
+        if before - after >= max(thresholds.EXTREME_HARM * before, thresholds.UNITS_GAIN):
+            found += [int(view.at[j])] if j >= 0 else []
+            text = (
+                f"{'the target' if j < 0 else view.names([j])} seems to be in two units, {units[0]}: "
+                f"{units[2]:.0%} of the rows in one, the others in the other. A quick model's held-out error "
+                f"is {number(before)} of the variance, and {number(after)} with all rows in one unit."
+            )
+            notes.append(Note(code="two-units", text=text, is_warning=True))
     return tuple(notes), tuple(found)
 
 
-def _loss(view: View, columns: list[int], y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
-    """Return the error of a quick model by some columns and others."""
+def _loss(view: View, j: int, y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
+    """Return the error of a quick model by a column and others."""
     features, origin = view.encoded
-    is_own = np.isin(origin, columns)
-    chosen = np.r_[np.flatnonzero(is_own), np.flatnonzero(~is_own)[:_MOST_OTHERS]]
+    chosen = np.argsort(origin != j, kind="stable")[:_MOST_OTHERS]
     return error(ridge(features[:, chosen], y, folds), y)
 
 
-def _units_of(
-    column: NDArray[np.float64], ordered: NDArray[np.float64]
-) -> tuple[str, NDArray[np.float64], float] | None:
+def _units_of(column: NDArray[np.float64]) -> tuple[str, NDArray[np.float64], float] | None:
     """Return two units that a column seems to be in, the column in one, and the share of rows in the other.
-
-    `ordered`: its values in ascending order, missing ones last.
 
     Examples
     --------
     >>> height = np.random.default_rng(0).normal(172, 9, size=200)
-    >>> mixed = np.where(np.arange(200) < 30, height / 2.54, height)
-    >>> units, _, share = _units_of(mixed, np.sort(mixed))
-    >>> units, round(share, 2)
-    ('such as inches and centimetres', 0.15)
-    >>> _units_of(height, np.sort(height))
+    >>> units, _, share = _units_of(np.where(np.arange(200) < 30, height / 2.54, height))
+    >>> units, round(share, 2), _units_of(height)
+    ('such as inches and centimetres', 0.15, None)
     """
-    values = ordered[: len(ordered) - int(np.isnan(ordered).sum())]
-    n_low = _in_two(np.log(values) if len(values) and values[0] > 0 else values)
+    values = np.sort(column[np.isfinite(column)])
+    n_low = _in_two(np.log(values) if values[0] > 0 else values)
     low, high = values[:n_low], values[n_low:]
-    fewest = max(thresholds.UNITS_FEWEST_ROWS, thresholds.UNITS_SHARE * len(values))
-    if min(len(low), len(high)) < fewest:
+    n_few = min(len(low), len(high))
+    if n_few < max(thresholds.UNITS_FEWEST_ROWS, thresholds.UNITS_SHARE * len(values)):
         return None
     quarters = np.quantile(high, [0.25, 0.5, 0.75])
     for units, (factor, added) in _UNITS.items():
         own = factor * np.quantile(low, [0.25, 0.5, 0.75]) + added
-        widths = sorted((float(own[2] - own[0]), float(quarters[2] - quarters[0])))
-        is_near = abs(own[1] - quarters[1]) <= thresholds.UNITS_NEAR * widths[0]
-        if widths[0] > 0 and is_near and widths[1] <= thresholds.UNITS_ALIKE * widths[0]:
-            one = np.where(column < high[0], factor * column + added, column)
-            return units, one, min(len(low), len(high)) / len(values)
+        narrow, wide = sorted((float(own[2] - own[0]), float(quarters[2] - quarters[0])))
+        is_near = abs(own[1] - quarters[1]) <= thresholds.UNITS_NEAR * narrow
+        if is_near and 0 < wide <= thresholds.UNITS_ALIKE * narrow:
+            return units, np.where(column < high[0], factor * column + added, column), n_few / len(values)
     return None
 
 
 def _in_two(values: NDArray[np.float64]) -> int:
     """Return how many of sorted values are in the lower of two parts that are far apart; 0 if none are."""
     n = len(values)
-    if n < 2 or values[0] == values[-1]:
-        return 0
     below, above = np.arange(1, n), np.arange(n - 1, 0, -1)
     centred = values - values.mean()
     sums, squares = np.cumsum(centred)[:-1], np.cumsum(centred**2)
@@ -111,17 +104,3 @@ def _in_two(values: NDArray[np.float64]) -> int:
     k = int(np.argmin(left))
     between = abs(sums[k]) * (1 / below[k] + 1 / above[k])
     return k + 1 if between >= thresholds.UNITS_APART * np.sqrt(max(left[k], 0.0) / n) else 0
-
-
-def _note(
-    what: str, units: tuple[str, NDArray[np.float64], float], before: float, after: float
-) -> Note | None:
-    """Return a warning if a quick model is clearly better with all rows in one unit."""
-    if before - after < max(thresholds.EXTREME_HARM * before, thresholds.UNITS_GAIN):
-        return None
-    text = (
-        f"{what} seems to be in two units, {units[0]}: {units[2]:.0%} of the rows in one, the others in the "
-        f"other. A quick model's held-out error is {number(before)} of the variance, and {number(after)} "
-        "with all rows in one unit. Write them so."
-    )
-    return Note(code="two-units", text=text, is_warning=True)
