@@ -184,7 +184,7 @@ def _classifier_verdict(
     n_side = min(len(a.values), len(b.values), _MOST_ROWS_CLASSIFIED)
     if n_side < 2 * _CLASSIFIER_FOLDS or not len(a.names):
         return ShiftTest(what=what, verdict="inconclusive", text="too few rows to train a classifier")
-    columns, n_all = _some_columns(a, _MOST_COLUMNS_CLASSIFIED, rng)
+    columns, n_all = _some_columns(a, _MOST_COLUMNS_CLASSIFIED, rng), len(a.names)
     sides = [_some_rows(side, n_side, rng).values[:, columns] for side in (a, b)]
     labels = np.repeat(np.array([True, False]), n_side)
     parts = interleaved_parts(labels, _CLASSIFIER_FOLDS, rng)
@@ -217,15 +217,22 @@ def _some_rows(encoded: Encoded, most: int, rng: np.random.Generator) -> Encoded
 
 
 def _most_different(a: Encoded, b: Encoded, most: int) -> NDArray[np.intp]:
-    """Return encoded columns in which two sets of rows differ most, by the t of means or of mean squares."""
+    """Return encoded columns in which two sets of rows differ most, by the t of means or of mean squares.
+
+    Levels of one column stay together, and the target is always in.
+    """
     n_all, origins = len(a.names), np.unique(a.origin)
     if n_all <= most:
         return np.arange(n_all, dtype=np.intp)
     t = np.maximum(_t(a.values, b.values), _t(np.square(a.values), np.square(b.values)))
     by_origin = np.zeros(len(origins))
     np.maximum.at(by_origin, np.searchsorted(origins, a.origin), t)
-    others = origins != TARGET
-    return _first_columns(a, origins[others][np.argsort(-by_origin[others], kind="stable")], most)
+    sizes = np.bincount(np.searchsorted(origins, a.origin))
+    is_target = origins == TARGET
+    by_origin[is_target], sizes[is_target] = np.inf, 0
+    ranked = np.argsort(-by_origin, kind="stable")
+    chosen = origins[ranked[np.cumsum(sizes[ranked]) <= most]]
+    return np.flatnonzero(np.isin(a.origin, chosen)).astype(np.intp)
 
 
 def _t(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -239,19 +246,8 @@ def _t(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.abs(means[0] - means[1]) / np.sqrt(errors[0] + errors[1] + 1e-12))
 
 
-def _some_columns(encoded: Encoded, most: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], int]:
-    """Return random encoded columns (levels of one column stay together; the target is always in)."""
-    n_all = len(encoded.names)
-    if n_all <= most:
-        return np.arange(n_all, dtype=np.intp), n_all
-    origins = np.unique(encoded.origin)
-    return _first_columns(encoded, rng.permutation(origins[origins != TARGET]), most), n_all
-
-
-def _first_columns(encoded: Encoded, origins: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    """Return the encoded columns of the target and of the first features that fit into so many."""
-    ranked = np.append(TARGET, origins)
-    sizes = np.bincount(encoded.origin + 1, minlength=int(ranked.max()) + 2)[ranked + 1]
-    chosen = ranked[np.cumsum(sizes) <= most]
-    chosen = np.append(chosen, TARGET) if len(chosen) else ranked[:2]
-    return np.flatnonzero(np.isin(encoded.origin, chosen)).astype(np.intp)
+def _some_columns(encoded: Encoded, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return random encoded columns of features, and those of the target."""
+    is_target = encoded.origin == TARGET
+    others = rng.permutation(np.flatnonzero(~is_target))[:most]
+    return np.sort(np.append(np.flatnonzero(is_target), others)).astype(np.intp)

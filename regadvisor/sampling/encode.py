@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,42 +73,10 @@ class Encoded:
         )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Encoder:
-    """How to turn features into numbers, fitted on the source; see :func:`fit_encode`."""
-
-    numeric: NDArray[np.intp]
-    fill: NDArray[np.float64]
-    with_missing: NDArray[np.intp]
-    levels: tuple[tuple[int, tuple[Any, ...]], ...]
-    names: tuple[str, ...]
-    origin: NDArray[np.intp]
-    is_indicator: NDArray[np.bool_]
-    mean: NDArray[np.float64]
-    sd: NDArray[np.float64]
-
-    def encode(self, X: Features, rows: Rows = None) -> Encoded:
-        """Return features (of some rows) as numbers, standardised as the source was; no constant ones."""
-        block = some_numbers(X, rows, self.numeric)
-        return self._standardised(_raw(X, block, self.fill, self.with_missing, self.levels, rows=rows))
-
-    def _standardised(self, raw: NDArray[np.float64]) -> Encoded:
-        kept = self.sd > 0.0
-        # Standardised before the cast: float32 keeps 7 digits of a value, whatever its offset was.
-        values = (raw if kept.all() else raw[:, kept]) - self.mean[kept]
-        values /= self.sd[kept]
-        return Encoded(
-            values=values.astype(np.float32),
-            names=tuple(name for name, keep in zip(self.names, kept, strict=True) if keep),
-            origin=self.origin[kept],
-            is_indicator=self.is_indicator[kept],
-        )
-
-
 def fit_encode(
     X: Features, columns: Sequence[Column], *, seed: int, most_columns: int | None = None, rows: Rows = None
-) -> tuple[Encoder, Encoded]:
-    """Return the encoder of a feature table, and the table encoded.
+) -> tuple[Callable[[Features], Encoded], Encoded]:
+    """Return what encodes other rows of a feature table, and the table encoded.
 
     Numeric columns keep their values (the median where missing) and get a column "is missing" if any is;
     categorical ones become one column for each of their 10 most frequent levels. If the result would hold
@@ -135,19 +103,21 @@ def fit_encode(
     names, origin, is_indicator = _labels(columns, numeric, with_missing, levels)
     raw = _raw(X, block, fill, with_missing, levels, rows=rows)
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
-    encoder = Encoder(
-        numeric=numeric,
-        fill=fill,
-        with_missing=with_missing,
-        levels=levels,
-        names=names,
-        origin=origin,
-        is_indicator=is_indicator,
-        mean=mean,
-        # A spread of rounding errors is none.
-        sd=np.where(sd > 1e-10 * np.maximum(np.abs(mean), 1e-300), sd, 0.0),
-    )
-    return encoder, encoder._standardised(raw)
+    # A spread of rounding errors is none.
+    kept = np.flatnonzero(sd > 1e-10 * np.maximum(np.abs(mean), 1e-300))
+    labels = Encoded(values=raw[:0], names=names, origin=origin, is_indicator=is_indicator).columns(kept)
+
+    def standardised(raw: NDArray[np.float64]) -> Encoded:
+        # Standardised before the cast: float32 keeps 7 digits of a value, whatever its offset was.
+        values = (raw if len(kept) == len(sd) else raw[:, kept]) - mean[kept]
+        values /= sd[kept]
+        return replace(labels, values=values.astype(np.float32))
+
+    def encode(new: Features) -> Encoded:
+        block = some_numbers(new, None, numeric)
+        return standardised(_raw(new, block, fill, with_missing, levels, rows=None))
+
+    return encode, standardised(raw)
 
 
 def encode_target(table: Table, rows: Rows = None) -> Encoded:

@@ -102,8 +102,8 @@ def judge_match(
     table: Table, rows: NDArray[np.intp], match: Table, matching: Matching | None, *, seed: int
 ) -> Judgement:
     """Judge a sample against the rows that the model will be used on (features only)."""
-    encoder, source = fit_encode(table.X, table.facts.columns, seed=seed)
-    sample, new = source.take(rows), encoder.encode(match.X)
+    encode, source = fit_encode(table.X, table.facts.columns, seed=seed)
+    sample, new = source.take(rows), encode(match.X)
     what, rng = "sample against the new rows", np.random.default_rng([seed, 3])
     tests = judge_difference(sample, new, what=what, rng=rng)
     if matching is not None:

@@ -73,9 +73,9 @@ def match_rows(source: Table, new: Table, *, n_rows: int, order: NDArray[np.intp
 
     `source`, `new`: only their features are read. `order` (n_source,): canonical order of the source.
     """
-    encoder, encoded = fit_encode(source.X, source.facts.columns, seed=seed)
+    encode, encoded = fit_encode(source.X, source.facts.columns, seed=seed)
     rng = np.random.default_rng([seed, 4])
-    source_score, new_score = _scores(encoded, encoder.encode(new.X), order, rng)
+    source_score, new_score = _scores(encoded, encode(new.X), order, rng)
     n_bins = int(np.clip(len(new_score) // thresholds.MATCH_ROWS_PER_BIN, 2, thresholds.MATCH_BINS))
     edges = np.unique(np.quantile(new_score, np.linspace(0, 1, n_bins + 1)[1:-1]))
     source_bin, new_bin = np.searchsorted(edges, source_score), np.searchsorted(edges, new_score)
