@@ -338,7 +338,7 @@ def test_what_changed_is_said_the_answer_first(tmp_path: Path) -> None:
     assert "The verdict was one kind ahead; it is a tie now." in said
     assert "As good now: L1 and L1+L2." in said
     assert "569 rows became 600 rows." in said
-    assert "Asked in another way: budget 40 became 3 and seed 0 became 7." in said
+    assert "Asked in another way: budget 40 s became 3.0 s and seed 0 became 7." in said
     assert "New: A column is odd." in said
 
 

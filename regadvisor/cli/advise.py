@@ -140,7 +140,9 @@ class _Options(SimpleNamespace):
 )
 @click.option("-v", "--verbose", is_flag=True, help="Every comparison, candidate and fold.")
 def advise(**given: Any) -> None:
-    """Advise on the table in DATA: a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
+    """Advise on a table.
+
+    DATA is a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
 
     Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory. Images
     are a .npz file of arrays X and y (or -t NAME), a .npy file with -t LABELS.npy, or a folder with one

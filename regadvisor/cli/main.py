@@ -187,7 +187,10 @@ def explain(chart: str, svg: bool) -> None:
     help="linear and mlp: breast cancer data (569 rows); cnn: digits (500 images of 8 × 8).",
 )
 def demo(model: str) -> None:
-    """Advise on data that come with scikit-learn; takes seconds, with networks a minute."""
+    """Advise on data that come with scikit-learn.
+
+    It takes seconds, with networks a minute.
+    """
     from sklearn.datasets import load_breast_cancer, load_digits
 
     import regadvisor
@@ -218,7 +221,9 @@ def demo(model: str) -> None:
     help="Whether they form one picture, as pixels and spectra do, instead of being asked.",
 )
 def ask(chart: str, correlated: str | None, whole_picture: str | None) -> None:
-    """Advise without data: answer what you know about the features (y, n, or ? for don't know).
+    """Advise without data, by what you know.
+
+    You are asked about the features; answer y, n, or ? for don't know.
 
     The kind follows from the flowchart; how strong it has to be stays unknown without data.
     """

@@ -134,7 +134,7 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         # Ever weaker L2 comes as near to it as one likes, so neither a tie nor a lower loss speaks for it.
         return Answer(
             reply="unsure",
-            because=f"{because} But without a penalty the weights have no finite best value.",
+            because=f"{because} But without a penalty some weights grow for as long as training goes on.",
             numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         )
     return Answer(

@@ -204,7 +204,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         return Answer(reply="yes", because="There is no gain to lose: more rows need less regularization.")
     if evidence.scores is not None and not evidence.scores.none_exists:
         return Answer(
-            reply="yes", because="On the sample, weights without a penalty have no finite best value."
+            reply="yes", because="Without a penalty some weights grow for as long as training goes on."
         )
     if growth is None or growth.kind != pick:
         size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"

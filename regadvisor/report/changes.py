@@ -8,8 +8,9 @@ from regadvisor.records import Record
 from regadvisor.regularizer import Kind, label
 from regadvisor.report.brief import gains
 from regadvisor.report.phrases import clean, sentence, short_label, signed_percent
+from regadvisor.report.sections import model_name
 from regadvisor.report.verdict import losses, use
-from regadvisor.words import counted, joined, number
+from regadvisor.words import counted, joined, number, seconds
 
 #: Parts of the settings that say how an advice was asked for.
 _ASKED = {"version": "regadvisor", "budget_s": "budget", "random_state": "seed"}
@@ -45,8 +46,12 @@ def _answer(before: Record, after: Record) -> list[str]:
         lines.append(f"The answer is the same: {use(after)}.")
     else:
         lines.append(f"The kind is the same, its strength changed: {use(before)} became {use(after)}.")
-    if before.status != after.status:
-        lines.append(f"The verdict was {_STATUS[before.status]}; it is {_STATUS[after.status]} now.")
+    verdict_was, verdict_now = (
+        _STATUS["tie" if record.ties and record.status == "advice" else record.status]
+        for record in (before, after)
+    )
+    if verdict_was != verdict_now:
+        lines.append(f"The verdict was {verdict_was}; it is {verdict_now} now.")
     gain_was, gain_now = gains(before)[0], gains(after)[0]
     if gain_was is not None and gain_now is not None:
         was_text, now_text = signed_percent(gain_was), signed_percent(gain_now)
@@ -84,28 +89,29 @@ def _data(before: Record, after: Record) -> list[str]:
     names_was, names_now = ({str(column.name) for column in facts.columns} for facts in (was, now))
     for said, names in (("Gone", names_was - names_now), ("New", names_now - names_was)):
         if names:
-            columns = counted(len(names), "column")
-            lines.append(f"{said}: {columns}, {joined(sorted(names), most=5)}.")
+            lines.append(f"{said}: {counted(len(names), 'column')} ({joined(sorted(names), most=5)}).")
     if was.target_name != now.target_name:
         lines.append(f"The target was {was.target_name}; it is {now.target_name} now.")
     return lines
 
 
 def _asked(before: Record, after: Record) -> list[str]:
-    pairs = (
-        (each.name, getattr(before.settings, each.name), getattr(after.settings, each.name))
-        for each in fields(before.settings)
+    was, now = (
+        {each.name: _value(getattr(record.settings, each.name)) for each in fields(record.settings)}
+        | {"model": record.settings.model if record.training is None else model_name(record.training)}
+        | {"budget_s": "none" if (s := record.settings.budget_s) is None else seconds(s)}
+        for record in (before, after)
     )
     differ = [
-        f"{_ASKED.get(name, name.replace('_', ' '))} {_value(was)} became {_value(now)}"
-        for name, was, now in pairs
-        if was != now
+        f"{_ASKED.get(name, name.replace('_', ' '))} {was[name]} became {now[name]}"
+        for name in was
+        if was[name] != now[name] and name != "effort_source"
     ]
     return [f"Asked in another way: {joined(differ)}."] if differ else []
 
 
 def _value(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+    return "not given" if value is None else str(value)
 
 
 def _losses(before: Record, after: Record) -> list[str]:

@@ -40,6 +40,7 @@ _ERRORS = tuple(
         (r"unless X is", "unless DATA is"),
         (r"got NaN or None in", "got none in"),
         (r"got None\b", "got nothing"),
+        (r"(?<=got [01]) sample\(s\) .*?(?=;| while)", ""),
         (r"call advise\(\) once", "run it once"),
         (r" \(pandas\.get_dummies\)", ""),
         (r"call advise\(X, y\)", "run regadvisor advise"),

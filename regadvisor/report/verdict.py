@@ -82,7 +82,8 @@ def use(record: Record) -> str:
 
 def in_comment(record: Record) -> str:
     """Return what to use, and the strength that code beside it may name instead."""
-    strength = f" ({strengths(record.strength.regularizer)})" if in_code(record) else ""
+    is_told = record.strength.source == "default" or not in_code(record)
+    strength = "" if is_told else f" ({strengths(record.strength.regularizer)})"
     return f"Use {use(record)}{strength}."
 
 
@@ -165,7 +166,8 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     if not scores.none_exists and found.reply != "better":
         where = " on the sample" if is_part else ""
-        return (f"Regularizing is needed{where}: without a penalty the weights have no finite best value.",)
+        grow = "without a penalty some weights grow for as long as training goes on"
+        return (f"Regularizing is needed{where}: {grow}.",)
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{lower}, but the model is not shown to do better than always guessing.",)
