@@ -2,16 +2,20 @@
 
 usage: python docs/build.py            (tests/test_docs.py fails where docs/charts.md is out of date)
        python docs/build.py optuna     (the picture in docs/optuna.md)
+       python docs/build.py pages      (the pictures of reports; takes Playwright and Chromium)
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 from regadvisor.conversion_table import RULES
 from regadvisor.flowchart.chart import CLASSIC, EXTENDED
@@ -80,8 +84,43 @@ def draw_study() -> None:
     figure.savefig(ROOT / "docs/optuna.png", dpi=90, bbox_inches="tight")
 
 
+def draw_pages() -> None:
+    """Write docs/report*.png: the top of three reports, down to the first picture."""
+    from playwright.sync_api import sync_playwright
+    from sklearn.datasets import load_breast_cancer, load_diabetes
+
+    from regadvisor import advise
+
+    cancer, sick = load_breast_cancer(return_X_y=True, as_frame=True)
+    diabetes, progress = load_diabetes(return_X_y=True, as_frame=True)
+    few = cancer[["mean texture", "mean smoothness", "mean symmetry"]].head(120)
+    advices = {
+        "report": advise(cancer, sick, effort="standard"),
+        "report-tie": advise(diabetes, progress, effort="quick"),
+        "report-open": advise(few, sick.head(120), effort="standard"),
+    }
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 760, "height": 900})
+        for name, advice in advices.items():
+            file = Path(folder) / f"{name}.html"
+            advice.to_html(file)
+            page.goto(file.as_uri())
+            box = page.locator("main > section > figure").first.bounding_box()
+            assert box is not None
+            clip = {"x": 0, "y": 0, "width": 760, "height": box["y"] + box["height"] + 4}
+            path = ROOT / f"docs/{name}.png"
+            page.screenshot(path=path, clip=clip, full_page=True)
+            Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(
+                path, optimize=True
+            )
+        browser.close()
+
+
 if __name__ == "__main__" and sys.argv[1:] == ["optuna"]:
     draw_study()
+elif __name__ == "__main__" and sys.argv[1:] == ["pages"]:
+    draw_pages()
 elif __name__ == "__main__":
     (ROOT / "docs/charts.md").write_text(charts_page(), encoding="utf-8")
     (ROOT / "docs/conversions.md").write_text(conversions_page(), encoding="utf-8")

@@ -26,8 +26,8 @@ def number(value: float, digits: int = 3) -> str:
     --------
     >>> number(0.000312), number(0.0000305), number(1234.6), number(12.0), number(0)
     ('0.000312', '3.05e-5', '1,235', '12', '0')
-    >>> number(21.4, 1), number(214.0, 2)
-    ('20', '210')
+    >>> number(21.4, 1), number(9.6, 1), number(214.0, 2)
+    ('20', '10', '210')
     """
     if value == 0:
         return "0"
@@ -35,9 +35,10 @@ def number(value: float, digits: int = 3) -> str:
         return str(value)
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
-    if abs(value) >= 10**digits:  # whole tens and hundreds, not a power of ten
-        return f"{float(f'{value:.{digits}g}'):.0f}"
-    return f"{value:.{digits}g}".replace("e-0", "e-")
+    text = f"{value:.{digits}g}"
+    if "e+" in text:  # whole tens and hundreds, not a power of ten
+        return f"{float(text):,.0f}"
+    return text.replace("e-0", "e-")
 
 
 def percent(share: float) -> str:

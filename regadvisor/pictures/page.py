@@ -34,8 +34,15 @@ def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
         yield "chart", Picture(svg=chart_svg(record))
     for kind in ("kinds", "strength", "growth", "features", "sample"):
         with suppress(ParameterError):  # nothing of the kind was measured
-            said = caption(strength_picture(record)) if kind == "strength" else ""
+            said = caption(strength_picture(record)) if kind == "strength" else _CAPTIONS.get(kind, "")
             yield kind, Picture(svg=to_svg(record, kind), caption=said)
+
+
+#: What a picture cannot say itself.
+_CAPTIONS = {
+    "kinds": "Compared on other rows than strengths were picked on. The losses in the table, each the best "
+    "of several, look a little better."
+}
 
 
 #: Which penalties a model may lack; the chart is then another one.
