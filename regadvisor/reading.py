@@ -133,7 +133,7 @@ class Reading:
             "strength": held-out loss against strength. "kinds": what each kind loses against the best.
             "growth": the gain over no regularizer against rows. "features": which features go together.
             "sample": how far the sample is from the whole. "chart": the flowchart with the path taken, which
-            is returned as SVG text.
+            is returned as SVG text that a notebook shows.
         ax : matplotlib.axes.Axes, optional
             Where to draw; by default a new figure.
 

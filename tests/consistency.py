@@ -7,6 +7,7 @@ against the golden records, ``benchmarks/reports.py`` against advice on real dat
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -37,7 +38,7 @@ def contradictions(record: Record) -> list[str]:
     """Return what a report says in two ways, one sentence each."""
     shown, advice = view(record), Advice(record)
     found: list[str] = []
-    for check in (_formats, _answer, _ways, _flips, _holes):
+    for check in (_formats, _answer, _code, _ways, _flips, _holes, _figures, _hints, _sample):
         found += check(record, shown, advice)
     scores = record.evidence.scores
     if scores is not None and scores.scores:
@@ -85,6 +86,27 @@ def _answer(record: Record, shown: View, advice: Advice) -> Iterator[str]:
         yield f"{code} is told of {values}"
 
 
+def _code(record: Record, shown: View, advice: Advice) -> Iterator[str]:
+    """Code sets what the headline says, and the headline's number is in the range that does as well."""
+    told = {key: value for own in parameters(record).values() for key, value in own.items()}
+    training, data = record.training, record.data
+    if training is None or training.is_own or training.family != "linear" or data is None:
+        return
+    if not data.has_weights and ("alpha" in told or "C" in told):
+        code = re.sub(r"#.*", "", advice.snippet("sklearn")).rpartition("\nmodel = ")[2]
+        for key, value in told.items():
+            typed = [float(text) for text in re.findall(rf"\b{key}=([\d.e-]+)", code)]
+            is_usual = not typed and value in (1.0, math.inf)  # what stands in the class is not written again
+            if typed != [pytest.approx(value)] and not is_usual:
+                yield f"the code has {key}={typed}, the summary {value}"
+    for line in shown.strength:
+        found = re.search(r"that is (C|alpha) from ([\d.e,-]+) to ([\d.e,-]+)\.$", line)
+        if found is not None:
+            low, high = (float(text.replace(",", "")) for text in found.groups()[1:])
+            if not 0.94 * low <= float(told[found[1]]) <= 1.06 * high:
+                yield f"{line!r}, and {told[found[1]]} is advised"
+
+
 def _ways(record: Record, shown: View, advice: Advice) -> Iterator[str]:
     """The path ends where the record says, by the chart that is drawn."""
     last = record.walk.steps[-1] if record.walk.steps else None
@@ -102,6 +124,9 @@ def _ways(record: Record, shown: View, advice: Advice) -> Iterator[str]:
             for step in record.walk.steps:
                 if f">{step.reply}" not in drawn and step.reply not in drawn:
                     yield f"the drawn chart lacks the reply {step.reply}"
+            filled = re.findall(r'<text[^>]*text-anchor="middle" fill="#111827">([^<]*)<', drawn)
+            if last is not None and filled != [label(record.walk.outcome).partition(" (")[0]]:
+                yield f"the drawn chart ends at {filled}, the walk at {record.walk.outcome}"
 
 
 def _flips(record: Record, shown: View, advice: Advice) -> Iterator[str]:
@@ -119,11 +144,50 @@ def _holes(record: Record, shown: View, advice: Advice) -> Iterator[str]:
     lines = (*shown.headline, *shown.claims, *shown.flips, *shown.fit, *shown.sample, *shown.strength)
     reasons = tuple(row.because for row in shown.path)
     for line in (*lines, *reasons, *shown.features, *shown.cost):
-        quoted = re.sub(r"'[^']*'|\"[^\"]*\"", "name", line)
+        quoted = re.sub(r"'[^']*'|\"[^\"]*\"", "name", re.sub(r"\w\(\)", "call", line))
         if (hole := _HOLES.search(quoted)) is not None:
             yield f"{hole[0]!r} in {line!r}"
         if line and not line.endswith((".", "!", "?", ":")):
             yield f"no full stop: {line!r}"
+
+
+def _figures(record: Record, shown: View, advice: Advice) -> Iterator[str]:
+    """No number that cannot be: a loss lowered by more than all of it, a zero below zero, powers of ten."""
+    reasons = tuple(row.because for row in shown.path)
+    lines = (*shown.headline, *shown.claims, *shown.flips, *shown.fit, *shown.strength, *shown.sample)
+    for line in (*lines, *shown.features, *shown.cost, *reasons):
+        quoted = re.sub(r"'[^']*'", "name", line)
+        if re.search(r"-0(\.0+)?%|\de\+\d", quoted):
+            yield f"an odd number in {line!r}"
+        if any(float(share.replace(",", "")) > 100 for share in re.findall(r"([\d.,]+)% lower", quoted)):
+            yield f"more than all is gained in {line!r}"
+
+
+def _hints(record: Record, shown: View, advice: Advice) -> Iterator[str]:
+    """What is proposed works: a budget is larger than the one that was too small, a column exists."""
+    budgets = re.findall(r"budget=(\d+)", " ".join((*shown.next_steps, *shown.notes)))
+    enough = max(record.timings.projected_s or 0.0, record.timings.budget_s or 0.0)
+    if any(float(budget) <= enough for budget in budgets):
+        yield f"budget={budgets} is proposed where {enough} s were too little"
+    columns = {column.name for column in record.data.columns} if record.data is not None else set()
+    for name in re.findall(r"(?:time|groups)='([^']+)'", " ".join((*shown.warnings, *shown.notes))):
+        if name not in columns:
+            yield f"{name!r} is proposed, which is no column"
+
+
+def _sample(record: Record, shown: View, advice: Advice) -> Iterator[str]:
+    """The headline has the rows of the sample, and the bound of the summary."""
+    said, facts = " ".join(shown.headline), record.evidence.sample
+    measured = re.search(r"Measured on (?:all |([\d,]+) of )([\d,]+) rows", said)
+    if measured is not None and facts is not None and record.data is not None:
+        rows = [int(text.replace(",", "")) for text in measured.groups(default=measured[2])]
+        if rows != [min(facts.n_rows, record.data.n_rows), record.data.n_rows]:
+            yield f"measured on {rows}, the sample has {facts.n_rows} of {record.data.n_rows}"
+    bound = re.search(r"costs at most ([\d.]+)% more", said)
+    if bound is not None and float(bound[1]) != pytest.approx(
+        max(100 * (record.most_lost or 0.0), 0.1), rel=0.05, abs=0.051
+    ):
+        yield f"{bound[0]!r}, and {record.most_lost} in the summary"
 
 
 def _losses(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
@@ -202,6 +266,19 @@ def _ties(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
             yield f"{kind} ties, and is {found.reply}"
     if record.status == "tie" and not record.ties:
         yield "a tie with nothing"
+    named = re.search(r"(?:^|\. )([A-Z][\w+, ]*?) do(?:es)? as well", said)
+    is_no_signal = record.status == "no_signal" or record.walk.outcome == "no signal"
+    ties = {kind for kind in record.ties if kind != "none" or record.status != "cant_tell"}
+    if not is_no_signal and ties and named is None:
+        yield f"{record.ties} tie, and the headline does not say so"
+    if named is not None:
+        kinds = {short_label(kind) if kind != "none" else "no regularizer" for kind in ties}
+        words = {
+            word[:1].lower() + word[1:] if word[:2] in ("No", "Dr") else word
+            for word in re.split(r", | and ", named[1])
+        }
+        if words != kinds:
+            yield f"as good are {kinds}, the headline says {words}"
 
 
 def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
@@ -211,6 +288,11 @@ def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[s
         yield f"can't tell, but the headline says {shown.headline[0]!r}"
     if record.status == "cant_tell" and "very likely" in said:
         yield "can't tell, and very likely"
+    for line in shown.claims:
+        if re.search(r"raises it so: (likely|very likely)", line):
+            yield f"what is advised is harmful: {line!r}"
+        if "Regularizing helps" in said and re.match(r"\S+ lowers the loss.*: unlikely", line):
+            yield f"it helps, and {line!r}"
     if "100% sure" in said:
         yield "surer than 99%"
     found = scores.comparison(record.strength.regularizer.kind, "none")

@@ -11,7 +11,7 @@ from record_builders import RECORDS, advice, cant_tell, exchanged, tie
 from sklearn.datasets import load_diabetes
 
 import regadvisor
-from regadvisor.records import Flip, Record
+from regadvisor.records import Flip, Note, Record
 from regadvisor.regularizer import Regularizer
 
 
@@ -43,6 +43,12 @@ def _crossing() -> Record:
     return _scores(advice(), comparisons=changed.comparisons)
 
 
+def _told(because: str) -> Record:
+    walk = advice().walk
+    last = replace(walk.steps[-1], answer=replace(walk.steps[-1].answer, because=because))
+    return replace(advice(), walk=replace(walk, steps=(*walk.steps[:-1], last)))
+
+
 @pytest.mark.parametrize(
     ("spoiled", "said"),
     [
@@ -59,6 +65,9 @@ def _crossing() -> Record:
         (lambda: replace(tie(), ties=("none",)), "none ties, and is worse"),
         (lambda: replace(cant_tell(), status="advice"), "Regularizing"),
         (lambda: _scores(advice(), lowest_losses={"l2": 0.05, "none": 0.1253}), "the table says"),
+        (lambda: replace(advice(), notes=(Note(code="x", text="pass time='day'"),)), "is no column"),
+        (lambda: _told("With L2 the loss is 109% lower."), "more than all"),
+        (lambda: _told("L2 gains -0.0%."), "an odd number"),
         (
             lambda: replace(advice(), strength=replace(advice().strength, on_sample=Regularizer(l2=1.0))),
             "was picked",

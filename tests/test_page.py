@@ -268,6 +268,28 @@ def test_the_chart_has_every_question_once_and_marks_the_path() -> None:
     assert n_thick == len(record.walk.steps)
     assert 'stroke-width="3.5"' not in chart_svg(EXTENDED)
     assert Advice(record).plot("chart") == drawn
+    assert Advice(record).plot("chart")._repr_svg_() == drawn  # type: ignore[union-attr]
+
+
+def test_the_chart_says_why_and_ends_at_what_is_advised() -> None:
+    drawn = Advice(RECORDS["advice"]()).plot("chart")
+    for step in RECORDS["advice"]().walk.steps:
+        assert step.answer.because.split(" ")[0] in drawn  # type: ignore[operator]
+    assert re.findall(r'text-anchor="middle" fill="#111827">([^<]*)<', str(drawn)) == ["L2"]
+    # No line of a question is longer than its box, at 7 pixels a letter.
+    lines = re.findall(r'<tspan x="188" y="[\d.]+">([^<]*)<', str(drawn))
+    assert lines
+    assert max(map(len, lines)) * 7 <= 340
+
+
+def test_the_chart_is_drawn_where_no_fit_with_dropout_was_left() -> None:
+    record = RECORDS["network"]()
+    scores = record.evidence.scores
+    assert scores is not None
+    kept = tuple(score for score in scores.scores if "dropout" not in score.kind)
+    settings = replace(record.settings, model="cnn")
+    evidence = replace(record.evidence, scores=replace(scores, scores=kept))
+    assert "dropout" in Advice(replace(record, evidence=evidence, settings=settings)).plot("chart")  # type: ignore[operator]
 
 
 def test_the_shell_writes_a_page(tmp_path: Path) -> None:

@@ -283,9 +283,16 @@ def test_that_a_penalty_is_needed_does_not_say_that_it_lowers_the_loss(reply: st
     assert headline(record)[1].startswith(said)
 
 
+def _alone(record: Record, found: Comparison) -> Record:
+    """Return a record with one comparison alone."""
+    assert record.evidence.scores is not None
+    scores = replace(record.evidence.scores, comparisons=(found,))
+    return replace(record, evidence=replace(record.evidence, scores=scores))
+
+
 def test_none_that_ties_with_the_best_penalty_is_called_a_toss_up() -> None:
     found = comparison("l2", "none", -0.0002, 0.001, "same", {"l2": 0.3123, "none": 0.3121})
-    record = with_comparison(replace(none(), ties=("l2",)), found)
+    record = _alone(replace(none(), ties=("l2",)), found)
     assert headline(record)[:3] == (
         "Use no regularizer: regularizing makes no measurable difference.",
         "With L2 the loss is between 0.3% lower and 0.4% higher than without (95% interval). L2 does as "
@@ -316,11 +323,11 @@ def test_none_says_what_the_best_one_would_gain() -> None:
 def test_none_says_when_regularizing_costs() -> None:
     record = none()
     losses = {"l2": 0.33, "none": 0.3121}
-    costs = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
+    costs = _alone(record, comparison("l2", "none", -0.02, 0.01, "worse", losses))
     assert (
         headline(costs)[1] == "Even the best one tried, L2, has a held-out log loss 6.4% higher than without."
     )
-    tiny = with_comparison(record, comparison("l2", "none", -0.02, 0.01, "worse", {"l2": 0.02, "none": 1e-9}))
+    tiny = _alone(record, comparison("l2", "none", -0.02, 0.01, "worse", {"l2": 0.02, "none": 1e-9}))
     own = {row.kind: row.loss for row in view(tiny).candidates}
     said = (
         f"Even the best one tried, L2, has a held-out log loss of {own['L2']} against {own['none']} without."

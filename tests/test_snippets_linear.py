@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+import regadvisor
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError
 from regadvisor.export.code import estimator_code, sklearn_snippet
@@ -208,3 +209,16 @@ def test_the_torch_snippet_takes_frames():
     )
     model = build_linear(table.facts, regularizer, seed=0).fit(X, y)
     np.testing.assert_allclose(run(script, X=X, y=y)["predict"](X), model.predict(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("regularizer", [Regularizer(l1=0.02), Regularizer(l1=0.02, l2=0.01)])
+def test_a_regression_has_the_alpha_of_the_headline(regularizer):
+    X, y = load_diabetes(return_X_y=True)
+    record = regadvisor.advise(X, y, effort="quick", budget=0).record
+    advice = regadvisor.Advice(replace(record, strength=replace(record.strength, regularizer=regularizer)))
+    script = advice.snippet("sklearn")
+    assert "TransformedTargetRegressor" not in script
+    (told,) = advice.summary["parameters"].values()
+    model = run(script, X=X, y=y)["model"]
+    assert model[-1].alpha == pytest.approx(told["alpha"])
+    np.testing.assert_allclose(model.predict(X), advice.build().fit(X, y).predict(X), rtol=1e-3)

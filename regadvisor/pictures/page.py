@@ -24,9 +24,16 @@ def page(record: Record, *, snippets: Mapping[str, str] | None = None) -> str:
     return to_page(view(record), record, pictures=dict(_pictures(record)), snippets=snippets)
 
 
-def chart_svg(record: Record) -> str:
+class Svg(str):
+    """SVG text, which a notebook shows as a picture."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+def chart_svg(record: Record) -> Svg:
     """Return the chart that was walked as SVG, the path thick; it has to be one of ours."""
-    return draw.to_svg(_chart(record), mapped(record.walk, clean))
+    return Svg(draw.to_svg(_chart(record), mapped(record.walk, clean)))
 
 
 def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:

@@ -184,7 +184,7 @@ def features_picture(record: Record) -> FeaturesPicture:
     """Return how the features go together."""
     facts = record.features
     if facts is None:
-        raise _missing("features", "there were no two features to compare")
+        raise _missing("features", "no two features were compared")
     n = len(facts.names)
     whole = [[1.0] * n for _ in range(n)]
     for i, row in enumerate(facts.strengths):

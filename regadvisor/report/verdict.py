@@ -138,10 +138,10 @@ def named_loss(scores: ScoreEvidence) -> str:
 
 
 def best_regularizer(scores: ScoreEvidence) -> Kind | None:
-    """Return the kind with the lowest loss, no regularizer left out."""
-    found = losses(scores)
-    kinds = [kind for kind in KINDS if kind != "none" and kind in found]
-    return min(kinds, key=lambda kind: found[kind], default=None)
+    """Return the kind that does best against no regularizer, by the differences that decide."""
+    pairs = ((kind, scores.comparison(kind, "none")) for kind in KINDS if kind != "none")
+    differences = {kind: found.difference for kind, found in pairs if found is not None}
+    return min(differences, key=differences.__getitem__, default=None)
 
 
 def _at_best(kind: Kind, scores: ScoreEvidence) -> tuple[str, ...]:
