@@ -28,7 +28,7 @@ def family_and_table(
     import numpy as np
 
     from regadvisor.data.table import take_rows
-    from regadvisor.families.fitted.own_library import own_function
+    from regadvisor.families.fitted.own_library import is_search, own_function
 
     table, given = door.table(task)
     free = check_unpenalised(unpenalised, table.facts)
@@ -39,6 +39,10 @@ def family_and_table(
             notes=(about_free(free, table.facts), *table.notes),
         )
     own = own_function(model, table.facts, table.X, recipe)
+    if own is not None and is_search(model):
+        from regadvisor.families.estimator.caller import about_search
+
+        table = replace(table, notes=(*about_search(model, own.name), *table.notes))
     if own is not None:
         model, recipe = own, None
     if task == "auto" and is_module(model):

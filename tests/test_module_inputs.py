@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import Advice, DataError, ParameterError, Recipe, advise, fit_function
+from regadvisor.data import datasets
 from regadvisor.data.datasets import unpacked
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.image_encoding import module_preprocessor
@@ -456,3 +457,18 @@ def test_a_data_set_without_a_length_is_read_to_its_end() -> None:
     X, y = unpacked(Stream(), None)
     assert X.shape == (4, 3)
     assert y.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("is_loader", [False, True])
+def test_a_data_set_without_an_end_is_not_waited_for(is_loader: bool, monkeypatch: Any) -> None:
+    class Stream(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            while True:
+                yield torch.zeros(3), 1
+
+    monkeypatch.setattr(datasets, "MOST_UNCOUNTED", 200)
+    given = torch.utils.data.DataLoader(Stream(), batch_size=16) if is_loader else Stream()
+    with pytest.raises(
+        DataError, match="without a length must end within 200 rows, got more; give it __len__"
+    ):
+        unpacked(given, None)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
@@ -154,7 +155,11 @@ def test_a_pipeline_keeps_its_steps_in_front_of_a_net(tmp_path: Any) -> None:
     """The same fits as those of the net alone, given what the step makes of the rows."""
     net, taken = classifier(max_epochs=2), {"effort": "quick", "folds": 2, "budget": None}
     pipeline = make_pipeline(FunctionTransformer(halved), net)
-    advice = advise(2.0 * X, CODES, model=pipeline, **taken)
+    grid = {"neuralnetclassifier__lr": [0.1, 0.01], "neuralnetclassifier__optimizer__weight_decay": [0, 1]}
+    search = GridSearchCV(pipeline, grid)
+    advice = advise(2.0 * X, CODES, model=search, **taken)
+    (warning,) = (note.text for note in advice.record.notes if note.code == "not-searched")
+    assert "neuralnetclassifier__lr stays as the estimator has it" in warning
     alone = advise(X, CODES, model=net, recipe=Recipe(transform="none"), **taken)
     assert advice.regularizer == alone.regularizer
     np.testing.assert_allclose(advice.scores["loss"], alone.scores["loss"], rtol=1e-5)
@@ -163,7 +168,7 @@ def test_a_pipeline_keeps_its_steps_in_front_of_a_net(tmp_path: Any) -> None:
     advice.to_json(tmp_path / "advice.json")
     loaded = Advice.load(tmp_path / "advice.json").build(module=pipeline).fit(2.0 * X, CODES)
     np.testing.assert_allclose(loaded.predict_proba(2.0 * X), found, atol=1e-5)
-    applied = advice.apply(pipeline)
+    applied = advice.apply(search)
     assert applied[0].func is halved
     groups = Regularizer(l2=0.1).apply(pipeline)[-1].get_params()["optimizer__param_groups"]
     assert [own["weight_decay"] for _, own in groups] == [0.1, 0.1]

@@ -20,6 +20,8 @@ from regadvisor.words import listed
 
 #: A data set that takes more memory is refused.
 MOST_BYTES = 2_000_000_000
+#: Of a data set without a length, which may never end, more rows are not waited for (some seconds).
+MOST_UNCOUNTED = 100_000
 
 
 def is_dataset(X: Any) -> bool:
@@ -80,7 +82,8 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
     has_batches = getattr(X, "batch_sampler", None) is not None
     features: list[dict[Any, NDArray[Any]]] = []
     targets: list[NDArray[Any]] = []
-    n_bytes = 0
+    n_bytes = n_rows = 0
+    has_end = _has_length(X)
     for pair in _pairs(X):
         if not isinstance(pair, tuple | list) or len(pair) < 2:
             raise DataError(
@@ -98,6 +101,12 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
             )
         features.append(row)
         targets.append(_array(target))
+        n_rows += len(targets[-1]) if has_batches and targets[-1].ndim else 1
+        if n_rows > MOST_UNCOUNTED and not has_end:
+            raise DataError(
+                f"a {name} without a length must end within {MOST_UNCOUNTED:,} rows, got more; give it "
+                "__len__, or pass rows that stand for all as arrays: itertools.islice(dataset, 20_000)"
+            )
     if not targets:
         raise DataError(f"a {name} must hold at least 2 rows, got none")
     join = np.concatenate if has_batches else np.stack
@@ -108,6 +117,14 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
             f"the rows of a {name} must have one shape, got {error}; resize images to one size, and pad or "
             "cut sequences to one length"
         ) from error
+
+
+def _has_length(X: Any) -> bool:
+    try:
+        len(X)
+    except TypeError:  # also of a loader, if its data set has none
+        return False
+    return True
 
 
 def _pairs(X: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from regadvisor.conversions import known_as
 from regadvisor.errors import ParameterError
 from regadvisor.export.code import estimator_code, rendered
-from regadvisor.families.fitted.own_library import net_in, own_sum_lr
+from regadvisor.families.fitted.own_library import is_search, net_in, own_sum_lr
 from regadvisor.foreign import check_ours, is_of
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
@@ -27,6 +27,8 @@ def in_own_library(target: Any, regularizer: Regularizer) -> Any:
         return with_keras(target, regularizer)
     _, net = net_in(target)
     if is_of(net, "skorch"):
+        while is_search(target):
+            target = target.estimator
         from regadvisor.families.estimator.parts import with_last
         from regadvisor.families.fitted.skorch_net import with_regularizer as with_skorch
 

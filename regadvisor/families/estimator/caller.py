@@ -311,13 +311,11 @@ def _inequality(features: NDArray[np.float64]) -> float:
 
 def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
     """Return what the reader has to know about the model that was asked about."""
-    notes = []
+    notes: list[Note] = []
     inner = innermost(caller.last)
     name, given = type(inner).__name__, type(model).__name__
     if given.endswith(("SearchCV", "CV", "IC")) and given not in WRAPPERS:
-        text = f"regadvisor does the search of {given} itself: the advice is for {name}."
-        notes.append(Note(code="own-search", text=text))
-        notes += _about_rest(model)
+        notes += about_search(model, name)
     if caller.all_steps is not None:
         steps = ", ".join(step_texts(caller.all_steps))
         text = (
@@ -346,16 +344,22 @@ def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def _about_rest(search: Any) -> tuple[Note, ...]:
-    """Return a warning if a search is over more than strengths, which nobody searches then."""
+def about_search(search: Any, name: str) -> tuple[Note, ...]:
+    """Return a note, and a warning if a search is over more than strengths, which nobody searches then.
+
+    `name`: of the estimator inside.
+    """
+    text = f"regadvisor does the search of {type(search).__name__} itself: the advice is for {name}."
+    own = Note(code="own-search", text=text)
     grid = getattr(search, "param_grid", getattr(search, "param_distributions", ()))
     names = {name for each in ([grid] if hasattr(grid, "keys") else grid) for name in each}
-    rest = sorted(name for name in names if name.rpartition("__")[2] not in STRENGTH_PARAMS)
+    known = {*STRENGTH_PARAMS, "weight_decay", "dropout"}
+    rest = sorted(name for name in names if name.rpartition("__")[2] not in known)
     if not rest:
-        return ()
+        return (own,)
     text = (
         f"Of {type(search).__name__} only the strengths are searched. {joined(rest)} "
         f"{agreed(len(rest), 'stays', 'stay')} as the estimator has {agreed(len(rest), 'it', 'them')}: "
         "ask again with other values."
     )
-    return (Note(code="not-searched", text=text, is_warning=True),)
+    return (own, Note(code="not-searched", text=text, is_warning=True))

@@ -242,8 +242,19 @@ def _assumed(epochs: int, batch_size: int) -> Note:
 # ------------------------------------------------------------------------------------------------ skorch
 
 
+def is_search(model: Any) -> bool:
+    """Return whether a model is a search over arguments of another one, as GridSearchCV is."""
+    return is_of(model, "sklearn") and type(model).__name__.endswith("SearchCV")
+
+
 def net_in(model: Any) -> tuple[Any, Any]:
-    """Return the steps before a skorch net that ends a pipeline, and the net; else None and the model."""
+    """Return the steps before a skorch net that ends a pipeline, and the net; else None and the model.
+
+    Of a search over a net's strengths what is inside: regadvisor does the search itself.
+    """
+    if is_search(model):
+        found = net_in(model.estimator)
+        return found if is_of(found[1], "skorch") else (None, model)
     if is_of(model, "sklearn") and hasattr(model, "steps"):
         from regadvisor.families.estimator.parts import cut
 
