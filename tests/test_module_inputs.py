@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -468,6 +469,8 @@ def test_a_data_set_without_an_end_is_not_waited_for(is_loader: bool, monkeypatc
 
     monkeypatch.setattr(datasets, "MOST_UNCOUNTED", 200)
     given = torch.utils.data.DataLoader(Stream(), batch_size=16) if is_loader else Stream()
+    with pytest.raises(DataError, match=r"pass X\.train_dataloader\(\)"):  # a data module of Lightning
+        unpacked(SimpleNamespace(train_dataloader=lambda: given), None)
     with pytest.raises(
         DataError, match="without a length must end within 200 rows, got more; give it __len__"
     ):

@@ -86,7 +86,7 @@ def _network(n_features: int, n_outputs: int) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("model", ["mlp", _network])
-def test_networks_have_an_output_for_each_label(model: Any) -> None:
+def test_networks_have_an_output_for_each_label(model: Any, tmp_path: Any) -> None:
     recipe = Recipe(epochs=20, lr=0.01)
     advice = advise(X, Y, model=model, recipe=recipe, effort="quick", folds=2)
     scores = advice.record.evidence.scores
@@ -98,8 +98,17 @@ def test_networks_have_an_output_for_each_label(model: Any) -> None:
     assert logits.shape == Y.shape
     own = np.mean([log_loss(Y[:, j], expit(logits[:, j])) for j in range(3)])
     assert own < 0.8 * constant
-    with pytest.raises(ParameterError, match=r"loss=\.\.\."):
-        Advice(advice.record, module=None if model == "mlp" else model).build()
+    advice.to_json(tmp_path / "advice.json")
+    again = Advice.load(tmp_path / "advice.json").build(**({} if model == "mlp" else {"module": model}))
+    np.testing.assert_allclose(again.fit(X, Y).predict(X), logits, rtol=1e-5)
+    torch.manual_seed(advice.record.training.seed)
+    script = advice.snippet("torch").replace("module = ...", "module = own")
+    here = {"X": X, "y": Y, "own": _network(8, 3)}
+    exec(script, here)
+    shares = expit(here["predict"](X))
+    assert np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)]) < 0.8 * constant
+    with pytest.raises(ParameterError, match="must be 'torch' for a network of several labels"):
+        advice.snippet("skorch")
 
 
 @pytest.mark.parametrize("model", ["mlp", _network])

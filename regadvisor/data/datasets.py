@@ -53,6 +53,8 @@ def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
     ((4, 3), [0, 1, 2, 3])
     """
     if not is_dataset(X):
+        if y is None and hasattr(X, "train_dataloader"):
+            raise DataError(f"X must be a table or loader, got {type(X).__name__}; pass X.train_dataloader()")
         if y is None:
             raise DataError(
                 "y must be the target, or of a frame the name of its column, got None; only a Dataset or "

@@ -143,10 +143,13 @@ def recipe_of(training: Training, functions: Mapping[str, Any] = MappingProxyTyp
     >>> recipe_of(Training(family="mlp", seed=0, optimizer="sgd", lr=0.1, batch_size=8, epochs=2)).lr
     0.1
     """
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import RECIPE_NAMES, Recipe
 
     known = {name: value for name, value in vars(training).items() if name in RECIPE_NAMES}
     own = {name: functions[name] for name in function_names(training) if name in functions}
+    if training.has_label_loss:
+        own["loss"] = BCEWithLogitsLoss()
     return Recipe(**{name: value for name, value in known.items() if value is not None} | own)
 
 

@@ -106,6 +106,8 @@ def _check(training: Training, facts: DataFacts, library: str) -> None:
             "snippet('torch') must be asked of advice for which networks were trained, got a loss of yours "
             "that nobody tried: whether it sees the target standardised is not known; give more budget"
         )
+    if training.has_label_loss and library != "torch":
+        raise ParameterError(f"target must be 'torch' for a network of several labels, got {library!r}")
     has_heads = len(training.output_shape or ()) > 1
     if library == "skorch" and (training.output is not None or has_heads):
         got = "several predictions for each row" if has_heads else f"output={training.output!r}"

@@ -106,6 +106,8 @@ class Training:
     layout: str | None = None
     #: Whether the caller's own loss function was trained; it cannot be part of a record.
     has_own_loss: bool = False
+    #: Whether a network has a logit for each of several labels, and the mean of their log losses.
+    has_label_loss: bool = False
     #: Names of the recipe's other values that are functions of the caller's, likewise.
     own_functions: tuple[str, ...] = ()
     #: Which of the things that the caller's own module returns is the prediction, as in ``Recipe``.
