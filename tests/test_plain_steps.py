@@ -14,11 +14,10 @@ from regadvisor.data.source import make_table
 from regadvisor.export import plain
 from regadvisor.export.code import estimator_code, unnamed
 from regadvisor.families import encoding, preprocess, scaling
-from regadvisor.families.linear import logistic
 from regadvisor.families.neural import image_encoding
 from regadvisor.families.preprocess import make_preprocessor
 
-STEPS_OF_OURS = (encoding, image_encoding, logistic, preprocess, scaling)
+STEPS_OF_OURS = (encoding, image_encoding, preprocess, scaling)
 N = 60
 RNG = np.random.default_rng(0)
 

@@ -56,10 +56,6 @@ class _Needs:
 _SCRIPT_IMPORTS = {
     "np.": "import numpy as np",
     "pd.": "import pandas as pd",
-    "minimize(": "from scipy.optimize import minimize",
-    "log_softmax(": "from scipy.special import log_softmax",
-    "(LogisticRegression)": "from sklearn.linear_model import LogisticRegression",
-    "compute_class_weight(": "from sklearn.utils.class_weight import compute_class_weight",
     "BaseEstimator": "from sklearn.base import BaseEstimator, TransformerMixin",
 }
 

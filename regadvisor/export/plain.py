@@ -9,11 +9,7 @@ input, and read dates as pandas does: text in one format.
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.class_weight import compute_class_weight
 
 
 class AsText(TransformerMixin, BaseEstimator):
@@ -78,57 +74,6 @@ class RobustSmoothClip(TransformerMixin, BaseEstimator):
     def transform(self, X):
         z = (np.asarray(X, float) - self.center_) / self.scale_
         return z / np.hypot(1, z / 3)
-
-
-class SparseLogisticRegression(LogisticRegression):
-    """Logistic regression with L1, by L-BFGS: scikit-learn's SAGA is slow and may stop before the minimum."""
-
-    def __init__(self, *, C=1.0, l1_ratio=1.0, fit_intercept=True, class_weight=None):
-        super().__init__(C=C, l1_ratio=l1_ratio, fit_intercept=fit_intercept, class_weight=class_weight)
-
-    def fit(self, X, y, sample_weight=None):
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        share = np.ones(len(codes)) if sample_weight is None else sample_weight
-        about = {"classes": self.classes_, "y": y, "sample_weight": share}
-        share = share * compute_class_weight(self.class_weight, **about)[codes]
-        strength, share = 1 / (self.C * share.sum()), share / share.sum()
-        is_sparse, has_b = hasattr(X, "tocsr"), float(self.fit_intercept)
-        mean = 0 * (share @ X) if is_sparse else has_b * (share @ X)
-        size = np.sqrt(share @ (X.multiply(X) if is_sparse else (X - mean) ** 2))
-        size[size == 0] = 1.0
-        l1 = self.l1_ratio * strength / size[:, None]
-        l2 = (1 - self.l1_ratio) * strength / size[:, None] ** 2
-        member = np.eye(len(self.classes_))[codes]
-        first = len(self.classes_) == 2  # of two classes the second has weights alone
-        shape = (2, len(size), len(self.classes_) - first)
-        n = int(np.prod(shape))  # positive and negative parts of the weights, then intercepts
-
-        def unpack(v):
-            W = (v[:n].reshape(shape)[0] - v[:n].reshape(shape)[1]) / size[:, None]
-            return W, has_b * v[n:] - mean @ W
-
-        def objective(v):
-            W, b = unpack(v)
-            Z = np.zeros(member.shape)
-            Z[:, first:] = X @ W + b
-            P = log_softmax(Z, axis=1)
-            R = (share[:, None] * (np.exp(P) - member))[:, first:]
-            W, slope = W * size[:, None], (X.T @ R - np.outer(mean, R.sum(0))) / size[:, None]
-            parts, slope = v[:n].reshape(shape), slope + l2 * W
-            value = -share @ (member * P).sum(1) + (l1 * parts).sum() + (l2 * W**2).sum() / 2
-            return value, np.concatenate([(slope + l1).ravel(), (l1 - slope).ravel(), has_b * R.sum(0)])
-
-        bounds = [(0, None)] * n + [(None, None)] * shape[-1]
-        options = {"maxiter": 20_000, "maxfun": 50_000, "maxcor": 30, "ftol": 0.0, "gtol": 1e-7}
-        at, self.n_iter_ = np.zeros(len(bounds)), np.zeros(1, dtype=int)
-        for _ in range(20):  # again from where it stopped, until no step lowers the objective
-            found = minimize(objective, at, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-            at, self.n_iter_ = found.x, self.n_iter_ + found.nit
-            if found.nit == 0:
-                break
-        W, self.intercept_ = unpack(at)
-        self.coef_ = W.T
-        return self
 
 
 class ChannelScaler(TransformerMixin, BaseEstimator):

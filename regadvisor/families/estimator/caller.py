@@ -138,6 +138,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
         last=last,
         inside=inside,
         kinds=row.kinds(inner),
+        is_unequal=bool(facts.unpenalised),
         n_labels=len(facts.targets) if row.is_classifier else 0,
     )
     if caller.class_weight is not None:

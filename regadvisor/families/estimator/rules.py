@@ -17,6 +17,7 @@ from regadvisor.families.linear.estimators import (
     LIBLINEAR_TOL,
     MAX_ITER,
     SAGA_TOL,
+    UNEQUAL_TOL,
     lbfgs_tol,
     weights_up_to_one,
 )
@@ -71,7 +72,8 @@ def logistic(model: Any, s: Strengths) -> BaseEstimator:
         params |= {"solver": "liblinear", "tol": min(model.tol, LIBLINEAR_TOL), "max_iter": MAX_ITER}
         params |= {"intercept_scaling": INTERCEPT_SCALING}
     elif s.l1 > 0:
-        params |= {"solver": "saga", "tol": min(model.tol, SAGA_TOL), "max_iter": _SAGA_LEAST_ITER}
+        tol = UNEQUAL_TOL if s.is_unequal else SAGA_TOL
+        params |= {"solver": "saga", "tol": min(model.tol, tol), "max_iter": _SAGA_LEAST_ITER}
     elif s.l2 == 0 or solver not in _L2_SOLVERS:
         params |= {"solver": "lbfgs", "max_iter": MAX_ITER}
     else:

@@ -20,7 +20,8 @@ def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Ad
     """
     strengths = regularizer.strengths()
     l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
-    model = linear_model(task=facts.task, l1=l1, l2=l2, n_rows=facts.n_rows, seed=seed)
+    unequal = bool(facts.unpenalised)
+    model = linear_model(task=facts.task, l1=l1, l2=l2, n_rows=facts.n_rows, seed=seed, is_unequal=unequal)
     if facts.task == "regression" and l1 > 0:
         model = on_standardised_target(model)
     return AdvisedPipeline([("preprocess", make_preprocessor(facts, for_network=False)), ("model", model)])
