@@ -103,16 +103,8 @@ _SECOND = 1_000_000
 #: A text taken apart: its three numbers in the order in which they stand; by order whether the digits allow
 #: it; whether they are year, month and day whatever the order of the column, the year has two digits, and
 #: points stand between; microseconds since midnight in UTC.
-_FIELDS = np.dtype(
-    [
-        ("three", "i8", 3),
-        ("can", "?", 3),
-        ("is_fixed", "?"),
-        ("is_short", "?"),
-        ("is_dot", "?"),
-        ("clock", "i8"),
-    ]
-)
+_FIELDS = np.dtype("3i8, 3?, ?, ?, ?, i8")
+_FIELDS.names = ("three", "can", "is_fixed", "is_short", "is_dot", "clock")
 _Field: TypeAlias = tuple[tuple[int, int, int], tuple[bool, bool, bool], bool, bool, bool, int]
 #: In no order a date.
 _NOTHING: _Field = (0, 0, 0), (False, False, False), False, False, False, 0

@@ -10,22 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from regadvisor import thresholds
 from regadvisor.data.levels import Label, Levels, alike
 from regadvisor.data.written import written_around
 from regadvisor.records import FREE_TEXT, Column, Note
-from regadvisor.thresholds import (
-    ALMOST_DIFFERENT,
-    ALMOST_MOST_ROWS,
-    ALMOST_MOST_TEXTS,
-    ALMOST_NUMBERS,
-    FEWEST_LEVELS_OF_ID,
-    FEWEST_OUTSIDE_LARGEST,
-    FEWEST_WORDS_OF_PROSE,
-    ID_LEVEL_SHARE,
-    SEVERAL_FEWEST_TEXTS,
-    SEVERAL_PARTS,
-    SEVERAL_SHARE,
-)
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
 if TYPE_CHECKING:
@@ -160,12 +148,12 @@ def notes_on_columns(
 
 def _almost_numbers(name: Name, levels: Levels) -> str | None:
     """Return a warning about a column that a few texts keep from being one of numbers."""
-    if len(levels.texts) < ALMOST_DIFFERENT:
+    if len(levels.texts) < thresholds.ALMOST_DIFFERENT:
         return None
     present = levels.codes[levels.codes >= 0]
     probed = np.random.default_rng(0).integers(len(present), size=_N_PROBED)  # every so many may be alike
     some = levels.texts[present[probed]].tolist()
-    if sum(written_around(text) is not None for text in some) < ALMOST_NUMBERS / 2 * len(some):
+    if sum(written_around(text) is not None for text in some) < thresholds.ALMOST_NUMBERS / 2 * len(some):
         return None
     texts, rows = levels.texts.tolist(), np.bincount(present).tolist()
     around = [None if means_missing(text) else written_around(text) for text in texts]
@@ -181,9 +169,9 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
             others.setdefault(each or text, text)
             n_others += own
     n_all = n_numbers + n_others
-    is_few = len(others) <= ALMOST_MOST_TEXTS or n_others <= ALMOST_MOST_ROWS * n_all
-    is_mostly = n_rows.total() >= ALMOST_NUMBERS * n_all
-    if not others or not is_few or not is_mostly or around.count(unit) < ALMOST_DIFFERENT:
+    is_few = len(others) <= thresholds.ALMOST_MOST_TEXTS or n_others <= thresholds.ALMOST_MOST_ROWS * n_all
+    is_mostly = n_rows.total() >= thresholds.ALMOST_NUMBERS * n_all
+    if not others or not is_few or not is_mostly or around.count(unit) < thresholds.ALMOST_DIFFERENT:
         return None
     such = f" such as {shown(texts[around.index(unit)])}" if any(unit or ()) else ""
     return (
@@ -196,17 +184,17 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
 def _several_values(name: Name, levels: Levels) -> Note | None:
     """Return a warning about a column whose cells hold several values: JSON, lists, numbers or tags."""
     texts = [str(text).strip() for text in levels.texts[:_MOST_READ]]
-    if len(texts) < SEVERAL_FEWEST_TEXTS:
+    if len(texts) < thresholds.SEVERAL_FEWEST_TEXTS:
         return None
     how = None
     held = [text for text in texts if text[:1] + text[-1:] in ("{}", "[]")]
-    if len(held) > SEVERAL_SHARE * len(texts):
+    if len(held) > thresholds.SEVERAL_SHARE * len(texts):
         how = "make columns of its parts, as pandas.json_normalize() does for JSON"
     for separator in "|;,":
         if how is not None:
             break
         held = [text for text in texts if separator in text]
-        if len(held) <= SEVERAL_SHARE * len(texts):
+        if len(held) <= thresholds.SEVERAL_SHARE * len(texts):
             continue
         cells = [text.split(separator) for text in texts]
         parts = {part.strip() for cell in cells for part in cell}
@@ -214,7 +202,7 @@ def _several_values(name: Name, levels: Levels) -> Note | None:
             written_around(part) is not None for part in parts
         ):
             how = f"split it into columns of numbers at {shown(separator)}"
-        elif len(parts) <= SEVERAL_PARTS * len(texts):
+        elif len(parts) <= thresholds.SEVERAL_PARTS * len(texts):
             how = (
                 f"make a column of 0 and 1 of each part, as pandas' str.get_dummies({shown(separator)}) does"
             )
@@ -229,13 +217,13 @@ def _several_values(name: Name, levels: Levels) -> Note | None:
 
 def _looks_like_id(levels: Levels) -> bool:
     n_present = int((levels.codes >= 0).sum())
-    return len(levels.texts) > max(FEWEST_LEVELS_OF_ID, ID_LEVEL_SHARE * n_present)
+    return len(levels.texts) > max(thresholds.FEWEST_LEVELS_OF_ID, thresholds.ID_LEVEL_SHARE * n_present)
 
 
 def _is_prose(levels: Levels) -> bool:
     """Whether most values are of several words."""
     n_words = [len(str(text).split()) for text in levels.texts[:_MOST_READ]]
-    return median(n_words) >= FEWEST_WORDS_OF_PROSE
+    return median(n_words) >= thresholds.FEWEST_WORDS_OF_PROSE
 
 
 def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
@@ -305,7 +293,7 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
 
 def _rare(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:
     n_outside = int(counts.sum() - counts.max())
-    if n_outside < FEWEST_OUTSIDE_LARGEST <= counts.max():
+    if n_outside < thresholds.FEWEST_OUTSIDE_LARGEST <= counts.max():
         rows = agreed(n_outside, "row is", "rows are")
         text = (
             f"only {n_outside} {rows} not of class {shown(classes[int(np.argmax(counts))])}: too few to tell "

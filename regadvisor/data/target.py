@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
+from regadvisor import thresholds
 from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
 from regadvisor.data.levels import Label, labels_of
@@ -18,24 +19,6 @@ from regadvisor.data.numbers import check_magnitude
 from regadvisor.data.oddities import notes_on_labels
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
-from regadvisor.thresholds import (
-    BALANCED,
-    BALANCED_ROWS_PER_CLASS,
-    CODE_GAPS,
-    FEWEST_ORDERED_VALUES,
-    FEWEST_ROWS_OF_CODE,
-    FEWEST_ROWS_PER_CLASS,
-    FEWEST_SCALE_VALUES,
-    GUESS_MOST_BALANCED,
-    GUESS_MOST_CLASSES,
-    GUESS_ROWS_PER_CLASS,
-    HIGHEST_FIRST_CODE,
-    MOST_CLASSES,
-    SCALE_AGAINST,
-    SCALE_GAPS,
-    SCALE_RAREST,
-    YEARS,
-)
 from regadvisor.words import counted, joined, listed, shown
 
 if TYPE_CHECKING:
@@ -176,7 +159,7 @@ def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     if not (numbers == np.round(numbers)).all():
         return None
     values, counts = np.unique(numbers, return_counts=True)
-    is_few = len(values) <= min(GUESS_MOST_CLASSES, len(numbers) / GUESS_ROWS_PER_CLASS)
+    is_few = len(values) <= min(thresholds.GUESS_MOST_CLASSES, len(numbers) / thresholds.GUESS_ROWS_PER_CLASS)
     return (values, counts) if is_few else None
 
 
@@ -192,54 +175,60 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
     >>> _why_number(ages - 25, np.array([1, 2, 1, 5, 7, 4, 6, 2, 3, 1]))
     'as most of them are met in fewer than 5 rows'
     """
-    if len(values) < FEWEST_SCALE_VALUES:
+    if len(values) < thresholds.FEWEST_SCALE_VALUES:
         return None
-    if values[-1] - values[0] >= CODE_GAPS * len(values):  # as squares and doses in milligrams do
+    if values[-1] - values[0] >= thresholds.CODE_GAPS * len(values):  # as squares and doses in milligrams do
         return "as they lie far apart"
     if _are_labels(values, counts):
         return None
-    if len(values) > GUESS_MOST_CLASSES:
+    if len(values) > thresholds.GUESS_MOST_CLASSES:
         return "as some are met more often than others"
     if _is_scale(values, counts):
         return "as it gets rarer towards an end"
-    if values[0] >= HIGHEST_FIRST_CODE and _are_consecutive(values):
+    if values[0] >= thresholds.HIGHEST_FIRST_CODE and _are_consecutive(values):
         return f"as codes are hardly counted from {values[0]:g} on"
-    if np.median(counts) < FEWEST_ROWS_OF_CODE and counts.max() > BALANCED * counts.min():
-        return f"as most of them are met in fewer than {FEWEST_ROWS_OF_CODE} rows"
+    if (
+        np.median(counts) < thresholds.FEWEST_ROWS_OF_CODE
+        and counts.max() > thresholds.BALANCED * counts.min()
+    ):
+        return f"as most of them are met in fewer than {thresholds.FEWEST_ROWS_OF_CODE} rows"
     return None
 
 
 def _many_labels(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
     """Return many consecutive labels and the rows of each if all of them are met often; else None."""
     low, high = numbers.min(), numbers.max()
-    most = min(GUESS_MOST_BALANCED, len(numbers) / BALANCED_ROWS_PER_CLASS)
-    if not GUESS_MOST_CLASSES < high - low + 1 <= most or not (numbers == np.round(numbers)).all():
+    most = min(thresholds.GUESS_MOST_BALANCED, len(numbers) / thresholds.BALANCED_ROWS_PER_CLASS)
+    if not thresholds.GUESS_MOST_CLASSES < high - low + 1 <= most or not (numbers == np.round(numbers)).all():
         return None
     counts = np.bincount((numbers - low).astype(np.intp))
-    values, is_often = low + np.arange(len(counts)), counts.min() >= BALANCED_ROWS_PER_CLASS / 2
+    values, is_often = low + np.arange(len(counts)), counts.min() >= thresholds.BALANCED_ROWS_PER_CLASS / 2
     is_doubted = is_often and (low in (0.0, 1.0) or _are_labels(values, counts))
     return (values, counts) if is_doubted else None
 
 
 def _are_labels(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     """Whether each number is met equally often, as no measurement is; a panel has as many rows a year."""
-    is_year = YEARS[0] <= values[0] and values[-1] <= YEARS[1]
-    is_balanced = counts.min() >= BALANCED_ROWS_PER_CLASS and counts.max() <= BALANCED * counts.min()
+    is_year = thresholds.YEARS[0] <= values[0] and values[-1] <= thresholds.YEARS[1]
+    is_balanced = (
+        counts.min() >= thresholds.BALANCED_ROWS_PER_CLASS
+        and counts.max() <= thresholds.BALANCED * counts.min()
+    )
     return bool(is_balanced and not is_year)
 
 
 def _are_consecutive(values: NDArray[np.float64]) -> bool:
-    return bool(values[-1] - values[0] + 1 <= SCALE_GAPS * len(values))
+    return bool(values[-1] - values[0] + 1 <= thresholds.SCALE_GAPS * len(values))
 
 
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides."""
-    if len(values) < FEWEST_ORDERED_VALUES or not _are_consecutive(values):
+    if len(values) < thresholds.FEWEST_ORDERED_VALUES or not _are_consecutive(values):
         return False
     peak = int(np.argmax(counts))
     against = np.maximum(-np.diff(counts[: peak + 1]), 0).sum() + np.maximum(np.diff(counts[peak:]), 0).sum()
-    is_uneven = counts.min() <= SCALE_RAREST * counts.max()
-    return bool(is_uneven and against <= SCALE_AGAINST * counts.sum())
+    is_uneven = counts.min() <= thresholds.SCALE_RAREST * counts.max()
+    return bool(is_uneven and against <= thresholds.SCALE_AGAINST * counts.sum())
 
 
 def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
@@ -269,7 +258,7 @@ def _doubted(target: Target, numbers: NDArray[np.float64], task: str) -> Target:
 def _few_fractions(numbers: NDArray[np.float64]) -> tuple[Note, ...]:
     """Return a warning about a few different numbers that are not whole, such as 0.5 and 1.5."""
     values = np.unique(numbers)
-    if not len(values) < FEWEST_ORDERED_VALUES <= len(numbers) / GUESS_ROWS_PER_CLASS:
+    if not len(values) < thresholds.FEWEST_ORDERED_VALUES <= len(numbers) / thresholds.GUESS_ROWS_PER_CLASS:
         return ()
     text = (
         f"the target holds {joined(f'{value:g}' for value in values)} and nothing else, and is taken as a "
@@ -323,10 +312,11 @@ def _classes(values: AnySeries, *, task: str) -> Target:
         raise DataError(
             f"y must have at least 2 classes, got 1 class ({shown(labels[0])}); there is nothing to learn"
         )
-    if len(labels) > MOST_CLASSES:
+    if len(labels) > thresholds.MOST_CLASSES:
         raise DataError(
-            f"y must have at most {MOST_CLASSES:,} classes, got {len(labels):,}: the sample has to hold rows "
-            "of each; ask about the frequent ones, or pass task='regression' if these are numbers"
+            f"y must have at most {thresholds.MOST_CLASSES:,} classes, got {len(labels):,}: the sample has "
+            "to hold rows of each; ask about the frequent ones, or pass task='regression' if these "
+            "are numbers"
         )
     order = sorted(range(len(labels)), key=labels.__getitem__)
     rank = np.empty(len(order), dtype=np.intp)
@@ -387,7 +377,7 @@ def is_plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool
 
 def _check_not_text(classes: Sequence[Label], values: AnySeries) -> None:
     n_rows = len(values)
-    if len(classes) <= max(GUESS_MOST_CLASSES, n_rows / FEWEST_ROWS_PER_CLASS):
+    if len(classes) <= max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS):
         return
     if find_dates(values) is not None:
         raise DataError(
