@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -323,6 +324,17 @@ def test_durations_and_dates_are_no_targets() -> None:
     assert "the classes are dates, such as '2024-01-01'" in notes(table)["date-classes"]
 
 
+@pytest.mark.parametrize(
+    "write", [lambda k: f"{k}.5 ({k % 9}.2)", lambda k: f"{k}/7", lambda k: f"{k}h {k}m"]
+)
+def test_labels_of_several_numbers_are_no_classes(write: Callable[[int], str]) -> None:
+    labels = [write(k // 3) for k in range(N)]
+    with pytest.raises(DataError, match="got several numbers in one, as in '0"):
+        make_table(X, labels)
+    assert make_table(X, labels, task="classification").facts.task == "multiclass"
+    assert make_table(X, [write(k % 8) for k in range(N)]).facts.task == "multiclass"
+
+
 def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
     composed = unicodedata.normalize("NFC", "Küche")
     decomposed = unicodedata.normalize("NFD", "Küche")
@@ -335,7 +347,9 @@ def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
 SEVERAL = {
     "JSON": ([f'{{"a": {k}, "b": {k % 3}}}' for k in range(40)], "columns of its parts"),
     "lists": ([f"[{k}.5, {k % 7}]" for k in range(40)], "columns of its parts"),
-    "places": ([f"{48 + k / 7:.3f}, {9 + k / 5:.3f}" for k in range(40)], "columns of numbers at ','"),
+    "places": ([f"{48 + k / 7:.3f}, {9 + k / 5:.3f}" for k in range(40)], "columns of numbers"),
+    "feet": ([f"{k // 12} ft {k % 12} in" for k in range(50, 90)], "columns of numbers"),
+    "pressure": ([f"{k + 90}/{k % 30 + 50}" for k in range(40)], "columns of numbers"),
     "tags": (
         ["|".join(tag for j, tag in enumerate("abcdef") if (k + 1) >> j & 1) for k in range(62)],
         "str.get_dummies('|')",
@@ -350,7 +364,7 @@ def test_several_values_in_one_cell_are_told(how: str) -> None:
         pd.DataFrame({"own": cells, "x": np.arange(len(cells)) / 7}), np.arange(len(cells)) / 3
     )
     found = {note.code: note.text for note in table.notes}
-    several = next(cell for cell in cells if set(cell) & set("|,"))
+    several = next(cell for cell in cells if set(cell) & set("|,/f"))
     assert found["several-values"].startswith(f"'own' holds several values in one cell, as in '{several}'")
     assert remedy in found["several-values"]
     assert not {"looks-like-id", "free-text"} & set(found)

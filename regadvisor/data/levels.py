@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -96,26 +97,15 @@ def alike(texts: Iterable[object]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for text in texts:
         if isinstance(text, str):
-            stored = unicodedata.normalize("NFKC", _as_meant(text).replace("\u200b", ""))
+            meant = text
+            with suppress(UnicodeError):  # UTF-8 that was read in the encoding of Windows
+                meant = text.encode("cp1252").decode()
+            stored = unicodedata.normalize("NFKC", meant.replace("\u200b", ""))
             groups.setdefault(" ".join(stored.split()).casefold(), []).append(text)
     for word in _SHORTENED:
         if word in groups and word[0] in groups:
             groups[word] += groups.pop(word[0])
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _as_meant(text: str) -> str:
-    """Return a text that was written in UTF-8 and read in the encoding of Windows as it was written.
-
-    Examples
-    --------
-    >>> _as_meant("K\u00c3\u00b6ln") == _as_meant("K\u00f6ln")
-    True
-    """
-    try:
-        return text if text.isascii() else text.encode("cp1252").decode()
-    except UnicodeError:
-        return text
 
 
 # ------------------------------------------------------------------------------------------ labels of classes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.data.levels import Label, Levels, alike
-from regadvisor.data.written import written_around
+from regadvisor.data.written import hold_numbers, written_around
 from regadvisor.records import FREE_TEXT, Column, Note
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
@@ -184,28 +184,22 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
 def _several_values(name: Name, levels: Levels) -> Note | None:
     """Return a warning about a column whose cells hold several values: JSON, lists, numbers or tags."""
     texts = [str(text).strip() for text in levels.texts[:_MOST_READ]]
-    if len(texts) < thresholds.SEVERAL_FEWEST_TEXTS:
+    if len(texts) < thresholds.ALMOST_DIFFERENT:
         return None
-    how = None
-    held = [text for text in texts if text[:1] + text[-1:] in ("{}", "[]")]
+    how, held = None, [text for text in texts if text[:1] + text[-1:] in ("{}", "[]")]
     if len(held) > thresholds.SEVERAL_SHARE * len(texts):
         how = "make columns of its parts, as pandas.json_normalize() does for JSON"
+    elif hold_numbers(texts):
+        how, held = "split it into columns of numbers", texts
     for separator in "|;,":
-        if how is not None:
-            break
-        held = [text for text in texts if separator in text]
-        if len(held) <= thresholds.SEVERAL_SHARE * len(texts):
-            continue
-        cells = [text.split(separator) for text in texts]
-        parts = {part.strip() for cell in cells for part in cell}
-        if len({len(cell) for cell in cells}) == 1 and all(
-            written_around(part) is not None for part in parts
-        ):
-            how = f"split it into columns of numbers at {shown(separator)}"
-        elif len(parts) <= thresholds.SEVERAL_PARTS * len(texts):
-            how = (
-                f"make a column of 0 and 1 of each part, as pandas' str.get_dummies({shown(separator)}) does"
-            )
+        with_it = [text for text in texts if separator in text]
+        n_parts = len({part.strip() for text in texts for part in text.split(separator)})
+        is_tagged = len(with_it) > thresholds.SEVERAL_SHARE * len(
+            texts
+        ) and n_parts <= thresholds.SEVERAL_PARTS * len(texts)
+        if how is None and is_tagged and len(texts) >= thresholds.SEVERAL_FEWEST_TEXTS:
+            by = f"str.get_dummies({shown(separator)})"
+            how, held = f"make a column of 0 and 1 of each part, as pandas' {by} does", with_it
     if how is None:
         return None
     text = (

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.thresholds import FEWEST_WITH_UNIT
+from regadvisor.thresholds import FEWEST_WITH_UNIT, SEVERAL_NUMBERS
 
 DecimalSign: TypeAlias = Literal[".", ","]
 #: A point before three digits may stand between thousands; beside a decimal comma it does.
@@ -134,6 +135,20 @@ def written_around(text: str) -> tuple[str, str] | None:
     _, before, digits, after = parts
     is_number = _is_unit(before, after) and any(_all_are([digits], sign) for sign in _NUMBER)
     return (before, after) if is_number else None
+
+
+def hold_numbers(texts: Sequence[str]) -> bool:
+    """Return whether most texts hold several numbers, all in one way; codes have but points and dashes there.
+
+    Examples
+    --------
+    >>> [hold_numbers([text]) for text in ("5 ft 11 in", "120/80", "48.1, 11.6", "10.0.0.1", "Q1 2020", "3")]
+    [True, True, True, False, False, False]
+    """
+    ways = Counter(re.sub(r"[-+]?\d+(?:\.\d+)?", "#", text.strip()) for text in texts)
+    way, n_texts = ways.most_common(1)[0]
+    is_several = way.count("#") > 1 and not way[0].isalpha() and not set(way) <= set("#.- ")
+    return is_several and n_texts >= SEVERAL_NUMBERS * len(texts)
 
 
 def _split(text: object) -> tuple[float, str, str, str] | None:

@@ -119,7 +119,7 @@ TOTALS_OFF, TOTALS_LUCK, TOTALS_FEWEST_ROWS = 1e-3, 1e-6, 6
 #: many different values as a share of the rows, in steps of no more than this share of a standard deviation,
 #: and with a variance of this share of the largest in so many directions.
 MADE_SHARE, MADE_COSINE, MADE_FEWEST_COLUMNS = 0.05, -1.0 + 1e-9, 3
-MADE_FINE, MADE_STEP, MADE_DEPTH = 0.25, 1e-4, 0.01
+MADE_FINE, MADE_STEP, MADE_DEPTH = 0.35, 1e-4, 0.01
 #: A column is in two units if its values fall into two parts whose means are so many standard deviations of a
 #: part away (a normal distribution cut in two: 2.65; a uniform one: 3.5), and one part in the unit of the
 #: other has its median at most so many ranges of the middle half away, and a range that differs by no more

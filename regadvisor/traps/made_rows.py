@@ -62,11 +62,14 @@ def _share_between(values: NDArray[np.float64], classes: NDArray[np.intp] | None
     apart = distances(values[asked], values)
     if classes is not None:
         apart[classes[asked, None] != classes] = np.inf
-    is_between = np.zeros(len(asked), dtype=np.bool_)
+    lines = set()  # rows on one and the same line are no made ones: incomes that stay as they are
     for row, nearest in enumerate(np.argpartition(apart, min(_NEAREST, len(values) - 1), axis=1)):
         steps = values[nearest[:_NEAREST]] - values[row]
         # Rows that differ in one column or two lie on lines, too.
         steps = steps[(np.abs(steps) > 1e-9).sum(axis=1) >= thresholds.MADE_FEWEST_COLUMNS]
         steps /= np.sqrt(np.square(steps).sum(axis=1, keepdims=True))
-        is_between[row] = (steps @ steps.T).min(initial=0.0) <= thresholds.MADE_COSINE
-    return float(is_between.mean())
+        cosines = steps @ steps.T
+        if cosines.min(initial=0.0) <= thresholds.MADE_COSINE:
+            line = steps[int(np.argmin(cosines)) // len(steps)]
+            lines.add(np.abs(line).round(4).tobytes())
+    return len(lines) / len(asked)
