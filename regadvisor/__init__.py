@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from regadvisor.errors import (
         DataError,
         MissingDependencyError,
+        OutOfMemoryError,
         ParameterError,
         RecordError,
         RegadvisorError,
@@ -51,6 +52,7 @@ _HOME = {
     "RegadvisorError": "errors",
     "RegularizationAdvisor": "estimator",
     "Regularizer": "regularizer",
+    "OutOfMemoryError": "errors",
     "StorageError": "errors",
     "StrengthError": "errors",
     "advise": "api",
@@ -71,6 +73,7 @@ __all__ = [
     "MissingDependencyError",
     "NetworkClassifier",
     "NetworkRegressor",
+    "OutOfMemoryError",
     "ParameterError",
     "Question",
     "Recipe",

@@ -22,7 +22,7 @@ from regadvisor.arguments import check, options_of
 from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
 from regadvisor.data.table import is_column
 from regadvisor.decision.decide import Decider, Decision
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, enough_memory
 from regadvisor.evidence.caller_score import Scoring
 from regadvisor.evidence.gather import Gatherer
 from regadvisor.evidence.layout import flat_images
@@ -201,6 +201,8 @@ def advise(
         If an argument is out of its rule.
     StorageError
         If the file is no journal of ours, belongs to other data or settings, is in use, or cannot be written.
+    OutOfMemoryError
+        If memory does not suffice for the data and the model.
     IsolatedError
         If the process of `isolate` died, or had no answer when its time was up.
 
@@ -213,9 +215,10 @@ def advise(
     True
     """
     given = {name: value for name, value in locals().items() if name in _PARAMETERS}
-    if check("isolate", isolate) or memory_limit is not None:
-        return _apart(given)
-    return _here(given)
+    with enough_memory():
+        if check("isolate", isolate) or memory_limit is not None:
+            return _apart(given)
+        return _here(given)
 
 
 _PARAMETERS = frozenset(inspect.signature(advise).parameters)

@@ -11,12 +11,15 @@ arguments are also ``ValueError``, so callers who expect scikit-learn's behaviou
   - :class:`RecordError`: a saved advice cannot be read
   - :class:`StorageError`: a file cannot be written, or the journal of an earlier run does not fit this one
   - :class:`MissingDependencyError`: an optional package is not installed
+  - :class:`OutOfMemoryError`: memory did not suffice
 """
 
 from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 
@@ -48,6 +51,10 @@ class MissingDependencyError(RegadvisorError, ImportError):
     """An optional package is needed here and is not installed."""
 
 
+class OutOfMemoryError(RegadvisorError, MemoryError):
+    """Memory did not suffice for the data and the model."""
+
+
 #: Letters of another library's error that are quoted.
 _MOST_SAID = 500
 
@@ -66,6 +73,38 @@ def reason_of(error: Exception) -> str:
     """
     said = re.sub(r"\x1b\[[0-9;]*m", "", str(getattr(error, "strerror", None) or error))
     return said if len(said) <= _MOST_SAID else said[:_MOST_SAID] + " …"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; a library that cannot be loaded for that counts, too.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    signs = ("out of memory", "allocate memory", "failed to map segment")
+    return isinstance(error, RuntimeError | OSError | ImportError) and any(sign in text for sign in signs)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn whatever says that memory ran out into one error of ours."""
+    try:
+        yield
+    except RegadvisorError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"memory must suffice for the data and the model, got too little ({reason_of(error)}); give the "
+            "process more, or pass fewer rows or columns, or float32; folders of files are read in little "
+            "memory"
+        ) from error
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:

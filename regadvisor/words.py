@@ -247,6 +247,8 @@ def level_text(value: object) -> str:
     >>> level_text(3.0), level_text(3), level_text(2.5), level_text(b"male"), level_text(True)
     ('3', '3', '2.5', 'male', 'True')
     """
+    if type(value) is str:  # of many levels nearly all
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     is_real = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)

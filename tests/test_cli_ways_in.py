@@ -16,7 +16,7 @@ from regadvisor.advice import Advice
 from regadvisor.cli import terminal
 from regadvisor.cli.main import main
 from regadvisor.data.files import read_frame
-from regadvisor.errors import DataError, StorageError
+from regadvisor.errors import DataError, OutOfMemoryError, StorageError, enough_memory
 from regadvisor.flowchart.chart import NAMED
 from regadvisor.search.store import opened
 
@@ -158,3 +158,33 @@ def test_a_folder_that_was_removed_is_told_of(tmp_path: Path, monkeypatch: pytes
         read_frame("data.csv")
     with pytest.raises(StorageError, match="must be a file that can be written"), opened("run.journal"):
         pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9. GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        ImportError("libtorch.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_is_an_error_of_one_line(
+    data: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(regadvisor, "advise", asked)
+    code, said = run("advise", data, "-t", "y")
+    assert code == 1
+    assert said.startswith("error: memory must suffice for the data and the model, got too little (")
+    monkeypatch.undo()
+    monkeypatch.setattr("regadvisor.api._here", asked)
+    with pytest.raises(OutOfMemoryError):
+        regadvisor.advise([[1.0], [2.0]], [1.0, 2.0])
+
+
+def test_a_library_that_is_not_there_is_no_lack_of_memory() -> None:
+    with pytest.raises(ImportError, match="No module"), enough_memory():
+        raise ImportError("No module named 'x'")

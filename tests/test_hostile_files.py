@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from pyarrow import parquet
 
 from regadvisor import Advice, advise
 from regadvisor.data.files import read_frame, split_columns
@@ -233,3 +235,12 @@ def test_a_file_without_an_end_is_no_advice(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(serial, "_MOST_BYTES", 1_000)
     with pytest.raises(RecordError, match="an advice is never as large"):
         Advice.load("/dev/zero")
+
+
+def test_a_parquet_file_with_damaged_notes_on_types_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.Table.from_pandas(pd.DataFrame({"a": pd.date_range("2020", periods=3)}))
+    notes = table.schema.metadata[b"pandas"].replace(b"datetime64[", b"datevime64[")
+    parquet.write_table(table.replace_schema_metadata({b"pandas": notes}), path)
+    with pytest.raises(DataError, match="must be a whole Parquet file, got a damaged"):
+        read_frame(path)

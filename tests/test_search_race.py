@@ -292,3 +292,18 @@ def test_a_resumed_run_widens_alike(tmp_path: Path) -> None:
     for one, other in zip(whole.results.trials, again.results.trials, strict=True):
         assert one.regularizer == other.regularizer
         np.testing.assert_allclose(one.fit.losses, other.fit.losses)
+
+
+def test_no_fold_is_added_where_no_fit_was_finished() -> None:
+    """A deadline before the first fit asked whether the folds are enough of nothing at all."""
+
+    def is_enough(results: Results) -> bool:
+        raise AssertionError(results)
+
+    plan = replace(planned(StagedFamily(), make_effort(one=5, two=6)), is_race=True, n_begun=2)
+    deadline = Deadline.never()
+    deadline.cancel()
+    family = StagedFamily()
+    found = tune(family, family.prepared(), plan, seed=0, deadline=deadline, is_enough=is_enough)  # type: ignore[arg-type]
+    assert not found.results.by_kind
+    assert found.cut is not None

@@ -15,7 +15,7 @@ import click
 from regadvisor import __version__
 from regadvisor.cli import terminal
 from regadvisor.cli.advise import advise
-from regadvisor.errors import ParameterError, RegadvisorError, StorageError
+from regadvisor.errors import ParameterError, RegadvisorError, StorageError, enough_memory
 from regadvisor.export.targets import TARGETS
 from regadvisor.models import MAKERS
 from regadvisor.progress import is_watched, watching
@@ -29,7 +29,8 @@ class _Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with enough_memory():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             terminal.complain("interrupted")
             ctx.exit(terminal.INTERRUPTED)

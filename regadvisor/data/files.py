@@ -239,9 +239,10 @@ def _parse_parquet(content: bytes, name: str) -> pd.DataFrame:
     import_optional("pyarrow", extra="parquet", purpose="reading Parquet files")
     try:
         frame = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are among these
+    except Exception as error:  # also what pandas makes of damaged notes on types
         raise DataError(
-            f"{name} must be a whole Parquet file, got a damaged or truncated one ({error}); copy it again"
+            f"{name} must be a whole Parquet file, got a damaged or truncated one ({reason_of(error)}); copy "
+            "it again"
         ) from error
     frame.columns = frame.columns.map(str)
     return frame

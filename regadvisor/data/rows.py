@@ -12,7 +12,7 @@ from scipy import sparse
 
 from regadvisor.data.arrays import plain_array
 from regadvisor.data.dates import find_dates, microseconds
-from regadvisor.data.frames import as_frame, to_pandas
+from regadvisor.data.frames import are_plain_numbers, as_frame, to_pandas
 from regadvisor.data.levels import check_no_containers
 from regadvisor.data.table import effective_rows, largest_group_share
 from regadvisor.data.target import Target, read_target
@@ -70,6 +70,8 @@ def as_target(values: Any) -> AnySeries | pd.DataFrame:
 def _as_columns(values: Any, *, name: str) -> AnySeries | pd.DataFrame:
     """Return what belongs to the rows as a Series, or as a frame if it has two axes."""
     read = _in_columns(values, name=name)
+    if are_plain_numbers(read):
+        return read
     for column in [read] if isinstance(read, pd.Series) else (read.iloc[:, j] for j in range(read.shape[1])):
         check_no_containers(column.rename(name))
         try:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types as dtypes
 
-from regadvisor.data.frames import parsed_numbers, way_of
+from regadvisor.data.frames import are_plain_numbers, parsed_numbers, way_of
 from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import Note
@@ -46,7 +46,7 @@ def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]
     >>> with_numbers(pd.Series(["1", "2", "1", "2"]), task="auto")[0].tolist()
     ['1', '2', '1', '2']
     """
-    if task not in ("auto", "regression"):
+    if task not in ("auto", "regression") or are_plain_numbers(values):
         return values, ()
     if not isinstance(values, pd.DataFrame):
         return column_with_numbers(values, task=task)

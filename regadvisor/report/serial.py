@@ -151,12 +151,14 @@ def from_json(text: str | bytes) -> Record:
         upgraded = _upgraded(_restored(plain))
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # an edited file
         raise RecordError(
-            f"advice must have the fields of its format, got something else ({error}): {_DO}"
+            f"advice must have the fields of its format, got something else ({reason_of(error)}): {_DO}"
         ) from error
     try:
         record = msgspec.convert(upgraded, Record)
     except msgspec.ValidationError as error:
-        raise RecordError(f"advice must have the fields of format {FORMAT}, got {error}: {_DO}") from error
+        raise RecordError(
+            f"advice must have the fields of format {FORMAT}, got {reason_of(error)}: {_DO}"
+        ) from error
     _check_numbers(record)
     return record
 

@@ -97,22 +97,27 @@ def _off(own: Encoded, whole: Encoded | None, draw: Draw) -> tuple[Matrix, Matri
     share = draw.share[:, None] * ~np.isnan(own.values)
     share = np.tile(share / share.sum(axis=0), 2)
     values = np.nan_to_num(own.values.astype(np.float64))
-    mean, variance = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    mean, variance, unseen = np.zeros(values.shape[1]), np.ones(values.shape[1]), 0.0
     if whole is not None:
         seen = whole.values.astype(np.float64)
-        mean, variance = seen.mean(axis=0), np.maximum(seen.var(axis=0), 1e-6)
-
-    def centred(z: Matrix) -> Matrix:
-        return np.hstack([z - mean, np.square(z - mean) / variance - 1.0])
-
-    u = u_seen = centred(values)
-    weight, unseen = share, 0.0
-    if whole is not None:
-        u_seen, weight = centred(seen), np.full(1, 1.0 / len(seen))
-        unseen = max(1.0 / len(seen) - 1.0 / draw.n_rows, 0.0)
+        mean, unseen = seen.mean(axis=0), max(1.0 / len(seen) - 1.0 / draw.n_rows, 0.0)
+        # Of many rows: without u itself, whose squares and largest values follow from those of the column.
+        square = np.square(np.subtract(seen, mean, out=seen), out=seen)
+        second, fourth = square.mean(axis=0), np.einsum("ij,ij->j", square, square) / len(square)
+        variance = np.maximum(second, 1e-6)
+    u = np.hstack([values - mean, np.square(values - mean) / variance - 1.0])
+    largest = np.abs(u).max(axis=0)
+    if whole is None:
+        squares = np.sum(share * np.square(u), axis=0)
+    else:
+        of_squares = fourth / variance**2 - 2.0 * second / variance + 1.0
+        squares = np.hstack([second, np.maximum(of_squares, 0.0)])
+        most, least = square.max(axis=0), square.min(axis=0)
+        beyond = np.maximum(most / variance - 1.0, 1.0 - least / variance)
+        largest = np.maximum(largest, np.hstack([np.sqrt(most), beyond]))
     off = np.einsum("ij,ij->j", share, u)
     drawn = np.maximum(np.einsum("ij,ij->j", share, share) - 1.0 / draw.n_rows, 0.0)
-    luck = np.sum(weight * np.square(u_seen), axis=0) * (drawn + unseen)
+    luck = squares * (drawn + unseen)
     part = share
     if draw.unit is not None:
         code = np.unique(draw.unit, return_inverse=True)[1]
@@ -120,7 +125,7 @@ def _off(own: Encoded, whole: Encoded | None, draw: Draw) -> tuple[Matrix, Matri
         between = np.square(of_group @ (share * (u - off))).sum(axis=0)
         luck += between * (1.0 - of_group.shape[0] / draw.n_units)
         part = of_group @ share
-    largest = part.max(axis=0) * np.maximum(np.abs(u).max(axis=0), np.abs(u_seen).max(axis=0))
+    largest = part.max(axis=0) * largest
     off = off.reshape(2, -1)
     off[1] -= off[0] ** 2 / variance
     return off, luck.reshape(2, -1), largest.reshape(2, -1)

@@ -12,9 +12,10 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 from regadvisor.errors import ParameterError, RegadvisorError
@@ -142,13 +143,36 @@ def check_memory_limit(value: object) -> int | None:
 
 
 def memory_bytes() -> float:
-    """Return the bytes of data that this process may have; infinite if nobody set a limit."""
+    """Return the bytes of data that this process may have; infinite if nobody set a limit.
+
+    Limits are those of the process (``ulimit -d``; of ``ulimit -v`` what is left) and of its control group,
+    as containers have them.
+    """
     try:
         import resource
     except ImportError:
         return math.inf
-    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    return math.inf if soft == resource.RLIM_INFINITY else float(soft)
+    soft, space = (resource.getrlimit(each)[0] for each in (resource.RLIMIT_DATA, resource.RLIMIT_AS))
+    limits = [math.inf if soft == resource.RLIM_INFINITY else float(soft), *_group_limits()]
+    if space != resource.RLIM_INFINITY:
+        with suppress(OSError):
+            n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            limits.append(max(float(space) - n_pages * resource.getpagesize(), 0.0))
+    return min(limits)
+
+
+def _group_limits() -> Iterator[float]:
+    """Yield what the control groups of this process allow, where the system has such."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            is_old = "memory" in controllers.split(",")
+            root, name = ("/memory", "memory.limit_in_bytes") if is_old else ("", "memory.max")
+            # In a container its own group is the root, whatever it is called outside.
+            for place in {group, "/"} if is_old or not controllers else ():
+                with suppress(OSError, ValueError):  # "max" is no limit
+                    path = Path(f"/sys/fs/cgroup{root}{place}") / name
+                    yield float(int(path.read_text(encoding="ascii")))
 
 
 def _too_slow(stage: str) -> str:

@@ -118,7 +118,7 @@ def tune(
         while is_going_on and not deadline.expired():
             is_going_on = rounds.train_next()
         found = _results(empty, searches)
-        while rounds.may_widen and not is_enough(found):
+        while found.by_kind and rounds.may_widen and not is_enough(found):
             rounds.widen()
             found = _results(empty, searches)
     if not rounds.known:

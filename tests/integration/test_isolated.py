@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -141,7 +142,14 @@ def test_memory_is_limited_there_and_nowhere_else() -> None:
     with pytest.raises(IsolatedError, match=r"memory_limit must be enough .* got 600,000,000 bytes"):
         run_apart(hungry, {"n_bytes": 10**9}, left_s=NEVER, memory_limit=limit)
     assert run_apart(hungry, {"n_bytes": 10}, left_s=NEVER, memory_limit=10**19)[0] == 1.0
-    assert memory_bytes() == math.inf
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    n_used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (n_used + 10**9, hard))  # as ulimit -v does
+    try:
+        assert 0.9e9 < memory_bytes() <= 1e9
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, 10, True, "2GB", math.nan, math.inf])
@@ -151,6 +159,7 @@ def test_other_limits_are_refused(limit: object) -> None:
 
 
 def test_a_sample_is_smaller_where_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: math.inf)
     assert most_rows(10) == MOST_CELLS // 10
     monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: 600e6)
     assert most_rows(10) == 500_000

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from regadvisor.deadline import Deadline
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, is_out_of_memory
 from regadvisor.families.base import Fit, Job
-from regadvisor.families.neural.caller import is_out_of_memory
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.penalties import StackStrengths
 from regadvisor.families.neural.scoring import Scoreboard

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from regadvisor.errors import ParameterError, RegadvisorError, reason_of
+from regadvisor.errors import ParameterError, RegadvisorError, is_out_of_memory, reason_of
 
 
 @contextmanager
@@ -24,17 +22,3 @@ def callers_code(rule: str, do: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         raise ParameterError(f"{rule}, got {type(error).__name__}: {reason_of(error)}; {do}") from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out.
-
-    Examples
-    --------
-    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
-    True
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
