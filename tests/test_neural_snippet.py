@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
+import regadvisor
 from regadvisor.data.source import make_table
 from regadvisor.errors import ParameterError, StrengthError
 from regadvisor.export.build import build_network
@@ -372,3 +373,18 @@ def test_several_inputs_and_functions_of_the_caller_have_a_place(case: str) -> N
         np.testing.assert_allclose(names["predict_proba"](X), found.predict_proba(X), atol=2e-3)
     else:
         np.testing.assert_allclose(names["predict"](X), found.predict(X), rtol=5e-3, atol=5e-3)
+
+
+def test_the_network_for_images_is_written_out() -> None:
+    digits = load_digits()
+    X, y = digits.images[:80], digits.target[:80]
+    advice = regadvisor.advise(X, y, model="cnn", recipe=Recipe(epochs=2), budget=0)
+    script = advice.snippet("torch")
+    names: dict[str, Any] = {"X": X, "y": y}
+    exec(compile(script, "script", "exec"), names)
+    assert "regadvisor" not in script
+    assert names["predict_proba"](X).shape == (80, 10)
+    built = advice.build().fit(X, y)
+    assert [each.shape for each in names["module"].parameters()] == [
+        each.shape for each in built[-1].module_.parameters()
+    ]

@@ -72,6 +72,7 @@ def torch_snippet(
         "heads": "",
         "is_flat": False,
         "drops": False,
+        "layers": (),
         "n_heads": 1,
         "l1": 0.0,
         "l2": 0.0,
@@ -87,6 +88,7 @@ def torch_snippet(
         values["optimizer_options"] = _keras_options(training, has_decay=bool(values["l2"]))
     if training.family == "module":
         shaping, called = _shaping(training, facts, library)
+        values["layers"] = _layers(facts, training) if training.module == "cnn" else ()
         values |= {**_returned(training, facts), "names": _names(training)}
         values |= {"shaping": shaping, "called": called}
         values["drops"] = training.audit is None or any(each.is_set for each in training.audit.dropout)
@@ -172,6 +174,16 @@ def _network(training: Training) -> dict[str, Any]:
 
     layout = NetArchitecture.of(recipe_of(training), 1, 1).layout
     return {"penalised": layout.penalised_names, "dropout_seed_offset": DROPOUT_SEED_OFFSET}
+
+
+def _layers(facts: DataFacts, training: Training) -> tuple[str, ...]:
+    """Return the layers of our network for images, each as code."""
+    from regadvisor.families.neural.cnn import cnn
+    from regadvisor.families.neural.module.family import n_outputs_of
+    from regadvisor.families.neural.module.inputs import inputs_of
+
+    shape = inputs_of(facts, training.layout).asked()["input_shape"]
+    return tuple(f"torch.nn.{layer}" for layer in cnn(n_outputs_of(facts), shape))
 
 
 def _shaping(training: Training, facts: DataFacts, library: str) -> tuple[str, str]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _REPLY_STYLES = {"yes": "green", "better": "green", "no": "red", "worse": "red", "same": "cyan"}
 #: A narrower console would break every cell of the tables.
 _NARROWEST = 48
-#: A narrower table of kinds leaves out what was tried: its cells would wrap.
-_NARROW = 76
 
 
 def to_text(view: View, *, width: int = 88, color: bool = False, verbose: bool = False) -> str:
@@ -103,13 +101,17 @@ def _candidates(console: Console, view: View) -> None:
     if not view.candidates:
         return
     _title(console, f"Held-out {view.loss_name} ({INTERVALS})")
-    is_narrow = console.width < _NARROW
     headers = ("  kind", "loss", "gain over none", "reply", "best tried", "runs")
-    table = _table(*(headers[:4] if is_narrow else headers))
-    for row in view.candidates:
-        kind = f"{'>' if row.is_pick else ' '} {row.kind}"
-        cells = (kind, row.loss, row.gain, row.reply, row.strength, row.tried)
-        _add(table, *(cells[:4] if is_narrow else cells), style="bold" if row.is_pick else "")
+    rows = [
+        (f"{'>' if row.is_pick else ' '} {row.kind}", row.loss, row.gain, row.reply, row.strength, row.tried)
+        for row in view.candidates
+    ]
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    # As many columns as fit: cells that wrap would double the rows.
+    n = next((n for n in (6, 5) if sum(widths[:n]) + 2 * (n - 1) <= console.width), 4)
+    table = _table(*headers[:n])
+    for row, cells in zip(view.candidates, rows, strict=True):
+        _add(table, *cells[:n], style="bold" if row.is_pick else "")
     console.print(table)
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
     below = [*([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]

@@ -278,8 +278,10 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     found = scores.comparison(best, outcome)
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
+    stand_in = best == "none" and not scores.none_exists
+    name = "a tiny penalty, which stands in for none" if stand_in else short_label(best)
     return (
-        f"The lowest loss is that of {short_label(best)} ({number(own[best])} against {number(own[outcome])} "
+        f"The lowest loss is that of {name} ({number(own[best])} against {number(own[outcome])} "
         f"of {short_label(outcome)}; {how})."
     )
 
