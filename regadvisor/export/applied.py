@@ -16,7 +16,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.encoding import AsNumbers
 from regadvisor.families.estimator.caller import class_weights
 from regadvisor.families.estimator.names import step_texts
-from regadvisor.families.estimator.parts import cut, objective_of, steps_inside, with_exact_solver, with_last
+from regadvisor.families.estimator.parts import cut, objective_of, steps_inside, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.pipeline import AdvisedPipeline
@@ -52,7 +52,6 @@ def applied(
     """
     target = without_search(target)
     steps, last = cut(target)
-    last = with_exact_solver(last) if facts.unpenalised else last
     _check_features(steps, last, facts, training)
     _check_objective(last, training, is_classification=facts.task != "regression")
     is_theirs = steps is not None and not scales_weights  # and gets the weights of the rows as they are

@@ -22,7 +22,7 @@ from regadvisor.data.datasets import is_dataset, unpacked
 from regadvisor.data.frames import as_frame
 from regadvisor.data.training import training_rows
 from regadvisor.errors import DataError, RegadvisorError
-from regadvisor.families.scaling import has_usual_value_0
+from regadvisor.families.scaling import is_centred
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
 from regadvisor.words import joined, shown
@@ -136,35 +136,33 @@ class AdvisedPipeline(Pipeline):
         Columns of a frame are found by their names, in any order. A number that is missing where the rows of
         the fit lacked none is taken for the usual one there (mean; for networks the median), with a warning.
         """
-        found: NDArray[Any] = self._answered(super().predict, X, **params)
-        return found
+        return self._answered(super().predict, X, **params)
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return class probabilities, shape (n_rows, n_classes)."""
-        found: NDArray[Any] = self._answered(super().predict_proba, X, **params)
-        return found
+        return self._answered(super().predict_proba, X, **params)
 
     @available_if(_has("predict_log_proba"))  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return logarithms of class probabilities, shape (n_rows, n_classes)."""
-        found: NDArray[Any] = self._answered(super().predict_log_proba, X, **params)
-        return found
+        return self._answered(super().predict_log_proba, X, **params)
 
     @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any, **params: Any) -> NDArray[Any]:
         """Return scores of the classes, shape (n_rows,) for two classes, else (n_rows, n_classes)."""
-        found: NDArray[Any] = self._answered(super().decision_function, X, **params)
-        return found
+        return self._answered(super().decision_function, X, **params)
 
-    def _answered(self, method: Callable[..., Any], X: Any, *more: Any, **params: Any) -> Any:
+    def _answered(
+        self, method: Callable[..., NDArray[Any]], X: Any, *more: Any, **params: Any
+    ) -> NDArray[Any]:
         """Return what a method says of rows, with usual values where none was missing in the fit."""
         X = self._as_fitted(X)
         with as_data_errors(X):
             try:
                 return method(X, *more, **params)
             except ValueError as error:
-                if "contains NaN" not in str(error) or not has_usual_value_0(self[0]):
+                if "contains NaN" not in str(error) or not is_centred(self[0]):
                     raise
                 features = np.nan_to_num(self[:-1].transform(X), nan=0.0)
         warnings.warn(
@@ -172,7 +170,8 @@ class AdvisedPipeline(Pipeline):
             "usual value there stands in; ask for advice on rows with missing values if more are to come",
             stacklevel=3,
         )
-        return getattr(self[-1], method.__name__)(features, *more, **params)
+        method = getattr(self[-1], method.__name__)
+        return method(features, *more, **params)
 
     @property
     def coef_(self) -> NDArray[np.float64]:

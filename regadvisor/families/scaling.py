@@ -85,20 +85,12 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def has_usual_value_0(step: Any) -> bool:
-    """Return whether the mean or median of each number becomes 0 in a fitted preprocessing.
-
-    Examples
-    --------
-    >>> has_usual_value_0(StandardScaler()), has_usual_value_0(StandardScaler(with_mean=False))
-    (True, False)
-    """
-    if isinstance(step, ColumnTransformer):
-        return has_usual_value_0(step.named_transformers_.get("numeric"))
-    if isinstance(step, Pipeline):
-        return has_usual_value_0(step.steps[-1][1])
+def is_centred(step: Any) -> bool:
+    """Return whether the usual value of each number (mean or median) is 0 after a fitted preprocessing."""
     step = getattr(step, "steps_", step)  # Unpenalised
-    return isinstance(step, RobustSmoothClip) or (isinstance(step, StandardScaler) and bool(step.with_mean))
+    step = step.named_transformers_.get("numeric") if isinstance(step, ColumnTransformer) else step
+    last = step[-1] if isinstance(step, Pipeline) else step
+    return isinstance(last, RobustSmoothClip) or (isinstance(last, StandardScaler) and bool(last.with_mean))
 
 
 def _quantiles(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

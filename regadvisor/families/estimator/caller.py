@@ -28,7 +28,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
 from regadvisor.families.estimator.encoder import OfFirstTarget, make_encoder
 from regadvisor.families.estimator.names import is_own_class, step_texts, theirs, usual
-from regadvisor.families.estimator.parts import cut, one_after_the_other, steps_inside, with_exact_solver
+from regadvisor.families.estimator.parts import cut, one_after_the_other, steps_inside
 from regadvisor.families.estimator.rules import alpha_is_l2, huber_regressor, network, sgd, svm
 from regadvisor.families.estimator.table import (
     ESTIMATORS,
@@ -131,7 +131,6 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     _check_targets(last, facts)
     if facts.unpenalised:
         _check_unpenalised(last, row, has_inside=inside is not None)
-        last = with_exact_solver(last)
     caller = Caller(
         estimator=estimator,
         steps=steps,

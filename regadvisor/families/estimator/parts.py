@@ -127,19 +127,3 @@ def without_strengths(wrapper: BaseEstimator) -> BaseEstimator:
     plain = usual(inner)
     inner.set_params(**{name: plain[name] for name in STRENGTH_PARAMS if name in known})
     return own
-
-
-def with_exact_solver(last: BaseEstimator) -> BaseEstimator:
-    """Return a copy that does without the solvers which do not converge on features of unequal size.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> with_exact_solver(LogisticRegression(solver="sag")).solver
-    'lbfgs'
-    """
-    own = clone(last)
-    inner = innermost(own)
-    if getattr(inner, "solver", None) in ("sag", "saga", "lsqr", "sparse_cg"):
-        inner.set_params(solver=usual(inner)["solver"])
-    return own

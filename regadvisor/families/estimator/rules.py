@@ -31,8 +31,11 @@ _SAGA_LEAST_ITER = 5_000
 _SGD_TOL = 1e-5
 #: Strength that stands for none where an estimator cannot do without a penalty.
 VANISHING = 1e-6
-#: Solvers of LogisticRegression that find the minimum of an L2 penalty; liblinear penalises the intercept.
-_L2_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+#: Solvers of LogisticRegression that find the minimum of an L2 penalty: liblinear penalises the intercept,
+#: and SAG and SAGA stop before it on collinear features.
+_L2_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky")
+#: The same of Ridge.
+_RIDGE_SOLVERS = ("auto", "svd", "cholesky", "lbfgs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,7 @@ def logistic(model: Any, s: Strengths) -> BaseEstimator:
         params |= {"solver": "newton-cholesky" if steep else solver, "max_iter": MAX_ITER}
     if params["solver"] == "lbfgs" and (tol := lbfgs_tol(s.l2)) < LBFGS_TOL:
         params["tol"] = min(model.tol, tol)
-    if params["solver"] in ("sag", "saga") and s.class_weight is not None:
+    if params["solver"] == "saga" and s.class_weight is not None:
         params["class_weight"], largest = weights_up_to_one(s.class_weight)
         params["C"] *= largest
     params["max_iter"] = max(params["max_iter"], model.max_iter)
@@ -116,7 +119,7 @@ def ridge(model: Any, s: Strengths) -> BaseEstimator:
     """Σ squared error + alpha·Σw²: alpha = n·l2."""
     if s.l2 == 0 and not getattr(model, "positive", False):
         return _as(LinearRegression(), model)
-    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows * s.mean_weight))
+    return ridge_classifier(model, s)
 
 
 def lasso(model: Any, s: Strengths) -> BaseEstimator:
@@ -146,7 +149,8 @@ def _as(model: Any, other: Any) -> BaseEstimator:
 
 def ridge_classifier(model: Any, s: Strengths) -> BaseEstimator:
     """Σ squared error of -1 and 1 + alpha·Σw²: alpha = n·l2."""
-    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows * s.mean_weight))
+    solver = model.solver if model.solver in _RIDGE_SOLVERS else "auto"
+    return model.set_params(alpha=ridge_alpha(s.l2, s.n_rows * s.mean_weight), solver=solver)
 
 
 def svm(model: Any, s: Strengths) -> BaseEstimator:
