@@ -195,24 +195,24 @@ class Ladder:
             aim_s, budget_s, latest_s = self._aim(costs, full_run_s)
         is_automatic = self.budget == "auto"
         effort = EFFORTS[self.effort] if self.effort else None
-        choice = costs.choose(aim_s, effort, is_automatic=is_automatic)
+        plan, projected_s = costs.choose(aim_s, effort, is_automatic=is_automatic)
         most_s, smallest_s = thresholds.SMALLEST_WALK_WITHIN * budget_s, costs.smallest_s
         obstacle = (
             f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
         )
-        is_fewer = choice.plan.n_rows < situation.rows(choice.plan.effort)
+        is_fewer = plan.n_rows < situation.rows(plan.effort)
         return Rung(
-            plan=choice.plan,
+            plan=plan,
             effort_source="given" if effort else "measured",
             budget_s=None if self.budget is None else budget_s,
             budget_source="automatic" if is_automatic else "given",
             # Workers use no processor time of this process, so it would wait for them to the latest.
             latest_s=latest_s if is_automatic and not hasattr(self.family, "speed_up") else None,
             size_reason=f"no more rows fit into {number(aim_s, 2)} s" if is_fewer else None,
-            projected_s=choice.projected_s,
+            projected_s=projected_s,
             full_run_s=full_run_s,
             obstacle=None if smallest_s <= most_s else obstacle,
-            is_smallest=effort is None and not choice.fits and choice.projected_s > most_s,
+            is_smallest=effort is None and projected_s > max(aim_s, most_s),
             longer=longer,
         )
 

@@ -173,16 +173,6 @@ SIZES = (500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The plan that a budget allows, with its projected cost in seconds."""
-
-    plan: Plan
-    projected_s: float
-    #: Whether the projection is within the budget; if not, the deadline truncates the run.
-    fits: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class CostModel:
     """What plans are projected to cost."""
 
@@ -206,32 +196,33 @@ class CostModel:
         least = self.situation.rows(efforts[below]) if below >= 0 else SIZES[0]
         return [most, *(size for size in reversed(SIZES) if least <= size < most)]
 
-    def choose(self, budget_s: float, effort: Effort | None = None, *, is_automatic: bool = False) -> Choice:
+    def choose(
+        self, budget_s: float, effort: Effort | None = None, *, is_automatic: bool = False
+    ) -> tuple[Plan, float]:
         """Return the highest effort, with the largest sample, that is projected within the budget.
 
-        Where nothing fits, the least sample of the lowest effort. With `effort` given, it is that effort
-        on all its rows.
+        And the projected seconds. Where nothing fits, the least sample of the lowest effort. With `effort`
+        given, it is that effort on all its rows.
 
         `budget_s`: seconds, may be infinite. `is_automatic`: whether nobody asked for the budget. Then the
         highest effort is taken for its rows alone: its candidates cost 1.3 to 1.4 times the standard ones and
         left the same loss (``benchmarks/regret.py``, linear models on 33 sets).
         """
         if effort is not None:
-            return self._choice(effort, self.situation.rows(effort), budget_s)
+            return self._priced(effort, self.situation.rows(effort))
         most_rows_below = self.situation.rows(EFFORTS["standard"])
         for rung in reversed(EFFORTS.values()):
             for n_rows in self.sizes(rung):
                 if is_automatic and rung.name == "thorough" and n_rows <= most_rows_below:
                     continue
-                choice = self._choice(rung, n_rows, budget_s)
-                if choice.fits:
-                    return choice
-        return self._choice(EFFORTS["quick"], self.sizes(EFFORTS["quick"])[-1], budget_s)
+                plan, seconds = self._priced(rung, n_rows)
+                if seconds <= budget_s:
+                    return plan, seconds
+        return self._priced(EFFORTS["quick"], self.sizes(EFFORTS["quick"])[-1])
 
-    def _choice(self, effort: Effort, n_rows: int, budget_s: float) -> Choice:
+    def _priced(self, effort: Effort, n_rows: int) -> tuple[Plan, float]:
         plan = self.situation.plan(effort, n_rows)
-        seconds = self.projected_s(plan)
-        return Choice(plan=plan, projected_s=seconds, fits=seconds <= budget_s)
+        return plan, self.projected_s(plan)
 
     def lowest_s(self, *, least_rows: int = 0) -> float:
         """Return the projected seconds of the lowest effort on its least sample, or on so many rows."""

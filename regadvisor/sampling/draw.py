@@ -12,8 +12,9 @@ from regadvisor.data.table import Table
 from regadvisor.families.base import Fold
 from regadvisor.records import Note, SampleEvidence, ShiftTest
 from regadvisor.sampling.drift import order_hint, time_drift
+from regadvisor.sampling.equivalence import Judgement, identical
 from regadvisor.sampling.folds import make_folds
-from regadvisor.sampling.judge import Judgement, judge_all, judge_match, judge_sample
+from regadvisor.sampling.judge import judge_match, judge_sample
 from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
@@ -88,10 +89,10 @@ def draw_sample(
         is_allowed=True,
         verdict=judgement.verdict,
         size_reason=_size(table, drawn, request, is_matched=match is not None, reason=size_reason),
-        worst_shift=judgement.moments.worst_shift,
-        worst_column=judgement.moments.worst_column,
-        worst_log_variance_ratio=judgement.moments.worst_log_variance_ratio,
-        shifts=judgement.moments.shifts,
+        worst_shift=judgement.tests[0].effect,
+        worst_column=judgement.tests[0].column,
+        worst_log_variance_ratio=judgement.worst_log_variance_ratio,
+        shifts=judgement.shifts,
         has_drift=has_drift,
         is_drift_hint=is_hint,
         tests=(*judgement.tests, *risks),
@@ -154,7 +155,7 @@ def _judge(
     if match is not None:
         return judge_match(table, selection.rows, match, selection.matching, seed=seed)
     if len(selection.rows) == table.facts.n_rows:
-        return judge_all(table.n_rows)
+        return identical(table.n_rows)
     return judge_sample(
         table,
         selection.rows,

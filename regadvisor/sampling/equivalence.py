@@ -37,14 +37,19 @@ _MOST_SHIFTS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Equivalence:
+class Judgement:
     """How far a sample is from the whole; differences in standard deviations of the whole."""
 
-    test: ShiftTest
-    worst_shift: float | None
-    worst_column: str | None
+    #: Of means and variances; then what other tests say.
+    tests: tuple[ShiftTest, ...]
     worst_log_variance_ratio: float | None
     shifts: tuple[ColumnShift, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """*Different* if any test finds a difference, else what means and variances say."""
+        is_different = any(test.verdict == "different" for test in self.tests)
+        return "different" if is_different else self.tests[0].verdict
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +70,7 @@ class Draw:
 Pair = tuple[Encoded, Encoded | None]
 
 
-def judge_moments(pairs: Iterable[Pair], draw: Draw, *, what: str) -> Equivalence:
+def judge_moments(pairs: Iterable[Pair], draw: Draw, *, what: str) -> Judgement:
     """Compare a sample with the source it was drawn from.
 
     *Equivalent*: every |standardised mean difference| ≤ 0.1 (Austin 2009) and |log variance ratio| ≤ log
@@ -131,7 +136,7 @@ def _off(own: Encoded, whole: Encoded | None, draw: Draw) -> tuple[Matrix, Matri
     return off, luck.reshape(2, -1), largest.reshape(2, -1)
 
 
-def identical(n_rows: int) -> Equivalence:
+def identical(n_rows: int) -> Judgement:
     """Return the judgement of a sample that is everything."""
     text = f"the sample is all {n_rows:,} rows"
     test = ShiftTest(
@@ -141,7 +146,7 @@ def identical(n_rows: int) -> Equivalence:
         unit="standard deviations",
         text=text,
     )
-    return Equivalence(test=test, worst_shift=0.0, worst_column=None, worst_log_variance_ratio=0.0)
+    return Judgement(tests=(test,), worst_log_variance_ratio=0.0)
 
 
 def _judged(
@@ -152,7 +157,7 @@ def _judged(
     *,
     what: str,
     is_beyond: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-) -> Equivalence:
+) -> Judgement:
     """Return what differences say: *equivalent*, or *inconclusive* if one is large and no luck.
 
     `names`, `is_numeric`, `smd` (n_columns,): the columns and how far their means are off, in standard
@@ -187,10 +192,8 @@ def _judged(
         unit="standard deviations",
         text=text,
     )
-    return Equivalence(
-        test=test,
-        worst_shift=float(smd[worst]),
-        worst_column=name,
+    return Judgement(
+        tests=(test,),
         worst_log_variance_ratio=worst_ratio,
         shifts=tuple(
             ColumnShift(column=names[j], shift=float(smd[j]))

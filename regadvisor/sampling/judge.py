@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from regadvisor.data.table import Table, Whole
 from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import judge_difference
 from regadvisor.sampling.encode import Encoded, encode_target, fit_encode
-from regadvisor.sampling.equivalence import Draw, Equivalence, Pair, Vector, Verdict, identical, judge_moments
+from regadvisor.sampling.equivalence import Draw, Judgement, Pair, Vector, judge_moments
 
 if TYPE_CHECKING:
     from regadvisor.sampling.match import Matching
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
 
 #: Values of a column that are compared together.
 _LEVELS_AT_ONCE = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What the tests say together."""
-
-    verdict: Verdict
-    #: How far means and variances are off.
-    moments: Equivalence
-    tests: tuple[ShiftTest, ...]
-
-
-def judge_all(n_rows: int) -> Judgement:
-    """Return the judgement of a sample that is everything: equivalent by identity."""
-    return _judged(identical(n_rows), [])
 
 
 def judge_sample(
@@ -64,7 +49,7 @@ def judge_sample(
     if table.whole is not None:
         share = share if table.weight is None else share * table.weight[rows]
         draw = Draw(share=share / share.sum(), n_rows=table.facts.n_rows)
-        return _judged(judge_moments(_standardised(table.take(rows), table.whole), draw, what=what), [])
+        return judge_moments(_standardised(table.take(rows), table.whole), draw, what=what)
     chosen, share = rows[: thresholds.JUDGED_ROWS], share[: thresholds.JUDGED_ROWS]
     # The smallest keys are a random choice of rows, the same one in whatever order they stand.
     most = max(thresholds.STAND_IN_ROWS, thresholds.STAND_IN_RATIO * len(chosen))
@@ -84,9 +69,9 @@ def judge_sample(
     )
     moments = judge_moments([(own, whole)], draw, what=what)
     if seen is not None:
-        text = f"{moments.test.text}; the whole is estimated from {len(place):,} of its rows"
-        moments = replace(moments, test=replace(moments.test, text=text))
-    tests: list[ShiftTest] = []
+        (test,) = moments.tests
+        text = f"{test.text}; the whole is estimated from {len(place):,} of its rows"
+        moments = replace(moments, tests=(replace(test, text=text),))
     if is_given and 1.0 - len(rows) / table.n_rows >= thresholds.SMALLEST_COMPLEMENT:
         is_own = np.isin(place, rows)
         inside, outside = np.flatnonzero(is_own), np.flatnonzero(~is_own)
@@ -95,7 +80,8 @@ def judge_sample(
             sides = [whole.take(side).means(groups[place[side]]) for side in (inside, outside)]
         rng = np.random.default_rng([seed, 2])
         tests = judge_difference(*sides, what="sample against complement", rng=rng)
-    return _judged(moments, tests)
+        moments = replace(moments, tests=(*moments.tests, *tests))
+    return moments
 
 
 def judge_match(
@@ -109,7 +95,8 @@ def judge_match(
     if matching is not None:
         tests.append(_overlap_test(matching))
     draw = Draw(share=np.full(len(rows), 1.0 / len(rows)), n_rows=np.inf)
-    return _judged(judge_moments([(sample, new)], draw, what=what), tests)
+    moments = judge_moments([(sample, new)], draw, what=what)
+    return replace(moments, tests=(*moments.tests, *tests))
 
 
 def _overlap_test(matching: Matching) -> ShiftTest:
@@ -123,16 +110,6 @@ def _overlap_test(matching: Matching) -> ShiftTest:
         effect=matching.effective_rows,
         unit="effective rows",
         text=text,
-    )
-
-
-def _judged(equivalence: Equivalence, tests: list[ShiftTest]) -> Judgement:
-    """Return *different* if any test finds a difference, else what the comparison of moments says."""
-    found = {equivalence.test.verdict, *(test.verdict for test in tests)}
-    return Judgement(
-        verdict="different" if "different" in found else equivalence.test.verdict,
-        moments=equivalence,
-        tests=(equivalence.test, *tests),
     )
 
 
