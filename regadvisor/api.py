@@ -230,8 +230,8 @@ _PARAMETERS = frozenset(inspect.signature(advise).parameters)
 def _here(given: dict[str, Any]) -> Advice:
     """Return the advice of this process."""
     started, request = clock.monotonic(), options_of(given)
-    X, y, model, recipe, task = (given[name] for name in ("X", "y", "model", "recipe", "task"))
-    match, executor = given["match"], given["executor"]
+    X, y, model, recipe = (given[name] for name in ("X", "y", "model", "recipe"))
+    task, executor = given["task"], given["executor"]
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {name: given[name] for name in ("groups", "time", "sample_weight")}
     if task in ("auto", "classification") and are_labels(y):
@@ -263,8 +263,8 @@ def _here(given: dict[str, Any]) -> Advice:
             texts=X if is_text else None,
             unpenalised=given["unpenalised"],
         )
-        if match is not None:
-            request = replace(request, match=table_to_match(match, like=table.facts, train=door.X))
+        if given["match"] is not None:
+            request = replace(request, match=table_to_match(given["match"], like=table.facts, train=door.X))
         way_chart = resolve(given["chart"], has_dropout="dropout" in family.kinds)
         if hasattr(family, "on") or table.facts.unpenalised:  # a model of the caller's may lack a penalty
             way_chart = limited(way_chart, family.kinds)
@@ -285,7 +285,6 @@ def _here(given: dict[str, Any]) -> Advice:
 
 def _apart(given: dict[str, Any]) -> Advice:
     """Return the advice of a process of its own, which is ended when the budget is spent."""
-    limit = check_memory_limit(given["memory_limit"])
     budget, progress = check("budget", given["budget"]), check("progress", given["progress"])
     if not isinstance(given["executor"], Integral | str | None):
         raise ParameterError(
@@ -299,7 +298,7 @@ def _apart(given: dict[str, Any]) -> Advice:
             partial(_until, ends_s),
             {"given": own},
             left_s=lambda: ends_s - clock.monotonic(),
-            memory_limit=limit,
+            memory_limit=check_memory_limit(given["memory_limit"]),
             progress=say,
         )
     return found
@@ -363,10 +362,8 @@ def _record(
     decision: Decision, way: Walk, evidence: Evidence, gatherer: Gatherer, traps: tuple[Note, ...]
 ) -> Record:
     decided = {each.name: getattr(decision, each.name) for each in fields(decision)}
-    decided |= {
-        "training": _with_parameters(decision, gatherer),
-        "notes": (*traps, *decision.notes, *gatherer.table.notes, *gatherer.notes),
-    }
+    decided["training"] = _with_parameters(decision, gatherer)
+    decided["notes"] = (*traps, *decision.notes, *gatherer.table.notes, *gatherer.notes)
     return Record(
         format=FORMAT,
         data=gatherer.table.facts,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +16,7 @@ from regadvisor.data.frames import is_plain
 from regadvisor.data.levels import Label, labels_of
 from regadvisor.data.numbers import check_magnitude
 from regadvisor.data.oddities import notes_on_labels
-from regadvisor.data.written import hold_numbers
+from regadvisor.data.written_target import check_labels
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.words import counted, joined, listed, shown
@@ -332,8 +331,7 @@ def _classes(values: AnySeries, *, task: str) -> Target:
             f"({listed(classes)}); use task='classification' or leave it out"
         )
     if task == "auto":
-        _check_not_text(classes, values)
-        _check_not_numbers(classes, values)
+        check_labels(classes, values)
     return Target(
         y=y,
         task=found,
@@ -375,32 +373,3 @@ def is_plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool
     if is_plain(dtype) or isinstance(dtype, pd.CategoricalDtype):
         return True
     return dtypes.infer_dtype(values) == "string"
-
-
-def _check_not_numbers(classes: Sequence[Label], values: AnySeries) -> None:
-    """Raise DataError if many labels hold several numbers each, as "5 ft 11 in" does."""
-    texts = [label for label in classes if isinstance(label, str)]
-    are_many = thresholds.GUESS_MOST_CLASSES < len(texts) > len(values) / thresholds.TEXT_ROWS_PER_CLASS
-    if are_many and hold_numbers(texts) and find_dates(values) is None:
-        raise DataError(
-            "y must be numbers or labels that repeat, got several numbers in one, as in "
-            f"{shown(texts[0])}; make one number of them, or pass task='classification'"
-        )
-
-
-def _check_not_text(classes: Sequence[Label], values: AnySeries) -> None:
-    n_rows = len(values)
-    if len(classes) <= max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS):
-        return
-    if find_dates(values) is not None:
-        raise DataError(
-            f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
-            "number instead, such as the days since a fixed date"
-        )
-    do = "convert y to numbers if it is a number, or pass task='classification'"
-    if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
-        do = "pass task='regression' if it is a number, or task='classification'"
-    raise DataError(
-        f"y must be numbers or labels that repeat, got {len(classes):,} different labels in {n_rows:,} rows, "
-        f"as in {listed(classes[:2])}; {do}"
-    )
