@@ -25,6 +25,7 @@ from regadvisor.conversions import (
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.estimators import LBFGS_GAP, linear_model, on_standardised_target
+from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 
 N = 60
@@ -132,8 +133,8 @@ def test_penalty_of_keras():
     [
         ("regression", 0.0, 0.0, LinearRegression),
         ("regression", 0.0, 0.1, Ridge),
-        ("regression", 0.1, 0.0, Lasso),
-        ("regression", 0.1, 0.1, ElasticNet),
+        ("regression", 0.1, 0.0, SparseLasso),
+        ("regression", 0.1, 0.1, SparseElasticNet),
         ("binary", 0.0, 0.0, LogisticRegression),
         ("binary", 0.0, 0.1, LogisticRegression),
         ("binary", 0.1, 0.0, SparseLogisticRegression),

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from sklearn import linear_model
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
@@ -30,6 +30,7 @@ from regadvisor.families.estimator.names import is_own_class, is_there, theirs
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
 from regadvisor.families.linear.estimators import on_standardised_target
+from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 from regadvisor.foreign import check_ours
 from regadvisor.regularizer import Kind
@@ -258,6 +259,10 @@ _INSIDE = {"CalibratedClassifierCV": LinearSVC, "TransformedTargetRegressor": Li
 STRENGTH_PARAMS = ("alpha", "C", "l1_ratio", "penalty")
 
 
+#: scikit-learn's class for each of ours.
+_THEIRS = {SparseElasticNet: ElasticNet, SparseLasso: Lasso, SparseLogisticRegression: LogisticRegression}
+
+
 def without_search(estimator: BaseEstimator) -> BaseEstimator:
     """Return what a search over strengths would end in, unfitted: regadvisor does the search itself.
 
@@ -285,8 +290,7 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
         return own
     if name.endswith("SearchCV") and is_own_class(own):
         return without_search(own.estimator)
-    if type(own) is SparseLogisticRegression:  # what apply() made of one
-        own.__class__ = LogisticRegression
+    own.__class__ = _THEIRS.get(type(own), type(own))  # of what build() and apply() return
     wrapper = wrapper_of(own)
     if wrapper is not None:
         inner = getattr(own, wrapper.inner)

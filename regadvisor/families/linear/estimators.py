@@ -14,10 +14,11 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from regadvisor.conversions import elasticnet_params, logistic_params, ridge_alpha
+from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
@@ -115,8 +116,8 @@ def _regressor(l1: float, l2: float, n_rows: float, seed: int | None) -> BaseEst
     if l1 == 0.0:
         return Ridge(alpha=ridge_alpha(l2, n_rows))
     if l2 == 0.0:
-        return Lasso(alpha=l1, max_iter=MAX_ITER, random_state=seed)
-    return ElasticNet(**elasticnet_params(l1, l2), max_iter=MAX_ITER, random_state=seed)
+        return SparseLasso(alpha=l1, max_iter=MAX_ITER, random_state=seed)
+    return SparseElasticNet(**elasticnet_params(l1, l2), max_iter=MAX_ITER, random_state=seed)
 
 
 def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
@@ -126,8 +127,8 @@ def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
 
     Examples
     --------
-    >>> on_standardised_target(Lasso(alpha=0.1)).regressor
-    Lasso(alpha=0.1)
+    >>> on_standardised_target(Ridge(alpha=0.1)).regressor
+    Ridge(alpha=0.1)
     """
     # Of long-tailed targets the round trip of the smallest values rounds, of which it would warn.
     return TransformedTargetRegressor(regressor=model, transformer=StandardScaler(), check_inverse=False)
