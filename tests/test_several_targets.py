@@ -546,8 +546,8 @@ def test_the_built_model_is_the_one_written_by_hand(strengths: dict[str, float])
     [
         (LinearRegression(), {}),
         (Ridge(), {"l2": 0.1}),
-        (Lasso(), {"l1": 0.05}),
-        (ElasticNet(), {"l1": 0.03, "l2": 0.2}),
+        (Lasso(tol=1e-12), {"l1": 0.05}),
+        (ElasticNet(tol=1e-12), {"l1": 0.03, "l2": 0.2}),
     ],
 )
 @pytest.mark.parametrize("in_pipeline", [False, True])
@@ -559,7 +559,8 @@ def test_the_caller_s_estimator_is_the_built_model(
     facts, training = make_table(X, Y).facts, Training(family="linear", seed=0)
     ours = applied(given, facts, Regularizer(**strengths), training).fit(X, Y)
     built = build_linear(facts, Regularizer(**strengths), seed=0).fit(X, Y)
-    np.testing.assert_allclose(ours.predict(X), built.predict(X), rtol=1e-9, atol=1e-9)
+    near = 1e-5 if "l1" in strengths else 1e-9  # by another solver
+    np.testing.assert_allclose(ours.predict(X) / Y.std(0), built.predict(X) / Y.std(0), rtol=0, atol=near)
 
 
 def test_apply_standardises_several_targets_for_l1(advice: Advice) -> None:

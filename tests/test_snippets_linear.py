@@ -69,8 +69,12 @@ def test_the_sklearn_snippet_is_the_built_model(task, regularizer):
     assert script.startswith("# Start here.\n# Two lines.\n")
     printed = run(script, X=X, y=y)["model"]
     model.fit(X, y)
-    np.testing.assert_array_equal(printed.predict(X), model.predict(X))
-    if task != "regression":  # scikit-learn's solver of the script stops near the minimum of ours
+    # With an L1 part scikit-learn's solver of the script stops near the minimum of ours.
+    if task == "regression":
+        atol = 1e-3 * y.std() if regularizer.l1 else 0.0
+        np.testing.assert_allclose(printed.predict(X), model.predict(X), rtol=0, atol=atol)
+    else:
+        np.testing.assert_array_equal(printed.predict(X), model.predict(X))
         atol = 1e-4 if isinstance(model[-1], SparseLogisticRegression) else 0.0
         if isinstance(model[-1], SparseLogisticRegression) and model[-1].solver == "liblinear":
             atol = 1e-3  # it penalises the intercept (families/linear/estimators.py)
@@ -82,7 +86,8 @@ def test_a_snippet_for_a_frame_of_mixed_columns():
     model = build_linear(make_table(X, y).facts, Regularizer(l1=0.02), seed=0)
     script = sklearn_snippet(model, task="regression", verdict_comment="Start with L1.")
     assert max(len(line) for line in script.splitlines()) <= 110
-    np.testing.assert_array_equal(run(script, X=X, y=y)["model"].predict(X), model.fit(X, y).predict(X))
+    printed = run(script, X=X, y=y)["model"]  # whose solver stops near the minimum
+    np.testing.assert_allclose(printed.predict(X), model.fit(X, y).predict(X), rtol=0, atol=1e-3 * y.std())
 
 
 def test_code_names_only_what_differs_from_the_default():
