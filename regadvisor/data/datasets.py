@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import tokenize
 import zipfile
@@ -85,7 +86,7 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
     features: list[dict[Any, NDArray[Any]]] = []
     targets: list[NDArray[Any]] = []
     n_bytes = n_rows = 0
-    has_end = _has_length(X)
+    has_end = operator.length_hint(X, -1) >= 0  # a loader has a length if its data set has
     for pair in _pairs(X):
         if not isinstance(pair, tuple | list) or len(pair) < 2:
             raise DataError(
@@ -119,14 +120,6 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
             f"the rows of a {name} must have one shape, got {error}; resize images to one size, and pad or "
             "cut sequences to one length"
         ) from error
-
-
-def _has_length(X: Any) -> bool:
-    try:
-        len(X)
-    except TypeError:  # also of a loader, if its data set has none
-        return False
-    return True
 
 
 def _pairs(X: Any) -> Iterator[Any]:
