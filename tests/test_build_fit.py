@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
 from regadvisor import (
@@ -154,9 +154,10 @@ def test_where_no_value_was_missing_the_usual_one_stands_in(kind: str, has_level
         built(frame, Y, kind).fit(holes, Y)
 
 
-def test_features_of_steps_of_the_caller_are_not_filled_in() -> None:
+@pytest.mark.parametrize("steps", [(MinMaxScaler(),), (StandardScaler(), FunctionTransformer(np.exp))])
+def test_features_of_steps_of_the_caller_are_not_filled_in(steps: Any) -> None:
     array = np.column_stack([A, B])
-    given = make_pipeline(MinMaxScaler(), Ridge())
+    given = make_pipeline(*steps, Ridge())
     model = advise(array, Y, model=given, budget=0).build().fit(array, Y)
     array[3, 0] = np.nan
     with pytest.raises(DataError, match=r"got missing values in 0 \(1\); fill"):
