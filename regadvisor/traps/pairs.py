@@ -12,6 +12,8 @@ from regadvisor.traps.view import View
 
 #: Rows and columns that are looked at.
 _MOST_PAIRED, _MOST_IN_PAIRS = 10_000, 8
+#: By what levels that are met in some of the rows are fewer, as some are rare, or more, by luck.
+_FEWER, _MORE = 0.8, 1.05
 
 
 def in_pairs(view: View, rng: np.random.Generator) -> tuple[tuple[int, ...], int]:
@@ -43,7 +45,9 @@ def panel_with(view: View, j: int, whole: NDArray[np.float64]) -> int | None:
     """
     levels, codes = np.unique(whole, return_inverse=True)
     fewest, most = len(whole) / len(levels), len(whole) / len(levels) / thresholds.PANEL_MET
-    may_be = (fewest <= view.n_levels) & (view.n_levels <= most)
+    # So many of them are met among the rows that are looked at: of a measurement, far more.
+    seen = [n * -np.expm1(-len(view.rows) / n) for n in (fewest, most)]
+    may_be = (_FEWER * seen[0] <= view.n_levels) & (view.n_levels <= _MORE * seen[1])
     for other in view.varying[may_be[view.varying]].tolist():
         others, other_codes = np.unique(view.whole(other), return_inverse=True)
         is_once = joint(codes, other_codes).max() + 1 >= thresholds.PANEL_ONCE * len(whole)

@@ -7,6 +7,7 @@ lie where the others do. Two kinds of things may do so as well, so a quick model
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ _UNITS = {
     "such as degrees Celsius and kelvins": (1.0, 273.15),
     **{f"one {k:,} times the other": (float(k), 0.0) for k in (10, 12, 24, 60, 100, 1_000, 1_000_000)},
 }
-#: Columns that are tried together, and that are told.
-_MOST_OTHERS, _MOST_TOLD = 100, 3
+#: Columns that are tried together, and in how many a model is asked.
+_MOST_OTHERS, _MOST_TRIED = 100, 5
 
 
 def two_units(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ...]]:
@@ -40,11 +41,14 @@ def two_units(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ..
     y = as_columns(view.targets, is_classification=table.is_classification)
     folds = random_folds(len(y), np.random.default_rng(seed))
     is_number = not table.is_classification and table.n_targets == 1
-    columns = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]].tolist()
-    for j in [*columns, *[-1] * is_number]:  # -1: the target
-        units = _units_of(y[:, 0] if j < 0 else view.values[:, j]) if len(notes) < _MOST_TOLD else None
-        if units is None:
-            continue
+    at = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]]
+    ordered = view.ordered[at]
+    n_low, each = _in_two(np.nan_to_num(ordered)), np.arange(len(at))
+    may_be = (n_low > 0) & (ordered[each, n_low // 4] < ordered[each, n_low * 3 // 4])  # rather than zeros
+    at = at[may_be | np.isnan(ordered[:, -1])]
+    columns = [*[-1] * is_number, *at.tolist()]  # -1: the target
+    like = ((j, _units_of(y[:, 0] if j < 0 else view.values[:, j])) for j in columns)
+    for j, units in islice(((j, units) for j, units in like if units is not None), _MOST_TRIED):
         other, own = view, units[1][:, None]
         if j >= 0:
             other, own = replace(view, values=np.where(np.arange(len(view.at)) == j, own, view.values)), y
@@ -78,7 +82,7 @@ def _units_of(column: NDArray[np.float64]) -> tuple[str, NDArray[np.float64], fl
     ('such as inches and centimetres', 0.15, None)
     """
     values = np.sort(column[np.isfinite(column)])
-    n_low = _in_two(np.log(values) if values[0] > 0 else values)
+    n_low = int(_in_two(values))
     low, high = values[:n_low], values[n_low:]
     n_few = min(len(low), len(high))
     if n_few < max(thresholds.UNITS_FEWEST_ROWS, thresholds.UNITS_SHARE * len(values)):
@@ -93,14 +97,18 @@ def _units_of(column: NDArray[np.float64]) -> tuple[str, NDArray[np.float64], fl
     return None
 
 
-def _in_two(values: NDArray[np.float64]) -> int:
-    """Return how many of sorted values are in the lower of two parts that are far apart; 0 if none are."""
-    n = len(values)
-    below, above = np.arange(1, n), np.arange(n - 1, 0, -1)
-    centred = values - values.mean()
-    sums, squares = np.cumsum(centred)[:-1], np.cumsum(centred**2)
+def _in_two(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return how many of sorted values are in the lower of two parts that are far apart; 0 if none are.
+
+    `values` (..., n_values): positive ones by their logarithms.
+    """
+    n = values.shape[-1]
+    values = np.where(values[..., :1] > 0, np.log(np.maximum(values, 1e-300)), values)
+    shares = 1 / np.arange(1, n) + 1 / np.arange(n - 1, 0, -1)
+    centred = values - values.mean(axis=-1, keepdims=True)
+    between = np.abs(np.cumsum(centred, axis=-1)[..., :-1]) * shares
     # What is left of the squares around the means of the two parts.
-    left = squares[-1] - sums**2 * (1 / below + 1 / above)
-    k = int(np.argmin(left))
-    between = abs(sums[k]) * (1 / below[k] + 1 / above[k])
-    return k + 1 if between >= thresholds.UNITS_APART * np.sqrt(max(left[k], 0.0) / n) else 0
+    left = np.square(centred).sum(axis=-1, keepdims=True) - between**2 / shares
+    at = np.argmin(left, axis=-1, keepdims=True)
+    far = thresholds.UNITS_APART * np.sqrt(np.maximum(np.take_along_axis(left, at, axis=-1), 0.0) / n)
+    return np.where(np.take_along_axis(between, at, axis=-1) >= far, at + 1, 0)[..., 0]
