@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
+from regadvisor.data.dates import FoundDates, find_dates
 from regadvisor.data.levels import Label, Levels, alike
 from regadvisor.data.written import hold_numbers, written_around
+from regadvisor.errors import DataError
 from regadvisor.records import FREE_TEXT, Column, Note
 from regadvisor.words import agreed, counted, listed, means_missing, shown
 
 if TYPE_CHECKING:
-    from regadvisor.data.dates import FoundDates
     from regadvisor.data.frames import FrameColumn
 
 Name = str | int
@@ -247,6 +249,33 @@ def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
 
 
 # ------------------------------------------------------------------------------------------ labels of classes
+
+
+def check_labels(classes: Sequence[Label], values: pd.Series[Any]) -> None:
+    """Raise DataError if labels hardly repeat, or many hold several numbers each, as "5 ft 11 in" does."""
+    n_rows = len(values)
+    texts = [label for label in classes if isinstance(label, str)]
+    is_rare = len(classes) > max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS)
+    are_many = thresholds.GUESS_MOST_CLASSES < len(texts) > n_rows / thresholds.TEXT_ROWS_PER_CLASS
+    are_dates = (is_rare or are_many) and find_dates(values) is not None
+    if is_rare and are_dates:
+        raise DataError(
+            f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
+            "number instead, such as the days since a fixed date"
+        )
+    if is_rare:
+        do = "convert y to numbers if it is a number, or pass task='classification'"
+        if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
+            do = "pass task='regression' if it is a number, or task='classification'"
+        raise DataError(
+            f"y must be numbers or labels that repeat, got {len(classes):,} different labels in "
+            f"{n_rows:,} rows, as in {listed(classes[:2])}; {do}"
+        )
+    if are_many and hold_numbers(texts) and not are_dates:
+        raise DataError(
+            "y must be numbers or labels that repeat, got several numbers in one, as in "
+            f"{shown(texts[0])}; make one number of them, or pass task='classification'"
+        )
 
 
 def notes_on_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:

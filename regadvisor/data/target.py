@@ -15,8 +15,7 @@ from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import is_plain
 from regadvisor.data.levels import Label, labels_of
 from regadvisor.data.numbers import check_magnitude
-from regadvisor.data.oddities import notes_on_labels
-from regadvisor.data.written_target import check_labels
+from regadvisor.data.oddities import check_labels, notes_on_labels
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.records import Note, TargetFacts, Task
 from regadvisor.words import counted, joined, listed, shown

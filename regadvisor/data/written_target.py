@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +9,13 @@ import pandas as pd
 from pandas.api import types as dtypes
 
 from regadvisor import thresholds
-from regadvisor.data.dates import find_dates
 from regadvisor.data.frames import are_plain_numbers, parsed_numbers, way_of
-from regadvisor.data.written import hold_numbers, written_around
+from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import Note
 from regadvisor.words import counted, level_text, listed, means_missing, shown
 
 if TYPE_CHECKING:
-    from regadvisor.data.levels import Label
-
     AnySeries = pd.Series[Any]
     Values = AnySeries | pd.DataFrame
 
@@ -113,31 +109,4 @@ def _check_not_almost(present: AnySeries, texts: list[str], where: str) -> None:
             f"{where} must be numbers in every row, or labels that repeat, {what} among "
             f"{counted(len(present) - n_others, 'number')}; correct these rows, or pass None for a missing "
             "target"
-        )
-
-
-def check_labels(classes: Sequence[Label], values: AnySeries) -> None:
-    """Raise DataError if labels hardly repeat, or many hold several numbers each, as "5 ft 11 in" does."""
-    n_rows = len(values)
-    texts = [label for label in classes if isinstance(label, str)]
-    is_rare = len(classes) > max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS)
-    are_many = thresholds.GUESS_MOST_CLASSES < len(texts) > n_rows / thresholds.TEXT_ROWS_PER_CLASS
-    are_dates = (is_rare or are_many) and find_dates(values) is not None
-    if is_rare and are_dates:
-        raise DataError(
-            f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
-            "number instead, such as the days since a fixed date"
-        )
-    if is_rare:
-        do = "convert y to numbers if it is a number, or pass task='classification'"
-        if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
-            do = "pass task='regression' if it is a number, or task='classification'"
-        raise DataError(
-            f"y must be numbers or labels that repeat, got {len(classes):,} different labels in "
-            f"{n_rows:,} rows, as in {listed(classes[:2])}; {do}"
-        )
-    if are_many and hold_numbers(texts) and not are_dates:
-        raise DataError(
-            "y must be numbers or labels that repeat, got several numbers in one, as in "
-            f"{shown(texts[0])}; make one number of them, or pass task='classification'"
         )
