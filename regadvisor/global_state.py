@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 
@@ -70,7 +71,9 @@ def left_as_found() -> Iterator[None]:
         found.n_calls += 1
         found.has_overlap |= found.n_calls > 1
     try:
-        yield
+        # NumPy's own settings: the caller's may make an error of each number that is rounded to zero.
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            yield
     finally:
         with _LOCK:
             found.n_calls -= 1

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from regadvisor import Recipe, advise
+from regadvisor.families.neural.cnn import cnn
 from regadvisor.global_state import left_as_found
 
 N = 80
@@ -110,3 +111,15 @@ def test_a_call_alone_touches_nothing() -> None:
         with left_as_found():
             warnings.simplefilter("always")
         assert warnings.filters[0][0] == "always"
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp"])
+def test_the_callers_settings_of_numpy_and_torch_do_not_matter(model: str) -> None:
+    plain = advise(X, Y, effort="quick", folds=2, model=model).regularizer
+    torch.set_default_dtype(torch.float64)
+    try:
+        with np.errstate(all="raise"):
+            assert advise(X, Y, effort="quick", folds=2, model=model).regularizer == plain
+        cnn(2, (1, 8, 8))(torch.zeros(2, 1, 8, 8, dtype=torch.float32))
+    finally:
+        torch.set_default_dtype(torch.float32)

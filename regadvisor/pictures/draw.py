@@ -62,7 +62,7 @@ def to_svg(record: Record, kind: str) -> str:
     from matplotlib.figure import Figure
 
     draw = _drawing(record, kind)
-    with _svg_settings():
+    with _svg_settings(), ignoring(RuntimeWarning):  # of huge numbers in a record that somebody edited
         figure = Figure(figsize=_size(kind))
         figure.set_layout_engine("constrained", h_pad=_PAD, w_pad=_PAD)
         axes = figure.subplots()

@@ -47,7 +47,7 @@ def cnn(n_outputs: int, input_shape: tuple[int, ...]) -> nn.Sequential:
         nn.ReLU(),
         nn.Dropout(0.0),
         nn.Linear(HIDDEN, n_outputs),
-    )
+    ).float()  # whatever torch makes by default
 
 
 def _strides(size: int) -> list[int]:

@@ -74,11 +74,15 @@ class NetArchitecture(Architecture):
         Weights and biases are uniform within ±1/√n_in (He et al. 2015 with a = √5), layer by layer, the
         weights first.
         """
-        flat = torch.zeros(1, self.n_parameters)
+        flat = torch.zeros(1, self.n_parameters, dtype=torch.float32)
         for weight, bias in zip(*self.views(flat), strict=True):
             bound = weight.shape[1] ** -0.5
-            weight[0] = (2.0 * torch.rand(weight.shape[1:], generator=generator) - 1.0) * bound
-            bias[0] = (2.0 * torch.rand(bias.shape[1:], generator=generator) - 1.0) * bound
+            weight[0] = (
+                2.0 * torch.rand(weight.shape[1:], generator=generator, dtype=torch.float32) - 1.0
+            ) * bound
+            bias[0] = (
+                2.0 * torch.rand(bias.shape[1:], generator=generator, dtype=torch.float32) - 1.0
+            ) * bound
         return flat
 
     def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> ChainStack:

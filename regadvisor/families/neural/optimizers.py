@@ -37,7 +37,10 @@ class Optimizer:
         self.moment = torch.zeros_like(flat)
         self._is_descent = recipe.optimizer == "sgd"
         if not self._is_descent:
-            self._second, self._steps_on_device = torch.zeros_like(flat), torch.zeros((), device=flat.device)
+            self._second, self._steps_on_device = (
+                torch.zeros_like(flat),
+                torch.zeros((), device=flat.device, dtype=flat.dtype),
+            )
         self._n_steps = 0
 
     def step(self, lr: float) -> None:

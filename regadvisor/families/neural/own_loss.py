@@ -92,8 +92,8 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
     if bool(np.isin(columns, (0.0, 1.0)).all(axis=0).any()):
         return True
     generator = torch.Generator().manual_seed(0)
-    outputs, target = torch.rand(2, 64, columns.shape[1], generator=generator).unbind()
-    shift = torch.linspace(-3.0, -1.0, columns.shape[1])
+    outputs, target = torch.rand(2, 64, columns.shape[1], generator=generator, dtype=torch.float32).unbind()
+    shift = torch.linspace(-3.0, -1.0, columns.shape[1], dtype=torch.float32)
     try:
         before, after = (
             float(mean_loss(loss, outputs + moved, target + moved).detach()) for moved in (0.0 * shift, shift)

@@ -92,7 +92,7 @@ class Stream:
 
     def noise(self, batch: int, *shape: int) -> Tensor:
         """Return the next uniform numbers in [0, 1) of a place that drops, shape (batch, *shape)."""
-        return torch.rand(batch, *shape, generator=self._dropout_generator)
+        return torch.rand(batch, *shape, generator=self._dropout_generator, dtype=torch.float32)
 
 
 class StackTrainer:

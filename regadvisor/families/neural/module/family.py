@@ -258,5 +258,5 @@ def fixed_outputs(
             source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs_of(facts), output=output)
             module = source.draw(0).eval()
             with own_luck(0):
-                return int(source.call(module, torch.zeros(2, n_flat)).shape[1])
+                return int(source.call(module, torch.zeros(2, n_flat, dtype=torch.float32)).shape[1])
     return None

@@ -101,7 +101,7 @@ class ModuleLayout:
         Raises ParameterError if the module has not the parameters of this layout: a factory has to return
         equal shapes.
         """
-        state, flat = dict(tensors(module)), torch.zeros(1, self.n_parameters)
+        state, flat = dict(tensors(module)), torch.zeros(1, self.n_parameters, dtype=torch.float32)
         for entry in self.entries:
             value = state.get(entry.name)
             if value is None or tuple(value.shape) != entry.shape:

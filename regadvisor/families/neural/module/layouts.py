@@ -77,7 +77,7 @@ def _some_rows(n_flat: int, features: Values | None) -> Tensor:
     if features is not None and not hasattr(features, "tocsr"):
         rows = np.asarray(features[:_N_TRIED], dtype=np.float32)
         return torch.from_numpy(np.resize(rows, (_N_TRIED, rows.shape[1])).copy())
-    return torch.randn(_N_TRIED, n_flat, generator=torch.Generator().manual_seed(0))
+    return torch.randn(_N_TRIED, n_flat, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
 def _candidates(source: ModuleSource, facts: DataFacts, features: Values | None) -> Iterator[str]:

@@ -116,7 +116,7 @@ class ModuleSource:
             modes = {part: part.training for part in module.modules()}
             # What is wrong with the rows is said when the module is looked at.
             with own_luck(seed), torch.no_grad(), suppress(Exception):
-                self.call(module.eval(), torch.zeros(2, self.n_flat))
+                self.call(module.eval(), torch.zeros(2, self.n_flat, dtype=torch.float32))
             for part, is_training in modes.items():
                 part.training = is_training
         return module
