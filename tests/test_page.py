@@ -277,7 +277,7 @@ def test_the_chart_says_why_and_ends_at_what_is_advised() -> None:
         assert step.answer.because.split(" ")[0] in drawn  # type: ignore[operator]
     assert re.findall(r'text-anchor="middle" fill="#111827">([^<]*)<', str(drawn)) == ["L2"]
     # No line of a question is longer than its box, at 7 pixels a letter.
-    lines = re.findall(r'<tspan x="188" y="[\d.]+">([^<]*)<', str(drawn))
+    lines = re.findall(r'<tspan x="188" y="[\d.]+" font-size="12">([^<]*)<', str(drawn))
     assert lines
     assert max(map(len, lines)) * 7 <= 340
 

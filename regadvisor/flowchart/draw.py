@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from regadvisor.flowchart.chart import BOTH, OUTCOMES, PICK, Chart, Edge, Question
@@ -92,20 +93,13 @@ class _Line:
         return f'fill="none" stroke="{colour}" stroke-width="{width}"'
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Box:
-    """One question: where it stands, its name or number, its text, and the reason of its reply, if any."""
+class _Box(NamedTuple):
+    """One question: where it stands, its name or number, and the reason of its reply, if it was asked."""
 
     y: int
+    height: int
     called: str
-    text: tuple[str, ...]
     because: tuple[str, ...]
-    is_taken: bool
-
-    @property
-    def height(self) -> int:
-        """Its height, with room for the reason."""
-        return _HEIGHT + _SMALL_LINE * len(self.because) + (4 if self.because else 0)
 
     @property
     def middle(self) -> float:
@@ -139,7 +133,7 @@ def to_svg(chart: Chart, walk: Walk | None = None) -> str:
         for line in sorted(lines, key=lambda line: line.is_taken):
             if line.to not in OUTCOMES:
                 parts += _onward(line, boxes[name], boxes[line.to])
-        parts += _drawn(boxes[name])
+        parts += _drawn(boxes[name], question.text, is_taken=name in taken)
     # Words come last, on top of the lines.
     return "\n".join([*sorted(parts, key=lambda part: part.startswith("<text")), "</svg>"])
 
@@ -150,16 +144,12 @@ def _boxes(chart: Chart, walk: Walk | None) -> dict[str, _Box]:
     numbers = {name: str(k) for k, name in enumerate(steps, 1)}
     boxes: dict[str, _Box] = {}
     y = _TOP
-    for name, question in chart.questions.items():
+    for name in chart.questions:
         reason = steps[name].answer.because if name in steps else ""
-        boxes[name] = _Box(
-            y=y,
-            called=name if walk is None else numbers.get(name, ""),
-            text=tuple(textwrap.wrap(question.text, _CHARACTERS)[:2]),
-            because=tuple(textwrap.wrap(reason, _SMALL, max_lines=3, placeholder=" …")),
-            is_taken=name in steps,
-        )
-        y += boxes[name].height + _GAP
+        because = tuple(textwrap.wrap(reason, _SMALL, max_lines=3, placeholder=" …"))
+        height = _HEIGHT + _SMALL_LINE * len(because) + (4 if because else 0)
+        boxes[name] = _Box(y, height, name if walk is None else numbers.get(name, ""), because)
+        y += height + _GAP
     return boxes
 
 
@@ -176,19 +166,19 @@ def _lines(question: Question, taken: Reply | None) -> list[_Line]:
     return lines
 
 
-def _drawn(box: _Box) -> list[str]:
-    fill, edge, ink = ("#dbeafe", _ON, _INK) if box.is_taken else ("#ffffff", _OFF, _FAINT)
-    x, first = _LEFT + 38, box.y + _HEIGHT / 2 + (4 if len(box.text) == 1 else -3)
+def _drawn(box: _Box, text: str, *, is_taken: bool) -> list[str]:
+    fill, edge, ink = ("#dbeafe", _ON, _INK) if is_taken else ("#ffffff", _OFF, _FAINT)
+    asked = textwrap.wrap(text, _CHARACTERS)[:2]
+    first = box.y + _HEIGHT / 2 + (4 if len(asked) == 1 else -3)
+    lines = [(first + _LINE * i, 12.0, line) for i, line in enumerate(asked)]
+    lines += [(box.y + _HEIGHT + 4 + _SMALL_LINE * i, 10.5, line) for i, line in enumerate(box.because)]
     rows = [
-        f'<tspan x="{x}" y="{first + _LINE * i:g}">{escape(line)}</tspan>' for i, line in enumerate(box.text)
-    ]
-    rows += [
-        f'<tspan x="{x}" y="{box.y + _HEIGHT + 4 + _SMALL_LINE * i}" font-size="10.5">{escape(line)}</tspan>'
-        for i, line in enumerate(box.because)
+        f'<tspan x="{_LEFT + 38}" y="{y:g}" font-size="{size:g}">{escape(line)}</tspan>'
+        for y, size, line in lines
     ]
     return [
         f'<rect x="{_LEFT}" y="{box.y}" width="{_WIDTH}" height="{box.height}" rx="6" fill="{fill}" '
-        f'stroke="{edge}" stroke-width="{2 if box.is_taken else 1}"/>',
+        f'stroke="{edge}" stroke-width="{2 if is_taken else 1}"/>',
         f'<text x="{_LEFT + 8}" y="{box.y + _HEIGHT / 2 + 4:g}" font-weight="bold" fill="{ink}">'
         f"{escape(box.called)}</text>",
         f'<text fill="{ink}">{"".join(rows)}</text>',

@@ -27,7 +27,11 @@ def cost(record: Record) -> tuple[str, ...]:
     full = "" if timings.full_run_s is None else f"; one full run takes {_about(timings.full_run_s)}"
     lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
     # What workers did, or a run before this one, is not known of networks of another library.
-    if training is not None and training.engine is not None and (training.is_stacked or _is_known(training)):
+    engine = None if training is None else training.engine
+    is_known = engine not in ("keras", "skorch") or (
+        training is not None and training.engine_reason is not None
+    )
+    if training is not None and engine is not None and (training.is_stacked or is_known):
         lines.append(_engine(training))
     if training is not None and (training.family == "module" or training.engine in ("keras", "skorch")):
         lines.append(_transform(training))
@@ -43,10 +47,6 @@ def cost(record: Record) -> tuple[str, ...]:
 def _about(value_s: float) -> str:
     said = seconds(value_s)
     return said if said.startswith("under") else f"about {said}"
-
-
-def _is_known(training: Training) -> bool:
-    return training.engine not in ("keras", "skorch") or training.engine_reason is not None
 
 
 def _engine(training: Training) -> str:

@@ -58,7 +58,9 @@ def headline(record: Record) -> tuple[str, ...]:
         said = _no_signal(record)
     elif record.strength.source == "default" or record.evidence.scores is None:
         said = _untrained(record)
-    elif "none" in record.ties or (record.walk.outcome == "none" and _ties_with_the_best(record)):
+    elif "none" in record.ties or (
+        record.walk.outcome == "none" and best_regularizer(record.evidence.scores) in record.ties
+    ):
         said = _toss_up(record, record.evidence.scores)
     elif record.walk.outcome == "none":
         said = _none(record, record.evidence.scores)
@@ -74,17 +76,16 @@ def use(record: Record) -> str:
         return LABELS["none"]
     if not regularizer.has_strengths:
         return regularizer.label
-    code = in_code(record)
-    is_default = code and record.strength.source == "default"
-    said = f"{regularizer.label}: {code}{_where(record)}" if code else start(record)
-    return f"{said}, a default strength" if is_default else said
+    code, default = in_code(record), record.strength.source == "default"
+    if not code:
+        return f"{regularizer.label}, {'default ' if default else ''}{strengths(regularizer)}"
+    return f"{regularizer.label}: {code}{_where(record)}{', a default strength' if default else ''}"
 
 
 def in_comment(record: Record) -> str:
     """Return what to use, and the strength that code beside it may name instead."""
     is_told = record.strength.source == "default" or not in_code(record)
-    strength = "" if is_told else f" ({strengths(record.strength.regularizer)})"
-    return f"Use {use(record)}{strength}."
+    return f"Use {use(record)}{'' if is_told else f' ({strengths(record.strength.regularizer)})'}."
 
 
 def _where(record: Record) -> str:
@@ -93,16 +94,6 @@ def _where(record: Record) -> str:
     is_ours = training is not None and training.family == "linear" and training.estimator is None
     names = joined(map(titled, free), most=3)
     return (" on standardised features" if is_ours else "") + (f", {names} without a penalty" if free else "")
-
-
-def start(record: Record) -> str:
-    """Return what to start with, as in ``"L2, strength 0.00031"``."""
-    regularizer = record.strength.regularizer
-    if regularizer.kind == "none":
-        return LABELS["none"]
-    how = strengths(regularizer)
-    source = "default " if record.strength.source == "default" else ""
-    return f"{regularizer.label}, {source}{how}"
 
 
 def main_claim(record: Record) -> Claim | None:
@@ -258,12 +249,6 @@ def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
             "gain does not survive.",
         )
     return (first, f"With the best one, {name}, the loss is {_between(found)}.")
-
-
-def _ties_with_the_best(record: Record) -> bool:
-    """Return whether the regularizer with the lowest loss ties with none."""
-    scores = record.evidence.scores
-    return scores is not None and best_regularizer(scores) in record.ties
 
 
 def _between(found: Comparison) -> str:

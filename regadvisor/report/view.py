@@ -181,7 +181,7 @@ def _candidates(record: Record, scores: ScoreEvidence) -> tuple[CandidateRow, ..
         strength="",
         loss=number(scores.constant_loss),
         gain=_gain(scores.comparison("constant", "none")),
-        reply=_reply(scores.comparison("constant", "none")),
+        reply="" if (pair := scores.comparison("constant", "none")) is None else pair.reply,
         tried="",
         remarks="",
         is_pick=False,
@@ -202,7 +202,7 @@ def _candidate(kind: Kind, record: Record, scores: ScoreEvidence) -> CandidateRo
         strength="" if best is None or kind == "none" else short_strengths(best),
         loss="–" if loss is None else number(loss),
         gain=_gain(found),
-        reply=_reply(found),
+        reply="" if found is None else found.reply,
         tried=f"{len({score.regularizer for score in at_size}):,}",
         remarks=_remarks(at_size, scores.n_excluded.get(kind, 0)),
         is_pick=is_pick,
@@ -246,10 +246,6 @@ def _gain(found: Comparison | None) -> str:
     # An interval may reach beyond what can be gained, which is all of the loss.
     gain, low, high = (signed_percent(min(end / found.loss_b, 1.0)) for end in ends)
     return f"{gain} [{low}, {high}]"
-
-
-def _reply(found: Comparison | None) -> str:
-    return "" if found is None else found.reply
 
 
 def _comparisons(scores: ScoreEvidence) -> tuple[tuple[str, ...], ...]:
