@@ -182,8 +182,8 @@ def _layers(facts: DataFacts, training: Training) -> tuple[str, ...]:
     from regadvisor.families.neural.module.family import n_outputs_of
     from regadvisor.families.neural.module.inputs import inputs_of
 
-    shape = inputs_of(facts, training.layout).asked()["input_shape"]
-    return tuple(f"torch.nn.{layer}" for layer in cnn(n_outputs_of(facts), shape))
+    made = cnn(n_outputs_of(facts), inputs_of(facts, training.layout).asked()["input_shape"])
+    return tuple(f"torch.nn.{layer}" for layer in made)
 
 
 def _shaping(training: Training, facts: DataFacts, library: str) -> tuple[str, str]:

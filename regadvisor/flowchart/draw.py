@@ -72,7 +72,6 @@ _PILL_LEFT, _PILL_WIDTH, _PILL_HEIGHT = 640, 120, 22
 _TOTAL = _PILL_LEFT + _PILL_WIDTH + 10
 #: Characters of a line inside a question, and of a line of the reason below it.
 _CHARACTERS, _SMALL = 48, 57
-#: Height of a line, and of a line of the reason.
 _LINE, _SMALL_LINE = 15, 13
 _ON, _OFF, _INK, _FAINT = "#2563eb", "#9ca3af", "#111827", "#4b5563"
 

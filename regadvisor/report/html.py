@@ -87,18 +87,14 @@ def _reproduce(record: Record) -> dict[str, str]:
     settings, data, training = record.settings, record.data, record.training
     if data is None:
         return {"regadvisor": settings.version, "chart": settings.chart}
-    told: dict[str, object] = {
-        "effort": settings.effort,
-        "chart": settings.chart,
-        "folds": settings.folds,
-        "random_state": settings.random_state,
-        "prefer": settings.prefer,
-        "correlated": settings.correlated,
-        "whole_picture": settings.whole_picture,
-        "unpenalised": list(data.unpenalised) or None,
-    }
-    usual = {"chart": "extended", "folds": 5}
-    given = [f"{name}={value!r}" for name, value in told.items() if value not in (None, usual.get(name))]
+    names = ("effort", "chart", "folds", "random_state", "prefer", "correlated", "whole_picture")
+    told = {name: getattr(settings, name) for name in names} | {"unpenalised": list(data.unpenalised) or None}
+    usual = (("chart", "extended"), ("folds", 5))
+    given = [
+        f"{name}={value!r}"
+        for name, value in told.items()
+        if value is not None and (name, value) not in usual
+    ]
     model = "linear" if training is None else model_name(training)
     own = {"linear": "", "mlp": "model='mlp', ", "cnn": "model='cnn', "}.get(model, "model=..., ")
     rows = {"groups": data.n_groups is not None, "time": data.has_time, "sample_weight": data.has_weights}

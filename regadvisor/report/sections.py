@@ -174,7 +174,8 @@ def strength(record: Record) -> tuple[str, ...]:
     regularizer = facts.regularizer
     if regularizer.kind == "none" or not regularizer.has_strengths:
         return ()
-    lines = [capital(strengths(regularizer)) + _for_rows(record) + "."]
+    rows = "" if record.data is None else f" for all {counted(record.data.n_rows, 'row')}"
+    lines = [f"{capital(strengths(regularizer))}{rows}."]
     if facts.source == "default":
         lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
     if facts.on_sample is not None and facts.on_sample != regularizer:
@@ -203,10 +204,6 @@ def _tie_ranges(record: Record) -> list[str]:
         if low < high
     ]
     return [*ranges, *range_in_own_unit(record)]
-
-
-def _for_rows(record: Record) -> str:
-    return "" if record.data is None else f" for all {counted(record.data.n_rows, 'row')}"
 
 
 def sample(record: Record) -> tuple[str, ...]:

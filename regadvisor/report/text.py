@@ -98,6 +98,8 @@ def _path(console: Console, view: View, *, verbose: bool) -> None:
 
 
 def _candidates(console: Console, view: View) -> None:
+    from rich.padding import Padding
+
     if not view.candidates:
         return
     _title(console, f"Held-out {view.loss_name} ({INTERVALS})")
@@ -116,7 +118,7 @@ def _candidates(console: Console, view: View) -> None:
     remarks = [f"{row.kind}: {row.remarks}" for row in view.candidates if row.remarks]
     below = [*([] if view.disagreement is None else [view.disagreement]), "; ".join(remarks)]
     for line in filter(None, below):
-        _indented(console, line)
+        console.print(Padding(line, (0, 0, 0, 2)))
 
 
 def _sections(console: Console, view: View) -> None:
@@ -136,13 +138,6 @@ def _grid() -> Table:
     from rich.table import Table
 
     return Table.grid(padding=(0, 2, 0, 0))
-
-
-def _indented(console: Console, line: str) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
 def _whole_table(

@@ -24,7 +24,7 @@ def cost(record: Record) -> tuple[str, ...]:
     budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
     picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
     projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
-    full = "" if timings.full_run_s is None else f"; one full run takes {_about(timings.full_run_s)}"
+    full = "" if timings.full_run_s is None else f"; one full run takes {seconds(timings.full_run_s)}"
     lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
     # What workers did, or a run before this one, is not known of networks of another library.
     engine = None if training is None else training.engine
@@ -42,11 +42,6 @@ def cost(record: Record) -> tuple[str, ...]:
             )
         lines += _penalised(training)
     return tuple(lines)
-
-
-def _about(value_s: float) -> str:
-    said = seconds(value_s)
-    return said if said.startswith("under") else f"about {said}"
 
 
 def _engine(training: Training) -> str:
