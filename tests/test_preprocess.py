@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from regadvisor import advise
 from regadvisor.data.source import make_table
 from regadvisor.families.encoding import AsText, DateParts
 from regadvisor.families.preprocess import feature_names, flatten, make_preprocessor
@@ -363,3 +364,9 @@ def test_hours_time_zones_and_durations():
     encoded = parts.transform(frame)
     np.testing.assert_allclose(encoded[:, 4], [5.5, 22.0])  # UTC
     np.testing.assert_allclose(encoded[:, 6], [1.5, 0.5])
+
+
+def test_a_name_may_end_in_nul():
+    X = pd.DataFrame({"a\0": ["u", "v"] * 10, "b": np.arange(20.0)})
+    y = np.arange(20.0)
+    assert len(advise(X, y, budget=0).build().fit(X, y).predict(X)) == 20

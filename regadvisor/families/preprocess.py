@@ -147,7 +147,8 @@ def usual_preprocessor(
         images: Steps = [] if facts.image_shape is None else [("flatten", FunctionTransformer(flatten))]
         return Pipeline([*images, *impute, *_scaler(for_network)])
     # Column numbers are positions to scikit-learn, in frames as well as in arrays.
-    is_named = all(isinstance(column.name, str) for column in facts.columns)
+    # NumPy, with which scikit-learn looks columns up, leaves out a NUL at the end.
+    is_named = all(isinstance(column.name, str) and column.name[-1:] != "\0" for column in facts.columns)
     orders = [column.date_order for column in _of_kind(facts, "date")]
     formats = [column.date_format for column in _of_kind(facts, "date")]
     parts_of = DateParts(orders=orders if any(orders) else None, formats=formats if any(formats) else None)
