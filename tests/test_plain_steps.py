@@ -173,3 +173,18 @@ def test_a_script_for_a_mixed_frame_stands_alone(target: str) -> None:
     predict = names["model"].predict if target == "sklearn" else names["predict"]
     expected = advice.build().fit(frame, y).predict(frame)
     np.testing.assert_allclose(np.ravel(predict(frame)), expected, atol=1e-8 if target == "sklearn" else 1e-3)
+
+
+def test_a_program_without_sources_imports_our_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"text": LEVELS["texts"], "number": np.arange(float(N))})
+    advice = regadvisor.advise(frame, np.arange(float(N)), budget=0)
+    whole = advice.snippet("sklearn")
+
+    def frozen(value: Any) -> str:
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr(inspect, "getsource", frozen)
+    script = advice.snippet("sklearn")
+    assert "from regadvisor.export.plain import AsText" in script
+    assert script.split("model = ")[1] == whole.split("model = ")[1]
+    exec(compile(script, "script", "exec"), {"X": frame, "y": np.arange(float(N))})

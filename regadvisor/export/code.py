@@ -46,7 +46,11 @@ class _Needs:
 
     def define(self, value: Any) -> str:
         """Note the source of a step of ours and what that imports, and return its name."""
-        source = inspect.getsource(value)
+        try:
+            source = inspect.getsource(value)
+        except OSError:  # a program that was frozen holds no sources
+            self.imports.add(f"from {value.__module__} import {value.__name__}")
+            return str(value.__name__)
         self.definitions[value.__name__] = source
         self.imports.update(line for name, line in _SCRIPT_IMPORTS.items() if name in source)
         return str(value.__name__)
