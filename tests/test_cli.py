@@ -27,6 +27,7 @@ from regadvisor.report.serial import from_json, to_json
 from regadvisor.report.shell import for_shell
 from regadvisor.report.text import to_text
 from regadvisor.report.view import view
+from regadvisor.search.store import opened
 
 ROWS = "a,b,id,site,day,y\n" + "".join(f"{i},{i % 3},{i},{i % 4},{i},{i % 2}\n" for i in range(24))
 
@@ -319,6 +320,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(standin: StandIn, data
     assert "--resume" in result.stderr
 
     standin.error = None
+    refused = run("advise", data, "--target", "y", "-o", "a.json")
+    assert refused.exit_code == terminal.USAGE
+    assert "which holds something else" in refused.stderr, "the stand-in's journal is none"
+    Path("a.json.journal").unlink()
+    with opened("a.json.journal") as journal:
+        journal.put("known", 1)
     refused = run("advise", data, "--target", "y", "-o", "a.json")
     assert refused.exit_code == terminal.USAGE
     assert "--resume" in refused.stderr
