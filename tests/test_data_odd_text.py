@@ -225,6 +225,8 @@ def test_codes_are_not_almost_numbers(texts: list[str]) -> None:
         ("Mai 2021", (2021, 5, 1)),
         ("Mai-21", (2021, 5, 1)),
         ("Montag, 3. Mai 2021", (2021, 5, 3)),
+        ("Fri. 3. 5. 2021", (2021, 5, 3)),
+        ("sexta-feira, 3 de maio de 2021", (2021, 5, 3)),
         ("lunes 3 de mayo de 2021", (2021, 5, 3)),
         ("7 мая 2021", (2021, 5, 7)),
         ("3 września 2021", (2021, 9, 3)),
@@ -254,6 +256,22 @@ def test_months_quarters_weeks_and_other_languages(text: str, date: tuple[int, i
 )
 def test_what_is_no_month_or_week_is_no_date(text: str) -> None:
     assert find_dates(pd.Series([text])) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "is_date"),
+    [
+        *[(form, False) for form in ("Room {}-10-2012", "size {}/12/14", "id 202010{}", "level {} May 20")],
+        *[(form, False) for form in ("SET-{}", "ip {}.1.2020", "lot 2020-10-{}", "Smith {}-11-12")],
+        *[(form, True) for form in ("Wed {}-10-2012", "mer. {} mai 2024", "zaterdag {} mei 2024")],
+    ],
+)
+def test_a_word_before_a_date_is_a_weekday_and_codes_of_one_word_are_no_months(
+    form: str, is_date: bool
+) -> None:
+    texts = pd.Series([form.format(number) for number in range(10, 28)])
+    assert (find_dates(texts) is not None) == is_date
+    assert find_dates(pd.Series(["Dec-20", "Jan-21", "Feb-21"])) is not None
 
 
 # ------------------------------------------------------------------------------------------- targets

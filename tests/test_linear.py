@@ -515,6 +515,8 @@ def test_costs_grow_with_the_rows():
     assert 0 < costs.full_run_s(150) <= costs.full_run_s(15_000)
     (fit,) = FAMILY.train(prepared, [Job(regularizer=Regularizer(l2=0.1))], deadline=NEVER)
     assert FAMILY.training(fit, n_sample=150, n_rows=150, seed=7).seed == 7
+    only_l1 = LinearFamily(("none", "l1")).probe(prepared)  # as of Lasso
+    assert 0 < only_l1.full_run_s(150) <= only_l1.full_run_s(15_000)
 
 
 @pytest.mark.parametrize("load", [load_wine, load_diabetes])

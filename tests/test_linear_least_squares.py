@@ -38,6 +38,15 @@ def test_the_fit_is_that_of_scikit_learn(options, form, n_targets, weighted) -> 
         np.testing.assert_array_equal(own.coef_ == 0, exact.coef_ == 0)
 
 
+def test_arguments_are_checked_and_one_column_of_targets_is_one_target() -> None:
+    X, y = made()
+    with pytest.raises(ValueError, match="l1_ratio"):
+        SparseElasticNet(l1_ratio=2.0).fit(X, y)
+    own, theirs = (kind(alpha=2.0).fit(X, y[:, None]) for kind in (SparseLasso, Lasso))
+    assert own.coef_.shape == theirs.coef_.shape
+    assert own.predict(X).shape == theirs.predict(X).shape
+
+
 def test_the_minimum_is_reached_on_collinear_columns_where_coordinate_descent_stops() -> None:
     r = np.random.default_rng(0)
     bumps = np.exp(-0.5 * ((np.arange(200) - np.linspace(0, 200, 12)[:, None]) / 25) ** 2)  # as in spectra

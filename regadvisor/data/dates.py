@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
 from regadvisor.data.date_format import common_format
+from regadvisor.data.date_words import MONTH_OF, WEEKDAYS
 from regadvisor.thresholds import DATE_SHARE
 from regadvisor.words import level_text, means_missing
 
@@ -31,32 +32,9 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "mdy", "dmy")
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
-#: Names of the months without accents, in English, German, French, Spanish, Italian, Portuguese, Dutch,
-#: Scandinavian, Polish, Russian and Turkish; what they begin with is enough, unless it says another month
-#: elsewhere.
-_MONTHS = (
-    "jan janv january januar januari janvier enero ene gennaio gen janeiro"
-    " stycznia sty янв январь января ocak",
-    "feb fev febr fevr february februar februari fevrier febrero febbraio fevereiro lutego"
-    " lut фев февр февраль февраля subat",
-    "mar mrz mrt march marz maerz maart mars marzo marco marts marca март марта мар mart",
-    "apr avr abr april avril abril aprile kwietnia kwi апр апрель апреля nisan",
-    "may mai mei mayo maggio mag maio maj maja маи мая mayıs",
-    "jun june juni juin junio giugno giu junho czerwca cze июн июнь июня haziran",
-    "jul july juli juillet juil julio luglio lug julho lipca lip июл июль июля temmuz",
-    "aug aou ago august augustus aout agosto augusti sierpnia sie авг август августа agustos",
-    "sep sept set september septembre septiembre settembre setembro wrzesnia wrz"
-    " сен сент сентябрь сентября eylul",
-    "oct okt ott out october oktober octobre octubre ottobre outubro"
-    " pazdziernika paz окт октябрь октября ekim",
-    "nov november novembre noviembre novembro listopada lis ноя нояб ноябрь ноября kasım",
-    "dec dez dic december dezember decembre diciembre dicembre dezembro grudnia"
-    " gru дек декабрь декабря aralık",
-)
-_MONTH_OF = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
-_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\.?"
+_MONTH = rf"(?P<month>{'|'.join(sorted(MONTH_OF, key=len, reverse=True))})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?"
-_WEEKDAY = r"(?:[^\W\d_]{2,13}\.?,?\s+)?"
+_WEEKDAY = rf"(?:(?:{WEEKDAYS})\.?,?\s+)?"
 _GAP = r"[\s./-]"
 _OF = r"(?:del?\s+)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
@@ -65,6 +43,7 @@ _CLOCK = (
     r"|(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?)?)"
     r"(?:\s*(?P<half>[ap])\.?m\.?)?(?:\s*(?P<zone>z|utc|gmt|[+-]\d\d(?::?\d\d)?))?)?"
 )
+_SHORT = re.compile(rf"{_MONTH}(?:-| ?')(?P<year>\d\d)")
 #: How dates are written, in small letters.
 _FORMS = tuple(
     re.compile(_WEEKDAY + form + _CLOCK)
@@ -74,7 +53,6 @@ _FORMS = tuple(
         rf"{_DAY}\.?{_GAP}*{_OF}{_MONTH},?{_GAP}*{_OF}(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH}{_GAP}*{_DAY},?{_GAP}+(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH},?{_GAP}+(?P<year>\d{{4}})",
-        rf"{_MONTH}(?:-| ?')(?P<year>\d\d)",
         rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}{_GAP}*{_DAY}",
     )
 ) + tuple(
@@ -166,6 +144,11 @@ def find_dates(column: AnySeries) -> FoundDates | None:
     most = max(int(found.sum()) for found in read.values())
     if most == 0 or most < DATE_SHARE * int((~is_missing).sum()):
         return None
+    first = _match(texts[int(is_missing.argmin())])
+    found = map(_match, texts) if first and first.re is _SHORT else ()
+    months = [match["month"] if match.re is _SHORT else match.re for match in found if match]
+    if len(months) > 1 and len(set(months)) == 1:
+        return None  # codes such as "SET-01" have one word, months of many years several
     is_open = ~fields["is_fixed"] & fields["can"].any(axis=1)
     order, is_ambiguous = _decided(fields, read, is_open)
     unread = ~read[order] & ~is_missing
@@ -286,9 +269,8 @@ def _match(text: str) -> re.Match[str] | None:
         small = _OF_CHINA.sub(r"\1-\2-\3", unicodedata.normalize("NFC", small))
         letters = unicodedata.normalize("NFD", small)
         small = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
-    if ". " in small:  # "5. 3. 2024"
-        small = small.replace(". ", ".").rstrip(".")
-    return next((found for form in _FORMS if (found := form.fullmatch(small))), None)
+    small = re.sub(r"(?<=\d)\. (?=\d)", ".", re.sub(r"(?<=\d)\.$", "", small))  # "2024. 5. 31."
+    return next((found for form in (*_FORMS, _SHORT) if (found := form.fullmatch(small))), None)
 
 
 def _field(text: str) -> _Field:
@@ -306,7 +288,7 @@ def _field(text: str) -> _Field:
         can = _PACKED_YEARS[0] <= year <= _PACKED_YEARS[1]
         return (year, month, day), (can, can, can), True, False, False, clock
     if "month" in parts:
-        three = int(parts["year"]), _MONTH_OF[parts["month"]], int(parts.get("day") or 1)
+        three = int(parts["year"]), MONTH_OF[parts["month"]], int(parts.get("day") or 1)
         return three, _ANY, True, len(parts["year"]) == 2, False, clock
     first, last = len(parts["a"]), len(parts["c"])
     is_dot = parts["gap"] == "."

@@ -41,6 +41,7 @@ class SparseElasticNet(ElasticNet):
         X: (n_rows, n_features), dense or sparse. y: (n_rows,) or (n_rows, n_targets).
         sample_weight: (n_rows,) or None.
         """
+        self._validate_params()
         found = None if self.positive or self.warm_start else self._solved(X, y, sample_weight)
         if found is None:
             super().fit(X, y, sample_weight=sample_weight, check_input=check_input)
@@ -76,8 +77,8 @@ class SparseElasticNet(ElasticNet):
             return None
         coef, intercept = sd * found.W.T, mean + sd * found.b - center @ (sd * found.W)
         if np.ndim(y) == 1:
-            coef, intercept = coef[0], intercept[0]
-        return coef, intercept if self.fit_intercept else 0.0
+            intercept = intercept[0]
+        return coef[0] if len(coef) == 1 else coef, intercept if self.fit_intercept else 0.0
 
 
 class SparseLasso(SparseElasticNet, Lasso):
