@@ -71,7 +71,7 @@ class Mortal(ThreadPoolExecutor):
     n_deaths = 0
 
     def submit(self, function: Any, piece: Any, /) -> Any:  # type: ignore[override]
-        if self.deadly not in piece.jobs:
+        if self.deadly not in getattr(piece, "jobs", ()):
             return super().submit(function, piece)
         Mortal.n_deaths += 1
         future: Future[Any] = Future()

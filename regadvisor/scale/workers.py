@@ -123,10 +123,15 @@ class _Pool(Workers):
         self._pool = self._new() if given is None else given
         #: Whether work under way is of no more use.
         self._must_end = False
+        #: Whether a worker ever answered; why none ever will.
+        self._has_answered = False
+        self._hopeless: WorkerError | None = None
 
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result | WorkerError]:
+        if self._hopeless is not None:
+            raise self._hopeless
         tries = [0] * len(items)
         under_way: dict[int, Future[Result]] = {}
         done: dict[int, Result | WorkerError] = {}
@@ -148,6 +153,7 @@ class _Pool(Workers):
                 for i in [i for i, future in under_way.items() if future.done()]:
                     try:
                         done[i] = under_way.pop(i).result()
+                        self._has_answered = True
                     except BrokenExecutor as error:
                         under_way[i] = Future()  # it is counted below
                         lost = sorted(under_way)
@@ -159,6 +165,7 @@ class _Pool(Workers):
                         # A second break must not forget the others.
                         suspects = sorted({*suspects, *lost} - done.keys())
                         self._replace()
+                        self._check_start()
                         break
                     suspects = [each for each in suspects if each != i]
                 while wanted in done:
@@ -184,6 +191,14 @@ class _Pool(Workers):
                 "executor must be open, got one that was shut down; call advise() within its with statement"
             ) from error
 
+    def _check_start(self) -> None:
+        """Raise WorkerError if a worker dies that has nothing to do: all others would, too."""
+        try:
+            self._has_answered = self._has_answered or not self._submit(int, "0").result()
+        except BrokenExecutor as error:
+            self._hopeless = _killer("its start", error, n=1)
+            raise self._hopeless from error
+
     def _replace(self) -> None:
         if self._is_own:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -203,10 +218,10 @@ class _Pool(Workers):
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _killer(item: Any, error: BaseException) -> WorkerError:
-    called = getattr(item, "called", repr(item))
+def _killer(item: Any, error: BaseException, *, n: int = _TRIES) -> WorkerError:
+    called = item if isinstance(item, str) else getattr(item, "called", repr(item))
     found = WorkerError(
-        f"a worker must survive its work, got {_TRIES} that died at {called}; look for their end in the "
+        f"a worker must survive its work, got {n} that died at {called}; look for their end in the "
         "logs (too little memory? a script without if __name__ == '__main__':?), give workers more memory, "
         "or use fewer of them"
     )

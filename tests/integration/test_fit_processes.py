@@ -92,3 +92,16 @@ def test_ctrl_c_keeps_what_the_workers_have_finished(tmp_path: Path) -> None:
         out, _ = driver.communicate(timeout=120)  # no worker sleeps on
     assert driver.returncode == 0
     assert out.startswith("['The run was interrupted: this is the best of what was known then.']")
+
+
+def test_a_script_without_its_guard_is_told_so_at_once(tmp_path: Path) -> None:
+    """It was tried three times for each candidate: every worker runs the script again, and dies."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from regadvisor.scale.workers import workers\n"
+        "with workers(2) as crew:\n"
+        "    print(list(crew.run(abs, [1, 2, 3])))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "must survive its work, got 1 that died at its start; look for their end" in done.stderr
