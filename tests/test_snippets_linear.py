@@ -227,3 +227,14 @@ def test_a_regression_has_the_alpha_of_the_headline(regularizer):
     model = run(script, X=X, y=y)["model"]
     assert model[-1].alpha == pytest.approx(told["alpha"])
     np.testing.assert_allclose(model.predict(X), advice.build().fit(X, y).predict(X), rtol=1e-3)
+
+
+@pytest.mark.parametrize("regularizer", [Regularizer(l2=0.02), Regularizer(l1=0.02)])
+def test_rows_with_weights_are_fitted_by_the_name_of_the_step(regularizer):
+    X, y = data("binary")
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    record = regadvisor.advise(X, y, sample_weight=weight, effort="quick", budget=0).record
+    advice = regadvisor.Advice(replace(record, strength=replace(record.strength, regularizer=regularizer)))
+    model = run(advice.snippet("sklearn"), X=X, y=y, sample_weight=weight)["model"]
+    own = advice.build().fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.predict_proba(X), own.predict_proba(X), atol=1e-3)

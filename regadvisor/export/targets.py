@@ -48,7 +48,8 @@ def _sklearn(request: Request) -> str:
         pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
     if request.facts.is_plain_y and request.training.estimator is None:
         pipeline = unnamed(_in_own_unit(pipeline, request))
-        weights = weights and weights.replace("model__", f"{pipeline.steps[-1][0]}__", 1)
+        written = getattr(pipeline[-1], "written_as", type(pipeline[-1]))  # make_pipeline calls it so
+        weights = weights and weights.replace("model__", f"{written.__name__.lower()}__", 1)
     return sklearn_snippet(
         pipeline, task=request.facts.task, verdict_comment=request.verdict, weights=weights
     )
