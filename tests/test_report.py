@@ -281,6 +281,9 @@ def test_that_a_penalty_is_needed_does_not_say_that_it_lowers_the_loss(reply: st
     assert view(record).claims[0] == "L2 lowers the loss by 0.5% or more: likely (0.82)."
     said = "Regularizing helps: likely." if reply == "better" else "Regularizing is needed: without"
     assert headline(record)[1].startswith(said)
+    scores = exchanged(scores, replace(found, p_better=0.08))
+    record = replace(record, evidence=replace(record.evidence, scores=scores))
+    assert view(record).claims[0] == "Regularizing is needed: without a penalty there is no best fit."
 
 
 def _alone(record: Record, found: Comparison) -> Record:

@@ -142,6 +142,8 @@ def _claimed(claim: Claim, record: Record) -> str:
     name = short_label(kind)
     found = None if kind == "none" or scores is None else scores.comparison(kind, "none")
     if claim.statement == "Regularize." and scores is not None and found is not None:
+        if not scores.none_exists and found.p_better < 0.5:  # which "unlikely" would seem to deny
+            return "Regularizing is needed: without a penalty there is no best fit."
         claim = of_loss(claim, scores, found)
     sure = f"{support(claim)}{_share(claim)}"
     if claim.name == "kind":
