@@ -90,7 +90,7 @@ def test_an_export_target_is_one_function_and_one_row(monkeypatch: pytest.Monkey
         made.snippet("r")  # type: ignore[arg-type]
     monkeypatch.setitem(targets.TARGETS, "r", for_r)
     code = made.snippet("r")  # type: ignore[arg-type]
-    assert code.startswith("# Start with ")
+    assert code.startswith("# Use ")
     assert repr(sum(made.regularizer.strengths().values())) in code
 
 

@@ -172,7 +172,8 @@ def test_a_script_for_a_mixed_frame_stands_alone(target: str) -> None:
     exec(script, names)
     predict = names["model"].predict if target == "sklearn" else names["predict"]
     expected = advice.build().fit(frame, y).predict(frame)
-    np.testing.assert_allclose(np.ravel(predict(frame)), expected, atol=1e-8 if target == "sklearn" else 1e-3)
+    # The script is trained by another solver, or in single precision.
+    np.testing.assert_allclose(np.ravel(predict(frame)), expected, atol=1e-4 if target == "sklearn" else 1e-3)
 
 
 def test_a_program_without_sources_imports_our_steps(monkeypatch: pytest.MonkeyPatch) -> None:
