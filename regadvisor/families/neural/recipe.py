@@ -209,12 +209,12 @@ class Recipe:
         own = getattr(self.optimizer, "__name__", self.optimizer)
         if isinstance(own, str):  # torch.optim.Adam and "Adam", too
             object.__setattr__(self, "optimizer", own.lower())
+        for name in _RULES:
+            check(_RULES, name, getattr(self, name))
         for name in ("lr", "momentum", "warmup", "clip_norm"):
             given = getattr(self, name)
             if is_number(given):  # float32 holds too small a range
                 object.__setattr__(self, name, float(given))
-        for name in _RULES:
-            check(_RULES, name, getattr(self, name))
         coupling: object = self.coupling
         if coupling is None:
             object.__setattr__(self, "coupling", "loss" if self.optimizer == "adam" else "decoupled")
