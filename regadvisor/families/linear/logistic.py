@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
@@ -24,7 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from regadvisor.deadline import NEVER
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.newton import TOLERANCE, descend
-from regadvisor.families.linear.problem import Penalty, Problem, Solution
+from regadvisor.families.linear.problem import Penalty, Problem, Solution, centred
 
 
 class SparseLogisticRegression(LogisticRegression):
@@ -91,14 +90,9 @@ def _solved(problem: Problem, penalty: Penalty, *, tol: float) -> Solution:
 def _problem(
     rows: Any, codes: NDArray[np.intp], weight: NDArray[np.float64], *, has_intercept: bool
 ) -> tuple[Problem, NDArray[np.float64]]:
-    """Return the problem, and what was taken off its columns (dense ones have to be centred)."""
+    """Return the problem, and what was taken off its columns."""
     share = weight / weight.sum()
-    center = np.zeros(rows.shape[1])
-    if sparse.issparse(rows):
-        features: Any = sparse.csc_array(rows)  # type: ignore[call-overload]
-    else:
-        center = share @ rows if has_intercept else center
-        features = np.asfortranarray(rows - center)
+    features, center = centred(rows, share, has_intercept=has_intercept)
     member = np.asfortranarray(np.eye(codes.max() + 1)[codes])
     problem = Problem(
         X=features,

@@ -288,6 +288,18 @@ def constant_solution(problem: Problem) -> Solution:
     return Solution(W=W, b=problem.constant, converged=True)
 
 
+def centred(rows: Any, share: Floats, *, has_intercept: bool) -> tuple[Matrix, Floats]:
+    """Return features as a problem has them, and what was taken off their columns; sparse ones stay.
+
+    `share` (n_rows,): row weights that sum to 1.
+    """
+    center = np.zeros(rows.shape[1])
+    if sparse.issparse(rows):
+        return sparse.csc_array(rows), center  # type: ignore[call-overload]
+    center = share @ rows if has_intercept else center
+    return np.asfortranarray(rows - center), center
+
+
 def columns(X: Matrix, chosen: NDArray[np.intp]) -> Matrix:
     """Return some columns; of a dense array column by column in memory, which is how they are stored."""
     return X[:, chosen] if isinstance(X, sparse.sparray) else X.T[chosen].T
