@@ -282,7 +282,7 @@ def _ties(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
 
 
 def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[str]:
-    """Nothing is said to be sure that is called open elsewhere, and nothing above 99%."""
+    """Nothing is said to be sure that is called open elsewhere."""
     said = " ".join((*shown.headline, *shown.claims))
     if record.status == "cant_tell" and not shown.headline[0].startswith("Can't tell"):
         yield f"can't tell, but the headline says {shown.headline[0]!r}"
@@ -293,8 +293,6 @@ def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[s
             yield f"what is advised is harmful: {line!r}"
         if "Regularizing helps" in said and re.match(r"\S+ lowers the loss.*: unlikely", line):
             yield f"it helps, and {line!r}"
-    if "100% sure" in said:
-        yield "surer than 99%"
     found = scores.comparison(record.strength.regularizer.kind, "none")
     if found is not None and "Regularizing helps: very likely" in said and found.reply != "better":
         yield f"very likely to help, and {found.reply} in the table"

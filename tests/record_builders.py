@@ -252,10 +252,7 @@ def tie() -> Record:
         record,
         status="tie",
         ties=("l1", "elasticnet"),
-        claims=(
-            replace(record.claims[0], probability=record.claims[0].support),
-            replace(record.claims[1], support=0.4),
-        ),
+        claims=(record.claims[0], replace(record.claims[1], support=0.4)),
     )
 
 
@@ -296,7 +293,7 @@ def none() -> Record:
         evidence=Evidence(sample=EVERYTHING, resources=RESOURCES, scores=scores),
         walk=walked(LINEAR, said),
         strength=Strength(regularizer=Regularizer(), source="search"),
-        claims=(Claim(name="regularize", statement="No regularizer needed", support=0.95, probability=0.91),),
+        claims=(Claim(name="regularize", statement="No regularizer needed", support=0.95),),
         flips=(Flip(outcome="l2", condition="L2 were at least 0.2% better than no regularizer (now 0.1%)"),),
     )
 

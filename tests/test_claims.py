@@ -37,7 +37,7 @@ def made(
 
 
 def claimed(kind: str, found: tuple[Resampled, ScoreEvidence], **more: float) -> dict[str, Claim]:
-    return {each.name: each for each in claims.claims(kind, *found, family="linear", **more)}  # type: ignore[arg-type]
+    return {each.name: each for each in claims.claims(kind, *found, **more)}  # type: ignore[arg-type]
 
 
 def kinds_of(means: dict[str, float], rng: np.random.Generator, *, noise: float) -> dict[str, np.ndarray]:
@@ -157,9 +157,7 @@ def test_an_edited_comparison_is_read_from_either_side() -> None:
     base = np.random.default_rng(0).exponential(size=N)[None]
     draws, scores = made({"none": base, "l2": 0.99 * base})
     turned = replace(scores, comparisons=tuple(each.turned for each in scores.comparisons))
-    assert claims.claims("l2", draws, turned, family="linear") == claims.claims(
-        "l2", draws, scores, family="linear"
-    )
+    assert claims.claims("l2", draws, turned) == claims.claims("l2", draws, scores)
 
 
 # ------------------------------------------------------------------------------------- enough folds

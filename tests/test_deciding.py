@@ -30,7 +30,6 @@ from sklearn.preprocessing import StandardScaler
 from test_chart import compared
 
 from regadvisor import thresholds
-from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.claims import most_lost, no_worse, rows_needed, strength_holds
 from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.data.source import make_table
@@ -110,8 +109,7 @@ def test_no_regularization_that_ties_is_still_an_advice() -> None:
     assert decision.strength.source == "none"
     assert decision.strength.ties == {}
     assert claim(decision, "regularize").statement == "No regularizer is needed."
-    strength = claim(decision, "strength")
-    assert (strength.support, strength.probability) == (None, None)
+    assert claim(decision, "strength").support is None
 
 
 def unsure(a: str, b: str, *, half: float) -> Comparison:
@@ -426,22 +424,13 @@ def test_none_is_as_sure_as_it_is_that_the_gain_does_not_last() -> None:
     same = replace(lost, p_better=0.1, p_same=0.85, p_worse=0.05)
     for said in (decision, decider(found, replace(evidence, growth=same), n_rows=2 * N).decide()):
         for name in ("regularize", "kind"):
-            assert (claim(said, name).support, claim(said, name).probability) == (0.9, None)
+            assert claim(said, name).support == 0.9
         assert claim(said, "strength").support is None
     lasting = decider(found, replace(evidence, growth=growth_of(n_rows=2 * N)), n_rows=2 * N).decide()
     assert lasting.strength.regularizer.kind == "l2"
     # A gain that lasts leaves the claims as they are on the sample, for all that is known of the growth.
     on_sample = decider(found, evidence_of(scores_of(found)), n_rows=2 * N).decide()
     assert lasting.claims == on_sample.claims
-    mapped = decider(found, evidence, n_rows=2 * N, family=RecordingFamily("mlp")).decide()
-    assert claim(mapped, "regularize").probability is None
-
-
-def test_that_regularizing_helps_is_never_surer_than_its_support() -> None:
-    made = replace(nearly(0.01, noise=0.4), family=RecordingFamily("mlp"))
-    regularize = claim(made.decide(), "regularize")
-    assert regularize.support < calibrated("regularize", regularize.support, family="mlp")
-    assert regularize.probability == regularize.support
 
 
 @pytest.mark.parametrize(
@@ -471,17 +460,6 @@ def test_the_probability_of_a_signal_bounds_both_claims_where_the_chart_asks_for
     assert claim(classic, "regularize").support == thresholds.HIGHEST_SUPPORT
     assert classic.strength.regularizer.kind == "l1"
     assert claim(classic, "kind").support == pytest.approx(no_worse(draws_of(found), ["l1"]))
-
-
-def test_a_probability_is_said_only_where_a_map_can_be_trusted() -> None:
-    found = trained(doubtful())
-    evidence = evidence_of(scores_of(found))
-    linear = decider(found, evidence).decide()
-    assert {each.probability for each in linear.claims} == {None}
-    network = decider(found, evidence, family=RecordingFamily("mlp")).decide()
-    support = claim(network, "regularize").support
-    assert claim(network, "regularize").probability == calibrated("regularize", support, family="mlp")
-    assert claim(network, "kind").probability is None
 
 
 def test_what_rescaling_costs_counts_in_the_support() -> None:
@@ -570,7 +548,6 @@ def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
     assert [each.name for each in decision.claims] == ["regularize"]
     assert claim(decision, "regularize").statement == "Nothing beats always guessing."
     assert claim(decision, "regularize").support == thresholds.HIGHEST_SUPPORT
-    assert claim(decision, "regularize").probability is None
     assert decision.scores is not None
     assert [fact.kind for fact in decision.scores.fit_facts] == ["none", "l1"]
 

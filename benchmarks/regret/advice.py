@@ -167,7 +167,6 @@ def _said(advice: Advice) -> dict[str, Any]:
         "effort": record.settings.effort,
         "n_sample": None if sample is None else sample.n_rows,
         "support": {claim.name: claim.support for claim in record.claims},
-        "calibrated": any(claim.probability is not None for claim in record.claims),
         "path": [[step.question, step.reply] for step in record.walk.steps],
         "stages": record.timings.stages,
     }

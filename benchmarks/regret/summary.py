@@ -116,7 +116,7 @@ def _score_task(
 
 
 def _claim(run: dict[str, Any]) -> dict[str, Any]:
-    """Return what an advice said, for the fit of the calibration."""
+    """Return what an advice said."""
     names = ("set", "split", "n_train", "family", "policy", "version", "kind", "outcome", "status")
     return {name: run[name] for name in (*names, "source", "effort", "n_sample", "support")}
 

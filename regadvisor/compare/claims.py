@@ -22,7 +22,6 @@ import numpy as np
 from scipy import special
 
 from regadvisor import thresholds
-from regadvisor.compare.calibration import calibrated
 from regadvisor.compare.panel import ANY, CONSTANT
 from regadvisor.records import Claim, Comparison, ScoreEvidence
 from regadvisor.regularizer import KINDS, LABELS, Kind
@@ -144,19 +143,13 @@ def rows_needed(comparison: Comparison, n_rows: int) -> int | None:
 
 
 def claims(
-    kind: Kind,
-    draws: Resampled,
-    scores: ScoreEvidence,
-    *,
-    family: str,
-    signal: float = 1.0,
-    discount: float = 1.0,
+    kind: Kind, draws: Resampled, scores: ScoreEvidence, *, signal: float = 1.0, discount: float = 1.0
 ) -> tuple[Claim, ...]:
     """Return whether to regularize, which kind, and how strong, each with how sure it is.
 
-    `kind`: what is advised. `scores`: its comparisons are read. `family`: name of the model family, for maps
-    from support to probability. `signal`: probability that anything beats the constant: it bounds the first
-    two claims. `discount`: factor on all of them, for what a sub sample does not show.
+    `kind`: what is advised. `scores`: its comparisons are read. `signal`: probability that anything beats the
+    constant: it bounds the first two claims. `discount`: factor on all of them, for what a sub sample does
+    not show.
     """
     region = f"{thresholds.SAME_REGION:.1%}"
     statement, helps = regularize(kind), no_worse(draws, ["none"])
@@ -175,20 +168,9 @@ def claims(
         "strength": (f"Its strength is within {region} of the best tried.", strength),
     }
     return tuple(
-        _claim(name, said, None if share is None else capped(share * discount), family)
+        Claim(name=name, statement=said, support=None if share is None else capped(share * discount))
         for name, (said, share) in found.items()
     )
-
-
-def _claim(
-    name: Literal["regularize", "kind", "strength"], statement: str, support: float | None, family: str
-) -> Claim:
-    """Return a claim with its probability, where a map from support can be trusted."""
-    probability = None if support is None else calibrated(name, support, family=family)
-    # The map of "regularize" counted a tie as right, which the claim no longer does.
-    if probability is not None and support is not None and statement == regularize("l2"):
-        probability = min(probability, support)
-    return Claim(name=name, statement=statement, support=support, probability=probability)
 
 
 def regularize(outcome: str) -> str:

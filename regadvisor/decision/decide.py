@@ -160,7 +160,6 @@ class Decider:
                     outcome,
                     draws,
                     scores,
-                    family=self.family.name,
                     signal=self._signal(scores),
                     discount=next(factor for upto, factor in thresholds.SUB_SAMPLE_DISCOUNT if ratio <= upto),
                 )
@@ -240,10 +239,7 @@ class Decider:
         if growth is None or last.question != "Q10" or last.reply not in ("no", "same"):
             return found
         support = claims.capped(1.0 - growth.p_better)
-        return tuple(
-            each if each.name == "strength" else replace(each, support=support, probability=None)
-            for each in found
-        )
+        return tuple(each if each.name == "strength" else replace(each, support=support) for each in found)
 
     def _signal(self, scores: ScoreEvidence) -> float:
         """Return the probability that anything beats the constant, where the chart asks for it.

@@ -77,8 +77,6 @@ class Claim:
     #: Share of resamplings in which the claim holds, a tie counted as holding (no signal: of those that show
     #: none; regularize: probability of gaining more than a tie), in [0, 0.99]; None: not measured.
     support: float | None
-    #: Probability that the claim is right, learned across data sets; None: no map to it can be trusted.
-    probability: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

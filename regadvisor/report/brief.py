@@ -27,7 +27,7 @@ def brief(record: Record) -> dict[str, Any]:
         gain, gain_low, gain_high : float or None
             Share of the loss without a regularizer that it takes off, and the ends of its interval, each 80%
             sure.
-        support, probability : float or None
+        support : float or None
             Of the claim that the verdict rests on; see ``advice.confidence``.
         ties : list of str
         most_lost : float or None
@@ -56,7 +56,6 @@ def brief(record: Record) -> dict[str, Any]:
         "parameters": parameters(record),
         **dict(zip(("gain", "gain_low", "gain_high"), gains(record), strict=True)),
         "support": None if claim is None else claim.support,
-        "probability": None if claim is None else claim.probability,
         "ties": list(record.ties),
         "most_lost": record.most_lost,
         "took_s": record.timings.total_s,

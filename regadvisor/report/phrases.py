@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from regadvisor.records import Claim, Comparison, ScoreEvidence
 from regadvisor.regularizer import Regularizer, plain_label
-from regadvisor.thresholds import HIGHEST_SUPPORT, LIKELY
+from regadvisor.thresholds import LIKELY
 from regadvisor.words import capital, joined, number, percent
 
 #: Characters of a feature's name.
@@ -68,7 +68,7 @@ def short_strengths(regularizer: Regularizer) -> str:
 
 
 def likely(probability: float) -> str:
-    """Return a probability as a word. The scale is coarse: most of these shares are not calibrated.
+    """Return a probability as a word. The scale is coarse: these shares are not calibrated.
 
     Examples
     --------
@@ -79,19 +79,15 @@ def likely(probability: float) -> str:
 
 
 def support(claim: Claim | None) -> str:
-    """Return how sure a claim is: a percentage where it was checked on other data sets, else a word.
+    """Return how sure a claim is, as a word.
 
     Examples
     --------
     >>> support(Claim(name="kind", statement="L2", support=0.861))
     'likely'
-    >>> support(Claim(name="kind", statement="L2", support=0.861, probability=0.7))
-    '70% sure'
     """
     if claim is None or claim.support is None:
         return "not measured"
-    if claim.probability is not None:
-        return f"{min(claim.probability, HIGHEST_SUPPORT):.0%} sure"
     return likely(claim.support)
 
 
@@ -102,7 +98,7 @@ def of_loss(claim: Claim, scores: ScoreEvidence, found: Comparison) -> Claim:
     """
     if scores.none_exists or claim.support is None or found.p_better >= claim.support:
         return claim
-    return replace(claim, support=found.p_better, probability=None)
+    return replace(claim, support=found.p_better)
 
 
 def signed_percent(share: float) -> str:

@@ -160,9 +160,8 @@ def _claimed(claim: Claim, record: Record) -> str:
 
 
 def _share(claim: Claim) -> str:
-    """Return the support of a claim in brackets, where a word says how sure it is."""
-    is_word = claim.support is not None and claim.probability is None
-    return f" ({_down(claim.support)})" if is_word and claim.support is not None else ""
+    """Return the support of a claim in brackets, if it was measured."""
+    return "" if claim.support is None else f" ({_down(claim.support)})"
 
 
 def _down(share: float) -> str:

@@ -166,9 +166,9 @@ def from_json(text: str | bytes) -> Record:
 def _check_numbers(record: Record) -> None:
     """Refuse numbers that no run can have written, and no report can show."""
     for claim in record.claims:
-        for name, share in (("support", claim.support), ("probability", claim.probability)):
-            if share is not None and not 0 <= share <= 1:  # NaN is not
-                raise RecordError(f"advice must have a {name} from 0 to 1 of each claim, got {share}: {_DO}")
+        if claim.support is not None and not 0 <= claim.support <= 1:  # NaN is not
+            got = claim.support
+            raise RecordError(f"advice must have a support from 0 to 1 of each claim, got {got}: {_DO}")
     features = record.features
     if features is None:
         return

@@ -166,12 +166,7 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         return (said, *_at_best(record.strength.regularizer.kind, scores))
     claim = of_loss(claim, scores, found)
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
-    if (
-        is_part
-        and (claim.support or 0.0) < REPLY_MASS
-        and claim.probability is None
-        and found.reply == "better"
-    ):
+    if is_part and (claim.support or 0.0) < REPLY_MASS and found.reply == "better":
         assert data is not None
         helps = f"Regularizing helps on the sample and, {support(claim)}, on all {data.n_rows:,} rows."
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)

@@ -51,7 +51,7 @@ class FittedFamily(OnOtherRows):
         self.learner = learner
         self.coupling: Coupling = learner.coupling
         self.model = model
-        #: The figures of linear models (rows, fits, calibration) or those of networks apply by this name.
+        #: The figures of linear models (rows, fits) or those of networks apply by this name.
         self.name = "linear" if learner.laws == "linear" else "fitted"
         self.loss_name: str | None = None
         self.notes: tuple[Note, ...] = ()
