@@ -40,6 +40,7 @@ from regadvisor.traps.view import (
     distances,
     error,
     group_folds,
+    nearest_rows,
     neighbours,
     random_folds,
     ridge,
@@ -281,10 +282,8 @@ def _jumps(
     ranked: NDArray[np.float64], asked: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Return the distances of the nearest rows, the share of rows with a jump in them, and the jumps."""
-    apart = distances(ranked[asked], ranked)
-    apart[np.arange(len(asked)), asked] = np.inf
     farthest = min(_FARTHEST, len(ranked) // 4)
-    near = np.sqrt(np.sort(np.partition(apart, farthest, axis=1)[:, :farthest], axis=1))
+    near = nearest_rows(ranked[asked], ranked, farthest + 1)[0][:, 1:]  # the first is the row itself
     # Copies are another matter, and told already; what is nearer than rounding is one place.
     near = np.maximum(near, 1e-6 * np.sqrt(ranked.shape[1]))
     half = farthest // 2

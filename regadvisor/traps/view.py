@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.neighbors import NearestNeighbors
 
 from regadvisor.data.levels import text_levels
 from regadvisor.data.numbers import some_numbers
@@ -311,12 +312,20 @@ def neighbours(
     held_out = np.zeros((len(_NEIGHBOURS), *y.shape))
     for fold in np.unique(folds):
         test = folds == fold
-        apart = distances(features[test], features[~test])
+        nearest = nearest_rows(features[test], features[~test], max(_NEIGHBOURS))[1]
         for i, few in enumerate(_NEIGHBOURS):
-            nearest = np.argpartition(apart, few, axis=1)[:, :few]
-            held_out[i, test] = y[~test][nearest].mean(axis=1)
+            held_out[i, test] = y[~test][nearest[:, :few]].mean(axis=1)
     errors = np.square(held_out - y).mean(axis=(1, 2))
     return np.asarray(held_out[np.argmin(errors)])
+
+
+def nearest_rows(
+    asked: NDArray[np.float64], among: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return how far the nearest rows are and where they stand, nearest first; (n_asked, count) each."""
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute", n_jobs=1).fit(among)
+    apart, at = search.kneighbors(asked)
+    return apart, at
 
 
 def distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
