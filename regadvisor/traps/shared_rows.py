@@ -265,32 +265,33 @@ def _linked(ranked: NDArray[np.float64]) -> NDArray[np.intp]:
 
     A row is near those before the jump in its distances. A few wrong ones would make chains of sources.
     """
-    near, _, jumps = _jumps(ranked, np.arange(len(ranked), dtype=np.intp))
-    rows, at = np.arange(len(ranked)), np.argmax(jumps, axis=1)
-    most = np.where(jumps[rows, at] >= thresholds.SHARED_JUMP, near[rows, at] * near[rows, at + 1], 0.0)
-    is_near = distances(ranked, ranked) < most[:, None]
-    np.fill_diagonal(is_near, val=True)
-    same = is_near.astype(np.float32) @ is_near.T.astype(np.float32)
-    n_near = is_near.sum(axis=1)
-    either = n_near[:, None] + n_near - same
-    is_linked = is_near & is_near.T & (same >= thresholds.SHARED_SAME_NEIGHBOURS * either)
-    links: sparse.csr_array[np.float64] = sparse.csr_array(is_linked.astype(np.float64))
+    n_rows = len(ranked)
+    nearest, _, jumps = _jumps(ranked, np.arange(n_rows, dtype=np.intp))
+    n_near = np.where(jumps.max(axis=1) >= thresholds.SHARED_JUMP, np.argmax(jumps, axis=1) + 2, 0)
+    rows, place = np.nonzero(np.arange(nearest.shape[1]) < n_near[:, None])
+    near = sparse.csr_array((np.ones(len(rows)), (rows, nearest[rows, place])), shape=(n_rows, n_rows))
+    near = near.maximum(sparse.eye_array(n_rows)).tocsr()
+    one, other = near.multiply(near.T).nonzero()
+    same = (near @ near.T).tocsr()[one, other]
+    sizes = np.diff(near.indptr)
+    linked = same >= thresholds.SHARED_SAME_NEIGHBOURS * (sizes[one] + sizes[other] - same)
+    links = sparse.csr_array((np.ones(linked.sum()), (one[linked], other[linked])), shape=near.shape)
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.intp)
 
 
 def _jumps(
     ranked: NDArray[np.float64], asked: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Return the distances of the nearest rows, the share of rows with a jump in them, and the jumps."""
+) -> tuple[NDArray[np.intp], float, NDArray[np.float64]]:
+    """Return the nearest rows (first the row itself), the share of rows with a jump, and the jumps."""
     farthest = min(_FARTHEST, len(ranked) // 4)
-    near = nearest_rows(ranked[asked], ranked, farthest + 1)[0][:, 1:]  # the first is the row itself
+    apart, nearest = nearest_rows(ranked[asked], ranked, farthest + 1)
     # Copies are another matter, and told already; what is nearer than rounding is one place.
-    near = np.maximum(near, 1e-6 * np.sqrt(ranked.shape[1]))
+    near = np.maximum(apart[:, 1:], 1e-6 * np.sqrt(ranked.shape[1]))
     half = farthest // 2
     inverse = np.mean(np.log(near[:, [-1]] / near[:, half:-1]), axis=1)
     dimension = 1.0 / max(float(np.median(inverse)), 1e-6)
     jumps = np.arange(1, half + 1) * dimension * np.log(near[:, 1 : half + 1] / near[:, :half])
-    return near, float(np.mean(jumps.max(axis=1) >= thresholds.SHARED_JUMP)), jumps
+    return nearest, float(np.mean(jumps.max(axis=1) >= thresholds.SHARED_JUMP)), jumps
 
 
 def _measured(view: View) -> list[int]:
