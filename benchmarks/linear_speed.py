@@ -93,7 +93,7 @@ def tasks(folder: Path | None, only: str | None) -> Iterator[Task]:
 def _tasks(name: str, data: speed_data.Data) -> Iterator[Task]:
     table = make_table(data.X, data.y)
     folds = make_folds(table, folds=5, seed=0).folds
-    problem = LinearFamily().prepare(table, folds[:1], seed=0).encoded[0].problem
+    problem = LinearFamily().prepare(table, folds[:1], seed=0).fold(0).problem
     strengths = problem.l1_max / 10**DECADES
     yield Task(name=f"{name}, L1", problem=problem, penalties=tuple(Penalty(l1=s) for s in strengths))
     mixed = tuple(Penalty(l1=s, l2=s) for s in strengths)
@@ -111,7 +111,7 @@ def ours(task: Task) -> Path_:
         problem = replace(task.problem)
         usual, linear_newton.TOLERANCE = linear_newton.TOLERANCE, tol
         try:
-            found = [solve(problem, [penalty], deadline=Deadline.never())[0] for penalty in task.penalties]
+            found = [solve(problem, penalty, deadline=Deadline.never()) for penalty in task.penalties]
         finally:
             linear_newton.TOLERANCE = usual
         return [(solution.W, solution.b) for solution in found]

@@ -166,7 +166,7 @@ def curves(law: Law, *, repeats: int, seed: int, sizes: tuple[int, ...] = SIZES)
         beta = draw_effects(law, rng)
         for place, n in enumerate(sizes):
             problem = draw_problem(law, beta, n, rng)
-            solutions = solve(problem, penalties, deadline=Deadline.never())
+            solutions = [solve(problem, penalty, deadline=Deadline.never()) for penalty in penalties]
             risks[place, number] = [excess_risk(law, s.W[:, 0], float(s.b[0]), beta) for s in solutions]
     return risks
 

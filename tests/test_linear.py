@@ -78,7 +78,7 @@ def a_collinear_problem(task):
 @pytest.mark.parametrize(("l1", "l2"), [(0.02, 0.0), (0.005, 0.0), (0.01, 0.01), (0.001, 0.01)])
 def test_sparse_classifiers_are_sagas(task, l1, l2):
     problem = a_problem_named(task)
-    (ours,) = solve(problem, [Penalty(l1=l1, l2=l2)], deadline=NEVER)
+    ours = solve(problem, Penalty(l1=l1, l2=l2), deadline=NEVER)
     saga = LogisticRegression(
         solver="saga", C=1 / (l1 + l2), l1_ratio=l1 / (l1 + l2), tol=1e-8, max_iter=50_000, random_state=0
     )
@@ -95,7 +95,8 @@ def test_sparse_classifiers_are_sagas(task, l1, l2):
 def test_collinear_separable_classes_meet_the_optimality_conditions(task):
     problem = a_collinear_problem(task)
     penalties = [Penalty(l1=problem.l1_max * 10.0**-decades) for decades in range(5)]
-    for penalty, solution in zip(penalties, solve(problem, penalties, deadline=NEVER), strict=True):
+    for penalty in penalties:
+        solution = solve(problem, penalty, deadline=NEVER)
         chances = problem.probabilities(problem.X @ solution.W + solution.b)
         residual = problem.weight[:, None] * (chances - problem.T)
         assert solution.converged
@@ -111,7 +112,8 @@ def test_more_features_than_rows_meet_the_optimality_conditions(task):
     y = signal if task == "regression" else np.digitize(signal, [0] if task == "binary" else [-0.7, 0.7])
     problem = a_problem(X, y, task=task)
     penalties = [Penalty(l1=problem.l1_max * share) for share in (0.5, 0.1, 0.01)]
-    for penalty, solution in zip(penalties, solve(problem, penalties, deadline=NEVER), strict=True):
+    for penalty in penalties:
+        solution = solve(problem, penalty, deadline=NEVER)
         Z = problem.X @ solution.W + solution.b
         mean = Z if task == "regression" else problem.probabilities(Z)
         gradient = problem.X.T @ (problem.weight[:, None] * (mean - problem.T))
@@ -155,10 +157,8 @@ def test_quadratics_are_minimised(seed, n_features, n_rows, l1, l2):
 
 def test_ridge_is_scikit_learns_with_weights():
     problem = a_problem_named("regression")
-    strengths = [10.0, 0.1, 1e-4]
-    for l2, ours in zip(
-        strengths, solve(problem, [Penalty(l2=l2) for l2 in strengths], deadline=NEVER), strict=True
-    ):
+    for l2 in (10.0, 0.1, 1e-4):
+        ours = solve(problem, Penalty(l2=l2), deadline=NEVER)
         ridge = Ridge(alpha=l2, solver="svd").fit(problem.X, problem.T[:, 0], sample_weight=problem.weight)
         np.testing.assert_allclose(ours.W[:, 0], ridge.coef_, rtol=1e-9, atol=1e-12)
         assert ours.b[0] == pytest.approx(ridge.intercept_, abs=1e-12)
@@ -171,7 +171,7 @@ def test_least_squares_with_too_many_features_is_the_smallest(n_features):
     problem = a_problem(
         rng.standard_normal((n_rows, n_features)), rng.standard_normal(n_rows), task="regression"
     )
-    (ours,) = solve(problem, [Penalty()], deadline=NEVER)
+    ours = solve(problem, Penalty(), deadline=NEVER)
     smallest = np.linalg.lstsq(problem.X, problem.T[:, 0], rcond=1e-10)[0]
     assert ours.is_limit
     np.testing.assert_allclose(ours.W[:, 0], smallest, atol=1e-7)
@@ -185,7 +185,7 @@ def test_l2_classifiers_are_scikit_learns(task, n_features):
     y = np.digitize(X[:, 0] + rng.standard_normal(50), [0] if task == "binary" else [-0.5, 0.5])
     problem = a_problem(X, y, task=task, weight=rng.uniform(0.2, 2, 50))
     strengths = (1.0, 0.1, 0.01)
-    found = solve(problem, [Penalty(l2=l2) for l2 in strengths], deadline=NEVER)
+    found = [solve(problem, Penalty(l2=l2), deadline=NEVER) for l2 in strengths]
     for l2, ours in zip(strengths, found, strict=True):
         model = LogisticRegression(C=1 / l2, tol=1e-10, max_iter=10_000)
         model.fit(problem.X, y, sample_weight=problem.weight)
@@ -195,7 +195,7 @@ def test_l2_classifiers_are_scikit_learns(task, n_features):
 def test_no_penalty_is_the_best_fit_where_it_exists():
     problem = a_problem_named("binary")
     few = Problem(X=problem.X[:, :3], T=problem.T, weight=problem.weight, is_classification=True)
-    (ours,) = solve(few, [Penalty()], deadline=NEVER)
+    ours = solve(few, Penalty(), deadline=NEVER)
     model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000)
     model.fit(few.X, few.T[:, 0], sample_weight=few.weight * len(few.X))
     assert not ours.is_limit
@@ -211,7 +211,7 @@ def test_no_penalty_is_a_limit_where_no_best_fit_exists(case):
         X, y = rng.standard_normal((80, 3)), rng.integers(0, 2, 80)
         # A 0/1 column that is only ever 1 in one class: that weight grows without end.
         X[:, 0] = y if case == "separable" else (y == 1) & (rng.random(80) < 0.3)
-    (ours,) = solve(a_problem(X, y, task="classes"), [Penalty()], deadline=NEVER)
+    ours = solve(a_problem(X, y, task="classes"), Penalty(), deadline=NEVER)
     assert ours.is_limit
     assert ours.converged
 
@@ -229,7 +229,7 @@ def test_predictors_that_grow_are_no_limit_where_a_best_fit_exists(case: str) ->
         y = rng.integers(0, 24, 1_000)
         X = np.exp(1.5 * (0.3 * rng.standard_normal((24, 20))[y] + rng.standard_normal((1_000, 20))))
     X = (X - X.mean(0)) / X.std(0)
-    (ours,) = solve(a_problem(X, y, task="classes"), [Penalty()], deadline=NEVER)
+    ours = solve(a_problem(X, y, task="classes"), Penalty(), deadline=NEVER)
     assert not ours.is_limit
     assert ours.converged
 
@@ -237,7 +237,7 @@ def test_predictors_that_grow_are_no_limit_where_a_best_fit_exists(case: str) ->
 def test_solvers_give_up_when_the_time_is_over():
     for task in ("binary", "multiclass", "regression"):
         with pytest.raises(OutOfTimeError):
-            solve(a_problem_named(task), [Penalty(l1=0.01)], deadline=Deadline.after(0))
+            solve(a_problem_named(task), Penalty(l1=0.01), deadline=Deadline.after(0))
 
 
 # -------------------------------------------------------------------------------------------- family
@@ -343,11 +343,8 @@ def test_weights_count_as_repeated_rows():
     centred = scale.transform(X) - (times / times.sum()) @ scale.transform(X)
     weighted = Problem(X=centred, T=weighted.T, weight=weighted.weight, is_classification=True)
     repeated = a_problem(np.repeat(X, times, axis=0), np.repeat(y, times), task="binary")
-    penalties = [Penalty(l2=0.01), Penalty(l1=0.01), Penalty(l1=0.01, l2=0.01)]
-    pairs = zip(
-        solve(weighted, penalties, deadline=NEVER), solve(repeated, penalties, deadline=NEVER), strict=True
-    )
-    for one, other in pairs:
+    for penalty in (Penalty(l2=0.01), Penalty(l1=0.01), Penalty(l1=0.01, l2=0.01)):
+        one, other = (solve(problem, penalty, deadline=NEVER) for problem in (weighted, repeated))
         np.testing.assert_allclose(one.W, other.W, atol=1e-4)
 
 

@@ -67,7 +67,7 @@ def test_what_is_not_for_our_solver_is_left_to_scikit_learns(
     X, y = made()
     if "alpha" in options:
         lost = Solution(W=np.zeros((12, 1)), b=np.zeros(1), converged=False)
-        monkeypatch.setattr(least_squares, "solve", lambda *_, **__: [lost])
+        monkeypatch.setattr(least_squares, "solve", lambda *_, **__: lost)
     theirs = Lasso(**options).fit(X, y)
     np.testing.assert_array_equal(SparseLasso(**options).fit(X, y).coef_, theirs.coef_)
 

@@ -77,9 +77,9 @@ class Looks(Deadline):
 def test_more_active_weights_than_newton_takes_reach_the_same_minimum(task, is_sparse, l2, monkeypatch):
     problem = with_idle_features(a_problem(task, n_features=120, is_sparse=is_sparse))
     penalty = Penalty(l1=0.003, l2=l2)
-    (newton,) = solve(replace(problem), [penalty], deadline=NEVER)
+    newton = solve(replace(problem), penalty, deadline=NEVER)
     monkeypatch.setattr(linear_newton, "MOST_ACTIVE", 35)
-    (lbfgs,) = solve(replace(problem), [penalty], deadline=NEVER)
+    lbfgs = solve(replace(problem), penalty, deadline=NEVER)
     assert np.count_nonzero(newton.W) > 35
     assert lbfgs.converged
     expected = objective(problem, newton, penalty)
@@ -93,10 +93,10 @@ def test_more_active_weights_than_newton_takes_reach_the_same_minimum(task, is_s
 @pytest.mark.parametrize("l2", [0.1, 1e-3])
 def test_newton_and_lbfgs_find_the_same_l2_solution(task, l2, monkeypatch):
     problem = a_problem(task, n_features=20)
-    (newton,) = solve(problem, [Penalty(l2=l2)], deadline=NEVER)
+    newton = solve(problem, Penalty(l2=l2), deadline=NEVER)
     monkeypatch.setattr(linear_smooth, "LARGEST_NEWTON", 0)
     monkeypatch.setattr(linear_smooth, "LARGEST_NEWTON_OF_PAIR", 0)
-    (lbfgs,) = solve(problem, [Penalty(l2=l2)], deadline=NEVER)
+    lbfgs = solve(problem, Penalty(l2=l2), deadline=NEVER)
     assert newton.converged
     assert lbfgs.converged
     np.testing.assert_allclose(lbfgs.W, newton.W, atol=1e-4)
@@ -118,9 +118,9 @@ def test_the_way_to_no_penalty_is_bounded_and_says_so(monkeypatch):
     problem = crawling_classes()
     monkeypatch.setattr(linear_smooth, "LIMIT_ITERATIONS", 5)
     counted = Looks(at_s=0.0, most=10**9)
-    (few,) = solve(problem, [Penalty()], deadline=counted)
+    few = solve(problem, Penalty(), deadline=counted)
     weak = Looks(at_s=0.0, most=10**9)
-    solve(replace(problem), [Penalty(l2=1e-2 / 150)], deadline=weak)
+    solve(replace(problem), Penalty(l2=1e-2 / 150), deadline=weak)
     assert few.is_limit
     assert few.converged
     # Two short stages beyond the weak fit that it starts from.
@@ -133,7 +133,7 @@ def test_no_penalty_on_smooth_series_is_scikit_learns_where_it_exists():
     X = (X - X.mean(0)) / X.std(0)
     codes = (X @ rng.standard_normal((60, 5)) / 4 + rng.gumbel(size=(600, 5))).argmax(1)
     problem = Problem(X=X, T=np.eye(5)[codes], weight=np.full(600, 1 / 600), is_classification=True)
-    (ours,) = solve(problem, [Penalty()], deadline=NEVER)
+    ours = solve(problem, Penalty(), deadline=NEVER)
     model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000, solver="newton-cg").fit(X, codes)
     best = problem.evaluate(model.decision_function(X))[0]
     assert not ours.is_limit
@@ -148,7 +148,8 @@ def test_no_penalty_on_smooth_series_is_scikit_learns_where_it_exists():
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_few_rows_and_features_that_never_vary_are_fitted(task, shape, is_sparse):
     problem = with_idle_features(a_problem(task, *shape, is_sparse=is_sparse))
-    for penalty, found in zip(PENALTIES, solve(problem, PENALTIES, deadline=NEVER), strict=True):
+    for penalty in PENALTIES:
+        found = solve(problem, penalty, deadline=NEVER)
         assert found.converged, penalty
         assert np.isfinite(found.W).all()
         np.testing.assert_allclose(found.W[-2:], 0.0, atol=1e-12)
@@ -162,7 +163,7 @@ def test_numbers_that_no_solver_can_take_give_fits_that_did_not_converge(task, b
     X[0, 0] = bad
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = solve(replace(problem, X=X), PENALTIES, deadline=NEVER)
+        found = [solve(replace(problem, X=X), penalty, deadline=NEVER) for penalty in PENALTIES]
     for solution in found:
         assert solution.is_finite
         assert not solution.converged
@@ -172,13 +173,13 @@ def test_a_solver_that_fails_spoils_only_its_own_fit(monkeypatch):
     problem = a_problem("binary")
     real = linear_fit.solve_smooth
 
-    def failing(problem, penalties, *, deadline):
-        if any(penalty.l2 == 0.05 for penalty in penalties):
+    def failing(problem, l2, *, deadline):
+        if l2 == 0.05:
             raise np.linalg.LinAlgError("singular")
-        return real(problem, penalties, deadline=deadline)
+        return real(problem, l2, deadline=deadline)
 
     monkeypatch.setattr(linear_fit, "solve_smooth", failing)
-    none, l2, l1, both = solve(problem, PENALTIES, deadline=NEVER)
+    none, l2, l1, both = (solve(problem, penalty, deadline=NEVER) for penalty in PENALTIES)
     assert not l2.converged
     np.testing.assert_array_equal(l2.W, 0.0)
     np.testing.assert_array_equal(l2.b, problem.constant)
@@ -199,7 +200,7 @@ def test_the_largest_eigenvalue_is_known_to_two_percent(shape, is_sparse):
 
 def test_features_that_never_vary_have_ranges():
     problem = replace(a_problem("binary"), X=np.zeros((80, 30)))
-    candidates = linear_candidates([problem])
+    candidates = linear_candidates(problem)
     assert problem.largest_eigenvalue == 0.0
     for kind in ("l1", "l2", "elasticnet"):
         assert all(span.low > 0 for span in candidates[kind].ranges.values())
@@ -215,7 +216,7 @@ def test_a_fit_under_way_gives_up_at_the_deadline(task, penalty, n_features):
     problem = a_problem(task, n_rows=150, n_features=n_features)
     deadline = Looks(at_s=0.0, most=4)
     with pytest.raises(OutOfTimeError):
-        solve(problem, [penalty], deadline=deadline)
+        solve(problem, penalty, deadline=deadline)
     assert len(deadline.seen) == 5
 
 
@@ -223,7 +224,9 @@ def test_a_fit_under_way_gives_up_at_the_deadline(task, penalty, n_features):
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_numpys_global_generator_is_left_alone(task, is_sparse):
     before = np.random.get_state()  # noqa: NPY002
-    solve(a_problem(task, is_sparse=is_sparse), PENALTIES, deadline=NEVER)
+    problem = a_problem(task, is_sparse=is_sparse)
+    for penalty in PENALTIES:
+        solve(problem, penalty, deadline=NEVER)
     after = np.random.get_state()  # noqa: NPY002
     np.testing.assert_array_equal(after[1], before[1])
     assert after[2:] == before[2:]
@@ -231,7 +234,7 @@ def test_numpys_global_generator_is_left_alone(task, is_sparse):
 
 def test_fits_in_threads_leave_the_warning_filters_alone():
     problem = a_problem("regression", n_rows=60, n_features=200)
-    weak = [Penalty(l1=problem.l1_max * share) for share in (0.01, 0.003, 0.001)]
+    weak = Penalty(l1=problem.l1_max * 0.003)
     before = list(warnings.filters)
     threads = [
         threading.Thread(target=lambda: solve(replace(problem), weak, deadline=NEVER)) for _ in range(4)

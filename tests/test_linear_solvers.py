@@ -97,7 +97,7 @@ def test_without_an_intercept_the_minimum_is_scikit_learn_s(task, is_sparse, pen
     T = T + 0.7 if task == "regression" else T
     matrix = sparse.csc_array(X) if is_sparse else X
     problem = replace(centred, X=matrix, T=T, has_intercept=False)
-    (found,) = solve(problem, [penalty], deadline=NEVER)
+    found = solve(problem, penalty, deadline=NEVER)
     assert found.converged
     np.testing.assert_array_equal(found.b, 0.0)
     strength = penalty.l1 + penalty.l2
@@ -140,7 +140,8 @@ def test_features_that_never_vary_get_no_weight(n_features):
     problem = Problem(
         X=np.zeros((n_rows, n_features)), T=T - T.mean(), weight=weight, is_classification=False
     )
-    for solution in solve(problem, [Penalty(), Penalty(l2=0.1), Penalty(l1=0.1)], deadline=NEVER):
+    for penalty in (Penalty(), Penalty(l2=0.1), Penalty(l1=0.1)):
+        solution = solve(problem, penalty, deadline=NEVER)
         np.testing.assert_array_equal(solution.W, 0.0)
 
 
@@ -158,20 +159,20 @@ def test_what_was_fitted_before_changes_no_bit(task, is_sparse):
         for share, ratio in ((0.5, 0.0), (0.1, 1.0), (0.02, 0.0), (0.003, 3.0))
     ]
     used = replace(problem)
-    backwards = [solve(used, [penalty], deadline=NEVER)[0] for penalty in penalties[::-1]][::-1]
+    backwards = [solve(used, penalty, deadline=NEVER) for penalty in penalties[::-1]][::-1]
     for penalty, other in zip(penalties, backwards, strict=True):
-        (alone,) = solve(replace(problem), [penalty], deadline=NEVER)
+        alone = solve(replace(problem), penalty, deadline=NEVER)
         np.testing.assert_array_equal(alone.W, other.W)
         np.testing.assert_array_equal(alone.b, other.b)
 
 
 def test_the_ladder_goes_no_further_than_needed():
     problem = a_problem("binary")
-    solve(problem, [Penalty(l1=problem.l1_max / STRIDE**2.5)], deadline=NEVER)
+    solve(problem, Penalty(l1=problem.l1_max / STRIDE**2.5), deadline=NEVER)
     assert len(problem.ladder) == 2
-    solve(problem, [Penalty(l1=problem.l1_max * 2)], deadline=NEVER)
+    solve(problem, Penalty(l1=problem.l1_max * 2), deadline=NEVER)
     assert len(problem.ladder) == 2
-    solve(problem, [Penalty(l1=problem.l1_max / STRIDE**4.5)], deadline=NEVER)
+    solve(problem, Penalty(l1=problem.l1_max / STRIDE**4.5), deadline=NEVER)
     assert len(problem.ladder) == 4
 
 
@@ -236,7 +237,7 @@ def test_a_quadratic_looks_at_the_clock():
 def test_weak_l2_on_separable_classes_is_scikit_learns(task, n_features):
     problem = a_problem(task, n_rows=60, n_features=n_features, collinear=2.0)
     for l2 in (1e-2, 1e-4):
-        (ours,) = solve(problem, [Penalty(l2=l2)], deadline=NEVER)
+        ours = solve(problem, Penalty(l2=l2), deadline=NEVER)
         model = LogisticRegression(C=1 / l2, tol=1e-10, max_iter=20_000, solver="newton-cg")
         codes = problem.T.argmax(1) if task == "multiclass" else problem.T[:, 0]
         model.fit(problem.X, codes, sample_weight=problem.weight)
@@ -285,7 +286,7 @@ def test_a_search_has_objectives_within_a_tenth_of_a_thousandth(kind, n_features
     problem = a_problem(kind, n_rows=150, n_features=n_features, collinear=1.0)
 
     def objective():
-        solution = solve(replace(problem), [penalty], deadline=NEVER)[0]
+        solution = solve(replace(problem), penalty, deadline=NEVER)
         assert solution.converged
         return problem.evaluate(problem.predict(solution.W, solution.b))[0] + penalty.value(solution.W)
 
@@ -303,7 +304,7 @@ def test_very_many_classes_get_scikit_learns_solution(penalty):
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     weight = np.full(300, 1 / 300)
     problem = Problem(X=np.asfortranarray(X), T=np.eye(25)[y], weight=weight, is_classification=True)
-    own = solve(problem, [penalty], deadline=NEVER)[0]
+    own = solve(problem, penalty, deadline=NEVER)
     strength = penalty.l1 + penalty.l2
     model = LogisticRegression(
         C=1 / (300 * strength), l1_ratio=penalty.l1 / strength, solver="saga", tol=1e-8, max_iter=20_000

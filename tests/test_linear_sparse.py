@@ -79,8 +79,8 @@ def objective(problem, solution, penalty):
 )
 def test_sparse_features_have_the_solutions_of_dense_ones(task, n_features, penalty):
     few, full = sparse_and_dense(task, n_features=n_features)
-    (ours,) = solve(few, [penalty], deadline=NEVER)
-    (dense,) = solve(full, [penalty], deadline=NEVER)
+    ours = solve(few, penalty, deadline=NEVER)
+    dense = solve(full, penalty, deadline=NEVER)
     assert few.is_sparse
     assert ours.converged
     value = objective(full, dense, penalty)
@@ -94,10 +94,8 @@ def test_sparse_features_have_the_solutions_of_dense_ones(task, n_features, pena
 @pytest.mark.parametrize("n_features", [30, 300])
 def test_sparse_ridge_is_scikit_learns(n_features):
     problem, _ = sparse_and_dense("regression", n_features=n_features)
-    strengths = [1.0, 0.05, 1e-3]
-    for l2, ours in zip(
-        strengths, solve(problem, [Penalty(l2=s) for s in strengths], deadline=NEVER), strict=True
-    ):
+    for l2 in (1.0, 0.05, 1e-3):
+        ours = solve(problem, Penalty(l2=l2), deadline=NEVER)
         ridge = Ridge(alpha=l2, solver="svd")
         ridge.fit(problem.X.toarray(), problem.T[:, 0], sample_weight=problem.weight)
         np.testing.assert_allclose(ours.W[:, 0], ridge.coef_, rtol=1e-7, atol=1e-10)
@@ -107,7 +105,7 @@ def test_sparse_ridge_is_scikit_learns(n_features):
 @pytest.mark.parametrize("n_features", [30, 300])
 def test_sparse_least_squares_is_the_dense_one(n_features):
     few, full = sparse_and_dense("regression", n_features=n_features)
-    (ours,), (dense,) = (solve(problem, [Penalty()], deadline=NEVER) for problem in (few, full))
+    ours, dense = (solve(problem, Penalty(), deadline=NEVER) for problem in (few, full))
     assert ours.is_limit == dense.is_limit == (n_features == 300)
     np.testing.assert_allclose(ours.W, dense.W, atol=1e-6)
 
@@ -115,7 +113,7 @@ def test_sparse_least_squares_is_the_dense_one(n_features):
 def test_sparse_elastic_nets_of_many_features_are_scikit_learns():
     problem, _ = sparse_and_dense("regression", n_rows=80, n_features=1500, density=0.03)
     l1, l2 = 0.05, 0.05
-    (ours,) = solve(problem, [Penalty(l1=l1, l2=l2)], deadline=NEVER)
+    ours = solve(problem, Penalty(l1=l1, l2=l2), deadline=NEVER)
     net = ElasticNet(alpha=l1 + l2, l1_ratio=0.5, tol=1e-10, max_iter=50_000)
     net.fit(problem.X.toarray(), problem.T[:, 0], sample_weight=problem.weight)
     np.testing.assert_allclose(ours.W[:, 0], net.coef_, atol=1e-5)
@@ -127,7 +125,7 @@ def test_many_weights_with_l2_have_scikit_learns_objective(l2):
     X, y = StandardScaler().fit_transform(X[:400]), y[:400]
     weight = np.full(400, 1 / 400)
     problem = Problem(X=X - weight @ X, T=np.eye(10)[y], weight=weight, is_classification=True)
-    (ours,) = solve(problem, [Penalty(l2=l2)], deadline=NEVER)
+    ours = solve(problem, Penalty(l2=l2), deadline=NEVER)
     model = LogisticRegression(C=1 / (400 * l2), tol=1e-9, max_iter=20_000, solver="newton-cg").fit(
         problem.X, y
     )
@@ -145,7 +143,7 @@ def test_many_classes_with_l1_meet_the_optimality_conditions(decades, ratio):
     problem = Problem(X=X - weight @ X, T=np.eye(10)[y], weight=weight, is_classification=True)
     l1 = problem.l1_max / 10**decades
     penalty = Penalty(l1=l1, l2=ratio * l1)
-    (ours,) = solve(problem, [penalty], deadline=NEVER)
+    ours = solve(problem, penalty, deadline=NEVER)
     residual = weight[:, None] * (problem.probabilities(problem.predict(ours.W, ours.b)) - problem.T)
     assert ours.converged
     assert violation(problem.X.T @ residual, ours.W, penalty).max() < 2e-6
@@ -208,8 +206,8 @@ def test_a_table_of_words_is_stored_sparse_and_fitted_alike(task, monkeypatch):
     fits = FAMILY.train(prepared, JOBS, deadline=NEVER)
     monkeypatch.setattr(linear_data, "SPARSE_SHARE", 0.0)
     dense = FAMILY.prepare(table, folds_of(150), seed=0)
-    assert all(fold.problem.is_sparse for fold in prepared.encoded)
-    assert not any(fold.problem.is_sparse for fold in dense.encoded)
+    assert all(fold.problem.is_sparse for fold in map(prepared.fold, range(len(prepared.folds))))
+    assert not any(fold.problem.is_sparse for fold in map(dense.fold, range(len(dense.folds))))
     for ours, theirs in zip(fits, FAMILY.train(dense, JOBS, deadline=NEVER), strict=True):
         np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-3, atol=1e-4)
         assert ours.losses.mean() == pytest.approx(theirs.losses.mean(), rel=1e-5)

@@ -339,7 +339,7 @@ def test_a_target_that_is_constant_in_a_fold_is_predicted_by_its_mean() -> None:
     jobs = [Job(regularizer=Regularizer(**strengths)) for strengths in STRENGTHS]
     for fit in family.train(prepared, jobs, deadline=Deadline.never()):
         assert fit.converged
-        alone = prepared.encoded[0]
+        alone = prepared.fold(0)
         assert alone.target_sd[2] == 1.0
         assert np.isfinite(fit.losses).all()
 

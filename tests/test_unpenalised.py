@@ -78,18 +78,18 @@ def test_solvers_find_the_minimum_with_a_factor_for_each_column(is_classificatio
         is_classification=is_classification,
         free=scale > 1,
     )
-    (found,) = solve(problem, [Penalty(l1=l1, l2=l2)], deadline=NEVER)
+    found = solve(problem, Penalty(l1=l1, l2=l2), deadline=NEVER)
     wanted = reference(X, y, l1, l2, is_classification=is_classification)
     assert found.converged
     np.testing.assert_allclose(found.W[:, 0] * scale, wanted, atol=2e-3)
-    (usual,) = solve(
+    usual = solve(
         Problem(
             X=np.asfortranarray(X),
             T=y[:, None],
             weight=np.full(N, 1 / N),
             is_classification=is_classification,
         ),
-        [Penalty(l1=l1, l2=l2)],
+        Penalty(l1=l1, l2=l2),
         deadline=NEVER,
     )
     assert np.abs(usual.W[:, 0] - wanted).max() > 0.05

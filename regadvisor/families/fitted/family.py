@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -93,7 +94,7 @@ class FittedFamily(OnOtherRows):
             sample=sample,
             loss=loss,
             unit=unit,
-            encode=lambda number: self._encoded(sample, folds[number], target),
+            fold=cache(lambda number: self._encoded(sample, folds[number], target)),
         )
 
     def _encoded(self, sample: Table, fold: Fold, target: NDArray[Any]) -> FittedFold:

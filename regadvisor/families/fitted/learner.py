@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -141,11 +141,5 @@ class FittedPrepared(Prepared):
     sample: Table
     loss: RowLoss
     unit: Floats
-    encode: Callable[[int], FittedFold]
-    encoded: dict[int, FittedFold] = field(default_factory=dict)
-
-    def fold(self, number: int) -> FittedFold:
-        """Return a fold, encoded."""
-        if number not in self.encoded:
-            self.encoded[number] = self.encode(number)
-        return self.encoded[number]
+    #: Number of a fold → the fold, encoded.
+    fold: Callable[[int], FittedFold]

@@ -65,33 +65,12 @@ class LinearFold:
         return chances
 
 
-class EncodedFolds(Sequence[LinearFold]):
-    """The folds, each encoded when it is first asked for: a first result needs one of them alone.
-
-    `encode`: number of a fold → the fold, encoded.
-    """
-
-    def __init__(self, encode: Callable[[int], LinearFold], n_folds: int) -> None:
-        self._encode = encode
-        self._folds: list[LinearFold | None] = [None] * n_folds
-
-    def __len__(self) -> int:
-        return len(self._folds)
-
-    def __getitem__(self, number: Any) -> Any:
-        if isinstance(number, slice):
-            return [self[each] for each in range(len(self))[number]]
-        found = self._folds[number]
-        if found is None:
-            found = self._folds[number] = self._encode(range(len(self))[number])
-        return found
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearPrepared(Prepared):
-    """The sample encoded inside every fold."""
+    """The sample; each fold is encoded when it is first asked for."""
 
-    encoded: Sequence[LinearFold]
+    #: Number of a fold → the fold, encoded.
+    fold: Callable[[int], LinearFold]
 
 
 def encode_fold(

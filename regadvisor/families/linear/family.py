@@ -23,7 +23,7 @@ from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
-from regadvisor.families.linear.data import EncodedFolds, LinearFold, LinearPrepared, encode_fold
+from regadvisor.families.linear.data import LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear.fit import constant_losses, held_out_losses, solve, train_loss
 from regadvisor.families.linear.problem import Floats, OutOfTimeError, Penalty, Problem, Solution
 from regadvisor.families.linear.ranges import linear_candidates
@@ -72,6 +72,7 @@ class LinearFamily(OnOtherRows):
         names = seen.names
         common: Any = {"names": names, "n_folds": len(folds), "has_intercept": self.has_intercept}
 
+        @cache
         def encode(number: int) -> LinearFold:
             if len(folds) == 1:
                 return only
@@ -82,14 +83,13 @@ class LinearFamily(OnOtherRows):
         for fold in folds:
             own = encode_fold(target, fold, None, **common)
             losses[fold.test] = constant_losses(own)
-        encoded = EncodedFolds(encode, len(folds))
         return LinearPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
-            n_features=encoded[_largest(folds)].problem.n_features,
+            n_features=encode(_largest(folds)).problem.n_features,
             feature_names=names,
             constant_losses=losses,
-            encoded=encoded,
+            fold=encode,
         )
 
     def _encoder(self, sample: Table) -> Encoder:
@@ -98,7 +98,7 @@ class LinearFamily(OnOtherRows):
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""
         own = _own(prepared)
-        found = linear_candidates([own.encoded[_largest(own.folds)].problem])
+        found = linear_candidates(own.fold(_largest(own.folds)).problem)
         return {kind: found[kind] for kind in self.kinds}
 
     def train(
@@ -149,7 +149,7 @@ class LinearFamily(OnOtherRows):
         kinds = [kind for name, kind in self.candidates(prepared).items() if name != "none"]
         penalties = [_penalty(kind.regularizer(kind.portfolio[0])) for kind in kinds]
         counts = [len(kind.portfolio) for kind in kinds]
-        problem = own.encoded[0].problem
+        problem = own.fold(0).problem
         n_train, n_folds = problem.n_rows, len(own.folds)
         few = problem.some_rows(4)
         with _threads(own):
@@ -206,7 +206,7 @@ def _solutions(
     found: dict[int, Solution] = {}
     with suppress(OutOfTimeError):
         for number in folds:
-            found[number] = solve(prepared.encoded[number].problem, [penalty], deadline=deadline)[0]
+            found[number] = solve(prepared.fold(number).problem, penalty, deadline=deadline)
     return found
 
 
@@ -216,7 +216,7 @@ def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
     Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to 10 s
     with two. Undone on leaving.
     """
-    largest = prepared.encoded[_largest(prepared.folds)].problem
+    largest = prepared.fold(_largest(prepared.folds)).problem
     is_small = largest.n_values <= LARGEST_SINGLE_THREAD
     return _controller().limit(limits=1, user_api="blas") if is_small else nullcontext()
 
@@ -247,7 +247,7 @@ def _seconds(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline)
     for penalty in penalties:
         start = time.perf_counter()
         with suppress(OutOfTimeError):
-            solve(problem, [penalty], deadline=Deadline.after(min(LONGEST_TIMED_S, deadline.left_s)))
+            solve(problem, penalty, deadline=Deadline.after(min(LONGEST_TIMED_S, deadline.left_s)))
         seconds.append(time.perf_counter() - start)
     return np.array(seconds)
 
@@ -259,7 +259,7 @@ def _fit(prepared: LinearPrepared, job: Job, solutions: Mapping[int, Solution]) 
     n_names = len(prepared.feature_names)
     n_zero, n_there = np.zeros(n_names), np.zeros(n_names)
     for number, solution in solutions.items():
-        own = prepared.encoded[number]
+        own = prepared.fold(number)
         losses[prepared.folds[number].test] = held_out_losses(own, solution)
         train_losses[number] = train_loss(own, solution)
         is_known = own.positions >= 0
@@ -275,7 +275,7 @@ def _fit(prepared: LinearPrepared, job: Job, solutions: Mapping[int, Solution]) 
         # Of many least squares the smallest is a best fit; a log loss that goes on falling has none. All rows
         # have one if some of them have one: what tells all apart tells any of them apart.
         is_limit=all(
-            solution.is_limit and prepared.encoded[number].problem.is_classification
+            solution.is_limit and prepared.fold(number).problem.is_classification
             for number, solution in solutions.items()
         ),
     )

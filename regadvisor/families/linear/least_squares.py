@@ -69,7 +69,7 @@ class SparseElasticNet(ElasticNet):
             has_intercept=bool(self.fit_intercept),
         )
         penalty = Penalty(l1=self.alpha * self.l1_ratio / sd, l2=self.alpha * (1.0 - self.l1_ratio))
-        (found,) = solve(problem, [penalty], deadline=NEVER)
+        found = solve(problem, penalty, deadline=NEVER)
         if not found.converged:
             return None
         coef, intercept = sd * found.W.T, mean + sd * found.b - center @ (sd * found.W)

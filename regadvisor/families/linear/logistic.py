@@ -79,7 +79,7 @@ class SparseLogisticRegression(LogisticRegression):
 
 def _solved(problem: Problem, penalty: Penalty, *, tol: float) -> Solution:
     """Return the solution that strengths are compared by, or a nearer one if that is asked for."""
-    (found,) = solve(problem, [penalty], deadline=NEVER)
+    found = solve(problem, penalty, deadline=NEVER)
     if tol >= TOLERANCE or problem.is_constant or not found.converged:
         return found
     with config_context(assume_finite=True, skip_parameter_validation=True), np.errstate(all="ignore"):

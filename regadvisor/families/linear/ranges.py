@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from regadvisor.candidates import Candidate, Range
 from regadvisor.families.linear.problem import Problem
@@ -28,18 +28,15 @@ MIXES = (
 )
 
 
-def linear_candidates(problems: Sequence[Problem]) -> Mapping[Kind, Candidate]:
+def linear_candidates(problem: Problem) -> Mapping[Kind, Candidate]:
     """Return range and portfolio of every kind.
 
-    L1 runs from the strength that zeroes every weight in every fold down 4 decades (3 where p ≥ n, as
-    weaker ones fit the training rows perfectly). L2 runs from the largest eigenvalue of the features'
-    covariance, at which even the strongest direction is halved, down to ``1e-2/n``, which is
-    ``LogisticRegression(C=100)`` or ``Ridge(alpha=0.01)``.
-
-    `problems`: one per fold.
+    L1 runs from the strength that zeroes every weight down 4 decades (3 where p ≥ n, as weaker ones fit the
+    training rows perfectly). L2 runs from the largest eigenvalue of the features' covariance, at which even
+    the strongest direction is halved, down to ``1e-2/n``, which is ``LogisticRegression(C=100)`` or
+    ``Ridge(alpha=0.01)``.
     """
-    problems = [problem.penalised for problem in problems]
-    l1, l2 = _l1_range(problems), _l2_range(problems)
+    l1, l2 = _l1_range(problem.penalised), _l2_range(problem.penalised)
     return {
         "none": Candidate(kind="none", coupling="loss"),
         "l2": Candidate(
@@ -70,19 +67,16 @@ def _mixed(l1_max: float, decades: float, ratio: float) -> dict[str, float]:
     return {"l1": l1, "l2": l1 * (1 - ratio) / ratio}
 
 
-def _l1_range(problems: Sequence[Problem]) -> Range:
+def _l1_range(problem: Problem) -> Range:
     """Return the range of L1: from no feature to nearly all."""
     # Features without any signal at all: any strength gives the constant model.
-    high = max(max(problem.l1_max for problem in problems), 1e-8)
-    is_wide = any(problem.n_features >= problem.n_rows for problem in problems)
-    decades = 3 if is_wide else 4
+    high = max(problem.l1_max, 1e-8)
+    decades = 3 if problem.n_features >= problem.n_rows else 4
     return Range(low=high / 10**decades, high=high, hard_low=high * 1e-8, hard_high=high)
 
 
-def _l2_range(problems: Sequence[Problem]) -> Range:
+def _l2_range(problem: Problem) -> Range:
     """Return the range of L2: from a nearly free fit to a nearly constant one."""
-    # Folds hardly differ in it, and it takes as long as a fit.
-    top = max(problems[0].largest_eigenvalue, 1e-8)
-    n_rows = min(problem.n_rows for problem in problems)
-    low = min(1e-2 / n_rows, top / 1e3)
+    top = max(problem.largest_eigenvalue, 1e-8)
+    low = min(1e-2 / problem.n_rows, top / 1e3)
     return Range(low=low, high=top, hard_low=low * 1e-5, hard_high=top * 1e4)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import sparse
 
@@ -33,31 +31,23 @@ LARGEST_GRAM = 1000
 FEWEST_FOR_LADDER = 50
 
 
-def solve_ridge(problem: Problem, penalties: Sequence[Penalty]) -> list[Solution]:
-    """Return the L2 (or unpenalised) least-squares solutions of all strengths from one decomposition.
+def solve_ridge(problem: Problem, l2: float) -> Solution:
+    """Return the L2 (or unpenalised) least-squares solution, from a decomposition made once for the fold.
 
     No penalty on collinear features gives the least squares of smallest norm, the limit of a vanishing
     L2 penalty; `is_limit` says so.
     """
     at = problem.spectrum
     is_deficient = len(at.s) < problem.n_features
-    strengths = np.array([penalty.l2 for penalty in penalties])
     # Features that never vary carry nothing, and no weight.
-    shrunk = np.maximum(np.square(at.s)[:, None] + strengths, 1e-300)
-    weights = [at.weights(at.project(t)[:, None] / shrunk) for t in problem.T.T]
-    solutions = []
-    for number, penalty in enumerate(penalties):
-        W = np.column_stack([own[:, number] for own in weights])
-        is_limit = is_deficient and penalty.l2 == 0.0
-        b = problem.constant - problem.mean @ W
-        solutions.append(Solution(W=W, b=b, converged=True, is_limit=is_limit))
-    return solutions
+    shrunk = np.maximum(np.square(at.s) + l2, 1e-300)
+    W = np.column_stack([at.weights((at.project(t) / shrunk)[:, None]) for t in problem.T.T])
+    b = problem.constant - problem.mean @ W
+    return Solution(W=W, b=b, converged=True, is_limit=is_deficient and l2 == 0.0)
 
 
-def solve_sparse_regression(
-    problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline
-) -> list[Solution]:
-    """Return the L1 or elastic-net solutions; several targets are solved for in turn, from common rungs.
+def solve_sparse_regression(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> Solution:
+    """Return the L1 or elastic-net solution; several targets are solved for in turn, from common rungs.
 
     Raises OutOfTimeError if the deadline passes between two steps.
     """
@@ -73,9 +63,8 @@ def solve_sparse_regression(
 
     tol = TOLERANCE * max(problem.l1_max, 1e-12)
     if problem.n_features < FEWEST_FOR_LADDER:
-        top = constant_solution(problem)
-        return [descend(penalty, top, tol) for penalty in penalties]
-    return [climb_down(problem, penalty, descend, tol=tol) for penalty in penalties]
+        return descend(penalty, constant_solution(problem), tol)
+    return climb_down(problem, penalty, descend, tol=tol)
 
 
 def _solve_one(

@@ -10,7 +10,7 @@ than any rotation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -65,15 +65,14 @@ LIMIT_TOLERANCE, LIMIT_SETTLED = 5e-7, 1e-9
 _Fit = Callable[[float, Solution, int | None], Solution]
 
 
-def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: Deadline) -> list[Solution]:
-    """Return the solutions for L2 strengths; 0 means none, or its limit where that does not exist.
+def solve_smooth(problem: Problem, l2: float, *, deadline: Deadline) -> Solution:
+    """Return the solution for an L2 strength; 0 means none, or its limit where that does not exist.
 
-    Raises OutOfTimeError if the deadline passes between two strengths.
+    Raises OutOfTimeError if the deadline passes between two steps.
     """
     spectrum = problem.spectrum if _pays_to_turn(problem) else None
     turned = problem if spectrum is None else replace(problem, X=spectrum.rows)
-    has_limit = any(penalty.l2 == 0.0 for penalty in penalties)
-    most = LARGEST_NEWTON if has_limit or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
+    most = LARGEST_NEWTON if l2 == 0.0 or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
     is_small = turned.n_features * turned.n_outputs <= most and not problem.is_sparse
 
     def fit(l2: float, start: Solution, most_iterations: int | None) -> Solution:
@@ -82,14 +81,10 @@ def solve_smooth(problem: Problem, penalties: Sequence[Penalty], *, deadline: De
             return descend(turned, Penalty(l2=l2), start, settled=settled, deadline=deadline)
         return lbfgs(turned, Penalty(l2=l2), start, deadline, most_iterations=most_iterations)
 
-    solutions: dict[int, Solution] = {}
-    last = constant_solution(turned)
-    for index in sorted(range(len(penalties)), key=lambda i: -penalties[i].l2):
-        check_time(deadline)
-        l2 = penalties[index].l2
-        last = fit(l2, last, None) if l2 else _limit(turned, fit, last)
-        solutions[index] = last if spectrum is None else replace(last, W=spectrum.weights(last.W))
-    return [solutions[index] for index in range(len(penalties))]
+    check_time(deadline)
+    start = constant_solution(turned)
+    found = fit(l2, start, None) if l2 else _limit(turned, fit, start)
+    return found if spectrum is None else replace(found, W=spectrum.weights(found.W))
 
 
 def _pays_to_turn(problem: Problem) -> bool:
