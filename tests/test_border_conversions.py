@@ -24,7 +24,8 @@ from regadvisor.conversions import (
 )
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
-from regadvisor.families.linear.estimators import LBFGS_GAP, linear_model, on_standardised_target
+from regadvisor.families.linear.build import linear_model
+from regadvisor.families.linear.estimators import LBFGS_GAP, on_standardised_target
 from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 

@@ -57,7 +57,7 @@ def _sklearn(request: Request) -> str:
 
 def _in_own_unit(pipeline: Pipeline, request: Request) -> Pipeline:
     """Return the pipeline of a linear regression with L1 for the target as it is, with the report's alpha."""
-    from regadvisor.families.linear.estimators import linear_model
+    from regadvisor.families.linear.build import linear_model
 
     facts, strengths = request.facts, request.regularizer.strengths()
     is_turned = request.training.family == "linear" and facts.task == "regression" and "l1" in strengths

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from regadvisor.families.linear.estimators import linear_model, on_standardised_target
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from regadvisor.families.estimator import rules
+from regadvisor.families.linear.estimators import LBFGS_TOL, MAX_ITER, on_standardised_target
+from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import DataFacts
@@ -25,3 +30,33 @@ def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Ad
     if facts.task == "regression" and l1 > 0:
         model = on_standardised_target(model)
     return AdvisedPipeline([("preprocess", make_preprocessor(facts, for_network=False)), ("model", model)])
+
+
+def linear_model(
+    *, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None, is_unequal: bool = False
+) -> BaseEstimator:
+    """Return the unfitted scikit-learn model with these strengths.
+
+    `l1`, `l2`: strengths for standardised features and a standardised target; see
+    :func:`on_standardised_target`. `n_rows`: rows (or sum of the weights) it will be trained on. `seed`: of
+    solvers that visit rows or columns at random. `is_unequal`: features differ in size.
+
+    Examples
+    --------
+    >>> linear_model(task="regression", l1=0.0, l2=0.1, n_rows=50)
+    Ridge(alpha=5.0)
+    >>> linear_model(task="binary", l1=0.0, l2=0.0, n_rows=50).C
+    inf
+    """
+    n_classes = 2 if task == "binary" else 0
+    own = rules.Strengths(l1=l1, l2=l2, n_rows=n_rows, n_classes=n_classes, is_unequal=is_unequal and l1 > 0)
+    seed = seed if l1 else None
+    if task != "regression":
+        return rules.logistic(LogisticRegression(tol=LBFGS_TOL, max_iter=MAX_ITER, random_state=seed), own)
+    if not l1:
+        return rules.plain(LinearRegression(), own)
+    return (
+        rules.elasticnet(SparseElasticNet(random_state=seed), own)
+        if l2
+        else rules.lasso(SparseLasso(random_state=seed), own)
+    )

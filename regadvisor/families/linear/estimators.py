@@ -1,10 +1,4 @@
-"""Strengths into scikit-learn models, and the conversions at the border to each library.
-
-Inside, strengths mean: minimise ``mean loss + l1·Σ|w| + (l2/2)·Σw²`` on standardised features, with half the
-squared error of a standardised target (regression) or the log loss (classification). Every library writes
-its objective differently; one function per rule, each tested against the library. With sample weights,
-`n_rows` is the sum of the weights.
-"""
+"""How near scikit-learn's solvers have to come to the minimum, and what they need for it."""
 
 from __future__ import annotations
 
@@ -14,12 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
-
-from regadvisor.conversions import elasticnet_params, logistic_params, ridge_alpha
-from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
-from regadvisor.families.linear.logistic import SparseLogisticRegression
 
 #: L-BFGS stops at a gradient of the mean loss below this; scikit-learn's 1e-4 is visible in weak penalties.
 #: With the weakest even this is: a gradient g leaves at most g²/(2·l2) above the lowest objective (strong
@@ -40,8 +29,6 @@ UNEQUAL_TOL = 1e-6
 INTERCEPT_SCALING, LIBLINEAR_TOL = 300.0, 1e-7
 #: Generous: a model that stops early is another model than the one that was validated.
 MAX_ITER = 10_000
-#: SAGA's passes over a handful of rows are short, and it needs many of them where the classes are separable.
-SAGA_MAX_ITER = 10_000
 
 
 def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, float], float]:
@@ -71,55 +58,6 @@ def lbfgs_tol(l2: float) -> float:
     return min(LBFGS_TOL, float(f"{exact:.0e}"))
 
 
-def linear_model(
-    *, task: str, l1: float, l2: float, n_rows: float, seed: int | None = None, is_unequal: bool = False
-) -> BaseEstimator:
-    """Return the unfitted scikit-learn model with these strengths.
-
-    `l1`, `l2`: strengths for standardised features and a standardised target; see
-    :func:`on_standardised_target`. `n_rows`: rows (or sum of the weights) it will be trained on. `seed`:
-    order in which SAGA visits the rows and liblinear the columns; coordinate descent, which visits them one
-    after the other, would draw from NumPy's global state without one. `is_unequal`: features differ in size.
-
-    Examples
-    --------
-    >>> linear_model(task="regression", l1=0.0, l2=0.1, n_rows=50)
-    Ridge(alpha=5.0)
-    >>> linear_model(task="binary", l1=0.0, l2=0.0, n_rows=50).C
-    inf
-    """
-    if task == "regression":
-        return _regressor(l1, l2, n_rows, seed)
-    # 1.0 and 0.0 exactly, so that scikit-learn sees a pure penalty.
-    params: dict[str, Any] = dict(logistic_params(l1, l2, n_rows))
-    if l1 == 0.0:
-        return LogisticRegression(**params, solver="lbfgs", tol=lbfgs_tol(l2), max_iter=MAX_ITER)
-    if l2 == 0.0 and task == "binary" and not is_unequal:
-        return SparseLogisticRegression(
-            **params,
-            solver="liblinear",
-            intercept_scaling=INTERCEPT_SCALING,
-            tol=LIBLINEAR_TOL,
-            max_iter=MAX_ITER,
-            random_state=seed,
-        )
-    tol = UNEQUAL_TOL if is_unequal else SAGA_TOL
-    return SparseLogisticRegression(
-        **params, solver="saga", tol=tol, max_iter=SAGA_MAX_ITER, random_state=seed
-    )
-
-
-def _regressor(l1: float, l2: float, n_rows: float, seed: int | None) -> BaseEstimator:
-    """Return the least-squares model with these strengths."""
-    if l1 == 0.0 and l2 == 0.0:
-        return LinearRegression()
-    if l1 == 0.0:
-        return Ridge(alpha=ridge_alpha(l2, n_rows))
-    if l2 == 0.0:
-        return SparseLasso(alpha=l1, max_iter=MAX_ITER, random_state=seed)
-    return SparseElasticNet(**elasticnet_params(l1, l2), max_iter=MAX_ITER, random_state=seed)
-
-
 def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
     """Return `model` trained on the standardised target and predicting in the target's own unit.
 
@@ -127,6 +65,7 @@ def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
 
     Examples
     --------
+    >>> from sklearn.linear_model import Ridge
     >>> on_standardised_target(Ridge(alpha=0.1)).regressor
     Ridge(alpha=0.1)
     """
