@@ -123,6 +123,11 @@ class Prepared:
         return rows_learned(self.folds, self.n_rows)
 
 
+def n_trained(folds: Sequence[Fold]) -> int:
+    """Return the rows that a fold trains on, the mean over the folds."""
+    return round(float(np.mean([len(fold.train) for fold in folds])))
+
+
 def folds_in_order(n_trained: Sequence[int]) -> tuple[int, ...]:
     """Return the numbers of the folds in the order in which they are trained.
 

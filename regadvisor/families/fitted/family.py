@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table, take_rows
 from regadvisor.deadline import NEVER, Deadline
-from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
+from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order, n_trained
 from regadvisor.families.estimator.encoder import labels_or_numbers
 from regadvisor.families.fitted.learner import FittedFold, FittedPrepared, Learner, Trained
 from regadvisor.families.fitted.losses import Floats
@@ -114,10 +114,10 @@ class FittedFamily(OnOtherRows):
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return range and portfolio of every kind, by the learner's laws."""
-        own = _own(prepared)
+        own = cast(FittedPrepared, prepared)
         found: Mapping[Kind, Candidate]
         if self.law != "linear":
-            sum_lr = self.learner.sum_lr(_n_train(own))
+            sum_lr = self.learner.sum_lr(n_trained(own.folds))
             found = {kind: candidate(kind, sum_lr) for kind in self.kinds}
         else:
             number = folds_in_order([len(fold.train) for fold in own.folds])[0]
@@ -141,7 +141,7 @@ class FittedFamily(OnOtherRows):
         A deadline or Ctrl-C between two folds leaves the folds that were finished; inside of a stack it
         leaves the stacks before.
         """
-        own = _own(prepared)
+        own = cast(FittedPrepared, prepared)
         chosen = tuple(range(len(own.folds)) if folds is None else folds)
         wanted = [job for job in jobs if job not in known]
         together = self._together(own, deadline)
@@ -153,7 +153,9 @@ class FittedFamily(OnOtherRows):
         fits: list[Fit] = []
         with self._limit():
             for job, found, fit_s in trained:
-                fit = replace(_fit(own, job, found, fit_s=fit_s), sum_lr=self.learner.sum_lr(_n_train(own)))
+                fit = replace(
+                    _fit(own, job, found, fit_s=fit_s), sum_lr=self.learner.sum_lr(n_trained(own.folds))
+                )
                 fits.append(fit)
                 if on_fit is not None:
                     on_fit(fit)
@@ -192,7 +194,7 @@ class FittedFamily(OnOtherRows):
         """Yield each job with what its folds gave, stack by stack, and its part of the seconds."""
         rest = list(jobs)
         while rest and not deadline.expired():
-            size = together.n_jobs(len(chosen), n_rows=_n_train(prepared), left_s=deadline.left_s)
+            size = together.n_jobs(len(chosen), n_rows=n_trained(prepared.folds), left_s=deadline.left_s)
             jobs, rest = rest[:size], rest[size:]
             start = time.perf_counter()
             calls = [prepared.fold(number).call(job) for job in jobs for number in chosen]
@@ -240,7 +242,7 @@ class FittedFamily(OnOtherRows):
 
         What a fit costs however few its rows, and what each row adds. Slow models are timed once.
         """
-        own = _own(prepared)
+        own = cast(FittedPrepared, prepared)
         together, fold, n_folds = self.learner.together, own.fold(0), len(own.folds)
         if together is not None:
             share = len(fold.target) / own.n_rows
@@ -345,18 +347,8 @@ def _fit(prepared: FittedPrepared, job: Job, found: Mapping[int, _Scored], *, fi
     )
 
 
-def _n_train(prepared: Prepared) -> int:
-    """Return the rows that a fold trains on, the mean over the folds."""
-    return round(float(np.mean([len(fold.train) for fold in prepared.folds])))
-
-
 def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
     """Return row numbers: a quarter, and the first rows of every class among them."""
     flat = target if target.ndim == 1 else target @ np.arange(1, target.shape[1] + 1)
     first = [np.flatnonzero(flat == value)[:2] for value in np.unique(flat)]
     return np.unique(np.concatenate([np.arange(0, len(target), 4), *first])).astype(np.intp)
-
-
-def _own(prepared: Prepared) -> FittedPrepared:
-    """Return `prepared` as what this family's `prepare` made it."""
-    return cast(FittedPrepared, prepared)

@@ -97,7 +97,7 @@ class LinearFamily(OnOtherRows):
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return range and portfolio of every kind, from gradients and spectrum of the largest fold."""
-        own = _own(prepared)
+        own = cast(LinearPrepared, prepared)
         found = linear_candidates(own.fold(_largest(own.folds)).problem)
         return {kind: found[kind] for kind in self.kinds}
 
@@ -119,7 +119,7 @@ class LinearFamily(OnOtherRows):
         run that was killed and resumed would end in other losses. They share what depends on a fold alone
         (its spectrum, Gram matrix and ladder of rough solutions), which is made when it is first needed.
         """
-        own = _own(prepared)
+        own = cast(LinearPrepared, prepared)
         chosen = range(len(own.folds)) if folds is None else folds
         fits: list[Fit] = []
         with _threads(own):
@@ -145,7 +145,7 @@ class LinearFamily(OnOtherRows):
         the first kind, mostly L2. The baseline is left out: it is one fit of many, and by far the slowest
         where it does not exist.
         """
-        own = _own(prepared)
+        own = cast(LinearPrepared, prepared)
         kinds = [kind for name, kind in self.candidates(prepared).items() if name != "none"]
         penalties = [_penalty(kind.regularizer(kind.portfolio[0])) for kind in kinds]
         counts = [len(kind.portfolio) for kind in kinds]
@@ -225,11 +225,6 @@ def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
 def _controller() -> ThreadpoolController:
     """Return what limits threads: looking for the libraries takes as long as some fits."""
     return ThreadpoolController()
-
-
-def _own(prepared: Prepared) -> LinearPrepared:
-    """Return `prepared` as what this family's `prepare` made it."""
-    return cast(LinearPrepared, prepared)
 
 
 def _penalty(regularizer: Regularizer) -> Penalty:

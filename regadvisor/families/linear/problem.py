@@ -276,10 +276,10 @@ class Problem:
                 break
             off_diagonal.append(off)
             v, last = image / off, v
-        T = np.diag(diagonal)
-        for i, value in enumerate(off_diagonal[: len(diagonal) - 1]):
-            T[i, i + 1] = T[i + 1, i] = value
-        return max(float(np.linalg.eigvalsh(T)[-1]), 0.0) if np.isfinite(T).all() else 0.0
+        if not np.isfinite(diagonal).all():
+            return 0.0
+        found = linalg.eigvalsh_tridiagonal(diagonal, off_diagonal[: len(diagonal) - 1])
+        return max(float(found[-1]), 0.0)
 
 
 def constant_solution(problem: Problem) -> Solution:

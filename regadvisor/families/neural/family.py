@@ -18,7 +18,7 @@ from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, rows_learned
+from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, n_trained, rows_learned
 from regadvisor.families.neural import cost
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
@@ -123,7 +123,7 @@ class MLPFamily(OnOtherRows):
         self._is_scaled = not (sample.is_classification or self._is_raw)
         architecture = self.architecture(sample, x, names)  # first: a loss is called as a module needs it
         target, loss_scale, constant_losses = encode_target(sample, folds, self.recipe.loss)
-        n_train = round(float(np.mean([len(fold.train) for fold in folds])))
+        n_train = n_trained(folds)
         n_learned = rows_learned(folds, sample.n_rows)
         plan = sample_plan(
             self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows, longer=self.longer
@@ -150,7 +150,7 @@ class MLPFamily(OnOtherRows):
 
         Decoupled strengths in units of this run's Σ lr, those of the loss as they are.
         """
-        sum_lr = None if self.coupling == "loss" else _network(prepared).plan.sum_lr()
+        sum_lr = None if self.coupling == "loss" else cast(NetworkPrepared, prepared).plan.sum_lr()
         return {kind: candidate(kind, sum_lr) for kind in self.kinds}
 
     def train(
@@ -174,7 +174,7 @@ class MLPFamily(OnOtherRows):
         Of `folds`, only those choose the epochs, where the recipe has none. A batch of nothing but `known`
         jobs is not trained.
         """
-        data = _network(prepared)
+        data = cast(NetworkPrepared, prepared)
         chosen = tuple(range(data.n_folds) if folds is None else folds)
         # A GPU is kept busy by one large batch; processors by as many batches as workers.
         workers = 1 if self.device.type == "cuda" else n_workers()
@@ -213,7 +213,7 @@ class MLPFamily(OnOtherRows):
         ``LONGER_OF_CONSTANT`` of the constant's, up to ``LONGEST_RUNS``. Nothing is tried where the recipe
         names the epochs, and nothing longer than there is time for.
         """
-        data = _network(prepared)
+        data = cast(NetworkPrepared, prepared)
         if self.recipe.epochs is not None:
             return 1
         constant = float(np.nanmean(np.abs(data.constant_losses)))
@@ -229,7 +229,7 @@ class MLPFamily(OnOtherRows):
 
     def _lowest_loss(self, pilot: NetworkPrepared, deadline: Deadline) -> float | None:
         """Return the lowest mean held-out loss of three networks; None if the deadline cut them."""
-        n_train = round(float(np.mean([len(fold.train) for fold in pilot.folds])))
+        n_train = n_trained(pilot.folds)
         plan = sample_plan(
             self.recipe, n_train=n_train, n_sample=n_train, n_source=n_train, longer=self.longer
         )
@@ -249,7 +249,7 @@ class MLPFamily(OnOtherRows):
         Without epochs in the recipe a full run has the planned length, not that of an early stop. No step
         begins after the deadline: what was not timed is estimated.
         """
-        own = _network(prepared)
+        own = cast(NetworkPrepared, prepared)
         with one_thread():
             step_s = cost.seconds_per_step(own, deadline)
             full_step_s = cost.full_run_seconds_per_step(own, deadline, step_s=step_s)
@@ -306,8 +306,3 @@ class MLPFamily(OnOtherRows):
             return self._full_epochs(n_rows)
         found = rescaled_epochs(float(np.nanmean(picked.epochs)), n_from=n_sample, n_to=n_rows)
         return min(found, self.recipe.epochs or found)
-
-
-def _network(prepared: Prepared) -> NetworkPrepared:
-    """Return what this family prepared, as its own type."""
-    return cast(NetworkPrepared, prepared)
