@@ -81,7 +81,8 @@ def _answer(record: Record, shown: View, advice: Advice) -> Iterator[str]:
     if said is not None and kind != "none" and code not in said:
         yield f"the headline says {said!r}, the parameters are {code}"
     values = [value for own in parameters(record).values() for value in own.values()]
-    typed = [float(text) for text in re.findall(r"=([\d.e-]+)", code)]
+    values = values or (list(record.strength.regularizer.strengths().values()) if code else [])
+    typed = [float(text) for text in re.findall(r"(?<!\blr)=([\d.e-]+)", code)]
     if kind != "none" and typed != pytest.approx(values, rel=0.5):
         yield f"{code} is told of {values}"
 

@@ -146,9 +146,9 @@ def test_the_record_and_the_report_hold_the_audit() -> None:
     assert training.audit.penalised == training.penalised_names == ("0.weight", "4.weight")
     assert training.audit.scale_invariant == ("0.weight",)
     text = " ".join(advice.to_text().split())
-    assert "They leave alone: bias (2), norm layer (2)." in text
-    assert "The size of 0.weight changes no output" in text
-    assert "Dropout in 3 (0.3) is set by the advice" in text
+    assert "Not penalised: bias (2), norm layer (2)." in text
+    assert "A norm layer follows 0.weight, so the size of these weights changes no output" in text
+    assert "The advice sets the rate of these dropout layers (yours in brackets): 3 (0.3)." in text
     assert from_json(to_json(advice.record)).training == training
     assert np.isfinite(advice.build().fit(X, y).score(X, y))
 

@@ -153,7 +153,7 @@ def test_build_and_snippet_do_the_same_and_the_report_says_which(tmp_path: Any) 
     plain, scaled = advised(STANDARDISED), advised(CANCER)
     assert plain.record.training is not None
     assert plain.record.training.transform == "none"
-    assert "Seen gets the features as they are; give them to your own loop unchanged." in said(plain)
+    assert "Seen gets the features as they are; in your own loop, do the same." in said(plain)
     assert recipe_of(plain.record.training).transform == "none"
     plain.to_json(tmp_path / "advice.json")
     again = Advice.load(tmp_path / "advice.json")

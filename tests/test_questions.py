@@ -69,7 +69,7 @@ LEAN = " (Leaning to yes: this chart knows no unsure.)"
         (
             {},
             "yes",
-            "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 standard deviations.",
+            "500 of 2,000 rows, stratified: no mean is off by more than 0.031 standard deviations.",
             None,
         ),
         ({"worst_shift": None}, "yes", "500 of 2,000 rows, stratified.", None),
@@ -104,7 +104,7 @@ LEAN = " (Leaning to yes: this chart knows no unsure.)"
         (
             {"is_drift_hint": True},
             "yes",
-            "500 of 2,000 rows, stratified: no mean is off by more than 0.0312 standard deviations.",
+            "500 of 2,000 rows, stratified: no mean is off by more than 0.031 standard deviations.",
             None,
         ),
         (
@@ -152,7 +152,7 @@ RESOURCES = ResourceEvidence(
     ("changes", "reply", "because"),
     [
         ({}, "yes", "Effort 'quick' is projected to take 3.0 s, within the budget of 10 s."),
-        ({"projected_s": None}, "yes", "What the budget of 10 s has room for is tried."),
+        ({"projected_s": None}, "yes", "As much is tried as fits into the budget of 10 s."),
         (
             {"budget_source": "automatic"},
             "yes",
@@ -179,7 +179,7 @@ def test_q2_says_what_the_walk_costs_against_the_budget(
 
 # ----------------------------------------------------------------------------------------- Q3, Q3a, Q3b
 
-SAID = "You said something about the features."
+SAID = "You said what the features are like."
 
 
 @pytest.mark.parametrize(
@@ -219,10 +219,14 @@ PICTURE = WholePictureEvidence(
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
-        ({}, "2 common factors explain 42% of the variance, the largest variance inflation is 12.3 (x1)."),
+        (
+            {},
+            "2 common factors explain 42% of the variance, "
+            "the largest variance inflation factor is 12.3 (x1).",
+        ),
         ({"n_factors": 1, "vif": None}, "1 common factor explains 42% of the variance."),
-        ({"n_factors": None, "vif_column": None}, "The largest variance inflation is 12.3."),
-        ({"explained": None, "vif": 2.0, "vif_column": None}, "The largest variance inflation is 2."),
+        ({"n_factors": None, "vif_column": None}, "The largest variance inflation factor is 12.3."),
+        ({"explained": None, "vif": 2.0, "vif_column": None}, "The largest variance inflation factor is 2."),
         ({"explained": None, "vif": None}, "Too few columns to be correlated."),
     ],
 )
@@ -586,7 +590,7 @@ def q10(
 def test_q10_is_yes_where_there_is_nothing_to_extrapolate() -> None:
     everything = replace(SAMPLE, is_everything=True)
     answer = q10("l2", everything)
-    because = "The gain was measured on all rows, so there is nothing to extrapolate."
+    because = "The comparison used all rows already."
     assert (answer.reply, answer.because, answer.flips_if) == ("yes", because, None)
     assert q10("l2", replace(everything, validation="blocks")).reply == "unsure"
     assert q10("l2", SAMPLE).reply == "unsure"

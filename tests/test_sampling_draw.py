@@ -166,13 +166,17 @@ def test_given_rows_of_one_class_are_refused():
         draw_sample(table, n_rows=50, sample=np.flatnonzero(table.y == 1))
 
 
-def test_rare_classes_and_duplicates_are_reported():
+@pytest.mark.parametrize(
+    ("n_copies", "said"), [(10, "10 of 300 rows repeat "), (1, "1 of 300 rows repeats ")]
+)
+def test_rare_classes_and_duplicates_are_reported(n_copies, said):
     X = np.random.default_rng(0).normal(size=(300, 2))
-    X[10:20] = X[:10]
+    X[10 : 10 + n_copies] = X[:n_copies]
     y = np.repeat([0, 1, 2], [200, 97, 3])
     drawn = draw_sample(make_table(X, y, classes=("a", "b", "c")), n_rows=1000)
     assert drawn.evidence.rare_classes == (("c", 3),)
-    assert drawn.evidence.n_duplicate_rows == 10
+    assert drawn.evidence.n_duplicate_rows == n_copies
+    assert any(note.text.startswith(said) for note in drawn.notes)
     assert {"rare-classes", "duplicate-rows"} <= {note.code for note in drawn.notes}
 
 
@@ -190,8 +194,8 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     table = noisy_classes(5000, 2, seed=0)
     drawn = draw_sample(table, n_rows=400, size_reason="Quick effort takes 400 rows.")
     assert drawn.evidence.size_reason == (
-        "Quick effort takes 400 rows; 400 of 5,000 rows: their means are off by about "
-        "0.05 standard deviations; every class has at least 200 rows"
+        "400 of 5,000 rows: chance moves a mean by about 0.05 standard deviations; "
+        "every class has at least 200 rows. Quick effort takes 400 rows"
     )
     asked = draw_sample(table, n_rows=400, sample=300, size_reason="No more rows fit into 2 s")
     assert asked.evidence.size_reason.startswith("300 of 5,000 rows, as asked: ")
@@ -202,6 +206,7 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
         for n_rows in (50, 3_000)
         for drawn in [draw_sample(table, n_rows=n_rows, match=new, size_reason="no more rows fit into 2 s")]
     }
-    assert reasons[False].startswith("no more rows fit into 2 s; 50 of 5,000 rows like the new ones: ")
+    assert reasons[False].startswith("50 of 5,000 rows like the new ones: ")
+    assert reasons[False].endswith(". No more rows fit into 2 s")
     assert " of 5,000 rows like the new ones: " in reasons[True]
     assert "fit into" not in reasons[True]

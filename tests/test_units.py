@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from regadvisor import Advice, advise
 from regadvisor.regularizer import Regularizer
-from regadvisor.report.units import parameters
+from regadvisor.report.units import in_code, parameters
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,27 @@ def test_a_network_is_told_in_full_or_in_strengths(
 
 
 @pytest.mark.parametrize(
+    ("own", "typed"),
+    [
+        (Regularizer(l2=26.378), "AdamW(lr=0.002, weight_decay=26)"),
+        (Regularizer(dropout=0.0529), "Dropout(p=0.053)"),
+        (Regularizer(l2=0.3, dropout=0.2), "AdamW(lr=0.002, weight_decay=0.3), Dropout(p=0.2)"),
+        (Regularizer(l1=0.43), "Regularizer(l1=0.43).optimizer(net, lr=0.002)"),
+        (Regularizer(l1=0.2, dropout=0.1), "Regularizer(l1=0.2).optimizer(net, lr=0.002), Dropout(p=0.1)"),
+    ],
+)
+def test_a_network_is_told_as_what_is_typed(own: Regularizer, typed: str) -> None:
+    record = network()
+    assert record.training is not None
+    training = replace(record.training, optimizer="adamw", coupling="decoupled", lr=2e-3)
+    strength = replace(record.strength, regularizer=replace(own, coupling="decoupled"))
+    record = replace(record, training=training, strength=strength)
+    assert in_code(record) == typed
+    in_loss = replace(record, training=replace(training, coupling="loss"))
+    assert "lr=" not in in_code(in_loss)
+
+
+@pytest.mark.parametrize(
     "model", [Ridge(), Lasso(), LogisticRegression(), MLPClassifier((8,), solver="lbfgs")]
 )
 def test_what_is_told_is_what_apply_sets(model: object) -> None:
@@ -53,6 +74,7 @@ def test_what_is_told_is_what_apply_sets(model: object) -> None:
         folds=2,
     )
     told = advice.summary["parameters"].get(type(model).__name__, {})
+    assert not told or ") on standardised features" in advice.verdict  # it got our preprocessing in front
     final = advice.apply(model).steps[-1][1]
     final = getattr(final, "regressor", final)
     for name, value in told.items():

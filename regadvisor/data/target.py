@@ -183,7 +183,7 @@ def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | 
     if len(values) > thresholds.GUESS_MOST_CLASSES:
         return "as some are met more often than others"
     if _is_scale(values, counts):
-        return "as it gets rarer towards an end"
+        return "as high or low ones are rare"
     if values[0] >= thresholds.HIGHEST_FIRST_CODE and _are_consecutive(values):
         return f"as codes are hardly counted from {values[0]:g} on"
     if (

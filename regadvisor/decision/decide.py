@@ -282,7 +282,9 @@ class Decider:
                     constant_loss=scores.constant_loss,
                 )
             )
-        zeroed = zeroed_features(trained.prepared.feature_names, self._picked(trained, kind)[0].zeroed)
+        fit = self._picked(trained, kind)[0]  # without L1 only columns of a single value have weights of 0
+        shares = fit.zeroed * bool(fit.job.regularizer.l1)
+        zeroed = zeroed_features(trained.prepared.feature_names, shares)
         described = replace(scores, fit_facts=tuple(facts), zeroed=zeroed, n_zeroed=len(zeroed))
         if self.scoring is None or self.sample is None:
             return described, ()

@@ -22,7 +22,7 @@ from regadvisor.plan.effort import EFFORTS, Effort, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
 from regadvisor.search.store import read_settings, write_settings
-from regadvisor.words import number
+from regadvisor.words import number, seconds
 
 #: Projections made a little later, as a share of those made now.
 _LATER = 1.05
@@ -152,7 +152,7 @@ class Ladder:
             most_rows=SIZES[0],
             budget_s=budget_s if math.isfinite(budget_s) else None,
             budget_source="automatic" if self._given_s is None else "given",
-            size_reason=f"no more rows fit into {number(budget_s, 2)} s",
+            size_reason=f"no more rows fit into {seconds(budget_s)}",
             is_smallest=True,
         )
 
@@ -197,9 +197,8 @@ class Ladder:
         effort = EFFORTS[self.effort] if self.effort else None
         plan, projected_s = costs.choose(aim_s, effort, is_automatic=is_automatic)
         most_s, smallest_s = thresholds.SMALLEST_WALK_WITHIN * budget_s, costs.smallest_s
-        obstacle = (
-            f"Even the smallest walk takes about {smallest_s:.3g} s, and the budget is {budget_s:.3g} s."
-        )
+        least = f"the smallest comparison takes about {seconds(smallest_s)}"
+        obstacle = f"Even {least}, and the budget is {seconds(budget_s)}."
         is_fewer = plan.n_rows < situation.rows(plan.effort)
         return Rung(
             plan=plan,
@@ -208,7 +207,7 @@ class Ladder:
             budget_source="automatic" if is_automatic else "given",
             # Workers use no processor time of this process, so it would wait for them to the latest.
             latest_s=latest_s if is_automatic and not hasattr(self.family, "speed_up") else None,
-            size_reason=f"no more rows fit into {number(aim_s, 2)} s" if is_fewer else None,
+            size_reason=f"no more rows fit into {seconds(aim_s)}" if is_fewer else None,
             projected_s=projected_s,
             full_run_s=full_run_s,
             obstacle=None if smallest_s <= most_s else obstacle,

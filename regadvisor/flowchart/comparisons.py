@@ -130,6 +130,8 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         return question.settled(Answer(reply="unsure", because=because), lean="worse")
     reply = _reply(question, found, mode)
     because = comparison_text(found, reply)
+    if reply != found.reply and found.difference < 0 and mode == "interval":
+        because = f"{because[:-1]}; that may be luck."
     if (a, b) == ("l2", "none") and not scores.none_exists and reply != "better" and mode == "interval":
         # Ever weaker L2 comes as near to it as one likes, so neither a tie nor a lower loss speaks for it.
         return Answer(
@@ -137,9 +139,10 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             because=f"{because} But without a penalty some weights grow for as long as training goes on.",
             numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         )
+    in_doubt = " In doubt a mild L2 is the safer choice." if (a, b, reply) == ("l2", "none", "unsure") else ""
     return Answer(
         reply=reply,
-        because=because,
+        because=f"{because}{in_doubt}",
         numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),

@@ -70,7 +70,7 @@ def _sample_reply(sample: SampleEvidence, *, validates_otherwise: bool) -> tuple
     shift = (
         ""
         if sample.worst_shift is None
-        else f": no mean is off by more than {number(sample.worst_shift)} standard deviations"
+        else f": no mean is off by more than {number(sample.worst_shift, 2)} standard deviations"
     )
     return "yes", f"{size}, stratified{shift}.{by}"
 
@@ -90,7 +90,7 @@ def _resources(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         source = " (automatic)" if resources.budget_source == "automatic" else ""
         budget = f"the budget of {seconds(resources.budget_s)}{source}"
         if resources.projected_s is None:
-            because = f"What {budget} has room for is tried."
+            because = f"As much is tried as fits into {budget}."
         elif resources.projected_s > resources.budget_s:
             because = (
                 f"All of effort {resources.effort!r} would take about {seconds(resources.projected_s)}; "
@@ -113,7 +113,7 @@ def _prior_knowledge(question: Question, evidence: Evidence, pick: Kind | None, 
     if prior.is_known is False:
         return Answer(reply="no", because="You said that you know nothing about the features.")
     if prior.is_known or prior.correlated is not None or prior.whole_picture is not None:
-        return Answer(reply="yes", because="You said something about the features.")
+        return Answer(reply="yes", because="You said what the features are like.")
     if prior.can_measure:
         return Answer(reply="yes", because="The features can be measured without training a model.")
     return Answer(reply="no", because="Nothing was said about the features and nothing can be measured.")
@@ -163,7 +163,7 @@ def _correlation_text(facts: CorrelationEvidence) -> str:
         parts.append(f"{facts.n_factors} {noun} {facts.explained:.0%} of the variance")
     if facts.vif is not None:
         column = "" if facts.vif_column is None else f" ({facts.vif_column})"
-        parts.append(f"the largest variance inflation is {number(facts.vif)}{column}")
+        parts.append(f"the largest variance inflation factor is {number(facts.vif)}{column}")
     text = ", ".join(parts) or "too few columns to be correlated"
     return capital(text) + "."
 
@@ -171,7 +171,7 @@ def _correlation_text(facts: CorrelationEvidence) -> str:
 def _margin_text(margin: float | None, unit: str | None) -> str | None:
     if margin is None:
         return None
-    return f"{unit or 'the statistic'} were {number(abs(margin))} {'lower' if margin > 0 else 'higher'}"
+    return f"{unit or 'the statistic'} were {number(abs(margin), 2)} {'lower' if margin > 0 else 'higher'}"
 
 
 def _whole_picture(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
@@ -197,9 +197,7 @@ def _whole_picture_text(facts: WholePictureEvidence) -> str:
 def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: Mode) -> Answer:
     sample, growth = evidence.sample, evidence.growth
     if sample is not None and sample.is_everything and sample.validation != "blocks":
-        return Answer(
-            reply="yes", because="The gain was measured on all rows, so there is nothing to extrapolate."
-        )
+        return Answer(reply="yes", because="The comparison used all rows already.")
     if pick == "none":
         return Answer(reply="yes", because="There is no gain to lose: more rows need less regularization.")
     if evidence.scores is not None and not evidence.scores.none_exists:

@@ -106,10 +106,10 @@ def told(
     for name in sorted(has):
         strength = getattr(regularizer, name) * on_sample
         weaker = strength * by.factor(law, name)
-        change = "stays" if weaker == strength else f"falls from {strength:.3g} to"
-        said.append(f"{name.upper()} times the sum of all learning rates {change} {weaker:.3g}")
-    run = "" if epochs is None else f" in {epochs} epochs"
+        change = "stays" if weaker == strength else f"falls from {strength:.2g} to"
+        said.append(f"{name.upper()} times the sum of the learning rates {change} {weaker:.2g}")
+    run = "" if epochs is None else f", {epochs} epochs"
     return (
-        f"{'; '.join(said)} (that sum is {on_sample:.3g} on the sample's {by.n_sample:,} rows, "
-        f"{in_full:.3g}{run} on all {by.n_rows:,})"
+        f"{'; '.join(said)}. That sum was {on_sample:.2g} in the comparison ({by.n_sample:,} rows) and is "
+        f"{in_full:.2g} in the full run ({by.n_rows:,} rows{run})"
     )

@@ -75,7 +75,7 @@ def likely(probability: float) -> str:
     >>> [likely(p) for p in (0.97, 0.85, 0.7, 0.5, 0.2)]
     ['very likely', 'likely', 'more likely than not', 'a toss-up', 'unlikely']
     """
-    return next((word for least, word in LIKELY if probability >= least), "unlikely")
+    return next((word for least, word in LIKELY if probability + 1e-9 >= least), "unlikely")
 
 
 def support(claim: Claim | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from regadvisor.records import Record, Training
 from regadvisor.report.phrases import sentence
-from regadvisor.words import seconds
+from regadvisor.words import capital, seconds
 
 #: Most names of parameters on one line.
 _MOST_NAMES = 8
@@ -22,7 +22,9 @@ def cost(record: Record) -> tuple[str, ...]:
     if not timings.total_s:
         return ()
     budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
-    picked = "as asked" if settings.effort_source == "given" else "picked by the measured speed"
+    scores = record.evidence.scores
+    measured = "picked by the measured speed" if scores is not None else "nothing was trained"
+    picked = "as asked" if settings.effort_source == "given" else measured
     projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
     full = "" if timings.full_run_s is None else f"; one full run takes {seconds(timings.full_run_s)}"
     lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
@@ -37,7 +39,7 @@ def cost(record: Record) -> tuple[str, ...]:
         lines.append(_transform(training))
         if training.has_scaled_target:
             lines.append(
-                f"{training.module} sees the target standardised; in your own loop, do the same: "
+                f"{_name(training)} sees the target standardised; in your own loop, do the same: "
                 "(y - y.mean()) / y.std()."
             )
         lines += _penalised(training)
@@ -62,11 +64,11 @@ def _engine(training: Training) -> str:
 def _transform(training: Training) -> str:
     """Return how features go into the caller's own networks, and how to do the same elsewhere."""
     if training.steps:
-        return f"{training.module} gets what your steps make of the features."
+        return f"{_name(training)} gets what your steps make of the features."
     if training.transform == "none":
-        return f"{training.module} gets the features as they are; give them to your own loop unchanged."
+        return f"{_name(training)} gets the features as they are; in your own loop, do the same."
     return (
-        f"{training.module} gets scaled features; in your own loop, scale them by "
+        f"{_name(training)} gets scaled features; in your own loop, scale them by "
         'advice.build()["preprocess"].fit_transform(X).'
     )
 
@@ -80,23 +82,27 @@ def _penalised(training: Training) -> list[str]:
     others = Counter(each.why.partition(";")[0] for each in audit.parameters if not each.is_penalised)
     if others:
         whys = (f"{why} ({n})" for why, n in others.most_common())
-        lines.append(f"They leave alone: {', '.join(whys)}.")
+        lines.append(f"Not penalised: {', '.join(whys)}.")
     if audit.scale_invariant:
         lines.append(
-            f"The size of {_some(audit.scale_invariant)} changes no output, as a norm layer follows: L2 "
-            "changes only the size of steps there."
+            f"A norm layer follows {_some(audit.scale_invariant)}, so the size of these weights changes no "
+            "output: L2 there changes only the size of the steps."
         )
     own = [f"{each.name} ({each.rate:g})" for each in audit.dropout if each.is_set and each.rate]
     if own:
-        lines.append(f"Dropout in {_some(own)} is set by the advice, not by the module.")
+        lines.append(f"The advice sets the rate of these dropout layers (yours in brackets): {_some(own)}.")
     kept = [
         f"dropout in {each.name}" + ("" if each.rate is None else f" ({each.rate:g})")
         for each in audit.dropout
         if not each.is_set
     ]
     if kept or audit.kept:
-        lines.append(f"Regularized already, and left so: {_some([*kept, *audit.kept])}.")
+        lines.append(f"Left as it is: {_some([*kept, *audit.kept])}.")
     return lines
+
+
+def _name(training: Training) -> str:
+    return capital(training.module or "")
 
 
 def _some(names: Sequence[str]) -> str:

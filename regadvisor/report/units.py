@@ -9,7 +9,6 @@ from regadvisor.conversions import elasticnet_params, logistic_params, raw_targe
 from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
-from regadvisor.thresholds import NARROW_RANGE, WIDE_RANGE
 from regadvisor.words import number
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
@@ -96,13 +95,29 @@ def _linear(record: Record) -> Mapping[str, Mapping[str, float | str]]:
 def in_code(record: Record) -> str:
     """Return :func:`parameters` as code, such as ``LogisticRegression(C=0.82)``; empty if there are none.
 
-    Numbers have as many digits as the range of strengths that do as well deserves.
+    Strengths are never known to more than two digits, and defaults to one. Weight decay that is decoupled
+    from the loss means nothing without the learning rate, and no optimizer of torch has L1.
     """
-    digits = _digits(record)
+    digits = 1 if record.strength.source == "default" else 2
+    training, own = record.training, record.strength.regularizer
+    is_adamw = training is not None and (training.optimizer, training.coupling) == ("adamw", "decoupled")
+    lr = training.lr if training is not None and is_adamw and not training.towards_start else None
+    rate = {} if lr is None else {"lr": lr}
+    if lr is not None and own.l1:
+        penalties = {name: value for name, value in own.strengths().items() if name != "dropout"}
+        said = [
+            f"{_call('Regularizer', penalties, digits)}.{_call('optimizer', rate, digits, first='net, ')}"
+        ]
+        return ", ".join([*said, *([_call("Dropout", {"p": own.dropout}, digits)] if own.dropout else [])])
     return ", ".join(
-        f"{name}({', '.join(f'{key}={_typed(value, digits, key)}' for key, value in own.items())})"
-        for name, own in parameters(record).items()
+        _call(name, {**(rate if name == "AdamW" else {}), **each}, digits)
+        for name, each in parameters(record).items()
     )
+
+
+def _call(name: str, arguments: Mapping[str, float | str], digits: int, *, first: str = "") -> str:
+    typed = ", ".join(f"{key}={_typed(value, digits, key)}" for key, value in arguments.items())
+    return f"{name}({first}{typed})"
 
 
 def range_in_own_unit(record: Record) -> list[str]:
@@ -137,14 +152,10 @@ def _typed(value: float | str, digits: int, key: str = "") -> str:
     """
     if isinstance(value, str):
         return f'"{value}"'
+    if key == "lr":  # the caller's own
+        return f"{value:g}"
     if key == "l1_ratio" and value not in (0.0, 1.0):
         digits = next((more for more in range(digits, 16) if number(value, more) not in ("0", "1")), 16)
     if math.isfinite(value) and 1_000 <= abs(value) < 1e9:
         return str(round(value, digits - len(str(int(abs(value))))).__trunc__())
     return number(value, digits)
-
-
-def _digits(record: Record) -> int:
-    """Return the digits that a strength is told with: fewer where any of a wide range will do."""
-    widest = max((high / low for low, high in record.strength.ties.values() if low > 0), default=1.0)
-    return 1 if widest >= WIDE_RANGE else 2 if widest >= NARROW_RANGE else 3

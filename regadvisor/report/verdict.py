@@ -91,7 +91,8 @@ def in_comment(record: Record) -> str:
 def _where(record: Record) -> str:
     """Return which features the strength is for where the caller's own model does not say so."""
     training, free = record.training, () if record.data is None else record.data.unpenalised
-    is_ours = training is not None and training.family == "linear" and training.estimator is None
+    is_linear = training is not None and (training.family == "linear" or training.estimator is not None)
+    is_ours = is_linear and training is not None and not training.steps
     names = joined(map(titled, free), most=3)
     return (" on standardised features" if is_ours else "") + (f", {names} without a penalty" if free else "")
 
@@ -268,14 +269,18 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     has_own_loss = record.training is not None and record.training.has_own_loss
     if has_own_loss or (scores is not None and not _IS_OF_MEANS.match(scores.loss_name)):
         what = "best constant"
-    sentences = [f"Nothing predicts better than always guessing the {what}: {support(main_claim(record))}."]
+    claim = main_claim(record)
+    is_sure = claim is None or claim.support is None or claim.support >= REPLY_MASS
+    said = "Nothing predicts" if is_sure else "Nothing is shown to predict"
+    sure = f": {support(claim)}" if is_sure else ""
+    sentences = [f"{said} better than always guessing the {what}{sure}."]
     own = {} if scores is None else losses(scores)
     if scores is not None and own:
         lowest = min(own, key=own.__getitem__)
         best, constant = number(own[lowest]), number(scores.constant_loss)
         also = "as does guessing" if best == constant else f"guessing {constant}"
         is_lower = own[lowest] < scores.constant_loss and best != constant
-        luck = ", no more below than luck explains" if is_lower else ""
+        luck = "; the difference may be luck" if is_lower else ""
         reached = f"reaches a {scores.loss_name} of {best}, {also}{luck}"
         sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
     sentences.append(f"If you train anyway, use {use(record)}.")

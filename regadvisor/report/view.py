@@ -6,7 +6,8 @@ are shown. The renderers (``text.py``, ``markdown.py``) only lay them out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from regadvisor.report.phrases import clean, sentence, short_label, short_streng
 from regadvisor.report.training import cost
 from regadvisor.report.verdict import flips, headline, losses, named_loss
 from regadvisor.thresholds import REPLY_MASS
-from regadvisor.words import MOST_TIMES, number
+from regadvisor.words import MOST_TIMES, counted, number
 
 _T = TypeVar("_T")
 #: What the intervals of the tables are: the level of the replies, so that "better" excludes 0.
@@ -25,6 +26,9 @@ INTERVALS = f"brackets: {2 * REPLY_MASS - 1:.0%} intervals"
 #: Headings of :attr:`View.comparisons` (the simpler kind is on the right) and :attr:`View.scores`.
 COMPARISON_COLUMNS = ("sides", "gain", "reply", "better / same / worse")
 SCORE_COLUMNS = ("kind", "strength", "rows", "loss", "training", "folds", "remarks")
+#: The replies of a comparison that is asked as "Does any …?".
+_YES_OR_NO = {"better": "yes", "same": "no", "worse": "no"}
+_LUCK_IS_PAID = "Gains allow for the luck of picking the best of several strengths; losses do not."
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
 
@@ -102,7 +106,7 @@ class View:
             ("Fit", self.fit),
             ("Sample", self.sample),
             ("Features", self.features),
-            ("Cost", self.cost),
+            ("Run", self.cost),
             ("Not tested", self.untested),
             ("Notes", self.notes),
             ("Next", self.next_steps),
@@ -151,7 +155,7 @@ def _path_row(step: Step, number: int, record: Record) -> PathRow:
     return PathRow(
         question=str(number),
         text=step.text,
-        reply=step.reply,
+        reply=_YES_OR_NO.get(step.reply, step.reply) if step.question == "Q4s" else step.reply,
         because=sentence(step.answer.because),
         action=step.action or "",
         pick=_pick_text(step, is_last=step is record.walk.steps[-1], outcome=record.walk.outcome),
@@ -228,7 +232,7 @@ def _remarks(at_size: list[CandidateScore], n_excluded: int) -> str:
         parts.append("no finite fit exists; a tiny penalty stands in")
     n_exploded = sum(score.exploded for score in at_size)
     if n_exploded:
-        parts.append(f"{n_exploded:,} exploded")
+        parts.append(f"{counted(n_exploded, 'run')} exploded (loss far above guessing)")
     if n_excluded:
         parts.append(f"{n_excluded:,} excluded")
     return ", ".join(parts)
@@ -267,10 +271,8 @@ def _comparisons(scores: ScoreEvidence) -> tuple[tuple[str, ...], ...]:
 def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
     outcome, own = record.walk.outcome, losses(scores)
     best = min(own, key=own.__getitem__, default=outcome)
-    if outcome in ("no signal", best) or outcome not in own:
-        return None
-    if number(own[best]) == number(own[outcome]):
-        return None
+    if outcome in ("no signal", best) or outcome not in own or number(own[best]) == number(own[outcome]):
+        return _LUCK_IS_PAID if any(_reads_as_loss(kind, scores, own) for kind in own) else None
     found = scores.comparison(best, outcome)
     clear = {"same": "the two tie", "unsure": "the data do not settle which is better"}
     how = clear.get("unsure" if found is None else found.reply, "the difference is clear")
@@ -280,6 +282,13 @@ def _disagreement(record: Record, scores: ScoreEvidence) -> str | None:
         f"The lowest loss is that of {name} ({number(own[best])} against {number(own[outcome])} "
         f"of {short_label(outcome)}; {how})."
     )
+
+
+def _reads_as_loss(kind: str, scores: ScoreEvidence, own: Mapping[str, float]) -> bool:
+    """Whether a kind has a gain below 0 beside a loss that is no higher than that of none."""
+    found = scores.comparison(kind, "none")
+    is_lower = number(own[kind]) == number(own.get("none", math.inf)) or own[kind] < own.get("none", math.inf)
+    return found is not None and found.difference > found.region and is_lower
 
 
 def _scores(scores: ScoreEvidence) -> tuple[tuple[str, ...], ...]:

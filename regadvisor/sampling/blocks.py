@@ -50,13 +50,13 @@ def in_blocks(drawn: Drawn, *, n_train: int, seed: int, is_single: bool = False)
         folds.append(Fold(train=train, test=test, is_block=True))
     if not folds:
         return None
-    n_test = sum(len(fold.test) for fold in folds)
+    n_test, n_rows = sum(len(fold.test) for fold in folds), drawn.table.n_rows
+    some = "all" if n_rows == drawn.evidence.n_source else f"{n_rows:,} of"
     evidence = replace(
         drawn.evidence,
         validation="blocks" if drawn.table.time is None else "time",
         size_reason=(
-            f"{drawn.table.n_rows:,} of {drawn.evidence.n_source:,} rows: {_blocks(folds)} and "
-            f"{n_test:,} others to test on"
+            f"{some} {drawn.evidence.n_source:,} rows: {_blocks(folds)} and {n_test:,} others to test on"
         ),
     )
     return replace(drawn, folds=tuple(folds), evidence=evidence)

@@ -19,7 +19,7 @@ from regadvisor.sampling.keys import canonical_order, row_keys
 from regadvisor.sampling.match import Matching, check_new, match_rows
 from regadvisor.sampling.request import SampleArgument, SampleRequest, read_request
 from regadvisor.sampling.strata import are_whole_groups, make_design
-from regadvisor.words import number
+from regadvisor.words import agreed, capital, number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,7 +214,7 @@ def _nothing(table: Table) -> Drawn:
 def _size(
     source: Table, sample: Table, request: SampleRequest, *, is_matched: bool, reason: str | None
 ) -> str:
-    """Return why the sample has its size, as one sentence (without a full stop).
+    """Return why the sample has its size, without the last full stop.
 
     The standard error of a standardised mean difference of n independent rows against the whole is 1/√n.
     """
@@ -224,7 +224,7 @@ def _size(
         why = f"(the limit is {request.n_asked:,})" if enough else "as asked"
         text = f"uses all {n_source:,} rows {why}"
     else:
-        parts = [f"their means are off by about {number(float(1 / np.sqrt(n)), 2)} standard deviations"]
+        parts = [f"chance moves a mean by about {number(float(1 / np.sqrt(n)), 1)} standard deviations"]
         if sample.is_classification:
             counts = np.bincount(sample.y, minlength=sample.n_classes)
             there = counts[np.bincount(source.y, minlength=len(counts)) > 0]
@@ -237,7 +237,7 @@ def _size(
         text = f"{n:,} of {n_source:,} rows{like}{asked}: {'; '.join(parts)}"
     # Why a size was planned says nothing of one that was asked for, of everything, or of what match= cut.
     is_planned = not request.is_asked and n < n_source and (not is_matched or n >= request.n_asked)
-    return f"{reason.rstrip('.')}; {text}" if reason and is_planned else text
+    return f"{text}. {capital(reason.rstrip('.'))}" if reason and is_planned else text
 
 
 def _notes(evidence: SampleEvidence, *, is_weighted: bool, n_asked: int) -> tuple[Note, ...]:
@@ -257,8 +257,9 @@ def _notes(evidence: SampleEvidence, *, is_weighted: bool, n_asked: int) -> tupl
     if evidence.n_duplicate_rows:
         is_apart = evidence.validation in ("random", "stratified")
         how = "; copies are on the same side of every fold" * is_apart
+        repeat = agreed(evidence.n_duplicate_rows, "repeats", "repeat")
         text = (
-            f"{evidence.n_duplicate_rows:,} of {evidence.n_rows:,} rows repeat another row, target included"
+            f"{evidence.n_duplicate_rows:,} of {evidence.n_rows:,} rows {repeat} another row, target included"
         )
         text += f"{how}."
         notes.append(Note(code="duplicate-rows", text=text))

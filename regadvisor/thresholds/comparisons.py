@@ -68,9 +68,6 @@ CANT_TELL_WIDTH = 10 * SAME_REGION
 LIKELY = ((0.95, "very likely"), (0.8, "likely"), (0.6, "more likely than not"), (0.4, "a toss-up"))
 #: Support below which a claim is not called shown.
 TOSS_UP = 0.6
-#: Strengths are told with three digits if those that do as well differ by less than the first factor, with
-#: one if they differ by the second: a step of the last digit is then far inside the range.
-NARROW_RANGE, WIDE_RANGE = 1.5, 30.0
 #: What another kind might save is told by this quantile of the resamplings. Where thousands of rows were held
 #: out it held 73 of 79 times, 92% (83 to 99%; ``benchmarks/first_screen.py``).
 LOST_MASS = 0.9

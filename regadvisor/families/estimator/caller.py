@@ -320,7 +320,7 @@ def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
         steps = ", ".join(step_texts(caller.all_steps))
         text = (
             f"Your own steps were fitted inside every fold: {steps}. The strengths are for the features that "
-            f"{name} gets from them, which are not scaled any further."
+            f"come out of them; nothing else scales these."
         )
         notes.append(Note(code="own-steps", text=text))
     if caller.class_weight is not None:
@@ -329,7 +329,7 @@ def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
         )
         notes.append(Note(code="class-weight", text=text))
     if not caller.is_exact:
-        text = f"{name} was trained by its own fit; the strengths are those of what it minimises."
+        text = f"{name} was trained by its own fit, so strengths are in the unit of its own objective."
         notes.append(Note(code="own-objective", text=text))
     has = caller.row.kinds(inner)
     if not {"l1", "l2", "elasticnet"} <= set(has):

@@ -152,9 +152,10 @@ def name_of(model: Any) -> str:
 
     Examples
     --------
-    >>> name_of(nn.Linear), name_of(nn.Linear(1, 1))
-    ('Linear', 'Linear')
+    >>> name_of(nn.Linear), name_of(nn.Linear(1, 1)), name_of(lambda n_features: nn.Linear(n_features, 1))
+    ('Linear', 'Linear', 'your network')
     """
     if isinstance(model, nn.Module):
         return type(model).__name__
-    return str(getattr(model, "__qualname__", type(model).__name__)).rpartition("<locals>.")[2]
+    name = str(getattr(model, "__qualname__", type(model).__name__)).rpartition("<locals>.")[2]
+    return "your network" if name == "<lambda>" else name
