@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ def test_any_number_of_workers_gives_the_same_advice(model: str) -> None:
     for n_workers in (1, 9):  # nine: more than there are candidates of some rounds
         with ThreadPoolExecutor(n_workers) as pool:
             assert_same_records(advise(X, y, executor=pool, **arguments).to_json(), alone)
+
+
+class Late(ThreadPoolExecutor):
+    """Workers that have not started yet when all is done."""
+
+    def submit(self, function: Any, item: Any, /) -> Any:  # type: ignore[override]
+        assert function is import_module
+        return Future()
+
+
+def test_small_data_do_not_wait_for_workers_to_start() -> None:
+    X, y = load_wine(return_X_y=True)
+    with Late(2) as pool:
+        early = advise(X, y, effort="quick", folds=2, executor=pool)
+    assert_same_records(early.to_json(), advise(X, y, effort="quick", folds=2).to_json())
 
 
 def test_a_sample_goes_once_to_every_worker_and_all_of_them_train(tmp_path: Path) -> None:

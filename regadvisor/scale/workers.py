@@ -40,6 +40,10 @@ class Workers:
     #: Whether that is this process, one item after the other.
     is_here = False
 
+    def begin(self, function: Callable[[Item], object], item: Item) -> Callable[[], bool]:
+        """Have a first item worked on; return what tells whether it is done, and workers have started."""
+        raise NotImplementedError
+
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result | WorkerError]:
@@ -108,6 +112,9 @@ class _Here(Workers):
     n_workers = 1
     is_here = True
 
+    def begin(self, function: Callable[[Item], object], item: Item) -> Callable[[], bool]:
+        return lambda: True
+
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result | WorkerError]:
@@ -126,6 +133,9 @@ class _Pool(Workers):
         #: Whether a worker ever answered; why none ever will.
         self._has_answered = False
         self._hopeless: WorkerError | None = None
+
+    def begin(self, function: Callable[[Item], object], item: Item) -> Callable[[], bool]:
+        return self._submit(function, item).done
 
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
@@ -212,7 +222,8 @@ class _Pool(Workers):
     def close(self) -> None:
         """End the processes that were started here."""
         if self._is_own:
-            if self._must_end:  # an executor has no other way to end what is under way (Python 3.14 has one)
+            # Nobody waits for workers that never had anything to do.
+            if self._must_end or not self._has_answered:  # Python 3.14 has another way to end them
                 for process in list((getattr(self._pool, "_processes", None) or {}).values()):
                     process.terminate()
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -261,6 +272,10 @@ class _Cluster(Workers):
         """Wait for what :meth:`submit` returned."""
         return future.result()
 
+    def begin(self, function: Callable[[Item], object], item: Item) -> Callable[[], bool]:
+        done: Callable[[], bool] = self.submit(function, item).done
+        return done
+
     def run(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result | WorkerError]:
@@ -298,6 +313,10 @@ class _Ray(_Cluster):
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Any:
         return self._task.remote(function, item)
+
+    def begin(self, function: Callable[[Item], object], item: Item) -> Callable[[], bool]:
+        own = self.submit(function, item)
+        return lambda: bool(self._ray.wait([own], timeout=0)[0])
 
     def result(self, future: Any) -> Any:
         try:

@@ -1,8 +1,9 @@
 """Fits made by workers, for ``executor=``: a family that trains elsewhere and does all the rest here.
 
 A worker gets the sample, the folds and the family once and prepares them as this process did; from then on it
-is sent nothing but regularizers. It keeps no other state, so it may die, be replaced, or come late. One
-process, this one, asks and tells the search, so the advice does not depend on who trained what.
+is sent nothing but regularizers. It keeps no other state, so it may die, be replaced, or come late. Until the
+first has started, short fits are made here: small data wait for nobody, and no budget is spent on the start.
+One process, this one, asks and tells the search, so the advice does not depend on who trained what.
 
 A piece of work that kills its workers, or raises, fails alone: the others are finished first, and then the
 caller (``rounds.py``) trains what is left one by one and names what fails again.
@@ -18,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
+from importlib import import_module
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -85,6 +87,12 @@ class Elsewhere:
 
     def __init__(self, family: Family, crew: Workers) -> None:
         self._family, self._crew = family, crew
+        spec = spec_of(family.name)
+        #: Whether workers have started. Until then short fits are made here; a caller's model may kill
+        #: whoever trains it.
+        self._has_workers: Callable[[], bool] = lambda: True
+        if not (spec.is_network or spec.is_own):
+            self._has_workers = crew.begin(import_module, type(family).__module__)
         self._made: WeakKeyDictionary[Prepared, _Shipment] = WeakKeyDictionary()
         #: Name and shipment of what workers have, by what was prepared from it here.
         self._sent: WeakKeyDictionary[Prepared, tuple[str, bytes]] = WeakKeyDictionary()
@@ -130,6 +138,14 @@ class Elsewhere:
         Raises WorkerError if a piece killed its workers; all others have been passed to `on_fit` then;
         Exception: what a worker's fit raised, after all others were passed to `on_fit`.
         """
+        fits: list[Fit] = []
+        while jobs and not self._has_workers():
+            own = self._family.train(
+                prepared, jobs[:1], deadline=deadline, on_fit=on_fit, folds=folds, known=known
+            )
+            fits, jobs = [*fits, *own], jobs[1:]
+        if not jobs:
+            return fits
         is_new = prepared not in self._sent
         if is_new:
             self._sent[prepared] = (
@@ -149,7 +165,6 @@ class Elsewhere:
         # To a new sample's first workers it goes with the work; who lacks it all the same says so.
         n_loaded = self._crew.n_workers if is_new else 0
         pieces = [replace(piece, shipment=load) for piece in pieces[:n_loaded]] + pieces[n_loaded:]
-        fits: list[Fit] = []
         parts: dict[Job, list[Fit]] = {}
 
         def finish(*jobs: Job) -> None:
