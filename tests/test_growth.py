@@ -24,7 +24,7 @@ from regadvisor.families.linear.family import LinearFamily
 from regadvisor.flowchart.chart import EXTENDED
 from regadvisor.flowchart.questions import JUDGES
 from regadvisor.full_size.gain import GainAtFull, gain_at_full
-from regadvisor.full_size.laws import transfer_prior
+from regadvisor.full_size.laws import TRANSFER
 from regadvisor.records import Evidence, GrowthEvidence, SampleEvidence
 from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.draw import draw_sample
@@ -108,7 +108,7 @@ def test_masses_add_up_and_intervals_widen_with_the_scatter(
 @given(gain=st.floats(1e-3, 0.9), ratio=st.floats(1.0, 1e3), model=st.sampled_from(["linear", "network"]))
 def test_no_more_is_foretold_than_was_seen(gain: float, ratio: float, model: str) -> None:
     """The mean over powers grew without bound with the rows, and foretold gains that nobody had seen."""
-    prior = transfer_prior(model)
+    prior = TRANSFER[model]
     found = at_full(gain, 1e-4, ratio=ratio, scatter=prior.gain_scatter, power=prior.gain_power)
     assert found.gain <= gain + 1e-4, "a hundredth of a percent of the loss"
 

@@ -22,13 +22,13 @@ from regadvisor.families.base import Fit, Job
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.recipe import Recipe
-from regadvisor.full_size.laws import STRENGTH_LAWS, rescaled_loss, rescaling_costs, transfer_prior
+from regadvisor.full_size.laws import STRENGTH_LAWS, TRANSFER, rescaled_loss, rescaling_costs
 from regadvisor.full_size.rescale import Rescaling, exponent, rescaled
 from regadvisor.plan.effort import EFFORTS
 from regadvisor.regularizer import KINDS, Regularizer
 from regadvisor.thresholds import ONE_CANDIDATE_FROM, RESCALING_MOST_LOST
 
-NETWORK = replace(transfer_prior("network"), rescaling_costs={"l2": 0.01, "elasticnet": 0.03})
+NETWORK = replace(TRANSFER["network"], rescaling_costs={"l2": 0.01, "elasticnet": 0.03})
 
 
 # ------------------------------------------------------------------------------------- the rule
@@ -162,7 +162,7 @@ def test_a_network_of_many_rows_pays_and_a_linear_model_does_not() -> None:
     scores = network.record.evidence.scores
     assert scores is not None
     n_learned = network.record.evidence.growth.n_sample if network.record.evidence.growth else 3_200
-    expected = rescaling_costs(transfer_prior("network"), n_from=n_learned, n_to=12_000)
+    expected = rescaling_costs(TRANSFER["network"], n_from=n_learned, n_to=12_000)
     assert scores.carry_costs == pytest.approx({kind: expected[kind] for kind in scores.carry_costs})
     assert set(scores.carry_costs) == set(expected)
     linear = regadvisor.advise(X, y, effort="quick", random_state=0).record.evidence.scores

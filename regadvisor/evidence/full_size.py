@@ -24,7 +24,7 @@ from regadvisor.deadline import Deadline
 from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.gain import gain_at_full
-from regadvisor.full_size.laws import transfer_prior
+from regadvisor.full_size.laws import TRANSFER
 from regadvisor.full_size.rescale import Rescaling
 from regadvisor.plan.plan import Plan
 from regadvisor.records import GrowthEvidence, SizePoint
@@ -128,7 +128,7 @@ class Growing:
     def _evidence(self, kind: Kind, checked: SizePoint | None) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
         points = [self._on_sample(kind), *([] if checked is None else [checked])]
-        prior = transfer_prior(spec_of(self.family.name).laws)
+        prior = TRANSFER[spec_of(self.family.name).laws]
         found = gain_at_full(
             points[-1].gain,
             points[-1].se,

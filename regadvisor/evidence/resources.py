@@ -16,7 +16,7 @@ from regadvisor.errors import StorageError
 from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
-from regadvisor.full_size.laws import rescaling_costs, transfer_prior
+from regadvisor.full_size.laws import TRANSFER, rescaling_costs
 from regadvisor.plan.budget import auto_budget
 from regadvisor.plan.effort import EFFORTS, Effort, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
@@ -298,8 +298,7 @@ def rescaling_costs_of(family: Family, *, n_from: int, n_to: int) -> dict[str, f
     laws = spec_of(family.name).laws
     if laws != "linear" and family.coupling != "decoupled":
         return {}
-    prior = transfer_prior(laws)
-    return rescaling_costs(prior, n_from=n_from, n_to=n_to)
+    return rescaling_costs(TRANSFER[laws], n_from=n_from, n_to=n_to)
 
 
 def _settings(rung: Rung) -> dict[str, str | int | float]:

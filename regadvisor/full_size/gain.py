@@ -3,7 +3,7 @@
 A gain over no regularization is modelled as ``g(n) = g · (n / n_s)^-a``, as a share of the baseline's loss:
 the variance that a penalty saves falls with the rows. The power a is normal over data sets (``laws.py``).
 Smaller samples of the same data say too little about their own a to count: on sets left out, intervals were
-best without them (``benchmarks/transfer.py``). So the gain on the sample is moved along the power and widened
+best without them. So the gain on the sample is moved along the power and widened
 by the scatter that other sets showed per √(log ratio). No gain is assumed to keep its sign by more than that.
 """
 

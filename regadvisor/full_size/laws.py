@@ -27,8 +27,7 @@ class PowerLaw:
 Law = Literal["linear", "decoupled", "loss"]
 #: The laws that strengths are rescaled by, in their own units: per row for linear models and for a penalty in
 #: the loss, strength × Σ lr for decoupled penalties. Chosen by what rescaling leaves of the loss at the full
-#: size; ``benchmarks/transfer.py`` measures the powers that data sets ask for (RESULTS.md, "Powers of the
-#: best strength").
+#: size (``benchmarks/OLDER_RESULTS.md``, "From a sample to all rows").
 STRENGTH_LAWS: dict[Law, dict[str, PowerLaw]] = {
     # L2: theory, the prior does not grow with the data. L1: the mean over 14 data sets; theory's 0.5 is for
     # choosing the features that count, and left 1.1% of the loss instead of 0.2% at 16 times the rows.
@@ -41,14 +40,13 @@ STRENGTH_LAWS: dict[Law, dict[str, PowerLaw]] = {
     "loss": {"l2": PowerLaw(intercept=1.0), "l1": PowerLaw(intercept=0.5)},
 }
 
-# ------------------------------- gains: from a sample to all rows, fitted by benchmarks/transfer.py
+# ----------------------------------------------------------------- gains: from a sample to all rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferPrior:
     """How gains change with the number of rows, over data sets."""
 
-    model: Literal["linear", "network"]
     #: Mean and between-set sd of `a` in g(N) = g(n)·(N/n)^-a, where g = 1 − loss / loss of none is the gain
     #: of a kind at its best strength.
     gain_power: tuple[float, float]
@@ -57,41 +55,20 @@ class TransferPrior:
     #: By kind: what its loss rises by over that of L1 when its best strengths are rescaled to more rows, as a
     #: share of the loss per ln²(N/n); see :func:`rescaling_costs`.
     rescaling_costs: dict[str, float]
-    #: Data sets that it was fitted on; 0: not fitted, assumed.
-    n_sets: int
 
 
-# The lines up to the next marker are written by `python benchmarks/transfer.py OUT --write`.
-# <transfer>
-# Fitted on linear: adult, bike_hour, california_housing, caravan, chicago_ridership, diamonds,
-# electricity_nsw, house_8L, mammography, phoneme, robot_wall, spambase, splice, wine_quality_white; network:
-# adult, ailerons, bank32nh, bank8fm, bike_hour, california_housing, caravan, chicago_ridership, cpu_act,
-# diamonds, electricity_nsw, elevators, fried, house_8L, kin8nm, letter, mammography, nursery, optdigits,
-# page_blocks, pendigits, phoneme, pol, robot_wall, spambase, splice, waveform5000, wine_quality_white.
-TRANSFER: tuple[TransferPrior, ...] = (
-    TransferPrior(
-        model="linear", gain_power=(0.762, 0.543), gain_scatter=0.01012, rescaling_costs={}, n_sets=14
-    ),
-    TransferPrior(
-        model="network",
+#: By model, as fitted on 14 data sets for linear models: adult, bike_hour, california_housing, caravan,
+#: chicago_ridership, diamonds, electricity_nsw, house_8L, mammography, phoneme, robot_wall, spambase, splice
+#: and wine_quality_white; for networks on these and 14 more: ailerons, bank32nh, bank8fm, cpu_act, elevators,
+#: fried, kin8nm, letter, nursery, optdigits, page_blocks, pendigits, pol and waveform5000.
+TRANSFER = {
+    "linear": TransferPrior(gain_power=(0.762, 0.543), gain_scatter=0.01012, rescaling_costs={}),
+    "network": TransferPrior(
         gain_power=(0.284, 0.227),
         gain_scatter=0.03757,
         rescaling_costs={"dropout": 0.01, "elasticnet": 0.01, "dropout_l2": 0.01, "dropout_l1": 0.01},
-        n_sets=28,
     ),
-)
-# </transfer>
-
-
-def transfer_prior(model: str) -> TransferPrior:
-    """Return the prior of a model.
-
-    Examples
-    --------
-    >>> transfer_prior("linear").n_sets
-    14
-    """
-    return next(prior for prior in TRANSFER if prior.model == model)
+}
 
 
 def rescaling_costs(prior: TransferPrior, *, n_from: float, n_to: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 A fold of cross-validation trains on all rows but its own, so any two share most of their training rows, and
 few rows are left to test on. Where the source is many times larger than what a candidate can be trained on,
 every fold gets a block of rows of its own to train on and others to test on, which cost next to nothing.
-The fewer blocks, the larger: on 14 sets (``benchmarks/sizes.py``) what did best on one block of N/4 rows left
+The fewer blocks, the larger: on 14 sets what did best on one block of N/4 rows left
 1.6% more than the best at N rows, on one of N/16 rows 7.5%, and on four of N/16 rows together 8.0%.
 """
 
