@@ -1,6 +1,6 @@
-"""Are the flowchart's questions answered right? Q1, Q3a, Q3b and the exponents of the strengths.
+"""Are the flowchart's questions answered right? Q1, Q3a and Q3b.
 
-usage: python benchmarks/questions.py [--data DIR] [--part q1,q3,strength] [--tries 60] [--write]
+usage: python benchmarks/questions.py [--data DIR] [--part q1,q3] [--tries 60] [--write]
 
 The library's own functions on generated data whose truth is known, and with ``--data`` on real sets (a folder
 of Parquet files and an ``index.csv`` with the columns name, n, p, kind, n_targets, has_time, file; images as
@@ -17,11 +17,8 @@ from pathlib import Path
 
 import questions_features
 import questions_sample
-import questions_strength
 from questions_rates import HEADER, Rate
 from results import write
-
-PARTS = ("q1", "q3", "strength")
 
 
 def sample_rates(folder: Path | None, tries: int, seed: int) -> Iterator[Rate]:
@@ -44,11 +41,6 @@ def shown(header: str, lines: Iterator[str]) -> str:
     return "\n".join(table)
 
 
-def strength_table(folder: Path | None, tries: int, seed: int) -> str:
-    exponents = questions_strength.all_exponents(repeats=max(10, 2 * tries), seed=seed)
-    return shown(questions_strength.HEADER, (exponent.line() for exponent in exponents))
-
-
 def rate_table(rates: Callable[[Path | None, int, int], Iterator[Rate]]) -> Callable[..., str]:
     """Return a function that measures, prints and returns a table of shares."""
 
@@ -61,7 +53,6 @@ def rate_table(rates: Callable[[Path | None, int, int], Iterator[Rate]]) -> Call
 TABLES: dict[str, Callable[[Path | None, int, int], str]] = {
     "q1": rate_table(sample_rates),
     "q3": rate_table(feature_rates),
-    "strength": strength_table,
 }
 
 
@@ -70,7 +61,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--part", default=",".join(PARTS))
+    parser.add_argument("--part", default=",".join(TABLES))
     parser.add_argument("--tries", type=int, default=60, help="of every design; a third on every real set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true")

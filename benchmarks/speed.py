@@ -1,33 +1,26 @@
-"""How fast: six comparisons, each a ratio of two things measured side by side in one run.
+"""How fast: three comparisons, each a ratio of two things measured side by side in one run.
 
-usage: python benchmarks/speed.py a,b,c,d,e,f|all [--data DIR] [--device cuda] [--small] [--write]
+usage: python benchmarks/speed.py a,b,d|all [--data DIR] [--device cuda] [--small] [--write]
 
 a) processor time per network, trained together against one after another in plain torch
 b) `advise(model="mlp")` against one full run of the model it advises
-c) `advise` against an Optuna loop over plain torch on all rows (that loop is measured once, then cached)
 d) linear `advise` against LogisticRegressionCV and ElasticNetCV on all rows
-e) time and peak memory of `advise` by rows, features and candidates
-f) `advise` inside joblib's workers, several at a time, against one after another
 
 Medians of 5 alternating repeats where they fit; the tables give the number. Run it on an idle machine. Real
-sets (b, c, d) need ``--data``, a folder of Parquet files with a column ``target``. With --write the tables
+sets (b, d) need ``--data``, a folder of Parquet files with a column ``target``. With --write the tables
 replace those in benchmarks/RESULTS.md. ``--small`` only shows that everything runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import speed_batched
 import speed_full_run
-import speed_growth
 import speed_linear
-import speed_loop
-import speed_workers
 from results import write
 from speed_measure import machine, markdown
 
@@ -57,19 +50,6 @@ def full_run(options: argparse.Namespace) -> str:
     return f"{shown(speed_full_run.COLUMNS, rows)}\n\n{note}"
 
 
-def loop(options: argparse.Namespace) -> str:
-    if options.small:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = speed_loop.lines(
-                None, names=("synthetic 600",), n_trials=2, epochs=2, cache=Path(folder) / "loops.json"
-            )
-            return shown(speed_loop.COLUMNS, rows)
-    names = speed_loop.SETS
-    if options.data is None:
-        names = ("synthetic 3000", "synthetic 8000")
-    return shown(speed_loop.COLUMNS, speed_loop.lines(options.data, names=names))
-
-
 def linear(options: argparse.Namespace) -> str:
     rows = speed_linear.lines(
         None if options.small else options.data,
@@ -78,18 +58,6 @@ def linear(options: argparse.Namespace) -> str:
         timeout_s=options.timeout,
     )
     return shown(speed_linear.COLUMNS, rows)
-
-
-def growth(options: argparse.Namespace) -> str:
-    small = {"rows": (1_000,), "features": (10,)} if options.small else {}
-    counts = (4,) if options.small else speed_growth.CANDIDATES
-    sizes = shown(speed_growth.COLUMNS, speed_growth.lines(**small, timeout_s=options.timeout))
-    return f"{sizes}\n\n{shown(speed_growth.CANDIDATE_COLUMNS, speed_growth.candidate_lines(counts=counts))}"
-
-
-def workers(options: argparse.Namespace) -> str:
-    size = {"n_rows": 300} if options.small else {}
-    return shown(speed_workers.COLUMNS, speed_workers.lines(repeats=1 if options.small else 5, **size))
 
 
 def shown(columns: str, rows: Rows) -> str:
@@ -102,14 +70,7 @@ def shown(columns: str, rows: Rows) -> str:
     return markdown(columns, found)
 
 
-SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
-    "a": batched,
-    "b": full_run,
-    "c": loop,
-    "d": linear,
-    "e": growth,
-    "f": workers,
-}
+SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {"a": batched, "b": full_run, "d": linear}
 
 
 def main() -> None:
@@ -119,7 +80,7 @@ def main() -> None:
     parser.add_argument("sections", help="letters parted by commas, or all")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--device", default="cpu", help="of section a")
-    parser.add_argument("--timeout", type=float, default=900.0, help="seconds of one process in d and e")
+    parser.add_argument("--timeout", type=float, default=900.0, help="seconds of one process in d")
     parser.add_argument("--thorough", action="store_true", help="b: compare with a thorough search")
     parser.add_argument("--limit", type=float, default=240.0, help="b: seconds of repeats per case")
     parser.add_argument("--small", action="store_true")

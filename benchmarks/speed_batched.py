@@ -17,20 +17,20 @@ import speed_plain
 import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
-from speed_growth import mixed_jobs
 from speed_measure import clocked, in_process, seconds, side_by_side
 from torch import nn
 
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Fit, Job
+from regadvisor.families.base import Family, Fit, Job
 from regadvisor.families.neural.batches import member_seed
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.recipe import Recipe
+from regadvisor.regularizer import Regularizer
 from regadvisor.sampling.folds import make_folds
 
 Model = Literal["mlp", "module", "cnn"]
@@ -78,6 +78,21 @@ def family_of(model: Model, table: Table, recipe: Recipe, device: str) -> MLPFam
     return ModuleFamily(
         "cnn" if model == "cnn" else callers_module, table.facts, recipe=recipe, device=device
     )
+
+
+def mixed_jobs(family: Family, prepared: Any, n_jobs: int) -> list[Job]:
+    """Return so many jobs, all kinds in turn, with strengths around those tried first."""
+    candidates = list(family.candidates(prepared).values())
+    jobs = []
+    for number in range(n_jobs):
+        candidate = candidates[number % len(candidates)]
+        turn = number // len(candidates)
+        point = candidate.regularizer(candidate.portfolio[turn % len(candidate.portfolio)])
+        # Strengths that were not tried yet: the portfolio again, each time a little weaker.
+        factor = 0.9 ** (turn // len(candidate.portfolio))
+        scaled = {name: value * factor for name, value in point.strengths().items()}
+        jobs.append(Job(regularizer=Regularizer(**scaled, coupling=family.coupling)))
+    return jobs
 
 
 # --------------------------------------------------------------------------------------- one by one

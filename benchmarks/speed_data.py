@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from regadvisor.data.source import make_table
 from regadvisor.data.table import Table
@@ -56,41 +55,22 @@ def read(name: str, folder: Path, *, most_rows: int | None = None, seed: int = 0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """Training and test rows encoded as the networks (or the linear models) take them.
+    """Rows encoded as the networks (or the linear models) take them.
 
-    Classes are codes; a numeric target is standardised by the training rows, so a squared error is one over
-    the variance of the training target.
+    Classes are codes; a numeric target is standardised, so a squared error is one over its variance.
     """
 
     X: Any
     y: NDArray[Any]
-    X_test: Any
-    y_test: NDArray[Any]
     is_classification: bool
 
 
-def split(data: Data, *, test_size: float = 0.3, seed: int = 0) -> tuple[Data, Data]:
-    """Return training and test rows, stratified by class where the target is one."""
-    is_class = make_table(data.X, data.y).is_classification
-    parts = train_test_split(
-        data.X, data.y, test_size=test_size, random_state=seed, stratify=data.y if is_class else None
-    )
-    train, test = (Data(name=data.name, X=parts[i], y=parts[i + 2]) for i in (0, 1))
-    return train, test
-
-
-def encode(train: Data, test: Data | None = None, *, for_network: bool) -> Encoded:
-    """Fit the library's preprocessing on the training rows and encode both."""
-    table = make_table(train.X, train.y)
-    fitted = make_preprocessor(table.facts, for_network=for_network).fit(table.X)
-    y = _target(table, train.y)
-    seen = train if test is None else test
-    other = make_table(seen.X, seen.y)
+def encode(data: Data, *, for_network: bool) -> Encoded:
+    """Fit the library's preprocessing and encode the rows."""
+    table = make_table(data.X, data.y)
     return Encoded(
-        X=fitted.transform(table.X),
-        y=y,
-        X_test=fitted.transform(other.X),
-        y_test=_target(table, seen.y),
+        X=make_preprocessor(table.facts, for_network=for_network).fit_transform(table.X),
+        y=_target(table, data.y),
         is_classification=table.is_classification,
     )
 

@@ -1,4 +1,4 @@
-"""Measuring: alternating medians, processes of their own, peak memory, and the machine they ran on."""
+"""Measuring: alternating medians, processes of their own, and the machine they ran on."""
 
 from __future__ import annotations
 
@@ -139,20 +139,6 @@ def main() -> None:
 def process_report(value: int) -> dict[str, Any]:
     """Return the argument and the number of the process: for the tests of :func:`in_process`."""
     return {"value": value, "process": os.getpid()}
-
-
-# ----------------------------------------------------------------------------------------------- memory
-
-
-def memory_mb(field: str) -> float:
-    """Return ``VmRSS`` (now) or ``VmHWM`` (the peak) of this process in MB; Linux only."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
-
-
-def forget_peak() -> None:
-    """Let the peak of this process start again at what it holds now; Linux only (see ``man 5 proc``)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 # ---------------------------------------------------------------------------------------------- machine

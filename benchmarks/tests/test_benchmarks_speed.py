@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
 
 # ------------------------------------------------------------------------------------------- questions
 
@@ -45,28 +44,6 @@ def test_questions_of_the_features_run_small():
 
     rates = [*correlation_rates(None, tries=1, seed=0), *picture_rates(None, tries=1, seed=0)]
     assert {rate.check for rate in rates} == {"Q3a: yes", "Q3a: no", "Q3b: yes", "Q3b: no"}
-
-
-def test_excess_risk_of_the_log_loss_is_that_of_many_rows():
-    from questions_strength import LAWS, excess_risk
-
-    law = next(law for law in LAWS if law.is_classification)
-    rng = np.random.default_rng(0)
-    beta, w = rng.normal(size=5), rng.normal(size=5)
-    X = rng.normal(size=(400_000, 5))
-    score = X @ w + 0.3
-    loss = np.logaddexp(0, score) - expit(X @ beta) * score
-    tolerance = 5 * loss.std() / np.sqrt(len(loss))
-    assert excess_risk(law, w, 0.3, beta) == pytest.approx(loss.mean(), abs=tolerance)
-
-
-def test_exponent_of_ridge_is_close_to_theory():
-    from questions_strength import LAWS, measure
-
-    exponent = measure(LAWS[0], repeats=40, seed=0)
-    assert exponent.used == pytest.approx(-1.0)
-    assert exponent.low < exponent.slope < exponent.high
-    assert abs(exponent.slope - exponent.law.theory) < 0.3
 
 
 # ----------------------------------------------------------------------------------------------- speed
@@ -119,22 +96,6 @@ def test_plain_torch_ends_with_the_same_losses(model):
     assert found["steps"] == 2 * 3  # 300 training rows in three batches of 100
 
 
-def test_the_users_loop_finds_its_lowest_loss():
-    import speed_data
-    import speed_loop
-    import speed_plain
-
-    from regadvisor.families.neural.recipe import Recipe
-
-    train, test = speed_data.split(speed_data.synthetic(300, 5))
-    encoded = speed_data.encode(train, test, for_network=True)
-    rows = speed_plain.encoded_rows(encoded.X, encoded.y, is_classification=True)
-    folds, recipe = speed_loop.fold_rows(encoded, 2), Recipe(epochs=2)
-    found = speed_loop.search(rows, folds, recipe, n_trials=3)
-    assert found.kind in speed_loop.KINDS
-    assert 0.0 < speed_loop.test_loss(encoded, found, recipe) < 2.0
-
-
 def test_full_runs_are_timed_in_full_or_extended(monkeypatch):
     import speed_data
     import speed_full_run
@@ -163,7 +124,7 @@ def test_linear_searches_are_those_of_scikit_learn(monkeypatch):
 
 def test_mixed_jobs_are_distinct_and_of_all_kinds():
     import speed_data
-    from speed_growth import mixed_jobs
+    from speed_batched import mixed_jobs
 
     from regadvisor.data.source import make_table
     from regadvisor.families.linear.family import LinearFamily
