@@ -184,6 +184,10 @@ def _sample(record: Record, shown: View, advice: Advice) -> Iterator[str]:
         rows = [int(text.replace(",", "")) for text in measured.groups(default=measured[2])]
         if rows != [min(facts.n_rows, record.data.n_rows), record.data.n_rows]:
             yield f"measured on {rows}, the sample has {facts.n_rows} of {record.data.n_rows}"
+    reached = re.search(r"held-out [^;(]*? (-?[\d.e-]+), guessing", said)
+    marked = next((row.loss for row in shown.candidates if row.is_pick), None)
+    if reached is not None and reached[1] != marked:
+        yield f"the headline has a loss of {reached[1]}, the table {marked}"
     bound = re.search(r"costs at most ([\d.]+)% more", said)
     if bound is not None and float(bound[1]) != pytest.approx(
         max(100 * (record.most_lost or 0.0), 0.1), rel=0.05, abs=0.051

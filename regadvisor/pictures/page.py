@@ -47,8 +47,8 @@ def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
 
 #: What a picture cannot say itself.
 _CAPTIONS = {
-    "kinds": "Compared on other rows than strengths were picked on. The losses in the table, each the best "
-    "of several, look a little better."
+    "kinds": "Compared on rows that did not choose the strength. Each loss in the table is the best of "
+    "several, so it looks a little better."
 }
 
 

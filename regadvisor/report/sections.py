@@ -62,9 +62,9 @@ def context(record: Record) -> str:
     parts = [
         *([] if record.data is None else _data(record.data)),
         *([] if record.data is None and record.training is None else [f"{family} model"]),
-        f"{record.walk.chart} chart",
+        *([] if record.walk.chart == "extended" else [f"{record.walk.chart} chart"]),
         *(["without data"] if record.data is None else []),
-        *([] if record.data is None else [f"seed {settings.random_state}"]),
+        *([f"seed {settings.random_state}"] if settings.random_state else []),
         *([] if record.data is None or warnings(record) else ["no warnings about the data"]),
     ]
     return " · ".join(parts)
@@ -77,7 +77,9 @@ def model_name(training: Training) -> str:
 
 
 def _data(data: DataFacts) -> list[str]:
+    n_levels = sum(column.kind == "categorical" for column in data.columns)
     size = f"{counted(data.n_rows, 'row')} × {counted(data.n_features, 'feature')}"
+    size += f" ({n_levels:,} categorical)" if n_levels else ""
     groups = [] if data.n_groups is None else [counted(data.n_groups, "group")]
     return [
         size,

@@ -177,7 +177,7 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
         loss = f"{named_loss(scores)}{':' if scores.loss_scale else ''}"
         return (
             f"{helps} Without a penalty the model does worse{there} than always guessing (held-out "
-            f"{loss} {number(without)} against {number(constant)}); with it {number(with_it)}.",
+            f"{loss} {number(without)} against {number(constant)}).",
         )
     return (f"{helps} {lower}.",)
 
@@ -278,10 +278,10 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     if scores is not None and own:
         lowest = min(own, key=own.__getitem__)
         best, constant = number(own[lowest]), number(scores.constant_loss)
-        also = "as does guessing" if best == constant else f"guessing {constant}"
+        also = ", as has guessing" if best == constant else f" against {constant} of guessing"
         is_lower = own[lowest] < scores.constant_loss and best != constant
         luck = "; the difference may be luck" if is_lower else ""
-        reached = f"reaches a {scores.loss_name} of {best}, {also}{luck}"
+        reached = f"has a held-out {scores.loss_name} of {best}{also}{luck}"
         sentences.append(f"The best model ({short_label(lowest)}) {reached}.")
     sentences.append(f"If you train anyway, use {use(record)}.")
     return tuple(sentences)
@@ -369,7 +369,17 @@ def _cost(record: Record) -> tuple[str, ...]:
     scores, folds = record.evidence.scores, record.settings.folds
     tested = f", on {scores.n_folds} of {folds} folds" if scores.cut and scores.n_folds < folds else ""
     how = {"time": ", forward in time", "group": ", with whole groups held out"}.get(sample.validation, "")
-    return (f"Measured on {part} {data.n_rows:,} rows in {took}{how}{tested}.",)
+    return (f"Measured on {part} {data.n_rows:,} rows in {took}{how}{tested}{_reached(record, scores)}.",)
+
+
+def _reached(record: Record, scores: ScoreEvidence) -> str:
+    """Return how good the advised model is, as R² for numbers, else beside always guessing."""
+    own, constant = losses(scores).get(record.strength.regularizer.kind), scores.constant_loss
+    if own is None or record.walk.outcome == "no signal" or not 0 < constant < math.inf:
+        return ""
+    if scores.loss_name == "squared error" and scores.loss_scale.startswith("the variance"):
+        return f"; held-out R² {number(1.0 - own / constant, 2)}"
+    return f"; held-out {scores.loss_name} {number(own)}, guessing {number(constant)}"
 
 
 def flips(record: Record) -> tuple[str, ...]:

@@ -166,7 +166,7 @@ def _pick_text(step: Step, *, is_last: bool, outcome: str) -> str:
     if is_last:
         return f"outcome: {label(outcome)}"
     if step.pick_after is not None and step.pick_after != step.pick_before:
-        return f"so far: {short_label(step.pick_after)}"
+        return f"so far: {label('none') if step.pick_after == 'none' else short_label(step.pick_after)}"
     return ""
 
 
