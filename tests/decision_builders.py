@@ -30,7 +30,7 @@ from regadvisor.records import (
     WholePictureEvidence,
 )
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.results import Results, Trial, panel_arrays
+from regadvisor.search.results import Results, panel_arrays
 from regadvisor.search.tune import Tuned
 
 LINEAR = without(EXTENDED, "Q8", "Q9")
@@ -81,9 +81,9 @@ def trained(losses: Losses, *, constant: np.ndarray | None = None, n_features: i
         feature_names=tuple(f"x{i}" for i in range(n_features)),
         constant_losses=2.0 * rows() if constant is None else constant,
     )
-    trials = []
+    fits = []
     for kind, candidates in losses.items():
-        for number, (strengths, values) in enumerate(candidates):
+        for strengths, values in candidates:
             fit = Fit(
                 job=Job(regularizer=Regularizer(**strengths)),
                 losses=values,
@@ -91,8 +91,8 @@ def trained(losses: Losses, *, constant: np.ndarray | None = None, n_features: i
                 zeroed=np.linspace(0.0, 1.0, n_features) if kind == "l1" else np.zeros(n_features),
                 converged=True,
             )
-            trials.append(Trial(kind=kind, number=number, fit=fit))  # type: ignore[arg-type]
-    results = Results(prepared=prepared, trials=tuple(trials))
+            fits.append(fit)
+    results = Results(prepared=prepared, fits=tuple(fits))
     panel = Panel(
         losses={**panel_arrays(results)},
         constant=prepared.constant_losses,

@@ -70,8 +70,8 @@ def tuned_by(family: Shipped, executor: Any, storage: Path | None = None) -> Tun
         )
 
 
-def trials_of(tuned: Tuned) -> list[tuple[str, Job, float]]:
-    return [(trial.kind, trial.fit.job, float(np.mean(trial.fit.losses))) for trial in tuned.results.trials]
+def fits_of(tuned: Tuned) -> list[tuple[str, Job, float]]:
+    return [(fit.job.kind, fit.job, float(np.mean(fit.losses))) for fit in tuned.results.fits]
 
 
 def n_trained(family: Shipped, job: Job) -> int:

@@ -582,11 +582,8 @@ def test_a_network_that_still_learns_is_told_so_with_and_without_a_signal() -> N
             epochs=np.full(5, 8.0),
             train_losses=np.full(5, 0.999 * fits[0].losses.mean()),
         )
-        trials = tuple(
-            replace(trial, fit=learning) if trial.fit is fits[0] else trial
-            for trial in found.tuned.results.trials
-        )
-        results = replace(found.tuned.results, trials=trials)
+        others = tuple(learning if fit is fits[0] else fit for fit in found.tuned.results.fits)
+        results = replace(found.tuned.results, fits=others)
         found = replace(found, tuned=replace(found.tuned, results=results))
         (note,) = decider(found, evidence_of(scores_of(found))).decide().notes
         assert note.code == "still-learning"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rounding import assert_same_records
-from shipped_fits import Shipped, n_trained, trials_of, tuned_by
+from shipped_fits import Shipped, fits_of, n_trained, tuned_by
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import Ridge
 from torch import nn
@@ -69,7 +69,7 @@ def test_a_sample_goes_once_to_every_worker_and_all_of_them_train(tmp_path: Path
     family = Shipped(tmp_path / "log")
     with ThreadPoolExecutor(3) as pool:
         found = tuned_by(family, pool)
-    assert trials_of(found) == trials_of(tuned_by(Shipped(tmp_path / "other"), None))
+    assert fits_of(found) == fits_of(tuned_by(Shipped(tmp_path / "other"), None))
     said = [line.split(" ", 2) for line in family.said()]
     here = str(threading.get_ident())
     prepared = [thread for _, thread, what in said if what == "prepared"]
@@ -77,7 +77,7 @@ def test_a_sample_goes_once_to_every_worker_and_all_of_them_train(tmp_path: Path
     trained = {thread for _, thread, what in said if what != "prepared"}
     assert trained
     assert here not in trained
-    assert all(n_trained(family, job) == 1 for _, job, _ in trials_of(found))
+    assert all(n_trained(family, job) == 1 for _, job, _ in fits_of(found))
 
 
 class Mortal(ThreadPoolExecutor):
@@ -98,7 +98,7 @@ class Mortal(ThreadPoolExecutor):
 def test_a_candidate_that_kills_every_worker_is_named_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    expected = fits_of(tuned_by(Shipped(tmp_path / "alone"), None))
     _, Mortal.deadly, _ = expected[4]
     monkeypatch.setattr("regadvisor.scale.workers._Pool._new", lambda pool: Mortal(pool.n_workers))
     with Mortal(2) as pool:
@@ -111,19 +111,19 @@ def test_a_candidate_that_kills_every_worker_is_named_and_the_rest_goes_on(
     )
     (strength,) = Mortal.deadly.regularizer.strengths().values()
     assert f"={strength:.3g})" in found.cut
-    kept = trials_of(found)
+    kept = fits_of(found)
     assert Mortal.deadly not in [job for _, job, _ in kept]
     assert {name for name, _, _ in kept} == {name for name, _, _ in expected}
 
 
 def test_an_error_in_a_worker_fails_its_candidate_alone(tmp_path: Path) -> None:
-    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    expected = fits_of(tuned_by(Shipped(tmp_path / "alone"), None))
     deadly = expected[4][1]
     family = Shipped(tmp_path / "log", deadly=deadly, raises=True)
     with ThreadPoolExecutor(2) as pool:
         found = tuned_by(family, pool)
     assert found.cut == "1 fits failed (ZeroDivisionError: no such model)"
-    assert len(trials_of(found)) >= len(expected) - 1
+    assert len(fits_of(found)) >= len(expected) - 1
 
 
 def test_what_cannot_be_sent_is_refused_with_the_reason() -> None:

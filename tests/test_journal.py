@@ -132,7 +132,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "journal.log"
     with opened(path), pytest.raises(StorageError, match="one run at a time"):
         run(path)
-    assert len(run(path).results.trials) > 0
+    assert len(run(path).results.fits) > 0
 
 
 def test_a_run_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_run_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
     timer = threading.Timer(0.2, held.__exit__, args=(None, None, None))
     timer.start()
     try:
-        assert len(run(path).results.trials) > 0
+        assert len(run(path).results.fits) > 0
     finally:
         timer.join()
 

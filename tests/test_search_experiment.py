@@ -11,7 +11,7 @@ import pytest
 from regadvisor import thresholds
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.results import Results, Trial, panel_arrays, to_scores
+from regadvisor.search.results import Results, panel_arrays, to_scores
 
 # Forward in time: the first three rows are in no test fold.
 FOLDS = (Fold(train=np.arange(3), test=np.array([3, 4])), Fold(train=np.arange(5), test=np.array([5, 6, 7])))
@@ -37,8 +37,7 @@ def make_fit(regularizer: Regularizer, losses: list[float], *, seed: int = 0, co
 
 
 def make_results(*fits: Fit, weight: np.ndarray | None = None) -> Results:
-    trials = tuple(Trial(kind=fit.job.regularizer.kind, number=i, fit=fit) for i, fit in enumerate(fits))
-    return Results(prepared=make_prepared(), trials=trials, weight=weight)
+    return Results(prepared=make_prepared(), fits=fits, weight=weight)
 
 
 NONE, L2 = Regularizer(), Regularizer(l2=0.1)

@@ -35,7 +35,7 @@ def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
 
 
 def kinds(results: Results, *, is_stopped: bool) -> list[str]:
-    return [trial.kind for trial in results.trials if trial.is_stopped == is_stopped]
+    return [fit.job.kind for fit in results.fits if (fit.folds is not None) == is_stopped]
 
 
 def test_a_third_of_every_kind_goes_on_and_the_baseline_always() -> None:
@@ -50,23 +50,23 @@ def test_survivors_are_what_training_on_all_folds_gives() -> None:
     family = StagedFamily(noise=1.0)
     results = search(family).results
     everywhere = StagedFamily(noise=1.0)
-    for trial in results.trials:
-        (whole,) = everywhere.train(results.prepared, [trial.fit.job], deadline=Deadline.never())
-        if not trial.is_stopped:
-            np.testing.assert_array_equal(trial.fit.losses, whole.losses)
-            np.testing.assert_array_equal(trial.fit.train_losses, whole.train_losses)
-            np.testing.assert_array_equal(trial.fit.epochs, whole.epochs)
-            np.testing.assert_allclose(trial.fit.zeroed, whole.zeroed)
-            assert trial.fit.sum_lr == pytest.approx(whole.sum_lr)
+    for fit in results.fits:
+        (whole,) = everywhere.train(results.prepared, [fit.job], deadline=Deadline.never())
+        if fit.folds is None:
+            np.testing.assert_array_equal(fit.losses, whole.losses)
+            np.testing.assert_array_equal(fit.train_losses, whole.train_losses)
+            np.testing.assert_array_equal(fit.epochs, whole.epochs)
+            np.testing.assert_allclose(fit.zeroed, whole.zeroed)
+            assert fit.sum_lr == pytest.approx(whole.sum_lr)
 
 
 def test_survivors_lead_on_the_first_folds() -> None:
     results = search(StagedFamily(noise=1.0)).results
     rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
     for kind in ("l2", "l1", "elasticnet"):
-        own = [trial for trial in results.trials if trial.kind == kind]
-        kept = [trial.fit.losses[rows].mean() for trial in own if not trial.is_stopped]
-        stopped = [trial.fit.losses[rows].mean() for trial in own if trial.is_stopped]
+        own = [fit for fit in results.fits if fit.job.kind == kind]
+        kept = [fit.losses[rows].mean() for fit in own if fit.folds is None]
+        stopped = [fit.losses[rows].mean() for fit in own if fit.folds is not None]
         assert max(kept) <= min(stopped)
 
 
@@ -79,9 +79,11 @@ def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
         "elasticnet": 2,
     }
     assert not results.n_excluded
-    for score, trial in zip(to_scores(results), results.trials, strict=True):
-        assert score.is_stopped == trial.is_stopped
-        assert [loss is None for loss in score.fold_losses] == [trial.is_stopped and k > 1 for k in range(5)]
+    for score, fit in zip(to_scores(results), results.fits, strict=True):
+        assert score.is_stopped == (fit.folds is not None)
+        assert [loss is None for loss in score.fold_losses] == [
+            fit.folds is not None and k > 1 for k in range(5)
+        ]
         known = [loss for loss in score.fold_losses if loss is not None]
         assert score.loss == pytest.approx(np.mean(known))  # folds of equal size
 
@@ -96,13 +98,11 @@ def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(n
     rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
     n_later, n_gone_on = 0, 0
     for kind, n_portfolio in (("l2", 5), ("l1", 5), ("elasticnet", 6)):
-        own = [trial for trial in results.trials if trial.kind == kind]
-        leader = min(
-            (trial for trial in own[:n_portfolio] if not trial.is_stopped), key=lambda t: t.fit.losses.mean()
-        )
+        own = [fit for fit in results.fits if fit.job.kind == kind]
+        leader = min((fit for fit in own[:n_portfolio] if fit.folds is None), key=lambda t: t.losses.mean())
         later = own[n_portfolio:]
-        gone_on = [trial for trial in later if not trial.is_stopped]
-        assert all(trial.fit.losses[rows].mean() < leader.fit.losses[rows].mean() for trial in gone_on)
+        gone_on = [fit for fit in later if fit.folds is None]
+        assert all(fit.losses[rows].mean() < leader.losses[rows].mean() for fit in gone_on)
         n_later, n_gone_on = n_later + len(later), n_gone_on + len(gone_on)
     assert n_gone_on < n_later
 
@@ -110,9 +110,9 @@ def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(n
 def test_what_does_not_converge_never_goes_on() -> None:
     family = StagedFamily(noise=1.0, failing=lambda job: job.regularizer.l2 == 0.1)
     results = search(family).results
-    failed = [trial for trial in results.trials if trial.regularizer.l2 == 0.1]
+    failed = [fit for fit in results.fits if fit.job.regularizer.l2 == 0.1]
     assert failed
-    assert all(trial.is_stopped for trial in failed)
+    assert all(fit.folds is not None for fit in failed)
     assert results.n_excluded["l2"] == 1
 
 
@@ -124,10 +124,10 @@ def test_a_run_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: in
     rest = StagedFamily(noise=1.0)
     resumed = search(rest, journal).results
     whole = StagedFamily(noise=1.0)
-    for one, other in zip(resumed.trials, search(whole).results.trials, strict=True):
-        assert one.fit.job == other.fit.job
-        assert one.fit.folds == other.fit.folds
-        np.testing.assert_array_equal(one.fit.losses, other.fit.losses)
+    for one, other in zip(resumed.fits, search(whole).results.fits, strict=True):
+        assert one.job == other.job
+        assert one.folds == other.folds
+        np.testing.assert_array_equal(one.losses, other.losses)
     assert cut.fold_fits + rest.fold_fits == whole.fold_fits
 
 
@@ -153,7 +153,7 @@ def test_two_fits_become_one() -> None:
     family = StagedFamily(noise=1.0)
     prepared, first_folds = family.prepared(), first_stage(range(N_FOLDS), 2)
     stages = (first_folds, tuple(range(2, N_FOLDS)))
-    job = Job(regularizer=search(family).results.trials[-1].regularizer)
+    job = Job(regularizer=search(family).results.fits[-1].job.regularizer)
     parts = [family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0] for folds in stages]
     first, rest = replace(parts[0], folds=stages[0]), replace(parts[1], folds=stages[1])
     (whole,) = family.train(prepared, [job], deadline=Deadline.never())
@@ -229,7 +229,7 @@ def test_a_cut_search_is_compared_on_whatever_folds_came_first() -> None:
     )
     order = folds_in_order([len(fold.train) for fold in folds])
     assert first_stage(order, 2) == (3, 2)
-    results = Results(prepared=prepared, trials=(), folds=(3, 2))
+    results = Results(prepared=prepared, folds=(3, 2))
     labels = results.fold_labels
     assert set(labels[80:]) == {0}
     assert set(labels[60:80]) == {1}

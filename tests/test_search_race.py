@@ -36,7 +36,7 @@ def race(family: StagedFamily, storage: Path | None = None) -> Tuned:
 
 def test_only_those_are_stopped_that_lost_by_more_than_the_rows_explain() -> None:
     prepared = StagedFamily().prepared()
-    measure = Results(prepared=prepared, trials=(), folds=(0, 1))
+    measure = Results(prepared=prepared, folds=(0, 1))
     rng = np.random.default_rng(0)
     noise = 3.0 * rng.normal(size=prepared.n_rows)
     lost = {0: 0.0, 1: 0.9 * thresholds.LOST_BY, 2: 0.5, 3: 0.5}
@@ -75,7 +75,7 @@ def test_few_rows_of_much_weight_are_luck() -> None:
         )
         for number, own in enumerate(losses)
     }
-    measure = Results(prepared=prepared, trials=(), weight=weight)
+    measure = Results(prepared=prepared, weight=weight)
     assert measure.fit_loss(fits[1]) > 4 * measure.fit_loss(fits[0])
     drawn = np.random.default_rng(0).choice(rows, size=(1_000, len(rows)))  # an outside answer
     means = [np.average(losses[1][own], weights=weight[own]) for own in drawn]
@@ -112,22 +112,22 @@ def test_a_race_under_a_deadline_is_planned_as_if_nobody_lost() -> None:
 def test_what_goes_on_has_the_losses_of_training_on_all_folds_and_holds_the_best() -> None:
     results = race(StagedFamily(noise=0.03)).results
     everywhere = StagedFamily(noise=0.03)
-    stopped = [trial for trial in results.trials if trial.is_stopped]
+    stopped = [fit for fit in results.fits if fit.folds is not None]
     assert stopped
-    for trial in results.trials:
-        (whole,) = everywhere.train(results.prepared, [trial.fit.job], deadline=Deadline.never())
-        if not trial.is_stopped:
-            np.testing.assert_array_equal(trial.fit.losses, whole.losses)
+    for fit in results.fits:
+        (whole,) = everywhere.train(results.prepared, [fit.job], deadline=Deadline.never())
+        if fit.folds is None:
+            np.testing.assert_array_equal(fit.losses, whole.losses)
         else:
-            own = [each for each in results.trials if each.kind == trial.kind and not each.is_stopped]
-            best = min(each.fit.losses.mean() for each in own)
+            own = [each for each in results.fits if each.job.kind == fit.job.kind and each.folds is None]
+            best = min(each.losses.mean() for each in own)
             assert whole.losses.mean() > best * (1 + thresholds.SAME_REGION)
 
 
 def test_where_rows_explain_every_difference_nobody_is_stopped() -> None:
     results = race(StagedFamily(noise=100.0)).results
-    assert len(results.trials) > 4
-    assert not any(trial.is_stopped for trial in results.trials)
+    assert len(results.fits) > 4
+    assert not any(fit.folds is not None for fit in results.fits)
 
 
 def test_costs_are_those_of_the_fits_over_what_workers_speed_them_up_by() -> None:
@@ -152,14 +152,14 @@ def test_costs_are_those_of_the_fits_over_what_workers_speed_them_up_by() -> Non
 def test_nothing_is_tried_behind_what_was_stopped() -> None:
     family = StagedFamily(noise=0.03)
     results = race(family).results
-    own = [trial for trial in results.trials if trial.kind == "l2"]
-    best = min((trial for trial in own if not trial.is_stopped), key=lambda trial: trial.fit.losses.mean())
-    lost = [trial.regularizer.l2 for trial in own if trial.is_stopped]
+    own = [fit for fit in results.fits if fit.job.kind == "l2"]
+    best = min((fit for fit in own if fit.folds is None), key=lambda fit: fit.losses.mean())
+    lost = [fit.job.regularizer.l2 for fit in own if fit.folds is not None]
     planned_ones = {point["l2"] for point in family.candidates(family.prepared())["l2"].portfolio}
-    skipped = planned_ones - {trial.regularizer.l2 for trial in own}
+    skipped = planned_ones - {fit.job.regularizer.l2 for fit in own}
     assert skipped
     for strength in skipped:
-        assert any(sorted((best.regularizer.l2, each, strength))[1] == each for each in lost)
+        assert any(sorted((best.job.regularizer.l2, each, strength))[1] == each for each in lost)
 
 
 @pytest.mark.parametrize("n_first_run", [3, 8, 11])
@@ -169,9 +169,9 @@ def test_a_race_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: i
     race(cut, journal)
     rest, whole = StagedFamily(noise=0.03), StagedFamily(noise=0.03)
     resumed, expected = race(rest, journal).results, race(whole).results
-    assert [trial.fit.job for trial in resumed.trials] == [trial.fit.job for trial in expected.trials]
-    for one, other in zip(resumed.trials, expected.trials, strict=True):
-        np.testing.assert_array_equal(one.fit.losses, other.fit.losses)
+    assert [fit.job for fit in resumed.fits] == [fit.job for fit in expected.fits]
+    for one, other in zip(resumed.fits, expected.fits, strict=True):
+        np.testing.assert_array_equal(one.losses, other.losses)
     assert cut.fold_fits + rest.fold_fits == whole.fold_fits
 
 
@@ -219,17 +219,17 @@ def test_folds_are_trained_on_until_they_are_enough(n_enough: int) -> None:
     assert found.results.n_folds == n_enough
     assert found.cut is None
     assert asked == list(range(2, min(n_enough, 4) + 1))
-    jobs = [trial.fit.job for trial in found.results.trials]
+    jobs = [fit.job for fit in found.results.fits]
     alone = {fit.job: fit for fit in family.train(found.results.prepared, jobs, deadline=Deadline.never())}
-    for trial in found.results.used:
-        rows = found.results.tested_by(trial.fit)
-        np.testing.assert_allclose(trial.fit.losses[rows], alone[trial.fit.job].losses[rows])
+    for fit in found.results.fits:
+        rows = found.results.tested_by(fit)
+        np.testing.assert_allclose(fit.losses[rows], alone[fit.job].losses[rows])
 
 
 def test_what_cannot_tie_is_not_trained_further() -> None:
     family = StagedFamily(noise=0.03)
     found = widened(family, lambda results: results.n_folds >= 3)
-    n_all = len(found.results.trials)
+    n_all = len(found.results.fits)
     last = [kinds for folds, kinds in family.legs if folds == (found.results.order[2],)]
     assert 4 <= sum(map(len, last)) < n_all
     assert set(found.results.by_kind) == {"none", "l2", "l1", "elasticnet"}
@@ -289,9 +289,9 @@ def test_a_resumed_run_widens_alike(tmp_path: Path) -> None:
     again = widened(StagedFamily(noise=1.0), is_enough, storage=tmp_path / "run")
     assert first.results.n_folds == 2
     assert again.n_resumed > 0
-    for one, other in zip(whole.results.trials, again.results.trials, strict=True):
-        assert one.regularizer == other.regularizer
-        np.testing.assert_allclose(one.fit.losses, other.fit.losses)
+    for one, other in zip(whole.results.fits, again.results.fits, strict=True):
+        assert one.job == other.job
+        np.testing.assert_allclose(one.losses, other.losses)
 
 
 def test_no_fold_is_added_where_no_fit_was_finished() -> None:

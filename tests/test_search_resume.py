@@ -37,16 +37,14 @@ def run(path: Path | None, family: RidgeFamily | None = None, **changes: object)
 def described(tuned: Tuned) -> list[tuple[object, ...]]:
     return [
         (
-            trial.kind,
-            trial.number,
-            trial.fit.job,
-            *(getattr(trial.fit, name).tobytes() for name in FIT_FIELDS),
-            trial.fit.sum_lr,
-            trial.fit.fit_s,
-            trial.fit.converged,
-            trial.fit.is_limit,
+            fit.job,
+            *(getattr(fit, name).tobytes() for name in FIT_FIELDS),
+            fit.sum_lr,
+            fit.fit_s,
+            fit.converged,
+            fit.is_limit,
         )
-        for trial in tuned.results.trials
+        for fit in tuned.results.fits
     ]
 
 
@@ -62,7 +60,7 @@ def test_a_journal_changes_nothing(whole: tuple[bytes, Tuned], tmp_path: Path) -
     _, expected = whole
     path = tmp_path / "journal.log"
     assert described(run(path)) == described(expected)
-    assert n_stored(path) == len(expected.results.trials)
+    assert n_stored(path) == len(expected.results.fits)
 
 
 def test_a_finished_run_is_read_and_not_trained(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
@@ -72,7 +70,7 @@ def test_a_finished_run_is_read_and_not_trained(whole: tuple[bytes, Tuned], tmp_
     family = RidgeFamily(noise=100.0)
     again = run(path, family)
     assert family.trained == []
-    assert again.n_resumed == len(expected.results.trials)
+    assert again.n_resumed == len(expected.results.fits)
     assert described(again) == described(expected)
     assert path.read_bytes() == content
 
@@ -89,8 +87,8 @@ def test_a_journal_of_any_number_of_fits_is_continued(
     resumed = run(path, family)
     assert described(resumed) == described(expected)
     assert resumed.n_resumed == n_fits
-    assert len(family.trained) == len(expected.results.trials) - n_fits
-    assert n_stored(path) == len(expected.results.trials)
+    assert len(family.trained) == len(expected.results.fits) - n_fits
+    assert n_stored(path) == len(expected.results.fits)
 
 
 def test_a_log_cut_anywhere_is_continued(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
@@ -99,7 +97,7 @@ def test_a_log_cut_anywhere_is_continued(whole: tuple[bytes, Tuned], tmp_path: P
     left: list[Path] = []
 
     def looks(job: Job) -> bool:
-        if job.regularizer.kind == "elasticnet" and not left:
+        if job.kind == "elasticnet" and not left:
             left.append(copy_of(path, moment))
         return False
 
@@ -163,7 +161,7 @@ def test_a_run_cut_by_its_deadline_is_completed(whole: tuple[bytes, Tuned], tmp_
     assert first.cut is not None
     second = run(path)
     assert second.cut is None
-    assert second.n_resumed == len(first.results.trials)
+    assert second.n_resumed == len(first.results.fits)
     assert described(second) == described(whole[1])
 
 
@@ -185,7 +183,7 @@ def test_an_error_while_training_keeps_what_was_finished(whole: tuple[bytes, Tun
     path = tmp_path / "journal.log"
 
     def fails_late(job: Job) -> bool:
-        if job.regularizer.kind == "elasticnet":
+        if job.kind == "elasticnet":
             raise KeyboardInterrupt
         return False
 

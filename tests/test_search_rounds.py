@@ -48,7 +48,7 @@ def search(
 
 
 def losses(tuned: Tuned) -> dict[str, float]:
-    return {repr(trial.fit.job): float(np.nansum(trial.fit.losses)) for trial in tuned.results.trials}
+    return {repr(fit.job): float(np.nansum(fit.losses)) for fit in tuned.results.fits}
 
 
 def test_under_a_deadline_the_charts_own_fits_come_first_on_one_fold() -> None:
@@ -97,7 +97,7 @@ def test_ctrl_c_after_the_first_fits_leaves_them_without_a_deadline() -> None:
             return super().train(prepared, jobs, **options)
 
     tuned = search(Interrupted(), deadline=Deadline.never())
-    assert {trial.kind for trial in tuned.results.trials} == {"none", "elasticnet", "l2", "l1"}
+    assert {fit.job.kind for fit in tuned.results.fits} == {"none", "elasticnet", "l2", "l1"}
 
 
 @pytest.mark.parametrize("n_first", [0, 2])
@@ -107,8 +107,8 @@ def test_the_first_fits_change_no_result_and_are_not_trained_twice(n_first: int)
     assert losses(first) == losses(second)
     assert first.cut is second.cut is None
     assert hurried.fold_fits == calm.fold_fits
-    assert [trial.is_stopped for trial in first.results.trials] == [
-        trial.is_stopped for trial in second.results.trials
+    assert [fit.folds is not None for fit in first.results.fits] == [
+        fit.folds is not None for fit in second.results.fits
     ]
 
 
@@ -135,7 +135,7 @@ def test_the_plan_is_made_again_from_what_the_first_fits_cost() -> None:
     assert 1 <= tuned.results.n_folds < 5
     assert tuned.cut is not None
     assert "folds were used" in tuned.cut
-    assert Counter(trial.kind for trial in tuned.results.trials)["l2"] >= 1
+    assert Counter(fit.job.kind for fit in tuned.results.fits)["l2"] >= 1
 
 
 def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest
     monkeypatch.setattr("regadvisor.search.rounds.affordable", lambda *args, **options: (2, kept))
     family = StagedFamily()
     tuned = search(family, deadline=Deadline.after(60.0))
-    assert Counter(trial.kind for trial in tuned.results.trials) == kept
+    assert Counter(fit.job.kind for fit in tuned.results.fits) == kept
     assert (tuned.results.n_folds, family.fold_fits) == (2, 2 * sum(kept.values()))
     assert tuned.cut is not None
     assert "after 7 of" in tuned.cut
@@ -151,7 +151,7 @@ def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest
 
 def test_ctrl_c_after_a_fit_leaves_what_is_known() -> None:
     def interrupting(job: Job) -> BaseException | None:
-        return KeyboardInterrupt() if job.regularizer.kind == "l1" else None
+        return KeyboardInterrupt() if job.kind == "l1" else None
 
     tuned = search(StagedFamily(raising=interrupting))
     assert tuned.is_interrupted
@@ -165,10 +165,10 @@ def test_what_is_called_best_so_far_is_what_ctrl_c_leaves() -> None:
     said: list[str] = []
 
     def interrupting(job: Job) -> BaseException | None:
-        return KeyboardInterrupt() if job.regularizer.kind == "l1" else None
+        return KeyboardInterrupt() if job.kind == "l1" else None
 
     tuned = search(StagedFamily(raising=interrupting), progress=lambda stage, share: said.append(stage))
-    losses = {trial.kind: tuned.results.fit_loss(trial.fit) for trial in tuned.results.trials}
+    losses = {fit.job.kind: tuned.results.fit_loss(fit) for fit in tuned.results.fits}
     best = min(losses, key=losses.__getitem__)
     name = {"none": "none", "elasticnet": "L1+L2", "l2": "L2"}[best]
     assert said[-1] == f"training, best so far: {name} (loss {number(losses[best])}, 1/5 folds)"

@@ -114,7 +114,7 @@ class Growing:
         panel = Panel(
             losses={"none": fits[none].losses[None], "pick": fits[advised].losses[None]},
             constant=prepared.constant_losses,
-            fold=Results(prepared=prepared, trials=()).fold_labels,
+            fold=Results(prepared=prepared).fold_labels,
             weight=self.table.weight,
             cluster=self.table.groups,
             n_folds=2,
@@ -189,7 +189,7 @@ def train_size(
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None, prepared) for job in jobs}
     known = {job for job in jobs if found[job] is not None}
-    is_tested = Results(prepared=prepared, trials=()).is_tested
+    is_tested = Results(prepared=prepared).is_tested
 
     def is_usable(fit: Fit) -> bool:
         return bool(np.isfinite(fit.losses[is_tested]).all())

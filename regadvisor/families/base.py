@@ -50,6 +50,11 @@ class Job:
     regularizer: Regularizer
     seed: int = 0
 
+    @property
+    def kind(self) -> Kind:
+        """The kind that is trained."""
+        return self.regularizer.kind
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:

@@ -11,29 +11,9 @@ from numpy.typing import NDArray
 from regadvisor.compare.summary import exploded_from
 from regadvisor.families.base import Fit, Prepared, fold_of_row, folds_in_order
 from regadvisor.records import CandidateScore
-from regadvisor.regularizer import Kind, Regularizer
+from regadvisor.regularizer import Kind
 
 Losses = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trial:
-    """One candidate that was trained on every fold, and its place in the search of its kind."""
-
-    kind: Kind
-    #: Position in the order in which the search of this kind asked for its candidates.
-    number: int
-    fit: Fit
-
-    @property
-    def regularizer(self) -> Regularizer:
-        """The regularizer that was trained."""
-        return self.fit.job.regularizer
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether it was stopped before it was trained on all folds."""
-        return self.fit.folds is not None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +23,7 @@ class Results:
     #: The folds and the constant's losses, which all fits share.
     prepared: Prepared
     #: Every finished fit, those that did not converge among them.
-    trials: tuple[Trial, ...]
+    fits: tuple[Fit, ...] = ()
     #: (n_rows,): row weights of the means.
     weight: Losses | None = None
     #: The folds that are compared, where a deadline came before some kind was trained on all; None: all.
@@ -76,16 +56,16 @@ class Results:
 
     @property
     def on_common_folds(self) -> Results:
-        """The same trials compared on the folds that every kind has a candidate on.
+        """The same fits compared on the folds that every kind has a candidate on.
 
         A deadline may leave some kinds on fewer folds than others. Every kind that was trained at all is
         compared, on the folds that the best covered candidate of each has.
         """
         widest: dict[Kind, frozenset[int]] = {}
-        for trial in self.trials:
-            if trial.kind == "none" or self.is_usable(trial.fit):
-                found = frozenset(self._folds_of(trial.fit))
-                widest[trial.kind] = max(widest.get(trial.kind, frozenset()), found, key=len)
+        for fit in self.fits:
+            if fit.job.kind == "none" or self.is_usable(fit):
+                found = frozenset(self._folds_of(fit))
+                widest[fit.job.kind] = max(widest.get(fit.job.kind, frozenset()), found, key=len)
         common = frozenset(self._folds_of(None)).intersection(*widest.values())
         if len(common) == len(self.prepared.folds):
             return self
@@ -101,39 +81,30 @@ class Results:
         every = tuple(range(len(self.prepared.folds)))
         return every if fit is None or fit.folds is None else fit.folds
 
-    def is_stopped(self, trial: Trial) -> bool:
-        """Whether a trial lacks folds that are compared."""
-        return not trial.fit.covers(self.folds)
-
     @cached_property
     def constant_loss(self) -> float:
         """Mean held-out loss of the constant."""
         return self.mean_loss(self.prepared.constant_losses)
 
     @cached_property
-    def used(self) -> tuple[Trial, ...]:
-        """The trials that count: the baseline's, and those of the others that converged on all folds."""
-        return tuple(
-            trial
-            for trial in self.trials
-            if not self.is_stopped(trial) and (trial.kind == "none" or self.is_usable(trial.fit))
-        )
-
-    @cached_property
     def by_kind(self) -> dict[Kind, tuple[Fit, ...]]:
-        """The fits that count, by kind; a kind without any is left out."""
+        """The fits on all folds that count, by kind: the baseline's, and those of the others that converged.
+
+        A kind without any is left out.
+        """
         grouped: dict[Kind, list[Fit]] = {}
-        for trial in self.used:
-            grouped.setdefault(trial.kind, []).append(trial.fit)
+        for fit in self.fits:
+            if fit.covers(self.folds) and (fit.job.kind == "none" or self.is_usable(fit)):
+                grouped.setdefault(fit.job.kind, []).append(fit)
         return {kind: tuple(fits) for kind, fits in grouped.items()}
 
     @property
     def n_excluded(self) -> dict[str, int]:
         """How many fits were excluded because they did not converge, by kind (kinds with none left out)."""
         counts: dict[str, int] = {}
-        for trial in self.trials:
-            if trial.kind != "none" and not self.is_usable(trial.fit):
-                counts[trial.kind] = counts.get(trial.kind, 0) + 1
+        for fit in self.fits:
+            if fit.job.kind != "none" and not self.is_usable(fit):
+                counts[fit.job.kind] = counts.get(fit.job.kind, 0) + 1
         return counts
 
     def is_usable(self, fit: Fit) -> bool:
@@ -175,12 +146,11 @@ class Results:
 
 def to_scores(results: Results) -> tuple[CandidateScore, ...]:
     """Return one row of the score table per finished fit, those that did not converge among them."""
-    return tuple(_score(results, trial) for trial in results.trials)
+    return tuple(_score(results, fit) for fit in results.fits)
 
 
-def _score(results: Results, trial: Trial) -> CandidateScore:
+def _score(results: Results, fit: Fit) -> CandidateScore:
     """Return the row of one fit; numbers that are lost (a run that diverged) are replaced or None."""
-    fit = trial.fit
     rows = results.tested_by(fit)
     loss = results.mean_loss(results.finite_losses(fit), rows)
     folds = (results.mean_loss(fit.losses, fold.test) for fold in results.prepared.folds)
@@ -198,7 +168,7 @@ def _score(results: Results, trial: Trial) -> CandidateScore:
         converged=fit.converged,
         is_limit=fit.is_limit,
         exploded=not is_finite or loss > bar,
-        is_stopped=results.is_stopped(trial),
+        is_stopped=not fit.covers(results.folds),
         epochs=None if fit.epochs is None else float(np.mean(fit.epochs[trained])),
         sum_lr=fit.sum_lr,
         share_zeroed=float(np.mean(fit.zeroed)) if len(fit.zeroed) else 0.0,

@@ -326,7 +326,7 @@ class Rounds:
         self.known[fit.job] = fit
         loss, folds = self._value(fit), tuple(sorted(fit.folds or self.folds))
         if loss is not None and loss < self._best.get(folds, (math.inf,))[0]:
-            self._best[folds] = (loss, fit.job.regularizer.kind)
+            self._best[folds] = (loss, fit.job.kind)
 
     # ------------------------------------------------------------------------------------ telling
 

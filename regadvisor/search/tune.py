@@ -30,7 +30,7 @@ from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.identity import identity
-from regadvisor.search.results import Results, Trial
+from regadvisor.search.results import Results
 from regadvisor.search.rounds import Ask, Rounds, Standing
 from regadvisor.search.sampler import FOLD_LOSSES, IS_CUT, Surrogate
 from regadvisor.search.store import opened
@@ -85,7 +85,7 @@ def tune(
     """
     candidates = family.candidates(prepared)
     kinds = [kind for kind in KINDS if kind in plan.trials and kind in candidates]
-    empty = Results(prepared=prepared, trials=(), weight=weight)
+    empty = Results(prepared=prepared, weight=weight)
     searches = [
         Search(
             candidates[kind],
@@ -129,9 +129,9 @@ def tune(
 
 
 def _results(empty: Results, searches: Sequence[Search]) -> Results:
-    """Return what the searches know, on the folds that all kinds share."""
-    trials = tuple(trial for search in searches for trial in search.finished())
-    return replace(empty, trials=trials).on_common_folds
+    """Return what the searches know, as they asked for it, on the folds that all kinds share."""
+    fits = tuple(search.fits[number] for search in searches for number in sorted(search.fits))
+    return replace(empty, fits=fits).on_common_folds
 
 
 def _raise_the_cause(rounds: Rounds) -> None:
@@ -260,10 +260,6 @@ class Search:
             return all(sorted((best[name], lost[name], point[name]))[1] == lost[name] for name in point)
 
         return any(is_between(self.trials[number].params) for number in self.lost)
-
-    def finished(self) -> list[Trial]:
-        """Return the finished trials in the order they were asked for."""
-        return [Trial(kind=self.kind, number=number, fit=self.fits[number]) for number in sorted(self.fits)]
 
     def _is_weakest_best(self) -> bool:
         """Whether the lowest loss is that of the weakest strength tried."""

@@ -10,26 +10,26 @@ import time
 from pathlib import Path
 
 import pytest
-from shipped_fits import Shipped, trials_of, tuned_by
+from shipped_fits import Shipped, fits_of, tuned_by
 
 
 def test_a_worker_that_is_killed_in_a_fit_changes_nothing(tmp_path: Path) -> None:
-    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    expected = fits_of(tuned_by(Shipped(tmp_path / "alone"), None))
     deadly = expected[4][1]
     family = Shipped(tmp_path / "log", deadly=deadly, spares=tmp_path / "died")
     found = tuned_by(family, 2, tmp_path / "run.journal")
     assert (tmp_path / "died").exists()
-    assert trials_of(found) == expected
+    assert fits_of(found) == expected
     assert found.cut is None
     # The journal has them all: nothing is trained again.
     again = Shipped(tmp_path / "again")
-    assert trials_of(tuned_by(again, None, tmp_path / "run.journal")) == expected
+    assert fits_of(tuned_by(again, None, tmp_path / "run.journal")) == expected
     assert not [line for line in again.said() if "Job" in line]
 
 
 def test_workers_of_dask_give_the_same_fits_and_survive_a_kill(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
-    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    expected = fits_of(tuned_by(Shipped(tmp_path / "alone"), None))
     family = Shipped(tmp_path / "log", deadly=expected[4][1], spares=tmp_path / "died")
     with (
         distributed.LocalCluster(
@@ -39,12 +39,12 @@ def test_workers_of_dask_give_the_same_fits_and_survive_a_kill(tmp_path: Path) -
     ):
         found = tuned_by(family, client)
     assert (tmp_path / "died").exists()
-    assert trials_of(found) == expected
+    assert fits_of(found) == expected
 
 
 def test_tasks_of_ray_give_the_same_fits(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed")
-    expected = trials_of(tuned_by(Shipped(tmp_path / "alone"), None))
+    expected = fits_of(tuned_by(Shipped(tmp_path / "alone"), None))
     # Ray starts its workers elsewhere: they find this file, and what it imports, by its folder.
     paths = {"env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}}
     ray.init(
@@ -54,7 +54,7 @@ def test_tasks_of_ray_give_the_same_fits(tmp_path: Path) -> None:
         found = tuned_by(Shipped(tmp_path / "log"), "ray")
     finally:
         ray.shutdown()
-    assert trials_of(found) == expected
+    assert fits_of(found) == expected
 
 
 _INTERRUPTED = """
