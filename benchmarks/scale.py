@@ -48,9 +48,9 @@ def plain(folder: Path) -> int:
 
 
 def one_pass(folder: Path, workers: int | None) -> int:
-    from regadvisor.scale.scan import scan
     from regadvisor.scale.sketch import Spec
     from regadvisor.scale.sources import find_source
+    from regadvisor.scale.table import scan
 
     source = find_source(folder)
     if source is None:
@@ -62,8 +62,8 @@ def timed(what: str, folder: Path, workers: int | None) -> None:
     # What both load is not what they cost.
     from pyarrow import dataset  # noqa: F401
 
-    import regadvisor.scale.scan
-    import regadvisor.scale.sources  # noqa: F401
+    import regadvisor.scale.sources
+    import regadvisor.scale.table  # noqa: F401
 
     before, start = _processor_s(), time.perf_counter()
     n_rows = plain(folder) if what == "plain" else one_pass(folder, workers)

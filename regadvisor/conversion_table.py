@@ -13,13 +13,11 @@ from typing import Literal
 
 from regadvisor.conversions import (
     elasticnet_params,
-    keras_params,
     known_as,
     logistic_params,
     mlp_alpha,
     raw_target,
     ridge_alpha,
-    torch_mse,
 )
 from regadvisor.errors import ParameterError
 
@@ -200,7 +198,7 @@ RULES: tuple[Rule, ...] = (
                 "l1 l2",
                 {"l1": "l1", "l2": "l2 / 2"},
                 f"{source}/{'regularizers/L1L2' if keras else 'layers/regularizers/'}",
-                lambda own: keras_params(own.l1, own.l2),
+                lambda own: {"l1": own.l1, "l2": own.l2 / 2},
                 is_part=True,
             ),
             _part(
@@ -264,8 +262,7 @@ def converted(
         raise ParameterError(f"loss must be None for {target!r}, whose models have their loss, got 'mse'")
     present = {name for name in ("l1", "l2", "dropout") if getattr(given, name) > 0}
     if is_mse and coupling == "loss":
-        l1, l2 = torch_mse(given.l1, given.l2)
-        given = replace(given, l1=l1, l2=l2)
+        given = replace(given, l1=2 * given.l1, l2=2 * given.l2)  # it is without the ½
     if not is_network and "dropout" in present:
         raise ParameterError(f"target must be a library of networks for dropout, got {target!r}")
     if not is_network and present and coupling == "decoupled":

@@ -70,17 +70,6 @@ def raw_target(l1: float, l2: float, sd_y: float) -> tuple[float, float]:
     return l1 * sd_y, l2
 
 
-def torch_mse(l1: float, l2: float) -> tuple[float, float]:
-    """Return the strengths for a loss that is the squared error without the ½, as torch's ``MSELoss``.
-
-    Examples
-    --------
-    >>> torch_mse(0.1, 0.3)
-    (0.2, 0.6)
-    """
-    return 2 * l1, 2 * l2
-
-
 def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
     """Return `alpha` of scikit-learn's ``MLPClassifier`` or ``MLPRegressor``.
 
@@ -94,19 +83,6 @@ def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
     2.0
     """
     return n_rows_per_step * l2
-
-
-def keras_params(l1: float, l2: float) -> dict[str, float]:
-    """Return `l1` and `l2` of Keras's ``L1L2``, whose penalty is ``l1·Σ|w| + l2·Σw²`` without the ½.
-
-    For coupling "loss"; half the squared error is then meant, so double both for ``loss="mse"``.
-
-    Examples
-    --------
-    >>> keras_params(0.1, 0.3)
-    {'l1': 0.1, 'l2': 0.15}
-    """
-    return {"l1": l1, "l2": l2 / 2}
 
 
 #: Libraries by all the names that people have for them.

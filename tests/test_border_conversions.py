@@ -13,21 +13,14 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from regadvisor.conversions import (
-    elasticnet_params,
-    keras_params,
-    logistic_params,
-    mlp_alpha,
-    raw_target,
-    ridge_alpha,
-    torch_mse,
-)
+from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.build import linear_model
 from regadvisor.families.linear.estimators import LBFGS_GAP, on_standardised_target
 from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
+from regadvisor.regularizer import Regularizer
 
 N = 60
 
@@ -96,7 +89,8 @@ def test_a_target_in_its_own_unit(X, y):
 
 def test_squared_error_without_the_half(X, y):
     rng = np.random.default_rng(4)
-    l1, l2 = torch_mse(0.1, 0.3)
+    said = Regularizer(l1=0.1, l2=0.3).to("pytorch", loss="mse")
+    l1, l2 = said["loss + l1*sum(abs(w))"]["l1"], said["torch.optim.Adam"]["weight_decay"]
     for _ in range(5):
         w = rng.standard_normal(4)
         z = torch.tensor(X @ w)
@@ -123,7 +117,7 @@ def test_perceptron_of_scikit_learn(X, y, is_logistic):
 
 def test_penalty_of_keras():
     w = np.random.default_rng(5).standard_normal(20)
-    given = keras_params(0.1, 0.3)
+    given = Regularizer(l1=0.1, l2=0.3).to("keras")["regularizers.L1L2"]
     # keras.regularizers.L1L2.__call__: l1 * sum(abs(x)) + l2 * sum(square(x))
     theirs = given["l1"] * np.abs(w).sum() + given["l2"] * np.square(w).sum()
     assert theirs == pytest.approx(0.1 * np.abs(w).sum() + 0.3 / 2 * w @ w, rel=1e-14)

@@ -18,10 +18,9 @@ from regadvisor.data.source import make_table
 from regadvisor.errors import DataError, MissingDependencyError
 from regadvisor.scale import sources
 from regadvisor.scale import table as scale_table
-from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source, without
-from regadvisor.scale.table import Roles, Scanned
+from regadvisor.scale.table import Roles, Scanned, scan
 
 FRAME = some_rows(6_000)
 ROLES = Roles(targets=("y",))

@@ -62,14 +62,6 @@ class Factors:
     effective_rank: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Inflation:
-    """Variance inflation factors, shape (n_variables,), and whether they come from a shrunk matrix."""
-
-    factors: NDArray[np.float64]
-    is_shrunk: bool
-
-
 def measure_correlation(table: Table, *, seed: int) -> CorrelationEvidence:
     """Measure whether the features of `table` are correlated.
 
@@ -93,15 +85,15 @@ def measure_correlation(table: Table, *, seed: int) -> CorrelationEvidence:
         return CorrelationEvidence(measured="unsure", n_columns=blocks.n_variables)
     correlation = correlation_matrix(blocks)
     factors = common_factors(blocks, correlation, rng)
-    inflation = variance_inflation(blocks, correlation)
-    worst = int(np.argmax(inflation.factors))
-    reply, margin, unit = _judge(factors.explained, inflation.factors)
+    inflation, is_shrunk = variance_inflation(blocks, correlation)
+    worst = int(np.argmax(inflation))
+    reply, margin, unit = _judge(factors.explained, inflation)
     return CorrelationEvidence(
         measured=reply,
         **asdict(factors),
-        vif=float(inflation.factors[worst]),
+        vif=float(inflation[worst]),
         vif_column=titled(blocks.names[worst]),
-        is_shrunk=inflation.is_shrunk,
+        is_shrunk=is_shrunk,
         n_columns=blocks.n_variables,
         margin=margin,
         margin_unit=unit,
@@ -187,8 +179,8 @@ def _top_eigenvalue(matrix: NDArray[Any], rng: np.random.Generator) -> float:
     return float(eigsh(matrix, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
 
 
-def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Inflation:
-    """Return how much of each column's coefficient variance is due to the other columns.
+def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """Return how much of each column's coefficient variance is due to the others, and if shrunk; see below.
 
     ``VIF_j = 1 / (1 − R²_j)`` is the j-th diagonal element of the inverse correlation matrix; R² is adjusted
     for the number of columns, so that independent columns give 1 for every p < n/2. For a categorical
@@ -222,7 +214,7 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> Infl
     else:
         factors *= (n_rows - n_encoded) / (n_rows - 1)
     factors = np.minimum(factors, _rows_off_majority(blocks) / ROWS_PER_INFLATION)
-    return Inflation(factors=np.maximum(factors, 1.0), is_shrunk=is_shrunk)
+    return np.maximum(factors, 1.0), is_shrunk
 
 
 def _rows_off_majority(blocks: Blocks) -> NDArray[np.float64]:

@@ -22,13 +22,36 @@ from regadvisor.progress import Progress
 from regadvisor.records import Column, DataFacts, Note
 from regadvisor.sampling.strata import allocate
 from regadvisor.scale.parts import Source
-from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import LEAST_OF_CLASS, MOST_CLASSES, Pool, Sketch, Spec
+from regadvisor.scale.workers import WorkerError, workers
 from regadvisor.thresholds import FEWEST_ROWS_TO_VALIDATE, ID_LEVEL_SHARE
 from regadvisor.words import counted
 
 #: Rows of the sample; wide tables get fewer.
 SAMPLE_ROWS = 100_000
+
+
+def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress | None = None) -> Sketch:
+    """Read every row of a source once, and return the sketch of them all.
+
+    The parts are merged in their order, whoever has read them, so the result is the same to the last bit for
+    any executor.
+
+    `executor`: engines that read with threads of their own, DuckDB and polars, are read in this process.
+    `progress`: called with "scan" and the share of the parts that are read.
+
+    Raises DataError if a part cannot be read; WorkerError if a part ends every worker.
+    """
+    total = Sketch.of_nothing(spec)
+    with workers(None if source.is_local else executor) as here:
+        for share, sketch in source.sketches(spec, here):
+            if progress is not None:
+                progress("scan", share)
+            if isinstance(sketch, WorkerError):
+                raise sketch
+            total.merge(sketch)
+    total.prune(always=True)
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +66,7 @@ class Roles:
 class Scanned:
     """A source, and what one pass over it found; it is read when a table is asked for.
 
-    `seed`: decides which rows are drawn. `executor`, `progress`: as for :func:`regadvisor.scale.scan.scan`.
+    `seed`: decides which rows are drawn. `executor`, `progress`: as for :func:`scan`.
     """
 
     def __init__(

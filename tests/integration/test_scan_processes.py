@@ -24,9 +24,9 @@ from regadvisor import advise
 from regadvisor.errors import DataError
 from regadvisor.scale import table as scale_table
 from regadvisor.scale.parts import Part, Rows, Source
-from regadvisor.scale.scan import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source
+from regadvisor.scale.table import scan
 from regadvisor.scale.workers import WorkerError
 
 
@@ -163,7 +163,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path):
 
 _PEAK = """
 import sys
-from regadvisor.scale.scan import scan
+from regadvisor.scale.table import scan
 from regadvisor.scale.sketch import Spec
 from regadvisor.scale.sources import find_source
 source = find_source(sys.argv[1])
