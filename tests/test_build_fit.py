@@ -32,7 +32,7 @@ from regadvisor import (
 )
 from regadvisor.data.source import make_table
 from regadvisor.data.training import training_rows
-from regadvisor.errors import ParameterError
+from regadvisor.errors import OutOfMemoryError, ParameterError
 from regadvisor.export.build import build_model
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.records import Training
@@ -245,6 +245,19 @@ def test_a_structured_target_is_refused_by_its_fields() -> None:
 def test_arrays_that_scikit_learn_does_not_take_are_refused(X: Any) -> None:
     with pytest.raises(DataError, match="X must be a plain array"):
         make_table(X, Y)
+
+
+@pytest.mark.parametrize("method", ["fit_transform", "transform"])
+def test_too_little_memory_for_all_rows_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 9. GiB")
+
+    X, model = np.column_stack([A, B]), built(np.column_stack([A, B]), Y)
+    monkeypatch.setattr(StandardScaler, method, asked)
+    with pytest.raises(OutOfMemoryError, match=r"9. GiB.*; give the process more"):
+        model.fit(X, Y).predict(X)
 
 
 # ----------------------------------------------------------------------------------------------- weights

@@ -16,7 +16,7 @@ from regadvisor.advice import Advice
 from regadvisor.cli import terminal
 from regadvisor.cli.main import main
 from regadvisor.data.files import read_frame
-from regadvisor.errors import DataError, OutOfMemoryError, StorageError, enough_memory
+from regadvisor.errors import DataError, OutOfMemoryError, ParameterError, StorageError, enough_memory
 from regadvisor.flowchart.chart import NAMED
 from regadvisor.search.store import opened
 
@@ -158,6 +158,9 @@ def test_a_folder_that_was_removed_is_told_of(tmp_path: Path, monkeypatch: pytes
         read_frame("data.csv")
     with pytest.raises(StorageError, match="must be a file that can be written"), opened("run.journal"):
         pass
+    for given in ({"isolate": True}, {"executor": 2}):
+        with pytest.raises(ParameterError, match=r"folder that was removed, .*; call os.chdir\(\) to"):
+            regadvisor.advise([[1.0], [2.0]], [1.0, 2.0], **given)
 
 
 @pytest.mark.parametrize(

@@ -154,24 +154,37 @@ def test_every_option_of_the_recipe_is_written_out(optimizer: str, coupling: str
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
 
 
+_RATES = {"lr_scale": (("0.*", 0.3), ("0.bias", 0.0))}
+_START = {"towards_start": ("0.*",)}
+
+
 @pytest.mark.parametrize(
-    ("optimizer", "coupling"), [("adamw", "decoupled"), ("sgd", "decoupled"), ("adamw", "loss")]
+    ("optimizer", "coupling", "given"),
+    [
+        ("adamw", "decoupled", _RATES),
+        ("sgd", "decoupled", _RATES),
+        ("adamw", "loss", _RATES),
+        ("adamw", "decoupled", _START),
+        ("sgd", "decoupled", _RATES | _START),
+        ("adamw", "loss", _START),
+    ],
 )
-def test_rates_of_their_own_are_written_out(optimizer: str, coupling: Any) -> None:
+def test_what_differs_by_parameter_is_written_out(optimizer: str, coupling: Any, given: Any) -> None:
     training = replace(
         TRAINING,
         optimizer=optimizer,
         momentum=0.8 if optimizer == "sgd" else None,
         coupling=coupling,
         lr=0.05 if optimizer == "sgd" else TRAINING.lr,
-        lr_scale=(("0.*", 0.3), ("0.bias", 0.0)),
         epochs=10,
+        **given,
     )
     X, y = load_iris(return_X_y=True)
-    regularizer = replace(LOSS_REGULARIZERS["elasticnet"], coupling=coupling)
+    unit = 0.3 / training.lr if coupling == "decoupled" else 1.0
+    regularizer = Regularizer(l1=3e-3 * unit, l2=3e-2 * unit, coupling=coupling)
     pipeline, names = both(X, y, regularizer, training)
     np.testing.assert_allclose(names["predict_proba"](X), pipeline.predict_proba(X), atol=1e-4)
-    usual, _ = both(X, y, regularizer, replace(training, lr_scale=()))
+    usual, _ = both(X, y, regularizer, replace(training, lr_scale=(), towards_start=()))
     assert np.abs(usual.predict_proba(X) - pipeline.predict_proba(X)).max() > 0.01
 
 

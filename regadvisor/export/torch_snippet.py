@@ -134,22 +134,21 @@ def _check(training: Training, facts: DataFacts, library: str) -> None:
             "target must be 'torch' or 'skorch' for a module of torch, or patterns of its parameters, "
             "got 'keras'"
         )
-    _check_recipe(training, library)
+    if library != "torch":
+        _check_recipe(training, library)
 
 
 def _check_recipe(training: Training, library: str) -> None:
     """Raise ParameterError if a script of this library has not what the recipe says."""
     usual = Training(family="mlp", seed=0)
-    missing = ["towards_start"]
-    if library != "torch":
-        missing += ["lr_scale", "nesterov", "betas", "accumulate", "warmup"]
+    missing = ["towards_start", "lr_scale", "nesterov", "betas", "accumulate", "warmup"]
     found = [name for name in missing if getattr(training, name) != getattr(usual, name)]
-    if library != "torch" and training.schedule == "one-cycle":
+    if training.schedule == "one-cycle":
         found.append("schedule='one-cycle'")
     if found:
         raise ParameterError(
             f"snippet({library!r}) must be asked of advice without {' and '.join(found)}, for which it has "
-            "no code; use advice.build(), or advice.optimizer(module, lr=..., steps=...) in your own loop"
+            "no code; use snippet('torch'), or advice.optimizer(module, lr=..., steps=...) in your own loop"
         )
 
 
@@ -158,7 +157,8 @@ def _imports(facts: DataFacts, training: Training, needed: tuple[str, ...], libr
     lines = {*needed, "import numpy as np", *(f"import {name}" for name in _LIBRARIES[library])}
     if training.family != "linear":
         lines.add("import math")
-    if training.lr_scale or (training.family == "module" and "fnmatchcase" in _names(training)):
+    uses_patterns = training.lr_scale or training.towards_start
+    if uses_patterns or (training.family == "module" and "fnmatchcase" in _names(training)):
         lines.add("from fnmatch import fnmatchcase")
     if library == "keras" and facts.task != "regression":
         lines.add("from scipy.special import softmax")

@@ -21,7 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from regadvisor.data.datasets import is_dataset, unpacked
 from regadvisor.data.frames import as_frame
 from regadvisor.data.training import training_rows
-from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.errors import DataError, RegadvisorError, enough_memory
 from regadvisor.families.scaling import is_centred
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.global_state import left_as_found
@@ -86,6 +86,7 @@ class AdvisedPipeline(Pipeline):
             names.append(name)
         return "__".join([*names, "sample_weight"])
 
+    @enough_memory()
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the model to the rows that have a target and a weight.
 
@@ -101,6 +102,8 @@ class AdvisedPipeline(Pipeline):
         ------
         DataError
             If the target, a weight or a column cannot be used.
+        OutOfMemoryError
+            If memory does not suffice.
         """
         if is_dataset(X):
             X, y = unpacked(X, y)
@@ -153,6 +156,7 @@ class AdvisedPipeline(Pipeline):
         """Return scores of the classes, shape (n_rows,) for two classes, else (n_rows, n_classes)."""
         return self._answered(super().decision_function, X, **params)
 
+    @enough_memory()
     def _answered(
         self, method: Callable[..., NDArray[Any]], X: Any, *more: Any, **params: Any
     ) -> NDArray[Any]:

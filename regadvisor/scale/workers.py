@@ -91,7 +91,7 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
 
 
 def check_may_start(arguments: str) -> None:
-    """Raise ParameterError in a process that Python lets start no others.
+    """Raise ParameterError where Python cannot start a process: in one that may not, and in no folder.
 
     `arguments`: those of the caller that need another process.
     """
@@ -100,6 +100,13 @@ def check_may_start(arguments: str) -> None:
             f"{arguments} must be left out in a daemon process (of a multiprocessing.Pool, say), which may "
             "start no others; work in threads, or in processes of concurrent.futures"
         )
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ParameterError(
+            f"{arguments} must be left out in a current folder that was removed, in which no process can "
+            "start; call os.chdir() to a folder that is there first"
+        ) from error
 
 
 def _is_dask(executor: Any) -> bool:
