@@ -116,7 +116,14 @@ def _is_journal(value: Any) -> bool:
         return False
 
 
+def _is_recipe(value: Any) -> bool:
+    from regadvisor.families.neural.recipe import Recipe
+
+    return value is None or isinstance(value, Recipe)
+
+
 _RULES: dict[str, Rule] = {
+    "recipe": Rule(_is_recipe, "a Recipe or None", "pass regadvisor.Recipe(lr=...)"),
     **dict.fromkeys(("correlated", "whole_picture", "prior_knowledge", "isolate"), optional(FLAG)),
     "prefer": optional(choice("sparse")),
     "budget": Rule(

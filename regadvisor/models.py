@@ -215,12 +215,6 @@ def resolve_model(
     Raises ParameterError if the model is unknown or does not fit the data, or a recipe is given for a model
     that is not a network.
     """
-    from regadvisor.families.neural.recipe import Recipe
-
-    if recipe is not None and not isinstance(recipe, Recipe):
-        raise ParameterError(
-            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass regadvisor.Recipe(lr=...)"
-        )
     from regadvisor.families.fitted.function import FitFunction, FunctionLearner
 
     is_linear = model in ("auto", "linear") if isinstance(model, str) else hasattr(model, "get_params")

@@ -242,6 +242,10 @@ def test_nothing_passed_is_mutated_and_read_only_data_work() -> None:
         ({"model": object()}, "got object"),
         ({"chart": "modern"}, "chart must be one of"),
         ({"folds": 1}, "folds must be an integer of at least 2, got 1"),
+        (
+            {"recipe": {"lr": 0.1}, "model": dict},
+            r"recipe must be a Recipe or None, .*pass regadvisor.Recipe",
+        ),
         ({"random_state": None}, "random_state must be an integer"),
         ({"correlated": "yes"}, "correlated must be True, False or None"),
         ({"prefer": "dense"}, "prefer must be one of 'sparse' or None"),

@@ -315,6 +315,7 @@ class Resampler:
         (make_pipeline(PCA(50), Ridge()), DataError, "must give numbers.*n_components=50"),
         (make_pipeline(FunctionTransformer(lambda x: x[:, 0]), Ridge()), DataError, "must give a table"),
         (make_pipeline(FunctionTransformer(lambda x: x / 0.0), Ridge()), DataError, "SimpleImputer"),
+        (make_pipeline(FunctionTransformer(lambda x: x[:, :0]), Ridge()), DataError, "got none; let them"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused_with_the_reason(

@@ -209,6 +209,7 @@ PEOPLES: dict[str, tuple[Any, Any, str]] = {
     "two inputs by name": (Two, two_inputs, "inputs"),
     "two inputs in order": (Two, lambda: (tuple(two_inputs()[0].values()), two_inputs()[1]), "inputs"),
     "lazy, a tuple returned": (Lazy, lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
+    "lazy, an object": (Lazy(3), lambda: (digits()[0].reshape(-1, 64), digits()[1]), "flat"),
 }
 
 

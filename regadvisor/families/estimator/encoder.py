@@ -193,6 +193,10 @@ def _run(step: Callable[[], Any], do: str) -> Any:
             f"the steps of model must give a table (rows, features), got shape {encoded.shape}; "
             "reshape it in a step"
         )
+    if not encoded.shape[1]:
+        raise DataError(
+            "the steps of model must leave features for the rows of every fold, got none; let them keep more"
+        )
     if not np.isfinite(values).all():
         raise DataError(
             "the steps of model must give finite numbers, got NaN or infinity, which the last step does not "

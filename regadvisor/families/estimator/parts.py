@@ -54,7 +54,7 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
             if is_there(step) and not hasattr(step, "transform"):
                 raise ParameterError(
                     f"model must be a pipeline of steps that transform, got {type(step).__name__} as step "
-                    f"{name!r}; leave it out"
+                    f"{name!r}; leave it out: class_weight='balanced' of the model weighs classes alike"
                 )
         if any(is_there(step) for _, step in estimator.steps[:-1]):
             before.append(estimator[:-1])

@@ -41,12 +41,6 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     first = model if is_net or is_of(model, "keras") else _drawn_keras(model, facts)
     if first is None:
         return None
-    from regadvisor.families.neural.recipe import Recipe
-
-    if recipe is not None and not isinstance(recipe, Recipe):
-        raise ParameterError(
-            f"recipe must be a Recipe or None, got {type(recipe).__name__}; pass Recipe(epochs=...)"
-        )
     encode = steps is None and _is_encoded(first, facts, features, recipe)
     if is_net:
         return _skorch(model, facts, recipe, encode=encode, steps=steps)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -175,15 +175,13 @@ def copied(module: nn.Module) -> nn.Module:
     # Torch copies leaves only. Results are made again in the next pass (torch.nn.utils.weight_norm does so).
     kept = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
     memo: dict[int, Any] = {id(value): value.detach().clone() for value in kept if not value.is_leaf}
+    # Nor does it copy buffers that are lazy (torch.nn.LazyBatchNorm1d).
+    lazy = (value for value in module.buffers() if isinstance(value, UninitializedBuffer))
+    fresh: Any = UninitializedBuffer
+    memo |= {id(value): fresh(device=value.device, dtype=value.dtype) for value in lazy}
     try:
         return uncompiled(copy.deepcopy(as_written(module), memo))
     except Exception as error:
-        lazy = next((name for name, value in module.named_parameters() if is_lazy(value)), None)
-        if lazy is not None:
-            raise ParameterError(
-                f"module must know the shapes of its parameters, got the lazy {lazy!r}; run it once on a few "
-                "rows before"
-            ) from error
         raise ParameterError(
             f"module must be one that copy.deepcopy can copy, got {type(module).__name__}: "
             f"{type(error).__name__}: {error}; keep nothing in it that cannot be copied (locks, open files, "
