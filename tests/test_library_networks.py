@@ -27,7 +27,7 @@ from library_networks import (
 )
 from torch import nn
 
-from regadvisor import Regularizer, advise
+from regadvisor import Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.deadline import Deadline
 from regadvisor.errors import ParameterError
@@ -35,7 +35,7 @@ from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.own_library import own_function, own_sum_lr
+from regadvisor.families.fitted.own_library import decays, own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
@@ -225,6 +225,65 @@ def test_codes_go_into_an_embedding_as_they_are() -> None:
         given.fit(ids, CODES)
     np.testing.assert_allclose(mine, given.predict_proba(ids), rtol=1e-6)
     assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]
+
+
+def test_a_model_that_scales_its_columns_gets_them_as_they_are_and_own_penalties_are_told() -> None:
+    rows = 1e3 * X + 5e3
+    scaling = layers.Normalization()
+    scaling.adapt(rows)
+    models = [keras_model("adam", "mse", last=None) for _ in range(2)]
+    models[1] = keras.Sequential(
+        [keras.Input((6,)), scaling, layers.Dense(1, kernel_regularizer="l2", name="it")]
+    )
+    models[1].compile("adam", "mse")
+    facts = make_table(rows, NUMBERS).facts
+    plain, own = (own_function(model, facts, rows, Recipe(epochs=1)) for model in models)
+    assert plain is not None
+    assert own is not None
+    assert (plain.encode, own.encode) == (True, False)
+    assert [note.text for note in plain.notes] == []
+    assert "penalties of weights already (it)" in own.notes[0].text
+
+
+class Written(keras.Model):  # type: ignore[misc]
+    """A class without a build() of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.first, self.last = layers.Dense(5, "tanh"), layers.Dense(1, "sigmoid")
+
+    def call(self, inputs: Any) -> Any:
+        return self.last(self.first(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": "float32"}
+
+
+def test_a_class_that_was_never_called_is_trained_together() -> None:
+    model = Written()
+    model.compile("adam", "binary_crossentropy")
+    together = Together(keras_fit(model), lambda trained: trained)  # type: ignore[arg-type, return-value]
+    assert together.try_with(call_of(Regularizer())), together.why_not
+    assert not model.built
+
+
+def test_an_optimizer_that_scales_the_loss_has_the_penalty_inside() -> None:
+    inner = optimizers.AdamW(0.02, weight_decay=0.1)
+    model = keras_model(optimizers.LossScaleOptimizer(inner))
+    assert decays(model)
+    assert own_sum_lr(model, 90, batch=45, epochs=3) == pytest.approx(6 * 0.02)
+    new = with_regularizer(model, Regularizer(l2=0.3, coupling="decoupled"))
+    assert new.optimizer.weight_decay == pytest.approx(0.3)
+    assert inner.weight_decay == 0.1
+
+
+def test_a_layer_is_no_model() -> None:
+    with pytest.raises(
+        ParameterError, match=r"got the layer Dense; put its layers into one: keras.Sequential"
+    ):
+        advise(X, CODES, model=layers.Dense(1), effort="quick", folds=2)
+    with pytest.raises(ParameterError, match=r"for 9 classes, got outputs .*pass task='regression' if the"):
+        advise(X, np.arange(90) % 9, model=keras_model("adam", "poisson"), effort="quick", folds=2)
 
 
 def test_a_model_on_its_way_to_a_worker_warns_of_nothing() -> None:

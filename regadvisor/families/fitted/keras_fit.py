@@ -13,6 +13,7 @@ from scipy.special import expit, softmax
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.fitted.keras_model import (
     LOCK,
+    built_for,
     loss_name,
     n_outputs,
     n_rates,
@@ -103,10 +104,7 @@ class KerasFit(Library):
         own = self._given(shape)
         if not own.compiled:
             own = self._compiled(own, shape)
-        own = with_regularizer(own, regularizer, seed=seed)
-        if not own.built:
-            own.build((None, *shape))
-        return own
+        return built_for(with_regularizer(own, regularizer, seed=seed), shape)
 
     def check(self, X: Any) -> None:
         """Raise ParameterError unless the model takes such rows, and returns what its loss takes."""
@@ -185,9 +183,7 @@ class KerasFit(Library):
         """Return a model like this one, compiled by the recipe: the caller's own stays as it is."""
         import keras
 
-        new = with_regularizer(model, Regularizer())
-        if not new.built:
-            new.build((None, *shape))
+        new = built_for(with_regularizer(model, Regularizer()), shape)
         kind = keras.optimizers.SGD if self.recipe.optimizer == "sgd" else keras.optimizers.Adam
         more = {"momentum": self.recipe.momentum} if self.recipe.optimizer == "sgd" else {}
         loss: Any = "mse"

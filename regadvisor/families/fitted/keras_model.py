@@ -84,6 +84,26 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     return new
 
 
+def built_for(model: Any, shape: tuple[int, ...]) -> Any:
+    """Return a model whose weights were made for rows of this shape, in place if they were not."""
+    if not model.built and _is_keras(model):
+        model.build((None, *shape))
+    elif not model.built:  # a class of the caller's need not have a build() of its own
+        model(_keras().ops.zeros((1, *shape)), training=False)
+    return model
+
+
+def penalised_already(model: Any) -> list[str]:
+    """Return the layers that have penalties of weights, which a configured model has not."""
+    layers = (layer for layer in model._flatten_layers() if _is_keras(layer))
+    return [layer.name for layer in layers if any(getattr(layer, name, None) for name in _PENALTIES)]
+
+
+def own_optimizer(model: Any) -> Any:
+    """Return the optimizer of a compiled model; Keras itself wraps one for half precision."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
 def n_rates(model: Any) -> int:
     """Return how many rates of dropout a model has to set."""
     changes = _Changes(None, 0.0, None)
@@ -305,7 +325,7 @@ def _compile_like(new: Any, model: Any, *, decay: float) -> None:
     """Compile `new` as `model` is, with a new optimizer of this weight decay."""
     keras = _keras()
     settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}
-    settings["optimizer"] = optimizer_like(model.optimizer, decay=decay)
+    settings["optimizer"] = optimizer_like(own_optimizer(model), decay=decay)
     if decay:
         settings["optimizer"].exclude_from_weight_decay(var_names=[rf"^(?!({'|'.join(KERNELS)})$)"])
     new.compile(**settings)

@@ -15,7 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regadvisor.families.fitted.keras_model import KERNELS, is_squared, optimizer_like, with_regularizer
+from regadvisor.families.fitted.keras_model import (
+    KERNELS,
+    is_squared,
+    optimizer_like,
+    own_optimizer,
+    with_regularizer,
+)
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed
 from regadvisor.regularizer import Regularizer
@@ -55,9 +61,7 @@ class KerasNetwork(Network):
         trained, kept = _numbers(self.model)
         self.device = trained[0].device
         few = self.tensor(rows[np.arange(DRY_ROWS[1]) % len(rows)])
-        outputs = self._fed(
-            self._feed, lambda n: self.model.stateless_call(trained, kept, few[:n], training=True)[0]
-        )
+        outputs = self._fed(self._feed, lambda n: self._called(trained, kept, few[:n], is_training=True)[0])
         self._loss = get_loss(self.model.loss, self.tensor(target(self.model)), outputs)
 
     def _penalised(self) -> Sequence[bool]:
@@ -81,16 +85,22 @@ class KerasNetwork(Network):
         """Return Keras' loss of a batch, with the penalties of biases and activities that the model has."""
         self._feed.start(masks or None)
         with _order_in_memory_left():
-            outputs, after, more = self.model.stateless_call(
-                list(trained), list(kept), x, training=True, return_losses=True
-            )
+            outputs, after, more = self._called(trained, kept, x, is_training=True, return_losses=True)
         return sum(more, start=self._loss(y, outputs, sample_weight=weight)), after
 
     def outputs(self, trained: Numbers, kept: Numbers, x: Tensor) -> Tensor:
         """Return what the model predicts."""
         self._feed.start(None)
         with torch.no_grad():
-            found: Tensor = self.model.stateless_call(list(trained), list(kept), x, training=False)[0]
+            found: Tensor = self._called(trained, kept, x, is_training=False)[0]
+        return found
+
+    def _called(
+        self, trained: Numbers, kept: Numbers, x: Tensor, *, is_training: bool, **options: bool
+    ) -> tuple[Any, ...]:
+        """Return what the model makes of rows; like its own ``fit``, in a mode only if it takes one."""
+        mode = {"training": is_training} if self.model._call_has_training_arg else {}
+        found: tuple[Any, ...] = self.model.stateless_call(list(trained), list(kept), x, **mode, **options)
         return found
 
     def mover(self, flat: Tensor) -> Mover:
@@ -98,7 +108,7 @@ class KerasNetwork(Network):
         import keras
 
         variable = keras.Variable(flat, dtype="float32", name="kernel")
-        own = optimizer_like(self.model.optimizer, decay=0.0)
+        own = optimizer_like(own_optimizer(self.model), decay=0.0)
         own.build([variable])
         return Mover(
             variable.value.detach(),

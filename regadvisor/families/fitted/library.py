@@ -143,6 +143,8 @@ class Library(ABC):
             if not self.n_classes:
                 what = counted(self.facts.n_targets, "numeric target")
             wanted = " or ".join(map(str, sorted(allowed, reverse=True)))
+            if width == 1 and self.n_classes > 2:
+                do += ", or pass task='regression' if the target holds quantities"
             raise ParameterError(
                 f"model must return {agreed(max(allowed), 'one number', f'{wanted} numbers')} for each row, "
                 f"for {what}, got outputs of shape {outputs.shape[1:] or (1,)}; build its last layer for "

@@ -13,15 +13,27 @@ import numpy as np
 from regadvisor import thresholds
 from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
+from regadvisor.families.fitted.keras_model import (
+    LOCK,
+    n_rates,
+    own_optimizer,
+    own_randomness,
+    penalised_already,
+    unreached,
+    with_regularizer,
+)
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
+from regadvisor.words import joined
 
 if TYPE_CHECKING:
     from regadvisor.families.neural.recipe import Recipe
 
 #: Rows of a batch where nobody says, as in Keras' own ``fit``.
 _KERAS_BATCH = 32
+#: Layers of Keras that are for columns as they are, and make numbers of them that a network learns from.
+_PREPARING = {"Normalization", "Rescaling", "Discretization", "CategoryEncoding", "IntegerLookup", "Hashing"}
 #: Steps whose rates are asked of a schedule; of more steps these are spread evenly.
 _RATES = 1_000
 
@@ -57,16 +69,17 @@ def _is_encoded(first: Any, facts: DataFacts, features: Any, recipe: Recipe | No
         return facts.image_shape is None
     if is_on_common_scale(features, facts):
         return False
-    return not (_looks_up(first) and are_codes(features, facts))
+    if is_of(first, "keras"):
+        layers = {type(layer).__name__ for layer in first._flatten_layers()}
+        are_numbers = all(each.kind == "numeric" and not each.has_missing for each in facts.columns)
+        if are_numbers and layers & _PREPARING:
+            return False
+        looks_up = "Embedding" in layers
+    else:
+        from regadvisor.families.fitted.skorch_net import has_embedding
 
-
-def _looks_up(model: Any) -> bool:
-    """Return whether a Keras model or a net has an embedding."""
-    if is_of(model, "keras"):
-        return any(type(layer).__name__ == "Embedding" for layer in model._flatten_layers())
-    from regadvisor.families.fitted.skorch_net import has_embedding
-
-    return has_embedding(model)
+        looks_up = has_embedding(first)
+    return not (looks_up and are_codes(features, facts))
 
 
 def _check_recipe(recipe: Recipe | None, *, is_compiled: bool) -> None:
@@ -91,9 +104,8 @@ def decays(model: Any) -> bool:
     if is_of(model, "skorch"):
         return getattr(model.optimizer, "__name__", "") == "AdamW"
     # What Keras calls weight_decay is decoupled for each of its optimizers.
-    return bool(
-        model.compiled and (model.optimizer.weight_decay or type(model.optimizer).__name__ == "AdamW")
-    )
+    own = own_optimizer(model) if model.compiled else None
+    return bool(own is not None and (own.weight_decay or type(own).__name__ == "AdamW"))
 
 
 def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = None) -> float:
@@ -109,7 +121,7 @@ def own_sum_lr(model: Any, n_rows: int, *, batch: int = 0, epochs: int | None = 
         found = sum(rates(model, math.ceil(n_rows / batch)))
     else:
         # Keras tells the rate of the step that it has come to; a schedule gives that of every step.
-        rate, n_steps = model.optimizer._learning_rate, (epochs or 1) * math.ceil(n_rows / batch)
+        rate, n_steps = own_optimizer(model)._learning_rate, (epochs or 1) * math.ceil(n_rows / batch)
         if hasattr(rate, "get_config"):
             at = (np.arange(min(n_steps, _RATES)) + 0.5) * max(1.0, n_steps / _RATES) - 0.5
             found = n_steps * float(np.mean([float(rate(k)) for k in at]))
@@ -134,9 +146,13 @@ def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
 def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
     """Return a Keras model, or a factory which made `first`, as a function that trains it."""
     from regadvisor.families.fitted.keras_fit import KerasFit
-    from regadvisor.families.fitted.keras_model import n_rates, with_regularizer
     from regadvisor.families.neural.recipe import Recipe
 
+    if not hasattr(first, "compiled"):
+        raise ParameterError(
+            f"model must be a Keras model, got the layer {type(first).__name__}; put its layers into one: "
+            "keras.Sequential([keras.Input((n_features,)), ...])"
+        )
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
         if len(getattr(first, side, None) or ()) > 1:
@@ -166,9 +182,9 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
         scales_target=facts.task == "regression" and fit.scales_target(first),
         name=str(getattr(model, "__name__", type(first).__name__)),
         library="keras",
-        optimizer=type(first.optimizer).__name__ if first.compiled else None,
+        optimizer=type(own_optimizer(first)).__name__ if first.compiled else None,
         recipe=own,
-        notes=(*(() if known else (_assumed(epochs, own.batch_size),)), *_unreached(first)),
+        notes=(*(() if known else (_assumed(epochs, own.batch_size),)), *_about_layers(first)),
         sum_lr=partial(own_sum_lr, first, batch=own.batch_size, epochs=epochs) if decays(first) else None,
     )
 
@@ -180,7 +196,6 @@ def _drawn_keras(model: Any, facts: DataFacts) -> Any:
     if not is_factory or not ("keras" in sys.modules or "keras" in names):
         return None
     from regadvisor.families.fitted.keras_fit import made_by
-    from regadvisor.families.fitted.keras_model import LOCK, own_randomness
     from regadvisor.families.neural.module.family import about
 
     try:
@@ -213,16 +228,22 @@ def assumed_epochs(n_rows: int, batch_size: int) -> int:
     return min(most, max(fewest, math.ceil(thresholds.KERAS_STEPS * batch_size / n_rows)))
 
 
-def _unreached(model: Any) -> tuple[Note, ...]:
-    """Say which weights no penalty acts on, if there are layers of the caller's own with such."""
-    from regadvisor.families.fitted.keras_model import unreached
-
-    names = unreached(model)
-    text = (
-        f"L1 and L2 act on no weight of {', '.join(names)}: the layer has no kernel_regularizer. Give it "
-        "one, and return it in get_config()."
-    )
-    return (Note(code="unreached-weights", text=text, is_warning=True),) if names else ()
+def _about_layers(model: Any) -> tuple[Note, ...]:
+    """Say which weights no penalty acts on, and which penalties of the model's own are left out."""
+    notes, names = [], penalised_already(model)
+    if names:
+        text = (
+            f"The model has penalties of weights already ({joined(names, most=5)}). Candidates are trained "
+            "without them, and apply() puts the advised one in their place."
+        )
+        notes.append(Note(code="own-penalties", text=text))
+    if names := unreached(model):
+        text = (
+            f"L1 and L2 act on no weight of {', '.join(names)}: the layer has no kernel_regularizer. Give it "
+            "one, and return it in get_config()."
+        )
+        notes.append(Note(code="unreached-weights", text=text, is_warning=True))
+    return tuple(notes)
 
 
 def _assumed(epochs: int, batch_size: int) -> Note:
