@@ -54,6 +54,11 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
     or built although strengths are decoupled.
     """
     keras = _keras()
+    if not isinstance(model, keras.Model):
+        raise ParameterError(
+            f"model must be a Keras model, got the layer {type(model).__name__}; put it into one: "
+            "keras.Sequential([keras.Input((n_features,)), ...])"
+        )
     strengths = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, **regularizer.strengths()}
     is_decoupled = regularizer.coupling == "decoupled"
     own = penalty = None

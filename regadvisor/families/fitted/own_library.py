@@ -148,11 +148,6 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
     from regadvisor.families.fitted.keras_fit import KerasFit
     from regadvisor.families.neural.recipe import Recipe
 
-    if not hasattr(first, "compiled"):
-        raise ParameterError(
-            f"model must be a Keras model, got the layer {type(first).__name__}; put its layers into one: "
-            "keras.Sequential([keras.Input((n_features,)), ...])"
-        )
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
         if len(getattr(first, side, None) or ()) > 1:
