@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError, StrengthError
@@ -83,7 +83,7 @@ def plain_label(side: str) -> str:
     return label(side).partition(" (")[0]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Regularizer:
     """A regularizer and how strong it is.
 
@@ -112,12 +112,18 @@ class Regularizer:
     'l2'
     >>> Regularizer(l1=1e-3, l2=1e-3).label
     'L1+L2 (elastic net)'
+    >>> Regularizer(l2=3e-4)
+    Regularizer(l2=0.0003)
     """
 
     l1: float | None = 0.0
     l2: float | None = 0.0
     dropout: float | None = 0.0
     coupling: Coupling = "loss"
+
+    def __repr__(self) -> str:
+        own = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        return f"Regularizer({', '.join(f'{name}={value!r}' for name, value, usual in own if value != usual)})"
 
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "dropout"):
@@ -139,7 +145,7 @@ class Regularizer:
         Examples
         --------
         >>> Regularizer.unknown("l2")
-        Regularizer(l1=0.0, l2=None, dropout=0.0, coupling='loss')
+        Regularizer(l2=None)
         """
         return cls(**dict.fromkeys(STRENGTHS[kind]), coupling=coupling)
 
@@ -165,7 +171,7 @@ class Regularizer:
         Examples
         --------
         >>> Regularizer(l2=0.5, dropout=0.1).times(2.0)
-        Regularizer(l1=0.0, l2=1.0, dropout=0.1, coupling='loss')
+        Regularizer(l2=1.0, dropout=0.1)
         """
         l1, l2 = (None if own is None else own * factor for own in (self.l1, self.l2))
         return replace(self, l1=l1, l2=l2)

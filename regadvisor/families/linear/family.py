@@ -44,7 +44,7 @@ class LinearFamily(OnOtherRows):
     Examples
     --------
     >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
-    Regularizer(l1=0.0, l2=0.001, dropout=0.0, coupling='loss')
+    Regularizer(l2=0.001)
     """
 
     name: str = "linear"
