@@ -123,7 +123,9 @@ class Regularizer:
 
     def __repr__(self) -> str:
         own = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
-        return f"Regularizer({', '.join(f'{name}={value!r}' for name, value, usual in own if value != usual)})"
+        return (
+            f"Regularizer({', '.join(f'{name}={value!r}' for name, value, usual in own if value != usual)})"
+        )
 
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "dropout"):

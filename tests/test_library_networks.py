@@ -278,9 +278,7 @@ def test_an_optimizer_that_scales_the_loss_has_the_penalty_inside() -> None:
 
 
 def test_a_layer_is_no_model() -> None:
-    with pytest.raises(
-        ParameterError, match=r"got the layer Dense; put it into one: keras.Sequential"
-    ):
+    with pytest.raises(ParameterError, match=r"got the layer Dense; put it into one: keras.Sequential"):
         advise(X, CODES, model=layers.Dense(1), effort="quick", folds=2)
     with pytest.raises(ParameterError, match=r"for 9 classes, got outputs .*pass task='regression' if the"):
         advise(X, np.arange(90) % 9, model=keras_model("adam", "poisson"), effort="quick", folds=2)
