@@ -154,6 +154,17 @@ def test_what_a_net_calls_its_learning_rate_and_its_loss() -> None:
     assert not has_no_half(net(skorch.NeuralNetRegressor, criterion=nn.L1Loss))
 
 
+def test_optimizers_without_weight_decay_are_refused_and_nothing_is_compiled() -> None:
+    facts = make_table(X, CODES).facts
+    with pytest.raises(ParameterError, match="optimizer must have weight_decay, got LBFGS"):
+        own_function(net(optimizer=torch.optim.LBFGS), facts, X, None)
+    given = net(compile=True)
+    function = own_function(given, facts, X, None)
+    assert function is not None
+    assert function.fit.model.compile is False  # type: ignore[attr-defined]
+    assert given.compile is True
+
+
 def test_a_trial_that_a_deadline_cuts_is_made_again() -> None:
     together = Together(keras_fit(keras_model()), lambda model: model)
     call = call_of(Regularizer())

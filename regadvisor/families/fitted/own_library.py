@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import clone
 
 from regadvisor import thresholds
 from regadvisor.errors import ParameterError, import_optional
@@ -289,6 +290,7 @@ def _skorch(
     import_optional("skorch", extra="skorch", purpose="training a skorch net")
     from regadvisor.families.fitted.skorch_fit import SkorchFit
     from regadvisor.families.fitted.skorch_net import OURS, module_of
+    from regadvisor.families.fitted.skorch_net import with_regularizer as with_net
     from regadvisor.families.neural.module.dropout import has_dropout
     from regadvisor.families.neural.recipe import Recipe
 
@@ -299,6 +301,9 @@ def _skorch(
         )
     if steps is not None and recipe is not None and recipe.transform == "standard":
         raise ParameterError("recipe must be None for a pipeline, whose steps prepare the rows, got a Recipe")
+    if getattr(net, "compile", False):  # takes longer than most fits here, once for every net
+        net = clone(net).set_params(compile=False)
+    with_net(net, Regularizer())  # says what is wrong with it before anything is trained
     fit = SkorchFit(net, facts, "decoupled" if decays(net) else "loss")
     return FitFunction(
         fit=fit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from glob import escape
@@ -51,6 +52,11 @@ def with_regularizer(net: Any, regularizer: Regularizer) -> Any:
         raise ParameterError(
             f"optimizer must be {', '.join(map(_name, OURS))} for L1 and for decoupled strengths, which are "
             f"part of its step, got {_name(net.optimizer)}; it can have L2 of the loss, its weight_decay"
+        )
+    if isinstance(net.optimizer, type) and "weight_decay" not in inspect.signature(net.optimizer).parameters:
+        raise ParameterError(
+            f"optimizer must have weight_decay, got {_name(net.optimizer)}, which cannot have a penalty; use "
+            f"{', '.join(map(_name, OURS))}, or train the net in a function: regadvisor.fit_function(fit)"
         )
     configured = clone(net)
     _set_module(configured, strengths["dropout"])
