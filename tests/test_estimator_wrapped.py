@@ -14,6 +14,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import (
     ElasticNet,
     HuberRegressor,
@@ -372,7 +373,11 @@ def test_code_names_the_containers_of_steps_and_refuses_states() -> None:
     np.testing.assert_allclose(names["model"].predict(FRAME), expected)
     model = Ridge(solver="sag", random_state=np.random.RandomState(0))
     advice = advise(FRAME[["a", "b", "c"]], NUMBERS, model=model, effort="quick", folds=2)
-    with pytest.raises(ParameterError, match="random_state must be a whole number to be written as code"):
+    with pytest.raises(ParameterError, match=r"got a RandomState, whose state is none. Pass a whole number"):
+        advice.snippet()
+    model = make_pipeline(FrozenEstimator(StandardScaler().fit(FRAME[["a", "b", "c"]])), Ridge())
+    advice = advise(FRAME[["a", "b", "c"]], NUMBERS, model=model, budget=0)
+    with pytest.raises(ParameterError, match=r"got a FrozenEstimator, .* steps to be fitted"):
         advice.snippet()
 
 

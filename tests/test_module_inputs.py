@@ -390,8 +390,33 @@ def test_a_dataset_and_a_loader_are_read() -> None:
         advise(pairs, y, model=gru)
     with pytest.raises(DataError, match=r"y must be the target, .* got None"):
         advise(X, model=gru)
-    with pytest.raises(DataError, match=r"pairs \(features, target\), got Tensor"):
+    with pytest.raises(DataError, match=r"pairs \(features, target\), or dicts .*, got Tensor"):
         advise(torch.utils.data.Subset(torch.zeros(5, 2), range(5)), model=gru)  # type: ignore[arg-type]
+
+
+class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """Rows as Hugging Face has them."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {name: values[row] for name, values in self.columns.items()}
+
+
+def test_a_row_may_be_a_dict_that_names_its_target() -> None:
+    ids, y = torch.arange(12).reshape(6, 2), [0, 1, 0, 1, 0, 1]
+    for given in (Rows(ids=ids, labels=y), DataLoader(Rows(ids=ids, labels=y), batch_size=4)):
+        X, target = unpacked(given, None)
+        assert X.tolist() == ids.tolist()
+        assert target.tolist() == y
+    X, _ = unpacked(Rows(ids=ids, mask=ids > 2, label=y), None)
+    assert list(X) == ["ids", "mask"]
+    with pytest.raises(DataError, match=r"one key of 'y', .* got 'ids'; pass X and y"):
+        unpacked(Rows(ids=ids), None)
 
 
 def test_uint8_and_float_images_in_any_order_are_one_data_set() -> None:
@@ -413,6 +438,8 @@ def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
     y = [0, 1, 0]
     with pytest.raises(DataError, match=r"one shape, got \(4, 4\) and \(5, 4\); resize images"):
         advise([np.zeros((4, 4)), np.zeros((5, 4)), np.zeros((4, 4))], y, model=lstm)
+    with pytest.raises(DataError, match=r"got .* or pass several inputs as a tuple or a dict"):
+        advise([np.zeros((3, 4)), np.zeros((3, 5))], y, model=lstm)
     with pytest.raises(DataError, match="equally many rows, got 3 and 4"):
         advise({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, y, model=lstm)
     with pytest.raises(ParameterError, match="one array or frame"):

@@ -119,9 +119,11 @@ def plain_array(values: Any, *, name: str, dtype: Any = None) -> NDArray[Any]:
     except (ValueError, TypeError, RuntimeError) as error:  # of ragged lists, of tensors without values
         shapes = sorted({tuple(each.shape) for each in _arrays_of(values)})
         if len(shapes) > 1:
+            are_inputs = len({shape[:1] for shape in shapes}) == 1
             raise DataError(
                 f"{name} must hold arrays of one shape, got {shapes[0]} and {shapes[1]}; resize images to "
                 "one size, and pad or cut sequences to one length"
+                + (", or pass several inputs as a tuple or a dict" if are_inputs else "")
             ) from error
         raise DataError(
             f"every row of {name} must have the same number of values, got {type(values).__name__}: {error}; "

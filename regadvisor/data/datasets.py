@@ -21,6 +21,8 @@ from regadvisor.words import listed
 
 #: A data set that takes more memory is refused.
 MOST_BYTES = 2_000_000_000
+#: Names of the target in rows that are dicts, as those of Hugging Face, and in an archive of arrays.
+_TARGETS = ("y", "labels", "label", "target", "targets", "y_train")
 #: Of a data set without a length, which may never end, more rows are not waited for (some seconds).
 MOST_UNCOUNTED = 100_000
 
@@ -40,8 +42,9 @@ def is_dataset(X: Any) -> bool:
 def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
     """Return features and target: those that a data set holds, else X and y as they are.
 
-    `X`: gives pairs (features, target); features may be a tuple or a dict of tensors. Of a loader the batches
-    are read in its order. What a data set draws at random (augmentation) is read once.
+    `X`: gives pairs (features, target); features may be a tuple or a dict of tensors. A dict with the target
+    under a usual name will do, too. Of a loader the batches are read in its order. What a data set draws at
+    random (augmentation) is read once.
 
     Raises DataError if `y` is given as well, a row is no pair, or all rows take more than 2 GB.
 
@@ -87,14 +90,16 @@ def _read(X: Any) -> tuple[Any, NDArray[Any]]:
     targets: list[NDArray[Any]] = []
     n_bytes = n_rows = 0
     has_end = operator.length_hint(X, -1) >= 0  # a loader has a length if its data set has
-    for pair in _pairs(X):
+    for given in _pairs(X):
+        pair = _pair_of(given) if isinstance(given, dict) else given
         if not isinstance(pair, tuple | list) or len(pair) < 2:
+            got = listed(list(given)) if isinstance(given, dict) else type(given).__name__
             raise DataError(
-                f"a {name} must give pairs (features, target), got {type(pair).__name__}; pass X and y as "
-                f"arrays"
+                f"a {name} must give pairs (features, target), or dicts with one key of "
+                f"{', '.join(map(repr, _TARGETS))}, got {got}; pass X and y as arrays"
             )
-        *given, target = pair
-        row = {key: _array(value) for key, value in _named(given[0] if len(given) == 1 else tuple(given))}
+        *parts, target = pair
+        row = {key: _array(value) for key, value in _named(parts[0] if len(parts) == 1 else tuple(parts))}
         n_bytes += sum(value.nbytes for value in row.values())
         if n_bytes > MOST_BYTES:
             raise DataError(
@@ -129,6 +134,15 @@ def _pairs(X: Any) -> Iterator[Any]:
     yield from (X[row] for row in range(len(X)))
 
 
+def _pair_of(row: dict[Any, Any]) -> tuple[Any, ...]:
+    """Return features and target of a row by names; nothing if there is no telling which is the target."""
+    names = [name for name in _TARGETS if name in row]
+    rest = {name: value for name, value in row.items() if name not in names}
+    if len(names) != 1 or not rest:
+        return ()
+    return (rest if len(rest) > 1 else next(iter(rest.values()))), row[names[0]]
+
+
 def _named(given: Any) -> list[tuple[str | int | None, Any]]:
     if isinstance(given, dict):
         return list(given.items())
@@ -160,7 +174,6 @@ _DAMAGE: tuple[type[Exception], ...] = (
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 #: Names of the features in an archive of arrays, where several may be meant.
 _FEATURES = ("X", "x", "images", "data", "features", "x_train", "X_train")
-_TARGETS = ("y", "labels", "target", "targets", "y_train")
 
 
 def holds_arrays(path: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
@@ -202,8 +203,7 @@ def rendered(template: str, **values: Any) -> str:
     """Return Python code from a template; values of the data come in as literals only."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # Python, not HTML: nothing to escape.
-    environment = Environment(  # noqa: S701
+    environment = Environment(  # noqa: S701  # Python, not HTML: nothing to escape
         loader=PackageLoader("regadvisor.export"),
         trim_blocks=True,
         keep_trailing_newline=True,
@@ -245,10 +245,10 @@ def _node(value: Any, needs: _Needs) -> Any:
         return _numpy(value, needs)
     if inspect.isclass(value) or inspect.isroutine(value):
         return _Literal(_imported(value, needs))
-    if isinstance(value, np.random.RandomState | np.random.Generator):
+    if isinstance(value, np.random.RandomState | np.random.Generator | FrozenEstimator):
         raise ParameterError(
-            f"random_state must be a whole number to be written as code, got a {type(value).__name__}, whose "
-            "state is no code. Pass a number, or use the model object itself"
+            f"what a model holds must be written as code, got a {type(value).__name__}, whose state is none. "
+            "Pass a whole number as random_state, and steps to be fitted, or use the model object itself"
         )
     if isinstance(value, functools.partial):
         return _partial(value, needs)

@@ -133,7 +133,7 @@ class EstimatorLearner(Learner):
             except Exception as error:  # whatever an estimator may raise
                 raise ParameterError(
                     f"model must fit the rows of every fold, got {type(error).__name__} from "
-                    f"{type(last).__name__}: {error}"
+                    f"{type(last).__name__}: {error}; see that model.fit(X, y) works"
                 ) from error
         return Trained(
             outputs=lambda rows: self._outputs(model, rows),
