@@ -395,8 +395,10 @@ def test_several_values_in_one_cell_are_told(how: str) -> None:
         [f"{chr(65 + k % 26)}. Name, Mr. {k}" for k in range(40)],
         [f"10.0.{k}.1" for k in range(40)],
         [f"a|{k % 9}" for k in range(40)],
+        [f"{10 * k} - {10 * k + 9}%" for k in range(40)],
+        [f"({k}, {k + 1}]" for k in range(40)],
     ],
-    ids=["places by name", "people", "addresses", "few"],
+    ids=["places by name", "people", "addresses", "few", "ranges", "intervals"],
 )
 def test_other_text_with_separators_is_one_value(cells: list[str]) -> None:
     table = make_table(pd.DataFrame({"own": cells, "x": np.arange(40) / 7}), np.arange(40) / 3)

@@ -130,11 +130,12 @@ def test_counts_are_numbers(seed, mean):
         ),
         (np.r_[12, 14, 17, 19:30], [3] * 14, "as codes are hardly counted from 12 on"),
         (np.arange(1, 19), [2, 5, 1, 7, 3, 9, 2, 4, 8, 1, 2, 6, 3, 9, 1, 2, 4, 1], "are met in fewer than 5"),
+        (np.r_[0:10, 36], [380, 90, 60, 40, 25, 15, 9, 6, 4, 2, 1], "as it gets rarer towards an end"),
         (np.arange(1, 10), [4] * 9, None),  # a design of nine subjects
         (np.arange(1997, 2003), [50] * 6, None),  # too few to tell
         (np.r_[11, 12, 21, 22, 23, 31, 41, 42, 43], [40, 9, 50, 30, 21, 12, 45, 33, 17], None),
     ],
-    ids=["ages", "scores", "rare", "subjects", "years", "codes of two digits"],
+    ids=["ages", "scores", "rare", "counts with one far off", "subjects", "years", "codes of two digits"],
 )
 def test_many_whole_numbers_that_begin_high_or_are_rare_are_numbers(values, counts, why):
     table = made(np.random.default_rng(0).permutation(np.repeat(values, counts)))
@@ -217,6 +218,8 @@ def test_the_levels_of_a_column_are_noted_alike():
     assert "'M\u00fcnchen' and 'M\u00c3\u00bcnchen' in 'town'" in notes["levels-alike"].text
     assert "'-' in 'city'" in notes["levels-missing"].text
     assert not notes["levels-alike"].is_warning
+    mild = pd.DataFrame({"injury": ["none", "mild"] * 12, "charge": ["+", "-"] * 12})
+    assert "levels-missing" not in [note.code for note in make_table(mild, np.arange(24.0)).notes]
     assert [column.kind for column in table.facts.columns] == ["categorical", "numeric", "categorical"]
     np.testing.assert_array_equal(table.X["n"].iloc[:4], [1, 2, np.nan, 4])
 

@@ -50,7 +50,7 @@ N = 300
 
 def numbered(column):
     r = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": r.normal(size=len(column)), "id": column})
+    frame = pd.DataFrame({"a": r.normal(size=len(column)), "own": column})
     notes = find_traps(make_table(frame, frame.a + r.normal(size=len(column))), seed=0)
     return [note for note in notes if note.code == "numbers-rows"]
 
@@ -72,8 +72,10 @@ IDS = {
 def test_a_column_that_numbers_the_rows_is_named(how):
     (note,) = numbered(IDS[how])
     assert note.is_warning
-    assert note.text.startswith("'id' numbers the rows")
-    assert ("pass time=" in note.text) == bool((np.diff(IDS[how]) > 0).all() or (np.diff(IDS[how]) < 0).all())
+    assert note.text.startswith("'own' numbers the rows")
+    assert ("pass time='own'" in note.text) == bool(
+        (np.diff(IDS[how]) > 0).all() or (np.diff(IDS[how]) < 0).all()
+    )
 
 
 @pytest.mark.parametrize("how", ["in order", "newest first", "shuffled"])
@@ -216,3 +218,18 @@ def test_a_loss_of_next_to_nothing_is_told_where_nothing_else_says_why():
     y[::10] = "b"
     codes = {note.code for note in advise(X, y, effort="quick", folds=2).record.notes}
     assert "too-good" not in codes
+
+
+def test_months_and_names_of_identifiers_number_the_rows():
+    def told(**columns):
+        frame = pd.DataFrame(columns).assign(a=R.normal(size=N))
+        return [note.text for note in find_traps(make_table(frame, R.normal(size=N)), seed=0)]
+
+    (text,) = told(month=pd.date_range("1990-01-01", periods=N, freq="MS"))
+    assert text.startswith("Each row has its own date in 'month'.")
+    numbers = R.choice(10**7, size=N, replace=False)
+    (text,) = told(patientId=numbers)
+    assert text.startswith("'patientId' numbers the rows:")
+    (text,) = told(obs=np.sort(numbers))
+    assert text.endswith("Leave it out, or pass time='obs' if it is the order of time.")
+    assert not told(paid=np.sort(numbers))

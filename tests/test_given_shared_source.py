@@ -179,3 +179,38 @@ def test_no_panel_is_told_where_firms_say_nothing_or_pairs_are_met_by_luck():
     r = np.random.default_rng(2)
     X["firm"], X["year"] = r.permutation(X["firm"]), r.permutation(X["year"])
     assert shared(X, y) == []
+
+
+def test_a_panel_names_chicks_not_days_or_years():
+    r = np.random.default_rng(0)
+    chick, day = np.repeat(np.arange(40), 10), np.tile(np.arange(0, 20, 2), 40)
+    growth = r.normal(3, 1, size=40)[chick] * day + r.normal(30, 3, size=400)
+    text = shared(pd.DataFrame({"chick": 1 + chick, "Time": day}), growth)[0].text
+    assert "one of each 'chick' for each 'Time'" in text
+    assert text.endswith("pass groups='chick'; if it will predict a later 'Time', pass time='Time'.")
+    quarters = pd.DataFrame({"year": 1990 + np.arange(80) // 4, "quarter": 1 + np.arange(80) % 4})
+    assert shared(quarters, np.cumsum(r.normal(size=80))) == []  # the rows of a year are one series
+
+
+def test_twins_are_a_panel_without_a_later_twin_and_an_age_of_theirs_is_no_code():
+    r = np.random.default_rng(0)
+    n = 300
+    pair, mother = np.repeat(np.arange(n), 2), r.integers(18, 45, size=n)
+    frame = pd.DataFrame(
+        {"pair": pair, "twin": np.tile([1, 2], n), "mother": mother[pair], "x": r.normal(size=2 * n)}
+    )
+    y = r.normal(size=n)[pair] + 0.7 * r.normal(size=2 * n)
+    found = {note.code: note.text for note in find_traps(make_table(frame, y), seed=0)}
+    assert found["shared-source"].endswith("If the model will meet new ones, pass groups='pair'.")
+    assert "codes-as-numbers" not in found
+
+
+def test_a_household_is_a_source_though_the_row_number_tells_it():
+    r = np.random.default_rng(0)
+    home = np.repeat(np.arange(400), 3)
+    frame = pd.DataFrame(r.normal(size=(400, 6))[home]).add_prefix("x")
+    frame = frame.assign(age=r.integers(0, 90, size=1_200), home=100 + home, person=np.arange(1_200))
+    assert (
+        "rows of the same 'home' are alike"
+        in shared(frame, r.normal(size=400)[home] + 0.1 * frame["age"] / 90)[0].text
+    )

@@ -311,6 +311,11 @@ def test_none_says_what_the_best_one_would_gain() -> None:
     )
 
 
+def test_none_does_not_deny_itself() -> None:
+    claim = replace(none().claims[0], support=0.3, probability=None)
+    assert headline(replace(none(), claims=(claim,)))[0] == "Use no regularizer: no kind is shown to help."
+
+
 def test_none_says_when_regularizing_costs() -> None:
     record = none()
     losses = {"l2": 0.33, "none": 0.3121}

@@ -28,6 +28,8 @@ def codes(frame, target, **options):
         ("rfs.time", "rfs.event", EVENT),
         ("tumour_days", "tumour_status", EVENT),
         ("survival.time", "Status", LABELS),
+        ("observationTime", "dead", EVENT),
+        ("dtime", "death", EVENT),
         ("follow up", "DEATH_EVENT", np.where(np.arange(N) < 5, np.nan, EVENT)),
     ],
 )

@@ -182,3 +182,17 @@ def test_a_target_rounded_coarsely_is_still_a_product_or_a_sum(seed):
     )
     assert not found(frame, (index + 0.3 * C).round(1))
     assert not found(frame, (index / 4).round())  # in steps of a standard deviation, any sum is near
+
+
+def test_a_product_may_be_0_and_a_count():
+    rate, people = np.exp(A) * (R.random(N) < 0.6), R.integers(1_000, 90_000, size=N).astype(float)
+    frame = pd.DataFrame({"age": B, "rate": rate, "people": people})
+    assert text(frame, rate * people).startswith("the target is a product of powers of 'rate' and 'people'")
+
+
+def test_an_identifier_of_two_rows_is_seen_in_many_rows():
+    home = np.repeat(np.arange(5_000), 2)
+    frame = pd.DataFrame({"home": R.permutation(5_000)[home], "a": R.normal(size=10_000)})
+    income = R.normal(size=5_000)[home]
+    assert text(frame, income).startswith("'home' determines the target in every row: a leak?")
+    assert not found(frame, income + R.normal(size=10_000))

@@ -115,3 +115,14 @@ def test_the_target_of_an_earlier_row_shows_a_series_and_of_a_later_one_a_leak()
     assert "rows-in-series" in made(lagged.assign(next=walk[2:]), y)  # and no leak of a later row
     mixed = np.random.default_rng(2).permutation(N)
     assert not MADE & set(made(lagged.iloc[mixed].reset_index(drop=True), y[mixed]))
+
+
+def test_a_corrected_copy_of_the_target_is_told():
+    frame, y, _ = shops(0)
+    y = y.round(1)
+    corrected = np.where(np.arange(N) % 50 == 0, y + 1, y)
+    text = made(frame.assign(corrected=corrected), y)["leak"]
+    assert text.startswith("'corrected' is the target itself in 98% of the rows: a leak? Leave it out if")
+    assert "leak" not in made(
+        frame.assign(again=(y + 0.2 * np.random.default_rng(1).normal(size=N)).round(1)), y
+    )

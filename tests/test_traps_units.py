@@ -6,6 +6,7 @@ import pytest
 
 from regadvisor.data.source import make_table
 from regadvisor.traps.find import find_traps
+from regadvisor.traps.view import View
 
 N = 500
 R = np.random.default_rng(0)
@@ -50,6 +51,13 @@ def test_two_kinds_of_things_are_no_two_units():
     assert "two-units" not in said(X.assign(own=size), NOISE)
 
 
+def test_two_depths_that_other_measurements_tell_apart_are_no_two_units():
+    depth = np.exp(0.3 * NOISE + np.where(IS_OTHER, np.log(10.0), 0.0))
+    sea = IS_OTHER + 0.35 * R.normal(size=N)
+    assert "two-units" in said(X.assign(depth=depth), NOISE + 0.3 * X["b"])
+    assert "two-units" not in said(X.assign(depth=depth, salt=sea), NOISE + 0.3 * X["b"])
+
+
 def with_made(rows, n_digits=12):
     """Return rows, the first 60 of which, with one of five neighbours each, N_MADE more are made of."""
     r = np.random.default_rng(1)
@@ -80,3 +88,10 @@ def test_rows_that_lie_on_lines_otherwise_are_not_told():
     line = turn[:, None] * np.arange(1.0, 5.0)
     for rows in (X.to_numpy(), few, grid, plane, line, X.round(1).to_numpy()):
         assert "made-rows" not in said(rows, NOISE)
+
+
+def test_values_may_be_missing_in_rows_that_are_not_looked_at():
+    table = pd.DataFrame(R.normal(size=(2_100, 4)), columns=list("abcd"))
+    seen = View.of(make_table(table, table["a"]), seed=0).rows
+    table.loc[np.setdiff1d(np.arange(2_100), seen), "b"] = np.nan
+    assert "made-rows" not in said(table, R.normal(size=2_100))

@@ -237,7 +237,7 @@ def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
             "own; write them alike if they are one."
         )
         notes.append(Note(code="levels-alike", text=text))
-    words = {name: [text for text in level.texts if means_missing(text)] for name, level in levels.items()}
+    words = {name: _unknown(level.texts.tolist()) for name, level in levels.items()}
     words = {name: found for name, found in words.items() if found}
     if words:
         text = (
@@ -246,6 +246,21 @@ def _odd_levels(levels: Mapping[Name, Levels]) -> list[Note]:
         )
         notes.append(Note(code="levels-missing", text=text))
     return notes
+
+
+def _unknown(texts: Sequence[Label]) -> list[str]:
+    """Return the texts that probably stand for missing values.
+
+    "none" is a class of its own as often as not: no injury, no damage. So is "-" beside "+".
+
+    Examples
+    --------
+    >>> _unknown(["-", "a", "?"]), _unknown(["-", "+"]), _unknown(["none", "mild", 3])
+    (['-', '?'], [], [])
+    """
+    plain = {text: text.strip().casefold() for text in texts if isinstance(text, str)}
+    own = {"none", *("-" for text in plain.values() if text == "+")}
+    return [text for text, word in plain.items() if means_missing(word) and word not in own]
 
 
 # ------------------------------------------------------------------------------------------ labels of classes
@@ -302,10 +317,7 @@ def _odd_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Not
         # Typing errors do not come in equal numbers: such spellings were made on purpose.
         is_meant = len({n_rows[label] for label in group}) == 1 and n_rows[group[0]] > 2
         notes.append(Note(code="labels-alike", text=text, is_warning=not is_meant))
-    # "none" is a class of its own as often as not: no injury, no damage.
-    texts = [label for label in classes if isinstance(label, str) and label.strip().casefold() != "none"]
-    unknown = [label for label in texts if means_missing(label)]
-    if unknown:
+    if unknown := _unknown(classes):
         text = (
             f"labels that probably stand for a missing target: {told(unknown)}. Such rows are a class of "
             "their own; pass None if the target is missing."

@@ -221,12 +221,21 @@ def _are_consecutive(values: NDArray[np.float64]) -> bool:
 
 
 def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
-    """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides."""
-    if len(values) < thresholds.FEWEST_ORDERED_VALUES or not _are_consecutive(values):
+    """Whether values are (nearly) consecutive and get rarer from one peak on, to both sides.
+
+    But for the rarest at the ends: among counts from 0 to 14 there may be one of 36.
+    """
+    if len(values) < thresholds.FEWEST_ORDERED_VALUES:
+        return False
+    before = np.cumsum(counts) - counts
+    most = thresholds.SCALE_ENDS * counts.sum()
+    is_inside = (before + counts > most) & (before < counts.sum() - most)
+    is_uneven = counts.min() <= thresholds.SCALE_RAREST * counts.max()
+    values, counts = values[is_inside], counts[is_inside]
+    if not _are_consecutive(values):
         return False
     peak = int(np.argmax(counts))
     against = np.maximum(-np.diff(counts[: peak + 1]), 0).sum() + np.maximum(np.diff(counts[peak:]), 0).sum()
-    is_uneven = counts.min() <= thresholds.SCALE_RAREST * counts.max()
     return bool(is_uneven and against <= thresholds.SCALE_AGAINST * counts.sum())
 
 

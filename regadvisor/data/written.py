@@ -41,6 +41,10 @@ _GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
 #: Hours and minutes (or minutes and seconds) and what is smaller; days in front as pandas writes them.
 _CLOCK = re.compile(r"(?:(\d+) days? (\+)?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
+#: What is one value with several numbers in it, each written as "#": a code, a range, or an interval.
+_ONE_VALUE = re.compile(
+    r"[#.\- ]+|\(#[,;] ?#\]|\[#[,;] ?#\)|[$€£]? ?#[%$€£]? ?(?:[-–—]|to)? ?[$€£]?#[%$€£]?", re.I
+)
 _POWER_OF_TEN = re.compile(r"\s*[-+]?\d*[.,]?\d+[eE][-+]?\d+\s*")
 #: Letters for powers of ten; they change from row to row with the size of the number.
 _POWERS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
@@ -138,16 +142,20 @@ def written_around(text: str) -> tuple[str, str] | None:
 
 
 def hold_numbers(texts: Sequence[str]) -> bool:
-    """Return whether most texts hold several numbers, all in one way; codes have but points and dashes there.
+    """Return whether most texts hold several numbers, all in one way.
+
+    Codes have but points and dashes there, and a range is one value, as "11 - 23%" and "(0, 10]" are.
 
     Examples
     --------
     >>> [hold_numbers([text]) for text in ("5 ft 11 in", "120/80", "48.1, 11.6", "10.0.0.1", "Q1 2020", "3")]
     [True, True, True, False, False, False]
+    >>> [hold_numbers([text]) for text in ("11 - 23%", "(0, 10]", "[0,10)", "$5 to 9", "(48.1, 11.6)")]
+    [False, False, False, False, True]
     """
     ways = Counter(re.sub(r"[-+]?\d+(?:\.\d+)?", "#", text.strip()) for text in texts)
     way, n_texts = ways.most_common(1)[0]
-    is_several = way.count("#") > 1 and not way[0].isalpha() and not set(way) <= set("#.- ")
+    is_several = way.count("#") > 1 and not way[0].isalpha() and not _ONE_VALUE.fullmatch(way)
     return is_several and n_texts >= SEVERAL_NUMBERS * len(texts)
 
 

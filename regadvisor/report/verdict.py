@@ -225,13 +225,15 @@ def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
 
 
 def _none(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
-    first = f"No regularizer needed: {support(main_claim(record))}."
+    sure = support(main_claim(record))
+    is_shown = sure != "unlikely"  # which would seem to deny the advice
+    first = f"No regularizer needed: {sure}." if is_shown else "Use no regularizer: no kind is shown to help."
     best = best_regularizer(scores)
     found = None if best is None else scores.comparison(best, "none")
     if found is None:
         return (first,)
     name, gain = short_label(found.a), -found.difference
-    if gain < -found.region:
+    if gain < -found.region and is_shown:
         own = losses(scores)
         raised = f"{part_of(found.difference, found.loss_b)} higher than without"
         if not raised.partition(" ")[0].endswith("%") and {found.a, "none"} <= set(own):

@@ -28,6 +28,8 @@ FEWEST_SCALE_VALUES, FEWEST_ORDERED_VALUES = 8, 5
 GUESS_MOST_BALANCED, BALANCED_ROWS_PER_CLASS, BALANCED = 200, 10, 1.1
 #: Consecutive: this many whole numbers in the range for each one that is met; counts have gaps in the tail.
 SCALE_GAPS = 1.5
+#: … of all but this share of the rows at either end.
+SCALE_ENDS = 0.02
 #: Far apart: so many whole numbers in the range for each one that is met. Codes of land cover have 6.
 CODE_GAPS = 10
 #: Begin high: consecutive codes count from 0, 1 or a few more; ages, years and scores from more. Rare: a

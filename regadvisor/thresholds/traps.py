@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: Rows that the checks of the data look at: enough to see what holds in nearly every row.
 TRAP_ROWS = 2_000
 #: A column determines the target if a shuffled target would look the same with less than this chance, over
@@ -96,6 +101,9 @@ IDENTIFIER_CHANCE = 1e-5
 IDENTIFIER_FEWEST_ROWS = 20
 #: … and at most this share of its rows repeat one.
 IDENTIFIER_REPEATED = 0.02
+#: … or if the name says so: parts of names, and names that are nothing but one of the others.
+IDENTIFIER_PARTS = _words("id ids uid guid uuid pid idnr")
+IDENTIFIER_NAMES = _words("no nr obs case index idx row rownames record serial")
 #: Numbers that count rows up within this range are years: a judgement.
 YEARS = (1500, 2200)
 #: A number such as 9999 stands for a missing value if so many rows have it, or this share of them, and it is
@@ -126,6 +134,8 @@ MADE_FINE, MADE_STEP, MADE_DEPTH = 0.35, 1e-4, 0.01
 #: than this factor. Each part has so many rows, and this share of them.
 UNITS_APART, UNITS_NEAR, UNITS_ALIKE = 4.0, 0.5, 2.0
 UNITS_FEWEST_ROWS, UNITS_SHARE = 10, 0.01
+#: … other measurements leave this share of the unit (of the depths of two seas, less than half), …
+UNITS_TOLD = 0.7
 #: … and a quick model is better by this share of the variance with all rows in one unit.
 UNITS_GAIN = 0.02
 #: Few values (three, or as many as are far away, up to this share of the rows) …
@@ -172,36 +182,22 @@ HIDDEN_OF_RANKS = 0.5
 #: Parts of the names of times until an event, and of whether it came, in small letters: as in the tables of R
 #: packages and of cBioPortal. The second has no more values than an event, none, and another or a missing
 #: one.
-CENSORED_TIMES = frozenset(
-    [
-        *["time", "futime", "stime", "survtime", "survivaltime", "survival", "duration", "spell", "followup"],
-        *["os", "pfs", "dfs", "rfs", "tte", "days", "weeks", "months", "years", "surv"],
-    ]
+CENSORED_TIMES = _words(
+    "time futime dtime stime survtime survivaltime survival duration spell followup eventtime os pfs dfs rfs "
+    "tte days weeks months years surv"
 )
-CENSORED_EVENTS = frozenset(
-    [
-        *[
-            "event",
-            "status",
-            "cens",
-            "censor",
-            "censored",
-            "censoring",
-            "censor1",
-            "censor2",
-            "fustat",
-            "delta",
-        ],
-        *["dead", "death", "died", "fail", "failed", "failure", "relapse", "relapsed"],
-    ]
+CENSORED_EVENTS = _words(
+    "event status cens censor censored censoring censor1 censor2 fustat delta dead death died fail failed "
+    "failure relapse relapsed"
 )
+#: … parts that say nothing more: "obs time", "time of follow-up".
+CENSORED_FILLERS = _words("to until of obs observation follow up")
+#: Parts of the names of other times: of a day, or of visits that were counted.
+TIME_PARTS = _words("year quarter month week day date hour minute season age period visit wave occasion")
 CENSORED_MOST_LEVELS = 3
 #: … and where it is text, one of its values says so.
-CENSORED_WORDS = CENSORED_EVENTS | frozenset(
-    [
-        *["0", "1", "2", "yes", "no", "y", "n", "true", "false", "none"],
-        *["alive", "living", "deceased", "lost", "progressed", "recurred", "uncensored"],
-    ]
+CENSORED_WORDS = CENSORED_EVENTS | _words(
+    "0 1 2 yes no y n true false none alive living deceased lost progressed recurred uncensored"
 )
 #: Times are terms of loans and contracts if so many are whole quarters; of days and of months of patients a
 #: third are.

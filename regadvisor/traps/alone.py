@@ -169,11 +169,12 @@ def _near_note(
 def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
     """Return a warning about whole numbers that say much more of the target as categories than as numbers.
 
-    `told`: columns of the view that name sources of rows, and say what they do by that.
+    `told`: columns of the view that name sources of rows. What is the same for all rows of one, such as the
+    age of a patient, says what it does by that.
     """
     is_candidate = view.is_whole & ~view.is_category & ~view.is_date & (view.n_levels >= 3)
     is_candidate &= view.n_levels <= len(view.rows) / thresholds.CODED_ROWS_PER_LEVEL
-    candidates = [j for j in view.varying.tolist() if is_candidate[j] and j not in told]
+    candidates = [j for j in view.varying.tolist() if is_candidate[j] and not _is_of_source(view, j, told)]
     if not 0 < len(candidates) <= _MOST_CODED:
         return ()
     y, left = _asked(view)[0], thresholds.CODED_NUMBER
@@ -188,6 +189,13 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
         if is_coded and own.as_levels[best] < thresholds.NEAR_LEAK:  # of a leak that is told elsewhere
             found.append((j, float(own.as_levels[best]), float(max(own.as_number[best], 0.0))))
     return (_coded_note(view, found),) if found else ()
+
+
+def _is_of_source(view: View, j: int, told: Sequence[int]) -> bool:
+    """Whether a column has the same value in all rows of a source."""
+    sources = view.values[:, told]
+    n_sources = len(np.unique(sources, axis=0))
+    return bool(told) and len(np.unique(np.column_stack([sources, view.values[:, j]]), axis=0)) == n_sources
 
 
 def _coded_note(view: View, found: Sequence[tuple[int, float, float]]) -> Note:

@@ -60,8 +60,7 @@ def _are_a_pair(time: str | int, event: str | int) -> bool:
     >>> _are_a_pair("delivery time", "order status"), _are_a_pair("price", "status")
     (False, False)
     """
-    of_time, of_event = (re.sub(r"[\s.\-]+", "_", str(name).strip()).casefold() for name in (time, event))
-    times, events = set(_parts(of_time)), set(_parts(of_event))
+    times, events = (name_parts(name) - thresholds.CENSORED_FILLERS for name in (time, event))
     rest, ended = times - thresholds.CENSORED_TIMES, events - thresholds.CENSORED_EVENTS
     # "time to death" and "death status" share what happened; so do "OS months" and "OS status".
     is_pair = bool(times & thresholds.CENSORED_TIMES) and bool(events & thresholds.CENSORED_EVENTS)
@@ -82,12 +81,26 @@ def _may_be_events(values: Iterable[object]) -> bool:
     return bool(words & thresholds.CENSORED_WORDS)
 
 
-def _parts(name: str) -> list[str]:
-    whole = name.replace("_", "")
+def names_time(name: str | int, *, is_of_panel: bool) -> bool:
+    """Whether a name is that of a duration, which is no source; in a panel, of any time.
+
+    Examples
+    --------
+    >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "visit.no", "patient", 3)]
+    [True, True, True, False, False]
+    >>> names_time("day", is_of_panel=False)  # rows of a day may well be alike
+    False
+    """
+    times = thresholds.CENSORED_TIMES
+    return bool(name_parts(name) & (times | thresholds.TIME_PARTS if is_of_panel else times))
+
+
+def name_parts(name: str | int) -> frozenset[str]:
+    """Return the words that a name is made of, in small letters."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.\-]+", "_", str(name)).strip("_").casefold()
+    whole = spaced.replace("_", "")
     known = thresholds.CENSORED_TIMES | thresholds.CENSORED_EVENTS
-    return (
-        [whole] if whole in known else [part for part in name.split("_") if part not in ("to", "until", "")]
-    )
+    return frozenset([whole] if whole in known else spaced.split("_"))
 
 
 def _are_set(times: NDArray[np.float64]) -> bool:

@@ -32,7 +32,7 @@ def find_traps(
     view = View.of(table, seed=seed)
     numbered = identifiers(view)
     leaked = leaks(view, seed=seed, numbered=numbered)
-    shared, source = shared_rows(view, seed=seed)
+    shared, source = shared_rows(view, seed=seed, numbered=numbered)
     leaked = leaked or made_of_target(view, seed=seed)
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))

@@ -10,6 +10,7 @@ from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.records import Note
+from regadvisor.traps.censored import name_parts
 from regadvisor.traps.view import View, is_by_target, is_sorted
 
 #: Rows of a column that are read.
@@ -27,12 +28,33 @@ def identifiers(view: View) -> dict[int, NDArray[np.float64]]:
     numbers = [j for j in view.varying if is_whole[j] and view.n_levels[j] >= (1 - repeated) * len(view.rows)]
     wholes = {int(j): view.whole(int(j))[:_MOST_ROWS] for j in numbers}
     wholes = {j: own[~np.isnan(own)] for j, own in wholes.items()}
-    return {j: own for j, own in wholes.items() if numbers_rows(own) and not _is_rank(view, j, own)}
+    return {j: own for j, own in wholes.items() if _counts_up(view, j, own)}
+
+
+def _counts_up(view: View, j: int, column: NDArray[np.float64]) -> bool:
+    """Whether a column whose values hardly repeat counts rows up, by its values, its name or its order."""
+    if len(column) < thresholds.IDENTIFIER_FEWEST_ROWS:
+        return False
+    if view.is_date[j]:  # months are near one another, but dates in the order of the rows are time
+        return numbers_rows(column) or is_sorted(column)
+    return _is_named(view.name(j)) or (numbers_rows(column) and not _is_rank(view, j, column))
+
+
+def _is_named(name: str | int) -> bool:
+    """Whether a name is that of an identifier.
+
+    Examples
+    --------
+    >>> [_is_named(name) for name in ("ID", "patientId", "Obs.", "no", "number of rooms", "paid", 3)]
+    [True, True, True, True, False, False, False]
+    """
+    parts = name_parts(name)
+    return bool(parts & thresholds.IDENTIFIER_PARTS or (parts and parts <= thresholds.IDENTIFIER_NAMES))
 
 
 def _is_rank(view: View, j: int, column: NDArray[np.float64]) -> bool:
     """Whether a column that is in no order of the rows goes with the target."""
-    if is_sorted(column) or view.is_date[j]:
+    if is_sorted(column):
         return False
     is_there = np.isfinite(view.values[:, j])
     values, targets = view.values[is_there, j], view.targets[is_there]
@@ -103,7 +125,8 @@ def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
         count, them, are, it = ("number", "them", "they are", "they tell")
     order = " in their order" if is_sorted else ""
     is_free = is_sorted and not view.table.facts.has_time
-    time = f", or pass time= if {are} the order of time" if is_free else ""
+    by = view.passed(found[0], "time") if len(found) == 1 else "pass time="
+    time = f", or {by} if {are} the order of time" if is_free else ""
     what = "an identifier teaches a model nothing about new rows"
     if is_sorted and is_by_target(view):
         what = f"as the rows are sorted by the target, {it} the target here, and nothing about new rows"

@@ -55,7 +55,9 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         y = view.targets[:, place]
         what = "the target" if table.n_targets == 1 else f"the target {shown(name)}"
         columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
-        hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
+        hopeful = [
+            j for j in columns if _agree(view, j, y) or _determines(view.values[:, j], y, view, j) is not None
+        ]
         whole = np.asarray(table.targets[:, place], dtype=np.float64)  # all rows, not only those of the view
         found = {j: how for j in hopeful if (how := _determines(view.whole(j), whole, view, j))}
         single = _known_alone(view, _without_sources(view, found), seed=seed)
@@ -106,6 +108,7 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
     nearly = 0.0 if is_classification else 2 * thresholds.LEAK_RESIDUAL * float(y.std())
     is_one = ~((np.diff(x, axis=0) == 0) & (np.abs(steps) > nearly)).any(axis=0)
     is_hopeful = is_category | (view.n_levels[view.varying] <= thresholds.LEAK_LEVELS * len(y))
+    is_hopeful |= view.is_whole[view.varying] & (len(view.rows) < view.table.n_rows)  # see _agree
     if is_classification:
         is_hopeful |= 1 + (steps != 0).sum(axis=0) <= len(np.unique(y)) + 1
     else:
@@ -114,6 +117,14 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
         is_near = is_telling & (off <= _FIRST_NEAR * float(y.std()))
         is_hopeful |= 2 * is_near.sum(axis=0) >= is_telling.sum(axis=0)
     return np.asarray(view.varying[is_one & is_hopeful])
+
+
+def _agree(view: View, j: int, y: NDArray[np.float64]) -> bool:
+    """Whether the few rows of equal value have equal targets, where most rows of that value are not seen."""
+    order = np.argsort(view.values[:, j])
+    is_same = np.diff(view.values[order, j]) == 0
+    is_part = len(view.rows) < view.table.n_rows and bool(view.is_whole[j])
+    return is_part and bool(is_same.any()) and not np.diff(y[order])[is_same].any()
 
 
 def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: int) -> str | None:
@@ -278,11 +289,14 @@ def _together(
     if found:
         return found, "sum"
     with np.errstate(invalid="ignore"):
-        positive = numbers[(view.values[:, numbers] > 0).all(axis=0)]
-    if len(positive) < 2 or not (y > 0).all():
+        above = y > 0  # counts are 0 where one of their factors is
+        positive = numbers[(view.values[above][:, numbers] > 0).all(axis=0)]
+    if len(positive) < 2 or above.mean() < thresholds.LEAK_COMPLETE or (y < 0).any():
         return ()
-    logs, rounded = standardised(np.log(view.values[:, positive])), rounded / float(np.quantile(y, 0.05))
-    found = _as_sum(logs, positive, np.log(y), rounded=rounded)
+    y, values = y[above], view.values[above][:, positive]
+    found = _as_sum(
+        standardised(np.log(values)), positive, np.log(y), rounded=rounded / float(np.quantile(y, 0.05))
+    )
     return (found, "product") if found else ()
 
 

@@ -1,4 +1,4 @@
-"""Columns that were made from the target: its mean over some rows, the band it is in, or another row's.
+"""Columns made from the target: its mean over some rows, its band, another row's, or a corrected copy.
 
 Each holds exactly or not at all, so that luck plays no part. A mean of the target over the rows that share
 a value of the column, which is that value, holds each row's own target. A column whose levels part the
@@ -157,18 +157,26 @@ def _are_bands(x: NDArray[np.float64], y: NDArray[np.float64], n_columns: int) -
 
 
 def _series(view: View) -> tuple[Note, ...]:
-    """Return a warning about columns that hold the target of an earlier or a later row."""
+    """Return a warning about columns that hold the target, or that of an earlier or a later row."""
     table, whole = view.table, np.asarray(view.table.targets[:, 0], dtype=np.float64)
     at = view.varying[~view.is_category[view.varying]]
     counts = np.unique(whole, return_counts=True)[1] / len(whole)
     if not len(at) or float(counts @ counts) > thresholds.SERIES_LUCK:
         return ()
     found: dict[int, int] = {}
-    for behind in [step for k in range(_MOST_BEHIND, 0, -1) for step in (k, -k)]:
+    for behind in [step for k in range(_MOST_BEHIND, -1, -1) for step in (k, -k)]:
         source = view.rows - behind
         is_inside = (source >= 0) & (source < len(whole))
         same = view.values[is_inside][:, at] == whole[source[is_inside]][:, None]
         found |= {int(j): behind for j in at[same.mean(axis=0) >= thresholds.SERIES_SAME]}
+    copy = next((j for j, behind in found.items() if behind == 0), None)
+    if copy is not None:
+        share = float(np.mean(view.values[:, copy] == whole[view.rows]))
+        text = (
+            f"{view.names([copy])} is the target itself in {share:.0%} of the rows: a leak? Leave it out if "
+            "it is not known when predictions are made."
+        )
+        return (Note(code="leak", text=text, is_warning=True),)
     later = [j for j, behind in found.items() if behind < 0]
     earlier = [j for j, behind in found.items() if behind > 0]
     if later and not earlier:

@@ -29,7 +29,9 @@ def made_rows(view: View, *, seed: int) -> tuple[Note, ...]:
     if len(at) < fewest or not thresholds.LEAK_CURVE_ROWS <= table.n_rows <= _TOO_MANY:
         return ()
     rows = rng.permutation(table.n_rows)[:_MOST_ROWS].astype(np.intp)
-    values = standardised(read(table, rows, view.at[at]))
+    values = read(table, rows, view.at[at])
+    is_there = ~np.isnan(values).any(axis=1)  # some may be missing in rows that the view does not hold
+    rows, values = rows[is_there], standardised(values[is_there])
     depth = np.linalg.eigvalsh(values.T @ values)[::-1]
     share = _share_between(values, table.target_view[rows] if table.is_classification else None)
     if depth[fewest - 1] < thresholds.MADE_DEPTH * depth[0] or share < thresholds.MADE_SHARE:

@@ -21,6 +21,7 @@ than with new sources held out.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
 from regadvisor.traps.alone import shares
+from regadvisor.traps.censored import names_time
 from regadvisor.traps.pairs import in_pairs, joint, panel_with
 from regadvisor.traps.view import (
     View,
@@ -71,17 +73,14 @@ class _Harm:
     random: float
     new: float
 
-    @property
-    def is_large(self) -> bool:
-        """Whether random folds flatter."""
-        is_much = self.new - self.random >= thresholds.SHARED_HARM
-        return is_much and self.random <= thresholds.SHARED_FLATTERED * self.new
 
-
-def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ...]]:
+def shared_rows(
+    view: View, *, seed: int, numbered: Collection[int] = ()
+) -> tuple[tuple[Note, ...], tuple[int, ...]]:
     """Return a warning if rows share a source, and the columns of the view that name it.
 
-    None where the caller said so (``groups=``).
+    None where the caller said so (``groups=``). `numbered`: columns that number the rows: where the rows of
+    each source stand together, these tell it.
     """
     table = view.table
     if table.groups is not None or len(view.rows) < thresholds.SHARED_FEWEST_ROWS:
@@ -91,9 +90,10 @@ def shared_rows(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, 
     for j, whole in candidates(view):
         period = panel_with(view, j, whole)
         is_of_pair = j in pair and n_sources > len(np.unique(whole))  # an age, not the patient
-        if is_of_pair and period is None:
+        is_panel = period is not None
+        if (is_of_pair and not is_panel) or names_time(view.name(j), is_of_panel=is_panel):
             continue
-        harm = _by_column(view, j, whole, rng, is_panel=period is not None)
+        harm = _by_column(view, j, whole, rng, without=(j, *numbered), period=period)
         if harm is not None:
             return (_column_note(view, j, harm, period),), (j,)
     harm = _by_distance(view, rng)
@@ -127,37 +127,50 @@ def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
 
 
 def _by_column(
-    view: View, j: int, whole: NDArray[np.float64], rng: np.random.Generator, *, is_panel: bool
+    view: View,
+    j: int,
+    whole: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    without: Sequence[int],
+    period: int | None,
 ) -> _Harm | None:
-    """Return how much random folds flatter if rows of equal level of a column are alike, or of a panel."""
-    n_each = len(whole) / len(np.unique(whole))
+    """Return how much random folds flatter if rows of equal level of a column are alike, or of a panel.
+
+    `without`: columns by which rows are not compared. `period`: with which other column it makes a panel.
+    """
+    n_each, is_panel = len(whole) / len(np.unique(whole)), period is not None
+    # East and north make no panel, which holds firms in years, or twins.
+    is_known = period is not None and (n_each <= thresholds.SHARED_SMALL or _is_time(view, period))
     alike = thresholds.SHARED_ALIKE if n_each > thresholds.SHARED_SMALL else thresholds.SHARED_ALIKE_SMALL
     if len(view.rows) < view.table.n_rows:
         # Among rows of fewer levels, the nearest is rather one of the own level.
         few = view.with_rows(_of_levels(whole, _FIRST_OF_LEVELS, rng))
-        if not is_panel and _alike(few, j, _FIRST_ASKED, rng, nearer=1.0) < alike - _LUCK:
+        if not is_panel and _alike(few, j, _FIRST_ASKED, rng, without=without, nearer=1.0) < alike - _LUCK:
             return None
         view = view.with_rows(_of_levels(whole, len(view.rows), rng))
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
     nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
-    if not is_panel and _alike(view, j, _MOST_ASKED, rng, nearer=nearer) < alike:
+    if not is_panel and _alike(view, j, _MOST_ASKED, rng, without=without, nearer=nearer) < alike:
         return None
-    ranked = view.ranked(_some(view.encoded[1] != j, rng))
+    ranked = view.ranked(_some(~np.isin(view.encoded[1], without), rng))
     if not is_panel and not view.is_category[j]:
         place = standardised(levels[codes][:, None])
         if error(ridge(ranked, place, group_folds(codes, rng)), place) < thresholds.SHARED_QUANTITY:
             return None
     indicators = standardised((codes[:, None] == np.arange(len(levels))).astype(np.float64))
-    return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng)
+    return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng, is_known=is_known)
 
 
-def _alike(view: View, j: int, most: int, rng: np.random.Generator, *, nearer: float) -> float:
+def _alike(
+    view: View, j: int, most: int, rng: np.random.Generator, *, without: Sequence[int], nearer: float
+) -> float:
     """Return the share of rows that are nearer, by a factor, to one of their level than to any other row.
 
-    By all columns but the one of the levels. 0 where hardly a row shares its level.
+    By all columns but some. 0 where hardly a row shares its level.
     """
     codes = view.values[:, j]
-    others = (view.encoded[1] != j) & ~_tells_apart(view.encoded[0], codes)
+    others = ~np.isin(view.encoded[1], without) & ~_tells_apart(view.encoded[0], codes)
     if not others.any():
         return 0.0
     asked = rng.permutation(len(codes))[:most]
@@ -341,10 +354,12 @@ def _harm(
     for_neighbours: NDArray[np.float64],
     rng: np.random.Generator,
     by_others: float = np.inf,
+    is_known: bool = False,
 ) -> _Harm | None:
     """Compare random folds with folds of whole sources, each by the quick model that does best there.
 
-    `by_others`: the error of predicting a row by the others of its source.
+    `by_others`: the error of predicting a row by the others of its source. `is_known`: whether rows share a
+    source anyhow, as in a panel: less harm is enough.
     """
     y = as_columns(view.targets, is_classification=view.table.is_classification)
     models = ((ridge, for_ridge), (neighbours, for_neighbours))
@@ -353,7 +368,8 @@ def _harm(
         for folds in (random_folds(len(codes), rng), group_folds(codes, rng))
     ]
     harm = _Harm(random=min(lowest[0], by_others), new=min(lowest[1], 1.0))
-    return harm if harm.is_large else None
+    most = harm.new * (1.0 if is_known else thresholds.SHARED_FLATTERED)
+    return harm if harm.new - harm.random >= thresholds.SHARED_HARM and harm.random <= most else None
 
 
 def _errors(harm: _Harm, what: str) -> str:
@@ -363,6 +379,11 @@ def _errors(harm: _Harm, what: str) -> str:
     )
 
 
+def _is_time(view: View, period: int) -> bool:
+    name = view.name(period)
+    return bool(view.is_date[period] or not isinstance(name, str) or names_time(name, is_of_panel=True))
+
+
 def _column_note(view: View, j: int, harm: _Harm, period: int | None) -> Note:
     name = view.names([j])
     alike = f"rows of the same {name} are alike, in the features and in the target."
@@ -370,7 +391,7 @@ def _column_note(view: View, j: int, harm: _Harm, period: int | None) -> Note:
     if period is not None:
         each = view.names([period])
         alike = f"the rows are a panel, one of each {name} for each {each}, and rows of one {name} are alike."
-        if not view.is_category[period]:
+        if _is_time(view, period) and not view.is_category[period]:
             to_do += f"; if it will predict a later {each}, {view.passed(period, 'time')}"
     text = f"{alike} {_errors(harm, f'new {name}')} {to_do}."
     return Note(code="shared-source", text=text, is_warning=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.view import View, as_columns, error, random_folds, ridge
+from regadvisor.traps.view import View, as_columns, error, neighbours, random_folds, ridge
 from regadvisor.words import number
 
 #: Units in pairs, that of smaller numbers first: how to turn these into the other (factor, what is added).
@@ -44,11 +44,14 @@ def two_units(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ..
     at = view.varying[~view.is_category[view.varying] & ~view.is_date[view.varying]]
     ordered = view.ordered[at]
     n_low, each = _in_two(np.nan_to_num(ordered)), np.arange(len(at))
+    by = view.encoded[0][:, np.isin(view.encoded[1], at[n_low == 0])][:, :_MOST_OTHERS]
     may_be = (n_low > 0) & (ordered[each, n_low // 4] < ordered[each, n_low * 3 // 4])  # rather than zeros
     at = at[may_be | np.isnan(ordered[:, -1])]
     columns = [*[-1] * is_number, *at.tolist()]  # -1: the target
     like = ((j, _units_of(y[:, 0] if j < 0 else view.values[:, j])) for j in columns)
     for j, units in islice(((j, units) for j, units in like if units is not None), _MOST_TRIED):
+        if j >= 0 and _tell_apart(by, units[1] == view.values[:, j], folds):
+            continue
         other, own = view, units[1][:, None]
         if j >= 0:
             other, own = replace(view, values=np.where(np.arange(len(view.at)) == j, own, view.values)), y
@@ -62,6 +65,13 @@ def two_units(view: View, *, seed: int) -> tuple[tuple[Note, ...], tuple[int, ..
             )
             notes.append(Note(code="two-units", text=text, is_warning=True))
     return tuple(notes), tuple(found)
+
+
+def _tell_apart(features: NDArray[np.float64], part: NDArray[np.bool_], folds: NDArray[np.intp]) -> bool:
+    """Whether measurements tell which part a row is in, as they do of the depths of two seas."""
+    y = part[:, None].astype(np.float64)
+    losses = (error(predict(features, y, folds), y) for predict in (ridge, neighbours))
+    return features.shape[1] > 0 and min(losses) < thresholds.UNITS_TOLD
 
 
 def _loss(view: View, j: int, y: NDArray[np.float64], folds: NDArray[np.intp]) -> float:
