@@ -130,7 +130,7 @@ def test_counts_are_numbers(seed, mean):
         ),
         (np.r_[12, 14, 17, 19:30], [3] * 14, "as codes are hardly counted from 12 on"),
         (np.arange(1, 19), [2, 5, 1, 7, 3, 9, 2, 4, 8, 1, 2, 6, 3, 9, 1, 2, 4, 1], "are met in fewer than 5"),
-        (np.r_[0:10, 36], [380, 90, 60, 40, 25, 15, 9, 6, 4, 2, 1], "as it gets rarer towards an end"),
+        (np.r_[0:10, 36], [380, 90, 60, 40, 25, 15, 9, 6, 4, 2, 1], "as high or low ones are rare"),
         (np.arange(1, 10), [4] * 9, None),  # a design of nine subjects
         (np.arange(1997, 2003), [50] * 6, None),  # too few to tell
         (np.r_[11, 12, 21, 22, 23, 31, 41, 42, 43], [40, 9, 50, 30, 21, 12, 45, 33, 17], None),

@@ -312,7 +312,7 @@ def test_none_says_what_the_best_one_would_gain() -> None:
 
 
 def test_none_does_not_deny_itself() -> None:
-    claim = replace(none().claims[0], support=0.3, probability=None)
+    claim = replace(none().claims[0], support=0.3)
     assert headline(replace(none(), claims=(claim,)))[0] == "Use no regularizer: no kind is shown to help."
 
 

@@ -90,10 +90,9 @@ def shared_rows(
     for j, whole in candidates(view):
         period = panel_with(view, j, whole)
         is_of_pair = j in pair and n_sources > len(np.unique(whole))  # an age, not the patient
-        is_panel = period is not None
-        if (is_of_pair and not is_panel) or names_time(view.name(j), is_of_panel=is_panel):
+        if (is_of_pair and period is None) or names_time(view.name(j), is_of_panel=period is not None):
             continue
-        harm = _by_column(view, j, whole, rng, without=(j, *numbered), period=period)
+        harm = _by_column(view, (j, *numbered), whole, period, rng)
         if harm is not None:
             return (_column_note(view, j, harm, period),), (j,)
     harm = _by_distance(view, rng)
@@ -127,33 +126,28 @@ def candidates(view: View) -> list[tuple[int, NDArray[np.float64]]]:
 
 
 def _by_column(
-    view: View,
-    j: int,
-    whole: NDArray[np.float64],
-    rng: np.random.Generator,
-    *,
-    without: Sequence[int],
-    period: int | None,
+    view: View, at: Sequence[int], whole: NDArray[np.float64], period: int | None, rng: np.random.Generator
 ) -> _Harm | None:
     """Return how much random folds flatter if rows of equal level of a column are alike, or of a panel.
 
-    `without`: columns by which rows are not compared. `period`: with which other column it makes a panel.
+    `at`: where the column stands, and others by which rows are not compared. `period`: where the one stands
+    that it makes a panel with.
     """
-    n_each, is_panel = len(whole) / len(np.unique(whole)), period is not None
+    j, n_each, is_panel = at[0], len(whole) / len(np.unique(whole)), period is not None
     # East and north make no panel, which holds firms in years, or twins.
     is_known = period is not None and (n_each <= thresholds.SHARED_SMALL or _is_time(view, period))
     alike = thresholds.SHARED_ALIKE if n_each > thresholds.SHARED_SMALL else thresholds.SHARED_ALIKE_SMALL
     if len(view.rows) < view.table.n_rows:
         # Among rows of fewer levels, the nearest is rather one of the own level.
         few = view.with_rows(_of_levels(whole, _FIRST_OF_LEVELS, rng))
-        if not is_panel and _alike(few, j, _FIRST_ASKED, rng, without=without, nearer=1.0) < alike - _LUCK:
+        if not is_panel and _alike(few, at, _FIRST_ASKED, rng, nearer=1.0) < alike - _LUCK:
             return None
         view = view.with_rows(_of_levels(whole, len(view.rows), rng))
     levels, codes = np.unique(view.values[:, j], return_inverse=True)
     nearer = 1.0 if len(levels) >= thresholds.SHARED_MANY_LEVELS else thresholds.SHARED_NEARER
-    if not is_panel and _alike(view, j, _MOST_ASKED, rng, without=without, nearer=nearer) < alike:
+    if not is_panel and _alike(view, at, _MOST_ASKED, rng, nearer=nearer) < alike:
         return None
-    ranked = view.ranked(_some(~np.isin(view.encoded[1], without), rng))
+    ranked = view.ranked(_some(~np.isin(view.encoded[1], at), rng))
     if not is_panel and not view.is_category[j]:
         place = standardised(levels[codes][:, None])
         if error(ridge(ranked, place, group_folds(codes, rng)), place) < thresholds.SHARED_QUANTITY:
@@ -162,15 +156,13 @@ def _by_column(
     return _harm(view, codes, np.hstack([ranked, indicators]), ranked, rng, is_known=is_known)
 
 
-def _alike(
-    view: View, j: int, most: int, rng: np.random.Generator, *, without: Sequence[int], nearer: float
-) -> float:
+def _alike(view: View, at: Sequence[int], most: int, rng: np.random.Generator, *, nearer: float) -> float:
     """Return the share of rows that are nearer, by a factor, to one of their level than to any other row.
 
-    By all columns but some. 0 where hardly a row shares its level.
+    By all columns but those in `at`; the first of them has the levels. 0 where hardly a row shares its level.
     """
-    codes = view.values[:, j]
-    others = ~np.isin(view.encoded[1], without) & ~_tells_apart(view.encoded[0], codes)
+    codes = view.values[:, at[0]]
+    others = ~np.isin(view.encoded[1], at) & ~_tells_apart(view.encoded[0], codes)
     if not others.any():
         return 0.0
     asked = rng.permutation(len(codes))[:most]
