@@ -66,7 +66,7 @@ def apart(seed, n=80, p=3, gap=0.5):
 def test_separable_as_given():
     X = apart(2)
     said = codes(X, (X[:, 0] > 0).astype(int))["separable-classes"]
-    assert "a threshold on column 0 tells the classes apart" in said.lower()
+    assert "a threshold on column 0 separates the classes" in said.lower()
     assert "no finite best value" in said
 
 

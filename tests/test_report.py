@@ -151,7 +151,7 @@ def test_a_penalty_is_needed_where_nothing_else_has_a_best_fit() -> None:
     scores = exchanged(scores_of(advice()), comparison("l2", "none", -0.09, 0.04, "worse", losses))
     record = replace(advice(), evidence=replace(advice().evidence, scores=scores))
     assert headline(record)[1] == (
-        "Regularizing is needed: without a penalty some weights grow for as long as training goes on."
+        "Regularizing is needed: without a penalty some weights grow without limit."
     )
 
 

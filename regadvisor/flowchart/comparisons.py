@@ -136,7 +136,7 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         # Ever weaker L2 comes as near to it as one likes, so neither a tie nor a lower loss speaks for it.
         return Answer(
             reply="unsure",
-            because=f"{because} But without a penalty some weights grow for as long as training goes on.",
+            because=f"{because} But without a penalty some weights grow without limit.",
             numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         )
     in_doubt = " In doubt a mild L2 is the safer choice." if (a, b, reply) == ("l2", "none", "unsure") else ""

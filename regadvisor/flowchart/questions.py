@@ -201,9 +201,7 @@ def _full_size(question: Question, evidence: Evidence, pick: Kind | None, mode: 
     if pick == "none":
         return Answer(reply="yes", because="There is no gain to lose: more rows need less regularization.")
     if evidence.scores is not None and not evidence.scores.none_exists:
-        return Answer(
-            reply="yes", because="Without a penalty some weights grow for as long as training goes on."
-        )
+        return Answer(reply="yes", because="Without a penalty some weights grow without limit.")
     if growth is None or growth.kind != pick:
         size = "" if sample is None else f" on {sample.n_rows:,} of {sample.n_source:,} rows"
         because = f"The gain was measured{size}; more rows usually need less regularization."

@@ -158,7 +158,7 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
     if not scores.none_exists and found.reply != "better":
         where = " on the sample" if is_part else ""
-        grow = "without a penalty some weights grow for as long as training goes on"
+        grow = "without a penalty some weights grow without limit"
         return (f"Regularizing is needed{where}: {grow}.",)
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
@@ -380,7 +380,7 @@ def _reached(record: Record, scores: ScoreEvidence) -> str:
     if own is None or record.walk.outcome == "no signal" or not 0 < constant < math.inf:
         return ""
     if scores.loss_name == "squared error" and scores.loss_scale.startswith("the variance"):
-        return f"; held-out R² {number(1.0 - own / constant, 2)}"
+        return f"; held-out R² {math.floor(100.0 * (1.0 - own / constant)) / 100:.2f}"
     return f"; held-out {scores.loss_name} {number(own)}, guessing {number(constant)}"
 
 

@@ -83,7 +83,7 @@ def make_folds(
     notes = made.notes
     if 0 < len(made.folds) < folds:
         few = f"{n:,} rows" if groups is None else f"{int(groups.max()) + 1:,} groups"
-        text = f"{len(made.folds)} folds instead of {folds}: the {few} do not give more."
+        text = f"{len(made.folds)} folds instead of {folds}: {few} do not allow more."
         notes = (*notes, Note(code="fewer-folds", text=text))
     return replace(made, n_duplicates=n_duplicates, notes=notes)
 

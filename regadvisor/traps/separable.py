@@ -140,8 +140,8 @@ def _separable_note(view: View, code: float, alone: int | None) -> Note:
     which = "the classes" if len(classes) == 2 else f"class {shown(classes[int(code)])} and the rest"
     rule = "a linear rule" if alone is None else f"a threshold on {view.names([alone])}"
     text = (
-        f"{rule} tells {which} apart without error. Without a penalty the weights have no finite best value: "
-        "they grow for as long as training goes on. A mild penalty keeps them finite, whether or not it "
-        "lowers the held-out loss."
+        f"{rule} separates {which} without error. Without a penalty the weights have no finite best value: "
+        "they grow without limit. A mild penalty keeps them finite, whether or not it lowers the held-out "
+        "loss."
     )
     return Note(code="separable-classes", text=text, is_warning=True)
