@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from record_builders import network
+from record_builders import classic, network
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
@@ -57,6 +57,13 @@ def test_a_network_is_told_as_what_is_typed(own: Regularizer, typed: str) -> Non
     assert in_code(record) == typed
     in_loss = replace(record, training=replace(training, coupling="loss"))
     assert "lr=" not in in_code(in_loss)
+
+
+def test_what_is_told_of_classes_can_be_typed() -> None:
+    typed = in_code(classic())
+    assert typed.endswith('solver="saga")')
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    eval(typed, {"LogisticRegression": LogisticRegression}).fit(X, y)  # scikit-learn's default refuses L1
 
 
 @pytest.mark.parametrize(

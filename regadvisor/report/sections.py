@@ -61,7 +61,11 @@ def context(record: Record) -> str:
     family = settings.model if training is None else model_name(training)
     parts = [
         *([] if record.data is None else _data(record.data)),
-        *([] if record.data is None and record.training is None else [f"{family} model"]),
+        *(
+            []
+            if record.data is None and record.training is None
+            else [family if " " in family else f"{family} model"]
+        ),
         *([] if record.walk.chart == "extended" else [f"{record.walk.chart} chart"]),
         *(["without data"] if record.data is None else []),
         *([f"seed {settings.random_state}"] if settings.random_state else []),
@@ -244,7 +248,7 @@ def _match(facts: SampleEvidence) -> str:
     worst = ""
     if facts.worst_shift is not None:
         column = "" if facts.worst_column is None else f" ({facts.worst_column})"
-        shift = number(facts.worst_shift)
+        shift = number(facts.worst_shift, 2)
         worst = f": the largest shift of a mean is {shift} standard deviations{column}"
     words = {
         "equivalent": "It has the distribution of the whole",

@@ -103,16 +103,18 @@ def in_code(record: Record) -> str:
     is_adamw = training is not None and (training.optimizer, training.coupling) == ("adamw", "decoupled")
     lr = training.lr if training is not None and is_adamw and not training.towards_start else None
     rate = {} if lr is None else {"lr": lr}
-    if lr is not None and own.l1:
+    said = []
+    for name, each in parameters(record).items():
+        first = rate if name == "AdamW" else {}
+        # The default solver of scikit-learn refuses L1.
+        last = {"solver": "saga"} if name == "LogisticRegression" and each.get("l1_ratio") else {}
+        said.append(_call(name, {**first, **each, **last}, digits))
+    if lr is not None and own.l1:  # then there are no parameters
         penalties = {name: value for name, value in own.strengths().items() if name != "dropout"}
-        said = [
-            f"{_call('Regularizer', penalties, digits)}.{_call('optimizer', rate, digits, first='net, ')}"
-        ]
-        return ", ".join([*said, *([_call("Dropout", {"p": own.dropout}, digits)] if own.dropout else [])])
-    return ", ".join(
-        _call(name, {**(rate if name == "AdamW" else {}), **each}, digits)
-        for name, each in parameters(record).items()
-    )
+        optimizer = _call("optimizer", rate, digits, first="net, ")
+        said = [f"{_call('Regularizer', penalties, digits)}.{optimizer}"]
+        said += [_call("Dropout", {"p": own.dropout}, digits)] if own.dropout else []
+    return ", ".join(said)
 
 
 def _call(name: str, arguments: Mapping[str, float | str], digits: int, *, first: str = "") -> str:

@@ -153,9 +153,9 @@ def name_of(model: Any) -> str:
     Examples
     --------
     >>> name_of(nn.Linear), name_of(nn.Linear(1, 1)), name_of(lambda n_features: nn.Linear(n_features, 1))
-    ('Linear', 'Linear', 'your network')
+    ('Linear', 'Linear', 'your module')
     """
     if isinstance(model, nn.Module):
         return type(model).__name__
     name = str(getattr(model, "__qualname__", type(model).__name__)).rpartition("<locals>.")[2]
-    return "your network" if name == "<lambda>" else name
+    return "your module" if name == "<lambda>" else name
