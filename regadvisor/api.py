@@ -21,6 +21,7 @@ from regadvisor.advice import Advice
 from regadvisor.arguments import check, options_of
 from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
 from regadvisor.data.table import is_column
+from regadvisor.deadline import finished
 from regadvisor.decision.decide import Decider, Decision
 from regadvisor.errors import ParameterError, enough_memory
 from regadvisor.evidence.caller_score import Scoring
@@ -314,6 +315,15 @@ def _until(ends_s: float, given: dict[str, Any], progress: Progress) -> Advice:
 def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
     """Walk the chart, look for what is odd about the data, decide, and record it all."""
     gatherer.choose_rung()
+    return finished(
+        partial(_decided, way_chart, gatherer),
+        gatherer.deadline,
+        is_lost=lambda: gatherer.trained is not None,
+    )
+
+
+def _decided(way_chart: Chart, gatherer: Gatherer) -> Record:
+    """Walk and decide; done again after Ctrl-C, which takes no training: what is measured is kept."""
     way, evidence = walk(way_chart, Evidence(), gatherer)
     with gatherer.stage("traps"):
         traps = _traps(gatherer, way, evidence) if gatherer.may_look else ()

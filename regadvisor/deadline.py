@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class OutOfTimeError(Exception):
@@ -105,6 +108,33 @@ class Deadline:
             processor_at_s=self.processor_at_s - seconds,
             latest_s=self.latest_s - seconds,
         )
+
+
+def finished(
+    work: Callable[[], Result], deadline: Deadline, *, is_lost: Callable[[], bool] = lambda: True
+) -> Result:
+    """Return what work gives. Ctrl-C that would lose results cancels the deadline, and the work starts over.
+
+    `is_lost`: whether there are results. A second Ctrl-C loses them.
+
+    Examples
+    --------
+    >>> presses = iter([KeyboardInterrupt])
+    >>> def compare():
+    ...     for press in presses:
+    ...         raise press
+    ...     return "L2"
+    >>> deadline = Deadline.never()
+    >>> finished(compare, deadline), deadline.is_cancelled
+    ('L2', True)
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        if not is_lost():
+            raise
+        deadline.cancel()
+        return work()
 
 
 #: For work that may take as long as it takes, and that nobody cancels.

@@ -204,7 +204,7 @@ class Gatherer:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether Ctrl-C ended the training."""
+        """Whether Ctrl-C ended the training, or came after it."""
         return self.deadline.is_cancelled and not self._failures
 
     def without_growth(self, evidence: Evidence, needs: tuple[str, ...], pick: Kind | None) -> Evidence:

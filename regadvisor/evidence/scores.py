@@ -13,7 +13,7 @@ from regadvisor.compare.paired import compare_all
 from regadvisor.compare.panel import Panel
 from regadvisor.compare.resampled import strength_is_open
 from regadvisor.data.table import Table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import Deadline, finished
 from regadvisor.families.base import Family, Prepared
 from regadvisor.plan.plan import Plan
 from regadvisor.records import ScoreEvidence
@@ -77,9 +77,13 @@ def measure_scores(
     )
     if not results.by_kind:  # the deadline ended the search before its first fit
         return found, None
-    honest = compared(results)
-    trained = Trained(prepared=prepared, tuned=tuned, panel=honest.panel, honest=honest)
-    return _with_scores(found, trained, plan), trained
+
+    def compare() -> tuple[ScoreEvidence, Trained]:
+        honest = compared(results)
+        trained = Trained(prepared=prepared, tuned=tuned, panel=honest.panel, honest=honest)
+        return _with_scores(found, trained, plan), trained
+
+    return finished(compare, deadline)
 
 
 def _with_scores(found: ScoreEvidence, trained: Trained, plan: Plan) -> ScoreEvidence:

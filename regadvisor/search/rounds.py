@@ -130,14 +130,18 @@ class Rounds:
             kept = self._open(requests) if self._is_open else requests
             whole, losers = self._train_in_stages(kept)
         except KeyboardInterrupt:
-            self.deadline.cancel()
-            self.is_interrupted = True
+            self.interrupt()
             whole, losers = requests, []
         stopped = {id(request) for request in losers}
         for request in requests:
             self._tell(request, is_stopped=id(request) in stopped)
         # Once something was cut there is no time for more, and a later run may still complete this round.
         return bool(requests) and all(self._is_complete(request, self.folds) for request in whole)
+
+    def interrupt(self) -> None:
+        """End the search, for Ctrl-C; what is known counts."""
+        self.deadline.cancel()
+        self.is_interrupted = True
 
     def _standing(self) -> Standing:
         none = next((search for search in self.searches if search.kind == "none"), None)
@@ -171,8 +175,8 @@ class Rounds:
         try:
             is_trained = self._train(requests, folds)
         except KeyboardInterrupt:
-            self.deadline.cancel()
-            self.is_interrupted, is_trained = True, False
+            self.interrupt()
+            is_trained = False
         for request in requests:
             request.search.fits[request.number] = self.known[request.job]
         if is_trained:

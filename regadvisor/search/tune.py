@@ -114,13 +114,15 @@ def tune(
             n_begun=plan.n_begun,
             is_race=plan.is_race,
         )
-        is_going_on = True
-        while is_going_on and not deadline.expired():
-            is_going_on = rounds.train_next()
+        try:
+            is_going_on = True
+            while is_going_on and not deadline.expired():
+                is_going_on = rounds.train_next()
+            while rounds.may_widen and (found := _results(empty, searches)).by_kind and not is_enough(found):
+                rounds.widen()
+        except KeyboardInterrupt:  # between two rounds
+            rounds.interrupt()
         found = _results(empty, searches)
-        while found.by_kind and rounds.may_widen and not is_enough(found):
-            rounds.widen()
-            found = _results(empty, searches)
     if not rounds.known:
         _raise_the_cause(rounds)
     return Tuned(
