@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -39,6 +40,24 @@ class Range:
             return float(math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low))))
         return self.low + share * (self.high - self.low)
 
+    def share(self, strength: float) -> float:
+        """Return where a strength lies on the way from low (0) to high (1).
+
+        Examples
+        --------
+        >>> Range(low=0.01, high=1.0).share(0.1), Range(low=0.01, high=1.0).share(7.0)
+        (0.5, 1.0)
+        """
+        at, low, high = strength, self.low, self.high
+        if self.is_log:
+            at, low, high = math.log(at), math.log(low), math.log(high)
+        return min(1.0, max(0.0, (at - low) / (high - low)))
+
+    def times(self, factor: float) -> Range:
+        """Return the range of strengths that are so many times as large."""
+        ends = ("low", "high", "hard_low", "hard_high")
+        return replace(self, **{end: factor * getattr(self, end) for end in ends})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -56,3 +75,24 @@ class Candidate:
     def regularizer(self, strengths: dict[str, float]) -> Regularizer:
         """Return the regularizer of this kind with the given strengths."""
         return Regularizer(**strengths, coupling=self.coupling)
+
+    def times(self, factors: Mapping[str, float]) -> Candidate:
+        """Return the candidate with strengths that are so many times as large, by their names."""
+        ranges = {name: own.times(factors.get(name, 1.0)) for name, own in self.ranges.items()}
+        points = [
+            {name: factors.get(name, 1.0) * value for name, value in point.items()}
+            for point in self.portfolio
+        ]
+        return replace(self, ranges=ranges, portfolio=tuple(points))
+
+    def within(self, given: Mapping[str, Range]) -> Candidate:
+        """Return the candidate with these ranges instead; points keep their places between the ends."""
+        ranges = {name: given.get(name, own) for name, own in self.ranges.items()}
+        points = [
+            {
+                name: ranges[name].at(own.share(point[name])) if name in given else point[name]
+                for name, own in self.ranges.items()
+            }
+            for point in self.portfolio
+        ]
+        return replace(self, ranges=ranges, portfolio=tuple(points))

@@ -29,7 +29,6 @@ from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, without_search, wrapper_of
 from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
-from regadvisor.families.fitted.ranges import scaled
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
 from regadvisor.records import DataFacts, Note, Training
@@ -200,7 +199,7 @@ class EstimatorLearner(Learner):
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the unit of the estimator's objective."""
         l1, l2 = self._scale
-        return scaled(found, {"l1": l1, "l2": l2})
+        return {kind: own.times({"l1": l1, "l2": l2}) for kind, own in found.items()}
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps of the estimator."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.candidates import Candidate
+from regadvisor.candidates import Candidate, Range
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
@@ -19,7 +19,6 @@ from regadvisor.families.estimator.names import step_texts
 from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
-from regadvisor.families.fitted.ranges import ranged
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
@@ -294,7 +293,11 @@ class FunctionLearner(Learner):
 
     def candidates(self, found: Mapping[Kind, Candidate], sample: Table) -> Mapping[Kind, Candidate]:
         """Return candidates in the caller's own ranges."""
-        return ranged(found, self.function.ranges) if self.function.ranges else found
+        given = {
+            name: Range(low=low, high=high, is_log=name != "dropout", hard_low=low, hard_high=high)
+            for name, (low, high) in self.function.ranges.items()
+        }
+        return {kind: own.within(given) for kind, own in found.items()}
 
     def training(self, seed: int) -> Training:
         """Return what the record keeps."""

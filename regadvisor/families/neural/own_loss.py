@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from torch import Tensor
 
 from regadvisor.errors import ParameterError, is_out_of_memory
@@ -137,10 +137,12 @@ def constant_outputs(
     best = min((best, smooth), key=value)
     if best is smooth and slope <= _SLOPE * (1.0 + abs(value(best))):
         return best
-    for _ in range(min(2, len(best))):  # outputs hang together only in unusual losses
-        for column in range(len(best)):
-            best = min((best, _along(value, best, column, target[:, column])), key=value)
-    return best
+
+    def bounded(constant: NDArray[np.float64]) -> float:
+        return min(value(torch.as_tensor(constant, dtype=best.dtype)), 1e300)
+
+    found = minimize(bounded, best.double().numpy(), method="Powell", options={"xtol": 1e-5, "ftol": 1e-7})
+    return min((best, torch.as_tensor(found.x, dtype=best.dtype)), key=value)
 
 
 def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
@@ -182,22 +184,3 @@ def _descended(mean: Callable[[Tensor], Tensor], start: Tensor) -> tuple[Tensor,
             slope = float(constant.grad.abs().max())  # type: ignore[union-attr]
             return constant.detach(), slope if np.isfinite(slope) else float("inf")
     return start, float("inf")
-
-
-def _along(value: Callable[[Tensor], float], start: Tensor, column: int, target: Tensor) -> Tensor:
-    """Return the best constants that differ from `start` in one column, by golden section and parabolas."""
-
-    def moved(to: float) -> Tensor:
-        constant = start.clone()
-        constant[column] = to
-        return constant
-
-    reach = max(1.0, float(target.max() - target.min()))
-    around = float(start[column])
-    found = minimize_scalar(
-        lambda to: min(value(moved(to)), 1e300),
-        bounds=(around - reach, around + reach),
-        method="bounded",
-        options={"xatol": 1e-5 * reach},
-    )
-    return moved(float(found.x))

@@ -12,7 +12,6 @@ rows, not on Σ lr.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from regadvisor.candidates import Candidate, Range
 from regadvisor.regularizer import STRENGTHS, Kind, Regularizer
@@ -64,20 +63,6 @@ LOSS_PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {
     "dropout_l1": ((1e-4, 0.25), (1e-3, 0.1), (1e-5, 0.4), (1e-3, 0.4)),
 }
 
-#: Strengths that are given per Σ lr; dropout is a share as it is.
-PER_SUM_LR = ("l1", "l2")
-
-
-def in_actual_units(strengths: dict[str, float], sum_lr: float) -> dict[str, float]:
-    """Return strengths in search units as those of a run with the given Σ lr.
-
-    Examples
-    --------
-    >>> in_actual_units({"l2": 2.0, "dropout": 0.1}, sum_lr=4.0)
-    {'l2': 0.5, 'dropout': 0.1}
-    """
-    return {name: value / sum_lr if name in PER_SUM_LR else value for name, value in strengths.items()}
-
 
 def candidate(kind: Kind, sum_lr: float | None = None) -> Candidate:
     """Return ranges and portfolio of a kind for runs with the given Σ lr; None: with the penalty in the loss.
@@ -87,20 +72,15 @@ def candidate(kind: Kind, sum_lr: float | None = None) -> Candidate:
     >>> candidate("l2").portfolio[0], candidate("l2", sum_lr=8.0).portfolio[0]
     ({'l2': 0.003}, {'l2': 0.5})
     """
-    is_in_loss = sum_lr is None
-    all_ranges, points = (LOSS_RANGES, LOSS_PORTFOLIOS) if is_in_loss else (RANGES, PORTFOLIOS)
-    ranges = {}
-    for name in STRENGTHS[kind]:
-        unit, scale = all_ranges[name], sum_lr if sum_lr is not None and name in PER_SUM_LR else 1.0
-        ends = {end: getattr(unit, end) / scale for end in ("low", "high", "hard_low", "hard_high")}
-        ranges[name] = replace(unit, **ends)
-    portfolio = (dict(zip(STRENGTHS[kind], values, strict=True)) for values in points[kind])
-    return Candidate(
+    ranges, points = (LOSS_RANGES, LOSS_PORTFOLIOS) if sum_lr is None else (RANGES, PORTFOLIOS)
+    found = Candidate(
         kind=kind,
-        coupling="loss" if is_in_loss else "decoupled",
-        ranges=ranges,
-        portfolio=tuple(in_actual_units(point, sum_lr or 1.0) for point in portfolio),
+        coupling="loss" if sum_lr is None else "decoupled",
+        ranges={name: ranges[name] for name in STRENGTHS[kind]},
+        portfolio=tuple(dict(zip(STRENGTHS[kind], values, strict=True)) for values in points[kind]),
     )
+    # Dropout is a share as it is.
+    return found if sum_lr is None else found.times({"l1": 1.0 / sum_lr, "l2": 1.0 / sum_lr})
 
 
 def default_regularizer(kind: Kind, *, n_rows: int, sum_lr: float | None = None) -> Regularizer:
