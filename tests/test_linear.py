@@ -19,14 +19,14 @@ from sklearn.preprocessing import StandardScaler
 
 from regadvisor import thresholds
 from regadvisor.data.source import make_table
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.errors import DataError, StrengthError
 from regadvisor.families.base import Fold, Job
 from regadvisor.families.linear import data as linear_data
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.linear.fit import solve
-from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
+from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
 from regadvisor.full_size.rescale import Rescaling
 from regadvisor.regularizer import Regularizer

@@ -11,12 +11,12 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.families.linear import fit as linear_fit
 from regadvisor.families.linear import newton as linear_newton
 from regadvisor.families.linear import smooth as linear_smooth
 from regadvisor.families.linear.fit import solve
-from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
+from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.families.linear.ranges import linear_candidates
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")

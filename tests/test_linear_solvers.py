@@ -11,11 +11,11 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
-from regadvisor.deadline import Deadline
+from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.families.linear.curvature import curvature_at
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.ladder import STRIDE
-from regadvisor.families.linear.problem import OutOfTimeError, Penalty, Problem
+from regadvisor.families.linear.problem import Penalty, Problem
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation
 from regadvisor.families.linear.spectrum import FEWEST_FOR_GRAM, spectrum_of
 from regadvisor.families.linear.sweeps import sweep

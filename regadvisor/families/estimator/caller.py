@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -287,7 +286,9 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     features = encoder.fit_transform(some)
     if hasattr(features, "tocsr"):
         return caller
-    ratio = _inequality(features if encoder.free is None else features[:, ~encoder.free])
+    squares = np.mean(np.square(features if encoder.free is None else features[:, ~encoder.free]), axis=0)
+    sizes = np.sqrt(squares[squares > 0])
+    ratio = float(sizes.max() / np.median(sizes)) if len(sizes) else 1.0
     if ratio < UNEQUAL_FEATURES:
         return caller
     name = type(innermost(caller.last)).__name__
@@ -297,13 +298,6 @@ def _looked_at(table: Table, caller: Caller) -> Caller:
     )
     note = Note(code="unequal-features", text=text, is_warning=True)
     return replace(caller, is_unequal=True, notes=(*caller.notes, note))
-
-
-def _inequality(features: NDArray[np.float64]) -> float:
-    """Return the largest size of a feature over the median one; sizes are roots of mean squares."""
-    sizes = np.sqrt(np.mean(np.square(features), axis=0))
-    sizes = sizes[sizes > 0]
-    return float(sizes.max() / np.median(sizes)) if len(sizes) else 1.0
 
 
 # ------------------------------------------------------------------------------------------------- notes

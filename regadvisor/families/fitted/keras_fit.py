@@ -149,20 +149,7 @@ class KerasFit(Library):
         """Return the model as a function of its numbers; with `steps`, so many steps of all rows."""
         from regadvisor.families.fitted.keras_network import KerasNetwork
 
-        rows = numbers_of(call.X)
-
-        def made(regularizer: Regularizer, seed: int) -> Any:
-            with own_randomness(seed):
-                return self.ready(regularizer, rows.shape[1:], seed)
-
-        return KerasNetwork(
-            made,
-            rows=rows,
-            target=lambda model: self.target(model, call.y)[0],
-            coupling=self.coupling,
-            batch=len(rows) if steps else self.batch,
-            epochs=steps or self.epochs,
-        )
+        return KerasNetwork(self, call, steps=steps)
 
     def _tensors(self, network: KerasNetwork, call: Call) -> tuple[Any, ...]:
         target, *unit = self.target(network.model, call.y)

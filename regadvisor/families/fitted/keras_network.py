@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,11 +20,17 @@ from regadvisor.families.fitted.keras_model import (
     is_squared,
     optimizer_like,
     own_optimizer,
+    own_randomness,
     with_regularizer,
 )
+from regadvisor.families.fitted.library import numbers_of
 from regadvisor.families.fitted.stacked import Mover, Network, Numbers
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed
 from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.keras_fit import KerasFit
+    from regadvisor.families.fitted.learner import Call
 
 #: Optimizers of Keras that move each number by itself.
 _BY_NUMBER = (*("SGD", "Adam", "AdamW", "RMSprop", "Nadam"), *("Adamax", "Adagrad", "Adadelta", "Lion"))
@@ -34,24 +40,15 @@ _FED = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
 
 class KerasNetwork(Network):
-    """A Keras model as a :class:`~regadvisor.families.fitted.stacked.Network`.
+    """A Keras model as a :class:`~regadvisor.families.fitted.stacked.Network`."""
 
-    `made`: regularizer, seed → the compiled and built model that Keras would train. `rows`: some rows, as the
-    model gets them. `target`: model → the target of some rows, as its loss takes it.
-    """
-
-    def __init__(
-        self,
-        made: Callable[[Regularizer, int], Any],
-        *,
-        rows: NDArray[np.float32],
-        target: Callable[[Any], NDArray[Any]],
-        **plan: Any,
-    ) -> None:
+    def __init__(self, library: KerasFit, call: Call, *, steps: int | None) -> None:
         from keras.src.trainers.compile_utils import get_loss
 
-        super().__init__(**plan)
-        self._made, self.model = made, made(Regularizer(), 0)
+        super().__init__(library, call, steps=steps)
+        self._library, rows = library, numbers_of(call.X)
+        self._shape = rows.shape[1:]
+        self.model = self._made(Regularizer(), 0)
         self.factor = 2.0 if is_squared(self.model) else 1.0
         self.penalised = self._penalised()
         self.is_convolutional = any("Conv" in type(layer).__name__ for layer in self.model._flatten_layers())
@@ -62,7 +59,13 @@ class KerasNetwork(Network):
         self.device = trained[0].device
         few = self.tensor(rows[np.arange(DRY_ROWS[1]) % len(rows)])
         outputs = self._fed(self._feed, lambda n: self._called(trained, kept, few[:n], is_training=True)[0])
-        self._loss = get_loss(self.model.loss, self.tensor(target(self.model)), outputs)
+        target = library.target(self.model, call.y)[0]
+        self._loss = get_loss(self.model.loss, self.tensor(target), outputs)
+
+    def _made(self, regularizer: Regularizer, seed: int) -> Any:
+        """Return the compiled and built model that Keras would train."""
+        with own_randomness(seed):
+            return self._library.ready(regularizer, self._shape, seed)
 
     def _penalised(self) -> Sequence[bool]:
         if self.coupling == "decoupled":

@@ -79,6 +79,16 @@ class Library(ABC):
     coupling: Coupling = "loss"
 
     @property
+    @abstractmethod
+    def batch(self) -> int:
+        """Most rows of a step."""
+
+    @property
+    @abstractmethod
+    def epochs(self) -> int:
+        """Epochs of one run."""
+
+    @property
     def n_classes(self) -> int:
         """Classes of the target; 0: it holds numbers."""
         return len(self.facts.classes or ())

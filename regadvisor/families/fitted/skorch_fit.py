@@ -178,13 +178,7 @@ class SkorchFit(Library):
         """Return the net as a function of its numbers; with `steps`, so many steps of all rows."""
         from regadvisor.families.fitted.skorch_network import SkorchNetwork
 
-        return SkorchNetwork(
-            self.model if steps is None else clone(self.model).set_params(train_split=None),
-            X=call.X,
-            coupling=self.coupling,
-            batch=len(call.y) if steps else self.batch,
-            epochs=steps or self.epochs,
-        )
+        return SkorchNetwork(self, call, steps=steps)
 
     def _tensors(self, network: SkorchNetwork, call: Call) -> tuple[Any, ...]:
         from regadvisor.families.fitted.skorch_network import trained_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,15 +22,22 @@ from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.module.dropout import DRY_ROWS, with_fed_dropout
 from regadvisor.families.neural.parameters import penalised_parameters
 
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.learner import Call
+    from regadvisor.families.fitted.skorch_fit import SkorchFit
+
 
 class SkorchNetwork(Network):
     """The module, criterion and optimizer of a net as a :class:`~.stacked.Network`.
 
-    `X`: some rows. `model`: an initialized net, for its loss and for what it makes of outputs.
+    `model`: an initialized net, for its loss and for what it makes of outputs.
     """
 
-    def __init__(self, net: Any, *, X: Any, **plan: Any) -> None:
-        super().__init__(**plan)
+    def __init__(self, library: SkorchFit, call: Call, *, steps: int | None) -> None:
+        super().__init__(library, call, steps=steps)
+        net, X = library.model, call.X
+        if steps is not None:
+            net = clone(net).set_params(train_split=None)
         self.shuffles = bool(net.get_params().get("iterator_train__shuffle", False))
         self.factor = 2.0 if has_no_half(net) else 1.0
         self.net, self._few = net, take_rows(X, np.arange(DRY_ROWS[1]) % X.shape[0])

@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,11 @@ from torch.func import vmap
 from regadvisor.families.neural.module.dropout import DRY_ROWS, Feed, Place, places_of
 from regadvisor.families.neural.penalties import Penalty, StackStrengths
 from regadvisor.families.neural.trainer import DROPOUT_SEED_OFFSET
-from regadvisor.regularizer import Coupling, Regularizer
+from regadvisor.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from regadvisor.families.fitted.learner import Call
+    from regadvisor.families.fitted.library import Library
 
 #: From so many steps on, a step is recorded once and then replayed without the Python of its layers.
 #: Recording takes 50 to 100 times as long as a step, a replayed step a half of one (measured).
@@ -63,6 +67,8 @@ class Mover(NamedTuple):
 class Network(ABC):
     """A network as a function of its numbers: those that are trained, and those that it keeps.
 
+    Made from a library's fit and a call with some rows; with `steps`, for so many steps of all rows.
+
     `batch`, `epochs`: most rows of a step, and passes over the rows. `shuffles`: whether rows come in another
     order in each epoch. `factor`: what strengths of the loss are multiplied with: 2 where the squared error
     has no ½. `penalised`: whether penalties act, for each trained tensor. `places`: calls of dropout layers.
@@ -77,8 +83,9 @@ class Network(ABC):
     places: tuple[Place, ...] = ()
     device = torch.device("cpu")
 
-    def __init__(self, *, coupling: Coupling, batch: int, epochs: int) -> None:
-        self.coupling, self.batch, self.epochs = coupling, batch, epochs
+    def __init__(self, library: Library, call: Call, *, steps: int | None) -> None:
+        self.coupling = library.coupling
+        self.batch, self.epochs = (len(call.y), steps) if steps else (library.batch, library.epochs)
         self._starts: dict[int, tuple[Numbers, Numbers]] = {}
 
     def start(self, seed: int) -> tuple[Numbers, Numbers]:

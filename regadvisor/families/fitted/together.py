@@ -95,7 +95,10 @@ class Together:
 
     def _differs(self, call: Call, deadline: Deadline) -> str | None:
         """Train a few rows both ways; return what to say if the predictions differ."""
-        few, coupling = _few_of_each(call), self._library.coupling
+        # Some of each class are among them.
+        _, first = np.unique(np.asarray(call.y).reshape(len(call.y), -1)[:, 0], return_index=True)
+        rows = np.concatenate([first[:_TRIED_ROWS], np.arange(min(len(call.y), _TRIED_ROWS))])
+        few, coupling = _with_rows(call, np.unique(rows)), self._library.coupling
         tried = Regularizer(coupling=coupling), Regularizer(l1=0.1, l2=0.1, coupling=coupling)
         calls = [replace(few, regularizer=each) for each in tried]
         network = self._library.network(calls[0], steps=_TRIED_STEPS)
@@ -265,13 +268,6 @@ def _gap(first: Any, second: Any, X: Any) -> float:
     name = "predict_proba" if second.classes_ else "predict"
     a, b = (np.asarray(getattr(each, name)(X)) for each in (first, second))
     return float(np.abs(a - b).max()) / max(1e-6, float(np.abs(b).max())) if np.isfinite(a).all() else np.inf
-
-
-def _few_of_each(call: Call) -> Call:
-    """Return a call with a few of its rows, some of each class among them."""
-    _, first = np.unique(np.asarray(call.y).reshape(len(call.y), -1)[:, 0], return_index=True)
-    rows = np.unique(np.concatenate([first[:_TRIED_ROWS], np.arange(min(len(call.y), _TRIED_ROWS))]))
-    return _with_rows(call, rows)
 
 
 def _with_rows(call: Call, rows: NDArray[np.intp]) -> Call:

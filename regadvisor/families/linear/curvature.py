@@ -55,7 +55,8 @@ def curvature_at(
         active = np.tile(np.arange(n_features), n_outputs), np.repeat(np.arange(n_outputs), n_features)
     XA = X if active is None else columns(X, active[0])
     if active is None or n_outputs == 1:
-        H, H_b, H_bb = _of_pair(XA, weight * np.maximum(P[:, 0] * (1 - P[:, 0]), least_variance))
+        D = weight * np.maximum(P[:, 0] * (1 - P[:, 0]), least_variance)
+        H, H_b, H_bb = weighted_gram(XA, D), np.asarray(XA.T @ D)[:, None], np.array([[D.sum()]])
     else:
         H, H_b, H_bb = _of_classes(XA, weight, P, active[1])
     inverse_b = np.asarray(np.linalg.inv(H_bb) if has_intercept else 0.0 * H_bb, dtype=np.float64)
@@ -75,11 +76,6 @@ def newton_direction(H: Floats, l2: float, gradient: Floats) -> Floats:
         if not np.isfinite(A).all():
             raise np.linalg.LinAlgError("the curvature is not finite")
         ridge = max(10 * ridge, 1e-14 * float(np.trace(H)), np.finfo(float).tiny)
-
-
-def _of_pair(XA: Matrix, D: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the blocks of the Hessian for two classes; `D` are the weighted variances of the rows."""
-    return weighted_gram(XA, D), np.asarray(XA.T @ D)[:, None], np.array([[D.sum()]])
 
 
 def _of_classes(XA: Matrix, weight: Floats, P: Floats, k: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:

@@ -142,14 +142,10 @@ def _targets(
     """Return means, sds, the classes present and the target as the solvers want it."""
     if not train.is_classification:
         columns = _columns(train)
-        mean = np.array([float(weight @ y) for y in columns])
-        sd = np.array(
-            [
-                float(np.sqrt(weight @ np.square(y - center))) or 1.0
-                for y, center in zip(columns, mean, strict=True)
-            ]
-        )
-        mean = mean * has_intercept
+        means = [float(weight @ y) for y in columns]
+        deviations = zip(columns, means, strict=True)
+        sd = np.array([float(np.sqrt(weight @ np.square(y - c))) or 1.0 for y, c in deviations])
+        mean = np.array(means) * has_intercept
         T = np.array([(y - c) / s for y, c, s in zip(columns, mean, sd, strict=True)]).T
         return mean, sd, np.empty(0, dtype=np.intp), T
     y = train.y
@@ -173,18 +169,13 @@ def _shifted(train: Any, test: Any, weight: Floats, *, is_free: bool) -> tuple[M
     X, X_test = dense(train), dense(test)
     if not is_free:
         return np.asfortranarray(X), X_test
-    if X.shape[1] >= FEWEST_SPARSE_COLUMNS and X.shape[0] and _is_mostly_lowest(X):
-        lowest = X.min(axis=0)
-        return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)
+    if X.shape[1] >= FEWEST_SPARSE_COLUMNS and X.shape[0]:
+        some, lowest = X[:: max(1, len(X) // ROWS_ASKED)], X.min(axis=0)
+        if np.count_nonzero(some.min(axis=0) != some) < SPARSE_SHARE * some.size:
+            return sparse.csc_array(X - lowest), sparse.csr_array(X_test - lowest)
     center = weight @ X
     centred = np.empty(X.shape, order="F")
     return np.subtract(X, center, out=centred), X_test - center
-
-
-def _is_mostly_lowest(X: Floats) -> bool:
-    """Whether most entries are the lowest of their column, asked of about a hundred rows."""
-    some = X[:: max(1, len(X) // ROWS_ASKED)]
-    return bool(np.count_nonzero(some.min(axis=0) != some) < SPARSE_SHARE * some.size)
 
 
 def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:

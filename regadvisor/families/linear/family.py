@@ -20,12 +20,12 @@ from threadpoolctl import ThreadpoolController
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
-from regadvisor.deadline import NEVER, Deadline
+from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.linear.data import LinearFold, LinearPrepared, encode_fold
 from regadvisor.families.linear.fit import constant_losses, held_out_losses, solve, train_loss
-from regadvisor.families.linear.problem import Floats, OutOfTimeError, Penalty, Problem, Solution
+from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution
 from regadvisor.families.linear.ranges import linear_candidates
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.full_size.laws import Law

@@ -17,7 +17,6 @@ from regadvisor.families.linear.problem import (
     Penalty,
     Problem,
     Solution,
-    check_time,
     constant_solution,
     predictors,
 )
@@ -28,9 +27,9 @@ from regadvisor.families.linear.smooth import MANY_OUTPUTS, lbfgs, solve_smooth,
 def solve(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> Solution:
     """Return the solution of a penalty; a fit that fails is the constant model, and has not converged.
 
-    Raises OutOfTimeError if the deadline passes.
+    Raises OutOfTimeError if the deadline passes, inside of a solver, too.
     """
-    check_time(deadline)
+    deadline.check()
     constant = constant_solution(problem)
     if problem.is_constant:
         return constant

@@ -42,14 +42,10 @@ def _rung(problem: Problem, number: int, descend: Descend, tol: float) -> Soluti
     while len(ladder) < number:
         penalty = Penalty(l1=problem.l1_max / STRIDE ** (len(ladder) + 1))
         start = _unpacked(problem, ladder[-1] if ladder else None)
-        ladder.append(_packed(descend(penalty, start, max(ROUGH * penalty.l1, tol))))
+        rough = descend(penalty, start, max(ROUGH * penalty.l1, tol))
+        where = np.flatnonzero(rough.W)
+        ladder.append((where, rough.W.ravel()[where], rough.b))
     return _unpacked(problem, ladder[number - 1] if number else None)
-
-
-def _packed(solution: Solution) -> Rung:
-    """Return a solution as a rung: what is not zero of its weights."""
-    where = np.flatnonzero(solution.W)
-    return where, solution.W.ravel()[where], solution.b
 
 
 def _unpacked(problem: Problem, rung: Rung | None) -> Solution:

@@ -17,7 +17,7 @@ from scipy import sparse
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear.curvature import Active, curvature_at, newton_direction
 from regadvisor.families.linear.ladder import climb_down
-from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution, check_time, columns
+from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution, columns
 from regadvisor.families.linear.quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
 from regadvisor.families.linear.sweeps import sweep
 
@@ -64,8 +64,6 @@ def solve_newton(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> S
 
     Where more than :data:`MOST_ACTIVE` weights are active it has not converged, and another solver should go
     on from it.
-
-    Raises OutOfTimeError if the deadline passes between two steps.
     """
     return climb_down(
         problem,
@@ -89,15 +87,13 @@ def descend(
     Without L1 every weight moves in every step, and the last step is the one that promises next to no gain
     (the share `settled` of the objective): where a vanishing penalty lets weights grow, their gradients are
     small long before they have grown.
-
-    Raises OutOfTimeError if the deadline passes between two steps.
     """
     tol, settled = TOLERANCE if tol is None else tol, SETTLED if settled is None else settled
     Z = problem.predict(start.W, start.b)
     value, P = problem.evaluate(Z)
     here = _Point(W=start.W, b=start.b, Z=Z, P=P, value=value)
     for _ in range(STEPS):
-        check_time(deadline)
+        deadline.check()
         R = problem.weight[:, None] * (here.P - problem.T)
         gradient = problem.gradient(R)
         worst = max(

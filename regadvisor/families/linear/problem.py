@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.special import expit, softmax
 
-from regadvisor.deadline import Deadline
 from regadvisor.families.linear.spectrum import Spectrum, from_gram, spectrum_of
 
 Floats = NDArray[np.float64]
@@ -29,19 +28,6 @@ Rung = tuple[NDArray[np.intp], Floats, Floats]
 
 #: Products with the features by which their largest eigenvalue is known to about a percent.
 LANCZOS_STEPS = 20
-
-
-class OutOfTimeError(Exception):
-    """The deadline passed inside a solver; the fits under way are given up. Never leaves the family."""
-
-
-def check_time(deadline: Deadline) -> None:
-    """Give up if the time is up.
-
-    Raises OutOfTimeError if the deadline has passed.
-    """
-    if deadline.expired():
-        raise OutOfTimeError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from regadvisor.deadline import Deadline
-from regadvisor.families.linear.problem import Floats, Penalty, check_time
+from regadvisor.deadline import NEVER, Deadline
+from regadvisor.families.linear.problem import Floats, Penalty
 from regadvisor.families.linear.sweeps import descend
 
 #: Passes of coordinate descent before the exact steps take over.
@@ -46,7 +46,7 @@ def minimise_quadratic(
     offset: float,
     tol: float,
     rounds: int,
-    deadline: Deadline | None = None,
+    deadline: Deadline = NEVER,
 ) -> tuple[Floats, bool]:
     """Minimise ``½ wᵀQw − qᵀw + l1·Σ|w| + (l2/2)·Σw²``.
 
@@ -59,8 +59,6 @@ def minimise_quadratic(
     returned. `deadline`: looked at before each exact step.
 
     Returns `w` (n,), and whether it converged.
-
-    Raises OutOfTimeError if the deadline passes.
 
     Examples
     --------
@@ -82,9 +80,7 @@ def minimise_quadratic(
     return w, False
 
 
-def _settle(
-    Q: Floats, q: Floats, penalty: Penalty, start: Floats, tol: float, deadline: Deadline | None
-) -> Floats:
+def _settle(Q: Floats, q: Floats, penalty: Penalty, start: Floats, tol: float, deadline: Deadline) -> Floats:
     """Go on by projected Newton steps (Bertsekas 1982), each of which can settle many signs.
 
     A step solves for the active weights with their signs held; those that would cross zero stop there. The
@@ -94,8 +90,7 @@ def _settle(
     gradient = Q @ w - q
     damping = DAMPING * float(np.trace(Q)) / max(len(q), 1)
     for _ in range(EXACT_STEPS):
-        if deadline is not None:
-            check_time(deadline)
+        deadline.check()
         wrong = violation(gradient, w, penalty)
         if wrong.max(initial=0.0) <= tol:
             break

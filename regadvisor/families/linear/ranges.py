@@ -36,7 +36,15 @@ def linear_candidates(problem: Problem) -> Mapping[Kind, Candidate]:
     the strongest direction is halved, down to ``1e-2/n``, which is ``LogisticRegression(C=100)`` or
     ``Ridge(alpha=0.01)``.
     """
-    l1, l2 = _l1_range(problem.penalised), _l2_range(problem.penalised)
+    problem = problem.penalised
+    # Features without any signal at all: any strength gives the constant model.
+    l1_max = max(problem.l1_max, 1e-8)
+    l1_min = l1_max / (1e3 if problem.n_features >= problem.n_rows else 1e4)
+    l1 = Range(low=l1_min, high=l1_max, hard_low=l1_max * 1e-8, hard_high=l1_max)
+    top = max(problem.largest_eigenvalue, 1e-8)
+    low = min(1e-2 / problem.n_rows, top / 1e3)
+    l2 = Range(low=low, high=top, hard_low=low * 1e-5, hard_high=top * 1e4)
+    mixed = [(l1_max / 10**decades, ratio) for decades, ratio in MIXES]
     return {
         "none": Candidate(kind="none", coupling="loss"),
         "l2": Candidate(
@@ -56,27 +64,6 @@ def linear_candidates(problem: Problem) -> Mapping[Kind, Candidate]:
             kind="elasticnet",
             coupling="loss",
             ranges={"l1": l1, "l2": l2},
-            portfolio=tuple(_mixed(l1.high, decades, ratio) for decades, ratio in MIXES),
+            portfolio=tuple({"l1": own, "l2": own * (1 - ratio) / ratio} for own, ratio in mixed),
         ),
     }
-
-
-def _mixed(l1_max: float, decades: float, ratio: float) -> dict[str, float]:
-    """Return the strengths `decades` below the largest, with l1/(l1+l2) = `ratio`."""
-    l1 = l1_max / 10**decades
-    return {"l1": l1, "l2": l1 * (1 - ratio) / ratio}
-
-
-def _l1_range(problem: Problem) -> Range:
-    """Return the range of L1: from no feature to nearly all."""
-    # Features without any signal at all: any strength gives the constant model.
-    high = max(problem.l1_max, 1e-8)
-    decades = 3 if problem.n_features >= problem.n_rows else 4
-    return Range(low=high / 10**decades, high=high, hard_low=high * 1e-8, hard_high=high)
-
-
-def _l2_range(problem: Problem) -> Range:
-    """Return the range of L2: from a nearly free fit to a nearly constant one."""
-    top = max(problem.largest_eigenvalue, 1e-8)
-    low = min(1e-2 / problem.n_rows, top / 1e3)
-    return Range(low=low, high=top, hard_low=low * 1e-5, hard_high=top * 1e4)

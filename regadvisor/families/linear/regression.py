@@ -7,14 +7,7 @@ from scipy import sparse
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear.ladder import climb_down
-from regadvisor.families.linear.problem import (
-    Floats,
-    Penalty,
-    Problem,
-    Solution,
-    check_time,
-    constant_solution,
-)
+from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution, constant_solution
 from regadvisor.families.linear.quadratic import minimise_quadratic, violation, working_set
 from regadvisor.families.linear.sweeps import sweep
 
@@ -47,10 +40,7 @@ def solve_ridge(problem: Problem, l2: float) -> Solution:
 
 
 def solve_sparse_regression(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> Solution:
-    """Return the L1 or elastic-net solution; several targets are solved for in turn, from common rungs.
-
-    Raises OutOfTimeError if the deadline passes between two steps.
-    """
+    """Return the L1 or elastic-net solution; several targets are solved for in turn, from common rungs."""
 
     def descend(penalty: Penalty, start: Solution, tol: float) -> Solution:
         found = [
@@ -79,7 +69,7 @@ def _solve_one(
     q = problem.X.T @ (problem.weight * t)
     offset = float(problem.weight @ np.square(t))
     if problem.n_features <= LARGEST_GRAM:
-        check_time(deadline)
+        deadline.check()
         return minimise_quadratic(
             problem.gram,
             q,
@@ -92,7 +82,7 @@ def _solve_one(
         )
     is_swept = False
     for _ in range(SETS):
-        check_time(deadline)
+        deadline.check()
         R = problem.weight * (problem.X @ w - problem.mean @ w - t)
         gradient = problem.X.T @ R
         worst = float(violation(gradient, w, penalty).max())

@@ -25,7 +25,6 @@ from regadvisor.families.linear.problem import (
     Penalty,
     Problem,
     Solution,
-    check_time,
     constant_solution,
     predictors,
 )
@@ -66,10 +65,7 @@ _Fit = Callable[[float, Solution, int | None], Solution]
 
 
 def solve_smooth(problem: Problem, l2: float, *, deadline: Deadline) -> Solution:
-    """Return the solution for an L2 strength; 0 means none, or its limit where that does not exist.
-
-    Raises OutOfTimeError if the deadline passes between two steps.
-    """
+    """Return the solution for an L2 strength; 0 means none, or its limit where that does not exist."""
     spectrum = problem.spectrum if _pays_to_turn(problem) else None
     turned = problem if spectrum is None else replace(problem, X=spectrum.rows)
     most = LARGEST_NEWTON if l2 == 0.0 or problem.n_outputs > 1 else LARGEST_NEWTON_OF_PAIR
@@ -81,7 +77,7 @@ def solve_smooth(problem: Problem, l2: float, *, deadline: Deadline) -> Solution
             return descend(turned, Penalty(l2=l2), start, settled=settled, deadline=deadline)
         return lbfgs(turned, Penalty(l2=l2), start, deadline, most_iterations=most_iterations)
 
-    check_time(deadline)
+    deadline.check()
     start = constant_solution(turned)
     found = fit(l2, start, None) if l2 else _limit(turned, fit, start)
     return found if spectrum is None else replace(found, W=spectrum.weights(found.W))
@@ -166,14 +162,12 @@ def lbfgs(
 
     `most_iterations`: on the way to a limit. `moving` (n_features, n_outputs): weights that may differ from
     zero; all if left out.
-
-    Raises OutOfTimeError if the deadline passes.
     """
     at = np.ones(start.W.shape, dtype=np.bool_) if moving is None else moving
     objective, values = _Objective(problem, penalty, at), list[float]()
 
     def watch(intermediate_result: OptimizeResult) -> None:
-        check_time(deadline)
+        deadline.check()
         values.append(float(intermediate_result.fun))
         before = values[-1 - SETTLED_ITERATIONS :][0]
         # On the way to a limit the values say nothing of the weights, which grow for ever.
@@ -205,8 +199,6 @@ def sparse_lbfgs(problem: Problem, penalty: Penalty, deadline: Deadline) -> Solu
     """Fit L1 or elastic net by L-BFGS on a growing set of weights: most of very many stay zero.
 
     SciPy takes several microseconds a number for bounds alone, which was most of the time.
-
-    Raises OutOfTimeError if the deadline passes.
     """
     found = constant_solution(problem)
     moving = np.zeros(found.W.shape, dtype=np.bool_)

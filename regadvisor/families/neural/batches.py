@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -59,13 +58,6 @@ def n_jobs_at_once(
         most_s = BATCH_S if prepared.architecture.is_together else BATCH_S_ONE_BY_ONE
         networks = min(networks, int(min(most_s, BATCH_SHARE * left_s) / network_s))
     return int(max(1, networks // (n_folds or prepared.n_folds)))
-
-
-def in_batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
-    """Yield the jobs in their order, `size` at a time."""
-    rest = iter(jobs)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def member_seed(seed: int, job_seed: int, fold: int) -> int:

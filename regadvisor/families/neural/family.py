@@ -21,7 +21,7 @@ from regadvisor.errors import ParameterError
 from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, n_trained, rows_learned
 from regadvisor.families.neural import cost
 from regadvisor.families.neural.architecture import Architecture
-from regadvisor.families.neural.batches import in_batches, n_jobs_at_once, train_batch
+from regadvisor.families.neural.batches import n_jobs_at_once, train_batch
 from regadvisor.families.neural.encoded import (
     NetworkPrepared,
     encode_folds,
@@ -182,7 +182,8 @@ class MLPFamily(OnOtherRows):
             data, left_s=deadline.left_s, n_folds=len(chosen), network_s=data.observed.get("network_s")
         )
         size = max(1, min(size, math.ceil(len(jobs) / workers)))
-        batches = [batch for batch in in_batches(jobs, size) if not all(job in known for job in batch)]
+        batches = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
+        batches = [batch for batch in batches if not all(job in known for job in batch)]
         fits: list[Fit] = []
 
         def train(batch: list[Job]) -> list[Fit]:

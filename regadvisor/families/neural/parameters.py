@@ -123,7 +123,8 @@ def exempt_reasons(module: nn.Module) -> dict[str, str]:
     """
     reasons = {id(own): "embedding" for own in _inside(module, _EMBEDDINGS)}
     reasons |= {id(own): "norm layer" for own in _inside(module, NORMS)}
-    reasons |= {id(own): "scaled by weight_norm or the like" for own in _scaled_by_themselves(module)}
+    scaled = [own for _, _, parameters in scaled_weights(module) for own in parameters]
+    reasons |= {id(own): "scaled by weight_norm or the like" for own in scaled}
     for name, own in module.named_parameters():
         is_bias = "bias" in name.rpartition(".")[2]
         # What is lazy has no dimensions yet: layers that are have weights of two or more, and biases.
@@ -139,14 +140,11 @@ def _inside(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[n
             yield from part.parameters(recurse=False)
 
 
-def _scaled_by_themselves(module: nn.Module) -> Iterator[Tensor]:
-    """Yield lengths and directions of weights that a parametrization, or a hook of the older kind, scales."""
-    for _, _, scaled in scaled_weights(module):
-        yield from scaled
-
-
 def scaled_weights(module: nn.Module) -> Iterator[tuple[str, str, list[Tensor]]]:
-    """Yield the name of each layer that scales weights by itself, how, and the parameters behind them."""
+    """Yield the name of each layer that scales weights by itself, how, and the parameters behind them.
+
+    By a parametrization, or a hook of the older kind.
+    """
     for name, part in module.named_modules():
         if isinstance(part, ParametrizationList):
             how = next((type(each).__name__ for each in part if isinstance(each, _SCALING)), None)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from regadvisor.families.base import Fit, Fold, Job
-from regadvisor.families.neural.architecture import Architecture, Stack
+from regadvisor.families.neural.architecture import Stack
 from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.losses import row_losses
 from regadvisor.thresholds import EPOCH_TOLERANCE
@@ -17,13 +17,6 @@ from regadvisor.thresholds import EPOCH_TOLERANCE
 #: Floats per forward pass of an evaluation; it sets its memory.
 EVALUATED_FLOATS = 32_000_000
 MOST_ROWS_AT_ONCE = 2048
-
-
-def evaluated_at_once(architecture: Architecture) -> tuple[int, int]:
-    """Return the rows and the networks of one forward pass of an evaluation."""
-    per_row = max(1, architecture.floats_per_network(1) - architecture.floats_per_network(0))
-    n_rows = max(16, min(MOST_ROWS_AT_ONCE, EVALUATED_FLOATS // (2 * per_row)))
-    return n_rows, max(1, EVALUATED_FLOATS // (n_rows * per_row))
 
 
 def fewest_epochs(losses: NDArray[np.float64]) -> int:
@@ -81,7 +74,10 @@ class Scoreboard:
         self._train = np.full((*shape, n_folds), np.nan)
         self._zeroed = np.zeros((*shape, n_folds, len(prepared.feature_names)), dtype=bool)
         self._train_rows = [_spread(fold.train, len(fold.test)) for fold in prepared.folds]
-        self._rows_at_once, self._networks_at_once = evaluated_at_once(prepared.architecture)
+        floats = prepared.architecture.floats_per_network
+        per_row = max(1, floats(1) - floats(0))
+        self._rows_at_once = max(16, min(MOST_ROWS_AT_ONCE, EVALUATED_FLOATS // (2 * per_row)))
+        self._networks_at_once = max(1, EVALUATED_FLOATS // (self._rows_at_once * per_row))
 
     def recorder(self, jobs: Sequence[int], folds: Sequence[int]) -> Callable[[Stack], None]:
         """Return what takes the losses of a stack as it is at each checkpoint, in turn.

@@ -142,7 +142,7 @@ class ModuleFamily(MLPFamily):
                 deadline=self.look_ends,
             )
         self._last = known
-        self.notes = notes_of(known, sample.facts, names, label=self.label)
+        self.notes = tuple(notes_of(known, sample.facts, names, label=self.label))
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
         return known
 

@@ -235,7 +235,7 @@ def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
     layout = layout or ("inputs" if facts.inputs else "image" if facts.image_shape else "flat")
     if layout not in LAYOUTS:
         raise ParameterError(f"layout must be one of {LAYOUTS}, got {layout!r}")
-    shape, n_categories = facts.image_shape or (), len(_categories(facts))
+    shape, n_categories = facts.image_shape or (), len(categories(facts))
     got = _container(facts)
     wrong = {
         "'inputs' is for a tuple or dict of arrays": layout.startswith("inputs") != bool(facts.inputs),
@@ -247,7 +247,7 @@ def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:
     for why, is_wrong in wrong.items():
         if is_wrong:
             raise ParameterError(f"layout must fit the data, got {layout!r} for {got}; {why}")
-    cardinalities = tuple(1 + (column.n_levels or 0) for column in _categories(facts))
+    cardinalities = tuple(1 + (column.n_levels or 0) for column in categories(facts))
     return Inputs(
         layout=layout,
         shape=shape,
@@ -265,5 +265,6 @@ def _container(facts: DataFacts) -> str:
     return f"a table of {counted(facts.n_features, 'column')}"
 
 
-def _categories(facts: DataFacts) -> list[Column]:
+def categories(facts: DataFacts) -> list[Column]:
+    """Return the columns of categories."""
     return [column for column in facts.columns if column.kind == "categorical"]

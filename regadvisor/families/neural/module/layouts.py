@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.neural.common_scale import are_codes
-from regadvisor.families.neural.module.inputs import inputs_of
+from regadvisor.families.neural.module.inputs import categories, inputs_of
 from regadvisor.families.neural.module.modes import set_mode
 from regadvisor.families.neural.module.outputs import Output
 from regadvisor.families.neural.module.source import ModuleSource, asked_for, own_luck
@@ -49,7 +49,7 @@ def find_layout(
     `n_flat`: numbers in an encoded row, about. `output`: as in ``Recipe``. `features`: all rows; only they
     show whether numbers may be tokens.
     """
-    if not isinstance(model, nn.Module) and "cardinalities" in asked_for(model) and _has_categories(facts):
+    if not isinstance(model, nn.Module) and "cardinalities" in asked_for(model) and categories(facts):
         return "codes"
     usual = inputs_of(facts, None).layout
     inputs = replace(inputs_of(facts, usual), n_flat=n_flat)
@@ -66,10 +66,6 @@ def find_layout(
                 return layout
             turned = turned or layout
     return turned or usual
-
-
-def _has_categories(facts: DataFacts) -> bool:
-    return any(column.kind == "categorical" for column in facts.columns)
 
 
 def _some_rows(n_flat: int, features: Values | None) -> Tensor:
@@ -92,7 +88,7 @@ def _candidates(source: ModuleSource, facts: DataFacts, features: Values | None)
     is_table = facts.image_shape is None
     if has_tokens and is_table:
         yield "tokens"
-    if _has_categories(facts) or not (is_table or len(facts.image_shape or ()) == 2):
+    if categories(facts) or not (is_table or len(facts.image_shape or ()) == 2):
         yield from (usual, *([] if is_table else ["image-last", "flat"]))
         return
     if _CONV_1D in kinds or _STEPS in kinds:

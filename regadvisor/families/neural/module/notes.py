@@ -17,17 +17,11 @@ _MOST_LISTED = 12
 
 def notes_of(
     architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], *, label: str
-) -> tuple[Note, ...]:
-    """Return the notes on a module that was looked at.
+) -> Iterator[Note]:
+    """Yield the notes on a module that was looked at.
 
     `feature_names`: what the module gets, in this order. `label`: how people call the module.
     """
-    return tuple(_notes(architecture, facts, feature_names, label))
-
-
-def _notes(
-    architecture: ModuleArchitecture, facts: DataFacts, feature_names: Sequence[str], label: str
-) -> Iterator[Note]:
     inputs = architecture.source.inputs
     if inputs.layout != "flat":
         how = (

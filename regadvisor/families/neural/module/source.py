@@ -59,11 +59,7 @@ class ModuleSource:
     def arguments(self, x: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Return what the module is called with for flat rows (n_rows, n_flat): in order, and by name."""
         shaped, named = self.inputs.arguments(x)
-        return (
-            (tuple(_channels_last(each) for each in shaped), named)
-            if self.is_channels_last
-            else (shaped, named)
-        )
+        return (tuple(map(_channels_last, shaped)) if self.is_channels_last else shaped), named
 
     def call(self, run: Callable[..., Any], x: Tensor) -> Tensor:
         """Return what a module makes of flat rows: (n_rows · n_heads, n_outputs)."""

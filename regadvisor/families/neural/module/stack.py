@@ -96,8 +96,7 @@ class ModuleArchitecture(Architecture, Seen):
 
         Raises ParameterError if it gets several tensors, or the rows are not the first axis.
         """
-        part = self._one_part()
-        return part.of(x)
+        return self._one_part().of(x)
 
     def flat(self, shaped: Tensor) -> Tensor:
         """Return what `shaped` gave as flat rows again."""
@@ -111,8 +110,8 @@ class ModuleArchitecture(Architecture, Seen):
         if len(parts) > 1 or parts[0].axes[:1] not in ((), (0,)):
             raise ParameterError(
                 f"augment must be None for the layout {self.source.inputs.layout!r}, got a function: it "
-                f"gets one "
-                "tensor whose first axis holds the rows; change the batch inside forward(), in training mode"
+                "gets one tensor whose first axis holds the rows; change the batch inside forward(), in "
+                "training mode"
             )
         return parts[0]
 

@@ -234,12 +234,14 @@ def _dry_passes(
         if not torch.equal(value.cpu(), other[name].cpu()) or not torch.equal(value, state[name])
     }
     few_shapes, many_shapes = (feed_of(each.module).seen for each in (small, large))
+    part, *more = source.inputs.parts
     return _Dry(
         outputs=large.outputs.detach(),
         places=tuple(places_of(few_shapes, many_shapes, DRY_ROWS)),
         varying=varying,
         has_noise=has_noise,
-        first_weights=firsts.checked(module, few, source) if _keeps_order(source) else (),
+        # Where the module gets the numbers of a row in one tensor, in their order.
+        first_weights=firsts.checked(module, few, source) if not (more or part.axes) else (),
         n_activations=-(-sizes.n_floats // len(few)),
         # A multiplication and an addition, in the forward pass and twice on the way back.
         n_operations=6.0 * max(1.0, sizes.n_products / len(few)),
@@ -249,12 +251,6 @@ def _dry_passes(
         output=large.place,
         output_shape=large.shape,
     )
-
-
-def _keeps_order(source: ModuleSource) -> bool:
-    """Return whether the module gets the numbers of a row in one tensor, in their order."""
-    parts = source.inputs.parts
-    return len(parts) == 1 and not parts[0].axes
 
 
 def _is_slow(pass_s: float, few: Tensor) -> bool:
