@@ -14,10 +14,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
-from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.rules import LBFGS_GAP, Strengths, on_standardised_target
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.build import linear_model
-from regadvisor.families.linear.estimators import LBFGS_GAP, on_standardised_target
 from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 from regadvisor.regularizer import Regularizer

@@ -77,7 +77,7 @@ def test_the_sklearn_snippet_is_the_built_model(task, regularizer):
         np.testing.assert_array_equal(printed.predict(X), model.predict(X))
         atol = 1e-4 if isinstance(model[-1], SparseLogisticRegression) else 0.0
         if isinstance(model[-1], SparseLogisticRegression) and model[-1].solver == "liblinear":
-            atol = 1e-3  # it penalises the intercept (families/linear/estimators.py)
+            atol = 1e-3  # it penalises the intercept (families/estimator/rules.py)
         np.testing.assert_allclose(printed.predict_proba(X), model.predict_proba(X), rtol=0, atol=atol)
 
 

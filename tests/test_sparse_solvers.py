@@ -9,10 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from regadvisor.deadline import NEVER
-from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.rules import Strengths, weights_up_to_one
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.build import linear_model
-from regadvisor.families.linear.estimators import weights_up_to_one
 from regadvisor.families.linear.newton import solve_newton
 from regadvisor.families.linear.problem import Penalty, Problem
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
 
-from regadvisor import thresholds
 from regadvisor.data.table import Table
-from regadvisor.families.base import row_losses_classification
+from regadvisor.families.fitted.losses import LogLoss
 from regadvisor.families.preprocess import make_preprocessor
 
 Losses = dict[str, NDArray[np.float64]]
@@ -65,7 +64,7 @@ def _classified(
     seconds = time.process_time() - start
     chances = np.zeros((len(y_test), n_classes))
     chances[:, model.classes_] = model.predict_proba(features[1])
-    losses = row_losses_classification(chances, y_test, thresholds.PROBABILITY_FLOOR)
+    losses = LogLoss().per_row(y_test, chances, np.ones(1))
     return {"LogisticRegressionCV": losses}, {"LogisticRegressionCV": seconds}
 
 

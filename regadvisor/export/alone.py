@@ -49,20 +49,16 @@ def rescaled_to(target: Any, regularizer: Regularizer, facts: DataFacts, trainin
     if advised is None:
         if training.lr is None or training.batch_size is None:
             return regularizer
-        advised, rows_per_step = _sum_lr(training, facts), training.batch_size * training.accumulate
+        from regadvisor.export.build import recipe_of
+        from regadvisor.families.neural.schedule import full_run_rates
+
+        recipe = recipe_of(replace(training, schedule=training.schedule or "constant"))
+        rates = full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1)
+        advised, rows_per_step = float(rates.sum()), recipe.rows_per_step
     if rows_per_step is None and is_of(target, "keras"):  # advice about a skorch net
         return regularizer
     own = own_sum_lr(target, facts.n_rows, batch=rows_per_step or 0, epochs=training.epochs)
     return regularizer.times(advised / own)
-
-
-def _sum_lr(training: Training, facts: DataFacts) -> float:
-    """Return Σ lr of the full run of a network of torch."""
-    from regadvisor.export.build import recipe_of
-    from regadvisor.families.neural.schedule import full_run_rates
-
-    recipe = recipe_of(replace(training, schedule=training.schedule or "constant"))
-    return float(full_run_rates(recipe, n_rows=facts.n_rows, epochs=training.epochs or 1).sum())
 
 
 def applied_alone(

@@ -50,12 +50,6 @@ def build_model(
     return build(facts, regularizer, training, module=module, functions=functions)
 
 
-def _build_linear(
-    facts: DataFacts, regularizer: Regularizer, training: Training, **_: object
-) -> AdvisedPipeline:
-    return build_linear(facts, regularizer, seed=training.seed)
-
-
 def _build_fitted(
     facts: DataFacts, regularizer: Regularizer, training: Training, *, module: Any, functions: object
 ) -> AdvisedPipeline:
@@ -165,4 +159,7 @@ def own_functions(recipe: Recipe | None, *, loss: LossFunction | None = None) ->
 
 
 #: How the advised model of a family is built; families that are not listed are networks.
-BUILDERS: dict[str, Builder] = {"linear": _build_linear, "fitted": _build_fitted}
+BUILDERS: dict[str, Builder] = {
+    "linear": lambda facts, regularizer, training, **_: build_linear(facts, regularizer, seed=training.seed),
+    "fitted": _build_fitted,
+}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
-from regadvisor.deadline import NEVER, Deadline
+from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.full_size.laws import Law
 from regadvisor.full_size.rescale import Rescaling, rescaled, told
 from regadvisor.records import Training
@@ -219,6 +221,109 @@ class OnOtherRows:
         return rescaled(found, self.law, by, sum_lr=sum_lr), said
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """The model of one fold, and what it lost."""
+
+    #: (n_test,): held-out loss of each row.
+    losses: NDArray[np.float64]
+    #: Mean loss on the training rows.
+    train_loss: float
+    #: (n_encoded_features,): whether all weights of a feature are 0; NaN where the fold lacks it. None: not
+    #: known.
+    zeroed: NDArray[np.float64] | None
+    converged: bool
+    is_limit: bool
+
+
+#: A job, what its folds gave by their numbers, and the seconds that it took.
+Made = tuple[Job, Mapping[int, Scored], float]
+
+
+class FoldByFold(OnOtherRows):
+    """Families that train each job on one fold after the other."""
+
+    def _scored(self, prepared: Prepared, number: int, job: Job, deadline: Deadline) -> Scored:
+        """Train a job on one fold; raises OutOfTimeError if the deadline passes before."""
+        raise NotImplementedError
+
+    def _limit(self, prepared: Prepared) -> AbstractContextManager[object]:
+        """Hold the threads of linear algebra down while jobs are trained, if that is faster."""
+        return nullcontext()
+
+    def train(
+        self,
+        prepared: Prepared,
+        jobs: Sequence[Job],
+        *,
+        deadline: Deadline,
+        on_fit: Callable[[Fit], None] | None = None,
+        folds: Sequence[int] | None = None,
+        known: Collection[Job] = (),
+    ) -> list[Fit]:
+        """Train the jobs in the order given; see :meth:`Family.train`.
+
+        A deadline or Ctrl-C between two folds leaves the folds that were finished.
+        """
+        chosen = tuple(range(len(prepared.folds)) if folds is None else folds)
+        wanted = [job for job in jobs if job not in known]
+        fits: list[Fit] = []
+        with self._limit(prepared):
+            for made in self._made(prepared, wanted, chosen, deadline):
+                fits.append(self._fit(prepared, *made))
+                if on_fit is not None:
+                    on_fit(fits[-1])
+        return fits
+
+    def _made(
+        self, prepared: Prepared, jobs: Sequence[Job], chosen: Sequence[int], deadline: Deadline
+    ) -> Iterator[Made]:
+        """Yield each job with what its folds gave, and the seconds that it took."""
+        for job in jobs:
+            if deadline.expired():
+                return
+            start = time.perf_counter()
+            found: dict[int, Scored] = {}
+            interrupt: KeyboardInterrupt | None = None
+            try:
+                for number in chosen:
+                    if found and deadline.expired():
+                        break
+                    found[number] = self._scored(prepared, number, job, deadline)
+            except OutOfTimeError:
+                pass
+            except KeyboardInterrupt as error:
+                interrupt = error
+            if found:
+                yield job, found, time.perf_counter() - start
+            if interrupt is not None:
+                raise interrupt
+
+    def _fit(self, prepared: Prepared, job: Job, found: Mapping[int, Scored], fit_s: float) -> Fit:
+        """Return what one job gave on the folds that it was trained on."""
+        losses = np.full(prepared.n_rows, np.nan)
+        train_losses = np.full(len(prepared.folds), np.nan)
+        for number, one in found.items():
+            losses[prepared.folds[number].test] = one.losses
+            train_losses[number] = one.train_loss
+        zeroed = np.zeros(len(prepared.feature_names))
+        zeros = [one.zeroed for one in found.values() if one.zeroed is not None]
+        if len(zeros) == len(found):
+            n_there = np.isfinite(zeros).sum(axis=0)
+            # A feature that no fold's encoding has (a level seen in test rows only) has no weight anywhere.
+            zeroed = np.where(n_there > 0, np.nansum(zeros, axis=0) / np.maximum(n_there, 1), 1.0)
+        return Fit(
+            job=job,
+            losses=losses,
+            train_losses=train_losses,
+            zeroed=zeroed,
+            converged=all(one.converged for one in found.values()),
+            is_limit=all(one.is_limit for one in found.values()),
+            fit_s=fit_s,
+            folds=None if len(found) == len(prepared.folds) else tuple(found),
+        )
+
+
 class Family(Protocol):
     """A family of models; see ``families/linear/family.py`` and ``families/neural/family.py``."""
 
@@ -268,16 +373,3 @@ class Family(Protocol):
 
     def defaults(self, kind: Kind, *, n_rows: int, n_features: int) -> Regularizer:
         """Return documented default strengths, for advice without validation."""
-
-
-def row_losses_classification(
-    probabilities: NDArray[np.floating[Any]], codes: NDArray[np.intp], floor: float
-) -> NDArray[np.float64]:
-    """Return the log loss of each row.
-
-    `probabilities` (n_rows, n_classes). `codes` (n_rows,). `floor`: lowest probability, so that one sure
-    mistake stays finite.
-    """
-    picked = probabilities[np.arange(len(codes)), codes].astype(np.float64)
-    losses: NDArray[np.float64] = -np.log(np.clip(picked, floor, 1.0))
-    return losses

@@ -27,7 +27,7 @@ from regadvisor.families.estimator.names import step_texts, theirs, usual
 from regadvisor.families.estimator.parts import objective_of, with_last
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, without_search, wrapper_of
-from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
+from regadvisor.families.fitted.learner import Call, Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
@@ -107,19 +107,19 @@ class EstimatorLearner(Learner):
         is_network = self.laws == "network"
         return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=is_network))
 
-    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+    def fit(self, call: Call) -> Trained:
         """Train the estimator with these strengths.
 
         Raises ParameterError if it cannot be fitted.
         """
-        last = self._trained
+        last, X, y = self._trained, call.X, call.y
         if self.caller.class_weight is not None:  # the weights of the rows have them
             last = clone(last).set_params(class_weight=None)
         if self.caller.n_labels:
             y = y.astype(np.intp)
         spread = 1.0 if len(self._classes) or self.caller.n_labels else float(np.std(y, axis=0).mean()) or 1.0
-        model = seeded(configured(last, self._strengths(regularizer, len(y), spread)), seed)
-        weights = {} if weight is None else {"sample_weight": weight}
+        model = seeded(configured(last, self._strengths(call.regularizer, len(y), spread)), call.seed)
+        weights = {} if call.weight is None else {"sample_weight": call.weight}
         with ExitStack() as quiet:
             for warning in (ConvergenceWarning, LinAlgWarning, RuntimeWarning):
                 quiet.enter_context(ignoring(warning))
@@ -138,7 +138,7 @@ class EstimatorLearner(Learner):
             outputs=lambda rows: self._outputs(model, rows),
             weights=None if wrapper_of(model) is not None else weights_of(model),
             converged=_has_converged(model),
-            is_limit=regularizer.kind == "none" and _tells_apart(model, X, y),
+            is_limit=call.regularizer.kind == "none" and _tells_apart(model, X, y),
         )
 
     @property

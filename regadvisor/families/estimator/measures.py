@@ -29,11 +29,6 @@ Target = NDArray[np.float64]
 Scale = tuple[float, float]
 
 
-def svc_loss(model: Any, y: Target) -> RowLoss:
-    """Return hinge loss or its square."""
-    return of_margins(f"{model.loss.replace('_', ' ')} loss")
-
-
 def sgd_classifier_loss(model: Any, y: Target) -> RowLoss:
     """Return the loss that SGDClassifier was given."""
     named: dict[str, RowLoss] = {
@@ -102,11 +97,6 @@ def _numbers(name: str, element: Any) -> ColumnLoss:
 def _power(model: Any) -> float:
     named = {"PoissonRegressor": 1.0, "GammaRegressor": 2.0}.get(theirs(model))
     return float(model.power) if named is None else named
-
-
-def no_scale(model: Any, y: Target) -> Scale:
-    """Return 1: strengths have no unit."""
-    return 1.0, 1.0
 
 
 def _sd(y: Target) -> float:

@@ -27,9 +27,8 @@ from regadvisor.errors import ParameterError, reason_of
 from regadvisor.families.estimator import measures, rules
 from regadvisor.families.estimator.measures import Scale, Target
 from regadvisor.families.estimator.names import is_own_class, is_there, theirs
-from regadvisor.families.estimator.rules import Strengths
+from regadvisor.families.estimator.rules import Strengths, on_standardised_target
 from regadvisor.families.fitted.losses import ErrorRate, LogLoss, RowLoss, of_margins, squared_error
-from regadvisor.families.linear.estimators import on_standardised_target
 from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 from regadvisor.foreign import check_ours
@@ -115,7 +114,7 @@ class Row:
     #: The estimator and the target → the held-out loss.
     loss: Callable[[Any, Target], RowLoss]
     #: The estimator and the target → :data:`Scale`.
-    scale: Callable[[Any, Target], Scale] = measures.no_scale
+    scale: Callable[[Any, Target], Scale] = lambda model, y: (1.0, 1.0)
     #: A linear model with log loss or squared error: strengths are ours, for a standardised target.
     is_linear: bool = False
     #: Our own solvers find its minimum.
@@ -189,7 +188,7 @@ ESTIMATORS: dict[str, Row] = {
         is_classifier=True,
         has=lambda model: ("l2", "l1") if model.loss == "squared_hinge" else ("l2",),
         rule=rules.svm,
-        loss=measures.svc_loss,
+        loss=lambda model, y: of_margins(f"{model.loss.replace('_', ' ')} loss"),
     ),
     "LinearSVR": Row(
         is_classifier=False,

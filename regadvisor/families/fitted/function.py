@@ -16,8 +16,8 @@ from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
 from regadvisor.families.estimator.names import step_texts
-from regadvisor.families.fitted.learner import Laws, Learner, Trained, weights_of
-from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, LogLoss, RowLoss, squared_error
+from regadvisor.families.fitted.learner import Call, Laws, Learner, Trained, weights_of
+from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, RowLoss, usual_loss
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import Note, Training
@@ -252,7 +252,7 @@ class FunctionLearner(Learner):
         elif given is not None:
             loss = _own_loss(given)
         else:
-            loss = LogLoss() if sample.is_classification else squared_error()
+            loss = usual_loss(sample)
         if (loss.response == "predict_proba") != sample.is_classification:
             wanted = "log loss" if sample.is_classification else "a loss of numbers"
             raise ParameterError(
@@ -272,9 +272,10 @@ class FunctionLearner(Learner):
         if self.function.stacks is not None:
             self.function.stacks.check(X)
 
-    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
+    def fit(self, call: Call) -> Trained:
         """Train one model."""
-        return self._trained(self.function.call(regularizer, X, y, seed=seed, weight=weight))
+        own = call.regularizer, call.X, call.y
+        return self._trained(self.function.call(*own, seed=call.seed, weight=call.weight))
 
     def _trained(self, model: Any) -> Trained:
         """Return what the function returned, as the family reads it."""

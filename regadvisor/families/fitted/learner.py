@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor.candidates import Candidate
-from regadvisor.data.table import Table
+from regadvisor.data.table import Table, take_rows
 from regadvisor.families.base import Job, Prepared
 from regadvisor.families.estimator.encoder import Encoder
 from regadvisor.families.fitted.losses import Floats, RowLoss
@@ -47,6 +47,11 @@ class Call:
     y: NDArray[Any]
     weight: Floats | None
     seed: int
+
+    def some(self, rows: NDArray[np.intp]) -> Call:
+        """Return the call with some of its rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, X=take_rows(self.X, rows), y=self.y[rows], weight=weight)
 
 
 def weights_of(model: Any) -> Floats | None:
@@ -94,8 +99,8 @@ class Learner(ABC):
         """Raise ParameterError if it is known, before anything is trained, that such rows cannot be."""
 
     @abstractmethod
-    def fit(self, regularizer: Regularizer, X: Any, y: Any, *, seed: int, weight: Floats | None) -> Trained:
-        """Train one model; `y` has labels or numbers, `weight` a mean of 1."""
+    def fit(self, call: Call) -> Trained:
+        """Train one model; the call's `y` has labels or numbers, its `weight` a mean of 1."""
 
     def sum_lr(self, n_rows: int) -> float | None:
         """Return Σ lr of a run on so many rows; None: strengths are in the loss."""

@@ -7,7 +7,7 @@ models use; the others belong to the estimators that minimise them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
 from regadvisor.data.table import Table
-from regadvisor.families.base import row_losses_classification
+from regadvisor.families.base import Fold
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,8 @@ class LogLoss(RowLoss):
 
     def per_row(self, target: NDArray[Any], outputs: Floats, unit: Floats) -> Floats:
         """Return the log loss of each row."""
-        return row_losses_classification(outputs, target.astype(np.intp), PROBABILITY_FLOOR)
+        picked = outputs[np.arange(len(target)), target.astype(np.intp)]
+        return np.asarray(-np.log(np.clip(picked, PROBABILITY_FLOOR, 1.0)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,32 @@ def signs(codes: NDArray[Any], n_classes: int) -> Floats:
     return np.asarray(columns[:, 1:] if n_classes == 2 else columns, dtype=np.float64)
 
 
+def constant_losses(
+    loss: RowLoss, sample: Table, folds: Sequence[Fold], *, has_intercept: bool = True
+) -> Floats:
+    """Return the held-out loss of each row under its fold's best constant, shape (n_rows,).
+
+    Without an intercept: under zero weights. NaN for rows that are in no test fold.
+    """
+    target, n_classes = loss.target(sample), sample.n_classes
+    weight = np.ones(sample.n_rows) if sample.weight is None else sample.weight
+    unit, found = loss.unit(target), np.full(sample.n_rows, np.nan)
+    for fold in folds:
+        if has_intercept:
+            best = loss.constant(target[fold.train], weight[fold.train], n_classes)
+        else:
+            best = loss.nothing(target, n_classes)
+        outputs = np.tile(best, (len(fold.test), 1))
+        found[fold.test] = loss.per_row(target[fold.test], outputs, unit)
+    return found
+
+
 # ----------------------------------------------------------------------------------- the losses there are
+
+
+def usual_loss(sample: Table) -> RowLoss:
+    """Return the log loss of classes, the squared error of numbers."""
+    return LogLoss() if sample.is_classification else squared_error()
 
 
 def pinball(quantile: float) -> Element:

@@ -15,9 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from regadvisor.data.table import take_rows
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
 from regadvisor.families.base import Costs, Job
 from regadvisor.families.fitted.keras_model import LOCK
@@ -98,7 +96,7 @@ class Together:
         # Some of each class are among them.
         _, first = np.unique(np.asarray(call.y).reshape(len(call.y), -1)[:, 0], return_index=True)
         rows = np.concatenate([first[:_TRIED_ROWS], np.arange(min(len(call.y), _TRIED_ROWS))])
-        few, coupling = _with_rows(call, np.unique(rows)), self._library.coupling
+        few, coupling = call.some(np.unique(rows)), self._library.coupling
         tried = Regularizer(coupling=coupling), Regularizer(l1=0.1, l2=0.1, coupling=coupling)
         calls = [replace(few, regularizer=each) for each in tried]
         network = self._library.network(calls[0], steps=_TRIED_STEPS)
@@ -109,7 +107,7 @@ class Together:
             gap = _gap(mine, theirs, own.X)
             if gap > _SAME:
                 # Rounding alone moves some numbers, such as biases in front of a norm: by how much?
-                turned = _with_rows(own, np.arange(len(own.y))[::-1])
+                turned = own.some(np.arange(len(own.y))[::-1])
                 again = self._library.alone(turned, steps=_TRIED_STEPS)
                 if gap > min(_ROUNDED, 4.0 * _gap(again, theirs, own.X)):
                     return "stacked, they differ from what its own fit trains"
@@ -215,7 +213,7 @@ class Together:
 
     def _alone_s(self, call: Call, deadline: Deadline) -> tuple[float, float]:
         """Return the seconds of the library's own fit of one step, and of each step more."""
-        few = _with_rows(call, np.arange(min(self._library.batch, len(call.y))))
+        few = call.some(np.arange(min(self._library.batch, len(call.y))))
 
         def seconds(steps: int) -> float:
             start = time.perf_counter()
@@ -268,9 +266,3 @@ def _gap(first: Any, second: Any, X: Any) -> float:
     name = "predict_proba" if second.classes_ else "predict"
     a, b = (np.asarray(getattr(each, name)(X)) for each in (first, second))
     return float(np.abs(a - b).max()) / max(1e-6, float(np.abs(b).max())) if np.isfinite(a).all() else np.inf
-
-
-def _with_rows(call: Call, rows: NDArray[np.intp]) -> Call:
-    """Return a call with some of its rows."""
-    weight = None if call.weight is None else call.weight[rows]
-    return replace(call, X=take_rows(call.X, rows), y=call.y[rows], weight=weight)

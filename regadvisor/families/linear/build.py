@@ -6,7 +6,6 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from regadvisor.families.estimator import rules
-from regadvisor.families.linear.estimators import LBFGS_TOL, MAX_ITER, on_standardised_target
 from regadvisor.families.linear.least_squares import SparseElasticNet, SparseLasso
 from regadvisor.families.pipeline import AdvisedPipeline
 from regadvisor.families.preprocess import make_preprocessor
@@ -28,7 +27,7 @@ def build_linear(facts: DataFacts, regularizer: Regularizer, *, seed: int) -> Ad
     unequal = bool(facts.unpenalised)
     model = linear_model(task=facts.task, l1=l1, l2=l2, n_rows=facts.n_rows, seed=seed, is_unequal=unequal)
     if facts.task == "regression" and l1 > 0:
-        model = on_standardised_target(model)
+        model = rules.on_standardised_target(model)
     return AdvisedPipeline([("preprocess", make_preprocessor(facts, for_network=False)), ("model", model)])
 
 
@@ -37,9 +36,10 @@ def linear_model(
 ) -> BaseEstimator:
     """Return the unfitted scikit-learn model with these strengths.
 
-    `l1`, `l2`: strengths for standardised features and a standardised target; see
-    :func:`on_standardised_target`. `n_rows`: rows (or sum of the weights) it will be trained on. `seed`: of
-    solvers that visit rows or columns at random. `is_unequal`: features differ in size.
+    `l1`, `l2`: for standardised features and a standardised target; see
+    :func:`~regadvisor.families.estimator.rules.on_standardised_target`. `n_rows`: rows (or sum of the
+    weights) it will be trained on. `seed`: of solvers that visit rows or columns at random. `is_unequal`:
+    features differ in size.
 
     Examples
     --------
@@ -52,11 +52,11 @@ def linear_model(
     own = rules.Strengths(l1=l1, l2=l2, n_rows=n_rows, n_classes=n_classes, is_unequal=is_unequal and l1 > 0)
     seed = seed if l1 else None
     if task != "regression":
-        return rules.logistic(LogisticRegression(tol=LBFGS_TOL, max_iter=MAX_ITER, random_state=seed), own)
+        return rules.logistic(
+            LogisticRegression(tol=rules.LBFGS_TOL, max_iter=rules.MAX_ITER, random_state=seed), own
+        )
     if not l1:
         return rules.plain(LinearRegression(), own)
-    return (
-        rules.elasticnet(SparseElasticNet(random_state=seed), own)
-        if l2
-        else rules.lasso(SparseLasso(random_state=seed), own)
-    )
+    if not l2:
+        return rules.lasso(SparseLasso(random_state=seed), own)
+    return rules.elasticnet(SparseElasticNet(random_state=seed), own)

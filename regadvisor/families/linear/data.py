@@ -14,6 +14,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.estimator.encoder import Encoder
+from regadvisor.families.fitted.losses import RowLoss
 from regadvisor.families.linear.problem import Floats, Matrix, Problem, dense
 from regadvisor.families.preprocess import FEWEST_SPARSE_COLUMNS
 
@@ -45,17 +46,18 @@ class LinearFold:
     #: `target_mean`, `target_sd` (n_targets,): weighted moments of the training targets (regression).
     target_mean: Floats
     target_sd: Floats
-    #: (n_targets,): variances of the sample's targets, the units of the squared errors (regression).
-    unit: Floats
     #: (n_features,): where the fold's features are among the names of the whole sample's encoding; -1: not
     #: there.
     positions: NDArray[np.intp]
 
-    def class_probabilities(self, Z: Floats) -> Floats:
-        """Return probabilities of all classes of the source, (n, n_classes), from predictors (n, n_outputs).
+    def outputs(self, Z: Floats) -> Floats:
+        """Return what the loss reads of linear predictors (n, n_outputs).
 
-        A class that the training rows lack gets probability 0.
+        Targets in their own units, or probabilities of all classes of the source, (n, n_classes): 0 for one
+        that the training rows lack.
         """
+        if not self.problem.is_classification:
+            return self.target_mean + self.target_sd * Z
         chances = np.zeros((len(Z), self.n_classes))
         if len(self.classes) == 1:
             chances[:, self.classes[0]] = 1.0
@@ -69,6 +71,9 @@ class LinearFold:
 class LinearPrepared(Prepared):
     """The sample; each fold is encoded when it is first asked for."""
 
+    #: `loss`, `unit`: of a row, and what it is divided by.
+    loss: RowLoss
+    unit: Floats
     #: Number of a fold → the fold, encoded.
     fold: Callable[[int], LinearFold]
 
@@ -76,7 +81,7 @@ class LinearPrepared(Prepared):
 def encode_fold(
     sample: Table,
     fold: Fold,
-    encoder: Encoder | None,
+    encoder: Encoder,
     *,
     names: Sequence[str] | None = None,
     n_folds: int,
@@ -84,9 +89,8 @@ def encode_fold(
 ) -> LinearFold:
     """Fit the preprocessing on the training rows of a fold, encode both sides and set up the problem.
 
-    `encoder`: unfitted; fitted here. None: the fold gets no features, which is all that the constant needs.
-    `names`: names after encoding of the whole sample; None: those of this fold. `n_folds`: number of folds
-    that will be held in memory together.
+    `encoder`: unfitted; fitted here. `names`: names after encoding of the whole sample; None: those of this
+    fold. `n_folds`: number of folds that will be held in memory together.
 
     Raises DataError if the dense encoded folds would not fit into memory.
     """
@@ -95,20 +99,13 @@ def encode_fold(
     train = sample.take(rows)
     weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, dtype=np.float64)
     weight = weight / weight.sum()
-    X: Matrix
-    X_test: Matrix
-    own: tuple[str, ...]
     y_train = train.y if sample.is_classification else train.targets
-    if encoder is None:
-        X, X_test, own = np.zeros((len(rows), 0)), np.zeros((len(fold.test), 0)), ()
-    else:
-        encoded = encoder.fit_transform(train)
-        _check_size(encoded, sample.n_rows, n_folds)
-        test = encoder.transform(sample.take(fold.test))
-        X, X_test = _shifted(encoded, test, weight, is_free=has_intercept)
-        own = encoder.names
+    encoded = encoder.fit_transform(train)
+    _check_size(encoded, sample.n_rows, n_folds)
+    test = encoder.transform(sample.take(fold.test))
+    X, X_test = _shifted(encoded, test, weight, is_free=has_intercept)
+    own = encoder.names
     mean, sd, classes, T = _targets(train, weight, has_intercept=has_intercept)
-    free = None if encoder is None else encoder.free
     where = {name: position for position, name in enumerate(own if names is None else names)}
     return LinearFold(
         problem=Problem(
@@ -116,7 +113,7 @@ def encode_fold(
             T=T,
             weight=weight,
             is_classification=sample.is_classification,
-            free=free,
+            free=encoder.free,
             has_intercept=has_intercept,
         ),
         X_test=X_test,
@@ -126,7 +123,6 @@ def encode_fold(
         n_classes=sample.n_classes,
         target_mean=mean,
         target_sd=sd,
-        unit=np.array([float(np.var(column)) or 1.0 for column in _columns(sample)]),
         positions=np.array([where.get(name, -1) for name in own], dtype=np.intp),
     )
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -21,11 +20,12 @@ from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline, OutOfTimeError
-from regadvisor.families.base import Costs, Fit, Fold, Job, OnOtherRows, Prepared, folds_in_order
+from regadvisor.families.base import Costs, Fit, Fold, FoldByFold, Job, Prepared, Scored, folds_in_order
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
+from regadvisor.families.fitted.losses import constant_losses, usual_loss
 from regadvisor.families.linear.data import LinearFold, LinearPrepared, encode_fold
-from regadvisor.families.linear.fit import constant_losses, held_out_losses, solve, train_loss
-from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution
+from regadvisor.families.linear.fit import solve
+from regadvisor.families.linear.problem import Floats, Penalty, Problem, predictors
 from regadvisor.families.linear.ranges import linear_candidates
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.full_size.laws import Law
@@ -38,7 +38,7 @@ LARGEST_SINGLE_THREAD = 2_000_000
 LONGEST_TIMED_S = 0.3
 
 
-class LinearFamily(OnOtherRows):
+class LinearFamily(FoldByFold):
     """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
 
     Examples
@@ -78,17 +78,15 @@ class LinearFamily(OnOtherRows):
                 return only
             return encode_fold(sample, folds[number], self._encoder(sample), **common)
 
-        losses = np.full(sample.n_rows, np.nan)
-        target = replace(sample, X=np.empty((sample.n_rows, 0)), given=None)
-        for fold in folds:
-            own = encode_fold(target, fold, None, **common)
-            losses[fold.test] = constant_losses(own)
+        loss = usual_loss(sample)
         return LinearPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
             n_features=encode(_largest(folds)).problem.n_features,
             feature_names=names,
-            constant_losses=losses,
+            constant_losses=constant_losses(loss, sample, folds, has_intercept=self.has_intercept),
+            loss=loss,
+            unit=loss.unit(loss.target(sample)),
             fold=encode,
         )
 
@@ -101,41 +99,41 @@ class LinearFamily(OnOtherRows):
         found = linear_candidates(own.fold(_largest(own.folds)).problem)
         return {kind: found[kind] for kind in self.kinds}
 
-    def train(
-        self,
-        prepared: Prepared,
-        jobs: Sequence[Job],
-        *,
-        deadline: Deadline,
-        on_fit: Callable[[Fit], None] | None = None,
-        folds: Sequence[int] | None = None,
-        known: Collection[Job] = (),
-    ) -> list[Fit]:
-        """Train all jobs on all folds, in the order given; jobs that are known or cut are left out.
-
-        Given `folds` (their numbers), only these are trained: rows tested by others have losses of NaN.
+    def _scored(self, prepared: Prepared, number: int, job: Job, deadline: Deadline) -> Scored:
+        """Fit and score a job on one fold.
 
         No fit starts from another's solution: what a job gives must not depend on the jobs beside it, or a
         run that was killed and resumed would end in other losses. They share what depends on a fold alone
         (its spectrum, Gram matrix and ladder of rough solutions), which is made when it is first needed.
         """
-        own = cast(LinearPrepared, prepared)
-        chosen = range(len(own.folds)) if folds is None else folds
-        fits: list[Fit] = []
-        with _threads(own):
-            for job in (job for job in jobs if job not in known):
-                if deadline.expired():
-                    break
-                start = time.perf_counter()
-                found = _solutions(own, job, chosen, deadline)
-                if not found:
-                    break
-                is_whole = len(found) == len(own.folds)
-                fit = replace(_fit(own, job, found), folds=None if is_whole else tuple(found))
-                fits.append(replace(fit, fit_s=time.perf_counter() - start))
-                if on_fit is not None:
-                    on_fit(fits[-1])
-        return fits
+        linear = cast(LinearPrepared, prepared)
+        own = linear.fold(number)
+        found = solve(own.problem, _penalty(job.regularizer), deadline=deadline)
+
+        def losses(Z: Floats, target: Floats) -> Floats:
+            return linear.loss.per_row(target, own.outputs(Z), linear.unit)
+
+        zeroed, is_known = np.full(len(prepared.feature_names), np.nan), own.positions >= 0
+        zeroed[own.positions[is_known]] = np.all(found.W == 0.0, axis=1)[is_known]
+        return Scored(
+            losses=losses(predictors(own.X_test, found.W, found.b), own.y_test),
+            train_loss=float(own.problem.weight @ losses(own.problem.predict(found.W, found.b), own.y_train)),
+            zeroed=zeroed,
+            converged=found.converged,
+            # Of many least squares the smallest is a best fit; a log loss that goes on falling has none. All
+            # rows have one if some of them have one: what tells all apart tells any of them apart.
+            is_limit=found.is_limit and own.problem.is_classification,
+        )
+
+    def _limit(self, prepared: Prepared) -> AbstractContextManager[object]:
+        """Keep the linear algebra of small folds on one thread: there threads cost more than they give.
+
+        Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to
+        10 s with two.
+        """
+        largest = cast(LinearPrepared, prepared).fold(_largest(prepared.folds)).problem
+        is_small = largest.n_values <= LARGEST_SINGLE_THREAD
+        return _controller().limit(limits=1, user_api="blas") if is_small else nullcontext()
 
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some fits and project from them.
@@ -152,7 +150,7 @@ class LinearFamily(OnOtherRows):
         problem = own.fold(0).problem
         n_train, n_folds = problem.n_rows, len(own.folds)
         few = problem.some_rows(4)
-        with _threads(own):
+        with self._limit(own):
             _seconds(few, penalties[:1], deadline)  # loads what the first call loads
             few_s = _seconds(few, penalties, deadline)
             all_s = few_s * (n_train / few.n_rows)
@@ -198,29 +196,6 @@ def _largest(folds: Sequence[Fold]) -> int:
     return folds_in_order([len(fold.train) for fold in folds])[0]
 
 
-def _solutions(
-    prepared: LinearPrepared, job: Job, folds: Sequence[int], deadline: Deadline
-) -> dict[int, Solution]:
-    """Return the job's solutions by the number of their fold, as many as there was time for."""
-    penalty = _penalty(job.regularizer)
-    found: dict[int, Solution] = {}
-    with suppress(OutOfTimeError):
-        for number in folds:
-            found[number] = solve(prepared.fold(number).problem, penalty, deadline=deadline)
-    return found
-
-
-def _threads(prepared: LinearPrepared) -> AbstractContextManager[object]:
-    """Keep the linear algebra of small folds on one thread: there threads cost more than they give.
-
-    Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to 10 s
-    with two. Undone on leaving.
-    """
-    largest = prepared.fold(_largest(prepared.folds)).problem
-    is_small = largest.n_values <= LARGEST_SINGLE_THREAD
-    return _controller().limit(limits=1, user_api="blas") if is_small else nullcontext()
-
-
 @cache
 def _controller() -> ThreadpoolController:
     """Return what limits threads: looking for the libraries takes as long as some fits."""
@@ -245,32 +220,3 @@ def _seconds(problem: Problem, penalties: Sequence[Penalty], deadline: Deadline)
             solve(problem, penalty, deadline=Deadline.after(min(LONGEST_TIMED_S, deadline.left_s)))
         seconds.append(time.perf_counter() - start)
     return np.array(seconds)
-
-
-def _fit(prepared: LinearPrepared, job: Job, solutions: Mapping[int, Solution]) -> Fit:
-    """Score one job's solutions, by number of their fold."""
-    losses = np.full(prepared.n_rows, np.nan)
-    train_losses = np.full(len(prepared.folds), np.nan)
-    n_names = len(prepared.feature_names)
-    n_zero, n_there = np.zeros(n_names), np.zeros(n_names)
-    for number, solution in solutions.items():
-        own = prepared.fold(number)
-        losses[prepared.folds[number].test] = held_out_losses(own, solution)
-        train_losses[number] = train_loss(own, solution)
-        is_known = own.positions >= 0
-        n_there[own.positions[is_known]] += 1
-        n_zero[own.positions[is_known]] += np.all(solution.W == 0.0, axis=1)[is_known]
-    return Fit(
-        job=job,
-        losses=losses,
-        train_losses=train_losses,
-        # A feature that no fold's encoding has (a level seen in test rows only) carries no weight anywhere.
-        zeroed=np.where(n_there > 0, n_zero / np.maximum(n_there, 1), 1.0),
-        converged=all(solution.converged for solution in solutions.values()),
-        # Of many least squares the smallest is a best fit; a log loss that goes on falling has none. All rows
-        # have one if some of them have one: what tells all apart tells any of them apart.
-        is_limit=all(
-            solution.is_limit and prepared.fold(number).problem.is_classification
-            for number, solution in solutions.items()
-        ),
-    )

@@ -1,4 +1,4 @@
-"""One fold, one penalty: which solver takes it, and what the solution costs on held-out rows."""
+"""One fold, one penalty: which solver takes it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,9 @@ from dataclasses import replace
 import numpy as np
 from sklearn import config_context
 
-from regadvisor import thresholds
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import row_losses_classification
-from regadvisor.families.linear.data import LinearFold
 from regadvisor.families.linear.newton import solve_newton
-from regadvisor.families.linear.problem import (
-    Floats,
-    Penalty,
-    Problem,
-    Solution,
-    constant_solution,
-    predictors,
-)
+from regadvisor.families.linear.problem import Penalty, Problem, Solution, constant_solution
 from regadvisor.families.linear.regression import solve_ridge, solve_sparse_regression
 from regadvisor.families.linear.smooth import MANY_OUTPUTS, lbfgs, solve_smooth, sparse_lbfgs
 
@@ -57,29 +47,3 @@ def _solve(problem: Problem, penalty: Penalty, deadline: Deadline) -> Solution:
         return sparse_lbfgs(problem, penalty, deadline)
     found = solve_newton(problem, penalty, deadline=deadline)
     return found if found.converged else lbfgs(problem, penalty, found, deadline)
-
-
-def held_out_losses(fold: LinearFold, solution: Solution) -> Floats:
-    """Return the loss of each test row of the fold, shape (n_test,); units of :class:`~.base.Fit`."""
-    return _row_losses(fold, predictors(fold.X_test, solution.W, solution.b), fold.y_test)
-
-
-def train_loss(fold: LinearFold, solution: Solution) -> float:
-    """Return the weighted mean loss on the training rows, in the same unit."""
-    losses = _row_losses(fold, fold.problem.predict(solution.W, solution.b), fold.y_train)
-    return float(fold.problem.weight @ losses)
-
-
-def constant_losses(fold: LinearFold) -> Floats:
-    """Return the loss of each test row under the training rows' class shares or mean, shape (n_test,)."""
-    Z = np.tile(fold.problem.constant, (len(fold.y_test), 1))
-    return _row_losses(fold, Z, fold.y_test)
-
-
-def _row_losses(fold: LinearFold, Z: Floats, y: np.ndarray) -> Floats:
-    if fold.problem.is_classification:
-        return row_losses_classification(
-            fold.class_probabilities(Z), y.astype(np.intp), thresholds.PROBABILITY_FLOOR
-        )
-    squared = np.square(y - (fold.target_mean + fold.target_sd * Z)) / fold.unit
-    return np.asarray(squared.mean(axis=1), dtype=np.float64)

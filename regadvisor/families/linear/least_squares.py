@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from regadvisor.deadline import NEVER
 from regadvisor.families.linear.fit import solve
-from regadvisor.families.linear.problem import Penalty, Problem, centred
+from regadvisor.families.linear.problem import Penalty, problem_of
 
 
 class SparseElasticNet(ElasticNet):
@@ -58,16 +58,10 @@ class SparseElasticNet(ElasticNet):
         if self.alpha <= 0 or (weight < 0).any() or not weight.any():
             return None
         share, T = weight / weight.sum(), np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        X, center = centred(rows, share, has_intercept=self.fit_intercept)
         mean = share @ T if self.fit_intercept else np.zeros(T.shape[1])
         sd = float(np.sqrt((share @ np.square(T - mean)).max())) or 1.0
-        problem = Problem(
-            X=X,
-            T=(T - mean) / sd,
-            weight=share,
-            is_classification=False,
-            has_intercept=bool(self.fit_intercept),
-        )
+        T, has_intercept = (T - mean) / sd, bool(self.fit_intercept)
+        problem, center = problem_of(rows, T, share, is_classification=False, has_intercept=has_intercept)
         penalty = Penalty(l1=self.alpha * self.l1_ratio / sd, l2=self.alpha * (1.0 - self.l1_ratio))
         found = solve(problem, penalty, deadline=NEVER)
         if not found.converged:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
@@ -23,7 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from regadvisor.deadline import NEVER
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.newton import TOLERANCE, descend
-from regadvisor.families.linear.problem import Penalty, Problem, Solution, centred
+from regadvisor.families.linear.problem import Penalty, Problem, Solution, problem_of
 
 
 class SparseLogisticRegression(LogisticRegression):
@@ -63,7 +62,14 @@ class SparseLogisticRegression(LogisticRegression):
                 self.class_weight, classes=classes, y=labels, sample_weight=weight
             )
             weight = weight * of_class[codes]
-        problem, center = _problem(rows, codes, weight, has_intercept=self.fit_intercept)
+        member = np.asfortranarray(np.eye(len(classes))[codes])
+        problem, center = problem_of(
+            rows,
+            member[:, 1:] if len(classes) == 2 else member,
+            weight / weight.sum(),
+            is_classification=True,
+            has_intercept=self.fit_intercept,
+        )
         strength = 1.0 / (self.C * weight.sum())
         penalty = Penalty(l1=self.l1_ratio * strength, l2=(1.0 - self.l1_ratio) * strength)
         found = _solved(problem, penalty, tol=self.tol)
@@ -85,20 +91,3 @@ def _solved(problem: Problem, penalty: Penalty, *, tol: float) -> Solution:
     with config_context(assume_finite=True, skip_parameter_validation=True), np.errstate(all="ignore"):
         nearer = descend(problem, penalty, found, tol=tol, deadline=NEVER)
     return nearer if nearer.converged and nearer.is_finite else found
-
-
-def _problem(
-    rows: Any, codes: NDArray[np.intp], weight: NDArray[np.float64], *, has_intercept: bool
-) -> tuple[Problem, NDArray[np.float64]]:
-    """Return the problem, and what was taken off its columns."""
-    share = weight / weight.sum()
-    features, center = centred(rows, share, has_intercept=has_intercept)
-    member = np.asfortranarray(np.eye(codes.max() + 1)[codes])
-    problem = Problem(
-        X=features,
-        T=member[:, 1:] if member.shape[1] == 2 else member,
-        weight=share,
-        is_classification=True,
-        has_intercept=has_intercept,
-    )
-    return problem, center

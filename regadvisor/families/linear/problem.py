@@ -274,16 +274,23 @@ def constant_solution(problem: Problem) -> Solution:
     return Solution(W=W, b=problem.constant, converged=True)
 
 
-def centred(rows: Any, share: Floats, *, has_intercept: bool) -> tuple[Matrix, Floats]:
-    """Return features as a problem has them, and what was taken off their columns; sparse ones stay.
+def problem_of(
+    rows: Any, T: Floats, share: Floats, *, is_classification: bool, has_intercept: bool
+) -> tuple[Problem, Floats]:
+    """Return the problem of some rows, and what was taken off their columns; sparse ones stay.
 
     `share` (n_rows,): row weights that sum to 1.
     """
     center = np.zeros(rows.shape[1])
     if sparse.issparse(rows):
-        return sparse.csc_array(rows), center  # type: ignore[call-overload]
-    center = share @ rows if has_intercept else center
-    return np.asfortranarray(rows - center), center
+        X: Any = sparse.csc_array(rows)  # type: ignore[call-overload]
+    else:
+        center = share @ rows if has_intercept else center
+        X = np.asfortranarray(rows - center)
+    problem = Problem(
+        X=X, T=T, weight=share, is_classification=is_classification, has_intercept=has_intercept
+    )
+    return problem, center
 
 
 def columns(X: Matrix, chosen: NDArray[np.intp]) -> Matrix:

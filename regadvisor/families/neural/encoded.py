@@ -18,6 +18,7 @@ from regadvisor.data.table import Table
 from regadvisor.errors import DataError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
+from regadvisor.families.fitted.losses import constant_losses, usual_loss
 from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.losses import LossFunction, row_losses
 from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
@@ -162,7 +163,7 @@ def encode_target(
     n_outputs = sample.n_classes if sample.is_classification else sample.n_targets
     target = np.empty((len(folds), sample.n_rows, n_outputs), dtype=np.float32)
     loss_scale = np.ones((len(folds), n_outputs))
-    constant = np.full(sample.n_rows, np.nan)
+    constant = constant_losses(usual_loss(sample), sample, folds)
     is_raw = own_loss is not None and not sample.is_classification and sees_raw(own_loss, sample.targets)
     for number, fold in enumerate(folds):
         w, start = weight[fold.train], np.zeros(n_outputs)
@@ -170,17 +171,13 @@ def encode_target(
             target[number] = np.eye(n_outputs, dtype=np.float32)[sample.y]
             shares = np.bincount(sample.y[fold.train], weights=w, minlength=n_outputs) / w.sum()
             start = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
-            constant[fold.test] = -start[sample.y[fold.test]]
         else:
-            squared = np.zeros((n_outputs, len(fold.test)))
             for j, y in enumerate(sample.targets.T):
                 mean, sd = (0.0, 1.0) if is_raw else weighted_moments(y[fold.train], w)
                 variance = float(np.var(y)) or 1.0
                 # A held-out value beyond all training ones has to have a square in float32.
                 target[number, :, j] = np.clip((y - mean) / sd, -LARGEST_SINGLE, LARGEST_SINGLE)
                 loss_scale[number, j] = 1.0 if own_loss else sd**2 / variance
-                squared[j] = (y[fold.test] - mean) ** 2 / variance
-            constant[fold.test] = squared.mean(axis=0)
         if own_loss is not None:
             given = None if sample.weight is None else w / w.mean()
             constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start, given)

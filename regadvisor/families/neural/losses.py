@@ -48,13 +48,6 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
         return super().forward(input, target).mean(-1)
 
 
-def training_loss(own: LossFunction | None, *, is_classification: bool) -> Loss:
-    """Return the loss to train with: the caller's own, or the one of the task."""
-    if own is not None:
-        return own
-    return "log" if is_classification else "squared"
-
-
 def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return the (weighted) mean loss of a batch as a differentiable scalar.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from regadvisor.errors import ParameterError
 from regadvisor.families.neural.architecture import Architecture, Masks, Stack
 from regadvisor.families.neural.caller import callers_code
-from regadvisor.families.neural.losses import training_loss
+from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.optimizers import Optimizer
 from regadvisor.families.neural.parameters import chosen_names, lr_scales
@@ -69,7 +69,8 @@ class Stream:
     def __init__(self, member: Member, architecture: Architecture, rows: Tensor) -> None:
         self._generator = torch.Generator().manual_seed(member.seed)
         self._dropout_generator = torch.Generator().manual_seed(member.seed + DROPOUT_SEED_OFFSET)
-        self._augment_generator = torch.Generator().manual_seed(member.seed + 2 * DROPOUT_SEED_OFFSET)
+        #: Of what the caller does to a batch.
+        self.augment_generator = torch.Generator().manual_seed(member.seed + 2 * DROPOUT_SEED_OFFSET)
         self._rows = rows
         self.initial = architecture.initial(self._generator)
 
@@ -85,10 +86,6 @@ class Stream:
             order.append(shuffled)
             wanted -= len(shuffled)
         return self._rows[torch.cat(order)].view(n_steps, batch)
-
-    def augment_seed(self) -> int:
-        """Return the next seed for what the caller does to a batch."""
-        return int(torch.randint(2**31, (), generator=self._augment_generator))
 
     def noise(self, batch: int, *shape: int) -> Tensor:
         """Return the next uniform numbers in [0, 1) of a place that drops, shape (batch, *shape)."""
@@ -119,7 +116,8 @@ class StackTrainer:
         self._streams = [Stream(member, architecture, rows.parts[member.part]) for member in distinct]
         self._stream_of = torch.tensor([distinct.index(member) for member in members])
         initial = torch.cat([stream.initial for stream in self._streams])[self._stream_of]
-        loss = training_loss(recipe.loss, is_classification=rows.is_classification)
+        loss: Loss = "log" if rows.is_classification else "squared"
+        loss = loss if recipe.loss is None else recipe.loss
         self.stack: Stack = architecture.stack(initial.to(self.device), batch=plan.batch, loss=loss)
         self.stack.rates = strengths.dropout.tolist()
         self._scale = self._learning_scales(architecture, recipe)
@@ -268,8 +266,9 @@ class StackTrainer:
         for number, stream in enumerate(self._streams):
             models = torch.nonzero(self._stream_of == number).flatten().to(x.device)
             given = self._architecture.shaped(x[models[0]].clone())
+            seed = int(torch.randint(2**31, (), generator=stream.augment_generator))
             with (
-                own_luck(stream.augment_seed(), x.device),
+                own_luck(seed, x.device),
                 callers_code("augment must take a batch and return one", "try it on a few rows of yours"),
             ):
                 made = self._augment(given)
