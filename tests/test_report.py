@@ -544,13 +544,6 @@ def test_weights_groups_and_time_stand_under_the_verdict() -> None:
     assert "7 groups · in time order · weighted · " in view(replace(record, data=data)).context
 
 
-def test_risks_of_the_sample_are_listed() -> None:
-    record = network()
-    sample = replace(EVERYTHING, rare_classes=(("a", 1), ("b", 2)))
-    lines = view(replace(record, evidence=replace(record.evidence, sample=sample))).sample
-    assert "Risk: fewer rows than folds in a (1 row) and b (2 rows)." in lines
-
-
 def test_drift_is_odd_about_the_data_and_the_verdict_says_how_it_was_met() -> None:
     record = network()
     test = ShiftTest(what="blocks in time", verdict="different", text="1 of 30 columns drifts")

@@ -230,8 +230,7 @@ def sample(record: Record) -> tuple[str, ...]:
     if not facts.is_everything:
         lines.append(_match(facts))
     lines += [line for line in _different(facts) if not facts.has_drift]
-    told = {note.code for note in record.notes}
-    return tuple(line for line in (*lines, *_risks(facts, told)) if line)
+    return tuple(filter(None, lines))
 
 
 def _folds(validation: str, scores: ScoreEvidence) -> str:
@@ -245,32 +244,16 @@ def _folds(validation: str, scores: ScoreEvidence) -> str:
 
 
 def _match(facts: SampleEvidence) -> str:
-    worst = ""
-    if facts.worst_shift is not None:
-        column = "" if facts.worst_column is None else f" ({facts.worst_column})"
-        shift = number(facts.worst_shift, 2)
-        worst = f": the largest shift of a mean is {shift} standard deviations{column}"
     words = {
-        "equivalent": "It has the distribution of the whole",
-        "inconclusive": "Whether it has the distribution of the whole stays open",
-        "different": "It differs from the whole",
+        "equivalent": "It has the distribution of the whole.",
+        "inconclusive": "Whether it has the distribution of the whole stays open.",
+        "different": "It differs from the whole.",
     }
-    return f"{words[facts.verdict]}{worst}."
+    return words[facts.verdict]
 
 
 def _different(facts: SampleEvidence) -> tuple[str, ...]:
     return tuple(sentence(test.text) for test in facts.tests if test.verdict == "different" and test.text)
-
-
-def _risks(facts: SampleEvidence, told: set[str]) -> list[str]:
-    """Return the risks of the sample that no note tells already."""
-    lines = []
-    if facts.n_duplicate_rows and not told & {"duplicate-rows", "coarse-rows"}:
-        lines.append(f"Risk: {counted(facts.n_duplicate_rows, 'duplicate row')}.")
-    if facts.rare_classes and "rare-classes" not in told:
-        rare = joined((f"{name} ({counted(n, 'row')})" for name, n in facts.rare_classes), most=5)
-        lines.append(f"Risk: fewer rows than folds in {rare}.")
-    return lines
 
 
 def features(record: Record) -> tuple[str, ...]:
