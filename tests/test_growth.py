@@ -131,7 +131,6 @@ def test_a_size_is_trained_as_scikit_learn_trains_it() -> None:
         deadline=Deadline.never(),
         study="half",
     )
-    assert fits is not None
     X, y = np.asarray(drawn.table.X), drawn.table.y
     for regularizer, fit in fits.items():
         for fold in folds:
@@ -170,22 +169,19 @@ def test_fits_of_a_size_are_taken_from_the_journal(tmp_path: Path) -> None:
                 )
             )
     first, second = found
-    assert first is not None
-    assert second is not None
     assert list(first) == list(second) == [Regularizer(l2=0.1), Regularizer(l2=0.4)]
     for one, other in zip(first.values(), second.values(), strict=True):
         np.testing.assert_array_equal(one.losses, other.losses)
 
 
-def test_a_size_that_a_deadline_cuts_is_none_and_lost_rows_are_left_out() -> None:
+def test_what_a_deadline_cuts_and_what_lost_rows_is_left_out() -> None:
     family = RidgeFamily(failing=lambda job: job.regularizer.l2 == 0.4)
     wanted = [Regularizer(l2=0.1), Regularizer(l2=0.4)]
     rest = {"seed": 0, "deadline": Deadline.never(), "study": "quarter"}
     found = train_size(family, family.prepared(), wanted, **rest)  # type: ignore[arg-type]
-    assert found is not None
     assert list(found) == [Regularizer(l2=0.1)]
     cut = RidgeFamily(n_at_most=1)
-    assert train_size(cut, cut.prepared(), wanted, **rest) is None  # type: ignore[arg-type]
+    assert len(train_size(cut, cut.prepared(), wanted, **rest)) < len(wanted)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------- the advice

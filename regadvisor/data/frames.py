@@ -111,7 +111,7 @@ class FrameColumn:
 def are_plain_numbers(values: AnySeries | pd.DataFrame) -> bool:
     """Return whether every column is of a numeric dtype of NumPy, so that no value need be looked at."""
     dtypes = [values.dtype] if isinstance(values, pd.Series) else values.dtypes
-    return all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes)
+    return all(map(is_plain, dtypes))
 
 
 def as_one_array(frame: pd.DataFrame, known: Sequence[Column] | None = None) -> NDArray[Any] | None:

@@ -109,7 +109,7 @@ class Growing:
             study="all rows",
             store=store,
         )
-        if fits is None or none not in fits or advised not in fits:
+        if none not in fits or advised not in fits:
             return None
         panel = Panel(
             losses={"none": fits[none].losses[None], "pick": fits[advised].losses[None]},
@@ -178,21 +178,17 @@ def train_size(
     deadline: Deadline,
     study: str,
     store: Journal | None = None,
-) -> dict[Regularizer, Fit] | None:
-    """Train regularizers on the folds of one size.
+) -> dict[Regularizer, Fit]:
+    """Train regularizers on the folds of one size; return the fits that lost no tested row.
+
+    Those that did not converge are among them, those that the deadline cut are not.
 
     `prepared`: the size's folds. `study`: name of these fits in `store`.
-
-    The fits that lost no tested row; those that did not converge are among them. None if the deadline cut
-    one.
     """
     jobs = [Job(regularizer=each, seed=seed) for each in regularizers]
     found = {job: None if store is None else store.find(study, job, None, prepared) for job in jobs}
     known = {job for job in jobs if found[job] is not None}
     is_tested = Results(prepared=prepared).is_tested
-
-    def is_usable(fit: Fit) -> bool:
-        return bool(np.isfinite(fit.losses[is_tested]).all())
 
     def keep(fit: Fit) -> None:
         if found[fit.job] is None:
@@ -203,7 +199,8 @@ def train_size(
     if len(known) < len(jobs):
         for fit in family.train(prepared, jobs, deadline=deadline, on_fit=keep, known=known):
             keep(fit)
-    fits = [fit for fit in found.values() if fit is not None]
-    if len(fits) < len(jobs):
-        return None
-    return {fit.job.regularizer: fit for fit in fits if is_usable(fit)}
+    return {
+        job.regularizer: fit
+        for job, fit in found.items()
+        if fit is not None and np.isfinite(fit.losses[is_tested]).all()
+    }
