@@ -10,31 +10,17 @@ by the scatter that other sets showed per √(log ratio). No gain is assumed to 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special
+
+from regadvisor.records import GainAtFull
 
 #: The normal distribution of the power: points in standard deviations, and their probabilities.
 _POINTS = np.linspace(-4.0, 4.0, 201)
 _MASS = np.exp(-0.5 * _POINTS**2) / np.exp(-0.5 * _POINTS**2).sum()
 #: A gain is never taken for better known than this, as a share of the loss.
 _SMALLEST_SE = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class GainAtFull:
-    """What is expected of a gain at the full size."""
-
-    #: Median and 95% interval, as shares of the loss of none. The mean would be misleading:
-    #: a few powers far below 0, at which gains grow without bound, would rule it.
-    gain: float
-    low: float
-    high: float
-    #: Mass of a gain above, within and below ± the region.
-    p_better: float
-    p_same: float
-    p_worse: float
 
 
 def gain_at_full(

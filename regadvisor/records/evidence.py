@@ -327,7 +327,22 @@ class SizePoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowthEvidence:
+class GainAtFull:
+    """What is expected of a gain at the full size."""
+
+    #: Median and 95% interval, as shares of the loss of none. The mean would be misleading:
+    #: a few powers far below 0, at which gains grow without bound, would rule it.
+    gain: float
+    low: float
+    high: float
+    #: Mass of a gain above, within and below the region in which two losses are the same.
+    p_better: float
+    p_same: float
+    p_worse: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthEvidence(GainAtFull):
     """Read by Q10: what the pick's gain over no regularization is expected to be at the full size."""
 
     kind: Kind
@@ -337,14 +352,6 @@ class GrowthEvidence:
     #: ``"checked"``: the gain was measured on all rows; ``"prior"``: all is known from the sample alone.
     source: Literal["checked", "prior"]
     sizes: tuple[SizePoint, ...]
-    #: Gain at the full size as a share of the loss of none: its median and 95% interval.
-    gain: float
-    low: float
-    high: float
-    #: Mass of a gain above, within and below the region in which two losses are the same.
-    p_better: float
-    p_same: float
-    p_worse: float
 
 
 @dataclass(frozen=True, kw_only=True)
