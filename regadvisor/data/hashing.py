@@ -50,18 +50,14 @@ def digest(values: NDArray[Any]) -> bytes:
     return blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
 
 
-def cell_hashes(
-    values: NDArray[Any], places: NDArray[np.uint64], *, has_missing: bool = True
-) -> NDArray[np.uint64]:
+def cell_hashes(values: NDArray[Any], places: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return one hash per cell, 0 where the value is 0; `values` is broadcast against `places`.
 
-    `values`: never written into. `places`: from :func:`numbered`. `has_missing`: whether there may be NaN,
-    which has many bit patterns.
+    `values`: never written into. `places`: from :func:`numbered`.
     """
     numbers = np.array(values, dtype=np.float64, order="C")
     is_zero = numbers == 0.0
-    if has_missing:
-        numbers[np.isnan(numbers)] = np.nan
+    numbers[np.isnan(numbers)] = np.nan  # which has many bit patterns
     bits = numbers.view(np.uint64)
     np.bitwise_xor(bits, places, out=bits)
     mix(bits, scratch=np.empty_like(bits))
