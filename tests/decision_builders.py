@@ -31,7 +31,6 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import Regularizer
 from regadvisor.search.results import Results, panel_arrays
-from regadvisor.search.tune import Tuned
 
 LINEAR = without(EXTENDED, "Q8", "Q9")
 N, N_FOLDS, N_DRAWS = 200, 5, 40
@@ -100,16 +99,13 @@ def trained(losses: Losses, *, constant: np.ndarray | None = None, n_features: i
         n_folds=N_FOLDS,
     )
     return Trained(
-        prepared=prepared,
-        tuned=Tuned(results=results, cut=None, n_resumed=0),
-        panel=panel,
-        honest=honest_losses(panel, seed=0, n_boot=50),
+        prepared=prepared, results=results, panel=panel, honest=honest_losses(panel, seed=0, n_boot=50)
     )
 
 
 def scores_of(found: Trained, **changes: Any) -> ScoreEvidence:
     """Return the score evidence of a search, as the gatherer makes it."""
-    kinds = tuple(found.tuned.results.by_kind)
+    kinds = tuple(found.results.by_kind)
     honest = {kind: found.honest.loss(kind) for kind in kinds}
     plain = ScoreEvidence(
         loss_name="log loss",

@@ -15,7 +15,7 @@ from search_fakes import RidgeFamily, make_effort, planned
 from regadvisor.families.base import Fit, Fold, Job, Prepared
 
 if TYPE_CHECKING:
-    from regadvisor.search.tune import Tuned
+    from regadvisor.search.results import Results
 
 
 class Shipped(RidgeFamily):
@@ -53,7 +53,7 @@ class Shipped(RidgeFamily):
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
-def tuned_by(family: Shipped, executor: Any, storage: Path | None = None) -> Tuned:
+def tuned_by(family: Shipped, executor: Any, storage: Path | None = None) -> Results:
     # Imported here: a process that works for the tests imports this file, and has no use for them.
     from regadvisor.data.source import make_table
     from regadvisor.deadline import Deadline
@@ -70,8 +70,8 @@ def tuned_by(family: Shipped, executor: Any, storage: Path | None = None) -> Tun
         )
 
 
-def fits_of(tuned: Tuned) -> list[tuple[str, Job, float]]:
-    return [(fit.job.kind, fit.job, float(np.mean(fit.losses))) for fit in tuned.results.fits]
+def fits_of(tuned: Results) -> list[tuple[str, Job, float]]:
+    return [(fit.job.kind, fit.job, float(np.mean(fit.losses))) for fit in tuned.fits]
 
 
 def n_trained(family: Shipped, job: Job) -> int:

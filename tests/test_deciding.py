@@ -507,7 +507,7 @@ def test_a_family_is_told_what_its_strengths_depend_on(validation: Any, is_forwa
     (by,) = family.rescalings
     assert (by.n_sample, by.n_rows, by.n_features) == (N, 4 * N, 6)
     assert by.is_forward == is_forward
-    fit = found.tuned.results.by_kind["l2"][0]
+    fit = found.results.by_kind["l2"][0]
     assert family.trainings == [(fit, N, 4 * N, SEEDS["model"])]
 
 
@@ -517,7 +517,7 @@ def test_the_best_candidate_is_picked_and_its_ties_are_reported() -> None:
     found = trained(losses)
     strength = decider(found, evidence_of(scores_of(found))).decide().strength
     assert strength.on_sample == Regularizer(l2=100.0)
-    fits = found.tuned.results.by_kind["l2"]
+    fits = found.results.by_kind["l2"]
     strengths = [fit.job.regularizer.strengths() for fit in fits]
     assert strength.ties == strength_ties(found.panel, "l2", strengths, 2) == {"l2": (10.0, 100.0)}
 
@@ -529,7 +529,7 @@ def test_the_first_of_the_baselines_seeds_stands_for_no_regularization() -> None
     family = RecordingFamily()
     decision = decider(found, evidence_of(scores_of(found)), family=family).decide()
     assert decision.strength.regularizer == Regularizer()
-    assert family.trainings[0][0] is found.tuned.results.by_kind["none"][0]
+    assert family.trainings[0][0] is found.results.by_kind["none"][0]
 
 
 # ------------------------------------------------------------------------------------------ no signal
@@ -540,7 +540,7 @@ def test_without_a_signal_the_penalty_that_came_nearest_is_built() -> None:
     found = trained(losses)
     evidence, family = evidence_of(scores_of(found)), RecordingFamily()
     decision = decider(found, evidence, family=family, n_rows=4 * N).decide()
-    l1 = found.tuned.results.by_kind["l1"][0]
+    l1 = found.results.by_kind["l1"][0]
     assert family.trainings == [(l1, N, 4 * N, SEEDS["model"])]
     assert decision.training == LinearFamily().training(l1, n_sample=N, n_rows=4 * N, seed=SEEDS["model"])
     assert decision.status == "no_signal"
@@ -575,16 +575,16 @@ def test_no_signal_is_not_said_after_one_fold_of_several() -> None:
 def test_a_network_that_still_learns_is_told_so_with_and_without_a_signal() -> None:
     for losses, constant in ((clear(), 2.0 * BASE), (clear(l2=1.2, l1=1.3, elasticnet=1.25), 0.5 * BASE)):
         found = trained(losses, constant=constant)
-        fits = found.tuned.results.by_kind["l2"]
+        fits = found.results.by_kind["l2"]
         learning = replace(
             fits[0],
             halfway=np.array([9.0, 8.0]),
             epochs=np.full(5, 8.0),
             train_losses=np.full(5, 0.999 * fits[0].losses.mean()),
         )
-        others = tuple(learning if fit is fits[0] else fit for fit in found.tuned.results.fits)
-        results = replace(found.tuned.results, fits=others)
-        found = replace(found, tuned=replace(found.tuned, results=results))
+        others = tuple(learning if fit is fits[0] else fit for fit in found.results.fits)
+        results = replace(found.results, fits=others)
+        found = replace(found, results=results)
         (note,) = decider(found, evidence_of(scores_of(found))).decide().notes
         assert note.code == "still-learning"
         assert f"8 epochs, the loss fell from 9 to {learning.train_loss:.3g} in training" in note.text
@@ -710,7 +710,7 @@ def test_a_flip_of_unknown_distance_comes_last() -> None:
 
 
 def test_training_losses_are_those_of_the_folds_that_a_deadline_left() -> None:
-    fit = trained(clear()).tuned.results.by_kind["l2"][0]
+    fit = trained(clear()).results.by_kind["l2"][0]
     part = replace(fit, folds=(0, 2), train_losses=np.array([0.1, np.nan, 0.2, np.nan, np.nan]))
     assert part.train_loss == pytest.approx(0.15)
     assert fit.train_loss == pytest.approx(fit.train_losses.mean())
@@ -778,7 +778,7 @@ def test_scores_are_reported_of_the_models_as_trained_on_the_sample(monkeypatch:
         decision = made.decide()
         assert decision.scores is not None
         assert (decision.scores.reported, decision.scores.reported_name) == ({"none": 0.1}, "own_score")
-        by_kind = found.tuned.results.by_kind
+        by_kind = found.results.by_kind
         *on_sample, advised = family.trainings
         assert advised == (by_kind["l2"][0], N, 4 * N, SEEDS["model"])
         assert on_sample == [(by_kind[kind][0], N, N, SEEDS["model"]) for kind in ("none", "l2")]

@@ -20,11 +20,12 @@ from regadvisor.errors import StorageError
 from regadvisor.families.base import Fit, Job
 from regadvisor.regularizer import Regularizer
 from regadvisor.search import store
+from regadvisor.search.results import Results
 from regadvisor.search.store import opened, read_settings
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.tune import tune
 
 
-def run(path: Path) -> Tuned:
+def run(path: Path) -> Results:
     family = RidgeFamily()
     settings = {"seed": 5, "fingerprint": "abc", "deadline": Deadline.never()}
     return tune(family, family.prepared(), planned(family, make_effort()), storage=path, **settings)  # type: ignore[arg-type]
@@ -132,7 +133,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "journal.log"
     with opened(path), pytest.raises(StorageError, match="one run at a time"):
         run(path)
-    assert len(run(path).results.fits) > 0
+    assert len(run(path).fits) > 0
 
 
 def test_a_run_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_run_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
     timer = threading.Timer(0.2, held.__exit__, args=(None, None, None))
     timer.start()
     try:
-        assert len(run(path).results.fits) > 0
+        assert len(run(path).fits) > 0
     finally:
         timer.join()
 

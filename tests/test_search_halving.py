@@ -17,13 +17,13 @@ from regadvisor.plan.effort import first_stage, n_kept
 from regadvisor.regularizer import Regularizer
 from regadvisor.search.halving import merged, survivors
 from regadvisor.search.results import Results, panel_arrays, to_scores
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.tune import tune
 
 N_FOLDS = StagedFamily.n_folds
 FIRST = (0, 1)
 
 
-def search(family: StagedFamily, storage: Path | None = None) -> Tuned:
+def search(family: StagedFamily, storage: Path | None = None) -> Results:
     return tune(
         family,  # type: ignore[arg-type]
         family.prepared(),
@@ -40,7 +40,7 @@ def kinds(results: Results, *, is_stopped: bool) -> list[str]:
 
 def test_a_third_of_every_kind_goes_on_and_the_baseline_always() -> None:
     family = StagedFamily(noise=1.0)
-    results = search(family).results
+    results = search(family)
     assert kinds(results, is_stopped=False) == ["none"] * 3 + ["l2"] * 2 + ["l1"] * 2 + ["elasticnet"] * 2
     assert kinds(results, is_stopped=True) == ["l2"] * 3 + ["l1"] * 3 + ["elasticnet"] * 4
     assert family.fold_fits == 19 * 2 + 9 * 3
@@ -48,7 +48,7 @@ def test_a_third_of_every_kind_goes_on_and_the_baseline_always() -> None:
 
 def test_survivors_are_what_training_on_all_folds_gives() -> None:
     family = StagedFamily(noise=1.0)
-    results = search(family).results
+    results = search(family)
     everywhere = StagedFamily(noise=1.0)
     for fit in results.fits:
         (whole,) = everywhere.train(results.prepared, [fit.job], deadline=Deadline.never())
@@ -61,7 +61,7 @@ def test_survivors_are_what_training_on_all_folds_gives() -> None:
 
 
 def test_survivors_lead_on_the_first_folds() -> None:
-    results = search(StagedFamily(noise=1.0)).results
+    results = search(StagedFamily(noise=1.0))
     rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
     for kind in ("l2", "l1", "elasticnet"):
         own = [fit for fit in results.fits if fit.job.kind == kind]
@@ -71,7 +71,7 @@ def test_survivors_lead_on_the_first_folds() -> None:
 
 
 def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
-    results = search(StagedFamily(noise=1.0)).results
+    results = search(StagedFamily(noise=1.0))
     assert {kind: len(losses) for kind, losses in panel_arrays(results).items()} == {
         "none": 1,
         "l2": 2,
@@ -92,9 +92,7 @@ def test_the_stopped_are_in_the_table_but_not_in_the_comparisons() -> None:
 def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(noise: float) -> None:
     family = StagedFamily(noise=noise)
     effort = replace(make_effort(one=5, two=6), n_rounds=2)
-    results = tune(
-        family, family.prepared(), planned(family, effort), seed=0, deadline=Deadline.never()
-    ).results  # type: ignore[arg-type]
+    results = tune(family, family.prepared(), planned(family, effort), seed=0, deadline=Deadline.never())  # type: ignore[arg-type]
     rows = np.concatenate([results.prepared.folds[k].test for k in FIRST])
     n_later, n_gone_on = 0, 0
     for kind, n_portfolio in (("l2", 5), ("l1", 5), ("elasticnet", 6)):
@@ -109,7 +107,7 @@ def test_later_candidates_go_on_only_if_ahead_of_the_leader_on_the_first_folds(n
 
 def test_what_does_not_converge_never_goes_on() -> None:
     family = StagedFamily(noise=1.0, failing=lambda job: job.regularizer.l2 == 0.1)
-    results = search(family).results
+    results = search(family)
     failed = [fit for fit in results.fits if fit.job.regularizer.l2 == 0.1]
     assert failed
     assert all(fit.folds is not None for fit in failed)
@@ -122,9 +120,9 @@ def test_a_run_that_was_cut_goes_on_where_it_was(tmp_path: Path, n_first_run: in
     cut = StagedFamily(noise=1.0, n_at_most=n_first_run)
     search(cut, journal)
     rest = StagedFamily(noise=1.0)
-    resumed = search(rest, journal).results
+    resumed = search(rest, journal)
     whole = StagedFamily(noise=1.0)
-    for one, other in zip(resumed.fits, search(whole).results.fits, strict=True):
+    for one, other in zip(resumed.fits, search(whole).fits, strict=True):
         assert one.job == other.job
         assert one.folds == other.folds
         np.testing.assert_array_equal(one.losses, other.losses)
@@ -138,7 +136,7 @@ def test_what_a_deadline_cuts_is_compared_on_the_first_folds(n_rest: int, n_fold
             self.n_at_most = 19 if options["folds"] == FIRST else n_rest
             return super().train(prepared, jobs, **options)  # type: ignore[arg-type]
 
-    results = search(Cut(noise=1.0)).results
+    results = search(Cut(noise=1.0))
     assert results.n_folds == n_folds
     assert set(results.by_kind) == {"none", "l2", "l1", "elasticnet"}
     if n_folds == 2:
@@ -153,7 +151,7 @@ def test_two_fits_become_one() -> None:
     family = StagedFamily(noise=1.0)
     prepared, first_folds = family.prepared(), first_stage(range(N_FOLDS), 2)
     stages = (first_folds, tuple(range(2, N_FOLDS)))
-    job = Job(regularizer=search(family).results.fits[-1].job.regularizer)
+    job = Job(regularizer=search(family).fits[-1].job.regularizer)
     parts = [family.train(prepared, [job], deadline=Deadline.never(), folds=folds)[0] for folds in stages]
     first, rest = replace(parts[0], folds=stages[0]), replace(parts[1], folds=stages[1])
     (whole,) = family.train(prepared, [job], deadline=Deadline.never())

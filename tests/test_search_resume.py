@@ -22,19 +22,20 @@ from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Fold, Job
 from regadvisor.search.identity import folds_digest, identity
+from regadvisor.search.results import Results
 from regadvisor.search.store import read_settings, write_settings
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.tune import tune
 
 FIT_FIELDS = ("losses", "train_losses", "zeroed", "epochs")
 
 
-def run(path: Path | None, family: RidgeFamily | None = None, **changes: object) -> Tuned:
+def run(path: Path | None, family: RidgeFamily | None = None, **changes: object) -> Results:
     family = family or RidgeFamily(noise=100.0)  # so that the best lies on the edge, and the search moves on
     settings = {"seed": 5, "fingerprint": "abc", "deadline": Deadline.never(), **changes}
     return tune(family, family.prepared(), planned(family, make_effort()), storage=path, **settings)  # type: ignore[arg-type]
 
 
-def described(tuned: Tuned) -> list[tuple[object, ...]]:
+def described(tuned: Results) -> list[tuple[object, ...]]:
     return [
         (
             fit.job,
@@ -44,40 +45,39 @@ def described(tuned: Tuned) -> list[tuple[object, ...]]:
             fit.converged,
             fit.is_limit,
         )
-        for fit in tuned.results.fits
+        for fit in tuned.fits
     ]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Tuned]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Results]:
     """The journal of an undisturbed run, and what a run without one gives."""
     path = tmp_path_factory.mktemp("whole") / "journal.log"
     run(path)
     return path.read_bytes(), run(None)
 
 
-def test_a_journal_changes_nothing(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_a_journal_changes_nothing(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     _, expected = whole
     path = tmp_path / "journal.log"
     assert described(run(path)) == described(expected)
-    assert n_stored(path) == len(expected.results.fits)
+    assert n_stored(path) == len(expected.fits)
 
 
-def test_a_finished_run_is_read_and_not_trained(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_a_finished_run_is_read_and_not_trained(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     content, expected = whole
     path = tmp_path / "journal.log"
     path.write_bytes(content)
     family = RidgeFamily(noise=100.0)
     again = run(path, family)
     assert family.trained == []
-    assert again.n_resumed == len(expected.results.fits)
     assert described(again) == described(expected)
     assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("n_fits", [0, 1, 2, 5, 12, 23])
 def test_a_journal_of_any_number_of_fits_is_continued(
-    whole: tuple[bytes, Tuned], tmp_path: Path, n_fits: int
+    whole: tuple[bytes, Results], tmp_path: Path, n_fits: int
 ) -> None:
     content, expected = whole
     path = tmp_path / "journal.log"
@@ -86,12 +86,11 @@ def test_a_journal_of_any_number_of_fits_is_continued(
     family = RidgeFamily(noise=100.0)
     resumed = run(path, family)
     assert described(resumed) == described(expected)
-    assert resumed.n_resumed == n_fits
-    assert len(family.trained) == len(expected.results.fits) - n_fits
-    assert n_stored(path) == len(expected.results.fits)
+    assert len(family.trained) == len(expected.fits) - n_fits
+    assert n_stored(path) == len(expected.fits)
 
 
-def test_a_log_cut_anywhere_is_continued(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_a_log_cut_anywhere_is_continued(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     """What lies beside the journal while a run is going may end at any byte."""
     path, moment = tmp_path / "journal.log", tmp_path / "moment"
     left: list[Path] = []
@@ -108,9 +107,9 @@ def test_a_log_cut_anywhere_is_continued(whole: tuple[bytes, Tuned], tmp_path: P
     for offset in [0, 1, 31, 32, 33, *np.linspace(100, len(log), 9).astype(int)]:
         path.write_bytes(content)
         wal(path).write_bytes(log[:offset])
-        resumed = run(path)
-        known.append(resumed.n_resumed)
-        assert described(resumed) == described(whole[1])
+        family = RidgeFamily(noise=100.0)
+        assert described(run(path, family)) == described(whole[1])
+        known.append(len(whole[1].fits) - len(family.trained))
         assert not wal(path).exists()
     assert known == sorted(known)
     assert (known[0], known[-1]) == (0, 3)
@@ -126,7 +125,7 @@ def work(path: Path, done: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_trains_no_finished_fit_twice(
-    whole: tuple[bytes, Tuned], tmp_path: Path
+    whole: tuple[bytes, Results], tmp_path: Path
 ) -> None:
     path, done = tmp_path / "journal.log", tmp_path / "done.txt"
     context = multiprocessing.get_context("forkserver")
@@ -155,13 +154,14 @@ def test_a_run_killed_again_and_again_trains_no_finished_fit_twice(
     assert not wal(path).exists()
 
 
-def test_a_run_cut_by_its_deadline_is_completed(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_a_run_cut_by_its_deadline_is_completed(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     first = run(path, RidgeFamily(noise=100.0, n_at_most=4))
     assert first.cut is not None
-    second = run(path)
+    family = RidgeFamily(noise=100.0)
+    second = run(path, family)
     assert second.cut is None
-    assert second.n_resumed == len(first.results.fits)
+    assert len(family.trained) == len(second.fits) - len(first.fits)
     assert described(second) == described(whole[1])
 
 
@@ -173,13 +173,15 @@ def test_fits_that_did_not_converge_are_not_trained_again(tmp_path: Path) -> Non
     first = run(path, RidgeFamily(failing=is_weak))
     family = RidgeFamily(failing=is_weak)
     second = run(path, family)
-    assert first.results.n_excluded == second.results.n_excluded
-    assert sum(first.results.n_excluded.values()) > 0
+    assert first.n_excluded == second.n_excluded
+    assert sum(first.n_excluded.values()) > 0
     assert family.trained == []
     assert described(first) == described(second)
 
 
-def test_an_error_while_training_keeps_what_was_finished(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_an_error_while_training_keeps_what_was_finished(
+    whole: tuple[bytes, Results], tmp_path: Path
+) -> None:
     path = tmp_path / "journal.log"
 
     def fails_late(job: Job) -> bool:
@@ -188,11 +190,12 @@ def test_an_error_while_training_keeps_what_was_finished(whole: tuple[bytes, Tun
         return False
 
     interrupted = run(path, RidgeFamily(noise=100.0, failing=fails_late))
-    assert interrupted.is_interrupted
-    assert set(interrupted.results.by_kind) == {"none", "l2", "l1"}
-    resumed = run(path)
-    assert resumed.n_resumed == 3
-    assert described(resumed) == described(whole[1])
+    assert interrupted.cut is not None
+    assert interrupted.cut.startswith("Ctrl-C came")
+    assert set(interrupted.by_kind) == {"none", "l2", "l1"}
+    family = RidgeFamily(noise=100.0)
+    assert described(run(path, family)) == described(whole[1])
+    assert len(family.trained) == len(whole[1].fits) - 3
 
 
 # --------------------------------------------------------------------------------------------- errors
@@ -203,7 +206,7 @@ def test_an_error_while_training_keeps_what_was_finished(whole: tuple[bytes, Tun
     [({"seed": 6}, "random_state was 5, now 6"), ({"fingerprint": "x"}, "fingerprint was 'abc', now 'x'")],
 )
 def test_another_run_is_refused(
-    whole: tuple[bytes, Tuned], tmp_path: Path, changes: dict[str, object], words: str
+    whole: tuple[bytes, Results], tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     path = tmp_path / "journal.log"
     path.write_bytes(whole[0])
@@ -212,7 +215,7 @@ def test_another_run_is_refused(
     assert path.read_bytes() == whole[0]
 
 
-def test_another_effort_or_sample_is_refused(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_another_effort_or_sample_is_refused(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     path.write_bytes(whole[0])
     family = RidgeFamily()
@@ -246,7 +249,7 @@ def test_settings_are_left_for_the_next_run(tmp_path: Path) -> None:
     assert family.trained == []
 
 
-def test_a_journal_without_settings_has_none(whole: tuple[bytes, Tuned], tmp_path: Path) -> None:
+def test_a_journal_without_settings_has_none(whole: tuple[bytes, Results], tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     path.write_bytes(whole[0])
     assert read_settings(path) is None

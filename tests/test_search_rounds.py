@@ -19,9 +19,9 @@ from regadvisor.families.base import Job
 from regadvisor.plan.effort import first_stage
 from regadvisor.regularizer import KINDS, Kind
 from regadvisor.search.cuts import affordable, measured_costs, opening_folds
-from regadvisor.search.results import to_scores
+from regadvisor.search.results import Results, to_scores
 from regadvisor.search.store import Journal
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.tune import tune
 from regadvisor.words import number
 
 PLANNED: dict[Kind, int] = {"none": 1, "l2": 8, "l1": 8, "elasticnet": 12}
@@ -34,7 +34,7 @@ def search(
     storage: Path | None = None,
     n_first: int = 0,
     progress: Callable[[str, float], None] | None = None,
-) -> Tuned:
+) -> Results:
     effort = make_effort(one=5, two=6, seeds=1, n_rounds=0)
     return tune(
         family,  # type: ignore[arg-type]
@@ -47,8 +47,8 @@ def search(
     )
 
 
-def losses(tuned: Tuned) -> dict[str, float]:
-    return {repr(fit.job): float(np.nansum(fit.losses)) for fit in tuned.results.fits}
+def losses(tuned: Results) -> dict[str, float]:
+    return {repr(fit.job): float(np.nansum(fit.losses)) for fit in tuned.fits}
 
 
 def test_under_a_deadline_the_charts_own_fits_come_first_on_one_fold() -> None:
@@ -97,7 +97,7 @@ def test_ctrl_c_after_the_first_fits_leaves_them_without_a_deadline() -> None:
             return super().train(prepared, jobs, **options)
 
     tuned = search(Interrupted(), deadline=Deadline.never())
-    assert {fit.job.kind for fit in tuned.results.fits} == {"none", "elasticnet", "l2", "l1"}
+    assert {fit.job.kind for fit in tuned.fits} == {"none", "elasticnet", "l2", "l1"}
 
 
 @pytest.mark.parametrize("n_first", [0, 2])
@@ -107,9 +107,7 @@ def test_the_first_fits_change_no_result_and_are_not_trained_twice(n_first: int)
     assert losses(first) == losses(second)
     assert first.cut is second.cut is None
     assert hurried.fold_fits == calm.fold_fits
-    assert [fit.folds is not None for fit in first.results.fits] == [
-        fit.folds is not None for fit in second.results.fits
-    ]
+    assert [fit.folds is not None for fit in first.fits] == [fit.folds is not None for fit in second.fits]
 
 
 def test_a_deadline_after_the_first_fits_leaves_a_comparison_of_all_kinds_on_their_fold() -> None:
@@ -120,9 +118,9 @@ def test_a_deadline_after_the_first_fits_leaves_a_comparison_of_all_kinds_on_the
             return super().train(prepared, jobs, **options)
 
     tuned = search(Ending())
-    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2", "l1"}
-    assert tuned.results.folds == (0,)
-    assert not any(score.is_stopped for score in to_scores(tuned.results))
+    assert set(tuned.by_kind) == {"none", "elasticnet", "l2", "l1"}
+    assert tuned.folds == (0,)
+    assert not any(score.is_stopped for score in to_scores(tuned))
     assert tuned.cut is not None
     assert tuned.cut.startswith("the time was up after 0 of 17 fits")
 
@@ -131,11 +129,11 @@ def test_the_plan_is_made_again_from_what_the_first_fits_cost() -> None:
     # 17 candidates on five folds take 8.5 s at 0.1 s each: a deadline of 2.5 s has room for far fewer.
     family = StagedFamily(pause_s=0.1)
     tuned = search(family, deadline=Deadline.after(2.5))
-    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2", "l1"}
-    assert 1 <= tuned.results.n_folds < 5
+    assert set(tuned.by_kind) == {"none", "elasticnet", "l2", "l1"}
+    assert 1 <= tuned.n_folds < 5
     assert tuned.cut is not None
     assert "folds were used" in tuned.cut
-    assert Counter(fit.job.kind for fit in tuned.results.fits)["l2"] >= 1
+    assert Counter(fit.job.kind for fit in tuned.fits)["l2"] >= 1
 
 
 def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +141,8 @@ def test_candidates_that_the_plan_leaves_out_are_not_trained(monkeypatch: pytest
     monkeypatch.setattr("regadvisor.search.rounds.affordable", lambda *args, **options: (2, kept))
     family = StagedFamily()
     tuned = search(family, deadline=Deadline.after(60.0))
-    assert Counter(fit.job.kind for fit in tuned.results.fits) == kept
-    assert (tuned.results.n_folds, family.fold_fits) == (2, 2 * sum(kept.values()))
+    assert Counter(fit.job.kind for fit in tuned.fits) == kept
+    assert (tuned.n_folds, family.fold_fits) == (2, 2 * sum(kept.values()))
     assert tuned.cut is not None
     assert "after 7 of" in tuned.cut
 
@@ -154,9 +152,8 @@ def test_ctrl_c_after_a_fit_leaves_what_is_known() -> None:
         return KeyboardInterrupt() if job.kind == "l1" else None
 
     tuned = search(StagedFamily(raising=interrupting))
-    assert tuned.is_interrupted
-    assert set(tuned.results.by_kind) == {"none", "elasticnet", "l2"}
-    assert tuned.results.folds == (0,)
+    assert set(tuned.by_kind) == {"none", "elasticnet", "l2"}
+    assert tuned.folds == (0,)
     assert tuned.cut is not None
     assert tuned.cut.startswith("Ctrl-C came after")
 
@@ -168,7 +165,7 @@ def test_what_is_called_best_so_far_is_what_ctrl_c_leaves() -> None:
         return KeyboardInterrupt() if job.kind == "l1" else None
 
     tuned = search(StagedFamily(raising=interrupting), progress=lambda stage, share: said.append(stage))
-    losses = {fit.job.kind: tuned.results.fit_loss(fit) for fit in tuned.results.fits}
+    losses = {fit.job.kind: tuned.fit_loss(fit) for fit in tuned.fits}
     best = min(losses, key=losses.__getitem__)
     name = {"none": "none", "elasticnet": "L1+L2", "l2": "L2"}[best]
     assert said[-1] == f"training, best so far: {name} (loss {number(losses[best])}, 1/5 folds)"
@@ -184,7 +181,7 @@ def test_an_error_in_one_fit_leaves_the_others() -> None:
         return RuntimeError("bad weights") if job.regularizer.l2 == 0.01 else None
 
     failed, whole = search(StagedFamily(raising=failing)), search(StagedFamily())
-    lost = {repr(fit.job) for fit in whole.results.fits if failing(fit.job)}
+    lost = {repr(fit.job) for fit in whole.fits if failing(fit.job)}
     assert lost
     assert losses(failed) == {key: value for key, value in losses(whole).items() if key not in lost}
     assert failed.cut == f"{len(lost)} fits failed (RuntimeError: bad weights)"
@@ -221,7 +218,7 @@ def test_an_interrupted_run_is_continued_where_it_was(tmp_path: Path) -> None:
         return KeyboardInterrupt() if job.regularizer.l1 == 1.0 else None
 
     first = StagedFamily(raising=interrupting)
-    assert search(first, storage=path, n_first=2).is_interrupted
+    assert str(search(first, storage=path, n_first=2).cut).startswith("Ctrl-C came")
     second, whole = StagedFamily(), StagedFamily()
     assert losses(search(second, storage=path, n_first=2)) == losses(search(whole, n_first=2))
     assert first.fold_fits + second.fold_fits == whole.fold_fits

@@ -16,10 +16,11 @@ from regadvisor.candidates import Range
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Fit, Job, Prepared
 from regadvisor.regularizer import Regularizer
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.results import Results
+from regadvisor.search.tune import tune
 
 
-def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = None, **effort: int) -> Tuned:
+def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = None, **effort: int) -> Results:
     return tune(
         family,
         family.prepared(),
@@ -29,12 +30,12 @@ def search(family: RidgeFamily, *, seed: int = 0, deadline: Deadline | None = No
     )
 
 
-def described(tuned: Tuned) -> list[tuple[object, ...]]:
-    return [(fit.job, fit.losses.tobytes()) for fit in tuned.results.fits]
+def described(tuned: Results) -> list[tuple[object, ...]]:
+    return [(fit.job, fit.losses.tobytes()) for fit in tuned.fits]
 
 
-def counts(tuned: Tuned) -> dict[str, int]:
-    return dict(Counter(fit.job.kind for fit in tuned.results.fits))
+def counts(tuned: Results) -> dict[str, int]:
+    return dict(Counter(fit.job.kind for fit in tuned.fits))
 
 
 def test_the_same_seed_gives_the_same_search() -> None:
@@ -56,13 +57,12 @@ def test_every_kind_gets_its_trials() -> None:
     assert counts(tuned) == expected
     assert list(counts(tuned)) == list(expected)
     assert tuned.cut is None
-    assert tuned.n_resumed == 0
 
 
 def test_a_short_search_is_the_beginning_of_the_portfolio() -> None:
     family = RidgeFamily()
     tuned = search(family, one=3, two=3, seeds=1, n_rounds=0)
-    strengths = [fit.job.regularizer.strengths()["l2"] for fit in tuned.results.fits if fit.job.kind == "l2"]
+    strengths = [fit.job.regularizer.strengths()["l2"] for fit in tuned.fits if fit.job.kind == "l2"]
     assert strengths == list(ONE[:3])
     assert len(family.calls) == 1
 
@@ -85,7 +85,7 @@ def test_jobs_are_interleaved_baseline_first() -> None:
 def test_only_the_baseline_has_several_seeds() -> None:
     tuned = search(RidgeFamily())
     seeds = {
-        kind: {fit.job.seed for fit in tuned.results.fits if fit.job.kind == kind}
+        kind: {fit.job.seed for fit in tuned.fits if fit.job.kind == kind}
         for kind in ("none", "l2", "l1", "elasticnet")
     }
     assert len(seeds["none"]) == 3
@@ -101,7 +101,7 @@ def test_the_search_finds_what_a_grid_finds() -> None:
     candidate = family.candidates(prepared)["l2"]
     fits = [family._fit(prepared, Job(regularizer=candidate.regularizer({"l2": l2}))) for l2 in grid]
     lowest = min(fit.losses.mean() for fit in fits)
-    found = min(fit.losses.mean() for fit in tuned.results.by_kind["l2"])
+    found = min(fit.losses.mean() for fit in tuned.by_kind["l2"])
     assert found <= 1.002 * lowest
 
 
@@ -110,23 +110,23 @@ def test_fits_that_fail_are_excluded_and_do_not_stop_the_search() -> None:
         return job.kind == "l2" and job.regularizer.strengths()["l2"] > 0.5
 
     tuned = search(RidgeFamily(failing=is_strong))
-    failed = [fit for fit in tuned.results.fits if is_strong(fit.job)]
+    failed = [fit for fit in tuned.fits if is_strong(fit.job)]
     assert len(failed) >= 2
     assert counts(tuned)["l2"] == len(tried(tuned)) >= 5
-    assert tuned.results.n_excluded == {"l2": len(failed)}
-    assert len(tuned.results.by_kind["l2"]) == len(tried(tuned)) - len(failed)
+    assert tuned.n_excluded == {"l2": len(failed)}
+    assert len(tuned.by_kind["l2"]) == len(tried(tuned)) - len(failed)
 
 
 def test_a_kind_of_which_no_fit_converged_is_not_searched_on() -> None:
     tuned = search(RidgeFamily(failing=lambda job: job.kind == "l1"))
     assert counts(tuned)["l1"] == 5
-    assert set(tuned.results.by_kind) == {"none", "l2", "elasticnet"}
+    assert set(tuned.by_kind) == {"none", "l2", "elasticnet"}
 
 
 def test_a_family_that_fails_at_everything_ends() -> None:
     tuned = search(RidgeFamily(failing=lambda job: True))
     assert counts(tuned) == {"none": 3, "l2": 5, "l1": 5, "elasticnet": 6}
-    assert tuple(tuned.results.by_kind) == ("none",)
+    assert tuple(tuned.by_kind) == ("none",)
 
 
 def test_fits_are_taken_from_the_result_if_the_family_calls_nobody_back() -> None:
@@ -140,7 +140,7 @@ def test_a_deadline_in_the_past_trains_nothing() -> None:
     family = RidgeFamily()
     tuned = search(family, deadline=Deadline.after(0.0))
     assert family.calls == []
-    assert tuned.results.fits == ()
+    assert tuned.fits == ()
     assert tuned.cut == "the time was up after 0 of 19 fits (none was finished)"
 
 
@@ -160,7 +160,7 @@ def test_the_deadline_is_checked_before_every_round() -> None:
     family = RidgeFamily()
     tuned = search(family, deadline=Expiring(at_s=np.inf))
     assert len(family.calls) == 1
-    assert len(tuned.results.fits) == 19
+    assert len(tuned.fits) == 19
 
 
 def test_progress_rises_to_one() -> None:
@@ -182,8 +182,8 @@ def test_progress_rises_to_one() -> None:
 # ------------------------------------------------------------------------------- after the portfolio
 
 
-def tried(tuned: Tuned, kind: str = "l2") -> list[float]:
-    return [fit.job.regularizer.strengths()[kind] for fit in tuned.results.fits if fit.job.kind == kind]
+def tried(tuned: Results, kind: str = "l2") -> list[float]:
+    return [fit.job.regularizer.strengths()[kind] for fit in tuned.fits if fit.job.kind == kind]
 
 
 def test_an_optimum_on_the_edge_moves_the_search_on_by_a_decade_a_round() -> None:
@@ -261,10 +261,10 @@ def test_the_search_ends_where_nothing_more_is_expected() -> None:
     family = Favouring("l2")
     tuned = search(family, n_rounds=50)
     assert counts(tuned)["l2"] < 5 + 2 * 8
-    lowest = min(tuned.results.fit_loss(fit) for fit in tuned.results.by_kind["l2"])
+    lowest = min(tuned.fit_loss(fit) for fit in tuned.by_kind["l2"])
     prepared = family.prepared()
     grid = [
-        tuned.results.fit_loss(family._fit(prepared, Job(regularizer=Regularizer(l2=float(l2)))))
+        tuned.fit_loss(family._fit(prepared, Job(regularizer=Regularizer(l2=float(l2)))))
         for l2 in np.geomspace(1e-3, 1e3, 600)
     ]
     assert lowest <= (1 + thresholds.SETTLED_GAIN) * min(grid)

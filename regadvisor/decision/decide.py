@@ -78,7 +78,7 @@ class Decider:
         """Return the decision of this walk."""
         if self.trained is None or self.evidence.scores is None:
             return self._without_training()
-        if self._kind not in self.trained.tuned.results.by_kind:
+        if self._kind not in self.trained.results.by_kind:
             return self._without_training()  # the deadline left out every fit of the outcome
         if self.walk.outcome == NO_SIGNAL:
             return self._no_signal(self.trained, self.evidence.scores)
@@ -210,7 +210,7 @@ class Decider:
         )
 
     def _picked(self, trained: Trained, kind: Kind) -> tuple[Fit, tuple[Fit, ...], int]:
-        fits = trained.tuned.results.by_kind[kind]
+        fits = trained.results.by_kind[kind]
         best = trained.honest.best_config(kind)  # of none's seeds, one configuration in the panel, the first
         return fits[best], fits, best
 
@@ -271,7 +271,7 @@ class Decider:
         """Add over- and underfit of none and of `kind`, features that `kind` zeroed, the caller's score."""
         facts = []
         for each in dict.fromkeys(("none", kind)):
-            if each not in trained.tuned.results.by_kind:
+            if each not in trained.results.by_kind:
                 continue
             fit = self._picked(trained, each)[0]
             facts.append(
@@ -297,7 +297,7 @@ class Decider:
         n_sample = trained.prepared.n_learned
         models: dict[Kind, tuple[Regularizer, Training]] = {}
         for each in dict.fromkeys(("none", kind)):
-            if each in trained.tuned.results.by_kind:
+            if each in trained.results.by_kind:
                 fit = self._picked(trained, each)[0]
                 training = self.family.training(
                     fit, n_sample=n_sample, n_rows=n_sample, seed=self.seeds["model"]

@@ -267,7 +267,7 @@ class Gatherer:
     def _growth(self, evidence: Evidence, pick: Kind | None) -> GrowthEvidence | None:
         """Measure what becomes of the pick's gain on all rows; None where there is nothing to extrapolate."""
         trained, drawn = self.trained, self.drawn
-        kinds = {} if trained is None else trained.tuned.results.by_kind
+        kinds = {} if trained is None else trained.results.by_kind
         if trained is None or pick in (None, "none") or not {"none", pick} <= set(kinds):
             return None
         if trained.prepared.n_learned >= self.table.facts.n_rows:

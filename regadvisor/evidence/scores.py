@@ -19,7 +19,7 @@ from regadvisor.plan.plan import Plan
 from regadvisor.records import ScoreEvidence
 from regadvisor.sampling.draw import Drawn
 from regadvisor.search.results import Results, panel_arrays, to_scores
-from regadvisor.search.tune import Tuned, tune
+from regadvisor.search.tune import tune
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +27,7 @@ class Trained:
     """What training gave, for the decision: kept out of the evidence because it is large."""
 
     prepared: Prepared
-    tuned: Tuned
+    results: Results
     panel: Panel
     honest: Honest
 
@@ -50,7 +50,7 @@ def measure_scores(
     def compared(results: Results) -> Honest:
         return _honest(results, drawn, plan, seed=seeds["compare"])
 
-    tuned = tune(
+    results = tune(
         family,
         prepared,
         plan,
@@ -63,7 +63,7 @@ def measure_scores(
         is_enough=lambda results: _is_enough(compared(results)),
     )
     say("compare", 0.0)
-    results, name = tuned.results, loss_name(family, table)
+    name = loss_name(family, table)
     found = ScoreEvidence(
         loss_name=name,
         loss_scale=_loss_scale(name, table),
@@ -73,21 +73,21 @@ def measure_scores(
         best_kind="none",
         comparisons=(),
         n_folds=len(drawn.folds),
-        cut=tuned.cut,
+        cut=results.cut,
     )
     if not results.by_kind:  # the deadline ended the search before its first fit
         return found, None
 
     def compare() -> tuple[ScoreEvidence, Trained]:
         honest = compared(results)
-        trained = Trained(prepared=prepared, tuned=tuned, panel=honest.panel, honest=honest)
+        trained = Trained(prepared=prepared, results=results, panel=honest.panel, honest=honest)
         return _with_scores(found, trained, plan), trained
 
     return finished(compare, deadline)
 
 
 def _with_scores(found: ScoreEvidence, trained: Trained, plan: Plan) -> ScoreEvidence:
-    results, honest = trained.tuned.results, trained.honest
+    results, honest = trained.results, trained.honest
     kinds, n_parts = tuple(results.by_kind), len(trained.prepared.folds)
     is_enough = plan.n_begun and results.n_folds < n_parts and found.cut is None
     return replace(

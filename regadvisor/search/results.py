@@ -28,6 +28,8 @@ class Results:
     weight: Losses | None = None
     #: The folds that are compared, where a deadline came before some kind was trained on all; None: all.
     folds: tuple[int, ...] | None = None
+    #: What a deadline, Ctrl-C or an error cut, as a clause, or None.
+    cut: str | None = None
 
     @property
     def n_folds(self) -> int:

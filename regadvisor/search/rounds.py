@@ -116,7 +116,6 @@ class Rounds:
         self.failed: dict[Job, Exception] = {}
         #: Candidates that were told with all that was planned for them, by kind.
         self.n_done: Counter[Kind] = Counter()
-        self.n_resumed = 0  # fits that were taken from the log
         self.is_interrupted, self._share = False, 0.0
         #: The lowest loss so far and its kind, by the folds that it is the mean over: only those compare.
         self._best: dict[Folds, tuple[float, Kind]] = {}
@@ -315,7 +314,6 @@ class Rounds:
             is_all = len(folds) == len(prepared.folds)
             stored = self.log.find(request.kind, job, None if is_all else folds, prepared)
             if stored is not None:
-                self.n_resumed += 1
                 self._keep(stored if stored.folds is not None else replace(stored, folds=folds))
                 found.add(job)
         return found

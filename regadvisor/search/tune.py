@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,19 +40,6 @@ from regadvisor.search.study import distribution, new_study
 BATCH, FIRST_OF_RACE = 2, 3
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tuned:
-    """What :func:`tune` found."""
-
-    results: Results
-    #: What the deadline cut, as a clause, or None.
-    cut: str | None
-    #: Fits that were taken from the journal of an earlier run.
-    n_resumed: int
-    #: Whether Ctrl-C ended the search.
-    is_interrupted: bool = False
-
-
 def tune(
     family: Family,
     prepared: Prepared,
@@ -65,7 +52,7 @@ def tune(
     weight: NDArray[np.float64] | None = None,
     progress: Callable[[str, float], None] | None = None,
     is_enough: Callable[[Results], bool] = lambda results: False,
-) -> Tuned:
+) -> Results:
     """Train the candidates of every kind and search on from the best.
 
     `prepared`: the sample, from ``family.prepare``.
@@ -118,22 +105,22 @@ def tune(
             is_going_on = True
             while is_going_on and not deadline.expired():
                 is_going_on = rounds.train_next()
-            while rounds.may_widen and (found := _results(empty, searches)).by_kind and not is_enough(found):
+            found = _results(empty, rounds)
+            while rounds.may_widen and found.by_kind and not is_enough(found):
                 rounds.widen()
+                found = _results(empty, rounds)
         except KeyboardInterrupt:  # between two rounds
             rounds.interrupt()
-        found = _results(empty, searches)
+            found = _results(empty, rounds)
     if not rounds.known:
         _raise_the_cause(rounds)
-    return Tuned(
-        results=found, cut=rounds.cut(), n_resumed=rounds.n_resumed, is_interrupted=rounds.is_interrupted
-    )
+    return found
 
 
-def _results(empty: Results, searches: Sequence[Search]) -> Results:
+def _results(empty: Results, rounds: Rounds) -> Results:
     """Return what the searches know, as they asked for it, on the folds that all kinds share."""
-    fits = tuple(search.fits[number] for search in searches for number in sorted(search.fits))
-    return replace(empty, fits=fits).on_common_folds
+    fits = tuple(search.fits[number] for search in rounds.searches for number in sorted(search.fits))
+    return replace(empty, fits=fits, cut=rounds.cut()).on_common_folds
 
 
 def _raise_the_cause(rounds: Rounds) -> None:
