@@ -335,10 +335,10 @@ def test_what_changed_is_said_the_answer_first(tmp_path: Path) -> None:
     assert said[0].startswith(
         "The answer changed from L2: LogisticRegression(C=0.57) on standardised features to L1: "
     )
-    assert "The verdict was one kind ahead; it is a tie now." in said
+    assert "The verdict changed from one winner to a tie." in said
     assert "As good now: L1 and L1+L2." in said
     assert "569 rows became 600 rows." in said
-    assert "Asked in another way: budget 40 s became 3.0 s and seed 0 became 7." in said
+    assert "Settings changed: budget from 40 s to 3.0 s and seed from 0 to 7." in said
     assert "New: A column is odd." in said
 
 
@@ -351,10 +351,10 @@ def test_the_same_advice_twice_has_not_changed() -> None:
 def test_a_changed_reply_and_loss_are_said() -> None:
     said = changes(advice(), cant_tell())
     assert any(
-        line.startswith("How well does L1+L2 perform compared to the baseline? It was better")
+        line.startswith("How well does L1+L2 perform compared to the baseline? The reply changed from better")
         for line in said
     )
-    assert any(line.startswith("Held-out losses: ") for line in said)
+    assert any(line.startswith("Held-out losses changed: ") for line in said)
     without = advise_without_data(correlated=True).record
     assert "One of the two was given without data." in changes(advice(), without)
 

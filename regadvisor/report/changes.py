@@ -45,18 +45,18 @@ def _answer(before: Record, after: Record) -> list[str]:
     elif before.strength.regularizer == after.strength.regularizer:
         lines.append(f"The answer is the same: {use(after)}.")
     else:
-        lines.append(f"The kind is the same, its strength changed: {use(before)} became {use(after)}.")
+        lines.append(f"The strength changed from {use(before)} to {use(after)}.")
     verdict_was, verdict_now = (
         _STATUS["tie" if record.ties and record.status == "advice" else record.status]
         for record in (before, after)
     )
     if verdict_was != verdict_now:
-        lines.append(f"The verdict was {verdict_was}; it is {verdict_now} now.")
+        lines.append(f"The verdict changed from {verdict_was} to {verdict_now}.")
     gain_was, gain_now = gains(before)[0], gains(after)[0]
     if gain_was is not None and gain_now is not None:
         was_text, now_text = signed_percent(gain_was), signed_percent(gain_now)
         if was_text != now_text:
-            lines.append(f"Its gain over no regularizer was {was_text}; it is {now_text} now.")
+            lines.append(f"The gain over no regularizer changed from {was_text} to {now_text}.")
     gone, new = set(before.ties) - set(after.ties), set(after.ties) - set(before.ties)
     if gone:
         lines.append(f"No longer as good: {joined(sorted(map(_tied, gone)))}.")
@@ -69,12 +69,7 @@ def _tied(kind: Kind) -> str:
     return label(kind) if kind == "none" else short_label(kind)
 
 
-_STATUS = {
-    "advice": "one kind ahead",
-    "tie": "a tie",
-    "no_signal": "no signal",
-    "cant_tell": "that it can't be told yet",
-}
+_STATUS = {"advice": "one winner", "tie": "a tie", "no_signal": "no signal", "cant_tell": '"can\'t tell yet"'}
 
 
 def _data(before: Record, after: Record) -> list[str]:
@@ -91,7 +86,7 @@ def _data(before: Record, after: Record) -> list[str]:
         if names:
             lines.append(f"{said}: {counted(len(names), 'column')} ({joined(sorted(names), most=5)}).")
     if was.target_name != now.target_name:
-        lines.append(f"The target was {was.target_name}; it is {now.target_name} now.")
+        lines.append(f"The target changed from {was.target_name} to {now.target_name}.")
     return lines
 
 
@@ -103,11 +98,11 @@ def _asked(before: Record, after: Record) -> list[str]:
         for record in (before, after)
     )
     differ = [
-        f"{_ASKED.get(name, name.replace('_', ' '))} {was[name]} became {now[name]}"
+        f"{_ASKED.get(name, name.replace('_', ' '))} from {was[name]} to {now[name]}"
         for name in was
         if was[name] != now[name] and name != "effort_source"
     ]
-    return [f"Asked in another way: {joined(differ)}."] if differ else []
+    return [f"Settings changed: {joined(differ)}."] if differ else []
 
 
 def _value(value: object) -> str:
@@ -120,19 +115,19 @@ def _losses(before: Record, after: Record) -> list[str]:
         {} if record.evidence.scores is None else losses(record.evidence.scores) for record in (before, after)
     )
     differ = [
-        f"{short_label(kind)} {number(was[kind])} to {number(now[kind])}"
+        f"{short_label(kind)} from {number(was[kind])} to {number(now[kind])}"
         for kind in was
         if kind in now and number(was[kind]) != number(now[kind])
     ]
     tried = sorted(short_label(kind) for kind in set(was) ^ set(now))
-    lines = [f"Held-out losses: {joined(differ)}."] if differ else []
+    lines = [f"Held-out losses changed: {joined(differ)}."] if differ else []
     return [*lines, f"Tried in one of the two only: {joined(tried)}."] if tried else lines
 
 
 def _replies(before: Record, after: Record) -> list[str]:
     was = {step.question: step for step in before.walk.steps}
     return [
-        f"{step.text} It was {was[step.question].reply}, it is {step.reply} now."
+        f"{step.text} The reply changed from {was[step.question].reply} to {step.reply}."
         for step in after.walk.steps
         if step.question in was and was[step.question].reply != step.reply
     ]
