@@ -49,8 +49,8 @@ def main() -> None:
     """Which regularizer should this model on this data start with?
 
     None, L1, L2, elastic net or dropout: how strong, how sure, and what would change it. On small data the
-    advice takes seconds, or up to two minutes for networks. On more than 6,000 rows it takes up to a minute, or
-    as long as one full training.
+    advice takes seconds, or up to two minutes for networks. On more than 6,000 rows it takes up to a minute,
+    or as long as one full training.
 
     \b
     Examples:
