@@ -257,6 +257,7 @@ FORMS: dict[str, tuple[int, int, Any, Any]] = {
     "a number, flat": (0, 1, None, lambda out, x: out[:, 0]),
     "first of two": (3, 3, None, lambda out, x: (out, x)),
     "second of two": (3, 3, 1, lambda out, x: (x, out)),
+    "first of two, in training": (3, 3, None, lambda out, x: (out, x) if torch.is_grad_enabled() else out),
     "by name": (3, 3, None, lambda out, x: {"x": x, "logits": out}),
     "an attribute": (3, 3, "found", lambda out, x: SimpleNamespace(found=out)),
     "logits": (3, 3, None, lambda out, x: SimpleNamespace(hidden=x, logits=out)),
@@ -321,6 +322,20 @@ class ByStep(nn.Module):
         return self.last(x.mean(0))  # type: ignore[no-any-return]
 
 
+class Centring(nn.Module):
+    """A module that gives its buffer anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.mean(0)
+        return self.last(x - self.mean)  # type: ignore[no-any-return]
+
+
 def _halving(share: float) -> float:
     return 0.5 ** round(4 * share)
 
@@ -349,6 +364,7 @@ OWN: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
     ),
     "codes": (_CODED, _LENGTH, Joining(5, 1), {"layout": "codes"}),
     "steps first": (_IRIS.reshape(150, 2, 2), _SPECIES > 0, ByStep(), {"layout": "steps-first"}),
+    "a buffer given anew": (_IRIS + 9.0, _SPECIES, Centring(), {"transform": "none"}),
     "loss of classes": (_IRIS, _SPECIES, nn.Linear(4, 3), {"loss": _focal}),
     "loss of a logit": (_IRIS, _SPECIES > 0, nn.Linear(4, 1), {"loss": nn.BCEWithLogitsLoss(), **_AUGMENTED}),
     "loss of counts": (_IRIS, np.round(np.exp(_LENGTH / 2)), nn.Linear(4, 1), {"loss": nn.PoissonNLLLoss()}),

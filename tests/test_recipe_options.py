@@ -226,6 +226,7 @@ def test_augmented_images_are_images() -> None:
         ({"lr_scale": {"a": -1}}, "lr_scale must map"),
         ({"lr_scale": 0.1}, "lr_scale must map"),
         ({"towards_start": "backbone.*"}, "write towards_start="),
+        ({"loss": nn.Linear(2, 1)}, "loss must have no parameters to train, got Linear with 'weight'"),
         ({"schedule": "exponential"}, "or a function of the share that is done, .*: 1 - share"),
         ({"schedule": torch.optim.lr_scheduler.StepLR}, "or a function of the share that is done"),
         ({"optimizer": "RMSprop"}, r"one of 'adamw', 'adam', 'sgd', got 'rmsprop'; take the nearest, or"),

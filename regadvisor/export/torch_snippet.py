@@ -211,7 +211,7 @@ def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
     elif "output" in training.own_functions:
         taken = "output(returned)"
     elif output is not None:
-        taken = f"returned[{output}]"
+        taken = f"(returned if torch.is_tensor(returned) else returned[{output}])"
     is_flat, n_heads = shape == (), shape[0] if shape is not None and len(shape) > 1 else 1
     if is_flat or n_heads > 1:
         taken += ".unsqueeze(1)" if is_flat else ".flatten(0, 1)"

@@ -226,6 +226,13 @@ class Recipe:
             raise ParameterError(
                 "early_stopping must be False without epochs, got True: training stops early then anyway"
             )
+        named = getattr(self.loss, "named_parameters", tuple)
+        trained = [name for name, value in named() if value.requires_grad]
+        if trained:
+            raise ParameterError(
+                f"loss must have no parameters to train, got {type(self.loss).__name__} with {trained[0]!r}, "
+                "which would stay as it is; put it into the model, or call requires_grad_(False) on the loss"
+            )
         self._check_patterns()
         self._check_groups()
 

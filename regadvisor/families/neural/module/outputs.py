@@ -43,7 +43,7 @@ def prediction_in(returned: Any, output: Output = None) -> Any:
     """Return the prediction among the things that a module returned.
 
     `output`: its place, its name, or a function that takes it out. ``None``: the first; of a mapping
-    "logits".
+    "logits". A tensor alone is the prediction: other things may be returned in training only.
 
     Raises ParameterError if it is not there.
 
@@ -55,7 +55,7 @@ def prediction_in(returned: Any, output: Output = None) -> Any:
     if callable(output):
         return output(returned)
     place = place_in(returned, output)
-    if place is None:
+    if place is None or isinstance(returned, Tensor):
         return returned
     try:
         if isinstance(place, str) and not isinstance(returned, Mapping) and hasattr(returned, place):

@@ -280,7 +280,12 @@ class ModuleStack(Stack):
         self._feed.start(masks)
 
         def run(*shaped: Tensor, **named: Tensor) -> object:
-            return functional_call(self._module, state, shaped, named)
+            after = dict(state)
+            returned = functional_call(self._module, after, shaped, named)
+            for entry in architecture.layout.untrained:  # self.mean = 0.9 * self.mean + ... makes a new one
+                if after[entry.name] is not state[entry.name]:
+                    state[entry.name].copy_(after[entry.name].detach())
+            return returned
 
         with callers_code("model must run on every batch of rows", _ABOUT_MODEL):
             outputs = architecture.source.call(run, x)
