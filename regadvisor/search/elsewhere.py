@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,6 +38,8 @@ from regadvisor.search.halving import merged
 #: What each further worker is taken to add, in plans under a deadline: they wait for each other, and may
 #: share processors.
 _WORKER_GAIN = 0.5
+#: Seconds of a fit that is worth waiting for a worker's start.
+_LONG_S = 1.0
 #: Samples that a worker keeps: that of the search, and one of another size.
 _MOST_KEPT = 2
 #: Each thread of a worker has its own: families are not made to be called by two at once.
@@ -87,11 +90,9 @@ class Elsewhere:
 
     def __init__(self, family: Family, crew: Workers) -> None:
         self._family, self._crew = family, crew
-        spec = spec_of(family.name)
-        #: Whether workers have started. Until then short fits are made here; a caller's model may kill
-        #: whoever trains it.
+        #: Whether workers have started, or fits are too long to make them here until then.
         self._has_workers: Callable[[], bool] = lambda: True
-        if not (spec.is_network or spec.is_own):
+        if not spec_of(family.name).is_network:
             self._has_workers = crew.begin(import_module, type(family).__module__)
         self._made: WeakKeyDictionary[Prepared, _Shipment] = WeakKeyDictionary()
         #: Name and shipment of what workers have, by what was prepared from it here.
@@ -140,10 +141,13 @@ class Elsewhere:
         """
         fits: list[Fit] = []
         while jobs and not self._has_workers():
-            own = self._family.train(
+            start_s = time.monotonic()
+            fits += self._family.train(
                 prepared, jobs[:1], deadline=deadline, on_fit=on_fit, folds=folds, known=known
             )
-            fits, jobs = [*fits, *own], jobs[1:]
+            jobs = jobs[1:]
+            if time.monotonic() - start_s > _LONG_S:
+                self._has_workers = lambda: True
         if not jobs:
             return fits
         is_new = prepared not in self._sent
