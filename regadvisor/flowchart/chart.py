@@ -157,7 +157,7 @@ EXTENDED = Chart(
             text=_Q3B, judge="whole_picture", edges={"yes": _to("l2"), "no": _to("l1"), "unsure": _to("l2")}
         ),
         "Q4s": Question(
-            text="Does any model beat always guessing the mean or the class shares?",
+            text="How does the best model compare to guessing the mean or the class shares?",
             judge="comparison",
             compares=("any", "constant"),
             edges={

@@ -155,7 +155,7 @@ def _reply(question: Question, found: Comparison, mode: Mode) -> Reply:
     if mode == "sign":
         return "better" if found.difference < 0 else "worse"
     if question.compares == ("any", "constant") and found.p_better < thresholds.SIGNAL_MASS:
-        return "same" if found.p_same > found.p_worse else "worse"
+        return "worse" if found.reply == "worse" else "same"
     return found.reply
 
 

@@ -26,8 +26,6 @@ INTERVALS = f"brackets: {2 * REPLY_MASS - 1:.0%} intervals"
 #: Headings of :attr:`View.comparisons` (the simpler kind is on the right) and :attr:`View.scores`.
 COMPARISON_COLUMNS = ("sides", "gain", "reply", "better / same / worse")
 SCORE_COLUMNS = ("kind", "strength", "rows", "loss", "training", "folds", "remarks")
-#: The replies of a comparison that is asked as "Does any …?".
-_YES_OR_NO = {"better": "yes", "same": "no", "worse": "no"}
 _LUCK_IS_PAID = "Gains allow for the luck of picking the best of several strengths; losses do not."
 #: What would flip the verdict is told of the nearest replies.
 _MOST_FLIPS = 2
@@ -155,7 +153,7 @@ def _path_row(step: Step, number: int, record: Record) -> PathRow:
     return PathRow(
         question=str(number),
         text=step.text,
-        reply=_YES_OR_NO.get(step.reply, step.reply) if step.question == "Q4s" else step.reply,
+        reply=step.reply,
         because=sentence(step.answer.because),
         action=step.action or "",
         pick=_pick_text(step, is_last=step is record.walk.steps[-1], outcome=record.walk.outcome),
