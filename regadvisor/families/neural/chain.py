@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from regadvisor.families.neural.architecture import Masks, Stack
 from regadvisor.families.neural.losses import Loss, fill_slope
-from regadvisor.families.neural.module.layout import Entry
+from regadvisor.families.neural.module.layout import Entry, ModuleLayout
 
 _aten = torch.ops.aten
 
@@ -35,13 +35,13 @@ Reads = Literal["nothing", "sign", "all"]
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer: where a network's row holds its weight and bias.
+    """A linear layer, by the names of its weight and bias.
 
     The weight has shape (n_out, n_in) as in torch, or (n_in, n_out) if `is_turned`.
     """
 
-    weight: Entry
-    bias: Entry | None
+    weight: str
+    bias: str | None
     is_turned: bool = False
 
 
@@ -49,8 +49,8 @@ class Linear:
 class Norm:
     """A layer norm over the last axis, with or without weight and bias."""
 
-    weight: Entry | None
-    bias: Entry | None
+    weight: str | None
+    bias: str | None
     eps: float
 
 
@@ -139,10 +139,19 @@ class _Place:
 
     flat: Tensor
     gradient: Tensor
+    #: Where a network's row holds its parameters, by their names.
+    entries: Mapping[str, Entry]
     #: Of its input: (n_models, batch, n_in).
     shape: tuple[int, int, int]
     #: What the layer before reads of its own output, which is this layer's input.
     before: Reads
+
+    def pair(self, name: str | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return a parameter of one axis as (n_models, 1, n), and its gradient; None: there is none."""
+        if name is None:
+            return None, None
+        own = self.entries[name]
+        return own.view(self.flat).unsqueeze(1), own.view(self.gradient).unsqueeze(1)
 
 
 class _Layer(ABC):
@@ -164,16 +173,11 @@ class _Layer(ABC):
         """Return the outputs of some networks in evaluation mode."""
 
 
-def _rows(entry: Entry | None, flat: Tensor) -> Tensor | None:
-    """Return a parameter of one axis as (n_models, 1, n)."""
-    return None if entry is None else entry.view(flat).unsqueeze(1)
-
-
 class _Linear(_Layer):
     def __init__(self, link: Linear, place: _Place) -> None:
-        weights = (link.weight.view(rows) for rows in (place.flat, place.gradient))
+        weights = (place.entries[link.weight].view(rows) for rows in (place.flat, place.gradient))
         self.weight, self._weight_gradient = (w if link.is_turned else w.transpose(1, 2) for w in weights)
-        self.bias, self._bias_gradient = (_rows(link.bias, rows) for rows in (place.flat, place.gradient))
+        self.bias, self._bias_gradient = place.pair(link.bias)
         self.n_out = self.weight.shape[2]
         self._inputs = self._output = self.weight.new_empty(*place.shape[:2], self.n_out)
         self._below: Tensor | None = None
@@ -201,8 +205,8 @@ class _Linear(_Layer):
 
 class _Norm(_Layer):
     def __init__(self, link: Norm, place: _Place) -> None:
-        self._weight, self._weight_gradient = (_rows(link.weight, r) for r in (place.flat, place.gradient))
-        self._bias, self._bias_gradient = (_rows(link.bias, r) for r in (place.flat, place.gradient))
+        self._weight, self._weight_gradient = place.pair(link.weight)
+        self._bias, self._bias_gradient = place.pair(link.bias)
         self._eps, self.n_out = link.eps, place.shape[2]
         self._output = place.flat.new_empty(place.shape)
         self._inputs = self._normal = self._mean = self._scale = self._output
@@ -309,17 +313,19 @@ class ChainStack(Stack):
         *,
         batch: int,
         loss: Loss,
-        n_penalised: int,
+        layout: ModuleLayout,
         n_features: int,
         has_one_logit: bool = False,
     ) -> None:
-        super().__init__(parameters, n_penalised=n_penalised)
+        super().__init__(parameters, n_penalised=layout.n_penalised)
         self._loss, self._has_one_logit, self._n_features = loss, has_one_logit, n_features
         self._layers: list[_Layer] = []
+        entries = {entry.name: entry for entry in layout.entries}
         # The rows that come in are the trainer's own and not to be written on.
         width, before = n_features, "all"
         for link in links:
-            place = _Place(self.flat, self.gradient, (self.n_models, batch, width), before)  # type: ignore[arg-type]
+            shape = self.n_models, batch, width
+            place = _Place(self.flat, self.gradient, entries, shape, before)  # type: ignore[arg-type]
             layer = _BOUND[type(link)](link, place)
             self._layers.append(layer)
             width, before = layer.n_out, before if isinstance(link, Drop) else layer.reads

@@ -48,24 +48,22 @@ class NetArchitecture(Architecture):
     @cached_property
     def layout(self) -> ModuleLayout:  # type: ignore[override]
         """Where each parameter lies in a network's row; weights are (n_in, n_out) each."""
-        shapes: dict[str, tuple[int, ...]] = {
-            f"{2 * k}.weight": shape for k, shape in enumerate(pairwise(self.widths))
-        }
-        shapes |= {f"{2 * k}.bias": (n_out,) for k, n_out in enumerate(self.widths[1:])}
+        sizes = list(zip(self._names, pairwise(self.widths), strict=True))
+        shapes: dict[str, tuple[int, ...]] = {weight: shape for (weight, _), shape in sizes}
+        shapes |= {bias: (n_out,) for (_, bias), (_, n_out) in sizes}
         by_default = {name: name.endswith("weight") for name in shapes}
         names = penalised_names(by_default, exempt=self.exempt, penalised=self.penalised)
         return ModuleLayout.of(shapes, penalised=names)
 
-    def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return weights and biases of every layer as views.
+    @property
+    def _names(self) -> list[tuple[str, str]]:
+        """The names of weight and bias of every layer."""
+        return [(f"{2 * k}.weight", f"{2 * k}.bias") for k in range(len(self.widths) - 1)]
 
-        Shapes: `flat` (n_models, n_parameters); `weights` (n_models, n_in, n_out) each; `biases` (n_models,
-        n_out) each.
-        """
+    def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return weights (n_models, n_in, n_out) and biases (n_models, n_out) of every layer as views."""
         found = {entry.name: entry.view(flat) for entry in self.layout.entries}
-        weights, biases = (
-            [found[f"{2 * k}.{what}"] for k in range(len(self.widths) - 1)] for what in ("weight", "bias")
-        )
+        weights, biases = ([found[name] for name in own] for own in zip(*self._names, strict=True))
         return weights, biases
 
     def initial(self, generator: torch.Generator) -> Tensor:
@@ -75,30 +73,21 @@ class NetArchitecture(Architecture):
         weights first.
         """
         flat = torch.zeros(1, self.n_parameters, dtype=torch.float32)
-        for weight, bias in zip(*self.views(flat), strict=True):
-            bound = weight.shape[1] ** -0.5
-            weight[0] = (
-                2.0 * torch.rand(weight.shape[1:], generator=generator, dtype=torch.float32) - 1.0
-            ) * bound
-            bias[0] = (
-                2.0 * torch.rand(bias.shape[1:], generator=generator, dtype=torch.float32) - 1.0
-            ) * bound
+        for layer in zip(*self.views(flat), strict=True):
+            bound = layer[0].shape[1] ** -0.5
+            for own in layer:
+                drawn = torch.rand(own.shape[1:], generator=generator, dtype=torch.float32)
+                own[0] = (2.0 * drawn - 1.0) * bound
         return flat
 
     def stack(self, parameters: Tensor, *, batch: int, loss: Loss) -> ChainStack:
         """Return networks with these starting values, which the stack owns and changes."""
-        entries = {entry.name: entry for entry in self.layout.entries}
         links: list[Link] = []
-        for k in range(len(self.widths) - 1):
-            linear = Linear(entries[f"{2 * k}.weight"], entries[f"{2 * k}.bias"], is_turned=True)
-            links += [linear, Activation("relu"), Drop()]
+        for names in self._names:
+            links += [Linear(*names, is_turned=True), Activation("relu"), Drop()]
+        n_features = self.widths[0]
         return ChainStack(
-            links[:-2],
-            parameters,
-            batch=batch,
-            loss=loss,
-            n_penalised=self.layout.n_penalised,
-            n_features=self.widths[0],
+            links[:-2], parameters, batch=batch, loss=loss, layout=self.layout, n_features=n_features
         )
 
     def floats_per_network(self, batch: int) -> int:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from regadvisor.families.neural.chain import RULES, Activation, Drop, Linear, Link, Norm
 from regadvisor.families.neural.module.dropout import fed_layers
-from regadvisor.families.neural.module.layout import Entry, ModuleLayout
+from regadvisor.families.neural.module.layout import ModuleLayout
 
 #: Calls that may give the rows another shape. That they leave (n_rows, n_numbers) is checked by the outputs.
 _SHAPING = {"flatten", "view", "reshape", "squeeze", "contiguous"}
@@ -29,7 +29,6 @@ _HOOKS = (
     "_backward_pre_hooks",
     "_compiled_call_impl",
 )
-_DROP = ("drop",)
 
 
 class _NoChainError(Exception):
@@ -47,7 +46,7 @@ class Recorder(TorchFunctionMode):
 
     def __init__(self, module: nn.Module, x: Tensor) -> None:
         super().__init__()
-        self.calls: tuple[tuple[Any, ...], ...] | None = None if _holds_more(module) else ()
+        self.calls: tuple[Link, ...] | None = None if _holds_more(module) else ()
         self._now: Any = x
         self._names = {id(value): name for name, value in module.named_parameters()}
         if self.calls is not None:
@@ -80,21 +79,24 @@ class Recorder(TorchFunctionMode):
             self.calls = (*self.calls, call)
         self._now = returned
 
-    def _call(self, name: str, rest: list[Any], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    def _call(self, name: str, rest: list[Any], kwargs: dict[str, Any]) -> Link | None:
         """Return what a call computes; None: nothing but another shape."""
         if name in _SHAPING:
             return None
         if name == "linear":
             given = {**dict(zip(("weight", "bias"), rest, strict=False)), **kwargs}
-            return ("linear", self._name(given["weight"]), self._name(given.get("bias")))
+            weight = self._name(given["weight"])
+            if weight is None:
+                raise _NoChainError
+            return Linear(weight, self._name(given.get("bias")))
         if name == "layer_norm":
             given = {**dict(zip(("shape", "weight", "bias", "eps"), rest, strict=False)), **kwargs}
             if len(given.get("shape", given.get("normalized_shape", ()))) != 1:
                 raise _NoChainError
-            names = self._name(given.get("weight")), self._name(given.get("bias"))
-            if names[0] is None and names[1] is not None:
+            weight, bias = self._name(given.get("weight")), self._name(given.get("bias"))
+            if weight is None and bias is not None:
                 raise _NoChainError
-            return ("norm", *names, given.get("eps", 1e-5))
+            return Norm(weight, bias, given.get("eps", 1e-5))
         rule = RULES.get(name)
         if rule is None:
             raise _NoChainError
@@ -102,7 +104,7 @@ class Recorder(TorchFunctionMode):
         settings = tuple(known.pop(own, default) for own, default in rule.settings.items())
         if known.keys() - {"inplace"} or not rule.is_known(*settings):
             raise _NoChainError
-        return ("activation", name, settings)
+        return Activation(name, settings)
 
     def _name(self, parameter: Any) -> str | None:
         if parameter is None:
@@ -119,7 +121,7 @@ class Recorder(TorchFunctionMode):
         if inputs[0] is not self._now or outputs is not self._now or layer.is_alpha or inputs[0].ndim != 2:
             self.calls = None
         else:
-            self.calls = (*self.calls, _DROP)
+            self.calls = (*self.calls, Drop())
 
 
 def chain_of(trained: Sequence[Recorder], evaluated: Recorder, layout: ModuleLayout) -> tuple[Link, ...]:
@@ -127,27 +129,15 @@ def chain_of(trained: Sequence[Recorder], evaluated: Recorder, layout: ModuleLay
 
     `trained`: passes of different numbers of rows in training mode. `evaluated`: one in evaluation mode.
     """
-    first, entries = trained[0].calls, {entry.name: entry for entry in layout.trained}
+    first = trained[0].calls
     if not first or any(other.calls != first for other in trained):
         return ()
-    if evaluated.calls != tuple(call for call in first if call != _DROP):
+    if evaluated.calls != tuple(link for link in first if not isinstance(link, Drop)):
         return ()
-    used = [name for kind, *names in first if kind in ("linear", "norm") for name in names[:2] if name]
+    layers = [link for link in first if isinstance(link, Linear | Norm)]
+    used = [name for link in layers for name in (link.weight, link.bias) if name is not None]
     # Each parameter once: gradients of shared weights add up, and of unused ones there are none.
-    return tuple(_link(call, entries) for call in first) if used and sorted(used) == sorted(entries) else ()
-
-
-def _link(call: tuple[Any, ...], entries: dict[str, Entry]) -> Link:
-    kind, *what = call
-    if kind == "drop":
-        return Drop()
-    if kind == "activation":
-        return Activation(*what)
-    weight, bias = (None if name is None else entries[name] for name in what[:2])
-    if kind == "norm":
-        return Norm(weight, bias, what[2])
-    assert weight is not None
-    return Linear(weight, bias)
+    return first if used and sorted(used) == sorted(layout.columns) else ()
 
 
 def _holds_more(module: nn.Module) -> bool:

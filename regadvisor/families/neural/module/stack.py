@@ -131,7 +131,7 @@ class ModuleArchitecture(Architecture, Seen):
                 parameters,
                 batch=batch,
                 loss=loss,
-                n_penalised=self.layout.n_penalised,
+                layout=self.layout,
                 n_features=self.source.n_flat,
                 has_one_logit=self.has_one_logit,
             )
@@ -302,10 +302,7 @@ class ModuleStack(Stack):
         return merged(found, architecture.n_heads, is_classification=architecture.is_classification)
 
     def zeroed(self) -> Tensor:
-        """Return where all first-layer weights of a feature are exactly 0, bool (n_models, n_features).
-
-        False everywhere where the features do not all go through linear layers first.
-        """
+        """Return where all first weights of a feature are exactly 0; see ``architecture.Stack``."""
         names = self.architecture.first_weights
         if not names:
             n_features = self.architecture.source.n_flat
