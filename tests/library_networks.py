@@ -62,7 +62,7 @@ def call_of(regularizer: Regularizer, y: Any = CODES, weight: Any = None, seed: 
 def stacked(fit: Any, calls: list[Call], *, records: bool = False) -> Any:
     """Return the network, and the numbers of each call's after training."""
     network = fit.network(calls[0])
-    runs = [fit.run(network, call)[0] for call in calls]
+    runs = [network.run(call)[0] for call in calls]
     return network, train(network, runs, should_stop=never, records=records)
 
 

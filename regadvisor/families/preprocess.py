@@ -265,9 +265,7 @@ def _most_levels(n_levels: Sequence[int]) -> int | None:
 
 
 def feature_names(preprocessor: Any, facts: DataFacts) -> tuple[str, ...]:
-    """Return readable names of the features that come out of a fitted preprocessing.
-
-    `preprocessor`: from :func:`make_preprocessor`, fitted. `facts`: the facts it was made from.
+    """Return readable names of the features that come out of a fitted preprocessing for data of these facts.
 
     Such as ``"age"``, ``"age missing"``, ``"sex=male"``, ``"sex=other"`` (rare levels together), ``"sold:
     month"``, ``"x3"`` (arrays), ``"pixel 2,5"`` (images: row, column).

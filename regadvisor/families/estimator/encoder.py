@@ -55,10 +55,7 @@ class Encoder:
 
 
 def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
-    """Return the encoder of a table: the caller's own steps where it has them, else `ours`.
-
-    `ours`: makes the preprocessing of the family, unfitted.
-    """
+    """Return the encoder of a table: the caller's own steps where it has them, else what `ours` makes."""
     return Encoder(ours(), table) if table.steps is None else _CallerSteps(table.steps, table)
 
 

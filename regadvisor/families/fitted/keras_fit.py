@@ -151,10 +151,6 @@ class KerasFit(Library):
 
         return KerasNetwork(self, call, steps=steps)
 
-    def _tensors(self, network: KerasNetwork, call: Call) -> tuple[Any, ...]:
-        target, *unit = self.target(network.model, call.y)
-        return network.tensor(numbers_of(call.X)), network.tensor(target), *unit
-
     def alone(self, call: Call, *, steps: int) -> KerasFitted:
         """Return what Keras' own fit trains, in so many steps of all rows."""
         own = replace(self, recipe=replace(self.recipe, batch_size=len(call.y), epochs=steps))

@@ -42,11 +42,13 @@ _FED = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 class KerasNetwork(Network):
     """A Keras model as a :class:`~regadvisor.families.fitted.stacked.Network`."""
 
+    _library: KerasFit
+
     def __init__(self, library: KerasFit, call: Call, *, steps: int | None) -> None:
         from keras.src.trainers.compile_utils import get_loss
 
         super().__init__(library, call, steps=steps)
-        self._library, rows = library, numbers_of(call.X)
+        rows = numbers_of(call.X)
         self._shape = rows.shape[1:]
         self.model = self._made(Regularizer(), 0)
         self.factor = 2.0 if is_squared(self.model) else 1.0
@@ -78,6 +80,10 @@ class KerasNetwork(Network):
         """Return an array where the model is; as in Keras, one number a row is a column."""
         tensor = torch.as_tensor(np.ascontiguousarray(values)).to(self.device)
         return tensor[:, None] if tensor.ndim == 1 else tensor
+
+    def _tensors(self, call: Call) -> tuple[Any, ...]:
+        target, *unit = self._library.target(self.model, call.y)
+        return self.tensor(numbers_of(call.X)), self.tensor(target), *unit
 
     def _drawn(self, seed: int) -> tuple[Numbers, Numbers]:
         return _numbers(self._made(Regularizer(), seed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,6 @@ from regadvisor.words import agreed, counted
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.learner import Call
-    from regadvisor.families.fitted.stacked import Network, Numbers, Run
 
 #: Rows that go through a model before it is trained.
 FIRST_ROWS = 24
@@ -92,29 +90,6 @@ class Library(ABC):
     def n_classes(self) -> int:
         """Classes of the target; 0: it holds numbers."""
         return len(self.facts.classes or ())
-
-    # ------------------------------------------------------------------------ many at once (together.py)
-
-    @abstractmethod
-    def _tensors(self, network: Any, call: Call) -> tuple[Any, ...]:
-        """Return rows and target as the network takes them, and the center and scale of the target."""
-
-    def run(self, network: Network, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], Fitted]]:
-        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
-        import torch
-
-        from regadvisor.families.fitted.stacked import NetworkModel, Run
-
-        x, y, *unit = self._tensors(network, call)
-        weight = None
-        if call.weight is not None:
-            weight = torch.as_tensor(call.weight, dtype=torch.float32).to(network.device)
-        run = Run(regularizer=call.regularizer, x=x, y=y, weight=weight, seed=call.seed)
-
-        def fitted(trained: Numbers, kept: Numbers) -> Fitted:
-            return self.fitted(NetworkModel(network, trained, kept), self.facts.classes, *unit)
-
-        return run, fitted
 
     @abstractmethod
     def alone(self, call: Call, *, steps: int) -> Fitted:

@@ -180,16 +180,6 @@ class SkorchFit(Library):
 
         return SkorchNetwork(self, call, steps=steps)
 
-    def _tensors(self, network: SkorchNetwork, call: Call) -> tuple[Any, ...]:
-        from regadvisor.families.fitted.skorch_network import trained_rows
-
-        if call.weight is not None:
-            raise ParameterError("weights must be None for a skorch net, whose loss takes none, got some")
-        target, *unit = self.target(call.y, network.n_axes)
-        rows = rows_taken(network.model.module_, call.X)
-        chosen = trained_rows(network.net, rows, target)
-        return torch.as_tensor(rows[chosen]), torch.as_tensor(target[chosen]), *unit
-
     def alone(self, call: Call, *, steps: int) -> SkorchFitted:
         """Return what the net's own fit trains, in so many steps of all rows, from the same numbers."""
         network = self.network(call, steps=steps)

@@ -92,10 +92,7 @@ def has_embedding(net: Any) -> bool:
 
 
 def rows_taken(module: nn.Module, X: Any) -> NDArray[Any]:
-    """Return rows as a module takes them: codes for its embeddings, or numbers in its precision.
-
-    Whole numbers are codes where it has embeddings.
-    """
+    """Return rows as a module takes them: whole numbers for its embeddings, else numbers in its precision."""
     rows = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     if rows.dtype.kind in "iu" and any(isinstance(part, _EMBEDDINGS) for part in module.modules()):
         return rows.astype(np.int64)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -32,6 +31,8 @@ class SkorchNetwork(Network):
 
     `model`: an initialized net, for its loss and for what it makes of outputs.
     """
+
+    _library: SkorchFit
 
     def __init__(self, library: SkorchFit, call: Call, *, steps: int | None) -> None:
         super().__init__(library, call, steps=steps)
@@ -76,6 +77,16 @@ class SkorchNetwork(Network):
             for names in (self._trained_names, self._kept_names)
         )
         return trained, kept
+
+    def _tensors(self, call: Call) -> tuple[Any, ...]:
+        if call.weight is not None:
+            raise ParameterError("weights must be None for a skorch net, whose loss takes none, got some")
+        target, *unit = self._library.target(call.y, self.n_axes)
+        rows = rows_taken(self.model.module_, call.X)
+        # Those that the net does not hold out.
+        train, _ = clone(self.net).set_params(verbose=0).initialize().get_split_datasets(rows, target)
+        chosen = np.asarray(train.indices) if isinstance(train, Subset) else slice(None)
+        return torch.as_tensor(rows[chosen]), torch.as_tensor(target[chosen]), *unit
 
     def _drawn(self, seed: int) -> tuple[Numbers, Numbers]:
         return self._numbers(self._made(seed).module_)
@@ -151,13 +162,6 @@ def why_not(net: Any) -> str | None:
     if str(given["device"]) != "cpu" or given["iterator_train"] is not DataLoader:
         return "the net has a device or an iterator of its own"
     return None
-
-
-def trained_rows(net: Any, X: NDArray[Any], y: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the rows that a net does not hold out."""
-    train, _ = clone(net).set_params(verbose=0).initialize().get_split_datasets(X, y)
-    indices = train.indices if isinstance(train, Subset) else np.arange(len(y))
-    return np.asarray(indices, dtype=np.intp)
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

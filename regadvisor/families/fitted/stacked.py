@@ -29,7 +29,7 @@ from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.learner import Call
-    from regadvisor.families.fitted.library import Library
+    from regadvisor.families.fitted.library import Fitted, Library
 
 #: From so many steps on, a step is recorded once and then replayed without the Python of its layers.
 #: Recording takes 50 to 100 times as long as a step, a replayed step a half of one (measured).
@@ -84,9 +84,27 @@ class Network(ABC):
     device = torch.device("cpu")
 
     def __init__(self, library: Library, call: Call, *, steps: int | None) -> None:
-        self.coupling = library.coupling
+        self._library, self.coupling = library, library.coupling
         self.batch, self.epochs = (len(call.y), steps) if steps else (library.batch, library.epochs)
         self._starts: dict[int, tuple[Numbers, Numbers]] = {}
+
+    def run(self, call: Call) -> tuple[Run, Callable[[Numbers, Numbers], Fitted]]:
+        """Return what a network is trained on, and what makes a model that predicts of its numbers."""
+        x, y, *unit = self._tensors(call)
+        weight = None
+        if call.weight is not None:
+            weight = torch.as_tensor(call.weight, dtype=torch.float32).to(self.device)
+        run = Run(regularizer=call.regularizer, x=x, y=y, weight=weight, seed=call.seed)
+
+        def fitted(trained: Numbers, kept: Numbers) -> Fitted:
+            library = self._library
+            return library.fitted(NetworkModel(self, trained, kept), library.facts.classes, *unit)
+
+        return run, fitted
+
+    @abstractmethod
+    def _tensors(self, call: Call) -> tuple[Any, ...]:
+        """Return rows and target as the network takes them, and the center and scale of the target."""
 
     def start(self, seed: int) -> tuple[Numbers, Numbers]:
         """Return the numbers that training starts from: trained ones, and others."""

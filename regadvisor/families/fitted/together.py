@@ -143,7 +143,7 @@ class Together:
 
     def _saved(self, network: Network, call: Call) -> int:
         """Return the floats that one row leaves behind in a forward pass."""
-        run, _ = self._library.run(network, call)
+        run, _ = network.run(call)
         few = min(len(run.x), network.batch, 8)
         trained, kept = network.start(call.seed)
         leaves = [value.clone().requires_grad_() for value in trained]
@@ -250,7 +250,7 @@ class Together:
         for call in calls:
             key = id(call.X), id(call.y)
             if key not in made:
-                made[key] = self._library.run(network, call)
+                made[key] = network.run(call)
         runs = [
             replace(made[id(call.X), id(call.y)][0], regularizer=call.regularizer, seed=call.seed)
             for call in calls

@@ -139,9 +139,8 @@ class LinearFamily(FoldByFold):
         """Time some fits and project from them.
 
         The middle of each kind's portfolio is trained on one fold and on a quarter of its rows: what a fit
-        costs however few the rows, and what each row adds. A full run is a fit of
-        the first kind, mostly L2. The baseline is left out: it is one fit of many, and by far the slowest
-        where it does not exist.
+        costs however few the rows, and what each row adds. A full run is a fit of the first kind, mostly L2.
+        The baseline is left out: it is one fit of many, and by far the slowest where it does not exist.
         """
         own = cast(LinearPrepared, prepared)
         kinds = [kind for name, kind in self.candidates(prepared).items() if name != "none"]
@@ -203,10 +202,7 @@ def _controller() -> ThreadpoolController:
 
 
 def _penalty(regularizer: Regularizer) -> Penalty:
-    """Return the strengths of a regularizer as the solvers take them.
-
-    Raises StrengthError if they are unknown.
-    """
+    """Return the strengths of a regularizer as the solvers take them."""
     strengths = regularizer.strengths()
     return Penalty(l1=strengths.get("l1", 0.0), l2=strengths.get("l2", 0.0))
 

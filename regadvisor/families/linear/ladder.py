@@ -25,10 +25,7 @@ Descend = Callable[[Penalty, Solution, float], Solution]
 
 
 def climb_down(problem: Problem, penalty: Penalty, descend: Descend, *, tol: float) -> Solution:
-    """Return the solution, reached from the rung above it.
-
-    `tol`: tolerance of the solution.
-    """
+    """Return the solution to this tolerance, reached from the rung above it."""
     strength = penalty.l1 + L2_AS_L1 * penalty.l2
     n_rungs = 0
     if 0 < strength < problem.l1_max:

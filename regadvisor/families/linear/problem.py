@@ -180,11 +180,8 @@ class Problem:
         return replace(self, X=X, T=self.T[rows], weight=weight)
 
     @cached_property
-    def ladder(self) -> list[Rung | None]:
-        """Rough L1 solutions, strongest first, as far as they were needed; see ``ladder.py``.
-
-        None: too weak a penalty to be reached there.
-        """
+    def ladder(self) -> list[Rung]:
+        """Rough L1 solutions, strongest first, as far as they were needed; see ``ladder.py``."""
         return []
 
     @cached_property

@@ -28,10 +28,7 @@ NEWCOMERS, NEWCOMERS_SHARE = 30, 0.25
 
 
 def violation(gradient: Floats, w: Floats, penalty: Penalty) -> Floats:
-    """Return how far each weight is from optimal: 0 everywhere exactly at the solution.
-
-    `gradient`, `w`: gradient of the smooth loss alone, and the weights.
-    """
+    """Return how far weights with this gradient of the loss are from optimal: 0 exactly at the solution."""
     smooth = gradient + penalty.l2 * w
     at_zero = np.maximum(np.abs(smooth) - penalty.l1, 0.0)
     return np.where(w != 0, np.abs(smooth + penalty.l1 * np.sign(w)), at_zero)
@@ -157,9 +154,7 @@ def working_set(gradient: Floats, w: Floats, l1: float, *, most: int) -> NDArray
     """Return flat positions of the weights to move next: the active ones and the worst violators.
 
     Most of the other violators settle once the worst have moved. Weights within a tenth of violating may
-    join as well.
-
-    `most`: largest working set.
+    join as well; in all there are `most` of them.
     """
     active = (w != 0).ravel()
     outside = np.where(active, 0.0, np.abs(gradient).ravel())

@@ -92,9 +92,8 @@ def train_batch(
 ) -> list[Fit] | None:
     """Train some jobs on some folds (default all) together; None if the deadline came first.
 
-    Where the memory is too small for all of them, halves are trained one after the other.
-
-    In the order of `jobs`.
+    Where the memory is too small for all of them, halves are trained one after the other. The fits are in the
+    order of the jobs.
 
     Raises ParameterError if not even a single network fits into the memory.
     """

@@ -146,10 +146,7 @@ def constant_outputs(
 
 
 def check_finite(found: float, outputs: Tensor, target: Tensor) -> None:
-    """Raise ParameterError if what the caller's loss gave is no finite number.
-
-    `outputs`, `target`: what it was called with.
-    """
+    """Raise ParameterError if what the caller's loss gave for outputs and target is no finite number."""
     if not np.isfinite(found):
         low, high = float(outputs.min()), float(outputs.max())
         raise ParameterError(

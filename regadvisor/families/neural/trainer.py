@@ -298,10 +298,7 @@ class StackTrainer:
 
 
 def clip(gradient: Tensor, most: float) -> None:
-    """Scale every network's gradient down to the norm `most`, as ``torch.nn.utils.clip_grad_norm_`` does.
-
-    Shapes: `gradient` (n_models, n_parameters), changed in place.
-    """
+    """Scale every network's gradient down, in place, as ``torch.nn.utils.clip_grad_norm_`` does."""
     norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     gradient.mul_((most / (norm + 1e-6)).clamp_(max=1.0))
 
