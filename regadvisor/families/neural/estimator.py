@@ -106,10 +106,6 @@ class _Network(BaseEstimator):
         own = {name: value for name, value in self.get_params().items() if name in RECIPE_NAMES}
         return Recipe(**own | {"hidden": tuple(self.hidden)})
 
-    @property
-    def _own_loss(self) -> LossFunction | None:
-        return self.loss
-
     def _seed(self) -> int:
         """Return the seed: an int as it is, so that a plain torch script can repeat the run."""
         if isinstance(self.random_state, int | np.integer):
@@ -238,7 +234,8 @@ class NetworkRegressor(RegressorMixin, _Network):
         )
         weight = self._weight(sample_weight, X)
         target = np.asarray(y, dtype=np.float64)
-        is_raw = self._own_loss is not None and sees_raw(self._own_loss, target)
+        loss = self._recipe().loss
+        is_raw = loss is not None and sees_raw(loss, target)
         columns = target.reshape(len(target), -1).T
         moments = [(0.0, 1.0) if is_raw else weighted_moments(column, weight) for column in columns]
         found: tuple[Any, Any] = moments[0] if target.ndim == 1 else tuple(np.transpose(moments))

@@ -22,7 +22,7 @@ from regadvisor.families.neural.parameters import (
     check_module,
     copied,
     exempt_reasons,
-    penalised_names,
+    penalised_parameters,
     scaled_weights,
 )
 from regadvisor.records import Audit, AuditedDropout, AuditedParameter
@@ -95,13 +95,7 @@ def by_structure(
 ) -> Audit:
     """Return the audit without scale-invariance; see :func:`audit`."""
     module = copied(module)  # reading a weight under spectral_norm changes it
-    chosen = set(
-        penalised_names(
-            {name: name not in exempt_reasons(module) for name, _ in module.named_parameters()},
-            exempt=exempt,
-            penalised=penalised,
-        )
-    )
+    chosen = {name for name, _ in penalised_parameters(module, exempt=exempt, penalised=penalised)}
     return Audit(
         module=name_of(module),
         parameters=tuple(_parameters(module, chosen)),

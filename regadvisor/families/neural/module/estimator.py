@@ -18,7 +18,6 @@ from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
-from regadvisor.families.neural.losses import LossFunction
 from regadvisor.families.neural.module.inputs import Inputs
 from regadvisor.families.neural.module.outputs import merged
 from regadvisor.families.neural.module.source import ModuleSource
@@ -83,10 +82,6 @@ class _ModuleNetwork:
         self.module_ = copied(module).eval()
         set_dropout(self.module_, self.dropout)
         return module.parameters()
-
-    @property
-    def _own_loss(self) -> LossFunction | None:
-        return None if self.recipe is None else self.recipe.loss
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return the outputs of the module, shape (n_rows, n_outputs)."""
