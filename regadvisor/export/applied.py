@@ -20,7 +20,8 @@ from regadvisor.families.estimator.parts import cut, objective_of, steps_inside,
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, row_of, without_search
 from regadvisor.families.pipeline import AdvisedPipeline
-from regadvisor.families.preprocess import flatten, in_double, make_preprocessor, usual_preprocessor
+from regadvisor.families.plain import in_double
+from regadvisor.families.preprocess import flatten, make_preprocessor, usual_preprocessor
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer

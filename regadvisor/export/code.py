@@ -17,7 +17,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from regadvisor.errors import ParameterError
-from regadvisor.export import plain
+from regadvisor.families import plain
 
 #: Longest line of generated code.
 WIDTH = 100

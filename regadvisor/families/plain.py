@@ -1,7 +1,7 @@
 """Steps of ours as a reader would write them: scripts get their source in place of an import from regadvisor.
 
 On the data of the advice they give the numbers that ours give (``tests/test_plain_steps.py``). They check no
-input, and read dates as pandas does: text in one format.
+input, and read dates as pandas does: text in one format. Functions that need no more are ours, too.
 """
 # Scripts show what is below as it is: no annotations, and one line of documentation.
 # ruff: noqa: D102
@@ -115,6 +115,7 @@ def next_number(codes):
     return codes + 1
 
 
+# One that half of the rows have varies as standardised numbers do: Gelman 2008, Stat. Med. 27:2865.
 def doubled(levels):
     """Levels as 0 and 2, on the scale of standardised numbers."""
     return 2.0 * levels

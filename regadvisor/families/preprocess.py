@@ -25,6 +25,7 @@ from sklearn.preprocessing import (
 
 from regadvisor.data.arrays import as_inputs, contain, flatten_images, plain_array
 from regadvisor.families.encoding import AsNumbers, AsText, DateParts
+from regadvisor.families.plain import doubled, in_double, next_number
 from regadvisor.families.scaling import RobustSmoothClip
 from regadvisor.families.unpenalised import Unpenalised
 from regadvisor.records import Column, DataFacts
@@ -67,30 +68,6 @@ class Joined(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def in_double(X: Any) -> Any:
-    """Return a table of numbers as float64.
-
-    Examples
-    --------
-    >>> in_double(np.zeros((2, 2), dtype=np.float32)).dtype
-    dtype('float64')
-    """
-    return X.astype(np.float64) if hasattr(X, "tocsr") else np.asarray(X, dtype=np.float64)
-
-
-def doubled(levels: Any) -> Any:
-    """Return one-hot levels as 0 and 2: one that half of the rows have varies as standardised numbers do.
-
-    See Gelman 2008, Statistics in Medicine 27:2865.
-
-    Examples
-    --------
-    >>> doubled(np.eye(2)).tolist()
-    [[2.0, 0.0], [0.0, 2.0]]
-    """
-    return 2.0 * levels
 
 
 def make_preprocessor(facts: DataFacts, *, for_network: bool, has_codes: bool = False) -> Any:
@@ -227,17 +204,6 @@ def _codes() -> Steps:
         handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1, dtype=np.float32
     )
     return [("text", AsText()), ("encode", encoder), ("from_0", FunctionTransformer(next_number))]
-
-
-def next_number(codes: NDArray[Any]) -> NDArray[Any]:
-    """Return codes counted from 0 with -1 for unknown ones as codes counted from 1, with 0.
-
-    Examples
-    --------
-    >>> next_number(np.array([-1, 0])).tolist()
-    [0, 1]
-    """
-    return codes + 1
 
 
 def _most_levels(n_levels: Sequence[int]) -> int | None:
