@@ -530,6 +530,14 @@ def test_a_gain_below_zero_beside_a_loss_that_is_no_higher_is_explained() -> Non
     )
 
 
+def test_which_task_was_taken_is_told_once() -> None:
+    guessed = replace(advice(), notes=(Note(code="task-guessed", text="taken as classes"),))
+    assert guessed.data is not None
+    assert view(guessed).notes == ("Taken as classes.",)
+    under_the_verdict = replace(guessed, data=replace(guessed.data, other_task="regression"))
+    assert not view(under_the_verdict).notes
+
+
 def test_how_good_a_model_of_numbers_is_stands_on_the_first_screen() -> None:
     scores = replace(scores_of(advice()), loss_name="squared error", loss_scale="the variance of the target")
     record = replace(advice(), evidence=replace(advice().evidence, scores=scores))

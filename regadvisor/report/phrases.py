@@ -72,7 +72,7 @@ def likely(probability: float) -> str:
 
     Examples
     --------
-    >>> [likely(p) for p in (0.97, 0.85, 0.7, 0.5, 0.2)]
+    >>> [likely(p) for p in (0.97, 0.8 - 1e-12, 0.7, 0.5, 0.2)]  # the second is told as 0.80
     ['very likely', 'likely', 'more likely than not', 'a toss-up', 'unlikely']
     """
     return next((word for least, word in LIKELY if probability + 1e-9 >= least), "unlikely")

@@ -310,7 +310,8 @@ def warnings(record: Record) -> tuple[str, ...]:
 
 def notes(record: Record) -> tuple[str, ...]:
     """Return what else the reader should know about the data and the run."""
-    elsewhere = (_LACKS, "task-guessed")  # what is not tested, and the line under the verdict
+    is_told = record.data is not None and record.data.other_task is not None  # under the verdict
+    elsewhere = (_LACKS, "task-guessed") if is_told else (_LACKS,)
     lines = (note.text for note in record.notes if not note.is_warning and note.code not in elsewhere)
     return tuple(dict.fromkeys(map(sentence, lines)))
 
