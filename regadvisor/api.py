@@ -361,7 +361,7 @@ def _decide(
         n_rows=gatherer.table.facts.n_rows,
         n_features=gatherer.table.facts.n_features,
         seeds=gatherer.request.seeds,
-        n_draws=gatherer.rung.effort.n_draws,
+        n_draws=gatherer.rung.effort.n_boot,
         trained=gatherer.trained,
         sample=gatherer.drawn if gatherer.request.scoring is not None else None,
         scoring=gatherer.request.scoring,

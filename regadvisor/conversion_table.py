@@ -86,12 +86,6 @@ def _part(
     return Rule(target, call, " ".join(names.values()), names, source, params, coupling, is_part=True)
 
 
-def _glmnet(own: Given) -> dict[str, float]:
-    # It solves for y/sd and takes lambda in the unit of y, so both penalties follow that unit.
-    found = elasticnet_params(own.l1, own.l2)
-    return {"lambda": own.sd * found["alpha"], "alpha": found["l1_ratio"]}
-
-
 _SHARE = "l1 / (l1 + l2)"
 _SKLEARN = "https://scikit-learn.org/stable/modules"
 _STATSMODELS = "https://www.statsmodels.org/stable/generated/statsmodels"
@@ -171,7 +165,11 @@ RULES: tuple[Rule, ...] = (
         "l1 l2",
         {"lambda": "sd*(l1 + l2)", "alpha": _SHARE},
         "https://glmnet.stanford.edu/articles/glmnet.html",
-        _glmnet,
+        # It solves for y/sd and takes lambda in the unit of y, so both penalties follow that unit.
+        lambda own: {
+            "lambda": own.sd * (own.l1 + own.l2),
+            "alpha": elasticnet_params(own.l1, own.l2)["l1_ratio"],
+        },
     ),
     _elastic(
         "h2o",

@@ -29,7 +29,6 @@ def make_effort(one: int = 5, two: int = 6, seeds: int = 3, n_rounds: int = 1) -
         n_trials={"mlp": trials},
         baseline_seeds={"mlp": seeds},
         n_boot=10,
-        n_draws=10,
         n_rounds=n_rounds,
     )
 

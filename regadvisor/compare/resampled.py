@@ -134,15 +134,13 @@ def strength_ties(
 
     Lowest and highest tied strength by name; empty for the baseline.
     """
-    losses = panel.losses[kind]
-    tied = [s for s, row in zip(strengths, losses, strict=True) if _is_tied(row, losses[best], panel)]
-    names = strengths[best]
+    losses, names = panel.losses[kind], strengths[best]
+    tied = [
+        each
+        for each, own in zip(strengths, losses, strict=True)
+        if _masses(own, losses[best], panel)[2] < thresholds.REPLY_MASS  # not clearly worse
+    ]
     return {name: (min(s[name] for s in tied), max(s[name] for s in tied)) for name in names}
-
-
-def _is_tied(losses: NDArray[np.float64], best: NDArray[np.float64], panel: Panel) -> bool:
-    """Whether a configuration is not clearly worse than the best."""
-    return _masses(losses, best, panel)[2] < thresholds.REPLY_MASS
 
 
 def _masses(

@@ -30,10 +30,7 @@ def common_format(texts: Sequence[str], stamps: NDArray[np.datetime64], *, is_da
         times = pd.to_datetime(pd.Series(texts, dtype=object), format=found, utc=True) if found else None
     except ValueError:
         return None
-    if times is None or not np.array_equal(_us(times), stamps, equal_nan=True):
+    if times is None:
         return None
-    return found
-
-
-def _us(times: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
-    return times.dt.tz_localize(None).to_numpy().astype("M8[us]")
+    read = times.dt.tz_localize(None).to_numpy().astype("M8[us]")
+    return found if np.array_equal(read, stamps, equal_nan=True) else None

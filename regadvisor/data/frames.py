@@ -325,7 +325,9 @@ def as_numbers(column: AnySeries, way: Way | None = None) -> AnySeries:
             numbers, is_number = written[0], np.ones(len(present), dtype=np.bool_)
     if not is_number.all():
         wrong = present.tolist() if not len(numbers) else present[~is_number].tolist()
-        example = next((each for each in wrong if not _is_written(each, way)), wrong[0])
+        example = next(
+            (each for each in wrong if written_numbers([each], way, may_be_codes=False) is None), wrong[0]
+        )
         raise DataError(
             f"column {shown(column.name)} must hold numbers{way.unit if way else ''}, got {shown(example)}; "
             "correct this value, or pass None for a missing one"
@@ -350,10 +352,6 @@ def way_of(column: AnySeries) -> Way:
             written = written_numbers(present.tolist(), may_be_codes=False)
             return Way() if written is None else written[1]
     return Way()
-
-
-def _is_written(value: object, way: Way | None) -> bool:
-    return written_numbers([value], way, may_be_codes=False) is not None
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -304,18 +304,14 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
             f"text in {name} must be whole characters, got half of one ({error.object[error.start]!r}); "
             "write the file again as UTF-8"
         ) from error
-    nested = [column for column in frame if _is_nested(frame[column])]
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    nested = [column for column in texts if any(isinstance(value, list | dict) for value in frame[column])]
     if nested:
         raise DataError(
             f"values in {name} must be text, numbers or booleans, got lists or objects in {listed(nested)}; "
             "flatten them into columns, for example with pandas.json_normalize"
         )
-    texts = frame.select_dtypes(include=["object", "string"]).columns
     for column in texts:
         values = frame[column]
         frame[column] = values.mask(values == "?").infer_objects()
     return frame, notes
-
-
-def _is_nested(values: pd.Series[Any]) -> bool:
-    return values.dtype == object and any(isinstance(value, list | dict) for value in values)

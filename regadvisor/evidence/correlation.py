@@ -206,7 +206,9 @@ def variance_inflation(blocks: Blocks, correlation: NDArray[np.float64]) -> tupl
     if blocks.n_variables == n_encoded:
         factors = np.diag(inverse).copy()
     else:
-        factors = np.array([_block_inflation(inverse, blocks.owner == j) for j in range(blocks.n_variables)])
+        own = [np.flatnonzero(blocks.owner == j) for j in range(blocks.n_variables)]
+        log_determinants = [np.linalg.slogdet(inverse[np.ix_(each, each)])[1] for each in own]
+        factors = np.exp(np.array(log_determinants) / np.array(list(map(len, own))))
     if is_shrunk:
         pairs = association_matrix(blocks, correlation)
         np.fill_diagonal(pairs, 0.0)
@@ -224,11 +226,6 @@ def _rows_off_majority(blocks: Blocks) -> NDArray[np.float64]:
     starts = np.concatenate([[0], np.cumsum(blocks.sizes)[:-1]])
     n_equal = np.logical_and.reduceat(is_median, starts, axis=1).sum(axis=0)
     return np.where(2 * n_equal > len(is_median), len(is_median) - n_equal, np.inf)
-
-
-def _block_inflation(inverse: NDArray[np.floating[Any]], own: NDArray[np.bool_]) -> float:
-    _, log_determinant = np.linalg.slogdet(inverse[np.ix_(own, own)])
-    return float(np.exp(log_determinant / own.sum()))
 
 
 #: Rows and columns that are looked at: correlations are then known to 0.03, in some hundredths of a second.

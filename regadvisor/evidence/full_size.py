@@ -78,11 +78,6 @@ class Growing:
 
     # --------------------------------------------------------------------------------- one size each
 
-    def _on_sample(self, kind: Kind) -> SizePoint:
-        """Return the gain on the sample itself, the one that the verdict gives."""
-        none, pick = self.honest.of("none"), self.honest.of(kind)
-        return _size_point(none, pick, self.honest.panel, self.prepared.n_learned, share=1.0)
-
     def _checked(self, picked: Fit, store: Journal | None) -> SizePoint | None:
         """Return the gain on all rows but a test fold, at the strengths advised; None without the time."""
         room_s = thresholds.CHECK_SHARE * self.deadline.left_s
@@ -127,7 +122,10 @@ class Growing:
 
     def _evidence(self, kind: Kind, checked: SizePoint | None) -> GrowthEvidence:
         n_rows, n_sample = self.table.facts.n_rows, self.prepared.n_learned
-        points = [self._on_sample(kind), *([] if checked is None else [checked])]
+        none, pick = self.honest.of("none"), self.honest.of(kind)
+        # First the gain on the sample itself, the one that the verdict gives.
+        points = [_size_point(none, pick, self.honest.panel, n_sample, share=1.0)]
+        points += [] if checked is None else [checked]
         prior = TRANSFER[spec_of(self.family.name).laws]
         found = gain_at_full(
             points[-1].gain,

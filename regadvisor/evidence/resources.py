@@ -170,7 +170,8 @@ class Ladder:
         situation, given_s, n_rows = self.situation, self._given_s, self.table.facts.n_rows
         pilot_s, end = time.monotonic() + thresholds.PILOT_S, Deadline.never()
         if given_s is not None:
-            pilot_s, end = self._after(thresholds.PILOT_SHARE * given_s), Deadline(at_s=self._after(given_s))
+            pilot_s = self.started_s + thresholds.PILOT_SHARE * given_s
+            end = Deadline(at_s=self.started_s + given_s)
             if time.monotonic() + self._preparing_s(pilot_rows(self.table)) > pilot_s:
                 return self._smallest()
         try:
@@ -214,10 +215,6 @@ class Ladder:
             is_smallest=effort is None and projected_s > max(aim_s, most_s),
             longer=longer,
         )
-
-    def _after(self, seconds: float) -> float:
-        """Return when so many seconds have passed since the advice began."""
-        return self.started_s + seconds
 
     @property
     def _may_be_longer(self) -> bool:

@@ -55,7 +55,7 @@ def draw_as_planned(table: Table, rung: Rung, situation: Situation, request: Opt
         )
     if drawn is None:
         drawn = draw(plan.n_rows, folds=request.folds)
-        plan = situation.without_blocks().plan(effort, drawn.table.n_rows)
+        plan = replace(situation, may_block=False).plan(effort, drawn.table.n_rows)
     drawn = _on_one_fold(drawn) if rung.is_smallest else drawn
     return drawn, replace(plan, n_folds=len(drawn.folds))
 

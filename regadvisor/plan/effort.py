@@ -29,10 +29,8 @@ class Effort:
     n_trials: Mapping[str, Mapping[Kind, int]]
     #: Seeds the baseline is trained with; it has no strengths to choose, only noise to average.
     baseline_seeds: Mapping[str, int]
-    #: Bootstrap replicates of the comparisons.
+    #: Bootstrap replicates of the comparisons, and as many draws of resampled rows.
     n_boot: int
-    #: Draws of resampled rows.
-    n_draws: int
     #: Rounds after the portfolio, in which the search asks for two more candidates of the kinds that may win.
     n_rounds: int
     #: Most folds all candidates are trained on before the losers are stopped.
@@ -129,7 +127,6 @@ EFFORTS: dict[str, Effort] = {
         n_boot=200,
         n_rounds=2,
         most_blocks=1,
-        n_draws=200,
     ),
     "standard": Effort(
         name="standard",
@@ -138,7 +135,6 @@ EFFORTS: dict[str, Effort] = {
         baseline_seeds={"linear": 1, "mlp": 3},
         n_boot=500,
         n_rounds=2,
-        n_draws=500,
     ),
     "thorough": Effort(
         name="thorough",
@@ -147,7 +143,6 @@ EFFORTS: dict[str, Effort] = {
         baseline_seeds={"linear": 1, "mlp": 5},
         n_boot=1_000,
         n_rounds=5,
-        n_draws=1_000,
     ),
 }
 

@@ -102,10 +102,6 @@ class Situation:
         plan = self._plan(effort, n_rows, n_folds=n_blocks, n_learned=n_train)
         return replace(plan, in_blocks=True, n_drawn=n_drawn, n_first=min(plan.n_first, 1))
 
-    def without_blocks(self) -> Situation:
-        """Return the situation in which the rows are cross-validated."""
-        return replace(self, may_block=False)
-
     def _plan(self, effort: Effort, n_rows: int, *, n_folds: int, n_learned: int) -> Plan:
         name, rescaling_costs = self.family_name, self.rescaling_costs(n_learned)
         spared = effort.sparing(name, rescaling_costs)

@@ -109,7 +109,8 @@ class SamplePicture:
 def strength_picture(record: Record) -> StrengthPicture:
     """Return loss against strength."""
     scores = _scores(record, "strength")
-    at_size = _at_largest_size(scores)
+    largest = max(score.n_rows for score in scores.scores)
+    at_size = [score for score in scores.scores if score.n_rows == largest and not score.is_stopped]
     picked = record.strength.on_sample
     reference = next((score for score in at_size if score.regularizer == picked), None)
     points: dict[Kind, list[Point]] = defaultdict(list)
@@ -236,11 +237,6 @@ def _scores(record: Record, kind: str) -> ScoreEvidence:
 
 def _missing(kind: str, why: str) -> ParameterError:
     return ParameterError(f"kind must be a picture that this advice has the numbers for, got {kind!r}: {why}")
-
-
-def _at_largest_size(scores: ScoreEvidence) -> list[CandidateScore]:
-    largest = max(score.n_rows for score in scores.scores)
-    return [score for score in scores.scores if score.n_rows == largest and not score.is_stopped]
 
 
 def _one_number(regularizer: Regularizer) -> float | None:

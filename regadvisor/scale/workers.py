@@ -58,7 +58,8 @@ def check_executor(executor: Any) -> Any:
     """
     is_count = type(executor) is not bool and isinstance(executor, Integral) and int(executor) >= 1
     is_known = executor is None or is_count or isinstance(executor, Executor) or executor == "ray"
-    if not is_known and not _is_dask(executor):
+    is_dask = type(executor).__module__.startswith("distributed.") and hasattr(executor, "submit")
+    if not is_known and not is_dask:
         raise ParameterError(
             "executor must be None, a number of processes, an executor of concurrent.futures, a "
             f"dask.distributed Client or 'ray', got {executor!r}; leave it out to work in this process"
@@ -107,10 +108,6 @@ def check_may_start(arguments: str) -> None:
             f"{arguments} must be left out in a current folder that was removed, in which no process can "
             "start; call os.chdir() to a folder that is there first"
         ) from error
-
-
-def _is_dask(executor: Any) -> bool:
-    return type(executor).__module__.startswith("distributed.") and hasattr(executor, "submit")
 
 
 class _Here(Workers):

@@ -166,7 +166,9 @@ class Rounds:
         for search in self.searches:
             is_none = search.kind == "none"  # which always counts
             jobs = {number: fit.job for number, fit in search.fits.items()}
-            whole = {number: self.known[job] for number, job in jobs.items() if self._is_known(job)}
+            whole = {
+                number: self.known[job] for number, job in jobs.items() if self.known[job].covers(self.folds)
+            }
             usable = {number: fit for number, fit in whole.items() if measure.is_usable(fit)}
             goes_on = whole if is_none else racing(usable, measure, **bar)
             lasting.append([Ask(search=search, number=number, job=jobs[number]) for number in goes_on])
@@ -180,10 +182,6 @@ class Rounds:
             request.search.fits[request.number] = self.known[request.job]
         if is_trained:
             self.folds = folds
-
-    def _is_known(self, job: Job) -> bool:
-        """Whether a job was trained on all folds so far."""
-        return self.known[job].covers(self.folds)
 
     # ------------------------------------------------------------------------------------- the legs
 

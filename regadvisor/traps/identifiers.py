@@ -71,7 +71,10 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
 
     Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
     """
-    times = [j for j, own in numbered.items() if view.is_date[j] or _is_years(own)]
+    first, last = thresholds.YEARS
+    times = [
+        j for j, own in numbered.items() if view.is_date[j] or (first <= own.min() and own.max() <= last)
+    ]
     others = [j for j in numbered if j not in times]
     has_time = view.table.facts.has_time
     in_order = all(is_sorted(numbered[j]) for j in others)
@@ -79,11 +82,6 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
     if times and not has_time:
         notes.append(_dates_note(view, times[0]))
     return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
-
-
-def _is_years(column: NDArray[np.float64]) -> bool:
-    first, last = thresholds.YEARS
-    return bool(first <= column.min() and column.max() <= last)
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
