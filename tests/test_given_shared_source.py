@@ -170,6 +170,9 @@ def test_a_panel_names_its_firms_and_its_years(size):
         "the rows are a panel, one of each 'firm' for each 'year', and rows of one 'firm'"
     )
     assert "pass groups='firm'; if it will predict a later 'year', pass time='year'." in note.text
+    X, y = panel(0, **size)
+    (note,) = shared(X, y, time=X["year"])
+    assert note.text.endswith("pass groups='firm'.")
 
 
 def test_no_panel_is_told_where_firms_say_nothing_or_pairs_are_met_by_luck():

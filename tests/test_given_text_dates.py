@@ -278,3 +278,9 @@ def test_classes_and_networks():
             regadvisor.advise(frame, labels, effort="quick", folds=2, **options).build().fit(frame, labels)
         )
         assert fitted.score(frame, labels) > 0.9
+
+
+def test_a_target_of_more_dates_than_there_may_be_classes_is_told_to_be_dates():
+    days = pd.Series(pd.date_range("2000-01-01", periods=2_100).strftime("%Y-%m-%d"))
+    with pytest.raises(DataError, match="got dates, as in '2000-01-01' and '2000-01-02'; predict a number"):
+        make_table(pd.DataFrame({"x": np.arange(2_100)}), days)

@@ -87,6 +87,8 @@ def test_a_target_that_numbers_the_rows_is_told_and_no_bands_of_it():
     found = made(blocks, np.arange(N) + 1)
     assert found["target-numbers-rows"].endswith("is it the column that you mean to predict?")
     assert not MADE & set(found)
+    number = pd.Series(np.random.default_rng(0).integers(0, 10**6, size=N), name="patient_id")
+    assert made(blocks, number)["target-numbers-rows"].startswith("the target has the name of an identifier:")
     for honest in (y, np.random.default_rng(0).permutation(N), np.sort(np.round(100 * y))):
         assert "target-numbers-rows" not in made(blocks, honest)
 

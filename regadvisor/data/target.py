@@ -320,26 +320,26 @@ def _classes(values: AnySeries, *, task: str) -> Target:
         raise DataError(
             f"y must have at least 2 classes, got 1 class ({shown(labels[0])}); there is nothing to learn"
         )
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    classes = tuple(labels[j] for j in order)
+    if task == "auto":
+        check_labels(classes, values)
     if len(labels) > thresholds.MOST_CLASSES:
         raise DataError(
             f"y must have at most {thresholds.MOST_CLASSES:,} classes, got {len(labels):,}: the sample has "
             "to hold rows of each; ask about the frequent ones, or pass task='regression' if these "
             "are numbers"
         )
-    order = sorted(range(len(labels)), key=labels.__getitem__)
     rank = np.empty(len(order), dtype=np.intp)
     rank[order] = np.arange(len(order))
     y = rank[codes]
     counts = np.bincount(y, minlength=len(labels))
-    classes = tuple(labels[j] for j in order)
     found: Literal["binary", "multiclass"] = "binary" if len(classes) == 2 else "multiclass"
     if task in ("binary", "multiclass") and task != found:
         raise ParameterError(
             f"task must fit the target: {task!r} does not, y has {counted(len(classes), 'class', 'classes')} "
             f"({listed(classes)}); use task='classification' or leave it out"
         )
-    if task == "auto":
-        check_labels(classes, values)
     return Target(
         y=y,
         task=found,

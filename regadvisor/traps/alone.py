@@ -193,9 +193,8 @@ def coded(view: View, *, told: Sequence[int]) -> tuple[Note, ...]:
 
 def _is_of_source(view: View, j: int, told: Sequence[int]) -> bool:
     """Whether a column has the same value in all rows of a source."""
-    sources = view.values[:, told]
-    n_sources = len(np.unique(sources, axis=0))
-    return bool(told) and len(np.unique(np.column_stack([sources, view.values[:, j]]), axis=0)) == n_sources
+    both = view.values[:, [*told, j]]
+    return bool(told) and len(np.unique(both, axis=0)) == len(np.unique(both[:, :-1], axis=0))
 
 
 def _coded_note(view: View, found: Sequence[tuple[int, float, float]]) -> Note:

@@ -55,9 +55,7 @@ def leaks(view: View, *, seed: int, numbered: Collection[int] = ()) -> tuple[Not
         y = view.targets[:, place]
         what = "the target" if table.n_targets == 1 else f"the target {shown(name)}"
         columns = [j for j in _hopeful(view, y).tolist() if j not in honest]
-        hopeful = [
-            j for j in columns if _agree(view, j, y) or _determines(view.values[:, j], y, view, j) is not None
-        ]
+        hopeful = [j for j in columns if _determines(view.values[:, j], y, view, j)]
         whole = np.asarray(table.targets[:, place], dtype=np.float64)  # all rows, not only those of the view
         found = {j: how for j in hopeful if (how := _determines(view.whole(j), whole, view, j))}
         single = _known_alone(view, _without_sources(view, found), seed=seed)
@@ -108,7 +106,7 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
     nearly = 0.0 if is_classification else 2 * thresholds.LEAK_RESIDUAL * float(y.std())
     is_one = ~((np.diff(x, axis=0) == 0) & (np.abs(steps) > nearly)).any(axis=0)
     is_hopeful = is_category | (view.n_levels[view.varying] <= thresholds.LEAK_LEVELS * len(y))
-    is_hopeful |= view.is_whole[view.varying] & (len(view.rows) < view.table.n_rows)  # see _agree
+    is_hopeful |= view.is_whole[view.varying] & (len(view.rows) < view.table.n_rows)
     if is_classification:
         is_hopeful |= 1 + (steps != 0).sum(axis=0) <= len(np.unique(y)) + 1
     else:
@@ -119,20 +117,14 @@ def _hopeful(view: View, y: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray(view.varying[is_one & is_hopeful])
 
 
-def _agree(view: View, j: int, y: NDArray[np.float64]) -> bool:
-    """Whether the few rows of equal value have equal targets, where most rows of that value are not seen."""
-    order = np.argsort(view.values[:, j])
-    is_same = np.diff(view.values[order, j]) == 0
-    is_part = len(view.rows) < view.table.n_rows and bool(view.is_whole[j])
-    return is_part and bool(is_same.any()) and not np.diff(y[order])[is_same].any()
-
-
 def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: int) -> str | None:
     """Return how `x` determines `y`: "levels", "order", "curve", or None where it does not.
 
     Rows without a value of `x` are left out, unless they are many.
     """
     is_category = bool(view.is_category[j])
+    # Of a household that two rows come from, hardly both are among some of many rows.
+    is_few = len(x) < view.table.n_rows and bool(view.is_whole[j])
     present = np.isfinite(x)
     if present.sum() < thresholds.LEAK_PRESENT * len(x):
         return None
@@ -148,7 +140,7 @@ def _determines(x: NDArray[np.float64], y: NDArray[np.float64], view: View, j: i
     within = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
     if bool((within <= tolerance).all()):
         sizes = np.diff(np.r_[starts, len(x)])
-        is_levels = is_category or len(starts) <= thresholds.LEAK_LEVELS * len(x)
+        is_levels = is_category or is_few or len(starts) <= thresholds.LEAK_LEVELS * len(x)
         steps = np.diff(y)
         is_monotone = bool((steps >= -tolerance).all() or (steps <= tolerance).all())
         n_runs = 1 + int((np.abs(steps) > tolerance).sum())
@@ -261,8 +253,8 @@ def _alone_note(view: View, found: _Found, what: str) -> Note:
         f"{names} {verb} {what} {where}: a leak? Leave {them} out if {are} not known when predictions "
         "are made."
     )
-    if _many_levels(view, found):
-        text += " If it names what rows share, such as a patient, pass it as groups= instead."
+    if many := _many_levels(view, found):
+        text += f" If it names what rows share, such as a patient, {view.passed(many[0], 'groups')} instead."
     return Note(code="leak", text=text, is_warning=True)
 
 

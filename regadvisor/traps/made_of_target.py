@@ -14,6 +14,7 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.records import Note
+from regadvisor.traps.censored import name_parts
 from regadvisor.traps.identifiers import numbers_rows
 from regadvisor.traps.leaks import written_step
 from regadvisor.traps.view import View, as_columns, error, is_sorted, random_folds, ridge
@@ -40,8 +41,11 @@ def made_of_target(view: View, *, seed: int) -> tuple[Note, ...]:
     if table.is_classification:
         return ()
     whole = np.asarray(table.targets[:, 0], dtype=np.float64)
-    if is_sorted(whole) and bool((whole == np.round(whole)).all()) and numbers_rows(whole):
-        text = "the target numbers the rows in their order: is it the column that you mean to predict?"
+    is_whole = bool((whole == np.round(whole)).all())
+    is_count = is_whole and is_sorted(whole) and numbers_rows(whole)
+    if is_count or (is_whole and name_parts(table.facts.target_name or "") & thresholds.IDENTIFIER_PARTS):
+        how = "numbers the rows in their order" if is_count else "has the name of an identifier"
+        text = f"the target {how}: is it the column that you mean to predict?"
         return (Note(code="target-numbers-rows", text=text, is_warning=True),)
     return (*_bands(view, seed=seed), *_series(view))
 

@@ -383,7 +383,8 @@ def _column_note(view: View, j: int, harm: _Harm, period: int | None) -> Note:
     if period is not None:
         each = view.names([period])
         alike = f"the rows are a panel, one of each {name} for each {each}, and rows of one {name} are alike."
-        if _is_time(view, period) and not view.is_category[period]:
+        is_asked = not (view.is_category[period] or view.table.facts.has_time)
+        if is_asked and _is_time(view, period):
             to_do += f"; if it will predict a later {each}, {view.passed(period, 'time')}"
     text = f"{alike} {_errors(harm, f'new {name}')} {to_do}."
     return Note(code="shared-source", text=text, is_warning=True)
