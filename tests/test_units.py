@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from regadvisor import Advice, advise
 from regadvisor.regularizer import Regularizer
 from regadvisor.report.units import in_code, parameters
+from regadvisor.report.verdict import use
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,14 @@ def test_a_network_is_told_as_what_is_typed(own: Regularizer, typed: str) -> Non
     assert in_code(record) == typed
     in_loss = replace(record, training=replace(training, coupling="loss"))
     assert "lr=" not in in_code(in_loss)
+
+
+def test_a_strength_that_no_library_takes_is_told_in_two_digits() -> None:
+    record = network()
+    assert record.training is not None
+    in_loss = replace(record.training, coupling="loss")
+    strength = replace(record.strength, regularizer=Regularizer(l1=8.2437e-6))
+    assert use(replace(record, training=in_loss, strength=strength)) == "L1, strength 8.2e-6"
 
 
 def test_what_is_told_of_classes_can_be_typed() -> None:

@@ -38,7 +38,7 @@ def sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?", ".)", ":")) else f"{text}."
 
 
-def strengths(regularizer: Regularizer) -> str:
+def strengths(regularizer: Regularizer, digits: int = 3) -> str:
     """Return the strengths as part of a sentence, empty for no regularizer.
 
     Examples
@@ -49,8 +49,8 @@ def strengths(regularizer: Regularizer) -> str:
     values = regularizer.strengths()
     if len(values) == 1:
         ((name, value),) = values.items()
-        return f"{'rate' if name == 'dropout' else 'strength'} {number(value)}"
-    return joined(f"{STRENGTH_NAMES[name]} {number(value)}" for name, value in values.items())
+        return f"{'rate' if name == 'dropout' else 'strength'} {number(value, digits)}"
+    return joined(f"{STRENGTH_NAMES[name]} {number(value, digits)}" for name, value in values.items())
 
 
 def short_strengths(regularizer: Regularizer) -> str:

@@ -78,7 +78,7 @@ def use(record: Record) -> str:
         return regularizer.label
     code, default = in_code(record), record.strength.source == "default"
     if not code:
-        return f"{regularizer.label}, {'default ' if default else ''}{strengths(regularizer)}"
+        return f"{regularizer.label}, {'default ' if default else ''}{strengths(regularizer, 2)}"
     return f"{regularizer.label}: {code}{_where(record)}{', a default strength' if default else ''}"
 
 
