@@ -139,6 +139,7 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
             because=f"{because} But without a penalty some weights grow without limit.",
             numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         )
+    edge = 0.0 if mode == "sign" else found.region
     in_doubt = " In doubt a mild L2 is the safer choice." if (a, b, reply) == ("l2", "none", "unsure") else ""
     return Answer(
         reply=reply,
@@ -146,7 +147,7 @@ def comparison(question: Question, evidence: Evidence, pick: Kind | None, mode: 
         numbers=numbers_of(found, "difference", "low", "high", "region", *MASSES),
         flips_to=_across(found, reply, mode),
         flips_if=_comparison_flip(found, reply, mode),
-        distance=_comparison_distance(found, reply, mode),
+        distance=abs(abs(found.difference) - edge) / max(found.loss_b, 1e-12),  # as a share of the loss
     )
 
 
@@ -171,12 +172,6 @@ def comparison_text(found: Comparison, reply: Reply) -> str:
     if share in ("0", "0%"):
         return f"{a} has about the same loss as {b} ({bound})."
     return f"{a} has a loss {how_much} than {b} ({bound})."
-
-
-def _comparison_distance(found: Comparison, reply: Reply, mode: Mode) -> float:
-    """Return how far the mean difference is from the edge of its region, as a share of the loss."""
-    edge = 0.0 if mode == "sign" else found.region
-    return abs(abs(found.difference) - edge) / max(found.loss_b, 1e-12)
 
 
 def _across(found: Comparison, reply: Reply, mode: Mode) -> Reply:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from regadvisor.errors import DataError, import_optional
-from regadvisor.scale.parts import BATCH_ROWS, Rows, Source, arrow_kind, scan_part
-from regadvisor.scale.sketch import Sketch, Spec, row_ids
+from regadvisor.scale.parts import BATCH_ROWS, Rows, Source, arrow_kind, numbered, scan_part
+from regadvisor.scale.sketch import Sketch, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,8 @@ class FramePart:
         """Yield the rows some thousands at a time."""
         import pyarrow as pa
 
-        first = 0
         table = pa.Table.from_pandas(self.frame[list(spec.kinds)], preserve_index=False)
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            yield batch, row_ids(self.file, first, batch.num_rows)
-            first += batch.num_rows
+        return numbered(table.to_batches(max_chunksize=BATCH_ROWS), self.file)
 
 
 @dataclass(frozen=True, kw_only=True)

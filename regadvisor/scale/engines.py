@@ -11,8 +11,8 @@ import pandas as pd
 
 from regadvisor.data.files import FileData
 from regadvisor.errors import DataError, import_optional
-from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, Source, arrow_kind
-from regadvisor.scale.sketch import ROW_BITS, Keys, Spec, row_ids
+from regadvisor.scale.parts import BATCH_ROWS, Part, Rows, Source, arrow_kind, numbered
+from regadvisor.scale.sketch import ROW_BITS, Keys, Spec
 
 #: Columns by which DuckDB says where a row stands.
 _FILE, _FILE_ROW = "filename", "file_row_number"
@@ -27,13 +27,11 @@ class _Stream:
     files: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, spec: Spec) -> Rows:
-        first = 0
+        if not self.files:
+            yield from numbered(self.batches(spec), 0)
+            return
         for batch in self.batches(spec):
-            if self.files:
-                yield batch.select(list(spec.kinds)), ids_by_file(batch, self.files)
-            else:
-                yield batch, row_ids(0, first, batch.num_rows)
-            first += batch.num_rows
+            yield batch.select(list(spec.kinds)), ids_by_file(batch, self.files)
 
 
 def ids_by_file(rows: Any, files: Mapping[str, int]) -> Keys:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -101,6 +101,13 @@ def scan_part(part: Part, spec: Spec) -> Sketch:
     return sketch
 
 
+def numbered(batches: Iterable[Any], file: int, first: int = 0) -> Rows:
+    """Yield tables or batches with the ids of their rows, which stand in a file from its row `first` on."""
+    for batch in batches:
+        yield batch, row_ids(file, first, batch.num_rows)
+        first += batch.num_rows
+
+
 def first_line(error: BaseException) -> str:
     """Return the beginning of what a library says of an error."""
     reason = reason_of(error) if isinstance(error, OSError) else str(error)
@@ -123,7 +130,6 @@ class ParquetPart:
 
     def rows(self, spec: Spec) -> Rows:
         """Yield the rows; values of folders named ``key=value`` are columns."""
-        first = self.first
         scanner = self.fragment.scanner(
             schema=self.schema,
             columns=list(spec.kinds),
@@ -132,9 +138,7 @@ class ParquetPart:
             fragment_readahead=1,
             use_threads=parent_process() is None,  # a worker has one core
         )
-        for batch in scanner.to_batches():
-            yield batch, row_ids(self.file, first, batch.num_rows)
-            first += batch.num_rows
+        return numbered(scanner.to_batches(), self.file, self.first)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +168,6 @@ class CsvPart(TextPart):
         constants = dict(self.constants)
         wanted = [name for name in spec.kinds if name not in constants]
         _check_columns(wanted, header, self.called)
-        first = 0
         reader = csv.open_csv(
             self.path,
             read_options=csv.ReadOptions(
@@ -181,9 +184,7 @@ class CsvPart(TextPart):
                 strings_can_be_null=True,
             ),
         )
-        for batch in reader:
-            yield with_constants(batch, spec, constants), row_ids(self.file, first, batch.num_rows)
-            first += batch.num_rows
+        return numbered((with_constants(batch, spec, constants) for batch in reader), self.file)
 
 
 class JsonPart(TextPart):
@@ -191,11 +192,8 @@ class JsonPart(TextPart):
 
     def rows(self, spec: Spec) -> Rows:
         """Yield the rows; targets as text, so that lines may write them in several ways."""
-        first = 0
-        for lines in _blocks_of_lines(self.path):
-            table = read_lines(lines, spec, dict(self.constants), self.called)
-            yield table, row_ids(self.file, first, len(lines))
-            first += len(lines)
+        constants, blocks = dict(self.constants), _blocks_of_lines(self.path)
+        return numbered((read_lines(lines, spec, constants, self.called) for lines in blocks), self.file)
 
 
 def arrow_kind(kind: Any) -> Kind:
