@@ -145,10 +145,7 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
 
 
 def _row(inner: Any, facts: DataFacts) -> Row:
-    """Return what is known of an estimator.
-
-    Raises ParameterError if nothing is, or if it is for the other task.
-    """
+    """Return what is known of an estimator; a ParameterError if nothing, or if it is for the other task."""
     check_ours(inner)
     name, row = type(inner).__name__, row_of(inner)
     nearest = "Ridge()" if facts.task == "regression" else "LogisticRegression()"
@@ -256,9 +253,7 @@ def class_weights(class_weight: Any, facts: DataFacts, totals: Any = None) -> di
 def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
     """Return the table as the caller's estimator sees it, and the estimator with what its features are like.
 
-    The rows of a class weigh what ``class_weight`` says, in fits and in comparisons.
-
-    `table`: all rows. `X`: the rows of the table as the caller passed them.
+    The rows of a class weigh what ``class_weight`` says, in fits and in comparisons. `X`: all rows as passed.
     """
     if caller.class_weight is not None:
         rows = np.ones(table.n_rows) if table.weight is None else table.weight
@@ -339,10 +334,7 @@ def _notes(caller: Caller, model: Any) -> tuple[Note, ...]:
 
 
 def about_search(search: Any, name: str) -> tuple[Note, ...]:
-    """Return a note, and a warning if a search is over more than strengths, which nobody searches then.
-
-    `name`: of the estimator inside.
-    """
+    """Return a note on a search around `name`, and a warning if it is over more than strengths."""
     text = f"regadvisor does the search of {type(search).__name__} itself: the advice is for {name}."
     own = Note(code="own-search", text=text)
     grid = getattr(search, "param_grid", getattr(search, "param_distributions", ()))

@@ -131,10 +131,7 @@ def is_binary(net: Any) -> bool:
 
 
 def module_of(net: Any) -> nn.Module:
-    """Return a module as a net would train it; the net stays as it is.
-
-    Raises ParameterError if it cannot be made.
-    """
+    """Return a module as a net would train it; the net stays as it is."""
     probe = clone(net)
     try:
         with own_luck(0):

@@ -175,12 +175,7 @@ def _shifted(train: Any, test: Any, weight: Floats, *, is_free: bool) -> tuple[M
 
 
 def _check_size(encoded: Any, n_rows: int, n_folds: int) -> None:
-    """Refuse folds that would not fit into memory.
-
-    `encoded`: training rows of one fold.
-
-    Raises DataError if train and test rows of all folds take more than :data:`LARGEST_BYTES`.
-    """
+    """Raise DataError if folds like this one would take more than :data:`LARGEST_BYTES` together."""
     n_features = encoded.shape[1]
     if hasattr(encoded, "nnz"):
         # A value and an index each; rows and columns of the test rows are stored the other way round.

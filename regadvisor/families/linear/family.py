@@ -60,8 +60,6 @@ class LinearFamily(FoldByFold):
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> LinearPrepared:
         """Fit the preprocessing and encode the largest fold; the others when they are first trained on.
 
-        `seed`: not used: nothing here is random.
-
         Raises DataError if the dense encoded folds would not fit into memory.
         """
         seen = self._encoder(sample)

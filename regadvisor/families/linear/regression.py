@@ -60,10 +60,7 @@ def solve_sparse_regression(problem: Problem, penalty: Penalty, *, deadline: Dea
 def _solve_one(
     problem: Problem, t: Floats, penalty: Penalty, w: Floats, tol: float, deadline: Deadline
 ) -> tuple[Floats, bool]:
-    """Solve one lasso or elastic net, on a growing working set where the Gram matrix would be too large.
-
-    `t` is the column of the target, shape (n_rows,).
-    """
+    """Solve for a column `t` of the target, on a growing working set if a whole Gram matrix is too large."""
     if not t.any():  # one of several targets is constant in these rows
         return np.zeros_like(w), True
     q = problem.X.T @ (problem.weight * t)
