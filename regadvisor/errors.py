@@ -107,6 +107,22 @@ def enough_memory() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def callers_code(rule: str, do: str) -> Iterator[None]:
+    """Turn errors of the caller's module or loss into a ParameterError: `rule`, the error, what to `do`.
+
+    Raises ParameterError unless memory ran out, which has its own way out (smaller batches).
+    """
+    try:
+        yield
+    except RegadvisorError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ParameterError(f"{rule}, got {type(error).__name__}: {reason_of(error)}; {do}") from error
+
+
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional package, or say how to install it.
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from regadvisor.data.table import take_rows
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
 from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library
 from regadvisor.families.fitted.losses import ColumnLoss, Floats
 from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
-from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import row_losses
 from regadvisor.families.neural.module.checks import failing_layer, squashed
 from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from regadvisor.errors import ParameterError
-from regadvisor.families.neural.caller import callers_code
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.thresholds import PROBABILITY_FLOOR
 
 #: The caller's loss of ``(outputs, target)``, both (batch, n_outputs): a number per row, or their mean.

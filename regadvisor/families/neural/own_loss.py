@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from regadvisor.errors import ParameterError, is_out_of_memory
-from regadvisor.families.neural.caller import callers_code
+from regadvisor.errors import ParameterError, callers_code, is_out_of_memory
 from regadvisor.families.neural.losses import ABOUT_LOSS, BCEWithLogitsLoss, LossFunction, mean_loss
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.thresholds import SAME_LOSS

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.errors import ParameterError
-from regadvisor.families.neural.caller import callers_code
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.recipe import Recipe, Schedule
 from regadvisor.thresholds import LONGEST_OF_PLANNED, MOST_EPOCHS, STEPS_PER_ROOT_ROW
 

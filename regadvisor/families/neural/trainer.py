@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.architecture import Architecture, Masks, Stack
-from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.losses import Loss
 from regadvisor.families.neural.module.source import own_luck
 from regadvisor.families.neural.optimizers import Optimizer

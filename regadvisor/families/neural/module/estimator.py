@@ -13,8 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from regadvisor.errors import ParameterError
-from regadvisor.families.neural.caller import callers_code
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.dropout import set_dropout
 from regadvisor.families.neural.encoded import dense
 from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from regadvisor.errors import ParameterError
+from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.architecture import Architecture, Masks, Stack
-from regadvisor.families.neural.caller import callers_code
 from regadvisor.families.neural.chain import ChainStack, Link
 from regadvisor.families.neural.dropout import set_rate, with_rates_inside
 from regadvisor.families.neural.losses import Loss, fill_slope
