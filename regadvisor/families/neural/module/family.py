@@ -95,16 +95,9 @@ class ModuleFamily(MLPFamily):
 
     def _found_inputs(self, facts: DataFacts, features: Values | None) -> Inputs:
         """Return how rows enter the module: as the recipe says, or as it takes them."""
-        n_flat = about(facts)
-        layout = self.recipe.layout or find_layout(
-            self.model,
-            facts,
-            n_flat=n_flat,
-            n_outputs=n_outputs_of(facts),
-            output=self.recipe.output,
-            features=features,
-        )
-        inputs = inputs_of(facts, layout)
+        usual = source_for(self.model, facts, self.recipe.output)
+        layout = self.recipe.layout or find_layout(usual, facts, features)
+        inputs, n_flat = inputs_of(facts, layout), usual.n_flat
         if layout == "codes":
             n_flat = about(replace(facts, columns=tuple(c for c in facts.columns if c.kind != "categorical")))
             n_flat += len(inputs.cardinalities)
@@ -201,6 +194,18 @@ def checked_model(
     return cnn
 
 
+def source_for(
+    model: Callable[..., Any] | nn.Module,
+    facts: DataFacts,
+    output: Output = None,
+    *,
+    layout: str | None = None,
+) -> ModuleSource:
+    """Return where networks for these data come from, in a layout; None: the usual one."""
+    inputs = replace(inputs_of(facts, layout), n_flat=about(facts))
+    return ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs_of(facts), output=output)
+
+
 def n_outputs_of(facts: DataFacts) -> int:
     """Return how many outputs a network for these data has."""
     return facts.n_targets if facts.task == "regression" else len(facts.classes or ())
@@ -251,12 +256,10 @@ def fixed_outputs(
     """
     if not isinstance(model, nn.Module) and "n_outputs" in asked_for(model):
         return None
-    n_flat = about(facts)
     for layout in LAYOUTS:
         with suppress(Exception), torch.no_grad():  # what is wrong with it is said later
-            inputs = replace(inputs_of(facts, layout), n_flat=n_flat)
-            source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs_of(facts), output=output)
+            source = source_for(model, facts, output, layout=layout)
             module = source.draw(0).eval()
             with own_luck(0):
-                return int(source.call(module, torch.zeros(2, n_flat, dtype=torch.float32)).shape[1])
+                return int(source.call(module, torch.zeros(2, source.n_flat, dtype=torch.float32)).shape[1])
     return None

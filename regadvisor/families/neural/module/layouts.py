@@ -7,9 +7,9 @@ then every row hangs on the others.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.neural.common_scale import are_codes
 from regadvisor.families.neural.module.inputs import categories, inputs_of
 from regadvisor.families.neural.module.modes import set_mode
-from regadvisor.families.neural.module.outputs import Output
 from regadvisor.families.neural.module.source import ModuleSource, asked_for, own_luck
 from regadvisor.families.neural.parameters import copied
 from regadvisor.records import DataFacts
@@ -35,25 +34,15 @@ _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _N_TRIED = 6
 
 
-def find_layout(
-    model: Callable[..., Any] | nn.Module,
-    facts: DataFacts,
-    *,
-    n_flat: int,
-    n_outputs: int,
-    output: Output = None,
-    features: Values | None = None,
-) -> str:
+def find_layout(source: ModuleSource, facts: DataFacts, features: Values | None = None) -> str:
     """Return the first layout in which the module runs on rows of these data, or the usual one if none does.
 
-    `n_flat`: numbers in an encoded row, about. `output`: as in ``Recipe``. `features`: all rows; only they
-    show whether numbers may be tokens.
+    `source`: where modules come from, in the usual layout. `features`: all rows; only they show whether
+    numbers may be tokens.
     """
+    model, usual, n_flat = source.model, source.inputs.layout, source.n_flat
     if not isinstance(model, nn.Module) and "cardinalities" in asked_for(model) and categories(facts):
         return "codes"
-    usual = inputs_of(facts, None).layout
-    inputs = replace(inputs_of(facts, usual), n_flat=n_flat)
-    source = ModuleSource(model=model, inputs=inputs, n_outputs=n_outputs, output=output)
     layouts = list(_candidates(source, facts, features))
     if layouts == [usual]:
         return usual
