@@ -12,7 +12,7 @@ from regadvisor.deadline import NEVER
 from regadvisor.families.estimator.rules import Strengths, weights_up_to_one
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.build import linear_model
-from regadvisor.families.linear.newton import solve_newton
+from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import Penalty, Problem
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")
@@ -25,7 +25,7 @@ def at_minimum(X: np.ndarray, y: np.ndarray, l1: float, weight: np.ndarray | Non
     problem = Problem(
         X=np.asfortranarray(X - weight @ X), T=y[:, None].astype(float), weight=weight, is_classification=True
     )
-    found = solve_newton(problem, Penalty(l1=l1), deadline=NEVER)
+    found = solve(problem, Penalty(l1=l1), deadline=NEVER)
     assert found.converged
     return found.W[:, 0]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn import config_context
 
 from regadvisor.deadline import Deadline
-from regadvisor.families.linear.newton import solve_newton
+from regadvisor.families.linear import newton
+from regadvisor.families.linear.ladder import climb_down
 from regadvisor.families.linear.problem import Penalty, Problem, Solution, constant_solution
 from regadvisor.families.linear.regression import solve_ridge, solve_sparse_regression
 from regadvisor.families.linear.smooth import MANY_OUTPUTS, lbfgs, solve_smooth, sparse_lbfgs
@@ -45,5 +47,6 @@ def _solve(problem: Problem, penalty: Penalty, deadline: Deadline) -> Solution:
         return solve_smooth(problem, penalty.l2, deadline=deadline)
     if problem.n_outputs >= MANY_OUTPUTS:
         return sparse_lbfgs(problem, penalty, deadline)
-    found = solve_newton(problem, penalty, deadline=deadline)
+    descend = partial(newton.descend, problem, deadline=deadline)
+    found = climb_down(problem, penalty, descend, tol=newton.TOLERANCE)
     return found if found.converged else lbfgs(problem, penalty, found, deadline)

@@ -16,7 +16,6 @@ from scipy import sparse
 
 from regadvisor.deadline import Deadline
 from regadvisor.families.linear.curvature import Active, curvature_at, newton_direction
-from regadvisor.families.linear.ladder import climb_down
 from regadvisor.families.linear.problem import Floats, Penalty, Problem, Solution, columns
 from regadvisor.families.linear.quadratic import NEWCOMERS, minimise_quadratic, violation, working_set
 from regadvisor.families.linear.sweeps import sweep
@@ -59,26 +58,12 @@ class _Point:
     value: float
 
 
-def solve_newton(problem: Problem, penalty: Penalty, *, deadline: Deadline) -> Solution:
-    """Return the L1 or elastic-net solution, reached over the fold's ladder.
-
-    Where more than :data:`MOST_ACTIVE` weights are active it has not converged, and another solver should go
-    on from it.
-    """
-    return climb_down(
-        problem,
-        penalty,
-        lambda stage, start, tol: descend(problem, stage, start, tol=tol, deadline=deadline),
-        tol=TOLERANCE,
-    )
-
-
 def descend(
     problem: Problem,
     penalty: Penalty,
     start: Solution,
-    *,
     tol: float | None = None,
+    *,
     settled: float | None = None,
     deadline: Deadline,
 ) -> Solution:
@@ -86,7 +71,8 @@ def descend(
 
     Without L1 every weight moves in every step, and the last step is the one that promises next to no gain
     (the share `settled` of the objective): where a vanishing penalty lets weights grow, their gradients are
-    small long before they have grown.
+    small long before they have grown. Where more than :data:`MOST_ACTIVE` weights are active it has not
+    converged, and another solver should go on from it.
     """
     tol, settled = TOLERANCE if tol is None else tol, SETTLED if settled is None else settled
     Z = problem.predict(start.W, start.b)
