@@ -11,14 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from regadvisor.conversions import (
-    elasticnet_params,
-    known_as,
-    logistic_params,
-    mlp_alpha,
-    raw_target,
-    ridge_alpha,
-)
+from regadvisor.conversions import elasticnet_params, known_as, logistic_params, raw_target, ridge_alpha
 from regadvisor.errors import ParameterError
 
 
@@ -135,7 +128,7 @@ RULES: tuple[Rule, ...] = (
         "l2",
         {"alpha": "batch*l2"},
         f"{_SKLEARN}/neural_networks_supervised.html#mathematical-formulation",
-        lambda own: {"alpha": mlp_alpha(own.l2, own.batch)},
+        lambda own: {"alpha": ridge_alpha(own.l2, own.batch)},
     ),
     _elastic(
         "statsmodels",

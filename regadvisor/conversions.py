@@ -30,6 +30,9 @@ def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
 def ridge_alpha(l2: float, n_rows: float) -> float:
     """Return `alpha` of ``Ridge``, whose objective is ``‖y − Xw‖² + alpha·Σw²`` (a sum over rows).
 
+    And of ``MLPClassifier`` and ``MLPRegressor``, whose penalty ``alpha/2·Σw²`` is divided by the rows of the
+    batch: `n_rows` are those then, for ``solver="lbfgs"`` all. They have no L1.
+
     Examples
     --------
     >>> ridge_alpha(0.5, 200)
@@ -68,21 +71,6 @@ def raw_target(l1: float, l2: float, sd_y: float) -> tuple[float, float]:
     (2.0, 0.3)
     """
     return l1 * sd_y, l2
-
-
-def mlp_alpha(l2: float, n_rows_per_step: float) -> float:
-    """Return `alpha` of scikit-learn's ``MLPClassifier`` or ``MLPRegressor``.
-
-    Their penalty is ``alpha/2·Σw²`` divided by the rows of the batch. L1 cannot be expressed.
-
-    `n_rows_per_step`: the batch size; for ``solver="lbfgs"`` all rows.
-
-    Examples
-    --------
-    >>> mlp_alpha(0.01, 200)
-    2.0
-    """
-    return n_rows_per_step * l2
 
 
 #: Libraries by all the names that people have for them.

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.families.estimator.rules import LBFGS_GAP, Strengths, on_standardised_target
 from regadvisor.families.estimator.table import configured
 from regadvisor.families.linear.build import linear_model
@@ -105,7 +105,7 @@ def test_perceptron_of_scikit_learn(X, y, is_logistic):
     kind = MLPClassifier if is_logistic else MLPRegressor
     model = kind(
         hidden_layer_sizes=(),
-        alpha=mlp_alpha(0.2, N),
+        alpha=ridge_alpha(0.2, N),
         solver="lbfgs",
         tol=1e-14,
         max_iter=5000,

@@ -12,7 +12,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from regadvisor.conversions import elasticnet_params, logistic_params, mlp_alpha, raw_target, ridge_alpha
+from regadvisor.conversions import elasticnet_params, logistic_params, raw_target, ridge_alpha
 from regadvisor.families.estimator.names import usual
 from regadvisor.families.linear.logistic import SparseLogisticRegression
 
@@ -195,7 +195,7 @@ def network(model: Any, s: Strengths) -> BaseEstimator:
     """Mean loss of a batch + alpha/2·Σw² over the weights of its rows."""
     batch = 200 if model.batch_size == "auto" else model.batch_size
     n_rows = s.n_rows if model.solver == "lbfgs" else min(batch, s.n_rows)
-    return model.set_params(alpha=mlp_alpha(s.l2, n_rows * s.mean_weight))
+    return model.set_params(alpha=ridge_alpha(s.l2, n_rows * s.mean_weight))
 
 
 # ------------------------------------------------------------------------------- what solvers need
