@@ -227,6 +227,8 @@ def test_months_and_names_of_identifiers_number_the_rows():
 
     (text,) = told(month=pd.date_range("1990-01-01", periods=N, freq="MS"))
     assert text.startswith("Each row has its own date in 'month'.")
+    (text,) = told(week=10 + np.arange(N))
+    assert text.startswith("Each row has its own time in 'week'.")
     numbers = R.choice(10**7, size=N, replace=False)
     (text,) = told(patientId=numbers)
     assert text.startswith("'patientId' numbers the rows:")

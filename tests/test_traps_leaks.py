@@ -118,6 +118,14 @@ def test_a_sum_of_columns_is_a_leak_and_only_its_parts_are_named(how):
     assert [name for name in frame if f"'{name}'" in said] == parts
 
 
+def test_a_copy_with_two_errors_is_no_sum_of_one_column():
+    school = R.integers(1, 80, size=N)
+    moved = pd.DataFrame({"b": B, "moved": np.where(np.arange(N) % 300 == 7, 1 + school, school)})
+    assert text(moved, school).startswith(
+        "the target is a linear function of 'moved' up to rounding: a leak?"
+    )
+
+
 def test_a_sum_is_seen_in_the_rows_that_have_all_its_parts():
     frame = pd.DataFrame({"a": A, "b": np.where(np.arange(N) % 3 == 0, np.nan, B), "c": C})
     assert "'a' and 'b'" in text(frame, A + B)

@@ -193,7 +193,7 @@ CENSORED_EVENTS = _words(
 #: … parts that say nothing more: "obs time", "time of follow-up".
 CENSORED_FILLERS = _words("to until of obs observation follow up")
 #: Parts of the names of other times: of a day, or of visits that were counted.
-TIME_PARTS = _words("year quarter month week day date hour minute season age period visit wave occasion")
+TIME_PARTS = _words("year quarter month week day doy date hour minute season age period visit wave occasion")
 CENSORED_MOST_LEVELS = 3
 #: … and where it is text, one of its values says so.
 CENSORED_WORDS = CENSORED_EVENTS | _words(

@@ -10,7 +10,7 @@ from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.censored import name_parts
+from regadvisor.traps.censored import name_parts, names_time
 from regadvisor.traps.view import View, is_by_target, is_sorted
 
 #: Rows of a column that are read.
@@ -71,17 +71,22 @@ def notes_on_identifiers(view: View, numbered: Mapping[int, NDArray[np.float64]]
 
     Text that is different in almost every row is noted where columns are read (``"looks-like-id"``).
     """
-    first, last = thresholds.YEARS
-    times = [
-        j for j, own in numbered.items() if view.is_date[j] or (first <= own.min() and own.max() <= last)
-    ]
+    times = {j: what for j, own in numbered.items() if (what := _what_time(view, j, own))}
     others = [j for j in numbered if j not in times]
     has_time = view.table.facts.has_time
     in_order = all(is_sorted(numbered[j]) for j in others)
     notes = []
     if times and not has_time:
-        notes.append(_dates_note(view, times[0]))
+        notes.append(_dates_note(view, *next(iter(times.items()))))
     return (*notes, *([_note(view, others, is_sorted=in_order)] if others else []))
+
+
+def _what_time(view: View, j: int, column: NDArray[np.float64]) -> str:
+    """Return what time each row has in a column that counts the rows up: a date, a year, another, or none."""
+    first, last = thresholds.YEARS
+    if view.is_date[j] or (first <= column.min() and column.max() <= last):
+        return "date" if view.is_date[j] else "year"
+    return "time" * (is_sorted(column) and names_time(view.name(j), is_of_panel=True))
 
 
 def numbers_rows(column: NDArray[np.float64]) -> bool:
@@ -107,8 +112,7 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     return bool(stats.poisson.cdf(n_shared, due) <= thresholds.IDENTIFIER_CHANCE)
 
 
-def _dates_note(view: View, j: int) -> Note:
-    what = "date" if view.is_date[j] else "year"
+def _dates_note(view: View, j: int, what: str) -> Note:
     text = (
         f"Each row has its own {what} in {view.names([j])}. If later rows are to be predicted from earlier "
         f"ones, {view.passed(j, 'time')}."

@@ -373,8 +373,9 @@ def _picked(
 def _together_note(view: View, found: tuple[tuple[int, ...], str], what: str) -> Note:
     columns, how = found
     how = "product of powers" if how == "product" else "weighted sum"
+    how = "linear function" if len(columns) == 1 else how
     text = (
-        f"{what} is a {how} of {view.names(columns)} up to rounding: a leak? Leave them out if not all of "
-        "them are known when predictions are made."
+        f"{what} is a {how} of {view.names(columns)} up to rounding: a leak? Leave out what is not known "
+        "when predictions are made."
     )
     return Note(code="leak", text=text, is_warning=True)
