@@ -189,13 +189,16 @@ class FittedFamily(FoldByFold):
         """
         own = cast(FittedPrepared, prepared)
         together, fold, n_folds = self.learner.together, own.fold(0), len(own.folds)
+        n_train = len(fold.target)
+        share = n_train / own.n_rows
         if together is not None:
-            share = len(fold.target) / own.n_rows
             costs = together.costs(fold.call, n_folds=n_folds, share=share, deadline=deadline)
             if costs is not None:
                 return costs
-        n_train = len(fold.target)
-        few = np.arange(0, n_train, 4) if own.sample.n_classes == 0 else _some_of_each(fold.target)
+        few = np.arange(0, n_train, 4)
+        if own.sample.n_classes:  # the first rows of every class are among them
+            first = [np.flatnonzero(fold.y == label)[:2] for label in np.unique(fold.y)]
+            few = np.unique(np.concatenate([few, *first]))
         calls = [
             fold.call(Job(regularizer=each.regularizer(each.portfolio[0])))
             for kind, each in self.candidates(prepared).items()
@@ -218,7 +221,6 @@ class FittedFamily(FoldByFold):
         def fit_s(n_rows: float) -> float:
             return max(fold_s + slope_s * (n_rows - n_train), least_s / 4)
 
-        share = n_train / own.n_rows
         return Costs(job_s=lambda n_rows: n_folds * fit_s(share * n_rows), full_run_s=fit_s)
 
     def _seconds(self, call: Call) -> float:
@@ -245,10 +247,3 @@ class FittedFamily(FoldByFold):
         else:
             found = default_regularizer(kind, n_rows=n_rows, sum_lr=self.learner.sum_lr(n_rows))
         return self.learner.in_own_unit(found)
-
-
-def _some_of_each(target: NDArray[Any]) -> NDArray[np.intp]:
-    """Return row numbers: a quarter, and the first rows of every class among them."""
-    flat = target if target.ndim == 1 else target @ np.arange(1, target.shape[1] + 1)
-    first = [np.flatnonzero(flat == value)[:2] for value in np.unique(flat)]
-    return np.unique(np.concatenate([np.arange(0, len(target), 4), *first])).astype(np.intp)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from regadvisor.deadline import Deadline
@@ -89,7 +88,10 @@ def descend(
             return Solution(W=here.W, b=here.b, converged=True)
         if penalty.l1 and np.count_nonzero(here.W) > MOST_ACTIVE - NEWCOMERS:
             break
-        k, j = np.divmod(_moving(gradient, here.W, penalty), problem.n_features)
+        moving = np.arange(here.W.size)
+        if penalty.l1:
+            moving = working_set(gradient.T, here.W.T, penalty.l1, most=MOST_ACTIVE)
+        k, j = np.divmod(moving, problem.n_features)  # by output, so that each class is contiguous
         model_tol = max(FORCING * worst, 0.25 * tol)
         new, step_b = _newton_step(problem, here, R, gradient[j, k], (j, k), penalty, model_tol, deadline)
         if not penalty.l1:
@@ -105,13 +107,6 @@ def descend(
             return Solution(W=here.W, b=here.b, converged=worst <= 10 * tol)
         here = there
     return Solution(W=here.W, b=here.b, converged=False)
-
-
-def _moving(gradient: Floats, W: Floats, penalty: Penalty) -> NDArray[np.intp]:
-    """Return flat positions of the weights that move next, by output, so that each class is contiguous."""
-    if penalty.l1 == 0.0:
-        return np.arange(W.size)
-    return working_set(gradient.T, W.T, penalty.l1, most=MOST_ACTIVE)
 
 
 def _newton_step(
