@@ -88,8 +88,6 @@ def names_time(name: str | int, *, is_of_panel: bool) -> bool:
     --------
     >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "visit.no", "patient", 3)]
     [True, True, True, False, False]
-    >>> names_time("day", is_of_panel=False)  # rows of a day may well be alike
-    False
     """
     times = thresholds.CENSORED_TIMES
     return bool(name_parts(name) & (times | thresholds.TIME_PARTS if is_of_panel else times))
