@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError, StrengthError
+from regadvisor.rules import is_number
 
 if TYPE_CHECKING:
     import torch
@@ -130,7 +131,7 @@ class Regularizer:
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "dropout"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
+            if value is not None and not is_number(value, 0):
                 raise ParameterError(f"{name} must be a finite number of at least 0 or None, got {value!r}")
         if self.dropout is not None and self.dropout >= 1:
             raise ParameterError(f"dropout must be below 1, got {self.dropout!r}")
@@ -247,9 +248,7 @@ class Regularizer:
         >>> Regularizer(l2=0.02, dropout=0.1).to("keras")
         {'regularizers.L1L2': {'l1': 0.0, 'l2': 0.01}, 'layers.Dropout': {'rate': 0.1}}
         """
-        for name, value in (("n_rows", n_rows), ("batch_size", batch_size), ("target_sd", target_sd)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ParameterError(f"{name} must be a finite number above 0, got {value!r}")
+        _check_sizes(n_rows=n_rows, batch_size=batch_size, target_sd=target_sd)
         if loss not in (None, "mse"):
             raise ParameterError(f"loss must be 'mse' or None, got {loss!r}")
         n = math.nan if n_rows is None else float(n_rows)
@@ -294,6 +293,7 @@ class Regularizer:
         """
         from regadvisor.export.alone import applied_alone
 
+        _check_sizes(n_rows=n_rows, target_sd=target_sd)
         return applied_alone(target, self, n_rows=n_rows, target_sd=target_sd)
 
     def optimizer(
@@ -362,3 +362,10 @@ class Regularizer:
         from regadvisor.export.alone import penalty_lines
 
         return penalty_lines(self, target, n_rows=n_rows, target_sd=target_sd)
+
+
+def _check_sizes(**sizes: float | None) -> None:
+    """Raise ParameterError unless all are finite numbers above 0, or None."""
+    for name, value in sizes.items():
+        if value is not None and not (is_number(value) and value > 0):
+            raise ParameterError(f"{name} must be a finite number above 0, got {value!r}")

@@ -84,6 +84,7 @@ def test_squared_errors_without_the_half_double_strengths_in_the_loss_only() -> 
         (ELASTIC, "spss", {}, "target must be one of 'sklearn', .*got 'spss'"),
         (ELASTIC, "sklearn", {}, "n_rows must be the number of training rows for 'sklearn'.*got None"),
         (ELASTIC, "sklearn", {"n_rows": -1}, "n_rows must be a finite number above 0, got -1"),
+        (ELASTIC, "sklearn", {"n_rows": "all"}, "n_rows must be a finite number above 0, got 'all'"),
         (ELASTIC, "keras", {"loss": "mae"}, "loss must be 'mse' or None"),
         (ELASTIC, "glmnet", {"loss": "mse"}, "loss must be None for 'glmnet'"),
         (Regularizer(dropout=0.1), "glmnet", {}, "library of networks for dropout"),

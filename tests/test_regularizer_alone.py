@@ -68,6 +68,8 @@ def test_a_module_gets_the_dropout_and_its_optimizer_the_penalty() -> None:
     ("call", "words"),
     [
         (lambda: Regularizer(l2=0.1).apply(Ridge()), r"n_rows must be .*apply\(estimator, n_rows=len\(X\)\)"),
+        (lambda: Regularizer(l2=0.1).apply(Ridge(), n_rows="all"), "n_rows must be a finite number above 0"),
+        (lambda: Regularizer(l2="0.1"), "l2 must be a finite number of at least 0 or None, got '0.1'"),
         (lambda: Regularizer(dropout=0.1).apply(Ridge(), n_rows=9), "target must be a network for dropout"),
         (lambda: REGULARIZERS["l2 decoupled"].apply(Ridge(), n_rows=9), "coupling must be 'loss'"),
         (lambda: Regularizer(l2=0.1).apply(3), "target must be a scikit-learn estimator, .* got int"),

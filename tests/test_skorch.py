@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from test_neural_snippet import LOSS_REGULARIZERS, TRAINING
 from torch import nn
 
-from regadvisor import Advice, ParameterError, Recipe, Regularizer, advise
+from regadvisor import Advice, AdvisedClassifier, ParameterError, Recipe, Regularizer, advise
 from regadvisor.data.source import make_table
 from regadvisor.errors import StrengthError
 from regadvisor.export.alone import rescaled_to
@@ -147,6 +147,8 @@ def test_advice_about_a_net_is_built_applied_saved_and_repeated(tmp_path: Any) -
         built[:-1].transform(rows).astype(np.float32), (labels == "malign").astype(int)
     )
     assert "import skorch" in advice.snippet("skorch")
+    fitted = AdvisedClassifier(model=net, effort="quick", folds=2, budget=None).fit(rows, labels)
+    assert fitted.advice_.regularizer == advice.regularizer
     with pytest.raises(ParameterError, match="recipe must be None for a skorch net"):
         advise(rows, labels, model=net, recipe=Recipe(epochs=3))
 
