@@ -314,6 +314,7 @@ class Resampler:
         (Pipeline([("smote", Resampler()), ("ridge", Ridge())]), ParameterError, "transform.*'smote'"),
         (make_pipeline(PCA(50), Ridge()), DataError, "must give numbers.*n_components=50"),
         (make_pipeline(FunctionTransformer(lambda x: x[:, 0]), Ridge()), DataError, "must give a table"),
+        (make_pipeline(FunctionTransformer(lambda x: x[1:]), Ridge()), DataError, "leave out rows"),
         (make_pipeline(FunctionTransformer(lambda x: x / 0.0), Ridge()), DataError, "SimpleImputer"),
         (make_pipeline(FunctionTransformer(lambda x: x[:, :0]), Ridge()), DataError, "got none; let them"),
     ],

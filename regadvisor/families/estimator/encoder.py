@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -89,12 +90,13 @@ class _CallerSteps(Encoder):
         self._n_features = 0
 
     def fit_transform(self, rows: Table) -> Any:
-        encoded = _run(lambda: self._steps.fit_transform(rows.given, labels_or_numbers(rows)), _FIT)
+        fit = partial(self._steps.fit_transform, rows.given, labels_or_numbers(rows))
+        encoded = _run(fit, _FIT, n_rows=rows.n_rows)
         self._n_features = encoded.shape[1]
         return encoded
 
     def transform(self, rows: Table) -> Any:
-        return _run(lambda: self._steps.transform(rows.given), _MEET)
+        return _run(partial(self._steps.transform, rows.given), _MEET, n_rows=rows.n_rows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,7 +168,7 @@ def labels_or_numbers(rows: Table) -> Any:
     return np.asarray(rows.facts.classes)[rows.y] if rows.is_classification else rows.y
 
 
-def _run(step: Callable[[], Any], do: str) -> Any:
+def _run(step: Callable[[], Any], do: str, *, n_rows: int) -> Any:
     """Return the features that the caller's steps give; `do`: what to do if they fail.
 
     Raises DataError if a step fails, or gives anything but finite numbers, one row of them for each row.
@@ -185,10 +187,10 @@ def _run(step: Callable[[], Any], do: str) -> Any:
             "the steps of model must give numbers for the rows of every fold, got "
             f"{type(error).__name__}: {error}; {do}"
         ) from error
-    if encoded.ndim != 2:
+    if encoded.ndim != 2 or encoded.shape[0] != n_rows:
         raise DataError(
-            f"the steps of model must give a table (rows, features), got shape {encoded.shape}; "
-            "reshape it in a step"
+            f"the steps of model must give a table (rows, features), got shape {encoded.shape} for {n_rows} "
+            "rows; reshape it in a step, and leave out rows before advise()"
         )
     if not encoded.shape[1]:
         raise DataError(
