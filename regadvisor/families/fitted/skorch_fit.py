@@ -33,11 +33,16 @@ _OF_LOGITS = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
 
 @dataclass(frozen=True, eq=False)
 class SkorchFitted(Fitted):
-    """A trained net."""
+    """A trained net; of numbers it predicts what its criterion takes, which is logits for several labels."""
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
-        predict = self.model.predict_proba if self.classes_ else self.model.predict
-        found = np.asarray(predict(rows_taken(self.model.module_, X)), dtype=np.float64)
+        rows = rows_taken(self.model.module_, X)
+        if self.classes_:
+            found = np.asarray(self.model.predict_proba(rows), dtype=np.float64)
+        else:
+            returned = self.model.forward(rows)
+            first = returned[0] if isinstance(returned, tuple) else returned
+            found = np.asarray(first.cpu(), dtype=np.float64)
         return found.reshape(len(found), -1)
 
 

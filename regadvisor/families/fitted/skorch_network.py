@@ -99,10 +99,10 @@ class SkorchNetwork(Network):
     def _called(
         self, trained: Numbers, kept: Numbers, x: Tensor, *, is_training: bool
     ) -> tuple[Tensor, Numbers]:
-        state = dict(zip(self._trained_names, trained, strict=True))
-        own = dict(zip(self._kept_names, kept, strict=True))
-        outputs: Tensor = functional_call(self._module.train(is_training), state | own, (x,))
-        return outputs.reshape(-1) if is_binary(self.net) else outputs, list(own.values())
+        state = dict(zip([*self._trained_names, *self._kept_names], [*trained, *kept], strict=True))
+        outputs: Tensor = functional_call(self._module.train(is_training), state, (x,))
+        after = [state[name].detach() for name in self._kept_names]  # a buffer may be another tensor now
+        return outputs.reshape(-1) if is_binary(self.net) else outputs, after
 
     def loss(
         self, trained: Numbers, kept: Numbers, x: Tensor, y: Tensor, weight: Tensor | None, masks: Numbers

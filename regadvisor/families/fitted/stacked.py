@@ -151,11 +151,14 @@ class NetworkModel:
     def __init__(self, network: Network, trained: Numbers, kept: Numbers) -> None:
         self._network, self._trained, self._kept = network, trained, kept
 
+    def forward(self, X: NDArray[Any]) -> Tensor:
+        """Return what the network returns."""
+        parts = torch.split(torch.as_tensor(X).to(self._network.device), _ROWS_AT_ONCE)
+        return torch.cat([self._network.outputs(self._trained, self._kept, part) for part in parts])
+
     def predict(self, X: NDArray[Any], **options: Any) -> NDArray[Any]:
         """Return what the library's model predicts."""
-        parts = torch.split(torch.as_tensor(X).to(self._network.device), _ROWS_AT_ONCE)
-        found = [self._network.outputs(self._trained, self._kept, part) for part in parts]
-        return np.asarray(self._network.predicted(torch.cat(found)).cpu())
+        return np.asarray(self._network.predicted(self.forward(X)).cpu())
 
     predict_proba = predict  # of a net, where these are probabilities
 
