@@ -27,6 +27,7 @@ from regadvisor.data.rows import as_target
 from regadvisor.data.table import is_column
 from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.pipeline import as_data_errors
+from regadvisor.foreign import check_ours, is_of
 from regadvisor.global_state import left_as_found
 from regadvisor.models import predicts_numbers
 
@@ -222,6 +223,8 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None) -> Self:
         """Advise on `X` and `y`, then train on every row; see :func:`regadvisor.advise` for the arguments."""
+        if hasattr(self.model, "get_params") and not is_of(self.model, "skorch"):
+            check_ours(self.model)
         if hasattr(self.model, "get_params") and predicts_numbers(self.model):
             raise ParameterError(
                 f"model must be a classifier, got {type(self.model).__name__}; use AdvisedRegressor for it"

@@ -126,8 +126,9 @@ def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recip
         from sklearn.multioutput import MultiOutputClassifier
 
         return MultiOutputClassifier(LogisticRegression()), None, task
-    is_network = isinstance(model, str) or (is_module(model) and not is_of(model, "keras"))
-    if not is_network or type(model).__name__ == "FitFunction":
+    if is_of(model, "keras"):  # by the loss that it is compiled with
+        return model, recipe, "regression"
+    if not (isinstance(model, str) or is_module(model)) or type(model).__name__ == "FitFunction":
         return model, recipe, task
     from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe

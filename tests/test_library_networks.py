@@ -35,11 +35,13 @@ from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
+from regadvisor.families.fitted.losses import ColumnLoss
 from regadvisor.families.fitted.own_library import decays, own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.together import Together
+from regadvisor.models import for_labels
 from regadvisor.scale.sending import packed, unpacked
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -236,6 +238,37 @@ def test_codes_go_into_an_embedding_as_they_are() -> None:
         given.fit(ids, CODES)
     np.testing.assert_allclose(mine, given.predict_proba(ids), rtol=1e-6)
     assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]
+
+
+def test_several_labels_are_judged_by_the_loss_that_is_trained() -> None:
+    labels = np.column_stack([CODES, X[:, 1] > 0]).astype(int)
+    facts = make_table(X, labels, task="regression").facts
+    given = net(criterion=nn.BCEWithLogitsLoss, train_split=None)
+    fit, call = SkorchFit(given, facts), Call(regularizer=Regularizer(), X=X, y=labels, weight=None, seed=0)
+    mine = fit(call.regularizer, X, labels.astype(np.float32), 0).predict(X)
+    own = net_with_regularizer(given, Regularizer())
+    with own_randomness(0):
+        own.fit(X, labels.astype(np.float32))
+    np.testing.assert_allclose(mine, own.forward(X).numpy(), rtol=1e-5, atol=1e-6)  # logits
+    assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]
+
+    def made() -> Any:
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(2, "sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    for model in (made(), made):
+        _, recipe, task = for_labels(model, None, "auto")
+        function = own_function(model, facts, X, recipe)
+        assert task == "regression"
+        assert function is not None
+        assert isinstance(function.loss, ColumnLoss)
+        assert (function.loss.name, function.recipe.batch_size) == ("binary_crossentropy", 32)  # type: ignore[union-attr]
+        shares = made().predict(X, verbose=0).astype(np.float64)
+        expected = keras.ops.convert_to_numpy(
+            keras.losses.binary_crossentropy(labels.astype("float32"), shares)
+        )
+        np.testing.assert_allclose(function.loss.per_row(labels, shares, np.ones(2)), expected, rtol=1e-4)
 
 
 def test_a_model_that_scales_its_columns_gets_them_as_they_are_and_own_penalties_are_told() -> None:

@@ -130,8 +130,8 @@ class KerasFit(Library):
                     f"model must return logits for its loss {loss}, got the probabilities of a "
                     f"{_ends_in(own)}; leave that out, or compile it without from_logits=True"
                 )
-        elif self.n_classes:
-            end = "sigmoid" if outputs.shape[-1] == 1 else "softmax"
+        elif self.n_classes or (self.takes_shares(own) and not reads_logits(own.loss)):
+            end = "softmax" if self.n_classes and outputs.shape[-1] > 1 else "sigmoid"
             do = f"end it in a {end}, or compile it with a loss of from_logits=True"
             self._check_shares(outputs, loss, do)
 
@@ -180,6 +180,10 @@ class KerasFit(Library):
         """Return whether a numeric target is standardised: outputs go anywhere, by a loss of differences."""
         is_of_differences = not model.compiled or _plain_name(model) in _DIFFERENCES
         return is_of_differences and _ends_in(model) not in (*_BOUNDED, *_ONE_SIDED)
+
+    def takes_shares(self, model: Any) -> bool:
+        """Return whether the target is columns of shares from 0 to 1, labels of 0 and 1 among them."""
+        return not self.n_classes and model.compiled and _plain_name(model) == "binarycrossentropy"
 
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""

@@ -267,17 +267,18 @@ def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
             are_signs=True,
         )
 
-    def log_loss(y: Floats, shares: Floats) -> Floats:
-        picked = np.where(y > 0, shares, 1.0 - shares)
-        return np.asarray(-np.log(np.clip(picked, PROBABILITY_FLOOR, 1.0)), dtype=np.float64)
+    return replace(of_shares(f"log loss ({mean})"), response="predict_proba")
+
+
+def of_shares(name: str) -> ColumnLoss:
+    """Return the cross-entropy of predicted shares, for columns of shares from 0 to 1."""
+
+    def element(y: Floats, shares: Floats) -> Floats:
+        p = np.clip(shares, PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
+        return np.asarray(-(y * np.log(p) + (1.0 - y) * np.log1p(-p)), dtype=np.float64)
 
     return ColumnLoss(
-        name=f"log loss ({mean})",
-        response="predict_proba",
-        element=log_loss,
-        has_mean=True,
-        at_zero=0.5,
-        has_unit=False,
+        name=name, response="predict", element=element, has_mean=True, at_zero=0.5, has_unit=False
     )
 
 

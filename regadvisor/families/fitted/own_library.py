@@ -16,6 +16,7 @@ from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.keras_model import (
     LOCK,
+    loss_name,
     n_rates,
     own_optimizer,
     own_randomness,
@@ -23,6 +24,7 @@ from regadvisor.families.fitted.keras_model import (
     unreached,
     with_regularizer,
 )
+from regadvisor.families.fitted.losses import of_shares
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
@@ -147,8 +149,13 @@ def _kinds(has_dropout: bool, *, has_l1: bool = True) -> tuple[Kind, ...]:
 def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, encode: bool) -> FitFunction:
     """Return a Keras model, or a factory which made `first`, as a function that trains it."""
     from regadvisor.families.fitted.keras_fit import KerasFit
+    from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe
 
+    if recipe is not None and isinstance(
+        recipe.loss, BCEWithLogitsLoss
+    ):  # of labels, for what the factory makes
+        recipe = None if recipe == Recipe(loss=recipe.loss) else replace(recipe, loss=None)
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
         if len(getattr(first, side, None) or ()) > 1:
@@ -175,6 +182,7 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
         kinds=_kinds(n_rates(first) > 0),
         laws="network",
         encode=encode,
+        loss=of_shares(loss_name(first) or "") if fit.takes_shares(first) else None,
         scales_target=facts.task == "regression" and fit.scales_target(first),
         name=str(getattr(model, "__name__", type(first).__name__)),
         library="keras",
