@@ -311,8 +311,7 @@ def _estimator(model: Any, facts: DataFacts, recipe: Recipe | None) -> Family:
     Raises ParameterError if the estimator is not supported, is for the other task, or a recipe is given.
     """
     from regadvisor.families.estimator.caller import read_estimator
-    from regadvisor.families.estimator.family import EstimatorFamily
-    from regadvisor.families.estimator.learner import EstimatorLearner
+    from regadvisor.families.estimator.learner import EstimatorFamily, EstimatorLearner
     from regadvisor.families.fitted.family import FittedFamily
 
     check_ours(model)

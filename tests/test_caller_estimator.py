@@ -42,7 +42,7 @@ from regadvisor import Advice, AdvisedClassifier, AdvisedRegressor, DataError, P
 from regadvisor.data.source import make_table
 from regadvisor.deadline import NEVER
 from regadvisor.families.base import Job
-from regadvisor.families.estimator.family import EstimatorFamily
+from regadvisor.families.estimator.learner import EstimatorFamily
 from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured
 from regadvisor.models import resolve_model

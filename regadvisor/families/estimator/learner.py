@@ -1,4 +1,4 @@
-"""scikit-learn estimators that are trained as themselves, fold by fold."""
+"""The caller's scikit-learn estimator: fitted by our solvers as one of ours, or trained as itself."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from regadvisor.candidates import Candidate
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, ParameterError
+from regadvisor.families.base import Fit
 from regadvisor.families.estimator.caller import Caller, asked_about
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder, seeded
 from regadvisor.families.estimator.measures import Scale
@@ -29,6 +30,7 @@ from regadvisor.families.estimator.rules import Strengths
 from regadvisor.families.estimator.table import configured, innermost, without_search, wrapper_of
 from regadvisor.families.fitted.learner import Call, Laws, Learner, Trained, weights_of
 from regadvisor.families.fitted.losses import Floats, LogLoss, RowLoss, of_labels
+from regadvisor.families.linear.family import LinearFamily
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.quiet import ignoring
 from regadvisor.records import DataFacts, Note, Training
@@ -37,6 +39,42 @@ from regadvisor.words import number
 
 #: Targets so many times as large as 1, or as small, are slow to learn for a network.
 LARGE_TARGET = 10.0
+
+
+class EstimatorFamily(LinearFamily):
+    """Our linear models, less the kinds that the caller's estimator cannot express."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(tuple(kind for kind in LinearFamily.kinds if kind in caller.kinds))
+        self.caller = caller
+        self.has_intercept = caller.has_intercept
+
+    @property
+    def model(self) -> BaseEstimator:
+        """The caller's estimator, unfitted; what ``build()`` configures."""
+        return self.caller.estimator
+
+    def parameters(self, regularizer: Regularizer, facts: DataFacts) -> dict[str, dict[str, float | str]]:
+        """Return the parameters of the caller's estimator; none for L1 of several targets."""
+        if facts.targets and regularizer.l1:
+            return {}
+        strengths = Strengths(
+            l1=regularizer.l1 or 0.0,
+            l2=regularizer.l2 or 0.0,
+            n_rows=facts.n_rows,
+            n_classes=len(facts.classes or ()),
+            sd_y=facts.target_sd or 1.0,
+        )
+        return told_parameters(self.caller, strengths, facts)
+
+    def on(self, table: Table, X: Any) -> tuple[EstimatorFamily, Table]:
+        """Return family and table as the estimator sees them; `X`: the rows as the caller passed them."""
+        table, caller = asked_about(table, self.caller, X)
+        return EstimatorFamily(caller), replace(table, notes=(*table.notes, *caller.notes))
+
+    def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
+        """Return how the advised model is to be trained on everything, and what it was asked for."""
+        return replace(about(self.caller), seed=seed)
 
 
 class EstimatorLearner(Learner):

@@ -108,9 +108,7 @@ class ModuleFamily(MLPFamily):
 
     def _source(self, facts: DataFacts) -> ModuleSource:
         """Return where networks for rows of this layout come from."""
-        return ModuleSource(
-            model=self.model, inputs=self.inputs, n_outputs=n_outputs_of(facts), output=self.recipe.output
-        )
+        return replace(source_for(self.model, facts, self.recipe.output), inputs=self.inputs)
 
     def preprocessor(self, facts: DataFacts) -> Pipeline | ColumnTransformer:
         """Return the unfitted preprocessing in front of the module."""
