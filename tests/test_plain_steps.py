@@ -135,6 +135,9 @@ def test_the_smooth_clip_is_the_same() -> None:
 def test_functions_are_the_same() -> None:
     images = RNG.random((5, 3, 4)).astype(np.float32)
     np.testing.assert_array_equal(plain.flatten(images), preprocess.flatten(images))
+    assert plain.in_double(images).dtype == np.float64
+    assert plain.doubled(np.eye(2)).tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    assert plain.next_number(np.array([-1, 0])).tolist() == [0, 1]
     for X in ({"a": images, "b": np.arange(5)}, (images, images[:, 0])):
         ours, theirs = (step.Joined().fit_transform(X) for step in (preprocess, plain))
         np.testing.assert_array_equal(ours, theirs)
