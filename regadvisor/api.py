@@ -48,7 +48,6 @@ from regadvisor.traps.leaks import too_good
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
     from sklearn.base import BaseEstimator
     from torch import nn
 
@@ -232,7 +231,6 @@ def _here(given: dict[str, Any]) -> Advice:
     """Return the advice of this process."""
     started, request = clock.monotonic(), options_of(given)
     X, y, model, recipe = (given[name] for name in ("X", "y", "model", "recipe"))
-    check("recipe", recipe)
     task, executor = given["task"], given["executor"]
     X, y = read_arrays(X, y) if holds_arrays(X) else unpacked(X, y)
     rows = {name: given[name] for name in ("groups", "time", "sample_weight")}

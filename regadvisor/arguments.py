@@ -70,6 +70,7 @@ class Options:
 def options_of(given: dict[str, Any]) -> Options:
     """Return the arguments of ``advise()`` that are no data and no model, checked."""
     chosen = {name: check(name, given[name]) for name in _RULES if name in Options.__dataclass_fields__}
+    check("recipe", given["recipe"])
     budget, storage, seed = chosen["budget"], chosen["storage"], int(chosen["random_state"])
     if budget is not None and budget != "auto":
         budget = None if budget > sys.float_info.max else float(budget)

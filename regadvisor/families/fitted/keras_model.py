@@ -91,9 +91,7 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
 
 def built_for(model: Any, shape: tuple[int, ...]) -> Any:
     """Return a model whose weights were made for rows of this shape, in place if they were not."""
-    if not model.built and _is_keras(model):
-        model.build((None, *shape))
-    elif not model.built:  # a class of the caller's need not have a build() of its own
+    if not model.built:  # by a call: a class of the caller's need not have a build()
         model(_keras().ops.zeros((1, *shape)), training=False)
     return model
 

@@ -152,9 +152,8 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
     from regadvisor.families.neural.losses import BCEWithLogitsLoss
     from regadvisor.families.neural.recipe import Recipe
 
-    if recipe is not None and isinstance(
-        recipe.loss, BCEWithLogitsLoss
-    ):  # of labels, for what the factory makes
+    # Of labels the loss was named before it was known what the factory makes.
+    if recipe is not None and isinstance(recipe.loss, BCEWithLogitsLoss):
         recipe = None if recipe == Recipe(loss=recipe.loss) else replace(recipe, loss=None)
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
@@ -234,20 +233,19 @@ def assumed_epochs(n_rows: int, batch_size: int) -> int:
 
 def _about_layers(model: Any) -> tuple[Note, ...]:
     """Say which weights no penalty acts on, and which penalties of the model's own are left out."""
-    notes, names = [], penalised_already(model)
-    if names:
-        text = (
-            f"The model has penalties of weights already ({joined(names, most=5)}). Candidates are trained "
-            "without them, and apply() puts the advised one in their place."
-        )
-        notes.append(Note(code="own-penalties", text=text))
-    if names := unreached(model):
-        text = (
-            f"L1 and L2 act on no weight of {', '.join(names)}: the layer has no kernel_regularizer. Give it "
-            "one, and return it in get_config()."
-        )
-        notes.append(Note(code="unreached-weights", text=text, is_warning=True))
-    return tuple(notes)
+    penalised, others = joined(penalised_already(model), most=5), ", ".join(unreached(model))
+    left_out = (
+        f"The model has penalties of weights already ({penalised}). Candidates are trained without them, and "
+        "apply() puts the advised one in their place."
+    )
+    text = (
+        f"L1 and L2 act on no weight of {others}: the layer has no kernel_regularizer. Give it one, and "
+        "return it in get_config()."
+    )
+    return (
+        *((Note(code="own-penalties", text=left_out),) if penalised else ()),
+        *((Note(code="unreached-weights", text=text, is_warning=True),) if others else ()),
+    )
 
 
 def _assumed(epochs: int, batch_size: int) -> Note:
