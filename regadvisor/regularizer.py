@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from regadvisor.errors import ParameterError, StrengthError
-from regadvisor.rules import is_number
 
 if TYPE_CHECKING:
     import torch
@@ -131,7 +131,7 @@ class Regularizer:
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "dropout"):
             value = getattr(self, name)
-            if value is not None and not is_number(value, 0):
+            if value is not None and not (_is_finite(value) and value >= 0):
                 raise ParameterError(f"{name} must be a finite number of at least 0 or None, got {value!r}")
         if self.dropout is not None and self.dropout >= 1:
             raise ParameterError(f"dropout must be below 1, got {self.dropout!r}")
@@ -364,8 +364,12 @@ class Regularizer:
         return penalty_lines(self, target, n_rows=n_rows, target_sd=target_sd)
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and type(value) is not bool and math.isfinite(value)
+
+
 def _check_sizes(**sizes: float | None) -> None:
     """Raise ParameterError unless all are finite numbers above 0, or None."""
     for name, value in sizes.items():
-        if value is not None and not (is_number(value) and value > 0):
+        if value is not None and not (_is_finite(value) and value > 0):
             raise ParameterError(f"{name} must be a finite number above 0, got {value!r}")
