@@ -365,7 +365,7 @@ class Regularizer:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and type(value) is not bool and math.isfinite(value)
+    return type(value) is not bool and isinstance(value, numbers.Real) and math.isfinite(float(value))
 
 
 def _check_sizes(**sizes: float | None) -> None:
