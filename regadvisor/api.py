@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 
-from regadvisor import __version__
 from regadvisor.advice import Advice
 from regadvisor.arguments import check, options_of
 from regadvisor.data.datasets import holds_arrays, read_arrays, unpacked
@@ -36,7 +35,7 @@ from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found
 from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of
 from regadvisor.progress import Progress, rising, watching
-from regadvisor.records import FORMAT, UNSEEN_SIGNAL, Evidence, Note, Record, Settings, Training, Walk
+from regadvisor.records import FORMAT, UNSEEN_SIGNAL, Evidence, Note, Record, Training, Walk
 from regadvisor.scale.apart import check_memory_limit, run_apart
 from regadvisor.scale.door import Door
 from regadvisor.scale.workers import check_executor, workers
@@ -376,7 +375,7 @@ def _record(
     return Record(
         format=FORMAT,
         data=gatherer.table.facts,
-        settings=_settings(way, gatherer),
+        settings=gatherer.settings(way.chart),
         evidence=replace(gatherer.with_measured(evidence), scores=decided.pop("scores")),
         walk=way,
         timings=gatherer.timings(),
@@ -392,18 +391,3 @@ def _with_parameters(decision: Decision, gatherer: Gatherer) -> Training | None:
         return training
     told = told_by.parameters(decision.strength.regularizer, gatherer.table.facts)
     return replace(training, parameters=told)
-
-
-def _settings(way: Walk, gatherer: Gatherer) -> Settings:
-    request, rung = gatherer.request, gatherer.rung
-    asked = ("folds", "random_state", "prefer", "correlated", "whole_picture", "device")
-    return Settings(
-        model=gatherer.family.name,
-        task=gatherer.table.facts.task,
-        chart=way.chart,
-        effort=rung.effort.name,
-        effort_source=rung.effort_source,
-        budget_s=rung.budget_s,
-        version=__version__,
-        **{name: getattr(request, name) for name in asked},
-    )

@@ -404,7 +404,7 @@ def test_strength_times_sum_lr_falls_as_documented_to_the_full_size(n_rows: int)
     )
     assert (found.l1 or 0) * sum_lr == pytest.approx(0.2 * (both.sum_lr or 0) / 1.0)
     assert sentence is not None
-    assert "sum of all learning rates" in sentence
+    assert "sum of the learning rates" in sentence
     forward, _ = mlp.at_full_size(both, replace(by, is_forward=True))
     assert (forward.l2 or 0) * sum_lr == pytest.approx(1.0 * (both.sum_lr or 0))
     assert mlp.at_full_size(dropout, by) == (dropout.job.regularizer, None)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
+from regadvisor import __version__
 from regadvisor.arguments import Options
 from regadvisor.data.table import Table
 from regadvisor.deadline import Deadline
@@ -35,6 +36,7 @@ from regadvisor.records import (
     PriorEvidence,
     ResourceEvidence,
     ScoreEvidence,
+    Settings,
     Timings,
 )
 from regadvisor.regularizer import Kind
@@ -225,6 +227,20 @@ class Gatherer:
             projected_s=self.rung.projected_s,
             full_run_s=self.rung.full_run_s,
             budget_s=self.rung.budget_s,
+        )
+
+    def settings(self, chart: str) -> Settings:
+        """Return what was asked, and the effort that it came to; `chart`: the name of the one walked."""
+        asked = ("folds", "random_state", "prefer", "correlated", "whole_picture", "device")
+        return Settings(
+            model=self.family.name,
+            task=self.table.facts.task,
+            chart=chart,
+            effort=self.rung.effort.name,
+            effort_source=self.rung.effort_source,
+            budget_s=self.rung.budget_s,
+            version=__version__,
+            **{name: getattr(self.request, name) for name in asked},
         )
 
     @contextmanager
