@@ -134,8 +134,12 @@ def test_counts_are_numbers(seed, mean):
         (np.arange(1, 10), [4] * 9, None),  # a design of nine subjects
         (np.arange(1997, 2003), [50] * 6, None),  # too few to tell
         (np.r_[11, 12, 21, 22, 23, 31, 41, 42, 43], [40, 9, 50, 30, 21, 12, 45, 33, 17], None),
+        (np.r_[0, 3, 9, 14, 18, 25, 30, 36, 40], [4000, 8, 5, 9, 6, 8, 5, 9, 7], None),
     ],
-    ids=["ages", "scores", "rare", "counts with one far off", "subjects", "years", "codes of two digits"],
+    ids=[
+        *["ages", "scores", "rare", "counts with one far off", "subjects", "years", "codes of two digits"],
+        "codes beside a frequent one",
+    ],
 )
 def test_many_whole_numbers_that_begin_high_or_are_rare_are_numbers(values, counts, why):
     table = made(np.random.default_rng(0).permutation(np.repeat(values, counts)))

@@ -123,6 +123,7 @@ def test_a_pipeline_inside_of_a_wrapper_is_trained_where_it_is(model: Any, y: An
         assert fit.losses[fold.test].mean() == pytest.approx(expected, rel=1e-9)
 
     advice = advise(FRAME, y, model=model, effort="quick", folds=2)
+    assert "on standardised features" not in advice.verdict
     applied = advice.apply(model).fit(FRAME, y)
     assert type(applied) is type(model)
     assert repr(clone(innermost(applied))) != repr(innermost(model))

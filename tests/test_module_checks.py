@@ -112,7 +112,7 @@ class WithLabels(nn.Linear):
             nn.Sequential(nn.Linear(8, 4), nn.Linear(5, 2)),
             r"its layer 1, Linear, takes 5 features, and got shape \(5, 4\)\); the layers before that one",
         ),
-        (lambda: 3, "got int from"),
+        (lambda: 3, "got int from your lambda"),
         (lambda width: nn.Linear(width, 2), "may ask for n_features, n_outputs, input_shape"),
         (nn.Flatten(), "parameters to train"),
         (nn.Dropout(), "got a dropout layer|parameters to train"),

@@ -231,7 +231,8 @@ def _is_scale(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
     most = thresholds.SCALE_ENDS * counts.sum()
     is_inside = (before + counts > most) & (before < counts.sum() - most)
     is_uneven = counts.min() <= thresholds.SCALE_RAREST * counts.max()
-    values, counts = values[is_inside], counts[is_inside]
+    if is_inside.sum() >= thresholds.FEWEST_ORDERED_VALUES:  # else what is left says nothing of an order
+        values, counts = values[is_inside], counts[is_inside]
     if not _are_consecutive(values):
         return False
     peak = int(np.argmax(counts))

@@ -92,9 +92,12 @@ def _where(record: Record) -> str:
     """Return which features the strength is for where the caller's own model does not say so."""
     training, free = record.training, () if record.data is None else record.data.unpenalised
     is_linear = training is not None and (training.family == "linear" or training.estimator is not None)
-    is_ours = is_linear and training is not None and not training.steps
+    # Steps may also stand inside of a wrapper, such as OneVsRestClassifier(make_pipeline(...)).
+    has_steps = bool(training and training.steps) or any(note.code == "own-steps" for note in record.notes)
     names = joined(map(titled, free), most=3)
-    return (" on standardised features" if is_ours else "") + (f", {names} without a penalty" if free else "")
+    return (" on standardised features" if is_linear and not has_steps else "") + (
+        f", {names} without a penalty" if free else ""
+    )
 
 
 def main_claim(record: Record) -> Claim | None:

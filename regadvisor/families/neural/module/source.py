@@ -75,6 +75,7 @@ class ModuleSource:
             return self._with_shapes(copied(self.model), seed)
         known = {**self.inputs.asked(), "n_outputs": self.n_outputs}
         named = {name: known[name] for name in asked_for(self.model) if name in known}
+        called = name_of(self.model).replace("your module", "your lambda")
         with own_luck(seed):
             try:
                 module = self.model(**named)
@@ -82,7 +83,7 @@ class ModuleSource:
                 given = ", ".join(f"{name}={value}" for name, value in named.items()) or "no arguments"
                 raise ParameterError(
                     f"model must be a factory that returns a torch.nn.Module, got an error from "
-                    f"{name_of(self.model)} called with {given}: {type(error).__name__}: "
+                    f"{called} called with {given}: {type(error).__name__}: "
                     f"{reason_of(error)}; a factory may ask for {', '.join(ASKED[:3])}, with categories for "
                     "cardinalities (codes of each), "
                     "with tokens for n_tokens; a function that trains goes into regadvisor.fit_function(...)"
@@ -90,7 +91,7 @@ class ModuleSource:
         if not isinstance(module, nn.Module):
             raise ParameterError(
                 f"model must be a factory that returns a torch.nn.Module, got {type(module).__name__} from "
-                f"{name_of(self.model)}; a function that trains goes into regadvisor.fit_function(...)"
+                f"{called}; a function that trains goes into regadvisor.fit_function(...)"
             )
         return self._with_shapes(uncompiled(module), seed)
 
