@@ -198,6 +198,24 @@ def test_numbers_are_predicted_in_their_own_unit() -> None:
     assert advise(rows, 1000 * y, model=net, budget=0).build().fit(rows, 1000 * y).score(rows, 1000 * y) > 0.3
 
 
+def test_what_a_net_makes_of_outputs_is_predicted_but_not_judged() -> None:
+    counts = RNG.poisson(np.exp(X[:, :1] + 1.0)).astype(np.float32)
+    net = skorch.NeuralNetRegressor(
+        nn.Linear(6, 1),
+        criterion=nn.PoissonNLLLoss,
+        max_epochs=5,
+        verbose=0,
+        train_split=None,
+        predict_nonlinearity=torch.exp,
+    )
+    advice = advise(X, counts, model=net, effort="quick", folds=2)
+    assert advice.scores["loss"].max() < 2.0  # of the outputs: of their exponentials it explodes
+    own = advice.apply(net).fit(X, counts)
+    built = advice.build().fit(X, counts)
+    np.testing.assert_allclose(built.predict(X), own.predict(X)[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(built.predict(X), np.exp(own.forward(X).numpy()[:, 0]), rtol=1e-5)
+
+
 def test_advice_on_our_network_is_applied_at_equal_strength_times_rates() -> None:
     recipe = Recipe(epochs=4, batch_size=24, lr=0.02, schedule="constant")  # 16 steps
     advice = advise(X, CODES, model="mlp", recipe=recipe, budget=0)

@@ -17,6 +17,7 @@ from regadvisor.errors import ParameterError, RegadvisorError, reason_of
 from regadvisor.families.estimator.encoder import AsGiven, Encoder, make_encoder
 from regadvisor.families.estimator.names import step_texts
 from regadvisor.families.fitted.learner import Call, Laws, Learner, Trained, weights_of
+from regadvisor.families.fitted.library import Fitted
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, RowLoss, usual_loss
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
 from regadvisor.families.preprocess import make_preprocessor
@@ -280,11 +281,12 @@ class FunctionLearner(Learner):
     def _trained(self, model: Any) -> Trained:
         """Return what the function returned, as the family reads it."""
         classes, n_targets = self._classes, self._n_targets
+        method = "judged" if isinstance(model, Fitted) else "predict"
 
         def outputs(rows: Any) -> Floats:
             if classes:
                 return class_probabilities(model, rows, classes)
-            return predictions(model, rows, n_targets)
+            return predictions(model, rows, n_targets, method=method)
 
         return Trained(outputs=outputs, weights=weights_of(model))
 

@@ -53,9 +53,13 @@ class Fitted(ABC):
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes, or numbers, shape (n_rows, n_outputs)."""
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the outputs in the unit of the target."""
+    def judged(self, X: Any) -> NDArray[np.float64]:
+        """Return the outputs in the unit of the target, as the loss takes them."""
         return np.asarray(self._outputs(X) * self.scale + self.center)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return what the library's own model predicts: mostly the same."""
+        return self.judged(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of the classes."""

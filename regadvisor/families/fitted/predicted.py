@@ -30,13 +30,13 @@ def _numbers(given: Any, X: Any, method: str) -> Floats:
     return found.reshape(n_rows, -1)
 
 
-def predictions(model: Any, X: Any, n_targets: int | None = None) -> Floats:
+def predictions(model: Any, X: Any, n_targets: int | None = None, *, method: str = "predict") -> Floats:
     """Return the predictions of a model that the caller's function has trained, shape (n_rows, n_targets).
 
     Raises ParameterError if it has no ``predict``, or that gives something else than a number for each row
     and target.
     """
-    found = _numbers(_called(model, "predict", X), X, "predict")
+    found = _numbers(_called(model, method, X), X, method)
     if n_targets is not None and found.shape[1] != n_targets:
         raise ParameterError(
             f"fit must return a model whose predict gives {counted(n_targets, 'number')} for each row, got "

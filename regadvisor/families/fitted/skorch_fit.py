@@ -33,7 +33,14 @@ _OF_LOGITS = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
 
 @dataclass(frozen=True, eq=False)
 class SkorchFitted(Fitted):
-    """A trained net; of numbers it predicts what its criterion takes, which is logits for several labels."""
+    """A trained net; of numbers it is judged by what its criterion takes: logits for several labels."""
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return what the net predicts: the outputs, or what a function of the caller's makes of them."""
+        if self.classes_ or not callable(self.model.predict_nonlinearity):
+            return super().predict(X)
+        found = np.asarray(self.model.predict(rows_taken(self.model.module_, X)), dtype=np.float64)
+        return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         rows = rows_taken(self.model.module_, X)
