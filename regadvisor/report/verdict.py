@@ -283,7 +283,7 @@ def _no_signal(record: Record) -> tuple[str, ...]:
     if scores is not None and own:
         lowest = min(own, key=own.__getitem__)
         best, constant = number(own[lowest]), number(scores.constant_loss)
-        also = ", as has guessing" if best == constant else f" against {constant} of guessing"
+        also = ", the same as guessing" if best == constant else f" against {constant} for guessing"
         is_lower = own[lowest] < scores.constant_loss and best != constant
         luck = "; the difference may be luck" if is_lower else ""
         reached = f"has a held-out {scores.loss_name} of {best}{also}{luck}"
