@@ -338,7 +338,8 @@ def _traps(gatherer: Gatherer, way: Walk, evidence: Evidence) -> tuple[Note, ...
     traps = find_traps(table, seed=seed, may_grow=may_grow, is_squared=loss == "squared error")
     traps += flat_images(table, seed=seed)
     if way.outcome == NO_SIGNAL:
-        found = () if is_linear else exploded(evidence.scores)
+        is_solved = is_linear and not hasattr(gatherer.family, "learner")
+        found = () if is_solved else exploded(evidence.scores)
         traps += found or hidden_from(gatherer.family, table, seed=seed)
     if is_linear or not table.is_classification:  # networks may learn classes by heart
         is_named = any(note.code in ("leak", "near-leak", "separable-classes") for note in traps)

@@ -377,6 +377,17 @@ def test_probabilities_of_a_tensor_and_of_training_that_diverged() -> None:
     assert advice.regularizer.l2 <= 0.01
 
 
+def test_predictions_that_are_no_numbers_are_called_so() -> None:
+    class Diverged:
+        def predict(self, X: Any) -> Any:
+            return np.full(len(X), np.nan)
+
+    model = fit_function(lambda regularizer, X, y, seed: Diverged(), kinds=("none", "l2"))
+    advice = advise(X, Y, model=model, task="regression", effort="quick")
+    assert "training explodes" in advice.verdict
+    assert "in no number at all" in advice.record.notes[0].text
+
+
 def test_single_fits_may_fail() -> None:
     def fit(regularizer: Regularizer, X: Any, y: Any, seed: int) -> Any:
         if regularizer.l2 > 0.15:
