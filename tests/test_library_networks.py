@@ -62,6 +62,16 @@ def test_the_loss_is_known_however_it_is_given(loss: Any, name: str, is_of_logit
     assert reads_logits(loss) is is_of_logits
 
 
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("mae", "absolute error"), (keras.losses.Poisson(), "Poisson deviance"), ("mse", None), ("huber", None)],
+)
+def test_candidates_of_a_keras_model_are_compared_by_its_own_loss(loss: Any, name: str | None) -> None:
+    found = own_function(keras_model("adam", loss, last=None), make_table(X, NUMBERS).facts, X, None)
+    assert found is not None
+    assert found.loss == name
+
+
 def test_an_object_is_the_loss_that_its_name_is() -> None:
     for given in ("huber", keras.losses.Huber(), [keras.losses.Huber()]):
         fit = keras_fit(keras_model("sgd", given, last=None), NUMBERS)

@@ -22,6 +22,7 @@ from regadvisor.families.fitted.keras_model import (
     with_regularizer,
 )
 from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of
+from regadvisor.families.fitted.losses import ColumnLoss, of_shares
 from regadvisor.foreign import is_of
 from regadvisor.regularizer import Regularizer
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Losses of differences: a target in its own unit would only make the network learn slowly.
 _DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "huberloss", "logcosh")
+#: Losses of numbers by which candidates are compared in place of the squared error (``losses.NAMED``).
+_COMPARED = {"mae": "absolute error", "meanabsoluteerror": "absolute error", "poisson": "Poisson deviance"}
 #: Last activations that keep outputs in a range, so that the target stays in its unit, or on one side of 0.
 _BOUNDED = ("sigmoid", "softmax", "tanh", "softsign", "relu6", "hard_sigmoid", "hard_tanh")
 _ONE_SIDED = ("relu", "softplus", "exponential")
@@ -184,6 +187,12 @@ class KerasFit(Library):
     def takes_shares(self, model: Any) -> bool:
         """Return whether the target is columns of shares from 0 to 1, labels of 0 and 1 among them."""
         return not self.n_classes and model.compiled and _plain_name(model) == "binarycrossentropy"
+
+    def held_out_loss(self, model: Any) -> ColumnLoss | str | None:
+        """Return the model's own loss, by which candidates are compared; None: the usual one of the task."""
+        if self.takes_shares(model):
+            return of_shares(loss_name(model) or "")
+        return None if self.n_classes or not model.compiled else _COMPARED.get(_plain_name(model))
 
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""

@@ -16,7 +16,6 @@ from regadvisor.errors import ParameterError, import_optional
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.keras_model import (
     LOCK,
-    loss_name,
     n_rates,
     own_optimizer,
     own_randomness,
@@ -24,7 +23,6 @@ from regadvisor.families.fitted.keras_model import (
     unreached,
     with_regularizer,
 )
-from regadvisor.families.fitted.losses import of_shares
 from regadvisor.foreign import is_of
 from regadvisor.records import DataFacts, Note
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind, Regularizer
@@ -181,7 +179,7 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
         kinds=_kinds(n_rates(first) > 0),
         laws="network",
         encode=encode,
-        loss=of_shares(loss_name(first) or "") if fit.takes_shares(first) else None,
+        loss=fit.held_out_loss(first),
         scales_target=facts.task == "regression" and fit.scales_target(first),
         name=str(getattr(model, "__name__", type(first).__name__)),
         library="keras",
