@@ -689,6 +689,11 @@ def test_claims_do_not_read_as_the_opposite_of_the_verdict() -> None:
     sure, unsure = (replace(record, claims=(replace(tied, support=p),)) for p in (0.9, 0.37))
     assert view(sure).claims == (f"{same.rstrip('.')}: likely (0.90).",)
     assert view(unsure).claims == ("L2 lowers the loss by 0.5% or more: very likely (0.97).",)
+    scores = record.evidence.scores
+    assert scores is not None
+    sides = tuple(replace(each, p_better=1.0, p_same=0.0, p_worse=0.0) for each in scores.comparisons)
+    certain = replace(unsure, evidence=replace(unsure.evidence, scores=replace(scores, comparisons=sides)))
+    assert view(certain).claims[0].endswith("very likely (0.99).")  # of resampled rows, not of new ones
 
 
 def test_that_no_regularizer_is_needed_is_said_once() -> None:

@@ -28,7 +28,13 @@ from regadvisor.report.phrases import (
     support,
 )
 from regadvisor.report.units import range_in_own_unit
-from regadvisor.thresholds import CLOSE_FEATURES, FEWEST_ROWS_TO_VALIDATE, SAME_REGION, TOSS_UP
+from regadvisor.thresholds import (
+    CLOSE_FEATURES,
+    FEWEST_ROWS_TO_VALIDATE,
+    HIGHEST_SUPPORT,
+    SAME_REGION,
+    TOSS_UP,
+)
 from regadvisor.words import agreed, capital, counted, joined, number
 
 #: Times what was projected that a budget is named which would have been enough: projections err.
@@ -175,8 +181,8 @@ def _share(claim: Claim) -> str:
 
 
 def _down(share: float) -> str:
-    """Return a share rounded down: 0.797 is no 0.80, from which on a claim is "likely"."""
-    return f"{math.floor(100 * share + 1e-9) / 100:.2f}"
+    """Return a share rounded down: 0.797 is no 0.80, from which on a claim is "likely"; never above 0.99."""
+    return f"{math.floor(100 * min(share, HIGHEST_SUPPORT) + 1e-9) / 100:.2f}"
 
 
 def strength(record: Record) -> tuple[str, ...]:
