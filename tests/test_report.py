@@ -696,6 +696,15 @@ def test_claims_do_not_read_as_the_opposite_of_the_verdict() -> None:
     assert view(certain).claims[0].endswith("very likely (0.99).")  # of resampled rows, not of new ones
 
 
+def test_scores_of_the_caller_s_stand_in_the_order_of_the_kinds() -> None:
+    record = advice()
+    scores = record.evidence.scores
+    assert scores is not None
+    scores = replace(scores, reported={"l1": 0.9, "none": 0.8}, reported_name="roc_auc")  # as in a file
+    lines = view(replace(record, evidence=replace(record.evidence, scores=scores))).fit
+    assert "Your roc_auc, which decides nothing: no regularizer 0.8 and L1 0.9." in lines
+
+
 def test_that_no_regularizer_is_needed_is_said_once() -> None:
     record = advice()
     needed = replace(record.claims[0], name="regularize", statement="No regularizer is needed.", support=0.9)

@@ -291,7 +291,8 @@ def fit(scores: ScoreEvidence, n_features: int | None) -> tuple[str, ...]:
         of = f" of {counted(scores.n_encoded_features, noun)}" if scores.n_encoded_features else ""
         lines.append(f"The advised model zeroes {scores.n_zeroed:,}{of}{listing}.")
     if scores.reported:
-        named = joined(f"{label(kind)} {number(value)}" for kind, value in scores.reported.items())
+        own = {kind: scores.reported[kind] for kind in KINDS if kind in scores.reported}  # files sort names
+        named = joined(f"{label(kind)} {number(value)}" for kind, value in own.items())
         lines.append(f"Your {scores.reported_name}, which decides nothing: {named}.")
     return tuple(lines)
 
