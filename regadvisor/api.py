@@ -32,7 +32,7 @@ from regadvisor.family_spec import spec_of
 from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
 from regadvisor.flowchart.limited import limited
 from regadvisor.flowchart.walk import walk
-from regadvisor.global_state import left_as_found
+from regadvisor.global_state import left_as_found, one_blas_thread
 from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of
 from regadvisor.progress import Progress, rising, watching
 from regadvisor.records import FORMAT, UNSEEN_SIGNAL, Evidence, Note, Record, Training, Walk
@@ -322,7 +322,7 @@ def _walked(way_chart: Chart, gatherer: Gatherer) -> Record:
 def _decided(way_chart: Chart, gatherer: Gatherer) -> Record:
     """Walk and decide; done again after Ctrl-C, which takes no training: what is measured is kept."""
     way, evidence = walk(way_chart, Evidence(), gatherer)
-    with gatherer.stage("traps"):
+    with gatherer.stage("traps"), one_blas_thread():
         traps = _traps(gatherer, way, evidence) if gatherer.may_look else ()
     with gatherer.stage("decide"):
         decision = _decide(way_chart, way, evidence, gatherer, traps)

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 
 from regadvisor.data.source import make_table
+from regadvisor.traps import leaks as leaks_module
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.view import View
 
@@ -204,3 +205,13 @@ def test_an_identifier_of_two_rows_is_seen_in_many_rows():
     income = R.normal(size=5_000)[home]
     assert text(frame, income).startswith("'home' determines the target in every row: a leak?")
     assert not found(frame, income + R.normal(size=10_000))
+
+
+def test_of_very_many_targets_some_are_looked_at(monkeypatch):
+    looked, together = [], leaks_module._together
+    monkeypatch.setattr(
+        leaks_module, "_together", lambda *given, **named: looked.append(1) or together(*given, **named)
+    )
+    X = np.column_stack([A, B, C])
+    assert "weighted sum" in text(X, X @ np.random.default_rng(0).normal(size=(3, 500)))
+    assert len(looked) == 100

@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any, cast
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
@@ -29,6 +28,7 @@ from regadvisor.families.linear.problem import Floats, Penalty, Problem, predict
 from regadvisor.families.linear.ranges import linear_candidates
 from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.full_size.laws import Law
+from regadvisor.global_state import one_blas_thread
 from regadvisor.records import Training
 from regadvisor.regularizer import Coupling, Kind, Regularizer
 
@@ -124,14 +124,10 @@ class LinearFamily(FoldByFold):
         )
 
     def _limit(self, prepared: Prepared) -> AbstractContextManager[object]:
-        """Keep the linear algebra of small folds on one thread: there threads cost more than they give.
-
-        Measured on 1200 x 64 digits with a second busy process on two cores: 1.6 s with one thread, 4.5 to
-        10 s with two.
-        """
+        """Keep the linear algebra of small folds on one thread."""
         largest = cast(LinearPrepared, prepared).fold(_largest(prepared.folds)).problem
         is_small = largest.n_values <= LARGEST_SINGLE_THREAD
-        return _controller().limit(limits=1, user_api="blas") if is_small else nullcontext()
+        return one_blas_thread() if is_small else nullcontext()
 
     def probe(self, prepared: Prepared, *, deadline: Deadline = NEVER) -> Costs:
         """Time some fits and project from them.
@@ -191,12 +187,6 @@ class LinearFamily(FoldByFold):
 def _largest(folds: Sequence[Fold]) -> int:
     """Return the number of the fold that is trained first."""
     return folds_in_order([len(fold.train) for fold in folds])[0]
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    """Return what limits threads: looking for the libraries takes as long as some fits."""
-    return ThreadpoolController()
 
 
 def _penalty(regularizer: Regularizer) -> Penalty:
