@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import threading
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 from regadvisor import ParameterError, Recipe, advise, fit_function
 from regadvisor.deadline import Deadline
 from regadvisor.families.base import Job
+from regadvisor.search.elsewhere import _load
 
 MODELS: dict[str, Any] = {
     "linear": {},
@@ -54,7 +54,7 @@ class Late(ThreadPoolExecutor):
     """Workers that have not started yet when all is done."""
 
     def submit(self, function: Any, item: Any, /) -> Any:  # type: ignore[override]
-        assert function is import_module
+        assert function is _load
         return Future()
 
 

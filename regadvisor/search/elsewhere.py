@@ -93,7 +93,7 @@ class Elsewhere:
         #: Whether workers have started, or fits are too long to make them here until then.
         self._has_workers: Callable[[], bool] = lambda: True
         if not spec_of(family.name).is_network:
-            self._has_workers = crew.begin(import_module, type(family).__module__)
+            self._has_workers = crew.begin(_load, type(family).__module__)
         self._made: WeakKeyDictionary[Prepared, _Shipment] = WeakKeyDictionary()
         #: Name and shipment of what workers have, by what was prepared from it here.
         self._sent: WeakKeyDictionary[Prepared, tuple[str, bytes]] = WeakKeyDictionary()
@@ -243,6 +243,11 @@ def elsewhere(family: Family, crew: Workers) -> Family:
 
 
 # --------------------------------------------------------------------------------------- in a worker
+
+
+def _load(module: str) -> None:
+    """Import what a family needs, in a worker that has nothing else to do yet."""
+    import_module(module)
 
 
 def _answer(piece: _Piece) -> _Answer:
