@@ -32,7 +32,7 @@ CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-t
 CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
 CODES += ("totals-row", "piled-target", "counts-target", "one-class-value", "one-of-each-group")
 CODES += (CURVED_SIGNAL, "target-means", "target-bands", "rows-in-series", "later-target")
-CODES += ("two-units", "made-rows", "target-numbers-rows")
+CODES += ("target-numbers-rows",)
 #: What shuffling takes away.
 RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")
 RELATIONS += ("one-class-value", "one-of-each-group", CURVED_SIGNAL, "target-means", "target-bands")

@@ -122,22 +122,6 @@ FOR_MISSING_ANSWERS_GAP = 3
 #: The last row holds sums if it is off by no more than this share, which is rounding, and if luck makes no
 #: more than this share of last rows so. Fewer rows are too few.
 TOTALS_OFF, TOTALS_LUCK, TOTALS_FEWEST_ROWS = 1e-3, 1e-6, 6
-#: Rows were made of others if this share of a class lies between two others of it, as far as rounding to six
-#: digits shows: directions to these two with this cosine. By luck none do in so many columns, each with so
-#: many different values as a share of the rows, in steps of no more than this share of a standard deviation,
-#: and with a variance of this share of the largest in so many directions.
-MADE_SHARE, MADE_COSINE, MADE_FEWEST_COLUMNS = 0.05, -1.0 + 1e-9, 3
-MADE_FINE, MADE_STEP, MADE_DEPTH = 0.35, 1e-4, 0.01
-#: A column is in two units if its values fall into two parts whose means are so many standard deviations of a
-#: part away (a normal distribution cut in two: 2.65; a uniform one: 3.5), and one part in the unit of the
-#: other has its median at most so many ranges of the middle half away, and a range that differs by no more
-#: than this factor. Each part has so many rows, and this share of them.
-UNITS_APART, UNITS_NEAR, UNITS_ALIKE = 4.0, 0.5, 2.0
-UNITS_FEWEST_ROWS, UNITS_SHARE = 10, 0.01
-#: … other measurements leave this share of the unit (of the depths of two seas, less than half), …
-UNITS_TOLD = 0.7
-#: … and a quick model is better by this share of the variance with all rows in one unit.
-UNITS_GAIN = 0.02
 #: Few values (three, or as many as are far away, up to this share of the rows) …
 EXTREME_MOST = 0.05
 #: … rule a column if they hold this share of its squares around the median. Of 30 normal values

@@ -11,11 +11,9 @@ from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.made_of_target import made_of_target
-from regadvisor.traps.made_rows import made_rows
 from regadvisor.traps.no_values import for_missing, totals_row
 from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
-from regadvisor.traps.units import two_units
 from regadvisor.traps.view import View
 
 
@@ -37,22 +35,19 @@ def find_traps(
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
     no_values, stand_ins, is_in_target = for_missing(view)
-    in_units, mixed = two_units(view, seed=seed)
     totals = totals_row(table)
     extremes: tuple[Note, ...] = ()
     if not totals:
-        extremes = extreme_features(view, seed=seed, without=(*stand_ins, *mixed))
+        extremes = extreme_features(view, seed=seed, without=stand_ins)
         extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (
         *leaked,
         *censored(view, numbered=numbered),
         *totals,
         *(shared or choices(view)),
-        *made_rows(view, seed=seed),
         *notes_on_identifiers(view, numbered),
         *coded(view, told=source),
         *no_values,
-        *in_units,
         *extremes,
         *(separable(view, seed=seed) if may_grow else ()),
     )
