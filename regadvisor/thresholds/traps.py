@@ -163,26 +163,7 @@ HIDDEN_GAIN = 0.05
 #: Where the values themselves predict this share of what their ranks do, they hide nothing; where ranks
 #: predict it of what their squares and products do, the signal is not curved.
 HIDDEN_OF_RANKS = 0.5
-#: Parts of the names of times until an event, and of whether it came, in small letters: as in the tables of R
-#: packages and of cBioPortal. The second has no more values than an event, none, and another or a missing
-#: one.
-CENSORED_TIMES = _words(
-    "time futime dtime stime survtime survivaltime survival duration spell followup eventtime os pfs dfs rfs "
-    "tte days weeks months years surv"
-)
-CENSORED_EVENTS = _words(
-    "event status cens censor censored censoring censor1 censor2 fustat delta dead death died fail failed "
-    "failure relapse relapsed"
-)
-#: … parts that say nothing more: "obs time", "time of follow-up".
-CENSORED_FILLERS = _words("to until of obs observation follow up")
+#: Parts of the names of durations, in small letters.
+DURATION_PARTS = _words("time futime duration survival spell followup days weeks months years")
 #: Parts of the names of other times: of a day, or of visits that were counted.
 TIME_PARTS = _words("year quarter month week day doy date hour minute season age period visit wave occasion")
-CENSORED_MOST_LEVELS = 3
-#: … and where it is text, one of its values says so.
-CENSORED_WORDS = CENSORED_EVENTS | _words(
-    "0 1 2 yes no y n true false none alive living deceased lost progressed recurred uncensored"
-)
-#: Times are terms of loans and contracts if so many are whole quarters; of days and of months of patients a
-#: third are.
-CENSORED_TERMS = 0.8

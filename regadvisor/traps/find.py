@@ -5,8 +5,6 @@ from __future__ import annotations
 from regadvisor.data.table import Table
 from regadvisor.records import Note
 from regadvisor.traps.alone import coded, near_leaks
-from regadvisor.traps.censored import censored
-from regadvisor.traps.choices import choices
 from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
@@ -42,9 +40,8 @@ def find_traps(
         extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (
         *leaked,
-        *censored(view, numbered=numbered),
         *totals,
-        *(shared or choices(view)),
+        *shared,
         *notes_on_identifiers(view, numbered),
         *coded(view, told=source),
         *no_values,

@@ -10,7 +10,7 @@ from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.censored import name_parts, names_time
+from regadvisor.traps.names import name_parts, names_time
 from regadvisor.traps.view import View, is_by_target, is_sorted
 
 #: Rows of a column that are read.
