@@ -1,4 +1,4 @@
-"""Numbers that stand for a missing one, rows of sums, targets cut off at an end, and few of a class."""
+"""Numbers that stand for a missing one, targets cut off at an end, and few of a class."""
 
 import numpy as np
 import pandas as pd
@@ -93,58 +93,6 @@ def test_honest_numbers_are_not_taken_for_missing_ones(column):
     assert "stands-for-missing" not in notes(X.assign(own=column), Y)
 
 
-def sales(n=60):
-    r = np.random.default_rng(1)
-    return pd.DataFrame(
-        {
-            "shop": [f"S{k % 5}" for k in range(n)],
-            "units": r.integers(1, 50, size=n),
-            "cost": r.lognormal(3, 1, size=n).round(2),
-            "profit": r.lognormal(2, 1, size=n).round(2),
-        }
-    )
-
-
-def test_a_last_row_of_sums_is_named():
-    table = sales()
-    total = table.sum(numeric_only=True)
-    with_total = pd.concat([table, total.to_frame().T], ignore_index=True).infer_objects()
-    found = notes(with_total[["units", "cost"]], with_total["profit"])
-    assert found["totals-row"].startswith(
-        "the last row (row 60) holds the sums of the rows above in 'units' and 'cost' and the target"
-    )
-    assert not {"extreme-features", "extreme-target"} & set(found)
-    assert "totals-row" in notes(with_total[["units", "cost"]].to_numpy(), with_total["profit"])
-    rounded = pd.concat([with_total[:-1], total.round().to_frame().T], ignore_index=True).infer_objects()
-    assert "totals-row" in notes(rounded[["units", "cost"]], rounded["profit"])
-    one = with_total.assign(shop=[*table["shop"], "Total"], cost=1.0)
-    assert "'units'" in notes(one[["shop", "units", "cost"]], Y[:61])["totals-row"]
-    assert "totals-row" not in notes(one[["units", "cost"]], Y[:61])  # one sum may be luck
-
-
-def test_a_last_row_of_averages_is_named():
-    table = sales()
-    mean = table.mean(numeric_only=True)
-    own = pd.concat([table, mean.to_frame().T], ignore_index=True)[["units", "cost", "profit"]].astype(float)
-    text = notes(own[["units", "cost"]], own["profit"])["totals-row"]
-    assert text.startswith("the last row (row 60) holds the averages of the rows above in 'units' and 'cost'")
-    assert "and the target: a line" in text
-    rounded = pd.concat([own[:-1], own[-1:].round(1)], ignore_index=True)
-    assert "averages" in notes(rounded[["units", "cost"]], rounded["profit"])["totals-row"]
-    assert "totals-row" not in notes(rounded[["units"]], Y[:61])  # one may be luck
-    usual = pd.concat([own.iloc[[-1]], own], ignore_index=True)  # a row in the middle is met twice
-    assert "totals-row" not in notes(usual[["units", "cost"]], usual["profit"])
-
-
-def test_running_sums_and_honest_rows_are_no_totals():
-    table = sales()
-    assert "totals-row" not in notes(table[["units", "cost"]], table["profit"])
-    assert "totals-row" not in notes(table[["units", "cost"]].cumsum(), table["profit"])
-    zeros = table.assign(units=0, cost=0.0)
-    zeros.iloc[-1, 1:3] = 5
-    assert "totals-row" not in notes(zeros[["units", "cost"]], table["profit"])
-
-
 def test_a_target_that_is_cut_off_or_often_zero_is_told():
     cut = notes(X, np.minimum(Y, 1.5))["piled-target"]
     assert f"{np.mean(Y >= 1.5):.0%} of the rows have the largest value of the target, 1.5" in cut
@@ -184,31 +132,6 @@ def test_few_rows_outside_the_largest_class_are_told_first():
     assert note.is_warning
     assert note.text.startswith("only 3 rows are not of class 'a'")
     assert "rare-class" not in notes(X, np.where(np.arange(N) < 10, "b", "a"))
-
-
-def test_a_value_of_one_class_is_told_if_it_is_no_luck():
-    y = (Y > 0).astype(int)
-    drug = np.where((R.random(N) < 0.3) & (y == 1), "C", R.choice(["A", "B"], size=N))
-    found = notes(X.assign(drug=drug), y)
-    n = int((drug == "C").sum())
-    assert found["one-class-value"].startswith(
-        f"all {n} rows with one of the values of 'drug' are of class 1"
-    )
-    assert "one-class-value" not in notes(X.assign(drug=drug), R.permutation(y))
-    rare = (np.arange(N) < 8).astype(int)
-    assert "one-class-value" not in notes(X.assign(drug=drug), rare)
-
-
-@pytest.mark.parametrize("seed", [1, 2, 5])
-def test_of_many_rows_a_value_of_one_class_is_looked_up_in_all(seed):
-    r = np.random.default_rng(seed)
-    n = 30_000
-    has_it = r.random(n) < 0.1
-    y = (r.random(n) < np.where(has_it, 0.004, 0.3)).astype(int)  # the rows that are looked at hold no 1
-    frame = pd.DataFrame({"has it": has_it.astype(int), "x": r.normal(size=n)})
-    assert "one-class-value" not in notes(frame, y)
-    text = notes(frame, np.where(has_it, 0, y))["one-class-value"]
-    assert text.startswith(f"all {has_it.sum():,} rows with one of the values of 'has it' are of class 0")
 
 
 def test_weights_that_leave_few_rows_a_say_are_told():

@@ -119,9 +119,6 @@ FOR_MISSING_LEVELS, FOR_MISSING_TIMES = 20, 3.0
 FOR_MISSING_ZERO_DISTANCE, FOR_MISSING_ZERO_NEXT, FOR_MISSING_ZERO_MOST = 4.0, 0.2, 0.15
 #: A 9 is so far behind answers that count from 0 or 1 up.
 FOR_MISSING_ANSWERS_GAP = 3
-#: The last row holds sums if it is off by no more than this share, which is rounding, and if luck makes no
-#: more than this share of last rows so. Fewer rows are too few.
-TOTALS_OFF, TOTALS_LUCK, TOTALS_FEWEST_ROWS = 1e-3, 1e-6, 6
 #: Few values (three, or as many as are far away, up to this share of the rows) …
 EXTREME_MOST = 0.05
 #: … rule a column if they hold this share of its squares around the median. Of 30 normal values
@@ -151,8 +148,6 @@ COUNTS_MEDIAN, COUNTS_SKEWED = 10, 0.5
 #: Classes are called separable with so many rows per column, intercept included; up to 2, any classes are.
 SEPARABLE_ROWS_PER_COLUMN = 3
 SEPARABLE_FEWEST_ROWS = 10
-#: All rows of a value are of one class by luck with no more than this chance.
-ONE_CLASS_CHANCE = 1e-6
 #: Least squares errs in no more than this share of the rows (classes counting the same) where a plane tells
 #: the classes apart.
 SEPARABLE_HARD_ROWS = 0.15

@@ -9,7 +9,7 @@ from regadvisor.traps.extremes import extreme_features, odd_target
 from regadvisor.traps.identifiers import identifiers, notes_on_identifiers
 from regadvisor.traps.leaks import leaks
 from regadvisor.traps.made_of_target import made_of_target
-from regadvisor.traps.no_values import for_missing, totals_row
+from regadvisor.traps.no_values import for_missing
 from regadvisor.traps.separable import separable
 from regadvisor.traps.shared_rows import shared_rows
 from regadvisor.traps.view import View
@@ -29,18 +29,14 @@ def find_traps(
     numbered = identifiers(view)
     leaked = leaks(view, seed=seed, numbered=numbered)
     shared, source = shared_rows(view, seed=seed, numbered=numbered)
-    leaked = leaked or made_of_target(view, seed=seed)
+    leaked = leaked or made_of_target(view)
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
     no_values, stand_ins, is_in_target = for_missing(view)
-    totals = totals_row(table)
-    extremes: tuple[Note, ...] = ()
-    if not totals:
-        extremes = extreme_features(view, seed=seed, without=stand_ins)
-        extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
+    extremes = extreme_features(view, seed=seed, without=stand_ins)
+    extremes += () if is_in_target else odd_target(view, is_squared=is_squared)
     return (
         *leaked,
-        *totals,
         *shared,
         *notes_on_identifiers(view, numbered),
         *coded(view, told=source),

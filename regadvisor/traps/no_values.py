@@ -1,19 +1,14 @@
-"""Values that are no measurements: 9999 for a missing one, and a last row of sums or averages."""
+"""Values that are no measurements: 9999 for a missing one."""
 
 from __future__ import annotations
-
-import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regadvisor import thresholds
-from regadvisor.data.numbers import some_numbers
-from regadvisor.data.table import Table
 from regadvisor.records import Note
-from regadvisor.traps.view import View, as_written, named, original_rows, whole_columns
-from regadvisor.words import counted, joined, level_text
+from regadvisor.traps.view import View, as_written
+from regadvisor.words import counted, level_text
 
 #: Numbers that people write for a missing value, and what programs and formats put there.
 _NUMBERS = frozenset(
@@ -26,11 +21,8 @@ _DATES = {
     float(np.datetime64(day, "us").astype(np.int64)): day
     for day in (*_DAYS.split(), "2100-01-01", "2999-12-31", "9999-12-31")
 }
-#: Columns of which the sum is worked out, and columns that a note describes.
-_MOST_SUMMED, _MOST_SHOWN = 5, 3
-#: What a row of sums or averages is called, in small letters.
-_TOTALS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "insgesamt", "somme", "suma", "totale")
-_AVERAGES = ("mean", "average", "avg", "mittelwert", "durchschnitt", "moyenne", "media", "promedio")
+#: Columns that a note describes.
+_MOST_SHOWN = 3
 
 
 def for_missing(view: View) -> tuple[tuple[Note, ...], tuple[int, ...], bool]:
@@ -121,85 +113,3 @@ def _missing_note(where: str) -> Note:
         "pass None instead."
     )
     return Note(code="stands-for-missing", text=text, is_warning=True)
-
-
-# --------------------------------------------------------------------------------------- a row of sums
-
-
-def totals_row(table: Table) -> tuple[Note, ...]:
-    """Return a warning if the last row holds the sums, or the averages, of the rows above."""
-    last = np.array([table.n_rows - 1], dtype=np.intp)
-    if table.n_rows < thresholds.TOTALS_FEWEST_ROWS or hasattr(table.X, "tocsc"):
-        return ()
-    columns = table.facts.columns
-    numeric, y = table.facts.of_kind("numeric"), np.asarray(table.targets, dtype=np.float64)
-    has_number = not table.is_classification and table.n_targets == 1
-    for what, luck_of, at in (
-        ("sums", _luck_of_sum, _largest(table, numeric, last)),
-        ("averages", _luck_of_average, numeric[:_MOST_SUMMED]),
-    ):
-        lucks = [(columns[j].name, luck_of(column)) for j, column in whole_columns(table, at)]
-        found = [name for name, own in lucks if own < 1.0]
-        of_target = ["the target"] * (has_number and (last_luck := luck_of(y[:, 0])) < 1.0)
-        luck = math.prod(own for _, own in lucks) * (last_luck if of_target else 1.0)
-        is_called = bool(found or of_target) and _is_called_total(table, last)
-        if luck > thresholds.TOTALS_LUCK and not is_called:
-            continue
-        where = joined([*([named(found)] if found else []), *of_target])
-        row = original_rows(table, last)[0]
-        text = (
-            f"the last row (row {row}) holds the {what} of the rows above in {where}: a line of totals? "
-            "Leave it out."
-        )
-        return (Note(code="totals-row", text=text, is_warning=True),)
-    return ()
-
-
-def _largest(table: Table, numeric: list[int], last: NDArray[np.intp]) -> list[int]:
-    """Return columns of numbers from 0 on whose last value is the largest."""
-    if not numeric or table.span is None:
-        return []
-    low, high = (np.asarray(end, dtype=np.float64) for end in table.span)
-    at = np.array(numeric, dtype=np.intp)
-    largest = np.flatnonzero((some_numbers(table.X, last, at)[0] == high) & (low >= 0) & (high > 0))
-    return [numeric[i] for i in largest[:_MOST_SUMMED]]
-
-
-def _luck_of_sum(column: NDArray[np.float64]) -> float:
-    """Return how likely it is by luck that the last value is the sum of many others; 1 where it is not."""
-    others = column[:-1][np.isfinite(column[:-1])]
-    is_many = np.count_nonzero(others) >= thresholds.TOTALS_FEWEST_ROWS - 1
-    off = abs(float(others.sum()) - float(column[-1]))
-    is_sum = is_many and (others >= 0).all() and off <= thresholds.TOTALS_OFF * float(column[-1])
-    return thresholds.TOTALS_OFF if is_sum else 1.0
-
-
-def _luck_of_average(column: NDArray[np.float64]) -> float:
-    """Return how likely it is by luck that the last value is the mean of many others; 1 where it is not.
-
-    It may be rounded: as likely as it is in a normal distribution that a value falls so near to the mean; and
-    as many other rows as have it, as where means stand for missing values.
-
-    Examples
-    --------
-    >>> ages = np.random.default_rng(0).normal(40, 9, size=300).round(1)
-    >>> lasts = ages.mean(), ages.mean().round(2), 45.0
-    >>> [bool(_luck_of_average(np.r_[ages, last]) < 0.002) for last in lasts]
-    [True, True, False]
-    """
-    others = column[:-1][np.isfinite(column[:-1])]
-    last, sd = float(column[-1]), float(others.std()) if len(others) else 0.0
-    if len(others) < thresholds.TOTALS_FEWEST_ROWS - 1 or not np.isfinite(last) or sd == 0:
-        return 1.0
-    n_digits = next((digits for digits in range(7) if round(last, digits) == last), 17)
-    most = max(0.5 * 10.0**-n_digits, thresholds.TOTALS_OFF * sd)
-    is_average = abs(float(others.mean()) - last) <= (1 + 1e-9) * most
-    luck = max(2 * most / (sd * math.sqrt(2 * math.pi)), float(np.mean(others == last)))
-    return min(luck, 1.0) if is_average else 1.0
-
-
-def _is_called_total(table: Table, last: NDArray[np.intp]) -> bool:
-    """Whether a text of the last row says so."""
-    X: Any = table.X
-    texts = (X.iloc[last[0], j] for j in table.facts.of_kind("categorical"))
-    return any(str(text).strip().casefold() in _TOTALS + _AVERAGES for text in texts)

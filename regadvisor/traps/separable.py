@@ -17,8 +17,6 @@ _MOST_CHECKED = 20_000
 #: Rows of the programme that are added where its rule errs, and how often.
 _ROUNDS = 4
 _SHUFFLES = 3
-#: Values of one class on some rows that are looked up in all rows.
-_MOST_HOPEFUL = 10
 
 
 def separable(view: View, *, seed: int) -> tuple[Note, ...]:
@@ -52,46 +50,7 @@ def separable(view: View, *, seed: int) -> tuple[Note, ...]:
             side = np.where(more.targets[:, 0] == code, 1.0, -1.0)
             if more is view or _is_separable(checked, side):
                 return (_separable_note(view, code, _alone(checked, origin, side)),)
-    return _of_one_class(view)
-
-
-def _of_one_class(view: View) -> tuple[Note, ...]:
-    """Return a note if all rows of one value of a column are of one class, and that is no luck.
-
-    Only 0 or 1 and categories are asked, of which a penalty alone keeps the weight finite.
-    """
-    y = view.targets[:, 0]
-    codes, counts = np.unique(y, return_counts=True)
-    share = dict(zip(codes.tolist(), (counts / len(y)).tolist(), strict=True))
-    hopeful = []
-    for j in view.varying[(view.n_levels[view.varying] == 2) | view.is_category[view.varying]].tolist():
-        for level in np.unique(view.values[:, j]).tolist():
-            at = np.flatnonzero(view.values[:, j] == level)
-            own = y[at]
-            chance = share[own[0]] ** len(own) if len(own) and (own == own[0]).all() else 1.0
-            if len(own) >= thresholds.SEPARABLE_FEWEST_ROWS and chance <= thresholds.ONE_CLASS_CHANCE:
-                hopeful.append((len(own), j, int(view.rows[at[0]])))
-    found = (
-        (n, j, row)
-        for _, j, row in sorted(hopeful, reverse=True)[:_MOST_HOPEFUL]
-        if (n := _rows_like(view, j, row))
-    )
-    n, j, row = next(found, (0, 0, 0))
-    if not n:
-        return ()
-    code, classes = view.table.targets[row, 0], view.table.facts.classes or ()
-    text = (
-        f"all {n:,} rows with one of the values of {view.names([j])} are of class {shown(classes[int(code)])}"
-        ": without a penalty the weight of this value has no finite best value."
-    )
-    return (Note(code="one-class-value", text=text),)
-
-
-def _rows_like(view: View, j: int, row: int) -> int:
-    """Return how many rows of the table have a row's value of a column; 0 if not all are of its class."""
-    whole, y = view.whole(j), view.table.targets[:, 0]
-    alike = whole == whole[row]
-    return int(alike.sum()) if bool((y[alike] == y[row]).all()) else 0
+    return ()
 
 
 def _is_separable(features: NDArray[np.float64], side: NDArray[np.float64]) -> bool:
