@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from regadvisor.data.source import make_table
 from regadvisor.errors import DataError, MissingDependencyError
 from regadvisor.scale import sources
 from regadvisor.scale import table as scale_table
-from regadvisor.scale.sketch import Spec
+from regadvisor.scale.parts import scan_part
+from regadvisor.scale.sketch import Sketch, Spec
 from regadvisor.scale.sources import find_source, without
 from regadvisor.scale.table import Roles, Scanned, scan
 
@@ -251,6 +254,24 @@ def test_sketches_of_workers_are_equal_to_the_last_bit(tmp_path: Path):
     np.testing.assert_array_equal(shared.moments.mean, alone.moments.mean)
     np.testing.assert_array_equal(shared.moments.squares, alone.moments.squares)
     assert shared.sample.rows.equals(alone.sample.rows)
+
+
+@pytest.mark.parametrize("is_stratified", [True, False])
+def test_a_part_keeps_fewer_rows_after_others_and_the_sample_is_the_same(tmp_path: Path, is_stratified: bool):
+    source = find_source(write(FRAME, tmp_path, "parquet", n_files=5))
+    spec = replace(spec_of(source), n_rows=200, is_stratified=is_stratified)
+    *others, last = [scan_part(part, spec) for part in source.parts()]
+    before = Sketch.of_nothing(spec)
+    for each in others:
+        before.merge(each)
+    told = scan_part(source.parts()[-1], spec, before)
+    assert len(told.sample.ids) < 0.8 * len(last.sample.ids)
+    alone = scan(source, spec)
+    for part in (told, last):
+        total = deepcopy(before)
+        total.merge(part)
+        total.prune(always=True)
+        assert total.sample.rows.equals(alone.sample.rows)
 
 
 @pytest.mark.skipif(not hasattr(pl.LazyFrame, "collect_batches"), reason="this polars gives no batches")

@@ -49,7 +49,7 @@ class DaskFrame(Source):
         schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
         return cls(frame=frame, kinds={each.name: arrow_kind(each.type) for each in schema})
 
-    def sketches(self, spec: Spec, here: Any) -> Iterator[tuple[float, Sketch]]:
+    def sketches(self, spec: Spec, here: Any, before: Sketch) -> Iterator[tuple[float, Sketch]]:
         """Yield the sketch of all partitions; `here` may be workers of Dask; else it chooses."""
         dask = import_optional("dask", extra="dask", purpose="reading Dask frames")
         own, merged = dask.delayed(_sketched, pure=False), dask.delayed(_merged, pure=False)

@@ -70,10 +70,16 @@ class Source:
         """Return the parts, in an order that does not depend on the caller's."""
         raise NotImplementedError
 
-    def sketches(self, spec: Spec, here: Workers) -> Iterator[tuple[float, Sketch | WorkerError]]:
-        """Yield the sketch of every part in their order, with the share of the parts that are read then."""
+    def sketches(
+        self, spec: Spec, here: Workers, before: Sketch
+    ) -> Iterator[tuple[float, Sketch | WorkerError]]:
+        """Yield the sketch of every part in their order, with the share of the parts that are read then.
+
+        `before`: the sketch of what was yielded so far; by it, a part that is read here keeps fewer rows.
+        """
         parts = self.parts()
-        for n_done, sketch in enumerate(here.run(partial(scan_part, spec=spec), parts), start=1):
+        read = partial(scan_part, spec=spec, before=before if here.is_here else None)
+        for n_done, sketch in enumerate(here.run(read, parts), start=1):
             yield n_done / len(parts), sketch
 
     def read(self, rows: Any) -> FileData:
@@ -81,14 +87,14 @@ class Source:
         return FileData(frame=rows.to_pandas(ignore_metadata=True))
 
 
-def scan_part(part: Part, spec: Spec) -> Sketch:
-    """Return the sketch of one part.
+def scan_part(part: Part, spec: Spec, before: Sketch | None = None) -> Sketch:
+    """Return the sketch of one part; without rows that the parts `before` rule out.
 
     Raises DataError if it cannot be read; the message names the file.
     """
     import pyarrow as pa
 
-    sketch = Sketch.of_nothing(spec)
+    sketch = Sketch.of_nothing(spec, before=before)
     try:
         for rows, ids in part.rows(spec):
             sketch.add(rows, ids)
@@ -98,6 +104,7 @@ def scan_part(part: Part, spec: Spec) -> Sketch:
             "copy it again, or correct it"
         ) from error
     sketch.prune(always=True)
+    sketch.before = None
     return sketch
 
 

@@ -196,7 +196,8 @@ def _moments(x: NDArray[np.float64], name: str) -> tuple[int, float, float]:
         return 0, 0.0, 0.0
     mean = total / len(x)
     x -= mean
-    return len(x), float(mean), float(x @ x)
+    np.square(x, out=x)  # not x @ x: BLAS starts threads for it, which spin and take a second core
+    return len(x), float(mean), float(x.sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -255,13 +256,16 @@ class Sketch:
     n_unread: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     levels: dict[str, Counts | None] = field(default_factory=dict)
     sample: Pool | None = None
+    #: Of parts that were read before: what they rule out needs not be kept.
+    before: Sketch | None = None
     _n_pruned: int = 0
 
     @classmethod
-    def of_nothing(cls, spec: Spec) -> Sketch:
+    def of_nothing(cls, spec: Spec, *, before: Sketch | None = None) -> Sketch:
         """Return the sketch of no row."""
         return cls(
             spec=spec,
+            before=before,
             counts={} if spec.is_stratified else None,
             moments=Moments.nothing(len(spec.numbers)),
             n_unread=np.zeros(len(spec.numbers), dtype=np.int64),
@@ -314,10 +318,13 @@ class Sketch:
 
     def _limits(self, codes: NDArray[np.intp], labels: list[Label]) -> Keys | np.uint64:
         """Return the largest key that is kept, by row where there are classes."""
+        known = [self] if self.before is None else [self, self.before]
+        n_seen = sum(each.n_rows for each in known)
         if self.counts is None:
-            return np.uint64(_limit(keep_rate(self.spec.n_rows, self.n_rows, self.n_rows))[()])
-        sizes = np.array([self.counts.get(label, 0) for label in labels])
-        return _limit(keep_rate(self.spec.n_rows, self.n_rows, sizes))[codes]
+            return np.uint64(_limit(keep_rate(self.spec.n_rows, n_seen, n_seen))[()])
+        counts = [each.counts or {} for each in known]
+        sizes = np.array([sum(of.get(label, 0) for of in counts) for label in labels])
+        return _limit(keep_rate(self.spec.n_rows, n_seen, sizes))[codes]
 
     def _count(self, rows: Any) -> tuple[NDArray[np.intp], list[Label]]:
         """Count the classes of new rows, and return theirs."""

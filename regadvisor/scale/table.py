@@ -44,7 +44,7 @@ def scan(source: Source, spec: Spec, *, executor: Any = None, progress: Progress
     """
     total = Sketch.of_nothing(spec)
     with workers(None if source.is_local else executor) as here:
-        for share, sketch in source.sketches(spec, here):
+        for share, sketch in source.sketches(spec, here, total):
             if progress is not None:
                 progress("scan", share)
             if isinstance(sketch, WorkerError):
