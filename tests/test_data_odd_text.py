@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import unicodedata
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -217,42 +215,21 @@ def test_codes_are_not_almost_numbers(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "date"),
     [
-        ("3. März 2021", (2021, 3, 3)),
-        ("1er août 2021", (2021, 8, 1)),
-        ("3 de enero de 2021", (2021, 1, 3)),
-        ("31-dic-2021", (2021, 12, 31)),
-        ("2 out 2021", (2021, 10, 2)),
-        ("Mai 2021", (2021, 5, 1)),
-        ("Mai-21", (2021, 5, 1)),
-        ("Montag, 3. Mai 2021", (2021, 5, 3)),
-        ("Fri. 3. 5. 2021", (2021, 5, 3)),
-        ("sexta-feira, 3 de maio de 2021", (2021, 5, 3)),
-        ("lunes 3 de mayo de 2021", (2021, 5, 3)),
-        ("7 мая 2021", (2021, 5, 7)),
-        ("3 września 2021", (2021, 9, 3)),
-        ("1 Ağustos 2021", (2021, 8, 1)),
-        ("2021年5月3日", (2021, 5, 3)),
-        ("2021년 5월 3일", (2021, 5, 3)),
-        ("13. 5. 2021", (2021, 5, 13)),
-        ("2021. 5. 3.", (2021, 5, 3)),
         ("2021-07", (2021, 7, 1)),
         ("07/2021", (2021, 7, 1)),
-        ("2021Q3", (2021, 7, 1)),
-        ("Q3 2021", (2021, 7, 1)),
-        ("2021-W07", datetime.date.fromisocalendar(2021, 7, 1).timetuple()[:3]),
-        ("2020-W53-7", datetime.date.fromisocalendar(2020, 53, 7).timetuple()[:3]),
+        ("Friday 3rd May 2021", (2021, 5, 3)),
+        ("May-21", (2021, 5, 1)),
     ],
 )
-def test_months_quarters_weeks_and_other_languages(text: str, date: tuple[int, int, int]) -> None:
-    for written in (text, unicodedata.normalize("NFD", text)):
-        found = find_dates(pd.Series([written, None]))
-        assert found is not None
-        assert found.times[0] == pd.Timestamp(*date)
-        assert not found.is_ambiguous
+def test_months_and_weekdays(text: str, date: tuple[int, int, int]) -> None:
+    found = find_dates(pd.Series([text, None]))
+    assert found is not None
+    assert found.times[0] == pd.Timestamp(*date)
+    assert not found.is_ambiguous
 
 
 @pytest.mark.parametrize(
-    "text", ["Jun 05", "2021-13", "2021Q5", "2021-W54", "2021-W53", "13/2021", "3 foo 2021"]
+    "text", ["Jun 05", "2021-13", "2021Q5", "2021-W07", "13/2021", "3 foo 2021", "3. März 2021"]
 )
 def test_what_is_no_month_or_week_is_no_date(text: str) -> None:
     assert find_dates(pd.Series([text])) is None
@@ -263,7 +240,7 @@ def test_what_is_no_month_or_week_is_no_date(text: str) -> None:
     [
         *[(form, False) for form in ("Room {}-10-2012", "size {}/12/14", "id 202010{}", "level {} May 20")],
         *[(form, False) for form in ("SET-{}", "ip {}.1.2020", "lot 2020-10-{}", "Smith {}-11-12")],
-        *[(form, True) for form in ("Wed {}-10-2012", "mer. {} mai 2024", "zaterdag {} mei 2024")],
+        *[(form, True) for form in ("Wed {}-10-2012", "Thurs. {} May 2024")],
     ],
 )
 def test_a_word_before_a_date_is_a_weekday_and_codes_of_one_word_are_no_months(
@@ -342,17 +319,6 @@ def test_durations_and_dates_are_no_targets() -> None:
     assert "the classes are dates, such as '2024-01-01'" in notes(table)["date-classes"]
 
 
-@pytest.mark.parametrize(
-    "write", [lambda k: f"{k}.5 ({k % 9}.2)", lambda k: f"{k}/7", lambda k: f"{k}h {k}m"]
-)
-def test_labels_of_several_numbers_are_no_classes(write: Callable[[int], str]) -> None:
-    labels = [write(k // 3) for k in range(N)]
-    with pytest.raises(DataError, match="got several numbers in one, as in '0"):
-        make_table(X, labels)
-    assert make_table(X, labels, task="classification").facts.task == "multiclass"
-    assert make_table(X, [write(k % 8) for k in range(N)]).facts.task == "multiclass"
-
-
 def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
     composed = unicodedata.normalize("NFC", "Küche")
     decomposed = unicodedata.normalize("NFD", "Küche")
@@ -360,49 +326,6 @@ def test_labels_that_are_stored_or_shortened_differently_are_told() -> None:
         table = make_table(X, [one, "zzz", "zzz", other, one] * (N // 5))
         assert "labels-alike" in notes(table)
     assert "labels-alike" not in notes(make_table(X, ["maybe", "m", "m"] * (N // 3)))
-
-
-SEVERAL = {
-    "JSON": ([f'{{"a": {k}, "b": {k % 3}}}' for k in range(40)], "columns of its parts"),
-    "lists": ([f"[{k}.5, {k % 7}]" for k in range(40)], "columns of its parts"),
-    "places": ([f"{48 + k / 7:.3f}, {9 + k / 5:.3f}" for k in range(40)], "columns of numbers"),
-    "feet": ([f"{k // 12} ft {k % 12} in" for k in range(50, 90)], "columns of numbers"),
-    "pressure": ([f"{k + 90}/{k % 30 + 50}" for k in range(40)], "columns of numbers"),
-    "tags": (
-        ["|".join(tag for j, tag in enumerate("abcdef") if (k + 1) >> j & 1) for k in range(62)],
-        "str.get_dummies('|')",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", SEVERAL)
-def test_several_values_in_one_cell_are_told(how: str) -> None:
-    cells, remedy = SEVERAL[how]
-    table = make_table(
-        pd.DataFrame({"own": cells, "x": np.arange(len(cells)) / 7}), np.arange(len(cells)) / 3
-    )
-    found = {note.code: note.text for note in table.notes}
-    several = next(cell for cell in cells if set(cell) & set("|,/f"))
-    assert found["several-values"].startswith(f"'own' holds several values in one cell, as in '{several}'")
-    assert remedy in found["several-values"]
-    assert not {"looks-like-id", "free-text"} & set(found)
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [
-        [f"Town {k}, {'TX' if k % 2 else 'CA'}" for k in range(40)],
-        [f"{chr(65 + k % 26)}. Name, Mr. {k}" for k in range(40)],
-        [f"10.0.{k}.1" for k in range(40)],
-        [f"a|{k % 9}" for k in range(40)],
-        [f"{10 * k} - {10 * k + 9}%" for k in range(40)],
-        [f"({k}, {k + 1}]" for k in range(40)],
-    ],
-    ids=["places by name", "people", "addresses", "few", "ranges", "intervals"],
-)
-def test_other_text_with_separators_is_one_value(cells: list[str]) -> None:
-    table = make_table(pd.DataFrame({"own": cells, "x": np.arange(40) / 7}), np.arange(40) / 3)
-    assert "several-values" not in {note.code for note in table.notes}
 
 
 @pytest.mark.parametrize("at", [0, 15, 30])

@@ -7,9 +7,8 @@ everything else (separators, names of months, times of day, time zones) is read 
 
 from __future__ import annotations
 
-import datetime
+import calendar
 import re
-import unicodedata
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from pandas.api import types as dtypes
 
 from regadvisor.data.date_format import common_format
-from regadvisor.data.date_words import MONTH_OF, WEEKDAYS
 from regadvisor.thresholds import DATE_SHARE
 from regadvisor.words import level_text, means_missing
 
@@ -32,11 +30,13 @@ DateOrder = Literal["ymd", "dmy", "mdy"]
 _ORDERS: tuple[DateOrder, ...] = ("ymd", "mdy", "dmy")
 _WORDS = {"ymd": "year first", "dmy": "day first", "mdy": "month first"}
 
-_MONTH = rf"(?P<month>{'|'.join(sorted(MONTH_OF, key=len, reverse=True))})\.?"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er)?"
-_WEEKDAY = rf"(?:(?:{WEEKDAYS})\.?,?\s+)?"
+#: English names of months and weekdays, and what they are shortened to. After other words there is no date.
+_MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+_MONTHS |= {"sept": 9} | {name[:3]: number for name, number in _MONTHS.items()}
+_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_WEEKDAY = r"(?:(?:[a-z]{3,6}day|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\.?,?\s+)?"
 _GAP = r"[\s./-]"
-_OF = r"(?:del?\s+)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _CLOCK = (
     r"(?:(?:t|,?\s+)(?:(?P<clock>\d{4}(?:\d\d)?)"
@@ -50,24 +50,16 @@ _FORMS = tuple(
     for form in (
         r"(?P<a>\d{4}|\d{1,2})(?P<gap>[-/.])(?P<b>\d{1,2})(?P=gap)(?P<c>\d{4}|\d{1,2})",
         r"(?P<packed>\d{8})",
-        rf"{_DAY}\.?{_GAP}*{_OF}{_MONTH},?{_GAP}*{_OF}(?P<year>\d{{4}}|\d\d)",
+        rf"{_DAY}\.?{_GAP}*{_MONTH},?{_GAP}*(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH}{_GAP}*{_DAY},?{_GAP}+(?P<year>\d{{4}}|\d\d)",
         rf"{_MONTH},?{_GAP}+(?P<year>\d{{4}})",
         rf"(?P<year>\d{{4}}){_GAP}*{_MONTH}{_GAP}*{_DAY}",
     )
 ) + tuple(
-    # Months, quarters and weeks: their first day.
+    # Months: their first day.
     re.compile(form)
-    for form in (
-        rf"{_YEAR}[-/](?P<number>0[1-9]|1[0-2])",
-        rf"(?P<number>0?[1-9]|1[0-2])/{_YEAR}",
-        rf"{_YEAR}[-/ ]?q(?P<quarter>[1-4])",
-        rf"q(?P<quarter>[1-4])[-/ ]?{_YEAR}",
-        rf"{_YEAR}[-/ ]?w(?P<week>0[1-9]|[1-4]\d|5[0-3])(?:-?(?P<weekday>[1-7]))?",
-    )
+    for form in (rf"{_YEAR}[-/](?P<number>0[1-9]|1[0-2])", rf"(?P<number>0?[1-9]|1[0-2])/{_YEAR}")
 )
-#: "2024年5月31日", and the same in Korea.
-_OF_CHINA = re.compile(r"(\d+)[年년]\s*(\d+)[月월]\s*(\d+)[日일]")
 #: Years of dates without separators: other numbers of eight digits are codes.
 _PACKED_YEARS = (1900, 2100)
 #: No smaller number is a date such as 20240531.
@@ -265,11 +257,6 @@ def _match(text: str) -> re.Match[str] | None:
     small = text.strip().lower()
     if not small or len(small) > 48:
         return None
-    if not small.isascii():
-        small = _OF_CHINA.sub(r"\1-\2-\3", unicodedata.normalize("NFC", small))
-        letters = unicodedata.normalize("NFD", small)
-        small = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
-    small = re.sub(r"(?<=\d)\. (?=\d)", ".", re.sub(r"(?<=\d)\.$", "", small))  # "2024. 5. 31."
     return next((found for form in (*_FORMS, _SHORT) if (found := form.fullmatch(small))), None)
 
 
@@ -280,15 +267,15 @@ def _field(text: str) -> _Field:
     if found is None or clock is None:
         return _NOTHING
     parts = found.groupdict()
-    if parts.keys() & {"number", "quarter", "week"}:
-        return _first_day(parts)
+    if "number" in parts:
+        return (int(parts["year"]), int(parts["number"]), 1), _ANY, True, False, False, 0
     if "packed" in parts:
         packed = parts["packed"]
         year, month, day = int(packed[:4]), int(packed[4:6]), int(packed[6:])
         can = _PACKED_YEARS[0] <= year <= _PACKED_YEARS[1]
         return (year, month, day), (can, can, can), True, False, False, clock
     if "month" in parts:
-        three = int(parts["year"]), MONTH_OF[parts["month"]], int(parts.get("day") or 1)
+        three = int(parts["year"]), _MONTHS[parts["month"]], int(parts.get("day") or 1)
         return three, _ANY, True, len(parts["year"]) == 2, False, clock
     first, last = len(parts["a"]), len(parts["c"])
     is_dot = parts["gap"] == "."
@@ -299,20 +286,6 @@ def _field(text: str) -> _Field:
     ends = is_iso or (first < 4 and (last == 4 or (last == 2 and is_padded)))
     three = int(parts["a"]), int(parts["b"]), int(parts["c"])
     return three, (begins, ends, ends), is_iso, max(first, last) < 4, is_dot, clock
-
-
-def _first_day(parts: dict[str, str | None]) -> _Field:
-    """Return :func:`_field` for the first day of a month, a quarter or a week (ISO 8601)."""
-    year, month, day = int(parts["year"] or 0), int(parts.get("number") or 1), 1
-    if quarter := parts.get("quarter"):
-        month = 3 * int(quarter) - 2
-    elif week := parts.get("week"):
-        try:
-            found = datetime.date.fromisocalendar(year, int(week), int(parts.get("weekday") or 1))
-        except ValueError:  # a year of 52 weeks
-            return _NOTHING
-        year, month, day = found.year, found.month, found.day
-    return (year, month, day), _ANY, True, False, False, 0
 
 
 def _clock(found: re.Match[str]) -> int | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regadvisor import thresholds
 from regadvisor.data.dates import FoundDates, find_dates
 from regadvisor.data.levels import Label, Levels, alike
-from regadvisor.data.written import hold_numbers, written_around
+from regadvisor.data.written import written_around
 from regadvisor.errors import DataError
 from regadvisor.records import FREE_TEXT, Column, Note
 from regadvisor.words import agreed, counted, listed, means_missing, shown
@@ -123,11 +123,7 @@ def notes_on_columns(
         also = f" So it is with {listed(list(almost)[1:])}." if len(almost) > 1 else ""
         text = next(iter(almost.values())) + also
         notes.append(Note(code="almost-numbers", text=text, is_warning=True))
-    several = {name: note for name, level in levels.items() if (note := _several_values(name, level))}
-    notes += several.values()
-    unlike = [
-        name for name, level in levels.items() if name not in almost | several and _looks_like_id(level)
-    ]
+    unlike = [name for name, level in levels.items() if name not in almost and _looks_like_id(level)]
     prose = [name for name in unlike if _is_prose(levels[name])]
     ids = [name for name in unlike if name not in prose]
     if ids:
@@ -181,34 +177,6 @@ def _almost_numbers(name: Name, levels: Levels) -> str | None:
         f"{listed(list(others.values()), limit=3)}, so each of its values is a category of its own. Write "
         "them all as numbers, in one unit, and None where one is missing."
     )
-
-
-def _several_values(name: Name, levels: Levels) -> Note | None:
-    """Return a warning about a column whose cells hold several values: JSON, lists, numbers or tags."""
-    texts = [str(text).strip() for text in levels.texts[:_MOST_READ]]
-    if len(texts) < thresholds.ALMOST_DIFFERENT:
-        return None
-    how, held = None, [text for text in texts if text[:1] + text[-1:] in ("{}", "[]")]
-    if len(held) > thresholds.SEVERAL_SHARE * len(texts):
-        how = "make columns of its parts, as pandas.json_normalize() does for JSON"
-    elif hold_numbers(texts):
-        how, held = "split it into columns of numbers", texts
-    for separator in "|;,":
-        with_it = [text for text in texts if separator in text]
-        n_parts = len({part.strip() for text in texts for part in text.split(separator)})
-        is_tagged = len(with_it) > thresholds.SEVERAL_SHARE * len(
-            texts
-        ) and n_parts <= thresholds.SEVERAL_PARTS * len(texts)
-        if how is None and is_tagged and len(texts) >= thresholds.SEVERAL_FEWEST_TEXTS:
-            by = f"str.get_dummies({shown(separator)})"
-            how, held = f"make a column of 0 and 1 of each part, as pandas' {by} does", with_it
-    if how is None:
-        return None
-    text = (
-        f"{shown(name)} holds several values in one cell, as in {shown(held[0])}, and each combination is a "
-        f"category of its own. Better {how}."
-    )
-    return Note(code="several-values", text=text, is_warning=True)
 
 
 def _looks_like_id(levels: Levels) -> bool:
@@ -267,30 +235,22 @@ def _unknown(texts: Sequence[Label]) -> list[str]:
 
 
 def check_labels(classes: Sequence[Label], values: pd.Series[Any]) -> None:
-    """Raise DataError if labels hardly repeat, or many hold several numbers each, as "5 ft 11 in" does."""
+    """Raise DataError if labels hardly repeat."""
     n_rows = len(values)
-    texts = [label for label in classes if isinstance(label, str)]
-    is_rare = len(classes) > max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS)
-    are_many = thresholds.GUESS_MOST_CLASSES < len(texts) > n_rows / thresholds.TEXT_ROWS_PER_CLASS
-    are_dates = (is_rare or are_many) and find_dates(values) is not None
-    if is_rare and are_dates:
+    if len(classes) <= max(thresholds.GUESS_MOST_CLASSES, n_rows / thresholds.FEWEST_ROWS_PER_CLASS):
+        return
+    if find_dates(values) is not None:
         raise DataError(
             f"y must be numbers or labels that repeat, got dates, as in {listed(classes[:2])}; predict a "
             "number instead, such as the days since a fixed date"
         )
-    if is_rare:
-        do = "convert y to numbers if it is a number, or pass task='classification'"
-        if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
-            do = "pass task='regression' if it is a number, or task='classification'"
-        raise DataError(
-            f"y must be numbers or labels that repeat, got {len(classes):,} different labels in "
-            f"{n_rows:,} rows, as in {listed(classes[:2])}; {do}"
-        )
-    if are_many and hold_numbers(texts) and not are_dates:
-        raise DataError(
-            "y must be numbers or labels that repeat, got several numbers in one, as in "
-            f"{shown(texts[0])}; make one number of them, or pass task='classification'"
-        )
+    do = "convert y to numbers if it is a number, or pass task='classification'"
+    if all(isinstance(label, str) and label.isdecimal() for label in classes):  # with leading zeros
+        do = "pass task='regression' if it is a number, or task='classification'"
+    raise DataError(
+        f"y must be numbers or labels that repeat, got {len(classes):,} different labels in "
+        f"{n_rows:,} rows, as in {listed(classes[:2])}; {do}"
+    )
 
 
 def notes_on_labels(classes: Sequence[Label], counts: NDArray[np.intp]) -> tuple[Note, ...]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regadvisor.thresholds import FEWEST_WITH_UNIT, SEVERAL_NUMBERS
+from regadvisor.thresholds import FEWEST_WITH_UNIT
 
 DecimalSign: TypeAlias = Literal[".", ","]
 #: A point before three digits may stand between thousands; beside a decimal comma it does.
@@ -41,10 +40,6 @@ _GROUPS = re.compile(r"\d+(?:[. ]\d+){2,}")
 _PERCENT = "%‰"
 #: Hours and minutes (or minutes and seconds) and what is smaller; days in front as pandas writes them.
 _CLOCK = re.compile(r"(?:(\d+) days? (\+)?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
-#: What is one value with several numbers in it, each written as "#": a code, a range, or an interval.
-_ONE_VALUE = re.compile(
-    r"[#.\- ]+|\(#[,;] ?#\]|\[#[,;] ?#\)|[$€£]? ?#[%$€£]? ?(?:[-–—]|to)? ?[$€£]?#[%$€£]?", re.I
-)
 _POWER_OF_TEN = re.compile(r"\s*[-+]?\d*[.,]?\d+[eE][-+]?\d+\s*")
 #: Letters for powers of ten; they change from row to row with the size of the number.
 _POWERS = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9}
@@ -139,24 +134,6 @@ def written_around(text: str) -> tuple[str, str] | None:
     _, before, digits, after = parts
     is_number = _is_unit(before, after) and any(_all_are([digits], sign) for sign in _NUMBER)
     return (before, after) if is_number else None
-
-
-def hold_numbers(texts: Sequence[str]) -> bool:
-    """Return whether most texts hold several numbers, all in one way.
-
-    Codes have but points and dashes there, and a range is one value, as "11 - 23%" and "(0, 10]" are.
-
-    Examples
-    --------
-    >>> [hold_numbers([text]) for text in ("5 ft 11 in", "120/80", "48.1, 11.6", "10.0.0.1", "Q1 2020", "3")]
-    [True, True, True, False, False, False]
-    >>> [hold_numbers([text]) for text in ("11 - 23%", "(0, 10]", "[0,10)", "$5 to 9", "(48.1, 11.6)")]
-    [False, False, False, False, True]
-    """
-    ways = Counter(re.sub(r"[-+]?\d+(?:\.\d+)?", "#", text.strip()) for text in texts)
-    way, n_texts = ways.most_common(1)[0]
-    is_several = way.count("#") > 1 and not way[0].isalpha() and not _ONE_VALUE.fullmatch(way)
-    return is_several and n_texts >= SEVERAL_NUMBERS * len(texts)
 
 
 def _split(text: object) -> tuple[float, str, str, str] | None:

@@ -74,9 +74,3 @@ READ_SHARE = 0.05
 READ_SLACK_S = 2.0
 #: At least so many rows are read, and of every class.
 FEWEST_ROWS_READ, FEWEST_ROWS_READ_OF_CLASS = 200, 10
-#: Cells hold several values if so many different ones, and this share of them, have a separator, and what
-#: stands between is numbers, or at most this share as many different parts as there are different cells: of
-#: "Austin, TX" there are about as many.
-SEVERAL_FEWEST_TEXTS, SEVERAL_SHARE, SEVERAL_PARTS = 20, 0.5, 0.25
-#: … or this share of them holds several numbers in one way, as "120/80" does.
-SEVERAL_NUMBERS = 0.8
