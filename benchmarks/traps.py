@@ -30,11 +30,11 @@ from regadvisor.traps.hidden import hidden_signal
 
 CODES = ("leak", "shared-source", "numbers-rows", "extreme-features", "extreme-target", "skewed-target")
 CODES += ("separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers", "stands-for-missing")
-CODES += ("piled-target", "counts-target")
-CODES += (CURVED_SIGNAL, "target-means", "rows-in-series", "later-target", "target-numbers-rows")
+CODES += ("piled-target", "counts-target", "target-bands", "target-numbers-rows")
+CODES += (CURVED_SIGNAL, "target-means", "rows-in-series", "later-target")
 #: What shuffling takes away.
 RELATIONS = ("leak", "shared-source", "separable-classes", HIDDEN_SIGNAL, "near-leak", "codes-as-numbers")
-RELATIONS += (CURVED_SIGNAL, "target-means", "rows-in-series", "later-target")
+RELATIONS += (CURVED_SIGNAL, "target-means", "target-bands", "rows-in-series", "later-target")
 #: Share of the clean tables on which a check may fire.
 ALLOWED = 0.02
 #: Rows of real sets that are shuffled.

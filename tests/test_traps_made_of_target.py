@@ -1,4 +1,4 @@
-"""Columns made from the target: its means, another row's; and honest columns like them."""
+"""Columns made from the target: its means, its bands, another row's; and honest columns like them."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from regadvisor.data.source import make_table
 from regadvisor.traps.find import find_traps
 
 N = 600
-MADE = {"target-means", "later-target", "rows-in-series"}
+MADE = {"target-means", "target-bands", "later-target", "rows-in-series"}
 
 
 def made(X, y, **how):
@@ -64,7 +64,24 @@ def test_what_was_worked_out_elsewhere_is_none(seed):
     assert not MADE & set(made(frame.assign(score=score).reset_index(drop=True), y))
 
 
-def test_a_target_that_numbers_the_rows_is_told():
+@pytest.mark.parametrize(
+    "bands",
+    [
+        lambda y: pd.cut(y, 3, labels=["low", "mid", "high"]).astype(str),
+        lambda y: pd.qcut(y, 10, labels=False),
+        lambda y: np.where(y > 0.5, "dear", "cheap"),
+        lambda y: np.digitize(y, [-1, 1]) + 1.0,
+        lambda y: np.clip(y, -1, 2).round(1) / 3,
+    ],
+    ids=["three", "tenths", "two", "numbers", "steps"],
+)
+def test_bands_of_the_target_are_a_leak(bands):
+    frame, y, _ = shops(0)
+    text = made(frame.assign(band=bands(y)), y)["target-bands"]
+    assert text.startswith("each value of 'band' has a range of the target to itself")
+
+
+def test_a_target_that_numbers_the_rows_is_told_and_no_bands_of_it():
     frame, y, _ = shops(0)
     blocks = frame.assign(block=np.repeat(np.arange(6), -(-N // 6))[:N])
     found = made(blocks, np.arange(N) + 1)
@@ -74,6 +91,17 @@ def test_a_target_that_numbers_the_rows_is_told():
     assert made(blocks, number)["target-numbers-rows"].startswith("the target has the name of an identifier:")
     for honest in (y, np.random.default_rng(0).permutation(N), np.sort(np.round(100 * y))):
         assert "target-numbers-rows" not in made(blocks, honest)
+
+
+def test_levels_that_overlap_or_that_the_others_show_as_well_are_none():
+    frame, y, _ = shops(0)
+    near = np.random.default_rng(1).normal(size=N) * 0.2 + y
+    assert not MADE & set(made(frame.assign(band=pd.cut(near, 3).astype(str)), y))
+    assert not MADE & set(made(frame.assign(near=near, band=np.where(y > 1, "a", "b")), y))
+    few = np.where(np.argsort(np.argsort(y[:100])) >= 98, "top", "rest")  # the two largest, which is luck
+    assert not MADE & set(made(frame[:100].assign(band=few), y[:100]))
+    dose = np.repeat([1.0, 2.0, 5.0, 10.0, 20.0], N // 5)  # a calibration: doses have gaps
+    assert not MADE & set(made(frame.assign(dose=dose), dose + 0.1 * y / np.ptp(y)))
 
 
 def test_the_target_of_an_earlier_row_shows_a_series_and_of_a_later_one_a_leak():

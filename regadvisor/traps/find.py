@@ -29,7 +29,7 @@ def find_traps(
     numbered = identifiers(view)
     leaked = leaks(view, seed=seed, numbered=numbered)
     shared, source = shared_rows(view, seed=seed, numbered=numbered)
-    leaked = leaked or made_of_target(view)
+    leaked = leaked or made_of_target(view, seed=seed)
     if not leaked:
         leaked = near_leaks(view, seed=seed, told=(*source, *numbered))
     no_values, stand_ins, is_in_target = for_missing(view)

@@ -1,29 +1,31 @@
-"""Columns made from the target: its mean over some rows, another row's, or a corrected copy.
+"""Columns made from the target: its mean over some rows, its band, another row's, or a corrected copy.
 
 Each holds exactly or not at all, so that luck plays no part. A mean of the target over the rows that share
-a value of the column, which is that value, holds each row's own target. A column that is the
-target, some rows earlier, shows that the rows are a series.
+a value of the column, which is that value, holds each row's own target. A column whose levels part the
+range of the target was cut from it. A column that is the target, some rows earlier, shows that the rows are
+a series.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.records import Note
 from regadvisor.traps.identifiers import numbers_rows
 from regadvisor.traps.leaks import written_step
 from regadvisor.traps.names import name_parts
-from regadvisor.traps.view import View, as_columns, is_sorted
+from regadvisor.traps.view import View, as_columns, error, is_sorted, random_folds, ridge
 from regadvisor.words import agreed
 
-#: Classes whose shares are asked about, and rows that a column may be behind.
-_MOST_CLASSES, _MOST_BEHIND = 5, 3
+#: Classes whose shares are asked about, rows that a column may be behind, and other columns.
+_MOST_CLASSES, _MOST_BEHIND, _MOST_OTHERS = 5, 3, 300
 
 
-def made_of_target(view: View) -> tuple[Note, ...]:
-    """Return a warning about columns that were made from the target."""
+def made_of_target(view: View, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning about columns that were made from the target; `seed` draws folds."""
     table = view.table
     if table.n_targets > 1 or len(view.rows) < thresholds.LEAK_CURVE_ROWS or table.facts.n_features < 2:
         return ()
@@ -45,7 +47,7 @@ def made_of_target(view: View) -> tuple[Note, ...]:
         how = "numbers the rows in their order" if is_count else "has the name of an identifier"
         text = f"the target {how}: is it the column that you mean to predict?"
         return (Note(code="target-numbers-rows", text=text, is_warning=True),)
-    return _series(view)
+    return (*_bands(view, seed=seed), *_series(view))
 
 
 # ------------------------------------------------------------------------------------------------ means
@@ -95,6 +97,64 @@ def _is_mean(view: View, j: int) -> bool:
         if (np.abs(means - values) <= most)[codes].mean() >= thresholds.LEAK_ROUNDED_ROWS:
             return True
     return False
+
+
+# ------------------------------------------------------------------------------------------------ bands
+
+
+def _bands(view: View, *, seed: int) -> tuple[Note, ...]:
+    """Return a warning about levels each of which has a part of the target's range to itself."""
+    y = view.targets[:, 0]
+    most = len(y) / thresholds.CODED_ROWS_PER_LEVEL
+    at = [j for j in view.varying.tolist() if view.n_levels[j] <= most and _may_be_bands(view, j)]
+    whole: NDArray[np.float64] = np.asarray(view.table.targets[:, 0], dtype=np.float64)
+    at = [
+        j
+        for j in at
+        if _are_bands(view.values[:, j], y, len(view.at)) and _are_bands(view.whole(j), whole, 1)
+    ]
+    if not at:
+        return ()
+    features, origin = view.encoded
+    others = features[:, ~np.isin(origin, at)][:, :_MOST_OTHERS]
+    folds, own = random_folds(len(y), np.random.default_rng(seed)), y[:, None]
+    if others.shape[1] and error(ridge(others, own, folds), own) < thresholds.NEAR_LEAK_OTHERS_LEAVE:
+        return ()
+    them, are = ("it", "it is") if len(at) == 1 else ("them", "they are")
+    text = (
+        f"each value of {view.names(at)} has a range of the target to itself: a leak, if {are} cut from the "
+        f"target. Leave {them} out if {are} not known when predictions are made."
+    )
+    return (Note(code="target-bands", text=text, is_warning=True),)
+
+
+def _may_be_bands(view: View, j: int) -> bool:
+    """Whether a column holds categories, or numbers that count up in equal steps; doses have gaps."""
+    steps = np.diff(np.unique(view.ordered[j][np.isfinite(view.ordered[j])]))
+    return bool(view.is_category[j] or np.ptp(steps) <= 1e-6 * steps.min(initial=np.inf))
+
+
+def _are_bands(x: NDArray[np.float64], y: NDArray[np.float64], n_columns: int) -> bool:
+    """Whether the levels of `x` part the range of `y`, and this is no luck among so many columns.
+
+    Examples
+    --------
+    >>> y = np.arange(200.0)
+    >>> _are_bands(y // 50, y, 10), _are_bands(y % 4, y, 10)
+    (True, False)
+    """
+    is_there = np.isfinite(x)
+    order = np.lexsort((y[is_there], x[is_there]))
+    x, y = x[is_there][order], y[is_there][order]
+    starts = np.flatnonzero(np.r_[True, np.diff(x) != 0])
+    sizes = np.diff(np.r_[starts, len(x)])
+    low, high = y[starts], y[np.r_[starts[1:], len(x)] - 1]
+    by_low = np.argsort(low)
+    is_wide = (high > low).sum() >= 2  # or the levels determine the target, which is told elsewhere
+    if not is_wide or (high[by_low][:-1] > low[by_low][1:]).any() or len(np.unique(y)) < 2 * len(starts):
+        return False
+    ways = special.gammaln(len(x) + 1) - special.gammaln(sizes + 1).sum() - special.gammaln(len(sizes) + 1)
+    return bool(ways >= np.log(n_columns) - np.log(thresholds.LEAK_CHANCE))
 
 
 # ----------------------------------------------------------------------------------------------- series
