@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
-from scipy.special import expit
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -115,7 +114,13 @@ class _AdvisedEstimator(AdvisorParameters):
         self.advice_ = self._advise(X, y, sample_weight=sample_weight, groups=groups, time=time)
         unfitted = self.advice_.build()
         weights = {} if sample_weight is None else {unfitted.weight_name: sample_weight}
-        self.estimator_: AdvisedPipeline | _LabelNetwork = unfitted.fit(X, y, **weights)
+        if is_regressor(unfitted) and isinstance(self, ClassifierMixin):
+            raise ParameterError(
+                "model must have outputs that are known to be logits or shares for a classifier of several "
+                "labels, got others; leave recipe.loss out, or use advise() and advice.build(), which "
+                "predicts the outputs"
+            )
+        self.estimator_: AdvisedPipeline = unfitted.fit(X, y, **weights)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -153,40 +158,6 @@ def _check_target(estimator: BaseEstimator, y: Any) -> None:
             DataConversionWarning,
             stacklevel=4,
         )
-
-
-class _LabelNetwork:
-    """A trained network whose outputs are the logits of several labels, as a classifier of 0 and 1."""
-
-    def __init__(self, network: Any, recipe: Recipe | None, *, n_labels: int) -> None:
-        from regadvisor.families.neural.estimator import NetworkRegressor
-
-        if not isinstance(network[-1], NetworkRegressor):
-            raise ParameterError(
-                f"model must be a classifier of scikit-learn or a network of torch for several labels, got "
-                f"{type(network[-1]).__name__}, whose outputs are not known to be logits; use advise(), and "
-                "advice.build(), which predicts them"
-            )
-        loss = None if recipe is None else recipe.loss
-        if loss is not None and type(loss).__name__ != "BCEWithLogitsLoss":
-            raise ParameterError(
-                f"recipe.loss must be None or BCEWithLogitsLoss() for a classifier of several labels, got "
-                f"{loss!r}, whose outputs it cannot read; use advice.build(), which predicts the outputs"
-            )
-        self._network = network
-        self.classes_ = np.arange(n_labels)
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the logits, shape (n_rows, n_labels)."""
-        return np.asarray(self._network.predict(X), dtype=np.float64)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each label, shape (n_rows, n_labels)."""
-        return np.asarray(expit(self.decision_function(X)))
-
-    def predict(self, X: Any) -> NDArray[np.intp]:
-        """Return 0 or 1 for each label, shape (n_rows, n_labels)."""
-        return (self.decision_function(X) > 0).astype(np.intp)
 
 
 class AdvisedClassifier(ClassifierMixin, _AdvisedEstimator):
@@ -230,8 +201,6 @@ scoring, folds, random_state, device, storage, progress, executor, isolate, memo
                 f"model must be a classifier, got {type(self.model).__name__}; use AdvisedRegressor for it"
             )
         self._fit(X, y, sample_weight, groups, time)
-        if is_regressor(self.estimator_):  # of several labels, each an output
-            self.estimator_ = _LabelNetwork(self.estimator_, self.recipe, n_labels=as_target(y).shape[1])
         self.classes_ = self.estimator_.classes_
         return self
 

@@ -25,6 +25,8 @@ from library_networks import (
     skorch,
     stacked,
 )
+from scipy.special import expit
+from sklearn.base import is_classifier
 from torch import nn
 
 from regadvisor import Recipe, Regularizer, advise
@@ -35,12 +37,12 @@ from regadvisor.families.fitted import stacked as stacked_module
 from regadvisor.families.fitted import together as together_module
 from regadvisor.families.fitted.keras_model import loss_name, own_randomness, reads_logits, with_regularizer
 from regadvisor.families.fitted.learner import Call
-from regadvisor.families.fitted.losses import ColumnLoss
 from regadvisor.families.fitted.own_library import decays, own_function, own_sum_lr
 from regadvisor.families.fitted.skorch_fit import SkorchFit
 from regadvisor.families.fitted.skorch_net import has_no_half
 from regadvisor.families.fitted.skorch_net import with_regularizer as net_with_regularizer
 from regadvisor.families.fitted.together import Together
+from regadvisor.families.fitted.trained_loss import TrainedLoss
 from regadvisor.models import for_labels
 from regadvisor.scale.sending import packed, unpacked
 
@@ -63,13 +65,57 @@ def test_the_loss_is_known_however_it_is_given(loss: Any, name: str, is_of_logit
 
 
 @pytest.mark.parametrize(
-    ("loss", "name"),
-    [("mae", "absolute error"), (keras.losses.Poisson(), "Poisson deviance"), ("mse", None), ("huber", None)],
+    ("loss", "name"), [("mae", "absolute error"), (keras.losses.Poisson(), "Poisson deviance"), ("mse", None)]
 )
 def test_candidates_of_a_keras_model_are_compared_by_its_own_loss(loss: Any, name: str | None) -> None:
     found = own_function(keras_model("adam", loss, last=None), make_table(X, NUMBERS).facts, X, None)
     assert found is not None
     assert found.loss == name
+
+
+class Cubed(keras.losses.Loss):  # type: ignore[misc]
+    """A loss of a user's."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** 3, axis=-1)
+
+
+def of_logarithms(y_true: Any, y_pred: Any) -> Any:
+    """One number for a whole batch, as tutorials write it."""
+    errors = keras.ops.log1p(keras.ops.relu(y_true)) - keras.ops.log1p(keras.ops.relu(y_pred))
+    return keras.ops.mean(keras.ops.square(errors))
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "sees"),
+    [
+        (keras.losses.Huber(delta=0.5), "Huber", lambda d, y, z: np.where(d < 0.5, d**2, d - 0.25) / 2),
+        ("log_cosh", "log_cosh", lambda d, y, z: np.log(np.cosh(d))),
+        (Cubed(), "Cubed", lambda d, y, z: d**3),
+        ("msle", "mean_squared_logarithmic_error", None),
+        (of_logarithms, "of_logarithms", None),
+    ],
+)
+def test_any_other_loss_of_keras_is_what_rows_are_judged_by(loss: Any, name: str, sees: Any) -> None:
+    """Of differences as the model sees them, standardised; of other numbers as they are."""
+    y = (NUMBERS - NUMBERS.min()) * 7
+    table = make_table(X, y)
+    found = own_function(keras_model("adam", loss, last=None), table.facts, X, None)
+    assert found is not None
+    assert isinstance(found.loss, TrainedLoss)
+    assert (found.loss.name, found.scales_target) == (name, sees is not None)
+    target, outputs = found.loss.target(table), np.abs(y[::-1, None])
+    mine = found.loss.per_row(target, outputs, found.loss.unit(target))
+    theirs = np.square(np.log1p(y) - np.log1p(outputs[:, 0]))
+    if sees is not None:
+        theirs = sees(np.abs(y - outputs[:, 0]) / y.std(), y, outputs)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+    best = found.loss.constant(target, np.ones(len(y)), 0)
+    near = [
+        found.loss.per_row(target, np.full((90, 1), best + move), found.loss.unit(target)).mean()
+        for move in (-0.5, 0.0, 0.5)
+    ]
+    assert near[1] == min(near)
 
 
 def test_an_object_is_the_loss_that_its_name_is() -> None:
@@ -255,30 +301,45 @@ def test_several_labels_are_judged_by_the_loss_that_is_trained() -> None:
     facts = make_table(X, labels, task="regression").facts
     given = net(criterion=nn.BCEWithLogitsLoss, train_split=None)
     fit, call = SkorchFit(given, facts), Call(regularizer=Regularizer(), X=X, y=labels, weight=None, seed=0)
-    mine = fit(call.regularizer, X, labels.astype(np.float32), 0).predict(X)
+    trained = fit(call.regularizer, X, labels.astype(np.float32), 0)
+    mine = trained.judged(X)
+    np.testing.assert_allclose(trained.predict_proba(X), expit(mine))
     own = net_with_regularizer(given, Regularizer())
     with own_randomness(0):
         own.fit(X, labels.astype(np.float32))
     np.testing.assert_allclose(mine, own.forward(X).numpy(), rtol=1e-5, atol=1e-6)  # logits
     assert Together(fit, lambda model: model).try_with(call)  # type: ignore[arg-type, return-value]
+    _check_labels(given, labels)
 
     def made() -> Any:
         model = keras.Sequential([keras.Input((6,)), layers.Dense(2, "sigmoid")])
         model.compile("adam", "binary_crossentropy")
         return model
 
+    _check_labels(made(), labels)
     for model in (made(), made):
         _, recipe, task = for_labels(model, None, "auto")
         function = own_function(model, facts, X, recipe)
         assert task == "regression"
         assert function is not None
-        assert isinstance(function.loss, ColumnLoss)
+        assert isinstance(function.loss, TrainedLoss)
         assert (function.loss.name, function.recipe.batch_size) == ("binary_crossentropy", 32)  # type: ignore[union-attr]
         shares = made().predict(X, verbose=0).astype(np.float64)
         expected = keras.ops.convert_to_numpy(
             keras.losses.binary_crossentropy(labels.astype("float32"), shares)
         )
         np.testing.assert_allclose(function.loss.per_row(labels, shares, np.ones(2)), expected, rtol=1e-4)
+
+
+def _check_labels(model: Any, labels: Any) -> None:
+    """Check that what is built predicts labels, and says how probable they are."""
+    recipe = None if model.__class__.__module__.startswith("skorch") else Recipe(epochs=3, transform="none")
+    built = advise(X, labels, model=model, recipe=recipe, budget=0).build().fit(X, labels)
+    shares = built.predict_proba(X)
+    assert is_classifier(built)
+    assert built[-1].classes_.tolist() == [0, 1]
+    assert 0 <= shares.min() <= shares.max() <= 1
+    np.testing.assert_array_equal(built.predict(X), shares > 0.5)
 
 
 def test_a_model_that_scales_its_columns_gets_them_as_they_are_and_own_penalties_are_told() -> None:

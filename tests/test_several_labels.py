@@ -94,13 +94,13 @@ def test_networks_have_an_output_for_each_label(model: Any, tmp_path: Any) -> No
     constant = -np.mean(shares * np.log(shares) + (1 - shares) * np.log(1 - shares))
     assert scores.constant_loss == pytest.approx(constant, rel=0.05)
     assert scores.loss_name == "log loss, mean of the labels"
-    logits = advice.build().fit(X, Y).predict(X)
+    logits = advice.build().fit(X, Y).decision_function(X)
     assert logits.shape == Y.shape
     own = np.mean([log_loss(Y[:, j], expit(logits[:, j])) for j in range(3)])
     assert own < 0.8 * constant
     advice.to_json(tmp_path / "advice.json")
     again = Advice.load(tmp_path / "advice.json").build(**({} if model == "mlp" else {"module": model}))
-    np.testing.assert_allclose(again.fit(X, Y).predict(X), logits, rtol=1e-5)
+    np.testing.assert_allclose(again.fit(X, Y).decision_function(X), logits, rtol=1e-5)
     torch.manual_seed(advice.record.training.seed)
     script = advice.snippet("torch").replace("module = ...", "module = own")
     here = {"X": X, "y": Y, "own": _network(8, 3)}
@@ -115,7 +115,7 @@ def test_networks_have_an_output_for_each_label(model: Any, tmp_path: Any) -> No
 def test_a_network_of_several_labels_is_a_classifier_of_them(model: Any) -> None:
     recipe = Recipe(epochs=20, lr=0.01)
     fitted = AdvisedClassifier(model=model, recipe=recipe, folds=2).fit(X, Y)
-    logits = fitted.advice_.build().fit(X, Y).predict(X)
+    logits = fitted.advice_.build().fit(X, Y).decision_function(X)
     np.testing.assert_allclose(fitted.predict_proba(X), expit(logits), rtol=1e-6)
     np.testing.assert_array_equal(fitted.predict(X), logits > 0)
     np.testing.assert_allclose(fitted.decision_function(X), logits, rtol=1e-6)
@@ -125,7 +125,7 @@ def test_a_network_of_several_labels_is_a_classifier_of_them(model: Any) -> None
 
 def test_outputs_that_may_be_no_logits_are_no_labels() -> None:
     own = Recipe(epochs=1, loss=lambda outputs, target: torch.square(outputs - target).mean(-1))
-    with pytest.raises(ParameterError, match=r"recipe.loss must be None or BCEWithLogitsLoss\(\)"):
+    with pytest.raises(ParameterError, match=r"known to be logits or shares .* leave recipe\.loss out"):
         AdvisedClassifier(model="mlp", recipe=own, folds=2).fit(X, Y)
     with pytest.raises(ParameterError, match="model must be a classifier, got Ridge"):
         AdvisedClassifier(model=Ridge()).fit(X, Y)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
-from regadvisor.families.fitted.estimator import FittedClassifier, FittedRegressor
+from regadvisor.families.fitted.estimator import FittedClassifier, FittedLabels, FittedRegressor
 from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.linear.build import build_linear
@@ -68,7 +68,9 @@ def _build_fitted(
             f"{type(function).__name__}: an advice file does not hold it; call advice.build(module=...)"
         )
     kind = FittedRegressor if facts.task == "regression" else FittedClassifier
-    model = kind(function, random_state=training.seed).set_params(**regularizer.strengths())
+    model = (FittedLabels if training.has_label_loss else kind)(
+        function, random_state=training.seed
+    ).set_params(**regularizer.strengths())
     ours = [("preprocess", make_preprocessor(facts, for_network=False))] if function.encode else []
     if function.steps is not None:
         ours = [("preprocess", clone(function.steps))]
@@ -85,9 +87,9 @@ def build_network(
 ) -> AdvisedPipeline:
     """Return the pipeline with our network, or with the caller's own module; see :func:`build_model`."""
     from regadvisor.families.neural.encoded import network_preprocessor
-    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkRegressor
+    from regadvisor.families.neural.estimator import NetworkClassifier, NetworkLabels, NetworkRegressor
     from regadvisor.families.neural.image_encoding import module_preprocessor
-    from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleRegressor
+    from regadvisor.families.neural.module.estimator import ModuleClassifier, ModuleLabels, ModuleRegressor
     from regadvisor.families.neural.module.family import checked_model
     from regadvisor.families.neural.module.inputs import inputs_of
 
@@ -113,15 +115,19 @@ def build_network(
             f"it; call advice.build({'module=..., ' if is_module else ''}{given})"
         )
     recipe, seed = recipe_of(training, functions), training.seed
+    # For classes, for numbers, for labels.
+    kinds = (ModuleClassifier, ModuleRegressor, ModuleLabels)
+    kinds = kinds if is_module else (NetworkClassifier, NetworkRegressor, NetworkLabels)
+    kind: Any = kinds[2 if training.has_label_loss else int(is_regression)]
     if is_module:
-        model: Any = (ModuleRegressor if is_regression else ModuleClassifier)(
+        model = kind(
             checked_model("cnn" if module is None else module, facts),
             recipe=recipe,
             inputs=inputs_of(facts, training.layout),
         )
         preprocessor: Any = module_preprocessor(facts, training.transform, training.layout)
     else:
-        model = (NetworkRegressor if is_regression else NetworkClassifier)()
+        model = kind()
         own = {name: value for name, value in vars(recipe).items() if name in model.get_params()}
         model.set_params(**own)
         preprocessor = network_preprocessor(facts, training.transform)

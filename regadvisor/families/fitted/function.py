@@ -41,12 +41,14 @@ class FitFunction:
     laws: Laws = "linear"
     encode: bool = False
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    loss: str | Callable[..., Any] | ColumnLoss | None = None
+    loss: str | Callable[..., Any] | RowLoss | None = None
     name: str = "fit"
     #: Steps of the caller's that rows go through first.
     steps: Any = None
     #: Whether it sees a numeric target standardised.
     scales_target: bool = False
+    #: Whether its outputs stand for shares from 0 to 1 of each column, labels among them.
+    takes_shares: bool = False
     #: What trains it, how long and on which features, where that is known: part of the record.
     library: Literal["keras", "skorch"] | None = None
     recipe: Recipe | None = None
@@ -227,6 +229,7 @@ class FunctionLearner(Learner):
         self.coupling: Coupling = function.coupling
         self._classes: tuple[Any, ...] = ()
         self._n_targets: int | None = None
+        self._has_labels = False
         if function.stacks is not None:
             from regadvisor.families.fitted.together import Together
 
@@ -245,10 +248,12 @@ class FunctionLearner(Learner):
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the caller named, or the usual one of the task."""
         self._classes, self._n_targets = sample.facts.classes or (), sample.n_targets
+        are_shares = self.function.takes_shares and sample.n_targets > 1
+        self._has_labels = are_shares and bool(np.isin(sample.targets, (0.0, 1.0)).all())
         given = self.function.loss
         if isinstance(given, str):
             loss = NAMED[given]()
-        elif isinstance(given, ColumnLoss):
+        elif isinstance(given, RowLoss):
             loss = given
         elif given is not None:
             loss = _own_loss(given)
@@ -318,6 +323,7 @@ class FunctionLearner(Learner):
             epochs=recipe.epochs,
             batch_size=recipe.batch_size if recipe.epochs else None,
             has_scaled_target=function.scales_target,
+            has_label_loss=self._has_labels,
             transform=recipe.transform or "standard",
             steps=() if function.steps is None else step_texts(function.steps),
         )

@@ -7,33 +7,37 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
+from torch import Tensor
 
 from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.fitted.keras_model import (
     LOCK,
     built_for,
+    is_squared,
     loss_name,
     n_outputs,
     n_rates,
+    only_loss,
     own_randomness,
     reads_logits,
     with_regularizer,
 )
 from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numbers_of
-from regadvisor.families.fitted.losses import ColumnLoss, of_shares
+from regadvisor.families.fitted.trained_loss import TrainedLoss
+from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.foreign import is_of
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.keras_network import KerasNetwork
     from regadvisor.families.fitted.learner import Call
+    from regadvisor.families.neural.losses import LossFunction
     from regadvisor.families.neural.recipe import Recipe
 
-#: Losses of differences: a target in its own unit would only make the network learn slowly.
-_DIFFERENCES = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "huberloss", "logcosh")
-#: Losses of numbers by which candidates are compared in place of the squared error (``losses.NAMED``).
+#: Losses of numbers by which candidates are compared in the unit of the target (``losses.NAMED``).
 _COMPARED = {"mae": "absolute error", "meanabsoluteerror": "absolute error", "poisson": "Poisson deviance"}
 #: Last activations that keep outputs in a range, so that the target stays in its unit, or on one side of 0.
 _BOUNDED = ("sigmoid", "softmax", "tanh", "softsign", "relu6", "hard_sigmoid", "hard_tanh")
@@ -52,11 +56,19 @@ def made_by(model: Any, shape: tuple[int, ...], n_outputs: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class KerasFitted(Fitted):
-    """A trained Keras model: shares where its loss takes logits of them."""
+    """A trained Keras model."""
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         with LOCK, own_randomness(0):  # batches of torch draw a seed even if nothing is shuffled
-            outputs = np.asarray(self.model.predict(numbers_of(X), verbose=0), dtype=np.float64)
+            return np.asarray(self.model.predict(numbers_of(X), verbose=0), dtype=np.float64)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return numbers in the unit of the target: shares where the model's loss takes logits of them."""
+        return self.predict_proba(X) if reads_logits(self.model.loss) else self.judged(X)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities of the classes, or the share of each column."""
+        outputs = self._outputs(X)
         is_one = outputs.shape[1] == 1 or not self.classes_
         if reads_logits(self.model.loss):
             outputs = expit(outputs) if is_one else softmax(outputs, axis=1)
@@ -181,31 +193,65 @@ class KerasFit(Library):
 
     def scales_target(self, model: Any) -> bool:
         """Return whether a numeric target is standardised: outputs go anywhere, by a loss of differences."""
-        is_of_differences = not model.compiled or _plain_name(model) in _DIFFERENCES
-        return is_of_differences and _ends_in(model) not in (*_BOUNDED, *_ONE_SIDED)
+        return self._has_variance_1(model) and _ends_in(model) not in _ONE_SIDED
+
+    def _has_variance_1(self, model: Any) -> bool:
+        """Return whether a target in its own unit would only make the network learn slowly."""
+        if _ends_in(model) in _BOUNDED or self.n_classes:
+            return False
+        is_squared_one = not model.compiled or is_squared(model)
+        return is_squared_one or not sees_raw(criterion_of(model), np.full((1, self.facts.n_targets), 0.5))
 
     def takes_shares(self, model: Any) -> bool:
         """Return whether the target is columns of shares from 0 to 1, labels of 0 and 1 among them."""
         return not self.n_classes and model.compiled and _plain_name(model) == "binarycrossentropy"
 
-    def held_out_loss(self, model: Any) -> ColumnLoss | str | None:
+    def held_out_loss(self, model: Any) -> TrainedLoss | str | None:
         """Return the model's own loss, by which candidates are compared; None: the usual one of the task."""
-        if self.takes_shares(model):
-            return of_shares(loss_name(model) or "")
-        return None if self.n_classes or not model.compiled else _COMPARED.get(_plain_name(model))
+        name = _plain_name(model)
+        if self.n_classes or not model.compiled or is_squared(model) or name in _COMPARED:
+            return None if self.n_classes else _COMPARED.get(name)
+        criterion, is_scaled = criterion_of(model), self._has_variance_1(model)
+        return TrainedLoss(name=name_of_loss(own_loss(model)), criterion=criterion, is_scaled=is_scaled)
 
     def target(self, model: Any, y: NDArray[Any]) -> tuple[Any, Any, Any]:
         """Return the target as the model's loss takes it, and what turns outputs into its unit."""
-        name = _plain_name(model)
         if not self.n_classes:
-            is_scaled = name in _DIFFERENCES and _ends_in(model) not in _BOUNDED
-            return self._standardised(y, is_centred=self.scales_target(model), is_scaled=is_scaled)
+            is_scaled = self._has_variance_1(model)
+            is_centred = is_scaled and _ends_in(model) not in _ONE_SIDED
+            return self._standardised(y, is_centred=is_centred, is_scaled=is_scaled)
         codes: NDArray[Any] = self._codes(y)
         if n_outputs(model) == 1:
             codes = codes.astype(np.float32)[:, None]
-        elif "sparse" not in name:
+        elif "sparse" not in _plain_name(model):
             codes = np.eye(self.n_classes, dtype=np.float32)[codes]
         return codes, None, None
+
+
+def own_loss(model: Any) -> Any:
+    """Return the function, or the object of Keras, that a model is compiled with as its loss."""
+    import keras
+
+    return keras.losses.get(only_loss(model.loss))
+
+
+def criterion_of(model: Any) -> LossFunction:
+    """Return the loss that a model is compiled with, of outputs and targets that are tensors of torch.
+
+    It gives one number for each row, or their mean, as the caller's own function may.
+    """
+    import keras
+
+    own = own_loss(model)
+    function, is_torch = getattr(own, "call", own), keras.backend.backend() == "torch"
+
+    def criterion(outputs: Tensor, target: Tensor) -> Tensor:
+        given = [each if is_torch else each.detach().numpy() for each in (target, outputs)]
+        found = function(*map(keras.ops.convert_to_tensor, given))
+        found = found.cpu() if is_torch else torch.as_tensor(keras.ops.convert_to_numpy(found))
+        return found.flatten(1).mean(1) if found.ndim > 1 else found
+
+    return criterion
 
 
 def _plain_name(model: Any) -> str:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.base import clone
 
 from regadvisor.data.table import take_rows
 from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.fitted.keras_model import LOCK, own_randomness
 from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library
-from regadvisor.families.fitted.losses import ColumnLoss, Floats
-from regadvisor.families.fitted.skorch_net import is_binary, rows_taken, share_trained, with_regularizer
-from regadvisor.families.neural.losses import row_losses
+from regadvisor.families.fitted.skorch_net import (
+    has_no_half,
+    is_binary,
+    rows_taken,
+    share_trained,
+    with_regularizer,
+)
+from regadvisor.families.fitted.trained_loss import TrainedLoss
 from regadvisor.families.neural.module.checks import failing_layer, squashed
-from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw
+from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.regularizer import Regularizer
 
 if TYPE_CHECKING:
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Criteria that take logits; others of classes take probabilities.
 _OF_LOGITS = (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss)
+#: Criteria of columns of shares.
+_OF_SHARES = (torch.nn.BCEWithLogitsLoss, torch.nn.BCELoss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +49,12 @@ class SkorchFitted(Fitted):
             return super().predict(X)
         found = np.asarray(self.model.predict(rows_taken(self.model.module_, X)), dtype=np.float64)
         return np.asarray(found.reshape(len(found), -1) * self.scale + self.center)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities of the classes, or the share of each column."""
+        outputs = self._outputs(X)
+        is_logit = not self.classes_ and isinstance(self.model.criterion_, torch.nn.BCEWithLogitsLoss)
+        return np.asarray(expit(outputs)) if is_logit else outputs
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         rows = rows_taken(self.model.module_, X)
@@ -145,20 +159,17 @@ class SkorchFit(Library):
             return self._initialized().criterion_
 
     @property
-    def row_loss(self) -> ColumnLoss | None:
-        """What rows are judged by; None: log loss, or squared errors.
-
-        Outputs need not be in the unit of a target that the criterion sees as it is: for counts they are
-        logarithms.
-        """
-        if self.n_classes or not self.is_raw:
+    def row_loss(self) -> TrainedLoss | None:
+        """What rows are judged by; None: log loss, or squared errors."""
+        if self.n_classes or has_no_half(self.model):
             return None
-        return CriterionLoss(
-            name=name_of_loss(self._criterion),
-            response="predict",
-            element=partial(_by_row, self._criterion),
-            criterion=self._criterion,
-        )
+        name, own = name_of_loss(self._criterion), self._criterion
+        return TrainedLoss(name=name, criterion=own, is_scaled=not self.is_raw)
+
+    @cached_property
+    def takes_shares(self) -> bool:
+        """Whether outputs stand for shares from 0 to 1 of each column, labels among them."""
+        return not self.n_classes and isinstance(self._criterion, _OF_SHARES)
 
     # ------------------------------------------------------------------------ many at once (together.py)
 
@@ -201,27 +212,3 @@ class SkorchFit(Library):
             own.module_.load_state_dict(network.state(call.seed))
             own.partial_fit(rows_taken(own.module_, call.X), target)
         return SkorchFitted(own, self.facts.classes, center, scale)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CriterionLoss(ColumnLoss):
-    """The criterion of a net, taken of each row alone."""
-
-    criterion: Any
-
-    def unit(self, target: NDArray[Any]) -> Floats:
-        """Return 1: the columns have one loss together."""
-        return np.ones(1)
-
-    def constant(self, target: NDArray[Any], weight: Floats, n_classes: int) -> Floats:
-        """Return the best constant outputs, which need not lie among the targets."""
-        rows = torch.as_tensor(target, dtype=torch.float32)
-        found = constant_outputs(self.criterion, rows, torch.zeros(rows.shape[1]))
-        return np.asarray(found.numpy(), dtype=np.float64)
-
-
-def _by_row(criterion: Any, target: Floats, outputs: Floats) -> Floats:
-    """Return the criterion of each row, shape (n_rows, 1)."""
-    y, z = (torch.as_tensor(np.ascontiguousarray(each), dtype=torch.float32) for each in (target, outputs))
-    found = row_losses(z[None], y, is_classification=False, own=criterion)[0]
-    return np.asarray(found[:, None], dtype=np.float64)

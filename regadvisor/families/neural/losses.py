@@ -142,8 +142,14 @@ def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tens
         losses = _called(loss, outputs, target)
         if losses.ndim == 1 and (len(losses) > 1 or len(outputs) == 1):
             return losses.float()
-        rows = [_called(loss, outputs[i : i + 1], target[i : i + 1]).reshape(()) for i in range(len(outputs))]
-    return torch.stack(rows).float()
+
+        def alone(output: Tensor, row: Tensor) -> Tensor:
+            return _called(loss, output[None], row[None]).reshape(())
+
+        try:
+            return torch.vmap(alone)(outputs, target).float()
+        except Exception:  # whatever cannot be batched
+            return torch.stack([alone(*each) for each in zip(outputs, target, strict=True)]).float()
 
 
 def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
