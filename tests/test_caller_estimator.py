@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
@@ -350,6 +351,31 @@ def test_features_of_unequal_size_are_warned_of_and_fitted_by_solvers_that_bear_
     steep = make_pipeline(SimpleImputer(), SGDClassifier(loss="log_loss"))
     advice = advise(rows, y, model=steep, effort="quick", folds=2)
     assert any("Put StandardScaler()" in text for text in advice.warnings)
+
+
+def test_steps_that_ask_for_weights_by_metadata_routing_get_them() -> None:
+    rows, y = load_breast_cancer(return_X_y=True)
+    rows, y, weight = rows[:120], y[:120], np.linspace(0.1, 3.0, 120)
+    with config_context(enable_metadata_routing=True):
+        scaler, last = StandardScaler().set_fit_request(sample_weight=True), LogisticRegression()
+        model = make_pipeline(scaler, last.set_fit_request(sample_weight=True))
+        advice = advise(rows, y, model=model, sample_weight=weight, effort="quick", folds=2)
+        built, own = (
+            each.fit(rows, y, sample_weight=weight) for each in (advice.build(), advice.apply(model))
+        )
+        np.testing.assert_allclose(built[0].mean_, np.average(rows, axis=0, weights=weight))
+        np.testing.assert_allclose(built[-1].coef_, own[-1].coef_, rtol=1e-6)
+        assert built.score(rows, y, sample_weight=weight) > 0.9
+        # Features, and so losses, are those of scaling with weights.
+        unasked = make_pipeline(scaler.set_fit_request(sample_weight=False), last)
+        other = advise(rows, y, model=unasked, sample_weight=weight, effort="quick", folds=2)
+        assert advice.scores.loss.min() != pytest.approx(other.scores.loss.min(), rel=1e-6)
+        unset = make_pipeline(scaler.set_fit_request(sample_weight=True), LogisticRegression())
+        with pytest.raises(UnsetMetadataPassedError, match="explicitly set as requested"):
+            advice.apply(unset).fit(rows, y, sample_weight=weight)
+        last.set_fit_request(sample_weight=False)
+        with pytest.raises(ParameterError, match=r"set_fit_request\(sample_weight=False\), which takes no"):
+            advise(rows, y, model=model, sample_weight=weight)
 
 
 def test_what_apply_returns_is_at_the_minimum_for_several_classes_of_unequal_features() -> None:

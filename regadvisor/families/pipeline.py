@@ -11,11 +11,12 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import is_classifier, is_regressor
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from regadvisor.data.datasets import is_dataset, unpacked
@@ -37,7 +38,7 @@ def as_data_errors(X: Any = None) -> Iterator[None]:
     """Make errors of scikit-learn's checks of X ours; their words stay, except for missing values."""
     try:
         yield
-    except (RegadvisorError, NotFittedError):
+    except (RegadvisorError, NotFittedError, UnsetMetadataPassedError):
         raise
     except (TypeError, ValueError, OverflowError) as error:
         if "contains NaN" in str(error) and (where := _missing(X)):
@@ -56,6 +57,23 @@ def _missing(X: Any) -> str:
         frame = pd.DataFrame(X)
     n_lost = () if frame is None else ((name, n) for name, n in frame.isna().sum().items() if n)
     return joined((f"{shown(name)} ({n:,})" for name, n in n_lost), most=5)
+
+
+def requested(steps: Any, weight: Any) -> dict[str, Any]:
+    """Return the weights of rows for the steps of a pipeline, where one asks for them by metadata routing.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> with config_context(enable_metadata_routing=True):
+    ...     steps = make_pipeline(StandardScaler().set_fit_request(sample_weight=True))
+    ...     requested(steps, [1.0, 2.0])
+    {'sample_weight': [1.0, 2.0]}
+    """
+    if weight is None or not get_config()["enable_metadata_routing"]:
+        return {}
+    asked = get_routing_for_object(steps).consumes("fit_transform", {"sample_weight"})
+    return {"sample_weight": weight} if asked else {}
 
 
 def _has(method: str) -> Callable[[Any], bool]:
@@ -112,7 +130,8 @@ class AdvisedPipeline(Pipeline):
             name = next((name for name in names if params.get(name) is not None), None)
             given = None if name is None else params.pop(name)
             X, y, weight = training_rows(X, y, is_classification=is_classifier(self), sample_weight=given)
-            params |= {} if name is None else {self.weight_name: weight}
+            own = {} if name is None else requested(self[:-1], weight) or {self.weight_name: weight}
+            params |= own
         # With routing, scikit-learn would refuse parameters of a step.
         how = {"enable_metadata_routing": False} if any("__" in name for name in params) else {}
         with left_as_found(), config_context(**how), warnings.catch_warnings():
@@ -202,4 +221,7 @@ class AdvisedPipeline(Pipeline):
         X, y, sample_weight = training_rows(
             X, y, is_classification=is_classifier(self), sample_weight=sample_weight
         )
-        return float(self._answered(super().score, X, y, sample_weight=sample_weight, **params))
+        # With routing, scikit-learn would ask the last step whether it wants them.
+        how = {} if params else {"enable_metadata_routing": False}
+        with config_context(**how):
+            return float(self._answered(super().score, X, y, sample_weight=sample_weight, **params))

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from regadvisor.data.table import Table
 from regadvisor.errors import ParameterError
@@ -255,6 +256,13 @@ def asked_about(table: Table, caller: Caller, X: Any) -> tuple[Table, Caller]:
 
     The rows of a class weigh what ``class_weight`` says, in fits and in comparisons. `X`: all rows as passed.
     """
+    inner = innermost(caller.last)
+    if table.weight is not None and get_routing_for_object(inner).fit.requests.get("sample_weight") is False:
+        name = type(inner).__name__
+        raise ParameterError(
+            f"sample_weight must be None for {name} with set_fit_request(sample_weight=False), which takes "
+            "no weights; set it to True, or leave the weights out"
+        )
     if caller.class_weight is not None:
         rows = np.ones(table.n_rows) if table.weight is None else table.weight
         totals = np.bincount(table.y, weights=rows, minlength=table.n_classes)

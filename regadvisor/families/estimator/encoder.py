@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from regadvisor.data.table import Table
 from regadvisor.errors import DataError, RegadvisorError
+from regadvisor.families.pipeline import requested
 from regadvisor.families.preprocess import feature_names
 from regadvisor.records import Column
 from regadvisor.words import titled
@@ -90,7 +91,8 @@ class _CallerSteps(Encoder):
         self._n_features = 0
 
     def fit_transform(self, rows: Table) -> Any:
-        fit = partial(self._steps.fit_transform, rows.given, labels_or_numbers(rows))
+        weights = requested(self._steps, rows.weight)
+        fit = partial(self._steps.fit_transform, rows.given, labels_or_numbers(rows), **weights)
         encoded = _run(fit, _FIT, n_rows=rows.n_rows)
         self._n_features = encoded.shape[1]
         return encoded
