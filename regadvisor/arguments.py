@@ -152,8 +152,6 @@ def check(name: str, value: Any) -> Any:
 def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
     """Return the columns that no penalty is to act on, by name (frames) or number (arrays).
 
-    Examples
-    --------
     >>> from regadvisor.records import Column, DataFacts
     >>> columns = (Column(name="age", kind="numeric"), Column(name="bmi", kind="numeric"))
     >>> facts = DataFacts(container="frame", task="binary", n_rows=9, columns=columns)
@@ -184,8 +182,6 @@ def check_unpenalised(value: Any, facts: DataFacts) -> tuple[str | int, ...]:
 def about_free(columns: tuple[str | int, ...], facts: DataFacts) -> Note:
     """Return the note on columns that no penalty acts on.
 
-    Examples
-    --------
     >>> from regadvisor.records import DataFacts
     >>> facts = DataFacts(container="frame", task="regression", n_rows=9, columns=())
     >>> about_free(("age",), facts).text[:30]

@@ -31,8 +31,6 @@ class Range:
     def at(self, share: float) -> float:
         """Return the strength at `share` of the way from low (0) to high (1).
 
-        Examples
-        --------
         >>> round(Range(low=0.01, high=1.0).at(0.5), 6)
         0.1
         """
@@ -43,8 +41,6 @@ class Range:
     def share(self, strength: float) -> float:
         """Return where a strength lies on the way from low (0) to high (1).
 
-        Examples
-        --------
         >>> Range(low=0.01, high=1.0).share(0.1), Range(low=0.01, high=1.0).share(7.0)
         (0.5, 1.0)
         """

@@ -18,8 +18,6 @@ def elasticnet_params(l1: float, l2: float) -> dict[str, float]:
     The objective is ``‖y − Xw‖²/(2n) + alpha·l1_ratio·Σ|w| + alpha·(1 − l1_ratio)/2·Σw²``; sample weights are
     scaled to a mean of 1 by scikit-learn, so their sum does not matter here.
 
-    Examples
-    --------
     >>> elasticnet_params(0.25, 0.75)
     {'alpha': 1.0, 'l1_ratio': 0.25}
     """
@@ -33,8 +31,6 @@ def ridge_alpha(l2: float, n_rows: float) -> float:
     And of ``MLPClassifier`` and ``MLPRegressor``, whose penalty ``alpha/2·Σw²`` is divided by the rows of the
     batch: `n_rows` are those then, for ``solver="lbfgs"`` all. They have no L1.
 
-    Examples
-    --------
     >>> ridge_alpha(0.5, 200)
     100.0
     """
@@ -47,8 +43,6 @@ def logistic_params(l1: float, l2: float, n_rows: float) -> dict[str, float]:
     The objective is ``C·Σ loss + l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²``. With ``solver="liblinear"``, which
     penalises the intercept, only beside a large `intercept_scaling`.
 
-    Examples
-    --------
     >>> logistic_params(0.0, 0.01, 1000)
     {'C': 0.1, 'l1_ratio': 0.0}
     >>> logistic_params(0.0, 0.0, 1000)
@@ -65,8 +59,6 @@ def raw_target(l1: float, l2: float, sd_y: float) -> tuple[float, float]:
 
     Weights and gradients both grow with the target's unit: an L1 penalty has to follow, L2 does not.
 
-    Examples
-    --------
     >>> raw_target(0.1, 0.3, 20.0)
     (2.0, 0.3)
     """
@@ -85,8 +77,6 @@ _SAME = (
 def known_as(library: object, names: Iterable[str]) -> str:
     """Return a library's name among `names`, whichever of its names it was asked for by.
 
-    Examples
-    --------
     >>> known_as("PyTorch", ["sklearn", "torch"]), known_as("torch", ["pytorch"]), known_as("R", ["torch"])
     ('torch', 'pytorch', 'R')
     """

@@ -25,8 +25,6 @@ class Deadline:
     A patient one is for work that nobody gave a number of seconds: where other programs keep the processor
     busy, it waits until this process has had its seconds of it, or until `latest_s`.
 
-    Examples
-    --------
     >>> Deadline.never().expired()
     False
     >>> Deadline.after(0.0).expired()
@@ -94,8 +92,6 @@ class Deadline:
     def earlier(self, seconds: float) -> Deadline:
         """Return a deadline `seconds` before this one, to leave time for what comes after.
 
-        Examples
-        --------
         >>> whole = Deadline.never()
         >>> part = whole.earlier(1.0)
         >>> whole.cancel()
@@ -117,8 +113,6 @@ def finished(
 
     `is_lost`: whether there are results. A second Ctrl-C loses them.
 
-    Examples
-    --------
     >>> presses = iter([KeyboardInterrupt])
     >>> def compare():
     ...     for press in presses:

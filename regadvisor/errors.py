@@ -64,8 +64,6 @@ def reason_of(error: Exception) -> str:
 
     Of pages of text the beginning.
 
-    Examples
-    --------
     >>> reason_of(OSError(28, "No space left on device")), reason_of(ValueError("embedded null byte"))
     ('No space left on device', 'embedded null byte')
     >>> len(reason_of(RuntimeError(1000 * "no ")))
@@ -78,8 +76,6 @@ def reason_of(error: Exception) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; a library that cannot be loaded for that counts, too.
 
-    Examples
-    --------
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     True
     """

@@ -42,8 +42,6 @@ FAMILIES: dict[str, FamilySpec] = {
 def spec_of(name: str) -> FamilySpec:
     """Return what is known of a family; one that is not listed counts as a network, which costs the most.
 
-    Examples
-    --------
     >>> spec_of("linear").library, spec_of("module").effort, spec_of("another").laws
     ('sklearn', 'mlp', 'network')
     """

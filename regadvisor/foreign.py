@@ -86,8 +86,6 @@ _LINEAR_KERNEL = {
 def is_of(target: Any, package: str) -> bool:
     """Return whether an object is of a class of a package, without importing that.
 
-    Examples
-    --------
     >>> is_of(ParameterError("no"), "regadvisor"), is_of(1, "keras")
     (True, False)
     """
@@ -97,8 +95,6 @@ def is_of(target: Any, package: str) -> bool:
 def check_ours(model: Any) -> None:
     """Raise ParameterError for a model of a library that cannot be asked about, or an estimator's class.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> check_ours(Ridge)
     Traceback (most recent call last):

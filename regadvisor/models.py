@@ -100,8 +100,6 @@ def is_module(model: Any) -> bool:
 
     Torch is not imported for that: whoever passes a module has done so.
 
-    Examples
-    --------
     >>> is_module("linear"), is_module(lambda n_features: None)
     (False, True)
     """
@@ -116,8 +114,6 @@ def for_labels(model: Any, recipe: Recipe | None, task: str) -> tuple[Any, Recip
     A network has an output for each label and is trained with ``BCEWithLogitsLoss``, unless the recipe has a
     loss of its own.
 
-    Examples
-    --------
     >>> for_labels("linear", None, "auto")[0]
     MultiOutputClassifier(estimator=LogisticRegression())
     """
@@ -172,8 +168,6 @@ def are_labels(y: Any) -> bool:
 def task_of(model: Any, *, has_labels: bool = False) -> str:
     """Return "regression" for a model that is for numbers, or columns of 0 and 1, else "auto".
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> task_of(Ridge()), task_of("linear")
     ('regression', 'auto')
@@ -192,8 +186,6 @@ def task_of(model: Any, *, has_labels: bool = False) -> str:
 def predicts_numbers(model: Any) -> bool:
     """Return whether an estimator is for numbers; of one that scikit-learn cannot ask it is not known.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge, RidgeClassifier
     >>> predicts_numbers(Ridge()), predicts_numbers(RidgeClassifier()), predicts_numbers(None)
     (True, False, False)

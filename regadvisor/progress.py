@@ -31,8 +31,6 @@ def watching(progress: Progress | bool | None) -> Iterator[Progress | None]:
     `progress`: a function is called as it is. True: a bar. False: nothing. None: a bar after two seconds, in
     a terminal or a notebook.
 
-    Examples
-    --------
     >>> with watching(False) as say:
     ...     say is None
     True
@@ -50,8 +48,6 @@ def watching(progress: Progress | bool | None) -> Iterator[Progress | None]:
 def rising(progress: Progress) -> Progress:
     """Return what is told each stage's own share and passes on that of the whole advice, which never falls.
 
-    Examples
-    --------
     >>> told = []
     >>> say = rising(lambda stage, share: told.append(round(share, 2)))
     >>> for stage, share in [("scan", 1.0), ("scores", 0.0), ("training", 0.5), ("correlation", 0.0)]:

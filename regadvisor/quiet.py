@@ -15,8 +15,6 @@ def ignoring(category: type[Warning]) -> Iterator[None]:
     that leave in the other order than they entered then leave the copy behind, with its "ignore" in it. This
     adds a filter to the list and removes it from the same list, which any order of threads survives.
 
-    Examples
-    --------
     >>> before = list(warnings.filters)
     >>> with ignoring(UserWarning):
     ...     warnings.warn("not seen", UserWarning)

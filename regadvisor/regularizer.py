@@ -64,8 +64,6 @@ STRENGTHS: dict[Kind, tuple[str, ...]] = {kind: spec.strengths for kind, spec in
 def label(side: str) -> str:
     """Return a kind, or another side of a comparison, as people write it.
 
-    Examples
-    --------
     >>> label("dropout_l2"), label("constant"), label("any")
     ('dropout+L2', 'always guessing', 'the best model')
     """
@@ -76,8 +74,6 @@ def label(side: str) -> str:
 def plain_label(side: str) -> str:
     """Return :func:`label` without its explanation, as part of a sentence.
 
-    Examples
-    --------
     >>> plain_label("elasticnet"), plain_label("none")
     ('L1+L2', 'no regularizer')
     """

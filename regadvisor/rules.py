@@ -24,8 +24,6 @@ def check(rules: Mapping[str, Rule], name: str, value: Any) -> Any:
 
     Raises ParameterError if it is not.
 
-    Examples
-    --------
     >>> check({"folds": whole(2, "an integer of at least 2")}, "folds", 1)
     Traceback (most recent call last):
     ...

@@ -22,8 +22,6 @@ _MISSING_WORDS = {
 def number(value: float, digits: int = 3) -> str:
     """Return `value` with three significant digits, or as many as are asked for.
 
-    Examples
-    --------
     >>> number(0.000312), number(0.0000305), number(1234.6), number(12.0), number(0)
     ('0.000312', '3.05e-5', '1,235', '12', '0')
     >>> number(21.4, 1), number(9.6, 1), number(214.0, 2)
@@ -44,8 +42,6 @@ def number(value: float, digits: int = 3) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage of two digits, and of one decimal at most.
 
-    Examples
-    --------
     >>> percent(0.2416), percent(0.0061), percent(0.00042), percent(3.2), percent(0.9968)
     ('24%', '0.6%', '0%', '320%', '99.6%')
     """
@@ -62,8 +58,6 @@ def part_of(difference: float, loss: float) -> str:
 
     As a percentage; the difference itself where the loss is below 0 or too small for one.
 
-    Examples
-    --------
     >>> part_of(-0.05, 0.4), part_of(0.05, 0.0001), part_of(0.5, -2.0)
     ('12%', '0.05', '0.5')
     """
@@ -75,8 +69,6 @@ def part_of(difference: float, loss: float) -> str:
 def between(low: float, high: float, loss: float, *, words: tuple[str, str] = ("lower", "higher")) -> str:
     """Return an interval of a difference of losses in words; negative is the first word.
 
-    Examples
-    --------
     >>> between(-0.04, 0.02, 1.0), between(-0.04, -0.02, 1.0)
     ('between 4.0% lower and 2.0% higher', 'between 2.0% and 4.0% lower')
     >>> between(0.01, 0.02, 1.0, words=("better", "worse")), between(-0.0001, 0.02, 1.0)
@@ -102,8 +94,6 @@ def spread(difference: float, least: float, most: float, loss: float, *, mass: f
 
     "Likely" is the report's word for that mass.
 
-    Examples
-    --------
     >>> spread(-0.1, -0.16, -0.04, 1.0, mass=0.8), spread(0.03, 0.02, 0.04, 1.0, mass=0.8)
     ('likely at least 4.0%', 'likely at least 2.0%')
     >>> spread(-0.01, -0.04, 0.02, 1.0, mass=0.8)
@@ -119,8 +109,6 @@ def spread(difference: float, least: float, most: float, loss: float, *, mass: f
 def seconds(value: float) -> str:
     """Return a time in seconds as people say it.
 
-    Examples
-    --------
     >>> seconds(0.004), seconds(3.21), seconds(12.4), seconds(200), seconds(3900)
     ('under 0.1 s', '3.2 s', '12 s', '3 min 20 s', '1 h 5 min')
     """
@@ -143,8 +131,6 @@ def seconds(value: float) -> str:
 def about(n: int) -> str:
     """Return a count that is only roughly known, with two digits.
 
-    Examples
-    --------
     >>> about(3448), about(87), about(1_642_000)
     ('3,400', '87', '1,600,000')
     """
@@ -155,8 +141,6 @@ def about(n: int) -> str:
 def capital(text: str) -> str:
     """Return `text` with a capital first letter.
 
-    Examples
-    --------
     >>> capital("dropout+L2 wins")
     'Dropout+L2 wins'
     """
@@ -166,8 +150,6 @@ def capital(text: str) -> str:
 def shown(name: object) -> str:
     """Return one name or value as people write it: NumPy's numbers as plain ones.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> shown(np.int64(17)), shown("age")
     ('17', "'age'")
@@ -180,8 +162,6 @@ def shown(name: object) -> str:
 def titled(name: str | int) -> str:
     """Return the name of a column, of an array as scikit-learn has it.
 
-    Examples
-    --------
     >>> titled("age"), titled(3)
     ('age', 'x3')
     """
@@ -191,8 +171,6 @@ def titled(name: str | int) -> str:
 def listed(names: Sequence[object], *, limit: int = 5) -> str:
     """Return names as people list them, at most `limit` of them.
 
-    Examples
-    --------
     >>> listed(["age", "sex"])
     "'age' and 'sex'"
     >>> listed([3])
@@ -206,8 +184,6 @@ def listed(names: Sequence[object], *, limit: int = 5) -> str:
 def joined(texts: Iterable[str], *, most: int = 8) -> str:
     """Return texts as people list them; of more than `most` only the first are named.
 
-    Examples
-    --------
     >>> joined(["L2", "L1", "dropout"]), joined("abcd", most=2)
     ('L2, L1 and dropout', 'a, b and 2 more')
     """
@@ -220,8 +196,6 @@ def joined(texts: Iterable[str], *, most: int = 8) -> str:
 def counted(n: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun.
 
-    Examples
-    --------
     >>> counted(1, "row"), counted(1200, "row"), counted(2, "class", "classes")
     ('1 row', '1,200 rows', '2 classes')
     """
@@ -231,8 +205,6 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
 def agreed(n: int, one: str, many: str) -> str:
     """Return the words that agree with a count.
 
-    Examples
-    --------
     >>> agreed(1, "was", "were"), agreed(2, "it carries", "they carry")
     ('was', 'they carry')
     """
@@ -242,8 +214,6 @@ def agreed(n: int, one: str, many: str) -> str:
 def level_text(value: object) -> str:
     """Return one category as text; whole floats lose their ``.0``.
 
-    Examples
-    --------
     >>> level_text(3.0), level_text(3), level_text(2.5), level_text(b"male"), level_text(True)
     ('3', '3', '2.5', 'male', 'True')
     """
@@ -260,8 +230,6 @@ def level_text(value: object) -> str:
 def means_missing(text: str) -> bool:
     """Whether a text probably stands for a missing value.
 
-    Examples
-    --------
     >>> means_missing(" ? "), means_missing("N/A"), means_missing("no")
     (True, True, False)
     """

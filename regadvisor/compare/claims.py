@@ -82,8 +82,6 @@ def masses(difference: float, *, scale: float, df: float, region: float) -> tupl
 
     Without any spread (`scale` 0) the difference is known and one mass is 1.
 
-    Examples
-    --------
     >>> masses(0.0, scale=0.0, df=5.0, region=0.0)
     (0.0, 1.0, 0.0)
     """

@@ -30,8 +30,6 @@ class Panel:
     Raises ParameterError if fewer than two rows are left. Rows of a single cluster are resampled one by one,
     and :attr:`is_one_cluster` says that this tells nothing about others.
 
-    Examples
-    --------
     >>> panel = Panel(losses={"none": np.array([[1.0, 2.0, np.nan]])}, constant=np.ones(3),
     ...               fold=np.array([0, 1, -1]), n_folds=2)
     >>> panel.n_rows, panel.mean_losses("none").tolist()

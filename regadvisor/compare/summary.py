@@ -16,8 +16,6 @@ from regadvisor.words import number
 def exploded_from(constant_loss: float) -> float:
     """Return the loss from which on a run exploded; the constant's own may be negative (a likelihood).
 
-    Examples
-    --------
     >>> exploded_from(1.0), exploded_from(-1.0)
     (3.0, 1.0)
     """
@@ -32,8 +30,6 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
 
     With `gap` as the share of the held-out loss that training does not show (0 for a perfect fit).
 
-    Examples
-    --------
     >>> fit_facts("none", train_loss=0.02, held_out_loss=0.41, constant_loss=0.69).text
     'With no regularizer the model overfits: train loss 0.02, held out 0.41, guessing 0.69.'
     """
@@ -59,8 +55,6 @@ def fit_facts(kind: Kind, *, train_loss: float, held_out_loss: float, constant_l
 def overfits(train_loss: float, held_out_loss: float, constant_loss: float) -> bool:
     """Return whether a model does much better on the rows that it was trained on.
 
-    Examples
-    --------
     >>> overfits(0.02, 0.41, 0.69), overfits(0.3, 0.31, 0.69)
     (True, False)
     """
@@ -80,8 +74,6 @@ def still_learning(
     `halfway`, `end`: train and held-out loss of the advised model. `constant_loss`: mean held-out loss of
     predicting the mean or the class shares. `epochs`: how long it was trained.
 
-    Examples
-    --------
     >>> still_learning((0.6, 0.62), (0.4, 0.55), 0.69, epochs=6)
     >>> still_learning((0.6, 0.62), (0.4, 0.45), 0.69, epochs=6).code
     'still-learning'
@@ -105,8 +97,6 @@ def zeroed_features(names: Sequence[str], shares: NDArray[np.float64]) -> tuple[
     `names` (n_encoded_features,). `shares` (n_encoded_features,): share of the folds in which all weights of
     the feature were zero.
 
-    Examples
-    --------
     >>> [f.name for f in zeroed_features(["age", "pay", "zip"], np.array([0.6, 0.0, 1.0]))]
     ['zip', 'age']
     """

@@ -59,8 +59,6 @@ def contain(X: Any) -> Container:
 
     Raises DataError if X is no table of at least one column and two rows.
 
-    Examples
-    --------
     >>> contain(np.zeros((3, 8, 8))).image_shape
     (8, 8)
     """
@@ -163,8 +161,6 @@ def as_inputs(X: Any) -> dict[str, Any] | tuple[Any, ...] | None:
 
     A tuple of more than ``MOST_INPUTS`` arrays is a row of images, as a list is.
 
-    Examples
-    --------
     >>> as_inputs([np.zeros((2, 3)), np.zeros((2, 4))]) is None
     True
     >>> len(as_inputs((np.zeros((2, 3)), np.zeros((2, 4)))))
@@ -257,8 +253,6 @@ def _from_array(array: NDArray[Any]) -> Container:
 def as_floats(array: NDArray[Any]) -> NDArray[Any]:
     """Return numbers as float32 or float64, whichever holds them exactly (integers up to 2**53).
 
-    Examples
-    --------
     >>> as_floats(np.array([1, 2], dtype=np.uint8)).dtype, as_floats(np.array([1, 2])).dtype
     (dtype('float32'), dtype('float64'))
     """
@@ -274,8 +268,6 @@ def image_layout(shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
 
     Channels come last if only the last axis is as short as channels are; one channel is no channel axis.
 
-    Examples
-    --------
     >>> image_layout((32, 32, 3)), image_layout((3, 32, 32)), image_layout((28, 28, 1))
     (((3, 32, 32), True), ((3, 32, 32), False), ((28, 28), False))
     """

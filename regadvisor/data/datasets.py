@@ -30,8 +30,6 @@ MOST_UNCOUNTED = 100_000
 def is_dataset(X: Any) -> bool:
     """Return whether X is a Dataset or a DataLoader of torch; torch is not imported for that.
 
-    Examples
-    --------
     >>> is_dataset([[1.0], [2.0]])
     False
     """
@@ -48,8 +46,6 @@ def unpacked(X: Any, y: Any) -> tuple[Any, Any]:
 
     Raises DataError if `y` is given as well, a row is no pair, or all rows take more than 2 GB.
 
-    Examples
-    --------
     >>> import torch
     >>> pairs = torch.utils.data.TensorDataset(torch.zeros(4, 3), torch.arange(4))
     >>> X, y = unpacked(pairs, None)
@@ -179,8 +175,6 @@ _FEATURES = ("X", "x", "images", "data", "features", "x_train", "X_train")
 def holds_arrays(path: Any) -> bool:
     """Return whether a path is a file of arrays, or a folder with subfolders of images.
 
-    Examples
-    --------
     >>> holds_arrays("digits.npz"), holds_arrays("table.csv")
     (True, False)
     """

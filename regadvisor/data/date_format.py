@@ -17,8 +17,6 @@ def common_format(texts: Sequence[str], stamps: NDArray[np.datetime64], *, is_da
 
     `texts`: distinct ones. `stamps`: what they are to us, in UTC; NaT is no date.
 
-    Examples
-    --------
     >>> two = np.array(["2024-02-01", "2024-02-13"], dtype="M8[us]")
     >>> common_format(["01/02/2024", "13/02/2024"], two, is_day_first=True)
     '%d/%m/%Y'

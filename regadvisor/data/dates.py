@@ -113,8 +113,6 @@ def find_dates(column: AnySeries) -> FoundDates | None:
     `column`: of text, categories, objects or numbers. Missing values and words for them (``""``, ``"?"``,
     ``"NA"``) do not count.
 
-    Examples
-    --------
     >>> find_dates(pd.Series(["31/01/2024", "01/02/2024", None])).words
     'day first'
     >>> find_dates(pd.Series(["3 Jan 2024 10:30", "Feb 1, 2024"])).is_ambiguous
@@ -166,8 +164,6 @@ def as_times(column: AnySeries, order: DateOrder | None = None) -> AnySeries:
     `order`: of dates that come as text; None: only text that begins with the year, or names the month, is a
     date.
 
-    Examples
-    --------
     >>> as_times(pd.Series(["2024-05-01", None], dtype=object)).dt.month.tolist()
     [5.0, nan]
     """

@@ -87,8 +87,6 @@ def read_frame(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None) ->
     Raises DataError if there is no such file, or it is not a table in one of these formats;
     MissingDependencyError if it is Parquet and pyarrow is not installed.
 
-    Examples
-    --------
     >>> read_frame("-", stdin=io.StringIO("a;b\\n1,5;x\\n2,5;?\\n")).frame["a"].tolist()
     [1.5, 2.5]
     """
@@ -164,8 +162,6 @@ def _check_local(path: str | Path) -> None:
 def format_of(path: Path) -> str | None:
     """Return the format that the name of a file says; None: none that is read.
 
-    Examples
-    --------
     >>> format_of(Path("a.CSV.gz")), format_of(Path("a.zip"))
     ('csv', None)
     """
@@ -280,8 +276,6 @@ def split_columns(
     Raises DataError if a name is no column (with similar names), is named twice or has two roles, or no
     feature is left.
 
-    Examples
-    --------
     >>> frame = pd.DataFrame({"age": [1, 2], "id": [7, 8], "price": [3.0, 4.0]})
     >>> list(split_columns(frame, target="price", drop=["id"]).X)
     ['age']

@@ -120,8 +120,6 @@ def as_one_array(frame: pd.DataFrame, known: Sequence[Column] | None = None) -> 
     The array is a view where all columns have one type; others are copied unless they are very many.
     Reading thousands of columns one by one takes longer than everything that is asked of them later.
 
-    Examples
-    --------
     >>> as_one_array(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})).tolist()
     [[1.0, 3.0], [2.0, 4.0]]
     >>> as_one_array(pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}))
@@ -148,8 +146,6 @@ def read_column(column: AnySeries, known: Column | None = None) -> FrameColumn:
 
     Raises DataError if it holds complex numbers or containers.
 
-    Examples
-    --------
     >>> read_column(pd.Series(["1", "2.5", None])).kind
     'numeric'
     >>> read_column(pd.Series(["02139", "10001"])).kind
@@ -264,8 +260,6 @@ def parsed_numbers(column: AnySeries) -> AnySeries | None:
 
     Leading zeros make them codes.
 
-    Examples
-    --------
     >>> parsed_numbers(pd.Series(["5%", "7%", "?"])).tolist(), parsed_numbers(pd.Series(["02139", "10001"]))
     ([5.0, 7.0, nan], None)
     """
@@ -302,8 +296,6 @@ def as_numbers(column: AnySeries, way: Way | None = None) -> AnySeries:
 
     Raises DataError if a value is no number.
 
-    Examples
-    --------
     >>> as_numbers(pd.Series(["1", 2, True, pd.NA], dtype=object)).tolist()
     [1.0, 2.0, 1.0, nan]
     >>> as_numbers(pd.Series(["$1,200", "$80"])).tolist()
@@ -340,8 +332,6 @@ def as_numbers(column: AnySeries, way: Way | None = None) -> AnySeries:
 def way_of(column: AnySeries) -> Way:
     """Return how a column writes its numbers.
 
-    Examples
-    --------
     >>> way_of(pd.Series(["1,5", "2,25"])).decimal, way_of(pd.Series(["1.5", "2.25"])).decimal
     (',', '.')
     """

@@ -25,8 +25,6 @@ def mix(bits: NDArray[np.uint64], *, scratch: NDArray[np.uint64] | None = None) 
 
     With `scratch` (of the shape of `bits`) it is written over `bits` and no memory is taken.
 
-    Examples
-    --------
     >>> [hex(bits) for bits in mix(np.array([0, 1], dtype=np.uint64)).tolist()]
     ['0x0', '0x5692161d100b05e5']
     """
@@ -85,8 +83,6 @@ def sparse_row_sums(
 def sparse_column_hashes(matrix: sparse.csr_array) -> NDArray[np.uint64]:
     """Return the sum of the cell hashes of each column, shape (n_columns,): equal columns have equal sums.
 
-    Examples
-    --------
     >>> hashes = sparse_column_hashes(sparse.csr_array([[1.0, 0.0, 1.0], [2.0, 1.0, 2.0]]))
     >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
     (True, False)

@@ -62,8 +62,6 @@ def text_levels(column: AnySeries) -> Levels:
 
     Raises DataError if a value cannot be a category because it is a list, a dict or another container.
 
-    Examples
-    --------
     >>> levels = text_levels(pd.Series(["b", 1, 1.0, None], dtype=object))
     >>> levels.codes.tolist(), levels.texts.tolist()
     ([0, 1, 1, -1], ['b', '1'])
@@ -89,8 +87,6 @@ def alike(texts: Iterable[object]) -> list[list[str]]:
 
     In case, in blanks, in how accents are stored or misread, or a word for yes or no and its first letter.
 
-    Examples
-    --------
     >>> alike(["Yes", "no", "yes ", "a  b", "a b", "N"])
     [['Yes', 'yes '], ['no', 'N'], ['a  b', 'a b']]
     """
@@ -119,8 +115,6 @@ def labels_of(values: AnySeries) -> tuple[NDArray[np.intp], list[Label]]:
 
     Raises DataError if they are no labels, or text and numbers.
 
-    Examples
-    --------
     >>> codes, labels = labels_of(pd.Series([b"no", "yes", "no"], dtype=object))
     >>> codes.tolist(), labels
     ([0, 1, 0], ['no', 'yes'])

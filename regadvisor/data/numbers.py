@@ -31,8 +31,6 @@ _COPIED_CELLS, _COPIED_ROWS = 1 << 20, 64
 class Numbers:
     """Views of the numeric columns of an array, a sparse matrix or a frame.
 
-    Examples
-    --------
     >>> frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"], "c": [0.5, 1.5, 2.5]})
     >>> numbers = Numbers(values=frame, at=[0, 2])
     >>> numbers.shape, numbers.rows(np.array([1])).tolist(), numbers.column(1).tolist()
@@ -109,8 +107,6 @@ def _by_rows(array: NDArray[Any]) -> NDArray[Any]:
 def moments(numbers: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance of the columns, missing values left out.
 
-    Examples
-    --------
     >>> moments(Numbers(values=np.array([[1.0, 5.0], [3.0, np.nan]]), at=[0, 1]))
     (array([2., 5.]), array([1., 0.]))
     """
@@ -180,8 +176,6 @@ def check_magnitude(
     names of the columns of X; or what else the one column is called. `is_sparse`: whether they are the
     columns of a sparse matrix.
 
-    Examples
-    --------
     >>> check_magnitude(np.array([-1e160]), np.array([1.0]), "y")
     Traceback (most recent call last):
     ...

@@ -221,8 +221,6 @@ def _unknown(texts: Sequence[Label]) -> list[str]:
 
     "none" is a class of its own as often as not: no injury, no damage. So is "-" beside "+".
 
-    Examples
-    --------
     >>> _unknown(["-", "a", "?"]), _unknown(["-", "+"]), _unknown(["none", "mild", 3])
     (['-', '?'], [], [])
     """

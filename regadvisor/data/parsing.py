@@ -43,8 +43,6 @@ def parse_csv(content: bytes, name: str) -> Parsed:
 
     Raises DataError if the text is no table with a line of column names.
 
-    Examples
-    --------
     >>> parse_csv(b"a\\tb\\n1\\t?\\n", "example")[0].isna().to_numpy().tolist()
     [[False, True]]
     """
@@ -109,8 +107,6 @@ def csv_form(head: bytes, name: str) -> CsvForm:
     A column without a name gets its number, as pandas has it; so do names of rows, for which R writes no name
     at all.
 
-    Examples
-    --------
     >>> form = csv_form(b"a; b\\n1,5;x\\n", "example")
     >>> form.header, form.separator, form.has_decimal_comma
     (['a', 'b'], ';', True)
@@ -272,8 +268,6 @@ def parse_json_lines(content: bytes, name: str) -> Parsed:
 
     Raises DataError if a line is no JSON object.
 
-    Examples
-    --------
     >>> parse_json_lines(b'{"a": 1}\\n{"a": 2, "b": "x"}\\n', "example")[0].shape
     (2, 2)
     """

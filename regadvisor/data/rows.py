@@ -36,8 +36,6 @@ def as_series(values: Any, *, name: str) -> AnySeries:
 
     Raises DataError if there is not one value per row.
 
-    Examples
-    --------
     >>> as_series([[1], [2]], name="time").tolist()
     [1, 2]
     """
@@ -54,8 +52,6 @@ def as_target(values: Any) -> AnySeries | pd.DataFrame:
 
     Raises DataError if there is not one value, or one row of values, per row.
 
-    Examples
-    --------
     >>> as_target([[1], [2]]).tolist(), as_target([[1, 2], [3, 4]]).shape
     ([1, 2], (2, 2))
     """
@@ -139,8 +135,6 @@ def check_length(values: AnySeries | pd.DataFrame, n_rows: int, *, name: str) ->
 def in_order_of(X: Any, values: AnySeries | pd.DataFrame) -> NDArray[np.intp] | None:
     """Return which of the values has the label (index) of each row of X; None where all stand in their order.
 
-    Examples
-    --------
     >>> X, y = pd.DataFrame({"a": [1, 2, 3]}), pd.Series([1.0, 2.0, 3.0])
     >>> in_order_of(X, y), in_order_of(X, y[::-1])
     (None, array([2, 1, 0]))
@@ -166,8 +160,6 @@ def read_groups(values: AnySeries) -> NDArray[np.intp]:
 
     Raises DataError if a value is missing or there is only one group.
 
-    Examples
-    --------
     >>> read_groups(pd.Series(["ann", "bob", "ann"])).tolist()
     [0, 1, 0]
     """
@@ -187,8 +179,6 @@ def read_time(values: AnySeries) -> NDArray[np.float64]:
     Raises DataError if a value is missing or infinite, or if the values are neither numbers nor dates that
     can be read in one way only.
 
-    Examples
-    --------
     >>> read_time(pd.Series(["1970-01-01", "1970-01-02"])).tolist()
     [0.0, 86400000000.0]
     """
@@ -222,8 +212,6 @@ def read_weight(values: AnySeries) -> NDArray[np.float64]:
 
     Raises DataError if a weight is missing, infinite or negative, or if all are 0.
 
-    Examples
-    --------
     >>> read_weight(pd.Series([0, 1, 3, 4])).tolist()
     [0.0, 0.5, 1.5, 2.0]
     """
@@ -283,8 +271,6 @@ def lost_classes(values: AnySeries, weight: NDArray[np.float64] | None, *, task:
 
     Raises DataError if fewer than two classes are left.
 
-    Examples
-    --------
     >>> lost_classes(pd.Series(["a", "b", "c"]), np.array([1.0, 2.0, 0.0]), task="auto")
     ['c']
     """

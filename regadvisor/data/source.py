@@ -70,8 +70,6 @@ def make_table(
     Raises DataError if the data cannot be used; the message says what to change; ParameterError if `task` is
     no task or contradicts the target.
 
-    Examples
-    --------
     >>> table = make_table([[1.0, 2.0], [2.0, None], [4.0, 0.0]], ["no", "yes", "no"])
     >>> table.facts.classes, table.facts.columns[1].has_missing
     (('no', 'yes'), True)

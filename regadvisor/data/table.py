@@ -149,8 +149,6 @@ class Table:
 def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
     """Return rows of anything that scikit-learn takes as X, in the same container.
 
-    Examples
-    --------
     >>> take_rows(["a", "b", "c"], np.array([2, 0]))
     ['c', 'a']
     """
@@ -167,8 +165,6 @@ def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
 def is_column(X: Any) -> bool:
     """Return whether X is one column of texts, as the vectorizers of scikit-learn take them.
 
-    Examples
-    --------
     >>> is_column(["a text", "another"]), is_column([[1.0], [2.0]])
     (True, False)
     """
@@ -181,8 +177,6 @@ def is_column(X: Any) -> bool:
 def effective_rows(n_rows: int, weight: NDArray[np.float64] | None) -> float:
     """Return the rows of equal weight that say as much about a mean as these do.
 
-    Examples
-    --------
     >>> effective_rows(4, None), effective_rows(4, np.array([1.0, 1.0, 0.0, 0.0]))
     (4.0, 2.0)
     """
@@ -192,8 +186,6 @@ def effective_rows(n_rows: int, weight: NDArray[np.float64] | None) -> float:
 def largest_group_share(groups: NDArray[np.intp] | None, weight: NDArray[np.float64] | None) -> float:
     """Return the largest share of the weight that one group has; 0 where there are no groups.
 
-    Examples
-    --------
     >>> largest_group_share(np.array([0, 0, 0, 1]), None), largest_group_share(None, None)
     (0.75, 0.0)
     """
@@ -218,8 +210,6 @@ def distinct_columns(Y: NDArray[Any]) -> NDArray[np.intp]:
 
     `Y` (n_rows, n_targets).
 
-    Examples
-    --------
     >>> distinct_columns(np.array([[1.0, 1.0], [2.0, 2.0]])).tolist()
     [0]
     """
@@ -250,8 +240,6 @@ def principal_component(Y: NDArray[np.float64]) -> NDArray[np.float64]:
 
     `Y` (n_rows, n_targets).
 
-    Examples
-    --------
     >>> y = np.array([3.0, 1.0, 2.0])
     >>> principal_component(np.column_stack([y, y])).tolist()
     [3.0, 1.0, 2.0]

@@ -53,8 +53,6 @@ def read_target(values: AnySeries, *, task: str = "auto") -> Target:
     Raises DataError if there is nothing to learn: a single class, a constant number, or values that are no
     target; ParameterError if `task` is no task or contradicts the values.
 
-    Examples
-    --------
     >>> read_target(pd.Series(["no", "yes", "no"])).classes
     ('no', 'yes')
     >>> read_target(pd.Series([0.5, 1.5, 2.5])).task
@@ -141,8 +139,6 @@ def is_coded(numbers: NDArray[np.float64]) -> bool:
     and so are many that lie far apart, that are consecutive but begin high, as ages do, or most of which are
     rare. They are codes all the same if each is met equally often, as no measurement is.
 
-    Examples
-    --------
     >>> digits = np.arange(100.0) % 10
     >>> is_coded(digits), is_coded(np.array([1.0, 2.0, 3.0] * 5)), is_coded(np.array([0.5, 1.0] * 5))
     (True, True, False)
@@ -165,8 +161,6 @@ def _few_values(numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
 def _why_number(values: NDArray[np.float64], counts: NDArray[np.intp]) -> str | None:
     """Return why few whole numbers are taken as a number; None if they look like codes of classes.
 
-    Examples
-    --------
     >>> ages = np.arange(25.0, 35.0)
     >>> _why_number(ages, np.arange(50, 60))
     'as codes are hardly counted from 25 on'
@@ -355,8 +349,6 @@ def plain_target(values: AnySeries | pd.DataFrame, *, is_classification: bool) -
 
     Raises DataError, ParameterError if the values are no target of this task.
 
-    Examples
-    --------
     >>> plain_target(pd.Series([b"no", b"yes"]), is_classification=True).tolist()
     ['no', 'yes']
     """

@@ -25,8 +25,6 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
     Raises DataError if columns are classes, which are asked about one at a time, or a column is constant or
     infinite; ParameterError if `task` is no task or asks for classes, or a column cannot be read as numbers.
 
-    Examples
-    --------
     >>> frame = pd.DataFrame({"slump": [23.0, 0.0, 1.5], "flow": [62.0, 20.0, 20.5]})
     >>> [facts.name for facts in read_targets(frame).targets]
     ['slump', 'flow']
@@ -73,8 +71,6 @@ def read_targets(frame: pd.DataFrame, *, task: str = "auto") -> Target:
 def _where(name: str | int) -> str:
     """Return how a column is called in messages.
 
-    Examples
-    --------
     >>> _where("flow"), _where(1)
     ("target 'flow'", 'target 1')
     """

@@ -118,8 +118,6 @@ def first_rows(
 ) -> NDArray[np.intp]:
     """Return the first rows of a shuffle and, of classes, the first `of_class` of each, in order.
 
-    Examples
-    --------
     >>> first_rows(np.array([4, 2, 0, 1, 3]), 2, np.array([0, 1, 0, 0, 0]), of_class=1)
     array([1, 2, 4])
     """
@@ -140,8 +138,6 @@ def shares_made_up_for(
     `codes` (n_drawn,): their classes. `sizes` (n_classes,): the rows that there are of each class.
     `n_wanted`: rows that were to be drawn; those of rare classes may come on top.
 
-    Examples
-    --------
     >>> drawn = np.repeat([0, 1], [10, 10])
     >>> shares_made_up_for(drawn, np.array([90, 10]), n_wanted=20).round(2)[[0, -1]].tolist()
     [1.8, 0.2]

@@ -29,8 +29,6 @@ def training_rows(
 
     Raises DataError, ParameterError if y or the weights cannot be used.
 
-    Examples
-    --------
     >>> training_rows([[1.0], [2.0], [4.0]], [b"no", None, b"yes"], is_classification=True)[1].tolist()
     ['no', 'yes']
     """

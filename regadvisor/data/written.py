@@ -80,8 +80,6 @@ def written_numbers(
     `way`: how, if it is known (of few texts the decimal sign may not show); then plain numbers are, too.
     `may_be_codes`: False where they are known to be numbers.
 
-    Examples
-    --------
     >>> numbers, way = written_numbers(["$1,234.50", "-$3", "($20)"])
     >>> numbers.tolist(), way
     ([1234.5, -3.0, -20.0], Way(before='$', after='', decimal='.'))
@@ -123,8 +121,6 @@ def written_numbers(
 def written_around(text: str) -> tuple[str, str] | None:
     """Return what stands in front of a number and behind it; None if a text is none, or a code.
 
-    Examples
-    --------
     >>> written_around("4.5 kg"), written_around("-3e5"), written_around("<5"), written_around("007")
     (('', 'kg'), ('', ''), None, None)
     """

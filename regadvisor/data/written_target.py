@@ -33,8 +33,6 @@ def with_numbers(values: Values, *, task: str) -> tuple[Values, tuple[Note, ...]
 
     Raises DataError if most of very many texts are numbers, and some are not.
 
-    Examples
-    --------
     >>> prices = pd.Series(["$1,200", "?", *(f"${k}" for k in range(98))])
     >>> with_numbers(prices, task="auto")[0].head(3).tolist()
     [1200.0, nan, 0.0]

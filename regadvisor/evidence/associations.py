@@ -71,8 +71,6 @@ def standardised_ranks(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
 
     `values` (n_rows, n_columns): may hold NaN.
 
-    Examples
-    --------
     >>> ranks, varies = standardised_ranks(np.array([[1.0, 5.0], [10.0, 5.0], [100.0, 5.0]]))
     >>> ranks[:, 0].round(3).tolist(), varies.tolist()
     ([-1.225, 0.0, 1.225], [True, False])
@@ -120,8 +118,6 @@ def categorical_basis(values: pd.Series[Any]) -> NDArray[np.float64]:
     than ``FEWEST_ROWS_OFF_MODE`` rows are one level, or join the most frequent one if even together they
     are fewer than that. Columns have mean 0 and mean square 1.
 
-    Examples
-    --------
     >>> basis = categorical_basis(pd.Series(list("abc" * 5)))
     >>> (basis.T @ basis / 15).round(12).tolist()
     [[1.0, 0.0], [0.0, 1.0]]

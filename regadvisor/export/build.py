@@ -138,8 +138,6 @@ def build_network(
 def recipe_of(training: Training, functions: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
     """Return the recipe that a record's training stands for, with the caller's own functions.
 
-    Examples
-    --------
     >>> recipe_of(Training(family="mlp", seed=0, optimizer="sgd", lr=0.1, batch_size=8, epochs=2)).lr
     0.1
     """

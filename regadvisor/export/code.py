@@ -97,8 +97,6 @@ def estimator_code(estimator: Any) -> Code:
 
     Raises ParameterError if a parameter has no code: a lambda, a local function, an object of unknown state.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import LogisticRegression
     >>> code = estimator_code(LogisticRegression(C=np.inf))
     >>> code.imports
@@ -118,8 +116,6 @@ def estimator_code(estimator: Any) -> Code:
 def _joined(lines: set[str]) -> tuple[str, ...]:
     """Return import lines, sorted, with the names of a module on one line as far as they fit.
 
-    Examples
-    --------
     >>> _joined({"from a import c", "import numpy as np", "from a import b"})
     ('import numpy as np', 'from a import b, c')
     """
@@ -138,8 +134,6 @@ def _joined(lines: set[str]) -> tuple[str, ...]:
 def unnamed(step: Any) -> Any:
     """Return the same steps without names of ours and without pipelines of one step, which makes short code.
 
-    Examples
-    --------
     >>> from sklearn.preprocessing import StandardScaler
     >>> steps = Pipeline([("preprocess", Pipeline([("scale", StandardScaler())]))])
     >>> estimator_code(unnamed(steps)).expression
@@ -215,8 +209,6 @@ def rendered(template: str, **values: Any) -> str:
 def comment(text: str) -> list[str]:
     """Return text as comment lines.
 
-    Examples
-    --------
     >>> comment("one\\ntwo")
     ['# one', '# two']
     """

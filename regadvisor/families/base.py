@@ -96,8 +96,6 @@ class Fit:
     def covers(self, folds: Collection[int] | None) -> bool:
         """Return whether the job was trained on all of these folds; None: on all there are.
 
-        Examples
-        --------
         >>> some = np.zeros(3)
         >>> job = Job(regularizer=Regularizer())
         >>> fit = Fit(job=job, losses=some, train_losses=some, zeroed=some, converged=True, folds=(0, 2))
@@ -141,8 +139,6 @@ def folds_in_order(n_trained: Sequence[int]) -> tuple[int, ...]:
     Where they train on unequally many rows (validation forward in time), those with the most come first:
     early folds are small samples, and ask for stronger penalties.
 
-    Examples
-    --------
     >>> folds_in_order([80, 80, 80]), folds_in_order([100, 200, 300, 400])
     ((0, 1, 2), (3, 2, 1, 0))
     """
@@ -155,8 +151,6 @@ def folds_in_order(n_trained: Sequence[int]) -> tuple[int, ...]:
 def are_unequal(n_trained: Sequence[int]) -> bool:
     """Return whether some folds train on far more rows than others.
 
-    Examples
-    --------
     >>> are_unequal([80, 81]), are_unequal([100, 200])
     (False, True)
     """
@@ -166,8 +160,6 @@ def are_unequal(n_trained: Sequence[int]) -> bool:
 def rows_learned(folds: Sequence[Fold], n_rows: int) -> int:
     """Return ``Prepared.n_learned`` of folds of a sample of `n_rows` rows.
 
-    Examples
-    --------
     >>> rows = np.arange(10)
     >>> rows_learned([Fold(train=rows[:5], test=rows[5:]), Fold(train=rows[5:], test=rows[:5])], 10)
     10

@@ -58,8 +58,6 @@ class AsText(OneToOneFeatureMixin, _FrameStep):
     know ``None``, ``NaN``, ``NaT`` and ``pd.NA``, and an integer column becomes float as soon as one value
     is missing. After this step 1, 1.0 and ``"1"`` are the same category everywhere.
 
-    Examples
-    --------
     >>> AsText().fit_transform(pd.DataFrame({"size": ["L", 1, 1.0, None]}, dtype=object)).ravel().tolist()
     ['L', '1', '1', nan]
     """
@@ -85,8 +83,6 @@ class AsNumbers(OneToOneFeatureMixin, _FrameStep):
 
     `ways_`: how each column writes its numbers. Other rows have to write them so, or as plain ones.
 
-    Examples
-    --------
     >>> AsNumbers().fit_transform(pd.DataFrame({"n": ["1", 2, None, pd.NA]}, dtype=object)).ravel().tolist()
     [1.0, 2.0, nan, nan]
     >>> step = AsNumbers().fit(pd.DataFrame({"price": ["1,5", "2,25"]}))
@@ -126,8 +122,6 @@ class DateParts(_FrameStep):
 
     `parts_`: parts of each column.
 
-    Examples
-    --------
     >>> dates = pd.DataFrame({"sold": pd.to_datetime(["2024-05-01", "2024-05-03"])})
     >>> DateParts().fit_transform(dates).tolist()
     [[2024.0, 5.0, 1.0, 2.0, 19844.0], [2024.0, 5.0, 3.0, 4.0, 19846.0]]

@@ -87,8 +87,6 @@ class AdvisedPipeline(Pipeline):
     :meth:`score`, weights (``sample_weight=`` or ``model__sample_weight=``) are scaled to a mean of 1, and
     targets may be of any type that it takes: nullable, decimal, bytes, frames of other libraries.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> pipeline = AdvisedPipeline([("model", Ridge(alpha=0.0))])
     >>> pipeline.fit([[0], [1], [5]], [0, 2, None]).predict([[3]]).round(6)

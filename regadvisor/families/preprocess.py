@@ -40,8 +40,6 @@ FEWEST_SPARSE_COLUMNS = 200
 def flatten(images: Any) -> NDArray[Any]:
     """Return images and sequences as rows; rows stay as they are.
 
-    Examples
-    --------
     >>> flatten(np.zeros((5, 8, 8))).shape
     (5, 64)
     """
@@ -52,8 +50,6 @@ def flatten(images: Any) -> NDArray[Any]:
 class Joined(TransformerMixin, BaseEstimator):
     """Put the arrays of a dict or tuple side by side, as rows; rows stay as they are.
 
-    Examples
-    --------
     >>> Joined().fit_transform({"a": np.zeros((2, 3)), "b": np.ones(2)}).shape
     (2, 4)
     """
@@ -100,8 +96,6 @@ def usual_preprocessor(
     `transform`. Where the data had no missing values at all, NaN at prediction time passes through, and
     :class:`~regadvisor.families.pipeline.AdvisedPipeline` takes the usual value for it.
 
-    Examples
-    --------
     >>> import pandas as pd
     >>> from regadvisor.data.source import make_table
     >>> X = pd.DataFrame({"age": [30, 40, None, 50] * 5, "sex": ["f", "m", "m", None] * 5})
@@ -211,8 +205,6 @@ def _most_levels(n_levels: Sequence[int]) -> int | None:
 
     Columns with few levels leave their share to the others.
 
-    Examples
-    --------
     >>> _most_levels([3, 20]), _most_levels([3, 5000]), _most_levels([5000, 5000])
     (None, 995, 500)
     """

@@ -37,8 +37,6 @@ class Unpenalised(TransformerMixin, BaseEstimator):
     (n_features,): what the features are multiplied by; so are their weights, to be those of the usual
     features.
 
-    Examples
-    --------
     >>> from sklearn.preprocessing import StandardScaler
     >>> step = Unpenalised(StandardScaler(), ["b"], [1]).fit([[1.0, 1.0], [2.0, 3.0]])
     >>> step.transform([[2.0, 3.0]]).tolist()
@@ -97,8 +95,6 @@ class Unpenalised(TransformerMixin, BaseEstimator):
 def shuffled(X: Any, columns: Sequence[str | int], positions: Sequence[int]) -> Any:
     """Return a copy of a table with some of its columns in another order of the rows.
 
-    Examples
-    --------
     >>> shuffled(np.array([[1, 1], [2, 2], [3, 3]]), ["b"], [1]).tolist()
     [[1, 3], [2, 1], [3, 2]]
     """

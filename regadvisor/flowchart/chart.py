@@ -221,8 +221,6 @@ EXTENDED = Chart(
 def without(chart: Chart, *names: str) -> Chart:
     """Return `chart` without some questions: edges into one go where its "worse" (else "no") leads.
 
-    Examples
-    --------
     >>> "Q8" in without(EXTENDED, "Q8", "Q9").questions
     False
     """
@@ -245,8 +243,6 @@ def sparse_first(chart: Chart) -> Chart:
 
     A loss that is merely the lowest replaces nothing, so that question is left out.
 
-    Examples
-    --------
     >>> sparse_first(EXTENDED).questions["Q7"].edges["same"].pick is None
     True
     """

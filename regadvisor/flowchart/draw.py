@@ -40,8 +40,6 @@ def to_ascii(chart: Chart) -> str:
 
     `chart`: well formed (see :func:`regadvisor.flowchart.chart.check`).
 
-    Examples
-    --------
     >>> from regadvisor.flowchart.chart import Chart, Edge, Question
     >>> edges = {"yes": Edge(to="l2"), "no": Edge(to="l1")}
     >>> asked = Question(text="Are your features correlated?", judge="correlated", edges=edges)

@@ -22,8 +22,6 @@ def limited(chart: Chart, kinds: tuple[Kind, ...]) -> Chart:
     Raises ParameterError if the chart is one of the caller's: what would stand in for its questions is not
     known.
 
-    Examples
-    --------
     >>> from regadvisor.flowchart.chart import EXTENDED
     >>> [name for name in limited(EXTENDED, ("none", "l1")).questions if name[1] in "456789"]
     ['Q4s', 'Q6', 'Q8', 'Q9', 'Q9b']

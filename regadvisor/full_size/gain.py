@@ -33,8 +33,6 @@ def gain_at_full(
     the power by which gains fall with the rows. `scatter`: standard deviation of what else happens to a gain,
     per √(log ratio). `region`: half width of the region in which a gain is none, as a share of the loss.
 
-    Examples
-    --------
     >>> found = gain_at_full(0.04, 0.001, ratio=4.0, power=(1.0, 0.1), scatter=0.0, region=0.005)
     >>> round(found.gain, 3), round(found.low, 3), round(found.high, 3), round(found.p_better, 2)
     (0.01, 0.008, 0.013, 1.0)

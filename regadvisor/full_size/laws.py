@@ -89,8 +89,6 @@ def rescaled_loss(loss: float, cost: float, *, constant: float) -> float:
     `cost`: as a share of the loss; at most ``RESCALING_MOST_LOST`` of the lead over the constant is taken.
     `constant`: loss of the constant.
 
-    Examples
-    --------
     >>> rescaled_loss(0.5, 0.5, constant=2.0), rescaled_loss(1.5, 0.5, constant=2.0)
     (0.75, 1.75)
     >>> rescaled_loss(1.2, 0.1, constant=1.0)

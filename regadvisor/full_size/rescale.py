@@ -30,8 +30,6 @@ class Rescaling:
         forward in time stays: that later rows are different does not average out with more of the earlier
         ones.
 
-        Examples
-        --------
         >>> more = Rescaling(n_sample=1_000, n_rows=4_000, n_features=20)
         >>> more.factor("loss", "l2"), round(more.factor("decoupled", "l2"), 3)
         (0.25, 0.649)
@@ -46,8 +44,6 @@ class Rescaling:
 def exponent(law: Law, name: str, n_features: int) -> float:
     """Return the power by which the strength of a penalty falls with the rows (``STRENGTH_LAWS``).
 
-    Examples
-    --------
     >>> [round(exponent("decoupled", "l2", features), 2) for features in (5, 20, 100)]
     [0.78, 0.31, 0.0]
     """
@@ -63,8 +59,6 @@ def rescaled(
 
     `sum_lr`: Σ lr of a run on the rows that they were found on, and on those they are for.
 
-    Examples
-    --------
     >>> more = Rescaling(n_sample=100, n_rows=400, n_features=3)
     >>> rescaled(Regularizer(l2=0.5), "loss", more).l2
     0.125

@@ -27,8 +27,6 @@ def auto_budget(
     `full_run_s`, `enough_s`, `lowest_s`, `smallest_s`: projected seconds of one full run, of as much as the
     evidence needs, of the lowest rung and of the smallest walk. `n_rows`: rows of the data.
 
-    Examples
-    --------
     >>> def aim(n_rows):
     ...     return auto_budget(n_rows * 4e-4, enough_s=30.0, lowest_s=1.0, n_rows=n_rows)[0]
     >>> [round(aim(n_rows), 1) for n_rows in (500, 5_000, 10_000, 50_000, 10**6)]

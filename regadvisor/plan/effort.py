@@ -90,8 +90,6 @@ def telling_share(class_counts: Sequence[int] | None) -> float:
 
     A fold with five rows of a rare class says next to nothing, however many others it holds.
 
-    Examples
-    --------
     >>> [round(telling_share(counts), 2) for counts in ([50, 50], [96, 4], None)]
     [1.0, 0.08, 1.0]
     """
@@ -153,8 +151,6 @@ def first_stage(folds: Sequence[int], n_first: int, *, fewest_later: int = 2) ->
     `folds`: numbers of the folds, in the order in which they are trained. `n_first`: folds of the first
     stage; 0: there are no stages. `fewest_later`: folds that the second one has at least.
 
-    Examples
-    --------
     >>> first_stage(range(5), 2), first_stage(range(3), 2)
     ((0, 1), ())
     """
@@ -164,8 +160,6 @@ def first_stage(folds: Sequence[int], n_first: int, *, fewest_later: int = 2) ->
 def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
     """Return the fold fits of halving over those of training every candidate on every fold.
 
-    Examples
-    --------
     >>> share_of_fits(6, n_folds=5, n_first=2)
     0.6
     """
@@ -178,8 +172,6 @@ def share_of_fits(n_candidates: int, *, n_folds: int, n_first: int) -> float:
 def n_kept(n_candidates: int) -> int:
     """Return how many of the candidates go on, at least one.
 
-    Examples
-    --------
     >>> [n_kept(n) for n in (1, 3, 4, 12)]
     [1, 1, 2, 4]
     """

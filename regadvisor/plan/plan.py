@@ -139,8 +139,6 @@ class Situation:
 def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
     """Return the rows of a sample whose folds train on `n_train` rows of their own; None: too few.
 
-    Examples
-    --------
     >>> rows_for_blocks(800, 5, 50_000), rows_for_blocks(800, 5, 7_000), rows_for_blocks(800, 5, 5_000)
     (8000, 7000, None)
     >>> rows_for_blocks(800, 1, 50_000)
@@ -154,8 +152,6 @@ def rows_for_blocks(n_train: int, n_folds: int, n_source: int) -> int | None:
 def trained_rows(n_rows: int, n_folds: int) -> int:
     """Return the rows that each fold of a cross-validation of `n_rows` rows trains on.
 
-    Examples
-    --------
     >>> trained_rows(1_000, 5)
     800
     """

@@ -19,8 +19,6 @@ _ASKED = {"version": "regadvisor", "budget_s": "budget", "random_state": "seed"}
 def changes(before: Record, after: Record) -> tuple[str, ...]:
     """Return what changed from one record to another, the answer first; one sentence where nothing did.
 
-    Examples
-    --------
     >>> from regadvisor import advise_without_data
     >>> l2, l1 = (advise_without_data(correlated=c, whole_picture=False).record for c in (True, False))
     >>> changes(l2, l1)[0]

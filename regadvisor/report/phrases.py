@@ -18,8 +18,6 @@ _SHORT = {"l1": "L1", "l2": "L2", "dropout": "rate"}
 def short_label(side: str) -> str:
     """Return a kind, or another side of a comparison, for tables.
 
-    Examples
-    --------
     >>> short_label("elasticnet"), short_label("none")
     ('L1+L2', 'none')
     """
@@ -29,8 +27,6 @@ def short_label(side: str) -> str:
 def sentence(text: str) -> str:
     """Return `text` as one sentence: capital first, a full stop last.
 
-    Examples
-    --------
     >>> sentence("rows drift in time")
     'Rows drift in time.'
     """
@@ -41,8 +37,6 @@ def sentence(text: str) -> str:
 def strengths(regularizer: Regularizer, digits: int = 3) -> str:
     """Return the strengths as part of a sentence, empty for no regularizer.
 
-    Examples
-    --------
     >>> strengths(Regularizer(l2=3.1e-4)), strengths(Regularizer(l2=1e-3, dropout=0.2))
     ('strength 0.00031', 'L2 strength 0.001 and dropout rate 0.2')
     """
@@ -56,8 +50,6 @@ def strengths(regularizer: Regularizer, digits: int = 3) -> str:
 def short_strengths(regularizer: Regularizer) -> str:
     """Return the strengths as a cell of a table.
 
-    Examples
-    --------
     >>> short_strengths(Regularizer(l1=1e-3, l2=3e-4)), short_strengths(Regularizer(l2=0.5))
     ('L1 0.001, L2 0.0003', '0.5')
     """
@@ -70,8 +62,6 @@ def short_strengths(regularizer: Regularizer) -> str:
 def likely(probability: float) -> str:
     """Return a probability as a word. The scale is coarse: these shares are not calibrated.
 
-    Examples
-    --------
     >>> [likely(p) for p in (0.97, 0.8 - 1e-12, 0.7, 0.5, 0.2)]  # the second is told as 0.80
     ['very likely', 'likely', 'more likely than not', 'a toss-up', 'unlikely']
     """
@@ -81,8 +71,6 @@ def likely(probability: float) -> str:
 def support(claim: Claim | None) -> str:
     """Return how sure a claim is, as a word.
 
-    Examples
-    --------
     >>> support(Claim(name="kind", statement="L2", support=0.861))
     'likely'
     """
@@ -104,8 +92,6 @@ def of_loss(claim: Claim, scores: ScoreEvidence, found: Comparison) -> Claim:
 def signed_percent(share: float) -> str:
     """Return a share as a percentage with its sign.
 
-    Examples
-    --------
     >>> signed_percent(0.2416), signed_percent(-0.006), signed_percent(0.0)
     ('+24%', '-0.6%', '0%')
     """
@@ -116,8 +102,6 @@ def signed_percent(share: float) -> str:
 def short_name(name: str) -> str:
     """Return the name of a column as it may stand in a sentence or beside a picture.
 
-    Examples
-    --------
     >>> short_name("mean radius"), short_name("x" * 30)
     ('mean radius', 'xxxxxxxxxxxxxxxxxxxxxxxxx…')
     """
@@ -128,8 +112,6 @@ def short_name(name: str) -> str:
 def clean(text: str) -> str:
     """Return `text` on one line and without control characters, which names of columns may hold.
 
-    Examples
-    --------
     >>> clean("a" + chr(10) + "b" + chr(27) + "[31m")
     'a b�[31m'
     """

@@ -209,8 +209,6 @@ def sample_picture(record: Record) -> SamplePicture:
 def caption(picture: StrengthPicture) -> str:
     """Return what a person reads off a picture of strengths, in words.
 
-    Examples
-    --------
     >>> line = StrengthLine(kind="l2", label="L2", points=())
     >>> caption(StrengthPicture(loss_name="log loss", lines=(line,), none_loss=None, constant_loss=0.7,
     ...         pick=("l2", 0.01, 0.4), flat=(0.003, 0.05), full_size=None))

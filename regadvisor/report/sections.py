@@ -124,8 +124,6 @@ def _target(data: DataFacts) -> str:
 def targets(data: DataFacts) -> str:
     """Return the name of the target, or how many there are and their names; empty if that is not known.
 
-    Examples
-    --------
     >>> from regadvisor.records import TargetFacts
     >>> facts = tuple(TargetFacts(name=name, mean=0.0, sd=1.0) for name in ("fat", "water"))
     >>> targets(DataFacts(container="array", task="regression", n_rows=9, columns=(), targets=facts))

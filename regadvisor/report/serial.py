@@ -136,8 +136,6 @@ def from_json(text: str | bytes) -> Record:
     Raises RecordError if the text is no JSON, is not an advice, is damaged, or has a newer format than this
     version reads.
 
-    Examples
-    --------
     >>> from_json("{}")
     Traceback (most recent call last):
     ...

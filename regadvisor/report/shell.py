@@ -66,8 +66,6 @@ _PYTHON_ONLY = re.compile(
 def complaint(error: str) -> str:
     """Return what an error says, in the words of a shell; what it quotes of the data stays as it is.
 
-    Examples
-    --------
     >>> complaint("groups must have at least 2 different values, got 1; leave groups out")
     '--groups must have at least 2 different values, got 1; leave --groups out'
     >>> complaint("values of column 'size of X' of X must be text, got lists")
@@ -83,8 +81,6 @@ def complaint(error: str) -> str:
 def in_options(text: str) -> str:
     """Return `text` with the names of arguments as options.
 
-    Examples
-    --------
     >>> in_options("pass time=."), in_options("task='regression' takes it as a number")
     ('pass --time COL.', '--task regression takes it as a number')
     >>> in_options('With more time (budget=60), …'), in_options('budget="auto"')

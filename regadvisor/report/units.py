@@ -23,8 +23,6 @@ def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     With weights of rows, for these as they were given. Empty where no plain number says it: unknown strengths
     or weights, L1 of several targets, own objectives.
 
-    Examples
-    --------
     >>> from regadvisor.api import advise
     >>> from sklearn.datasets import load_diabetes
     >>> advice = advise(*load_diabetes(return_X_y=True), effort="quick", budget=0)
@@ -145,8 +143,6 @@ def range_in_own_unit(record: Record) -> list[str]:
 def _typed(value: float | str, digits: int, key: str = "") -> str:
     """Return a number as it is typed in code, without commas; a mix of L1 and L2 never as L1 or L2 alone.
 
-    Examples
-    --------
     >>> _typed(0.0606, 1), _typed(1234.6, 2), _typed(float("inf"), 3)
     ('0.06', '1200', 'inf')
     >>> _typed(0.99931, 1, "l1_ratio")

@@ -205,8 +205,6 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
 def _drifting(n_found: int, names: tuple[str, ...], most: str) -> str:
     """Return how many columns drift, and which most of all.
 
-    Examples
-    --------
     >>> _drifting(1, ("target",), "target"), _drifting(1, ("a", "b"), "b")
     ('the target drifts', '1 of 2 columns drifts, most of all b')
     """

@@ -66,8 +66,6 @@ def time_clusters(time: NDArray[np.float64], fold_of_row: NDArray[np.intp]) -> N
 
     Losses within a block may depend on each other; comparisons resample blocks, not rows.
 
-    Examples
-    --------
     >>> int(time_clusters(np.arange(24.0), np.repeat([-1, 0], [4, 20])).max()) + 1
     14
     """

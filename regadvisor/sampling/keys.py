@@ -153,8 +153,6 @@ def group_keys(groups: NDArray[np.intp], keys: NDArray[np.uint64]) -> NDArray[np
 def duplicate_clusters(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
     """Return a cluster number per row (equal rows share it) and how many rows repeat another one.
 
-    Examples
-    --------
     >>> clusters, n_repeated = duplicate_clusters(np.array([7, 3, 7, 7], dtype=np.uint64))
     >>> clusters.tolist(), n_repeated
     ([1, 0, 1, 1], 2)
@@ -166,8 +164,6 @@ def duplicate_clusters(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]
 def told_apart(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return keys that are all different: copies of a row are numbered.
 
-    Examples
-    --------
     >>> len(np.unique(told_apart(np.array([7, 3, 7, 7], dtype=np.uint64))))
     4
     """

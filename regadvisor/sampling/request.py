@@ -41,8 +41,6 @@ def read_request(
 
     Raises ParameterError if `sample` is none of these, or names rows that do not exist or twice.
 
-    Examples
-    --------
     >>> read_request(0.25, n_rows=1500, n_source=1000).n_rows
     250
     >>> read_request("auto", n_rows=1500, n_source=1000).n_rows

@@ -143,8 +143,6 @@ def strata_codes(table: Table, *, n_bins: int = thresholds.TARGET_BINS) -> NDArr
 def target_bins(y: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """Return quantile bins 0, 1, … of a numeric target; equal values share a bin.
 
-    Examples
-    --------
     >>> target_bins(np.array([0.0, 3.0, 1.0, 2.0]), 2).tolist()
     [0, 1, 0, 1]
     >>> target_bins(np.array([0.0, 0.0, 0.0, 5.0]), 2).tolist()
@@ -162,8 +160,6 @@ def allocate(sizes: NDArray[np.intp], n_rows: int, *, least: int = 0) -> NDArray
     No stratum gives fewer than `least` rows (or all it has, if that is less), even if the sum then exceeds
     `n_rows`, and none more than it has.
 
-    Examples
-    --------
     >>> allocate(np.array([90, 10]), 20).tolist()
     [18, 2]
     >>> allocate(np.array([980, 16, 4]), 100, least=5).tolist()
@@ -272,8 +268,6 @@ def one_per_slice(n: int, count: int, rng: np.random.Generator) -> NDArray[np.in
 
     The first slice begins at a random place and the last ends there, so all places have the same chance.
 
-    Examples
-    --------
     >>> one_per_slice(8, 4, np.random.default_rng(0)).tolist()
     [2, 3, 5, 7]
     """
@@ -289,8 +283,6 @@ def deviations(y: NDArray[np.float64], keys: NDArray[np.uint64]) -> NDArray[np.f
     separates what is equal; and turned so that the most extreme row is above (the one with the largest key
     of several).
 
-    Examples
-    --------
     >>> keys = np.arange(5, dtype=np.uint64)
     >>> deviations(np.array([3.0, 1.0, 2.0, 4.0, 90.0]), keys).tolist()
     [0.0, -2.0, -1.0, 1.0, 87.0]

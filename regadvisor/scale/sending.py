@@ -35,8 +35,6 @@ def packed(value: Any, *, argument: str) -> bytes:
 def unpacked(content: bytes) -> Any:
     """Return what :func:`packed` was given.
 
-    Examples
-    --------
     >>> unpacked(packed([1, 2], argument="executor must be None"))
     [1, 2]
     """
@@ -47,8 +45,6 @@ def unpacked(content: bytes) -> Any:
 def sendable(error: Exception) -> Exception:
     """Return an error that arrives: those of other libraries may not survive the way between processes.
 
-    Examples
-    --------
     >>> sendable(ZeroDivisionError("no rows"))
     ZeroDivisionError('no rows')
     """

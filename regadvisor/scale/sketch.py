@@ -98,8 +98,6 @@ def row_ids(file: int, first: int, n_rows: int) -> Keys:
 
     Raises ParameterError if there are more files or rows than ids.
 
-    Examples
-    --------
     >>> ids = row_ids(3, 10, 2)
     >>> (ids >> np.uint64(40)).tolist(), (ids & np.uint64(2**40 - 1)).tolist()
     ([3, 3], [10, 11])
@@ -120,8 +118,6 @@ def row_keys(ids: Keys, spec: Spec) -> Keys:
 def keep_rate(n: int, n_seen: int, n_class: NDArray[Any] | int) -> NDArray[np.float64]:
     """Return the share of keys below which rows of a class are kept; it falls in both counts.
 
-    Examples
-    --------
     >>> keep_rate(100, 10**6, np.array([10**6, 1_000])).round(5).tolist()
     [0.00021, 0.03463]
     """

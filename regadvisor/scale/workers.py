@@ -72,8 +72,6 @@ def workers(executor: Any) -> AbstractContextManager[Workers]:
 
     `executor`: as for ``advise()``, or what an outer call has returned.
 
-    Examples
-    --------
     >>> with workers(None) as here:
     ...     list(here.run(abs, [-1, 2]))
     [1, 2]

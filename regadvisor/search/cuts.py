@@ -37,8 +37,6 @@ def opening_folds(n_planned: int, n_opening: int, *, n_folds: int, n_first: int,
     `n_planned`, `n_opening`: candidates, and how many of them come first. `n_folds`, `n_first`: folds, and
     those of the first stage (0: a race, or none). `is_hurried`: whether there is a deadline.
 
-    Examples
-    --------
     >>> opening_folds(20, 4, n_folds=5, n_first=0, is_hurried=False)
     1
     >>> opening_folds(20, 4, n_folds=5, n_first=2, is_hurried=False)
@@ -68,8 +66,6 @@ def affordable(
     not measured cost as much as the dearest of the others. `n_folds`, `n_first`: folds, and those that all
     candidates are trained on before losers are stopped (0: none is stopped).
 
-    Examples
-    --------
     >>> planned, costs = {"none": 1, "l2": 8, "l1": 8}, {"none": 1.0, "l2": 0.1, "l1": 0.1}
     >>> affordable(planned, costs, n_folds=5, n_first=0, left_s=60.0)
     (5, {'none': 1, 'l2': 8, 'l1': 8})
@@ -99,8 +95,6 @@ def interleaved(batches: Sequence[Sequence[T]]) -> list[T]:
 
     A deadline that cuts the end of this list still leaves every kind with something.
 
-    Examples
-    --------
     >>> interleaved(["abc", "de"])
     ['a', 'd', 'b', 'e', 'c']
     """

@@ -44,8 +44,6 @@ def survivors(values: Mapping[int, float | None], leader: int | None = None) -> 
     to end before it, and would replace it for next to nothing: on the references of ``benchmarks/regret.py``
     that saves one fold fit in twenty and changes no figure.
 
-    Examples
-    --------
     >>> sorted(survivors({0: 0.3, 1: 0.1, 2: None, 3: 0.2}))
     [1, 3]
     >>> sorted(survivors({0: 0.3, 1: 0.1, 2: None, 3: 0.2}, leader=1))

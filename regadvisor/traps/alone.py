@@ -45,8 +45,6 @@ def shares(x: NDArray[np.float64], y: NDArray[np.float64]) -> Shares:
 
     `x` (n_rows,): numbers or codes; NaN is a level. `y` (n_rows, n_columns): standardised.
 
-    Examples
-    --------
     >>> region = np.arange(300.0) % 3
     >>> y = standardised(np.where(region == 1, 1.0, 0.0)[:, None])
     >>> found = shares(region, y)

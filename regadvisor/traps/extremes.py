@@ -295,8 +295,6 @@ def _is_skewed(y: NDArray[np.float64]) -> bool:
 def skewness(values: NDArray[np.float64]) -> float:
     """Return the skewness, 0 without any spread.
 
-    Examples
-    --------
     >>> round(skewness(np.array([0.0, 0.0, 0.0, 1.0])), 2)
     1.15
     """

@@ -63,8 +63,6 @@ def hidden_signal(
     `is_linear`, `is_solved`, `has_intercept`: whether the model is linear, is fitted by a solver, and has an
     intercept. `loss`: its own, if that is neither log loss nor squared error.
 
-    Examples
-    --------
     >>> from regadvisor.data.source import make_table
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 3))

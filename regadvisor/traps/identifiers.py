@@ -43,8 +43,6 @@ def _counts_up(view: View, j: int, column: NDArray[np.float64]) -> bool:
 def _is_named(name: str | int) -> bool:
     """Whether a name is that of an identifier.
 
-    Examples
-    --------
     >>> [_is_named(name) for name in ("ID", "patientId", "Obs.", "no", "number of rooms", "paid", 3)]
     [True, True, True, True, False, False, False]
     """
@@ -96,8 +94,6 @@ def numbers_rows(column: NDArray[np.float64]) -> bool:
     share about n²/2m, and more if they are not spread evenly. Numbers that share none, or next to none,
     where many are due, were given out one by one.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> numbers_rows(100.0 + 5 * rng.permutation(60)), numbers_rows(rng.integers(0, 10**6, size=60))
     (True, False)

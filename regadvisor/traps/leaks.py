@@ -75,8 +75,6 @@ def too_good(scores: ScoreEvidence | None, *, is_named: bool) -> tuple[Note, ...
 
     `is_named`: whether a warning says already what makes it so good.
 
-    Examples
-    --------
     >>> too_good(None, is_named=False)
     ()
     """
@@ -335,8 +333,6 @@ def _is_rounding(left: NDArray[np.float64], most: float) -> bool:
 def written_step(y: NDArray[np.float64]) -> float:
     """Return the step in which values are written, such as 0.1; 0 if they are in none.
 
-    Examples
-    --------
     >>> written_step(np.array([0.5, 1.5, 2.0])), written_step(np.array([0.5, 1.5, 2.0, np.pi]))
     (0.5, 0.0)
     """

@@ -137,8 +137,6 @@ def _may_be_bands(view: View, j: int) -> bool:
 def _are_bands(x: NDArray[np.float64], y: NDArray[np.float64], n_columns: int) -> bool:
     """Whether the levels of `x` part the range of `y`, and this is no luck among so many columns.
 
-    Examples
-    --------
     >>> y = np.arange(200.0)
     >>> _are_bands(y // 50, y, 10), _are_bands(y % 4, y, 10)
     (True, False)

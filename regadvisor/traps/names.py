@@ -10,8 +10,6 @@ from regadvisor import thresholds
 def names_time(name: str | int, *, is_of_panel: bool) -> bool:
     """Return whether a name is that of a duration, which is no source; in a panel, of any time.
 
-    Examples
-    --------
     >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "visit.no", "patient", 3)]
     [True, True, True, False, False]
     """

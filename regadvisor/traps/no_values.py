@@ -80,8 +80,6 @@ def _alone_at_an_end(ordered: NDArray[np.float64], *, is_date: bool = False) -> 
 def _is_out_of_place(value: float, n: int, others: NDArray[np.float64]) -> bool:
     """Whether a number that may be right elsewhere can hardly be among the others (in order) of a column.
 
-    Examples
-    --------
     >>> pressure, answers = np.linspace(60.0, 100.0, 60), np.repeat(np.arange(1.0, 6.0), 20)
     >>> [_is_out_of_place(*own) for own in ((0.0, 6, pressure), (-1.0, 6, pressure), (9.0, 6, answers))]
     [True, True, True]

@@ -59,8 +59,6 @@ def panel_with(view: View, j: int, whole: NDArray[np.float64]) -> int | None:
 def joint(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return one code for each pair of codes.
 
-    Examples
-    --------
     >>> joint(np.array([0, 0, 1, 0]), np.array([2, 0, 2, 2])).tolist()
     [1, 0, 2, 1]
     """

@@ -161,8 +161,6 @@ def without_copies(view: View) -> View:
 def named(names: Sequence[str | int]) -> str:
     """Return names of columns as people write them.
 
-    Examples
-    --------
     >>> named(["age"]), named([3]), named([0, 2])
     ("'age'", 'column 3', 'columns 0 and 2')
     """
@@ -203,8 +201,6 @@ def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each column's ranks as quantiles of the normal distribution: no value is extreme any more.
 
-    Examples
-    --------
     >>> normal_scores(np.array([[1.0], [2.0], [1e9]])).round(2).ravel().tolist()
     [-0.67, 0.0, 0.67]
     """
@@ -343,8 +339,6 @@ def error(predicted: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 def as_columns(y: NDArray[np.float64], *, is_classification: bool) -> NDArray[np.float64]:
     """Return a target (n_rows, n_targets) as columns to regress on: 0 and 1 for every class.
 
-    Examples
-    --------
     >>> as_columns(np.array([[0.0], [1.0], [2.0]]), is_classification=True).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
@@ -359,8 +353,6 @@ def told_once(notes: Sequence[tuple[str | int, Note]], *, otherwise: str | None 
     `otherwise`: how those are named of which another text says something else than of the first; None: that
     is the same.
 
-    Examples
-    --------
     >>> notes = [(name, Note(code="odd", text=f"the target {name} is odd.")) for name in ("a", "b", "c")]
     >>> told_once(notes)[0].text
     "the target a is odd. So it is with the targets 'b' and 'c'."

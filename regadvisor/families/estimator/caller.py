@@ -108,8 +108,6 @@ def read_estimator(model: Any, facts: DataFacts) -> Caller:
     Raises ParameterError if the estimator is for the other task, has no row in the table, or one of its steps
     or arguments cannot be used.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> from regadvisor.data.source import make_table
     >>> facts = make_table(np.eye(30), np.arange(30) / 2).facts

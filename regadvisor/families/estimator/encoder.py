@@ -64,8 +64,6 @@ def make_encoder(table: Table, ours: Callable[[], Any]) -> Encoder:
 def as_seen(table: Table) -> Table:
     """Return a table of the features that the model gets, where these come from the caller's own steps.
 
-    Examples
-    --------
     >>> from sklearn.decomposition import PCA
     >>> from regadvisor.data.source import make_table
     >>> X = np.random.default_rng(0).normal(size=(30, 4))

@@ -14,8 +14,6 @@ from sklearn.pipeline import Pipeline
 def theirs(estimator: Any) -> str:
     """Return the name of an estimator's class in scikit-learn, or of the first that it inherits from; or "".
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> theirs(Ridge()), theirs(type("Mine", (Ridge,), {})()), theirs(1)
     ('Ridge', 'Ridge', '')
@@ -27,8 +25,6 @@ def theirs(estimator: Any) -> str:
 def usual(estimator: Any) -> dict[str, Any]:
     """Return the arguments that an estimator of that class has where none are given.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> usual(Ridge(alpha=3.0))["alpha"]
     1.0
@@ -54,8 +50,6 @@ def is_there(step: Any) -> bool:
 def step_texts(steps: Any) -> tuple[str, ...]:
     """Return the steps of a pipeline, nested ones too, as text that is the same in another process.
 
-    Examples
-    --------
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.pipeline import make_pipeline
     >>> step_texts(make_pipeline("passthrough", make_pipeline(StandardScaler(with_mean=False))))
@@ -82,8 +76,6 @@ def text_of(value: Any) -> str:
 def code_mark(function: Any) -> str:
     """Return what tells a function without a name that can be imported from others; "" for all else.
 
-    Examples
-    --------
     >>> code_mark(lambda x: x + 1) == code_mark(lambda x: x + 2), code_mark(text_of)
     (False, '')
     """

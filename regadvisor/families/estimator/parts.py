@@ -29,8 +29,6 @@ def cut(estimator: BaseEstimator) -> tuple[Pipeline | None, BaseEstimator]:
 
     Raises ParameterError if a step cannot transform.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> from sklearn.preprocessing import StandardScaler
     >>> steps, last = cut(make_pipeline(StandardScaler(), make_pipeline("passthrough", Ridge())))
@@ -70,8 +68,6 @@ def one_after_the_other(steps: list[Pipeline]) -> Pipeline | None:
 def steps_inside(last: BaseEstimator) -> Pipeline | None:
     """Return the steps of pipelines inside of wrappers, one after the other.
 
-    Examples
-    --------
     >>> from sklearn.compose import TransformedTargetRegressor
     >>> from sklearn.linear_model import Ridge
     >>> from sklearn.preprocessing import StandardScaler
@@ -100,8 +96,6 @@ def with_last(estimator: BaseEstimator, last: BaseEstimator) -> BaseEstimator:
 def objective_of(last: BaseEstimator) -> tuple[str, ...]:
     """Return the arguments that change what is minimised, where they are not the usual ones.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import LogisticRegression
     >>> objective_of(LogisticRegression(class_weight="balanced", tol=0.1))
     ("class_weight='balanced'",)

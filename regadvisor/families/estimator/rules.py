@@ -207,8 +207,6 @@ def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, floa
     The objective stays the same, and SAG and SAGA need it: their steps are as long as rows of weight 1 allow,
     and with larger weights they never settle.
 
-    Examples
-    --------
     >>> weights_up_to_one({"no": 0.5, "yes": 5.0})
     ({'no': 0.1, 'yes': 1.0}, 5.0)
     """
@@ -219,8 +217,6 @@ def weights_up_to_one(class_weight: Mapping[Any, float]) -> tuple[dict[Any, floa
 def lbfgs_tol(l2: float) -> float:
     """Return the gradient of the mean loss at which L-BFGS is near enough to the minimum with this much L2.
 
-    Examples
-    --------
     >>> lbfgs_tol(0.1), lbfgs_tol(3e-7)
     (1e-05, 8e-07)
     """
@@ -233,8 +229,6 @@ def on_standardised_target(model: BaseEstimator) -> TransformedTargetRegressor:
 
     Several targets are standardised one by one.
 
-    Examples
-    --------
     >>> on_standardised_target(Ridge(alpha=0.1)).regressor
     Ridge(alpha=0.1)
     """

@@ -51,8 +51,6 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
 
     Raises ParameterError if the estimator cannot express the strengths.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> configured(Ridge(), Strengths(l1=0.0, l2=0.1, n_rows=50))
     Ridge(alpha=5.0)
@@ -90,8 +88,6 @@ def configured(estimator: BaseEstimator, strengths: Strengths) -> BaseEstimator:
 def row_of(estimator: Any) -> Row | None:
     """Return the row of an estimator, or of the class that it inherits from; None if there is none.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> row_of(Ridge()).kinds(Ridge())
     ('none', 'l2')
@@ -267,8 +263,6 @@ def without_search(estimator: BaseEstimator) -> BaseEstimator:
 
     In pipelines and wrappers, too.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge, RidgeCV
     >>> from sklearn.model_selection import GridSearchCV
     >>> without_search(GridSearchCV(Ridge(), {"alpha": [1, 10]})), without_search(RidgeCV())
@@ -314,8 +308,6 @@ def wrapper_of(estimator: Any) -> Wrapper | None:
 def innermost(estimator: Any) -> Any:
     """Return the estimator inside of wrappers, and of pipelines inside of them.
 
-    Examples
-    --------
     >>> from sklearn.linear_model import Ridge
     >>> from sklearn.multiclass import OneVsRestClassifier
     >>> innermost(OneVsRestClassifier(Ridge()))

@@ -149,8 +149,6 @@ class ColumnLoss(RowLoss):
 def signs(codes: NDArray[Any], n_classes: int) -> Floats:
     """Return 1 for the class of a row and -1 for the others; of two classes the second one's column.
 
-    Examples
-    --------
     >>> signs(np.array([0, 1]), 2).tolist(), signs(np.array([0, 2]), 3).tolist()
     ([[-1.0], [1.0]], [[1.0, -1.0, -1.0], [-1.0, -1.0, 1.0]])
     """
@@ -189,8 +187,6 @@ def usual_loss(sample: Table) -> RowLoss:
 def pinball(quantile: float) -> Element:
     """Return the pinball loss of a quantile.
 
-    Examples
-    --------
     >>> pinball(0.9)(np.array([1.0, -1.0]), np.zeros(2)).round(6).tolist()
     [0.9, 0.1]
     """
@@ -210,8 +206,6 @@ def huber(delta: float) -> Element:
 def epsilon_insensitive(epsilon: float, *, is_squared: bool = False) -> Element:
     """Return the loss of support vector regression: errors below `epsilon` are free.
 
-    Examples
-    --------
     >>> epsilon_insensitive(1.0)(np.array([0.5, 3.0]), np.zeros(2)).tolist()
     [0.0, 2.0]
     """
@@ -226,8 +220,6 @@ def epsilon_insensitive(epsilon: float, *, is_squared: bool = False) -> Element:
 def deviance(power: float) -> Element:
     """Return the deviance of a Tweedie distribution: 0 normal, 1 Poisson, 2 gamma.
 
-    Examples
-    --------
     >>> from sklearn.metrics import mean_tweedie_deviance
     >>> y, mean = np.array([1.0, 3.0]), np.array([2.0, 2.5])
     >>> [bool(np.isclose(deviance(p)(y, mean).mean(), mean_tweedie_deviance(y, mean, power=p)))
@@ -251,8 +243,6 @@ def deviance(power: float) -> Element:
 def of_labels(loss: RowLoss, n_labels: int) -> ColumnLoss:
     """Return a loss of classes for several columns of 0 and 1: of each column, then the mean.
 
-    Examples
-    --------
     >>> of_labels(LogLoss(), 3).name
     'log loss (mean of 3 labels)'
     """

@@ -221,8 +221,6 @@ def _epochs(model: Any, recipe: Recipe | None) -> int | None:
 def assumed_epochs(n_rows: int, batch_size: int) -> int:
     """Return for how many epochs a Keras model is trained if nobody says: some hundred steps.
 
-    Examples
-    --------
     >>> assumed_epochs(400, 32), assumed_epochs(2_000, 32), assumed_epochs(50_000, 32)
     (30, 7, 5)
     """

@@ -41,8 +41,6 @@ def linear_model(
     weights) it will be trained on. `seed`: of solvers that visit rows or columns at random. `is_unequal`:
     features differ in size.
 
-    Examples
-    --------
     >>> linear_model(task="regression", l1=0.0, l2=0.1, n_rows=50)
     Ridge(alpha=5.0)
     >>> linear_model(task="binary", l1=0.0, l2=0.0, n_rows=50).C

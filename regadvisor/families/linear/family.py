@@ -41,8 +41,6 @@ LONGEST_TIMED_S = 0.3
 class LinearFamily(FoldByFold):
     """Linear and logistic regression; see :class:`~regadvisor.families.base.Family`.
 
-    Examples
-    --------
     >>> LinearFamily().defaults("l2", n_rows=1000, n_features=30)
     Regularizer(l2=0.001)
     """

@@ -25,8 +25,6 @@ class SparseElasticNet(ElasticNet):
     ``tol`` and ``max_iter`` count where our own solver does not converge, and with `positive` or
     `warm_start`: then scikit-learn's own solver makes the fit. ``n_iter_`` is 1.
 
-    Examples
-    --------
     >>> SparseElasticNet(alpha=0.5).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).predict([[1.0]])
     array([1.])
     """

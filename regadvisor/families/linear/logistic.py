@@ -32,8 +32,6 @@ class SparseLogisticRegression(LogisticRegression):
     which the strength was chosen. ``solver`` and ``max_iter`` count where such a fit does not converge: then
     scikit-learn's own solver makes it. ``n_iter_`` is 1.
 
-    Examples
-    --------
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
     >>> SparseLogisticRegression(C=1.0, l1_ratio=1.0, solver="saga").fit(X, y).predict([[3.0]])
     array(['b'], dtype='<U1')

@@ -57,8 +57,6 @@ def minimise_quadratic(
 
     Returns `w` (n,), and whether it converged.
 
-    Examples
-    --------
     >>> w, ok = minimise_quadratic(
     ...     np.eye(2), np.array([3.0, 0.5]), penalty=Penalty(l1=1.0), start=np.zeros(2), offset=10.0,
     ...     tol=1e-9, rounds=1)

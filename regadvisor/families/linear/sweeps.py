@@ -56,8 +56,6 @@ def sweep(
 
     Returns `w` (n_columns,) and `b`.
 
-    Examples
-    --------
     >>> X = sparse.csc_array(np.array([[1.0], [0.0], [1.0], [0.0]]))
     >>> w, b = sweep(X, np.array([3.0, 1.0, 3.0, 1.0]), np.full(4, 0.25), Penalty(l1=0.1),
     ...              (np.zeros(1), 0.0), tol=1e-9, passes=1000)

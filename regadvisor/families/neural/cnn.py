@@ -22,8 +22,6 @@ def cnn(n_outputs: int, input_shape: tuple[int, ...]) -> nn.Sequential:
 
     `input_shape`: ``(channels, height, width)``.
 
-    Examples
-    --------
     >>> import torch
     >>> cnn(10, (1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
@@ -53,8 +51,6 @@ def cnn(n_outputs: int, input_shape: tuple[int, ...]) -> nn.Sequential:
 def _strides(size: int) -> list[int]:
     """Return the strides of the convolutions, two at least, the last of them above 1.
 
-    Examples
-    --------
     >>> _strides(8), _strides(16), _strides(28), _strides(64)
     ([1, 2], [1, 2], [2, 2], [2, 2, 2])
     """

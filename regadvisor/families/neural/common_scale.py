@@ -34,8 +34,6 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
     `features` (n_rows, n_features). `channels` (n_features,): the channel of every number of a row; -1 for
     numbers of an embedding, which are not judged. By default those of images, whose rows enter as usual.
 
-    Examples
-    --------
     >>> from regadvisor.data.source import make_table
     >>> X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50.0)
     >>> [is_on_common_scale(t.X, t.facts) for t in (make_table(X, y), make_table(X * [1, 10, 1], y))]
@@ -69,8 +67,6 @@ def is_on_common_scale(features: Values, facts: DataFacts, channels: NDArray[np.
 def are_codes(features: Values, facts: DataFacts) -> bool:
     """Return whether all features are whole numbers from 0 on, which an embedding can look up.
 
-    Examples
-    --------
     >>> from regadvisor.data.source import make_table
     >>> X, y = np.array([[3.0, 0.0], [900.0, 2.0]]), np.arange(2.0)
     >>> [are_codes(t.X, t.facts) for t in (make_table(X, y), make_table(X + 0.5, y))]

@@ -19,8 +19,6 @@ TORCHS = (*(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), *(nn.AlphaDro
 def takes_masks(part: nn.Module) -> bool:
     """Return whether a part is a dropout layer of torch, or of a subclass that drops in the same way.
 
-    Examples
-    --------
     >>> takes_masks(nn.Dropout2d()), takes_masks(nn.ReLU())
     (True, False)
     """
@@ -33,8 +31,6 @@ def with_rates_inside(module: nn.Module) -> Iterator[nn.Module]:
     Recurrent and attention layers, where a rate of 0 is torch's default and stays off; and dropout layers of
     the caller's own, whose code is not known.
 
-    Examples
-    --------
     >>> [type(part).__name__ for part in with_rates_inside(nn.TransformerEncoderLayer(4, 2, dropout=0.1))]
     ['MultiheadAttention']
     """
@@ -86,8 +82,6 @@ def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     Raises ParameterError if a part is of another library, or dropout is advised and the module has none to
     set.
 
-    Examples
-    --------
     >>> with_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)), 0.25)[1].p
     0.25
     """

@@ -207,8 +207,6 @@ def _own_constant_losses(
 def weighted_moments(values: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Return weighted mean and standard deviation; a deviation of 0 (a constant) becomes 1.
 
-    Examples
-    --------
     >>> weighted_moments(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
     (2.0, 1.0)
     """

@@ -86,8 +86,6 @@ class ChannelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 def _pixel_range(X: NDArray[Any]) -> str | None:
     """Return whether numbers are pixels from 0 to 255 or from 0 to 1; None: neither for sure.
 
-    Examples
-    --------
     >>> _pixel_range(np.array([0.0, 200.0])), _pixel_range(np.array([0.0, 0.5])), _pixel_range(np.zeros(3))
     ('from 0 to 255', 'from 0 to 1', None)
     """

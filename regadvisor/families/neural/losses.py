@@ -33,8 +33,6 @@ ABOUT_LOSS = (
 class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
     """Torch's loss of several labels, as one number for each row: rows may have weights.
 
-    Examples
-    --------
     >>> BCEWithLogitsLoss()(torch.zeros(2, 3), torch.eye(3)[:2])
     tensor([0.6931, 0.6931])
     """
@@ -55,8 +53,6 @@ def mean_loss(loss: Loss, outputs: Tensor, target: Tensor, weight: Tensor | None
     Raises ParameterError if the caller's loss gives neither a number per row nor one number, or one number
     where rows have weights.
 
-    Examples
-    --------
     >>> mean_loss("squared", torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [0.0]]))
     tensor(2.5000)
     """

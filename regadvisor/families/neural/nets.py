@@ -26,8 +26,6 @@ class NetArchitecture(Architecture):
 
     Raises ParameterError if a pattern fits no parameter (from `layout`).
 
-    Examples
-    --------
     >>> net = NetArchitecture(widths=(3, 4, 2))
     >>> net.layout.n_penalised, net.n_parameters
     (20, 26)

@@ -26,8 +26,6 @@ _SLOPE = 1e-3
 def name_of_loss(loss: LossFunction) -> str:
     """Return how people call a loss.
 
-    Examples
-    --------
     >>> from torch import nn
     >>> name_of_loss(nn.PoissonNLLLoss()), name_of_loss(nn.functional.l1_loss)
     ('PoissonNLLLoss', 'l1_loss')
@@ -78,8 +76,6 @@ def sees_raw(loss: LossFunction, targets: NDArray[np.float64]) -> bool:
 
     `targets` (n_rows,) or (n_rows, n_targets).
 
-    Examples
-    --------
     >>> from torch import nn
     >>> amounts = np.linspace(0.0, 9.5, 20)
     >>> sees_raw(nn.HuberLoss(), amounts), sees_raw(nn.PoissonNLLLoss(), amounts)

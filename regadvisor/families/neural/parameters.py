@@ -45,8 +45,6 @@ def penalised_names(
 
     Raises ParameterError if a pattern fits no name: a misspelt exemption would go unseen.
 
-    Examples
-    --------
     >>> names = {"0.weight": True, "0.bias": False, "2.weight": True}
     >>> penalised_names(names, exempt=["2.*"])
     ('0.weight',)
@@ -65,8 +63,6 @@ def penalised_names(
 def chosen_names(names: Sequence[str], patterns: Sequence[str], argument: str) -> list[str]:
     """Return the names that fit any of the patterns; an error if one of these fits none.
 
-    Examples
-    --------
     >>> chosen_names(["a.weight", "a.bias", "b.weight"], ["a.*"], "towards_start")
     ['a.weight', 'a.bias']
     """
@@ -82,8 +78,6 @@ def chosen_names(names: Sequence[str], patterns: Sequence[str], argument: str) -
 def lr_scales(names: Sequence[str], lr_scale: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Return the factor of the learning rate of every parameter whose name fits a pattern; the last counts.
 
-    Examples
-    --------
     >>> lr_scales(["a.weight", "b.weight"], [("a.*", 0.1)])
     {'a.weight': 0.1}
     """
@@ -102,8 +96,6 @@ def penalised_parameters(
     ``spectral_norm`` and ``orthogonal`` scale by themselves: shrinking it changes no output. Further what the
     patterns say; see :func:`penalised_names`.
 
-    Examples
-    --------
     >>> [name for name, _ in penalised_parameters(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)))]
     ['0.weight']
     """
@@ -116,8 +108,6 @@ def penalised_parameters(
 def exempt_reasons(module: nn.Module) -> dict[str, str]:
     """Return the names of parameters that no penalty acts on unless a recipe says so, and why.
 
-    Examples
-    --------
     >>> exempt_reasons(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)))
     {'0.bias': 'bias', '1.weight': 'norm layer', '1.bias': 'norm layer'}
     """
@@ -199,8 +189,6 @@ def uncompiled(module: nn.Module) -> nn.Module:
 def as_written(module: nn.Module) -> nn.Module:
     """Return the module that ``torch.compile`` or ``DataParallel`` wraps, or the module itself.
 
-    Examples
-    --------
     >>> as_written(nn.Linear(2, 1))
     Linear(in_features=2, out_features=1, bias=True)
     """

@@ -39,8 +39,6 @@ class StackStrengths:
 def span(strengths: NDArray[np.float64]) -> slice | None:
     """Return the shortest slice that holds every strength that is not 0; None if there is none.
 
-    Examples
-    --------
     >>> span(np.array([0.0, 0.1, 0.0, 0.2]))
     slice(1, 4, None)
     """

@@ -26,8 +26,6 @@ N_CHECKPOINTS = 12
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:
     """Return the fewest equal batches of at most `batch_size` rows that make up an epoch.
 
-    Examples
-    --------
     >>> steps_per_epoch(250, 128)
     2
     """
@@ -40,8 +38,6 @@ def planned_epochs(n_rows: int, batch_size: int, *, longer: int = 1) -> int:
     Steps are `longer` times ``STEPS_PER_ROOT_ROW · √n_rows``, and at most `longer` times ``MOST_EPOCHS``
     epochs. How much longer pays is measured on a few rows (``MLPFamily.length_that_pays``).
 
-    Examples
-    --------
     >>> [planned_epochs(n, 128) for n in (100, 800, 2_400, 50_000)]
     [100, 61, 39, 9]
     >>> planned_epochs(2_400, 128, longer=4)
@@ -56,8 +52,6 @@ def rescaled_epochs(epochs: float, *, n_from: int, n_to: int) -> int:
 
     The geometric mean of equal epochs (``epochs``) and equal steps (``epochs · n_from / n_to``).
 
-    Examples
-    --------
     >>> rescaled_epochs(10, n_from=1_000, n_to=4_000)
     5
     """
@@ -75,8 +69,6 @@ def learning_rates(
     the share of the steps that is done. Over the first share `warmup` of the steps, rates rise from 0 to
     these.
 
-    Examples
-    --------
     >>> learning_rates(4, lr=1.0, schedule="flat-cosine").round(3).tolist()
     [1.0, 1.0, 1.0, 0.5]
     """
@@ -167,8 +159,6 @@ class RunPlan:
 def spread_checkpoints(epochs: int) -> tuple[int, ...]:
     """Return about ``N_CHECKPOINTS`` epochs from 1 to `epochs`, closer together at the beginning.
 
-    Examples
-    --------
     >>> spread_checkpoints(39)
     (1, 3, 5, 8, 10, 14, 17, 21, 25, 30, 34, 39)
     """

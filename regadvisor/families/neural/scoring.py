@@ -24,8 +24,6 @@ def fewest_epochs(losses: NDArray[np.float64]) -> int:
 
     `losses` (n_checkpoints,): what is not finite counts as infinite. The last one is taken if none is finite.
 
-    Examples
-    --------
     >>> fewest_epochs(np.array([0.5, 0.301, 0.30, 0.4]))
     1
     """

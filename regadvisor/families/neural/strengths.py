@@ -67,8 +67,6 @@ LOSS_PORTFOLIOS: dict[Kind, tuple[tuple[float, ...], ...]] = {
 def candidate(kind: Kind, sum_lr: float | None = None) -> Candidate:
     """Return ranges and portfolio of a kind for runs with the given Σ lr; None: with the penalty in the loss.
 
-    Examples
-    --------
     >>> candidate("l2").portfolio[0], candidate("l2", sum_lr=8.0).portfolio[0]
     ({'l2': 0.003}, {'l2': 0.5})
     """

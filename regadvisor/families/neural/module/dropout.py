@@ -147,8 +147,6 @@ def fed_layers(module: nn.Module) -> Iterator[FedDropout]:
 def has_dropout(module: nn.Module) -> bool:
     """Return whether the module has dropout whose rate can be set.
 
-    Examples
-    --------
     >>> has_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout())), has_dropout(nn.Linear(2, 2))
     (True, False)
     >>> has_dropout(nn.LSTM(2, 2, num_layers=2, dropout=0.1))
@@ -163,8 +161,6 @@ def places_of(few: list[tuple[int, ...]], many: list[tuple[int, ...]], sizes: tu
 
     Raises ParameterError if the number of calls depends on the batch, or two axes of an input grow with it.
 
-    Examples
-    --------
     >>> places_of([(5, 8)], [(7, 8)], (5, 7))
     [Place(shape=(8,), axis=0, n_per_row=1)]
     >>> places_of([(3, 10, 8)], [(3, 14, 8)], (5, 7))

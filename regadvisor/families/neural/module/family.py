@@ -243,8 +243,6 @@ def fixed_outputs(
 ) -> int | None:
     """Return how many outputs a module has by itself; None if it asks for their number, or cannot tell.
 
-    Examples
-    --------
     >>> from regadvisor.data.source import make_table
     >>> facts = make_table([[0.0, 1.0], [1.0, 0.0]], [0.5, 1.5]).facts
     >>> fixed_outputs(nn.Linear(2, 7), facts)

@@ -52,8 +52,6 @@ class Part:
 class Inputs:
     """The layout of the rows, and the data that it is for.
 
-    Examples
-    --------
     >>> import torch
     >>> rows = torch.arange(12.0).reshape(2, 6)
     >>> [tuple(each.shape) for each in Inputs(layout="channels", shape=(3, 2), n_flat=6).arguments(rows)[0]]
@@ -218,8 +216,6 @@ class Inputs:
 def _channels(shape: tuple[int, ...]) -> NDArray[np.intp]:
     """Return the channel of every number of a flattened row of this shape, channels first in images.
 
-    Examples
-    --------
     >>> _channels((2, 1, 2)).tolist(), _channels((2, 2)).tolist()
     ([0, 0, 1, 1], [0, 1, 0, 1])
     """

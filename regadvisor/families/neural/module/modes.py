@@ -20,8 +20,6 @@ def keep_in_eval(module: Module) -> Module:
     Those that are in it while the module itself is not. Of a module that is in evaluation mode as a whole
     (usual after loading), only layers that normalise and whose parameters are all frozen.
 
-    Examples
-    --------
     >>> net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))
     >>> _ = net[0].eval()
     >>> [part.training for part in set_mode(keep_in_eval(net), is_training=True)]

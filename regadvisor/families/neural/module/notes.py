@@ -81,8 +81,6 @@ def _columns(
 def _grouped(names: Sequence[str]) -> Iterator[str]:
     """Yield encoded features as their places and column, those of one column together.
 
-    Examples
-    --------
     >>> list(_grouped(["age", "city=a", "city=b", "when: year", "when: month"]))
     ['0 age', '1-2 city (one-hot)', '3-4 when (parts of the date)']
     """

@@ -25,8 +25,6 @@ _LOGITS = "logits"
 def place_in(returned: Any, output: Output = None) -> Any:
     """Return where the prediction is among the things that a module returned; None: it returned nothing else.
 
-    Examples
-    --------
     >>> place_in(torch.zeros(2)), place_in((torch.zeros(2), None)), place_in({"aux": 1, "logits": 2})
     (None, 0, 'logits')
     """
@@ -47,8 +45,6 @@ def prediction_in(returned: Any, output: Output = None) -> Any:
 
     Raises ParameterError if it is not there.
 
-    Examples
-    --------
     >>> prediction_in((torch.zeros(2), None)).shape, prediction_in({"aux": 1, "logits": 2})
     (torch.Size([2]), 2)
     """
@@ -105,8 +101,6 @@ def merged(outputs: Tensor, n_heads: int, *, is_classification: bool) -> Tensor:
     Shapes: `outputs` (..., n_rows · n_heads, n_outputs), of classes logits (two columns for two classes);
     returns (..., n_rows, n_outputs), of classes logarithms of probabilities if there are several heads.
 
-    Examples
-    --------
     >>> merged(torch.tensor([[1.0], [3.0]]), 2, is_classification=False)
     tensor([[2.]])
     """

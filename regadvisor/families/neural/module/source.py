@@ -131,8 +131,6 @@ def _channels_last(shaped: Tensor) -> Tensor:
 def asked_for(factory: Callable[..., Any]) -> tuple[str, ...]:
     """Return those of ``ASKED`` that the signature of `factory` names, or all if it takes any keyword.
 
-    Examples
-    --------
     >>> asked_for(lambda n_features, width=8: None)
     ('n_features',)
     """
@@ -147,8 +145,6 @@ def asked_for(factory: Callable[..., Any]) -> tuple[str, ...]:
 def name_of(model: Any) -> str:
     """Return how people call the factory or the module's class.
 
-    Examples
-    --------
     >>> name_of(nn.Linear), name_of(nn.Linear(1, 1)), name_of(lambda n_features: nn.Linear(n_features, 1))
     ('Linear', 'Linear', 'your module')
     """
