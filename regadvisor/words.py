@@ -102,8 +102,19 @@ def spread(difference: float, least: float, most: float, loss: float, *, mass: f
     nearest = most if difference < 0 else least
     if (nearest < 0) == (difference < 0) and part_of(nearest, loss) not in ("0", "0%"):
         return f"likely at least {part_of(nearest, loss)}"
-    said = between(least, most, loss)
-    return f"{2 * mass - 1:.0%} interval: {said.removeprefix('between ').replace(' and ', ' to ')}"
+    return interval(least, most, loss, mass=mass)
+
+
+def interval(least: float, most: float, loss: float, *, mass: float) -> str:
+    """Return an interval of a difference of losses, each end of which holds with `mass`.
+
+    Examples
+    --------
+    >>> interval(-0.04, -0.02, 1.0, mass=0.8)
+    '60% interval: 2.0% to 4.0% lower'
+    """
+    said = between(least, most, loss).removeprefix("between ").replace(" and ", " to ")
+    return f"{2 * mass - 1:.0%} interval: {said}"
 
 
 def seconds(value: float) -> str:

@@ -138,6 +138,9 @@ def _flips(record: Record, shown: View, advice: Advice) -> Iterator[str]:
         needed, _, now = flip.condition.partition(" (now ")
         if now and now.split()[0].rstrip(")") in needed.split():
             yield f"a flip asks for the number that is there: {flip.condition}"
+        shares = re.fullmatch(r".* at least ([\d.]+)% .*\(now ([\d.]+)%\)", flip.condition)
+        if shares is not None and float(shares[2]) >= float(shares[1]):
+            yield f"a flip asks for less than there is: {flip.condition}"
 
 
 def _holes(record: Record, shown: View, advice: Advice) -> Iterator[str]:
@@ -293,6 +296,9 @@ def _certainty(record: Record, shown: View, scores: ScoreEvidence) -> Iterator[s
         yield f"can't tell, but the headline says {shown.headline[0]!r}"
     if record.status == "cant_tell" and "very likely" in said:
         yield "can't tell, and very likely"
+    for line in shown.headline:
+        if re.search(r"helps: (more likely than not|a toss-up)\..*\(likely", line):
+            yield f"likely and not: {line!r}"
     for line in shown.claims:
         if re.search(r"raises it so: (likely|very likely)", line):
             yield f"what is advised is harmful: {line!r}"

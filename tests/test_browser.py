@@ -112,6 +112,8 @@ def test_a_page_is_whole_and_quiet(browser: Any, pages: dict[str, Path], name: s
     assert Advice(RECORDS[name]()).summary["verdict"].startswith(page.inner_text("h1"))
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert widths[0] <= widths[1], "there is nothing to scroll sideways"
+    wide = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert page.evaluate(wide) == 0, "nor in the table of kinds"
     assert page.evaluate(LABELS) == []
     if view != "forced colours":  # the reader chose these
         assert page.evaluate(CONTRAST) == []

@@ -60,6 +60,12 @@ def _told(because: str) -> Record:
             ),
             "the number that is there",
         ),
+        (
+            lambda: replace(
+                advice(), flips=(Flip(outcome="l1", condition="L2 were at least 0.5% better (now 4.2%)"),)
+            ),
+            "less than there is",
+        ),
         (_crossing, "l2 is better than none in"),
         (lambda: replace(tie(), ties=()), "a tie with nothing"),
         (lambda: replace(tie(), ties=("none",)), "none ties, and is worse"),

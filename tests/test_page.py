@@ -225,6 +225,9 @@ def test_the_growth_is_drawn_in_percent_with_its_interval() -> None:
     assert drawn.measured[0].value == pytest.approx(10.0)
     assert drawn.measured[0].high - drawn.measured[0].low == pytest.approx(2 * 1.96 * 2.0)
     assert drawn.expected.value == pytest.approx(100 * growth.gain)
+    whole = replace(growth, sizes=(replace(point, gain=0.98),), high=1.4)  # no more than all of the loss
+    drawn = growth_picture(replace(record, evidence=replace(record.evidence, growth=whole)))
+    assert (drawn.measured[0].high, drawn.expected.high) == (100.0, 100.0)
 
 
 @pytest.mark.parametrize("kind", ["strength", "kinds"])

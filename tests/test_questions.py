@@ -449,6 +449,9 @@ def test_a_signal_has_to_be_shown(
     assert answer.reply == reply
     assert answer.because.startswith("The best model has a loss 2.5% lower than always guessing (")
     assert answer.because.endswith("; that may be luck.") == (reply == "same")  # not called worse
+    # A difference that is there already would change nothing if it were there.
+    open_still = answer.flips_if is not None and answer.flips_if.startswith("more rows showed that")
+    assert open_still == (found == "unsure")
     # Other comparisons go by their own mass, however little "better" has.
     other = replace(made, a="elasticnet", b="none")
     assert ask(EXTENDED, "Q4", scores=replace(SCORES, comparisons=(other,))).reply == found

@@ -177,6 +177,11 @@ def test_a_gain_of_a_model_that_may_be_no_better_than_guessing_is_told_as_such()
     said = headline(replace(record, claims=(claim, *record.claims[1:])))[1]
     assert said.startswith("Held-out log loss 39% lower than without (likely at least 33%), but")
     assert said.endswith("the model is not shown to do better than always guessing.")
+    claim = replace(record.claims[0], support=0.7)  # "likely" would deny that it is no more than this
+    said = headline(replace(record, claims=(claim, *record.claims[1:])))[1]
+    assert said.endswith(
+        "more likely than not. Held-out log loss 39% lower than without (60% interval: 33% to 46% lower)."
+    )
 
 
 def test_a_difference_that_rounds_to_nothing_has_two_directions() -> None:
@@ -542,6 +547,24 @@ def test_how_good_a_model_of_numbers_is_stands_on_the_first_screen() -> None:
     scores = replace(scores_of(advice()), loss_name="squared error", loss_scale="the variance of the target")
     record = replace(advice(), evidence=replace(advice().evidence, scores=scores))
     assert headline(record)[-1] == "Measured on all 569 rows in 12 s; held-out R² 0.88."
+    for share, said in ((0.0051, "0.9949"), (1e-9, "0.9999"), (1e-15, "1.00")):  # never rounded up
+        good = replace(scores, lowest_losses={"l2": share * scores.constant_loss})
+        record = replace(advice(), evidence=replace(advice().evidence, scores=good))
+        assert headline(record)[-1].endswith(f"held-out R² {said}.")
+
+
+def test_images_are_told_by_their_shape() -> None:
+    assert advice().data is not None
+    images = replace(advice(), data=replace(advice().data, image_shape=(3, 8, 8)))
+    assert view(images).context.startswith("569 rows of 3 × 8 × 8 · 2 classes")
+
+
+def test_of_kinds_that_tie_the_report_says_why_one_is_the_start() -> None:
+    scores = scores_of(advice())
+    dear = replace(scores, lowest_losses={**scores.lowest_losses, "l1": 0.04, "l2": 0.05})
+    record = replace(advice(), evidence=replace(advice().evidence, scores=dear), ties=("l2",))
+    record = replace(record, strength=replace(record.strength, regularizer=Regularizer(l1=0.01)))
+    assert "L2 does as well; L1 has the lowest loss." in headline(record)
 
 
 def test_weights_groups_and_time_stand_under_the_verdict() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -471,6 +472,16 @@ def test_the_report_names_the_targets(advice: Advice) -> None:
     text = text_of(advice)
     assert "regression on 3 targets: slump, flow, strength" in text
     assert "squared error, by the variance of the target, mean of 3 targets" in text
+
+
+def test_l1_of_several_targets_is_told_in_the_unit_of_the_library() -> None:
+    X, Y = made(240, 10)
+    found = advise(X, Y, model=Lasso(), effort="quick", folds=2)
+    ((name, own),) = found.summary["parameters"].items()
+    assert (name, own) == ("Lasso", {"alpha": found.regularizer.l1})
+    assert re.search(r"Lasso\(alpha=\S+\) on standardised features and targets", found.summary["verdict"])
+    applied = found.apply(Lasso()).named_steps["model"]
+    assert (type(applied.transformer), applied.regressor.alpha) == (StandardScaler, own["alpha"])
 
 
 def test_targets_without_names_are_counted() -> None:

@@ -216,9 +216,11 @@ def test_the_torch_snippet_takes_frames():
     np.testing.assert_allclose(run(script, X=X, y=y)["predict"](X), model.predict(X), atol=1e-3)
 
 
+@pytest.mark.parametrize("n_lost", [0, 2])  # rows without a target, which build() leaves out
 @pytest.mark.parametrize("regularizer", [Regularizer(l1=0.02), Regularizer(l1=0.02, l2=0.01)])
-def test_a_regression_has_the_alpha_of_the_headline(regularizer):
+def test_a_regression_has_the_alpha_of_the_headline(regularizer, n_lost):
     X, y = load_diabetes(return_X_y=True)
+    y[:n_lost] = np.nan
     record = regadvisor.advise(X, y, effort="quick", budget=0).record
     advice = regadvisor.Advice(replace(record, strength=replace(record.strength, regularizer=regularizer)))
     script = advice.snippet("sklearn")

@@ -46,8 +46,10 @@ def _sklearn(request: Request) -> str:
     weights = pipeline.weight_name if request.facts.has_weights else None
     if request.facts.is_plain_y:  # what build() does more is not needed
         pipeline = Pipeline(pipeline.steps, memory=pipeline.memory)
+    if request.training.estimator is None:
+        pipeline = _in_own_unit(pipeline, request)
     if request.facts.is_plain_y and request.training.estimator is None:
-        pipeline = unnamed(_in_own_unit(pipeline, request))
+        pipeline = unnamed(pipeline)
         written = getattr(pipeline[-1], "written_as", type(pipeline[-1]))  # make_pipeline calls it so
         weights = weights and weights.replace("model__", f"{written.__name__.lower()}__", 1)
     return sklearn_snippet(

@@ -188,7 +188,7 @@ def _comparison_flip(found: Comparison, reply: Reply, mode: Mode) -> str | None:
     a, b = plain_label(found.a), plain_label(found.b)
     how = "better" if found.difference < 0 else "worse"
     now, edge = part_of(found.difference, found.loss_b), part_of(found.region, found.loss_b)
-    if reply == "unsure":
+    if mode == "interval" and found.reply == "unsure":
         so_far = between(found.least, found.most, found.loss_b, words=("better", "worse"))
         return f"more rows showed that {a} is {how} than {b} (so far it is {so_far})"
     if mode == "sign":

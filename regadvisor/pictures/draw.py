@@ -180,6 +180,7 @@ def draw_kinds(picture: KindsPicture, ax: Axes) -> None:
     names = [f"{row.label}{' (advised)' if row.is_pick else ''}" for row in reversed(picture.rows)]
     ax.set_yticklabels(names)
     ax.set_xlim(right=farthest * 1.03)
+    ax.xaxis.set_major_formatter(lambda value, place: number(value))
     ax.set_xlabel(
         f"% more held-out loss than what is advised ({2 * REPLY_MASS - 1:.0%} intervals; shaded: a tie)"
     )
@@ -218,11 +219,13 @@ def draw_growth(picture: GrowthPicture, ax: Axes) -> None:
                 x, y, yerr=[below, above], fmt="o", fillstyle=fill, color=colour, capsize=3, label=name
             )
     _log_x(ax)
+    ax.set_xticks(sorted({point.at for point in (*picture.measured, picture.expected)}))
+    ax.minorticks_off()
     ax.set_xlabel("rows")
     ax.set_ylabel(f"gain of {picture.label} over none, % ({INTERVAL:.0%} intervals)")
     ax.set_title("Does the gain last", loc="left", fontsize=11)
     _tidy(ax)
-    ax.legend(fontsize=8, frameon=False)
+    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 # ------------------------------------------------------------------------------- features and sample
@@ -267,14 +270,14 @@ _PICTURES: dict[str, tuple[Callable[[Record], Any], Callable[[Any, Axes], None]]
 
 def _log_x(ax: Axes) -> None:
     """Make the x axis logarithmic, with plain numbers on it, few enough that none lies on another."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     decades = math.log10(high / low)
     subs = (1.0,) if decades > 3.0 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
     ax.xaxis.set_major_locator(LogLocator(subs=subs if decades > 0.5 else range(1, 10), numticks=9))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: number(value)))
+    ax.xaxis.set_major_formatter(lambda value, place: number(value))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -15,7 +15,6 @@ from regadvisor.records import Record, Step
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
 from regadvisor.report.html import Picture, to_page
 from regadvisor.report.phrases import clean
-from regadvisor.report.picture_data import caption, strength_picture
 from regadvisor.report.view import mapped, view
 
 
@@ -41,8 +40,7 @@ def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
         yield "chart", Picture(svg=chart_svg(record))
     for kind in ("kinds", "strength", "growth", "features", "sample"):
         with suppress(ParameterError):  # nothing of the kind was measured
-            said = caption(strength_picture(record)) if kind == "strength" else _CAPTIONS.get(kind, "")
-            yield kind, Picture(svg=to_svg(record, kind), caption=said)
+            yield kind, Picture(svg=to_svg(record, kind), caption=_CAPTIONS.get(kind, ""))
 
 
 #: What a picture cannot say itself.

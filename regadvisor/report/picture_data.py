@@ -17,7 +17,6 @@ from regadvisor.errors import ParameterError
 from regadvisor.records import CandidateScore, Record, ScoreEvidence
 from regadvisor.regularizer import KINDS, Kind, Regularizer
 from regadvisor.report.phrases import short_label, short_name
-from regadvisor.words import number
 
 
 class Point(NamedTuple):
@@ -167,18 +166,19 @@ def growth_picture(record: Record) -> GrowthPicture:
     if growth is None:
         raise _missing("growth", "the walk did not ask whether the gain lasts at the full size")
     sizes = sorted(growth.sizes, key=lambda size: size.n_rows)
-    spread = [1.96 * size.se for size in sizes]
-    measured = [
-        Point(size.n_rows, 100.0 * size.gain, 100.0 * (size.gain - half), 100.0 * (size.gain + half))
-        for size, half in zip(sizes, spread, strict=True)
-    ]
-    expected = Point(growth.n_rows, *(100.0 * value for value in (growth.gain, growth.low, growth.high)))
+    measured = [_gain(s.n_rows, s.gain, s.gain - 1.96 * s.se, s.gain + 1.96 * s.se) for s in sizes]
+    expected = _gain(growth.n_rows, growth.gain, growth.low, growth.high)
     return GrowthPicture(
         label=short_label(growth.kind),
         measured=tuple(measured),
         expected=expected,
         tie=100.0 * thresholds.SAME_REGION,
     )
+
+
+def _gain(n_rows: int, *shares: float) -> Point:
+    """Return a gain and its interval in percent; no more can be gained than all of the loss."""
+    return Point(n_rows, *(100.0 * min(share, 1.0) for share in shares))
 
 
 def features_picture(record: Record) -> FeaturesPicture:
@@ -204,26 +204,6 @@ def sample_picture(record: Record) -> SamplePicture:
         shifts=tuple(shift.shift for shift in sample.shifts),
         limit=thresholds.EQUIVALENT_SMD,
     )
-
-
-def caption(picture: StrengthPicture) -> str:
-    """Return what a person reads off a picture of strengths, in words.
-
-    >>> line = StrengthLine(kind="l2", label="L2", points=())
-    >>> caption(StrengthPicture(loss_name="log loss", lines=(line,), none_loss=None, constant_loss=0.7,
-    ...         pick=("l2", 0.01, 0.4), flat=(0.003, 0.05), full_size=None))
-    'L2 at 0.01 was best; from 0.003 to 0.05 nothing is clearly worse.'
-    """
-    if picture.pick is None:
-        none = picture.none_loss
-        return "" if none is None else f"Without a penalty the loss is {number(none)}, the grey line."
-    kind, strength, _ = picture.pick
-    parts = [f"{short_label(kind)} at {number(strength)} was best"]
-    if picture.flat is not None and picture.flat[0] < picture.flat[1]:
-        parts.append(f"from {number(picture.flat[0])} to {number(picture.flat[1])} nothing is clearly worse")
-    if picture.full_size is not None:
-        parts.append(f"for all rows it becomes {number(picture.full_size)}")
-    return "; ".join(parts) + "."
 
 
 def _scores(record: Record, kind: str) -> ScoreEvidence:

@@ -88,7 +88,9 @@ def model_name(training: Training) -> str:
 
 def _data(data: DataFacts) -> list[str]:
     n_levels = sum(column.kind == "categorical" for column in data.columns)
-    size = f"{counted(data.n_rows, 'row')} × {counted(data.n_features, 'feature')}"
+    shape = " × ".join(map(str, data.image_shape or ()))
+    each = f" of {shape}" if shape else f" × {counted(data.n_features, 'feature')}"
+    size = f"{counted(data.n_rows, 'row')}{each}"
     size += f" ({n_levels:,} categorical)" if n_levels else ""
     groups = [] if data.n_groups is None else [counted(data.n_groups, "group")]
     return [

@@ -20,8 +20,8 @@ _SAME_UNIT = ((), ("class_weight='balanced'",))
 def parameters(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     """Return the parameters that set the advised strengths, by the name of what takes them.
 
-    With weights of rows, for these as they were given. Empty where no plain number says it: unknown strengths
-    or weights, L1 of several targets, own objectives.
+    With weights of rows, for these as they were given; L1 of several targets, for standardised ones. Empty
+    where no plain number says it: unknown strengths or weights, own objectives.
 
     >>> from regadvisor.api import advise
     >>> from sklearn.datasets import load_diabetes
@@ -79,7 +79,7 @@ def _linear(record: Record) -> Mapping[str, Mapping[str, float | str]]:
     if training.parameters:
         return training.parameters
     l1, l2 = float(record.strength.regularizer.l1 or 0.0), float(record.strength.regularizer.l2 or 0.0)
-    if data.mean_weight is None or (data.targets and l1) or is_own or training.objective not in _SAME_UNIT:
+    if data.mean_weight is None or is_own or training.objective not in _SAME_UNIT:
         return {}
     if data.task != "regression":
         params = logistic_params(l1, l2, data.n_rows * data.mean_weight)

@@ -29,6 +29,7 @@ from regadvisor.words import (
     between,
     capital,
     counted,
+    interval,
     joined,
     number,
     part_of,
@@ -89,15 +90,17 @@ def in_comment(record: Record) -> str:
 
 
 def _where(record: Record) -> str:
-    """Return which features the strength is for where the caller's own model does not say so."""
-    training, free = record.training, () if record.data is None else record.data.unpenalised
+    """Return which features and targets the strength is for where the caller's own model does not say so."""
+    training, data = record.training, record.data
+    free = () if data is None else data.unpenalised
     is_linear = training is not None and (training.family == "linear" or training.estimator is not None)
     # Steps may also stand inside of a wrapper, such as OneVsRestClassifier(make_pipeline(...)).
     has_steps = bool(training and training.steps) or any(note.code == "own-steps" for note in record.notes)
     names = joined(map(titled, free), most=3)
-    return (" on standardised features" if is_linear and not has_steps else "") + (
-        f", {names} without a penalty" if free else ""
-    )
+    by_targets = data is not None and bool(data.targets and record.strength.regularizer.l1)
+    scaled = [*["features"] * (not has_steps), *["targets"] * by_targets] if is_linear else []
+    said = f" on standardised {joined(scaled)}" if scaled else ""
+    return said + (f", {names} without a penalty" if free else "")
 
 
 def main_claim(record: Record) -> Claim | None:
@@ -153,19 +156,16 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     claim = next((claim for claim in record.claims if claim.name == "regularize"), None)
     if found is None or claim is None or claim.support is None:
         return ()
-    lower = (
-        f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without "
-        f"({spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)})"
-    )
+    bound = spread(found.difference, found.least, found.most, found.loss_b, mass=REPLY_MASS)
+    less = f"Held-out {scores.loss_name} {part_of(found.difference, found.loss_b)} lower than without"
     sample, data = record.evidence.sample, record.data
     is_part = sample is not None and data is not None and sample.n_rows < data.n_rows
+    where = " on the sample" if is_part else ""
     if not scores.none_exists and found.reply != "better":
-        where = " on the sample" if is_part else ""
-        grow = "without a penalty some weights grow without limit"
-        return (f"Regularizing is needed{where}: {grow}.",)
+        return (f"Regularizing is needed{where}: without a penalty some weights grow without limit.",)
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
-            return (f"{lower}, but the model is not shown to do better than always guessing.",)
+            return (f"{less} ({bound}), but the model is not shown to do better than always guessing.",)
         said = f"Regularizing is not shown to help: the loss is {_between(found)}."
         return (said, *_at_best(record.strength.regularizer.kind, scores))
     claim = of_loss(claim, scores, found)
@@ -173,16 +173,17 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     if is_part and (claim.support or 0.0) < REPLY_MASS and found.reply == "better":
         assert data is not None
         helps = f"Regularizing helps on the sample and, {support(claim)}, on all {data.n_rows:,} rows."
+    elif (claim.support or 0.0) + 1e-9 < REPLY_MASS:  # which "likely" would contradict
+        bound = interval(found.least, found.most, found.loss_b, mass=REPLY_MASS)
     without, with_it = own.get("none", 0.0), own.get(record.strength.regularizer.kind, math.inf)
     # A share of a loss that exploded says nothing.
     if with_it < constant < without and len({number(each) for each in (with_it, constant, without)}) == 3:
-        there = " on the sample" if is_part else ""
         loss = f"{named_loss(scores)}{':' if scores.loss_scale else ''}"
         return (
-            f"{helps} Without a penalty the model does worse{there} than always guessing (held-out "
+            f"{helps} Without a penalty the model does worse{where} than always guessing (held-out "
             f"{loss} {number(without)} against {number(constant)}).",
         )
-    return (f"{helps} {lower}.",)
+    return (f"{helps} {less} ({bound}).",)
 
 
 def _others(record: Record) -> tuple[str, ...]:
@@ -208,7 +209,10 @@ def _why(record: Record) -> str:
         return f"; {short_label(pick)} is the sparsest"
     if all(KINDS.index(pick) < KINDS.index(kind) for kind in record.ties):
         return f"; {short_label(pick)} is the simplest"
-    return ""
+    own = {} if record.evidence.scores is None else losses(record.evidence.scores)
+    return (
+        f"; {short_label(pick)} has the lowest loss" if own and pick == min(own, key=own.__getitem__) else ""
+    )
 
 
 def _toss_up(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
@@ -383,7 +387,9 @@ def _reached(record: Record, scores: ScoreEvidence) -> str:
     if own is None or record.walk.outcome == "no signal" or not 0 < constant < math.inf:
         return ""
     if scores.loss_name == "squared error" and scores.loss_scale.startswith("the variance"):
-        return f"; held-out R² {math.floor(100.0 * (1.0 - own / constant)) / 100:.2f}"
+        left = own / constant
+        digits = 4 if 1e-12 < left < 0.01 else 2
+        return f"; held-out R² {math.floor(10**digits * (1.0 - left) + 1e-9) / 10**digits:.{digits}f}"
     return f"; held-out {scores.loss_name} {number(own)}, guessing {number(constant)}"
 
 

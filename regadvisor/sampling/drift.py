@@ -20,7 +20,6 @@ from regadvisor.records import ShiftTest
 from regadvisor.sampling.difference import classifier_test
 from regadvisor.sampling.encode import Encoded, encode_target, fit_encode
 from regadvisor.sampling.strata import target_bins
-from regadvisor.words import agreed
 
 #: Rows and columns looked at; a material drift shows in 5,000 rows.
 _MOST_ROWS = 5_000
@@ -203,14 +202,14 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
 
 
 def _drifting(n_found: int, names: tuple[str, ...], most: str) -> str:
-    """Return how many columns drift, and which most of all.
+    """Return how many inputs drift, and which most of all.
 
     >>> _drifting(1, ("target",), "target"), _drifting(1, ("a", "b"), "b")
-    ('the target drifts', '1 of 2 columns drifts, most of all b')
+    ('the target drifts', 'b drifts')
     """
-    if len(names) == 1:
+    if n_found == 1 or len(names) == 1:
         return f"{'the target' if most == 'target' else most} {'drifts' if n_found else 'does not drift'}"
-    return f"{n_found} of {len(names)} columns {agreed(n_found, 'drifts', 'drift')}, most of all {most}"
+    return f"{n_found} of {len(names)} inputs drift, most of all {most}"
 
 
 def _contrasts(values: NDArray[np.float64], n_blocks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
