@@ -29,8 +29,7 @@ from regadvisor.evidence.layout import flat_images
 from regadvisor.evidence.scores import loss_name
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.family_spec import spec_of
-from regadvisor.flowchart.chart import NO_SIGNAL, Chart, resolve, sparse_first
-from regadvisor.flowchart.limited import limited
+from regadvisor.flowchart.chart import NO_SIGNAL, Chart, limited, resolve, sparse_first
 from regadvisor.flowchart.walk import walk
 from regadvisor.global_state import left_as_found, one_blas_thread
 from regadvisor.models import are_labels, family_and_table, for_labels, table_to_match, task_of

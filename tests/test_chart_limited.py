@@ -15,10 +15,10 @@ from regadvisor.flowchart.chart import (
     PICK,
     Chart,
     check,
+    limited,
     resolve,
     sparse_first,
 )
-from regadvisor.flowchart.limited import limited
 from regadvisor.regularizer import KINDS, Kind
 
 

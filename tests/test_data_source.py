@@ -16,9 +16,8 @@ from scipy import sparse
 
 from regadvisor.data.arrays import contain
 from regadvisor.data.columns import _read_frame, read_columns
-from regadvisor.data.fingerprint import fingerprint
 from regadvisor.data.frames import as_one_array
-from regadvisor.data.source import make_table
+from regadvisor.data.source import fingerprint, make_table
 from regadvisor.errors import DataError
 
 N = 24

@@ -35,8 +35,7 @@ from regadvisor.compare.resampled import no_signal, resampled, strength_ties
 from regadvisor.data.source import make_table
 from regadvisor.decision import decide as deciding
 from regadvisor.families.linear.family import LinearFamily
-from regadvisor.flowchart.chart import CLASSIC
-from regadvisor.flowchart.limited import limited
+from regadvisor.flowchart.chart import CLASSIC, limited
 from regadvisor.flowchart.walk import walk
 from regadvisor.records import (
     CandidateScore,

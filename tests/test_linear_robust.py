@@ -15,9 +15,9 @@ from regadvisor.deadline import Deadline, OutOfTimeError
 from regadvisor.families.linear import fit as linear_fit
 from regadvisor.families.linear import newton as linear_newton
 from regadvisor.families.linear import smooth as linear_smooth
+from regadvisor.families.linear.family import linear_candidates
 from regadvisor.families.linear.fit import solve
 from regadvisor.families.linear.problem import Penalty, Problem
-from regadvisor.families.linear.ranges import linear_candidates
 
 pytestmark = pytest.mark.usefixtures("exact_solvers")
 

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regadvisor import thresholds
-from regadvisor.plan.budget import auto_budget
-from regadvisor.plan.effort import EFFORTS, Effort
+from regadvisor.plan.effort import EFFORTS, Effort, auto_budget
 from regadvisor.plan.plan import CostModel, Situation
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Kind
 

@@ -21,10 +21,9 @@ from sklearn.preprocessing import FunctionTransformer
 from regadvisor.deadline import Deadline
 from regadvisor.errors import StorageError
 from regadvisor.families.base import Fold, Job
-from regadvisor.search.identity import folds_digest, identity
 from regadvisor.search.results import Results
 from regadvisor.search.store import read_settings, write_settings
-from regadvisor.search.tune import tune
+from regadvisor.search.tune import folds_digest, identity, tune
 
 FIT_FIELDS = ("losses", "train_losses", "zeroed", "epochs")
 

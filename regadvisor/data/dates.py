@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -17,8 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types as dtypes
+from pandas.tseries.api import guess_datetime_format
 
-from regadvisor.data.date_format import common_format
+from regadvisor.quiet import ignoring
 from regadvisor.thresholds import DATE_SHARE
 from regadvisor.words import level_text, means_missing
 
@@ -342,3 +344,28 @@ def _decided(
         return "dmy", False  # nobody puts the month first and points between
     # The first day of every month is common; else month first, as pandas has it.
     return ("dmy" if first == 1 < second else "mdy"), True
+
+
+# ------------------------------------------------------------------------------------ the format, for scripts
+
+
+def common_format(texts: Sequence[str], stamps: NDArray[np.datetime64], *, is_day_first: bool) -> str | None:
+    """Return a format of ``strptime`` by which pandas reads all texts as we do; None if it knows none.
+
+    `texts`: distinct ones. `stamps`: what they are to us, in UTC; NaT is no date.
+
+    >>> two = np.array(["2024-02-01", "2024-02-13"], dtype="M8[us]")
+    >>> common_format(["01/02/2024", "13/02/2024"], two, is_day_first=True)
+    '%d/%m/%Y'
+    >>> common_format(["01/02/2024", "13 Feb 2024"], two, is_day_first=True)
+    """
+    with ignoring(UserWarning):  # that the example cannot be read in this order
+        found = guess_datetime_format(texts[int(np.argmax(~np.isnat(stamps)))], dayfirst=is_day_first)
+    try:
+        times = pd.to_datetime(pd.Series(texts, dtype=object), format=found, utc=True) if found else None
+    except ValueError:
+        return None
+    if times is None:
+        return None
+    read = times.dt.tz_localize(None).to_numpy().astype("M8[us]")
+    return found if np.array_equal(read, stamps, equal_nan=True) else None

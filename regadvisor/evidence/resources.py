@@ -17,8 +17,7 @@ from regadvisor.evidence.pilot import Pilot, pilot_rows
 from regadvisor.families.base import Family
 from regadvisor.family_spec import spec_of
 from regadvisor.full_size.laws import TRANSFER, rescaling_costs
-from regadvisor.plan.budget import auto_budget
-from regadvisor.plan.effort import EFFORTS, Effort, telling_share
+from regadvisor.plan.effort import EFFORTS, Effort, auto_budget, telling_share
 from regadvisor.plan.plan import SIZES, CostModel, Plan, Situation, trained_rows
 from regadvisor.records import ResourceEvidence
 from regadvisor.search.store import read_settings, write_settings

@@ -8,8 +8,7 @@ from itertools import product
 
 from regadvisor.errors import ParameterError
 from regadvisor.flowchart import draw
-from regadvisor.flowchart.chart import Chart, resolve, sparse_first
-from regadvisor.flowchart.limited import limited
+from regadvisor.flowchart.chart import Chart, limited, resolve, sparse_first
 from regadvisor.pictures.draw import to_svg
 from regadvisor.records import Record, Step
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind

@@ -18,8 +18,7 @@ from pandas.api import types as dtypes
 from regadvisor.data.files import FORMATS, FileData, checked_format, format_of, parse_content, split_columns
 from regadvisor.data.parsing import csv_form
 from regadvisor.errors import DataError, import_optional
-from regadvisor.scale.dask_frame import DaskFrame
-from regadvisor.scale.engines import DuckRelation, LazyPolars
+from regadvisor.scale.engines import DaskFrame, DuckRelation, LazyPolars
 from regadvisor.scale.parts import (
     LINE,
     CsvPart,

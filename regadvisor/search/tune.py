@@ -8,10 +8,12 @@ earlier run was killed at, the result is that of a run that was not.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,12 +26,12 @@ from optuna.trial import TrialState
 from regadvisor import thresholds
 from regadvisor.candidates import Candidate
 from regadvisor.deadline import Deadline
-from regadvisor.families.base import Family, Fit, Job, Prepared
+from regadvisor.families.base import Family, Fit, Fold, Job, Prepared
+from regadvisor.families.estimator.names import code_mark, text_of
 from regadvisor.full_size.laws import rescaled_loss
 from regadvisor.plan.effort import Effort
 from regadvisor.plan.plan import Plan
 from regadvisor.regularizer import KINDS, Kind
-from regadvisor.search.identity import identity
 from regadvisor.search.results import Results
 from regadvisor.search.rounds import Ask, Rounds, Standing
 from regadvisor.search.sampler import FOLD_LOSSES, IS_CUT, Surrogate
@@ -269,3 +271,50 @@ class Search:
             return False
         self.sampler.may_go_down = len(self.space) == 1 and helps
         return self.sampler.best_guess(self.study)[1] > thresholds.SETTLED_GAIN * abs(lowest)
+
+
+# ----------------------------------------------------------------------------------- what two runs must share
+
+
+def folds_digest(folds: Sequence[Fold]) -> str:
+    """Return a short hash of the folds: fits may be compared only if they share them."""
+    digest = hashlib.sha256()
+    for fold in folds:
+        for rows in (fold.train, fold.test):
+            digest.update(len(rows).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def identity(
+    family: Family, prepared: Prepared, effort: str, seed: int, fingerprint: str
+) -> dict[str, str | int | float]:
+    """Return what two runs must share for their fits to be exchangeable, by the name people know it."""
+    return {
+        "model": family.name,
+        "recipe": _described(getattr(family, "recipe", None)),
+        "module": _described(getattr(family, "model", None)),
+        "effort": effort,
+        "random_state": seed,
+        "rows": prepared.n_rows,
+        "folds": folds_digest(prepared.folds),
+        "fingerprint": fingerprint,
+    }
+
+
+def _described(value: object) -> str:
+    """Return a recipe or a module as text that is the same in another process: no addresses."""
+    if value is None or isinstance(value, str):
+        return str(value)
+    if is_dataclass(value):
+        parts = (f"{each.name}={_described(getattr(value, each.name))}" for each in fields(value))
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, int | float | tuple):
+        return repr(value)
+    if hasattr(value, "get_params"):
+        return text_of(value)
+    name = getattr(value, "__qualname__", None)
+    # A module tells its layers, a function or class its name.
+    if name is None:
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return f"{value.__module__}.{name}{code_mark(value)}"

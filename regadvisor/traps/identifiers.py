@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +11,6 @@ from scipy import stats
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.names import name_parts, names_time
 from regadvisor.traps.view import View, is_by_target, is_sorted
 
 #: Rows of a column that are read.
@@ -133,3 +133,22 @@ def _note(view: View, found: list[int], *, is_sorted: bool) -> Note:
         text=f"{names} {count} the rows{order}: {what}. Leave {them} out{time}.",
         is_warning=True,
     )
+
+
+# ------------------------------------------------------------------------------------------- what a name says
+
+
+def names_time(name: str | int, *, is_of_panel: bool) -> bool:
+    """Return whether a name is that of a duration, which is no source; in a panel, of any time.
+
+    >>> [names_time(name, is_of_panel=True) for name in ("Time", "birthYear", "visit.no", "patient", 3)]
+    [True, True, True, False, False]
+    """
+    times = thresholds.DURATION_PARTS
+    return bool(name_parts(name) & (times | thresholds.TIME_PARTS if is_of_panel else times))
+
+
+def name_parts(name: str | int) -> frozenset[str]:
+    """Return the words that a name is made of, in small letters."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.\-]+", "_", str(name)).strip("_").casefold()
+    return frozenset(spaced.split("_"))

@@ -14,9 +14,8 @@ from scipy import special
 
 from regadvisor import thresholds
 from regadvisor.records import Note
-from regadvisor.traps.identifiers import numbers_rows
+from regadvisor.traps.identifiers import name_parts, numbers_rows
 from regadvisor.traps.leaks import written_step
-from regadvisor.traps.names import name_parts
 from regadvisor.traps.view import View, as_columns, error, is_sorted, random_folds, ridge
 from regadvisor.words import agreed
 

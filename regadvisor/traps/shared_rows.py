@@ -34,7 +34,7 @@ from regadvisor import thresholds
 from regadvisor.data.numbers import Numbers
 from regadvisor.records import Note
 from regadvisor.traps.alone import shares
-from regadvisor.traps.names import names_time
+from regadvisor.traps.identifiers import names_time
 from regadvisor.traps.pairs import in_pairs, joint, panel_with
 from regadvisor.traps.view import (
     View,

@@ -34,7 +34,7 @@ from sklearn.datasets import load_wine
 
 from regadvisor import DataError, ParameterError, advise
 from regadvisor.data.table import MOST_CELLS
-from regadvisor.evidence.sample import most_rows
+from regadvisor.evidence.gather import most_rows
 from regadvisor.scale.apart import IsolatedError, check_memory_limit, memory_bytes, run_apart
 
 
@@ -159,11 +159,11 @@ def test_other_limits_are_refused(limit: object) -> None:
 
 
 def test_a_sample_is_smaller_where_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: math.inf)
+    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: math.inf)
     assert most_rows(10) == MOST_CELLS // 10
-    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: 600e6)
+    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e6)
     assert most_rows(10) == 500_000
-    monkeypatch.setattr("regadvisor.evidence.sample.memory_bytes", lambda: 600e9)
+    monkeypatch.setattr("regadvisor.evidence.gather.memory_bytes", lambda: 600e9)
     assert most_rows(10) == MOST_CELLS // 10
 
 
