@@ -144,6 +144,7 @@ def test_no_help_is_told_that_is_not_there() -> None:
     claim = replace(record.claims[0], support=0.3)
     said = headline(replace(record, claims=(claim, *record.claims[1:])))
     assert "Regularizing is not shown to help: the loss is between 18% lower and 22% higher" in said[1]
+    assert said[1].endswith("; in doubt a penalty is safer.")  # why it is advised all the same
 
 
 def test_a_penalty_is_needed_where_nothing_else_has_a_best_fit() -> None:

@@ -68,8 +68,8 @@ class _Options(SimpleNamespace):
     callback=_seconds,
     default="auto",
     show_default=True,
-    help="Seconds for the advice. auto: up to two minutes for 6,000 rows or fewer, ever fewer full runs of "
-    "the model for more, a share of one from 50,000 rows on. 0: train nothing.",
+    help="Seconds for the advice. auto: up to two minutes for 6,000 rows or fewer; for more up to a minute, "
+    "or as long as one full training. 0: train nothing.",
 )
 @click.option(
     "--effort",
@@ -142,7 +142,8 @@ class _Options(SimpleNamespace):
 def advise(**given: Any) -> None:
     """Advise on a table.
 
-    DATA is a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin.
+    DATA is a CSV, Parquet or JSON Lines file, a folder of them, or - for stdin. The model is linear, or
+    for images an mlp, unless --model says otherwise.
 
     Folders, and files of more than a gigabyte in memory, are read in parts, once, in little memory. Images
     are a .npz file of arrays X and y (or -t NAME), a .npy file with -t LABELS.npy, or a folder with one

@@ -1,4 +1,4 @@
-"""What bounded the work, and how the caller's own networks were trained."""
+"""What a full run takes, and how the caller's own networks were trained."""
 
 from __future__ import annotations
 
@@ -14,20 +14,14 @@ _MOST_NAMES = 8
 
 
 def cost(record: Record) -> tuple[str, ...]:
-    """Return what bounded the work, beside one full run, and how the caller's networks were trained.
+    """Return what one full run takes, and how the caller's networks were trained.
 
-    What it took stands in the headline, and by stage in ``record.timings``.
+    What it took stands in the headline, and by stage in ``record.timings``; what bounded it, under Q2.
     """
-    timings, settings, training = record.timings, record.settings, record.training
+    timings, training = record.timings, record.training
     if not timings.total_s:
         return ()
-    budget = "no time limit" if timings.budget_s is None else f"budget {seconds(timings.budget_s)}"
-    scores = record.evidence.scores
-    measured = "picked by the measured speed" if scores is not None else "nothing was trained"
-    picked = "as asked" if settings.effort_source == "given" else measured
-    projected = "" if timings.projected_s is None else f", projected {seconds(timings.projected_s)}"
-    full = "" if timings.full_run_s is None else f"; one full run takes {seconds(timings.full_run_s)}"
-    lines = [f"Effort {settings.effort} ({picked}){projected}, {budget}{full}."]
+    lines = [] if timings.full_run_s is None else [f"One full run takes {seconds(timings.full_run_s)}."]
     # What workers did, or a run before this one, is not known of networks of another library.
     engine = None if training is None else training.engine
     is_known = engine not in ("keras", "skorch") or (

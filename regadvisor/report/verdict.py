@@ -166,8 +166,11 @@ def _helps(record: Record, scores: ScoreEvidence) -> tuple[str, ...]:
     if claim.support < TOSS_UP:
         if found.reply == "better":  # then a signal is what is not shown
             return (f"{less} ({bound}), but the model is not shown to do better than always guessing.",)
-        said = f"Regularizing is not shown to help: the loss is {_between(found)}."
-        return (said, *_at_best(record.strength.regularizer.kind, scores))
+        how = f"the loss is {_between(found)}; in doubt a penalty is safer"
+        return (
+            f"Regularizing is not shown to help: {how}.",
+            *_at_best(record.strength.regularizer.kind, scores),
+        )
     claim = of_loss(claim, scores, found)
     helps, own, constant = f"Regularizing helps: {support(claim)}.", losses(scores), scores.constant_loss
     if is_part and (claim.support or 0.0) < REPLY_MASS and found.reply == "better":
