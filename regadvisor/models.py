@@ -217,12 +217,12 @@ def resolve_model(
             "column's; in a module of your own give these columns a layer of theirs, and pass "
             "Recipe(exempt=('its_name.weight',))"
         )
-    if facts.inputs and (isinstance(model, FitFunction) or not is_module(model)):
+    if facts.inputs and not (is_module(model) or getattr(model, "library", None) == "keras"):
         got = model.name if isinstance(model, FitFunction) else type(model).__name__
         got = repr(model) if isinstance(model, str) else got
         raise ParameterError(
-            f"model must be a torch module for a dict or tuple of arrays, got {got}; pass X as one array "
-            "or frame, and take it apart in code of yours"
+            f"model must be a torch module or a Keras model for a dict or tuple of arrays, got {got}; pass X "
+            "as one array or frame, and take it apart in code of yours"
         )
     if isinstance(model, FitFunction):
         from regadvisor.families.fitted.family import FittedFamily

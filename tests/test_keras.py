@@ -315,13 +315,50 @@ def test_a_model_without_an_input_is_built_for_the_features(cancer: Any) -> None
 def test_several_inputs_go_into_a_fit_function(cancer: Any) -> None:
     ends = [keras.Input((15,)), keras.Input((15,))]
     model = keras.Model(ends, layers.Dense(2)(layers.Concatenate()(ends)))
-    with pytest.raises(ParameterError, match=r"got 2 inputs; split the columns of one: .*fit_function"):
+    with pytest.raises(ParameterError, match=r"got 2 inputs; pass X as a tuple of arrays.*fit_function"):
         advise(*cancer, model=model, recipe=Recipe(epochs=1))
+    both = keras.Model(ends[0], [layers.Dense(1)(ends[0])] * 2)
+    with pytest.raises(ParameterError, match=r"got 2 outputs; ask about one of them: keras.Model\("):
+        advise(cancer[0][:, :15], cancer[1], model=both, recipe=Recipe(epochs=1))
     whole = keras.Input((30,))
     split = keras.Model(whole, model([whole[:, :15], whole[:, 15:]]))
     advice = advise(*cancer, model=split, recipe=Recipe(epochs=1), budget=0, whole_picture=True)
     (inside,) = (layer for layer in advice.apply(split).layers if hasattr(layer, "layers"))
     assert float(inside.layers[-1].kernel_regularizer.l2) == pytest.approx(advice.regularizer.l2 / 2)
+
+
+def test_several_arrays_go_into_the_inputs_of_a_model(cancer: Any, tmp_path: Any) -> None:
+    rows, y = cancer
+    codes = (rows[:, :3] > rows[:, :3].mean(axis=0)).astype(int)
+    X = {"codes": codes, "steps": rows[:, 10:].reshape(-1, 10, 2), "numbers": 100 * rows[:, :10]}
+
+    def make() -> Any:
+        ends = [keras.Input((10,), name="numbers"), keras.Input((3,), name="codes")]
+        ends.append(keras.Input((10, 2), name="steps"))
+        with own_randomness(0):
+            parts = [ends[0], layers.Flatten()(layers.Embedding(2, 2)(ends[1])), layers.Flatten()(ends[2])]
+            hidden = layers.Dropout(0.2)(layers.Dense(8, "relu")(layers.Concatenate()(parts)))
+            model = keras.Model(ends, layers.Dense(1, "sigmoid")(hidden))
+        model.compile(keras.optimizers.Adam(0.02), "binary_crossentropy")
+        return model
+
+    model, recipe = make(), Recipe(epochs=8, batch_size=32)
+    advice = advise(X, y, model=model, recipe=recipe, effort="quick", folds=2)
+    assert advice.record.training.is_stacked
+    built = advice.build().fit(X, y)
+    shares = built.predict_proba(X)
+    assert built.score(X, y) > 0.8
+    kernels = [layer for layer in advice.apply(model).layers if hasattr(layer, "kernel_regularizer")]
+    assert len(kernels) == 2
+    in_order = (X["numbers"], X["codes"], X["steps"])
+    ordered = advise(in_order, y, model=make, recipe=recipe, budget=0).build().fit(in_order, y)
+    assert ordered.score(in_order, y) > 0.8
+    advice.to_json(tmp_path / "advice.json")
+    again = Advice.load(tmp_path / "advice.json").build(module=model).fit(X, y)
+    np.testing.assert_allclose(again.predict_proba(X), shares, rtol=1e-5)
+    for other in (X | {"more": codes}, {"codes": codes, "steps": X["steps"], "other": rows}, in_order[:2]):
+        with pytest.raises(ParameterError, match=r"an input for each array of X \((codes|2 arrays)"):
+            advise(other, y, model=model, recipe=recipe)
 
 
 def test_a_range_is_told_of_the_strength_that_is_not_0(advised: Any) -> None:

@@ -446,7 +446,7 @@ def test_rows_of_different_shapes_and_wrong_inputs_are_refused() -> None:
         advise({"a": np.zeros((30, 2)), "b": np.zeros((30, 2))}, [0, 1] * 15, model="mlp")
     own = fit_function(lambda regularizer, X, y, seed: None)
     with pytest.raises(
-        ParameterError, match=r"torch module for a dict or tuple of arrays, got your function;"
+        ParameterError, match=r"Keras model for a dict or tuple of arrays, got your function;"
     ):
         advise((np.zeros((30, 2)), np.zeros((30, 2))), [0, 1] * 15, model=own)
 

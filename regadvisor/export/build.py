@@ -15,7 +15,6 @@ from regadvisor.families.fitted.function import FitFunction
 from regadvisor.families.fitted.own_library import own_function
 from regadvisor.families.linear.build import build_linear
 from regadvisor.families.pipeline import AdvisedPipeline
-from regadvisor.families.preprocess import make_preprocessor
 from regadvisor.records import DataFacts, Training
 from regadvisor.regularizer import Regularizer
 
@@ -71,10 +70,8 @@ def _build_fitted(
     model = (FittedLabels if training.has_label_loss else kind)(
         function, random_state=training.seed
     ).set_params(**regularizer.strengths())
-    ours = [("preprocess", make_preprocessor(facts, for_network=False))] if function.encode else []
-    if function.steps is not None:
-        ours = [("preprocess", clone(function.steps))]
-    return AdvisedPipeline([*ours, ("model", model)])
+    first = function.preprocessor(facts) if function.steps is None else clone(function.steps)
+    return AdvisedPipeline([*([] if first is None else [("preprocess", first)]), ("model", model)])
 
 
 def build_network(

@@ -21,7 +21,7 @@ from regadvisor.families.fitted.library import Fitted
 from regadvisor.families.fitted.losses import NAMED, ColumnLoss, Floats, RowLoss, usual_loss
 from regadvisor.families.fitted.predicted import ABOUT, class_probabilities, predictions
 from regadvisor.families.preprocess import make_preprocessor
-from regadvisor.records import Note, Training
+from regadvisor.records import DataFacts, Note, Training
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, STRENGTHS, Coupling, Kind, Regularizer
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ class FitFunction:
     stacks: KerasFit | SkorchFit | None = None
     #: What a reader should know of it.
     notes: tuple[Note, ...] = ()
+
+    def preprocessor(self, facts: DataFacts) -> Any:
+        """Return unfitted steps of ours; None: rows go in as they were passed."""
+        if facts.inputs:
+            from regadvisor.families.neural.image_encoding import module_preprocessor
+
+            return module_preprocessor(facts, "standard" if self.encode else "none", None)
+        return make_preprocessor(facts, for_network=False) if self.encode else None
 
     @property
     def coupling(self) -> Coupling:
@@ -243,7 +251,8 @@ class FunctionLearner(Learner):
     def on(self, table: Table, X: Any) -> Table:
         """Return the table with X, and what a reader should know of the function."""
         notes = (*table.notes, *self.function.notes)
-        return replace(table, given=X, steps=self.function.steps, notes=notes)
+        given = None if table.facts.inputs else X  # several arrays stand side by side in the table
+        return replace(table, given=given, steps=self.function.steps, notes=notes)
 
     def loss(self, sample: Table) -> RowLoss:
         """Return the loss that the caller named, or the usual one of the task."""
@@ -269,9 +278,8 @@ class FunctionLearner(Learner):
 
     def encoder(self, sample: Table) -> Encoder:
         """Return our preprocessing if it is asked for; else rows as they are."""
-        if self.function.encode or sample.steps is not None:
-            return make_encoder(sample, lambda: make_preprocessor(sample.facts, for_network=False))
-        return AsGiven(sample)
+        ours = self.function.preprocessor(sample.facts)
+        return AsGiven(sample) if ours is sample.steps is None else make_encoder(sample, lambda: ours)
 
     def check(self, X: Any) -> None:
         """Look at a Keras model or a net with a few encoded rows."""

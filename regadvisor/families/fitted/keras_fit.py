@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from regadvisor.errors import ParameterError, RegadvisorError
 from regadvisor.families.fitted.keras_model import (
     LOCK,
     built_for,
+    compile_like,
     is_squared,
     loss_name,
     n_outputs,
     n_rates,
     only_loss,
+    own_optimizer,
     own_randomness,
     reads_logits,
     with_regularizer,
@@ -29,7 +32,9 @@ from regadvisor.families.fitted.library import FIRST_ROWS, Fitted, Library, numb
 from regadvisor.families.fitted.trained_loss import TrainedLoss
 from regadvisor.families.neural.own_loss import name_of_loss, sees_raw
 from regadvisor.foreign import is_of
+from regadvisor.records import InputFacts
 from regadvisor.regularizer import Regularizer
+from regadvisor.words import counted, joined
 
 if TYPE_CHECKING:
     from regadvisor.families.fitted.keras_network import KerasNetwork
@@ -52,6 +57,43 @@ def made_by(model: Any, shape: tuple[int, ...], n_outputs: int) -> Any:
 
     known = {"n_features": math.prod(shape), "n_outputs": n_outputs, "input_shape": shape}
     return model(**{name: known[name] for name in asked_for(model)})
+
+
+def with_one_input(model: Any, inputs: tuple[InputFacts, ...]) -> Any:
+    """Return a Keras model of several inputs as one of flat rows, which hold its arrays side by side.
+
+    `model`: or a factory of one. Arrays by name go to the inputs of these names.
+
+    Raises ParameterError if the model has other inputs.
+    """
+    if not is_of(model, "keras"):
+
+        @wraps(model)
+        def made(**known: Any) -> Any:
+            return with_one_input(model(**known), inputs)
+
+        return made
+    import keras
+
+    names, theirs = [each.name for each in inputs], [each.name for each in getattr(model, "inputs", ())]
+    if len(names) != len(theirs) or (names[0] is not None and set(names) != set(theirs)):
+        given = counted(len(names), "array") if names[0] is None else joined(map(str, names))
+        raise ParameterError(
+            f"model must have an input for each array of X ({given}), got {joined(theirs) or 'none'}; name "
+            "them as X does: keras.Input(shape, name=...)"
+        )
+    stops = np.cumsum([math.prod(each.shape) for each in inputs]).tolist()
+    rows = keras.Input((stops[-1],))
+    parts = [
+        keras.layers.Reshape(each.shape)(rows[:, start:stop])
+        for each, start, stop in zip(inputs, [0, *stops], stops, strict=False)
+    ]
+    by_name = dict(zip(names, parts, strict=True))
+    new = keras.Model(rows, model(parts if names[0] is None else [by_name[name] for name in theirs]))
+    if model.compiled:
+        compile_like(new, model, decay=own_optimizer(model).weight_decay or 0.0)
+    new.history = getattr(model, "history", None)
+    return new
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,5 +308,7 @@ def _gives_shares(model: Any) -> bool:
 def _ends_in(model: Any) -> str:
     """Return the name of the activation that the last layer has, or is."""
     last = model.layers[-1]
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
     activation = getattr(last, "activation", last)
     return str(getattr(activation, "__name__", type(activation).__name__)).lower()

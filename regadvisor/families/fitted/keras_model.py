@@ -83,7 +83,7 @@ def with_regularizer(model: Any, regularizer: Regularizer, *, seed: int | None =
             "not; call model.compile(optimizer=keras.optimizers.AdamW(...), loss=...)"
         )
     if model.compiled:
-        _compile_like(new, model, decay=strengths["l2"] if is_decoupled else 0.0)
+        compile_like(new, model, decay=strengths["l2"] if is_decoupled else 0.0)
     if is_decoupled and strengths["l1"]:
         _soften_after_steps(keras, new, strengths["l1"])
     return new
@@ -324,7 +324,7 @@ def is_squared(model: Any) -> bool:
     return loss_name(model) in _SQUARED
 
 
-def _compile_like(new: Any, model: Any, *, decay: float) -> None:
+def compile_like(new: Any, model: Any, *, decay: float) -> None:
     """Compile `new` as `model` is, with a new optimizer of this weight decay."""
     keras = _keras()
     settings = {key: _renewed(keras, value) for key, value in model._compile_config.config.items()}

@@ -54,6 +54,10 @@ def own_function(model: Any, facts: DataFacts, features: Any, recipe: Recipe | N
     first = model if is_net or is_of(model, "keras") else _drawn_keras(model, facts)
     if first is None:
         return None
+    if facts.inputs and not is_net:
+        from regadvisor.families.fitted.keras_fit import with_one_input
+
+        model, first = with_one_input(model, facts.inputs), with_one_input(first, facts.inputs)
     encode = steps is None and _is_encoded(first, facts, features, recipe)
     if is_net:
         return _skorch(model, facts, recipe, encode=encode, steps=steps)
@@ -156,11 +160,15 @@ def _keras(model: Any, first: Any, facts: DataFacts, recipe: Recipe | None, *, e
     with_regularizer(first, Regularizer())  # says what is wrong with it before anything is trained
     for side in ("inputs", "outputs"):
         if len(getattr(first, side, None) or ()) > 1:
-            do = "split the columns of one: keras.Model(x, model([x[:, :10], x[:, 10:]])); or "
+            do = {
+                "inputs": "pass X as a tuple of arrays, one for each, or split the columns of one: "
+                "keras.Model(x, model([x[:, :10], x[:, 10:]]))",
+                "outputs": "ask about one of them: keras.Model(model.input, model.outputs[0])",
+            }
             raise ParameterError(
-                "model must have one input and one output to be asked about, got "
-                f"{len(getattr(first, side))} {side}; {do if side == 'inputs' else ''}train it in a "
-                "function: regadvisor.fit_function(fit)"
+                f"model must have one output, and an input for each array of X, got "
+                f"{len(getattr(first, side))} {side}; {do[side]}; or train it in a function: "
+                "regadvisor.fit_function(fit)"
             )
     if first.compiled and first.loss is None:
         raise ParameterError(
