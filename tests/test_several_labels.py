@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from regadvisor import Advice, AdvisedClassifier, DataError, ParameterError, Recipe, advise
+from regadvisor import Advice, AdvisedClassifier, DataError, ParameterError, Recipe, Regularizer, advise
+from regadvisor.report.verdict import use
 
 X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, random_state=0)
 
@@ -29,6 +31,9 @@ def test_the_loss_is_the_mean_over_the_labels() -> None:
     scores = advice.record.evidence.scores
     assert scores.loss_name == "log loss (mean of 3 labels)"
     assert " · 3 labels, each 0 or 1 · " in advice.to_text(width=200)
+    strength = replace(advice.record.strength, regularizer=Regularizer(l1=0.01))
+    said = use(replace(advice.record, strength=strength))  # labels are not standardised, as targets are
+    assert said.endswith("on standardised features")
     shares = np.tile(Y.mean(axis=0), (len(Y), 1))
     constant = np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)])
     assert scores.constant_loss == pytest.approx(constant, rel=0.03)

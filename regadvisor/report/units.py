@@ -9,7 +9,7 @@ from regadvisor.conversions import elasticnet_params, logistic_params, raw_targe
 from regadvisor.family_spec import spec_of
 from regadvisor.records import Record, Training
 from regadvisor.regularizer import Regularizer
-from regadvisor.words import number
+from regadvisor.words import joined, number, titled
 
 #: Estimators of the caller's own whose parameters are those of the linear family.
 _OURS = ("LogisticRegression", "Ridge", "Lasso", "ElasticNet", "LinearRegression")
@@ -113,6 +113,21 @@ def in_code(record: Record) -> str:
         said = [f"{_call('Regularizer', penalties, digits)}.{optimizer}"]
         said += [_call("Dropout", {"p": own.dropout}, digits)] if own.dropout else []
     return ", ".join(said)
+
+
+def where(record: Record) -> str:
+    """Return which features and targets the strength is for where the caller's own model does not say so."""
+    training, data = record.training, record.data
+    free = () if data is None else data.unpenalised
+    is_linear = training is not None and (training.family == "linear" or training.estimator is not None)
+    # Steps may also stand inside of a wrapper, such as OneVsRestClassifier(make_pipeline(...)).
+    has_steps = bool(training and training.steps) or any(note.code == "own-steps" for note in record.notes)
+    names = joined(map(titled, free), most=3)
+    is_ours = training is not None and training.family == "linear"  # labels are not standardised, either
+    by_targets = is_ours and data is not None and bool(data.targets and record.strength.regularizer.l1)
+    scaled = [*["features"] * (not has_steps), *["targets"] * by_targets] if is_linear else []
+    said = f" on standardised {joined(scaled)}" if scaled else ""
+    return said + (f", {names} without a penalty" if free else "")
 
 
 def _call(name: str, arguments: Mapping[str, float | str], digits: int, *, first: str = "") -> str:

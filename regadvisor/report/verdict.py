@@ -21,7 +21,7 @@ from regadvisor.records import (
 )
 from regadvisor.regularizer import KINDS, LABELS, Kind
 from regadvisor.report.phrases import likely, of_loss, sentence, short_label, strengths, support
-from regadvisor.report.units import in_code
+from regadvisor.report.units import in_code, where
 from regadvisor.thresholds import INTERVAL, LOST_MASS, REPLY_MASS, TOSS_UP
 from regadvisor.words import (
     about,
@@ -36,7 +36,6 @@ from regadvisor.words import (
     percent,
     seconds,
     spread,
-    titled,
 )
 
 #: Losses that no constant makes smaller than the mean, or the shares of the classes.
@@ -80,27 +79,13 @@ def use(record: Record) -> str:
     code, default = in_code(record), record.strength.source == "default"
     if not code:
         return f"{regularizer.label}, {'default ' if default else ''}{strengths(regularizer, 2)}"
-    return f"{regularizer.label}: {code}{_where(record)}{', a default strength' if default else ''}"
+    return f"{regularizer.label}: {code}{where(record)}{', a default strength' if default else ''}"
 
 
 def in_comment(record: Record) -> str:
     """Return what to use, and the strength that code beside it may name instead."""
     is_told = record.strength.source == "default" or not in_code(record)
     return f"Use {use(record)}{'' if is_told else f' ({strengths(record.strength.regularizer)})'}."
-
-
-def _where(record: Record) -> str:
-    """Return which features and targets the strength is for where the caller's own model does not say so."""
-    training, data = record.training, record.data
-    free = () if data is None else data.unpenalised
-    is_linear = training is not None and (training.family == "linear" or training.estimator is not None)
-    # Steps may also stand inside of a wrapper, such as OneVsRestClassifier(make_pipeline(...)).
-    has_steps = bool(training and training.steps) or any(note.code == "own-steps" for note in record.notes)
-    names = joined(map(titled, free), most=3)
-    by_targets = data is not None and bool(data.targets and record.strength.regularizer.l1)
-    scaled = [*["features"] * (not has_steps), *["targets"] * by_targets] if is_linear else []
-    said = f" on standardised {joined(scaled)}" if scaled else ""
-    return said + (f", {names} without a penalty" if free else "")
 
 
 def main_claim(record: Record) -> Claim | None:

@@ -189,6 +189,7 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
     contrast, column = np.unravel_index(int(pick), size.shape)
     parts = ("from the first third to the last", "from the rest to the middle third")[int(contrast)]
     n_found = int(found.any(axis=0).sum())
+    said = _drifting(n_found, names, names[int(column)], is_target=what.endswith("target"))
     return ShiftTest(
         what=what,
         verdict="different" if n_found else "equivalent",
@@ -196,19 +197,26 @@ def _block_test(values: NDArray[np.float64], names: tuple[str, ...], n_blocks: i
         effect=float(size[contrast, column]),
         unit="standard deviations",
         p_value=float(adjusted[contrast, column]),
-        text=f"{_drifting(n_found, names, names[int(column)])}: {parts} it moves by "
-        f"{smd[contrast, column]:+.2f} standard deviations",
+        text=f"{said}: {parts} it moves by {smd[contrast, column]:+.2f} standard deviations",
     )
 
 
-def _drifting(n_found: int, names: tuple[str, ...], most: str) -> str:
-    """Return how many inputs drift, and which most of all.
+def _drifting(n_found: int, names: tuple[str, ...], most: str, *, is_target: bool) -> str:
+    """Return whether the target drifts, or how many inputs do, and which most of all.
 
-    >>> _drifting(1, ("target",), "target"), _drifting(1, ("a", "b"), "b")
-    ('the target drifts', 'b drifts')
+    Examples
+    --------
+    >>> _drifting(2, ("target = no", "target = yes"), "target = yes", is_target=True)
+    'the target drifts, most of all yes'
+    >>> _drifting(1, ("a", "b"), "b", is_target=False), _drifting(2, ("a", "b"), "b", is_target=False)
+    ('b drifts', '2 of 2 inputs drift, most of all b')
     """
+    drifts = "drifts" if n_found else "does not drift"
+    if is_target:
+        of = most.removeprefix("target").lstrip(" =")
+        return f"the target {drifts}" + (f", most of all {of}" if of else "")
     if n_found == 1 or len(names) == 1:
-        return f"{'the target' if most == 'target' else most} {'drifts' if n_found else 'does not drift'}"
+        return f"{most} {drifts}"
     return f"{n_found} of {len(names)} inputs drift, most of all {most}"
 
 
