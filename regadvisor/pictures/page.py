@@ -12,7 +12,7 @@ from regadvisor.flowchart.chart import Chart, limited, resolve, sparse_first
 from regadvisor.pictures.draw import to_svg
 from regadvisor.records import Record, Step
 from regadvisor.regularizer import DROPOUT_KINDS, KINDS, Kind
-from regadvisor.report.html import Picture, to_page
+from regadvisor.report.html import to_page
 from regadvisor.report.phrases import clean
 from regadvisor.report.view import mapped, view
 
@@ -34,19 +34,12 @@ def chart_svg(record: Record) -> Svg:
     return Svg(draw.to_svg(_chart(record), mapped(record.walk, clean)))
 
 
-def _pictures(record: Record) -> Iterator[tuple[str, Picture]]:
+def _pictures(record: Record) -> Iterator[tuple[str, str]]:
     with suppress(ParameterError):  # a chart of the caller's own
-        yield "chart", Picture(svg=chart_svg(record))
+        yield "chart", chart_svg(record)
     for kind in ("kinds", "strength", "growth", "features", "sample"):
         with suppress(ParameterError):  # nothing of the kind was measured
-            yield kind, Picture(svg=to_svg(record, kind), caption=_CAPTIONS.get(kind, ""))
-
-
-#: What a picture cannot say itself.
-_CAPTIONS = {
-    "kinds": "Compared on rows that did not choose the strength. Each loss in the table is the best of "
-    "several, so it looks a little better."
-}
+            yield kind, to_svg(record, kind)
 
 
 #: Which penalties a model may lack; the chart is then another one.

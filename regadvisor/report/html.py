@@ -7,7 +7,6 @@ jinja2. Pictures come in as finished SVG, so a page without them needs nothing h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -23,31 +22,21 @@ if TYPE_CHECKING:
 _TEMPLATES = files("regadvisor.report") / "templates"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A finished picture: SVG that may stand in a page as it is, and what a person reads off it."""
-
-    svg: str
-    caption: str = ""
-
-
 def to_page(
     view: View,
     record: Record,
     *,
-    pictures: Mapping[str, Picture] | None = None,
+    pictures: Mapping[str, str] | None = None,
     snippets: Mapping[str, str] | None = None,
 ) -> str:
     """Return the report as an HTML page; the same record gives the same page.
 
-    `pictures`: by "chart", "kinds", "strength", "growth", "features", "sample". `snippets`: code by library.
+    `pictures`: finished SVG by "chart", "kinds", "strength", "growth", "features", "sample". `snippets`: code
+    by library.
     """
     from markupsafe import Markup
 
-    drawn = {
-        name: {"svg": Markup(picture.svg), "caption": picture.caption}  # noqa: S704 (escaped when drawn)
-        for name, picture in (pictures or {}).items()
-    }
+    drawn = {name: Markup(svg) for name, svg in (pictures or {}).items()}  # noqa: S704 (escaped when drawn)
     return _filled(
         "report.html", view=view, pictures=drawn, snippets=dict(snippets or {}), reproduce=_reproduce(record)
     )
