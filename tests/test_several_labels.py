@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from regadvisor.report.verdict import use
 X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=3, random_state=0)
 
 
-def test_the_loss_is_the_mean_over_the_labels() -> None:
+def test_the_loss_is_the_mean_over_the_labels(tmp_path: Path) -> None:
     advice = advise(X, Y, effort="quick", folds=3)
     scores = advice.record.evidence.scores
     assert scores.loss_name == "log loss (mean of 3 labels)"
@@ -37,7 +38,8 @@ def test_the_loss_is_the_mean_over_the_labels() -> None:
     shares = np.tile(Y.mean(axis=0), (len(Y), 1))
     constant = np.mean([log_loss(Y[:, j], shares[:, j]) for j in range(3)])
     assert scores.constant_loss == pytest.approx(constant, rel=0.03)
-    fitted = advice.build().fit(X, Y)
+    advice.to_json(tmp_path / "advice.json")
+    fitted = Advice.load(tmp_path / "advice.json").build().fit(X, Y)  # nothing of it is the caller's own
     assert fitted.predict(X).shape == Y.shape
     assert fitted.predict(X).dtype.kind == "i"
     own = [log_loss(Y[:, j], each[:, 1]) for j, each in enumerate(fitted.predict_proba(X))]

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 
 from regadvisor.errors import ParameterError
 from regadvisor.export.applied import built
@@ -39,6 +41,12 @@ def build_model(
     that the recipe had, by their names there; they are not part of a record.
     """
     if training.estimator is not None:
+        if module is None and training.objective == (
+            "MultiOutputClassifier(estimator=LogisticRegression())",
+        ):
+            module = MultiOutputClassifier(
+                LogisticRegression()
+            )  # what several labels are asked of by default
         if module is None:
             raise ParameterError(
                 f"module must be the estimator that this advice is about ({training.estimator}), got None: "
