@@ -74,6 +74,14 @@ def test_every_parameter_has_a_reason(module: nn.Module) -> None:
     assert [name for name, _ in module.named_parameters()] == list(why)
 
 
+def test_biases_are_exempt_whatever_their_shape() -> None:
+    net = nn.Linear(2, 3)
+    net.bias = nn.Parameter(
+        torch.zeros(4, 3)
+    )  # of several networks side by side, or of embeddings of numbers
+    assert audit(net).penalised == ("weight",)
+
+
 def test_dropout_that_is_set_and_that_stays_and_what_regularizes_already(module: nn.Module) -> None:
     found = audit(module)
     places = {each.name: (each.rate, each.is_set) for each in found.dropout}

@@ -71,11 +71,6 @@ class Codes(AlwaysDropping):
         return self.codes(x).mean(1)
 
 
-class SoftmaxInside(AlwaysDropping):
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.log_softmax(self.layer(x), dim=1)
-
-
 class Unlimited(AlwaysDropping):
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x) / 0.0
@@ -101,7 +96,6 @@ class WithLabels(nn.Linear):
         (nn.Linear(8, 5), r"\(rows, 2\) for 2 classes, got \(7, 5\)"),
         (nn.Sequential(nn.Linear(8, 2), nn.Softmax(1)), "logits"),
         (nn.Sequential(nn.Linear(8, 1), nn.Sigmoid()), "logits"),
-        (SoftmaxInside, "logits"),
         (nn.Linear(8, 2).double(), "float32, got torch.float64 in 'weight'; call .float"),
         (nn.Linear(8, 2, dtype=torch.cfloat), "got torch.complex64 in 'weight'; hold real and imaginary"),
         (
@@ -118,7 +112,7 @@ class WithLabels(nn.Linear):
         (nn.Dropout(), "got a dropout layer|parameters to train"),
         (AlwaysDropping, "training=self.training"),
         (WithLabels, r"forward\(x\) must return the predictions; the loss goes into Recipe\(loss="),
-        (nn.Sequential(nn.Linear(8, 2), nn.Unflatten(1, (1, 2, 1))), r"flatten it by Recipe\(output=lambda"),
+        (nn.Sequential(nn.Linear(8, 8), nn.Unflatten(1, (2, 2, 2))), r"take it out by Recipe\(output="),
         (TwoInputs, r"TypeError: .*'v'.*; pass several inputs as a dict or a tuple"),
         (Codes, r"FloatTensor.*codes, Embedding, takes 5 different.*\(rows, tokens\) of integers"),
         (

@@ -150,6 +150,19 @@ class Two(nn.Module):
         return self.head(torch.cat([self.table(numbers), self.words(words).mean(1)], dim=1))
 
 
+class Packed(nn.Module):
+    """As tutorials on texts have it: token ids, padded, and the length of each row."""
+
+    def __init__(self, n_outputs: int) -> None:
+        super().__init__()
+        self.words, self.steps, self.head = nn.Embedding(20, 8), nn.LSTM(8, 12), nn.Linear(12, n_outputs)
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
+        embedded = self.words(words.T)
+        packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths, enforce_sorted=False)
+        return self.head(self.steps(packed)[1][0][-1])
+
+
 class Lazy(nn.Module):
     def __init__(self, n_outputs: int) -> None:
         super().__init__()
@@ -181,6 +194,11 @@ def rows_of_table(n: int = 200) -> tuple[pd.DataFrame, Any]:
 def two_inputs() -> tuple[dict[str, Any], Any]:
     tokens, y = words()
     return {"numbers": np.random.default_rng(1).normal(size=(200, 3)), "words": tokens}, y
+
+
+def padded() -> tuple[dict[str, Any], Any]:
+    tokens, y = words()
+    return {"words": tokens, "lengths": np.full(len(tokens), 6)}, y
 
 
 def family_of(model: Any, X: Any, y: Any, recipe: Recipe = FEW_EPOCHS) -> ModuleFamily:
@@ -503,3 +521,20 @@ def test_a_data_set_without_an_end_is_not_waited_for(is_loader: bool, monkeypatc
         DataError, match="without a length must end within 200 rows, got more; give it __len__"
     ):
         unpacked(given, None)
+
+
+def test_what_no_layout_makes_fit_is_said_of_the_likeliest_one() -> None:
+    table = make_table(*digits())
+    family = ModuleFamily(Recurrent(nn.LSTM, 5, 3), table.facts, features=table.X)
+    with pytest.raises(ParameterError, match=r"sequences of 8 steps and 8 channels"):
+        family.prepare(table, make_folds(table, folds=2).folds, seed=0)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_an_array_of_one_axis_is_a_number_for_each_row(in_order: bool) -> None:
+    X, y = padded()
+    advice = advise(tuple(X.values()) if in_order else X, y, model=Packed, recipe=FEW_EPOCHS, budget=0)
+    built = advice.build().set_params(model__recipe=Recipe(epochs=2, batch_size=32))
+    assert built.fit(tuple(X.values()) if in_order else X, y).predict_proba(X).shape == (200, 2)
+    script = advice.snippet("torch")
+    assert "rows[:, 6:7].view(-1).long()" in script

@@ -54,7 +54,6 @@ SQUASHING: dict[str, Callable[[Tensor], Tensor]] = {
 }
 SHARES: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda z: z.softmax(1),
-    "log softmax": lambda z: z.log_softmax(1),
     "shares": lambda z: z.exp().clamp(1e-9, 1e9) / z.exp().clamp(1e-9, 1e9).sum(1, keepdim=True),
 }
 
@@ -185,7 +184,11 @@ def test_logits_of_one_sign_or_a_wide_range_are_logits(model: nn.Module) -> None
 def test_a_loss_of_one_s_own_needs_logits_as_well() -> None:
     with pytest.raises(ParameterError, match=r"BCEWithLogitsLoss for nn\.BCELoss"):
         look_at(Ending(torch.sigmoid, 1), 1, loss=nn.BCELoss())
-    look_at(Ending(SHARES["log softmax"], 2), 2, loss=lambda z, t: -(z * t).sum(1))
+
+
+@pytest.mark.parametrize("loss", [None, nn.NLLLoss(), lambda z, t: -(z * t).sum(1)])
+def test_logarithms_of_probabilities_are_logits(loss: Any) -> None:
+    look_at(Ending(lambda z: z.log_softmax(1), 3), 3, loss=loss)
 
 
 def test_looking_changes_neither_the_module_nor_the_caller_s_luck() -> None:

@@ -12,7 +12,6 @@ from test_module_stack import N_CLASSES, STRENGTHS, architecture_of, trained
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from regadvisor.families.neural.dropout import set_rate
 from regadvisor.families.neural.module.dropout import Feed
 from regadvisor.families.neural.module.recurrent import with_fed_recurrence
 
@@ -130,6 +129,6 @@ def test_packed_sequences_run_one_by_one_with_the_rate_inside() -> None:
     flat = trained(architecture, (8,), [STRENGTHS["none"], STRENGTHS["dropout"]]).stack.flat
     assert not torch.equal(flat[0], flat[1])
     module = Packed().train()
-    set_rate(module.cell, 0.0)
+    module.cell.dropout = 0.0
     x = torch.randn(4, 8)
     assert torch.equal(module(x), module(x))

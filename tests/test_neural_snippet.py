@@ -264,6 +264,7 @@ FORMS: dict[str, tuple[int, int, Any, Any]] = {
     "heads": (3, 6, None, lambda out, x: out.view(-1, 2, 3)),
     "heads of a number": (0, 2, None, lambda out, x: out.view(-1, 2, 1)),
     "heads of a logit": (2, 2, None, lambda out, x: out.view(-1, 2, 1)),
+    "several axes": (3, 3, None, lambda out, x: out.view(-1, 3, 1, 1)),
 }
 
 
@@ -285,7 +286,7 @@ def test_what_a_module_returns_is_taken_as_it_was_in_training(form: str, library
     advised = Regularizer(l2=1.0, coupling="decoupled")
     pipeline = build_network(table.facts, advised, training, module=module)
     ask = {"training": training, "regularizer": advised, "library": library}
-    if library == "skorch" and (training.output is not None or "heads" in form):
+    if library == "skorch" and (training.output is not None or len(training.output_shape or ()) > 1):
         with pytest.raises(ParameterError, match=r"use snippet\('torch'\)"):
             torch_snippet(Pipeline(pipeline.steps[:-1]), table.facts, **ask)
         return

@@ -17,6 +17,7 @@ from regadvisor import ParameterError, Recipe, advise
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.estimator import NetworkRegressor
 from regadvisor.families.neural.family import MLPFamily
+from regadvisor.families.neural.losses import mean_loss, row_losses
 from regadvisor.families.neural.module.family import ModuleFamily
 from regadvisor.families.neural.own_loss import constant_outputs, name_of_loss, sees_raw
 from regadvisor.sampling.folds import make_folds
@@ -224,3 +225,56 @@ def test_a_loss_of_more_outputs_than_targets_is_refused(model: Any, loss: Any) -
         match=r"(loss|model) must .*more outputs than targets, such as a mean and a variance, cannot be used",
     ):
         advise(X, AMOUNTS, model=model, recipe=Recipe(loss=loss, epochs=1), effort="quick", folds=2)
+
+
+# ------------------------------------------------------------------------------------ codes of classes
+
+CODES = (np.argsort(np.argsort(X[:, 0])) * 3) // len(X)
+WEIGHT = torch.tensor([1.0, 2.0, 4.0])
+
+
+def gathered(outputs: Tensor, codes: Tensor) -> Tensor:
+    return -outputs.log_softmax(1).gather(1, codes.view(-1, 1)).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "weight"),
+    [
+        (nn.CrossEntropyLoss(weight=WEIGHT), WEIGHT),
+        (nn.NLLLoss(weight=WEIGHT), WEIGHT),
+        (nn.CrossEntropyLoss(ignore_index=0), torch.tensor([0.0, 1.0, 1.0])),
+        (gathered, torch.ones(3)),
+        (functional.nll_loss, torch.ones(3)),
+    ],
+)
+def test_a_loss_of_classes_gets_their_codes_as_in_the_caller_s_loop(loss: Any, weight: Tensor) -> None:
+    codes = torch.arange(12) % 3
+    outputs = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)).log_softmax(1)
+    one_hot = functional.one_hot(codes, 3).float()
+    assert float(mean_loss(loss, outputs, one_hot)) == pytest.approx(float(loss(outputs, codes)))
+    rows = row_losses(outputs[None], one_hot, is_classification=True, own=loss)[0]
+    expected = weight[codes] * functional.nll_loss(outputs, codes, reduction="none")
+    np.testing.assert_allclose(rows, expected, rtol=1e-5)
+
+
+def test_a_loss_of_logarithms_of_probabilities_is_held_against_the_class_shares() -> None:
+    table, recipe = make_table(X, CODES), Recipe(loss=nn.NLLLoss(), epochs=1)
+    folds = make_folds(table, folds=2).folds
+    net = nn.Sequential(nn.Linear(3, 3), nn.LogSoftmax(1))
+    prepared = ModuleFamily(net, table.facts, recipe=recipe).prepare(table, folds, seed=0)
+    assert prepared.constant_losses.mean() == pytest.approx(np.log(3), rel=0.01)
+    for family in (MLPFamily(recipe), ModuleFamily(net[0], table.facts, recipe=recipe)):
+        with pytest.raises(
+            ParameterError, match=r"NLLLoss, which falls without end.*end the module in log_softmax"
+        ):
+            family.prepare(table, folds, seed=0)
+
+
+def test_a_loss_that_leaves_rows_without_a_number_is_refused() -> None:
+    def ignoring(outputs: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            outputs, target.argmax(1), ignore_index=0
+        )  # of such a row alone 0 / 0
+
+    with pytest.raises(ParameterError, match="loss must give finite numbers, got nan"):
+        advise(X, CODES, model="mlp", recipe=Recipe(loss=ignoring, epochs=1))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from regadvisor import ParameterError, Recipe
+from regadvisor import ParameterError, Recipe, audit
 from regadvisor.data.source import make_table
 from regadvisor.families.neural.dropout import with_dropout
 from regadvisor.families.neural.module.family import ModuleFamily
@@ -188,6 +188,32 @@ class Locked(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * functional.dropout(torch.ones_like(x[:1]), self.p, self.training)
+
+
+class Functional(nn.Module):
+    """As much public code has it: the rate is a number that forward() hands to the function."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 6), nn.Linear(6, 1)
+        self.dropout, self.kept_dropout = rate, 0.7  # nothing reads the second one
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(functional.dropout(self.first(x), p=self.dropout, training=self.training))
+
+
+def test_a_rate_that_the_caller_s_code_reads_is_trained_and_set() -> None:
+    found = audit(nn.Sequential(Functional(0.9))).dropout
+    assert [(each.name, each.rate, each.is_set) for each in found] == [("0.dropout", 0.9, True)]
+    applied: Any = with_dropout(Functional(0.9), 0.3)
+    assert (applied.dropout, applied.kept_dropout) == (0.3, 0.7)
+    facts = make_table(X.numpy(), np.arange(40) / 2).facts
+    kinds = [ModuleFamily(lambda own=rate: Functional(own), facts).kinds for rate in (0.9, 0.0)]
+    assert ["dropout" in each for each in kinds] == [True, False]
+    weights = trained(0.0, 0.5, factory=lambda: Functional(0.9))
+    used = trained(0.0, factory=lambda: Functional(0.0))[0]
+    torch.testing.assert_close(weights[0][: len(used)], used, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(weights[0], weights[1])
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.9])

@@ -173,9 +173,9 @@ def as_inputs(X: Any) -> dict[str, Any] | tuple[Any, ...] | None:
         and all(hasattr(each, "shape") or isinstance(each, list) for each in X.values())
     ):
         return X
-    if isinstance(X, tuple) and 1 < len(X) <= MOST_INPUTS and _arrays_of(X):
-        return X
-    return None
+    parts: tuple[Any, ...] = X if isinstance(X, tuple) else ()
+    axes = [len(getattr(each, "shape", ())) for each in parts]
+    return parts if 1 < len(axes) <= MOST_INPUTS and min(axes) > 0 and max(axes) > 1 else None
 
 
 def _joined(X: dict[str, Any] | tuple[Any, ...]) -> Container:
@@ -200,7 +200,7 @@ def _joined(X: dict[str, Any] | tuple[Any, ...]) -> Container:
                 f"the arrays of X must have equally many rows, got {len(blocks[0])} and {len(array)}"
             )
         is_whole = array.dtype.kind in "iu" and array.dtype.itemsize >= FEWEST_BYTES_OF_CODES
-        shape = array.shape[1:] or (1,)
+        shape = array.shape[1:]
         facts.append(InputFacts(name=name, shape=shape, is_whole=is_whole))
         blocks.append(as_floats(array.reshape(len(array), int(np.prod(shape)))))
     return Container(values=np.hstack(blocks), kind="array", inputs=tuple(facts))

@@ -23,7 +23,8 @@ _MEANING = {
 
 #: Functions that a recipe may have, and what they are.
 _YOURS = {
-    "loss": "of outputs and target, both (rows, outputs): a number for each row, or their mean",
+    "loss": "of outputs and target, both (rows, outputs; codes of classes: target.argmax(1)): a number for "
+    "each row, or their mean",
     "schedule": "share of the steps that is done → factor of lr",
     "augment": "a batch as the module gets it → one of the same shape",
     "output": "what the module returns → its prediction",
@@ -204,6 +205,8 @@ def _shaping(training: Training, facts: DataFacts, library: str) -> tuple[str, s
 
 def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
     """Return what the script says and does about what a module returns."""
+    from regadvisor.families.neural.module.outputs import is_spread
+
     output, shape = training.output, training.output_shape
     taken = "returned"
     if isinstance(output, str):
@@ -212,10 +215,12 @@ def _returned(training: Training, facts: DataFacts) -> dict[str, Any]:
         taken = "output(returned)"
     elif output is not None:
         taken = f"(returned if torch.is_tensor(returned) else returned[{output}])"
+    n_outputs = len(facts.classes or ()) or facts.n_targets
+    if shape is not None and is_spread(shape, n_outputs):
+        taken, shape = f"{taken}.flatten(1)", (n_outputs,)
     is_flat, n_heads = shape == (), shape[0] if shape is not None and len(shape) > 1 else 1
     if is_flat or n_heads > 1:
         taken += ".unsqueeze(1)" if is_flat else ".flatten(0, 1)"
-    n_outputs = len(facts.classes or ()) or facts.n_targets
     if shape is not None:
         n_outputs = shape[-1] if shape else 1
     what = "number" if facts.task == "regression" else "logit"

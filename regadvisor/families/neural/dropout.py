@@ -25,37 +25,27 @@ def takes_masks(part: nn.Module) -> bool:
     return isinstance(part, _LAYERS) and any(type(part).forward is kind.forward for kind in TORCHS)
 
 
-def with_rates_inside(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers that drop units by themselves, at a rate that is a plain number; see :func:`set_rate`.
+def with_rates_inside(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yield the parts that drop units by themselves, with the attribute that is the rate, a plain number.
 
-    Recurrent and attention layers, where a rate of 0 is torch's default and stays off; and dropout layers of
-    the caller's own, whose code is not known.
+    Recurrent and attention layers, where a rate of 0 is torch's default and stays off; dropout layers of the
+    caller's own, whose code is not known; and parts of theirs whose code reads ``self.dropout`` or the like.
 
-    >>> [type(part).__name__ for part in with_rates_inside(nn.TransformerEncoderLayer(4, 2, dropout=0.1))]
-    ['MultiheadAttention']
+    >>> inside = with_rates_inside(nn.TransformerEncoderLayer(4, 2, dropout=0.1))
+    >>> [(type(part).__name__, name) for part, name in inside]
+    [('MultiheadAttention', 'dropout')]
     """
     for part in module.modules():
-        # A recurrent layer drops between its layers, so a single one drops nothing.
-        is_single = isinstance(part, nn.RNNBase) and part.num_layers == 1
-        is_inside = (
-            isinstance(part, nn.RNNBase | nn.MultiheadAttention) and part.dropout > 0 and not is_single
-        )
-        if is_inside or (isinstance(part, _LAYERS) and not takes_masks(part)):
-            yield part
-
-
-def rate_of(part: nn.Module) -> float:
-    """Return the rate of a layer that drops units."""
-    return float(getattr(part, _name(part)))
-
-
-def set_rate(part: nn.Module, rate: float) -> None:
-    """Let a layer drop units at this rate."""
-    setattr(part, _name(part), rate)
-
-
-def _name(part: nn.Module) -> str:
-    return "p" if isinstance(part, _LAYERS) else "dropout"
+        if isinstance(part, nn.RNNBase | nn.MultiheadAttention):
+            # A recurrent layer drops between its layers, so a single one drops nothing.
+            if part.dropout > 0 and getattr(part, "num_layers", 2) > 1:
+                yield part, "dropout"
+        elif isinstance(part, _LAYERS):
+            if not takes_masks(part):
+                yield part, "p"
+        else:
+            own = [name for name, rate in _own_rates(part).items() if rate and "dropout" in name]
+            yield from ((part, name) for name in own if name in _named_in_code(part))
 
 
 def set_dropout(module: nn.Module, rate: float) -> None:
@@ -63,21 +53,21 @@ def set_dropout(module: nn.Module, rate: float) -> None:
 
     Raises ParameterError if dropout is advised and there is nothing to set.
     """
-    parts = [part for part in module.modules() if takes_masks(part)] + list(with_rates_inside(module))
+    parts = [(part, "p") for part in module.modules() if takes_masks(part)]
+    parts += with_rates_inside(module)
     if rate > 0 and not parts:
         raise ParameterError(
             f"module must have a torch.nn.Dropout layer to apply dropout {rate:g} to, got none; add them "
             "behind the hidden layers (dropout written as a function cannot be found)"
         )
-    for part in parts:
-        set_rate(part, rate)
+    for part, name in parts:
+        setattr(part, name, rate)
 
 
 def with_dropout(module: nn.Module, rate: float) -> nn.Module:
     """Return a copy of `module` that drops `rate` of the units wherever it drops any.
 
-    A warning names what cannot be set: rates in layers that are not torch's, and dropout written as a
-    function.
+    A warning names what cannot be set: rates of paths and the like, and dropout written as a function.
 
     Raises ParameterError if a part is of another library, or dropout is advised and the module has none to
     set.
@@ -111,26 +101,33 @@ def unset_dropout(module: nn.Module) -> Iterator[tuple[str, float | None]]:
         if type(part).__module__.startswith("torch."):
             continue
         where = f"{name} ({type(part).__name__})" if name else type(part).__name__
-        rates = {key: value for key, value in vars(part).items() if "drop" in key and _is_rate(value)}
-        yield from ((f"{where}.{key}", float(value)) for key, value in rates.items() if value > 0)
+        rates = _own_rates(part)
+        yield from ((f"{where}.{key}", rate) for key, rate in rates.items() if rate and "dropout" not in key)
         if not rates and not isinstance(part, _LAYERS) and _calls_dropout(part):
             yield where, None
 
 
-def _is_rate(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+def _own_rates(part: nn.Module) -> dict[str, float]:
+    """Return the attributes of a part that look like rates."""
+    rates = (
+        (key, value) for key, value in vars(part).items() if "drop" in key and type(value) in (int, float)
+    )
+    return {key: float(value) for key, value in rates if 0 <= value < 1}
 
 
 def _calls_dropout(part: nn.Module) -> bool:
     """Return whether the caller's code for a part names a dropout function: it cannot be seen otherwise."""
-    named: set[str] = set()
+    return any("dropout" in word and not hasattr(part, word) for word in _named_in_code(part))
+
+
+def _named_in_code(part: nn.Module) -> Iterator[str]:
+    """Yield what the caller's code for a part names, other than that which makes it."""
     for kind in type(part).__mro__:
         if kind.__module__.startswith(("torch.", "builtins")):
             continue
         for key, method in vars(kind).items():
             if isinstance(method, FunctionType) and key != "__init__":
-                names = method.__code__.co_names
+                yield from method.__code__.co_names
                 # Of torch's attention, the rate is an argument.
                 keywords = [const for const in method.__code__.co_consts if isinstance(const, tuple)]
-                named |= {*names, *(word for words in keywords for word in words if word == "dropout_p")}
-    return any("dropout" in word and not hasattr(part, word) for word in named)
+                yield from (word for words in keywords for word in words if word == "dropout_p")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +16,13 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor
 
 from regadvisor.data.table import Table
-from regadvisor.errors import DataError
+from regadvisor.errors import DataError, ParameterError
 from regadvisor.families.base import Fold, Prepared
 from regadvisor.families.estimator.encoder import Encoder, make_encoder
 from regadvisor.families.fitted.losses import constant_losses, usual_loss
 from regadvisor.families.neural.architecture import Architecture
-from regadvisor.families.neural.losses import LossFunction, row_losses
-from regadvisor.families.neural.own_loss import constant_outputs, sees_raw
+from regadvisor.families.neural.losses import LossFunction, are_logarithms, mean_loss, row_losses
+from regadvisor.families.neural.own_loss import check_finite, constant_outputs, name_of_loss, sees_raw
 from regadvisor.families.neural.recipe import Recipe
 from regadvisor.families.neural.schedule import RunPlan
 from regadvisor.families.neural.trainer import TrainingRows
@@ -31,6 +32,8 @@ from regadvisor.thresholds import LARGEST_SINGLE, PROBABILITY_FLOOR
 
 #: Encoded folds larger than this are refused.
 MOST_BYTES = 2_000_000_000
+#: Rows on which the caller's loss is tried before training.
+_MOST_LOOKED_AT = 64
 
 Float32 = NDArray[np.float32]
 
@@ -166,11 +169,11 @@ def encode_target(
     constant = constant_losses(usual_loss(sample), sample, folds)
     is_raw = own_loss is not None and not sample.is_classification and sees_raw(own_loss, sample.targets)
     for number, fold in enumerate(folds):
-        w, start = weight[fold.train], np.zeros(n_outputs)
+        w, shares = weight[fold.train], None
         if sample.is_classification:
             target[number] = np.eye(n_outputs, dtype=np.float32)[sample.y]
             shares = np.bincount(sample.y[fold.train], weights=w, minlength=n_outputs) / w.sum()
-            start = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
+            shares = np.log(np.clip(shares, PROBABILITY_FLOOR, 1.0))
         else:
             for j, y in enumerate(sample.targets.T):
                 mean, sd = (0.0, 1.0) if is_raw else weighted_moments(y[fold.train], w)
@@ -180,7 +183,7 @@ def encode_target(
                 loss_scale[number, j] = 1.0 if own_loss else sd**2 / variance
         if own_loss is not None:
             given = None if sample.weight is None else w / w.mean()
-            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, start, given)
+            constant[fold.test] = _own_constant_losses(own_loss, target[number], fold, shares, given)
     return target, loss_scale, constant
 
 
@@ -188,19 +191,25 @@ def _own_constant_losses(
     loss: LossFunction,
     target: Float32,
     fold: Fold,
-    start: NDArray[np.float64],
+    shares: NDArray[np.float64] | None,
     weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float32]:
-    """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,)."""
+    """Return the held-out losses of the best constant outputs by the caller's loss, shape (n_test,).
+
+    `shares`: logarithms of those of the classes.
+    """
     train, test = torch.from_numpy(target[fold.train]), torch.from_numpy(target[fold.test])
-    outputs = constant_outputs(
-        loss,
-        train,
-        torch.as_tensor(start, dtype=torch.float32),
-        weight=None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
-    )
-    outputs = outputs.expand(1, len(test), -1)
-    losses: NDArray[np.float32] = row_losses(outputs, test, is_classification=False, own=loss)[0]
+    first = np.zeros(target.shape[1]) if shares is None else shares
+    start = torch.as_tensor(first, dtype=torch.float32)
+    given = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+    outputs = constant_outputs(loss, train, start, weight=given)
+    if shares is not None and float(mean_loss(loss, outputs.expand_as(train), train, given)) < 0:
+        # A loss of logarithms of probabilities (NLLLoss) has no best constant among other numbers.
+        outputs = start
+    losses: NDArray[np.float32] = row_losses(
+        outputs.expand(1, len(test), -1), test, is_classification=False, own=loss
+    )[0]
+    check_finite(float(losses.sum()), outputs, test)
     return losses
 
 
@@ -239,3 +248,22 @@ def stacked_rows(x: Tensor, target: Float32, sample: Table, folds: Sequence[Fold
         ),
         is_classification=sample.is_classification,
     )
+
+
+def check_first_loss(prepared: NetworkPrepared, loss: LossFunction) -> None:
+    """Raise ParameterError if the caller's loss is not one of what an untrained network returns."""
+    initial = prepared.architecture.initial(torch.Generator().manual_seed(0)).to(prepared.rows.x.device)
+    stack = prepared.architecture.stack(initial, batch=1, loss=loss)
+    few = slice(0, min(prepared.n_rows, _MOST_LOOKED_AT))
+    outputs, target = stack.outputs(slice(0, 1), prepared.rows.x[few])[0], prepared.rows.target[few]
+    far = 0.0
+    with torch.no_grad():
+        check_finite(float(mean_loss(loss, outputs, target)), outputs, target)
+        if prepared.rows.is_classification and not are_logarithms(outputs):
+            with suppress(ParameterError):  # a loss may take shares only
+                far = float(mean_loss(loss, outputs + 100, target))
+    if far < 0:
+        raise ParameterError(
+            f"loss must be one of logits, got {name_of_loss(loss)}, which falls without end where they are "
+            "not logarithms of probabilities; end the module in log_softmax, or use nn.CrossEntropyLoss()"
+        )

@@ -24,6 +24,7 @@ from regadvisor.families.neural.architecture import Architecture
 from regadvisor.families.neural.batches import n_jobs_at_once, train_batch
 from regadvisor.families.neural.encoded import (
     NetworkPrepared,
+    check_first_loss,
     encode_folds,
     encode_target,
     network_preprocessor,
@@ -114,7 +115,8 @@ class MLPFamily(OnOtherRows):
     def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
         """Fit the preprocessing inside each fold and keep the encoded folds.
 
-        Raises DataError if the encoded folds would take more than 2 GB.
+        Raises DataError if the encoded folds would take more than 2 GB; ParameterError if the caller's
+        module or loss does not fit the encoded rows.
         """
         table, names = encode_folds(sample, folds, lambda: self.preprocessor(sample.facts))
         x = torch.from_numpy(table.reshape(len(folds) * sample.n_rows, -1)).to(self.device)
@@ -128,7 +130,7 @@ class MLPFamily(OnOtherRows):
         plan = sample_plan(
             self.recipe, n_train=n_train, n_sample=n_learned, n_source=sample.facts.n_rows, longer=self.longer
         )
-        return NetworkPrepared(
+        prepared = NetworkPrepared(
             folds=tuple(folds),
             n_rows=sample.n_rows,
             n_features=len(names),
@@ -144,6 +146,9 @@ class MLPFamily(OnOtherRows):
             n_source=sample.facts.n_rows,
             longer=self.longer,
         )
+        if self.recipe.loss is not None and (sample.is_classification or self.name == "module"):
+            check_first_loss(prepared, self.recipe.loss)
+        return prepared
 
     def candidates(self, prepared: Prepared) -> Mapping[Kind, Candidate]:
         """Return the search range and portfolio of every kind.

@@ -6,7 +6,9 @@ differentiable number (automatic differentiation), and its value in every held-o
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -23,9 +25,12 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 #: "log": log loss of a softmax; "squared": half the squared error, mean over the outputs (targets).
 Loss = Literal["log", "squared"] | LossFunction
 
+#: Torch's losses of classes, which may have weights.
+_OF_CODES = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
+
 ABOUT_LOSS = (
-    "it is called with what the model returns and the target (one-hot classes, or numbers), of equal shape: "
-    "for a loss that takes codes of classes pass lambda outputs, target: loss(outputs, target.argmax(1)); "
+    "it is called with what the model returns and the target (one-hot classes, or numbers), of equal shape, "
+    "and if it does not take one-hot classes, with their codes; "
     "one that needs more outputs than targets, such as a mean and a variance, cannot be used"
 )
 
@@ -134,6 +139,9 @@ def row_losses(
 
 def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
     """Return the caller's loss of every row, shape (n_rows,); a mean is taken of each row alone."""
+    if isinstance(loss, _OF_CODES):  # their mean of one row leaves its weight out
+        loss = copy.copy(loss)
+        loss.reduction = "none"
     with torch.no_grad():
         losses = _called(loss, outputs, target)
         if losses.ndim == 1 and (len(losses) > 1 or len(outputs) == 1):
@@ -148,11 +156,31 @@ def _own_row_losses(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tens
             return torch.stack([alone(*each) for each in zip(outputs, target, strict=True)]).float()
 
 
+def are_logarithms(outputs: Tensor) -> bool:
+    """Return whether outputs (n_rows, n_outputs) are logarithms of probabilities."""
+    return bool((outputs.logsumexp(1).abs() < 1e-3).all())
+
+
+def _given(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
+    """Return what a loss gives for the target, or for the codes of one-hot classes if it takes only those."""
+    n_classes, codes = target.shape[1], target.argmax(1)
+    if n_classes < 2 or not torch.equal(target, functional.one_hot(codes, n_classes).to(target.dtype)):
+        return loss(outputs, target)
+    # With weights of classes, torch's are means by them of codes only, as in most loops.
+    first, second = (codes, target) if isinstance(loss, _OF_CODES) else (target, codes)
+    try:
+        return loss(outputs, first)
+    except Exception:
+        with suppress(Exception):
+            return loss(outputs, second)
+        raise
+
+
 def _called(loss: LossFunction, outputs: Tensor, target: Tensor) -> Tensor:
     """Return what the caller's loss gives, with its shape checked: (batch,) or ()."""
     shapes = f"of shape {tuple(outputs.shape)} and {tuple(target.shape)}"
     with callers_code(f"loss must take outputs and target {shapes}", ABOUT_LOSS):
-        losses = loss(outputs, target)
+        losses = _given(loss, outputs, target)
     shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
     if shape == (len(outputs), 1):
         return losses.squeeze(1)

@@ -134,7 +134,7 @@ def constant_outputs(
         return best
 
     def bounded(constant: NDArray[np.float64]) -> float:
-        return min(value(torch.as_tensor(constant, dtype=best.dtype)), 1e300)
+        return min(value(torch.as_tensor(constant, dtype=best.dtype)), 1e100)  # its square is a number, too
 
     found = minimize(bounded, best.double().numpy(), method="Powell", options={"xtol": 1e-5, "ftol": 1e-7})
     return min((best, torch.as_tensor(found.x, dtype=best.dtype)), key=value)

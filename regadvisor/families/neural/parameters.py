@@ -118,7 +118,7 @@ def exempt_reasons(module: nn.Module) -> dict[str, str]:
     for name, own in module.named_parameters():
         is_bias = "bias" in name.rpartition(".")[2]
         # What is lazy has no dimensions yet: layers that are have weights of two or more, and biases.
-        if is_bias if is_lazy(own) else own.ndim < 2:
+        if is_bias or (own.ndim < 2 and not is_lazy(own)):
             reasons.setdefault(id(own), "bias" if is_bias else "fewer than two dimensions")
     return {name: reasons[id(own)] for name, own in module.named_parameters() if id(own) in reasons}
 

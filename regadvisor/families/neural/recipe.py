@@ -136,8 +136,8 @@ class Recipe:
         random numbers are seeded for it, so that all candidates see the same.
     loss : callable or None, default None
         Your own loss ``loss(outputs, target)`` of two (batch, n_outputs) tensors: a tensor (batch,) with a
-        number per row, or their mean; smaller is better, not below 0. Class targets are one-hot (two classes
-        and a module of one output: a column of 0 and 1). Numeric ones come as they are, such as counts for
+        number per row, or their mean; smaller is better, not below 0. Class targets are one-hot, or codes for
+        losses that take those (two classes and a module of one output: a column of 0 and 1). Numeric ones come as they are, such as counts for
         ``nn.PoissonNLLLoss()``, or columns of 0 and 1 for ``nn.BCEWithLogitsLoss()`` (several labels per row:
         ``task="regression"``). Only for a loss of differences (squared and absolute errors, quantiles,
         Huber's: one that stays the same when outputs and target move alike) they are standardised, as

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError, reason_of
-from regadvisor.families.neural.dropout import rate_of, takes_masks, unset_dropout, with_rates_inside
+from regadvisor.families.neural.dropout import takes_masks, unset_dropout, with_rates_inside
 from regadvisor.families.neural.module.dropout import feed_of
 from regadvisor.families.neural.module.modes import keep_in_eval, set_mode
 from regadvisor.families.neural.module.outputs import Output, prediction_in
@@ -142,10 +142,13 @@ def _parameters(module: nn.Module, chosen: set[str]) -> Iterator[AuditedParamete
 
 
 def _dropout(module: nn.Module) -> Iterator[AuditedDropout]:
-    inside = {id(part) for part in with_rates_inside(module)}
+    inside = list(with_rates_inside(module))
     for name, part in module.named_modules():
-        if takes_masks(part) or id(part) in inside:
-            yield AuditedDropout(name=name or type(part).__name__, rate=rate_of(part), is_set=True)
+        keys = ["p"] if takes_masks(part) else [key for own, key in inside if own is part]
+        for key in keys:
+            where = name or type(part).__name__
+            where += f".{key}" if not type(part).__module__.startswith("torch.") and key != "p" else ""
+            yield AuditedDropout(name=where, rate=float(getattr(part, key)), is_set=True)
     for name, own_rate in unset_dropout(module):
         yield AuditedDropout(name=name, rate=own_rate, is_set=False)
 

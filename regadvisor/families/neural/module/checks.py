@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from regadvisor.errors import ParameterError, reason_of
+from regadvisor.families.neural.losses import are_logarithms
 from regadvisor.families.neural.module.source import ModuleSource, name_of, own_luck
 from regadvisor.families.neural.parameters import copied
 from regadvisor.foreign import check_ours
@@ -224,19 +225,15 @@ def check_range(
     module: nn.Module, few: Tensor, source: ModuleSource, *, is_classification: bool, has_own_loss: bool
 ) -> None:
     """Raise ParameterError if the outputs cannot be logits, or numbers around a mean of 0."""
-    got = squashed(
-        module,
-        lambda tried: source.call(tried, few),
-        is_classification=is_classification,
-        has_own_loss=has_own_loss,
-    )
+    got = squashed(module, lambda tried: source.call(tried, few), is_classification=is_classification)
     if got is None:
         return
     if is_classification:
         own = ", and so must yours (nn.BCEWithLogitsLoss for nn.BCELoss)" if has_own_loss else ""
         raise ParameterError(
-            f"model must return logits, got {got}; leave out the last sigmoid, softmax, tanh or softplus: "
-            f"the loss takes logits{own}"
+            f"model must return logits, got {got}; leave out the last sigmoid, softmax, tanh, softplus or "
+            f"ReLU: the loss takes logits{own}. For a model that has to stay as it is, "
+            "Recipe(output=lambda p: p.logit(1e-6)) undoes a sigmoid, lambda p: p.clamp(1e-6).log() a softmax"
         )
     raise ParameterError(
         "model must return numbers of any size and sign, as the target is standardised (mean 0, standard "
@@ -246,13 +243,7 @@ def check_range(
     )
 
 
-def squashed(
-    module: nn.Module,
-    run: Callable[[nn.Module], Tensor],
-    *,
-    is_classification: bool,
-    has_own_loss: bool = False,
-) -> str | None:
+def squashed(module: nn.Module, run: Callable[[nn.Module], Tensor], *, is_classification: bool) -> str | None:
     """Return the range that the outputs of `run` do not leave, as a clause; None if they may.
 
     A last sigmoid, softmax, tanh or softplus keeps outputs in a range whatever the weights are. Trained by a
@@ -264,15 +255,14 @@ def squashed(
     if outputs is None:
         return None
     if is_classification and outputs.shape[1] > 1:
-        is_log = torch.allclose(outputs.logsumexp(1), torch.zeros(len(outputs)), atol=1e-3)
-        if is_log and has_own_loss:  # a softmax of these gives the probabilities that they stand for
+        if are_logarithms(outputs):  # a softmax of these gives the probabilities that they stand for
             return None
         columns = [outputs.flatten()]
     else:
-        is_log, columns = False, list(outputs.T)
+        columns = list(outputs.T)
     is_alone = not is_classification or outputs.shape[1] < 2
     ranges = [_range(column, is_alone=is_alone) for column in columns]
-    return "logarithms of probabilities" if is_log else next(filter(None, ranges), None)
+    return next(filter(None, ranges), None)
 
 
 def _with_any_weights(module: nn.Module, run: Callable[[nn.Module], Tensor]) -> Tensor | None:

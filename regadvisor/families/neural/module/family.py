@@ -16,13 +16,11 @@ from torch import nn
 from regadvisor.data.table import Table
 from regadvisor.deadline import NEVER, Deadline
 from regadvisor.errors import ParameterError
-from regadvisor.families.base import Fit, Fold
+from regadvisor.families.base import Fit
 from regadvisor.families.neural.cnn import cnn
 from regadvisor.families.neural.common_scale import is_on_common_scale
-from regadvisor.families.neural.encoded import NetworkPrepared
 from regadvisor.families.neural.family import MLPFamily
 from regadvisor.families.neural.image_encoding import module_preprocessor
-from regadvisor.families.neural.losses import LossFunction, mean_loss
 from regadvisor.families.neural.module.dropout import has_dropout
 from regadvisor.families.neural.module.inputs import Inputs, inputs_of
 from regadvisor.families.neural.module.layouts import find_layout
@@ -31,7 +29,7 @@ from regadvisor.families.neural.module.outputs import Output
 from regadvisor.families.neural.module.source import ModuleSource, asked_for, name_of, own_luck
 from regadvisor.families.neural.module.stack import ModuleArchitecture
 from regadvisor.families.neural.module.trial import examine
-from regadvisor.families.neural.own_loss import check_finite, with_one_logit
+from regadvisor.families.neural.own_loss import with_one_logit
 from regadvisor.families.neural.parameters import as_written
 from regadvisor.families.neural.recipe import LAYOUTS, Recipe
 from regadvisor.records import DataFacts, Note, Training
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
 
 #: Numbers that a date becomes, about: only to make a first module and see whether it has dropout.
 _DATE_PARTS = 6
-#: Rows on which the caller's loss is tried before training.
-_MOST_LOOKED_AT = 64
 
 
 class ModuleFamily(MLPFamily):
@@ -56,7 +52,8 @@ class ModuleFamily(MLPFamily):
     Candidates without dropout train with all dropout layers at rate 0, whatever rate the module gives them,
     and dropout candidates set all of them to one rate; so do ``LSTM(dropout=)`` and the like, and
     ``MultiheadAttention(dropout=)``, unless they are 0. A module without any of these has no dropout kinds.
-    Dropout that is no layer (``functional.dropout``) stays as it is for every candidate.
+    Dropout that is no layer (``functional.dropout``) has that rate, too, if the module keeps its own in an
+    attribute such as ``self.dropout``; else it stays as it is for every candidate.
 
     `model`: see :class:`~regadvisor.families.neural.module.source.ModuleSource`. `facts`: of the data that it
     will be trained on. `features`: all rows of the data. A recipe that leaves ``transform`` open is decided
@@ -137,17 +134,6 @@ class ModuleFamily(MLPFamily):
         self.recipe = with_one_logit(self.recipe, known.has_one_logit)
         return known
 
-    def prepare(self, sample: Table, folds: Sequence[Fold], *, seed: int) -> NetworkPrepared:
-        """Encode the folds, and look at the module with a few of their rows.
-
-        Raises DataError if the encoded folds would take more than 2 GB; ParameterError if the module, or the
-        caller's loss, does not fit the encoded rows.
-        """
-        prepared = super().prepare(sample, folds, seed=seed)
-        if self.recipe.loss is not None:
-            _check_first_loss(prepared, self.recipe.loss)
-        return prepared
-
     def training(self, picked: Fit | None, *, n_sample: int, n_rows: int, seed: int) -> Training:
         """Return how the advised network is to be trained on everything, and what trained the sample."""
         training = super().training(picked, n_sample=n_sample, n_rows=n_rows, seed=seed)
@@ -164,16 +150,6 @@ class ModuleFamily(MLPFamily):
             output=last.output,
             output_shape=last.output_shape,
         )
-
-
-def _check_first_loss(prepared: NetworkPrepared, loss: LossFunction) -> None:
-    """Raise ParameterError if the caller's loss is not finite for what an untrained network returns."""
-    initial = prepared.architecture.initial(torch.Generator().manual_seed(0)).to(prepared.rows.x.device)
-    stack = prepared.architecture.stack(initial, batch=1, loss=loss)
-    few = slice(0, min(prepared.n_rows, _MOST_LOOKED_AT))
-    outputs, target = stack.outputs(slice(0, 1), prepared.rows.x[few])[0], prepared.rows.target[few]
-    with torch.no_grad():
-        check_finite(float(mean_loss(loss, outputs, target)), outputs, target)
 
 
 def checked_model(

@@ -161,7 +161,7 @@ class Inputs:
             return "", f"rows[:, :-{n_codes}], rows[:, -{n_codes}:].long()"
         made = []
         for part in replace(self, n_flat=n_columns).parts:
-            view = f".view(-1, {', '.join(map(str, part.shape))})" if len(part.shape) > 1 else ""
+            view = "" if len(part.shape) == 1 else f".view({', '.join(map(str, (-1, *part.shape)))})"
             order = f".permute{part.axes}" if part.axes else ""
             made.append(view + order + (".long()" if part.is_whole else ""))
         if self.given:
@@ -192,7 +192,7 @@ class Inputs:
             )
         if self.given:
             return ", ".join(
-                f"{part.name or 'input ' + str(number)} (rows, {', '.join(map(str, part.shape))}) as "
+                f"{part.name or 'input ' + str(number)} ({', '.join(map(str, ('rows', *part.shape)))}) as "
                 f"{'int64' if part.is_whole else 'float32'}"
                 for number, part in enumerate(self.parts)
             )
@@ -220,7 +220,7 @@ def _channels(shape: tuple[int, ...]) -> NDArray[np.intp]:
     ([0, 0, 1, 1], [0, 1, 0, 1])
     """
     n = math.prod(shape)
-    return np.arange(n) // (n // shape[0]) if len(shape) == 3 else np.arange(n) % shape[-1]
+    return np.arange(n) // (n // shape[0]) if len(shape) == 3 else np.arange(n) % (shape or (1,))[-1]
 
 
 def inputs_of(facts: DataFacts, layout: str | None) -> Inputs:

@@ -35,7 +35,7 @@ _N_TRIED = 6
 
 
 def find_layout(source: ModuleSource, facts: DataFacts, features: Values | None = None) -> str:
-    """Return the first layout in which the module runs on rows of these data, or the usual one if none does.
+    """Return the first layout in which the module runs on rows of these data, or the likeliest if none does.
 
     `source`: where modules come from, in the usual layout. `features`: all rows; only they show whether
     numbers may be tokens.
@@ -54,7 +54,7 @@ def find_layout(source: ModuleSource, facts: DataFacts, features: Values | None 
             if not _is_turned_inside(tried, rows):
                 return layout
             turned = turned or layout
-    return turned or usual
+    return turned or layouts[0]
 
 
 def _some_rows(n_flat: int, features: Values | None) -> Tensor:

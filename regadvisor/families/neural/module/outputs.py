@@ -77,14 +77,29 @@ def rows_of(returned: Any, n_rows: int, n_outputs: int, output: Output = None) -
         )
     if outputs.ndim == 1:
         outputs = outputs.unsqueeze(1)
+    if is_spread(outputs.shape[1:], n_outputs):
+        outputs = outputs.flatten(1)
     if outputs.ndim not in (2, 3) or len(outputs) != n_rows:
         raise ParameterError(
             f"model must return a tensor of shape (rows, {n_outputs}), or (rows, heads, {n_outputs}), got "
             f"{tuple(outputs.shape)} for {n_rows} rows"
-            + "; flatten it by Recipe(output=lambda returned: returned.flatten(1))"
-            * (outputs.ndim > 3)
+            "; take it out by Recipe(output=...), as lambda returned: returned[-1]"
         )
     return outputs.flatten(0, 1) if outputs.ndim == 3 else outputs
+
+
+def is_spread(shape: Sequence[int], n_outputs: int) -> bool:
+    """Return whether the outputs of a row have several axes, as steps of a forecast with their channels.
+
+    Several heads of as many outputs, or of one logit for two classes, are something else.
+
+    Examples
+    --------
+    >>> is_spread((5, 3), 15), is_spread((10, 1, 1), 10), is_spread((8, 3), 3), is_spread((2, 1), 2)
+    (True, True, False, False)
+    """
+    is_heads = len(shape) == 2 and (shape[1] == n_outputs or n_outputs == 2)
+    return len(shape) > 1 and math.prod(shape) == n_outputs and not is_heads
 
 
 def _described(returned: Any) -> str:

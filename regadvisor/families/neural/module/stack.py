@@ -22,7 +22,7 @@ from torch.func import functional_call, vmap
 from regadvisor.errors import ParameterError, callers_code
 from regadvisor.families.neural.architecture import Architecture, Masks, Stack
 from regadvisor.families.neural.chain import ChainStack, Link
-from regadvisor.families.neural.dropout import set_rate, with_rates_inside
+from regadvisor.families.neural.dropout import with_rates_inside
 from regadvisor.families.neural.losses import Loss, fill_slope
 from regadvisor.families.neural.module.dropout import Place, feed_of
 from regadvisor.families.neural.module.inputs import Part
@@ -204,9 +204,9 @@ class ModuleStack(Stack):
         self, models: slice, x: Tensor, target: Tensor, weight: Tensor | None, masks: Sequence[Tensor] | None
     ) -> list[tuple[slice, slice]]:
         """Fill the gradients of some networks; return where there are none."""
-        for part in self._with_rates if self.rates is not None else ():
+        for part, name in self._with_rates if self.rates is not None else ():
             # Where parts have rates of their own, the module draws random numbers: networks run one by one.
-            set_rate(part, float(self.rates[models.start]))  # type: ignore[index]
+            setattr(part, name, float(self.rates[models.start]))  # type: ignore[index]
         state = self._state(models)
         with torch.enable_grad():
             leaves = {name: state[name].requires_grad_() for name in self._trained}

@@ -329,8 +329,8 @@ def _choose_engine(architecture: ModuleArchitecture, few: Tensor, *, has_noise: 
     if has_noise:
         return "loop", (
             "the module draws random numbers of its own in training (dropout inside attention "
-            "layers, and in dropout layers of yours, gets each network's rate; dropout written as a function "
-            "stays as it is)"
+            "layers, in dropout layers of yours and in attributes such as self.dropout, gets each network's "
+            "rate; other dropout written as a function stays as it is)"
         )
     if architecture.chain and _trouble(architecture, "fused", few) is None:
         return "fused", "the module is a plain chain of layers"
