@@ -137,12 +137,13 @@ class Recipe:
     loss : callable or None, default None
         Your own loss ``loss(outputs, target)`` of two (batch, n_outputs) tensors: a tensor (batch,) with a
         number per row, or their mean; smaller is better, not below 0. Class targets are one-hot, or codes for
-        losses that take those (two classes and a module of one output: a column of 0 and 1). Numeric ones come as they are, such as counts for
-        ``nn.PoissonNLLLoss()``, or columns of 0 and 1 for ``nn.BCEWithLogitsLoss()`` (several labels per row:
-        ``task="regression"``). Only for a loss of differences (squared and absolute errors, quantiles,
-        Huber's: one that stays the same when outputs and target move alike) they are standardised, as
-        networks learn that far faster; a width, such as Huber's delta, is in standard deviations then. It
-        also scores held-out rows. ``None``: log loss, or half the squared error of the standardised target.
+        losses that take those (two classes and a module of one output: a column of 0 and 1). Numeric ones
+        come as they are, such as counts for ``nn.PoissonNLLLoss()``, or columns of 0 and 1 for
+        ``nn.BCEWithLogitsLoss()`` (several labels per row: ``task="regression"``). Only for a loss of
+        differences (squared and absolute errors, quantiles, Huber's: one that stays the same when outputs and
+        target move alike) they are standardised, as networks learn that far faster; a width, such as Huber's
+        delta, is in standard deviations then. It also scores held-out rows. ``None``: log loss, or half the
+        squared error of the standardised target.
     transform : {"standard", "none"} or None, default None
         Preprocess as our networks do (numbers scaled, gaps filled, categories one-hot; images scaled by
         channel), or take numeric features without missing values as they are. ``None``: your own module gets
