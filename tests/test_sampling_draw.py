@@ -194,7 +194,7 @@ def test_the_reason_for_the_size_is_measured_and_may_be_led_in():
     table = noisy_classes(5000, 2, seed=0)
     drawn = draw_sample(table, n_rows=400, size_reason="Quick effort takes 400 rows.")
     assert drawn.evidence.size_reason == (
-        "400 of 5,000 rows: chance moves a mean by about 0.05 standard deviations; "
+        "400 of 5,000 rows: enough to know a mean to about 0.05 standard deviations; "
         "every class has at least 200 rows. Quick effort takes 400 rows"
     )
     asked = draw_sample(table, n_rows=400, sample=300, size_reason="No more rows fit into 2 s")

@@ -471,7 +471,7 @@ def test_the_order_of_the_targets_does_not_matter(advice: Advice) -> None:
 def test_the_report_names_the_targets(advice: Advice) -> None:
     text = text_of(advice)
     assert "regression on 3 targets: slump, flow, strength" in text
-    assert "squared error, by the variance of the target, mean of 3 targets" in text
+    assert "squared error divided by the variance of the target, mean of 3 targets" in text
 
 
 def test_l1_of_several_targets_is_told_in_the_unit_of_the_library() -> None:

@@ -27,7 +27,7 @@ from regadvisor.report.phrases import (
     strengths,
     support,
 )
-from regadvisor.report.units import range_in_own_unit
+from regadvisor.report.units import in_code, range_in_own_unit
 from regadvisor.thresholds import (
     CLOSE_FEATURES,
     FEWEST_ROWS_TO_VALIDATE,
@@ -165,7 +165,7 @@ def _claimed(claim: Claim, record: Record) -> str:
         claim = of_loss(claim, scores, found)
     sure = f"{support(claim)}{_share(claim)}"
     if claim.name == "kind":
-        return f"No kind at its best beats {name} by {least}: {sure}."
+        return f"{capital(name)} is the best kind, or within {least} of it: {sure}."
     said = claim.statement.rstrip(".")
     is_unlikely = claim.support is not None and claim.support < TOSS_UP
     if found is not None and record.walk.outcome != "no signal" and (said == "Regularize" or is_unlikely):
@@ -192,7 +192,8 @@ def strength(record: Record) -> tuple[str, ...]:
     if regularizer.kind == "none" or not regularizer.has_strengths:
         return ()
     rows = "" if record.data is None else f" for all {counted(record.data.n_rows, 'row')}"
-    lines = [f"{capital(strengths(regularizer))}{rows}."]
+    typed = f": {code}" if (code := in_code(record)) else ""
+    lines = [f"{capital(strengths(regularizer))}{rows}{typed}."]
     if facts.source == "default":
         lines = [f"{capital(strengths(regularizer))}: a documented default, not measured on these data."]
     if facts.on_sample is not None and facts.on_sample != regularizer:

@@ -117,7 +117,7 @@ def losses(scores: ScoreEvidence) -> dict[str, float]:
 
 def named_loss(scores: ScoreEvidence) -> str:
     """Return the name of the loss and what it is divided by."""
-    return f"{scores.loss_name}, by {scores.loss_scale}" if scores.loss_scale else scores.loss_name
+    return f"{scores.loss_name} divided by {scores.loss_scale}" if scores.loss_scale else scores.loss_name
 
 
 def best_regularizer(scores: ScoreEvidence) -> Kind | None:

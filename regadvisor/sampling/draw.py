@@ -224,7 +224,7 @@ def _size(
         why = f"(the limit is {request.n_asked:,})" if enough else "as asked"
         text = f"uses all {n_source:,} rows {why}"
     else:
-        parts = [f"chance moves a mean by about {number(float(1 / np.sqrt(n)), 1)} standard deviations"]
+        parts = [f"enough to know a mean to about {number(float(1 / np.sqrt(n)), 1)} standard deviations"]
         if sample.is_classification:
             counts = np.bincount(sample.y, minlength=sample.n_classes)
             there = counts[np.bincount(source.y, minlength=len(counts)) > 0]
