@@ -83,6 +83,7 @@ def test_scripts_have_scikit_learns_class_in_its_place_where_its_solver_comes_ne
     assert own.imports == ("from regadvisor.families.linear.logistic import SparseLogisticRegression",)
 
 
-@parametrize_with_checks([SparseLogisticRegression(l1_ratio=1.0, solver="saga", tol=1e-10)])
+# They hold predictions near 0 to 1e-9; where gradients are within 1e-10, some processors leave 4e-9.
+@parametrize_with_checks([SparseLogisticRegression(l1_ratio=1.0, solver="saga", tol=1e-12)])
 def test_scikit_learn_s_checks(estimator: Any, check: Any) -> None:
     check(estimator)
